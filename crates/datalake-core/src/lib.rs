@@ -1,0 +1,14 @@
+//! The rules of the lake, without the lake: what a user, a key, a source, a picture, a plan, a filter and a report are.
+//!
+//! Everything here is a function of its arguments. This crate never does I/O, never asks a clock or the environment, and knows no
+//! store, no table format and no HTTP: the shells around it do.
+
+pub mod filter;
+pub mod keys;
+pub mod picture;
+pub mod plan;
+pub mod reject;
+pub mod report;
+pub mod row;
+pub mod source;
+pub mod user;

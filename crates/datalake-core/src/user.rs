@@ -1,0 +1,230 @@
+//! Who a user is and how old they are on a day.
+
+use std::{borrow::Borrow, fmt};
+
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+
+/// A user, named by the stem of `src-data/{user_id}.csv`. Invariant: 1 to 64 of `A-Z a-z 0-9 . _ -`, not `.` or `..`.
+///
+/// Ids are text and are ordered by their bytes: `0001` and `1` are two people.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(Box<str>);
+
+/// The text is no [`UserId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a user id is 1 to 64 of A-Z a-z 0-9 . _ -, and not . or ..")]
+pub struct UserIdError;
+
+impl UserId {
+    /// Longest id in bytes: with `.csv.part` behind it, a name still fits every file system's 255 bytes with room to spare.
+    pub const BYTES_MAX: usize = 64;
+
+    /// Takes the id as it stands; nothing is trimmed or folded.
+    pub fn parse(text: &str) -> Result<Self, UserIdError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+        match text {
+            "" | "." | ".." => Err(UserIdError),
+            _ if text.len() > Self::BYTES_MAX || !text.bytes().all(allowed) => Err(UserIdError),
+            _ => Ok(Self(text.into())),
+        }
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Borrow<str> for UserId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A birth time in milliseconds since 1970-01-01T00:00:00Z, as the sources' `birthts` gives it.
+///
+/// Invariant: within the days that the calendar of this program knows, 0000-01-01 to 9999-12-30, so that it always has a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BirthTimestamp(i64);
+
+/// Milliseconds of one UTC day: there are no leap seconds in `birthts`.
+const DAY_MS: i64 = 86_400_000;
+/// 0000-01-01, in days since 1970-01-01.
+const DAY_MIN: i64 = -719_528;
+/// 9999-12-30, in days since 1970-01-01: the last day that `jiff` holds in every time zone.
+const DAY_MAX: i64 = 2_932_895;
+
+impl BirthTimestamp {
+    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `birthts_range`. Nobody alive was born before.
+    pub const EARLIEST: Self = Self(-3_786_825_600_000);
+
+    /// None where `birthts_ms` has no date in the calendar.
+    pub fn from_ms(birthts_ms: i64) -> Option<Self> {
+        (DAY_MIN..=DAY_MAX).contains(&birthts_ms.div_euclid(DAY_MS)).then_some(Self(birthts_ms))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn as_ms(self) -> i64 {
+        self.0
+    }
+
+    /// The UTC day of birth.
+    pub fn day(self) -> Day {
+        Day(i32::try_from(self.0.div_euclid(DAY_MS)).expect("the invariant keeps days within ±3 million"))
+    }
+}
+
+/// A UTC calendar day as days since 1970-01-01: what ages are computed from. Invariant: within 0000-01-01 to 9999-12-30.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i32);
+
+impl Day {
+    /// None outside the years 0 to 9999.
+    pub fn from_date(date: Date) -> Option<Self> {
+        let timestamp = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        Some(BirthTimestamp::from_ms(timestamp.as_millisecond())?.day())
+    }
+
+    /// The UTC day that an instant falls on.
+    pub fn of(timestamp: Timestamp) -> Self {
+        let last_ms = (DAY_MAX * DAY_MS).min(timestamp.as_millisecond()).max(DAY_MIN * DAY_MS);
+        BirthTimestamp(last_ms).day()
+    }
+
+    /// Days since 1970-01-01.
+    pub fn number(self) -> i32 {
+        self.0
+    }
+
+    /// The calendar's name of the day.
+    pub fn date(self) -> Date {
+        let elapsed = SignedDuration::from_hours(i64::from(self.0) * 24);
+        let timestamp = Timestamp::UNIX_EPOCH.checked_add(elapsed).expect("the invariant keeps days within the calendar");
+        TimeZone::UTC.to_datetime(timestamp).date()
+    }
+}
+
+/// Completed calendar years of life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Age(u16);
+
+impl Age {
+    /// Whole years.
+    pub fn years(self) -> u16 {
+        self.0
+    }
+}
+
+/// The completed calendar years on the day `on` of one born on `birth`; none before the birth.
+///
+/// One born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
+pub fn age_on(birth: Day, on: Day) -> Option<Age> {
+    if birth > on {
+        return None;
+    }
+    let (birth, on) = (birth.date(), on.date());
+    let before_birthday = (on.month(), on.day()) < (birth.month(), birth.day());
+    let years = on.year() - birth.year() - i16::from(before_birthday);
+    Some(Age(u16::try_from(years).expect("birth is not after on, so the difference is not negative")))
+}
+
+/// The days of birth of those who are exactly, at least or at most some age on one day, so that a filter by age compares days alone.
+///
+/// `None` is a day before the calendar begins: nobody is that old.
+pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
+    let on = on.date();
+    let year = i16::try_from(i32::from(on.year()) - i32::from(age_at_least)).ok()?;
+    // On 29 February, those born in a common year up to 28 February have completed the year, and those of 1 March have not.
+    let date = Date::new(year, on.month(), on.day()).or_else(|_| Date::new(year, 2, 28)).ok()?;
+    Day::from_date(date)
+}
+
+/// What a user's CSV says, apart from the id, which is the key's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserRecord {
+    /// UTF-8 without control characters, 1 to 1,000 bytes.
+    pub first_name: Box<str>,
+    /// UTF-8 without control characters, 1 to 1,000 bytes.
+    pub last_name: Box<str>,
+    /// When the user was born.
+    pub birth: BirthTimestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_id(text: &str, accepted: bool) {
+        assert_eq!(UserId::parse(text).is_ok(), accepted, "id: {text:?}");
+    }
+
+    #[test]
+    fn ids() {
+        check_id("1000", true);
+        check_id("a.b_C-9", true);
+        check_id("...", true);
+        check_id(&"9".repeat(64), true);
+        check_id(&"9".repeat(65), false);
+        check_id("", false);
+        check_id(".", false);
+        check_id("..", false);
+        check_id("a b", false);
+        check_id("a/b", false);
+        check_id("a%2Fb", false);
+        check_id("é", false);
+        check_id("a\n", false);
+        assert_ne!(UserId::parse("0001"), UserId::parse("1"));
+    }
+
+    #[track_caller]
+    fn check_age(birth: Date, on: Date, expected: Option<u16>) {
+        let day = |date| Day::from_date(date).expect("within the calendar");
+        assert_eq!(age_on(day(birth), day(on)).map(Age::years), expected, "born {birth}, on {on}");
+    }
+
+    #[test]
+    fn ages() {
+        check_age(date(2000, 6, 15), date(2026, 6, 14), Some(25));
+        check_age(date(2000, 6, 15), date(2026, 6, 15), Some(26));
+        check_age(date(2000, 2, 29), date(2025, 2, 28), Some(24));
+        check_age(date(2000, 2, 29), date(2025, 3, 1), Some(25));
+        check_age(date(2000, 2, 29), date(2024, 2, 28), Some(23));
+        check_age(date(2000, 2, 29), date(2024, 2, 29), Some(24));
+        check_age(date(1850, 1, 1), date(2026, 1, 1), Some(176));
+        check_age(date(2026, 1, 2), date(2026, 1, 2), Some(0));
+        check_age(date(2026, 1, 2), date(2026, 1, 1), None);
+    }
+
+    #[test]
+    fn birth_days_are_utc_days() {
+        let day = |ms| BirthTimestamp::from_ms(ms).expect("within the calendar").day().date();
+        assert_eq!(day(0), date(1970, 1, 1));
+        assert_eq!(day(-1), date(1969, 12, 31));
+        assert_eq!(day(86_399_999), date(1970, 1, 1));
+        assert_eq!(BirthTimestamp::EARLIEST.day().date(), date(1850, 1, 1));
+        assert_eq!(BirthTimestamp::from_ms(i64::MAX), None);
+        assert_eq!(BirthTimestamp::from_ms(i64::MIN), None);
+        assert_eq!(Day(i32::try_from(DAY_MIN).unwrap()).date(), date(0, 1, 1));
+        assert_eq!(Day(i32::try_from(DAY_MAX).unwrap()).date(), date(9999, 12, 30));
+    }
+
+    proptest! {
+        /// The cut-off day and the age say the same of everybody.
+        #[test]
+        fn last_birth_day_agrees_with_age(birth in -60_000..30_000_i32, on in -60_000..30_000_i32, years in 0..200_u16) {
+            let old_enough = age_on(Day(birth), Day(on)).is_some_and(|age| age.years() >= years);
+            let by_day = last_birth_day(years, Day(on)).is_some_and(|last| Day(birth) <= last);
+            prop_assert_eq!(old_enough, by_day);
+        }
+    }
+}

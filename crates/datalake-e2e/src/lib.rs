@@ -1,0 +1,1 @@
+//! datalake-e2e.

@@ -1,0 +1,112 @@
+//! The seam to storage: what the product asks of a store, and nothing else.
+
+use std::{collections::BTreeMap, fmt, ops::Range};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use jiff::Timestamp;
+
+use crate::error::StoreError;
+
+/// The opaque tag that a store gives to one state of an object's bytes, without quotes. Equal tags under one key mean equal bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Etag(Box<str>);
+
+impl Etag {
+    /// Takes a tag as the store or the table wrote it; surrounding quotes are dropped.
+    pub fn new(tag: &str) -> Self {
+        Self(tag.trim_matches('"').into())
+    }
+
+    /// The tag without quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// User metadata of an object: lower-case ASCII names and printable ASCII values, at most 2 KiB in all (S3's limit).
+pub type Metadata = BTreeMap<String, String>;
+
+/// What a listing or a head says of an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectMeta {
+    /// The raw key, relative to the lake's root. Any string: a listing never stops at a strange name.
+    pub key: String,
+    /// The tag of the object's present bytes.
+    pub etag: Etag,
+    /// Bytes of the object.
+    pub size: u64,
+    /// When the store took the object's present bytes.
+    pub modified: Timestamp,
+}
+
+/// An object's description and the user metadata it was put with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The object.
+    pub meta: ObjectMeta,
+    /// What it was put with.
+    pub metadata: Metadata,
+}
+
+/// The answer to a get: bytes and description belong to one state of the object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// The object; `meta.size` is the whole object's size, also for a range.
+    pub meta: ObjectMeta,
+    /// What it was put with.
+    pub metadata: Metadata,
+    /// The bytes asked for.
+    pub bytes: Bytes,
+}
+
+/// What must hold of the key for a put to take place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PutMode {
+    /// There is no object under the key: `If-None-Match: *`. Of any number of racing creates exactly one wins.
+    Create,
+    /// Nothing: the last writer wins.
+    Replace,
+    /// The object under the key has this tag: `If-Match`. A missing object is [`StoreError::NotFound`] or a conflict, never a success.
+    Update(Etag),
+}
+
+/// The six operations that the product needs of a store, with their preconditions in the signature.
+///
+/// Contract, held by one suite over all implementations:
+/// - an object appears whole or not at all, and a reader never sees half of one;
+/// - a read that starts after a write has returned sees that write;
+/// - after [`StoreError::Unavailable`] a write may or may not have taken effect;
+/// - implementations retry what is worth a retry themselves, with back-off and a bound.
+#[async_trait]
+pub trait Bucket: fmt::Debug + Send + Sync {
+    /// The objects whose key begins with `prefix` and is greater than `start_after`, in byte order of their keys.
+    ///
+    /// Pages are fetched as the stream is polled. A missing bucket is `NotFound`; a prefix without objects is an empty stream.
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;
+
+    /// The object's bytes, or those of `range` (clipped at the object's end; a start at or past it is `Invalid`).
+    /// `Conflict` where the object no longer has the tag `if_match`.
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError>;
+
+    /// Writes the object whole and gives its new tag. `Conflict` where `mode` does not hold.
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError>;
+
+    /// Copies within the store, without the bytes passing through here, and gives the copy's tag; an object under `to` is replaced.
+    /// `Conflict` where the source no longer has the tag `source_if_match`, `NotFound` where there is none.
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError>;
+
+    /// Removes the object. One that is not there is a success without `if_match`; with it, `NotFound`, or `Conflict` where the tag
+    /// differs. A store that cannot delete on condition (S3's general purpose buckets before 2024, some servers) compares first.
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError>;
+
+    /// The object's description.
+    async fn head(&self, key: &str) -> Result<Head, StoreError>;
+}

@@ -1,0 +1,46 @@
+//! What a caller of a store can react to.
+
+/// Why an operation on a store did not succeed. One variant a reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such object, or no such bucket.
+    #[error("not found in the store, key={key}")]
+    NotFound {
+        /// The key asked for.
+        key: String,
+    },
+    /// A create or another precondition was lost: somebody else wrote first.
+    #[error("somebody else changed the object first, key={key}")]
+    Conflict {
+        /// The key asked for.
+        key: String,
+    },
+    /// The bucket is missing or the store refuses these credentials: no retry helps, somebody must change the configuration.
+    #[error("{reason}, key={key}")]
+    Denied {
+        /// The key asked for.
+        key: String,
+        /// What was refused and what to do, in words.
+        reason: String,
+        /// The store's own error.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The store could not be reached or did not answer in time, after retries. A write may have taken effect.
+    #[error("the store is unavailable after {attempts} attempts, key={key}")]
+    Unavailable {
+        /// The key asked for.
+        key: String,
+        /// How often it was tried.
+        attempts: u32,
+        /// The last failure.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The request can never succeed: a range past the end, a key the store cannot hold, a lake URL that is none.
+    #[error("{reason}, key={key}")]
+    Invalid {
+        /// The key asked for.
+        key: String,
+        /// What is wrong with it and what to do.
+        reason: String,
+    },
+}

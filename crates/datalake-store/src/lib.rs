@@ -1,0 +1,6 @@
+//! The seam to storage: the trait [`bucket::Bucket`], and a folder, S3 and memory behind it.
+//!
+//! This crate knows keys as raw strings only. It never interprets what lies under them, and nothing outside it names the AWS SDK.
+
+pub mod bucket;
+pub mod error;
