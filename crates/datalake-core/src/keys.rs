@@ -159,7 +159,8 @@ pub fn refusals(unique: &str) -> String {
 
 /// Whether a key is one of the files of refused sources.
 pub fn is_refusals(key: &str) -> bool {
-    key.strip_prefix(INGEST).is_some_and(|name| name.starts_with("rejects-") && name.ends_with(".parquet"))
+    key.strip_prefix(INGEST)
+        .is_some_and(|name| name.starts_with("rejects-") && name.ends_with(".parquet"))
 }
 
 #[cfg(test)]
@@ -169,7 +170,11 @@ mod tests {
     #[track_caller]
     fn check(name: &str, expected: Result<(&str, SourceKind, Spelling), IgnoreCode>) {
         let parsed = parse_source(&format!("{SOURCES}{name}"));
-        let expected = expected.map(|(id, kind, spelling)| SourceKey { user_id: UserId::parse(id).unwrap(), kind, spelling });
+        let expected = expected.map(|(id, kind, spelling)| SourceKey {
+            user_id: UserId::parse(id).unwrap(),
+            kind,
+            spelling,
+        });
         assert_eq!(parsed, expected, "name: {name:?}");
     }
 

@@ -150,7 +150,12 @@ impl Reject {
 
     /// A reject of a source as a whole.
     pub fn whole(code: RejectCode, message: impl Into<Box<str>>) -> Self {
-        Self { code, place: None, excerpt: None, message: message.into() }
+        Self {
+            code,
+            place: None,
+            excerpt: None,
+            message: message.into(),
+        }
     }
 }
 

@@ -21,7 +21,9 @@ impl RunId {
     pub fn parse(text: &str) -> Result<Self, RunIdError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         let begins_well = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-        (begins_well && text.len() <= 128 && text.bytes().all(allowed)).then(|| Self(text.into())).ok_or(RunIdError)
+        (begins_well && text.len() <= 128 && text.bytes().all(allowed))
+            .then(|| Self(text.into()))
+            .ok_or(RunIdError)
     }
 
     /// The id as text.
@@ -236,7 +238,12 @@ mod tests {
 
     #[test]
     fn exit_statuses_are_the_contract() {
-        let statuses = [RunOutcome::Succeeded, RunOutcome::Failed, RunOutcome::Misconfigured, RunOutcome::Refused];
+        let statuses = [
+            RunOutcome::Succeeded,
+            RunOutcome::Failed,
+            RunOutcome::Misconfigured,
+            RunOutcome::Refused,
+        ];
         assert_eq!(statuses.map(RunOutcome::exit_status), [0, 1, 2, 4]);
     }
 }

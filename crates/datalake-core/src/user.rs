@@ -66,7 +66,9 @@ impl BirthTimestamp {
 
     /// None where `birthts_ms` has no date in the calendar.
     pub fn from_ms(birthts_ms: i64) -> Option<Self> {
-        (DAY_MIN..=DAY_MAX).contains(&birthts_ms.div_euclid(DAY_MS)).then_some(Self(birthts_ms))
+        (DAY_MIN..=DAY_MAX)
+            .contains(&birthts_ms.div_euclid(DAY_MS))
+            .then_some(Self(birthts_ms))
     }
 
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -97,6 +99,14 @@ impl Day {
         BirthTimestamp(last_ms).day()
     }
 
+    /// 0000-01-01, the first day of the calendar.
+    pub const FIRST: Self = Self(-719_528);
+
+    /// The day after; none after the last day of the calendar.
+    pub fn next(self) -> Option<Self> {
+        (i64::from(self.0) < DAY_MAX).then(|| Self(self.0 + 1))
+    }
+
     /// Days since 1970-01-01.
     pub fn number(self) -> i32 {
         self.0
@@ -105,7 +115,9 @@ impl Day {
     /// The calendar's name of the day.
     pub fn date(self) -> Date {
         let elapsed = SignedDuration::from_hours(i64::from(self.0) * 24);
-        let timestamp = Timestamp::UNIX_EPOCH.checked_add(elapsed).expect("the invariant keeps days within the calendar");
+        let timestamp = Timestamp::UNIX_EPOCH
+            .checked_add(elapsed)
+            .expect("the invariant keeps days within the calendar");
         TimeZone::UTC.to_datetime(timestamp).date()
     }
 }
@@ -131,7 +143,9 @@ pub fn age_on(birth: Day, on: Day) -> Option<Age> {
     let (birth, on) = (birth.date(), on.date());
     let before_birthday = (on.month(), on.day()) < (birth.month(), birth.day());
     let years = on.year() - birth.year() - i16::from(before_birthday);
-    Some(Age(u16::try_from(years).expect("birth is not after on, so the difference is not negative")))
+    Some(Age(
+        u16::try_from(years).expect("birth is not after on, so the difference is not negative")
+    ))
 }
 
 /// The days of birth of those who are exactly, at least or at most some age on one day, so that a filter by age compares days alone.
