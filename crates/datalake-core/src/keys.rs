@@ -85,6 +85,11 @@ pub(crate) fn first_source_from(user_id: &UserId) -> String {
     format!("{SOURCES}{user_id}")
 }
 
+/// The keys that a user's picture can have among the sources; the first one counts where both exist.
+pub fn image_sources(user_id: &UserId) -> [String; 2] {
+    ["png", "PNG"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+}
+
 /// The copy of a user's picture, and the row's `img_path`.
 pub fn image(user_id: &str) -> String {
     format!("{IMAGES}{user_id}.png")
@@ -155,6 +160,11 @@ pub fn parse_in_table(key: &str) -> Option<&str> {
 /// A new file of refused sources. `unique` is a UUID.
 pub fn refusals(unique: &str) -> String {
     format!("{INGEST}rejects-{unique}.parquet")
+}
+
+/// An object that a run creates twice to see whether the store refuses the second time.
+pub fn create_proof(run_id: &RunId) -> String {
+    format!("{INGEST}create-proof-{run_id}.json")
 }
 
 /// Whether a key is one of the files of refused sources.

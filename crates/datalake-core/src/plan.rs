@@ -152,10 +152,18 @@ impl Waiting {
 /// A state of a source's bytes that needs no second look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seen {
+    /// The key, where the state belongs to one spelling of it alone: a reject is listed under its key.
+    pub key: Option<Box<str>>,
     /// The store's tag.
     pub etag: Box<str>,
     /// Their number.
     pub size: u64,
+}
+
+impl Seen {
+    fn names(&self, object: &SourceObject) -> bool {
+        self.etag == object.etag && self.size == object.size && self.key.as_ref().is_none_or(|key| *key == object.key)
+    }
 }
 
 /// What the table recorded of one user.
@@ -233,9 +241,7 @@ pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMod
             image: SourceChange::Gone,
         });
     };
-    let is_seen = |object: &SourceObject, seen: Option<&Seen>| {
-        mode == RunMode::Incremental && seen.is_some_and(|seen| seen.etag == object.etag && seen.size == object.size)
-    };
+    let is_seen = |object: &SourceObject, seen: Option<&Seen>| mode == RunMode::Incremental && seen.is_some_and(|seen| seen.names(object));
     let judge = |object: &SourceObject, seen: Option<&Seen>| match is_seen(object, seen) {
         true => SourceChange::Same,
         false => SourceChange::Read(object.clone()),

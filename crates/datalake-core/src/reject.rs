@@ -83,6 +83,11 @@ impl RejectCode {
     pub fn may_pass_with_time(self) -> bool {
         self == Self::BirthtsFuture
     }
+
+    /// Whether the code is about a user's picture, and not about the CSV.
+    pub fn is_about_image(self) -> bool {
+        matches!(self, Self::ImageNotPng | Self::ImageDamaged | Self::ImageTooLarge)
+    }
 }
 
 codes! {

@@ -137,8 +137,6 @@ pub struct Counts {
     pub removed: u64,
     /// Rows after the run.
     pub users: u64,
-    /// Rows with a picture after the run.
-    pub with_image: u64,
     /// Pictures copied.
     pub images_copied: u64,
     /// Copied pictures removed.
