@@ -140,6 +140,11 @@ pub fn parse_log(key: &str) -> Option<LogKey> {
     }
 }
 
+/// Whether a key is a checkpoint in several parts, or one of the protocol's second version: only other engines write those.
+pub fn is_foreign_checkpoint(key: &str) -> bool {
+    key.strip_prefix(LOG).is_some_and(|name| name.contains(".checkpoint.")) && parse_log(key).is_none()
+}
+
 /// A new segment of the table: its path relative to the table's root, as the log names it. `unique` is a UUID.
 pub fn segment_path(unique: &str) -> String {
     format!("part-{unique}.parquet")
@@ -227,6 +232,9 @@ mod tests {
         assert_eq!(parse_log(&checkpoint(u64::MAX)), Some(LogKey::Checkpoint(u64::MAX)));
         assert_eq!(parse_log(LAST_CHECKPOINT), None);
         assert_eq!(parse_log("processed_data/users/_delta_log/7.json"), None);
+        assert!(is_foreign_checkpoint(&checkpoint(7).replace(".parquet", ".0000000001.0000000002.parquet")));
+        assert!(!is_foreign_checkpoint(&checkpoint(7)));
+        assert!(!is_foreign_checkpoint(&log_entry(7)));
         assert_eq!(parse_in_table(&in_table("part-1.parquet")), Some("part-1.parquet"));
         assert_eq!(parse_in_table(&checkpoint(1)), None);
         assert_eq!(parse_in_table(&refusals("x")), None);
