@@ -1,1 +1,21 @@
-//! datalake-table.
+//! The users table: a Delta Lake table (reader version 1, writer version 2) written by ourselves, and what a reader keeps of it.
+//!
+//! The only crate that names polars. It never asks a clock (the names of new files aside, which are UUIDs of version 7), never reads
+//! a source, and never changes an object in place, `_last_checkpoint` aside.
+
+mod actions;
+mod blocking;
+mod checkpoint;
+pub mod columns;
+mod commit;
+pub mod error;
+mod frame;
+mod log;
+mod refusals;
+mod replay;
+mod schema;
+mod segment;
+pub mod stage;
+pub mod table;
+pub mod vacuum;
+pub mod version;

@@ -1,0 +1,239 @@
+//! Loading versions from the log: `_last_checkpoint`, a checkpoint, and the entries after it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use datalake_core::keys::{self, LogKey};
+use datalake_store::{
+    bucket::{Bucket, Object},
+    error::StoreError,
+};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    actions::Action,
+    blocking::blocking,
+    checkpoint,
+    error::TableError,
+    frame,
+    replay::Replay,
+    version::{State, Version},
+};
+
+/// The log may be cleaned up while it is read; each attempt begins with a fresh listing, and clean-ups are days apart.
+const LOAD_ATTEMPTS_MAX: u32 = 3;
+/// Entries are small: their number in flight hides latency and costs no memory.
+const ENTRIES_IN_FLIGHT: usize = 8;
+
+/// The document `_last_checkpoint`. Other engines write more fields.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastCheckpoint {
+    pub(crate) version: u64,
+    /// Actions in the checkpoint.
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
+/// What lies in the log.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) entries: BTreeSet<u64>,
+    pub(crate) checkpoints: BTreeSet<u64>,
+    /// Whether there are checkpoints in several parts or of the second version.
+    pub(crate) has_foreign_checkpoints: bool,
+}
+
+/// What has to be read for a version.
+#[derive(Debug, PartialEq, Eq)]
+struct LoadPlan {
+    number: u64,
+    checkpoint: Option<u64>,
+    /// After the checkpoint, in order.
+    entries: Vec<u64>,
+}
+
+pub(crate) async fn latest(bucket: &Arc<dyn Bucket>) -> Result<Option<Version>, TableError> {
+    load(bucket, None).await
+}
+
+pub(crate) async fn at(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Version, TableError> {
+    load(bucket, Some(number)).await?.ok_or(TableError::NoSuchVersion { version: number })
+}
+
+pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
+    let mut number = held.number();
+    let mut replay = Replay::from_state(&held.0);
+    while let Some(object) = get_if_there(bucket, &keys::log_entry(number + 1)).await? {
+        number += 1;
+        let actions = parse_entry(&object)?;
+        replay.describe(&actions, object.meta.modified);
+        replay.apply(&object.meta.key, actions)?;
+    }
+    if number == held.number() {
+        return Ok(None);
+    }
+    finish(bucket, replay, number).await.map(Some)
+}
+
+pub(crate) async fn reload_if_behind(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
+    match last_checkpoint(bucket).await? {
+        Some(version) if version > held.number() => Ok(latest(bucket).await?.filter(|version| version.number() > held.number())),
+        Some(_) | None => Ok(None),
+    }
+}
+
+async fn load(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {
+    let mut attempt = 1;
+    loop {
+        match load_once(bucket, number).await {
+            Err(TableError::Store(StoreError::NotFound { .. })) if attempt < LOAD_ATTEMPTS_MAX => attempt += 1,
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {
+    // An older version may lie before the last checkpoint.
+    let pointer = if number.is_none() { last_checkpoint(bucket).await? } else { None };
+    let mut listing = list(bucket, pointer.unwrap_or(0)).await?;
+    if pointer.is_some() && listing.checkpoints.is_empty() {
+        // The pointer names a checkpoint that is in several parts or gone: the log may still be whole.
+        listing = list(bucket, 0).await?;
+    }
+    let Some(plan) = plan(&listing, number)? else { return Ok(None) };
+    let mut replay = Replay::default();
+    if let Some(version) = plan.checkpoint {
+        let object = get(bucket, &keys::checkpoint(version)).await?;
+        let stored_at = object.meta.modified;
+        let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
+        replay.apply(&keys::checkpoint(version), actions)?;
+        if plan.entries.is_empty() {
+            // A checkpoint does not hold commitInfo: the entry beside it does, if it is still there.
+            match get_if_there(bucket, &keys::log_entry(version)).await? {
+                Some(object) => replay.describe(&parse_entry(&object)?, object.meta.modified),
+                None => replay.describe(&[], stored_at),
+            }
+        }
+    }
+    let keys: Vec<String> = plan.entries.iter().map(|entry| keys::log_entry(*entry)).collect();
+    let mut objects = stream::iter(keys).map(|key| async move { get(bucket, &key).await }).buffered(ENTRIES_IN_FLIGHT);
+    while let Some(object) = objects.try_next().await? {
+        let actions = parse_entry(&object)?;
+        replay.describe(&actions, object.meta.modified);
+        replay.apply(&object.meta.key, actions)?;
+    }
+    drop(objects);
+    finish(bucket, replay, plan.number).await.map(Some)
+}
+
+/// Looks into files that foreign writers added without saying what they hold.
+async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64) -> Result<Version, TableError> {
+    for path in replay.undescribed() {
+        let object = get(bucket, &keys::in_table(&path)).await?;
+        let stats = blocking(move || frame::describe(&object.meta.key, object.bytes)).await?;
+        replay.describe_file(&path, &stats);
+    }
+    replay.finish(number).map(|state: State| Version(Arc::new(state)))
+}
+
+pub(crate) async fn last_checkpoint(bucket: &Arc<dyn Bucket>) -> Result<Option<u64>, TableError> {
+    let object = get_if_there(bucket, keys::LAST_CHECKPOINT).await?;
+    // The pointer only saves work: one that is damaged is as good as none.
+    let pointer = object.and_then(|object| serde_json::from_slice::<LastCheckpoint>(&object.bytes).ok());
+    Ok(pointer.map(|pointer| pointer.version))
+}
+
+/// What the log holds from version `from` on.
+pub(crate) async fn list(bucket: &Arc<dyn Bucket>, from: u64) -> Result<Listing, TableError> {
+    let start_after = from.checked_sub(1).map(keys::log_entry);
+    let mut objects = bucket.list(keys::LOG, start_after.as_deref());
+    let mut listing = Listing::default();
+    while let Some(object) = objects.try_next().await? {
+        match keys::parse_log(&object.key) {
+            Some(LogKey::Entry(version)) => drop(listing.entries.insert(version)),
+            Some(LogKey::Checkpoint(version)) => drop(listing.checkpoints.insert(version)),
+            None => listing.has_foreign_checkpoints |= keys::is_foreign_checkpoint(&object.key),
+        }
+    }
+    Ok(listing)
+}
+
+fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, TableError> {
+    let Some(newest) = listing.entries.last().max(listing.checkpoints.last()).copied() else { return Ok(None) };
+    let number = number.unwrap_or(newest);
+    if number > newest {
+        return Err(TableError::NoSuchVersion { version: number });
+    }
+    let checkpoint = listing.checkpoints.range(..=number).next_back().copied();
+    let first = checkpoint.map_or(0, |version| version + 1);
+    let entries: Vec<u64> = (first..=number).collect();
+    match entries.iter().find(|entry| !listing.entries.contains(entry)) {
+        None => Ok(Some(LoadPlan { number, checkpoint, entries })),
+        Some(_) if listing.has_foreign_checkpoints => {
+            Err(TableError::unsupported("checkpoints in several parts or of version 2, and entries before them are gone"))
+        }
+        // Nothing says that there ever was more than what is left.
+        Some(_) if number < newest => Err(TableError::NoSuchVersion { version: number }),
+        Some(missing) => Err(TableError::corrupt(keys::log_entry(*missing), "the entry is missing, later ones are there")),
+    }
+}
+
+/// The actions of an entry: JSON, one object a line.
+pub(crate) fn parse_entry(object: &Object) -> Result<Vec<Action>, TableError> {
+    let key = &object.meta.key;
+    let text = std::str::from_utf8(&object.bytes).map_err(|error| TableError::undecodable(key, "the entry is not UTF-8", error))?;
+    let parse = |(index, line)| {
+        serde_json::from_str(line).map_err(|error| TableError::undecodable(key, format!("an action cannot be read, line={}", index + 1), error))
+    };
+    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
+}
+
+pub(crate) async fn get(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Object, StoreError> {
+    bucket.get(key, None, None).await
+}
+
+pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Option<Object>, StoreError> {
+    match get(bucket, key).await {
+        Ok(object) => Ok(Some(object)),
+        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(entries: &[u64], checkpoints: &[u64], number: Option<u64>, expected: Result<Option<(Option<u64>, &[u64])>, &str>) {
+        let listing = Listing {
+            entries: entries.iter().copied().collect(),
+            checkpoints: checkpoints.iter().copied().collect(),
+            has_foreign_checkpoints: false,
+        };
+        let planned = plan(&listing, number).map(|plan| plan.map(|plan| (plan.checkpoint, plan.entries))).map_err(|error| error.to_string());
+        match expected {
+            Ok(expected) => assert_eq!(planned.unwrap(), expected.map(|(checkpoint, entries)| (checkpoint, entries.to_vec()))),
+            Err(expected) => assert!(planned.clone().unwrap_err().contains(expected), "{planned:?}"),
+        }
+    }
+
+    #[test]
+    fn plans() {
+        check(&[], &[], None, Ok(None));
+        check(&[0], &[], None, Ok(Some((None, &[0]))));
+        check(&[0, 1, 2], &[1], None, Ok(Some((Some(1), &[2]))));
+        check(&[0, 1, 2], &[2], None, Ok(Some((Some(2), &[]))));
+        check(&[2, 3, 4], &[2, 4], Some(3), Ok(Some((Some(2), &[3]))));
+        check(&[0, 1, 2], &[2], Some(1), Ok(Some((None, &[0, 1]))));
+        check(&[3], &[2], None, Ok(Some((Some(2), &[3]))));
+        check(&[], &[2], None, Ok(Some((Some(2), &[]))));
+        check(&[1, 2], &[], None, Err("is missing"));
+        check(&[0, 2], &[], None, Err("is missing"));
+        check(&[2, 3], &[2], Some(1), Err("no such version"));
+        check(&[0, 1], &[], Some(2), Err("no such version"));
+    }
+}

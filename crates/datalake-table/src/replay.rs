@@ -1,0 +1,234 @@
+//! From actions to the state of the table. Decides, reads nothing.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::keys;
+use jiff::Timestamp;
+
+use crate::{
+    actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+    error::TableError,
+    schema,
+    version::{CommitFacts, SegmentFile, State, percent_decoded},
+};
+
+/// The state while actions are applied to it.
+#[derive(Debug, Default)]
+pub(crate) struct Replay {
+    protocol: Option<Protocol>,
+    metadata: Option<Metadata>,
+    /// By decoded path, as all files here: two spellings of one path are one file.
+    files: BTreeMap<String, File>,
+    tombstones: BTreeMap<String, Remove>,
+    transactions: BTreeMap<String, Transaction>,
+    commit: Option<CommitFacts>,
+}
+
+#[derive(Debug)]
+enum File {
+    Known(Arc<SegmentFile>),
+    Added(Add),
+}
+
+impl Replay {
+    /// Goes on from a state.
+    pub(crate) fn from_state(state: &State) -> Self {
+        Self {
+            protocol: Some(state.protocol.clone()),
+            metadata: Some(state.metadata.clone()),
+            files: state.segments.iter().map(|segment| (percent_decoded(&segment.path), File::Known(Arc::clone(segment)))).collect(),
+            tombstones: state.tombstones.clone(),
+            transactions: state.transactions.clone(),
+            commit: None,
+        }
+    }
+
+    /// Applies the actions of a checkpoint, or of the entry after the last one applied.
+    pub(crate) fn apply(&mut self, key: &str, actions: Vec<Action>) -> Result<(), TableError> {
+        for action in actions {
+            self.apply_one(key, action)?;
+        }
+        Ok(())
+    }
+
+    fn apply_one(&mut self, key: &str, action: Action) -> Result<(), TableError> {
+        if let Some(protocol) = action.protocol {
+            self.protocol = Some(protocol);
+        }
+        if let Some(metadata) = action.meta_data {
+            self.metadata = Some(metadata);
+        }
+        if let Some(transaction) = action.txn {
+            self.transactions.insert(transaction.app_id.clone(), transaction);
+        }
+        if let Some(remove) = action.remove {
+            let path = percent_decoded(&remove.path);
+            self.files.remove(&path);
+            self.tombstones.insert(path, remove);
+        }
+        if let Some(add) = action.add {
+            check_add(key, &add)?;
+            let path = percent_decoded(&add.path);
+            self.tombstones.remove(&path);
+            self.files.insert(path, File::Added(add));
+        }
+        Ok(())
+    }
+
+    /// What the newest entry says of itself. `stored_at` is when the store took the entry, for entries that do not say when they were made.
+    pub(crate) fn describe(&mut self, actions: &[Action], stored_at: Timestamp) {
+        let described = actions.iter().find_map(|action| action.commit_info.as_ref());
+        let own = described.and_then(OwnInfo::of);
+        let made_ms = described.and_then(|described| described.get("timestamp")?.as_i64());
+        self.commit = Some(CommitFacts {
+            committed_at: made_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(stored_at),
+            counts: own.as_ref().map(|own| own.counts.clone()),
+            run_id: own.map(|own| own.run_id),
+        });
+    }
+
+    /// Files whose adder did not say how many rows they hold or between which ids: somebody has to look into them.
+    pub(crate) fn undescribed(&self) -> Vec<String> {
+        let needy = |(path, file): (&String, &File)| match file {
+            File::Added(add) if bounds(add).is_none() => Some(path.clone()),
+            File::Added(_) | File::Known(_) => None,
+        };
+        self.files.iter().filter_map(needy).collect()
+    }
+
+    /// What was found in a file of [`Replay::undescribed`].
+    pub(crate) fn describe_file(&mut self, path: &str, stats: &Stats) {
+        if let Some(File::Added(add)) = self.files.get_mut(path) {
+            add.stats = serde_json::to_string(stats).ok();
+        }
+    }
+
+    /// The state at version `number`.
+    pub(crate) fn finish(self, number: u64) -> Result<State, TableError> {
+        let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("no entry up to this one holds {what}"));
+        let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
+        let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
+        schema::check_supported(&protocol, &metadata)?;
+        let segment = |(path, file)| match file {
+            File::Known(segment) => Ok(segment),
+            File::Added(add) => segment_file(&path, add).map(Arc::new),
+        };
+        let mut segments = self.files.into_iter().map(segment).collect::<Result<Vec<_>, _>>()?;
+        segments.sort_by(|a, b| a.compare(b));
+        let commit = self.commit.unwrap_or(CommitFacts { committed_at: Timestamp::UNIX_EPOCH, run_id: None, counts: None });
+        Ok(State { number, commit, protocol, metadata, segments, tombstones: self.tombstones, transactions: self.transactions })
+    }
+}
+
+fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
+    if add.deletion_vector.as_ref().is_some_and(|vector| !vector.is_null()) {
+        return Err(TableError::unsupported(format!("deletion vectors, file={}", add.path)));
+    }
+    if add.partition_values.as_ref().is_some_and(|values| !values.is_empty()) {
+        return Err(TableError::unsupported(format!("partition values, file={}", add.path)));
+    }
+    if add.path.starts_with('/') || add.path.contains("://") {
+        return Err(TableError::unsupported(format!("a data file outside the table (a shallow clone), file={}", add.path)));
+    }
+    if add.path.split('/').any(|part| part == "..") {
+        return Err(TableError::corrupt(key, format!("a data file outside the table, file={}", add.path)));
+    }
+    Ok(())
+}
+
+/// Rows, least and greatest id, where the adder says them.
+fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
+    let stats: Stats = serde_json::from_str(add.stats.as_deref()?).ok()?;
+    let rows = stats.num_records?;
+    match (stats.min_values.user_id, stats.max_values.user_id) {
+        (Some(least), Some(greatest)) => Some((rows, least.into(), greatest.into())),
+        // A file without rows has no bounds.
+        (None, None) if rows == 0 => Some((0, Box::default(), Box::default())),
+        _ => None,
+    }
+}
+
+fn segment_file(path: &str, add: Add) -> Result<SegmentFile, TableError> {
+    let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
+    let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
+    let size = u64::try_from(add.size).map_err(|_| damaged("the log gives it a negative size"))?;
+    Ok(SegmentFile { path: add.path.as_str().into(), size, rows, min_user_id, max_user_id, add: Arc::new(add) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replayed(lines: &[&str]) -> Result<State, TableError> {
+        let mut replay = Replay::default();
+        let metadata = schema::metadata("id".into(), 0, None);
+        let begin = Action { protocol: Some(schema::protocol()), meta_data: Some(metadata), ..Action::default() };
+        replay.apply("begin", vec![begin])?;
+        let actions = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
+        replay.apply("entry", actions)?;
+        replay.finish(1)
+    }
+
+    #[track_caller]
+    fn check(lines: &[&str], expected_paths: &[&str]) {
+        let state = replayed(lines).unwrap();
+        let paths: Vec<&str> = state.segments.iter().map(|segment| &*segment.path).collect();
+        assert_eq!(paths, expected_paths, "lines: {lines:?}");
+    }
+
+    #[track_caller]
+    fn check_refused(line: &str, expected: &str) {
+        let error = replayed(&[line]).unwrap_err().to_string();
+        assert!(error.contains(expected), "line: {line}, error: {error}");
+    }
+
+    fn add(path: &str, least: &str) -> String {
+        let stats = format!(r#"{{\"numRecords\":1,\"minValues\":{{\"user_id\":\"{least}\"}},\"maxValues\":{{\"user_id\":\"{least}\"}}}}"#);
+        format!(r#"{{"add":{{"path":"{path}","partitionValues":{{}},"size":1,"modificationTime":0,"dataChange":true,"stats":"{stats}"}}}}"#)
+    }
+
+    #[test]
+    fn files_come_and_go() {
+        check(&[&add("b", "2"), &add("a", "3"), &add("c", "1")], &["c", "b", "a"]);
+        check(&[&add("a", "1"), r#"{"remove":{"path":"a","dataChange":true}}"#], &[]);
+        check(&[&add("a%20b", "1"), r#"{"remove":{"path":"a b","dataChange":true}}"#], &[]);
+        check(&[r#"{"remove":{"path":"a","dataChange":true}}"#, &add("a", "1")], &["a"]);
+        check(&[r#"{"domainMetadata":{"domain":"x"}}"#, r#"{"cdc":{}}"#, r#"{"commitInfo":{"timestamp":"odd"}}"#, &add("a", "1")], &["a"]);
+        check(&[r#"{"txn":{"appId":"stream","version":7}}"#, &add("a", "1")], &["a"]);
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        check_refused(r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"]}}"#, "v2Checkpoint");
+        check_refused(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#, "writer=4");
+        check_refused(&add("a", "1").replace("\"size\"", "\"deletionVector\":{},\"size\""), "deletion vectors");
+        check_refused(&add("a", "1").replace("\"partitionValues\":{}", "\"partitionValues\":{\"x\":\"1\"}"), "partition values");
+        check_refused(&add("s3://other/a", "1"), "outside the table");
+        check_refused(&add("../a", "1"), "outside the table");
+        check_refused(&add("a", "1").replace("numRecords", "other"), "could not be counted");
+    }
+
+    #[test]
+    fn metadata_that_need_more_are_refused() {
+        let base = schema::metadata("id".into(), 0, None);
+        let check = |change: &dyn Fn(&mut Metadata), expected: &str| {
+            let mut metadata = base.clone();
+            change(&mut metadata);
+            let error = schema::check_supported(&schema::protocol(), &metadata).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let set = |metadata: &mut Metadata, name: &str, value: &str| {
+            metadata.configuration.get_or_insert_default().insert(name.into(), Some(value.into()));
+        };
+        check(&|m| m.partition_columns = Some(vec!["x".into()]), "partition columns");
+        check(&|m| set(m, "delta.columnMapping.mode", "name"), "column mapping");
+        check(&|m| set(m, "delta.appendOnly", "true"), "append-only");
+        check(&|m| m.format.provider = "orc".into(), "orc");
+        check(&|m| m.schema_string = m.schema_string.replace("first_name", "forename"), "column=forename");
+        check(&|m| m.schema_string = m.schema_string.replace("\"long\"", "\"integer\""), "type was changed, column=birthts");
+        check(&|m| m.schema_string = r#"{"type":"struct","fields":[]}"#.into(), "column=user_id");
+        check(&|m| m.schema_string = "{".into(), "no struct");
+        check(&|m| m.schema_string = m.schema_string.replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1), "invariant");
+        assert!(schema::check_supported(&schema::protocol(), &base).is_ok());
+    }
+}

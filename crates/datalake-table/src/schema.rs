@@ -1,0 +1,177 @@
+//! The columns of the table, as the log declares them and as its Parquet files hold them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    actions::{Format, Metadata, Protocol, TextMap},
+    error::TableError,
+};
+
+pub(crate) const USER_ID: &str = "user_id";
+pub(crate) const FIRST_NAME: &str = "first_name";
+pub(crate) const LAST_NAME: &str = "last_name";
+pub(crate) const BIRTHTS: &str = "birthts";
+pub(crate) const IMG_PATH: &str = "img_path";
+pub(crate) const CSV_ETAG: &str = "csv_etag";
+pub(crate) const CSV_SIZE: &str = "csv_size";
+pub(crate) const CSV_MODIFIED: &str = "csv_modified";
+pub(crate) const IMAGE_ETAG: &str = "image_etag";
+pub(crate) const IMAGE_SIZE: &str = "image_size";
+pub(crate) const IMAGE_MODIFIED: &str = "image_modified";
+pub(crate) const RUN_ID: &str = "run_id";
+
+/// Where the metadata name the file of refusals, relative to the table's root; missing where nothing is refused.
+///
+/// It stands in `metaData.configuration` because that is part of every checkpoint and other engines carry it over, which holds for
+/// no other place of reader version 1: `commitInfo` is in no checkpoint.
+pub(crate) const REFUSALS_PROPERTY: &str = "datalake.refusals";
+
+/// The types of the columns, by their names in the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ColumnType {
+    /// UTF-8.
+    String,
+    /// 64 bits with sign.
+    Long,
+    /// Microseconds UTC.
+    Timestamp,
+}
+
+/// A column of the table.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: ColumnType,
+    /// Whether rows without a picture have no value.
+    pub(crate) of_image: bool,
+}
+
+const fn column(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind, of_image: false }
+}
+
+const fn image_column(name: &'static str, kind: ColumnType) -> Column {
+    Column { name, kind, of_image: true }
+}
+
+/// Every column, in the order of the files.
+pub(crate) const COLUMNS: [Column; 12] = [
+    column(USER_ID, ColumnType::String),
+    column(FIRST_NAME, ColumnType::String),
+    column(LAST_NAME, ColumnType::String),
+    column(BIRTHTS, ColumnType::Long),
+    image_column(IMG_PATH, ColumnType::String),
+    column(CSV_ETAG, ColumnType::String),
+    column(CSV_SIZE, ColumnType::Long),
+    column(CSV_MODIFIED, ColumnType::Timestamp),
+    image_column(IMAGE_ETAG, ColumnType::String),
+    image_column(IMAGE_SIZE, ColumnType::Long),
+    image_column(IMAGE_MODIFIED, ColumnType::Timestamp),
+    column(RUN_ID, ColumnType::String),
+];
+
+/// The column of a name that is one of the constants above.
+pub(crate) fn named(name: &str) -> Option<&'static Column> {
+    COLUMNS.iter().find(|column| column.name == name)
+}
+
+/// The protocol that the table declares.
+pub(crate) fn protocol() -> Protocol {
+    Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None }
+}
+
+/// The metadata of a new table.
+pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> Metadata {
+    // Other engines clean up too: they are to keep what our own clean-up keeps.
+    let kept = ["delta.logRetentionDuration", "delta.deletedFileRetentionDuration"];
+    let mut configuration: TextMap = kept.into_iter().map(|name| (name.to_owned(), Some("interval 7 days".to_owned()))).collect();
+    configuration.extend(refusals.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
+    Metadata {
+        id,
+        name: Some("users".to_owned()),
+        description: None,
+        format: Format { provider: "parquet".to_owned(), options: Some(BTreeMap::new()) },
+        schema_string: schema_string(),
+        partition_columns: Some(Vec::new()),
+        configuration: Some(configuration),
+        created_time: Some(created_ms),
+    }
+}
+
+fn schema_string() -> String {
+    let field = |column: &Column| json!({"name": column.name, "type": column.kind, "nullable": column.name != USER_ID, "metadata": {}});
+    json!({"type": "struct", "fields": COLUMNS.iter().map(field).collect::<Vec<_>>()}).to_string()
+}
+
+impl Metadata {
+    /// The path of the file of refusals, relative to the table's root.
+    pub(crate) fn refusals(&self) -> Option<&str> {
+        self.configured(REFUSALS_PROPERTY)
+    }
+
+    /// The same table with other refusals.
+    pub(crate) fn with_refusals(&self, path: Option<&str>) -> Self {
+        let mut changed = self.clone();
+        let configuration = changed.configuration.get_or_insert_default();
+        configuration.remove(REFUSALS_PROPERTY);
+        configuration.extend(path.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
+        changed
+    }
+
+    fn configured(&self, property: &str) -> Option<&str> {
+        self.configuration.as_ref()?.get(property)?.as_deref()
+    }
+}
+
+/// Refuses tables that need more of the protocol than this program knows: reading them anyway would give wrong rows, writing would
+/// break the promises that other engines rely on.
+pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Result<(), TableError> {
+    let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
+    if reader > 1 || writer > 2 {
+        let features = [protocol.reader_features.as_deref(), protocol.writer_features.as_deref()];
+        let features = features.into_iter().flatten().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let reason = format!("protocol reader={reader} writer={writer} features=[{features}], known are reader=1 writer=2; another engine upgraded the table");
+        return Err(TableError::unsupported(reason));
+    }
+    if metadata.format.provider != "parquet" {
+        return Err(TableError::unsupported(format!("data files of format {}", metadata.format.provider)));
+    }
+    if metadata.partition_columns.as_ref().is_some_and(|columns| !columns.is_empty()) {
+        return Err(TableError::unsupported("partition columns"));
+    }
+    if metadata.configured("delta.columnMapping.mode").is_some_and(|mode| mode != "none") {
+        return Err(TableError::unsupported("column mapping"));
+    }
+    if metadata.configured("delta.appendOnly").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Err(TableError::unsupported("an append-only table: users change, so unset delta.appendOnly"));
+    }
+    check_columns(&metadata.schema_string)
+}
+
+fn check_columns(schema_string: &str) -> Result<(), TableError> {
+    let unreadable = || TableError::unsupported("a schema that is no struct of fields");
+    let schema: Value = serde_json::from_str(schema_string).map_err(|_| unreadable())?;
+    let fields = schema.get("fields").and_then(Value::as_array).ok_or_else(unreadable)?;
+    let mut missing: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
+    for field in fields {
+        let name = field.get("name").and_then(Value::as_str).ok_or_else(unreadable)?;
+        // A rewritten segment would lose the column's values.
+        let column = named(name).ok_or_else(|| TableError::unsupported(format!("a column that is not the product's, column={name}")))?;
+        let kind = field.get("type").and_then(|kind| ColumnType::deserialize(kind).ok());
+        if kind != Some(column.kind) {
+            return Err(TableError::unsupported(format!("a column whose type was changed, column={name}")));
+        }
+        if field.get("metadata").is_some_and(|metadata| metadata.get("delta.invariants").is_some()) {
+            return Err(TableError::unsupported(format!("a column invariant, column={name}")));
+        }
+        missing.retain(|candidate| *candidate != name);
+    }
+    match missing.first() {
+        Some(name) => Err(TableError::unsupported(format!("a table without a column of the product's, column={name}"))),
+        None => Ok(()),
+    }
+}

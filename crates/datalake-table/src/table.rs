@@ -1,0 +1,180 @@
+//! The table as its callers see it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::{
+    reject::OpenRefusal,
+    report::{Counts, RunId, RunMode},
+    row::Row,
+    user::UserId,
+};
+use datalake_store::bucket::Bucket;
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use jiff::Timestamp;
+
+use crate::{
+    commit,
+    error::{CommitError, TableError},
+    log, refusals, segment,
+    stage::{self, Staged},
+    vacuum::{self, VacuumSummary},
+    version::{SegmentFile, Version},
+};
+
+/// The users table in a lake. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Table {
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) settings: TableSettings,
+}
+
+/// The sizes of the table. The defaults are right but for tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableSettings {
+    /// Most rows of a segment.
+    pub segment_rows_max: usize,
+    /// A checkpoint is written whenever a version's number is a multiple of this.
+    pub commits_per_checkpoint: u64,
+}
+
+impl Default for TableSettings {
+    /// 128,000 rows are 5 to 10 MB: rewritten for one changed row in well under a second, and few enough files for 10 million rows.
+    /// 20 commits are most of a day of hourly runs, and a load then reads at most 20 small entries.
+    fn default() -> Self {
+        Self { segment_rows_max: 128_000, commits_per_checkpoint: 20 }
+    }
+}
+
+/// A change of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// The row is added, or replaces the user's present one.
+    Put(Row),
+    /// The user's row is removed, if there is one.
+    Remove(UserId),
+}
+
+impl Edit {
+    /// Whose row it changes.
+    pub fn user_id(&self) -> &UserId {
+        match self {
+            Self::Put(row) => &row.user_id,
+            Self::Remove(user_id) => user_id,
+        }
+    }
+}
+
+/// What the table recorded of a user's sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRow {
+    /// Whose sources.
+    pub user_id: UserId,
+    /// The tag of the CSV that the row was read from.
+    pub csv_etag: Box<str>,
+    /// Its bytes.
+    pub csv_size: u64,
+    /// Tag and bytes of the linked picture.
+    pub image: Option<(Box<str>, u64)>,
+}
+
+/// What a commit records of the run that makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitDetails {
+    /// The run.
+    pub run_id: RunId,
+    /// Which sources it read.
+    pub mode: RunMode,
+    /// What it found and did.
+    pub counts: Counts,
+    /// The run's clock at the commit.
+    pub committed_at: Timestamp,
+}
+
+/// Segments read at once: two are decoded while two are fetched, and 4 times 10 MB are held.
+pub(crate) const READS_IN_FLIGHT: usize = 4;
+
+impl Table {
+    /// The table of the lake in `bucket`. Nothing is read or written yet.
+    pub fn new(bucket: Arc<dyn Bucket>) -> Self {
+        Self::with_settings(bucket, TableSettings::default())
+    }
+
+    /// The table with other sizes.
+    pub fn with_settings(bucket: Arc<dyn Bucket>, settings: TableSettings) -> Self {
+        Self { bucket, settings }
+    }
+
+    /// Where the table lies.
+    pub fn bucket(&self) -> &Arc<dyn Bucket> {
+        &self.bucket
+    }
+
+    /// The newest version; none where there is no table yet.
+    pub async fn latest(&self) -> Result<Option<Version>, TableError> {
+        log::latest(&self.bucket).await
+    }
+
+    /// The newest version if it is newer than `held`: one request where there is nothing new.
+    ///
+    /// None also where entries after `held` were removed meanwhile; [`Table::reload_if_behind`] tells.
+    pub async fn newer_than(&self, held: &Version) -> Result<Option<Version>, TableError> {
+        log::newer_than(&self.bucket, held).await
+    }
+
+    /// The newest version if there is a checkpoint newer than `held`: for one who may have slept while entries were removed.
+    pub async fn reload_if_behind(&self, held: &Version) -> Result<Option<Version>, TableError> {
+        log::reload_if_behind(&self.bucket, held).await
+    }
+
+    /// The version `number`, if the log still reaches back to it.
+    pub async fn at(&self, number: u64) -> Result<Version, TableError> {
+        log::at(&self.bucket, number).await
+    }
+
+    /// What the table recorded of every user's sources: a batch a segment, in byte order of the ids over all batches.
+    pub async fn known(&self, version: &Version) -> BoxStream<'static, Result<Vec<KnownRow>, TableError>> {
+        let bucket = Arc::clone(&self.bucket);
+        let clusters: Vec<_> = segment::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        stream::iter(clusters)
+            .map(move |cluster| segment::known(Arc::clone(&bucket), cluster))
+            .buffered(READS_IN_FLIGHT)
+            .boxed()
+    }
+
+    /// The rows of those of `user_ids` that have one. Only segments whose range holds one of them are read. `user_ids` are sorted.
+    pub async fn rows_of(&self, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
+        segment::rows_of(&self.bucket, version, user_ids).await
+    }
+
+    /// What a reader shows of a segment.
+    pub async fn columns(&self, file: &SegmentFile) -> Result<crate::columns::SegmentRows, TableError> {
+        segment::columns(&self.bucket, file).await
+    }
+
+    /// The sources that are refused at `version`, by key.
+    pub async fn refusals(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+        refusals::read(&self.bucket, version).await
+    }
+
+    /// Writes the segments that `edits` make of those of `base`. No reader sees them before the commit.
+    ///
+    /// `edits` are sorted by user id and hold a user once.
+    pub async fn stage(&self, base: Option<&Version>, edits: Vec<Edit>) -> Result<Staged, TableError> {
+        stage::stage(&self.bucket, self.settings, base, edits).await
+    }
+
+    /// Makes the version after `base`. `refusals` are all that are open now, sorted by key.
+    ///
+    /// Every so often it also writes a checkpoint and removes old entries; that these fail is logged and harms nobody.
+    pub async fn commit(&self, base: Option<&Version>, staged: Staged, refusals: &[OpenRefusal], details: &CommitDetails) -> Result<Version, CommitError> {
+        commit::commit(self, base, staged, refusals, details).await
+    }
+
+    /// Removes data files and files of refusals that no version within the retention names.
+    pub async fn vacuum(&self, now: Timestamp) -> Result<VacuumSummary, TableError> {
+        vacuum::vacuum(&self.bucket, now).await
+    }
+}

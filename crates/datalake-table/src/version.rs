@@ -1,0 +1,157 @@
+//! One immutable version of the table: which segments make it up, and what its commit said.
+
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+
+use datalake_core::{
+    keys,
+    report::{Counts, RunId},
+};
+use jiff::Timestamp;
+
+use crate::actions::{Add, Metadata, Protocol, Remove, Transaction};
+
+/// A data file of the table. Files are never changed, so two of one path are equal.
+#[derive(Clone, Debug)]
+pub struct SegmentFile {
+    /// As the log spells it: relative to the table's root, percent-encoded.
+    pub path: Box<str>,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Rows in the file.
+    pub rows: u64,
+    /// No row's id is less. A foreign writer may give a bound that no row has.
+    pub min_user_id: Box<str>,
+    /// No row's id is greater. A foreign writer may give a bound that no row has.
+    pub max_user_id: Box<str>,
+    /// The action that added it, for checkpoints.
+    pub(crate) add: Arc<Add>,
+}
+
+impl SegmentFile {
+    /// The object's key in the lake.
+    pub fn key(&self) -> String {
+        keys::in_table(&percent_decoded(&self.path))
+    }
+
+    /// Whether a row of this id could be in the file.
+    pub(crate) fn may_hold(&self, user_id: &str) -> bool {
+        *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
+    }
+
+    /// The order of segments in a version.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        (&self.min_user_id, &self.max_user_id, &self.path).cmp(&(&other.min_user_id, &other.max_user_id, &other.path))
+    }
+}
+
+impl PartialEq for SegmentFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for SegmentFile {}
+
+/// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
+pub(crate) fn percent_decoded(path: &str) -> String {
+    let mut bytes = Vec::with_capacity(path.len());
+    let mut rest = path.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let escaped = (first == b'%').then(|| tail.get(..2)).flatten().and_then(|digits| std::str::from_utf8(digits).ok());
+        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+}
+
+/// One version of the table. Immutable and cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Version(pub(crate) Arc<State>);
+
+/// What the log says at one version.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    pub(crate) number: u64,
+    pub(crate) commit: CommitFacts,
+    pub(crate) protocol: Protocol,
+    pub(crate) metadata: Metadata,
+    /// In the order of [`SegmentFile::compare`].
+    pub(crate) segments: Vec<Arc<SegmentFile>>,
+    /// By path. Those past their retention may be missing.
+    pub(crate) tombstones: BTreeMap<String, Remove>,
+    /// Other engines' streams remember in the log how far they are; a checkpoint must not lose that.
+    pub(crate) transactions: BTreeMap<String, Transaction>,
+}
+
+/// What the entry that made a version says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommitFacts {
+    pub(crate) committed_at: Timestamp,
+    pub(crate) run_id: Option<RunId>,
+    pub(crate) counts: Option<Counts>,
+}
+
+impl Version {
+    /// From 0; each commit adds 1.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// The table's own id. A table that was removed and made anew counts its versions from 0 again, under another id.
+    pub fn table_id(&self) -> &str {
+        &self.0.metadata.id
+    }
+
+    /// When the version was made, by the clock of its writer.
+    pub fn committed_at(&self) -> Timestamp {
+        self.0.commit.committed_at
+    }
+
+    /// The run that made the version; none where another engine made it.
+    pub fn run_id(&self) -> Option<&RunId> {
+        self.0.commit.run_id.as_ref()
+    }
+
+    /// The counts of the run that made the version; none where another engine made it.
+    pub fn counts(&self) -> Option<&Counts> {
+        self.0.commit.counts.as_ref()
+    }
+
+    /// The data files, by their least user id. Ranges overlap only where another engine wrote them.
+    pub fn segments(&self) -> &[Arc<SegmentFile>] {
+        &self.0.segments
+    }
+
+    /// Rows of the table.
+    pub fn row_count(&self) -> u64 {
+        self.0.segments.iter().map(|segment| segment.rows).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, expected: &str) {
+        assert_eq!(percent_decoded(path), expected, "path: {path}");
+    }
+
+    #[test]
+    fn paths_are_decoded() {
+        check("part-1.parquet", "part-1.parquet");
+        check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
+        check("100%", "100%");
+        check("%zz%4", "%zz%4");
+        check("%C3%A9", "é");
+        check("%FF", "%FF");
+    }
+}
