@@ -1,3 +1,216 @@
-//! Stub.
-use bytes::Bytes; use crate::{actions::Action, error::TableError};
-pub(crate) fn decode(_: &str, _: Bytes) -> Result<Vec<Action>, TableError> { Err(TableError::unsupported("not built yet")) }
+//! Checkpoints: the state of the table at a version in one Parquet file, so that a load need not read every entry.
+//!
+//! The classic form, one file, which every engine reads. Columns and their types are those of the protocol document, section
+//! "Checkpoint Schema". Other engines' checkpoints are read by name, whatever else they hold.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use datalake_core::keys;
+use datalake_store::bucket::{Bucket, Metadata as ObjectMetadata, PutMode};
+use jiff::{SignedDuration, Timestamp};
+use parquet::{
+    basic::Compression,
+    errors::ParquetError,
+    file::{
+        properties::WriterProperties,
+        reader::{FileReader, SerializedFileReader},
+        writer::SerializedFileWriter,
+    },
+    record::Row,
+    schema::{parser::parse_message_type, types::TypePtr},
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::{
+    actions::{Action, Add, Remove},
+    blocking::blocking,
+    error::TableError,
+    log::LastCheckpoint,
+    shred,
+    version::{State, Version},
+};
+
+/// How long the log, and data files that left the table, are kept for those who still read older versions: a week, as Delta's default.
+pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+const SCHEMA: &str = "
+message checkpoint {
+  optional group txn {
+    optional binary appId (STRING);
+    optional int64 version;
+    optional int64 lastUpdated;
+  }
+  optional group add {
+    optional binary path (STRING);
+    optional group partitionValues (MAP) { repeated group key_value { required binary key (STRING); optional binary value (STRING); } }
+    optional int64 size;
+    optional int64 modificationTime;
+    optional boolean dataChange;
+    optional binary stats (STRING);
+    optional group tags (MAP) { repeated group key_value { required binary key (STRING); optional binary value (STRING); } }
+  }
+  optional group remove {
+    optional binary path (STRING);
+    optional int64 deletionTimestamp;
+    optional boolean dataChange;
+    optional boolean extendedFileMetadata;
+    optional group partitionValues (MAP) { repeated group key_value { required binary key (STRING); optional binary value (STRING); } }
+    optional int64 size;
+  }
+  optional group metaData {
+    optional binary id (STRING);
+    optional binary name (STRING);
+    optional binary description (STRING);
+    optional group format {
+      optional binary provider (STRING);
+      optional group options (MAP) { repeated group key_value { required binary key (STRING); optional binary value (STRING); } }
+    }
+    optional binary schemaString (STRING);
+    optional group partitionColumns (LIST) { repeated group list { optional binary element (STRING); } }
+    optional group configuration (MAP) { repeated group key_value { required binary key (STRING); optional binary value (STRING); } }
+    optional int64 createdTime;
+  }
+  optional group protocol {
+    optional int32 minReaderVersion;
+    optional int32 minWriterVersion;
+  }
+}";
+
+/// What only readers need: by these a checkpoint of a newer protocol is refused with its features named.
+const REFUSED: &str = "
+message refused {
+  optional group add { optional group deletionVector { optional binary storageType (STRING); } }
+  optional group protocol {
+    optional group readerFeatures (LIST) { repeated group list { optional binary element (STRING); } }
+    optional group writerFeatures (LIST) { repeated group list { optional binary element (STRING); } }
+  }
+}";
+
+fn parse(message: &str) -> Result<TypePtr, ParquetError> {
+    parse_message_type(message).map(TypePtr::new)
+}
+
+/// Writes the checkpoint of a version and points at it.
+pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> Result<(), TableError> {
+    let number = version.number();
+    let key = keys::checkpoint(number);
+    let actions = actions(&version.0, now);
+    let size = u64::try_from(actions.len()).unwrap_or(u64::MAX);
+    let bytes = blocking({
+        let key = key.clone();
+        move || encode(&key, &actions)
+    })
+    .await?;
+    // Equal states give equal checkpoints: whoever else writes this one writes the same.
+    bucket.put(&key, bytes, PutMode::Replace, &ObjectMetadata::new()).await?;
+    let pointer = serde_json::to_vec(&LastCheckpoint { version: number, size });
+    let pointer = pointer.map_err(|error| TableError::undecodable(keys::LAST_CHECKPOINT, "it cannot be encoded", error))?;
+    bucket
+        .put(keys::LAST_CHECKPOINT, pointer.into(), PutMode::Replace, &ObjectMetadata::new())
+        .await?;
+    Ok(())
+}
+
+/// The actions that make up a state; tombstones past the retention are dropped, as the protocol lets a checkpoint do.
+fn actions(state: &State, now: Timestamp) -> Vec<Action> {
+    let oldest_ms = now.as_millisecond() - retention_ms();
+    let kept = |remove: &&Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
+    let head = Action {
+        protocol: Some(state.protocol.clone()),
+        ..Action::default()
+    };
+    let metadata = Action {
+        meta_data: Some(state.metadata.clone()),
+        ..Action::default()
+    };
+    let transactions = state.transactions.values().map(|transaction| Action {
+        txn: Some(transaction.clone()),
+        ..Action::default()
+    });
+    // A checkpoint describes a state: none of its actions is a change.
+    let removes = state.tombstones.values().filter(kept);
+    let removes = removes.map(|remove| Action {
+        remove: Some(Remove {
+            data_change: false,
+            ..remove.clone()
+        }),
+        ..Action::default()
+    });
+    let adds = state.segments.iter().map(|segment| Action {
+        add: Some(Add {
+            data_change: false,
+            ..(*segment.add).clone()
+        }),
+        ..Action::default()
+    });
+    [head, metadata]
+        .into_iter()
+        .chain(transactions)
+        .chain(removes)
+        .chain(adds)
+        .collect()
+}
+
+/// The retention in milliseconds, as the log counts.
+pub(crate) fn retention_ms() -> i64 {
+    RETENTION.as_secs() * 1_000
+}
+
+fn encode(key: &str, actions: &[Action]) -> Result<Bytes, TableError> {
+    let records = actions.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| TableError::undecodable(key, "an action cannot be encoded", error))?;
+    encode_records(&records).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be encoded", error))
+}
+
+fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
+    let schema = parse(SCHEMA)?;
+    let leaves = shred::shred(&schema, records)?;
+    let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let mut writer = SerializedFileWriter::new(Vec::new(), schema, properties)?;
+    let mut group = writer.next_row_group()?;
+    for leaf in &leaves {
+        let mut column = group
+            .next_column()?
+            .ok_or_else(|| ParquetError::General("fewer columns than leaves".to_owned()))?;
+        leaf.write(column.untyped())?;
+        column.close()?;
+    }
+    group.close()?;
+    writer.into_inner().map(Bytes::from)
+}
+
+/// The actions of a checkpoint, by whichever engine.
+pub(crate) fn decode(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
+    let records = decode_records(bytes).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
+    let action = |record| Action::deserialize(Value::from(record));
+    let actions = records.into_iter().map(action).collect::<Result<Vec<_>, _>>();
+    actions.map_err(|error| TableError::undecodable(key, "an action of the checkpoint cannot be read", error))
+}
+
+fn decode_records(bytes: Bytes) -> Result<Vec<Map<String, Value>>, ParquetError> {
+    let reader = SerializedFileReader::new(bytes)?;
+    let present = reader.metadata().file_metadata().schema();
+    let mut records = rows(&reader, shred::projection(present, &*parse(SCHEMA)?)?)?;
+    let refused = shred::projection(present, &*parse(REFUSED)?)?;
+    if !refused.get_fields().is_empty() {
+        for (record, more) in records.iter_mut().zip(rows(&reader, refused)?) {
+            for (kind, fields) in more {
+                if let (Some(Value::Object(known)), Value::Object(fields)) = (record.get_mut(&kind), fields) {
+                    known.extend(fields);
+                }
+            }
+        }
+    }
+    Ok(records)
+}
+
+fn rows(reader: &SerializedFileReader<Bytes>, projection: TypePtr) -> Result<Vec<Map<String, Value>>, ParquetError> {
+    let projection = TypePtr::unwrap_or_clone(projection);
+    let record = |row: Result<Row, ParquetError>| {
+        let fields = row?.into_columns().into_iter().map(|(name, field)| (name, shred::to_json(&field)));
+        Ok(fields.filter(|(_, value)| !value.is_null()).collect())
+    };
+    reader.get_row_iter(Some(projection))?.map(record).collect()
+}

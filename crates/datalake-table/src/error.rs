@@ -37,12 +37,20 @@ pub enum TableError {
 impl TableError {
     /// An object that is wrong by itself, without a decoder's error.
     pub(crate) fn corrupt(key: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self::Corrupt { key: key.into(), reason: reason.into(), source: None }
+        Self::Corrupt {
+            key: key.into(),
+            reason: reason.into(),
+            source: None,
+        }
     }
 
     /// An object that a decoder refused.
     pub(crate) fn undecodable(key: impl Into<String>, reason: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self::Corrupt { key: key.into(), reason: reason.into(), source: Some(source.into()) }
+        Self::Corrupt {
+            key: key.into(),
+            reason: reason.into(),
+            source: Some(source.into()),
+        }
     }
 
     /// A part of the protocol that this program does not know.

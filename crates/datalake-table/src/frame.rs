@@ -11,8 +11,8 @@ use datalake_core::{
 };
 use jiff::Timestamp;
 use polars::prelude::{
-    Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter,
-    PolarsError, SerReader, Series, StatisticsOptions, StringChunked, TimeUnit, TimeZone,
+    Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, ParquetCompression, ParquetReader, ParquetWriter, PolarsError,
+    SerReader, Series, StatisticsOptions, StringChunked, TimeUnit, TimeZone,
 };
 use serde_json::json;
 
@@ -20,8 +20,8 @@ use crate::{
     actions::{Bounds, Stats},
     error::TableError,
     schema::{
-        BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH, LAST_NAME, RUN_ID,
-        USER_ID, named,
+        BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
+        LAST_NAME, RUN_ID, USER_ID, named,
     },
     table::KnownRow,
 };
@@ -40,16 +40,30 @@ pub(crate) fn encode(rows: &[Row]) -> Result<Encoded, TableError> {
         texts(FIRST_NAME, rows.iter().map(|row| Some(&*row.record.first_name))),
         texts(LAST_NAME, rows.iter().map(|row| Some(&*row.record.last_name))),
         longs(BIRTHTS, rows.iter().map(|row| Some(row.record.birth.as_ms()))),
-        PolarsColumn::new(IMG_PATH.into(), rows.iter().map(|row| row.image.as_ref().map(|_| keys::image(row.user_id.as_str()))).collect::<Vec<_>>()),
+        PolarsColumn::new(
+            IMG_PATH.into(),
+            rows.iter()
+                .map(|row| row.image.as_ref().map(|_| keys::image(row.user_id.as_str())))
+                .collect::<Vec<_>>(),
+        ),
         texts(CSV_ETAG, rows.iter().map(|row| Some(&*row.csv.etag))),
         longs(CSV_SIZE, rows.iter().map(|row| Some(signed(row.csv.size)))),
         times(CSV_MODIFIED, rows.iter().map(|row| Some(row.csv.modified))),
         texts(IMAGE_ETAG, rows.iter().map(|row| row.image.as_ref().map(|image| &*image.etag))),
-        longs(IMAGE_SIZE, rows.iter().map(|row| row.image.as_ref().map(|image| signed(image.size)))),
-        times(IMAGE_MODIFIED, rows.iter().map(|row| row.image.as_ref().map(|image| image.modified))),
+        longs(
+            IMAGE_SIZE,
+            rows.iter().map(|row| row.image.as_ref().map(|image| signed(image.size))),
+        ),
+        times(
+            IMAGE_MODIFIED,
+            rows.iter().map(|row| row.image.as_ref().map(|image| image.modified)),
+        ),
         texts(RUN_ID, rows.iter().map(|row| Some(row.run_id.as_str()))),
     ];
-    Ok(Encoded { bytes: write(columns)?, stats: stats(rows) })
+    Ok(Encoded {
+        bytes: write(columns)?,
+        stats: stats(rows),
+    })
 }
 
 /// Columns as one Parquet file with zstd and statistics.
@@ -57,7 +71,9 @@ pub(crate) fn write(columns: Vec<PolarsColumn>) -> Result<Bytes, TableError> {
     let failed = |error: PolarsError| TableError::undecodable("a new file", "its rows cannot be encoded", error);
     let mut frame = DataFrame::new_infer_height(columns).map_err(failed)?;
     let mut bytes = Vec::new();
-    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).with_statistics(StatisticsOptions::default());
+    let writer = ParquetWriter::new(&mut bytes)
+        .with_compression(ParquetCompression::Zstd(None))
+        .with_statistics(StatisticsOptions::default());
     writer.finish(&mut frame).map_err(failed)?;
     Ok(bytes.into())
 }
@@ -75,7 +91,10 @@ pub(crate) fn longs(name: &str, values: impl Iterator<Item = Option<i64>>) -> Po
 /// A column of instants, cut to microseconds.
 pub(crate) fn times(name: &str, values: impl Iterator<Item = Option<Timestamp>>) -> PolarsColumn {
     let values: Int64Chunked = values.map(|time| time.map(Timestamp::as_microsecond)).collect();
-    values.into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)).into_column().with_name(name.into())
+    values
+        .into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+        .into_column()
+        .with_name(name.into())
 }
 
 /// Sizes of objects: a store holds none of 2^63 bytes.
@@ -89,9 +108,18 @@ fn stats(rows: &[Row]) -> Stats {
     let nulls = |of_image| if of_image { json!(without_image) } else { json!(0) };
     Stats {
         num_records: u64::try_from(rows.len()).ok(),
-        min_values: Bounds { user_id: rows.first().map(|row| row.user_id.to_string()), birthts: births().min() },
-        max_values: Bounds { user_id: rows.last().map(|row| row.user_id.to_string()), birthts: births().max() },
-        null_count: COLUMNS.iter().map(|column| (column.name.to_owned(), nulls(column.of_image))).collect(),
+        min_values: Bounds {
+            user_id: rows.first().map(|row| row.user_id.to_string()),
+            birthts: births().min(),
+        },
+        max_values: Bounds {
+            user_id: rows.last().map(|row| row.user_id.to_string()),
+            birthts: births().max(),
+        },
+        null_count: COLUMNS
+            .iter()
+            .map(|column| (column.name.to_owned(), nulls(column.of_image)))
+            .collect(),
     }
 }
 
@@ -102,28 +130,54 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
     let (ids, first_names, last_names) = (columns.texts(USER_ID)?, columns.texts(FIRST_NAME)?, columns.texts(LAST_NAME)?);
     let (births, run_ids, images) = (columns.longs(BIRTHTS)?, columns.texts(RUN_ID)?, columns.texts(IMG_PATH)?);
     let (csv_etags, csv_sizes, csv_times) = (columns.texts(CSV_ETAG)?, columns.longs(CSV_SIZE)?, columns.longs(CSV_MODIFIED)?);
-    let (image_etags, image_sizes, image_times) = (columns.texts(IMAGE_ETAG)?, columns.longs(IMAGE_SIZE)?, columns.longs(IMAGE_MODIFIED)?);
+    let (image_etags, image_sizes, image_times) = (
+        columns.texts(IMAGE_ETAG)?,
+        columns.longs(IMAGE_SIZE)?,
+        columns.longs(IMAGE_MODIFIED)?,
+    );
     let provenance = |etag: &str, size: i64, micros: i64, column: &'static str| {
         let modified = Timestamp::from_microsecond(micros).map_err(|_| columns.wrong(column, "a time out of range"))?;
         let size = u64::try_from(size).map_err(|_| columns.wrong(column, "a negative size beside it"))?;
-        Ok::<_, TableError>(Provenance { etag: etag.into(), size, modified })
+        Ok::<_, TableError>(Provenance {
+            etag: etag.into(),
+            size,
+            modified,
+        })
     };
     (0..frame.height())
         .map(|row| {
-            let birth = BirthTimestamp::from_ms(columns.long(births, row, BIRTHTS)?).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
-            let record =
-                UserRecord { first_name: columns.text(first_names, row, FIRST_NAME)?.into(), last_name: columns.text(last_names, row, LAST_NAME)?.into(), birth };
+            let birth = BirthTimestamp::from_ms(columns.long(births, row, BIRTHTS)?)
+                .ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
+            let record = UserRecord {
+                first_name: columns.text(first_names, row, FIRST_NAME)?.into(),
+                last_name: columns.text(last_names, row, LAST_NAME)?.into(),
+                birth,
+            };
             let (csv_etag, csv_size) = (columns.text(csv_etags, row, CSV_ETAG)?, columns.long(csv_sizes, row, CSV_SIZE)?);
             let csv = provenance(csv_etag, csv_size, columns.long(csv_times, row, CSV_MODIFIED)?, CSV_MODIFIED)?;
             let image = match images.get(row) {
                 None => None,
                 Some(_) => {
-                    let (etag, size) = (columns.text(image_etags, row, IMAGE_ETAG)?, columns.long(image_sizes, row, IMAGE_SIZE)?);
-                    Some(provenance(etag, size, columns.long(image_times, row, IMAGE_MODIFIED)?, IMAGE_MODIFIED)?)
+                    let (etag, size) = (
+                        columns.text(image_etags, row, IMAGE_ETAG)?,
+                        columns.long(image_sizes, row, IMAGE_SIZE)?,
+                    );
+                    Some(provenance(
+                        etag,
+                        size,
+                        columns.long(image_times, row, IMAGE_MODIFIED)?,
+                        IMAGE_MODIFIED,
+                    )?)
                 }
             };
             let run_id = RunId::parse(columns.text(run_ids, row, RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
-            Ok(Row { user_id: columns.user_id(ids, row)?, record, csv, image, run_id })
+            Ok(Row {
+                user_id: columns.user_id(ids, row)?,
+                record,
+                csv,
+                image,
+                run_id,
+            })
         })
         .collect()
 }
@@ -142,7 +196,12 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError
                 None => None,
             };
             let csv_size = size(columns.long(csv_sizes, row, CSV_SIZE)?, CSV_SIZE)?;
-            Ok(KnownRow { user_id: columns.user_id(ids, row)?, csv_etag: columns.text(csv_etags, row, CSV_ETAG)?.into(), csv_size, image })
+            Ok(KnownRow {
+                user_id: columns.user_id(ids, row)?,
+                csv_etag: columns.text(csv_etags, row, CSV_ETAG)?.into(),
+                csv_size,
+                image,
+            })
         })
         .collect()
 }
@@ -160,7 +219,11 @@ pub(crate) fn shown(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
     }
     let sorted = frame.sort([USER_ID], polars::prelude::SortMultipleOptions::default());
     let sorted = sorted.map_err(|error| TableError::undecodable(key, format!("it cannot be sorted, column={USER_ID}"), error))?;
-    if ascending(&sorted)? { Ok(sorted) } else { Err(TableError::corrupt(key, format!("a user has two rows, column={USER_ID}"))) }
+    if ascending(&sorted)? {
+        Ok(sorted)
+    } else {
+        Err(TableError::corrupt(key, format!("a user has two rows, column={USER_ID}")))
+    }
 }
 
 /// Rows, least and greatest id of a file whose adder did not say.
@@ -174,9 +237,17 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
         least = Some(least.map_or(id, |least: &str| least.min(id)));
         greatest = Some(greatest.map_or(id, |greatest: &str| greatest.max(id)));
     }
-    let bounds = |user_id: Option<&str>| Bounds { user_id: user_id.map(str::to_owned), birthts: None };
+    let bounds = |user_id: Option<&str>| Bounds {
+        user_id: user_id.map(str::to_owned),
+        birthts: None,
+    };
     let num_records = u64::try_from(frame.height()).ok();
-    Ok(Stats { num_records, min_values: bounds(least), max_values: bounds(greatest), ..Stats::default() })
+    Ok(Stats {
+        num_records,
+        min_values: bounds(least),
+        max_values: bounds(greatest),
+        ..Stats::default()
+    })
 }
 
 /// The columns of a Parquet file, in the types of the table. A column that the file lacks is all nulls, as the protocol says.
@@ -184,7 +255,11 @@ pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<Da
     let failed = |error: PolarsError| TableError::undecodable(key, "it cannot be read as Parquet", error);
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let present = reader.schema().map_err(failed)?;
-    let wanted: Vec<String> = names.iter().filter(|name| present.contains(name)).map(|name| (*name).to_owned()).collect();
+    let wanted: Vec<String> = names
+        .iter()
+        .filter(|name| present.contains(name))
+        .map(|name| (*name).to_owned())
+        .collect();
     let height = reader.num_rows().map_err(failed)?;
     let mut frame = reader.with_columns(Some(wanted)).finish().map_err(failed)?;
     frame.rechunk_mut();
@@ -216,8 +291,15 @@ fn in_type_of_table(column: &PolarsColumn, name: &str) -> Result<PolarsColumn, P
             let divisor = if *unit == TimeUnit::Nanoseconds { 1_000 } else { 1 };
             let factor = if *unit == TimeUnit::Milliseconds { 1_000 } else { 1 };
             let physical = column.to_physical_repr();
-            let micros: Int64Chunked = physical.i64()?.iter().map(|value| value.map(|value| (value * factor).div_euclid(divisor))).collect();
-            Ok(micros.into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)).into_column().with_name(name.into()))
+            let micros: Int64Chunked = physical
+                .i64()?
+                .iter()
+                .map(|value| value.map(|value| (value * factor).div_euclid(divisor)))
+                .collect();
+            Ok(micros
+                .into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+                .into_column()
+                .with_name(name.into()))
         }
         _ => column.strict_cast(&polars_type(name)),
     }
@@ -232,7 +314,10 @@ pub(crate) struct Columns<'a> {
 
 impl<'a> Columns<'a> {
     pub(crate) fn texts(&self, name: &'static str) -> Result<&'a StringChunked, TableError> {
-        self.frame.column(name).and_then(PolarsColumn::str).map_err(|error| self.mistyped(name, error))
+        self.frame
+            .column(name)
+            .and_then(PolarsColumn::str)
+            .map_err(|error| self.mistyped(name, error))
     }
 
     /// Numbers, and instants as microseconds.

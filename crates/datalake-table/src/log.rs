@@ -7,10 +7,7 @@ use datalake_store::{
     bucket::{Bucket, Object},
     error::StoreError,
 };
-use futures_util::{
-    StreamExt, TryStreamExt,
-    stream,
-};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -60,7 +57,9 @@ pub(crate) async fn latest(bucket: &Arc<dyn Bucket>) -> Result<Option<Version>, 
 }
 
 pub(crate) async fn at(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Version, TableError> {
-    load(bucket, Some(number)).await?.ok_or(TableError::NoSuchVersion { version: number })
+    load(bucket, Some(number))
+        .await?
+        .ok_or(TableError::NoSuchVersion { version: number })
 }
 
 pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
@@ -119,7 +118,9 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
         }
     }
     let keys: Vec<String> = plan.entries.iter().map(|entry| keys::log_entry(*entry)).collect();
-    let mut objects = stream::iter(keys).map(|key| async move { get(bucket, &key).await }).buffered(ENTRIES_IN_FLIGHT);
+    let mut objects = stream::iter(keys)
+        .map(|key| async move { get(bucket, &key).await })
+        .buffered(ENTRIES_IN_FLIGHT);
     while let Some(object) = objects.try_next().await? {
         let actions = parse_entry(&object)?;
         replay.describe(&actions, object.meta.modified);
@@ -162,7 +163,9 @@ pub(crate) async fn list(bucket: &Arc<dyn Bucket>, from: u64) -> Result<Listing,
 }
 
 fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, TableError> {
-    let Some(newest) = listing.entries.last().max(listing.checkpoints.last()).copied() else { return Ok(None) };
+    let Some(newest) = listing.entries.last().max(listing.checkpoints.last()).copied() else {
+        return Ok(None);
+    };
     let number = number.unwrap_or(newest);
     if number > newest {
         return Err(TableError::NoSuchVersion { version: number });
@@ -171,13 +174,20 @@ fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, Tabl
     let first = checkpoint.map_or(0, |version| version + 1);
     let entries: Vec<u64> = (first..=number).collect();
     match entries.iter().find(|entry| !listing.entries.contains(entry)) {
-        None => Ok(Some(LoadPlan { number, checkpoint, entries })),
-        Some(_) if listing.has_foreign_checkpoints => {
-            Err(TableError::unsupported("checkpoints in several parts or of version 2, and entries before them are gone"))
-        }
+        None => Ok(Some(LoadPlan {
+            number,
+            checkpoint,
+            entries,
+        })),
+        Some(_) if listing.has_foreign_checkpoints => Err(TableError::unsupported(
+            "checkpoints in several parts or of version 2, and entries before them are gone",
+        )),
         // Nothing says that there ever was more than what is left.
         Some(_) if number < newest => Err(TableError::NoSuchVersion { version: number }),
-        Some(missing) => Err(TableError::corrupt(keys::log_entry(*missing), "the entry is missing, later ones are there")),
+        Some(missing) => Err(TableError::corrupt(
+            keys::log_entry(*missing),
+            "the entry is missing, later ones are there",
+        )),
     }
 }
 
@@ -186,9 +196,14 @@ pub(crate) fn parse_entry(object: &Object) -> Result<Vec<Action>, TableError> {
     let key = &object.meta.key;
     let text = std::str::from_utf8(&object.bytes).map_err(|error| TableError::undecodable(key, "the entry is not UTF-8", error))?;
     let parse = |(index, line)| {
-        serde_json::from_str(line).map_err(|error| TableError::undecodable(key, format!("an action cannot be read, line={}", index + 1), error))
+        serde_json::from_str(line)
+            .map_err(|error| TableError::undecodable(key, format!("an action cannot be read, line={}", index + 1), error))
     };
-    text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect()
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+        .map(parse)
+        .collect()
 }
 
 pub(crate) async fn get(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Object, StoreError> {
@@ -214,9 +229,14 @@ mod tests {
             checkpoints: checkpoints.iter().copied().collect(),
             has_foreign_checkpoints: false,
         };
-        let planned = plan(&listing, number).map(|plan| plan.map(|plan| (plan.checkpoint, plan.entries))).map_err(|error| error.to_string());
+        let planned = plan(&listing, number)
+            .map(|plan| plan.map(|plan| (plan.checkpoint, plan.entries)))
+            .map_err(|error| error.to_string());
         match expected {
-            Ok(expected) => assert_eq!(planned.unwrap(), expected.map(|(checkpoint, entries)| (checkpoint, entries.to_vec()))),
+            Ok(expected) => assert_eq!(
+                planned.unwrap(),
+                expected.map(|(checkpoint, entries)| (checkpoint, entries.to_vec()))
+            ),
             Err(expected) => assert!(planned.clone().unwrap_err().contains(expected), "{planned:?}"),
         }
     }

@@ -1,3 +1,184 @@
-//! Stub.
-use std::sync::Arc; use datalake_core::reject::OpenRefusal; use datalake_store::bucket::Bucket; use crate::{error::TableError, version::Version};
-pub(crate) async fn read(_: &Arc<dyn Bucket>, _: &Version) -> Result<Vec<OpenRefusal>, TableError> { Err(TableError::unsupported("not built yet")) }
+//! The ingest state beside the rows: the sources that are refused now, one Parquet file a state.
+
+use std::sync::Arc;
+
+use datalake_core::{
+    keys,
+    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    report::RunId,
+    user::UserId,
+};
+use datalake_store::bucket::{Bucket, Metadata, PutMode};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::{
+    blocking::blocking,
+    error::TableError,
+    frame::{self, Columns, longs, texts, times},
+    log,
+    version::Version,
+};
+
+const KEY: &str = "key";
+const USER_ID: &str = "user_id";
+const ETAG: &str = "etag";
+const SIZE: &str = "size";
+const KIND: &str = "kind";
+const CODE: &str = "code";
+const LINE: &str = "line";
+const COLUMN: &str = "column";
+const BYTE_OFFSET: &str = "byte_offset";
+const EXCERPT: &str = "excerpt";
+const MESSAGE: &str = "message";
+const RUN_ID: &str = "run_id";
+const SINCE: &str = "since";
+
+const REJECTED: &str = "rejected";
+const IGNORED: &str = "ignored";
+
+pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+    let Some(path) = version.0.metadata.refusals() else {
+        return Ok(Vec::new());
+    };
+    let object = log::get(bucket, &keys::in_table(path)).await?;
+    blocking(move || decode(&object.meta.key, object.bytes)).await
+}
+
+/// Writes the refusals unless they are those of `base`, and gives the path of their file; none where nothing is refused.
+pub(crate) async fn write(
+    bucket: &Arc<dyn Bucket>,
+    base: Option<&Version>,
+    refusals: &[OpenRefusal],
+) -> Result<Option<String>, TableError> {
+    if refusals.is_empty() {
+        return Ok(None);
+    }
+    if let Some(base) = base
+        && let Some(path) = base.0.metadata.refusals()
+        && read(bucket, base).await? == stored(refusals)
+    {
+        return Ok(Some(path.to_owned()));
+    }
+    let key = keys::refusals(&Uuid::now_v7().to_string());
+    bucket.put(&key, encode(refusals)?, PutMode::Create, &Metadata::new()).await?;
+    Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
+}
+
+/// The refusals as they are read back: times are cut to microseconds.
+fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
+    let cut = |time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
+    refusals
+        .iter()
+        .map(|refusal| OpenRefusal {
+            since: cut(refusal.since),
+            ..refusal.clone()
+        })
+        .collect()
+}
+
+fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
+    let reject = |refusal: &OpenRefusal| match &refusal.refusal {
+        Refusal::Rejected(reject) => Some(reject.clone()),
+        Refusal::Ignored(_) => None,
+    };
+    let rejects: Vec<Option<Reject>> = refusals.iter().map(reject).collect();
+    let kind = |refusal: &OpenRefusal| match refusal.refusal {
+        Refusal::Rejected(_) => REJECTED,
+        Refusal::Ignored(_) => IGNORED,
+    };
+    let places = || rejects.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    frame::write(vec![
+        texts(KEY, refusals.iter().map(|refusal| Some(&*refusal.key))),
+        texts(USER_ID, refusals.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
+        texts(ETAG, refusals.iter().map(|refusal| Some(&*refusal.etag))),
+        longs(SIZE, refusals.iter().map(|refusal| Some(number(refusal.size)))),
+        texts(KIND, refusals.iter().map(|refusal| Some(kind(refusal)))),
+        texts(CODE, refusals.iter().map(|refusal| Some(refusal.refusal.code()))),
+        longs(LINE, places().map(|place| place?.line.map(i64::from))),
+        longs(COLUMN, places().map(|place| place?.column.map(i64::from))),
+        longs(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
+        texts(EXCERPT, rejects.iter().map(|reject| reject.as_ref()?.excerpt.as_deref())),
+        texts(MESSAGE, rejects.iter().map(|reject| reject.as_ref().map(|reject| &*reject.message))),
+        texts(RUN_ID, refusals.iter().map(|refusal| Some(refusal.run_id.as_str()))),
+        times(SINCE, refusals.iter().map(|refusal| Some(refusal.since))),
+    ])
+}
+
+fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError> {
+    let names = [
+        KEY,
+        USER_ID,
+        ETAG,
+        SIZE,
+        KIND,
+        CODE,
+        LINE,
+        COLUMN,
+        BYTE_OFFSET,
+        EXCERPT,
+        MESSAGE,
+        RUN_ID,
+        SINCE,
+    ];
+    let frame = frame::read(key, bytes, &names)?;
+    let columns = Columns { key, frame: &frame };
+    let refusals = (0..frame.height()).map(|row| decode_row(columns, row));
+    refusals.filter_map(Result::transpose).collect()
+}
+
+/// None where another version of this program refused the source with a code that this one does not know: it is judged again.
+fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, TableError> {
+    let text = |name| columns.texts(name).and_then(|values| columns.text(values, row, name));
+    let optional_text = |name| Ok::<_, TableError>(columns.texts(name)?.get(row));
+    let number = |name: &'static str| -> Result<u64, TableError> {
+        u64::try_from(columns.long(columns.longs(name)?, row, name)?).map_err(|_| columns.wrong(name, "a negative number"))
+    };
+    let small = |name: &'static str| -> Result<Option<u32>, TableError> {
+        let value = columns.longs(name)?.get(row);
+        value
+            .map(u32::try_from)
+            .transpose()
+            .map_err(|_| columns.wrong(name, "a number out of range"))
+    };
+    let code = text(CODE)?;
+    let refusal = if text(KIND)? == IGNORED {
+        IgnoreCode::parse(code).map(Refusal::Ignored)
+    } else {
+        let place = match columns.longs(BYTE_OFFSET)?.get(row) {
+            Some(_) => Some(Place {
+                line: small(LINE)?,
+                column: small(COLUMN)?,
+                byte_offset: number(BYTE_OFFSET)?,
+            }),
+            None => None,
+        };
+        let (excerpt, message) = (optional_text(EXCERPT)?.map(Box::from), text(MESSAGE)?.into());
+        RejectCode::parse(code).map(|code| {
+            Refusal::Rejected(Reject {
+                code,
+                place,
+                excerpt,
+                message,
+            })
+        })
+    };
+    let Some(refusal) = refusal else { return Ok(None) };
+    let user_id = optional_text(USER_ID)?
+        .map(UserId::parse)
+        .transpose()
+        .map_err(|_| columns.wrong(USER_ID, "no user id"))?;
+    let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
+    let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
+    let since = since.map_err(|_| columns.wrong(SINCE, "a time out of range"))?;
+    Ok(Some(OpenRefusal {
+        key: text(KEY)?.into(),
+        user_id,
+        etag: text(ETAG)?.into(),
+        size: number(SIZE)?,
+        refusal,
+        run_id,
+        since,
+    }))
+}

@@ -36,7 +36,11 @@ impl Replay {
         Self {
             protocol: Some(state.protocol.clone()),
             metadata: Some(state.metadata.clone()),
-            files: state.segments.iter().map(|segment| (percent_decoded(&segment.path), File::Known(Arc::clone(segment)))).collect(),
+            files: state
+                .segments
+                .iter()
+                .map(|segment| (percent_decoded(&segment.path), File::Known(Arc::clone(segment))))
+                .collect(),
             tombstones: state.tombstones.clone(),
             transactions: state.transactions.clone(),
             commit: None,
@@ -109,14 +113,26 @@ impl Replay {
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
         schema::check_supported(&protocol, &metadata)?;
-        let segment = |(path, file)| match file {
+        let segment = |(path, file): (String, File)| match file {
             File::Known(segment) => Ok(segment),
             File::Added(add) => segment_file(&path, add).map(Arc::new),
         };
         let mut segments = self.files.into_iter().map(segment).collect::<Result<Vec<_>, _>>()?;
         segments.sort_by(|a, b| a.compare(b));
-        let commit = self.commit.unwrap_or(CommitFacts { committed_at: Timestamp::UNIX_EPOCH, run_id: None, counts: None });
-        Ok(State { number, commit, protocol, metadata, segments, tombstones: self.tombstones, transactions: self.transactions })
+        let commit = self.commit.unwrap_or(CommitFacts {
+            committed_at: Timestamp::UNIX_EPOCH,
+            run_id: None,
+            counts: None,
+        });
+        Ok(State {
+            number,
+            commit,
+            protocol,
+            metadata,
+            segments,
+            tombstones: self.tombstones,
+            transactions: self.transactions,
+        })
     }
 }
 
@@ -128,10 +144,16 @@ fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
         return Err(TableError::unsupported(format!("partition values, file={}", add.path)));
     }
     if add.path.starts_with('/') || add.path.contains("://") {
-        return Err(TableError::unsupported(format!("a data file outside the table (a shallow clone), file={}", add.path)));
+        return Err(TableError::unsupported(format!(
+            "a data file outside the table (a shallow clone), file={}",
+            add.path
+        )));
     }
     if add.path.split('/').any(|part| part == "..") {
-        return Err(TableError::corrupt(key, format!("a data file outside the table, file={}", add.path)));
+        return Err(TableError::corrupt(
+            key,
+            format!("a data file outside the table, file={}", add.path),
+        ));
     }
     Ok(())
 }
@@ -152,7 +174,14 @@ fn segment_file(path: &str, add: Add) -> Result<SegmentFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
     let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("the log gives it a negative size"))?;
-    Ok(SegmentFile { path: add.path.as_str().into(), size, rows, min_user_id, max_user_id, add: Arc::new(add) })
+    Ok(SegmentFile {
+        path: add.path.as_str().into(),
+        size,
+        rows,
+        min_user_id,
+        max_user_id,
+        add: Arc::new(add),
+    })
 }
 
 #[cfg(test)]
@@ -162,7 +191,11 @@ mod tests {
     fn replayed(lines: &[&str]) -> Result<State, TableError> {
         let mut replay = Replay::default();
         let metadata = schema::metadata("id".into(), 0, None);
-        let begin = Action { protocol: Some(schema::protocol()), meta_data: Some(metadata), ..Action::default() };
+        let begin = Action {
+            protocol: Some(schema::protocol()),
+            meta_data: Some(metadata),
+            ..Action::default()
+        };
         replay.apply("begin", vec![begin])?;
         let actions = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         replay.apply("entry", actions)?;
@@ -193,16 +226,33 @@ mod tests {
         check(&[&add("a", "1"), r#"{"remove":{"path":"a","dataChange":true}}"#], &[]);
         check(&[&add("a%20b", "1"), r#"{"remove":{"path":"a b","dataChange":true}}"#], &[]);
         check(&[r#"{"remove":{"path":"a","dataChange":true}}"#, &add("a", "1")], &["a"]);
-        check(&[r#"{"domainMetadata":{"domain":"x"}}"#, r#"{"cdc":{}}"#, r#"{"commitInfo":{"timestamp":"odd"}}"#, &add("a", "1")], &["a"]);
+        check(
+            &[
+                r#"{"domainMetadata":{"domain":"x"}}"#,
+                r#"{"cdc":{}}"#,
+                r#"{"commitInfo":{"timestamp":"odd"}}"#,
+                &add("a", "1"),
+            ],
+            &["a"],
+        );
         check(&[r#"{"txn":{"appId":"stream","version":7}}"#, &add("a", "1")], &["a"]);
     }
 
     #[test]
     fn what_is_not_known_is_refused() {
-        check_refused(r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"]}}"#, "v2Checkpoint");
+        check_refused(
+            r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"]}}"#,
+            "v2Checkpoint",
+        );
         check_refused(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#, "writer=4");
-        check_refused(&add("a", "1").replace("\"size\"", "\"deletionVector\":{},\"size\""), "deletion vectors");
-        check_refused(&add("a", "1").replace("\"partitionValues\":{}", "\"partitionValues\":{\"x\":\"1\"}"), "partition values");
+        check_refused(
+            &add("a", "1").replace("\"size\"", "\"deletionVector\":{},\"size\""),
+            "deletion vectors",
+        );
+        check_refused(
+            &add("a", "1").replace("\"partitionValues\":{}", "\"partitionValues\":{\"x\":\"1\"}"),
+            "partition values",
+        );
         check_refused(&add("s3://other/a", "1"), "outside the table");
         check_refused(&add("../a", "1"), "outside the table");
         check_refused(&add("a", "1").replace("numRecords", "other"), "could not be counted");
@@ -218,17 +268,33 @@ mod tests {
             assert!(error.contains(expected), "{error}");
         };
         let set = |metadata: &mut Metadata, name: &str, value: &str| {
-            metadata.configuration.get_or_insert_default().insert(name.into(), Some(value.into()));
+            metadata
+                .configuration
+                .get_or_insert_default()
+                .insert(name.into(), Some(value.into()));
         };
         check(&|m| m.partition_columns = Some(vec!["x".into()]), "partition columns");
         check(&|m| set(m, "delta.columnMapping.mode", "name"), "column mapping");
         check(&|m| set(m, "delta.appendOnly", "true"), "append-only");
         check(&|m| m.format.provider = "orc".into(), "orc");
-        check(&|m| m.schema_string = m.schema_string.replace("first_name", "forename"), "column=forename");
-        check(&|m| m.schema_string = m.schema_string.replace("\"long\"", "\"integer\""), "type was changed, column=birthts");
+        check(
+            &|m| m.schema_string = m.schema_string.replace("first_name", "forename"),
+            "column=forename",
+        );
+        check(
+            &|m| m.schema_string = m.schema_string.replace("\"long\"", "\"integer\""),
+            "type was changed, column=birthts",
+        );
         check(&|m| m.schema_string = r#"{"type":"struct","fields":[]}"#.into(), "column=user_id");
         check(&|m| m.schema_string = "{".into(), "no struct");
-        check(&|m| m.schema_string = m.schema_string.replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1), "invariant");
+        check(
+            &|m| {
+                m.schema_string = m
+                    .schema_string
+                    .replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1)
+            },
+            "invariant",
+        );
         assert!(schema::check_supported(&schema::protocol(), &base).is_ok());
     }
 }

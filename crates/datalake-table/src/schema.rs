@@ -51,11 +51,19 @@ pub(crate) struct Column {
 }
 
 const fn column(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, of_image: false }
+    Column {
+        name,
+        kind,
+        of_image: false,
+    }
 }
 
 const fn image_column(name: &'static str, kind: ColumnType) -> Column {
-    Column { name, kind, of_image: true }
+    Column {
+        name,
+        kind,
+        of_image: true,
+    }
 }
 
 /// Every column, in the order of the files.
@@ -81,20 +89,31 @@ pub(crate) fn named(name: &str) -> Option<&'static Column> {
 
 /// The protocol that the table declares.
 pub(crate) fn protocol() -> Protocol {
-    Protocol { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None }
+    Protocol {
+        min_reader_version: 1,
+        min_writer_version: 2,
+        reader_features: None,
+        writer_features: None,
+    }
 }
 
 /// The metadata of a new table.
 pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> Metadata {
     // Other engines clean up too: they are to keep what our own clean-up keeps.
     let kept = ["delta.logRetentionDuration", "delta.deletedFileRetentionDuration"];
-    let mut configuration: TextMap = kept.into_iter().map(|name| (name.to_owned(), Some("interval 7 days".to_owned()))).collect();
+    let mut configuration: TextMap = kept
+        .into_iter()
+        .map(|name| (name.to_owned(), Some("interval 7 days".to_owned())))
+        .collect();
     configuration.extend(refusals.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
     Metadata {
         id,
         name: Some("users".to_owned()),
         description: None,
-        format: Format { provider: "parquet".to_owned(), options: Some(BTreeMap::new()) },
+        format: Format {
+            provider: "parquet".to_owned(),
+            options: Some(BTreeMap::new()),
+        },
         schema_string: schema_string(),
         partition_columns: Some(Vec::new()),
         configuration: Some(configuration),
@@ -133,12 +152,23 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
     let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
     if reader > 1 || writer > 2 {
         let features = [protocol.reader_features.as_deref(), protocol.writer_features.as_deref()];
-        let features = features.into_iter().flatten().flatten().map(String::as_str).collect::<Vec<_>>().join(", ");
-        let reason = format!("protocol reader={reader} writer={writer} features=[{features}], known are reader=1 writer=2; another engine upgraded the table");
+        let features = features
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(String::as_str)
+            .collect::<Vec<_>>()
+            .join(", ");
+        let reason = format!(
+            "protocol reader={reader} writer={writer} features=[{features}], known are reader=1 writer=2; another engine upgraded the table"
+        );
         return Err(TableError::unsupported(reason));
     }
     if metadata.format.provider != "parquet" {
-        return Err(TableError::unsupported(format!("data files of format {}", metadata.format.provider)));
+        return Err(TableError::unsupported(format!(
+            "data files of format {}",
+            metadata.format.provider
+        )));
     }
     if metadata.partition_columns.as_ref().is_some_and(|columns| !columns.is_empty()) {
         return Err(TableError::unsupported("partition columns"));
@@ -146,8 +176,13 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
     if metadata.configured("delta.columnMapping.mode").is_some_and(|mode| mode != "none") {
         return Err(TableError::unsupported("column mapping"));
     }
-    if metadata.configured("delta.appendOnly").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-        return Err(TableError::unsupported("an append-only table: users change, so unset delta.appendOnly"));
+    if metadata
+        .configured("delta.appendOnly")
+        .is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    {
+        return Err(TableError::unsupported(
+            "an append-only table: users change, so unset delta.appendOnly",
+        ));
     }
     check_columns(&metadata.schema_string)
 }
@@ -165,13 +200,18 @@ fn check_columns(schema_string: &str) -> Result<(), TableError> {
         if kind != Some(column.kind) {
             return Err(TableError::unsupported(format!("a column whose type was changed, column={name}")));
         }
-        if field.get("metadata").is_some_and(|metadata| metadata.get("delta.invariants").is_some()) {
+        if field
+            .get("metadata")
+            .is_some_and(|metadata| metadata.get("delta.invariants").is_some())
+        {
             return Err(TableError::unsupported(format!("a column invariant, column={name}")));
         }
         missing.retain(|candidate| *candidate != name);
     }
     match missing.first() {
-        Some(name) => Err(TableError::unsupported(format!("a table without a column of the product's, column={name}"))),
+        Some(name) => Err(TableError::unsupported(format!(
+            "a table without a column of the product's, column={name}"
+        ))),
         None => Ok(()),
     }
 }

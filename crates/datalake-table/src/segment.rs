@@ -1,6 +1,102 @@
-//! Stub.
-use std::{collections::BTreeMap, sync::Arc}; use datalake_core::{row::Row, user::UserId}; use datalake_store::bucket::Bucket; use crate::{error::TableError, table::KnownRow, version::{SegmentFile, Version}};
-pub(crate) fn clusters(s: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[Arc<SegmentFile>]> { s.chunks(1) }
-pub(crate) async fn known(_: Arc<dyn Bucket>, _: Vec<Arc<SegmentFile>>) -> Result<Vec<KnownRow>, TableError> { Err(TableError::unsupported("not built yet")) }
-pub(crate) async fn rows_of(_: &Arc<dyn Bucket>, _: &Version, _: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> { Err(TableError::unsupported("not built yet")) }
-pub(crate) async fn columns(_: &Arc<dyn Bucket>, _: &SegmentFile) -> Result<crate::columns::SegmentRows, TableError> { Err(TableError::unsupported("not built yet")) }
+//! Reading segments: which ones, and their rows in the order of the ids.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::{row::Row, user::UserId};
+use datalake_store::bucket::Bucket;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    blocking::blocking,
+    columns::SegmentRows,
+    error::TableError,
+    frame, log,
+    table::{KnownRow, READS_IN_FLIGHT},
+    version::{SegmentFile, Version},
+};
+
+/// Runs of neighbours whose key ranges overlap; of our own segments each is alone. `segments` are in the order of a version.
+pub(crate) fn clusters(segments: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[Arc<SegmentFile>]> {
+    let mut clusters = Vec::new();
+    let (mut start, mut greatest) = (0, None::<&str>);
+    for (index, segment) in segments.iter().enumerate() {
+        if greatest.is_some_and(|greatest| greatest < &*segment.min_user_id) {
+            clusters.extend(segments.get(start..index));
+            start = index;
+        }
+        greatest = greatest.max(Some(&*segment.max_user_id));
+    }
+    clusters.extend(segments.get(start..).filter(|rest| !rest.is_empty()));
+    clusters.into_iter()
+}
+
+/// What the segments of a cluster record of the users' sources, by id.
+pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>>) -> Result<Vec<KnownRow>, TableError> {
+    let mut batches = Vec::new();
+    for segment in &cluster {
+        let object = log::get(&bucket, &segment.key()).await?;
+        batches.push(blocking(move || frame::known(&object.meta.key, object.bytes)).await?);
+    }
+    ordered(&cluster, batches, |row| &row.user_id)
+}
+
+/// Every row of the segments of a cluster, by id.
+pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>]) -> Result<Vec<Row>, TableError> {
+    let mut batches = Vec::new();
+    for segment in cluster {
+        let object = log::get(bucket, &segment.key()).await?;
+        batches.push(blocking(move || frame::rows(&object.meta.key, object.bytes)).await?);
+    }
+    ordered(cluster, batches, |row| &row.user_id)
+}
+
+/// The rows of one cluster in the order of their ids. A foreign writer may have left them in any order; a user has one row.
+fn ordered<T>(cluster: &[Arc<SegmentFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
+    let mut rows: Vec<T> = batches.into_iter().flatten().collect();
+    if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
+        rows.sort_by(|a, b| id(a).cmp(id(b)));
+        if rows.windows(2).any(|pair| matches!(pair, [a, b] if id(a) == id(b))) {
+            let key = cluster.first().map(|segment| segment.key()).unwrap_or_default();
+            return Err(TableError::corrupt(
+                key,
+                "a user has two rows in this file or in those that overlap it, column=user_id",
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
+    let wanted = |segment: &&Arc<SegmentFile>| {
+        let first = user_ids.partition_point(|user_id| user_id.as_str() < &*segment.min_user_id);
+        user_ids.get(first).is_some_and(|user_id| segment.may_hold(user_id.as_str()))
+    };
+    let segments: Vec<_> = version.segments().iter().filter(wanted).cloned().collect();
+    let mut batches = stream::iter(segments)
+        .map(|segment| async move {
+            let rows = rows(bucket, std::slice::from_ref(&segment)).await?;
+            let found = rows
+                .into_iter()
+                .filter(|row| user_ids.binary_search(&row.user_id).is_ok())
+                .collect::<Vec<_>>();
+            Ok::<_, TableError>((segment, found))
+        })
+        .buffered(READS_IN_FLIGHT);
+    let mut found = BTreeMap::new();
+    while let Some((segment, rows)) = batches.try_next().await? {
+        for row in rows {
+            if let Some(other) = found.insert(row.user_id.clone(), row) {
+                return Err(TableError::corrupt(
+                    segment.key(),
+                    format!("user {} has a row in another file too, column=user_id", other.user_id),
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
+    let object = log::get(bucket, &file.key()).await?;
+    blocking(move || SegmentRows::from_frame(&frame::shown(&object.meta.key, object.bytes)?, &object.meta.key)).await
+}

@@ -10,7 +10,7 @@ use datalake_core::{
 };
 use datalake_store::bucket::Bucket;
 use futures_util::{
-    StreamExt, TryStreamExt,
+    StreamExt,
     stream::{self, BoxStream},
 };
 use jiff::Timestamp;
@@ -44,7 +44,10 @@ impl Default for TableSettings {
     /// 128,000 rows are 5 to 10 MB: rewritten for one changed row in well under a second, and few enough files for 10 million rows.
     /// 20 commits are most of a day of hourly runs, and a load then reads at most 20 small entries.
     fn default() -> Self {
-        Self { segment_rows_max: 128_000, commits_per_checkpoint: 20 }
+        Self {
+            segment_rows_max: 128_000,
+            commits_per_checkpoint: 20,
+        }
     }
 }
 
@@ -169,7 +172,13 @@ impl Table {
     /// Makes the version after `base`. `refusals` are all that are open now, sorted by key.
     ///
     /// Every so often it also writes a checkpoint and removes old entries; that these fail is logged and harms nobody.
-    pub async fn commit(&self, base: Option<&Version>, staged: Staged, refusals: &[OpenRefusal], details: &CommitDetails) -> Result<Version, CommitError> {
+    pub async fn commit(
+        &self,
+        base: Option<&Version>,
+        staged: Staged,
+        refusals: &[OpenRefusal],
+        details: &CommitDetails,
+    ) -> Result<Version, CommitError> {
         commit::commit(self, base, staged, refusals, details).await
     }
 

@@ -1,9 +1,141 @@
-//! Stub.
-use std::sync::Arc; use datalake_store::bucket::Bucket; use jiff::Timestamp; use crate::error::TableError;
+//! Removing what nobody needs any more: old log entries, data files of versions past their retention, what dead runs left behind.
+//!
+//! Pictures are none of this crate's business.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use datalake_core::keys::{self, LogKey};
+use datalake_store::{bucket::Bucket, error::StoreError};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    actions::Action,
+    blocking::blocking,
+    checkpoint::{self, RETENTION},
+    error::TableError,
+    log,
+    version::{Version, percent_decoded},
+};
+
+/// A file that nobody names may belong to a commit that is under way. No run takes a day.
+const UNNAMED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
+/// Entries and deletions are small requests.
+const REQUESTS_IN_FLIGHT: usize = 8;
+
 /// What a vacuum removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VacuumSummary { /// Data files.
- pub segments_removed: u64, /// Files of refusals.
- pub refusals_removed: u64, /// Bytes of both.
- pub bytes_removed: u64 }
-pub(crate) async fn vacuum(_: &Arc<dyn Bucket>, _: Timestamp) -> Result<VacuumSummary, TableError> { Err(TableError::unsupported("not built yet")) }
+pub struct VacuumSummary {
+    /// Data files.
+    pub segments_removed: u64,
+    /// Files of refusals.
+    pub refusals_removed: u64,
+    /// Bytes of both.
+    pub bytes_removed: u64,
+}
+
+pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<VacuumSummary, TableError> {
+    let Some(version) = log::latest(bucket).await? else {
+        return Ok(VacuumSummary::default());
+    };
+    let segments = named_segments(&version, now);
+    let refusals = named_refusals(bucket, &version).await?;
+    let mut summary = VacuumSummary::default();
+    let mut doomed = Vec::new();
+    let mut objects = bucket.list(keys::TABLE, None);
+    while let Some(object) = objects.try_next().await? {
+        if now.duration_since(object.modified) < UNNAMED_AGE_MIN {
+            continue;
+        }
+        if keys::parse_in_table(&object.key).is_some_and(|path| !segments.contains(path)) {
+            summary.segments_removed += 1;
+        } else if keys::is_refusals(&object.key) && !refusals.contains(&object.key) {
+            summary.refusals_removed += 1;
+        } else {
+            continue;
+        }
+        summary.bytes_removed += object.size;
+        doomed.push(object.key);
+    }
+    let mut deletions = stream::iter(doomed)
+        .map(|key| async move { bucket.delete(&key, None).await })
+        .buffer_unordered(REQUESTS_IN_FLIGHT);
+    while deletions.try_next().await?.is_some() {}
+    Ok(summary)
+}
+
+/// Paths of the data files that the version or one within the retention holds.
+fn named_segments(version: &Version, now: Timestamp) -> BTreeSet<String> {
+    let oldest_ms = now.as_millisecond() - checkpoint::retention_ms();
+    let removed = version
+        .0
+        .tombstones
+        .iter()
+        .filter(|(_, remove)| remove.deletion_timestamp.unwrap_or(0) > oldest_ms);
+    let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
+    held.chain(removed.map(|(path, _)| path.clone())).collect()
+}
+
+/// Keys of the files of refusals that a version still in the log names.
+async fn named_refusals(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<BTreeSet<String>, TableError> {
+    let listing = log::list(bucket, 0).await?;
+    // The oldest checkpoint names the file that held when the log, as it is left, begins.
+    let checkpoint = listing.checkpoints.first().map(|version| keys::checkpoint(*version));
+    let keys = checkpoint
+        .into_iter()
+        .chain(listing.entries.iter().map(|version| keys::log_entry(*version)))
+        .collect::<Vec<_>>();
+    let mut named: BTreeSet<String> = version.0.metadata.refusals().map(keys::in_table).into_iter().collect();
+    let mut read = stream::iter(keys)
+        .map(|key| async move { actions(bucket, &key).await })
+        .buffer_unordered(REQUESTS_IN_FLIGHT);
+    while let Some(actions) = read.try_next().await? {
+        let metadata = actions.iter().filter_map(|action| action.meta_data.as_ref());
+        named.extend(metadata.filter_map(|metadata| metadata.refusals()).map(keys::in_table));
+    }
+    Ok(named)
+}
+
+/// The actions under a key of the log; none where a clean-up was faster.
+async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Vec<Action>, TableError> {
+    let object = match log::get(bucket, key).await {
+        Ok(object) => object,
+        Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
+        Err(error) => return Err(error.into()),
+    };
+    match keys::parse_log(key) {
+        Some(LogKey::Checkpoint(_)) => blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await,
+        Some(LogKey::Entry(_)) | None => log::parse_entry(&object),
+    }
+}
+
+/// Removes entries and checkpoints before the newest checkpoint that is itself past the retention: every version of the last week can
+/// still be loaded. Oldest first, so that a clean-up that is cut short leaves a log without gaps.
+pub(crate) async fn clean_log(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<(), TableError> {
+    let mut objects = bucket.list(keys::LOG, None);
+    // By version, and of one version the checkpoint first: an entry without its checkpoint is a gap to nobody.
+    let mut log: BTreeMap<(u64, String), Timestamp> = BTreeMap::new();
+    while let Some(object) = objects.try_next().await? {
+        if let Some(LogKey::Entry(version) | LogKey::Checkpoint(version)) = keys::parse_log(&object.key) {
+            log.insert((version, object.key), object.modified);
+        }
+    }
+    let old = |modified: &Timestamp| now.duration_since(*modified) > RETENTION;
+    let is_checkpoint = |key: &str| matches!(keys::parse_log(key), Some(LogKey::Checkpoint(_)));
+    let first_kept = log
+        .iter()
+        .rev()
+        .find(|((_, key), modified)| is_checkpoint(key) && old(modified))
+        .map(|((version, _), _)| *version);
+    let Some(first_kept) = first_kept else { return Ok(()) };
+    for ((_, key), _) in log
+        .iter()
+        .take_while(|((version, _), modified)| *version < first_kept && old(modified))
+    {
+        bucket.delete(key, None).await?;
+    }
+    Ok(())
+}
