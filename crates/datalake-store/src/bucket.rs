@@ -110,3 +110,20 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// The object's description.
     async fn head(&self, key: &str) -> Result<Head, StoreError>;
 }
+
+/// The part of an object's bytes that `range` names, clipped at their end.
+pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {
+    let range = clip(range, u64::try_from(bytes.len()).unwrap_or(u64::MAX), key)?;
+    let at = |offset| usize::try_from(offset).expect("a clipped offset is within bytes in memory");
+    Ok(bytes.slice(at(range.start)..at(range.end)))
+}
+
+/// A range within an object of `size` bytes; `Invalid` where nothing of it is.
+pub(crate) fn clip(range: &Range<u64>, size: u64, key: &str) -> Result<Range<u64>, StoreError> {
+    let end = range.end.min(size);
+    if range.start >= end {
+        let reason = format!("the range {}..{} is empty or begins past the object's {size} bytes", range.start, range.end);
+        return Err(StoreError::Invalid { key: key.to_owned(), reason });
+    }
+    Ok(range.start..end)
+}

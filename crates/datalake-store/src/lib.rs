@@ -3,4 +3,13 @@
 //! This crate knows keys as raw strings only. It never interprets what lies under them, and nothing outside it names the AWS SDK.
 
 pub mod bucket;
+#[cfg(feature = "testing")]
+pub mod contract;
+pub mod counter;
 pub mod error;
+#[cfg(feature = "testing")]
+pub mod faults;
+pub mod folder;
+pub mod lake;
+pub mod memory;
+pub mod s3;

@@ -1,0 +1,224 @@
+//! Files of a folder store: paths of keys, tags, and the atomic ways to write.
+
+use std::{
+    fs::{self, File, Metadata as FileMetadata, OpenOptions},
+    io::{self, Read, Seek, SeekFrom, Write},
+    ops::Range,
+    path::{Component, Path, PathBuf},
+};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::{store_error, sync_folder};
+use crate::{
+    bucket::{Etag, Metadata, ObjectMeta},
+    error::StoreError,
+};
+
+/// The folder beside the objects that is never listed.
+pub(super) const PRIVATE: &str = ".datalake";
+
+/// How often a file that its owner is writing is read anew before the store counts as unavailable.
+const READ_ATTEMPTS_MAX: u32 = 8;
+
+/// The root of a store and the places beside the objects.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+}
+
+/// A file that is written, durable, described, and has no name yet that anybody reads.
+pub(super) struct Written {
+    path: PathBuf,
+    etag: Etag,
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        // After a rename there is nothing left; else this is the loser's copy. What a crash leaves here harms nobody.
+        let _already_gone = fs::remove_file(&self.path);
+    }
+}
+
+impl Files {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The file of a key. A key that could leave the root, or that is the store's own, is `Invalid`.
+    pub(super) fn path_of(&self, key: &str) -> Result<PathBuf, StoreError> {
+        let is_plain = !key.is_empty()
+            && !key.contains('\0')
+            && key.split('/').all(|part| !part.is_empty() && part != "." && part != "..")
+            && Path::new(key).components().all(|part| matches!(part, Component::Normal(_)));
+        let is_private = key.split('/').next() == Some(PRIVATE);
+        if !is_plain || is_private {
+            return Err(StoreError::Invalid { key: key.to_owned(), reason: "a folder cannot hold an object of this key".to_owned() });
+        }
+        Ok(self.root.join(key))
+    }
+
+    /// Writes the bytes under a private name, with their metadata beside, and makes both durable.
+    pub(super) fn write_temporary(&self, key: &str, bytes: &[u8], metadata: &Metadata) -> Result<Written, StoreError> {
+        let failed = |error| match store_error(key, error) {
+            // A missing folder here is the lake's, not the object's.
+            StoreError::NotFound { key } => StoreError::Unavailable { key, attempts: 1, source: None },
+            error => error,
+        };
+        let folder = self.root.join(PRIVATE).join("tmp");
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let path = folder.join(uuid::Uuid::now_v7().simple().to_string());
+        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
+        let mut written = Written { path, etag: Etag::new("") };
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        written.etag = etag_of(&file.metadata().map_err(failed)?);
+        if !metadata.is_empty() {
+            let side = self.side_file(&written.etag);
+            let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
+            let folder = side.parent().expect("a side file lies in a folder");
+            fs::create_dir_all(folder).and_then(|()| fs::write(&side, text)).map_err(failed)?;
+            File::open(&side).and_then(|file| file.sync_all()).and_then(|()| sync_folder(folder)).map_err(failed)?;
+        }
+        Ok(written)
+    }
+
+    /// Gives the file its name if nobody has it: of racing creates, one links first.
+    pub(super) fn publish_new(&self, written: Written, path: &Path, key: &str) -> Result<Etag, StoreError> {
+        let folder = make_parent(path).map_err(|error| store_error(key, error))?;
+        match fs::hard_link(&written.path, path).and_then(|()| sync_folder(folder)) {
+            Ok(()) => Ok(written.etag.clone()),
+            Err(error) => {
+                self.forget_metadata(&written.etag);
+                Err(store_error(key, error))
+            }
+        }
+    }
+
+    /// Gives the file its name, in place of what has it, if `check` of that agrees. Writers of all processes come one after the other.
+    pub(super) fn replace(
+        &self,
+        written: Written,
+        path: &Path,
+        key: &str,
+        check: impl FnOnce(Option<&ObjectMeta>) -> Result<(), StoreError>,
+    ) -> Result<Etag, StoreError> {
+        let _lock = self.lock(key)?;
+        let present = match describe(path, key) {
+            Ok(meta) => Some(meta),
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = check(present.as_ref()) {
+            self.forget_metadata(&written.etag);
+            return Err(error);
+        }
+        let folder = make_parent(path).map_err(|error| store_error(key, error))?;
+        fs::rename(&written.path, path).and_then(|()| sync_folder(folder)).map_err(|error| store_error(key, error))?;
+        if let Some(replaced) = present {
+            self.forget_metadata(&replaced.etag);
+        }
+        Ok(written.etag.clone())
+    }
+
+    /// Removes the file, if its tag is the one asked for.
+    pub(super) fn remove(&self, path: &Path, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        let _lock = self.lock(key)?;
+        let present = match describe(path, key) {
+            Ok(meta) => meta,
+            Err(StoreError::NotFound { .. }) if if_match.is_none() => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        super::require(&present, if_match)?;
+        fs::remove_file(path).map_err(|error| store_error(key, error))?;
+        self.forget_metadata(&present.etag);
+        Ok(())
+    }
+
+    /// The metadata that the object of this tag was put with.
+    pub(super) fn metadata_of(&self, etag: &Etag) -> Metadata {
+        fs::read(self.side_file(etag)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+    }
+
+    fn forget_metadata(&self, etag: &Etag) {
+        // Nobody asks for the metadata of a tag that no object has: one that stays harms nobody.
+        let _may_have_none = fs::remove_file(self.side_file(etag));
+    }
+
+    fn side_file(&self, etag: &Etag) -> PathBuf {
+        self.root.join(PRIVATE).join("metadata").join(format!("{etag}.json"))
+    }
+
+    /// Held until dropped; the system lets go of a dead process's.
+    fn lock(&self, key: &str) -> Result<File, StoreError> {
+        let folder = self.root.join(PRIVATE);
+        let open = || {
+            fs::create_dir_all(&folder)?;
+            let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+            file.lock()?;
+            Ok(file)
+        };
+        open().map_err(|error| store_error(key, error))
+    }
+}
+
+fn make_parent(path: &Path) -> io::Result<&Path> {
+    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    Ok(folder)
+}
+
+/// The description of an object's file.
+pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
+    let metadata = fs::metadata(path).map_err(|error| store_error(key, error))?;
+    object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
+}
+
+/// What a listing says of a file; none of a folder or a device.
+pub(super) fn object_meta(key: String, metadata: &FileMetadata) -> Option<ObjectMeta> {
+    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    metadata.is_file().then(|| ObjectMeta { key, etag: etag_of(metadata), size: metadata.len(), modified })
+}
+
+#[cfg(unix)]
+fn etag_of(metadata: &FileMetadata) -> Etag {
+    use std::os::unix::fs::MetadataExt;
+    Etag::new(&format!("{:x}-{:x}-{:x}.{:x}", metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+}
+
+#[cfg(not(unix))]
+fn etag_of(metadata: &FileMetadata) -> Etag {
+    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    Etag::new(&format!("{:x}-{:x}", metadata.len(), modified.as_nanosecond()))
+}
+
+/// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
+/// first, and names the range to read.
+pub(super) fn read_stable(
+    path: &Path,
+    key: &str,
+    choose: impl Fn(&ObjectMeta) -> Result<Option<Range<u64>>, StoreError>,
+) -> Result<(ObjectMeta, Bytes), StoreError> {
+    let failed = |error| store_error(key, error);
+    let missing = || StoreError::NotFound { key: key.to_owned() };
+    for _ in 0..READ_ATTEMPTS_MAX {
+        let mut file = File::open(path).map_err(failed)?;
+        let meta = object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
+        let range = choose(&meta)?.unwrap_or(0..meta.size);
+        let length = range.end - range.start;
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        if range.start > 0 {
+            file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+        }
+        Read::by_ref(&mut file).take(length).read_to_end(&mut bytes).map_err(failed)?;
+        let is_whole = u64::try_from(bytes.len()) == Ok(length);
+        if is_whole && etag_of(&file.metadata().map_err(failed)?) == meta.etag {
+            return Ok((meta, bytes.into()));
+        }
+    }
+    Err(StoreError::Unavailable { key: key.to_owned(), attempts: READ_ATTEMPTS_MAX, source: None })
+}

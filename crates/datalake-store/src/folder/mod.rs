@@ -1,0 +1,184 @@
+//! A store in a folder: each object a file, which appears whole or not at all.
+//!
+//! What is not an object lies in `.datalake/`, which is never listed: files being written, the lock, and user metadata. An object's tag is
+//! made of its file's inode, size and modification time in ns. A file's tag is final before the file gets its name, so that metadata is
+//! kept in a side file named by the tag and is there before the object is.
+
+mod files;
+mod walk;
+
+use std::{
+    fs::{self, File},
+    io,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode, clip},
+    counter::{PAGE_OBJECTS, RequestCounter},
+    error::StoreError,
+    folder::files::{Files, read_stable},
+};
+
+/// A folder as a store.
+#[derive(Clone, Debug)]
+pub struct FolderBucket {
+    files: Arc<Files>,
+    counter: Arc<RequestCounter>,
+}
+
+impl FolderBucket {
+    /// The store in `root`, which need not exist until something is read.
+    pub fn new(root: PathBuf) -> Self {
+        Self::with_counter(root, Arc::default())
+    }
+
+    /// The same, counting its operations in `counter`.
+    pub fn with_counter(root: PathBuf, counter: Arc<RequestCounter>) -> Self {
+        Self { files: Arc::new(Files::new(root)), counter }
+    }
+
+    /// Makes the folder if there is none.
+    pub async fn create(root: PathBuf) -> Result<(), StoreError> {
+        blocking(move || fs::create_dir_all(&root).map_err(|error| store_error(&root.display().to_string(), error))).await
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let files = Arc::clone(&self.files);
+        blocking(move || work(&files)).await
+    }
+}
+
+#[async_trait]
+impl Bucket for FolderBucket {
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        let (this, prefix, start_after) = (self.clone(), prefix.to_owned(), start_after.map(ToOwned::to_owned));
+        async move {
+            let found = this.blocking(move |files| walk::walk(files.root(), &prefix, start_after.as_deref())).await?;
+            for _ in 0..found.len().div_ceil(PAGE_OBJECTS).max(1) {
+                this.counter.count_list();
+            }
+            Ok(stream::iter(found).map(Ok))
+        }
+        .into_stream()
+        .try_flatten()
+        .boxed()
+    }
+
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
+        self.counter.count_get();
+        let (key, if_match) = (key.to_owned(), if_match.cloned());
+        self.blocking(move |files| {
+            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
+            let (meta, bytes) = read_stable(&path, &key, |meta| {
+                require(meta, if_match.as_ref())?;
+                range.as_ref().map(|range| clip(range, meta.size, &key)).transpose()
+            })?;
+            let metadata = files.metadata_of(&meta.etag);
+            Ok(Object { meta, metadata, bytes })
+        })
+        .await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.counter.count_put();
+        let (key, metadata) = (key.to_owned(), metadata.clone());
+        self.blocking(move |files| {
+            let path = files.path_of(&key)?;
+            let written = files.write_temporary(&key, &bytes, &metadata)?;
+            match mode {
+                PutMode::Create => files.publish_new(written, &path, &key),
+                PutMode::Replace => files.replace(written, &path, &key, |_| Ok(())),
+                PutMode::Update(etag) => files.replace(written, &path, &key, |present| match present {
+                    Some(meta) => require(meta, Some(&etag)),
+                    None => Err(StoreError::NotFound { key: key.clone() }),
+                }),
+            }
+        })
+        .await
+    }
+
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.counter.count_copy();
+        let (from, source_if_match, to, metadata) = (from.to_owned(), source_if_match.clone(), to.to_owned(), metadata.clone());
+        self.blocking(move |files| {
+            let source = files.path_of(&from).map_err(|_| StoreError::NotFound { key: from.clone() })?;
+            let target = files.path_of(&to)?;
+            let (_, bytes) = read_stable(&source, &from, |meta| require(meta, Some(&source_if_match)).map(|()| None))?;
+            let written = files.write_temporary(&to, &bytes, &metadata)?;
+            files.replace(written, &target, &to, |_| Ok(()))
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        self.counter.count_delete();
+        let (key, if_match) = (key.to_owned(), if_match.cloned());
+        self.blocking(move |files| {
+            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
+            files.remove(&path, &key, if_match.as_ref())
+        })
+        .await
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        self.counter.count_head();
+        let key = key.to_owned();
+        self.blocking(move |files| {
+            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
+            let meta = files::describe(&path, &key)?;
+            let metadata = files.metadata_of(&meta.etag);
+            Ok(Head { meta, metadata })
+        })
+        .await
+    }
+}
+
+fn require(meta: &ObjectMeta, if_match: Option<&Etag>) -> Result<(), StoreError> {
+    match if_match {
+        Some(etag) if *etag != meta.etag => Err(StoreError::Conflict { key: meta.key.clone() }),
+        _ => Ok(()),
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
+    // The work does not panic; if the runtime is shutting down, the store is as good as gone.
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(StoreError::Unavailable { key: String::new(), attempts: 1, source: Some(Box::new(error)) }))
+}
+
+/// What a failure of the file system means to a caller.
+fn store_error(key: &str, error: io::Error) -> StoreError {
+    let key = key.to_owned();
+    match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => StoreError::NotFound { key },
+        io::ErrorKind::AlreadyExists => StoreError::Conflict { key },
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
+            key,
+            reason: "this user may not read or write the lake's folder; check its owner and mode".to_owned(),
+            source: Some(Box::new(error)),
+        },
+        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
+            StoreError::Invalid { key, reason: format!("the file system cannot hold this name ({error})") }
+        }
+        _ => StoreError::Unavailable { key, attempts: 1, source: Some(Box::new(error)) },
+    }
+}
+
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,133 @@
+//! A store in memory: for tests, and for lakes that may vanish.
+
+use std::{
+    collections::BTreeMap,
+    ops::{Bound, Range},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode, slice},
+    counter::{PAGE_OBJECTS, RequestCounter},
+    error::StoreError,
+};
+
+/// Objects in memory. Clones share them. As on S3, the same bytes have the same tag.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryBucket {
+    objects: Arc<Mutex<Objects>>,
+    counter: Arc<RequestCounter>,
+}
+
+#[derive(Debug, Default)]
+struct Objects {
+    by_key: BTreeMap<String, Object>,
+    /// There is no clock here: each write is a second later than the one before.
+    writes: i64,
+}
+
+impl MemoryBucket {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An empty store that counts its operations in `counter`.
+    pub fn with_counter(counter: Arc<RequestCounter>) -> Self {
+        Self { objects: Arc::default(), counter }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Objects> {
+        // A panic under the lock leaves the map whole: every change of it is one insert or remove.
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Objects {
+    fn find(&self, key: &str, if_match: Option<&Etag>) -> Result<&Object, StoreError> {
+        let object = self.by_key.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
+        match if_match {
+            Some(etag) if *etag != object.meta.etag => Err(StoreError::Conflict { key: key.to_owned() }),
+            _ => Ok(object),
+        }
+    }
+
+    fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
+        self.writes += 1;
+        let etag = Etag::new(&Sha256::digest(&bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let modified = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(self.writes)).unwrap_or(Timestamp::MAX);
+        let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+        let meta = ObjectMeta { key: key.to_owned(), etag: etag.clone(), size, modified };
+        self.by_key.insert(key.to_owned(), Object { meta, metadata: metadata.clone(), bytes });
+        etag
+    }
+}
+
+#[async_trait]
+impl Bucket for MemoryBucket {
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        let first = start_after.map_or(Bound::Included(prefix), |key| if key < prefix { Bound::Included(prefix) } else { Bound::Excluded(key) });
+        let objects = self.lock();
+        let in_range = objects.by_key.range::<str, _>((first, Bound::Unbounded));
+        let found: Vec<_> = in_range.take_while(|(key, _)| key.starts_with(prefix)).map(|(_, object)| Ok(object.meta.clone())).collect();
+        for _ in 0..found.len().div_ceil(PAGE_OBJECTS).max(1) {
+            self.counter.count_list();
+        }
+        stream::iter(found).boxed()
+    }
+
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
+        self.counter.count_get();
+        let object = self.lock().find(key, if_match)?.clone();
+        match range {
+            None => Ok(object),
+            Some(range) => Ok(Object { bytes: slice(&object.bytes, &range, key)?, ..object }),
+        }
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.counter.count_put();
+        let mut objects = self.lock();
+        match &mode {
+            PutMode::Create if objects.by_key.contains_key(key) => return Err(StoreError::Conflict { key: key.to_owned() }),
+            PutMode::Update(etag) => {
+                objects.find(key, Some(etag))?;
+            }
+            PutMode::Create | PutMode::Replace => {}
+        }
+        Ok(objects.insert(key, bytes, metadata))
+    }
+
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.counter.count_copy();
+        let mut objects = self.lock();
+        let bytes = objects.find(from, Some(source_if_match))?.bytes.clone();
+        Ok(objects.insert(to, bytes, metadata))
+    }
+
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        self.counter.count_delete();
+        let mut objects = self.lock();
+        if if_match.is_some() {
+            objects.find(key, if_match)?;
+        }
+        objects.by_key.remove(key);
+        Ok(())
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        self.counter.count_head();
+        let objects = self.lock();
+        let object = objects.find(key, None)?;
+        Ok(Head { meta: object.meta.clone(), metadata: object.metadata.clone() })
+    }
+}
