@@ -1,0 +1,270 @@
+//! What a reader keeps of one segment: the columns it shows, compact and immutable. No rows are made before somebody asks for one.
+
+use std::fmt;
+
+use datalake_core::user::BirthTimestamp;
+use polars::prelude::DataFrame;
+
+use crate::{
+    error::TableError,
+    frame::Columns,
+    schema::{BIRTHTS, FIRST_NAME, IMG_PATH, LAST_NAME, USER_ID},
+};
+
+/// The rows of one segment, by user id in byte order, each user once.
+pub struct SegmentRows {
+    user_ids: Texts,
+    first_names: Texts,
+    last_names: Texts,
+    births: Box<[BirthTimestamp]>,
+    images: Bits,
+}
+
+/// One row, borrowed from its segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowView<'a> {
+    /// Whose row it is.
+    pub user_id: &'a str,
+    /// As the source says.
+    pub first_name: &'a str,
+    /// As the source says.
+    pub last_name: &'a str,
+    /// When the user was born.
+    pub birth: BirthTimestamp,
+    /// Whether a picture is linked; its key is [`datalake_core::keys::image`] of the id.
+    pub has_image: bool,
+}
+
+impl SegmentRows {
+    /// Takes the five columns that a reader shows; `key` names the file they are from, for errors.
+    ///
+    /// [`TableError::Corrupt`] where a value is missing, ids are not ascending, or a birth is outside the calendar: another engine wrote
+    /// what this product never does.
+    pub(crate) fn from_frame(frame: &DataFrame, key: &str) -> Result<Self, TableError> {
+        let columns = Columns { key, frame };
+        let rows = 0..frame.height();
+        let texts = |name: &'static str| {
+            let values = columns.texts(name)?;
+            Texts::collect(key, rows.clone().map(|row| columns.text(values, row, name)))
+        };
+        let user_ids = texts(USER_ID)?;
+        if !rows.clone().skip(1).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
+            return Err(columns.wrong(USER_ID, "ids that are not ascending, each once"));
+        }
+        let births_ms = columns.longs(BIRTHTS)?;
+        let birth = |row| {
+            let birthts_ms = columns.long(births_ms, row, BIRTHTS)?;
+            BirthTimestamp::from_ms(birthts_ms).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))
+        };
+        let paths = columns.texts(IMG_PATH)?;
+        Ok(Self {
+            first_names: texts(FIRST_NAME)?,
+            last_names: texts(LAST_NAME)?,
+            births: rows.clone().map(birth).collect::<Result<_, _>>()?,
+            images: rows.map(|row| paths.get(row).is_some()).collect(),
+            user_ids,
+        })
+    }
+
+    /// The rows of segments whose ranges overlap, as one. `key` names one of the files, for errors.
+    pub(crate) fn merge(parts: &[Self], key: &str) -> Result<Self, TableError> {
+        let mut rows: Vec<RowView<'_>> = parts.iter().flat_map(Self::iter).collect();
+        rows.sort_unstable_by_key(|row| row.user_id);
+        if !rows.is_sorted_by(|left, right| left.user_id < right.user_id) {
+            return Err(TableError::corrupt(key, format!("a user has rows in two files, column={USER_ID}")));
+        }
+        Self::from_rows(&rows, key)
+    }
+
+    pub(crate) fn from_rows(rows: &[RowView<'_>], key: &str) -> Result<Self, TableError> {
+        Ok(Self {
+            user_ids: Texts::collect(key, rows.iter().map(|row| Ok(row.user_id)))?,
+            first_names: Texts::collect(key, rows.iter().map(|row| Ok(row.first_name)))?,
+            last_names: Texts::collect(key, rows.iter().map(|row| Ok(row.last_name)))?,
+            births: rows.iter().map(|row| row.birth).collect(),
+            images: rows.iter().map(|row| row.has_image).collect(),
+        })
+    }
+
+    /// Rows of the segment.
+    pub fn len(&self) -> usize {
+        self.births.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.births.is_empty()
+    }
+
+    /// The row at `index`, which is less than [`SegmentRows::len`].
+    pub fn row(&self, index: usize) -> RowView<'_> {
+        RowView {
+            user_id: self.user_ids.get(index),
+            first_name: self.first_names.get(index),
+            last_name: self.last_names.get(index),
+            birth: self.births[index],
+            has_image: self.images.get(index),
+        }
+    }
+
+    /// When the user at `index` was born, and whether a picture is linked: all that a selection looks at.
+    pub(crate) fn birth_and_image(&self, index: usize) -> (BirthTimestamp, bool) {
+        (self.births[index], self.images.get(index))
+    }
+
+    /// Every row, by user id.
+    pub fn iter(&self) -> impl Iterator<Item = RowView<'_>> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// The index of the user's row.
+    pub fn position(&self, user_id: &str) -> Option<usize> {
+        let after = self.first_not_less(user_id);
+        (after < self.len() && self.user_ids.get(after) == user_id).then_some(after)
+    }
+
+    /// The greatest user id; none where there is no row.
+    pub(crate) fn last_user_id(&self) -> Option<&str> {
+        self.len().checked_sub(1).map(|last| self.user_ids.get(last))
+    }
+
+    fn first_not_less(&self, user_id: &str) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if self.user_ids.get(middle) < user_id {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+}
+
+/// Never shows a row: names and births have no place in logs.
+impl fmt::Debug for SegmentRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SegmentRows").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Many texts in one allocation: 4 bytes a text besides its own.
+struct Texts {
+    text: Box<str>,
+    /// Where each text ends.
+    ends: Box<[u32]>,
+}
+
+impl Texts {
+    fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
+        let mut text = String::new();
+        let mut ends = Vec::with_capacity(values.size_hint().0);
+        for value in values {
+            text.push_str(value?);
+            let end = u32::try_from(text.len());
+            ends.push(end.map_err(|_| TableError::unsupported(format!("a segment with over 4 GiB of text in a column, key={key}")))?);
+        }
+        Ok(Self {
+            text: text.into(),
+            ends: ends.into(),
+        })
+    }
+
+    fn get(&self, index: usize) -> &str {
+        let offset = |index: usize| usize::try_from(self.ends[index]).expect("it was made from the length of a text");
+        let start = index.checked_sub(1).map_or(0, offset);
+        &self.text[start..offset(index)]
+    }
+}
+
+/// One bit a row.
+struct Bits(Box<[u64]>);
+
+impl Bits {
+    const WORD: usize = 64;
+
+    fn get(&self, index: usize) -> bool {
+        self.0[index / Self::WORD] >> (index % Self::WORD) & 1 == 1
+    }
+}
+
+impl FromIterator<bool> for Bits {
+    fn from_iter<T: IntoIterator<Item = bool>>(bits: T) -> Self {
+        let mut words = Vec::new();
+        for (index, bit) in bits.into_iter().enumerate() {
+            if index % Self::WORD == 0 {
+                words.push(0);
+            }
+            words[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
+        }
+        Self(words.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::keys;
+    use polars::prelude::{Column, DataFrame};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame;
+
+    type Case<'a> = (Option<&'a str>, Option<&'a str>, Option<i64>, bool);
+
+    fn made(cases: &[Case<'_>]) -> DataFrame {
+        let path = |case: &Case<'_>| case.3.then(|| keys::image(case.0.unwrap_or_default()));
+        DataFrame::new_infer_height(vec![
+            frame::texts(USER_ID, cases.iter().map(|case| case.0)),
+            frame::texts(FIRST_NAME, cases.iter().map(|case| case.1)),
+            frame::texts(LAST_NAME, cases.iter().map(|_| Some("Last"))),
+            frame::longs(BIRTHTS, cases.iter().map(|case| case.2)),
+            Column::new(IMG_PATH.into(), cases.iter().map(path).collect::<Vec<_>>()),
+        ])
+        .unwrap()
+    }
+
+    #[track_caller]
+    fn check_refused(cases: &[Case<'_>], message: &str) {
+        let error = SegmentRows::from_frame(&made(cases), "the-key").expect_err("must be refused").to_string();
+        assert!(error.contains(message) && error.contains("the-key"), "{error}");
+    }
+
+    #[test]
+    fn damaged_columns_are_refused() {
+        check_refused(&[(None, Some("A"), Some(0), true)], "column=user_id");
+        check_refused(&[(Some("1"), None, Some(0), true)], "column=first_name");
+        check_refused(&[(Some("1"), Some("A"), None, true)], "column=birthts");
+        check_refused(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column=birthts");
+        check_refused(&[(Some("2"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)], "column=user_id");
+        check_refused(&[(Some("1"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)], "column=user_id");
+    }
+
+    #[test]
+    fn overlapping_segments_become_one() {
+        let row = |user_id| (Some(user_id), Some("A"), Some(0), false);
+        let segment = |cases: &[Case<'_>]| SegmentRows::from_frame(&made(cases), "key").unwrap();
+        let merged = SegmentRows::merge(&[segment(&[row("1"), row("3")]), segment(&[row("2")])], "key").unwrap();
+        assert_eq!(merged.iter().map(|row| row.user_id).collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert!(SegmentRows::merge(&[segment(&[row("1")]), segment(&[row("1")])], "key").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn every_value_comes_back(rows in prop::collection::btree_map("[a-z0-9]{1,4}", (".{1,5}", -1_000..1_000_i64, any::<bool>()), 0..200)) {
+            let cases: Vec<Case<'_>> =
+                rows.iter().map(|(id, (name, day, image))| (Some(id.as_str()), Some(name.as_str()), Some(day * 86_400_000), *image)).collect();
+            let segment = SegmentRows::from_frame(&made(&cases), "key").unwrap();
+            prop_assert_eq!(segment.len(), rows.len());
+            for (row, (user_id, (name, day, has_image))) in segment.iter().zip(&rows) {
+                let birth = BirthTimestamp::from_ms(day * 86_400_000).unwrap();
+                let expected = RowView { user_id, first_name: name, last_name: "Last", birth, has_image: *has_image };
+                prop_assert_eq!(row, expected);
+                prop_assert_eq!(segment.position(user_id).map(|index| segment.row(index)), Some(row));
+            }
+            prop_assert_eq!(segment.position("~"), None);
+            prop_assert_eq!(segment.position(""), None);
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! One version of the table as a reader holds it: immutable, in memory, answering without the store.
+
+use std::sync::Arc;
+
+use datalake_core::{
+    filter::{Filter, Selection},
+    reject::OpenRefusal,
+    user::Day,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    columns::{RowView, SegmentRows},
+    error::TableError,
+    segment,
+    statistics::{BirthCounts, Statistics},
+    table::{READS_IN_FLIGHT, Table},
+    version::{SegmentFile, Version},
+};
+
+/// A version of the table with all that readers ask of it.
+#[derive(Clone, Debug)]
+pub struct Snapshot {
+    version: Version,
+    /// By user id; their ranges do not overlap.
+    parts: Vec<Arc<Part>>,
+    refusals: Vec<OpenRefusal>,
+    births: BirthCounts,
+    row_count: usize,
+}
+
+/// The rows of one segment, or of several whose ranges overlap.
+#[derive(Debug)]
+struct Part {
+    /// The paths of the segments: since files never change, equal paths are equal rows.
+    paths: Vec<Box<str>>,
+    rows: SegmentRows,
+    births: BirthCounts,
+}
+
+impl Part {
+    fn new(paths: Vec<Box<str>>, rows: SegmentRows) -> Self {
+        let taken = (0..rows.len()).map(|index| rows.birth_and_image(index));
+        let births = BirthCounts::count(taken.map(|(birth, has_image)| (birth.day(), has_image)));
+        Self { paths, rows, births }
+    }
+
+    async fn load(table: &Table, cluster: &[Arc<SegmentFile>]) -> Result<Self, TableError> {
+        let mut segments = Vec::with_capacity(cluster.len());
+        for file in cluster {
+            segments.push(table.columns(file).await?);
+        }
+        let key = cluster.first().map(|file| file.key()).unwrap_or_default();
+        let paths = paths(cluster);
+        off_the_runtime(move || {
+            let rows = match <[SegmentRows; 1]>::try_from(segments) {
+                Ok([rows]) => rows,
+                Err(segments) => SegmentRows::merge(&segments, &key)?,
+            };
+            Ok(Self::new(paths, rows))
+        })
+        .await
+    }
+}
+
+fn paths(cluster: &[Arc<SegmentFile>]) -> Vec<Box<str>> {
+    cluster.iter().map(|file| file.path.clone()).collect()
+}
+
+/// Runs what takes milliseconds of CPU time where it keeps no request waiting.
+async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime is shutting down: nobody waits for the result any more.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+impl Snapshot {
+    /// Reads a version. Segments that `previous` holds are taken from there, by path.
+    pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
+        let held = |cluster: &[Arc<SegmentFile>]| {
+            let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));
+            let after = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_user_id);
+            // A part that holds the cluster is the first whose last id is not less than the cluster's first one.
+            let previous = previous?;
+            previous.parts.get(previous.parts.partition_point(after)).filter(same).cloned()
+        };
+        let clusters: Vec<_> = segment::clusters(version.segments()).map(|cluster| (cluster.to_vec(), held(cluster))).collect();
+        let parts: Vec<Arc<Part>> = stream::iter(clusters)
+            .map(|(cluster, held)| async move {
+                match held {
+                    Some(part) => Ok(part),
+                    None => Part::load(table, &cluster).await.map(Arc::new),
+                }
+            })
+            .buffered(READS_IN_FLIGHT)
+            .try_collect()
+            .await?;
+        let refusals = table.refusals(&version).await?;
+        Ok(off_the_runtime(move || Self::new(version, parts, refusals)).await)
+    }
+
+    fn new(version: Version, parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {
+        Self {
+            births: BirthCounts::merge(parts.iter().map(|part| &part.births)),
+            row_count: parts.iter().map(|part| part.rows.len()).sum(),
+            version,
+            parts,
+            refusals,
+        }
+    }
+
+    /// The version that this is.
+    pub fn version(&self) -> &Version {
+        &self.version
+    }
+
+    /// Rows of the table.
+    pub fn len(&self) -> usize {
+        self.row_count
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.row_count == 0
+    }
+
+    /// The sources that are refused at this version, by key.
+    pub fn refusals(&self) -> &[OpenRefusal] {
+        &self.refusals
+    }
+
+    /// The user's row.
+    pub fn row(&self, user_id: &str) -> Option<RowView<'_>> {
+        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
+        let rows = &self.parts.get(part)?.rows;
+        rows.position(user_id).map(|index| rows.row(index))
+    }
+
+    /// Finds the extremes that a filter asks for, without a scan of rows.
+    pub fn select(&self, filter: &Filter, on: Day) -> Selection {
+        filter.resolve(on, |image, births| self.births.extremes(image, &births))
+    }
+
+    /// The rows that a selection takes, by user id.
+    pub fn rows<'a>(&'a self, selection: &'a Selection) -> Rows<'a> {
+        self.rows_from(selection, Position::default())
+    }
+
+    /// The rows that a selection takes from a position on, for one who cannot hold the borrow between two batches.
+    pub fn rows_from<'a>(&'a self, selection: &'a Selection, position: Position) -> Rows<'a> {
+        Rows { snapshot: self, selection, position }
+    }
+
+    /// The figures of the rows that a selection takes, from counts alone.
+    pub fn statistics(&self, selection: &Selection, on: Day) -> Statistics {
+        self.births.statistics(selection, on)
+    }
+}
+
+/// A place between two rows of a snapshot. The default is before the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    part: usize,
+    index: usize,
+}
+
+/// The rows that a selection takes, by user id.
+#[derive(Clone, Debug)]
+pub struct Rows<'a> {
+    snapshot: &'a Snapshot,
+    selection: &'a Selection,
+    position: Position,
+}
+
+impl Rows<'_> {
+    /// Behind the last row that was given.
+    pub fn position(&self) -> Position {
+        self.position
+    }
+}
+
+impl<'a> Iterator for Rows<'a> {
+    type Item = RowView<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while let Some(part) = self.snapshot.parts.get(self.position.part) {
+            let rows = &part.rows;
+            while self.position.index < rows.len() {
+                let index = self.position.index;
+                self.position.index += 1;
+                let (birth, has_image) = rows.birth_and_image(index);
+                if self.selection.takes(birth.day(), has_image) {
+                    return Some(rows.row(index));
+                }
+            }
+            self.position = Position {
+                part: self.position.part + 1,
+                index: 0,
+            };
+        }
+        None
+    }
+}
