@@ -1,1 +1,19 @@
-//! datalake-api.
+//! The reader: serves the newest version of the users table from memory, and starts runs through a launcher.
+//!
+//! It never writes to the lake and never links the processor. The only crate that names axum. Status codes are chosen in [`problem`]
+//! alone; handlers extract, call and encode.
+
+pub mod clock;
+mod extract;
+pub mod launcher;
+pub mod metrics;
+mod observe;
+mod prefer;
+mod problem;
+mod routes;
+pub mod run_history;
+mod run_view;
+pub mod server;
+mod state;
+pub mod table_watch;
+mod token;

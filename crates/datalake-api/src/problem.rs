@@ -1,0 +1,286 @@
+//! Everything that can go wrong with a request, and the one place that chooses status codes. Problems are documents as RFC 9457 has them.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use datalake_core::filter::QueryError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{launcher::LaunchError, run_view::RunView};
+
+/// Why a request has no other answer. A variant a reaction of the client.
+#[derive(Clone, Debug)]
+pub(crate) enum Problem {
+    /// No route has the path.
+    NoSuchPath,
+    /// The route does not take the method; the `Allow` header says which it takes.
+    MethodNotAllowed,
+    /// A query parameter is unknown or malformed.
+    Parameter(QueryError),
+    /// The path is not UTF-8 once decoded.
+    UndecodablePath,
+    /// A header is malformed.
+    Header {
+        /// Its name.
+        name: &'static str,
+        /// What is accepted.
+        reason: &'static str,
+    },
+    /// The body is no JSON.
+    BodyType,
+    /// The body is over the limit.
+    BodyTooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The body is JSON of another shape, or none.
+    BodyInvalid {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The bearer token is missing or wrong.
+    Unauthorized,
+    /// The table has no such user.
+    NoSuchUser,
+    /// The user has no picture.
+    NoPicture,
+    /// Neither a report nor a launcher knows the run.
+    NoSuchRun,
+    /// There is no table yet.
+    NoTable {
+        /// The run that makes it, or the last one that tried.
+        run: Option<Box<RunView>>,
+    },
+    /// The store has not answered since this server started.
+    TableUnknown,
+    /// The store does not answer now.
+    StoreUnavailable,
+    /// This server starts no runs.
+    NotLaunching,
+    /// The server is shutting down.
+    ShuttingDown,
+    /// The run could not be started.
+    LaunchFailed {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// Too many requests are in flight.
+    TooBusy,
+    /// The request took too long.
+    TimedOut,
+    /// A fault of this program.
+    Internal,
+}
+
+/// A problem as RFC 9457 words it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ProblemDocument {
+    /// Names the kind of problem; stable.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The kind in words.
+    title: &'static str,
+    /// The status code once more.
+    status: u16,
+    /// What is wrong with this request, and what to do.
+    detail: String,
+    /// The path that was asked for.
+    instance: String,
+    /// The query parameter that is wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parameter: Option<String>,
+    /// The nearest known parameter.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nearest: Option<&'static str>,
+    /// The run that makes the table.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run: Option<Box<RunView>>,
+}
+
+/// What all problems of one kind share.
+struct Kind {
+    status: StatusCode,
+    name: &'static str,
+    title: &'static str,
+}
+
+const fn kind(status: StatusCode, name: &'static str, title: &'static str) -> Kind {
+    Kind { status, name, title }
+}
+
+impl Problem {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoSuchPath => kind(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
+            Self::MethodNotAllowed => kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take the method"),
+            Self::Parameter(_) => kind(StatusCode::BAD_REQUEST, "invalid-parameter", "A parameter is unknown or malformed"),
+            Self::UndecodablePath => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
+            Self::Header { .. } => kind(StatusCode::BAD_REQUEST, "invalid-header", "A header is malformed"),
+            Self::BodyType => kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body must be JSON"),
+            Self::BodyTooLarge { .. } => kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
+            Self::BodyInvalid { .. } => kind(StatusCode::BAD_REQUEST, "invalid-body", "The body is malformed"),
+            Self::Unauthorized => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
+            Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "There is no such user"),
+            Self::NoPicture => kind(StatusCode::NOT_FOUND, "no-picture", "The user has no picture"),
+            Self::NoSuchRun => kind(StatusCode::NOT_FOUND, "no-such-run", "There is no such run"),
+            Self::NoTable { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "no-table-yet", "There is no table yet"),
+            Self::TableUnknown => kind(StatusCode::SERVICE_UNAVAILABLE, "table-unknown", "The table has not been read yet"),
+            Self::StoreUnavailable => kind(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"),
+            Self::NotLaunching => kind(StatusCode::NOT_IMPLEMENTED, "not-launching", "This server starts no runs"),
+            Self::ShuttingDown => kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down"),
+            Self::LaunchFailed { .. } => kind(StatusCode::BAD_GATEWAY, "launch-failed", "The run could not be started"),
+            Self::TooBusy => kind(StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests are in flight"),
+            Self::TimedOut => kind(StatusCode::GATEWAY_TIMEOUT, "timed-out", "The request took too long"),
+            Self::Internal => kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of this program"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Self::NoSuchPath => "see / for what there is".to_owned(),
+            Self::MethodNotAllowed => "the Allow header says which methods it takes".to_owned(),
+            Self::Parameter(error) => error.to_string(),
+            Self::UndecodablePath => "the path is not UTF-8 once its percent signs are decoded".to_owned(),
+            Self::Header { name, reason } => format!("{reason}, header={name}"),
+            Self::BodyType => "send the body as application/json, or none at all".to_owned(),
+            Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
+            Self::BodyInvalid { reason } => reason.clone(),
+            Self::Unauthorized => "send the token of this server as `Authorization: Bearer TOKEN`".to_owned(),
+            Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
+            Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
+            Self::NoSuchRun => "no run of this id has left a report or is active; /runs shows those that are known".to_owned(),
+            Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
+            Self::NoTable { run: Some(run) } => format!("the run {} is {}; ask again later", run.run_id(), run.state()),
+            Self::TableUnknown => "the store has not answered since this server started; ask again later".to_owned(),
+            Self::StoreUnavailable => "pictures are read from the store, which does not answer now; ask again later".to_owned(),
+            Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
+            Self::ShuttingDown => "ask again in a moment".to_owned(),
+            Self::LaunchFailed { reason } => reason.clone(),
+            Self::TooBusy => "ask again in a moment".to_owned(),
+            Self::TimedOut => "ask again, or for less".to_owned(),
+            Self::Internal => "the request failed for a reason that the server's log tells under its request id".to_owned(),
+        }
+    }
+
+    /// Whole seconds after which a further try may have another answer.
+    fn retry_after(&self) -> Option<u16> {
+        match self {
+            Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable => Some(5),
+            Self::ShuttingDown | Self::TooBusy => Some(1),
+            _ => None,
+        }
+    }
+
+    fn document(self, instance: String) -> ProblemDocument {
+        let Kind { status, name, title } = self.kind();
+        let detail = self.detail();
+        let (parameter, nearest, run) = match self {
+            Self::Parameter(error) => (Some(error.parameter), error.nearest, None),
+            Self::NoTable { run } => (None, None, run),
+            _ => (None, None, None),
+        };
+        ProblemDocument {
+            kind: format!("urn:datalake:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            instance,
+            parameter,
+            nearest,
+            run,
+        }
+    }
+}
+
+impl From<QueryError> for Problem {
+    fn from(error: QueryError) -> Self {
+        Self::Parameter(error)
+    }
+}
+
+impl From<LaunchError> for Problem {
+    fn from(error: LaunchError) -> Self {
+        match error {
+            LaunchError::NotOffered => Self::NotLaunching,
+            LaunchError::ShuttingDown => Self::ShuttingDown,
+            LaunchError::Failed { .. } => Self::LaunchFailed { reason: error.to_string() },
+        }
+    }
+}
+
+/// Carries the problem to [`write_documents`], which knows the request's path.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Unauthorized) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        let mut response = (self.kind().status, headers).into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the documents of the problems that come out of the routes.
+pub(crate) async fn write_documents(request: Request, next: Next) -> Response {
+    let instance = request.uri().path().to_owned();
+    let mut response = next.run(request).await;
+    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    let document = Json(problem.document(instance)).into_response();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Response::from_parts(parts, document.into_body())
+}
+
+/// The answer where a handler panicked. The message is logged and not told: it may hold what a client must not see.
+pub(crate) fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
+    let message = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&'static str>().copied());
+    tracing::error!(panic = message.unwrap_or("not a text"), "a handler panicked");
+    Problem::Internal.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::to_bytes, middleware, routing::get};
+    use tower::ServiceExt;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn broken() -> Response {
+        panic!("a secret");
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_problem_without_its_message() {
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .layer(CatchPanicLayer::custom(of_panic))
+            .layer(middleware::from_fn(write_documents));
+        let request = Request::get("/broken").body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.contains("\"instance\":\"/broken\"") && !body.contains("secret"), "{body}");
+    }
+}

@@ -1,0 +1,48 @@
+//! What the router hands to handlers. Each handler takes only the parts that it names.
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use datalake_store::bucket::Bucket;
+
+use crate::{clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Token};
+
+/// Where pictures are read from.
+#[derive(Clone, Debug)]
+pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
+
+/// The token that a request must carry before it may start a run; none where no token is configured.
+#[derive(Clone, Debug)]
+pub(crate) struct RequiredToken(pub(crate) Option<Token>);
+
+/// Parts for handlers to take by themselves; nobody takes the whole.
+#[derive(Clone, Debug, FromRef)]
+pub(crate) struct ApiState {
+    clock: Clock,
+    table: TableWatch,
+    runs: RunHistory,
+    pictures: Pictures,
+    metrics: Metrics,
+    token: RequiredToken,
+}
+
+impl From<Parts> for ApiState {
+    fn from(parts: Parts) -> Self {
+        let Parts {
+            clock,
+            table,
+            runs,
+            bucket,
+            metrics,
+            token,
+        } = parts;
+        Self {
+            clock,
+            table,
+            runs,
+            pictures: Pictures(bucket),
+            metrics,
+            token: RequiredToken(token),
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The newest version of the table, held in memory and replaced whole. Readers never wait: neither for the store nor for a load.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use datalake_table::{error::TableError, snapshot::Snapshot, table::Table, version::Version};
+use jiff::Timestamp;
+use tokio::{
+    sync::{Mutex, watch},
+    time::{Instant, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Clock;
+
+/// Half of the two seconds within which every replica shows a run's result; the other half is for loading what changed.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
+
+/// A process that slept, or lost the store, may find the entries after its version removed; only the newest checkpoint tells.
+const RELOAD_PERIOD: Duration = Duration::from_secs(60);
+
+/// What is known of the table.
+#[derive(Clone, Debug, Default)]
+pub enum Held {
+    /// The store has not answered yet.
+    #[default]
+    Unknown,
+    /// There is no table yet.
+    NoTable,
+    /// The newest version that the store has told of.
+    Snapshot(Arc<Snapshot>),
+}
+
+/// What is held, and how far it can be trusted.
+#[derive(Clone, Debug, Default)]
+pub struct TableState {
+    /// What is known of the table.
+    pub held: Held,
+    /// When the store last said that nothing is newer.
+    pub checked_at: Option<Timestamp>,
+    /// Since when the store, or the table in it, cannot be read; none while it can.
+    pub failing_since: Option<Timestamp>,
+}
+
+/// Follows the table. Cheap to clone; all clones share what is held.
+#[derive(Clone, Debug)]
+pub struct TableWatch {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    table: Table,
+    clock: Clock,
+    state: ArcSwap<TableState>,
+    /// Held by whoever asks the store: two loads at once would only race.
+    asking: Mutex<()>,
+    /// The version held, for those who wait for another.
+    version: watch::Sender<Option<u64>>,
+}
+
+/// How much is asked of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Depth {
+    /// Whether the next entry exists.
+    NextEntry,
+    /// Also whether a checkpoint is newer.
+    Checkpoint,
+}
+
+impl TableWatch {
+    /// Nothing is read before [`TableWatch::follow`] or [`TableWatch::refresh_now`].
+    pub fn new(table: Table, clock: Clock) -> Self {
+        let shared = Shared {
+            table,
+            clock,
+            state: ArcSwap::default(),
+            asking: Mutex::new(()),
+            version: watch::Sender::new(None),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// What is held now.
+    pub fn state(&self) -> Arc<TableState> {
+        self.shared.state.load_full()
+    }
+
+    /// The number of the version held, as it changes; none where there is none.
+    pub fn versions(&self) -> watch::Receiver<Option<u64>> {
+        self.shared.version.subscribe()
+    }
+
+    /// Asks the store at once, for one who knows that there may be news. A failure shows in [`TableWatch::state`].
+    pub async fn refresh_now(&self) {
+        self.ask(Depth::NextEntry).await;
+    }
+
+    /// Follows the table until `shutdown`: asks each second, and at once whenever `hints` changes.
+    pub async fn follow(self, mut hints: watch::Receiver<()>, shutdown: CancellationToken) {
+        let mut ticks = tokio::time::interval(CHECK_PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut looked_deep_at = Instant::now();
+        let mut hints_are_open = true;
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = ticks.tick() => {}
+                hint = hints.changed(), if hints_are_open => hints_are_open = hint.is_ok(),
+            }
+            let depth = if looked_deep_at.elapsed() >= RELOAD_PERIOD {
+                looked_deep_at = Instant::now();
+                Depth::Checkpoint
+            } else {
+                Depth::NextEntry
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = self.ask(depth) => {}
+            }
+        }
+    }
+
+    async fn ask(&self, depth: Depth) {
+        let _asking = self.shared.asking.lock().await;
+        let before = self.state();
+        let after = match self.newest(&before.held, depth).await {
+            Ok(held) => self.confirmed(held, &before),
+            Err(error) => self.failed(&error, &before),
+        };
+        let version = match &after.held {
+            Held::Unknown | Held::NoTable => None,
+            Held::Snapshot(snapshot) => Some(snapshot.version().number()),
+        };
+        self.shared.state.store(Arc::new(after));
+        self.shared.version.send_if_modified(|known| std::mem::replace(known, version) != version);
+    }
+
+    async fn newest(&self, held: &Held, depth: Depth) -> Result<Held, TableError> {
+        let table = &self.shared.table;
+        let Held::Snapshot(snapshot) = held else {
+            return match table.latest().await? {
+                None => Ok(Held::NoTable),
+                Some(version) => self.load(version, None).await,
+            };
+        };
+        let newer = match table.newer_than(snapshot.version()).await? {
+            None if depth == Depth::Checkpoint => table.reload_if_behind(snapshot.version()).await?,
+            newer => newer,
+        };
+        match newer {
+            None => Ok(held.clone()),
+            Some(version) => self.load(version, Some(snapshot)).await,
+        }
+    }
+
+    async fn load(&self, version: Version, previous: Option<&Snapshot>) -> Result<Held, TableError> {
+        let begun = Instant::now();
+        let snapshot = Snapshot::load(&self.shared.table, version, previous).await?;
+        tracing::info!(
+            table.version = snapshot.version().number(),
+            rows = snapshot.len(),
+            elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "loaded a version of the table",
+        );
+        Ok(Held::Snapshot(Arc::new(snapshot)))
+    }
+
+    fn confirmed(&self, held: Held, before: &TableState) -> TableState {
+        if let Some(since) = before.failing_since {
+            tracing::info!(%since, "the table can be read again");
+        }
+        TableState {
+            held,
+            checked_at: Some(self.shared.clock.now()),
+            failing_since: None,
+        }
+    }
+
+    /// Logs the first of a row of failures: one each second would hide all else.
+    fn failed(&self, error: &TableError, before: &TableState) -> TableState {
+        if before.failing_since.is_none() {
+            tracing::error!(error = chain(error), "the table cannot be read; what is held is served on");
+        }
+        TableState {
+            failing_since: before.failing_since.or_else(|| Some(self.shared.clock.now())),
+            ..before.clone()
+        }
+    }
+}
+
+/// An error with all its causes, for a log's field.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
