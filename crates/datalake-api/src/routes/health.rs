@@ -1,0 +1,86 @@
+//! For those who run the server.
+
+use axum::{Json, extract::State, http::header, response::IntoResponse};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    clock::{Clock, whole_seconds},
+    extract::NoParameters,
+    metrics::Metrics,
+    problem::{Problem, ProblemDocument},
+    table_watch::{Held, TableWatch},
+};
+
+/// What the server is ready with.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Readiness {
+    /// `ready`, or `no_table_yet`: the first run has not ended.
+    table: &'static str,
+    /// The version of the table; null where there is no table yet.
+    #[schema(required)]
+    version: Option<u64>,
+    /// Seconds since the store last confirmed what is held.
+    #[schema(required)]
+    checked_age: Option<u64>,
+}
+
+/// Whether the process lives. It asks nobody.
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    operation_id = "alive",
+    tag = "server",
+    responses((status = 200, description = "It does", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn alive(_: NoParameters) -> &'static str {
+    "ok\n"
+}
+
+/// Whether requests can be answered: from when the table's state is known, and from then on also while the store is down.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    operation_id = "ready",
+    tag = "server",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "The store has not answered yet", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn ready(
+    State(table): State<TableWatch>,
+    State(clock): State<Clock>,
+    _: NoParameters,
+) -> Result<Json<Readiness>, Problem> {
+    let state = table.state();
+    let (table, version) = match &state.held {
+        Held::Unknown => return Err(Problem::TableUnknown),
+        Held::NoTable => ("no_table_yet", None),
+        Held::Snapshot(snapshot) => ("ready", Some(snapshot.version().number())),
+    };
+    let checked_age = state.checked_at.map(|checked_at| whole_seconds(checked_at, clock.now()));
+    Ok(Json(Readiness {
+        table,
+        version,
+        checked_age,
+    }))
+}
+
+/// What the server counted, in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "metrics",
+    tag = "server",
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"))
+)]
+pub(crate) async fn metrics(
+    State(metrics): State<Metrics>,
+    State(table): State<TableWatch>,
+    State(clock): State<Clock>,
+    _: NoParameters,
+) -> impl IntoResponse {
+    let text = metrics.render(&table.state(), clock);
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+}

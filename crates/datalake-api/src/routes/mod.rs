@@ -1,0 +1,47 @@
+//! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
+
+mod data;
+mod health;
+mod index;
+mod openapi;
+mod rejects;
+mod runs;
+mod stats;
+
+use axum::{Router, routing::get};
+use bytes::Bytes;
+use utoipa::{OpenApi, openapi::OpenApi as Document};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{problem::Problem, state::ApiState};
+
+/// Every route, and the document that describes them.
+pub(crate) fn router() -> Router<ApiState> {
+    let (router, document) = described().split_for_parts();
+    let text = document.to_pretty_json().expect("the document holds texts and numbers only");
+    let text = Bytes::from(text);
+    router
+        .route("/openapi.json", get(move |parameters| openapi::show(parameters, text.clone())))
+        .fallback(async || Problem::NoSuchPath)
+        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+}
+
+fn described() -> OpenApiRouter<ApiState> {
+    OpenApiRouter::with_openapi(base())
+        .routes(routes!(index::show))
+        .routes(routes!(data::list_rows))
+        .routes(routes!(data::show_row))
+        .routes(routes!(data::show_image))
+        .routes(routes!(stats::show))
+        .routes(routes!(rejects::list))
+        .routes(routes!(runs::start_run))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::show_run))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+fn base() -> Document {
+    openapi::Description::openapi()
+}

@@ -1,0 +1,115 @@
+//! The sources that are refused now.
+
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use datalake_core::{
+    reject::{IgnoreCode, OpenRefusal, Refusal},
+    user::UserId,
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{extract::NoParameters, problem::ProblemDocument, reading::Reading};
+
+/// The sources that are refused at a version of the table.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Rejects)]
+struct RejectsDocument<'a> {
+    /// The version of the table.
+    version: u64,
+    /// How many there are.
+    count: usize,
+    /// By key.
+    rejects: Vec<RejectDocument<'a>>,
+}
+
+/// A source that is refused. The user's last good row, if there is one, stays.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Reject)]
+struct RejectDocument<'a> {
+    /// Its key in the lake.
+    key: &'a str,
+    /// Whose source it would be; null where the key names nobody.
+    #[schema(required)]
+    user_id: Option<&'a str>,
+    /// Why; stable.
+    #[schema(example = "birthts_type")]
+    code: &'static str,
+    /// `rejected`: it was looked at; `ignored`: by its key it is nobody's source.
+    kind: &'static str,
+    /// From 1; null where the reason is in no line.
+    #[schema(required)]
+    line: Option<u32>,
+    /// From 1, in bytes of the line.
+    #[schema(required)]
+    column: Option<u32>,
+    /// From 0, in bytes of the source.
+    #[schema(required)]
+    byte_offset: Option<u64>,
+    /// At most 80 bytes of the source about that place.
+    #[schema(required)]
+    excerpt: Option<&'a str>,
+    /// What is wrong, and what to do.
+    message: &'a str,
+    /// When the run began that refused the key with this code first.
+    #[schema(format = DateTime)]
+    since: String,
+    /// That run.
+    run_id: &'a str,
+}
+
+impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
+    fn from(open: &'a OpenRefusal) -> Self {
+        let (kind, place, excerpt, message) = match &open.refusal {
+            Refusal::Rejected(reject) => ("rejected", reject.place, reject.excerpt.as_deref(), &*reject.message),
+            Refusal::Ignored(code) => ("ignored", None, None, words(*code)),
+        };
+        Self {
+            key: &open.key,
+            user_id: open.user_id.as_ref().map(UserId::as_str),
+            code: open.refusal.code(),
+            kind,
+            line: place.and_then(|place| place.line),
+            column: place.and_then(|place| place.column),
+            byte_offset: place.map(|place| place.byte_offset),
+            excerpt,
+            message,
+            since: open.since.to_string(),
+            run_id: open.run_id.as_str(),
+        }
+    }
+}
+
+fn words(code: IgnoreCode) -> &'static str {
+    match code {
+        IgnoreCode::BadId => "the name before the extension is no user id: 1 to 64 of A-Z a-z 0-9 . _ -",
+        IgnoreCode::Shadowed => "the same name exists with its extension in lower case, and that one counts: remove one of the two",
+        IgnoreCode::UnknownKind => "the name ends neither with .csv nor with .png",
+        IgnoreCode::Nested => "sources lie in src-data/ itself, not in folders below it",
+        IgnoreCode::OrphanImage => "there is no CSV of this user: the picture is taken once there is one",
+    }
+}
+
+/// The sources that are refused now, with the reasons.
+#[utoipa::path(
+    get,
+    path = "/rejects",
+    operation_id = "listRejects",
+    tag = "data",
+    responses(
+        (status = 200, description = "The sources", body = RejectsDocument),
+        (status = 400, description = "A parameter is unknown", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(_: NoParameters, reading: Reading) -> Response {
+    let refusals = reading.snapshot.refusals();
+    let document = RejectsDocument {
+        version: reading.snapshot.version().number(),
+        count: refusals.len(),
+        rejects: refusals.iter().map(RejectDocument::from).collect(),
+    };
+    (reading.age(), Json(document)).into_response()
+}
