@@ -85,6 +85,11 @@ pub(crate) fn first_source_from(user_id: &UserId) -> String {
     format!("{SOURCES}{user_id}")
 }
 
+/// The key of a source, by its file name.
+pub fn source(name: &str) -> String {
+    format!("{SOURCES}{name}")
+}
+
 /// The keys that a user's picture can have among the sources; the first one counts where both exist.
 pub fn image_sources(user_id: &UserId) -> [String; 2] {
     ["png", "PNG"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))

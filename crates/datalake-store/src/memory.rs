@@ -12,7 +12,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -20,6 +20,9 @@ use crate::{
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
 };
+
+/// The first write's time is just after this one: 2026-11-24T00:00:00Z, an arbitrary instant that tests take for the present.
+pub const EPOCH: Timestamp = Timestamp::constant(1_795_478_400, 0);
 
 /// Objects in memory. Clones share them. As on S3, the same bytes have the same tag.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +34,7 @@ pub struct MemoryBucket {
 #[derive(Debug, Default)]
 struct Objects {
     by_key: BTreeMap<String, Object>,
-    /// There is no clock here: each write is a second later than the one before.
+    /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`].
     writes: i64,
 }
 
@@ -64,7 +67,7 @@ impl Objects {
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.writes += 1;
         let etag = Etag::new(&Sha256::digest(&bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
-        let modified = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(self.writes)).unwrap_or(Timestamp::MAX);
+        let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.writes).unwrap_or(Timestamp::MAX);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let meta = ObjectMeta { key: key.to_owned(), etag: etag.clone(), size, modified };
         self.by_key.insert(key.to_owned(), Object { meta, metadata: metadata.clone(), bytes });

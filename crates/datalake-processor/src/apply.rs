@@ -1,0 +1,227 @@
+//! What the outcomes of reading make of the rows: a function of what was there and what was read.
+
+use std::collections::BTreeMap;
+
+use datalake_core::{
+    plan::SourceObject,
+    reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
+    report::{Counts, RunId, RunReport, SourceNotice},
+    row::{Provenance, Row},
+    user::UserId,
+};
+use datalake_table::table::Edit;
+use jiff::Timestamp;
+
+use crate::read::{CsvRead, ImageRead, UserRead};
+
+/// What became of a user's picture, once it is copied or need not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Picture {
+    /// As it was.
+    Kept,
+    /// There is none any more.
+    Gone,
+    /// The copy holds these bytes; they are others than before.
+    Copied(Provenance),
+    /// The copy held these bytes before.
+    Confirmed(Provenance),
+}
+
+/// What a run makes of the table.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Sorted by user id. Rows that show the same but came from other bytes are among them.
+    pub(crate) edits: Vec<Edit>,
+    /// Whether a reader can tell the difference. If not, nothing is committed.
+    pub(crate) is_visible: bool,
+    /// Users whose copied picture is to be removed after the commit.
+    pub(crate) unlinked: Vec<UserId>,
+    pub(crate) counts: Counts,
+    pub(crate) notices: Vec<SourceNotice>,
+}
+
+/// Makes the new row of each user that was read; `pictures` are theirs, in the same order.
+pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: &[UserRead], pictures: &[Picture], run_id: &RunId) -> Outcome {
+    let mut outcome = Outcome::default();
+    for (read, picture) in reads.iter().zip(pictures) {
+        outcome.count_reads(read);
+        let old = old_rows.get(&read.user_id);
+        let new = new_row(old, read, picture, run_id);
+        outcome.add(old, new, picture);
+    }
+    outcome
+}
+
+/// The row that a user has after the run; none where there is no user.
+fn new_row(old: Option<&Row>, read: &UserRead, picture: &Picture, run_id: &RunId) -> Option<Row> {
+    let (record, csv) = match &read.csv {
+        CsvRead::Gone => return None,
+        CsvRead::Good { record, object, .. } => (record.clone(), object.provenance()),
+        // The last good row stays.
+        CsvRead::Same | CsvRead::Rejected { .. } => {
+            let old = old?;
+            (old.record.clone(), old.csv.clone())
+        }
+    };
+    let image = match picture {
+        Picture::Kept => old.and_then(|old| old.image.clone()),
+        Picture::Gone => None,
+        Picture::Copied(provenance) | Picture::Confirmed(provenance) => Some(provenance.clone()),
+    };
+    let mut row = Row {
+        user_id: read.user_id.clone(),
+        record,
+        csv,
+        image,
+        run_id: run_id.clone(),
+    };
+    // A row belongs to the run that changed it, not to one that only found its bytes under another tag.
+    if let Some(old) = old
+        && old.shows_the_same_as(&row)
+        && !matches!(picture, Picture::Copied(_))
+    {
+        row.run_id = old.run_id.clone();
+    }
+    Some(row)
+}
+
+impl Outcome {
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, picture: &Picture) {
+        let lost_picture = old.is_some_and(|old| old.image.is_some()) && new.as_ref().is_none_or(|new| new.image.is_none());
+        if lost_picture && let Some(old) = old {
+            self.unlinked.push(old.user_id.clone());
+        }
+        match (old, new) {
+            (None, None) => {}
+            (None, Some(new)) => {
+                self.counts.added += 1;
+                self.is_visible = true;
+                self.edits.push(Edit::Put(new));
+            }
+            (Some(old), None) => {
+                self.counts.removed += 1;
+                self.is_visible = true;
+                self.edits.push(Edit::Remove(old.user_id.clone()));
+            }
+            (Some(old), Some(new)) => {
+                if !old.shows_the_same_as(&new) || matches!(picture, Picture::Copied(_)) {
+                    self.counts.changed += 1;
+                    self.is_visible = true;
+                }
+                if *old != new {
+                    self.edits.push(Edit::Put(new));
+                }
+            }
+        }
+    }
+
+    fn count_reads(&mut self, read: &UserRead) {
+        match &read.csv {
+            CsvRead::Good { notices, object, .. } => {
+                self.counts.csv_read += 1;
+                self.counts.mended += u64::from(notices.iter().any(|notice| notice.is_mended()));
+                self.counts.warnings += u64::from(notices.iter().any(|notice| !notice.is_mended()));
+                let room = RunReport::NOTICES_MAX.saturating_sub(self.notices.len());
+                let notice = |code: &datalake_core::reject::Notice| SourceNotice {
+                    key: object.key.to_string(),
+                    code: code.as_str().to_owned(),
+                };
+                self.notices.extend(notices.iter().take(room).map(notice));
+            }
+            CsvRead::Rejected { .. } => {
+                self.counts.csv_read += 1;
+                self.counts.rejected += 1;
+            }
+            CsvRead::Same | CsvRead::Gone => {}
+        }
+        match &read.image {
+            ImageRead::Good { .. } => self.counts.images_read += 1,
+            ImageRead::Rejected { .. } => {
+                self.counts.images_read += 1;
+                self.counts.rejected += 1;
+            }
+            ImageRead::Same | ImageRead::Gone => {}
+        }
+    }
+}
+
+/// Whether the user has a row after the run.
+pub(crate) fn has_row_after(old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> bool {
+    match read.csv {
+        CsvRead::Gone => false,
+        CsvRead::Good { .. } => true,
+        CsvRead::Same | CsvRead::Rejected { .. } => old_rows.contains_key(&read.user_id),
+    }
+}
+
+/// The refused sources after the run, sorted by key.
+#[derive(Debug)]
+pub(crate) struct Refusals {
+    pub(crate) open: Vec<OpenRefusal>,
+    /// Whether a reader of the rejects can tell the difference to those before.
+    pub(crate) is_visible: bool,
+}
+
+/// Lays what was read over the refusals before: a source that was read or is gone has no refusal but a new one.
+pub(crate) fn refusals(
+    before: &[OpenRefusal],
+    old_rows: &BTreeMap<UserId, Row>,
+    reads: &[UserRead],
+    ignored: Vec<(SourceObject, IgnoreCode)>,
+    run_id: &RunId,
+    run_at: Timestamp,
+) -> Refusals {
+    let by_user: BTreeMap<&UserId, &UserRead> = reads.iter().map(|read| (&read.user_id, read)).collect();
+    let is_settled = |open: &&OpenRefusal| match (&open.refusal, &open.user_id) {
+        (Refusal::Ignored(_), _) | (_, None) => true,
+        (Refusal::Rejected(reject), Some(user_id)) => by_user.get(user_id).is_some_and(|read| match reject.code.is_about_image() {
+            true => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
+            false => !matches!(read.csv, CsvRead::Same),
+        }),
+    };
+    let fresh = |object: SourceObject, user_id: Option<UserId>, refusal: Refusal| OpenRefusal {
+        key: object.key,
+        user_id,
+        etag: object.etag,
+        size: object.size,
+        refusal,
+        run_id: run_id.clone(),
+        since: run_at,
+    };
+    let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
+        fresh(object.clone(), Some(user_id.clone()), Refusal::Rejected(reject.clone()))
+    };
+    let mut open: Vec<OpenRefusal> = before.iter().filter(|open| !is_settled(open)).cloned().collect();
+    for read in reads {
+        if let CsvRead::Rejected { reject, object } = &read.csv {
+            open.push(rejected(&read.user_id, object, reject));
+        }
+        // A picture counts once there is a row that could link it; until then it is read again along with the CSV.
+        if let ImageRead::Rejected { reject, object } = &read.image
+            && has_row_after(old_rows, read)
+        {
+            open.push(rejected(&read.user_id, object, reject));
+        }
+    }
+    open.extend(
+        ignored
+            .into_iter()
+            .map(|(object, code)| fresh(object, None, Refusal::Ignored(code))),
+    );
+    open.sort_by(|a, b| a.key.cmp(&b.key));
+
+    let earlier: BTreeMap<&str, &OpenRefusal> = before.iter().map(|open| (&*open.key, open)).collect();
+    for refusal in &mut open {
+        if let Some(before) = earlier.get(&*refusal.key)
+            && before.refusal.code() == refusal.refusal.code()
+        {
+            refusal.since = before.since;
+            refusal.run_id = before.run_id.clone();
+        }
+    }
+    let is_visible = open.len() != before.len()
+        || open
+            .iter()
+            .any(|new| !earlier.get(&*new.key).is_some_and(|old| old.shows_the_same_as(new)));
+    Refusals { open, is_visible }
+}

@@ -1,0 +1,130 @@
+//! Lists the sources and merges the listing with what the table knows.
+
+use std::{cmp::Ordering, collections::VecDeque};
+
+use datalake_core::{
+    keys,
+    plan::{self, Census, Gatherer, Listed, SourceObject, UserChange, UserSources},
+    reject::{IgnoreCode, OpenRefusal},
+    report::RunMode,
+};
+use datalake_store::{bucket::Bucket, bucket::ObjectMeta, error::StoreError};
+use datalake_table::{table::Table, version::Version};
+use futures_util::{StreamExt, stream::BoxStream};
+
+use crate::{error::RunError, known::KnownUsers, run::Progress};
+
+/// What the listing holds that the table does not, or holds otherwise.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    /// In rank order.
+    pub(crate) users: Vec<UserChange>,
+    /// Every object that is nobody's source.
+    pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
+    pub(crate) census: Census,
+    pub(crate) csv_listed: u64,
+    pub(crate) images_listed: u64,
+    /// When the store took its newest object, in case our clock differs.
+    pub(crate) newest_modified: Option<jiff::Timestamp>,
+}
+
+/// Lists everything under `src-data/` once, and keeps what differs from the table.
+pub(crate) async fn find(
+    bucket: &dyn Bucket,
+    table: &Table,
+    base: Option<&Version>,
+    refusals: &[OpenRefusal],
+    mode: RunMode,
+    progress: &(dyn Fn(Progress) + Send + Sync),
+) -> Result<Changes, RunError> {
+    let mut changes = Changes::default();
+    let mut listing = Listing {
+        objects: bucket.list(keys::SOURCES, None),
+        gatherer: Some(Gatherer::default()),
+        gathered: VecDeque::new(),
+        progress,
+    };
+    let mut known_users = KnownUsers::new(table, base, refusals).await?;
+    let mut listed = listing.next_user(&mut changes).await?;
+    let mut known = known_users.next().await?;
+    loop {
+        let order = match (&listed, &known) {
+            (Some(listed), Some(known)) => plan::next_in_rank(&listed.user_id, &known.user_id),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return Ok(changes),
+        };
+        let (is_listed, is_known) = (order.is_le(), order.is_ge());
+        let change = plan::compare(listed.as_ref().filter(|_| is_listed), known.as_ref().filter(|_| is_known), mode);
+        changes.users.extend(change);
+        changes.census.known += u64::from(is_known);
+        changes.census.gone += u64::from(is_known && !is_listed);
+        if is_listed {
+            listed = listing.next_user(&mut changes).await?;
+        }
+        if is_known {
+            known = known_users.next().await?;
+        }
+    }
+}
+
+struct Listing<'a> {
+    objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
+    gatherer: Option<Gatherer>,
+    gathered: VecDeque<Listed>,
+    progress: &'a (dyn Fn(Progress) + Send + Sync),
+}
+
+impl Listing<'_> {
+    /// The next user with sources; whatever is nobody's source on the way there goes to `changes`.
+    async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
+        loop {
+            match self.gathered.pop_front() {
+                Some(Listed::User(user)) => {
+                    changes.csv_listed += 1;
+                    changes.images_listed += u64::from(user.image.is_some());
+                    return Ok(Some(user));
+                }
+                Some(Listed::Ignored(object, code)) => changes.ignored.push((object, code)),
+                None if self.gatherer.is_none() => return Ok(None),
+                None => self.gather(changes).await?,
+            }
+        }
+    }
+
+    async fn gather(&mut self, changes: &mut Changes) -> Result<(), RunError> {
+        /// A bar that moves ten times a second needs no more.
+        const OBJECTS_A_STEP: u64 = 1_000;
+        let mut out = Vec::new();
+        match (self.objects.next().await, self.gatherer.take()) {
+            (Some(object), Some(mut gatherer)) => {
+                let object = object?;
+                if object.key != keys::SOURCES {
+                    changes.census.listed += 1;
+                    changes.newest_modified = changes.newest_modified.max(Some(object.modified));
+                    if changes.census.listed.is_multiple_of(OBJECTS_A_STEP) {
+                        (self.progress)(Progress::Listed {
+                            objects: changes.census.listed,
+                        });
+                    }
+                }
+                gatherer.push(source_object(object), &mut out)?;
+                self.gatherer = Some(gatherer);
+            }
+            (None, Some(gatherer)) => gatherer.finish(&mut out),
+            (_, None) => {}
+        }
+        self.gathered.extend(out);
+        Ok(())
+    }
+}
+
+/// The core's view of a listed object.
+pub(crate) fn source_object(object: ObjectMeta) -> SourceObject {
+    SourceObject {
+        key: object.key.into(),
+        etag: object.etag.as_str().into(),
+        size: object.size,
+        modified: object.modified,
+    }
+}

@@ -1,0 +1,66 @@
+//! Why a run did not succeed.
+
+use datalake_core::{
+    plan::{GuardError, OutOfOrder},
+    report::RunOutcome,
+};
+use datalake_store::error::StoreError;
+use datalake_table::error::TableError;
+
+/// Why a run did not succeed. Nothing was published, whichever it is.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The store failed, after its own retries.
+    #[error("the store failed")]
+    Store(#[from] StoreError),
+    /// The table could not be read or written.
+    #[error("the table failed")]
+    Table(#[from] TableError),
+    /// A guard refused what the sources would make of the table.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// The listing cannot be trusted.
+    #[error(transparent)]
+    OutOfOrder(#[from] OutOfOrder),
+    /// Other runs committed first, again and again.
+    #[error("other runs committed first {attempts} times; run it again")]
+    Contended {
+        /// How often this run tried.
+        attempts: u32,
+    },
+    /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit.
+    #[error(
+        "this store does not refuse to create an object that exists (If-None-Match: *), so two runs at once would lose rows; use a store \
+         that does, or pass --single-writer and make sure that never two runs are under way"
+    )]
+    NoCreateIfAbsent,
+    /// A signal asked the run to stop before it committed.
+    #[error("the run was asked to stop and changed nothing")]
+    Stopped,
+}
+
+impl RunError {
+    /// What the error means for whoever started the run.
+    pub fn outcome(&self) -> RunOutcome {
+        match self {
+            Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. }) | Self::NoCreateIfAbsent => RunOutcome::Misconfigured,
+            Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
+            Self::Table(TableError::Unsupported { .. }) => RunOutcome::Misconfigured,
+            Self::Store(_) | Self::Table(_) | Self::OutOfOrder(_) | Self::Contended { .. } => RunOutcome::Failed,
+            Self::Guard(_) => RunOutcome::Refused,
+            Self::Stopped => RunOutcome::Stopped,
+        }
+    }
+
+    /// The error and what caused it, in one line for a report.
+    pub fn in_words(&self) -> String {
+        let mut words = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            words.push_str(": ");
+            words.push_str(&error.to_string());
+            source = error.source();
+        }
+        words
+    }
+}

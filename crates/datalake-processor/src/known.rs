@@ -1,0 +1,146 @@
+//! What the table recorded, as one stream of users in rank order: rows, and refusals laid over them.
+
+use std::{
+    collections::{BTreeMap, VecDeque, btree_map},
+    iter::Peekable,
+    vec,
+};
+
+use datalake_core::{
+    keys::{self, SourceKind},
+    plan::{Known, Ranker, Seen},
+    reject::{OpenRefusal, Refusal},
+    user::UserId,
+};
+use datalake_table::{
+    error::TableError,
+    table::{KnownRow, Table},
+    version::Version,
+};
+use futures_util::{StreamExt, stream, stream::BoxStream};
+
+/// The rejected sources of one user.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserRejects {
+    csv: Option<OpenRefusal>,
+    image: Option<OpenRefusal>,
+}
+
+/// The rejected sources of each user that has any; ignored objects are nobody's and not among them.
+pub(crate) fn rejects_by_user(refusals: &[OpenRefusal]) -> BTreeMap<UserId, UserRejects> {
+    let mut by_user = BTreeMap::<UserId, UserRejects>::new();
+    for refusal in refusals {
+        let (Refusal::Rejected(_), Some(user_id), Ok(source)) = (&refusal.refusal, &refusal.user_id, keys::parse_source(&refusal.key))
+        else {
+            continue;
+        };
+        let rejects = by_user.entry(user_id.clone()).or_default();
+        match source.kind {
+            SourceKind::Csv => rejects.csv = Some(refusal.clone()),
+            SourceKind::Image => rejects.image = Some(refusal.clone()),
+        }
+    }
+    by_user
+}
+
+/// The users that the table knows, by a row or by a reject, in rank order. Holds a segment's rows at a time.
+pub(crate) struct KnownUsers<'a> {
+    batches: BoxStream<'a, Result<Vec<KnownRow>, TableError>>,
+    rows: Peekable<vec::IntoIter<KnownRow>>,
+    rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
+    ranker: Option<Ranker>,
+    ranked: VecDeque<Known>,
+}
+
+impl<'a> KnownUsers<'a> {
+    /// Begins with the first user; without a version there is none.
+    pub(crate) async fn new(table: &'a Table, base: Option<&'a Version>, refusals: &[OpenRefusal]) -> Result<Self, TableError> {
+        let batches = match base {
+            Some(version) => table.known(version).await.boxed(),
+            None => stream::empty().boxed(),
+        };
+        Ok(Self {
+            batches,
+            rows: Vec::new().into_iter().peekable(),
+            rejects: rejects_by_user(refusals).into_iter().peekable(),
+            ranker: Some(Ranker::default()),
+            ranked: VecDeque::new(),
+        })
+    }
+
+    /// The next user; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Known>, TableError> {
+        let mut out = Vec::new();
+        while self.ranked.is_empty() {
+            match self.next_by_id().await? {
+                Some(known) => match &mut self.ranker {
+                    Some(ranker) => ranker.push(known, &mut out),
+                    None => break,
+                },
+                None => match self.ranker.take() {
+                    Some(ranker) => ranker.finish(&mut out),
+                    None => break,
+                },
+            }
+            self.ranked.extend(out.drain(..));
+        }
+        Ok(self.ranked.pop_front())
+    }
+
+    async fn next_by_id(&mut self) -> Result<Option<Known>, TableError> {
+        while self.rows.peek().is_none() {
+            match self.batches.next().await {
+                Some(batch) => self.rows = batch?.into_iter().peekable(),
+                None => break,
+            }
+        }
+        let rejects_come_first = match (self.rows.peek(), self.rejects.peek()) {
+            (Some(row), Some((user_id, _))) => *user_id < row.user_id,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if rejects_come_first {
+            return Ok(self.rejects.next().map(|(user_id, rejects)| known(user_id, None, rejects)));
+        }
+        let Some(row) = self.rows.next() else { return Ok(None) };
+        let rejects = self
+            .rejects
+            .next_if(|(user_id, _)| *user_id == row.user_id)
+            .map(|(_, rejects)| rejects)
+            .unwrap_or_default();
+        Ok(Some(known(row.user_id.clone(), Some(row), rejects)))
+    }
+}
+
+fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects) -> Known {
+    let has_row = row.is_some();
+    let (row_csv, row_image) = match row {
+        Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
+        None => (None, None),
+    };
+    let has_image = row_image.is_some() || rejects.image.is_some();
+    let csv = seen(row_csv, rejects.csv);
+    let image = seen(row_image, rejects.image);
+    Known {
+        user_id,
+        has_row,
+        csv,
+        image,
+        has_image,
+    }
+}
+
+/// The reject is younger than the row: it is what was last seen of the source.
+fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>) -> Option<Seen> {
+    let Some(open) = reject else {
+        return row.map(|(etag, size)| Seen { key: None, etag, size });
+    };
+    match open.refusal {
+        Refusal::Rejected(reject) if reject.code.may_pass_with_time() => None,
+        Refusal::Rejected(_) | Refusal::Ignored(_) => Some(Seen {
+            key: Some(open.key),
+            etag: open.etag,
+            size: open.size,
+        }),
+    }
+}

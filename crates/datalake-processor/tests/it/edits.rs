@@ -1,0 +1,175 @@
+//! What one run makes of an edit after another.
+
+use datalake_core::{keys, report::RunMode};
+
+use crate::lake::{TestLake, csv, options, png};
+
+const HEADER: &str = "user_id,first_name,last_name,birthts,img_path\n";
+
+#[tokio::test]
+async fn upsert_by_user() {
+    let lake = TestLake::new();
+    lake.put("2.csv", csv("Bea", "Fox", 2)).await;
+    lake.put("10.csv", csv("Ada", "Lee, Jr", 1).replace("Lee, Jr", "\"Lee, Jr\"")).await;
+    lake.put("2.png", png("a")).await;
+    let report = lake.run().await;
+    assert_eq!((report.version, report.committed, report.counts.added), (Some(0), true, 2));
+    let expected = format!("{HEADER}10,Ada,\"Lee, Jr\",1,\n2,Bea,Fox,2,processed_data/images/2.png\n");
+    assert_eq!(lake.output().await, expected);
+    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+
+    lake.put("2.csv", csv("Bea", "Wolf", 2)).await;
+    lake.put("10.png", png("b")).await;
+    lake.put("3.csv", csv("Cleo", "Cat", 3)).await;
+    let report = lake.run().await;
+    assert_eq!((report.counts.added, report.counts.changed, report.counts.removed), (1, 2, 0));
+    assert_eq!(
+        (report.counts.csv_read, report.counts.images_read),
+        (2, 1),
+        "only what changed is read"
+    );
+
+    lake.remove("2.csv").await;
+    lake.remove("10.png").await;
+    let report = lake.run().await;
+    assert_eq!(
+        (report.counts.changed, report.counts.removed, report.counts.images_removed),
+        (1, 1, 2)
+    );
+    assert_eq!(lake.output().await, format!("{HEADER}10,Ada,\"Lee, Jr\",1,\n3,Cleo,Cat,3,\n"));
+    assert!(lake.objects(keys::IMAGES).await.is_empty());
+    assert_eq!(lake.refusals().await, ["2.png orphan_image"]);
+}
+
+#[tokio::test]
+async fn unchanged_sources_write_nothing_but_the_report() {
+    let lake = TestLake::new();
+    for id in 0..20 {
+        lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
+        lake.put(&format!("{id}.png"), png(&id.to_string())).await;
+    }
+    lake.put("bad.csv", "nonsense").await;
+    lake.run().await;
+    let before = lake.objects("").await;
+
+    let report = lake.run().await;
+    assert!(!report.committed);
+    assert_eq!((report.requests.put, report.requests.copy, report.requests.delete), (0, 0, 0));
+    assert_eq!(
+        (
+            report.counts.csv_read,
+            report.counts.images_read,
+            report.counts.users,
+            report.counts.rejects_open
+        ),
+        (0, 0, 20, 1)
+    );
+    let mut after = lake.objects("").await;
+    assert!(after.remove(&keys::run_report(&report.run_id)).is_some());
+    assert_eq!(after, before);
+}
+
+#[tokio::test]
+async fn full_reads_all_and_changes_nothing() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("a")).await;
+    lake.run().await;
+    let report = lake.run_in(RunMode::Full).await;
+    assert_eq!((report.committed, report.counts.csv_read, report.counts.images_read), (false, 1, 1));
+}
+
+#[tokio::test]
+async fn the_same_bytes_under_a_new_tag_change_nothing() {
+    // On a folder a file that is touched has another tag.
+    let folder = tempfile::tempdir().unwrap();
+    let bucket = datalake_store::folder::FolderBucket::new(folder.path().to_owned());
+    let lake = TestLake::over(std::sync::Arc::new(bucket), std::sync::Arc::default());
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("a")).await;
+    lake.put("2.csv", "nonsense").await;
+    lake.run().await;
+
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("a")).await;
+    lake.put("2.csv", "nonsense").await;
+    let report = lake.run().await;
+    assert_eq!(
+        (
+            report.committed,
+            report.counts.csv_read,
+            report.counts.images_read,
+            report.counts.changed
+        ),
+        (false, 2, 1, 0)
+    );
+
+    // The next commit records the new tags.
+    lake.put("3.csv", csv("Cleo", "Cat", 3)).await;
+    assert_eq!(lake.run().await.counts.csv_read, 3);
+    assert_eq!(lake.run().await.counts.csv_read, 0);
+}
+
+#[tokio::test]
+async fn a_rejected_change_keeps_the_last_good_row() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("a")).await;
+    lake.run().await;
+    let good = lake.output().await;
+
+    lake.put("1.csv", "first_name,last_name,birthts\nAda,Lee,soon\n").await;
+    lake.put("1.png", "no picture").await;
+    let report = lake.run().await;
+    assert_eq!((report.counts.rejected, report.counts.rejects_open), (2, 2));
+    assert_eq!(lake.output().await, good);
+    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+    assert_eq!(lake.refusals().await, ["1.csv birthts_type", "1.png image_not_png"]);
+    assert!(!lake.run().await.committed, "an unchanged bad source is not read again");
+
+    lake.put("1.csv", csv("Ada", "Wolf", 1)).await;
+    lake.put("1.png", png("b")).await;
+    lake.run().await;
+    assert_eq!(lake.output().await, format!("{HEADER}1,Ada,Wolf,1,processed_data/images/1.png\n"));
+    assert!(lake.refusals().await.is_empty());
+    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("b")]);
+}
+
+#[tokio::test]
+async fn users_never_merge() {
+    let lake = TestLake::new();
+    for (name, last_name) in [
+        ("1", "One"),
+        ("0001", "Padded"),
+        ("1.0", "Fraction"),
+        ("a", "Lower"),
+        ("A", "Upper"),
+        ("a-b", "Hyphen"),
+    ] {
+        lake.put(&format!("{name}.csv"), csv("Ada", last_name, 1)).await;
+        lake.put(&format!("{name}.png"), png(name)).await;
+    }
+    assert_eq!(lake.run().await.counts.users, 6);
+    let ids: Vec<_> = lake
+        .output()
+        .await
+        .lines()
+        .skip(1)
+        .map(|line| line.split(',').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, ["0001", "1", "1.0", "A", "a", "a-b"], "byte order");
+    assert!(!lake.run().await.committed);
+}
+
+#[tokio::test]
+async fn a_dry_run_plans_and_changes_nothing() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.txt", "x").await;
+    let before = lake.objects("").await;
+    let plan = datalake_processor::run::dry_run(&lake.lake, &options(RunMode::Incremental))
+        .await
+        .unwrap();
+    assert_eq!((plan.version, plan.listed, plan.steps.len(), plan.ignored.len()), (None, 2, 1, 1));
+    assert_eq!(lake.objects("").await, before);
+}

@@ -1,0 +1,176 @@
+//! A lake in memory, and what can be read of it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use datalake_core::{
+    keys,
+    plan::DeletionGuard,
+    report::{RunId, RunMode, RunOutcome, RunReport},
+};
+use datalake_processor::run::{self, RunOptions};
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    counter::RequestCounter,
+    memory::MemoryBucket,
+};
+use datalake_table::table::Table;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+
+/// 2026-11-24T00:00:00Z
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(1_795_478_400).unwrap()
+}
+
+pub(crate) fn run_id() -> RunId {
+    static NUMBER: AtomicU64 = AtomicU64::new(0);
+    RunId::parse(&format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).unwrap()
+}
+
+/// The options of most tests: the guards have tests of their own.
+pub(crate) fn options(mode: RunMode) -> RunOptions {
+    RunOptions {
+        mode,
+        deletion_guard: DeletionGuard::Off,
+        reject_ratio_max: "1".parse().unwrap(),
+        ..RunOptions::new(run_id(), now)
+    }
+}
+
+pub(crate) struct TestLake {
+    pub(crate) lake: run::Lake,
+}
+
+impl TestLake {
+    pub(crate) fn new() -> Self {
+        let requests = Arc::new(RequestCounter::default());
+        Self::over(Arc::new(MemoryBucket::with_counter(Arc::clone(&requests))), requests)
+    }
+
+    pub(crate) fn over(bucket: Arc<dyn Bucket>, requests: Arc<RequestCounter>) -> Self {
+        Self {
+            lake: run::Lake { bucket, requests },
+        }
+    }
+
+    pub(crate) fn bucket(&self) -> &dyn Bucket {
+        self.lake.bucket.as_ref()
+    }
+
+    pub(crate) fn table(&self) -> Table {
+        Table::new(Arc::clone(&self.lake.bucket))
+    }
+
+    pub(crate) async fn put(&self, name: &str, bytes: impl Into<Bytes>) {
+        self.bucket()
+            .put(&keys::source(name), bytes.into(), PutMode::Replace, &Metadata::new())
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn remove(&self, name: &str) {
+        self.bucket().delete(&keys::source(name), None).await.unwrap();
+    }
+
+    pub(crate) async fn run_with(&self, options: &RunOptions) -> RunReport {
+        run::run(&self.lake, options).await
+    }
+
+    #[track_caller]
+    pub(crate) fn run(&self) -> impl Future<Output = RunReport> {
+        self.run_in(RunMode::Incremental)
+    }
+
+    #[track_caller]
+    pub(crate) fn run_in(&self, mode: RunMode) -> impl Future<Output = RunReport> {
+        let place = std::panic::Location::caller();
+        async move {
+            let report = self.run_with(&options(mode)).await;
+            assert_eq!((report.outcome, &report.error), (RunOutcome::Succeeded, &None), "run at {place}");
+            report
+        }
+    }
+
+    pub(crate) async fn text(&self, key: &str) -> Option<String> {
+        let object = self.bucket().get(key, None, None).await.ok()?;
+        Some(String::from_utf8(object.bytes.to_vec()).unwrap())
+    }
+
+    pub(crate) async fn output(&self) -> String {
+        self.text(keys::OUTPUT).await.unwrap_or_default()
+    }
+
+    /// The objects under a prefix, by key.
+    pub(crate) async fn objects(&self, prefix: &str) -> BTreeMap<String, Bytes> {
+        let listed: Vec<_> = self.bucket().list(prefix, None).try_collect().await.unwrap();
+        let mut objects = BTreeMap::new();
+        for meta in listed {
+            objects.insert(meta.key.clone(), self.bucket().get(&meta.key, None, None).await.unwrap().bytes);
+        }
+        objects
+    }
+
+    /// The open refusals as `name code`.
+    pub(crate) async fn refusals(&self) -> Vec<String> {
+        let table = self.table();
+        let version = table.latest().await.unwrap().expect("there is a table");
+        let name = |key: &str| key[keys::SOURCES.len()..].to_owned();
+        table
+            .refusals(&version)
+            .await
+            .unwrap()
+            .iter()
+            .map(|open| format!("{} {}", name(&open.key), open.refusal.code()))
+            .collect()
+    }
+
+    /// What a reader of the table sees, as lines like those of `output.csv` without quotes.
+    pub(crate) async fn rows(&self) -> Vec<String> {
+        let table = self.table();
+        let Some(version) = table.latest().await.unwrap() else {
+            return Vec::new();
+        };
+        let mut rows = Vec::new();
+        for segment in version.segments() {
+            for row in table.columns(segment).await.unwrap().iter() {
+                let image = if row.has_image { keys::image(row.user_id) } else { String::new() };
+                rows.push(format!(
+                    "{},{},{},{},{image}",
+                    row.user_id,
+                    row.first_name,
+                    row.last_name,
+                    row.birth.as_ms()
+                ));
+            }
+        }
+        rows
+    }
+}
+
+pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {
+    format!("first_name, last_name, birthts\n{first_name}, {last_name}, {birthts}\n")
+}
+
+/// A sound PNG that differs by `content`.
+pub(crate) fn png(content: &str) -> Vec<u8> {
+    let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0];
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let checked = [kind.as_slice(), content].concat();
+        let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+        [length.as_slice(), &checked, &crc32fast::hash(&checked).to_be_bytes()].concat()
+    };
+    [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header),
+        chunk(b"IDAT", content.as_bytes()),
+        chunk(b"IEND", b""),
+    ]
+    .concat()
+}

@@ -1,0 +1,184 @@
+//! The input rules that a run decides: names of objects, and the run itself. Those about a file's content are tests of the core.
+
+use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome};
+use datalake_processor::run::RunOptions;
+
+use crate::lake::{TestLake, csv, now, options, png, run_id};
+
+/// The ids in the table, and the refusals, that one run makes of objects of these names. Each CSV is sound, and so is each picture.
+#[track_caller]
+fn check(names: &[&str], ids: &[&str], refusals: &[&str]) {
+    let place = std::panic::Location::caller();
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let lake = TestLake::new();
+        for name in names {
+            let is_picture = name.to_lowercase().ends_with(".png");
+            let bytes = if is_picture { png(name) } else { csv("Ada", "Lee", 1).into_bytes() };
+            lake.put(name, bytes).await;
+        }
+        lake.run().await;
+        let rows = lake.rows().await;
+        let found: Vec<_> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
+        assert_eq!(
+            (found, lake.refusals().await),
+            (ids.to_vec(), refusals.iter().map(ToString::to_string).collect()),
+            "at {place}"
+        );
+    });
+}
+
+#[test]
+fn names_of_objects() {
+    let forty_digits = "7".repeat(40);
+    let longest = "a".repeat(64);
+    let too_long = format!("{}.csv", "a".repeat(65));
+    let source = |id: &str| format!("{id}.csv");
+    check(&["0001.csv", "1.csv", &source(&forty_digits)], &["0001", "1", &forty_digits], &[]);
+    check(&[&source(&longest), "A_b-c.d.csv"], &["A_b-c.d", &longest], &[]);
+    check(&["..csv", "...csv"], &[], &["...csv bad_id", "..csv bad_id"]);
+    check(
+        &["a b.csv", "a%2Fb.csv", "é.csv", "a\u{1}.csv", &too_long],
+        &[],
+        &[
+            "a\u{1}.csv bad_id",
+            "a b.csv bad_id",
+            "a%2Fb.csv bad_id",
+            &format!("{too_long} bad_id"),
+            "é.csv bad_id",
+        ],
+    );
+    check(&["1.CSV", "1.PNG"], &["1"], &[]);
+    check(&["1.CSV", "1.csv", "1.PNG", "1.png"], &["1"], &["1.CSV shadowed", "1.PNG shadowed"]);
+    check(
+        &["1.csv", "notes.txt", "README", "2.Csv"],
+        &["1"],
+        &["2.Csv unknown_kind", "README unknown_kind", "notes.txt unknown_kind"],
+    );
+    check(&["1.csv", ""], &["1"], &[]);
+    check(&["1.csv", "a/1.csv", "a/"], &["1"], &["a/ nested", "a/1.csv nested"]);
+    check(&["1.csv", "2.png"], &["1"], &["2.png orphan_image"]);
+}
+
+#[tokio::test]
+async fn an_orphan_is_not_copied() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("2.png", png("a")).await;
+    lake.run().await;
+    assert!(lake.objects(keys::IMAGES).await.is_empty());
+}
+
+#[tokio::test]
+async fn too_large_is_never_fetched() {
+    let lake = TestLake::new();
+    lake.put("0.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", vec![0; 8 * 1024 * 1024 + 1]).await;
+    lake.put("2.csv", vec![b'x'; 64 * 1024 + 1]).await;
+    let report = lake.run().await;
+    assert_eq!(lake.refusals().await, ["1.png image_too_large", "2.csv too_large"]);
+    let small = TestLake::new();
+    small.put("0.csv", csv("Ada", "Lee", 1)).await;
+    small.put("1.csv", csv("Ada", "Lee", 1)).await;
+    assert_eq!(
+        report.requests.get,
+        small.run().await.requests.get,
+        "the large ones were not asked for"
+    );
+}
+
+#[tokio::test]
+async fn a_birth_in_the_future_is_judged_again() {
+    fn a_week_later() -> jiff::Timestamp {
+        now() + jiff::SignedDuration::from_hours(7 * 24)
+    }
+    let lake = TestLake::new();
+    lake.put("0.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.csv", csv("Ada", "Lee", now().as_millisecond() + 3 * 86_400_000)).await;
+    lake.run().await;
+    assert_eq!(lake.refusals().await, ["1.csv birthts_future"]);
+    assert!(!lake.run().await.committed);
+    let later = lake
+        .run_with(&RunOptions {
+            clock: a_week_later,
+            ..options(datalake_core::report::RunMode::Incremental)
+        })
+        .await;
+    assert_eq!((later.outcome, later.counts.added), (RunOutcome::Succeeded, 1));
+    assert!(lake.refusals().await.is_empty());
+}
+
+fn guarded() -> RunOptions {
+    RunOptions::new(run_id(), now)
+}
+
+#[tokio::test]
+async fn an_empty_listing_is_refused() {
+    let lake = TestLake::new();
+    let report = lake.run_with(&guarded()).await;
+    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
+    assert!(report.error.unwrap().contains("--allow-mass-delete"));
+    assert!(lake.objects(keys::TABLE).await.is_empty() && lake.output().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_mass_deletion_is_refused_unless_it_is_allowed() {
+    let lake = TestLake::new();
+    for id in 0..50 {
+        lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
+    }
+    lake.run().await;
+    let before = lake.output().await;
+    for id in 0..11 {
+        lake.remove(&format!("{id}.csv")).await;
+    }
+    assert_eq!(lake.run_with(&guarded()).await.outcome, RunOutcome::Refused);
+    assert_eq!(lake.output().await, before);
+    let allowed = RunOptions {
+        deletion_guard: DeletionGuard::Off,
+        ..guarded()
+    };
+    let report = lake.run_with(&allowed).await;
+    assert_eq!(
+        (report.outcome, report.counts.removed, report.counts.users),
+        (RunOutcome::Succeeded, 11, 39)
+    );
+}
+
+#[tokio::test]
+async fn too_many_rejects_are_refused() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("2.csv", "").await;
+    assert_eq!(
+        lake.run_with(&guarded()).await.outcome,
+        RunOutcome::Succeeded,
+        "half is not over half"
+    );
+    lake.put("3.csv", "").await;
+    let before = lake.objects(keys::TABLE).await;
+    let report = lake.run_with(&guarded()).await;
+    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
+    assert_eq!(lake.objects(keys::TABLE).await, before);
+}
+
+#[tokio::test]
+async fn notices_are_reported() {
+    let lake = TestLake::new();
+    lake.put("1.csv", "first_name,last_name,birthts\nAda,Lee,5\nAda,Lee,5\n").await;
+    lake.put("2.csv", csv("Ada", "Lee", 612_302_400_000)).await;
+    lake.put("3.csv", "first_name,last_name,birthts\nAda,Lee,+612302400000\n").await;
+    let report = lake.run().await;
+    assert_eq!((report.counts.mended, report.counts.warnings), (2, 1));
+    let notices: Vec<_> = report
+        .notices
+        .iter()
+        .map(|notice| (notice.key.as_str(), notice.code.as_str()))
+        .collect();
+    let expected = [
+        ("src-data/1.csv", "repeated_row"),
+        ("src-data/1.csv", "birthts_maybe_seconds"),
+        ("src-data/3.csv", "birthts_spelling"),
+    ];
+    assert_eq!(notices, expected);
+}
