@@ -6,14 +6,16 @@
 pub mod clock;
 mod extract;
 pub mod launcher;
+mod limits;
 pub mod metrics;
 mod observe;
 mod prefer;
 mod problem;
+mod reading;
 mod routes;
 pub mod run_history;
 mod run_view;
 pub mod server;
 mod state;
 pub mod table_watch;
-mod token;
+pub mod token;

@@ -1,0 +1,101 @@
+//! The router with all that surrounds it, and its life on a listener.
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{Router, middleware};
+use datalake_store::bucket::Bucket;
+use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    compression::CompressionLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+};
+
+use crate::{
+    clock::Clock,
+    limits::{Room, limit},
+    metrics::Metrics,
+    observe::observe,
+    problem, routes,
+    run_history::RunHistory,
+    state::ApiState,
+    table_watch::TableWatch,
+    token::Token,
+};
+
+/// Kubernetes kills 30 seconds after it asks: the rest is for the run that this server may have started.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+
+/// Samples are folded as often as the exporter itself would.
+const FOLD_PERIOD: Duration = Duration::from_secs(5);
+
+/// What a server is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where the present comes from.
+    pub clock: Clock,
+    /// The table; [`serve`] follows it.
+    pub table: TableWatch,
+    /// The runs, with what starts them.
+    pub runs: RunHistory,
+    /// The lake: pictures are read from it.
+    pub bucket: Arc<dyn Bucket>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What a request must carry before it may start a run; none lets everybody.
+    pub token: Option<Token>,
+}
+
+/// The router with every layer. It answers by itself; somebody else has to refresh the table.
+pub fn router(parts: Parts) -> Router {
+    let metrics = parts.metrics.clone();
+    // From the outside in.
+    let layers = ServiceBuilder::new()
+        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
+        .layer(PropagateRequestIdLayer::x_request_id())
+        .layer(middleware::from_fn_with_state(metrics, observe))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(problem::write_documents))
+        .layer(middleware::from_fn_with_state(Room::new(), limit))
+        .layer(CatchPanicLayer::custom(problem::of_panic));
+    routes::router().layer(layers).with_state(ApiState::from(parts))
+}
+
+/// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.
+///
+/// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run.
+pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) -> io::Result<()> {
+    let follow = parts.table.clone().follow(hints, shutdown.clone());
+    let fold = fold(parts.metrics.clone(), shutdown.clone());
+    let answer = answer(listener, router(parts), shutdown);
+    let (answered, (), ()) = tokio::join!(answer, follow, fold);
+    answered
+}
+
+async fn answer(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
+    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let drained = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(DRAIN_MAX).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        () = drained => {
+            tracing::warn!("requests were still in flight when the time to end them was over");
+            Ok(())
+        }
+    }
+}
+
+async fn fold(metrics: Metrics, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(FOLD_PERIOD);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = ticks.tick() => metrics.fold(),
+        }
+    }
+}
