@@ -1,0 +1,182 @@
+//! How runs are started: the one way from the reader to the processor, which it never links.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use datalake_core::report::{RunId, RunMode, RunOutcome, RunReport};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tokio::sync::watch;
+
+pub mod none;
+pub mod process;
+
+/// Starts runs and knows those that are active. What a run found and did is in its report, which is not the launcher's.
+#[async_trait]
+pub trait RunLauncher: fmt::Debug + Send + Sync {
+    /// Starts a run, or gives the one that is active, or the one that the request's id names. Never two at once.
+    async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError>;
+
+    /// The runs that the launcher knows: the active ones, and ended ones for as long as it remembers them. In no order.
+    async fn runs(&self) -> Vec<Run>;
+
+    /// Asks an active run to end. One that is not active is left as it is.
+    async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError>;
+
+    /// Changes whenever a run begins or ends.
+    fn changes(&self) -> watch::Receiver<()>;
+}
+
+/// The wish for a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The run's name, that of an [`IdempotencyKey`] for one; made by the launcher where none is given.
+    pub run_id: Option<RunId>,
+    /// Which sources the run reads.
+    pub mode: RunMode,
+}
+
+/// The value of the header `Idempotency-Key`: a client's name for one wish. Invariant: 1 to 255 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(Box<str>);
+
+/// The text is no [`IdempotencyKey`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an idempotency key is 1 to 255 visible ASCII characters")]
+pub struct IdempotencyKeyError;
+
+impl IdempotencyKey {
+    /// Takes the key as it stands; quotes around it are part of it.
+    pub fn parse(text: &str) -> Result<Self, IdempotencyKeyError> {
+        let is_valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        is_valid.then(|| Self(text.into())).ok_or(IdempotencyKeyError)
+    }
+
+    /// The id of every run that is asked for with the key, on every replica and after every restart.
+    pub fn run_id(&self) -> RunId {
+        let digest = Sha256::digest(self.0.as_bytes());
+        // 20 hexadecimal digits, 80 bits: no two keys of one lake meet, and a Job's name has room for it.
+        let digits = digest
+            .iter()
+            .take(10)
+            .fold(String::from("run-"), |text, byte| format!("{text}{byte:02x}"));
+        RunId::parse(&digits).expect("made of letters, digits and a hyphen")
+    }
+}
+
+/// The answer to a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launched {
+    /// The run that does what was wished.
+    pub run: Run,
+    /// False where it was there before.
+    pub started: bool,
+}
+
+/// Why no run was started. One variant a reaction.
+#[derive(Debug, thiserror::Error)]
+pub enum LaunchError {
+    /// This server starts no runs.
+    #[error("this server starts no runs")]
+    NotOffered,
+    /// The server is about to end.
+    #[error("the server is shutting down")]
+    ShuttingDown,
+    /// It was tried in vain.
+    #[error("{reason}")]
+    Failed {
+        /// What was tried, why it failed and what to do.
+        reason: String,
+        /// The cause.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+}
+
+/// Where a run stands. Computed from what exists, never stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Asked for, and not begun.
+    Pending,
+    /// Under way.
+    Running,
+    /// Ended.
+    Ended(RunOutcome),
+}
+
+impl RunState {
+    /// Whether the run has still to end.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Pending | Self::Running)
+    }
+
+    /// The word that stands for the state in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+}
+
+/// What is known of a run, by its launcher or by its report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// The run.
+    pub run_id: RunId,
+    /// Where it stands.
+    pub state: RunState,
+    /// Which sources it reads; none where nobody recorded it.
+    pub mode: Option<RunMode>,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why it did not succeed.
+    pub error: Option<String>,
+    /// What it found and did, once that is known: a launcher does not know it.
+    pub report: Option<Arc<RunReport>>,
+}
+
+impl From<Arc<RunReport>> for Run {
+    fn from(report: Arc<RunReport>) -> Self {
+        Self {
+            run_id: report.run_id.clone(),
+            state: RunState::Ended(report.outcome),
+            mode: Some(report.mode),
+            started_at: Some(report.started_at),
+            ended_at: Some(report.ended_at),
+            error: report.error.clone(),
+            report: Some(report),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_key(text: &str, accepted: bool) {
+        assert_eq!(IdempotencyKey::parse(text).is_ok(), accepted, "key: {text:?}");
+    }
+
+    #[test]
+    fn idempotency_keys() {
+        check_key("a", true);
+        check_key("\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", true);
+        check_key(&"~".repeat(255), true);
+        check_key(&"~".repeat(256), false);
+        check_key("", false);
+        check_key("a b", false);
+        check_key("a\n", false);
+        check_key("é", false);
+    }
+
+    #[test]
+    fn a_key_names_one_run() {
+        let run_id = |text| IdempotencyKey::parse(text).unwrap().run_id();
+        assert_eq!(run_id("a").as_str(), "run-ca978112ca1bbdcafac2");
+        assert_ne!(run_id("a"), run_id("b"));
+    }
+}

@@ -1,0 +1,47 @@
+//! A server that only reads: others start the runs.
+
+use async_trait::async_trait;
+use datalake_core::report::RunId;
+use tokio::sync::watch;
+
+use crate::launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest};
+
+/// Starts nothing and says so.
+#[derive(Debug)]
+pub struct NoLauncher {
+    changes: watch::Sender<()>,
+}
+
+impl NoLauncher {
+    /// A launcher that refuses.
+    pub fn new() -> Self {
+        Self {
+            changes: watch::Sender::new(()),
+        }
+    }
+}
+
+impl Default for NoLauncher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[async_trait]
+impl RunLauncher for NoLauncher {
+    async fn launch(&self, _: RunRequest) -> Result<Launched, LaunchError> {
+        Err(LaunchError::NotOffered)
+    }
+
+    async fn runs(&self) -> Vec<Run> {
+        Vec::new()
+    }
+
+    async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
+        Err(LaunchError::NotOffered)
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+}

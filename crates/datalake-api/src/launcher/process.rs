@@ -1,0 +1,342 @@
+//! Runs as child processes: the same executable with the arguments that a Job would get. One child at a time.
+
+use std::{
+    collections::VecDeque,
+    ffi::OsString,
+    fmt,
+    io::Write,
+    path::PathBuf,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use datalake_core::report::{RunId, RunMode, RunOutcome};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, ChildStderr, Command},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::Clock,
+    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState},
+};
+
+/// Ended runs that are remembered for the case that they left no report: a day of them at one each quarter of an hour.
+const ENDED_RUNS_MAX: usize = 100;
+
+/// Wishes that joined a run and are still answered with it after its end: ten a remembered run, each under 300 bytes.
+const JOINED_MAX: usize = 10 * ENDED_RUNS_MAX;
+
+/// Bytes of a child's last words: a chain of causes, and not a log.
+const LAST_WORDS_BYTES_MAX: usize = 2_000;
+
+/// A child that ended may have left its standard error open in a process of its own; nobody waits for that one.
+const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+
+/// How the executable is called for a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunCommand {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments: `process --lake URL …`. The mode and the run's id are added for each run.
+    pub arguments: Vec<OsString>,
+    /// From the polite request to end to the end by force.
+    pub grace: Duration,
+}
+
+/// Starts runs as children of this process. Cheap to clone.
+#[derive(Clone)]
+pub struct ProcessLauncher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    command: RunCommand,
+    new_run_id: fn() -> RunId,
+    clock: Clock,
+    runs: Mutex<Runs>,
+    changes: watch::Sender<()>,
+}
+
+/// What is known of runs. Locked for moments only.
+#[derive(Default)]
+struct Runs {
+    active: Option<ActiveRun>,
+    /// The newest last.
+    ended: VecDeque<Run>,
+    /// The ids that were wished for while another run was active, with that run's; the newest last.
+    joined: VecDeque<(RunId, RunId)>,
+    shutting_down: bool,
+}
+
+struct ActiveRun {
+    run: Run,
+    stop: CancellationToken,
+}
+
+impl fmt::Debug for ProcessLauncher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProcessLauncher")
+            .field("command", &self.shared.command)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProcessLauncher {
+    /// Nothing is started before the first launch. `new_run_id` names the runs that nobody else names.
+    pub fn new(command: RunCommand, new_run_id: fn() -> RunId, clock: Clock) -> Self {
+        let shared = Shared {
+            command,
+            new_run_id,
+            clock,
+            runs: Mutex::default(),
+            changes: watch::Sender::new(()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Starts no more runs, asks the active one to end, and returns when it has: by force once the command's grace is over.
+    pub async fn shut_down(&self) {
+        let mut changes = self.shared.changes.subscribe();
+        {
+            let mut runs = self.shared.runs();
+            runs.shutting_down = true;
+            if let Some(active) = &runs.active {
+                active.stop.cancel();
+            }
+        }
+        while self.shared.runs().active.is_some() {
+            // The sender lives in `self`, so this cannot fail.
+            let _ = changes.changed().await;
+        }
+    }
+}
+
+#[async_trait]
+impl RunLauncher for ProcessLauncher {
+    async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+        let mut runs = self.shared.runs();
+        if let Some(run) = runs.present(request.run_id.as_ref()) {
+            return Ok(Launched { run, started: false });
+        }
+        if runs.shutting_down {
+            return Err(LaunchError::ShuttingDown);
+        }
+        let run = Run {
+            run_id: request.run_id.unwrap_or_else(self.shared.new_run_id),
+            state: RunState::Running,
+            mode: Some(request.mode),
+            started_at: Some(self.shared.clock.now()),
+            ended_at: None,
+            error: None,
+            report: None,
+        };
+        let child = self.shared.command.spawn(&run.run_id, request.mode)?;
+        tracing::info!(run.id = %run.run_id, run.mode = request.mode.as_str(), process.id = child.id(), "started a run as a child process");
+        let stop = CancellationToken::new();
+        runs.active = Some(ActiveRun {
+            run: run.clone(),
+            stop: stop.clone(),
+        });
+        drop(runs);
+        tokio::spawn(Arc::clone(&self.shared).attend(child, stop));
+        self.shared.changes.send_replace(());
+        Ok(Launched { run, started: true })
+    }
+
+    async fn runs(&self) -> Vec<Run> {
+        let runs = self.shared.runs();
+        let active = runs.active.iter().map(|active| &active.run);
+        active.chain(&runs.ended).cloned().collect()
+    }
+
+    async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
+        let runs = self.shared.runs();
+        if let Some(active) = runs.active.as_ref().filter(|active| active.run.run_id == *run_id) {
+            active.stop.cancel();
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changes.subscribe()
+    }
+}
+
+impl Runs {
+    /// The run that answers a request without a new one.
+    fn present(&mut self, run_id: Option<&RunId>) -> Option<Run> {
+        if let Some(run) = run_id.and_then(|run_id| self.named(run_id)) {
+            return Some(run.clone());
+        }
+        let run = self.active.as_ref().map(|active| active.run.clone())?;
+        if let Some(run_id) = run_id {
+            if self.joined.len() == JOINED_MAX {
+                self.joined.pop_front();
+            }
+            self.joined.push_back((run_id.clone(), run.run_id.clone()));
+        }
+        Some(run)
+    }
+
+    /// The run of that id, or the one that a wish for that id joined.
+    fn named(&self, run_id: &RunId) -> Option<&Run> {
+        let joined = self.joined.iter().find(|(wished, _)| wished == run_id).map(|(_, joined)| joined);
+        let run_id = joined.unwrap_or(run_id);
+        let active = self.active.iter().map(|active| &active.run);
+        active.chain(&self.ended).find(|run| run.run_id == *run_id)
+    }
+}
+
+impl RunCommand {
+    fn spawn(&self, run_id: &RunId, mode: RunMode) -> Result<Child, LaunchError> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        if mode == RunMode::Full {
+            command.arg("--full");
+        }
+        // Its standard output is the report, which is read from the lake.
+        command
+            .env("DATALAKE_RUN_ID", run_id.as_str())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        // Ctrl-C reaches a whole process group: in its own one, the child ends when it is asked to, and not twice.
+        command.stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        command.spawn().map_err(|error| LaunchError::Failed {
+            reason: format!("the processor cannot be started, program={}: {error}", self.program.display()),
+            source: Some(error.into()),
+        })
+    }
+}
+
+impl Shared {
+    /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the child's end and writes it down.
+    async fn attend(self: Arc<Self>, mut child: Child, stop: CancellationToken) {
+        let last_words = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr)));
+        let ended = tokio::select! {
+            ended = child.wait() => ended,
+            () = stop.cancelled() => end(&mut child, self.command.grace).await,
+        };
+        let last_words = match last_words {
+            Some(mut reading) => match tokio::time::timeout(LAST_WORDS_WAIT, &mut reading).await {
+                Ok(words) => words.unwrap_or_default(),
+                Err(_) => {
+                    reading.abort();
+                    String::new()
+                }
+            },
+            None => String::new(),
+        };
+        let (outcome, ending) = match ended {
+            Ok(status) => (outcome(status, stop.is_cancelled()), status.to_string()),
+            Err(error) => (RunOutcome::Failed, format!("it cannot be waited for: {error}")),
+        };
+        let mut runs = self.runs();
+        if let Some(ActiveRun { mut run, .. }) = runs.active.take() {
+            tracing::info!(run.id = %run.run_id, run.outcome = outcome.as_str(), ending, "a run's child process ended");
+            run.state = RunState::Ended(outcome);
+            run.ended_at = Some(self.clock.now());
+            run.error = (outcome != RunOutcome::Succeeded).then(|| in_words(&ending, &last_words));
+            runs.ended.push_back(run);
+            if runs.ended.len() > ENDED_RUNS_MAX {
+                runs.ended.pop_front();
+            }
+        }
+        drop(runs);
+        self.changes.send_replace(());
+    }
+}
+
+/// The outcome that an exit status stands for.
+fn outcome(status: ExitStatus, was_asked_to_stop: bool) -> RunOutcome {
+    let by_status = |outcome: &RunOutcome| status.code() == Some(i32::from(outcome.exit_status()));
+    let known = [RunOutcome::Succeeded, RunOutcome::Misconfigured, RunOutcome::Refused]
+        .into_iter()
+        .find(by_status);
+    match known {
+        Some(outcome) => outcome,
+        None if was_asked_to_stop => RunOutcome::Stopped,
+        None => RunOutcome::Failed,
+    }
+}
+
+fn in_words(ending: &str, last_words: &str) -> String {
+    match last_words {
+        "" => format!("the process ended with {ending} and said nothing"),
+        _ => format!("the process ended with {ending} and said last: {last_words}"),
+    }
+}
+
+/// Asks the child to end; forces it once `grace` is over.
+async fn end(child: &mut Child, grace: Duration) -> std::io::Result<ExitStatus> {
+    // The child has not been waited for, so its number is still its own.
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        // A failure means that it ended just now: waiting tells.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if let Ok(ended) = tokio::time::timeout(grace, child.wait()).await {
+        return ended;
+    }
+    child.start_kill()?;
+    child.wait().await
+}
+
+/// Passes the child's standard error on to this process's own, and gives the last lines of it.
+async fn pass_on(mut stderr: ChildStderr) -> String {
+    let mut buffer = vec![0; 4_096];
+    let mut tail: Vec<u8> = Vec::new();
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        let bytes = buffer.get(..length).unwrap_or_default();
+        // Whoever closed our standard error does not want to hear it; the run goes on.
+        let _ = std::io::stderr().write_all(bytes);
+        tail.extend_from_slice(bytes);
+        let surplus = tail.len().saturating_sub(LAST_WORDS_BYTES_MAX);
+        tail.drain(..surplus);
+    }
+    last_lines(&String::from_utf8_lossy(&tail))
+}
+
+/// The last lines that say something, as one.
+fn last_lines(text: &str) -> String {
+    const LINES: usize = 5;
+    let mut lines: Vec<&str> = text
+        .lines()
+        .rev()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .take(LINES)
+        .collect();
+    lines.reverse();
+    lines.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(last_lines(text), expected, "text: {text:?}");
+    }
+
+    #[test]
+    fn last_words() {
+        check("", "");
+        check("\n \n", "");
+        check("one\n", "one");
+        check("1\n2\n\n3\n4\n5\n6\n", "2; 3; 4; 5; 6");
+    }
+}

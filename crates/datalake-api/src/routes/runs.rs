@@ -1,0 +1,279 @@
+//! `POST /data` and `/runs`: starting runs and looking at them.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{FromRef, FromRequest, FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::BytesMut;
+use datalake_core::report::{RunId, RunMode};
+use futures_util::TryStreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::{
+    extract::{NoParameters, Pairs, Segment, malformed},
+    launcher::{IdempotencyKey, Run, RunRequest},
+    prefer,
+    problem::{Problem, ProblemDocument},
+    run_history::{Completeness, RUNS_MAX, RunHistory},
+    run_view::RunView,
+    state::RequiredToken,
+    table_watch::TableWatch,
+};
+
+/// A wish is 22 bytes; this leaves room for whoever formats it.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
+const REFRESH_MAX: Duration = Duration::from_secs(5);
+
+/// Two days of hourly runs.
+const RUNS_DEFAULT: usize = 50;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+/// Says that runs of other servers, since the store last answered, are missing.
+const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
+
+/// Which run is wished for. No body is an incremental one.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct StartBody {
+    /// `incremental` reads the sources that changed, `full` reads every one.
+    #[schema(value_type = String, example = "incremental")]
+    mode: RunMode,
+}
+
+/// Runs, the newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct RunsBody {
+    /// Runs in this answer.
+    count: usize,
+    /// The newest first.
+    runs: Vec<RunView>,
+}
+
+/// What `POST /data` is asked.
+pub(super) struct Wish {
+    request: RunRequest,
+    wait: Option<Duration>,
+}
+
+impl<S> FromRequest<S> for Wish
+where
+    S: Send + Sync,
+    RequiredToken: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let RequiredToken(token) = RequiredToken::from_ref(state);
+        if let Some(token) = token {
+            token.check(request.headers())?;
+        }
+        let (mut parts, body) = request.into_parts();
+        let NoParameters = NoParameters::from_request_parts(&mut parts, state).await?;
+        let headers = parts.headers;
+        let StartBody { mode } = start_body(&headers, body).await?;
+        let run_id = idempotency_key(&headers)?.map(|key| key.run_id());
+        Ok(Self {
+            request: RunRequest { run_id, mode },
+            wait: prefer::wait(&headers),
+        })
+    }
+}
+
+async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartBody, Problem> {
+    let broken = |_| Problem::BodyInvalid {
+        reason: "the body ended before its time".to_owned(),
+    };
+    let mut bytes = BytesMut::new();
+    let mut parts = body.into_data_stream();
+    while let Some(part) = parts.try_next().await.map_err(broken)? {
+        if bytes.len() + part.len() > BODY_BYTES_MAX {
+            return Err(Problem::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
+        }
+        bytes.extend_from_slice(&part);
+    }
+    // Some clients name a type also where they send nothing.
+    if bytes.is_empty() {
+        return Ok(StartBody::default());
+    }
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        return Err(Problem::BodyType);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| Problem::BodyInvalid { reason: error.to_string() })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let refusal = Problem::Header {
+        name: "Idempotency-Key",
+        reason: "must be given once, with 1 to 255 visible ASCII characters",
+    };
+    let mut given = headers.get_all(IDEMPOTENCY_KEY).iter();
+    match (given.next(), given.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(refusal),
+        (Some(value), None) => {
+            let key = value.to_str().ok().and_then(|text| IdempotencyKey::parse(text).ok());
+            key.map(Some).ok_or(refusal)
+        }
+    }
+}
+
+/// Starts a run, or answers with the one that is active.
+#[utoipa::path(
+    post,
+    path = "/data",
+    tag = "runs",
+    request_body(content = Option<StartBody>, description = "Which run; none is an incremental one"),
+    params(
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; the same key names the same run"),
+        ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds, at most 60, for the run's end"),
+    ),
+    responses(
+        (status = 202, description = "The run", body = RunView, headers(
+            ("Location" = String, description = "Where the run is found"),
+            ("Preference-Applied" = String, description = "`wait=N` where the answer waited"),
+        )),
+        (status = 400, description = "A malformed body, header or parameter", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 413, description = "The body is too large", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 415, description = "The body is no JSON", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 501, description = "This server starts no runs", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The run could not be started", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is shutting down", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn start_run(State(runs): State<RunHistory>, State(table): State<TableWatch>, wish: Wish) -> Result<Response, Problem> {
+    let Wish { request, wait } = wish;
+    let mut run = runs.start(request).await?.run;
+    if let Some(wait) = wait {
+        run = wait_for_result(&runs, &table, run, wait).await;
+    }
+    let location = [(header::LOCATION, format!("/runs/{}", run.run_id))];
+    let applied = wait.and_then(|wait| HeaderValue::try_from(format!("wait={}", wait.as_secs())).ok());
+    let applied: HeaderMap = applied.map(|value| (PREFERENCE_APPLIED, value)).into_iter().collect();
+    let body = Json(RunView::with_notices(run));
+    Ok((StatusCode::ACCEPTED, location, applied, body).into_response())
+}
+
+/// Waits for the run's end and, where it has come in time, until the run's result can be read here.
+async fn wait_for_result(runs: &RunHistory, table: &TableWatch, run: Run, wait: Duration) -> Run {
+    let run = runs.wait_for_end(run, Instant::now() + wait).await;
+    if !run.state.is_active() {
+        // Where this takes longer, the watch goes on in its own time.
+        let _ = tokio::time::timeout(REFRESH_MAX, table.refresh_now()).await;
+    }
+    run
+}
+
+/// The parameters of `/runs`, for the description alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the limit is parsed below; this describes it")]
+pub(super) struct RunsParameters {
+    /// Most runs in the answer.
+    #[param(minimum = 1, maximum = 1000, default = 50)]
+    limit: Option<u16>,
+}
+
+/// How many runs are asked for.
+pub(super) struct Limit(usize);
+
+impl<S: Send + Sync> FromRequestParts<S> for Limit {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check(&["limit"])?;
+        let Some(text) = pairs.get("limit") else {
+            return Ok(Self(RUNS_DEFAULT));
+        };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
+        let limit = digits
+            .and_then(|text| text.parse().ok())
+            .filter(|limit| (1..=RUNS_MAX).contains(limit));
+        limit
+            .map(Self)
+            .ok_or_else(|| malformed("limit", "must be a whole number from 1 to 1000").into())
+    }
+}
+
+/// The newest runs, however they were started.
+#[utoipa::path(
+    get,
+    path = "/runs",
+    tag = "runs",
+    params(RunsParameters),
+    responses(
+        (status = 200, description = "The runs; `datalake-runs-stale: true` where only those read before, and this server's own, can be told", body = RunsBody),
+        (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHistory>) -> Response {
+    let (runs, completeness) = history.newest(limit).await;
+    let runs: Vec<_> = runs.into_iter().map(RunView::from).collect();
+    let body = Json(RunsBody { count: runs.len(), runs });
+    match completeness {
+        Completeness::Complete => body.into_response(),
+        Completeness::StoreUnavailable => ([(RUNS_STALE, "true")], body).into_response(),
+    }
+}
+
+/// One run.
+#[utoipa::path(
+    get,
+    path = "/runs/{run_id}",
+    tag = "runs",
+    params(("run_id" = String, Path, description = "The run's id")),
+    responses(
+        (status = 200, description = "The run", body = RunView),
+        (status = 404, description = "No such run", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn show_run(
+    Segment(run_id): Segment,
+    _: NoParameters,
+    State(history): State<RunHistory>,
+) -> Result<Json<RunView>, Problem> {
+    let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
+    let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
+    run.map(|run| Json(RunView::with_notices(run))).ok_or(Problem::NoSuchRun)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_key(keys: &[&str], accepted: bool) {
+        let headers = keys
+            .iter()
+            .map(|value| (IDEMPOTENCY_KEY, HeaderValue::from_bytes(value.as_bytes()).unwrap()))
+            .collect();
+        assert_eq!(idempotency_key(&headers).is_ok(), accepted, "keys: {keys:?}");
+    }
+
+    #[test]
+    fn idempotency_keys() {
+        check_key(&[], true);
+        check_key(&["a-1"], true);
+        check_key(&[""], false);
+        check_key(&["a b"], false);
+        check_key(&["é"], false);
+        check_key(&["a", "a"], false);
+    }
+}

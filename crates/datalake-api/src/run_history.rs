@@ -1,0 +1,239 @@
+//! The runs that are known: the reports in the lake, joined with those that the launcher knows. Reports win, since they were written
+//! by who was there.
+
+use std::{
+    collections::{BTreeMap, BinaryHeap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use datalake_core::{
+    keys,
+    report::{RunId, RunReport},
+};
+use datalake_store::{
+    bucket::{Bucket, Etag, ObjectMeta},
+    error::StoreError,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::{
+    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest},
+    table_watch::chain,
+};
+
+/// Most runs in one answer: over a month of hourly ones.
+pub const RUNS_MAX: usize = 1_000;
+
+/// Reports read at once: they are a few KiB each.
+const READS_IN_FLIGHT: usize = 16;
+
+/// A report has at most a hundred notices of under 2 KiB each; what is larger is none of ours.
+const REPORT_BYTES_MAX: u64 = 256 * 1024;
+
+/// A reader is answered with what is known rather than kept until the store's own attempts are over.
+const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// The runs of a lake. Cheap to clone; all clones share what was read.
+#[derive(Clone, Debug)]
+pub struct RunHistory {
+    bucket: Arc<dyn Bucket>,
+    launcher: Arc<dyn RunLauncher>,
+    cache: Arc<Mutex<Cache>>,
+}
+
+/// The reports that were read, with their tags: a run that is tried again under its name writes its report anew. None stands for a
+/// report that cannot be understood, so that it is neither read nor complained of twice.
+type Cache = BTreeMap<RunId, (Etag, Option<Run>)>;
+
+/// Whether all that is in the store is in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Completeness {
+    /// The store was asked just now.
+    Complete,
+    /// The store does not answer: what was read before, and what the launcher knows.
+    StoreUnavailable,
+}
+
+impl RunHistory {
+    /// Nothing is read before somebody asks.
+    pub fn new(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Self {
+        Self {
+            bucket,
+            launcher,
+            cache: Arc::default(),
+        }
+    }
+
+    /// The newest runs, the newest first, at most `limit` of them.
+    pub async fn newest(&self, limit: usize) -> (Vec<Run>, Completeness) {
+        let completeness = match in_time(keys::RUNS, self.read_newest(limit.min(RUNS_MAX))).await {
+            Ok(()) => Completeness::Complete,
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the reports of runs cannot be read; those read before are shown"
+                );
+                Completeness::StoreUnavailable
+            }
+        };
+        let mut runs = self.known().await;
+        runs.truncate(limit);
+        (runs, completeness)
+    }
+
+    /// The newest run without asking the store.
+    pub(crate) async fn newest_known(&self) -> Option<Run> {
+        self.known().await.into_iter().next()
+    }
+
+    /// The run of an id, if anybody knows it.
+    pub async fn find(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
+        let launched = self.launcher.runs().await.into_iter().find(|run| run.run_id == *run_id);
+        // The report of an active run would be that of an earlier attempt.
+        if let Some(run) = launched.as_ref().filter(|run| run.state.is_active()) {
+            return Ok(Some(run.clone()));
+        }
+        match in_time(&keys::run_report(run_id), self.read(run_id)).await {
+            Ok(run) => Ok(run.or(launched)),
+            Err(error) => match self.cache().get(run_id).and_then(|(_, run)| run.clone()).or(launched) {
+                Some(run) => Ok(Some(run)),
+                None => Err(error),
+            },
+        }
+    }
+
+    /// Starts a run, or answers with the active one or the one that has the request's id.
+    pub async fn start(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+        if let Some(run_id) = &request.run_id {
+            let found = self.find(run_id).await.map_err(|error| LaunchError::Failed {
+                reason: "the store does not answer, so nobody knows whether this key has had its run".to_owned(),
+                source: Some(error.into()),
+            })?;
+            if let Some(run) = found {
+                return Ok(Launched { run, started: false });
+            }
+        }
+        self.launcher.launch(request).await
+    }
+
+    /// The run once it has ended, or as it stands at `deadline`.
+    pub async fn wait_for_end(&self, mut run: Run, deadline: Instant) -> Run {
+        let mut changes = self.launcher.changes();
+        while run.state.is_active() {
+            // What changes from here on is seen by the next round.
+            changes.mark_unchanged();
+            match tokio::time::timeout_at(deadline, self.find(&run.run_id)).await {
+                Ok(Ok(Some(found))) => run = found,
+                Ok(Ok(None) | Err(_)) => {}
+                Err(_) => return run,
+            }
+            if run.state.is_active() && !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
+                return run;
+            }
+        }
+        run
+    }
+
+    /// Reports read so far and the launcher's runs, the newest first.
+    async fn known(&self) -> Vec<Run> {
+        let launched = self.launcher.runs().await;
+        let read = |(run_id, (_, run)): (&RunId, &(Etag, Option<Run>))| Some((run_id.clone(), run.clone()?));
+        let mut runs: BTreeMap<RunId, Run> = self.cache().iter().filter_map(read).collect();
+        for run in launched {
+            let is_known = runs.contains_key(&run.run_id) && !run.state.is_active();
+            if !is_known {
+                runs.insert(run.run_id.clone(), run);
+            }
+        }
+        let mut runs: Vec<Run> = runs.into_values().collect();
+        // One that has not begun is the newest of all.
+        runs.sort_by_key(|run| std::cmp::Reverse((run.started_at.unwrap_or(Timestamp::MAX), run.run_id.clone())));
+        runs
+    }
+
+    async fn read_newest(&self, limit: usize) -> Result<(), StoreError> {
+        let listed = self.list_newest(limit).await?;
+        let missing: Vec<RunId> = {
+            let mut cache = self.cache();
+            // What the listing does not name is older than all that it does: it leaves when room is short.
+            if cache.len() > RUNS_MAX {
+                cache.retain(|run_id, _| listed.contains_key(run_id));
+            }
+            let is_missing = |run_id: &RunId, etag: &Etag| cache.get(run_id).is_none_or(|(held, _)| held != etag);
+            let missing = listed.into_iter().filter(|(run_id, etag)| is_missing(run_id, etag));
+            missing.map(|(run_id, _)| run_id).collect()
+        };
+        stream::iter(missing.into_iter().map(Ok))
+            .try_for_each_concurrent(READS_IN_FLIGHT, async |run_id: RunId| self.read(&run_id).await.map(drop))
+            .await
+    }
+
+    /// The reports that were written last. Memory does not grow with the number of reports.
+    async fn list_newest(&self, limit: usize) -> Result<BTreeMap<RunId, Etag>, StoreError> {
+        let mut newest = BinaryHeap::new();
+        let mut listing = self.bucket.list(keys::RUNS, None);
+        while let Some(object) = listing.next().await.transpose()? {
+            if let Some(run_id) = keys::parse_run_report(&object.key) {
+                newest.push(std::cmp::Reverse((object.modified, run_id, object.etag)));
+            }
+            if newest.len() > limit {
+                newest.pop();
+            }
+        }
+        Ok(newest
+            .into_iter()
+            .map(|std::cmp::Reverse((_, run_id, etag))| (run_id, etag))
+            .collect())
+    }
+
+    /// The run as its report tells; none where there is no report, or none that can be understood.
+    async fn read(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
+        let key = keys::run_report(run_id);
+        let object = match self.bucket.get(&key, None, Some(0..REPORT_BYTES_MAX)).await {
+            Ok(object) => object,
+            // An empty object has no range.
+            Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let run = understand(run_id, &object.meta, &object.bytes);
+        let mut cache = self.cache();
+        let is_news = cache.get(run_id).is_none_or(|(held, _)| *held != object.meta.etag);
+        if let (Err(reason), true) = (&run, is_news) {
+            tracing::warn!(run.id = %run_id, reason, "a run's report cannot be understood and is left out");
+        }
+        let run = run.ok();
+        cache.insert(run_id.clone(), (object.meta.etag, run.clone()));
+        Ok(run)
+    }
+
+    /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The run of a report, or why the report is none of that run.
+fn understand(run_id: &RunId, meta: &ObjectMeta, bytes: &[u8]) -> Result<Run, String> {
+    if meta.size > REPORT_BYTES_MAX {
+        return Err(format!("over {REPORT_BYTES_MAX} bytes"));
+    }
+    let report: RunReport = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+    if report.run_id != *run_id {
+        return Err(format!("it names another run, {}", report.run_id));
+    }
+    Ok(Arc::new(report).into())
+}
+
+/// The answer, or that there was none in time.
+async fn in_time<T>(key: &str, asking: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    tokio::time::timeout(STORE_WAIT_MAX, asking).await.unwrap_or_else(|_| {
+        Err(StoreError::Unavailable {
+            key: key.to_owned(),
+            attempts: 1,
+            source: None,
+        })
+    })
+}

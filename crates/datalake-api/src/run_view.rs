@@ -1,0 +1,88 @@
+//! How a run is shown.
+
+use datalake_core::report::{Counts, Requests, RunMode, SourceNotice};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::launcher::Run;
+
+/// A run and where it stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct RunView {
+    /// Names the run in `/runs/{id}`.
+    id: String,
+    /// `pending`, `running`, `succeeded`, `failed`, `refused`, `misconfigured` or `stopped`.
+    state: &'static str,
+    /// `incremental` or `full`; null where nobody recorded it.
+    mode: Option<&'static str>,
+    /// When it began.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    started_at: Option<Timestamp>,
+    /// When it ended.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    ended_at: Option<Timestamp>,
+    /// Milliseconds between the two; by a monotonic clock where the run told.
+    elapsed_ms: Option<u64>,
+    /// The table's version that it ended on.
+    version: Option<u64>,
+    /// Whether that version is its own; false where there was nothing to do.
+    committed: Option<bool>,
+    /// What it found and did, once it has left its report.
+    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    counts: Option<Counts>,
+    /// What it asked of the store, by kind, once it has left its report.
+    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    requests: Option<Requests>,
+    /// Why it did not succeed.
+    error: Option<String>,
+    /// Remarks on sources that were accepted, the first hundred; only where one run is asked for, and only if there are any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<BTreeMap<String, String>>)]
+    notices: Vec<SourceNotice>,
+}
+
+impl RunView {
+    /// The run with its remarks, which a list of a thousand runs has no room for.
+    pub(crate) fn with_notices(run: Run) -> Self {
+        let notices = run.report.as_ref().map(|report| report.notices.clone()).unwrap_or_default();
+        Self {
+            notices,
+            ..Self::from(run)
+        }
+    }
+
+    pub(crate) fn run_id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn state(&self) -> &str {
+        self.state
+    }
+}
+
+impl From<Run> for RunView {
+    fn from(run: Run) -> Self {
+        let report = run.report.as_deref();
+        Self {
+            state: run.state.as_str(),
+            mode: run.mode.map(RunMode::as_str),
+            started_at: run.started_at,
+            ended_at: run.ended_at,
+            elapsed_ms: report.map(|report| report.elapsed_ms).or_else(|| elapsed_ms(&run)),
+            version: report.and_then(|report| report.version),
+            committed: report.map(|report| report.committed),
+            counts: report.map(|report| report.counts.clone()),
+            requests: report.map(|report| report.requests),
+            notices: Vec::new(),
+            id: run.run_id.into(),
+            error: run.error,
+        }
+    }
+}
+
+/// What the launcher's clock says; none while the run is active.
+fn elapsed_ms(run: &Run) -> Option<u64> {
+    let elapsed = run.ended_at?.duration_since(run.started_at?);
+    u64::try_from(elapsed.as_millis()).ok()
+}
