@@ -1,0 +1,236 @@
+//! Versions after versions: what is read is what the edits say, now and then.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::{row::Row, user::UserId};
+use datalake_store::{bucket::Bucket, memory::MemoryBucket};
+use datalake_table::table::{Edit, Table, TableSettings};
+use proptest::prelude::*;
+
+use crate::support::{commit, details, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
+
+#[tokio::test]
+async fn a_lake_without_a_table_has_no_version() {
+    let table = table(&MemoryBucket::new());
+    assert!(table.latest().await.unwrap().is_none());
+    assert_eq!(
+        table.at(0).await.unwrap_err().to_string(),
+        "there is no such version of the table, version=0"
+    );
+}
+
+#[tokio::test]
+async fn a_row_is_read_back_as_it_was_put() {
+    let table = table(&MemoryBucket::new());
+    let version = commit(&table, None, vec![put("0001", 1), put("1", 3)]).await;
+    let expected = BTreeMap::from([(id("0001"), row("0001", 1)), (id("1"), row("1", 3))]);
+    assert_eq!(rows(&table, &version).await, expected);
+    assert_eq!(
+        table
+            .rows_of(&version, &[id("0000"), id("1"), id("2")])
+            .await
+            .unwrap()
+            .into_keys()
+            .collect::<Vec<_>>(),
+        [id("1")]
+    );
+    assert_eq!(version.number(), 0);
+    assert_eq!(version.run_id().unwrap().as_str(), "run-9");
+    assert_eq!(version.counts().unwrap().listed, 7);
+    assert_eq!(version.committed_at(), details().committed_at);
+}
+
+#[tokio::test]
+async fn equal_rows_give_equal_segments() {
+    let (first, second) = (MemoryBucket::new(), MemoryBucket::new());
+    for bucket in [&first, &second] {
+        commit(&table(bucket), None, vec![put("1", 1), put("2", 2)]).await;
+    }
+    let segment = async |bucket: &MemoryBucket| {
+        let keys = keys(bucket, "processed_data/users/part-").await;
+        read(bucket, &keys[0]).await
+    };
+    assert_eq!(segment(&first).await, segment(&second).await);
+}
+
+#[tokio::test]
+async fn only_touched_segments_are_rewritten() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let edits = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|id| put(id, 1));
+    let first = commit(&table, None, edits.to_vec()).await;
+    assert_eq!(first.segments().len(), 2);
+    let second = commit(&table, Some(&first), vec![put("6", 2)]).await;
+    assert_eq!(first.segments()[0], second.segments()[0]);
+    assert_ne!(first.segments()[1], second.segments()[1]);
+    // A segment of four takes a fifth: two halves.
+    let third = commit(&table, Some(&second), vec![put("25", 2)]).await;
+    assert_eq!(third.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(), [3, 2, 4]);
+    // Small neighbours join when one of them is rewritten.
+    let fourth = commit(&table, Some(&third), vec![remove("1"), remove("2"), remove("3")]).await;
+    assert_eq!(
+        fourth.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(),
+        [1, 1, 4],
+        "an estimate before the edits decides"
+    );
+    let fifth = commit(&table, Some(&fourth), vec![remove("25")]).await;
+    assert_eq!(ids(&table, &fifth).await, ["4", "5", "6", "7", "8"]);
+}
+
+#[tokio::test]
+async fn edits_that_change_nothing_stage_nothing() {
+    let table = table(&MemoryBucket::new());
+    assert!(table.stage(None, vec![]).await.unwrap().is_empty());
+    assert!(table.stage(None, vec![remove("1")]).await.unwrap().is_empty());
+    let version = commit(&table, None, vec![put("1", 1), put("3", 3)]).await;
+    assert!(
+        table
+            .stage(Some(&version), vec![remove("0"), remove("2"), remove("4")])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_table_may_be_empty() {
+    let table = table(&MemoryBucket::new());
+    let empty = commit(&table, None, vec![]).await;
+    assert_eq!((empty.number(), empty.row_count()), (0, 0));
+    let one = commit(&table, Some(&empty), vec![put("1", 1)]).await;
+    let none = commit(&table, Some(&one), vec![remove("1")]).await;
+    assert_eq!((none.row_count(), none.segments().len()), (0, 0));
+    assert_eq!(table.latest().await.unwrap().unwrap().row_count(), 0);
+}
+
+#[tokio::test]
+async fn refusals_change_with_the_version() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let open = [refusal("src-data/1.csv"), ignored("src-data/x.txt")];
+    let mut version = None;
+    let mut files = Vec::new();
+    for refusals in [&open[..], &open, &open[1..], &[]] {
+        let staged = table.stage(version.as_ref(), vec![]).await.unwrap();
+        let next = table.commit(version.as_ref(), staged, refusals, &details()).await.unwrap();
+        assert_eq!(table.refusals(&next).await.unwrap(), refusals);
+        assert_eq!(table.refusals(&table.latest().await.unwrap().unwrap()).await.unwrap(), refusals);
+        files.push(keys(&bucket, "processed_data/users/_ingest/").await.len());
+        version = Some(next);
+    }
+    assert_eq!(files, [1, 1, 2, 2], "refusals that did not change are not written again");
+    let first = table.at(0).await.unwrap();
+    assert_eq!(table.refusals(&first).await.unwrap(), open, "an older version has its own");
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_from_the_version_it_holds() {
+    let bucket = MemoryBucket::new();
+    let (table, reader) = (table(&bucket), table(&bucket));
+    let first = commit(&table, None, vec![put("1", 1)]).await;
+    assert!(reader.newer_than(&first).await.unwrap().is_none());
+    let second = commit(&table, Some(&first), vec![put("2", 1)]).await;
+    let third = commit(&table, Some(&second), vec![put("3", 1)]).await;
+    let newest = reader.newer_than(&first).await.unwrap().unwrap();
+    assert_eq!((newest.number(), newest.segments()), (2, third.segments()));
+    assert!(
+        reader.reload_if_behind(&first).await.unwrap().is_none(),
+        "there is no checkpoint yet"
+    );
+    commit(&table, Some(&third), vec![put("4", 1)]).await;
+    assert_eq!(reader.reload_if_behind(&first).await.unwrap().unwrap().number(), 3);
+    assert!(reader.reload_if_behind(&newest).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn nothing_new_costs_one_request() {
+    let bucket = MemoryBucket::new();
+    let version = commit(&table(&bucket), None, vec![put("1", 1)]).await;
+    let counter = Arc::new(datalake_store::counter::RequestCounter::default());
+    let counted = MemoryBucket::with_counter(Arc::clone(&counter));
+    assert!(table(&counted).newer_than(&version).await.unwrap().is_none());
+    let requests = counter.snapshot();
+    assert_eq!((requests.get, requests.list, requests.head), (1, 0, 0));
+}
+
+/// One commit: what becomes of users, by number.
+fn edits() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
+    proptest::collection::btree_map(0..40_u8, proptest::option::weighted(0.7, 0..30_u8), 0..12)
+}
+
+fn settings() -> impl Strategy<Value = TableSettings> {
+    (1..9_usize, 1..5_u64).prop_map(|(segment_rows_max, commits_per_checkpoint)| TableSettings {
+        segment_rows_max,
+        commits_per_checkpoint,
+    })
+}
+
+/// Without checkpoints the same log must say the same.
+async fn without_checkpoints(bucket: &MemoryBucket) -> MemoryBucket {
+    let copy = MemoryBucket::new();
+    for key in keys(bucket, "").await {
+        if !key.contains("checkpoint") {
+            write(&copy, &key, read(bucket, &key).await).await;
+        }
+    }
+    copy
+}
+
+async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u8>>]) {
+    let bucket = MemoryBucket::new();
+    let table = Table::with_settings(Arc::new(bucket.clone()) as Arc<dyn Bucket>, settings);
+    let mut model: BTreeMap<UserId, Row> = BTreeMap::new();
+    let mut models = Vec::new();
+    let mut held = None;
+    for changes in commits {
+        // Numbers as text are not in the order of the numbers.
+        let changes: BTreeMap<UserId, Option<Row>> = changes
+            .iter()
+            .map(|(user, value)| (id(&user.to_string()), value.map(|value| row(&user.to_string(), value))))
+            .collect();
+        for (user_id, row) in &changes {
+            match row {
+                Some(row) => drop(model.insert(user_id.clone(), row.clone())),
+                None => drop(model.remove(user_id)),
+            }
+        }
+        let edits = changes
+            .into_iter()
+            .map(|(user_id, row)| row.map_or(Edit::Remove(user_id), Edit::Put))
+            .collect();
+        let version = commit(&table, held.as_ref(), edits).await;
+        assert_eq!(rows(&table, &version).await, model);
+        assert!(
+            version
+                .segments()
+                .iter()
+                .all(|segment| segment.rows > 0 && segment.rows <= u64::try_from(settings.segment_rows_max).unwrap())
+        );
+        assert!(
+            version.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
+            "our segments never overlap"
+        );
+        let loaded = table.latest().await.unwrap().unwrap();
+        assert_eq!(
+            (loaded.number(), loaded.segments(), loaded.committed_at()),
+            (version.number(), version.segments(), version.committed_at())
+        );
+        models.push(model.clone());
+        held = Some(version);
+    }
+    let whole = Table::with_settings(Arc::new(without_checkpoints(&bucket).await), settings);
+    for (number, model) in (0..).zip(&models) {
+        let (short, long) = (table.at(number).await.unwrap(), whole.at(number).await.unwrap());
+        assert_eq!(short.segments(), long.segments());
+        assert_eq!(&rows(&table, &short).await, model);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn any_history_is_what_its_edits_say(settings in settings(), commits in proptest::collection::vec(edits(), 1..9)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(check_history(settings, &commits));
+    }
+}

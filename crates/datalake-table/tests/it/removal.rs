@@ -1,0 +1,143 @@
+//! What is removed, and what must stay. The memory's objects are as old as the epoch, so ages are given by `now`.
+
+use datalake_core::keys;
+use datalake_store::memory::MemoryBucket;
+use datalake_table::{table::Table, vacuum::VacuumSummary, version::Version};
+use jiff::Timestamp;
+
+use crate::support::{details_at, ids, keys as keys_under, put, refusal, rows, table, write};
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// Each commit replaces the one user, with refusals of its own, at the second given.
+async fn commit_at(table: &Table, held: Option<&Version>, value: u8, second: i64) -> Version {
+    let staged = table.stage(held, vec![put("1", value)]).await.unwrap();
+    table
+        .commit(held, staged, &[refusal(&format!("src-data/{value}.csv"))], &details_at(second))
+        .await
+        .unwrap()
+}
+
+async fn filled(bucket: &MemoryBucket, seconds: &[i64]) -> Version {
+    let table = table(bucket);
+    let mut held = None;
+    for (value, second) in (0..).zip(seconds) {
+        held = Some(commit_at(&table, held.as_ref(), value, *second).await);
+    }
+    held.unwrap()
+}
+
+async fn vacuum(bucket: &MemoryBucket, second: i64) -> VacuumSummary {
+    table(bucket).vacuum(Timestamp::from_second(second).unwrap()).await.unwrap()
+}
+
+async fn entries(bucket: &MemoryBucket) -> Vec<String> {
+    let name = |key: String| key.rsplit('/').next().unwrap().trim_start_matches('0').to_owned();
+    keys_under(bucket, keys::LOG).await.into_iter().map(name).collect()
+}
+
+#[tokio::test]
+async fn young_files_stay() {
+    let bucket = MemoryBucket::new();
+    filled(&bucket, &[10, 20, 30]).await;
+    write(&bucket, &keys::in_table("part-abandoned.parquet"), "x").await;
+    assert_eq!(vacuum(&bucket, 40).await, VacuumSummary::default());
+}
+
+#[tokio::test]
+async fn an_abandoned_file_goes_after_a_day_and_a_replaced_one_after_a_week() {
+    let bucket = MemoryBucket::new();
+    let version = filled(&bucket, &[10, 20]).await;
+    let abandoned = ["part-abandoned.parquet", "folder/part.parquet"];
+    for path in abandoned {
+        write(&bucket, &keys::in_table(path), "x").await;
+    }
+    write(&bucket, &keys::refusals("abandoned"), "x").await;
+    for path in ["_changes/x.parquet", "notes.txt", "_delta_log/.tmp", "_ingest/last_vacuum.json"] {
+        write(&bucket, &keys::in_table(path), "x").await;
+    }
+    assert_eq!(
+        vacuum(&bucket, 2 * DAY).await,
+        VacuumSummary {
+            segments_removed: 2,
+            refusals_removed: 1,
+            bytes_removed: 3
+        }
+    );
+    assert_eq!(
+        ids(&table(&bucket), &table(&bucket).at(0).await.unwrap()).await,
+        ["1"],
+        "the version before is whole"
+    );
+    assert_eq!(vacuum(&bucket, 8 * DAY).await.segments_removed, 1);
+    assert_eq!(
+        keys_under(&bucket, keys::TABLE)
+            .await
+            .iter()
+            .filter(|key| key.contains("part-"))
+            .count(),
+        1
+    );
+    assert_eq!(ids(&table(&bucket), &version).await, ["1"]);
+    assert_eq!(vacuum(&bucket, 9 * DAY).await, VacuumSummary::default());
+    // Entry 0 is still there, and with it the refusals that it names.
+    assert_eq!(
+        table(&bucket).refusals(&table(&bucket).at(0).await.unwrap()).await.unwrap(),
+        [refusal("src-data/0.csv")]
+    );
+}
+
+#[tokio::test]
+async fn the_log_of_a_week_stays() {
+    let bucket = MemoryBucket::new();
+    filled(&bucket, &[1, 2, 3, 4, 5, 6, 7]).await;
+    assert_eq!(entries(&bucket).await.len(), 7 + 2 + 1);
+}
+
+#[tokio::test]
+async fn older_entries_go_when_a_checkpoint_is_written() {
+    let bucket = MemoryBucket::new();
+    let version = filled(&bucket, &[10, 20, 30, 40, 50]).await;
+    let table = table(&bucket);
+    let mut held = version;
+    for value in 5..8 {
+        // Version 6 writes a checkpoint; the one of version 3 is old by then, and so is its own.
+        held = commit_at(&table, Some(&held), value, 8 * DAY).await;
+    }
+    assert_eq!(
+        entries(&bucket).await,
+        ["6.checkpoint.parquet", "6.json", "7.json", "_last_checkpoint"]
+    );
+    assert_eq!(table.latest().await.unwrap().unwrap().segments(), held.segments());
+    assert_eq!(
+        table.at(5).await.unwrap_err().to_string(),
+        "there is no such version of the table, version=5"
+    );
+    let at_checkpoint = table.at(6).await.unwrap();
+    assert_eq!(rows(&table, &at_checkpoint).await.len(), 1);
+
+    // Tombstones of before the checkpoint are in it: their files stay for the week, the refusals of the log's versions for ever.
+    let before = vacuum(&bucket, 8 * DAY + 60).await;
+    assert_eq!((before.segments_removed, before.refusals_removed), (4, 6));
+    assert_eq!(table.refusals(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
+    assert_eq!(vacuum(&bucket, 16 * DAY).await.segments_removed, 3);
+    assert_eq!(rows(&table, &held).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_held_version_notices_that_entries_are_gone() {
+    let bucket = MemoryBucket::new();
+    let held = filled(&bucket, &[10]).await;
+    let table = table(&bucket);
+    let mut newest = held.clone();
+    for value in 1..7 {
+        newest = commit_at(&table, Some(&newest), value, 8 * DAY).await;
+    }
+    assert!(table.newer_than(&held).await.unwrap().is_none(), "entry 1 is gone");
+    assert_eq!(table.reload_if_behind(&held).await.unwrap().unwrap().number(), 6);
+}
+
+#[tokio::test]
+async fn a_vacuum_of_no_table_does_nothing() {
+    assert_eq!(vacuum(&MemoryBucket::new(), 9 * DAY).await, VacuumSummary::default());
+}

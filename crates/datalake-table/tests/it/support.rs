@@ -1,0 +1,245 @@
+//! Rows, commits and a store that fails on demand.
+
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datalake_core::{
+    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    report::{Counts, RunId, RunMode},
+    row::{Provenance, Row},
+    user::{BirthTimestamp, UserId, UserRecord},
+};
+use datalake_store::{
+    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    error::StoreError,
+    memory::MemoryBucket,
+};
+use datalake_table::{
+    table::{CommitDetails, Edit, Table, TableSettings},
+    version::Version,
+};
+use futures_util::{TryStreamExt, stream::BoxStream};
+use jiff::Timestamp;
+
+/// Small enough for splits and merges to happen with a handful of rows.
+pub(crate) const SMALL: TableSettings = TableSettings {
+    segment_rows_max: 4,
+    commits_per_checkpoint: 3,
+};
+
+pub(crate) fn id(text: &str) -> UserId {
+    UserId::parse(text).unwrap()
+}
+
+/// Every third value has no picture.
+pub(crate) fn row(user_id: &str, value: u8) -> Row {
+    let provenance = |etag: &str| Provenance {
+        etag: format!("{etag}-{value}").into(),
+        size: u64::from(value) + 100,
+        modified: Timestamp::from_microsecond(1_700_000_000_123_456 + i64::from(value)).unwrap(),
+    };
+    Row {
+        user_id: id(user_id),
+        record: UserRecord {
+            first_name: format!("Zoë {value}").into(),
+            last_name: format!("O\"Neil, {value}").into(),
+            birth: BirthTimestamp::from_ms(i64::from(value) * 86_400_000_123 - 100_000_000_000).unwrap(),
+        },
+        csv: provenance("csv"),
+        image: (!value.is_multiple_of(3)).then(|| provenance("png")),
+        run_id: RunId::parse(&format!("run-{value}")).unwrap(),
+    }
+}
+
+pub(crate) fn put(user_id: &str, value: u8) -> Edit {
+    Edit::Put(row(user_id, value))
+}
+
+pub(crate) fn remove(user_id: &str) -> Edit {
+    Edit::Remove(id(user_id))
+}
+
+pub(crate) fn refusal(key: &str) -> OpenRefusal {
+    let reject = Reject {
+        code: RejectCode::FieldCount,
+        place: Some(Place {
+            line: Some(2),
+            column: None,
+            byte_offset: 33,
+        }),
+        excerpt: Some("a,b·c".into()),
+        message: "a record has 4 fields where the header has 3".into(),
+    };
+    OpenRefusal {
+        key: key.into(),
+        user_id: Some(id("1")),
+        etag: "tag".into(),
+        size: 41,
+        refusal: Refusal::Rejected(reject),
+        run_id: RunId::parse("run-1").unwrap(),
+        since: Timestamp::from_second(1_700_000_000).unwrap(),
+    }
+}
+
+pub(crate) fn ignored(key: &str) -> OpenRefusal {
+    OpenRefusal {
+        user_id: None,
+        refusal: Refusal::Ignored(IgnoreCode::UnknownKind),
+        ..refusal(key)
+    }
+}
+
+pub(crate) fn details_at(second: i64) -> CommitDetails {
+    CommitDetails {
+        run_id: RunId::parse("run-9").unwrap(),
+        mode: RunMode::Incremental,
+        counts: Counts {
+            listed: 7,
+            added: 2,
+            ..Counts::default()
+        },
+        committed_at: Timestamp::from_second(second).unwrap(),
+    }
+}
+
+pub(crate) fn details() -> CommitDetails {
+    details_at(1_700_000_000)
+}
+
+pub(crate) fn table(bucket: &MemoryBucket) -> Table {
+    Table::with_settings(Arc::new(bucket.clone()), SMALL)
+}
+
+pub(crate) async fn commit(table: &Table, base: Option<&Version>, edits: Vec<Edit>) -> Version {
+    let staged = table.stage(base, edits).await.unwrap();
+    table.commit(base, staged, &[], &details()).await.unwrap()
+}
+
+/// Every row of the version, read back by the ids that it knows.
+pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, Row> {
+    let known: Vec<_> = table
+        .known(version)
+        .await
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap()
+        .into_iter()
+        .flatten()
+        .collect();
+    assert!(
+        known.is_sorted_by(|a, b| a.user_id < b.user_id),
+        "known rows are in order, each user once"
+    );
+    let ids: Vec<UserId> = known.iter().map(|row| row.user_id.clone()).collect();
+    let rows = table.rows_of(version, &ids).await.unwrap();
+    assert_eq!(u64::try_from(rows.len()).unwrap(), version.row_count());
+    for (known, row) in known.iter().zip(rows.values()) {
+        assert_eq!(
+            (&known.user_id, &known.csv_etag, known.csv_size),
+            (&row.user_id, &row.csv.etag, row.csv.size)
+        );
+        assert_eq!(known.image, row.image.as_ref().map(|image| (image.etag.clone(), image.size)));
+    }
+    rows
+}
+
+pub(crate) async fn ids(table: &Table, version: &Version) -> Vec<String> {
+    rows(table, version).await.into_keys().map(|id| id.to_string()).collect()
+}
+
+pub(crate) async fn keys(bucket: &dyn Bucket, prefix: &str) -> Vec<String> {
+    bucket.list(prefix, None).map_ok(|object| object.key).try_collect().await.unwrap()
+}
+
+pub(crate) async fn write(bucket: &dyn Bucket, key: &str, bytes: impl Into<Bytes>) {
+    bucket.put(key, bytes.into(), PutMode::Replace, &Metadata::new()).await.unwrap();
+}
+
+pub(crate) async fn read(bucket: &dyn Bucket, key: &str) -> Bytes {
+    bucket.get(key, None, None).await.unwrap().bytes
+}
+
+/// What becomes of one put.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    /// It takes effect, and the answer is lost.
+    AnswerLost,
+    /// It never arrives.
+    RequestLost,
+    /// It takes effect, and the store's own second try finds the first one's object.
+    ConflictWithItself,
+    /// Somebody else's entry is there first, and the answer is lost.
+    Overtaken,
+}
+
+/// Memory whose puts of log entries fail as told, in order; then they succeed.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultyBucket {
+    inner: MemoryBucket,
+    faults: Arc<Mutex<Vec<Fault>>>,
+}
+
+impl FaultyBucket {
+    pub(crate) fn new(inner: MemoryBucket, faults: &[Fault]) -> Self {
+        Self {
+            inner,
+            faults: Arc::new(Mutex::new(faults.iter().rev().copied().collect())),
+        }
+    }
+}
+
+#[async_trait]
+impl Bucket for FaultyBucket {
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        self.inner.list(prefix, start_after)
+    }
+
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
+        self.inner.get(key, if_match, range).await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+        let is_entry = key.contains("_delta_log/0");
+        let fault = if is_entry { self.faults.lock().unwrap().pop() } else { None };
+        let lost = || StoreError::Unavailable {
+            key: key.to_owned(),
+            attempts: 3,
+            source: None,
+        };
+        match fault {
+            None => self.inner.put(key, bytes, mode, metadata).await,
+            Some(Fault::RequestLost) => Err(lost()),
+            Some(Fault::AnswerLost) => {
+                self.inner.put(key, bytes, mode, metadata).await?;
+                Err(lost())
+            }
+            Some(Fault::ConflictWithItself) => {
+                self.inner.put(key, bytes, mode, metadata).await?;
+                Err(StoreError::Conflict { key: key.to_owned() })
+            }
+            Some(Fault::Overtaken) => {
+                self.inner
+                    .put(key, Bytes::from_static(b"{\"commitInfo\":{}}\n"), mode, metadata)
+                    .await?;
+                Err(lost())
+            }
+        }
+    }
+
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.inner.copy(from, source_if_match, to, metadata).await
+    }
+
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        self.inner.delete(key, if_match).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        self.inner.head(key).await
+    }
+}
