@@ -1,0 +1,460 @@
+//! `POST /data` and `/runs`, with shell scripts as the processor and reports in memory.
+
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode, request},
+};
+use datalake_api::{
+    clock::Clock,
+    launcher::{
+        IdempotencyKey, RunLauncher,
+        none::NoLauncher,
+        process::{ProcessLauncher, RunCommand},
+    },
+    metrics::Metrics,
+    run_history::RunHistory,
+    server::{self, Parts},
+    table_watch::TableWatch,
+};
+use datalake_core::{
+    keys,
+    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
+};
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    faults::{Fate, Faulty},
+    memory::MemoryBucket,
+};
+use datalake_table::table::Table;
+use futures_util::future::join_all;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// Blocks the child until the test opens the gate, and leaves a line for each child.
+const GATED: &str = "echo started >> $1/children; read _ < $1/gate";
+
+/// A server whose runs are `sh -c SCRIPT run DIR [--full]`: `$1` is a directory of the test's.
+struct Fixture {
+    dir: TempDir,
+    launcher: ProcessLauncher,
+    bucket: MemoryBucket,
+    is_store_down: Arc<AtomicBool>,
+    router: Router,
+}
+
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Value,
+}
+
+impl Fixture {
+    fn new(script: &str) -> Self {
+        let dir = TempDir::new().unwrap();
+        let made = Command::new("mkfifo")
+            .arg(dir.path().join("gate"))
+            .arg(dir.path().join("ready"))
+            .status()
+            .unwrap();
+        assert!(made.success(), "mkfifo: {made}");
+        let command = RunCommand {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
+            grace: Duration::from_millis(50),
+        };
+        Self::with_command(dir, command)
+    }
+
+    fn with_command(dir: TempDir, command: RunCommand) -> Self {
+        let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
+        let bucket = MemoryBucket::new();
+        let is_store_down = Arc::new(AtomicBool::new(false));
+        let is_down = Arc::clone(&is_store_down);
+        let fate = move |_: &_| {
+            if is_down.load(Ordering::SeqCst) {
+                Fate::FailBefore
+            } else {
+                Fate::Pass
+            }
+        };
+        let router = router(Arc::new(Faulty::new(Arc::new(bucket.clone()), fate)), Arc::new(launcher.clone()));
+        Self {
+            dir,
+            launcher,
+            bucket,
+            is_store_down,
+            router,
+        }
+    }
+
+    async fn send(&self, request: request::Builder, body: impl Into<Body>) -> Answer {
+        send(&self.router, request, body).await
+    }
+
+    async fn post(&self, headers: &[(&str, &str)]) -> Answer {
+        let request = headers
+            .iter()
+            .fold(Request::post("/data"), |request, (name, value)| request.header(*name, *value));
+        self.send(request, Body::empty()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path), Body::empty()).await
+    }
+
+    /// Lets the child go on; waits until it stands at the gate.
+    async fn open_gate(&self) {
+        tokio::fs::write(self.dir.path().join("gate"), "\n").await.unwrap();
+    }
+
+    fn children(&self) -> usize {
+        fs::read_to_string(self.dir.path().join("children"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    }
+
+    async fn put_report(&self, report: &RunReport) {
+        self.put(&keys::run_report(&report.run_id), &serde_json::to_string(report).unwrap())
+            .await;
+    }
+
+    async fn put(&self, key: &str, text: &str) {
+        self.bucket
+            .put(key, text.to_owned().into(), PutMode::Replace, &Metadata::new())
+            .await
+            .unwrap();
+    }
+}
+
+fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
+    let clock = Clock::new(now);
+    server::router(Parts {
+        clock,
+        table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
+        runs: RunHistory::new(Arc::clone(&bucket), launcher),
+        bucket,
+        metrics: Metrics::new(),
+        token: None,
+    })
+}
+
+async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
+    let response = router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 10_000_000).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&bytes).unwrap(),
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+fn new_run_id() -> RunId {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    RunId::parse(&format!("run-{}", RUNS.fetch_add(1, Ordering::SeqCst))).unwrap()
+}
+
+/// A report of a run that began so many hours after the epoch.
+fn report(run_id: &str, hour: i64) -> RunReport {
+    RunReport {
+        run_id: RunId::parse(run_id).unwrap(),
+        outcome: RunOutcome::Succeeded,
+        mode: RunMode::Incremental,
+        started_at: Timestamp::from_second(3_600 * hour).unwrap(),
+        ended_at: Timestamp::from_second(3_600 * hour + 2).unwrap(),
+        elapsed_ms: 2_001,
+        version: Some(7),
+        committed: true,
+        counts: Counts {
+            added: 3,
+            ..Counts::default()
+        },
+        requests: Requests {
+            list: 1,
+            ..Requests::default()
+        },
+        notices: vec![SourceNotice {
+            key: "src-data/1.csv".to_owned(),
+            code: "bom".to_owned(),
+        }],
+        error: None,
+    }
+}
+
+fn ids(answer: &Answer) -> Vec<&str> {
+    answer.body["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["id"].as_str().unwrap())
+        .collect()
+}
+
+async fn check_end(script: &str, state: &str, words: &[&str]) {
+    let fixture = Fixture::new(script);
+    let answer = fixture.post(&[("prefer", "respond-async, wait=60")]).await;
+    assert_eq!(
+        (answer.status, &answer.body["state"]),
+        (StatusCode::ACCEPTED, &json!(state)),
+        "{script}: {}",
+        answer.body
+    );
+    assert_eq!(answer.headers["preference-applied"], "wait=60", "{script}");
+    assert_eq!(
+        answer.headers["location"],
+        *format!("/runs/{}", answer.body["id"].as_str().unwrap()),
+        "{script}"
+    );
+    assert_eq!(answer.body["ended_at"], json!("2023-11-14T22:13:20Z"), "{script}");
+    let error = answer.body["error"].as_str().unwrap_or_default();
+    assert!(
+        words.iter().all(|word| error.contains(word)) && words.is_empty() == error.is_empty(),
+        "{script}: {error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_child_s_end_is_the_run_s() {
+    check_end("exit 0", "succeeded", &[]).await;
+    check_end("echo the store is away >&2; exit 1", "failed", &["1", "the store is away"]).await;
+    check_end("exit 2", "misconfigured", &["2"]).await;
+    check_end("exit 4", "refused", &["4"]).await;
+    check_end("exit 3", "failed", &["3"]).await;
+    check_end("kill -9 $$", "failed", &["signal: 9"]).await;
+}
+
+#[tokio::test]
+async fn a_child_is_told_its_mode_and_its_id() {
+    let fixture = Fixture::new("echo $DATALAKE_RUN_ID $# $2 > $1/told");
+    let told = || fs::read_to_string(fixture.dir.path().join("told")).unwrap();
+    let run_id = IdempotencyKey::parse("k").unwrap().run_id();
+    let request = Request::post("/data")
+        .header("idempotency-key", "k")
+        .header("prefer", "wait=60")
+        .header("content-type", "application/json");
+    let answer = fixture.send(request, r#"{"mode":"full"}"#).await;
+    assert_eq!((&answer.body["state"], &answer.body["mode"]), (&json!("succeeded"), &json!("full")));
+    assert_eq!(told(), format!("{run_id} 2 --full\n"));
+    let answer = fixture.post(&[("prefer", "wait=60")]).await;
+    assert_eq!(told(), format!("{} 1\n", answer.body["id"].as_str().unwrap()));
+}
+
+#[tokio::test]
+async fn an_active_run_is_joined_and_a_key_names_one_run() {
+    let fixture = Fixture::new(GATED);
+    let first = fixture.post(&[("prefer", "wait=0")]).await;
+    assert_eq!((&first.body["state"], &first.body["ended_at"]), (&json!("running"), &Value::Null));
+    let joined = fixture.post(&[("idempotency-key", "late")]).await;
+    assert_eq!(joined.body["id"], first.body["id"]);
+    assert!(!joined.headers.contains_key("preference-applied"));
+    fixture.open_gate().await;
+    let ended = fixture.post(&[("idempotency-key", "late"), ("prefer", "wait=60")]).await;
+    assert_eq!((&ended.body["id"], &ended.body["state"]), (&first.body["id"], &json!("succeeded")));
+    let other = fixture.post(&[("idempotency-key", "other")]).await;
+    assert_ne!(other.body["id"], first.body["id"]);
+    fixture.open_gate().await;
+    let again = fixture.post(&[("idempotency-key", "other"), ("prefer", "wait=60")]).await;
+    assert_eq!((&again.body["id"], &again.body["state"]), (&other.body["id"], &json!("succeeded")));
+    assert_eq!(fixture.children(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_requests_at_once_one_starts_a_run() {
+    let fixture = Fixture::new(GATED);
+    let answers = join_all((0..50).map(|_| fixture.post(&[]))).await;
+    let runs: Vec<&Value> = answers.iter().map(|answer| &answer.body["id"]).collect();
+    assert!(runs.iter().all(|run| *run == runs[0]), "{runs:?}");
+    fixture.open_gate().await;
+    fixture.launcher.shut_down().await;
+    assert_eq!(fixture.children(), 1);
+}
+
+#[tokio::test]
+async fn a_key_s_run_that_only_its_report_knows_is_not_started_again() {
+    let fixture = Fixture::new(GATED);
+    let run_id = IdempotencyKey::parse("k").unwrap().run_id();
+    fixture.put_report(&report(run_id.as_str(), 1)).await;
+    let answer = fixture.post(&[("idempotency-key", "k")]).await;
+    assert_eq!(
+        (&answer.body["id"], &answer.body["state"]),
+        (&json!(run_id.as_str()), &json!("succeeded"))
+    );
+    assert_eq!(fixture.children(), 0);
+}
+
+#[tokio::test]
+async fn a_stopped_run_is_no_failure_and_a_deaf_one_is_killed() {
+    let fixture = Fixture::new(GATED);
+    let run = fixture.post(&[]).await;
+    let run_id = RunId::parse(run.body["id"].as_str().unwrap()).unwrap();
+    fixture.launcher.stop(&run_id).await.unwrap();
+    fixture.launcher.shut_down().await;
+    let ended = fixture.get(run.headers["location"].to_str().unwrap()).await;
+    assert_eq!(ended.body["state"], json!("stopped"));
+    assert!(ended.body["error"].as_str().unwrap().contains("signal: 15"), "{}", ended.body);
+
+    let deaf = Fixture::new("trap '' TERM; echo > $1/ready; read _ < $1/gate");
+    let run = deaf.post(&[]).await;
+    tokio::fs::read(deaf.dir.path().join("ready")).await.unwrap();
+    deaf.launcher.shut_down().await;
+    let ended = deaf.get(run.headers["location"].to_str().unwrap()).await;
+    assert_eq!(ended.body["state"], json!("stopped"));
+    assert!(ended.body["error"].as_str().unwrap().contains("signal: 9"), "{}", ended.body);
+    assert_eq!(deaf.post(&[]).await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn what_cannot_be_started_is_a_problem() {
+    let command = RunCommand {
+        program: "/no/such/program".into(),
+        arguments: Vec::new(),
+        grace: Duration::ZERO,
+    };
+    let fixture = Fixture::with_command(TempDir::new().unwrap(), command);
+    let answer = fixture.post(&[]).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+    assert!(
+        answer.body["detail"].as_str().unwrap().contains("/no/such/program"),
+        "{}",
+        answer.body
+    );
+    let only_reads = router(Arc::new(MemoryBucket::new()), Arc::new(NoLauncher::new()));
+    assert_eq!(
+        send(&only_reads, Request::post("/data"), Body::empty()).await.status,
+        StatusCode::NOT_IMPLEMENTED
+    );
+}
+
+async fn check_refused(path: &str, headers: &[(&str, &str)], body: impl Into<Body>, status: u16) {
+    let fixture = Fixture::new(GATED);
+    let request = headers
+        .iter()
+        .fold(Request::post(path), |request, (name, value)| request.header(*name, *value));
+    let answer = fixture.send(request, body).await;
+    assert_eq!(answer.status.as_u16(), status, "{path} {headers:?}: {}", answer.body);
+    assert_eq!(answer.headers["content-type"], "application/problem+json");
+    assert!(fixture.launcher.runs().await.is_empty(), "{path} {headers:?}");
+}
+
+#[tokio::test]
+async fn malformed_wishes() {
+    let json = ("content-type", "application/json");
+    check_refused("/data", &[json], "{", 400).await;
+    check_refused("/data", &[json], " ", 400).await;
+    check_refused("/data", &[json], "null", 400).await;
+    check_refused("/data", &[json], r#"{"mode":"all"}"#, 400).await;
+    check_refused("/data", &[json], r#"{"mode":null}"#, 400).await;
+    check_refused("/data", &[json], r#"{"mode":1}"#, 400).await;
+    check_refused("/data", &[json], r#"{"modes":"full"}"#, 400).await;
+    check_refused("/data", &[json], " ".repeat(16 * 1024 + 1), 413).await;
+    check_refused("/data", &[], "{}", 415).await;
+    check_refused("/data", &[("content-type", "text/plain")], "{}", 415).await;
+    check_refused("/data", &[("idempotency-key", "")], "", 400).await;
+    check_refused("/data", &[("idempotency-key", "a b")], "", 400).await;
+    check_refused("/data", &[("idempotency-key", "a"), ("idempotency-key", "a")], "", 400).await;
+    check_refused("/data?mode=full", &[], "", 400).await;
+}
+
+#[tokio::test]
+async fn runs_are_listed_once_the_newest_first() {
+    let fixture = Fixture::new("exit 0");
+    // Written in another order than begun.
+    for (run_id, hour) in [("b", 2), ("c", 3), ("a", 1)] {
+        fixture.put_report(&report(run_id, hour)).await;
+    }
+    fixture.put("processed_data/runs/broken.json", "{").await;
+    fixture.put("processed_data/runs/empty.json", "").await;
+    fixture
+        .put("processed_data/runs/other.json", &serde_json::to_string(&report("a", 1)).unwrap())
+        .await;
+    fixture.put("processed_data/runs/huge.json", &"x".repeat(300_000)).await;
+    fixture.put("processed_data/runs/notes.txt", "").await;
+    let run = fixture.post(&[("prefer", "wait=60")]).await.body;
+    let run_id = run["id"].as_str().unwrap();
+    assert_eq!((&run["counts"], &run["version"]), (&Value::Null, &Value::Null));
+    let listed = fixture.get("/runs").await;
+    assert_eq!(ids(&listed), [run_id, "c", "b", "a"]);
+    assert!(!listed.headers.contains_key("datalake-runs-stale"));
+    // Its report comes: it is listed with what the report tells, and not a second time.
+    fixture.put_report(&report(run_id, 480_000)).await;
+    let listed = fixture.get("/runs?limit=2").await;
+    assert_eq!(ids(&listed), [run_id, "c"]);
+    assert_eq!(listed.body["runs"][0]["counts"]["added"], json!(3));
+    assert_eq!(listed.body["runs"][0]["notices"], Value::Null);
+    let one = fixture.get("/runs/c").await.body;
+    assert_eq!(
+        (
+            &one["elapsed_ms"],
+            &one["version"],
+            &one["committed"],
+            &one["requests"]["list"],
+            &one["notices"][0]["code"]
+        ),
+        (&json!(2_001), &json!(7), &json!(true), &json!(1), &json!("bom"))
+    );
+    // A run that is tried again under its name writes its report anew.
+    fixture
+        .put_report(&RunReport {
+            outcome: RunOutcome::Refused,
+            ..report("c", 3)
+        })
+        .await;
+    assert_eq!(fixture.get("/runs").await.body["runs"][1]["state"], json!("refused"));
+}
+
+#[tokio::test]
+async fn malformed_questions() {
+    let fixture = Fixture::new("exit 0");
+    for (path, status) in [
+        ("/runs?limit=0", 400),
+        ("/runs?limit=1001", 400),
+        ("/runs?limit=", 400),
+        ("/runs?limit=+5", 400),
+        ("/runs?limit=5&limit=5", 400),
+        ("/runs?limits=5", 400),
+        ("/runs?limit=1000", 200),
+        ("/runs/none", 404),
+        ("/runs/-", 404),
+        ("/runs/none?x=1", 400),
+    ] {
+        assert_eq!(fixture.get(path).await.status.as_u16(), status, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn while_the_store_is_down_what_is_known_is_told() {
+    let fixture = Fixture::new(GATED);
+    fixture.put_report(&report("a", 1)).await;
+    fixture.put_report(&report("b", 2)).await;
+    assert_eq!(ids(&fixture.get("/runs?limit=1").await), ["b"]);
+    fixture.is_store_down.store(true, Ordering::SeqCst);
+    let run = fixture.post(&[]).await.body;
+    let listed = fixture.get("/runs").await;
+    assert_eq!(
+        (listed.status, &listed.headers["datalake-runs-stale"]),
+        (StatusCode::OK, &"true".parse().unwrap())
+    );
+    assert_eq!(ids(&listed), [run["id"].as_str().unwrap(), "b"]);
+    assert_eq!(fixture.get("/runs/b").await.body["state"], json!("succeeded"));
+    assert_eq!(fixture.get("/runs/a").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    fixture.is_store_down.store(false, Ordering::SeqCst);
+    assert_eq!(ids(&fixture.get("/runs").await), [run["id"].as_str().unwrap(), "b", "a"]);
+}
