@@ -6,7 +6,7 @@ use datalake_table::{error::TableError, version::Version};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{commit, details, ids, put, read, refusal, remove, rows, table, write};
+use crate::support::{commit, details, ids, put, read, refusal, remove, row, rows, table, write};
 
 async fn append(bucket: &MemoryBucket, number: u64, actions: &[Value]) {
     let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
@@ -153,35 +153,28 @@ async fn damage_names_its_place() {
     assert_refused(&table.latest().await.unwrap_err(), "the entry is missing");
 }
 
-/// A table of ours that delta-rs compacted and wrote a checkpoint of, entries removed: `tests/fixtures/delta-rs/README.md`.
+/// A table of ours that delta-rs compacted and wrote a checkpoint of; no entry is left: `tests/fixtures/delta-rs/README.md`.
 #[tokio::test]
 async fn another_engines_checkpoint_is_read() {
     let bucket = MemoryBucket::new();
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/delta-rs");
-    for (file, key) in [
-        ("checkpoint.parquet", keys::checkpoint(6)),
-        ("last_checkpoint.json", keys::LAST_CHECKPOINT.to_owned()),
-        ("compacted.parquet", String::new()),
-    ] {
-        let bytes = std::fs::read(root.join(file)).unwrap();
-        if !key.is_empty() {
-            write(&bucket, &key, bytes).await;
-            continue;
-        }
-        let version = table(&bucket).latest().await.unwrap().unwrap();
-        assert_eq!(version.segments().len(), 1);
-        write(&bucket, &version.segments()[0].key(), bytes).await;
-    }
+    let fixture = |file: &str| std::fs::read(root.join(file)).unwrap();
+    write(&bucket, &keys::checkpoint(45), fixture("checkpoint.parquet")).await;
+    write(&bucket, keys::LAST_CHECKPOINT, fixture("last_checkpoint.json")).await;
     let table = table(&bucket);
     let version = table.latest().await.unwrap().unwrap();
-    assert_eq!((version.number(), version.run_id()), (6, None));
-    let found = rows(&table, &version).await;
-    assert_eq!(found.len(), 12);
+    assert_eq!((version.number(), version.run_id(), version.segments().len()), (45, None, 1));
     assert!(
-        found
-            .values()
-            .all(|row| row.image.is_some() || row.record.first_name.ends_with(['0', '3', '6', '9', '2', '5', '8', '1', '4', '7']))
+        format!("{version:?}").contains("datalake.refusals"),
+        "the key of the refusals is carried over"
     );
+
+    write(&bucket, &version.segments()[0].key(), fixture("compacted.parquet")).await;
+    let found = rows(&table, &version).await;
+    assert_eq!(found.len(), 237);
+    let user = datalake_core::user::UserId::parse("308").unwrap();
+    assert_eq!(found[&user], row("308", 44));
+    // The file of refusals is not part of the fixture: none are open from here on.
     let next = commit(&table, Some(&version), vec![put("a", 1)]).await;
-    assert_eq!(rows(&table, &next).await.len(), 13);
+    assert_eq!(rows(&table, &next).await.len(), 238);
 }

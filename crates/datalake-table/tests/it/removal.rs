@@ -1,7 +1,7 @@
-//! What is removed, and what must stay. The memory's objects are as old as the epoch, so ages are given by `now`.
+//! What is removed, and what must stay. Seconds are counted from the memory's first write; its objects are all of the first second.
 
 use datalake_core::keys;
-use datalake_store::memory::MemoryBucket;
+use datalake_store::memory::{EPOCH, MemoryBucket};
 use datalake_table::{table::Table, vacuum::VacuumSummary, version::Version};
 use jiff::Timestamp;
 
@@ -13,7 +13,12 @@ const DAY: i64 = 24 * 60 * 60;
 async fn commit_at(table: &Table, held: Option<&Version>, value: u8, second: i64) -> Version {
     let staged = table.stage(held, vec![put("1", value)]).await.unwrap();
     table
-        .commit(held, staged, &[refusal(&format!("src-data/{value}.csv"))], &details_at(second))
+        .commit(
+            held,
+            staged,
+            &[refusal(&format!("src-data/{value}.csv"))],
+            &details_at(EPOCH.as_second() + second),
+        )
         .await
         .unwrap()
 }
@@ -28,7 +33,10 @@ async fn filled(bucket: &MemoryBucket, seconds: &[i64]) -> Version {
 }
 
 async fn vacuum(bucket: &MemoryBucket, second: i64) -> VacuumSummary {
-    table(bucket).vacuum(Timestamp::from_second(second).unwrap()).await.unwrap()
+    table(bucket)
+        .vacuum(Timestamp::from_second(EPOCH.as_second() + second).unwrap())
+        .await
+        .unwrap()
 }
 
 async fn entries(bucket: &MemoryBucket) -> Vec<String> {
