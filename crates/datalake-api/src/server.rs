@@ -67,9 +67,15 @@ pub fn router(parts: Parts) -> Router {
 ///
 /// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run.
 pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) -> io::Result<()> {
-    let follow = parts.table.clone().follow(hints, shutdown.clone());
-    let fold = fold(parts.metrics.clone(), shutdown.clone());
-    let answer = answer(listener, router(parts), shutdown);
+    // What goes on beside the answers also ends when the listener fails by itself.
+    let beside = shutdown.child_token();
+    let follow = parts.table.clone().follow(hints, beside.clone());
+    let fold = fold(parts.metrics.clone(), beside.clone());
+    let answer = async {
+        let answered = answer(listener, router(parts), shutdown).await;
+        beside.cancel();
+        answered
+    };
     let (answered, (), ()) = tokio::join!(answer, follow, fold);
     answered
 }

@@ -10,6 +10,7 @@ use datalake_core::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
+    blocking::blocking,
     columns::{RowView, SegmentRows},
     error::TableError,
     segment,
@@ -52,7 +53,7 @@ impl Part {
         }
         let key = cluster.first().map(|file| file.key()).unwrap_or_default();
         let paths = paths(cluster);
-        off_the_runtime(move || {
+        blocking(move || {
             let rows = match <[SegmentRows; 1]>::try_from(segments) {
                 Ok([rows]) => rows,
                 Err(segments) => SegmentRows::merge(&segments, &key)?,
@@ -65,18 +66,6 @@ impl Part {
 
 fn paths(cluster: &[Arc<SegmentFile>]) -> Vec<Box<str>> {
     cluster.iter().map(|file| file.path.clone()).collect()
-}
-
-/// Runs what takes milliseconds of CPU time where it keeps no request waiting.
-async fn off_the_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            // The runtime is shutting down: nobody waits for the result any more.
-            Err(_) => std::future::pending().await,
-        },
-    }
 }
 
 impl Snapshot {
@@ -101,7 +90,7 @@ impl Snapshot {
             .try_collect()
             .await?;
         let refusals = table.refusals(&version).await?;
-        Ok(off_the_runtime(move || Self::new(version, parts, refusals)).await)
+        Ok(blocking(move || Self::new(version, parts, refusals)).await)
     }
 
     fn new(version: Version, parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {

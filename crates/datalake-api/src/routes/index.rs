@@ -3,8 +3,8 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, header},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, header},
+    response::{Html, IntoResponse, Response},
 };
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
@@ -32,12 +32,14 @@ const EXAMPLES: &[Example] = &[
     example("/data", "every user"),
     example("/data?is_image_exists=True", "users with a picture"),
     example("/data?is_image_exists=False", "users without a picture"),
-    example("/data?min_age=30&max_age=39", "users of 30 to 39 years"),
+    example("/data?min_age=30&max_age=40", "users of 30 to 40 years"),
     example("/data?min_age", "the youngest"),
     example("/data?max_age", "the oldest"),
     example("/data?min_age&max_age", "the youngest and the oldest"),
     example("/data?is_image_exists=True&max_age", "the oldest among those with a picture"),
     example("/data?min_age=30&on=2020-01-01", "those who were at least 30 on 1 January 2020"),
+    example("/data/1000", "one user"),
+    example("/data/1000/image", "that user's picture"),
     example("/stats", "figures of all users"),
     example("/stats?is_image_exists=True", "figures of the users with a picture"),
     example("/rejects", "the sources that are refused now, with reasons"),
@@ -75,11 +77,14 @@ pub(crate) async fn show(State(table): State<TableWatch>, _: NoParameters, heade
         };
         Json(index).into_response()
     } else {
-        page(&table.state()).into_response()
+        (POLICY, Html(page(&table.state()).into_string())).into_response()
     };
     // A cache must not hand one client what another asked for.
     ([(header::VARY, "accept")], document).into_response()
 }
+
+/// The page runs no script and loads nothing.
+const POLICY: [(HeaderName, &str); 1] = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'")];
 
 /// Whether `Accept` names JSON with a greater weight than HTML. Ranges like `*/*` name neither.
 fn prefers_json(headers: &HeaderMap) -> bool {

@@ -1,4 +1,4 @@
-//! The API through its router, over a table in memory.
+//! The API through its router, over lakes in memory.
 
 mod data;
 mod fixture;

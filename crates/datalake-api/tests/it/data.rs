@@ -1,0 +1,155 @@
+//! Rows, figures, pictures, rejects.
+
+use axum::{
+    body::Body,
+    http::{Request, StatusCode},
+};
+use datalake_core::keys;
+use serde_json::{Value, json};
+
+use crate::fixture::{Lake, put};
+
+fn ids(rows: &Value) -> Vec<&str> {
+    rows.as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect()
+}
+
+async fn check(lake: &Lake, query: &str, expected: &[&str]) {
+    let answer = lake.get(&format!("/data?{query}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "query: {query}, {}", answer.body);
+    assert_eq!(ids(&answer.json()), expected, "query: {query}");
+    // The figures are those of the same rows.
+    let stats = lake.get(&format!("/stats?{query}")).await.json();
+    assert_eq!(stats["count"], expected.len(), "query: {query}");
+    let ages: Vec<_> = answer.json().as_array().unwrap().iter().filter_map(|row| row["age"].as_u64()).collect();
+    assert_eq!(stats["min_age"], json!(ages.iter().min()), "query: {query}");
+    assert_eq!(stats["max_age"], json!(ages.iter().max()), "query: {query}");
+}
+
+#[tokio::test]
+async fn filters() {
+    let lake = Lake::of_users().await;
+    check(&lake, "", &["0001", "1", "1000", "1001", "1002", "1003", "a"]).await;
+    check(&lake, "is_image_exists=True", &["0001", "1000", "1002", "1003"]).await;
+    check(&lake, "is_image_exists=fAlSe", &["1", "1001", "a"]).await;
+    check(&lake, "min_age", &["1", "1002"]).await; // Ties; 1003 is not born yet.
+    check(&lake, "min_age=", &["1", "1002"]).await;
+    check(&lake, "max_age", &["0001"]).await;
+    check(&lake, "min_age&max_age", &["0001", "1", "1002"]).await;
+    check(&lake, "is_image_exists=False&max_age", &["a"]).await;
+    check(&lake, "max_age&is_image_exists=False", &["a"]).await;
+    check(&lake, "is_image_exists=True&min_age", &["1002"]).await;
+    check(&lake, "is_image_exists=False&min_age&max_age", &["1", "a"]).await;
+    check(&lake, "min_age=30", &["0001", "1000", "1001", "a"]).await;
+    check(&lake, "max_age=30", &["1", "1001", "1002"]).await;
+    check(&lake, "min_age=30&max_age=40", &["1000", "1001"]).await;
+    check(&lake, "min_age=30&max_age", &["0001"]).await;
+    check(&lake, "min_age&max_age=40", &["1", "1002"]).await;
+    check(&lake, "min_age=46&max_age=46", &["0001"]).await;
+    check(&lake, "min_age=40&max_age=30", &[]).await;
+    check(&lake, "min_age=200", &[]).await;
+    check(&lake, "min_age&max_age=21", &[]).await;
+    check(&lake, "min_age=30&on=2026-02-28", &["0001", "1000", "a"]).await; // 1001 was born on 29 February.
+    check(&lake, "min_age=30&on=2026-03-01", &["0001", "1000", "1001", "a"]).await;
+    check(&lake, "min_age&on=2030-01-01", &["1003"]).await;
+    check(&lake, "min_age&on=1970-01-01", &[]).await;
+    check(&lake, "on=1970-01-01", &["0001", "1", "1000", "1001", "1002", "1003", "a"]).await;
+    check(&lake, "max_age=22&on=2026-11-23", &["1", "1002"]).await;
+    check(&lake, "min_age=22&max_age=22&on=2026-11-23", &["1"]).await; // 1002's birthday is the day after.
+}
+
+#[tokio::test]
+async fn rows_are_shown_whole() {
+    let lake = Lake::of_users().await;
+    let row = lake.get("/data/1").await;
+    let expected = json!({
+        "user_id": "1", "first_name": "Zoë \"Z\" \\", "last_name": "Last", "birthts": 1_090_022_400_000_i64, "img_path": null, "age": 22
+    });
+    assert_eq!(row.json(), expected);
+    assert_eq!(row.header("datalake-version"), "0");
+    assert_eq!(row.header("datalake-version-age"), "3600");
+    assert_eq!(row.header("datalake-checked-age"), "0");
+    assert_eq!(lake.get("/data/1?on=2004-07-16").await.json()["age"], Value::Null);
+    assert_eq!(lake.get("/data/1000").await.json()["img_path"], "processed_data/images/1000.png");
+    let rows = lake.get("/data").await;
+    assert_eq!(rows.header("content-type"), "application/json");
+    assert_eq!(rows.json()[1], expected);
+}
+
+/// The array is cut into chunks of 64 KiB, and put together it is one document.
+#[tokio::test]
+async fn many_rows_are_one_array() {
+    let lake = Lake::empty();
+    let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
+    lake.commit(names.iter().map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true)).collect()).await;
+    lake.watch.refresh_now().await;
+    assert_eq!(ids(&lake.get("/data").await.json()), names);
+    assert_eq!(ids(&lake.get("/data?is_image_exists=False").await.json()), [""; 0]);
+}
+
+#[tokio::test]
+async fn figures() {
+    let lake = Lake::of_users().await;
+    let expected = json!({
+        "version": 0, "on": "2026-11-24", "count": 7, "average_age": 33.5, "min_age": 22, "max_age": 46, "median_age": 33.0,
+        "with_image": 4, "without_image": 3,
+        "by_age": [
+            {"age": 22, "count": 2}, {"age": 30, "count": 1}, {"age": 36, "count": 1}, {"age": 45, "count": 1}, {"age": 46, "count": 1}
+        ],
+    });
+    assert_eq!(lake.get("/stats").await.json(), expected);
+    let nobody = json!({
+        "version": 0, "on": "2000-01-01", "count": 0, "average_age": null, "min_age": null, "max_age": null, "median_age": null,
+        "with_image": 0, "without_image": 0, "by_age": [],
+    });
+    assert_eq!(lake.get("/stats?min_age=100&on=2000-01-01").await.json(), nobody);
+}
+
+#[tokio::test]
+async fn pictures() {
+    let lake = Lake::of_users().await;
+    let picture = lake.get("/data/1000/image").await;
+    assert_eq!((picture.status, picture.body.as_str()), (StatusCode::OK, "a picture"));
+    assert_eq!(picture.header("content-type"), "image/png");
+    assert_eq!(picture.header("x-content-type-options"), "nosniff");
+    // The row links one, and a newer version that is not held yet has removed it.
+    assert_eq!(lake.get("/data/0001/image").await.status, StatusCode::NOT_FOUND);
+    lake.set_down(true);
+    let unavailable = lake.get("/data/1000/image").await;
+    assert_eq!(unavailable.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(unavailable.json()["type"], "urn:datalake:problem:store-unavailable");
+    assert_eq!(lake.get("/data/1/image").await.status, StatusCode::NOT_FOUND);
+    lake.set_down(false);
+    lake.bucket.delete(&keys::image("1000"), None).await.unwrap();
+    assert_eq!(lake.get("/data/1000/image").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn rejects() {
+    let lake = Lake::of_users().await;
+    let expected = json!({
+        "version": 0, "count": 2, "rejects": [
+            {
+                "key": "src-data/1004.csv", "user_id": "1004", "code": "quote", "kind": "rejected", "line": 2, "column": 5, "byte_offset": 40,
+                "excerpt": "a\"b", "message": "there is a quote", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+            },
+            {
+                "key": "src-data/notes.txt", "user_id": null, "code": "unknown_kind", "kind": "ignored", "line": null, "column": null,
+                "byte_offset": null, "excerpt": null, "message": null, "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+            },
+        ],
+    });
+    let mut answer = lake.get("/rejects").await.json();
+    if answer["rejects"][1]["message"].is_string() {
+        answer["rejects"][1]["message"] = Value::Null;
+    }
+    assert_eq!(answer, expected);
+}
+
+#[tokio::test]
+async fn head_is_answered_where_get_is() {
+    let lake = Lake::of_users().await;
+    for path in ["/", "/data", "/data/1", "/data/1000/image", "/stats", "/runs", "/rejects", "/healthz", "/readyz", "/metrics", "/openapi.json"] {
+        let answer = lake.send(Request::head(path).body(Body::empty()).unwrap()).await;
+        assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""), "path: {path}");
+    }
+}

@@ -1,0 +1,215 @@
+//! A lake of seven users in memory, a server over it, and what tests ask of both.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use datalake_api::{
+    clock::Clock,
+    launcher::{RunLauncher, none::NoLauncher},
+    metrics::Metrics,
+    run_history::RunHistory,
+    server::{self, Parts},
+    table_watch::TableWatch,
+};
+use datalake_core::{
+    keys,
+    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    report::{Counts, RunId, RunMode},
+    row::{Provenance, Row},
+    user::{BirthTimestamp, UserId, UserRecord},
+};
+use datalake_store::{
+    bucket::{Bucket, PutMode},
+    faults::{Fate, Faulty},
+    memory::MemoryBucket,
+};
+use datalake_table::table::{CommitDetails, Edit, Table};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// Id, first name, birth, picture. The day of the clock below is 2026-11-24.
+pub(crate) const USERS: &[(&str, &str, &str, bool)] = &[
+    ("0001", "Ada", "1980-08-09", true),     // 46
+    ("1", "Zoë \"Z\" \\", "2004-07-17", false), // 22
+    ("1000", "Bea", "1990-01-01", true),     // 36
+    ("1001", "Cem", "1996-02-29", false),    // 30
+    ("1002", "Dia", "2004-11-24", true),     // 22, today
+    ("1003", "Eve", "2030-01-01", true),     // not born yet
+    ("a", "Fay", "1980-12-31", false),       // 45
+];
+
+/// An hour after the commits.
+pub(crate) fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn committed_at() -> Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn put(user_id: &str, first_name: &str, birth: &str, has_image: bool) -> Edit {
+    let source = |etag: &str| Provenance {
+        etag: etag.into(),
+        size: 1,
+        modified: committed_at(),
+    };
+    let birth: Date = birth.parse().unwrap();
+    let birth = birth.to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond();
+    Edit::Put(Row {
+        user_id: UserId::parse(user_id).unwrap(),
+        record: UserRecord {
+            first_name: first_name.into(),
+            last_name: "Last".into(),
+            birth: BirthTimestamp::from_ms(birth).unwrap(),
+        },
+        csv: source("csv"),
+        image: has_image.then(|| source("png")),
+        run_id: run_id(),
+    })
+}
+
+fn run_id() -> RunId {
+    RunId::parse("run-1").unwrap()
+}
+
+fn refusals() -> Vec<OpenRefusal> {
+    let open = |key: &str, user_id: Option<&str>, refusal| OpenRefusal {
+        key: key.into(),
+        user_id: user_id.map(|id| UserId::parse(id).unwrap()),
+        etag: "bad".into(),
+        size: 3,
+        refusal,
+        run_id: run_id(),
+        since: committed_at(),
+    };
+    let reject = Reject {
+        code: RejectCode::Quote,
+        place: Some(Place {
+            line: Some(2),
+            column: Some(5),
+            byte_offset: 40,
+        }),
+        excerpt: Some("a\"b".into()),
+        message: "there is a quote".into(),
+    };
+    vec![
+        open("src-data/1004.csv", Some("1004"), Refusal::Rejected(reject)),
+        open("src-data/notes.txt", None, Refusal::Ignored(IgnoreCode::UnknownKind)),
+    ]
+}
+
+/// A lake with a server over it.
+pub(crate) struct Lake {
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) table: Table,
+    pub(crate) watch: TableWatch,
+    pub(crate) parts: Parts,
+    is_down: Arc<AtomicBool>,
+}
+
+impl Lake {
+    /// Without a table, and nothing asked yet.
+    pub(crate) fn empty() -> Self {
+        Self::launching(|_| Arc::new(NoLauncher::new()))
+    }
+
+    /// With another launcher.
+    pub(crate) fn launching(launcher: impl FnOnce(Arc<dyn Bucket>) -> Arc<dyn RunLauncher>) -> Self {
+        let is_down = Arc::new(AtomicBool::new(false));
+        let down = Arc::clone(&is_down);
+        let fate = move |_: &_| if down.load(Ordering::SeqCst) { Fate::FailBefore } else { Fate::Pass };
+        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::new(Arc::new(MemoryBucket::new()), fate));
+        let table = Table::new(Arc::clone(&bucket));
+        let clock = Clock::new(now);
+        let watch = TableWatch::new(table.clone(), clock);
+        let parts = Parts {
+            clock,
+            table: watch.clone(),
+            runs: RunHistory::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
+            bucket: Arc::clone(&bucket),
+            metrics: Metrics::new(),
+            token: None,
+        };
+        Self {
+            bucket,
+            table,
+            watch,
+            parts,
+            is_down,
+        }
+    }
+
+    /// With the users, and a server that has read them.
+    pub(crate) async fn of_users() -> Self {
+        let lake = Self::empty();
+        lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect()).await;
+        lake.bucket
+            .put(&keys::image("1000"), "a picture".into(), PutMode::Create, &std::collections::BTreeMap::new())
+            .await
+            .unwrap();
+        lake.watch.refresh_now().await;
+        lake
+    }
+
+    pub(crate) async fn commit(&self, edits: Vec<Edit>) {
+        let base = self.table.latest().await.unwrap();
+        let staged = self.table.stage(base.as_ref(), edits).await.unwrap();
+        let details = CommitDetails {
+            run_id: run_id(),
+            mode: RunMode::Incremental,
+            counts: Counts::default(),
+            committed_at: committed_at(),
+        };
+        self.table.commit(base.as_ref(), staged, &refusals(), &details).await.unwrap();
+    }
+
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        server::router(self.parts.clone())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 10_000_000).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers)).to_str().unwrap()
+    }
+}

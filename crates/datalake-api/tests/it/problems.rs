@@ -1,0 +1,127 @@
+//! What is refused, and how.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
+use datalake_api::token::Token;
+use serde_json::{Value, json};
+
+use crate::fixture::{Answer, Lake};
+
+#[track_caller]
+fn check_document(answer: &Answer, path: &str, status: u16, kind: &str) -> Value {
+    assert_eq!(answer.status.as_u16(), status, "path: {path}, {}", answer.body);
+    assert_eq!(answer.header("content-type"), "application/problem+json", "path: {path}");
+    let document = answer.json();
+    assert_eq!(document["type"], format!("urn:datalake:problem:{kind}"), "path: {path}");
+    assert_eq!(document["status"], status, "path: {path}");
+    assert_eq!(document["instance"], path.split('?').next().unwrap_or_default());
+    assert!(document["title"].is_string() && document["detail"].is_string(), "{document}");
+    document
+}
+
+async fn check_parameter(lake: &Lake, path: &str, parameter: &str, nearest: Option<&str>) {
+    let answer = lake.get(path).await;
+    let document = check_document(&answer, path, 400, "invalid-parameter");
+    assert_eq!(document["parameter"], parameter, "path: {path}");
+    assert_eq!(document.get("nearest"), nearest.map(|name| json!(name)).as_ref(), "path: {path}");
+}
+
+#[tokio::test]
+async fn parameters_are_never_guessed() {
+    let lake = Lake::of_users().await;
+    check_parameter(&lake, "/data?minage=30", "minage", Some("min_age")).await;
+    check_parameter(&lake, "/data?is_image_exist=True", "is_image_exist", Some("is_image_exists")).await;
+    check_parameter(&lake, "/data?frobnicate", "frobnicate", None).await;
+    check_parameter(&lake, "/data?is_image_exists=yes", "is_image_exists", None).await;
+    check_parameter(&lake, "/data?is_image_exists", "is_image_exists", None).await;
+    check_parameter(&lake, "/data?min_age=30.5", "min_age", None).await;
+    check_parameter(&lake, "/data?min_age=-1", "min_age", None).await;
+    check_parameter(&lake, "/data?min_age=%2B1", "min_age", None).await;
+    check_parameter(&lake, "/data?max_age=70000", "max_age", None).await;
+    check_parameter(&lake, "/data?on=2026-02-29", "on", None).await;
+    check_parameter(&lake, "/data?on=today", "on", None).await;
+    check_parameter(&lake, "/data?min_age=1&min_age=2", "min_age", None).await;
+    check_parameter(&lake, "/stats?min_ages=1", "min_ages", Some("min_age")).await;
+    check_parameter(&lake, "/data/1?min_age=1", "min_age", None).await;
+    check_parameter(&lake, "/data/1?oh=1", "oh", Some("on")).await;
+    check_parameter(&lake, "/data/1000/image?on=2026-01-01", "on", None).await;
+    check_parameter(&lake, "/rejects?limit=1", "limit", None).await;
+    check_parameter(&lake, "/runs?limits=1", "limits", Some("limit")).await;
+    check_parameter(&lake, "/runs?limit=0", "limit", None).await;
+    check_parameter(&lake, "/runs?limit=1001", "limit", None).await;
+    check_parameter(&lake, "/runs/x?limit=1", "limit", None).await;
+    check_parameter(&lake, "/openapi.json?x", "x", None).await;
+    check_parameter(&lake, "/?x", "x", None).await;
+}
+
+async fn check_missing(lake: &Lake, path: &str, kind: &str) {
+    check_document(&lake.get(path).await, path, 404, kind);
+}
+
+#[tokio::test]
+async fn missing_things() {
+    let lake = Lake::of_users().await;
+    check_missing(&lake, "/data/01", "no-such-user").await;
+    check_missing(&lake, "/data/A", "no-such-user").await;
+    check_missing(&lake, "/data/..%2Fsecret", "no-such-user").await;
+    check_missing(&lake, "/data/nobody/image", "no-such-user").await;
+    check_missing(&lake, "/data/1/image", "no-picture").await;
+    check_missing(&lake, "/runs/nothing", "no-such-run").await;
+    check_missing(&lake, "/runs/%20", "no-such-run").await;
+    check_missing(&lake, "/nothing", "no-such-path").await;
+    check_missing(&lake, "/data/1/image/more", "no-such-path").await;
+    check_document(&lake.get("/data/%FF").await, "/data/%FF", 400, "invalid-path");
+}
+
+#[tokio::test]
+async fn methods_name_those_that_are_taken() {
+    let lake = Lake::of_users().await;
+    for (method, path, allowed) in [(Method::DELETE, "/data", "GET,HEAD,POST"), (Method::POST, "/stats", "GET,HEAD"), (Method::PUT, "/data/1", "GET,HEAD")] {
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = lake.send(request).await;
+        check_document(&answer, path, 405, "method-not-allowed");
+        assert_eq!(answer.header("allow"), allowed);
+    }
+}
+
+#[tokio::test]
+async fn before_the_first_table() {
+    let lake = Lake::empty();
+    check_document(&lake.get("/readyz").await, "/readyz", 503, "table-unknown");
+    check_document(&lake.get("/data").await, "/data", 503, "table-unknown");
+    // Whoever asks wrongly is told so at once.
+    check_document(&lake.get("/data?x").await, "/data", 400, "invalid-parameter");
+    lake.watch.refresh_now().await;
+    assert_eq!(lake.get("/readyz").await.status, StatusCode::OK);
+    for path in ["/data", "/data/1", "/data/1/image", "/stats", "/rejects"] {
+        let answer = lake.get(path).await;
+        check_document(&answer, path, 503, "no-table-yet");
+        assert_eq!(answer.header("retry-after"), "5");
+    }
+    assert_eq!(lake.get("/runs").await.json(), json!({"count": 0, "runs": []}));
+}
+
+async fn status_of_post(lake: &Lake, authorization: Option<&str>) -> Answer {
+    let request = Request::post("/data");
+    let request = match authorization {
+        Some(value) => request.header("authorization", value),
+        None => request,
+    };
+    lake.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_token_guards_the_start_of_runs_alone() {
+    let mut lake = Lake::of_users().await;
+    check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
+    lake.parts.token = Some(Token::new("right"));
+    for wrong in [None, Some("Bearer wrong"), Some("Bearer "), Some("right"), Some("Basic right"), Some("Bearer right ")] {
+        let answer = status_of_post(&lake, wrong).await;
+        check_document(&answer, "/data", 401, "unauthorized");
+        assert_eq!(answer.header("www-authenticate"), "Bearer");
+    }
+    check_document(&status_of_post(&lake, Some("Bearer right")).await, "/data", 501, "not-launching");
+    assert_eq!(lake.get("/data").await.status, StatusCode::OK);
+}
