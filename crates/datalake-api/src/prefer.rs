@@ -5,15 +5,15 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 
 /// A wait holds a connection open: over this, proxies give up before the server does.
-const WAIT_MAX: Duration = Duration::from_secs(60);
+const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// How long the client would like to wait for the end of what it starts, at most a minute; none where it does not say, or says it in a way
 /// that is no number of seconds: a preference that is not understood is passed over.
 pub(crate) fn wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    let preferences = values.flat_map(|value| value.split(','));
+    let mut preferences = values.flat_map(|value| value.split(','));
     // Of a preference that is given more than once, the first counts.
-    let value = preferences.filter_map(wait_value).next()?;
+    let value = preferences.find_map(wait_value)?;
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     // More digits than a number has room for are more than the bound, too.
     is_number.then(|| value.parse().map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX))

@@ -231,13 +231,11 @@ impl Shared {
             () = stop.cancelled() => end(&mut child, self.command.grace).await,
         };
         let last_words = match last_words {
-            Some(mut reading) => match tokio::time::timeout(LAST_WORDS_WAIT, &mut reading).await {
-                Ok(words) => words.unwrap_or_default(),
-                Err(_) => {
-                    reading.abort();
-                    String::new()
-                }
-            },
+            Some(mut reading) => {
+                let words = tokio::time::timeout(LAST_WORDS_WAIT, &mut reading).await;
+                reading.abort();
+                words.ok().and_then(Result::ok).unwrap_or_default()
+            }
             None => String::new(),
         };
         let (outcome, ending) = match ended {
