@@ -1,5 +1,7 @@
 //! `POST /data` and `/runs`, with shell scripts as the processor and reports in memory.
 
+#![expect(clippy::unwrap_used, reason = "the fixture is part of the tests")]
+
 use std::{
     fs,
     process::Command,
