@@ -51,9 +51,9 @@ impl SegmentRows {
         if !rows.clone().skip(1).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
             return Err(columns.wrong(USER_ID, "ids that are not ascending, each once"));
         }
-        let births_ms = columns.longs(BIRTHTS)?;
+        let birthts = columns.longs(BIRTHTS)?;
         let birth = |row| {
-            let birthts_ms = columns.long(births_ms, row, BIRTHTS)?;
+            let birthts_ms = columns.long(birthts, row, BIRTHTS)?;
             BirthTimestamp::from_ms(birthts_ms).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))
         };
         let paths = columns.texts(IMG_PATH)?;
@@ -227,7 +227,9 @@ mod tests {
 
     #[track_caller]
     fn check_refused(cases: &[Case<'_>], message: &str) {
-        let error = SegmentRows::from_frame(&made(cases), "the-key").expect_err("must be refused").to_string();
+        let error = SegmentRows::from_frame(&made(cases), "the-key")
+            .expect_err("must be refused")
+            .to_string();
         assert!(error.contains(message) && error.contains("the-key"), "{error}");
     }
 
@@ -237,8 +239,14 @@ mod tests {
         check_refused(&[(Some("1"), None, Some(0), true)], "column=first_name");
         check_refused(&[(Some("1"), Some("A"), None, true)], "column=birthts");
         check_refused(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column=birthts");
-        check_refused(&[(Some("2"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)], "column=user_id");
-        check_refused(&[(Some("1"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)], "column=user_id");
+        check_refused(
+            &[(Some("2"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
+            "column=user_id",
+        );
+        check_refused(
+            &[(Some("1"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
+            "column=user_id",
+        );
     }
 
     #[test]

@@ -78,7 +78,9 @@ impl Snapshot {
             let previous = previous?;
             previous.parts.get(previous.parts.partition_point(after)).filter(same).cloned()
         };
-        let clusters: Vec<_> = segment::clusters(version.segments()).map(|cluster| (cluster.to_vec(), held(cluster))).collect();
+        let clusters: Vec<_> = segment::clusters(version.segments())
+            .map(|cluster| (cluster.to_vec(), held(cluster)))
+            .collect();
         let parts: Vec<Arc<Part>> = stream::iter(clusters)
             .map(|(cluster, held)| async move {
                 match held {
@@ -93,7 +95,9 @@ impl Snapshot {
         Ok(blocking(move || Self::new(version, parts, refusals)).await)
     }
 
-    fn new(version: Version, parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {
+    fn new(version: Version, mut parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {
+        // Other engines write files without rows; they have no place in the order that searches rely on.
+        parts.retain(|part| !part.rows.is_empty());
         Self {
             births: BirthCounts::merge(parts.iter().map(|part| &part.births)),
             row_count: parts.iter().map(|part| part.rows.len()).sum(),
@@ -142,7 +146,11 @@ impl Snapshot {
 
     /// The rows that a selection takes from a position on, for one who cannot hold the borrow between two batches.
     pub fn rows_from<'a>(&'a self, selection: &'a Selection, position: Position) -> Rows<'a> {
-        Rows { snapshot: self, selection, position }
+        Rows {
+            snapshot: self,
+            selection,
+            position,
+        }
     }
 
     /// The figures of the rows that a selection takes, from counts alone.

@@ -88,7 +88,11 @@ impl BirthCounts {
 
     /// The earliest and the latest day of birth in a range among the rows with that picture filter.
     pub fn extremes(&self, image: Option<ImageFilter>, births: &RangeInclusive<Day>) -> Option<(Day, Day)> {
-        let mut taken = self.within(births).iter().filter(|(_, counts)| counts.taken(image).all() > 0).map(|(day, _)| *day);
+        let mut taken = self
+            .within(births)
+            .iter()
+            .filter(|(_, counts)| counts.taken(image).all() > 0)
+            .map(|(day, _)| *day);
         let earliest = taken.next()?;
         Some((earliest, taken.next_back().unwrap_or(earliest)))
     }
@@ -141,7 +145,10 @@ impl Statistics {
         self.average_age = Some(float(years) / float(aged));
         self.min_age = self.by_age.first().map(|(years, _)| *years);
         self.max_age = self.by_age.last().map(|(years, _)| *years);
-        self.median_age = self.age_at((aged - 1) / 2).zip(self.age_at(aged / 2)).map(|(low, high)| f64::midpoint(low, high));
+        self.median_age = self
+            .age_at((aged - 1) / 2)
+            .zip(self.age_at(aged / 2))
+            .map(|(low, high)| f64::midpoint(low, high));
         self
     }
 
@@ -184,7 +191,10 @@ mod tests {
         ages.sort_unstable();
         let count = |number: usize| u64::try_from(number).unwrap();
         let middle = ages.len() / 2;
-        let mut by_age: Vec<(u16, u64)> = ages.iter().map(|age| (*age, count(ages.iter().filter(|other| *other == age).count()))).collect();
+        let mut by_age: Vec<(u16, u64)> = ages
+            .iter()
+            .map(|age| (*age, count(ages.iter().filter(|other| *other == age).count())))
+            .collect();
         by_age.dedup();
         let sum: f64 = ages.iter().copied().map(f64::from).sum();
         Statistics {
@@ -203,7 +213,11 @@ mod tests {
     }
 
     fn bounds() -> impl Strategy<Value = Option<AgeBound>> {
-        prop_oneof![Just(None), Just(Some(AgeBound::Extreme)), (0..60_u16).prop_map(|years| Some(AgeBound::Years(years)))]
+        prop_oneof![
+            Just(None),
+            Just(Some(AgeBound::Extreme)),
+            (0..60_u16).prop_map(|years| Some(AgeBound::Years(years)))
+        ]
     }
 
     proptest! {
@@ -239,10 +253,17 @@ mod tests {
 
     #[test]
     fn nobody_has_no_figures() {
-        let all = Selection { image: None, births: Births::Any };
+        let all = Selection {
+            image: None,
+            births: Births::Any,
+        };
         assert_eq!(BirthCounts::default().statistics(&all, day(0)), Statistics::default());
         let unborn = BirthCounts::count([(day(1), true)].into_iter()).statistics(&all, day(0));
-        let expected = Statistics { count: 1, with_image: 1, ..Statistics::default() };
+        let expected = Statistics {
+            count: 1,
+            with_image: 1,
+            ..Statistics::default()
+        };
         assert_eq!(unborn, expected);
     }
 }
