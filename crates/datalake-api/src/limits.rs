@@ -17,22 +17,32 @@ const ANSWER_MAX: Duration = Duration::from_secs(90);
 /// A request in flight holds some KiB; most of those that last are waiting for a run's end.
 const REQUESTS_MAX: usize = 1_024;
 
-/// How many more requests are answered at once. Clones share the number.
+/// How many more requests are answered at once, and for how long. Clones share the number.
 #[derive(Clone, Debug)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Limits {
+    room: Arc<Semaphore>,
+    answer_max: Duration,
+}
 
-impl Room {
+impl Limits {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(REQUESTS_MAX)))
+        Self::of(REQUESTS_MAX, ANSWER_MAX)
+    }
+
+    fn of(requests_max: usize, answer_max: Duration) -> Self {
+        Self {
+            room: Arc::new(Semaphore::new(requests_max)),
+            answer_max,
+        }
     }
 }
 
 /// Refuses a request at once where too many are in flight, and one that takes too long to be answered. An answer that has begun is not cut.
-pub(crate) async fn limit(State(Room(room)): State<Room>, request: Request, next: Next) -> Response {
-    let Ok(_permit) = room.try_acquire() else {
+pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = limits.room.try_acquire() else {
         return Problem::TooBusy.into_response();
     };
-    match tokio::time::timeout(ANSWER_MAX, next.run(request)).await {
+    match tokio::time::timeout(limits.answer_max, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::TimedOut.into_response(),
     }
@@ -45,15 +55,17 @@ mod tests {
 
     use super::*;
 
-    async fn status(room: Room) -> StatusCode {
-        let hanging = Router::new().route("/", get(std::future::pending::<()>)).layer(middleware::from_fn_with_state(room, limit));
+    async fn status(limits: Limits) -> StatusCode {
+        let hanging = Router::new()
+            .route("/", get(std::future::pending::<()>))
+            .layer(middleware::from_fn_with_state(limits, limit));
         let request = Request::get("/").body(Body::empty()).unwrap();
         hanging.oneshot(request).await.unwrap().status()
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn bounds_are_problems() {
-        assert_eq!(status(Room::new()).await, StatusCode::GATEWAY_TIMEOUT);
-        assert_eq!(status(Room(Arc::new(Semaphore::new(0)))).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(Limits::of(1, Duration::ZERO)).await, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(status(Limits::of(0, Duration::ZERO)).await, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

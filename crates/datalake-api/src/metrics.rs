@@ -36,7 +36,11 @@ impl Metrics {
     /// Everything as text, with the table as it is held now.
     pub(crate) fn render(&self, table: &TableState, clock: Clock) -> String {
         with_local_recorder(&*self.0, || {
-            gauge!("datalake_table_readable").set(if table.failing_since.is_none() && table.checked_at.is_some() { 1.0 } else { 0.0 });
+            gauge!("datalake_table_readable").set(if table.failing_since.is_none() && table.checked_at.is_some() {
+                1.0
+            } else {
+                0.0
+            });
             if let Some(checked_at) = table.checked_at {
                 gauge!("datalake_table_checked_timestamp_seconds").set(checked_at.as_duration().as_secs_f64());
             }

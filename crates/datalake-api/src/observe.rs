@@ -18,7 +18,10 @@ pub(crate) async fn observe(State(metrics): State<Metrics>, request: Request, ne
     let begun = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let request_id = request.extensions().get::<RequestId>().and_then(|id| id.header_value().to_str().ok().map(str::to_owned));
+    let request_id = request
+        .extensions()
+        .get::<RequestId>()
+        .and_then(|id| id.header_value().to_str().ok().map(str::to_owned));
     let response = next.run(request).await;
     let (elapsed, status) = (begun.elapsed(), response.status());
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
@@ -27,9 +30,23 @@ pub(crate) async fn observe(State(metrics): State<Metrics>, request: Request, ne
     let (method, status) = (method.as_str(), status.as_u16());
     // What probes and scrapers ask each few seconds would hide all else.
     if matches!(route, "/healthz" | "/readyz" | "/metrics") {
-        tracing::debug!(http.method = method, http.route = route, http.status = status, request.id = request_id, elapsed_ms, "answered");
+        tracing::debug!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            request.id = request_id,
+            elapsed_ms,
+            "answered"
+        );
     } else {
-        tracing::info!(http.method = method, http.route = route, http.status = status, request.id = request_id, elapsed_ms, "answered");
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            request.id = request_id,
+            elapsed_ms,
+            "answered"
+        );
     }
     response
 }

@@ -120,11 +120,19 @@ impl Problem {
     fn kind(&self) -> Kind {
         match self {
             Self::NoSuchPath => kind(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
-            Self::MethodNotAllowed => kind(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "This path does not take the method"),
+            Self::MethodNotAllowed => kind(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "This path does not take the method",
+            ),
             Self::Parameter(_) => kind(StatusCode::BAD_REQUEST, "invalid-parameter", "A parameter is unknown or malformed"),
             Self::UndecodablePath => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
             Self::Header { .. } => kind(StatusCode::BAD_REQUEST, "invalid-header", "A header is malformed"),
-            Self::BodyType => kind(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body must be JSON"),
+            Self::BodyType => kind(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "The body must be JSON",
+            ),
             Self::BodyTooLarge { .. } => kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::BodyInvalid { .. } => kind(StatusCode::BAD_REQUEST, "invalid-body", "The body is malformed"),
             Self::Unauthorized => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
@@ -152,7 +160,7 @@ impl Problem {
             Self::Header { name, reason } => format!("{reason}, header={name}"),
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
-            Self::BodyInvalid { reason } => reason.clone(),
+            Self::BodyInvalid { reason } | Self::LaunchFailed { reason } => reason.clone(),
             Self::Unauthorized => "send the token of this server as `Authorization: Bearer TOKEN`".to_owned(),
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
@@ -162,9 +170,7 @@ impl Problem {
             Self::TableUnknown => "the store has not answered since this server started; ask again later".to_owned(),
             Self::StoreUnavailable => "pictures are read from the store, which does not answer now; ask again later".to_owned(),
             Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
-            Self::ShuttingDown => "ask again in a moment".to_owned(),
-            Self::LaunchFailed { reason } => reason.clone(),
-            Self::TooBusy => "ask again in a moment".to_owned(),
+            Self::ShuttingDown | Self::TooBusy => "ask again in a moment".to_owned(),
             Self::TimedOut => "ask again, or for less".to_owned(),
             Self::Internal => "the request failed for a reason that the server's log tells under its request id".to_owned(),
         }
@@ -242,12 +248,15 @@ pub(crate) async fn write_documents(request: Request, next: Next) -> Response {
     let (mut parts, _) = response.into_parts();
     let document = Json(problem.document(instance)).into_response();
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    parts
+        .headers
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Response::from_parts(parts, document.into_body())
 }
 
 /// The answer where a handler panicked. The message is logged and not told: it may hold what a client must not see.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands over what was thrown")]
 pub(crate) fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
     let message = panic
         .downcast_ref::<String>()

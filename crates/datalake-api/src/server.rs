@@ -15,7 +15,7 @@ use tower_http::{
 
 use crate::{
     clock::Clock,
-    limits::{Room, limit},
+    limits::{Limits, limit},
     metrics::Metrics,
     observe::observe,
     problem, routes,
@@ -58,7 +58,7 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn_with_state(metrics, observe))
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(problem::write_documents))
-        .layer(middleware::from_fn_with_state(Room::new(), limit))
+        .layer(middleware::from_fn_with_state(Limits::new(), limit))
         .layer(CatchPanicLayer::custom(problem::of_panic));
     routes::router().layer(layers).with_state(ApiState::from(parts))
 }

@@ -17,7 +17,10 @@ use crate::clock::Clock;
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
 /// A process that slept, or lost the store, may find the entries after its version removed; only the newest checkpoint tells.
-const RELOAD_PERIOD: Duration = Duration::from_secs(60);
+const RELOAD_PERIOD: Duration = Duration::from_mins(1);
+
+/// Most checks that are left out in a row while the table is damaged: each one could read all that is new of it, in vain.
+const CHECKS_LEFT_OUT_MAX: u32 = 30;
 
 /// What is known of the table.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +71,17 @@ enum Depth {
     Checkpoint,
 }
 
+/// What came of asking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    /// An answer.
+    Answered,
+    /// The store does not answer: that is found out by one small request.
+    StoreFailed,
+    /// The table cannot be understood: that may be found out by reading much of it.
+    TableFailed,
+}
+
 impl TableWatch {
     /// Nothing is read before [`TableWatch::follow`] or [`TableWatch::refresh_now`].
     pub fn new(table: Table, clock: Clock) -> Self {
@@ -102,11 +116,19 @@ impl TableWatch {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looked_deep_at = Instant::now();
         let mut hints_are_open = true;
+        let (mut failures_in_a_row, mut checks_left_out) = (0, 0);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
-                hint = hints.changed(), if hints_are_open => hints_are_open = hint.is_ok(),
+                hint = hints.changed(), if hints_are_open => {
+                    hints_are_open = hint.is_ok();
+                    checks_left_out = 0;
+                }
+            }
+            if checks_left_out > 0 {
+                checks_left_out -= 1;
+                continue;
             }
             let depth = if looked_deep_at.elapsed() >= RELOAD_PERIOD {
                 looked_deep_at = Instant::now();
@@ -114,26 +136,32 @@ impl TableWatch {
             } else {
                 Depth::NextEntry
             };
-            tokio::select! {
+            let asked = tokio::select! {
                 () = shutdown.cancelled() => return,
-                () = self.ask(depth) => {}
-            }
+                asked = self.ask(depth) => asked,
+            };
+            failures_in_a_row = if asked == Asked::TableFailed { failures_in_a_row + 1 } else { 0 };
+            checks_left_out = 2_u32.saturating_pow(failures_in_a_row).saturating_sub(1).min(CHECKS_LEFT_OUT_MAX);
         }
     }
 
-    async fn ask(&self, depth: Depth) {
+    async fn ask(&self, depth: Depth) -> Asked {
         let _asking = self.shared.asking.lock().await;
         let before = self.state();
-        let after = match self.newest(&before.held, depth).await {
-            Ok(held) => self.confirmed(held, &before),
-            Err(error) => self.failed(&error, &before),
+        let (asked, after) = match self.newest(&before.held, depth).await {
+            Ok(held) => (Asked::Answered, self.confirmed(held, &before)),
+            Err(error @ TableError::Store(_)) => (Asked::StoreFailed, self.failed(&error, &before)),
+            Err(error) => (Asked::TableFailed, self.failed(&error, &before)),
         };
         let version = match &after.held {
             Held::Unknown | Held::NoTable => None,
             Held::Snapshot(snapshot) => Some(snapshot.version().number()),
         };
         self.shared.state.store(Arc::new(after));
-        self.shared.version.send_if_modified(|known| std::mem::replace(known, version) != version);
+        self.shared
+            .version
+            .send_if_modified(|known| std::mem::replace(known, version) != version);
+        asked
     }
 
     async fn newest(&self, held: &Held, depth: Depth) -> Result<Held, TableError> {

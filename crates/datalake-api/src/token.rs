@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
@@ -19,8 +19,10 @@ impl Token {
 
     /// Whether the headers carry the token. Digests are compared: how long that takes tells nothing of the token.
     pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let given = headers.get(header::AUTHORIZATION).map(|value| value.as_bytes());
-        let (scheme, token) = given.and_then(|value| value.split_at_checked("Bearer ".len())).ok_or(Problem::Unauthorized)?;
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let (scheme, token) = given
+            .and_then(|value| value.split_at_checked("Bearer ".len()))
+            .ok_or(Problem::Unauthorized)?;
         let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && self.0 == <[u8; 32]>::from(Sha256::digest(token));
         holds.then_some(()).ok_or(Problem::Unauthorized)
     }

@@ -120,11 +120,7 @@ pub(crate) async fn list_rows(Asked(question): Asked, reading: Reading) -> Respo
         (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show_row(
-    Segment(user_id): Segment,
-    AskedOfRow(question): AskedOfRow,
-    reading: Reading,
-) -> Result<Response, Problem> {
+pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): AskedOfRow, reading: Reading) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
     let document = RowDocument::new(row, reading.day(&question));
     Ok((reading.age(), Json(document)).into_response())
@@ -154,7 +150,10 @@ pub(crate) async fn show_image(
     if !row.has_image {
         return Err(Problem::NoPicture);
     }
-    let object = bucket.get(&keys::image(row.user_id), None, None).await.map_err(|error| refused(&error))?;
+    let object = bucket
+        .get(&keys::image(row.user_id), None, None)
+        .await
+        .map_err(|error| refused(&error))?;
     let headers = [(header::CONTENT_TYPE, "image/png"), NOT_SNIFFED];
     Ok((reading.age(), headers, object.bytes).into_response())
 }

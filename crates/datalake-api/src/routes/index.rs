@@ -93,7 +93,10 @@ fn prefers_json(headers: &HeaderMap) -> bool {
     for range in values.flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts.find_map(|part| part.strip_prefix("q=")).and_then(|weight| weight.parse().ok()).unwrap_or(1.0);
+        let weight = parts
+            .find_map(|part| part.strip_prefix("q="))
+            .and_then(|weight| weight.parse().ok())
+            .unwrap_or(1.0);
         match media_type.as_str() {
             "application/json" => json = json.max(weight),
             "text/html" => html = html.max(weight),
@@ -152,7 +155,10 @@ fn held(state: &TableState) -> String {
         Held::Snapshot(snapshot) => {
             let version = snapshot.version();
             let (number, users, rejects) = (version.number(), snapshot.len(), snapshot.refusals().len());
-            format!("Version {number} of {} · {users} users · {rejects} sources refused", version.committed_at())
+            format!(
+                "Version {number} of {} · {users} users · {rejects} sources refused",
+                version.committed_at()
+            )
         }
     }
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{problem::Problem, state::ApiState};
+use crate::{extract::NoParameters, problem::Problem, state::ApiState};
 
 /// Every route, and the document that describes them.
 pub(crate) fn router() -> Router<ApiState> {
@@ -21,7 +21,7 @@ pub(crate) fn router() -> Router<ApiState> {
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     router
-        .route("/openapi.json", get(move |parameters| openapi::show(parameters, text.clone())))
+        .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
 }

@@ -7,8 +7,6 @@ use axum::{
 use bytes::Bytes;
 use utoipa::OpenApi;
 
-use crate::extract::NoParameters;
-
 /// What no handler says by itself.
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +26,6 @@ use crate::extract::NoParameters;
 pub(crate) struct Description;
 
 /// The document. It is not part of itself.
-pub(crate) async fn show(_: NoParameters, text: Bytes) -> Response {
+pub(crate) fn show(text: Bytes) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text).into_response()
 }

@@ -10,7 +10,11 @@ use serde_json::{Value, json};
 use crate::fixture::{Lake, put};
 
 fn ids(rows: &Value) -> Vec<&str> {
-    rows.as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect()
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect()
 }
 
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
@@ -20,7 +24,13 @@ async fn check(lake: &Lake, query: &str, expected: &[&str]) {
     // The figures are those of the same rows.
     let stats = lake.get(&format!("/stats?{query}")).await.json();
     assert_eq!(stats["count"], expected.len(), "query: {query}");
-    let ages: Vec<_> = answer.json().as_array().unwrap().iter().filter_map(|row| row["age"].as_u64()).collect();
+    let ages: Vec<_> = answer
+        .json()
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|row| row["age"].as_u64())
+        .collect();
     assert_eq!(stats["min_age"], json!(ages.iter().min()), "query: {query}");
     assert_eq!(stats["max_age"], json!(ages.iter().max()), "query: {query}");
 }
@@ -80,7 +90,13 @@ async fn rows_are_shown_whole() {
 async fn many_rows_are_one_array() {
     let lake = Lake::empty();
     let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
-    lake.commit(names.iter().map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true)).collect()).await;
+    lake.commit(
+        names
+            .iter()
+            .map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true))
+            .collect(),
+    )
+    .await;
     lake.watch.refresh_now().await;
     assert_eq!(ids(&lake.get("/data").await.json()), names);
     assert_eq!(ids(&lake.get("/data?is_image_exists=False").await.json()), [""; 0]);
@@ -148,7 +164,19 @@ async fn rejects() {
 #[tokio::test]
 async fn head_is_answered_where_get_is() {
     let lake = Lake::of_users().await;
-    for path in ["/", "/data", "/data/1", "/data/1000/image", "/stats", "/runs", "/rejects", "/healthz", "/readyz", "/metrics", "/openapi.json"] {
+    for path in [
+        "/",
+        "/data",
+        "/data/1",
+        "/data/1000/image",
+        "/stats",
+        "/runs",
+        "/rejects",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+    ] {
         let answer = lake.send(Request::head(path).body(Body::empty()).unwrap()).await;
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""), "path: {path}");
     }

@@ -37,13 +37,13 @@ use tower::ServiceExt;
 
 /// Id, first name, birth, picture. The day of the clock below is 2026-11-24.
 pub(crate) const USERS: &[(&str, &str, &str, bool)] = &[
-    ("0001", "Ada", "1980-08-09", true),     // 46
+    ("0001", "Ada", "1980-08-09", true),        // 46
     ("1", "Zoë \"Z\" \\", "2004-07-17", false), // 22
-    ("1000", "Bea", "1990-01-01", true),     // 36
-    ("1001", "Cem", "1996-02-29", false),    // 30
-    ("1002", "Dia", "2004-11-24", true),     // 22, today
-    ("1003", "Eve", "2030-01-01", true),     // not born yet
-    ("a", "Fay", "1980-12-31", false),       // 45
+    ("1000", "Bea", "1990-01-01", true),        // 36
+    ("1001", "Cem", "1996-02-29", false),       // 30
+    ("1002", "Dia", "2004-11-24", true),        // 22, today
+    ("1003", "Eve", "2030-01-01", true),        // not born yet
+    ("a", "Fay", "1980-12-31", false),          // 45
 ];
 
 /// An hour after the commits.
@@ -125,7 +125,13 @@ impl Lake {
     pub(crate) fn launching(launcher: impl FnOnce(Arc<dyn Bucket>) -> Arc<dyn RunLauncher>) -> Self {
         let is_down = Arc::new(AtomicBool::new(false));
         let down = Arc::clone(&is_down);
-        let fate = move |_: &_| if down.load(Ordering::SeqCst) { Fate::FailBefore } else { Fate::Pass };
+        let fate = move |_: &_| {
+            if down.load(Ordering::SeqCst) {
+                Fate::FailBefore
+            } else {
+                Fate::Pass
+            }
+        };
         let bucket: Arc<dyn Bucket> = Arc::new(Faulty::new(Arc::new(MemoryBucket::new()), fate));
         let table = Table::new(Arc::clone(&bucket));
         let clock = Clock::new(now);
@@ -150,9 +156,15 @@ impl Lake {
     /// With the users, and a server that has read them.
     pub(crate) async fn of_users() -> Self {
         let lake = Self::empty();
-        lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect()).await;
+        lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect())
+            .await;
         lake.bucket
-            .put(&keys::image("1000"), "a picture".into(), PutMode::Create, &std::collections::BTreeMap::new())
+            .put(
+                &keys::image("1000"),
+                "a picture".into(),
+                PutMode::Create,
+                &std::collections::BTreeMap::new(),
+            )
             .await
             .unwrap();
         lake.watch.refresh_now().await;
@@ -210,6 +222,10 @@ impl Answer {
 
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers)).to_str().unwrap()
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers))
+            .to_str()
+            .unwrap()
     }
 }

@@ -1,5 +1,10 @@
 //! The API through its router, over lakes in memory.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test binary, whose shared functions clippy does not know for tests"
+)]
+
 mod data;
 mod fixture;
 mod problems;

@@ -78,7 +78,11 @@ async fn missing_things() {
 #[tokio::test]
 async fn methods_name_those_that_are_taken() {
     let lake = Lake::of_users().await;
-    for (method, path, allowed) in [(Method::DELETE, "/data", "GET,HEAD,POST"), (Method::POST, "/stats", "GET,HEAD"), (Method::PUT, "/data/1", "GET,HEAD")] {
+    for (method, path, allowed) in [
+        (Method::DELETE, "/data", "GET,HEAD,POST"),
+        (Method::POST, "/stats", "GET,HEAD"),
+        (Method::PUT, "/data/1", "GET,HEAD"),
+    ] {
         let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
         let answer = lake.send(request).await;
         check_document(&answer, path, 405, "method-not-allowed");
@@ -117,7 +121,14 @@ async fn a_token_guards_the_start_of_runs_alone() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
     lake.parts.token = Some(Token::new("right"));
-    for wrong in [None, Some("Bearer wrong"), Some("Bearer "), Some("right"), Some("Basic right"), Some("Bearer right ")] {
+    for wrong in [
+        None,
+        Some("Bearer wrong"),
+        Some("Bearer "),
+        Some("right"),
+        Some("Basic right"),
+        Some("Bearer right "),
+    ] {
         let answer = status_of_post(&lake, wrong).await;
         check_document(&answer, "/data", 401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer");

@@ -22,12 +22,16 @@ async fn a_new_version_replaces_the_one_held() {
     let Edit::Put(removed) = put("a", "", "1980-12-31", false) else {
         unreachable!("put gives a put");
     };
-    lake.commit(vec![put("1000", "Changed", "1990-01-01", true), Edit::Remove(removed.user_id)]).await;
+    lake.commit(vec![put("1000", "Changed", "1990-01-01", true), Edit::Remove(removed.user_id)])
+        .await;
     hints.send(()).unwrap();
     versions.changed().await.unwrap();
     assert_eq!(*versions.borrow(), Some(1));
     let row = lake.get("/data/1000").await;
-    assert_eq!((row.json()["first_name"].as_str(), row.header("datalake-version")), (Some("Changed"), "1"));
+    assert_eq!(
+        (row.json()["first_name"].as_str(), row.header("datalake-version")),
+        (Some("Changed"), "1")
+    );
     assert_eq!(lake.get("/data/a").await.status, StatusCode::NOT_FOUND);
     shutdown.cancel();
     following.await.unwrap();
