@@ -237,7 +237,9 @@ mod tests {
         assert_eq!(parse_log(&checkpoint(u64::MAX)), Some(LogKey::Checkpoint(u64::MAX)));
         assert_eq!(parse_log(LAST_CHECKPOINT), None);
         assert_eq!(parse_log("processed_data/users/_delta_log/7.json"), None);
-        assert!(is_foreign_checkpoint(&checkpoint(7).replace(".parquet", ".0000000001.0000000002.parquet")));
+        assert!(is_foreign_checkpoint(
+            &checkpoint(7).replace(".parquet", ".0000000001.0000000002.parquet")
+        ));
         assert!(!is_foreign_checkpoint(&checkpoint(7)));
         assert!(!is_foreign_checkpoint(&log_entry(7)));
         assert_eq!(parse_in_table(&in_table("part-1.parquet")), Some("part-1.parquet"));

@@ -1,1 +1,1 @@
-//! datalake-e2e.
+//! Tests only: see `tests/`. Nothing links this crate.

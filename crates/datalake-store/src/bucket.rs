@@ -122,8 +122,14 @@ pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Byte
 pub(crate) fn clip(range: &Range<u64>, size: u64, key: &str) -> Result<Range<u64>, StoreError> {
     let end = range.end.min(size);
     if range.start >= end {
-        let reason = format!("the range {}..{} is empty or begins past the object's {size} bytes", range.start, range.end);
-        return Err(StoreError::Invalid { key: key.to_owned(), reason });
+        let reason = format!(
+            "the range {}..{} is empty or begins past the object's {size} bytes",
+            range.start, range.end
+        );
+        return Err(StoreError::Invalid {
+            key: key.to_owned(),
+            reason,
+        });
     }
     Ok(range.start..end)
 }

@@ -33,7 +33,10 @@ impl FromStr for LakeUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // What could hold a password is not repeated.
-        let refused = |reason| LakeUrlError { url: if text.contains('@') { "…".to_owned() } else { text.to_owned() }, reason };
+        let refused = |reason| LakeUrlError {
+            url: if text.contains('@') { "…".to_owned() } else { text.to_owned() },
+            reason,
+        };
         if text.is_empty() {
             return Err(refused("the lake's URL is empty"));
         }
@@ -42,7 +45,9 @@ impl FromStr for LakeUrl {
         }
         let url = Url::parse(text).map_err(|_| refused("this is no URL"))?;
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(refused("credentials do not belong into the lake's URL; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"));
+            return Err(refused(
+                "credentials do not belong into the lake's URL; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            ));
         }
         if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
             return Err(refused("a lake's URL has no port, query or fragment"));
@@ -51,10 +56,16 @@ impl FromStr for LakeUrl {
             ("s3", Some(bucket)) => {
                 let path = url.path().trim_matches('/');
                 let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-                Ok(Self::S3 { bucket: bucket.to_owned(), prefix })
+                Ok(Self::S3 {
+                    bucket: bucket.to_owned(),
+                    prefix,
+                })
             }
             ("s3", None) => Err(refused("the bucket's name is missing")),
-            ("file", _) => url.to_file_path().map(Self::Folder).map_err(|()| refused("the folder's path must be absolute")),
+            ("file", _) => url
+                .to_file_path()
+                .map(Self::Folder)
+                .map_err(|()| refused("the folder's path must be absolute")),
             _ => Err(refused("this kind of store is not known")),
         }
     }

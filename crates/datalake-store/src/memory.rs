@@ -46,7 +46,10 @@ impl MemoryBucket {
 
     /// An empty store that counts its operations in `counter`.
     pub fn with_counter(counter: Arc<RequestCounter>) -> Self {
-        Self { objects: Arc::default(), counter }
+        Self {
+            objects: Arc::default(),
+            counter,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
@@ -66,11 +69,28 @@ impl Objects {
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.writes += 1;
-        let etag = Etag::new(&Sha256::digest(&bytes)[..8].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        let etag = Etag::new(
+            &Sha256::digest(&bytes)[..8]
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect::<String>(),
+        );
         let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.writes).unwrap_or(Timestamp::MAX);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        let meta = ObjectMeta { key: key.to_owned(), etag: etag.clone(), size, modified };
-        self.by_key.insert(key.to_owned(), Object { meta, metadata: metadata.clone(), bytes });
+        let meta = ObjectMeta {
+            key: key.to_owned(),
+            etag: etag.clone(),
+            size,
+            modified,
+        };
+        self.by_key.insert(
+            key.to_owned(),
+            Object {
+                meta,
+                metadata: metadata.clone(),
+                bytes,
+            },
+        );
         etag
     }
 }
@@ -78,10 +98,19 @@ impl Objects {
 #[async_trait]
 impl Bucket for MemoryBucket {
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
-        let first = start_after.map_or(Bound::Included(prefix), |key| if key < prefix { Bound::Included(prefix) } else { Bound::Excluded(key) });
+        let first = start_after.map_or(Bound::Included(prefix), |key| {
+            if key < prefix {
+                Bound::Included(prefix)
+            } else {
+                Bound::Excluded(key)
+            }
+        });
         let objects = self.lock();
         let in_range = objects.by_key.range::<str, _>((first, Bound::Unbounded));
-        let found: Vec<_> = in_range.take_while(|(key, _)| key.starts_with(prefix)).map(|(_, object)| Ok(object.meta.clone())).collect();
+        let found: Vec<_> = in_range
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(_, object)| Ok(object.meta.clone()))
+            .collect();
         for _ in 0..found.len().div_ceil(PAGE_OBJECTS).max(1) {
             self.counter.count_list();
         }
@@ -93,7 +122,10 @@ impl Bucket for MemoryBucket {
         let object = self.lock().find(key, if_match)?.clone();
         match range {
             None => Ok(object),
-            Some(range) => Ok(Object { bytes: slice(&object.bytes, &range, key)?, ..object }),
+            Some(range) => Ok(Object {
+                bytes: slice(&object.bytes, &range, key)?,
+                ..object
+            }),
         }
     }
 
@@ -131,6 +163,9 @@ impl Bucket for MemoryBucket {
         self.counter.count_head();
         let objects = self.lock();
         let object = objects.find(key, None)?;
-        Ok(Head { meta: object.meta.clone(), metadata: object.metadata.clone() })
+        Ok(Head {
+            meta: object.meta.clone(),
+            metadata: object.metadata.clone(),
+        })
     }
 }

@@ -107,8 +107,7 @@ async fn create(bucket: &Arc<dyn Bucket>, number: u64, entry: &str, writer_id: &
                     Err(CommitError::Conflict { version: number })
                 };
             }
-            Ok(None) if attempt < PUT_ATTEMPTS_MAX => attempt += 1,
-            Err(StoreError::Unavailable { .. }) if attempt < PUT_ATTEMPTS_MAX => attempt += 1,
+            Ok(None) | Err(StoreError::Unavailable { .. }) if attempt < PUT_ATTEMPTS_MAX => attempt += 1,
             Ok(None) => return Err(TableError::from(failure).into()),
             Err(error) => return Err(TableError::from(error).into()),
         }

@@ -155,21 +155,14 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
             };
             let (csv_etag, csv_size) = (columns.text(csv_etags, row, CSV_ETAG)?, columns.long(csv_sizes, row, CSV_SIZE)?);
             let csv = provenance(csv_etag, csv_size, columns.long(csv_times, row, CSV_MODIFIED)?, CSV_MODIFIED)?;
-            let image = match images.get(row) {
-                None => None,
-                Some(_) => {
-                    let (etag, size) = (
-                        columns.text(image_etags, row, IMAGE_ETAG)?,
-                        columns.long(image_sizes, row, IMAGE_SIZE)?,
-                    );
-                    Some(provenance(
-                        etag,
-                        size,
-                        columns.long(image_times, row, IMAGE_MODIFIED)?,
-                        IMAGE_MODIFIED,
-                    )?)
-                }
-            };
+            let image = images.get(row).map(|_| {
+                let (etag, size) = (
+                    columns.text(image_etags, row, IMAGE_ETAG)?,
+                    columns.long(image_sizes, row, IMAGE_SIZE)?,
+                );
+                provenance(etag, size, columns.long(image_times, row, IMAGE_MODIFIED)?, IMAGE_MODIFIED)
+            });
+            let image = image.transpose()?;
             let run_id = RunId::parse(columns.text(run_ids, row, RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
             Ok(Row {
                 user_id: columns.user_id(ids, row)?,
@@ -324,7 +317,7 @@ impl<'a> Columns<'a> {
     pub(crate) fn longs(&self, name: &'static str) -> Result<&'a Int64Chunked, TableError> {
         let column = self.frame.column(name).map_err(|error| self.mistyped(name, error))?;
         match column.dtype() {
-            DataType::Datetime(..) => column.datetime().map(|times| times.physical()),
+            DataType::Datetime(..) => column.datetime().map(polars::prelude::DatetimeChunked::physical),
             _ => column.i64(),
         }
         .map_err(|error| self.mistyped(name, error))

@@ -222,8 +222,11 @@ pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str) -> Result<
 mod tests {
     use super::*;
 
+    /// The checkpoint and the entries to read; none where there is no table.
+    type Expected<'a> = Result<Option<(Option<u64>, &'a [u64])>, &'a str>;
+
     #[track_caller]
-    fn check(entries: &[u64], checkpoints: &[u64], number: Option<u64>, expected: Result<Option<(Option<u64>, &[u64])>, &str>) {
+    fn check(entries: &[u64], checkpoints: &[u64], number: Option<u64>, expected: Expected<'_>) {
         let listing = Listing {
             entries: entries.iter().copied().collect(),
             checkpoints: checkpoints.iter().copied().collect(),

@@ -291,7 +291,7 @@ mod tests {
             &|m| {
                 m.schema_string = m
                     .schema_string
-                    .replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1)
+                    .replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1);
             },
             "invariant",
         );

@@ -138,6 +138,10 @@ impl Table {
     }
 
     /// What the table recorded of every user's sources: a batch a segment, in byte order of the ids over all batches.
+    #[expect(
+        clippy::unused_async,
+        reason = "callers await it like the other reads, also should it come to read something first"
+    )]
     pub async fn known(&self, version: &Version) -> BoxStream<'static, Result<Vec<KnownRow>, TableError>> {
         let bucket = Arc::clone(&self.bucket);
         let clusters: Vec<_> = segment::clusters(version.segments()).map(<[_]>::to_vec).collect();

@@ -1,1 +1,38 @@
-fn main() {}
+//! The executable: arguments, wiring, exit status. What the commands do is in the libraries.
+
+mod args;
+mod clock;
+mod commands;
+mod exit;
+mod logging;
+mod progress;
+mod schedule;
+mod signals;
+
+use std::{io::Write, process::ExitCode};
+
+use clap::Parser;
+
+use crate::args::Cli;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    // One TLS stack for all clients; installing it fails only where one is installed already.
+    let _already_installed = rustls::crypto::ring::default_provider().install_default();
+    let result = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(anyhow::Error::from)
+        .and_then(|runtime| runtime.block_on(commands::dispatch(cli)));
+    match result {
+        Ok(status) => ExitCode::from(status),
+        Err(error) => {
+            // Where stderr is gone, the exit status still tells.
+            let _nobody_reads = writeln!(std::io::stderr().lock(), "error: {}", exit::in_words(&error));
+            ExitCode::from(exit::status_of(&error))
+        }
+    }
+}

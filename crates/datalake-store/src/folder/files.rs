@@ -58,7 +58,10 @@ impl Files {
             && Path::new(key).components().all(|part| matches!(part, Component::Normal(_)));
         let is_private = key.split('/').next() == Some(PRIVATE);
         if !is_plain || is_private {
-            return Err(StoreError::Invalid { key: key.to_owned(), reason: "a folder cannot hold an object of this key".to_owned() });
+            return Err(StoreError::Invalid {
+                key: key.to_owned(),
+                reason: "a folder cannot hold an object of this key".to_owned(),
+            });
         }
         Ok(self.root.join(key))
     }
@@ -67,7 +70,11 @@ impl Files {
     pub(super) fn write_temporary(&self, key: &str, bytes: &[u8], metadata: &Metadata) -> Result<Written, StoreError> {
         let failed = |error| match store_error(key, error) {
             // A missing folder here is the lake's, not the object's.
-            StoreError::NotFound { key } => StoreError::Unavailable { key, attempts: 1, source: None },
+            StoreError::NotFound { key } => StoreError::Unavailable {
+                key,
+                attempts: 1,
+                source: None,
+            },
             error => error,
         };
         let folder = self.root.join(PRIVATE).join("tmp");
@@ -82,7 +89,10 @@ impl Files {
             let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
             let folder = side.parent().expect("a side file lies in a folder");
             fs::create_dir_all(folder).and_then(|()| fs::write(&side, text)).map_err(failed)?;
-            File::open(&side).and_then(|file| file.sync_all()).and_then(|()| sync_folder(folder)).map_err(failed)?;
+            File::open(&side)
+                .and_then(|file| file.sync_all())
+                .and_then(|()| sync_folder(folder))
+                .map_err(failed)?;
         }
         Ok(written)
     }
@@ -118,7 +128,9 @@ impl Files {
             return Err(error);
         }
         let folder = make_parent(path).map_err(|error| store_error(key, error))?;
-        fs::rename(&written.path, path).and_then(|()| sync_folder(folder)).map_err(|error| store_error(key, error))?;
+        fs::rename(&written.path, path)
+            .and_then(|()| sync_folder(folder))
+            .map_err(|error| store_error(key, error))?;
         if let Some(replaced) = present {
             self.forget_metadata(&replaced.etag);
         }
@@ -141,7 +153,10 @@ impl Files {
 
     /// The metadata that the object of this tag was put with.
     pub(super) fn metadata_of(&self, etag: &Etag) -> Metadata {
-        fs::read(self.side_file(etag)).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
+        fs::read(self.side_file(etag))
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default()
     }
 
     fn forget_metadata(&self, etag: &Etag) {
@@ -158,7 +173,11 @@ impl Files {
         let folder = self.root.join(PRIVATE);
         let open = || {
             fs::create_dir_all(&folder)?;
-            let file = OpenOptions::new().create(true).truncate(false).write(true).open(folder.join("lock"))?;
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .open(folder.join("lock"))?;
             file.lock()?;
             Ok(file)
         };
@@ -180,19 +199,38 @@ pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError>
 
 /// What a listing says of a file; none of a folder or a device.
 pub(super) fn object_meta(key: String, metadata: &FileMetadata) -> Option<ObjectMeta> {
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
-    metadata.is_file().then(|| ObjectMeta { key, etag: etag_of(metadata), size: metadata.len(), modified })
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH);
+    metadata.is_file().then(|| ObjectMeta {
+        key,
+        etag: etag_of(metadata),
+        size: metadata.len(),
+        modified,
+    })
 }
 
 #[cfg(unix)]
 fn etag_of(metadata: &FileMetadata) -> Etag {
     use std::os::unix::fs::MetadataExt;
-    Etag::new(&format!("{:x}-{:x}-{:x}.{:x}", metadata.ino(), metadata.size(), metadata.mtime(), metadata.mtime_nsec()))
+    Etag::new(&format!(
+        "{:x}-{:x}-{:x}.{:x}",
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec()
+    ))
 }
 
 #[cfg(not(unix))]
 fn etag_of(metadata: &FileMetadata) -> Etag {
-    let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or(Timestamp::UNIX_EPOCH);
+    let modified = metadata
+        .modified()
+        .ok()
+        .and_then(|time| Timestamp::try_from(time).ok())
+        .unwrap_or(Timestamp::UNIX_EPOCH);
     Etag::new(&format!("{:x}-{:x}", metadata.len(), modified.as_nanosecond()))
 }
 
@@ -220,5 +258,9 @@ pub(super) fn read_stable(
             return Ok((meta, bytes.into()));
         }
     }
-    Err(StoreError::Unavailable { key: key.to_owned(), attempts: READ_ATTEMPTS_MAX, source: None })
+    Err(StoreError::Unavailable {
+        key: key.to_owned(),
+        attempts: READ_ATTEMPTS_MAX,
+        source: None,
+    })
 }

@@ -44,7 +44,10 @@ impl FolderBucket {
 
     /// The same, counting its operations in `counter`.
     pub fn with_counter(root: PathBuf, counter: Arc<RequestCounter>) -> Self {
-        Self { files: Arc::new(Files::new(root)), counter }
+        Self {
+            files: Arc::new(Files::new(root)),
+            counter,
+        }
     }
 
     /// Makes the folder if there is none.
@@ -66,11 +69,13 @@ impl Bucket for FolderBucket {
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
         let (this, prefix, start_after) = (self.clone(), prefix.to_owned(), start_after.map(ToOwned::to_owned));
         async move {
-            let found = this.blocking(move |files| walk::walk(files.root(), &prefix, start_after.as_deref())).await?;
+            let found = this
+                .blocking(move |files| walk::walk(files.root(), &prefix, start_after.as_deref()))
+                .await?;
             for _ in 0..found.len().div_ceil(PAGE_OBJECTS).max(1) {
                 this.counter.count_list();
             }
-            Ok(stream::iter(found).map(Ok))
+            Ok::<_, StoreError>(stream::iter(found).map(Ok))
         }
         .into_stream()
         .try_flatten()
@@ -155,9 +160,13 @@ fn require(meta: &ObjectMeta, if_match: Option<&Etag>) -> Result<(), StoreError>
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
     // The work does not panic; if the runtime is shutting down, the store is as good as gone.
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(StoreError::Unavailable { key: String::new(), attempts: 1, source: Some(Box::new(error)) }))
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(StoreError::Unavailable {
+            key: String::new(),
+            attempts: 1,
+            source: Some(Box::new(error)),
+        })
+    })
 }
 
 /// What a failure of the file system means to a caller.
@@ -171,10 +180,15 @@ fn store_error(key: &str, error: io::Error) -> StoreError {
             reason: "this user may not read or write the lake's folder; check its owner and mode".to_owned(),
             source: Some(Box::new(error)),
         },
-        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
-            StoreError::Invalid { key, reason: format!("the file system cannot hold this name ({error})") }
-        }
-        _ => StoreError::Unavailable { key, attempts: 1, source: Some(Box::new(error)) },
+        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => StoreError::Invalid {
+            key,
+            reason: format!("the file system cannot hold this name ({error})"),
+        },
+        _ => StoreError::Unavailable {
+            key,
+            attempts: 1,
+            source: Some(Box::new(error)),
+        },
     }
 }
 

@@ -19,7 +19,10 @@ pub(super) fn walk(root: &Path, prefix: &str, start_after: Option<&str>) -> Resu
     if !root.is_dir() {
         return Err(StoreError::Denied {
             key: prefix.to_owned(),
-            reason: format!("the lake's folder does not exist; make it with `datalake init --lake {0}`, dir={0}", root.display()),
+            reason: format!(
+                "the lake's folder does not exist; make it with `datalake init --lake {0}`, dir={0}",
+                root.display()
+            ),
             source: None,
         });
     }
@@ -28,9 +31,14 @@ pub(super) fn walk(root: &Path, prefix: &str, start_after: Option<&str>) -> Resu
     let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
     let is_within = folder.split('/').all(|part| part != ".." && part != ".");
     if is_within {
-        let mut walk = Walk { prefix, start_after, found: &mut found };
+        let mut walk = Walk {
+            prefix,
+            start_after,
+            found: &mut found,
+        };
         let key = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        walk.folder(&root.join(folder), &key, 0).map_err(|error| store_error(prefix, error))?;
+        walk.folder(&root.join(folder), &key, 0)
+            .map_err(|error| store_error(prefix, error))?;
     }
     found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok(found)

@@ -50,7 +50,7 @@ async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&
     let table = table(&bucket);
     let loaded = table.latest().await.unwrap().unwrap();
     assert_eq!((loaded.number(), loaded.segments()), (6, version.segments()), "{change}");
-    assert_eq!(loaded.run_id().map(|run| run.as_str()), expected_run, "{change}");
+    assert_eq!(loaded.run_id().map(datalake_core::report::RunId::as_str), expected_run, "{change}");
     assert_eq!(table.refusals(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
     assert_eq!(ids(&table, &loaded).await.len(), 7, "{change}");
 }

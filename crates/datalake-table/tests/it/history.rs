@@ -146,10 +146,10 @@ async fn a_reader_goes_on_from_the_version_it_holds() {
 async fn nothing_new_costs_one_request() {
     let bucket = MemoryBucket::new();
     let version = commit(&table(&bucket), None, vec![put("1", 1)]).await;
-    let counter = Arc::new(datalake_store::counter::RequestCounter::default());
-    let counted = MemoryBucket::with_counter(Arc::clone(&counter));
+    let requests = Arc::new(datalake_store::counter::RequestCounter::default());
+    let counted = MemoryBucket::with_counter(Arc::clone(&requests));
     assert!(table(&counted).newer_than(&version).await.unwrap().is_none());
-    let requests = counter.snapshot();
+    let requests = requests.snapshot();
     assert_eq!((requests.get, requests.list, requests.head), (1, 0, 0));
 }
 

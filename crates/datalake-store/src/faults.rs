@@ -1,0 +1,197 @@
+//! Faults on purpose, for tests: a store that fails where a script says, deterministically.
+
+use std::{
+    fmt,
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{
+    FutureExt, StreamExt, TryStreamExt,
+    future::BoxFuture,
+    stream::{self, BoxStream},
+};
+
+use crate::{
+    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    error::StoreError,
+};
+
+/// The kinds of operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "they are the six operations of the trait")]
+pub enum OperationKind {
+    List,
+    Get,
+    Put,
+    Copy,
+    Delete,
+    Head,
+}
+
+/// One operation, as the script sees it.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// From 0, over all operations on the store.
+    pub number: u64,
+    /// What it is.
+    pub kind: OperationKind,
+    /// The key, or a listing's prefix. A copy's is its target.
+    pub key: String,
+}
+
+/// What becomes of an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It is carried out.
+    Pass,
+    /// It is not carried out: `Unavailable`.
+    FailBefore,
+    /// It is carried out, and the answer is lost: `Unavailable`.
+    FailAfter,
+    /// It is not carried out: `Conflict`.
+    Conflict,
+    /// It is not carried out, and neither is anything after it, as if the process had been killed.
+    HaltBefore,
+    /// It is carried out, and nothing after it.
+    HaltAfter,
+    /// The precondition of a put is left out, as by a store that does not know it.
+    IgnoreCondition,
+}
+
+/// Decides each operation's fate.
+pub type Script = dyn Fn(&Operation) -> Fate + Send + Sync;
+/// Done before an operation is carried out: another actor may come between.
+pub type Hook = dyn Fn(Operation) -> BoxFuture<'static, ()> + Send + Sync;
+
+/// A store with faults. Clones share their count of operations.
+#[derive(Clone)]
+pub struct Faulty {
+    inner: Arc<dyn Bucket>,
+    script: Arc<Script>,
+    hook: Arc<Hook>,
+    operations: Arc<AtomicU64>,
+    halted: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Faulty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Faulty").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl Faulty {
+    /// The store with the faults of a script.
+    pub fn new(inner: Arc<dyn Bucket>, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> Self {
+        Self::with_hook(inner, script, |_| async {}.boxed())
+    }
+
+    /// The same, with something done before each operation.
+    pub fn with_hook(
+        inner: Arc<dyn Bucket>,
+        script: impl Fn(&Operation) -> Fate + Send + Sync + 'static,
+        hook: impl Fn(Operation) -> BoxFuture<'static, ()> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            inner,
+            script: Arc::new(script),
+            hook: Arc::new(hook),
+            operations: Arc::default(),
+            halted: Arc::default(),
+        }
+    }
+
+    /// Operations begun so far.
+    pub fn operations(&self) -> u64 {
+        self.operations.load(Ordering::SeqCst)
+    }
+
+    async fn fate(&self, kind: OperationKind, key: &str) -> Result<Fate, StoreError> {
+        let operation = Operation {
+            number: self.operations.fetch_add(1, Ordering::SeqCst),
+            kind,
+            key: key.to_owned(),
+        };
+        if self.halted.load(Ordering::SeqCst) {
+            return Err(unavailable(key));
+        }
+        let fate = (self.script)(&operation);
+        (self.hook)(operation).await;
+        match fate {
+            Fate::FailBefore => Err(unavailable(key)),
+            Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
+            Fate::HaltBefore => {
+                self.halted.store(true, Ordering::SeqCst);
+                Err(unavailable(key))
+            }
+            Fate::Pass | Fate::FailAfter | Fate::HaltAfter | Fate::IgnoreCondition => Ok(fate),
+        }
+    }
+
+    fn answer<T>(&self, fate: Fate, key: &str, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        match fate {
+            Fate::FailAfter => Err(unavailable(key)),
+            Fate::HaltAfter => {
+                self.halted.store(true, Ordering::SeqCst);
+                Err(unavailable(key))
+            }
+            _ => result,
+        }
+    }
+}
+
+fn unavailable(key: &str) -> StoreError {
+    StoreError::Unavailable {
+        key: key.to_owned(),
+        attempts: 1,
+        source: None,
+    }
+}
+
+#[async_trait]
+impl Bucket for Faulty {
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        let this = self.clone();
+        let (prefix, start_after) = (prefix.to_owned(), start_after.map(ToOwned::to_owned));
+        async move {
+            let fate = this.fate(OperationKind::List, &prefix).await?;
+            this.answer(fate, &prefix, Ok(()))?;
+            Ok::<_, StoreError>(this.inner.list(&prefix, start_after.as_deref()))
+        }
+        .into_stream()
+        .try_flatten()
+        .chain(stream::empty())
+        .boxed()
+    }
+
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
+        let fate = self.fate(OperationKind::Get, key).await?;
+        self.answer(fate, key, self.inner.get(key, if_match, range).await)
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+        let fate = self.fate(OperationKind::Put, key).await?;
+        let mode = if fate == Fate::IgnoreCondition { PutMode::Replace } else { mode };
+        self.answer(fate, key, self.inner.put(key, bytes, mode, metadata).await)
+    }
+
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+        let fate = self.fate(OperationKind::Copy, to).await?;
+        self.answer(fate, to, self.inner.copy(from, source_if_match, to, metadata).await)
+    }
+
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        let fate = self.fate(OperationKind::Delete, key).await?;
+        self.answer(fate, key, self.inner.delete(key, if_match).await)
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        let fate = self.fate(OperationKind::Head, key).await?;
+        self.answer(fate, key, self.inner.head(key).await)
+    }
+}

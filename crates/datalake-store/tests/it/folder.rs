@@ -1,0 +1,119 @@
+use std::{fs, ops::Deref, sync::Arc};
+
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    error::StoreError,
+    folder::FolderBucket,
+    store_contract,
+};
+use futures_util::TryStreamExt;
+use tempfile::TempDir;
+
+async fn open() -> Arc<dyn Bucket> {
+    // A handle that removes the folder would have to outlive the case: `cargo clean` removes it.
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    Arc::new(FolderBucket::new(root))
+}
+
+store_contract!(open());
+
+struct Folder {
+    root: TempDir,
+    bucket: FolderBucket,
+}
+
+impl Deref for Folder {
+    type Target = FolderBucket;
+
+    fn deref(&self) -> &FolderBucket {
+        &self.bucket
+    }
+}
+
+fn folder() -> Folder {
+    let root = TempDir::new().unwrap();
+    let bucket = FolderBucket::new(root.path().join("lake"));
+    fs::create_dir(root.path().join("lake")).unwrap();
+    Folder { root, bucket }
+}
+
+#[tokio::test]
+async fn no_key_leaves_the_root() {
+    let folder = folder();
+    fs::write(folder.root.path().join("secret"), "x").unwrap();
+    for key in [
+        "../secret",
+        "a/../../secret",
+        "/etc/passwd",
+        "./a",
+        "a//b",
+        "a/",
+        "",
+        "..",
+        ".datalake/lock",
+        "a\0b",
+    ] {
+        let read = folder.get(key, None, None).await;
+        assert!(matches!(read, Err(StoreError::NotFound { .. })), "{key:?}: {read:?}");
+        let written = folder.put(key, "x".into(), PutMode::Replace, &Metadata::new()).await;
+        assert!(matches!(written, Err(StoreError::Invalid { .. })), "{key:?}: {written:?}");
+    }
+    assert_eq!(fs::read_to_string(folder.root.path().join("secret")).unwrap(), "x");
+}
+
+#[tokio::test]
+async fn an_edit_in_place_has_another_tag() {
+    let folder = folder();
+    let etag = folder.put("a", "one".into(), PutMode::Replace, &Metadata::new()).await.unwrap();
+    fs::write(folder.root.path().join("lake/a"), "longer").unwrap();
+    assert!(matches!(folder.get("a", Some(&etag), None).await, Err(StoreError::Conflict { .. })));
+    assert_eq!(&folder.get("a", None, None).await.unwrap().bytes[..], b"longer");
+}
+
+#[tokio::test]
+async fn nothing_is_left_behind() {
+    let folder = folder();
+    let metadata = Metadata::from([("a".to_owned(), "b".to_owned())]);
+    for round in 0..5 {
+        folder
+            .put("a", format!("{round}").into(), PutMode::Replace, &metadata)
+            .await
+            .unwrap();
+        folder.put("a", "lost".into(), PutMode::Create, &metadata).await.unwrap_err();
+    }
+    let left = |name: &str| fs::read_dir(folder.root.path().join("lake/.datalake").join(name)).unwrap().count();
+    assert_eq!((left("tmp"), left("metadata")), (0, 1));
+    folder.delete("a", None).await.unwrap();
+    assert_eq!(left("metadata"), 0);
+    let listed: Vec<_> = folder.list("", None).try_collect().await.unwrap();
+    assert!(listed.is_empty(), "the private folder is not listed: {listed:?}");
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named_with_what_to_do() {
+    let bucket = FolderBucket::new("/nowhere/at/all".into());
+    let error = bucket
+        .list("src-data/", None)
+        .try_collect::<Vec<_>>()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("/nowhere/at/all") && error.contains("datalake init"), "{error}");
+}
+
+#[tokio::test]
+async fn two_handles_are_one_store() {
+    let folder = folder();
+    let other = FolderBucket::new(folder.root.path().join("lake"));
+    let mut etag = folder.put("counter", "0".into(), PutMode::Create, &Metadata::new()).await.unwrap();
+    for round in 1..20_u32 {
+        let write = |bucket: FolderBucket, etag| async move {
+            bucket
+                .put("counter", round.to_string().into(), PutMode::Update(etag), &Metadata::new())
+                .await
+        };
+        let (mine, theirs) = tokio::join!(write(folder.bucket.clone(), etag.clone()), write(other.clone(), etag.clone()));
+        assert_ne!(mine.is_ok(), theirs.is_ok(), "one of them wins: {mine:?}, {theirs:?}");
+        etag = mine.or(theirs).unwrap();
+    }
+}

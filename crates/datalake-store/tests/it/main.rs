@@ -1,0 +1,5 @@
+//! Every store against the one contract.
+
+mod folder;
+mod memory;
+mod s3;

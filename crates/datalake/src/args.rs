@@ -1,0 +1,205 @@
+//! Arguments: flags beat the environment, the environment beats defaults.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use datalake_core::{plan::RejectRatio, report::RunId};
+use datalake_store::lake::{LakeUrl, OpenOptions};
+
+use crate::schedule::Schedule;
+
+/// One CSV and one picture per user in a bucket become a table that never loses, doubles or delays a row, and that is served.
+#[derive(Debug, Parser)]
+#[command(name = "datalake", version, max_term_width = 110)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// What is logged: a level (error, warn, info, debug, trace), or a filter like `info,datalake_table=debug`
+    #[arg(long, env = "DATALAKE_LOG", global = true, value_name = "FILTER")]
+    pub(crate) log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a lake of 100 sample users in ./demo-lake, process it and serve it
+    Demo(DemoArgs),
+    /// Serve the lake and run the processor: once now, then on a schedule
+    Up(UpArgs),
+    /// Run the processor once, or on a schedule
+    Process(ProcessArgs),
+    /// Serve the API alone
+    Serve(ServeArgs),
+    /// Make the lake if there is none, and upload sources that are missing or differ
+    Init(InitArgs),
+    /// Exit with 0 when the API is ready: for container health checks
+    Healthcheck(HealthcheckArgs),
+    /// Print the completions of a shell
+    Completions {
+        /// The shell to complete for
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the pages of all commands
+    Man {
+        /// Write a page for each command into this folder
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LakeArgs {
+    /// The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or a folder's path
+    #[arg(long, env = "DATALAKE_LAKE", value_name = "URL")]
+    pub(crate) lake: LakeUrl,
+    #[command(flatten)]
+    pub(crate) s3: S3Args,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct S3Args {
+    /// The S3 server's address where it is not AWS, like http://localhost:9000
+    #[arg(long, env = "DATALAKE_S3_ENDPOINT", value_name = "URL")]
+    pub(crate) s3_endpoint: Option<String>,
+    /// The bucket's region
+    #[arg(long, env = "DATALAKE_S3_REGION", value_name = "REGION")]
+    pub(crate) s3_region: Option<String>,
+}
+
+impl S3Args {
+    /// What opening a lake needs of them.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            endpoint: self.s3_endpoint.clone(),
+            region: self.s3_region.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ListenArgs {
+    /// The address that the API listens on
+    #[arg(long, env = "DATALAKE_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DemoArgs {
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    /// When the processor runs, in cron syntax (UTC)
+    #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
+    pub(crate) schedule: Schedule,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct UpArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    /// When the processor runs after the first time, in cron syntax (UTC)
+    #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
+    pub(crate) schedule: Schedule,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ProcessArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Read every source again, not only those that changed
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Print what a run would do, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Go on when over 20 % and over 10 of the known users' sources are gone, or all of them
+    #[arg(long)]
+    pub(crate) allow_mass_delete: bool,
+    /// The share of the sources that may be rejected, 0 to 1; above it the run fails and publishes nothing
+    #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
+    pub(crate) max_reject_ratio: RejectRatio,
+    /// Accept a store that cannot refuse to create what exists; then never run two processors at once
+    #[arg(long, env = "DATALAKE_SINGLE_WRITER")]
+    pub(crate) single_writer: bool,
+    /// How the run's report is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: OutputFormat,
+    /// Keep running: once now, then at these times, in cron syntax (UTC)
+    #[arg(long, value_name = "CRON", conflicts_with = "dry_run")]
+    pub(crate) schedule: Option<Schedule>,
+    /// The run's name; made up where none is given
+    #[arg(long, env = "DATALAKE_RUN_ID", value_name = "ID", conflicts_with = "schedule", value_parser = parse_run_id)]
+    pub(crate) run_id: Option<RunId>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Table,
+    /// One JSON document a run
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+    /// How POST /data starts a run
+    #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
+    pub(crate) launcher: LauncherKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LauncherKind {
+    /// As a child process of this one
+    Process,
+    /// Not at all
+    None,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InitArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Upload the CSVs and pictures of this folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) from: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct HealthcheckArgs {
+    #[command(flatten)]
+    pub(crate) listen: ListenArgs,
+}
+
+fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> {
+    RunId::parse(text)
+}
+
+/// A run id that sorts by time and that no two runs share.
+pub(crate) fn new_run_id(now: jiff::Timestamp) -> RunId {
+    let unique = uuid::Uuid::now_v7().simple().to_string();
+    let tail = &unique[unique.len() - 8..];
+    RunId::parse(&format!("run-{}-{tail}", now.strftime("%Y%m%dt%H%M%Sz"))).expect("made of digits, letters and hyphens")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn run_ids_differ() {
+        let now = "2026-11-24T08:00:00Z".parse().unwrap();
+        assert!(new_run_id(now).as_str().starts_with("run-20261124t080000z-"));
+        assert_ne!(new_run_id(now), new_run_id(now));
+    }
+}

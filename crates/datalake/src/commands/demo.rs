@@ -1,0 +1,53 @@
+//! `datalake demo`
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use bytes::Bytes;
+use datalake_core::keys;
+use datalake_store::lake::{self, LakeUrl, OpenOptions};
+use include_dir::{Dir, include_dir};
+
+use super::{init, serve, up};
+use crate::{
+    args::{DemoArgs, LakeArgs, S3Args},
+    signals,
+};
+
+/// The sample sources, so that the executable alone can show itself.
+static SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/src-data");
+
+/// Makes a lake of the samples in ./demo-lake, and then does what `up` does.
+pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
+    let lake_args = LakeArgs {
+        lake: LakeUrl::Folder(PathBuf::from("demo-lake")),
+        s3: S3Args {
+            s3_endpoint: None,
+            s3_region: None,
+        },
+    };
+    let shutdown = signals::cancelled_by_signals()?;
+    let listener = serve::listen(args.listen.listen).await?;
+    lake::create(&lake_args.lake, &OpenOptions::default()).await?;
+    let uploaded = init::upload(super::open(&lake_args).await?.bucket.as_ref(), samples()).await?;
+    tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
+
+    let port = listener.local_addr()?.port();
+    let words = format!(
+        "\n  The 100 sample users are served at http://localhost:{port}/\n\n  \
+         curl 'http://localhost:{port}/data?min_age'\n  \
+         curl 'http://localhost:{port}/stats'\n  \
+         curl -X POST http://localhost:{port}/data\n\n  \
+         Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
+    );
+    super::print(words.as_bytes())?;
+    up::serve_and_run(listener, &lake_args, &args.schedule, shutdown).await
+}
+
+fn samples() -> BTreeMap<String, Bytes> {
+    let named = |file: &'static include_dir::File<'static>| Some((file.path().to_str()?.to_owned(), Bytes::from_static(file.contents())));
+    SAMPLES
+        .files()
+        .filter_map(named)
+        .filter(|(name, _)| keys::parse_source(&keys::source(name)).is_ok())
+        .collect()
+}

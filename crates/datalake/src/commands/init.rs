@@ -1,0 +1,85 @@
+//! `datalake init`
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use anyhow::Context;
+use bytes::Bytes;
+use datalake_core::keys;
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    lake,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{args::InitArgs, exit::UsageError};
+
+/// Uploads in flight.
+const UPLOADS_IN_FLIGHT_MAX: usize = 32;
+
+/// Makes the lake and uploads a folder's sources, where one is named.
+pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
+    lake::create(&args.lake.lake, &args.lake.s3.open_options()).await?;
+    let mut words = format!("the lake is ready: {}\n", args.lake.lake);
+    if let Some(folder) = &args.from {
+        let lake = super::open(&args.lake).await?;
+        let uploaded = upload(lake.bucket.as_ref(), read_folder(folder)?).await?;
+        words.push_str(&format!("{} sources uploaded, {} already there\n", uploaded.written, uploaded.same));
+    }
+    super::print(words.as_bytes())?;
+    Ok(0)
+}
+
+/// The sources in a folder, by file name. Files that are nobody's source are left out.
+fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
+    let refused = || format!("the folder of sources cannot be read, dir={}", folder.display());
+    let mut sources = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(refused)? {
+        let entry = entry.with_context(refused)?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        if keys::parse_source(&keys::source(&name)).is_ok() {
+            let bytes = fs::read(entry.path()).with_context(|| format!("the source cannot be read, file={}", entry.path().display()))?;
+            sources.insert(name, bytes.into());
+        }
+    }
+    if sources.is_empty() {
+        return Err(UsageError(format!(
+            "there is no {{user_id}}.csv or {{user_id}}.png in the folder, dir={}",
+            folder.display()
+        ))
+        .into());
+    }
+    Ok(sources)
+}
+
+/// How many sources were missing or different, and how many were not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uploaded {
+    pub(crate) written: u64,
+    pub(crate) same: u64,
+}
+
+/// Writes the sources that the lake lacks or holds otherwise, by file name.
+pub(crate) async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>) -> anyhow::Result<Uploaded> {
+    let mut present: BTreeMap<String, u64> = BTreeMap::new();
+    let mut listing = bucket.list(keys::SOURCES, None);
+    while let Some(object) = listing.try_next().await? {
+        present.insert(object.key, object.size);
+    }
+    let present = &present;
+    let mut written = stream::iter(sources)
+        .map(|(name, bytes)| async move {
+            let key = keys::source(&name);
+            let has_size = present.get(&key).is_some_and(|size| Ok(*size) == u64::try_from(bytes.len()));
+            if has_size && bucket.get(&key, None, None).await?.bytes == bytes {
+                return Ok(false);
+            }
+            bucket.put(&key, bytes, PutMode::Replace, &Metadata::new()).await.map(|_| true)
+        })
+        .buffer_unordered(UPLOADS_IN_FLIGHT_MAX);
+    let mut uploaded = Uploaded::default();
+    while let Some(is_written) = written.try_next().await? {
+        uploaded.written += u64::from(is_written);
+        uploaded.same += u64::from(!is_written);
+    }
+    Ok(uploaded)
+}

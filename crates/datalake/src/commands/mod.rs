@@ -1,0 +1,59 @@
+//! One module a command.
+
+mod demo;
+mod healthcheck;
+mod init;
+mod man;
+mod process;
+mod serve;
+mod up;
+
+use std::io::{self, Write};
+
+use clap::CommandFactory;
+use datalake_processor::run::Lake;
+use datalake_store::lake;
+
+use crate::{
+    args::{Cli, Command, LakeArgs},
+    logging,
+};
+
+/// Does what the arguments say and gives the exit status.
+pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
+    // A run on a terminal shows bars and a table; its log would only repeat them.
+    let is_quiet = matches!(cli.command, Command::Process(_)) && logging::is_terminal();
+    logging::start(cli.log.as_deref().unwrap_or(if is_quiet { "warn" } else { "info" }))?;
+    match cli.command {
+        Command::Demo(args) => demo::demo(args).await,
+        Command::Up(args) => up::up(args).await,
+        Command::Process(args) => process::process(args).await,
+        Command::Serve(args) => serve::serve(args).await,
+        Command::Init(args) => init::init(args).await,
+        Command::Healthcheck(args) => healthcheck::healthcheck(args).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "datalake", &mut script);
+            print(&script)?;
+            Ok(0)
+        }
+        Command::Man { dir } => man::man(dir),
+    }
+}
+
+/// Data goes to stdout. A reader that went away, like `head`, is not an error.
+fn print(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+async fn open(args: &LakeArgs) -> anyhow::Result<Lake> {
+    let opened = lake::open(&args.lake, &args.s3.open_options()).await?;
+    Ok(Lake {
+        bucket: opened.bucket,
+        requests: opened.requests,
+    })
+}

@@ -1,0 +1,135 @@
+//! `datalake process`
+
+use std::fmt::Write;
+
+use datalake_core::{
+    plan::DeletionGuard,
+    report::{RunMode, RunReport},
+};
+use datalake_processor::run::{self, DryRun, Lake, RunOptions, Writers};
+use serde_json::json;
+
+use crate::{
+    args::{self, OutputFormat, ProcessArgs},
+    clock,
+    progress::Bar,
+    signals,
+};
+
+/// Runs once, or on a schedule until a signal comes. The status is that of the last run.
+pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
+    let lake = super::open(&args.lake).await?;
+    let cancel = signals::cancelled_by_signals()?;
+    let bar = Bar::new();
+    let options = |run_id| RunOptions {
+        run_id,
+        mode: if args.full { RunMode::Full } else { RunMode::Incremental },
+        deletion_guard: if args.allow_mass_delete {
+            DeletionGuard::Off
+        } else {
+            DeletionGuard::On
+        },
+        reject_ratio_max: args.max_reject_ratio,
+        writers: if args.single_writer { Writers::Single } else { Writers::Many },
+        clock: clock::now,
+        progress: bar.listener(),
+        cancel: cancel.clone(),
+    };
+    if args.dry_run {
+        let plan = run::dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
+        bar.clear();
+        super::print(render_plan(&plan?, args.output).as_bytes())?;
+        return Ok(0);
+    }
+    loop {
+        let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
+        let status = run_once(&lake, &options(run_id), &bar, args.output).await?;
+        let Some(delay) = args.schedule.as_ref().and_then(|schedule| schedule.delay_from(clock::now())) else {
+            return Ok(status);
+        };
+        tokio::select! {
+            () = cancel.cancelled() => return Ok(0),
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<u8> {
+    let report = run::run(lake, options).await;
+    bar.clear();
+    super::print(render_report(&report, format)?.as_bytes())?;
+    Ok(report.outcome.exit_status())
+}
+
+fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {
+    if format == OutputFormat::Json {
+        return Ok(serde_json::to_string(report)? + "\n");
+    }
+    let counts = &report.counts;
+    let version = match report.version {
+        Some(version) if report.committed => format!("{version} (new)"),
+        Some(version) => format!("{version} (nothing changed)"),
+        None => "none".to_owned(),
+    };
+    let mut rows = vec![
+        ("run", report.run_id.to_string()),
+        ("outcome", report.outcome.as_str().to_owned()),
+        ("version", version),
+        ("sources", format!("{} listed, {} ignored", counts.listed, counts.ignored)),
+        ("read", format!("{} CSV, {} pictures", counts.csv_read, counts.images_read)),
+        (
+            "rows",
+            format!("{} added, {} changed, {} removed", counts.added, counts.changed, counts.removed),
+        ),
+        ("users", counts.users.to_string()),
+        ("rejects", format!("{} open, {} in this run", counts.rejects_open, counts.rejected)),
+        ("mended", format!("{}, and {} with a warning", counts.mended, counts.warnings)),
+        ("took", format!("{} ms", report.elapsed_ms)),
+    ];
+    rows.extend(report.error.as_ref().map(|error| ("error", error.clone())));
+    Ok(render_rows(&rows))
+}
+
+fn render_rows(rows: &[(&str, String)]) -> String {
+    rows.iter().fold(String::new(), |mut text, (name, value)| {
+        writeln!(text, "{name:<9}{value}").expect("a string takes everything");
+        text
+    })
+}
+
+fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
+    match format {
+        OutputFormat::Json => {
+            let steps: Vec<_> = plan
+                .steps
+                .iter()
+                .map(|step| json!({ "user_id": step.user_id.as_str(), "csv": step.csv, "image": step.image }))
+                .collect();
+            let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
+            let plan = json!({ "version": plan.version, "listed": plan.listed, "steps": steps, "ignored": ignored });
+            format!("{plan}\n")
+        }
+        OutputFormat::Table => {
+            let mut text = String::new();
+            for step in &plan.steps {
+                let words = [
+                    step.csv.map(|word| format!("CSV {word}")),
+                    step.image.map(|word| format!("picture {word}")),
+                ];
+                let words = words.into_iter().flatten().collect::<Vec<_>>().join(", ");
+                writeln!(text, "{}  {words}", step.user_id).expect("a string takes everything");
+            }
+            for (key, code) in &plan.ignored {
+                writeln!(text, "{key:?}  ignored: {code}").expect("a string takes everything");
+            }
+            let (users, ignored) = (plan.steps.len(), plan.ignored.len());
+            writeln!(
+                text,
+                "{} objects listed, {users} users to look at, {ignored} objects ignored; nothing was changed",
+                plan.listed
+            )
+            .expect("a string takes everything");
+            text
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `datalake up`
+
+use std::sync::Arc;
+
+use datalake_api::launcher::{LaunchError, RunLauncher, RunRequest, process::ProcessLauncher};
+use datalake_core::report::RunMode;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::serve;
+use crate::{
+    args::{LakeArgs, UpArgs},
+    clock,
+    schedule::Schedule,
+    signals,
+};
+
+/// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
+pub(crate) async fn up(args: UpArgs) -> anyhow::Result<u8> {
+    let shutdown = signals::cancelled_by_signals()?;
+    let listener = serve::listen(args.listen.listen).await?;
+    serve_and_run(listener, &args.lake, &args.schedule, shutdown).await
+}
+
+/// What `up` and `demo` have in common.
+pub(crate) async fn serve_and_run(
+    listener: TcpListener,
+    lake_args: &LakeArgs,
+    schedule: &Schedule,
+    shutdown: CancellationToken,
+) -> anyhow::Result<u8> {
+    let lake = super::open(lake_args).await?;
+    let launcher = serve::process_launcher(lake_args)?;
+    let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
+    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), shutdown.clone());
+    let ((), answered) = tokio::join!(runs, answer);
+    answered?;
+    launcher.shut_down().await;
+    Ok(0)
+}
+
+/// Every run goes through the launcher, so that `POST /data` joins the one that is active.
+async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
+    loop {
+        match launcher
+            .launch(RunRequest {
+                run_id: None,
+                mode: RunMode::Incremental,
+            })
+            .await
+        {
+            Ok(launched) => tracing::info!(run.id = %launched.run.run_id, started = launched.started, "the scheduled run"),
+            Err(LaunchError::ShuttingDown) => return,
+            Err(error) => tracing::error!(error = %error, "the scheduled run could not be started; the next one will be tried"),
+        }
+        let Some(delay) = schedule.delay_from(clock::now()) else {
+            tracing::warn!("the schedule has no further time; runs start by POST /data only");
+            return;
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(delay) => {}
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Exit statuses and last words of a command that failed.
+
+use datalake_core::report::RunOutcome;
+use datalake_processor::error::RunError;
+use datalake_store::error::StoreError;
+
+/// Somebody has to change the arguments, the configuration or the credentials: what clap uses for its own refusals.
+pub(crate) const USAGE: u8 = 2;
+
+/// The exit status of the contract: 1 where a retry may help, 2 for configuration, 4 for a guard.
+pub(crate) fn status_of(error: &anyhow::Error) -> u8 {
+    for cause in error.chain() {
+        if let Some(error) = cause.downcast_ref::<RunError>() {
+            return error.outcome().exit_status();
+        }
+        if let Some(StoreError::Denied { .. } | StoreError::Invalid { .. } | StoreError::NotFound { .. }) = cause.downcast_ref() {
+            return USAGE;
+        }
+        if cause.is::<UsageError>() {
+            return USAGE;
+        }
+    }
+    RunOutcome::Failed.exit_status()
+}
+
+/// The error and its causes in one line.
+pub(crate) fn in_words(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// Arguments or configuration that cannot work; no retry helps.
+#[derive(Debug)]
+pub(crate) struct UsageError(pub(crate) String);
+
+impl std::fmt::Display for UsageError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::plan::GuardError;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(error: impl Into<anyhow::Error>, status: u8) {
+        let error = error.into();
+        assert_eq!(status_of(&error), status, "{error:?}");
+        assert_eq!(status_of(&error.context("while doing something")), status);
+    }
+
+    #[test]
+    fn statuses_of_the_contract() {
+        check(RunError::Guard(GuardError::EmptyListing), 4);
+        check(RunError::NoCreateIfAbsent, 2);
+        check(RunError::Contended { attempts: 8 }, 1);
+        check(
+            StoreError::Denied {
+                key: String::new(),
+                reason: "no".to_owned(),
+                source: None,
+            },
+            2,
+        );
+        check(
+            StoreError::Unavailable {
+                key: String::new(),
+                attempts: 3,
+                source: None,
+            },
+            1,
+        );
+        check(UsageError("no".to_owned()), 2);
+        check(std::io::Error::other("broken"), 1);
+    }
+}
