@@ -144,7 +144,7 @@ fn written() -> Result<HttpResponse, ConnectorError> {
     })
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_passes_is_tried_again() {
     let (bucket, asked) = canned(vec![
         || status(503, ""),
@@ -156,7 +156,7 @@ async fn what_passes_is_tried_again() {
     assert_eq!(asked.load(Ordering::SeqCst), 4);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_does_not_pass_is_given_up() {
     let (bucket, asked) = canned(vec![|| status(503, "")]);
     let error = put(&bucket, PutMode::Replace).await.unwrap_err();
@@ -164,7 +164,7 @@ async fn what_does_not_pass_is_given_up() {
     assert_eq!(asked.load(Ordering::SeqCst), 5);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_undecided_create_is_tried_again() {
     const UNDECIDED: &str = "<Error><Code>ConditionalRequestConflict</Code></Error>";
     let (bucket, asked) = canned(vec![|| status(409, UNDECIDED), || status(409, UNDECIDED), written]);
@@ -184,7 +184,7 @@ fn check_denied(result: &Result<Etag, StoreError>, words: &[&str]) {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn refusals_are_told_apart() {
     let refused = async |answer: fn() -> Result<HttpResponse, ConnectorError>| {
         let (bucket, asked) = canned(vec![answer]);
@@ -211,7 +211,7 @@ async fn refusals_are_told_apart() {
     check_denied(&refused(|| status(401, "")).await, &["refuses"]);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_create_whose_answer_was_lost_is_known_again() {
     let service = server();
     let asked = Arc::new(AtomicU32::new(0));
@@ -236,7 +236,7 @@ async fn a_create_whose_answer_was_lost_is_known_again() {
     );
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_short_body_is_read_again() {
     fn object(length: &'static str) -> Result<HttpResponse, ConnectorError> {
         status(200, "whole").map(|mut response| {
