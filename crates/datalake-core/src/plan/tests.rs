@@ -71,6 +71,7 @@ fn a_listing_out_of_order_is_refused() {
 
 fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> Known {
     let seen = |etag: &str| Seen {
+        key: None,
         etag: etag.into(),
         size: 1,
     };
