@@ -98,21 +98,23 @@ impl Files {
     }
 
     /// Gives the file its name if nobody has it: of racing creates, one links first.
-    pub(super) fn publish_new(&self, written: Written, path: &Path, key: &str) -> Result<Etag, StoreError> {
-        let folder = make_parent(path).map_err(|error| store_error(key, error))?;
-        match fs::hard_link(&written.path, path).and_then(|()| sync_folder(folder)) {
-            Ok(()) => Ok(written.etag.clone()),
-            Err(error) => {
-                self.forget_metadata(&written.etag);
-                Err(store_error(key, error))
-            }
-        }
+    pub(super) fn publish_new(&self, written: &Written, path: &Path, key: &str) -> Result<Etag, StoreError> {
+        let linked = self
+            .make_parent(path)
+            .and_then(|folder| fs::hard_link(&written.path, path).map(|()| folder));
+        let folder = linked.map_err(|error| {
+            self.forget_metadata(&written.etag);
+            naming_error(key, path, error)
+        })?;
+        // The object has its name now, and keeps its metadata: that the name is not known to be durable is another failure.
+        sync_folder(folder).map_err(|error| store_error(key, error))?;
+        Ok(written.etag.clone())
     }
 
     /// Gives the file its name, in place of what has it, if `check` of that agrees. Writers of all processes come one after the other.
     pub(super) fn replace(
         &self,
-        written: Written,
+        written: &Written,
         path: &Path,
         key: &str,
         check: impl FnOnce(Option<&ObjectMeta>) -> Result<(), StoreError>,
@@ -127,10 +129,14 @@ impl Files {
             self.forget_metadata(&written.etag);
             return Err(error);
         }
-        let folder = make_parent(path).map_err(|error| store_error(key, error))?;
-        fs::rename(&written.path, path)
-            .and_then(|()| sync_folder(folder))
-            .map_err(|error| store_error(key, error))?;
+        let renamed = self
+            .make_parent(path)
+            .and_then(|folder| fs::rename(&written.path, path).map(|()| folder));
+        let folder = renamed.map_err(|error| {
+            self.forget_metadata(&written.etag);
+            naming_error(key, path, error)
+        })?;
+        sync_folder(folder).map_err(|error| store_error(key, error))?;
         if let Some(replaced) = present {
             self.forget_metadata(&replaced.etag);
         }
@@ -147,6 +153,8 @@ impl Files {
         };
         super::require(&present, if_match)?;
         fs::remove_file(path).map_err(|error| store_error(key, error))?;
+        // Without this, a removed object may be back after the machine has failed.
+        sync_folder(path.parent().unwrap_or(&self.root)).map_err(|error| store_error(key, error))?;
         self.forget_metadata(&present.etag);
         Ok(())
     }
@@ -168,6 +176,20 @@ impl Files {
         self.root.join(PRIVATE).join("metadata").join(format!("{etag}.json"))
     }
 
+    /// Makes the folder that the file lies in, and each new folder's name durable.
+    fn make_parent<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
+        let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+        let new: Vec<_> = folder
+            .ancestors()
+            .take_while(|folder| *folder != self.root && !folder.exists())
+            .collect();
+        fs::create_dir_all(folder)?;
+        for made in new {
+            sync_folder(made.parent().unwrap_or(&self.root))?;
+        }
+        Ok(folder)
+    }
+
     /// Held until dropped; the system lets go of a dead process's.
     fn lock(&self, key: &str) -> Result<File, StoreError> {
         let folder = self.root.join(PRIVATE);
@@ -185,10 +207,21 @@ impl Files {
     }
 }
 
-fn make_parent(path: &Path) -> io::Result<&Path> {
-    let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    Ok(folder)
+/// What it means that a file cannot be given its name.
+fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
+    let is_taken_by_file = error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|taken| !taken.is_dir());
+    let is_in_the_way = matches!(
+        error.kind(),
+        io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::DirectoryNotEmpty
+    );
+    if is_in_the_way && !is_taken_by_file {
+        let reason = "in a folder, a key cannot be both an object and the beginning of other keys; remove or rename one of them".to_owned();
+        return StoreError::Invalid {
+            key: key.to_owned(),
+            reason,
+        };
+    }
+    store_error(key, error)
 }
 
 /// The description of an object's file.

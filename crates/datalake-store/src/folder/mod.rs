@@ -70,7 +70,7 @@ impl Bucket for FolderBucket {
         let (this, prefix, start_after) = (self.clone(), prefix.to_owned(), start_after.map(ToOwned::to_owned));
         async move {
             let found = this
-                .blocking(move |files| walk::walk(files.root(), &prefix, start_after.as_deref()))
+                .blocking(move |files| walk::walk(files, &prefix, start_after.as_deref()))
                 .await?;
             for _ in 0..found.len().div_ceil(PAGE_OBJECTS).max(1) {
                 this.counter.count_list();
@@ -104,9 +104,9 @@ impl Bucket for FolderBucket {
             let path = files.path_of(&key)?;
             let written = files.write_temporary(&key, &bytes, &metadata)?;
             match mode {
-                PutMode::Create => files.publish_new(written, &path, &key),
-                PutMode::Replace => files.replace(written, &path, &key, |_| Ok(())),
-                PutMode::Update(etag) => files.replace(written, &path, &key, |present| match present {
+                PutMode::Create => files.publish_new(&written, &path, &key),
+                PutMode::Replace => files.replace(&written, &path, &key, |_| Ok(())),
+                PutMode::Update(etag) => files.replace(&written, &path, &key, |present| match present {
                     Some(meta) => require(meta, Some(&etag)),
                     None => Err(StoreError::NotFound { key: key.clone() }),
                 }),
@@ -123,7 +123,7 @@ impl Bucket for FolderBucket {
             let target = files.path_of(&to)?;
             let (_, bytes) = read_stable(&source, &from, |meta| require(meta, Some(&source_if_match)).map(|()| None))?;
             let written = files.write_temporary(&to, &bytes, &metadata)?;
-            files.replace(written, &target, &to, |_| Ok(()))
+            files.replace(&written, &target, &to, |_| Ok(()))
         })
         .await
     }

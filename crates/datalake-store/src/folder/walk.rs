@@ -1,21 +1,23 @@
 //! Lists a folder store: walks the part of the tree that a prefix names, and sorts by whole keys.
 
 use std::{
-    fs, io,
+    fs::{self, DirEntry, Metadata as FileMetadata},
+    io,
     path::{Path, PathBuf},
 };
 
 use super::{
-    files::{PRIVATE, object_meta},
+    files::{Files, PRIVATE, object_meta},
     store_error,
 };
 use crate::{bucket::ObjectMeta, error::StoreError};
 
-/// Deeper folders are not looked into: a loop of symbolic links would never end.
-const DEPTH_MAX: usize = 32;
+/// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
+const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
 /// The objects whose keys begin with `prefix` and come after `start_after`, in byte order. Memory grows with their number.
-pub(super) fn walk(root: &Path, prefix: &str, start_after: Option<&str>) -> Result<Vec<ObjectMeta>, StoreError> {
+pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Result<Vec<ObjectMeta>, StoreError> {
+    let root = files.root();
     if !root.is_dir() {
         return Err(StoreError::Denied {
             key: prefix.to_owned(),
@@ -26,38 +28,60 @@ pub(super) fn walk(root: &Path, prefix: &str, start_after: Option<&str>) -> Resu
             source: None,
         });
     }
-    let mut found = Vec::new();
-    // Only the folder that the prefix ends in can hold keys that begin with it.
-    let folder = prefix.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let is_within = folder.split('/').all(|part| part != ".." && part != ".");
-    if is_within {
-        let mut walk = Walk {
-            prefix,
-            start_after,
-            found: &mut found,
-        };
-        let key = if folder.is_empty() { String::new() } else { format!("{folder}/") };
-        walk.folder(&root.join(folder), &key, 0)
-            .map_err(|error| store_error(prefix, error))?;
-    }
-    found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-    Ok(found)
+    let mut walk = Walk {
+        prefix,
+        start_after,
+        way: Vec::new(),
+        found: Vec::new(),
+    };
+    let walked = match prefix.rsplit_once('/') {
+        None => walk.folder(root, ""),
+        // No object can have a key in a folder that is the store's own or outside the root.
+        Some((folder, _)) if files.path_of(folder).is_err() => Ok(()),
+        Some((folder, _)) => walk.folder_within(root, folder),
+    };
+    walked.map_err(|error| store_error(prefix, error))?;
+    walk.found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    Ok(walk.found)
 }
 
 struct Walk<'a> {
     prefix: &'a str,
     start_after: Option<&'a str>,
-    found: &'a mut Vec<ObjectMeta>,
+    /// The real paths from the root to the folder that is looked into. A link back to one of them adds nothing, and would not end.
+    way: Vec<PathBuf>,
+    found: Vec<ObjectMeta>,
 }
 
 impl Walk<'_> {
+    /// Walks one folder of the root, as a walk of the root would have come to it.
+    fn folder_within(&mut self, root: &Path, folder: &str) -> io::Result<()> {
+        let mut path = root.to_owned();
+        for part in folder.split('/') {
+            let real = real_path(&path)?;
+            match real {
+                Some(real) if !self.way.contains(&real) => self.way.push(real),
+                _ => return Ok(()),
+            }
+            path.push(part);
+        }
+        self.folder(&path, &format!("{folder}/"))
+    }
+
     /// `key` is what the keys in the folder begin with: empty, or ending with `/`.
-    fn folder(&mut self, path: &Path, key: &str, depth: usize) -> io::Result<()> {
-        let entries = match fs::read_dir(path) {
-            Ok(entries) => entries,
-            // What vanishes while it is walked was never there.
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(()),
-            Err(error) => return Err(error),
+    fn folder(&mut self, path: &Path, key: &str) -> io::Result<()> {
+        match real_path(path)? {
+            Some(real) if !self.way.contains(&real) => self.way.push(real),
+            _ => return Ok(()),
+        }
+        let result = self.entries(path, key);
+        self.way.pop();
+        result
+    }
+
+    fn entries(&mut self, path: &Path, key: &str) -> io::Result<()> {
+        let Some(entries) = unless_gone(fs::read_dir(path))? else {
+            return Ok(());
         };
         let mut subfolders: Vec<(PathBuf, String)> = Vec::new();
         for entry in entries {
@@ -67,23 +91,45 @@ impl Walk<'_> {
                 continue;
             }
             let entry_key = format!("{key}{}", name.to_string_lossy());
-            let metadata = match fs::metadata(entry.path()) {
-                Ok(metadata) => metadata,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
+            let folder_key = format!("{entry_key}/");
+            let may_be_object = entry_key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *entry_key > *after);
+            let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);
+            if !may_be_object && !may_hold_objects {
+                continue;
+            }
+            let Some(metadata) = unless_gone(followed(&entry))? else { continue };
             if metadata.is_dir() {
-                subfolders.push((entry.path(), format!("{entry_key}/")));
-            } else if entry_key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *entry_key > *after) {
+                subfolders.push((entry.path(), folder_key));
+            } else if may_be_object {
                 self.found.extend(object_meta(entry_key, &metadata));
             }
         }
         for (path, key) in subfolders {
-            let may_hold = key.starts_with(self.prefix) || self.prefix.starts_with(&key);
-            if may_hold && depth < DEPTH_MAX {
-                self.folder(&path, &key, depth + 1)?;
-            }
+            self.folder(&path, &key)?;
         }
         Ok(())
+    }
+}
+
+/// The description of what an entry is or links to; only a link costs a walk of its path.
+fn followed(entry: &DirEntry) -> io::Result<FileMetadata> {
+    if entry.file_type()?.is_symlink() {
+        fs::metadata(entry.path())
+    } else {
+        entry.metadata()
+    }
+}
+
+fn real_path(path: &Path) -> io::Result<Option<PathBuf>> {
+    unless_gone(fs::canonicalize(path))
+}
+
+/// None of what vanished while it was walked, or of a link to nothing: it holds no objects, and stops no listing.
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) if error.raw_os_error() == Some(LINK_LOOP) => Ok(None),
+        Err(error) => Err(error),
     }
 }

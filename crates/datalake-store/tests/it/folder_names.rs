@@ -1,0 +1,128 @@
+//! What a folder may hold that a bucket cannot: links, folders in the place of objects, names beside the store's own.
+
+#![expect(clippy::unwrap_used, reason = "the fixture is part of the tests")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    error::StoreError,
+    folder::FolderBucket,
+};
+use futures_util::TryStreamExt;
+use tempfile::TempDir;
+
+struct Lake {
+    _folder: TempDir,
+    root: PathBuf,
+    bucket: FolderBucket,
+}
+
+fn lake(files: &[&str]) -> Lake {
+    let folder = TempDir::new().unwrap();
+    let root = folder.path().join("lake");
+    for file in files {
+        write(&root, file);
+    }
+    fs::create_dir_all(&root).unwrap();
+    Lake {
+        bucket: FolderBucket::new(root.clone()),
+        root,
+        _folder: folder,
+    }
+}
+
+fn write(root: &Path, file: &str) {
+    let path = root.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, "x").unwrap();
+}
+
+#[track_caller]
+fn link(target: &str, at: &Path) {
+    std::os::unix::fs::symlink(target, at).unwrap();
+}
+
+async fn keys(lake: &Lake, prefix: &str) -> Vec<String> {
+    lake.bucket
+        .list(prefix, None)
+        .map_ok(|meta| meta.key)
+        .try_collect()
+        .await
+        .unwrap_or_else(|error| panic!("{prefix:?}: {error:?}"))
+}
+
+#[tokio::test]
+async fn no_prefix_leaves_the_root() {
+    let lake = lake(&["src-data/1.csv", ".datalake/lock"]);
+    write(lake.root.parent().unwrap(), "secret");
+    let outside = format!("{}/", lake.root.parent().unwrap().display());
+    for prefix in [
+        outside.as_str(),
+        "/",
+        "//",
+        "../",
+        "src-data/../../",
+        "./",
+        ".datalake",
+        ".datalake/",
+        "src-data//",
+        "src-data\0/",
+    ] {
+        assert_eq!(keys(&lake, prefix).await, [""; 0], "{prefix:?}");
+    }
+    assert_eq!(keys(&lake, "").await, ["src-data/1.csv"]);
+}
+
+#[tokio::test]
+async fn links_to_files_are_objects_and_loops_end() {
+    let lake = lake(&["a/1", "b/2", "c"]);
+    link("../c", &lake.root.join("a/linked"));
+    link("dangling", &lake.root.join("a/nothing"));
+    link("itself", &lake.root.join("a/itself"));
+    link("../b", &lake.root.join("a/b"));
+    link("../a", &lake.root.join("b/a"));
+    // Two that lead back: without an end by identity, the paths double with each step down.
+    link(".", &lake.root.join("here"));
+    link("..", &lake.root.join("b/up"));
+    let expected = ["a/1", "a/b/2", "a/linked", "b/2", "b/a/1", "b/a/linked", "c"];
+    assert_eq!(keys(&lake, "").await, expected);
+    assert_eq!(
+        keys(&lake, "b/").await,
+        expected[3..6],
+        "the listing of a part is that part of the listing"
+    );
+}
+
+#[tokio::test]
+async fn a_link_to_itself_stops_no_listing() {
+    let lake = lake(&["1.csv"]);
+    link("itself", &lake.root.join("itself"));
+    assert_eq!(keys(&lake, "").await, ["1.csv"]);
+}
+
+#[tokio::test]
+async fn one_link_back_lists_nothing_twice() {
+    let lake = lake(&["1.csv"]);
+    link(".", &lake.root.join("here"));
+    assert_eq!(keys(&lake, "").await, ["1.csv"]);
+}
+
+#[tokio::test]
+async fn what_a_folder_cannot_hold_is_invalid() {
+    // A file stands where a folder would have to, or a folder where the file would: no retry and no other tag helps.
+    let lake = lake(&["file", "folder/file"]);
+    for mode in [PutMode::Create, PutMode::Replace] {
+        for key in ["file/1", "file/1/2", "folder"] {
+            let result = lake.bucket.put(key, "x".into(), mode.clone(), &Metadata::new()).await;
+            assert!(matches!(result, Err(StoreError::Invalid { .. })), "{mode:?} {key}: {result:?}");
+        }
+    }
+    let etag = lake.bucket.head("file").await.unwrap().meta.etag;
+    let result = lake.bucket.copy("file", &etag, "folder", &Metadata::new()).await;
+    assert!(matches!(result, Err(StoreError::Invalid { .. })), "{result:?}");
+    assert_eq!(keys(&lake, "").await, ["file", "folder/file"]);
+}
