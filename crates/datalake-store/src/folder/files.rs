@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Component, Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -79,10 +80,14 @@ impl Files {
         };
         let folder = self.root.join(PRIVATE).join("tmp");
         fs::create_dir_all(&folder).map_err(failed)?;
-        let path = folder.join(uuid::Uuid::now_v7().simple().to_string());
+        let id = uuid::Uuid::now_v7();
+        let path = folder.join(id.simple().to_string());
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let mut written = Written { path, etag: Etag::new("") };
-        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(failed)?;
+        file.write_all(bytes)
+            .and_then(|()| make_tag_unique(&file, id))
+            .and_then(|()| file.sync_all())
+            .map_err(failed)?;
         written.etag = etag_of(&file.metadata().map_err(failed)?);
         if !metadata.is_empty() {
             let side = self.side_file(&written.etag);
@@ -205,6 +210,19 @@ impl Files {
         };
         open().map_err(|error| store_error(key, error))
     }
+}
+
+/// Moves the file's time within its millisecond. A file system gives a freed inode to the next file, and its clock may stand still for
+/// milliseconds: two states of one object would share a tag, and an update would win over a change that it never saw.
+fn make_tag_unique(file: &File, id: uuid::Uuid) -> io::Result<()> {
+    const MILLISECOND_NS: u32 = 1_000_000;
+    let modified = file.metadata()?.modified()?;
+    let Ok(since_epoch) = modified.duration_since(SystemTime::UNIX_EPOCH) else {
+        return Ok(());
+    };
+    let within = u32::try_from(id.as_u128() % u128::from(MILLISECOND_NS)).expect("a remainder is less than its divisor");
+    let whole_milliseconds_ns = since_epoch.subsec_nanos() / MILLISECOND_NS * MILLISECOND_NS;
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
 }
 
 /// What it means that a file cannot be given its name.
