@@ -61,7 +61,7 @@ async fn ask(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, 
     let response = service
         .call(request.map(s3s::Body::http_body_unsync))
         .await
-        .map_err(|error| failed(error.to_string().into()))?;
+        .map_err(|error| failed(format!("{error:?}").into()))?;
     let (parts, body) = response.into_parts();
     let bytes = http_body_util::BodyExt::collect(body)
         .await

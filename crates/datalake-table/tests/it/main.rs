@@ -11,4 +11,5 @@ mod foreign;
 mod history;
 mod readers;
 mod removal;
+mod snapshot;
 mod support;

@@ -1,0 +1,238 @@
+//! What a reader holds of a version, and what it reads anew when another comes.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::{
+    filter::{AgeBound, Filter, ImageFilter},
+    row::Row,
+    user::{Day, UserId, age_on},
+};
+use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
+use datalake_table::{
+    columns::RowView,
+    error::TableError,
+    snapshot::{Position, Snapshot},
+    table::{Edit, Table},
+};
+use jiff::civil::date;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::support::{commit, details, id, ignored, put, read, refusal, remove, row, table, write};
+
+fn on() -> Day {
+    Day::from_date(date(2026, 11, 24)).unwrap()
+}
+
+fn ids(snapshot: &Snapshot, filter: &Filter) -> Vec<String> {
+    let selection = snapshot.select(filter, on());
+    snapshot.rows(&selection).map(|row| row.user_id.to_owned()).collect()
+}
+
+fn assert_shows(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>) {
+    fn view(row: &Row) -> RowView<'_> {
+        RowView {
+            user_id: row.user_id.as_str(),
+            first_name: &row.record.first_name,
+            last_name: &row.record.last_name,
+            birth: row.record.birth,
+            has_image: row.image.is_some(),
+        }
+    }
+    let all = snapshot.select(&Filter::default(), on());
+    let rows: Vec<_> = snapshot.rows(&all).collect();
+    assert_eq!(rows, model.values().map(view).collect::<Vec<_>>());
+    assert_eq!((snapshot.len(), snapshot.is_empty()), (model.len(), model.is_empty()));
+    for (user_id, row) in model {
+        assert_eq!(snapshot.row(user_id.as_str()), Some(view(row)));
+    }
+    assert_eq!((snapshot.row(""), snapshot.row("~")), (None, None));
+}
+
+#[tokio::test]
+async fn only_new_segments_are_read() {
+    let counter = Arc::new(RequestCounter::default());
+    let bucket = MemoryBucket::with_counter(Arc::clone(&counter));
+    let table = table(&bucket);
+    let users: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
+    let first = commit(&table, None, users).await;
+    assert!(first.segments().len() > 3, "{} segments", first.segments().len());
+    let before = counter.snapshot().get;
+    let held = Snapshot::load(&table, first.clone(), None).await.unwrap();
+    assert_eq!(counter.snapshot().get - before, u64::try_from(first.segments().len()).unwrap());
+
+    let second = commit(&table, Some(&first), vec![put("10", 2)]).await;
+    let before = counter.snapshot().get;
+    let next = Snapshot::load(&table, second, Some(&held)).await.unwrap();
+    assert_eq!(counter.snapshot().get - before, 1);
+    assert_eq!(next.row("10").unwrap().first_name, "Zoë 2");
+    // Who still reads the older one sees it unchanged.
+    assert_eq!(held.row("10").unwrap().first_name, "Zoë 1");
+}
+
+#[tokio::test]
+async fn refusals_are_part_of_a_snapshot() {
+    let table = table(&MemoryBucket::new());
+    let refusals = [refusal("src-data/1.csv"), ignored("src-data/notes.txt")];
+    let staged = table.stage(None, vec![put("1", 1)]).await.unwrap();
+    let version = table.commit(None, staged, &refusals, &details()).await.unwrap();
+    let snapshot = Snapshot::load(&table, version, None).await.unwrap();
+    assert_eq!(snapshot.refusals(), refusals);
+}
+
+#[tokio::test]
+async fn reading_goes_on_where_it_stopped() {
+    let table = table(&MemoryBucket::new());
+    let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), user)).collect()).await;
+    let snapshot = Snapshot::load(&table, version, None).await.unwrap();
+    let selection = snapshot.select(
+        &Filter {
+            image: Some(ImageFilter::With),
+            ..Filter::default()
+        },
+        on(),
+    );
+    let whole: Vec<_> = snapshot.rows(&selection).collect();
+    let (mut position, mut pieces) = (Position::default(), Vec::new());
+    loop {
+        let mut rows = snapshot.rows_from(&selection, position);
+        let piece: Vec<_> = rows.by_ref().take(3).collect();
+        position = rows.position();
+        if piece.is_empty() {
+            break;
+        }
+        pieces.extend(piece);
+    }
+    assert_eq!(pieces, whole);
+}
+
+/// A data file with rows of `users` in a table elsewhere, named by the log of this one under `path`.
+async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&str]) {
+    let elsewhere = MemoryBucket::new();
+    let version = commit(
+        &Table::new(Arc::new(elsewhere.clone())),
+        None,
+        users.iter().map(|user| put(user, 7)).collect(),
+    )
+    .await;
+    let file = &version.segments()[0];
+    write(bucket, &datalake_core::keys::in_table(path), read(&elsewhere, &file.key()).await).await;
+    let add: Value = json!({"add": {"path": path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false}});
+    write(bucket, &datalake_core::keys::log_entry(number), add.to_string()).await;
+}
+
+#[tokio::test]
+async fn segments_that_overlap_are_shown_as_one() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let base = commit(&table, None, vec![put("1", 1), put("5", 3)]).await;
+    let held = Snapshot::load(&table, base.clone(), None).await.unwrap();
+    append_file(&bucket, 1, "other.parquet", &["3", "7"]).await;
+    let mixed = table.newer_than(&base).await.unwrap().unwrap();
+    for previous in [None, Some(&held)] {
+        let snapshot = Snapshot::load(&table, mixed.clone(), previous).await.unwrap();
+        assert_eq!(ids(&snapshot, &Filter::default()), ["1", "3", "5", "7"]);
+        assert!(["1", "3", "5", "7"].iter().all(|user| snapshot.row(user).is_some()));
+    }
+}
+
+#[tokio::test]
+async fn two_rows_of_a_user_are_damage() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let base = commit(&table, None, vec![put("1", 1), put("5", 3)]).await;
+    append_file(&bucket, 1, "other.parquet", &["3", "5"]).await;
+    let mixed = table.newer_than(&base).await.unwrap().unwrap();
+    let error = Snapshot::load(&table, mixed, None).await.unwrap_err();
+    assert!(
+        matches!(&error, TableError::Corrupt { reason, .. } if reason.contains("column=user_id")),
+        "{error}"
+    );
+}
+
+/// Some users change or go.
+fn changes() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
+    prop::collection::btree_map(0..40_u8, prop::option::weighted(0.7, any::<u8>()), 1..12)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// A snapshot made from the one before shows what the edits say; the extremes and the figures are those of its rows.
+    #[test]
+    fn a_snapshot_shows_what_the_edits_say(history in prop::collection::vec(changes(), 1..6)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let table = table(&MemoryBucket::new());
+            let (mut base, mut held, mut model) = (None, None::<Snapshot>, BTreeMap::new());
+            for changes in history {
+                let mut edits = Vec::new();
+                for (user, change) in changes {
+                    let user = format!("{user:02}");
+                    match change {
+                        Some(value) => {
+                            model.insert(id(&user), row(&user, value));
+                            edits.push(put(&user, value));
+                        }
+                        None => {
+                            model.remove(&id(&user));
+                            edits.push(remove(&user));
+                        }
+                    }
+                }
+                edits.sort_by(|a: &Edit, b| a.user_id().cmp(b.user_id()));
+                let version = commit(&table, base.as_ref(), edits).await;
+                let snapshot = Snapshot::load(&table, version.clone(), held.as_ref()).await.unwrap();
+                assert_shows(&snapshot, &model);
+                for image in [None, Some(ImageFilter::With), Some(ImageFilter::Without)] {
+                    assert_extremes(&snapshot, &model, image);
+                }
+                (base, held) = (Some(version), Some(snapshot));
+            }
+        });
+    }
+}
+
+fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Option<ImageFilter>) {
+    let age = |row: &Row| age_on(row.record.birth.day(), on()).map(|age| age.years());
+    let left: Vec<&Row> = model
+        .values()
+        .filter(|row| image.is_none_or(|image| image.takes(row.image.is_some())))
+        .collect();
+    let youngest = left.iter().filter_map(|row| age(row)).min();
+    let oldest = left.iter().filter_map(|row| age(row)).max();
+    let aged = |years: Option<u16>| -> Vec<String> {
+        let taken = left.iter().filter(|row| years.is_some() && age(row) == years);
+        taken.map(|row| row.user_id.to_string()).collect()
+    };
+    let filter = Filter {
+        image,
+        ..Filter::default()
+    };
+    let extreme = Some(AgeBound::Extreme);
+    assert_eq!(
+        ids(
+            snapshot,
+            &Filter {
+                min_age: extreme,
+                ..filter
+            }
+        ),
+        aged(youngest)
+    );
+    assert_eq!(
+        ids(
+            snapshot,
+            &Filter {
+                max_age: extreme,
+                ..filter
+            }
+        ),
+        aged(oldest)
+    );
+    let figures = snapshot.statistics(&snapshot.select(&filter, on()), on());
+    assert_eq!(
+        (figures.count, figures.min_age, figures.max_age),
+        (u64::try_from(left.len()).unwrap(), youngest, oldest)
+    );
+}
