@@ -308,8 +308,11 @@ impl Run<'_> {
                         Ok(version) => (version, true, unlinked),
                         // Another run committed between our load and our commit: the base is stale, and we start over.
                         Err(CommitError::Conflict { .. }) => {
-                            self.cancellable(async { Ok(tokio::time::sleep(self.contention_delay(attempt)).await) })
-                                .await?;
+                            let pause = async {
+                                tokio::time::sleep(self.contention_delay(attempt)).await;
+                                Ok(())
+                            };
+                            self.cancellable(pause).await?;
                             continue;
                         }
                         Err(CommitError::Table(error)) => return Err(error.into()),

@@ -89,7 +89,7 @@ pub enum PutMode {
 pub trait Bucket: fmt::Debug + Send + Sync {
     /// The objects whose key begins with `prefix` and is greater than `start_after`, in byte order of their keys.
     ///
-    /// Pages are fetched as the stream is polled. A missing bucket is `NotFound`; a prefix without objects is an empty stream.
+    /// Pages are fetched as the stream is polled. A missing bucket or folder is `Denied`; a prefix without objects is an empty stream.
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;
 
     /// The object's bytes, or those of `range` (clipped at the object's end; a start at or past it is `Invalid`).

@@ -11,11 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::{
-    FutureExt, StreamExt, TryStreamExt,
-    future::BoxFuture,
-    stream::{self, BoxStream},
-};
+use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 
 use crate::{
     bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
@@ -165,7 +161,6 @@ impl Bucket for Faulty {
         }
         .into_stream()
         .try_flatten()
-        .chain(stream::empty())
         .boxed()
     }
 

@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::{bucket::Bucket, counter::RequestCounter, error::StoreError, folder::FolderBucket, s3};
@@ -54,7 +55,9 @@ impl FromStr for LakeUrl {
         }
         match (url.scheme(), url.host_str()) {
             ("s3", Some(bucket)) => {
-                let path = url.path().trim_matches('/');
+                let path = percent_decode_str(url.path().trim_matches('/'))
+                    .decode_utf8()
+                    .map_err(|_| refused("the prefix is not UTF-8"))?;
                 let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
                 Ok(Self::S3 {
                     bucket: bucket.to_owned(),
@@ -74,6 +77,7 @@ impl FromStr for LakeUrl {
 impl fmt::Display for LakeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
             Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{}", prefix.trim_end_matches('/')),
             Self::Folder(path) => write!(f, "{}", path.display()),
         }
@@ -134,8 +138,9 @@ mod tests {
 
     #[test]
     fn urls() {
-        check("s3://datalake", "s3://datalake/");
-        check("s3://datalake/", "s3://datalake/");
+        check("s3://datalake", "s3://datalake");
+        check("s3://datalake/", "s3://datalake");
+        check("s3://datalake/a b", "s3://datalake/a b");
         check("s3://datalake/a/b/", "s3://datalake/a/b");
         check("file:///var/lake", "/var/lake");
         check("./demo-lake", "./demo-lake");

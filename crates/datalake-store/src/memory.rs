@@ -69,12 +69,8 @@ impl Objects {
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.writes += 1;
-        let etag = Etag::new(
-            &Sha256::digest(&bytes)[..8]
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect::<String>(),
-        );
+        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        let etag = Etag::new(&format!("{digest:02x?}").replace([' ', ',', '[', ']'], ""));
         let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.writes).unwrap_or(Timestamp::MAX);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let meta = ObjectMeta {

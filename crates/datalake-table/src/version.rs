@@ -61,16 +61,9 @@ pub(crate) fn percent_decoded(path: &str) -> String {
             .then(|| tail.get(..2))
             .flatten()
             .and_then(|digits| std::str::from_utf8(digits).ok());
-        match escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = tail.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
+        let decoded = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(first));
+        rest = decoded.and_then(|_| tail.get(2..)).unwrap_or(tail);
     }
     String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
 }

@@ -31,7 +31,11 @@ fn the_samples_are_served() {
         ids(&server.json("/data?is_image_exists=False")),
         ["1005", "1010", "1017", "1024", "1033", "1099"]
     );
-    assert_eq!(ids(&server.json("/data?max_age&on=2026-11-24")), ["1070"]);
+    assert_eq!(
+        ids(&server.json("/data?max_age&on=2026-11-24")),
+        ["1024", "1070"],
+        "ties are by completed years"
+    );
 
     let output = fs::read_to_string(server.folder.path().join("demo-lake/processed_data/output.csv")).unwrap();
     assert_eq!(output.lines().count(), 101);

@@ -1,5 +1,10 @@
 //! The executable as its users meet it, and the rules that the workspace keeps.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test binary, whose shared functions clippy does not know for tests"
+)]
+
 mod demo;
 mod readme;
 mod server;

@@ -55,7 +55,13 @@ async fn shown(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
 
 /// Does something on a thread of its own, as another process would.
 async fn elsewhere<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
-    let run = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work());
+    let run = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(work())
+    };
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
@@ -177,11 +183,7 @@ async fn many_runs_at_once() {
     let reports = futures_util::future::join_all(runs).await;
     let committed = reports.iter().filter(|report| report.committed).count();
     assert_eq!(committed, 1);
-    assert!(
-        reports
-            .iter()
-            .all(|report| report.outcome == RunOutcome::Succeeded)
-    );
+    assert!(reports.iter().all(|report| report.outcome == RunOutcome::Succeeded));
     assert!(!plain(&bucket).run().await.committed);
 }
 

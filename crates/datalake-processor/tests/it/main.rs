@@ -1,5 +1,10 @@
 //! A run, from the outside: sources in, table, CSV, pictures and report out.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test binary, whose shared functions clippy does not know for tests"
+)]
+
 mod edits;
 mod faults;
 mod histories;

@@ -51,6 +51,19 @@ impl Files {
         &self.root
     }
 
+    /// A lake is made on purpose: a mistyped path must not become one.
+    pub(super) fn require_root(&self, key: &str) -> Result<(), StoreError> {
+        if self.root.is_dir() {
+            return Ok(());
+        }
+        let root = self.root.display();
+        Err(StoreError::Denied {
+            key: key.to_owned(),
+            reason: format!("the lake's folder does not exist; make it with `datalake init --lake {root}`, dir={root}"),
+            source: None,
+        })
+    }
+
     /// The file of a key. A key that could leave the root, or that is the store's own, is `Invalid`.
     pub(super) fn path_of(&self, key: &str) -> Result<PathBuf, StoreError> {
         let is_plain = !key.is_empty()
@@ -69,6 +82,7 @@ impl Files {
 
     /// Writes the bytes under a private name, with their metadata beside, and makes both durable.
     pub(super) fn write_temporary(&self, key: &str, bytes: &[u8], metadata: &Metadata) -> Result<Written, StoreError> {
+        self.require_root(key)?;
         let failed = |error| match store_error(key, error) {
             // A missing folder here is the lake's, not the object's.
             StoreError::NotFound { key } => StoreError::Unavailable {

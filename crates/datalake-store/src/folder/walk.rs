@@ -18,16 +18,7 @@ const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 /// The objects whose keys begin with `prefix` and come after `start_after`, in byte order. Memory grows with their number.
 pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Result<Vec<ObjectMeta>, StoreError> {
     let root = files.root();
-    if !root.is_dir() {
-        return Err(StoreError::Denied {
-            key: prefix.to_owned(),
-            reason: format!(
-                "the lake's folder does not exist; make it with `datalake init --lake {0}`, dir={0}",
-                root.display()
-            ),
-            source: None,
-        });
-    }
+    files.require_root(prefix)?;
     let mut walk = Walk {
         prefix,
         start_after,

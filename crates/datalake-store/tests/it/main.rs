@@ -1,5 +1,10 @@
 //! Every store against the one contract.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test binary, whose shared functions clippy does not know for tests"
+)]
+
 mod folder;
 #[cfg(unix)]
 mod folder_names;

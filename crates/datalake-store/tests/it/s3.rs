@@ -55,8 +55,10 @@ fn server() -> S3Service {
     builder.build()
 }
 
-async fn ask(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn ask(service: &S3Service, mut request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let failed = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::other(error, None);
+    // A client on a socket adds this header, which the signature covers.
+    request.headers_mut().insert("host", "in-process");
     let request = request.try_into_http1x().map_err(|error| failed(error.into()))?;
     let response = service
         .call(request.map(s3s::Body::http_body_unsync))
@@ -81,15 +83,17 @@ async fn open() -> Arc<dyn Bucket> {
     Arc::new(S3Bucket::over(over(server()), "lake", "some/prefix/"))
 }
 
-datalake_store::store_contract!(
-    open(),
-    except {
-        create_once_under_a_race: "s3s-fs checks a condition and writes in two steps; real servers decide this case",
-        update_under_a_race: "s3s-fs checks a condition and writes in two steps; real servers decide this case",
-        large_creates_are_decided: "s3s-fs does not look at the condition when it completes an upload; real servers do",
-        readers_never_see_half_an_object: "s3s-fs renames a file and its attributes one after the other; real servers decide this case",
-    }
-);
+datalake_store::store_contract!(open(), only [
+    create_is_refused_where_an_object_is
+    update_needs_the_tag
+    copy_needs_the_sources_tag
+    delete_needs_the_tag
+    metadata_round_trips
+    large_objects
+    ranges
+    empty_objects
+    answers_lost_after_the_effect
+] because "s3s-fs checks a condition and writes in two steps, lists without tags and without encoding, and ignores If-Match on a get");
 
 #[cfg(feature = "real-s3")]
 mod real {
