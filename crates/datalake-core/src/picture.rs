@@ -148,14 +148,14 @@ fn at(offset: usize) -> Place {
 mod tests {
     use super::*;
 
-    fn chunk(kind: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
         let checked = [kind.as_slice(), content].concat();
         let length = u32::try_from(content.len()).unwrap().to_be_bytes();
         [length.as_slice(), &checked, &crc32fast::hash(&checked).to_be_bytes()].concat()
     }
 
     fn header(width: u32, height: u32, format: [u8; 5]) -> Vec<u8> {
-        chunk(b"IHDR", &[width.to_be_bytes().as_slice(), &height.to_be_bytes(), &format].concat())
+        chunk(*b"IHDR", &[width.to_be_bytes().as_slice(), &height.to_be_bytes(), &format].concat())
     }
 
     const RGB: [u8; 5] = [8, 2, 0, 0, 0];
@@ -167,10 +167,10 @@ mod tests {
     fn good() -> Vec<u8> {
         png(&[
             header(64, 64, RGB),
-            chunk(b"tEXt", b"a"),
-            chunk(b"IDAT", b"xy"),
-            chunk(b"IDAT", b"z"),
-            chunk(b"IEND", b""),
+            chunk(*b"tEXt", b"a"),
+            chunk(*b"IDAT", b"xy"),
+            chunk(*b"IDAT", b"z"),
+            chunk(*b"IEND", b""),
         ])
     }
 
@@ -188,8 +188,8 @@ mod tests {
         check_code(b"\xff\xd8\xff\xe0JFIF", Some(ImageNotPng));
         check_code(b"<html>", Some(ImageNotPng));
         check_code(b"some text", Some(ImageNotPng));
-        let end = chunk(b"IEND", b"");
-        let data = chunk(b"IDAT", b"xy");
+        let end = chunk(*b"IEND", b"");
+        let data = chunk(*b"IDAT", b"xy");
         check_code(&png(&[header(64, 64, RGB), end.clone()]), Some(ImageDamaged));
         check_code(&png(&[data.clone(), end.clone()]), Some(ImageDamaged));
         check_code(
@@ -205,7 +205,7 @@ mod tests {
             &png(&[header(64, 64, [8, 5, 0, 0, 0]), data.clone(), end.clone()]),
             Some(ImageDamaged),
         );
-        check_code(&png(&[chunk(b"IHDR", b"short"), data.clone(), end.clone()]), Some(ImageDamaged));
+        check_code(&png(&[chunk(*b"IHDR", b"short"), data.clone(), end.clone()]), Some(ImageDamaged));
         check_code(&png(&[header(8_000, 8_000, RGB), data.clone(), end.clone()]), None);
         check_code(&png(&[header(8_001, 8_000, RGB), data.clone(), end.clone()]), Some(ImageTooLarge));
         check_code(&vec![0; usize::try_from(IMAGE_BYTES_MAX).unwrap() + 1], Some(ImageTooLarge));

@@ -48,8 +48,13 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LakeArgs {
-    /// The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or a folder's path
-    #[arg(long, env = "DATALAKE_LAKE", value_name = "URL")]
+    /// Where the lake lies
+    #[arg(
+        long,
+        env = "DATALAKE_LAKE",
+        value_name = "URL",
+        help = "The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or a folder's path"
+    )]
     pub(crate) lake: LakeUrl,
     #[command(flatten)]
     pub(crate) s3: S3Args,
@@ -57,8 +62,13 @@ pub(crate) struct LakeArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct S3Args {
-    /// The S3 server's address where it is not AWS, like http://localhost:9000
-    #[arg(long, env = "DATALAKE_S3_ENDPOINT", value_name = "URL")]
+    /// The S3 server's address where it is not AWS
+    #[arg(
+        long,
+        env = "DATALAKE_S3_ENDPOINT",
+        value_name = "URL",
+        help = "The S3 server's address where it is not AWS, like http://localhost:9000"
+    )]
     pub(crate) s3_endpoint: Option<String>,
     /// The bucket's region
     #[arg(long, env = "DATALAKE_S3_REGION", value_name = "REGION")]

@@ -93,6 +93,7 @@ fn listed(csv: &str, image: Option<&str>) -> UserSources {
 }
 
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "cases are values")]
 fn check_change(sources: Option<UserSources>, known: Option<Known>, mode: RunMode, expected: Option<[&str; 2]>) {
     let word = |change: &SourceChange| match change {
         SourceChange::Same => "same",

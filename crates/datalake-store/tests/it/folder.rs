@@ -9,6 +9,7 @@ use datalake_store::{
 use futures_util::TryStreamExt;
 use tempfile::TempDir;
 
+#[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
     // A handle that removes the folder would have to outlive the case: `cargo clean` removes it.
     let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();

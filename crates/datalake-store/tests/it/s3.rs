@@ -79,6 +79,7 @@ fn over(service: S3Service) -> SharedHttpClient {
     })
 }
 
+#[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
     Arc::new(S3Bucket::over(over(server()), "lake", "some/prefix/"))
 }
@@ -120,6 +121,7 @@ mod real {
     datalake_store::store_contract!(open());
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "an answer may also be a failure of the connection")]
 fn status(status: u16, body: &'static str) -> Result<HttpResponse, ConnectorError> {
     let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from(body));
     response.headers_mut().insert("content-length", body.len().to_string());

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
-use datalake_store::{bucket::Bucket, memory::MemoryBucket};
+use datalake_store::memory::MemoryBucket;
 use datalake_table::table::{Edit, Table, TableSettings};
 use proptest::prelude::*;
 
@@ -178,7 +178,7 @@ async fn without_checkpoints(bucket: &MemoryBucket) -> MemoryBucket {
 
 async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u8>>]) {
     let bucket = MemoryBucket::new();
-    let table = Table::with_settings(Arc::new(bucket.clone()) as Arc<dyn Bucket>, settings);
+    let table = Table::with_settings(Arc::<MemoryBucket>::new(bucket.clone()), settings);
     let mut model: BTreeMap<UserId, Row> = BTreeMap::new();
     let mut models = Vec::new();
     let mut held = None;

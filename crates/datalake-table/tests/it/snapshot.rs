@@ -169,15 +169,12 @@ proptest! {
                 let mut edits = Vec::new();
                 for (user, change) in changes {
                     let user = format!("{user:02}");
-                    match change {
-                        Some(value) => {
-                            model.insert(id(&user), row(&user, value));
-                            edits.push(put(&user, value));
-                        }
-                        None => {
-                            model.remove(&id(&user));
-                            edits.push(remove(&user));
-                        }
+                    if let Some(value) = change {
+                        model.insert(id(&user), row(&user, value));
+                        edits.push(put(&user, value));
+                    } else {
+                        model.remove(&id(&user));
+                        edits.push(remove(&user));
                     }
                 }
                 edits.sort_by(|a: &Edit, b| a.user_id().cmp(b.user_id()));
@@ -194,7 +191,7 @@ proptest! {
 }
 
 fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Option<ImageFilter>) {
-    let age = |row: &Row| age_on(row.record.birth.day(), on()).map(|age| age.years());
+    let age = |row: &Row| age_on(row.record.birth.day(), on()).map(datalake_core::user::Age::years);
     let left: Vec<&Row> = model
         .values()
         .filter(|row| image.is_none_or(|image| image.takes(row.image.is_some())))

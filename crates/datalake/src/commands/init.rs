@@ -1,6 +1,6 @@
 //! `datalake init`
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -23,7 +23,7 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     if let Some(folder) = &args.from {
         let lake = super::open(&args.lake).await?;
         let uploaded = upload(lake.bucket.as_ref(), read_folder(folder)?).await?;
-        words.push_str(&format!("{} sources uploaded, {} already there\n", uploaded.written, uploaded.same));
+        writeln!(words, "{} sources uploaded, {} already there", uploaded.written, uploaded.same)?;
     }
     super::print(words.as_bytes())?;
     Ok(0)
