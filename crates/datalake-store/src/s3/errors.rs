@@ -8,11 +8,13 @@ use std::{
     },
 };
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
     error::{BoxError, ProvideErrorMetadata, SdkError},
 };
 
+use super::Inner;
 use crate::{counter::RequestCounter, error::StoreError};
 
 /// Counts the attempts of one operation, for the lake's counter and for what is said of a failure.
@@ -32,8 +34,9 @@ impl Attempts {
         }
     }
 
+    /// At least one: where nothing was sent, asking for credentials was the attempt.
     pub(super) fn made(&self) -> u32 {
-        self.made.load(Ordering::Relaxed)
+        self.made.load(Ordering::Relaxed).max(1)
     }
 }
 
@@ -42,7 +45,7 @@ impl Intercept for Attempts {
         "Attempts"
     }
 
-    fn read_before_attempt(
+    fn read_before_transmit(
         &self,
         _: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
@@ -54,94 +57,140 @@ impl Intercept for Attempts {
     }
 }
 
-/// A failure as a caller reacts to it, but for one that only this module reacts to.
+/// A failure as a caller reacts to it, but for those that only this module reacts to.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// 409: the server could not decide between requests at that moment. Worth a new try.
     Undecided(StoreError),
+    /// The parts are gone. Where the completion was tried before, it may have taken effect.
+    UploadGone(StoreError),
+    /// As the caller hears of it.
     Final(StoreError),
 }
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Undecided(error) | Failure::Final(error) => error,
+            Failure::Undecided(error) | Failure::UploadGone(error) | Failure::Final(error) => error,
         }
     }
 }
 
-/// Classifies by status and code; where there was no answer, by what hindered it.
-pub(super) fn classify<E>(key: &str, bucket: &str, attempts: &Attempts, error: SdkError<E>) -> Failure
+/// Classifies by code and status; where there was no answer, by what hindered it.
+pub(super) fn classify<E>(inner: &Inner, key: &str, attempts: &Attempts, error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
     let key = key.to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(ToOwned::to_owned);
-    let source = |error: SdkError<E>| -> Option<Box<dyn Error + Send + Sync>> { Some(error.into_source().unwrap_or_else(Into::into)) };
-    let denied = |reason: String, error| {
-        Failure::Final(StoreError::Denied {
-            key: key.clone(),
+    if let Some(refusal) = refusal(status, code.as_deref()).or_else(|| without_credentials(&error)) {
+        let reason = format!("{refusal}, bucket={}, endpoint={}", inner.bucket, inner.endpoint);
+        return Failure::Final(StoreError::Denied {
+            key,
             reason,
-            source: source(error),
-        })
-    };
-    match (status, code.as_deref()) {
-        (_, Some("NoSuchBucket")) => denied(
-            format!("the bucket does not exist; make it with `datalake init`, or check the lake's URL, bucket={bucket}"),
-            error,
-        ),
-        (_, Some("InvalidAccessKeyId")) => denied(
-            format!("the store does not know the access key; check AWS_ACCESS_KEY_ID, bucket={bucket}"),
-            error,
-        ),
-        (_, Some("SignatureDoesNotMatch")) => denied(
-            format!("the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY, bucket={bucket}"),
-            error,
-        ),
-        (_, Some("ExpiredToken")) => denied(format!("the credentials have expired; renew them, bucket={bucket}"), error),
-        (Some(301 | 307), _) | (_, Some("AuthorizationHeaderMalformed")) => denied(
-            format!("the bucket is in another region; set --s3-region or AWS_REGION, bucket={bucket}"),
-            error,
-        ),
-        (Some(401 | 403), _) => denied(
-            format!("the store refuses these credentials the access; check them and the bucket's policy, bucket={bucket}"),
-            error,
-        ),
-        (Some(404), _) => Failure::Final(StoreError::NotFound { key }),
-        (Some(409), _) => Failure::Undecided(StoreError::Conflict { key }),
-        (Some(412), _) => Failure::Final(StoreError::Conflict { key }),
-        (Some(416), _) => Failure::Final(StoreError::Invalid {
+            source: Some(source(error)),
+        });
+    }
+    let code = code.as_deref();
+    match status {
+        // A copy's or completion's error may come inside a 200: then the code alone tells.
+        _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
+        _ if code == Some("NoSuchUpload") => Failure::UploadGone(StoreError::Unavailable {
+            key,
+            attempts: attempts.made(),
+            source: Some(source(error)),
+        }),
+        _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
+        // S3's own words for "you were too slow": a 400.
+        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(key, attempts, error)),
+        Some(404) => Failure::Final(StoreError::NotFound { key }),
+        Some(409) => Failure::Undecided(StoreError::Conflict { key }),
+        Some(412) => Failure::Final(StoreError::Conflict { key }),
+        Some(416) => Failure::Final(StoreError::Invalid {
             key,
             reason: "the range begins past the object's end".to_owned(),
         }),
-        (Some(status @ 400..500), _) if status != 408 && status != 429 => {
-            let code = code.unwrap_or_else(|| "no code".to_owned());
-            Failure::Final(StoreError::Invalid {
-                key,
-                reason: format!("the store refuses the request ({status}, {code})"),
-            })
+        Some(501) => {
+            let reason = "the store does not know what is asked of it (501); see `datalake doctor`".to_owned();
+            Failure::Final(StoreError::Invalid { key, reason })
         }
-        (None, _) if lacks_credentials(&error) => denied(
-            format!("there are no credentials for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, bucket={bucket}"),
-            error,
-        ),
-        _ => Failure::Final(StoreError::Unavailable {
-            key,
-            attempts: attempts.made().max(1),
-            source: source(error),
-        }),
+        Some(408 | 425 | 429) => Failure::Final(unavailable(key, attempts, error)),
+        Some(status @ 400..=499) => {
+            let reason = format!("the store refuses the request, status={status}, code={}", code.unwrap_or("none"));
+            Failure::Final(StoreError::Invalid { key, reason })
+        }
+        None if matches!(error, SdkError::ConstructionFailure(_)) => {
+            let reason = format!("no request can be made of it: {}", innermost(&error));
+            Failure::Final(StoreError::Invalid { key, reason })
+        }
+        _ => Failure::Final(unavailable(key, attempts, error)),
     }
 }
 
-/// The SDK has no variant for it: the word is in the chain of causes.
-fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if error.to_string().contains("credentials provider") || error.to_string().contains("providers in chain") {
-            return true;
+/// Why no retry helps, and what to do.
+fn refusal(status: Option<u16>, code: Option<&str>) -> Option<&'static str> {
+    let said = match (code, status) {
+        (Some("NoSuchBucket"), _) => "the bucket does not exist; make it with `datalake init`, or check the lake's URL",
+        (Some("InvalidAccessKeyId"), _) => "the store does not know the access key; check AWS_ACCESS_KEY_ID",
+        (Some("SignatureDoesNotMatch"), _) => "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
+        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => "the credentials have expired; renew them",
+        (Some("InvalidToken"), _) => "the session token is not valid; check AWS_SESSION_TOKEN",
+        (Some("RequestTimeTooSkewed"), _) => "this machine's clock is too far from the store's; set it",
+        (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => {
+            "the bucket is in another region or at another endpoint; check the region (AWS_REGION) and the endpoint"
         }
-        cause = error.source();
+        (_, Some(401)) => "the store does not accept the credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        (_, Some(403)) | (Some("AccessDenied"), _) => {
+            "the store denies access; check the credentials, and that they may list the bucket and read and write its objects"
+        }
+        _ => return None,
+    };
+    Some(said)
+}
+
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    const MISSING: &str = "there are no credentials for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role";
+    causes(error).find_map(|cause| match cause.downcast_ref()? {
+        CredentialsError::CredentialsNotLoaded(_) => Some(MISSING),
+        CredentialsError::InvalidConfiguration(_) => Some("the settings for the store's credentials cannot be used; check them"),
+        // The service that gives them may be back in a moment.
+        _ => None,
+    })
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(error);
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
+}
+
+fn innermost(error: &(dyn Error + 'static)) -> String {
+    causes(error).last().map(ToString::to_string).unwrap_or_default()
+}
+
+fn unavailable<E>(key: String, attempts: &Attempts, error: SdkError<E>) -> StoreError
+where
+    E: Error + Send + Sync + 'static,
+{
+    StoreError::Unavailable {
+        key,
+        attempts: attempts.made(),
+        source: Some(source(error)),
     }
-    false
+}
+
+fn source<E: Error + Send + Sync + 'static>(error: SdkError<E>) -> Box<dyn Error + Send + Sync> {
+    error.into_source().unwrap_or_else(Into::into)
+}
+
+/// The store answered with something that S3 never says.
+pub(super) fn nonsense(key: &str, what: &str) -> StoreError {
+    StoreError::Invalid {
+        key: key.to_owned(),
+        reason: format!("the store does not speak S3 as it should: {what}"),
+    }
 }

@@ -12,7 +12,7 @@ use percent_encoding::percent_decode_str;
 
 use super::{
     Inner,
-    errors::{Attempts, classify},
+    errors::{Attempts, classify, nonsense},
     etag, timestamp,
 };
 use crate::{
@@ -21,32 +21,58 @@ use crate::{
     error::StoreError,
 };
 
+/// Where a listing stands.
+struct Cursor {
+    page: Page,
+    /// The bytes of the greatest key so far, in the bucket; before the first one, what the listing starts after.
+    last: Vec<u8>,
+}
+
 enum Page {
     First,
     Next(String),
-    None,
+    End,
 }
 
 /// The objects under a prefix; a page is asked for when the one before is used up.
 pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
     let prefix = inner.key(prefix);
     let start_after = start_after.map(|key| inner.key(key));
-    let pages = stream::try_unfold(Page::First, move |page| {
+    let start = Cursor {
+        page: Page::First,
+        last: start_after.clone().unwrap_or_default().into_bytes(),
+    };
+    let pages = stream::try_unfold(start, move |mut cursor| {
         let (inner, prefix, start_after) = (inner.clone(), prefix.clone(), start_after.clone());
         async move {
-            let token = match page {
+            let token = match cursor.page {
                 Page::First => None,
                 Page::Next(token) => Some(token),
-                Page::None => return Ok(None),
+                Page::End => return Ok(None),
             };
             let found = fetch(&inner, &prefix, start_after, token).await?;
-            let next = match (found.is_truncated(), found.next_continuation_token()) {
+            // To take a listing for whole that is not would pass for a mass deletion.
+            cursor.page = match (found.is_truncated(), found.next_continuation_token()) {
                 (Some(true), Some(token)) => Page::Next(token.to_owned()),
-                _ => Page::None,
+                (Some(true), None) => return Err(nonsense(&prefix, "there is more to list, but no token to go on with")),
+                (Some(false), _) => Page::End,
+                (None, _) => return Err(nonsense(&prefix, "a listing does not say whether it is the whole")),
             };
+            let count = found.key_count().and_then(|count| usize::try_from(count).ok());
+            if count.is_some_and(|count| count != found.contents().len()) {
+                return Err(nonsense(&prefix, "a listing holds another number of keys than it says"));
+            }
             let is_encoded = found.encoding_type() == Some(&EncodingType::Url);
-            let objects: Vec<_> = found.contents().iter().map(|object| describe(&inner, object, is_encoded)).collect();
-            Ok::<_, StoreError>(Some((stream::iter(objects), next)))
+            let mut objects = Vec::with_capacity(found.contents().len());
+            for object in found.contents() {
+                let described = describe(&inner, object, is_encoded, &mut cursor.last);
+                let is_end = described.is_err();
+                objects.push(described);
+                if is_end {
+                    break;
+                }
+            }
+            Ok::<_, StoreError>(Some((stream::iter(objects), cursor)))
         }
     });
     pages.try_flatten().boxed()
@@ -54,7 +80,7 @@ pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> Box
 
 async fn fetch(inner: &Inner, prefix: &str, start_after: Option<String>, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_list);
-    inner
+    let listed = inner
         .client
         .list_objects_v2()
         .bucket(&*inner.bucket)
@@ -67,38 +93,51 @@ async fn fetch(inner: &Inner, prefix: &str, start_after: Option<String>, token: 
         .customize()
         .interceptor(attempts.clone())
         .send()
-        .await
-        .map_err(|error| match StoreError::from(classify(prefix, &inner.bucket, &attempts, error)) {
-            // A listing of nothing is empty: what is not found is the bucket.
-            StoreError::NotFound { key } => StoreError::Denied {
-                key,
-                reason: format!("the bucket does not exist, bucket={}", inner.bucket),
-                source: None,
-            },
-            error => error,
-        })
+        .await;
+    listed.map_err(|error| match StoreError::from(classify(inner, prefix, &attempts, error)) {
+        // A listing of nothing is empty: what is not found is the bucket, also where the server does not say so by its code.
+        StoreError::NotFound { key } => inner.missing_bucket(key),
+        error => error,
+    })
 }
 
-fn describe(inner: &Inner, object: &Object, is_encoded: bool) -> Result<ObjectMeta, StoreError> {
-    let raw = object.key().unwrap_or_default();
-    let key = if is_encoded {
-        percent_decode_str(&raw.replace('+', " ")).decode_utf8_lossy().into_owned()
+/// The object, whose key must be greater than `last` and becomes it. The run's merge of two streams relies on the order.
+fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>) -> Result<ObjectMeta, StoreError> {
+    let raw = object.key().ok_or_else(|| nonsense("", "an object is listed without a key"))?;
+    let bytes: Vec<u8> = if is_encoded {
+        percent_decode_str(&raw.replace('+', " ")).collect()
     } else {
-        raw.to_owned()
+        raw.as_bytes().to_vec()
     };
-    let key = key.strip_prefix(&*inner.prefix).unwrap_or(&key).to_owned();
-    let (Some(tag), Some(modified)) = (object.e_tag(), object.last_modified()) else {
-        return Err(StoreError::Invalid {
-            key,
-            reason: "the store lists an object without tag or time".to_owned(),
-        });
+    let whole = String::from_utf8_lossy(&bytes).into_owned();
+    // A server that does not encode writes this for what XML cannot carry: where the key has its place is not known then.
+    if !is_encoded && whole.contains(char::REPLACEMENT_CHARACTER) {
+        return described(inner, object, &whole);
+    }
+    if bytes <= *last {
+        let after = String::from_utf8_lossy(last);
+        return Err(nonsense(
+            &whole,
+            &format!("its listing is not in the order of the keys' bytes, after={after:?}"),
+        ));
+    }
+    *last = bytes;
+    described(inner, object, &whole)
+}
+
+fn described(inner: &Inner, object: &Object, whole: &str) -> Result<ObjectMeta, StoreError> {
+    let key = whole
+        .strip_prefix(&*inner.prefix)
+        .ok_or_else(|| nonsense(whole, "it lists a key without the prefix asked for"))?
+        .to_owned();
+    let (Some(tag), Some(modified), Some(size)) = (object.e_tag(), object.last_modified(), object.size()) else {
+        return Err(nonsense(&key, "an object is listed without its tag, time or size"));
     };
-    let size = object.size().and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
-    let modified = timestamp(&key, modified)?;
+    let size = u64::try_from(size).map_err(|_| nonsense(&key, "an object's size is negative"))?;
     Ok(ObjectMeta {
         etag: etag(tag),
         size,
-        modified,
+        modified: timestamp(&key, Some(modified))?,
         key,
     })
 }

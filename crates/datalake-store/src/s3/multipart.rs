@@ -1,22 +1,20 @@
 //! Large objects: written in parts, visible with the last request, which decides the condition.
 
+use std::ops::Range;
+
 use aws_sdk_s3::{
     primitives::ByteStream,
     types::{CompletedMultipartUpload, CompletedPart},
 };
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Inner, WriteConditions,
-    errors::{Attempts, Failure, classify},
+    Inner,
+    errors::{Attempts, Failure, classify, nonsense},
     etag,
+    write::Write,
 };
-use crate::{
-    bucket::{Etag, Metadata},
-    counter::RequestCounter,
-    error::StoreError,
-};
+use crate::{bucket::Etag, counter::RequestCounter};
 
 /// Above so many bytes an object is written in parts.
 pub(super) const PUT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -24,100 +22,97 @@ pub(super) const PUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Bytes of a part, the last one aside. S3 takes 10,000 parts of at least 5 MiB: 80 GB in all.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// Parts in flight.
+/// Parts of one object in flight: two of them fill a line of 1 Gbit/s, the others hide the time between.
 const PARTS_IN_FLIGHT_MAX: usize = 4;
 
 /// Writes an object in parts. What was uploaded of one that fails is removed.
-pub(super) async fn put(
-    inner: &Inner,
-    key: &str,
-    bytes: Bytes,
-    conditions: &WriteConditions,
-    metadata: &Metadata,
-) -> Result<Etag, Failure> {
+pub(super) async fn put(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
     let begun = inner
         .client
         .create_multipart_upload()
         .bucket(&*inner.bucket)
-        .key(inner.key(key))
-        .set_metadata(Some(metadata.clone().into_iter().collect()))
+        .key(inner.key(write.key))
+        .set_metadata(Some(write.metadata.clone().into_iter().collect()))
         .customize()
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(key, &inner.bucket, &attempts, error))?;
-    let upload_id = begun.upload_id().unwrap_or_default().to_owned();
-    match upload(inner, key, bytes, conditions, &upload_id).await {
-        Ok(etag) => Ok(etag),
-        Err(failure) => {
-            let abort = inner
-                .client
-                .abort_multipart_upload()
-                .bucket(&*inner.bucket)
-                .key(inner.key(key))
-                .upload_id(upload_id);
-            if let Err(error) = abort.send().await {
-                tracing::warn!(key, error = %error, "the parts of an upload that failed could not be removed; a lifecycle rule may");
-            }
-            Err(failure)
-        }
+        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+    let id = begun
+        .upload_id()
+        .ok_or_else(|| Failure::Final(nonsense(write.key, "an upload begins without an id")))?;
+    let uploaded = upload(inner, write, id).await;
+    // A refused precondition leaves the parts behind as well; where the upload is gone, so are they.
+    if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Final(_))) {
+        abort(inner, write.key, id).await;
     }
+    uploaded
 }
 
-async fn upload(inner: &Inner, key: &str, bytes: Bytes, conditions: &WriteConditions, upload_id: &str) -> Result<Etag, Failure> {
-    let ranges = (0..bytes.len())
-        .step_by(PART_BYTES)
-        .map(|start| start..bytes.len().min(start + PART_BYTES));
-    let parts: Vec<CompletedPart> = stream::iter(
-        ranges
-            .zip(1..)
-            .map(|(range, number)| part(inner, key, upload_id, number, bytes.slice(range))),
-    )
-    .buffered(PARTS_IN_FLIGHT_MAX)
-    .try_collect()
-    .await?;
+async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Failure> {
+    let length = write.bytes.len();
+    let ranges = (0..length).step_by(PART_BYTES).map(|start| start..length.min(start + PART_BYTES));
+    let parts: Vec<CompletedPart> = stream::iter((1..).zip(ranges))
+        .map(|(number, range)| upload_part(inner, write, id, number, range))
+        .buffered(PARTS_IN_FLIGHT_MAX)
+        .try_collect()
+        .await?;
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
     let completed = inner
         .client
         .complete_multipart_upload()
         .bucket(&*inner.bucket)
-        .key(inner.key(key))
-        .upload_id(upload_id)
+        .key(inner.key(write.key))
+        .upload_id(id)
         .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
-        .set_if_none_match(conditions.if_none_match.clone())
-        .set_if_match(conditions.if_match.clone())
+        .set_if_none_match(write.if_none_match.clone())
+        .set_if_match(write.if_match.clone())
         .customize()
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(key, &inner.bucket, &attempts, error))?;
-    completed.e_tag().map(etag).ok_or_else(|| {
-        Failure::Final(StoreError::Unavailable {
-            key: key.to_owned(),
-            attempts: attempts.made(),
-            source: None,
-        })
-    })
+        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+    completed
+        .e_tag()
+        .map(etag)
+        .ok_or_else(|| Failure::Final(nonsense(write.key, "an upload is completed without a tag")))
 }
 
-async fn part(inner: &Inner, key: &str, upload_id: &str, number: i32, bytes: Bytes) -> Result<CompletedPart, Failure> {
+async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, range: Range<usize>) -> Result<CompletedPart, Failure> {
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
     let uploaded = inner
         .client
         .upload_part()
         .bucket(&*inner.bucket)
-        .key(inner.key(key))
-        .upload_id(upload_id)
+        .key(inner.key(write.key))
+        .upload_id(id)
         .part_number(number)
-        .body(ByteStream::from(bytes))
+        .body(ByteStream::from(write.bytes.slice(range)))
         .customize()
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(key, &inner.bucket, &attempts, error))?;
+        .map_err(|error| classify(inner, write.key, &attempts, error))?;
     Ok(CompletedPart::builder()
         .part_number(number)
         .set_e_tag(uploaded.e_tag().map(ToOwned::to_owned))
         .build())
+}
+
+async fn abort(inner: &Inner, key: &str, id: &str) {
+    let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
+    let request = inner
+        .client
+        .abort_multipart_upload()
+        .bucket(&*inner.bucket)
+        .key(inner.key(key))
+        .upload_id(id);
+    if let Err(error) = request.customize().interceptor(attempts).send().await {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(
+            error,
+            "the parts of an upload that failed could not be removed; a lifecycle rule of the bucket would, key={key}"
+        );
+    }
 }

@@ -10,3 +10,4 @@ mod folder;
 mod folder_names;
 mod memory;
 mod s3;
+mod s3_answers;

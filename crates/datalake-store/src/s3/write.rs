@@ -1,0 +1,153 @@
+//! Writing, copying and removing objects.
+
+use aws_sdk_s3::{primitives::ByteStream, types::MetadataDirective};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use uuid::Uuid;
+
+use super::{
+    Inner,
+    errors::{Attempts, Failure, classify, nonsense},
+    etag, multipart, quoted, read,
+    retry::{OWN_ATTEMPTS_MAX, back_off},
+};
+use crate::{
+    bucket::{Etag, Metadata, PutMode},
+    counter::RequestCounter,
+    error::StoreError,
+};
+
+/// The name of the writer's id in an object's metadata. A write that took effect and whose answer was lost is tried again by the SDK and
+/// refused then; the id tells that the object there is our own.
+pub(super) const WRITER: &str = "datalake-writer";
+
+/// What stays as it is in the header that names a copy's source.
+const IN_COPY_SOURCE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A put, as it is sent.
+#[derive(Debug)]
+pub(super) struct Write<'a> {
+    pub(super) key: &'a str,
+    pub(super) bytes: Bytes,
+    pub(super) if_none_match: Option<String>,
+    pub(super) if_match: Option<String>,
+    pub(super) metadata: Metadata,
+}
+
+pub(super) async fn put(inner: &Inner, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+    let (if_none_match, if_match) = match mode {
+        PutMode::Create => (Some("*".to_owned()), None),
+        PutMode::Update(etag) => (None, Some(quoted(&etag))),
+        PutMode::Replace => (None, None),
+    };
+    let writer = Uuid::now_v7().simple().to_string();
+    let mut metadata = metadata.clone();
+    metadata.insert(WRITER.to_owned(), writer.clone());
+    let write = Write {
+        key,
+        bytes,
+        if_none_match,
+        if_match,
+        metadata,
+    };
+    for attempt in 1..=OWN_ATTEMPTS_MAX {
+        match put_once(inner, &write).await {
+            Ok(etag) => return Ok(etag),
+            Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
+            Err(Failure::Undecided(error) | Failure::UploadGone(error) | Failure::Final(error @ StoreError::Conflict { .. })) => {
+                return settle(inner, key, &writer, error).await;
+            }
+            Err(Failure::Final(error)) => return Err(error),
+        }
+    }
+    Err(StoreError::Conflict { key: key.to_owned() })
+}
+
+/// Whether the object there is the one of this put, although an attempt of it was refused.
+async fn settle(inner: &Inner, key: &str, writer: &str, refused: StoreError) -> Result<Etag, StoreError> {
+    match read::head(inner, key).await {
+        Ok((head, found)) if found.as_deref() == Some(writer) => Ok(head.meta.etag),
+        Ok(_) | Err(StoreError::NotFound { .. }) => Err(refused),
+        Err(error) => Err(error),
+    }
+}
+
+async fn put_once(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
+    if write.bytes.len() > multipart::PUT_BYTES_MAX {
+        return multipart::put(inner, write).await;
+    }
+    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let written = inner
+        .client
+        .put_object()
+        .bucket(&*inner.bucket)
+        .key(inner.key(write.key))
+        .body(ByteStream::from(write.bytes.clone()))
+        .set_metadata(Some(write.metadata.clone().into_iter().collect()))
+        .set_if_none_match(write.if_none_match.clone())
+        .set_if_match(write.if_match.clone())
+        .customize()
+        .interceptor(attempts.clone())
+        .send()
+        .await
+        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+    written
+        .e_tag()
+        .map(etag)
+        .ok_or_else(|| Failure::Final(nonsense(write.key, "a put is answered without a tag")))
+}
+
+pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+    let source = format!("{}/{}", inner.bucket, utf8_percent_encode(&inner.key(from), IN_COPY_SOURCE));
+    let attempts = Attempts::new(&inner.counter, RequestCounter::count_copy);
+    for attempt in 1..=OWN_ATTEMPTS_MAX {
+        let copied = inner
+            .client
+            .copy_object()
+            .bucket(&*inner.bucket)
+            .key(inner.key(to))
+            .copy_source(&source)
+            .copy_source_if_match(quoted(source_if_match))
+            .metadata_directive(MetadataDirective::Replace)
+            .set_metadata(Some(metadata.clone().into_iter().collect()))
+            .customize()
+            .interceptor(attempts.clone())
+            .send()
+            .await;
+        match copied.map_err(|error| classify(inner, from, &attempts, error)) {
+            Ok(copied) => {
+                let tag = copied.copy_object_result().and_then(|result| result.e_tag());
+                return tag.map(etag).ok_or_else(|| nonsense(to, "a copy is answered without a tag"));
+            }
+            Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
+            Err(failure) => return Err(failure.into()),
+        }
+    }
+    Err(StoreError::Conflict { key: from.to_owned() })
+}
+
+pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+    // Servers that do not know the condition would remove whatever is there.
+    if let Some(expected) = if_match
+        && read::head(inner, key).await?.0.meta.etag != *expected
+    {
+        return Err(StoreError::Conflict { key: key.to_owned() });
+    }
+    let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
+    let deleted = inner
+        .client
+        .delete_object()
+        .bucket(&*inner.bucket)
+        .key(inner.key(key))
+        .set_if_match(if_match.map(quoted))
+        .customize()
+        .interceptor(attempts.clone())
+        .send()
+        .await
+        .map_err(|error| StoreError::from(classify(inner, key, &attempts, error)));
+    match deleted {
+        // Without a condition, the aim is reached. After a first attempt whose answer was lost, this is that attempt's effect.
+        Err(StoreError::NotFound { .. }) if if_match.is_none() || attempts.made() > 1 => Ok(()),
+        deleted => deleted.map(drop),
+    }
+}

@@ -1,0 +1,433 @@
+//! What S3's answers become: a server that says, request by request, what it was told to.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicU32, Ordering},
+};
+
+use aws_smithy_runtime_api::{
+    client::{http::HttpConnectorFuture, orchestrator::HttpResponse, result::ConnectorError},
+    http::StatusCode,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use datalake_store::{
+    bucket::{Bucket, Etag, Metadata, ObjectMeta, PutMode},
+    counter::RequestCounter,
+    error::StoreError,
+    s3::S3Bucket,
+};
+use futures_util::{TryStreamExt, stream};
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+
+use crate::s3::http;
+
+type Answer = Result<HttpResponse, ConnectorError>;
+
+/// Makes an answer each time it is asked for one.
+type Answering = fn() -> Answer;
+
+#[expect(clippy::unnecessary_wraps, reason = "an answer may also not come at all")]
+fn status(status: u16, body: impl Into<String>) -> Answer {
+    let body = body.into();
+    let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+    response.headers_mut().insert("content-length", body.len().to_string());
+    *response.body_mut() = SdkBody::from(body);
+    Ok(response)
+}
+
+fn error(number: u16, code: &str) -> Answer {
+    status(
+        number,
+        format!("<Error><Code>{code}</Code><Message>as it was told</Message></Error>"),
+    )
+}
+
+fn with(answer: Answer, headers: &[(&'static str, &'static str)]) -> Answer {
+    answer.map(|mut response| {
+        for (name, value) in headers {
+            response.headers_mut().insert(*name, *value);
+        }
+        response
+    })
+}
+
+fn object(bytes: &'static str, length: &'static str) -> Answer {
+    let headers = [
+        ("content-length", length),
+        ("etag", "\"tag\""),
+        ("last-modified", "Tue, 24 Nov 2026 00:00:00 GMT"),
+    ];
+    with(status(200, bytes), &headers)
+}
+
+fn written() -> Answer {
+    with(status(200, ""), &[("etag", "\"tag\"")])
+}
+
+/// A bucket whose server answers the n-th request with the n-th answer, and every later one with the last.
+fn canned(answers: Vec<Answering>) -> (S3Bucket, Arc<AtomicU32>) {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let client = http(move |_| {
+        let number = usize::try_from(count.fetch_add(1, Ordering::SeqCst)).unwrap();
+        HttpConnectorFuture::ready(answers[number.min(answers.len() - 1)]())
+    });
+    (S3Bucket::over(client, "lake", "", Arc::default()), asked)
+}
+
+async fn put(bucket: &S3Bucket, mode: PutMode) -> Result<Etag, StoreError> {
+    bucket.put("a", "x".into(), mode, &Metadata::new()).await
+}
+
+async fn copy(bucket: &S3Bucket) -> Result<Etag, StoreError> {
+    bucket.copy("a", &Etag::new("tag"), "b", &Metadata::new()).await
+}
+
+#[tokio::test]
+async fn what_passes_is_tried_again() {
+    let reset = || Err(ConnectorError::io("connection reset".into()));
+    let (bucket, asked) = canned(vec![|| status(503, ""), || status(522, ""), || status(429, ""), reset, written]);
+    assert_eq!(put(&bucket, PutMode::Replace).await.unwrap(), Etag::new("tag"));
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn what_does_not_pass_is_given_up() {
+    let answers: [Answering; 5] = [
+        || status(503, ""),
+        || error(500, "InternalError"),
+        || error(400, "RequestTimeout"),
+        || Err(ConnectorError::timeout("no answer".into())),
+        || Err(ConnectorError::io("connection refused".into())),
+    ];
+    for answer in answers {
+        let (bucket, asked) = canned(vec![answer]);
+        let error = put(&bucket, PutMode::Replace).await.unwrap_err();
+        assert!(
+            matches!(
+                error,
+                StoreError::Unavailable {
+                    attempts: 5,
+                    source: Some(_),
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        assert_eq!(asked.load(Ordering::SeqCst), 5);
+    }
+}
+
+/// When the store hiccups, nobody's attempts are used up by others.
+#[tokio::test]
+async fn many_failures_at_once_are_survived() {
+    let counter = Arc::new(RequestCounter::default());
+    let client = http(|request| {
+        let is_last = request
+            .headers()
+            .get("amz-sdk-request")
+            .is_some_and(|attempt| attempt.contains("attempt=5"));
+        HttpConnectorFuture::ready(if is_last { written() } else { status(503, "") })
+    });
+    let bucket = S3Bucket::over(client, "lake", "", Arc::clone(&counter));
+    let writes = futures_util::future::join_all((0..128).map(|_| put(&bucket, PutMode::Replace))).await;
+    assert!(
+        writes.iter().all(Result::is_ok),
+        "{:?}",
+        writes.iter().find(|result| result.is_err())
+    );
+    assert_eq!(counter.snapshot().put, 5 * 128);
+}
+
+#[tokio::test]
+async fn an_undecided_create_is_tried_again() {
+    let undecided = || error(409, "ConditionalRequestConflict");
+    let (bucket, asked) = canned(vec![undecided, undecided, written]);
+    assert_eq!(put(&bucket, PutMode::Create).await.unwrap(), Etag::new("tag"));
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
+    let (bucket, _) = canned(vec![undecided, undecided, undecided, undecided, undecided, || object("", "0")]);
+    let result = put(&bucket, PutMode::Create).await;
+    assert!(matches!(result, Err(StoreError::Conflict { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_lost_condition_is_a_conflict() {
+    let (bucket, _) = canned(vec![|| error(412, "PreconditionFailed"), || object("", "0")]);
+    assert!(matches!(put(&bucket, PutMode::Create).await, Err(StoreError::Conflict { .. })));
+    let (bucket, _) = canned(vec![|| error(412, "PreconditionFailed"), || status(404, "")]);
+    assert!(
+        matches!(put(&bucket, PutMode::Create).await, Err(StoreError::Conflict { .. })),
+        "and removed since"
+    );
+    let (bucket, _) = canned(vec![|| error(404, "NoSuchKey")]);
+    assert!(matches!(
+        put(&bucket, PutMode::Update(Etag::new("tag"))).await,
+        Err(StoreError::NotFound { .. })
+    ));
+    let (bucket, _) = canned(vec![|| error(412, "PreconditionFailed"), || status(503, "")]);
+    assert!(
+        matches!(put(&bucket, PutMode::Create).await, Err(StoreError::Unavailable { .. })),
+        "whose it is cannot be told"
+    );
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let cases: [(Answering, &[&str]); 9] = [
+        (|| error(403, "AccessDenied"), &["denies access", "list the bucket"]),
+        (|| status(403, ""), &["denies access"]),
+        (|| status(401, ""), &["AWS_ACCESS_KEY_ID"]),
+        (|| error(403, "InvalidAccessKeyId"), &["AWS_ACCESS_KEY_ID"]),
+        (|| error(403, "SignatureDoesNotMatch"), &["AWS_SECRET_ACCESS_KEY"]),
+        (|| error(400, "ExpiredToken"), &["expired"]),
+        (|| error(403, "RequestTimeTooSkewed"), &["clock"]),
+        (|| error(301, "PermanentRedirect"), &["another region"]),
+        (|| error(404, "NoSuchBucket"), &["does not exist", "datalake init"]),
+    ];
+    for (answer, words) in cases {
+        let (bucket, asked) = canned(vec![answer]);
+        let result = put(&bucket, PutMode::Replace).await;
+        let Err(StoreError::Denied { reason, .. }) = result else {
+            panic!("{words:?}: {result:?}")
+        };
+        for word in words.iter().chain(&["bucket=lake", "endpoint=http://in-process"]) {
+            assert!(reason.contains(word), "{word}: {reason}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "no retry helps: {reason}");
+    }
+}
+
+#[tokio::test]
+async fn what_a_store_cannot_do_is_said() {
+    let (bucket, asked) = canned(vec![|| error(501, "NotImplemented")]);
+    let result = put(&bucket, PutMode::Create).await;
+    assert!(
+        matches!(&result, Err(StoreError::Invalid { reason, .. }) if reason.contains("doctor")),
+        "{result:?}"
+    );
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let name = Metadata::from([("a\nb".to_owned(), "c".to_owned())]);
+    let result = bucket.put("a", "x".into(), PutMode::Create, &name).await;
+    assert!(matches!(result, Err(StoreError::Invalid { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_error_inside_a_success_is_an_error() {
+    let (bucket, asked) = canned(vec![|| error(200, "InternalError")]);
+    let result = copy(&bucket).await;
+    assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 5, "it is tried again");
+    let (bucket, _) = canned(vec![|| error(200, "PreconditionFailed")]);
+    assert!(matches!(copy(&bucket).await, Err(StoreError::Conflict { .. })));
+    let copied = || status(200, "<CopyObjectResult><ETag>&quot;copied&quot;</ETag></CopyObjectResult>");
+    let (bucket, _) = canned(vec![|| error(200, "SlowDown"), copied]);
+    assert_eq!(copy(&bucket).await.unwrap(), Etag::new("copied"));
+}
+
+#[tokio::test]
+async fn a_short_body_is_read_again() {
+    let (bucket, asked) = canned(vec![|| object("who", "5"), || object("whole", "5")]);
+    assert_eq!(&bucket.get("a", None, None).await.unwrap().bytes[..], b"whole");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    let (bucket, asked) = canned(vec![|| object("who", "5")]);
+    assert!(matches!(
+        bucket.get("a", None, None).await,
+        Err(StoreError::Unavailable { attempts: 5, .. })
+    ));
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_read_again() {
+    let broken = || {
+        object("", "5").map(|mut response| {
+            let parts = [
+                Ok(Frame::data(Bytes::from_static(b"who"))),
+                Err(std::io::Error::other("connection reset")),
+            ];
+            *response.body_mut() = SdkBody::from_body_1_x(StreamBody::new(stream::iter(parts)));
+            response
+        })
+    };
+    let (bucket, asked) = canned(vec![broken, || object("whole", "5")]);
+    assert_eq!(&bucket.get("a", None, None).await.unwrap().bytes[..], b"whole");
+    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    // Between the two, the object was replaced: a caller with a condition hears of it.
+    let (bucket, _) = canned(vec![broken, || error(412, "PreconditionFailed")]);
+    assert!(matches!(
+        bucket.get("a", Some(&Etag::new("tag")), None).await,
+        Err(StoreError::Conflict { .. })
+    ));
+}
+
+#[tokio::test]
+async fn ranges_are_checked() {
+    let part = || with(object("234", "3"), &[("content-range", "bytes 2-4/10")]);
+    let (bucket, _) = canned(vec![part]);
+    let object_part = bucket.get("a", None, Some(2..5)).await.unwrap();
+    assert_eq!((&object_part.bytes[..], object_part.meta.size), (&b"234"[..], 10));
+    let other = bucket.get("a", None, Some(3..6)).await;
+    assert!(
+        matches!(other, Err(StoreError::Invalid { .. })),
+        "another part than was asked for: {other:?}"
+    );
+    let (bucket, asked) = canned(vec![|| object("0123456789", "10")]);
+    let whole = bucket.get("a", None, Some(2..5)).await.unwrap();
+    assert_eq!(
+        (&whole.bytes[..], whole.meta.size),
+        (&b"234"[..], 10),
+        "a server may send the whole"
+    );
+    #[expect(clippy::reversed_empty_ranges, reason = "that is the case")]
+    for empty in [5..5, 5..4] {
+        assert!(matches!(bucket.get("a", None, Some(empty)).await, Err(StoreError::Invalid { .. })));
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "an empty range is not asked for");
+    let (bucket, _) = canned(vec![|| error(416, "InvalidRange")]);
+    assert!(matches!(bucket.get("a", None, Some(10..11)).await, Err(StoreError::Invalid { .. })));
+}
+
+async fn list(pages: Vec<Answering>) -> Result<Vec<ObjectMeta>, StoreError> {
+    canned(pages).0.list("", None).try_collect().await
+}
+
+fn page(entries: &str, next: &str) -> Answer {
+    let next = if next.is_empty() {
+        String::new()
+    } else {
+        format!("<NextContinuationToken>{next}</NextContinuationToken>")
+    };
+    let is_truncated = !next.is_empty() || entries.contains("<cut/>");
+    status(
+        200,
+        format!(
+            "<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>{is_truncated}</IsTruncated>{next}{}</ListBucketResult>",
+            entries.replace("<cut/>", "")
+        ),
+    )
+}
+
+fn entry(key: &str, modified: &str) -> String {
+    format!("<Contents><Key>{key}</Key><LastModified>{modified}</LastModified><ETag>&quot;t&quot;</ETag><Size>1</Size></Contents>")
+}
+
+fn entries(keys: &[&str]) -> String {
+    keys.iter().map(|key| entry(key, "2026-11-24T00:00:00.123Z")).collect()
+}
+
+#[tokio::test]
+async fn listed_keys_are_decoded() {
+    let found = list(vec![|| page(&entries(&["a+b%2Bc", "b%01%0A"]), "more"), || {
+        page(&entries(&["%E6%9D%8E%2F", "%FF"]), "")
+    }]);
+    let keys: Vec<_> = found.await.unwrap().into_iter().map(|meta| meta.key).collect();
+    assert_eq!(keys, ["a b+c", "b\u{1}\n", "李/", "\u{fffd}"], "a name that is no text is no error");
+}
+
+#[track_caller]
+fn check_nonsense(result: &Result<Vec<ObjectMeta>, StoreError>, word: &str) {
+    let Err(StoreError::Invalid { reason, .. }) = result else {
+        panic!("{word}: {result:?}")
+    };
+    assert!(reason.contains(word), "{reason}");
+}
+
+#[tokio::test]
+async fn a_listing_that_cannot_be_trusted_is_an_error() {
+    check_nonsense(&list(vec![|| page(&entries(&["b", "a"]), "")]).await, "order");
+    check_nonsense(
+        &list(vec![|| page(&entries(&["a", "b"]), "more"), || page(&entries(&["b", "c"]), "")]).await,
+        "order",
+    );
+    check_nonsense(&list(vec![|| page(&(entries(&["a"]) + "<cut/>"), "")]).await, "token");
+    // The SDK's parser takes the first half of an answer for an answer.
+    check_nonsense(&list(vec![|| status(200, "<ListBucketResult><Conte")]).await, "whether");
+    check_nonsense(
+        &list(vec![|| page(&(entries(&["a"]) + "<KeyCount>2</KeyCount>"), "")]).await,
+        "number",
+    );
+    // The SDK cannot read such a time, and ours could not hold it.
+    let result = list(vec![|| page(&entry("a", "9999999-01-01T00:00:00Z"), "")]).await;
+    assert!(result.is_err(), "{result:?}");
+}
+
+#[tokio::test]
+async fn a_broken_page_is_asked_for_again() {
+    let found = list(vec![|| page(&entries(&["a"]), "more"), || status(500, ""), || {
+        page(&entries(&["b"]), "")
+    }])
+    .await;
+    assert_eq!(found.unwrap().len(), 2);
+    let result = list(vec![|| page(&entries(&["a"]), "more"), || status(503, "")]).await;
+    assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+}
+
+#[tokio::test]
+async fn an_upload_whose_completion_was_lost_is_known_again() {
+    let (writer, completions) = (Arc::new(OnceLock::new()), AtomicU32::new(0));
+    let client = http(move |request| {
+        let answer = match (request.method(), request.uri()) {
+            ("POST", uri) if uri.contains("?uploads") => {
+                writer.get_or_init(|| request.headers().get("x-amz-meta-datalake-writer").unwrap().to_owned());
+                status(
+                    200,
+                    "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>",
+                )
+            }
+            ("PUT", _) => written(),
+            ("POST", _) if completions.fetch_add(1, Ordering::SeqCst) == 0 => Err(ConnectorError::timeout("the answer was lost".into())),
+            ("POST", _) => error(404, "NoSuchUpload"),
+            ("HEAD", _) => object("", "17825792").map(|mut response| {
+                response
+                    .headers_mut()
+                    .insert("x-amz-meta-datalake-writer", writer.get().cloned().unwrap_or_default());
+                response
+            }),
+            (method, uri) => panic!("{method} {uri}"),
+        };
+        HttpConnectorFuture::ready(answer)
+    });
+    let counter = Arc::new(RequestCounter::default());
+    let bucket = S3Bucket::over(client, "lake", "", Arc::clone(&counter));
+    let large = Bytes::from(vec![7; 17 * 1024 * 1024]);
+    let etag = bucket
+        .put("large", large, PutMode::Replace, &Metadata::new())
+        .await
+        .expect("it took effect");
+    assert_eq!(etag, Etag::new("tag"));
+    let counted = counter.snapshot();
+    assert_eq!(
+        (counted.put, counted.head, counted.delete),
+        (6, 1, 0),
+        "begun, three parts, completed twice; looked; nothing to remove"
+    );
+}
+
+#[tokio::test]
+async fn the_parts_of_an_upload_that_failed_are_removed() {
+    let aborted = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&aborted);
+    let client = http(move |request| {
+        let answer = match (request.method(), request.uri()) {
+            ("POST", uri) if uri.contains("?uploads") => status(
+                200,
+                "<InitiateMultipartUploadResult><UploadId>1</UploadId></InitiateMultipartUploadResult>",
+            ),
+            ("PUT", _) => error(403, "AccessDenied"),
+            ("DELETE", uri) if uri.contains("uploadId=1") => {
+                count.fetch_add(1, Ordering::SeqCst);
+                status(204, "")
+            }
+            (method, uri) => panic!("{method} {uri}"),
+        };
+        HttpConnectorFuture::ready(answer)
+    });
+    let bucket = S3Bucket::over(client, "lake", "", Arc::default());
+    let result = bucket
+        .put("large", vec![7; 17 * 1024 * 1024].into(), PutMode::Create, &Metadata::new())
+        .await;
+    assert!(matches!(result, Err(StoreError::Denied { .. })), "{result:?}");
+    assert_eq!(aborted.load(Ordering::SeqCst), 1);
+}
