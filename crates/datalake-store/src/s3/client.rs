@@ -25,7 +25,7 @@ use super::retry::{ATTEMPTS_MAX, AlsoTransient, BACKOFF_FIRST, BACKOFF_MAX};
 use crate::{error::StoreError, lake::OpenOptions};
 
 /// A store that is there answers the handshake within a second, from another continent as well. Five attempts at an address that
-/// swallows packets take 10 s, and up to 11 s of back-off.
+/// swallows packets take 10 s, and back-off adds some 7 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// From the first byte sent to the first byte of the answer. The largest body of one request is 16 MiB: at 1 MB/s it takes 17 s.

@@ -11,7 +11,7 @@ use std::{
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::{
     config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
-    error::{BoxError, ProvideErrorMetadata, SdkError},
+    error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
 };
 
 use super::Inner;
@@ -132,7 +132,8 @@ where
 fn refusal(status: Option<u16>, code: Option<&str>) -> Option<&'static str> {
     let said = match (code, status) {
         (Some("NoSuchBucket"), _) => "the bucket does not exist; make it with `datalake init`, or check the lake's URL",
-        (Some("InvalidAccessKeyId"), _) => "the store does not know the access key; check AWS_ACCESS_KEY_ID",
+        // The other code is versitygw's.
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => "the store does not know the access key; check AWS_ACCESS_KEY_ID",
         (Some("SignatureDoesNotMatch"), _) => "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
         (Some("ExpiredToken" | "TokenRefreshRequired"), _) => "the credentials have expired; renew them",
         (Some("InvalidToken"), _) => "the session token is not valid; check AWS_SESSION_TOKEN",
@@ -154,8 +155,21 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<&'static str> {
     causes(error).find_map(|cause| match cause.downcast_ref()? {
         CredentialsError::CredentialsNotLoaded(_) => Some(MISSING),
         CredentialsError::InvalidConfiguration(_) => Some("the settings for the store's credentials cannot be used; check them"),
-        // The service that gives them may be back in a moment.
-        _ => None,
+        // Whoever gives them may be back in a moment.
+        CredentialsError::ProviderTimedOut(_) => None,
+        _ if is_cut_off(cause) => None,
+        _ => Some(
+            "the credentials for the store cannot be had; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or check the profile or role",
+        ),
+    })
+}
+
+/// Whether no answer came at all.
+fn is_cut_off(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| {
+        cause
+            .downcast_ref::<ConnectorError>()
+            .is_some_and(|error| error.is_io() || error.is_timeout())
     })
 }
 
@@ -192,5 +206,33 @@ pub(super) fn nonsense(key: &str, what: &str) -> StoreError {
     StoreError::Invalid {
         key: key.to_owned(),
         reason: format!("the store does not speak S3 as it should: {what}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: CredentialsError, word: Option<&str>) {
+        let error = SdkError::<aws_sdk_s3::Error>::dispatch_failure(ConnectorError::other(error.into(), None));
+        let said = without_credentials(&error);
+        assert_eq!(said.is_some(), word.is_some(), "{said:?}");
+        assert!(said.zip(word).is_none_or(|(said, word)| said.contains(word)), "{said:?}");
+    }
+
+    #[test]
+    fn missing_credentials_are_told_from_a_network_that_is_down() {
+        check(CredentialsError::not_loaded("none anywhere"), Some("there are no credentials"));
+        check(CredentialsError::invalid_configuration("no such profile"), Some("check them"));
+        check(
+            CredentialsError::provider_error("the role may not be assumed"),
+            Some("cannot be had"),
+        );
+        check(
+            CredentialsError::provider_error(ConnectorError::io("connection refused".into())),
+            None,
+        );
+        check(CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)), None);
     }
 }

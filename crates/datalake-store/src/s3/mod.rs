@@ -67,7 +67,7 @@ impl Inner {
 
     fn missing_bucket(&self, key: String) -> StoreError {
         let place = format!("bucket={}, endpoint={}", self.bucket, self.endpoint);
-        let reason = format!("the bucket does not exist; make it with `datalake init`, or check the lake's URL, {place}");
+        let reason = format!("the bucket does not exist; make it with `datalake init`, or check the lake's URL and the endpoint, {place}");
         StoreError::Denied { key, reason, source: None }
     }
 }

@@ -13,12 +13,12 @@ pub(super) const ATTEMPTS_MAX: u32 = 5;
 /// Attempts of what only this crate sees fail: a body that broke off, a write that the server could not decide (409).
 pub(super) const OWN_ATTEMPTS_MAX: u32 = 5;
 
-/// The longest wait after a first failure. Waits are random between nothing and 1, 2, 4, 4 s, so that those who failed together do not
-/// come back together: a store that is gone for some 5 s is survived, a refused connection fails after 11 s at the latest.
+/// The longest wait after a first failure. Waits are random between nothing and 1, 2, 4, 8 s, so that those who failed together do not
+/// come back together: a store that is gone for some 7 s is survived, a refused connection fails after 15 s at the latest.
 pub(super) const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait after any failure.
-pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(4);
+pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
 /// Waits after the attempt of this number, counted from 1, as the SDK does between its own. `first` is the longest first wait.
 pub(super) async fn back_off(first: Duration, attempt: u32) {

@@ -11,3 +11,4 @@ mod folder_names;
 mod memory;
 mod s3;
 mod s3_answers;
+mod s3_listings;
