@@ -1,6 +1,6 @@
 //! The reader: serves the newest version of the users table from memory, and starts runs through a launcher.
 //!
-//! It never writes to the lake and never links the processor. The only crate that names axum. Status codes are chosen in [`problem`]
+//! It never writes to the lake and never links the processor. The only crate that names axum. Status codes are chosen in `problem.rs`
 //! alone; handlers extract, call and encode.
 
 pub mod clock;
