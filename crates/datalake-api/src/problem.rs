@@ -168,7 +168,7 @@ impl Problem {
             Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
             Self::NoTable { run: Some(run) } => format!("the run {} is {}; ask again later", run.run_id(), run.state()),
             Self::TableUnknown => "the store has not answered since this server started; ask again later".to_owned(),
-            Self::StoreUnavailable => "pictures are read from the store, which does not answer now; ask again later".to_owned(),
+            Self::StoreUnavailable => "this is read from the store, which does not answer now; ask again later".to_owned(),
             Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
             Self::ShuttingDown | Self::TooBusy => "ask again in a moment".to_owned(),
             Self::TimedOut => "ask again, or for less".to_owned(),

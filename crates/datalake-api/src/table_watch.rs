@@ -16,7 +16,7 @@ use crate::clock::Clock;
 /// Half of the two seconds within which every replica shows a run's result; the other half is for loading what changed.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// A process that slept, or lost the store, may find the entries after its version removed; only the newest checkpoint tells.
+/// A process that slept, or lost the store, may find the entries after its version removed; an operator may begin the table anew.
 const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
 /// Most checks that are left out in a row while the table is damaged: each one could read all that is new of it, in vain.
@@ -67,8 +67,8 @@ struct Shared {
 enum Depth {
     /// Whether the next entry exists.
     NextEntry,
-    /// Also whether a checkpoint is newer.
-    Checkpoint,
+    /// First whether the entry of the version held is still there.
+    HeldEntry,
 }
 
 /// What came of asking.
@@ -132,7 +132,7 @@ impl TableWatch {
             }
             let depth = if looked_deep_at.elapsed() >= RELOAD_PERIOD {
                 looked_deep_at = Instant::now();
-                Depth::Checkpoint
+                Depth::HeldEntry
             } else {
                 Depth::NextEntry
             };
@@ -172,9 +172,13 @@ impl TableWatch {
                 Some(version) => self.load(version, None).await,
             };
         };
-        let newer = match table.newer_than(snapshot.version()).await? {
-            None if depth == Depth::Checkpoint => table.reload_if_behind(snapshot.version()).await?,
-            newer => newer,
+        let reloaded = match depth {
+            Depth::NextEntry => None,
+            Depth::HeldEntry => table.reload_if_lost(snapshot.version()).await?,
+        };
+        let newer = match reloaded {
+            None => table.newer_than(snapshot.version()).await?,
+            reloaded => reloaded,
         };
         match newer {
             None => Ok(held.clone()),

@@ -39,6 +39,15 @@ impl SourceObject {
             modified: self.modified,
         }
     }
+
+    /// The same, without a copy of the tag.
+    pub fn into_provenance(self) -> Provenance {
+        Provenance {
+            etag: self.etag,
+            size: self.size,
+            modified: self.modified,
+        }
+    }
 }
 
 /// The present sources of one user: a CSV, with or without a picture.

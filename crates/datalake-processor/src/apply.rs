@@ -41,22 +41,24 @@ pub(crate) struct Outcome {
 }
 
 /// Makes the new row of each user that was read; `pictures` are theirs, in the same order.
-pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: &[UserRead], pictures: &[Picture], run_id: &RunId) -> Outcome {
+pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, pictures: Vec<Picture>, run_id: &RunId) -> Outcome {
     let mut outcome = Outcome::default();
-    for (read, picture) in reads.iter().zip(pictures) {
-        outcome.count_reads(read);
+    for (read, picture) in reads.into_iter().zip(pictures) {
+        outcome.count_reads(&read);
         let old = old_rows.get(&read.user_id);
+        let is_copied = matches!(picture, Picture::Copied(_));
         let new = new_row(old, read, picture, run_id);
-        outcome.add(old, new, picture);
+        outcome.add(old, new, is_copied);
     }
     outcome
 }
 
 /// The row that a user has after the run; none where there is no user.
-fn new_row(old: Option<&Row>, read: &UserRead, picture: &Picture, run_id: &RunId) -> Option<Row> {
-    let (record, csv) = match &read.csv {
+fn new_row(old: Option<&Row>, read: UserRead, picture: Picture, run_id: &RunId) -> Option<Row> {
+    let is_copied = matches!(picture, Picture::Copied(_));
+    let (record, csv) = match read.csv {
         CsvRead::Gone => return None,
-        CsvRead::Good { record, object, .. } => (record.clone(), object.provenance()),
+        CsvRead::Good { record, object, .. } => (record, object.into_provenance()),
         // The last good row stays.
         CsvRead::Same | CsvRead::Rejected { .. } => {
             let old = old?;
@@ -66,10 +68,10 @@ fn new_row(old: Option<&Row>, read: &UserRead, picture: &Picture, run_id: &RunId
     let image = match picture {
         Picture::Kept => old.and_then(|old| old.image.clone()),
         Picture::Gone => None,
-        Picture::Copied(provenance) | Picture::Confirmed(provenance) => Some(provenance.clone()),
+        Picture::Copied(provenance) | Picture::Confirmed(provenance) => Some(provenance),
     };
     let mut row = Row {
-        user_id: read.user_id.clone(),
+        user_id: read.user_id,
         record,
         csv,
         image,
@@ -78,7 +80,7 @@ fn new_row(old: Option<&Row>, read: &UserRead, picture: &Picture, run_id: &RunId
     // A row belongs to the run that changed it, not to one that only found its bytes under another tag.
     if let Some(old) = old
         && old.shows_the_same_as(&row)
-        && !matches!(picture, Picture::Copied(_))
+        && !is_copied
     {
         row.run_id = old.run_id.clone();
     }
@@ -86,7 +88,7 @@ fn new_row(old: Option<&Row>, read: &UserRead, picture: &Picture, run_id: &RunId
 }
 
 impl Outcome {
-    fn add(&mut self, old: Option<&Row>, new: Option<Row>, picture: &Picture) {
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, picture_is_copied: bool) {
         let lost_picture = old.is_some_and(|old| old.image.is_some()) && new.as_ref().is_none_or(|new| new.image.is_none());
         if lost_picture && let Some(old) = old {
             self.unlinked.push(old.user_id.clone());
@@ -104,7 +106,7 @@ impl Outcome {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.shows_the_same_as(&new) || matches!(picture, Picture::Copied(_)) {
+                if !old.shows_the_same_as(&new) || picture_is_copied {
                     self.counts.changed += 1;
                     self.is_visible = true;
                 }
@@ -162,7 +164,7 @@ pub(crate) struct Refusals {
     pub(crate) is_visible: bool,
 }
 
-/// Lays what was read over the refusals before: a source that was read or is gone has no refusal but a new one.
+/// Lays what was read, sorted by user id, over the refusals before: a source that was read or is gone has no refusal but a new one.
 pub(crate) fn refusals(
     before: &[OpenRefusal],
     old_rows: &BTreeMap<UserId, Row>,
@@ -171,10 +173,15 @@ pub(crate) fn refusals(
     run_id: &RunId,
     run_at: Timestamp,
 ) -> Refusals {
-    let by_user: BTreeMap<&UserId, &UserRead> = reads.iter().map(|read| (&read.user_id, read)).collect();
+    let read_of = |user_id: &UserId| {
+        reads
+            .binary_search_by(|read| read.user_id.cmp(user_id))
+            .ok()
+            .and_then(|index| reads.get(index))
+    };
     let is_settled = |open: &&OpenRefusal| match (&open.refusal, &open.user_id) {
         (Refusal::Ignored(_), _) | (_, None) => true,
-        (Refusal::Rejected(reject), Some(user_id)) => by_user.get(user_id).is_some_and(|read| match reject.code.is_about_image() {
+        (Refusal::Rejected(reject), Some(user_id)) => read_of(user_id).is_some_and(|read| match reject.code.is_about_image() {
             true => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
             false => !matches!(read.csv, CsvRead::Same),
         }),

@@ -74,6 +74,10 @@ pub(crate) struct UserRead {
     pub(crate) image: ImageRead,
 }
 
+/// So many outcomes stay at hand for a run that begins again. The run that won has recorded most of what both have read, so that a new
+/// plan seldom asks for more; and a first run over millions of sources is not to remember them all.
+const VERDICTS_MAX: usize = 10_000;
+
 /// What was read of a key under a tag: still at hand when a commit is lost and the run begins again.
 type Verdicts<T> = Mutex<HashMap<(Box<str>, Box<str>), Result<T, Reject>>>;
 
@@ -198,7 +202,10 @@ impl<'a> Reader<'a> {
             match self.bucket.get(&object.key, Some(&Etag::new(&object.etag)), None).await {
                 Ok(found) => {
                     let verdict = check(&found.bytes);
-                    verdicts.lock().insert(state, verdict.clone());
+                    let mut verdicts = verdicts.lock();
+                    if verdicts.len() < VERDICTS_MAX {
+                        verdicts.insert(state, verdict.clone());
+                    }
                     return Ok(Judged::new(object, verdict));
                 }
                 Err(StoreError::NotFound { .. }) => return Ok(Judged::Gone),

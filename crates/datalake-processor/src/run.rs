@@ -382,7 +382,14 @@ impl Run<'_> {
         plan::guard_rejects(rejects_open, csv_listed + images_listed, self.options.reject_ratio_max)?;
 
         let pictures = pictures::settle(self.bucket(), &old_rows, &reads, progress).await?;
-        let outcome = apply::apply(&old_rows, &reads, &pictures, &self.options.run_id);
+        let images_copied = count(
+            pictures
+                .iter()
+                .filter(|picture| matches!(picture, apply::Picture::Copied(_)))
+                .count(),
+        );
+        let outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
+        drop(old_rows);
         let rows_before = base.as_ref().map_or(0, Version::row_count);
         let counts = Counts {
             listed: census.listed,
@@ -390,12 +397,7 @@ impl Run<'_> {
             images_listed,
             ignored: ignored_listed,
             users: (rows_before + outcome.counts.added).saturating_sub(outcome.counts.removed),
-            images_copied: count(
-                pictures
-                    .iter()
-                    .filter(|picture| matches!(picture, apply::Picture::Copied(_)))
-                    .count(),
-            ),
+            images_copied,
             rejects_open,
             ..outcome.counts
         };

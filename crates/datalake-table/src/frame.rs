@@ -144,6 +144,8 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
             modified,
         })
     };
+    // Neighbours mostly come from one run: they share its name.
+    let mut last_run: Option<RunId> = None;
     (0..frame.height())
         .map(|row| {
             let birth = BirthTimestamp::from_ms(columns.long(births, row, BIRTHTS)?)
@@ -163,7 +165,12 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
                 provenance(etag, size, columns.long(image_times, row, IMAGE_MODIFIED)?, IMAGE_MODIFIED)
             });
             let image = image.transpose()?;
-            let run_id = RunId::parse(columns.text(run_ids, row, RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
+            let run = columns.text(run_ids, row, RUN_ID)?;
+            let run_id = match last_run.take().filter(|last| last.as_str() == run) {
+                Some(last) => last,
+                None => RunId::parse(run).map_err(|_| columns.wrong(RUN_ID, "no run id"))?,
+            };
+            last_run = Some(run_id.clone());
             Ok(Row {
                 user_id: columns.user_id(ids, row)?,
                 record,

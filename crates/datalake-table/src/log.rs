@@ -16,7 +16,7 @@ use crate::{
     checkpoint,
     error::TableError,
     frame,
-    replay::Replay,
+    replay::{self, Replay},
     version::{State, Version},
 };
 
@@ -77,11 +77,14 @@ pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Resu
     finish(bucket, replay, number).await.map(Some)
 }
 
-pub(crate) async fn reload_if_behind(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    match last_checkpoint(bucket).await? {
-        Some(version) if version > held.number() => Ok(latest(bucket).await?.filter(|version| version.number() > held.number())),
-        Some(_) | None => Ok(None),
+pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
+    if let Some(object) = get_if_there(bucket, &keys::log_entry(held.number())).await?
+        && replay::commit_facts(&parse_entry(&object)?, object.meta.modified) == held.0.commit
+    {
+        return Ok(None);
     }
+    let is_another = |newest: &Version| newest.number() > held.number() || newest.table_id() != held.table_id();
+    Ok(latest(bucket).await?.filter(is_another))
 }
 
 async fn load(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {

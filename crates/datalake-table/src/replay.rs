@@ -79,16 +79,9 @@ impl Replay {
         Ok(())
     }
 
-    /// What the newest entry says of itself. `stored_at` is when the store took the entry, for entries that do not say when they were made.
+    /// Takes over what the newest entry says of itself.
     pub(crate) fn describe(&mut self, actions: &[Action], stored_at: Timestamp) {
-        let described = actions.iter().find_map(|action| action.commit_info.as_ref());
-        let own = described.and_then(OwnInfo::of);
-        let made_ms = described.and_then(|described| described.get("timestamp")?.as_i64());
-        self.commit = Some(CommitFacts {
-            committed_at: made_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(stored_at),
-            counts: own.as_ref().map(|own| own.counts.clone()),
-            run_id: own.map(|own| own.run_id),
-        });
+        self.commit = Some(commit_facts(actions, stored_at));
     }
 
     /// Files whose adder did not say how many rows they hold or between which ids: somebody has to look into them.
@@ -123,6 +116,7 @@ impl Replay {
             committed_at: Timestamp::UNIX_EPOCH,
             run_id: None,
             counts: None,
+            writer_id: None,
         });
         Ok(State {
             number,
@@ -133,6 +127,19 @@ impl Replay {
             tombstones: self.tombstones,
             transactions: self.transactions,
         })
+    }
+}
+
+/// What an entry says of itself. `stored_at` is when the store took the entry, for entries that do not say when they were made.
+pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFacts {
+    let described = actions.iter().find_map(|action| action.commit_info.as_ref());
+    let own = described.and_then(OwnInfo::of);
+    let made_ms = described.and_then(|described| described.get("timestamp")?.as_i64());
+    CommitFacts {
+        committed_at: made_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(stored_at),
+        counts: own.as_ref().map(|own| own.counts.clone()),
+        run_id: own.as_ref().map(|own| own.run_id.clone()),
+        writer_id: own.map(|own| own.writer_id),
     }
 }
 

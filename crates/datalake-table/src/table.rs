@@ -122,14 +122,15 @@ impl Table {
 
     /// The newest version if it is newer than `held`: one request where there is nothing new.
     ///
-    /// None also where entries after `held` were removed meanwhile; [`Table::reload_if_behind`] tells.
+    /// None also where the entries after `held` were removed meanwhile, or the whole table; [`Table::reload_if_lost`] tells.
     pub async fn newer_than(&self, held: &Version) -> Result<Option<Version>, TableError> {
         log::newer_than(&self.bucket, held).await
     }
 
-    /// The newest version if there is a checkpoint newer than `held`: for one who may have slept while entries were removed.
-    pub async fn reload_if_behind(&self, held: &Version) -> Result<Option<Version>, TableError> {
-        log::reload_if_behind(&self.bucket, held).await
+    /// The newest version if the log no longer holds the entry that made `held`: entries are removed while a reader sleeps, and a table
+    /// that was removed and made anew counts from 0 again. None where there is no table any more: what is held is better than nothing.
+    pub async fn reload_if_lost(&self, held: &Version) -> Result<Option<Version>, TableError> {
+        log::reload_if_lost(&self.bucket, held).await
     }
 
     /// The version `number`, if the log still reaches back to it.

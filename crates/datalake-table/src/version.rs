@@ -93,6 +93,8 @@ pub(crate) struct CommitFacts {
     pub(crate) committed_at: Timestamp,
     pub(crate) run_id: Option<RunId>,
     pub(crate) counts: Option<Counts>,
+    /// Of two entries of one number, in a table and in one that was made anew in its place, tells which one it is.
+    pub(crate) writer_id: Option<String>,
 }
 
 impl Version {

@@ -92,6 +92,17 @@ pub(crate) struct ListenArgs {
     pub(crate) listen: SocketAddr,
 }
 
+/// What every run of a lake goes by, whoever starts it.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct RunPolicyArgs {
+    /// The share of the sources that may be rejected, 0 to 1; above it the run fails and publishes nothing
+    #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
+    pub(crate) max_reject_ratio: RejectRatio,
+    /// Accept a store that cannot refuse to create what exists; then never run two processors at once
+    #[arg(long, env = "DATALAKE_SINGLE_WRITER")]
+    pub(crate) single_writer: bool,
+}
+
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DemoArgs {
     #[command(flatten)]
@@ -105,6 +116,8 @@ pub(crate) struct DemoArgs {
 pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) policy: RunPolicyArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     /// When the processor runs after the first time, in cron syntax (UTC)
@@ -125,12 +138,8 @@ pub(crate) struct ProcessArgs {
     /// Go on when over 20 % and over 10 of the known users' sources are gone, or all of them
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
-    /// The share of the sources that may be rejected, 0 to 1; above it the run fails and publishes nothing
-    #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
-    pub(crate) max_reject_ratio: RejectRatio,
-    /// Accept a store that cannot refuse to create what exists; then never run two processors at once
-    #[arg(long, env = "DATALAKE_SINGLE_WRITER")]
-    pub(crate) single_writer: bool,
+    #[command(flatten)]
+    pub(crate) policy: RunPolicyArgs,
     /// How the run's report is printed
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: OutputFormat,
@@ -154,6 +163,8 @@ pub(crate) enum OutputFormat {
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
+    #[command(flatten)]
+    pub(crate) policy: RunPolicyArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     /// How POST /data starts a run

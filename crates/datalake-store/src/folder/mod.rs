@@ -132,8 +132,12 @@ impl Bucket for FolderBucket {
         self.counter.count_delete();
         let (key, if_match) = (key.to_owned(), if_match.cloned());
         self.blocking(move |files| {
-            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
-            files.remove(&path, &key, if_match.as_ref())
+            match (files.path_of(&key), &if_match) {
+                (Ok(path), _) => files.remove(&path, &key, if_match.as_ref()),
+                // What cannot be there is gone.
+                (Err(_), None) => Ok(()),
+                (Err(_), Some(_)) => Err(StoreError::NotFound { key }),
+            }
         })
         .await
     }

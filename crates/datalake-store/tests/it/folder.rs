@@ -56,6 +56,7 @@ async fn no_key_leaves_the_root() {
     ] {
         let read = folder.get(key, None, None).await;
         assert!(matches!(read, Err(StoreError::NotFound { .. })), "{key:?}: {read:?}");
+        folder.delete(key, None).await.expect("what cannot be there is gone");
         let written = folder.put(key, "x".into(), PutMode::Replace, &Metadata::new()).await;
         assert!(matches!(written, Err(StoreError::Invalid { .. })), "{key:?}: {written:?}");
     }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
-use datalake_store::memory::MemoryBucket;
+use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use datalake_table::table::{Edit, Table, TableSettings};
 use proptest::prelude::*;
 
@@ -133,13 +133,29 @@ async fn a_reader_goes_on_from_the_version_it_holds() {
     let third = commit(&table, Some(&second), vec![put("3", 1)]).await;
     let newest = reader.newer_than(&first).await.unwrap().unwrap();
     assert_eq!((newest.number(), newest.segments()), (2, third.segments()));
+    assert!(reader.reload_if_lost(&first).await.unwrap().is_none(), "its entry is still there");
+}
+
+#[tokio::test]
+async fn a_table_made_anew_is_another_one() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let first = commit(&table, None, vec![put("1", 1)]).await;
+    let held = commit(&table, Some(&first), vec![put("2", 1)]).await;
+    for key in keys(&bucket, "processed_data/").await {
+        bucket.delete(&key, None).await.unwrap();
+    }
     assert!(
-        reader.reload_if_behind(&first).await.unwrap().is_none(),
-        "there is no checkpoint yet"
+        table.reload_if_lost(&held).await.unwrap().is_none(),
+        "there is nothing to hold instead"
     );
-    commit(&table, Some(&third), vec![put("4", 1)]).await;
-    assert_eq!(reader.reload_if_behind(&first).await.unwrap().unwrap().number(), 3);
-    assert!(reader.reload_if_behind(&newest).await.unwrap().is_some());
+    let anew = commit(&table, None, vec![put("3", 1)]).await;
+    assert!(table.newer_than(&held).await.unwrap().is_none());
+    let found = table.reload_if_lost(&held).await.unwrap().unwrap();
+    assert_eq!((found.number(), found.table_id()), (0, anew.table_id()));
+    // Also where the new one has come to the same number.
+    let anew = commit(&table, Some(&anew), vec![put("4", 1)]).await;
+    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().segments(), anew.segments());
 }
 
 #[tokio::test]

@@ -142,7 +142,7 @@ async fn a_held_version_notices_that_entries_are_gone() {
         newest = commit_at(&table, Some(&newest), value, 8 * DAY).await;
     }
     assert!(table.newer_than(&held).await.unwrap().is_none(), "entry 1 is gone");
-    assert_eq!(table.reload_if_behind(&held).await.unwrap().unwrap().number(), 6);
+    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().number(), 6);
 }
 
 #[tokio::test]

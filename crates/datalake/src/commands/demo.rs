@@ -9,7 +9,7 @@ use include_dir::{Dir, include_dir};
 
 use super::{init, serve, up};
 use crate::{
-    args::{DemoArgs, LakeArgs, S3Args},
+    args::{DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
     signals,
 };
 
@@ -40,7 +40,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
          Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
     );
     super::print(words.as_bytes())?;
-    up::serve_and_run(listener, &lake_args, &args.schedule, shutdown).await
+    up::serve_and_run(listener, &lake_args, RunPolicyArgs::default(), &args.schedule, shutdown).await
 }
 
 fn samples() -> BTreeMap<String, Bytes> {

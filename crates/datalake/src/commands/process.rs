@@ -29,8 +29,12 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         } else {
             DeletionGuard::On
         },
-        reject_ratio_max: args.max_reject_ratio,
-        writers: if args.single_writer { Writers::Single } else { Writers::Many },
+        reject_ratio_max: args.policy.max_reject_ratio,
+        writers: if args.policy.single_writer {
+            Writers::Single
+        } else {
+            Writers::Many
+        },
         clock: clock::now,
         progress: bar.listener(),
         cancel: cancel.clone(),

@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{self, LakeArgs, LauncherKind, ServeArgs},
+    args::{self, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
     clock, signals,
 };
 
@@ -36,7 +36,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     match args.launcher {
         LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), shutdown).await?,
         LauncherKind::Process => {
-            let launcher = process_launcher(&args.lake)?;
+            let launcher = process_launcher(&args.lake, args.policy)?;
             answer(listener, lake, Arc::new(launcher.clone()), shutdown).await?;
             launcher.shut_down().await;
         }
@@ -76,7 +76,7 @@ pub(crate) async fn answer(
 }
 
 /// Starts this very executable for each run, with the arguments that a Job would have.
-pub(crate) fn process_launcher(lake: &LakeArgs) -> anyhow::Result<ProcessLauncher> {
+pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs) -> anyhow::Result<ProcessLauncher> {
     let program = std::env::current_exe().context("the path of this executable cannot be found, so that it cannot start runs")?;
     let mut arguments: Vec<OsString> = ["process", "--lake", &lake.lake.to_string(), "--output", "json"]
         .map(OsString::from)
@@ -85,6 +85,10 @@ pub(crate) fn process_launcher(lake: &LakeArgs) -> anyhow::Result<ProcessLaunche
         if let Some(value) = value {
             arguments.extend([flag.into(), value.into()]);
         }
+    }
+    arguments.extend(["--max-reject-ratio".into(), policy.max_reject_ratio.to_string().into()]);
+    if policy.single_writer {
+        arguments.push("--single-writer".into());
     }
     let command = RunCommand {
         program,

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::serve;
 use crate::{
-    args::{LakeArgs, UpArgs},
+    args::{LakeArgs, RunPolicyArgs, UpArgs},
     clock,
     schedule::Schedule,
     signals,
@@ -19,18 +19,19 @@ use crate::{
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<u8> {
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
-    serve_and_run(listener, &args.lake, &args.schedule, shutdown).await
+    serve_and_run(listener, &args.lake, args.policy, &args.schedule, shutdown).await
 }
 
 /// What `up` and `demo` have in common.
 pub(crate) async fn serve_and_run(
     listener: TcpListener,
     lake_args: &LakeArgs,
+    policy: RunPolicyArgs,
     schedule: &Schedule,
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let lake = super::open(lake_args).await?;
-    let launcher = serve::process_launcher(lake_args)?;
+    let launcher = serve::process_launcher(lake_args, policy)?;
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
     let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), shutdown.clone());
     let ((), answered) = tokio::join!(runs, answer);
