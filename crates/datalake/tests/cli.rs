@@ -30,7 +30,7 @@ fn usage() {
     check(&["process"], 2, &["--lake"]);
     check(&["process", "--lake", "gs://x"], 2, &["s3://bucket"]);
     check(&["process", "--lake", "x", "--max-reject-ratio", "2"], 2, &["0 to 1"]);
-    check(&["up", "--lake", "x", "--max-reject-ratio", "-1"], 2, &["0 to 1"]);
+    check(&["up", "--lake", "x", "--max-reject-ratio=-1"], 2, &["0 to 1"]);
     check(&["process", "--lake", "x", "--schedule", "often"], 2, &["five fields"]);
     check(&["process", "--lake", "x", "--log", "a=b=c"], 2, &["--log"]);
     check(&["serve", "--lake", "x", "--launcher", "magic"], 2, &["process", "none"]);
