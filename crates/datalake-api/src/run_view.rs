@@ -40,14 +40,19 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<BTreeMap<String, String>>)]
     notices: Vec<SourceNotice>,
+    /// Sources that the run read and rejected, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<BTreeMap<String, String>>)]
+    rejects: Vec<SourceNotice>,
 }
 
 impl RunView {
-    /// The run with its remarks, which a list of a thousand runs has no room for.
+    /// The run with its remarks and rejects, which a list of a thousand runs has no room for.
     pub(crate) fn with_notices(run: Run) -> Self {
-        let notices = run.report.as_ref().map(|report| report.notices.clone()).unwrap_or_default();
+        let report = run.report.clone();
         Self {
-            notices,
+            notices: report.as_ref().map(|report| report.notices.clone()).unwrap_or_default(),
+            rejects: report.as_ref().map(|report| report.rejects.clone()).unwrap_or_default(),
             ..Self::from(run)
         }
     }
@@ -75,6 +80,7 @@ impl From<Run> for RunView {
             counts: report.map(|report| report.counts.clone()),
             requests: report.map(|report| report.requests),
             notices: Vec::new(),
+            rejects: Vec::new(),
             id: run.run_id.into(),
             error: run.error,
         }

@@ -177,6 +177,11 @@ pub fn create_proof(run_id: &RunId) -> String {
     format!("{INGEST}create-proof-{run_id}.json")
 }
 
+/// Whether a key is one of the objects of a proof.
+pub fn is_create_proof(key: &str) -> bool {
+    key.strip_prefix(INGEST).is_some_and(|name| name.starts_with("create-proof-"))
+}
+
 /// Whether a key is one of the files of refused sources.
 pub fn is_refusals(key: &str) -> bool {
     key.strip_prefix(INGEST)
@@ -232,7 +237,7 @@ mod tests {
         assert_eq!(parse_image(&image(user_id.as_str())), Some(user_id));
         assert_eq!(parse_image("processed_data/images/a b.png"), None);
         let run_id = RunId::parse("run-1").unwrap();
-        assert_eq!(parse_run_report(&run_report(&run_id)), Some(run_id));
+        assert_eq!(parse_run_report(&run_report(&run_id)), Some(run_id.clone()));
         assert_eq!(parse_log(&log_entry(7)), Some(LogKey::Entry(7)));
         assert_eq!(parse_log(&checkpoint(u64::MAX)), Some(LogKey::Checkpoint(u64::MAX)));
         assert_eq!(parse_log(LAST_CHECKPOINT), None);
@@ -247,5 +252,7 @@ mod tests {
         assert_eq!(parse_in_table(&refusals("x")), None);
         assert!(is_refusals(&refusals("x")));
         assert!(!is_refusals(LAST_VACUUM));
+        assert!(is_create_proof(&create_proof(&run_id)));
+        assert!(!is_create_proof(LAST_VACUUM));
     }
 }

@@ -85,6 +85,7 @@ pub struct OutOfOrder {
 pub struct Gatherer {
     /// By rank.
     waiting: BTreeMap<String, Waiting>,
+    /// The last user's source. What is ignored comes in any order: a name that is no text has no place among those that are.
     previous: Option<Box<str>>,
 }
 
@@ -96,8 +97,15 @@ struct Waiting {
 }
 
 impl Gatherer {
-    /// Takes the next object of the listing and adds to `out` what it completes. The folder marker is nothing.
+    /// Takes the next object of the listing and adds to `out` what it completes.
     pub fn push(&mut self, object: SourceObject, out: &mut Vec<Listed>) -> Result<(), OutOfOrder> {
+        let source = match keys::parse_source(&object.key) {
+            Ok(source) => source,
+            Err(code) => {
+                out.push(Listed::Ignored(object, code));
+                return Ok(());
+            }
+        };
         if let Some(previous) = self.previous.replace(object.key.clone())
             && previous >= object.key
         {
@@ -106,32 +114,24 @@ impl Gatherer {
                 previous: previous.into(),
             });
         }
-        if &*object.key == keys::SOURCES {
-            return Ok(());
-        }
         while let Some(first) = self.waiting.first_entry()
             && first.key().as_str() < &*object.key
         {
             first.remove().complete(out);
         }
-        match keys::parse_source(&object.key) {
-            Ok(source) => {
-                let rank = keys::last_source(&source.user_id);
-                let waiting = self.waiting.entry(rank).or_insert_with(|| Waiting {
-                    user_id: source.user_id,
-                    csv: None,
-                    image: None,
-                });
-                let place = match source.kind {
-                    SourceKind::Csv => &mut waiting.csv,
-                    SourceKind::Image => &mut waiting.image,
-                };
-                // In key order the upper-case spelling comes first.
-                if let Some(shadowed) = place.replace(object) {
-                    out.push(Listed::Ignored(shadowed, IgnoreCode::Shadowed));
-                }
-            }
-            Err(code) => out.push(Listed::Ignored(object, code)),
+        let rank = keys::last_source(&source.user_id);
+        let waiting = self.waiting.entry(rank).or_insert_with(|| Waiting {
+            user_id: source.user_id,
+            csv: None,
+            image: None,
+        });
+        let place = match source.kind {
+            SourceKind::Csv => &mut waiting.csv,
+            SourceKind::Image => &mut waiting.image,
+        };
+        // In key order the upper-case spelling comes first.
+        if let Some(shadowed) = place.replace(object) {
+            out.push(Listed::Ignored(shadowed, IgnoreCode::Shadowed));
         }
         Ok(())
     }

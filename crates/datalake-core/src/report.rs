@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// The name of one run: its Job's name on Kubernetes, made by the executable elsewhere.
@@ -117,13 +117,13 @@ impl RunOutcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counts {
-    /// Objects listed under `src-data/`, folder markers aside.
+    /// Objects listed under `src-data/`, its own folder marker aside.
     pub listed: u64,
     /// Users' CSVs among them.
     pub csv_listed: u64,
     /// Users' pictures among them.
     pub images_listed: u64,
-    /// Listed objects that are nobody's source.
+    /// Objects that are nobody's source, the folder marker among them.
     pub ignored: u64,
     /// CSVs read.
     pub csv_read: u64,
@@ -169,12 +169,12 @@ pub struct Requests {
     pub head: u64,
 }
 
-/// One remark on a source that was accepted.
+/// One source that was remarked on or rejected.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourceNotice {
     /// The source's key.
     pub key: String,
-    /// A code of [`crate::reject::Notice`].
+    /// A code of [`crate::reject::Notice`] or of [`crate::reject::RejectCode`].
     pub code: String,
 }
 
@@ -204,6 +204,13 @@ pub struct RunReport {
     /// Remarks on sources that were accepted, the first [`RunReport::NOTICES_MAX`]; the counts have them all.
     #[serde(default)]
     pub notices: Vec<SourceNotice>,
+    /// Sources that this run read and rejected, the first [`RunReport::NOTICES_MAX`]. A run that is refused for them changes no table
+    /// that could tell them.
+    #[serde(default)]
+    pub rejects: Vec<SourceNotice>,
+    /// Seconds that the store's clock is ahead of the run's, where that is over [`RunReport::CLOCK_SKEW_MAX`] either way.
+    #[serde(default)]
+    pub clock_skew_seconds: Option<i64>,
     /// Why it did not succeed, in words: what, where, why, what to do.
     #[serde(default)]
     pub error: Option<String>,
@@ -212,6 +219,15 @@ pub struct RunReport {
 impl RunReport {
     /// A report stays small enough to be read whole by whoever lists runs: 100 notices are about 6 KiB.
     pub const NOTICES_MAX: usize = 100;
+
+    /// Clocks further apart than this are worth a warning; nothing depends on them.
+    pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
+
+    /// What [`RunReport::clock_skew_seconds`] says of one moment as two clocks tell it.
+    pub fn clock_skew_seconds(store: Timestamp, run: Timestamp) -> Option<i64> {
+        let skew = store.duration_since(run);
+        (skew.abs() > Self::CLOCK_SKEW_MAX).then(|| skew.as_secs())
+    }
 }
 
 #[cfg(test)]
@@ -232,6 +248,21 @@ mod tests {
         check_id("-x", false);
         check_id("a/b", false);
         check_id(&"a".repeat(129), false);
+    }
+
+    #[track_caller]
+    fn check_skew(store_seconds: i64, expected: Option<i64>) {
+        let at = |seconds| Timestamp::from_second(1_000_000 + seconds).unwrap();
+        assert_eq!(RunReport::clock_skew_seconds(at(store_seconds), at(0)), expected);
+    }
+
+    #[test]
+    fn clocks() {
+        check_skew(0, None);
+        check_skew(300, None);
+        check_skew(-300, None);
+        check_skew(301, Some(301));
+        check_skew(-3_600, Some(-3_600));
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! What the outcomes of reading make of the rows: a function of what was there and what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
+    keys,
     plan::SourceObject,
     reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
     report::{Counts, RunId, RunReport, SourceNotice},
@@ -36,17 +37,20 @@ pub(crate) struct Outcome {
     pub(crate) is_visible: bool,
     /// Users whose copied picture is to be removed after the commit.
     pub(crate) unlinked: Vec<UserId>,
+    /// Users whose picture was copied for this commit.
+    pub(crate) linked: Vec<UserId>,
     pub(crate) counts: Counts,
-    pub(crate) notices: Vec<SourceNotice>,
 }
 
 /// Makes the new row of each user that was read; `pictures` are theirs, in the same order.
 pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, pictures: Vec<Picture>, run_id: &RunId) -> Outcome {
     let mut outcome = Outcome::default();
     for (read, picture) in reads.into_iter().zip(pictures) {
-        outcome.count_reads(&read);
         let old = old_rows.get(&read.user_id);
         let is_copied = matches!(picture, Picture::Copied(_));
+        if is_copied {
+            outcome.linked.push(read.user_id.clone());
+        }
         let new = new_row(old, read, picture, run_id);
         outcome.add(old, new, is_copied);
     }
@@ -116,34 +120,72 @@ impl Outcome {
             }
         }
     }
+}
 
-    fn count_reads(&mut self, read: &UserRead) {
-        match &read.csv {
+/// What was read, whatever becomes of it.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Sources read, mended, rejected and warned of; the rest is zero.
+    pub(crate) counts: Counts,
+    /// Remarks on the first sources that were accepted.
+    pub(crate) notices: Vec<SourceNotice>,
+    /// The first sources that were rejected.
+    pub(crate) rejects: Vec<SourceNotice>,
+}
+
+/// Counts the outcomes of reading.
+pub(crate) fn count(reads: &[UserRead]) -> Reading {
+    let mut reading = Reading::default();
+    for read in reads {
+        reading.count_csv(&read.csv);
+        reading.count_image(&read.image);
+    }
+    reading
+}
+
+impl Reading {
+    fn count_csv(&mut self, read: &CsvRead) {
+        match read {
             CsvRead::Good { notices, object, .. } => {
                 self.counts.csv_read += 1;
                 self.counts.mended += u64::from(notices.iter().any(|notice| notice.is_mended()));
                 self.counts.warnings += u64::from(notices.iter().any(|notice| !notice.is_mended()));
-                let room = RunReport::NOTICES_MAX.saturating_sub(self.notices.len());
-                let notice = |code: &datalake_core::reject::Notice| SourceNotice {
-                    key: object.key.to_string(),
-                    code: code.as_str().to_owned(),
-                };
-                self.notices.extend(notices.iter().take(room).map(notice));
+                for notice in notices {
+                    note(&mut self.notices, object, notice.as_str());
+                }
             }
-            CsvRead::Rejected { .. } => {
+            CsvRead::Rejected { reject, object } => {
                 self.counts.csv_read += 1;
-                self.counts.rejected += 1;
+                self.count_reject(reject, object);
             }
             CsvRead::Same | CsvRead::Gone => {}
         }
-        match &read.image {
+    }
+
+    fn count_image(&mut self, read: &ImageRead) {
+        match read {
             ImageRead::Good { .. } => self.counts.images_read += 1,
-            ImageRead::Rejected { .. } => {
+            ImageRead::Rejected { reject, object } => {
                 self.counts.images_read += 1;
-                self.counts.rejected += 1;
+                self.count_reject(reject, object);
             }
             ImageRead::Same | ImageRead::Gone => {}
         }
+    }
+
+    fn count_reject(&mut self, reject: &Reject, object: &SourceObject) {
+        self.counts.rejected += 1;
+        note(&mut self.rejects, object, reject.code.as_str());
+    }
+}
+
+/// Adds a remark to those that a report has room for.
+fn note(notices: &mut Vec<SourceNotice>, object: &SourceObject, code: &str) {
+    if notices.len() < RunReport::NOTICES_MAX {
+        notices.push(SourceNotice {
+            key: object.key.to_string(),
+            code: code.to_owned(),
+        });
     }
 }
 
@@ -156,12 +198,34 @@ pub(crate) fn has_row_after(old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -
     }
 }
 
+/// Users known before, by a row or by a rejected CSV, whose CSV is no more: not listed, or gone when it was to be read.
+pub(crate) fn count_gone(refusals_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &[UserRead]) -> u64 {
+    let rejected: BTreeSet<&UserId> = refusals_before
+        .iter()
+        .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
+        .filter_map(|open| open.user_id.as_ref())
+        .collect();
+    let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
+    let gone = reads
+        .iter()
+        .filter(|read| matches!(read.csv, CsvRead::Gone) && is_known(&read.user_id));
+    u64::try_from(gone.count()).unwrap_or(u64::MAX)
+}
+
 /// The refused sources after the run, sorted by key.
 #[derive(Debug)]
 pub(crate) struct Refusals {
     pub(crate) open: Vec<OpenRefusal>,
     /// Whether a reader of the rejects can tell the difference to those before.
     pub(crate) is_visible: bool,
+}
+
+impl Refusals {
+    /// Those that were looked at and rejected.
+    pub(crate) fn rejected(&self) -> u64 {
+        let rejected = self.open.iter().filter(|open| matches!(open.refusal, Refusal::Rejected(_)));
+        u64::try_from(rejected.count()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Lays what was read, sorted by user id, over the refusals before: a source that was read or is gone has no refusal but a new one.
@@ -210,11 +274,11 @@ pub(crate) fn refusals(
             open.push(rejected(&read.user_id, object, reject));
         }
     }
-    open.extend(
-        ignored
-            .into_iter()
-            .map(|(object, code)| fresh(object, None, Refusal::Ignored(code))),
-    );
+    open.extend(ignored.into_iter().map(|(object, code)| {
+        // A picture without a CSV, and the spelling that does not count, say whose they would be.
+        let user_id = keys::parse_source(&object.key).ok().map(|source| source.user_id);
+        fresh(object, user_id, Refusal::Ignored(code))
+    }));
     open.sort_by(|a, b| a.key.cmp(&b.key));
 
     let earlier: BTreeMap<&str, &OpenRefusal> = before.iter().map(|open| (&*open.key, open)).collect();

@@ -11,10 +11,10 @@ use datalake_table::error::TableError;
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The store failed, after its own retries.
-    #[error("the store failed")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// The table could not be read or written.
-    #[error("the table failed")]
+    #[error(transparent)]
     Table(#[from] TableError),
     /// A guard refused what the sources would make of the table.
     #[error(transparent)]

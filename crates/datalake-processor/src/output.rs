@@ -2,6 +2,7 @@
 
 use datalake_core::keys;
 use datalake_table::{columns::RowView, error::TableError, table::Table, version::Version};
+use futures_util::TryStreamExt;
 
 const HEADER: &str = "user_id,first_name,last_name,birthts,img_path\n";
 
@@ -12,8 +13,9 @@ pub(crate) async fn render(table: &Table, version: &Version) -> Result<Vec<u8>, 
     let capacity = usize::try_from(version.row_count().saturating_mul(LINE_BYTES)).unwrap_or_default();
     let mut text = String::with_capacity(HEADER.len() + capacity);
     text.push_str(HEADER);
-    for segment in version.segments() {
-        for row in table.columns(segment).await?.iter() {
+    let mut batches = table.shown(version);
+    while let Some(rows) = batches.try_next().await? {
+        for row in rows.iter() {
             push_line(&mut text, row);
         }
     }

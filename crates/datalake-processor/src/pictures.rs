@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     apply::{self, Picture},
     error::RunError,
-    read::{self, ImageDigest, ImageRead, UserRead},
+    read::{ImageRead, Reader, UserRead},
     run::Progress,
 };
 
@@ -26,6 +26,7 @@ pub(crate) const SOURCE_ETAG: &str = "source-etag";
 /// Copies each picture that a row will link, and says what became of every user's, in the order of `reads`.
 pub(crate) async fn settle(
     bucket: &dyn Bucket,
+    reader: &Reader<'_>,
     old_rows: &BTreeMap<UserId, Row>,
     reads: &[UserRead],
     progress: &(dyn Fn(Progress) + Send + Sync),
@@ -33,7 +34,7 @@ pub(crate) async fn settle(
     let total = reads.len();
     let mut pictures = Vec::with_capacity(total);
     let mut settled = stream::iter(reads)
-        .map(|read| settle_one(bucket, old_rows, read))
+        .map(|read| settle_one(bucket, reader, old_rows, read))
         .buffered(PICTURES_IN_FLIGHT_MAX);
     while let Some(picture) = settled.try_next().await? {
         pictures.push(picture);
@@ -45,7 +46,12 @@ pub(crate) async fn settle(
     Ok(pictures)
 }
 
-async fn settle_one(bucket: &dyn Bucket, old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> Result<Picture, StoreError> {
+async fn settle_one(
+    bucket: &dyn Bucket,
+    reader: &Reader<'_>,
+    old_rows: &BTreeMap<UserId, Row>,
+    read: &UserRead,
+) -> Result<Picture, StoreError> {
     let (digest, object) = match &read.image {
         // A rejected picture leaves the previous good one linked.
         ImageRead::Same | ImageRead::Rejected { .. } => return Ok(Picture::Kept),
@@ -54,22 +60,17 @@ async fn settle_one(bucket: &dyn Bucket, old_rows: &BTreeMap<UserId, Row>, read:
         ImageRead::Good { digest, object } => (digest, object),
     };
     let copy_key = keys::image(read.user_id.as_str());
-    let has_copy = old_rows.get(&read.user_id).is_some_and(|row| row.image.is_some());
-    if has_copy && holds(bucket, &copy_key, digest).await? {
+    // The copy may be that of a run that died before it committed: then the picture is another than the row's, though the bytes are there.
+    if let Some(linked) = old_rows.get(&read.user_id).and_then(|row| row.image.as_ref())
+        && let Some(metadata) = reader.holds(&copy_key, object.size, digest).await?
+        && metadata.get(SOURCE_ETAG).is_some_and(|etag| **etag == *linked.etag)
+    {
         return Ok(Picture::Confirmed(object.provenance()));
     }
     match copy(bucket, object, &copy_key).await {
         Ok(()) => Ok(Picture::Copied(object.provenance())),
         // Replaced or removed since it was read: the next run sees it, and until then the picture is as it was.
         Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(Picture::Kept),
-        Err(error) => Err(error),
-    }
-}
-
-async fn holds(bucket: &dyn Bucket, key: &str, digest: &ImageDigest) -> Result<bool, StoreError> {
-    match bucket.get(key, None, None).await {
-        Ok(object) => Ok(read::digest(&object.bytes) == *digest),
-        Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -83,6 +84,40 @@ pub(crate) async fn copy(bucket: &dyn Bucket, object: &SourceObject, copy_key: &
         .map(drop)
 }
 
+/// Copies again those of the pictures just linked whose copies are gone: a run that unlinked them earlier may have removed one after it
+/// was copied and before it was linked. That run looks at the table again after its removals, and this one at the copies after its commit,
+/// so that one of the two sees it.
+pub(crate) async fn verify_linked(bucket: &dyn Bucket, table: &Table, version: &Version, linked: &[UserId]) -> Result<(), RunError> {
+    let mut missing: Vec<UserId> = stream::iter(linked)
+        .map(|user_id| is_missing(bucket, user_id))
+        .buffer_unordered(PICTURES_IN_FLIGHT_MAX)
+        .try_filter_map(async |missing| Ok(missing))
+        .try_collect()
+        .await?;
+    missing.sort_unstable();
+    restore_linked(bucket, table, version, &missing).await
+}
+
+async fn is_missing(bucket: &dyn Bucket, user_id: &UserId) -> Result<Option<UserId>, StoreError> {
+    match bucket.head(&keys::image(user_id.as_str())).await {
+        Ok(_) => Ok(None),
+        Err(StoreError::NotFound { .. }) => Ok(Some(user_id.clone())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Copies the pictures that the newest version links of these users, who are sorted.
+pub(crate) async fn restore_linked(bucket: &dyn Bucket, table: &Table, version: &Version, user_ids: &[UserId]) -> Result<(), RunError> {
+    if user_ids.is_empty() {
+        return Ok(());
+    }
+    let newer = table.newer_than(version).await?;
+    for row in table.rows_of(newer.as_ref().unwrap_or(version), user_ids).await?.into_values() {
+        restore(bucket, &row).await?;
+    }
+    Ok(())
+}
+
 /// Removes the copies of pictures that `version` unlinked, and gives their number. Where a newer version has linked one again meanwhile,
 /// its copy may be the one that was removed: it is copied again.
 pub(crate) async fn remove_unlinked(bucket: &dyn Bucket, table: &Table, version: &Version, unlinked: &[UserId]) -> Result<u64, RunError> {
@@ -94,13 +129,9 @@ pub(crate) async fn remove_unlinked(bucket: &dyn Bucket, table: &Table, version:
         .buffer_unordered(PICTURES_IN_FLIGHT_MAX)
         .try_fold(0, async |removed, one| Ok(removed + one))
         .await?;
-    if let Some(newer) = table.newer_than(version).await? {
-        let mut linked_again: Vec<UserId> = unlinked.to_vec();
-        linked_again.sort_unstable();
-        for row in table.rows_of(&newer, &linked_again).await?.into_values() {
-            restore(bucket, &row).await?;
-        }
-    }
+    let mut linked_again: Vec<UserId> = unlinked.to_vec();
+    linked_again.sort_unstable();
+    restore_linked(bucket, table, version, &linked_again).await?;
     Ok(removed)
 }
 

@@ -13,17 +13,21 @@ use datalake_core::{
     user::{UserId, UserRecord},
 };
 use datalake_store::{
-    bucket::{Bucket, Etag},
+    bucket::{Bucket, Etag, Metadata},
     error::StoreError,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 
 use crate::{changes::source_object, run::Progress};
 
 /// Requests in flight. Reading small objects is bound by the store's latency; past 64 the stores measured gained nothing.
 const READS_IN_FLIGHT_MAX: usize = 64;
+
+/// Bytes of pictures held at once, in KiB. Seven of the largest; and of usual ones as many as there are requests in flight.
+const IMAGE_KIB_IN_FLIGHT_MAX: u16 = 63 * 1024;
 
 /// How often a source that is replaced again and again is read anew. The next run sees it if it never rests in this one.
 const READ_ATTEMPTS_MAX: u32 = 4;
@@ -98,6 +102,8 @@ pub(crate) struct Reader<'a> {
     parsers: Mutex<Vec<SourceParser>>,
     csv_verdicts: Verdicts<Accepted>,
     image_verdicts: Verdicts<ImageDigest>,
+    /// A permit is room for a KiB of a picture.
+    image_room: Semaphore,
 }
 
 impl<'a> Reader<'a> {
@@ -108,6 +114,7 @@ impl<'a> Reader<'a> {
             parsers: Mutex::default(),
             csv_verdicts: Mutex::default(),
             image_verdicts: Mutex::default(),
+            image_room: Semaphore::new(IMAGE_KIB_IN_FLIGHT_MAX.into()),
         }
     }
 
@@ -160,6 +167,7 @@ impl<'a> Reader<'a> {
         let limit = Limit {
             bytes_max: source::CSV_BYTES_MAX,
             reject: source::too_large,
+            room: None,
         };
         Ok(match self.judge(object, limit, &self.csv_verdicts, parse).await? {
             Judged::Gone => CsvRead::Gone,
@@ -174,6 +182,7 @@ impl<'a> Reader<'a> {
         let limit = Limit {
             bytes_max: picture::IMAGE_BYTES_MAX,
             reject: picture::too_large_bytes,
+            room: Some(&self.image_room),
         };
         Ok(match self.judge(object, limit, &self.image_verdicts, check).await? {
             Judged::Gone => ImageRead::Gone,
@@ -183,11 +192,22 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// What an object was put with, if it holds the picture of this size and digest. No more of it is fetched than that.
+    pub(crate) async fn holds(&self, key: &str, size: u64, digest: &ImageDigest) -> Result<Option<Metadata>, StoreError> {
+        let _room = self.image_room.acquire_many(kib(size)).await.expect("nobody closes it");
+        match self.bucket.get(key, None, Some(0..size)).await {
+            Ok(found) if found.meta.size == size && self::digest(&found.bytes) == *digest => Ok(Some(found.metadata)),
+            // Of an empty object there is no range.
+            Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Reads an object under its tag. One that was replaced since is described again and read under the new tag.
     async fn judge<T: Clone>(
         &self,
         mut object: SourceObject,
-        limit: Limit,
+        limit: Limit<'_>,
         verdicts: &Verdicts<T>,
         check: impl Fn(&[u8]) -> Result<T, Reject>,
     ) -> Result<Judged<T>, StoreError> {
@@ -199,6 +219,10 @@ impl<'a> Reader<'a> {
             if let Some(verdict) = verdicts.lock().get(&state).cloned() {
                 return Ok(Judged::new(object, verdict));
             }
+            let _room = match limit.room {
+                Some(room) => Some(room.acquire_many(kib(object.size)).await.expect("nobody closes it")),
+                None => None,
+            };
             match self.bucket.get(&object.key, Some(&Etag::new(&object.etag)), None).await {
                 Ok(found) => {
                     let verdict = check(&found.bytes);
@@ -224,9 +248,11 @@ impl<'a> Reader<'a> {
 
 /// Above so many bytes an object is rejected from its listed size, and never fetched.
 #[derive(Clone, Copy)]
-struct Limit {
+struct Limit<'a> {
     bytes_max: u64,
     reject: fn() -> Reject,
+    /// Where its bytes find room; none for those of which any number in flight is small.
+    room: Option<&'a Semaphore>,
 }
 
 enum Judged<T> {
@@ -243,6 +269,13 @@ impl<T> Judged<T> {
             Err(reject) => Self::Rejected(object, reject),
         }
     }
+}
+
+/// Permits for the bytes of a picture.
+fn kib(bytes: u64) -> u32 {
+    u16::try_from(bytes.div_ceil(1024))
+        .map_or(IMAGE_KIB_IN_FLIGHT_MAX, |kib| kib.clamp(1, IMAGE_KIB_IN_FLIGHT_MAX))
+        .into()
 }
 
 /// What tells whether two pictures have the same bytes.

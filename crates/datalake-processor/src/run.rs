@@ -10,9 +10,8 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, DeletionGuard, RejectRatio, SourceChange},
-    reject::Refusal,
-    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
+    plan::{self, Census, DeletionGuard, RejectRatio, SourceChange},
+    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport},
     row::Row,
     user::UserId,
 };
@@ -23,18 +22,19 @@ use datalake_store::{
 };
 use datalake_table::{
     error::CommitError,
+    stage::Staged,
     table::{CommitDetails, Table},
     version::Version,
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    apply,
+    apply::{self, Refusals},
     changes::{self, Changes},
     error::RunError,
     pictures, publish,
-    read::Reader,
+    read::{Reader, UserRead},
     vacuum,
 };
 
@@ -43,9 +43,6 @@ const COMMIT_ATTEMPTS_MAX: u32 = 8;
 
 /// Waited at most before the n-th new attempt, times n, so that two runs that lose to each other drift apart.
 const CONTENTION_DELAY_MAX: Duration = Duration::from_millis(250);
-
-/// Clocks further apart than this are worth a warning; nothing depends on them.
-const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// Where a run works.
 #[derive(Clone, Debug)]
@@ -140,46 +137,47 @@ impl RunOptions {
     }
 }
 
-/// Runs once and writes the report. A report is given back whether or not the run succeeded.
+/// Runs once and writes the report. A report is given back whether or not the run succeeded; that it did not is for the caller to tell.
 pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
     let (started_at, start) = ((options.clock)(), Instant::now());
     let requests_before = lake.requests.snapshot();
     tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "the run begins");
 
-    let result = Run {
-        lake,
-        options,
-        started_at,
-        table: Table::new(Arc::clone(&lake.bucket)),
-    }
-    .execute()
-    .await;
     let mut report = RunReport {
         run_id: options.run_id.clone(),
         outcome: RunOutcome::Succeeded,
         mode: options.mode,
         started_at,
-        ended_at: (options.clock)(),
-        elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+        ended_at: started_at,
+        elapsed_ms: 0,
         version: None,
         committed: false,
         counts: Counts::default(),
-        requests: difference(lake.requests.snapshot(), requests_before),
+        requests: Requests::default(),
         notices: Vec::new(),
+        rejects: Vec::new(),
+        clock_skew_seconds: None,
         error: None,
     };
+    let table = Table::new(Arc::clone(&lake.bucket));
+    let result = Run { lake, options, table }.execute(&mut report).await;
+    report.ended_at = (options.clock)();
+    report.elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+    report.requests = difference(lake.requests.snapshot(), requests_before);
+    if let Some(skew_seconds) = report.clock_skew_seconds {
+        tracing::warn!(
+            run.id = %options.run_id,
+            skew_seconds,
+            "the store's clock and this machine's differ; births in the future and the age of the table are judged by this machine's"
+        );
+    }
     match result {
-        Ok(done) => {
-            report.version = Some(done.version);
-            report.committed = done.committed;
-            report.counts = done.counts;
-            report.notices = done.notices;
-            tracing::info!(run.id = %options.run_id, version = done.version, committed = done.committed, elapsed_ms = report.elapsed_ms, "the run succeeded");
+        Ok(()) => {
+            tracing::info!(run.id = %options.run_id, version = report.version, committed = report.committed, elapsed_ms = report.elapsed_ms, "the run succeeded");
         }
         Err(error) => {
             report.outcome = error.outcome();
             report.error = Some(error.in_words());
-            tracing::error!(run.id = %options.run_id, outcome = report.outcome.as_str(), error = %error.in_words(), "the run did not succeed");
         }
     }
     if let Err(error) = write_report(lake.bucket.as_ref(), &report).await {
@@ -261,85 +259,79 @@ pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunErr
 struct Run<'a> {
     lake: &'a Lake,
     options: &'a RunOptions,
-    started_at: Timestamp,
     table: Table,
 }
 
-struct Done {
-    version: u64,
-    committed: bool,
-    counts: Counts,
-    notices: Vec<SourceNotice>,
+/// What the table and the sources hold, before anything is copied or written.
+struct Ingested {
+    base: Option<Version>,
+    old_rows: BTreeMap<UserId, Row>,
+    reads: Vec<UserRead>,
+    refusals: Refusals,
 }
 
 /// Everything that a run does before its commit, ready to be committed.
-enum Prepared {
-    Nothing {
-        base: Version,
-    },
-    Commit {
-        base: Option<Version>,
-        staged: datalake_table::stage::Staged,
-        refusals: apply::Refusals,
-        unlinked: Vec<UserId>,
-    },
+struct Prepared {
+    step: Step,
+    refusals: Refusals,
+    counts: Counts,
+    /// Users whose picture the commit links or unlinks.
+    linked: Vec<UserId>,
+    unlinked: Vec<UserId>,
+}
+
+/// What a run does to the table.
+enum Step {
+    /// Readers would see what they see already.
+    Nothing { base: Version },
+    /// The next version, or the first one.
+    Commit { base: Option<Version>, staged: Staged },
 }
 
 impl Run<'_> {
-    async fn execute(&self) -> Result<Done, RunError> {
-        let reader = Reader::new(self.bucket(), self.started_at);
+    /// Fills in the report as things become true, so that a run that fails still says what it found and whether it committed.
+    async fn execute(&self, report: &mut RunReport) -> Result<(), RunError> {
+        let reader = Reader::new(self.bucket(), report.started_at);
         for attempt in 1..=COMMIT_ATTEMPTS_MAX {
-            let (prepared, mut counts, notices) = self.cancellable(self.prepare(&reader)).await?;
-            let (version, committed, unlinked) = match prepared {
-                Prepared::Nothing { base } => (base, false, Vec::new()),
-                Prepared::Commit {
-                    base,
-                    staged,
-                    refusals,
-                    unlinked,
-                } => {
-                    let details = CommitDetails {
-                        run_id: self.options.run_id.clone(),
-                        mode: self.options.mode,
-                        counts: counts.clone(),
-                        committed_at: (self.options.clock)(),
-                    };
-                    match self.table.commit(base.as_ref(), staged, &refusals.open, &details).await {
-                        Ok(version) => (version, true, unlinked),
-                        // Another run committed between our load and our commit: the base is stale, and we start over.
-                        Err(CommitError::Conflict { .. }) => {
-                            let pause = async {
-                                tokio::time::sleep(self.contention_delay(attempt)).await;
-                                Ok(())
-                            };
-                            self.cancellable(pause).await?;
-                            continue;
-                        }
-                        Err(CommitError::Table(error)) => return Err(error.into()),
-                    }
-                }
+            let prepared = self.cancellable(self.prepare(&reader, report)).await?;
+            let details = CommitDetails {
+                run_id: self.options.run_id.clone(),
+                mode: self.options.mode,
+                counts: prepared.counts.clone(),
+                committed_at: (self.options.clock)(),
             };
-            (self.options.progress)(Progress::Publishing);
-            publish::publish_output(self.bucket(), &self.table, &version).await?;
-            counts.images_removed = pictures::remove_unlinked(self.bucket(), &self.table, &version, &unlinked).await?;
-            if committed {
-                self.warn_of_clock_skew(self.bucket().head(keys::OUTPUT).await?.meta.modified);
-            }
-            vacuum::vacuum_daily(self.bucket(), &self.table, &version, self.started_at).await?;
-            return Ok(Done {
-                version: version.number(),
-                committed,
-                counts,
-                notices,
-            });
+            let version = match prepared.step {
+                Step::Nothing { base } => base,
+                Step::Commit { base, staged } => match self.table.commit(base.as_ref(), staged, &prepared.refusals.open, &details).await {
+                    Ok(version) => {
+                        report.committed = true;
+                        version
+                    }
+                    // Another run committed between our load and our commit: the base is stale, and we start over.
+                    Err(CommitError::Conflict { .. }) => {
+                        let pause = async {
+                            tokio::time::sleep(self.contention_delay(attempt)).await;
+                            Ok(())
+                        };
+                        self.cancellable(pause).await?;
+                        continue;
+                    }
+                    Err(CommitError::Table(error)) => return Err(error.into()),
+                },
+            };
+            report.version = Some(version.number());
+            report.counts = prepared.counts;
+            return self
+                .finish(&version, &prepared.linked, &prepared.unlinked, details.committed_at, report)
+                .await;
         }
         Err(RunError::Contended {
             attempts: COMMIT_ATTEMPTS_MAX,
         })
     }
 
-    /// Base, list, plan, guards, read, pictures, apply, stage: nothing that a reader could reach is changed but copies of pictures.
-    async fn prepare(&self, reader: &Reader<'_>) -> Result<(Prepared, Counts, Vec<SourceNotice>), RunError> {
+    /// Base, list, plan, guards, read: nothing is changed.
+    async fn ingest(&self, reader: &Reader<'_>, report: &mut RunReport) -> Result<Ingested, RunError> {
         let progress = self.options.progress.as_ref();
         let base = self.table.latest().await?;
         let refusals_before = match &base {
@@ -355,73 +347,134 @@ impl Run<'_> {
             progress,
         )
         .await?;
-        if let Some(newest) = found.newest_modified {
-            self.warn_of_clock_ahead(newest);
-        }
-        plan::guard_deletions(found.census, self.options.deletion_guard)?;
-
         let Changes {
             users,
             ignored,
             census,
             csv_listed,
             images_listed,
-            ..
+            newest_modified,
         } = found;
-        let reads = reader.read_all(users, progress).await?;
-        let old_rows = self.old_rows(base.as_ref(), &reads).await?;
-        let ignored_listed = count(ignored.len());
-        let refusals = apply::refusals(&refusals_before, &old_rows, &reads, ignored, &self.options.run_id, self.started_at);
-        let rejects_open = count(
-            refusals
-                .open
-                .iter()
-                .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
-                .count(),
-        );
-        plan::guard_rejects(rejects_open, csv_listed + images_listed, self.options.reject_ratio_max)?;
-
-        let pictures = pictures::settle(self.bucket(), &old_rows, &reads, progress).await?;
-        let images_copied = count(
-            pictures
-                .iter()
-                .filter(|picture| matches!(picture, apply::Picture::Copied(_)))
-                .count(),
-        );
-        let outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
-        drop(old_rows);
-        let rows_before = base.as_ref().map_or(0, Version::row_count);
-        let counts = Counts {
+        let now = (self.options.clock)();
+        // A store whose newest object is old says nothing of its clock.
+        let newest_modified = newest_modified.filter(|newest| *newest > now);
+        report.clock_skew_seconds = newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now));
+        report.counts = Counts {
             listed: census.listed,
             csv_listed,
             images_listed,
-            ignored: ignored_listed,
-            users: (rows_before + outcome.counts.added).saturating_sub(outcome.counts.removed),
-            images_copied,
-            rejects_open,
-            ..outcome.counts
+            ignored: count(ignored.len()),
+            users: base.as_ref().map_or(0, Version::row_count),
+            ..Counts::default()
+        };
+        plan::guard_deletions(census, self.options.deletion_guard)?;
+
+        let reads = reader.read_all(users, progress).await?;
+        let old_rows = self.old_rows(base.as_ref(), &reads).await?;
+        // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
+        let gone = apply::count_gone(&refusals_before, &old_rows, &reads);
+        plan::guard_deletions(Census { gone, ..census }, self.options.deletion_guard)?;
+
+        let apply::Reading { counts, notices, rejects } = apply::count(&reads);
+        (report.notices, report.rejects) = (notices, rejects);
+        let refusals = apply::refusals(
+            &refusals_before,
+            &old_rows,
+            &reads,
+            ignored,
+            &self.options.run_id,
+            report.started_at,
+        );
+        report.counts = Counts {
+            csv_read: counts.csv_read,
+            images_read: counts.images_read,
+            mended: counts.mended,
+            rejected: counts.rejected,
+            warnings: counts.warnings,
+            rejects_open: refusals.rejected(),
+            ..report.counts.clone()
+        };
+        plan::guard_rejects(
+            report.counts.rejects_open,
+            csv_listed + images_listed,
+            self.options.reject_ratio_max,
+        )?;
+        Ok(Ingested {
+            base,
+            old_rows,
+            reads,
+            refusals,
+        })
+    }
+
+    /// Ingest, copy pictures, apply, stage: nothing that a reader could reach is changed but copies of pictures.
+    async fn prepare(&self, reader: &Reader<'_>, report: &mut RunReport) -> Result<Prepared, RunError> {
+        let progress = self.options.progress.as_ref();
+        let Ingested {
+            base,
+            old_rows,
+            reads,
+            refusals,
+        } = self.ingest(reader, report).await?;
+        let pictures = pictures::settle(self.bucket(), reader, &old_rows, &reads, progress).await?;
+        let outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
+        drop(old_rows);
+        let counts = Counts {
+            added: outcome.counts.added,
+            changed: outcome.counts.changed,
+            removed: outcome.counts.removed,
+            users: (report.counts.users + outcome.counts.added).saturating_sub(outcome.counts.removed),
+            images_copied: count(outcome.linked.len()),
+            ..report.counts.clone()
         };
         let is_new_table = base.is_none();
-        let prepared = match base {
-            Some(base) if !outcome.is_visible && !refusals.is_visible => Prepared::Nothing { base },
+        let step = match base {
+            Some(base) if !outcome.is_visible && !refusals.is_visible => Step::Nothing { base },
             base => {
                 progress(Progress::Committing);
                 if is_new_table && self.options.writers == Writers::Many {
                     self.prove_create_if_absent().await?;
                 }
                 let staged = self.table.stage(base.as_ref(), outcome.edits).await?;
-                Prepared::Commit {
-                    base,
-                    staged,
-                    refusals,
-                    unlinked: outcome.unlinked,
-                }
+                Step::Commit { base, staged }
             }
         };
-        Ok((prepared, counts, outcome.notices))
+        Ok(Prepared {
+            step,
+            refusals,
+            counts,
+            // Before its first version nobody has unlinked anything.
+            linked: if is_new_table { Vec::new() } else { outcome.linked },
+            unlinked: outcome.unlinked,
+        })
     }
 
-    async fn old_rows(&self, base: Option<&Version>, reads: &[crate::read::UserRead]) -> Result<BTreeMap<UserId, Row>, RunError> {
+    /// Makes what derives from the version that the run ended on, whether or not it is the run's own.
+    async fn finish(
+        &self,
+        version: &Version,
+        linked: &[UserId],
+        unlinked: &[UserId],
+        committed_at: Timestamp,
+        report: &mut RunReport,
+    ) -> Result<(), RunError> {
+        (self.options.progress)(Progress::Publishing);
+        pictures::verify_linked(self.bucket(), &self.table, version, linked).await?;
+        publish::publish_output(self.bucket(), &self.table, version).await?;
+        report.counts.images_removed = pictures::remove_unlinked(self.bucket(), &self.table, version, unlinked).await?;
+        // From here on nothing is left that a reader could miss.
+        if report.committed
+            && let Ok(entry) = self.bucket().head(&keys::log_entry(version.number())).await
+        {
+            report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
+        }
+        if let Err(error) = vacuum::vacuum_daily(self.bucket(), &self.table, version, report.started_at).await {
+            tracing::warn!(run.id = %self.options.run_id, error = error.in_words(), "the daily clean-up failed; the next run tries again");
+        }
+        Ok(())
+    }
+
+    async fn old_rows(&self, base: Option<&Version>, reads: &[UserRead]) -> Result<BTreeMap<UserId, Row>, RunError> {
         match base {
             Some(version) if !reads.is_empty() => {
                 let user_ids: Vec<_> = reads.iter().map(|read| read.user_id.clone()).collect();
@@ -469,23 +522,6 @@ impl Run<'_> {
             .wrapping_mul(attempt)
             % 100;
         CONTENTION_DELAY_MAX.mul_f64(f64::from(spread) / 100.0) * attempt
-    }
-
-    fn warn_of_clock_ahead(&self, newest: Timestamp) {
-        if newest.duration_since((self.options.clock)()) > CLOCK_SKEW_MAX {
-            self.warn_of_clock_skew(newest);
-        }
-    }
-
-    fn warn_of_clock_skew(&self, store: Timestamp) {
-        let skew = store.duration_since((self.options.clock)());
-        if skew.abs() > CLOCK_SKEW_MAX {
-            tracing::warn!(
-                run.id = %self.options.run_id,
-                skew_seconds = skew.as_secs(),
-                "this machine's clock and the store's differ; births in the future and the age of the table are judged by this machine's"
-            );
-        }
     }
 
     fn bucket(&self) -> &dyn Bucket {

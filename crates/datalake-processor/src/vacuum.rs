@@ -61,6 +61,7 @@ struct MendedImages {
 async fn mend_images(bucket: &dyn Bucket, table: &Table, version: &Version, now: Timestamp) -> Result<MendedImages, RunError> {
     let mut mended = MendedImages::default();
     let mut restores: Vec<UserId> = Vec::new();
+    let mut orphans: Vec<UserId> = Vec::new();
     let mut copies = Copies {
         objects: bucket.list(keys::IMAGES, None),
     };
@@ -75,7 +76,7 @@ async fn mend_images(bucket: &dyn Bucket, table: &Table, version: &Version, now:
             (None, None) => break,
         };
         match (order, &copy, &user) {
-            (Ordering::Less, Some((_, object)), _) => mended.removed += remove_orphan(bucket, object, now).await?,
+            (Ordering::Less, Some((user_id, object)), _) if remove_orphan(bucket, object, now).await? => orphans.push(user_id.clone()),
             (Ordering::Greater, _, Some((user_id, _))) => restores.push(user_id.clone()),
             (Ordering::Equal, Some((_, object)), Some((user_id, image))) if !is_copy_of(bucket, object, image).await? => {
                 restores.push(user_id.clone());
@@ -89,6 +90,9 @@ async fn mend_images(bucket: &dyn Bucket, table: &Table, version: &Version, now:
             user = next_with_image(&mut users).await?;
         }
     }
+    mended.removed = u64::try_from(orphans.len()).unwrap_or(u64::MAX);
+    orphans.sort_unstable();
+    pictures::restore_linked(bucket, table, version, &orphans).await?;
     restores.sort_unstable();
     for row in table.rows_of(version, &restores).await?.into_values() {
         mended.restored += u64::from(pictures::restore(bucket, &row).await?);
@@ -136,13 +140,13 @@ async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &Seen) -> Res
     }
 }
 
-async fn remove_orphan(bucket: &dyn Bucket, copy: &ObjectMeta, now: Timestamp) -> Result<u64, StoreError> {
+async fn remove_orphan(bucket: &dyn Bucket, copy: &ObjectMeta, now: Timestamp) -> Result<bool, StoreError> {
     if now.duration_since(copy.modified) < ORPHAN_AGE_MIN {
-        return Ok(0);
+        return Ok(false);
     }
     match bucket.delete(&copy.key, Some(&copy.etag)).await {
-        Ok(()) => Ok(1),
-        Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => Ok(0),
+        Ok(()) => Ok(true),
+        Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -26,7 +26,7 @@ pub enum StoreError {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The store could not be reached or did not answer in time, after retries. A write may have taken effect.
-    #[error("the store is unavailable after {attempts} attempts, key={key}")]
+    #[error("the store does not answer, attempts={attempts}, key={key}")]
     Unavailable {
         /// The key asked for.
         key: String,

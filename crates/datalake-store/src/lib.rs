@@ -13,3 +13,4 @@ pub mod folder;
 pub mod lake;
 pub mod memory;
 pub mod s3;
+mod spelling;

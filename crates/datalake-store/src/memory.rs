@@ -69,7 +69,13 @@ impl Objects {
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.writes += 1;
-        let digest: [u8; 32] = Sha256::digest(&bytes).into();
+        // A tag differs with the metadata, as those of many stores do that take the same bytes twice.
+        let mut hasher = Sha256::new_with_prefix(&bytes);
+        for (name, value) in metadata {
+            hasher.update(name);
+            hasher.update(value);
+        }
+        let digest: [u8; 32] = hasher.finalize().into();
         let etag = Etag::new(&format!("{digest:02x?}").replace([' ', ',', '[', ']'], ""));
         let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.writes).unwrap_or(Timestamp::MAX);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);

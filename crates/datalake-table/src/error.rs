@@ -8,7 +8,7 @@ use datalake_store::error::StoreError;
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
     /// The store failed: a later attempt may succeed.
-    #[error("the store failed below the table")]
+    #[error(transparent)]
     Store(#[from] StoreError),
     /// An object of the table is not what the log or the format says: somebody has to look at it.
     #[error("the table is damaged: {reason}, key={key}")]
@@ -69,6 +69,6 @@ pub enum CommitError {
         version: u64,
     },
     /// The table could not be written. After [`StoreError::Unavailable`] the version may still have been made.
-    #[error("the commit failed")]
+    #[error(transparent)]
     Table(#[from] TableError),
 }

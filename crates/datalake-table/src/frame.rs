@@ -266,11 +266,13 @@ pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<Da
     let columns = names
         .iter()
         .map(|name| match frame.column(name) {
-            Ok(column) => in_type_of_table(column, name),
+            // The cast's own error quotes values.
+            Ok(column) => in_type_of_table(column, name)
+                .map_err(|_| TableError::corrupt(key, format!("values do not have the type of the table, column={name}"))),
             Err(_) => Ok(Series::full_null((*name).into(), height, &polars_type(name)).into_column()),
         })
-        .collect::<Result<Vec<_>, _>>();
-    columns.and_then(|columns| DataFrame::new(height, columns)).map_err(failed)
+        .collect::<Result<Vec<_>, _>>()?;
+    DataFrame::new(height, columns).map_err(failed)
 }
 
 fn polars_type(name: &str) -> DataType {

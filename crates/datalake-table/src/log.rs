@@ -64,25 +64,42 @@ pub(crate) async fn at(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Version,
 
 pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
     let mut number = held.number();
+    let Some(first) = get_if_there(bucket, &keys::log_entry(number + 1)).await? else {
+        return Ok(None);
+    };
+    // The next number of a table that was removed and made anew continues another history.
+    if !still_has(bucket, held).await? {
+        return latest_unless(bucket, held).await;
+    }
     let mut replay = Replay::from_state(&held.0);
-    while let Some(object) = get_if_there(bucket, &keys::log_entry(number + 1)).await? {
+    let mut next = Some(first);
+    while let Some(object) = next {
         number += 1;
         let actions = parse_entry(&object)?;
         replay.describe(&actions, object.meta.modified);
         replay.apply(&object.meta.key, actions)?;
-    }
-    if number == held.number() {
-        return Ok(None);
+        next = get_if_there(bucket, &keys::log_entry(number + 1)).await?;
     }
     finish(bucket, replay, number).await.map(Some)
 }
 
 pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    if let Some(object) = get_if_there(bucket, &keys::log_entry(held.number())).await?
-        && replay::commit_facts(&parse_entry(&object)?, object.meta.modified) == held.0.commit
-    {
+    if still_has(bucket, held).await? {
         return Ok(None);
     }
+    latest_unless(bucket, held).await
+}
+
+/// Whether the log holds the very entry that made `held`.
+async fn still_has(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<bool, TableError> {
+    let Some(object) = get_if_there(bucket, &keys::log_entry(held.number())).await? else {
+        return Ok(false);
+    };
+    Ok(replay::commit_facts(&parse_entry(&object)?, object.meta.modified) == held.0.commit)
+}
+
+/// The newest version, unless it is `held`.
+async fn latest_unless(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
     let is_another = |newest: &Version| newest.number() > held.number() || newest.table_id() != held.table_id();
     Ok(latest(bucket).await?.filter(is_another))
 }

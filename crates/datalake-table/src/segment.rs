@@ -96,6 +96,21 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
     Ok(found)
 }
 
+/// What a reader shows of a cluster, as one.
+pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>>) -> Result<SegmentRows, TableError> {
+    let mut parts = Vec::with_capacity(cluster.len());
+    for file in &cluster {
+        parts.push(columns(&bucket, file).await?);
+    }
+    match <[SegmentRows; 1]>::try_from(parts) {
+        Ok([rows]) => Ok(rows),
+        Err(parts) => {
+            let key = cluster.first().map(|segment| segment.key()).unwrap_or_default();
+            blocking(move || SegmentRows::merge(&parts, &key)).await
+        }
+    }
+}
+
 pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
     let object = log::get(bucket, &file.key()).await?;
     blocking(move || SegmentRows::from_frame(&frame::shown(&object.meta.key, object.bytes)?, &object.meta.key)).await

@@ -47,20 +47,9 @@ impl Part {
     }
 
     async fn load(table: &Table, cluster: &[Arc<SegmentFile>]) -> Result<Self, TableError> {
-        let mut segments = Vec::with_capacity(cluster.len());
-        for file in cluster {
-            segments.push(table.columns(file).await?);
-        }
-        let key = cluster.first().map(|file| file.key()).unwrap_or_default();
+        let rows = segment::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
         let paths = paths(cluster);
-        blocking(move || {
-            let rows = match <[SegmentRows; 1]>::try_from(segments) {
-                Ok([rows]) => rows,
-                Err(segments) => SegmentRows::merge(&segments, &key)?,
-            };
-            Ok(Self::new(paths, rows))
-        })
-        .await
+        Ok(blocking(move || Self::new(paths, rows)).await)
     }
 }
 

@@ -78,10 +78,11 @@ pub(crate) async fn stage(
 /// Writes what the edits make of a group. Nothing where they change nothing.
 async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<SegmentFile>>), TableError> {
     let rows = segment::rows(bucket, &group.segments).await?;
-    let merges = segment::clusters(&group.segments).count() > 1;
+    // Small neighbours, or segments of another engine's that overlap.
+    let joins = group.segments.len() > 1;
     let Group { segments, edits } = group;
     let (rows, changed) = blocking(move || apply(rows, edits)).await;
-    if !changed && !merges {
+    if !changed && !joins {
         return Ok((Vec::new(), Vec::new()));
     }
     let added = stream::iter(split(rows, rows_max))
@@ -106,7 +107,7 @@ async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, T
     })
 }
 
-/// Which segments are rewritten together. Segments that overlap never part; small neighbours join where one of them is rewritten anyway.
+/// Which segments are rewritten together. Segments that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
 fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
     let clusters: Vec<_> = segment::clusters(segments).collect();
     if clusters.is_empty() {
@@ -140,7 +141,7 @@ fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> V
         let rows: u64 = cluster.iter().map(|segment| segment.rows).sum();
         let size = Size {
             rows: usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(puts),
-            touched: own.iter().any(touches),
+            touched: own.iter().any(touches) || cluster.len() > 1,
         };
         parts.push((cluster, own, size));
     }

@@ -16,6 +16,7 @@ use futures_util::{
 use jiff::Timestamp;
 
 use crate::{
+    columns::SegmentRows,
     commit,
     error::{CommitError, TableError},
     log, refusals, segment,
@@ -122,7 +123,8 @@ impl Table {
 
     /// The newest version if it is newer than `held`: one request where there is nothing new.
     ///
-    /// None also where the entries after `held` were removed meanwhile, or the whole table; [`Table::reload_if_lost`] tells.
+    /// None also where the entries after `held` were removed meanwhile, or the whole table; [`Table::reload_if_lost`] tells. Where the
+    /// next entry is that of a table made anew, the newest version of that one.
     pub async fn newer_than(&self, held: &Version) -> Result<Option<Version>, TableError> {
         log::newer_than(&self.bucket, held).await
     }
@@ -158,8 +160,17 @@ impl Table {
     }
 
     /// What a reader shows of a segment.
-    pub async fn columns(&self, file: &SegmentFile) -> Result<crate::columns::SegmentRows, TableError> {
+    pub async fn columns(&self, file: &SegmentFile) -> Result<SegmentRows, TableError> {
         segment::columns(&self.bucket, file).await
+    }
+
+    /// What a reader shows of every row, in byte order of the ids over all batches. A batch is a segment, or those that overlap as one.
+    pub fn shown(&self, version: &Version) -> BoxStream<'static, Result<SegmentRows, TableError>> {
+        let bucket = Arc::clone(&self.bucket);
+        let clusters: Vec<_> = segment::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        stream::iter(clusters)
+            .then(move |cluster| segment::shown(Arc::clone(&bucket), cluster))
+            .boxed()
     }
 
     /// The sources that are refused at `version`, by key.

@@ -54,6 +54,8 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<V
             summary.segments_removed += 1;
         } else if keys::is_refusals(&object.key) && !refusals.contains(&object.key) {
             summary.refusals_removed += 1;
+        } else if keys::is_create_proof(&object.key) {
+            // A run that died within its proof.
         } else {
             continue;
         }

@@ -4,6 +4,10 @@ use std::io::{self, IsTerminal};
 
 use tracing_subscriber::EnvFilter;
 
+/// The AWS client warns of every failure, in its own structures; what a failure means is told by whoever asked for it. A filter given
+/// later in the list overrides this one.
+const CLIENTS: &str = "aws_config=error";
+
 /// Whether a person reads along.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
@@ -11,6 +15,7 @@ pub(crate) fn is_terminal() -> bool {
 
 /// Starts the log. `filter` is in the syntax of `tracing`, as `--log` gives it.
 pub(crate) fn start(filter: &str) -> anyhow::Result<()> {
+    let filter = format!("{CLIENTS},{filter}");
     let filter = EnvFilter::try_new(filter).map_err(|error| crate::exit::UsageError(format!("--log is no filter: {error}")))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     if is_terminal() {

@@ -28,6 +28,7 @@ use datalake_api::{
     run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
+    token::Access,
 };
 use datalake_core::{
     keys,
@@ -150,7 +151,7 @@ fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
         runs: RunHistory::new(Arc::clone(&bucket), launcher),
         bucket,
         metrics: Metrics::new(),
-        token: None,
+        access: Access::Open,
     })
 }
 
@@ -197,6 +198,11 @@ fn report(run_id: &str, hour: i64) -> RunReport {
             key: "src-data/1.csv".to_owned(),
             code: "bom".to_owned(),
         }],
+        rejects: vec![SourceNotice {
+            key: "src-data/2.csv".to_owned(),
+            code: "birthts_type".to_owned(),
+        }],
+        clock_skew_seconds: None,
         error: None,
     }
 }
@@ -247,7 +253,7 @@ async fn a_child_s_end_is_the_run_s() {
 async fn a_child_is_told_its_mode_and_its_id() {
     let fixture = Fixture::new("echo $DATALAKE_RUN_ID $# $2 > $1/told");
     let told = || fs::read_to_string(fixture.dir.path().join("told")).unwrap();
-    let run_id = IdempotencyKey::parse("k").unwrap().run_id();
+    let run_id = fixture.launcher.run_id_of(&IdempotencyKey::parse("k").unwrap());
     let request = Request::post("/data")
         .header("idempotency-key", "k")
         .header("prefer", "wait=60")
@@ -292,7 +298,7 @@ async fn of_many_requests_at_once_one_starts_a_run() {
 #[tokio::test]
 async fn a_key_s_run_that_only_its_report_knows_is_not_started_again() {
     let fixture = Fixture::new(GATED);
-    let run_id = IdempotencyKey::parse("k").unwrap().run_id();
+    let run_id = fixture.launcher.run_id_of(&IdempotencyKey::parse("k").unwrap());
     fixture.put_report(&report(run_id.as_str(), 1)).await;
     let answer = fixture.post(&[("idempotency-key", "k")]).await;
     assert_eq!(

@@ -58,7 +58,13 @@ fn gathering() {
     check_gathered(&["1.PNG", "1.png"], &["1.PNG shadowed", "1.png orphan_image"]);
     check_gathered(
         &["", "a/", "a/1.csv", "x y.csv", "notes.txt"],
-        &["a/ nested", "a/1.csv nested", "notes.txt unknown_kind", "x y.csv bad_id"],
+        &[
+            " unknown_kind",
+            "a/ nested",
+            "a/1.csv nested",
+            "notes.txt unknown_kind",
+            "x y.csv bad_id",
+        ],
     );
 }
 
@@ -66,7 +72,11 @@ fn gathering() {
 fn a_listing_out_of_order_is_refused() {
     let (mut gatherer, mut out) = (Gatherer::default(), Vec::new());
     gatherer.push(object("2.csv", "e"), &mut out).unwrap();
+    // How the name of a file that is no text is spelled does not tell its place.
+    gatherer.push(object("1%E9.csv", "e"), &mut out).unwrap();
+    gatherer.push(object("1%E9.csv", "e"), &mut out).unwrap();
     assert!(gatherer.push(object("1.csv", "e"), &mut out).is_err());
+    assert!(gatherer.push(object("1.csv", "e"), &mut out).is_err(), "twice the same source");
 }
 
 fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> Known {

@@ -11,13 +11,13 @@ use datalake_core::{
 };
 use datalake_processor::run::{RunOptions, Writers};
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::Bucket,
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use futures_util::FutureExt;
 
-use crate::lake::{TestLake, csv, options, png};
+use crate::lake::{TestLake, before_first, csv, options, plain, png};
 
 /// A lake over a store with a script, and the same lake without.
 fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (TestLake, Faulty) {
@@ -25,15 +25,11 @@ fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sy
     (TestLake::over(Arc::new(faulty.clone()), Arc::default()), faulty)
 }
 
-fn plain(bucket: &MemoryBucket) -> TestLake {
-    TestLake::over(Arc::new(bucket.clone()), Arc::default())
-}
-
 /// Three users processed, and then every kind of edit.
 async fn edited() -> MemoryBucket {
     let bucket = MemoryBucket::new();
     let lake = plain(&bucket);
-    for id in ["1", "2", "3", "4"] {
+    for id in ["1", "2", "3", "4", "7"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
         lake.put(&format!("{id}.png"), png(id)).await;
     }
@@ -45,6 +41,7 @@ async fn edited() -> MemoryBucket {
     lake.put("4.csv", "broken").await;
     lake.put("5.csv", csv("Eve", "New", 5)).await;
     lake.put("5.png", png("5")).await;
+    lake.put("7.png", png("replaced")).await;
     bucket
 }
 
@@ -168,7 +165,7 @@ async fn a_lost_race_is_run_again() {
     let report = TestLake::over(Arc::new(store), Arc::default()).run().await;
     assert_eq!((report.version, report.committed), (Some(1), false), "the other run did it all");
     let rows = plain(&bucket).rows().await;
-    assert_eq!(rows.len(), 5, "{rows:?}");
+    assert_eq!(rows.len(), 6, "{rows:?}");
     assert!(plain(&bucket).output().await.contains("6,Fay,Between"));
 }
 
@@ -213,37 +210,23 @@ async fn a_store_without_create_if_absent_is_refused() {
     assert_eq!((report.outcome, report.committed), (RunOutcome::Succeeded, true));
 }
 
-/// Edits the sources just before a key is read for the first time.
-fn edits_before_reading(bucket: &MemoryBucket, key: &'static str, bytes: Option<&'static str>) -> TestLake {
-    let edited = bucket.clone();
-    let is_done = Arc::new(AtomicBool::new(false));
-    let hook = move |operation: Operation| {
-        let edited = edited.clone();
-        let is_time = operation.kind == OperationKind::Get && operation.key == keys::source(key) && !is_done.swap(true, Ordering::SeqCst);
+/// Edits a source just before a key is read for the first time.
+fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option<Vec<u8>>) -> TestLake {
+    before_first(bucket, OperationKind::Get, &keys::source(name), move |bucket| {
+        let bytes = bytes.clone();
         async move {
             match bytes {
-                _ if !is_time => {}
-                Some(bytes) => drop(
-                    edited
-                        .put(&keys::source(key), bytes.into(), PutMode::Replace, &Metadata::new())
-                        .await
-                        .unwrap(),
-                ),
-                None => edited.delete(&keys::source(key), None).await.unwrap(),
+                Some(bytes) => plain(&bucket).put(name, bytes).await,
+                None => plain(&bucket).remove(name).await,
             }
         }
-        .boxed()
-    };
-    TestLake::over(
-        Arc::new(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook)),
-        Arc::default(),
-    )
+    })
 }
 
 #[tokio::test]
 async fn a_source_replaced_between_listing_and_reading() {
     let bucket = edited().await;
-    let lake = edits_before_reading(&bucket, "1.csv", Some("first_name,last_name,birthts\nAda,Replaced,1\n"));
+    let lake = edits_before_reading(&bucket, "1.csv", Some(csv("Ada", "Replaced", 1).into_bytes()));
     lake.run().await;
     assert!(lake.output().await.contains("1,Ada,Replaced,1,"));
     assert!(
@@ -258,6 +241,175 @@ async fn a_source_that_vanishes_between_listing_and_reading() {
     let lake = edits_before_reading(&bucket, "1.csv", None);
     assert_eq!(lake.run().await.counts.removed, 2);
     assert!(!lake.output().await.contains("1,Ada"));
+}
+
+/// As when a file system is unmounted under a run that reads every source again.
+#[tokio::test]
+async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion() {
+    let bucket = MemoryBucket::new();
+    for id in 0..50 {
+        plain(&bucket).put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
+    }
+    plain(&bucket).run().await;
+    let before = shown(&bucket).await;
+    let vanishing = before_first(&bucket, OperationKind::Get, &keys::source("0.csv"), |bucket| async move {
+        for id in 0..50 {
+            bucket.delete(&keys::source(&format!("{id}.csv")), None).await.unwrap();
+        }
+    });
+    let guarded = RunOptions {
+        deletion_guard: datalake_core::plan::DeletionGuard::On,
+        ..options(RunMode::Full)
+    };
+    let report = vanishing.run_with(&guarded).await;
+    assert_eq!(report.outcome, RunOutcome::Refused, "{report:?}");
+    assert_eq!(shown(&bucket).await, before);
+}
+
+#[tokio::test]
+async fn a_picture_replaced_between_listing_and_reading() {
+    let bucket = edited().await;
+    edits_before_reading(&bucket, "1.png", Some(png("once more"))).run().await;
+    assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("once more"));
+    assert!(
+        !plain(&bucket).run().await.committed,
+        "the recorded tag is that of the bytes that were read"
+    );
+}
+
+#[tokio::test]
+async fn a_picture_that_vanishes_between_listing_and_reading() {
+    let bucket = edited().await;
+    edits_before_reading(&bucket, "1.png", None).run().await;
+    assert!(plain(&bucket).output().await.contains("1,Ada,Changed,1,\n"));
+    assert!(!plain(&bucket).objects(keys::IMAGES).await.contains_key(&keys::image("1")));
+}
+
+/// What is copied is what was read, or nothing: the next run sees the change.
+#[tokio::test]
+async fn a_picture_replaced_or_gone_between_reading_and_copying() {
+    for replacement in [Some(png("once more")), None] {
+        let bucket = edited().await;
+        let expected = replacement.clone();
+        let lake = before_first(&bucket, OperationKind::Copy, &keys::image("1"), move |bucket| {
+            let replacement = replacement.clone();
+            async move {
+                match replacement {
+                    Some(bytes) => plain(&bucket).put("1.png", bytes).await,
+                    None => plain(&bucket).remove("1.png").await,
+                }
+            }
+        });
+        lake.run().await;
+        let copy = |images: std::collections::BTreeMap<String, bytes::Bytes>| images.get(&keys::image("1")).cloned();
+        assert_eq!(
+            copy(lake.objects(keys::IMAGES).await),
+            Some(png("1").into()),
+            "the copy is the one that is linked"
+        );
+        assert!(plain(&bucket).run().await.committed);
+        assert_eq!(copy(lake.objects(keys::IMAGES).await), expected.map(bytes::Bytes::from));
+    }
+}
+
+/// Run B has unlinked a picture and is still removing its copy, when run A copies the picture anew and links it: whoever comes last sees
+/// to it that there is a copy.
+#[tokio::test]
+async fn a_picture_that_one_run_links_while_another_removes_it() {
+    for moment in ["before the commit", "after it"] {
+        let bucket = edited().await;
+        plain(&bucket).run().await;
+        plain(&bucket).remove("1.png").await;
+        let between = move |bucket: MemoryBucket| async move {
+            elsewhere(move || async move {
+                plain(&bucket).put("1.png", png("back again")).await;
+                let slow = if moment == "after it" {
+                    plain(&bucket)
+                } else {
+                    // B's removal falls between A's copy and A's commit.
+                    before_first(&bucket, OperationKind::Put, &keys::log_entry(3), |bucket| async move {
+                        bucket.delete(&keys::image("1"), None).await.unwrap();
+                    })
+                };
+                slow.run().await;
+            })
+            .await;
+        };
+        let removing = before_first(&bucket, OperationKind::Delete, &keys::image("1"), between);
+        removing.run().await;
+        let images = plain(&bucket).objects(keys::IMAGES).await;
+        assert_eq!(images.get(&keys::image("1")), Some(&png("back again").into()), "{moment}");
+        assert!(
+            plain(&bucket)
+                .output()
+                .await
+                .contains("1,Ada,Changed,1,processed_data/images/1.png\n"),
+            "{moment}"
+        );
+        assert!(!plain(&bucket).run().await.committed, "{moment}");
+    }
+}
+
+/// What fails after the commit does not undo it, and the report says that it stands.
+#[tokio::test]
+async fn a_run_that_fails_after_its_commit_says_what_it_committed() {
+    let bucket = edited().await;
+    let (lake, _) = faulty(&bucket, |operation| {
+        if operation.kind == OperationKind::Put && operation.key == keys::OUTPUT {
+            Fate::FailBefore
+        } else {
+            Fate::Pass
+        }
+    });
+    let report = lake.run_with(&options(RunMode::Incremental)).await;
+    assert_eq!(
+        (report.outcome, report.committed, report.version),
+        (RunOutcome::Failed, true, Some(1))
+    );
+    assert_eq!((report.counts.added, report.counts.removed, report.counts.users), (1, 1, 5));
+    let next = plain(&bucket).run().await;
+    assert!(!next.committed && plain(&bucket).output().await.contains("5,Eve,New"));
+}
+
+/// The clean-up and the look at the store's clock are courtesies.
+#[tokio::test]
+async fn a_clean_up_that_fails_is_tried_again_by_the_next_run() {
+    let bucket = edited().await;
+    let (lake, _) = faulty(&bucket, |operation| {
+        let is_courtesy =
+            operation.key == keys::LAST_VACUUM || (operation.kind == OperationKind::Head && operation.key == keys::log_entry(1));
+        if is_courtesy { Fate::FailBefore } else { Fate::Pass }
+    });
+    assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Succeeded);
+}
+
+/// Whatever a run does, it writes under `processed_data/` alone.
+#[tokio::test]
+async fn sources_are_never_written() {
+    let bucket = edited().await;
+    let (lake, _) = faulty(&bucket, |operation| {
+        let is_read = matches!(operation.kind, OperationKind::List | OperationKind::Get | OperationKind::Head);
+        assert!(is_read || operation.key.starts_with("processed_data/"), "{operation:?}");
+        Fate::Pass
+    });
+    lake.run().await;
+    lake.run_in(RunMode::Full).await;
+}
+
+/// A publisher that comes late leaves the newer file alone.
+#[tokio::test]
+async fn output_never_goes_backwards() {
+    let bucket = edited().await;
+    let late = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
+        elsewhere(move || async move {
+            plain(&bucket).put("8.csv", csv("Zoe", "Newer", 8)).await;
+            plain(&bucket).run().await;
+        })
+        .await;
+    });
+    let report = late.run().await;
+    assert_eq!(report.version, Some(1));
+    assert!(plain(&bucket).output().await.contains("8,Zoe,Newer"), "version 2 is shown");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use datalake_core::{keys, report::RunMode};
+use datalake_store::bucket::{Metadata, PutMode};
 use proptest::prelude::*;
 
 use crate::lake::{TestLake, csv, png};
@@ -20,6 +21,11 @@ enum Edit {
     },
     Remove {
         name: String,
+    },
+    /// The same bytes under another tag.
+    Touch {
+        name: String,
+        salt: u8,
     },
     /// From one spelling of the extension to the other.
     Rename {
@@ -52,11 +58,13 @@ fn edit() -> impl Strategy<Value = Edit> {
     let id = || prop::sample::select(&IDS[..]);
     let csv_name = (id(), prop::bool::weighted(0.2)).prop_map(|(id, upper)| format!("{id}.{}", if upper { "CSV" } else { "csv" }));
     let png_name = (id(), prop::bool::weighted(0.2)).prop_map(|(id, upper)| format!("{id}.{}", if upper { "PNG" } else { "png" }));
+    let touched_csv = csv_name.clone();
     prop_oneof![
         6 => (csv_name.clone(), csv_bytes()).prop_map(|(name, bytes)| Edit::Put { name, bytes }),
         4 => (png_name.clone(), png_bytes()).prop_map(|(name, bytes)| Edit::Put { name, bytes }),
-        2 => csv_name.prop_map(|name| Edit::Remove { name }),
-        2 => png_name.prop_map(|name| Edit::Remove { name }),
+        2 => csv_name.clone().prop_map(|name| Edit::Remove { name }),
+        2 => png_name.clone().prop_map(|name| Edit::Remove { name }),
+        2 => (prop_oneof![touched_csv, png_name], 0..3_u8).prop_map(|(name, salt)| Edit::Touch { name, salt }),
         1 => prop::sample::select(&["x/1.csv", "notes.txt", "é.csv"][..]).prop_map(|name| Edit::Put { name: name.to_owned(), bytes: Vec::new() }),
         2 => (id(), prop::sample::select(&["csv", "png"][..]), any::<bool>()).prop_map(|(id, extension, to_upper)| {
             let (lower, upper) = (format!("{id}.{extension}"), format!("{id}.{}", extension.to_uppercase()));
@@ -69,6 +77,13 @@ async fn apply(lake: &TestLake, edit: &Edit) {
     match edit {
         Edit::Put { name, bytes } => lake.put(name, bytes.clone()).await,
         Edit::Remove { name } => lake.remove(name).await,
+        Edit::Touch { name, salt } => {
+            if let Ok(object) = lake.bucket().get(&keys::source(name), None, None).await {
+                let metadata = Metadata::from([("salt".to_owned(), salt.to_string())]);
+                let key = keys::source(name);
+                lake.bucket().put(&key, object.bytes, PutMode::Replace, &metadata).await.unwrap();
+            }
+        }
         Edit::Rename { from, to } => {
             if let Ok(object) = lake.bucket().get(&keys::source(from), None, None).await {
                 lake.remove(from).await;
@@ -102,8 +117,7 @@ impl Shown {
         let is_other = |row: &str| !user_ids.iter().any(|id| row.split(',').next() == Some(id));
         self.rows.retain(|row| is_other(row));
         self.images.retain(|key, _| !user_ids.iter().any(|id| *key == keys::image(id)));
-        // A record's line may be followed by the rest of a quoted one: records are compared through the rows.
-        self.output.clear();
+        self.output = records(&self.output).into_iter().filter(|record| is_other(record)).collect();
         self.refusals.retain(|refusal| {
             !user_ids
                 .iter()
@@ -120,6 +134,23 @@ impl Shown {
             .map(|source| source.user_id.to_string())
             .collect()
     }
+}
+
+/// The records of a CSV, each with its end: a quoted one may be of many lines.
+fn records(text: &str) -> Vec<&str> {
+    let mut records = Vec::new();
+    let (mut start, mut is_quoted) = (0, false);
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            b'\n' if !is_quoted => {
+                records.push(&text[start..=index]);
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+    records
 }
 
 async fn check(history: Vec<Vec<Edit>>) {

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -18,10 +18,11 @@ use datalake_processor::run::{self, RunOptions};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     counter::RequestCounter,
+    faults::{Fate, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use datalake_table::table::Table;
-use futures_util::TryStreamExt;
+use futures_util::{FutureExt, TryStreamExt};
 use jiff::Timestamp;
 
 /// 2026-11-24T00:00:00Z
@@ -152,6 +153,36 @@ impl TestLake {
         }
         rows
     }
+}
+
+/// A lake over a store of whose requests nobody keeps count.
+pub(crate) fn plain(bucket: &MemoryBucket) -> TestLake {
+    TestLake::over(Arc::new(bucket.clone()), Arc::default())
+}
+
+/// Does something else just before the first operation of a kind on a key.
+pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
+    bucket: &MemoryBucket,
+    kind: OperationKind,
+    key: &str,
+    work: impl Fn(MemoryBucket) -> F + Send + Sync + 'static,
+) -> TestLake {
+    let (other, key) = (bucket.clone(), key.to_owned());
+    let is_done = AtomicBool::new(false);
+    let hook = move |operation: Operation| {
+        let is_time = operation.kind == kind && operation.key == key && !is_done.swap(true, Ordering::SeqCst);
+        let work = is_time.then(|| work(other.clone()));
+        async move {
+            if let Some(work) = work {
+                work.await;
+            }
+        }
+        .boxed()
+    };
+    TestLake::over(
+        Arc::new(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook)),
+        Arc::default(),
+    )
 }
 
 pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {

@@ -10,3 +10,4 @@ mod faults;
 mod histories;
 mod lake;
 mod rules;
+mod vacuum;

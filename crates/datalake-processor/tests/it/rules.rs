@@ -1,6 +1,6 @@
 //! The input rules that a run decides: names of objects, and the run itself. Those about a file's content are tests of the core.
 
-use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome};
+use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome, user::UserId};
 use datalake_processor::run::RunOptions;
 
 use crate::lake::{TestLake, csv, now, options, png, run_id};
@@ -54,7 +54,7 @@ fn names_of_objects() {
         &["1"],
         &["2.Csv unknown_kind", "README unknown_kind", "notes.txt unknown_kind"],
     );
-    check(&["1.csv", ""], &["1"], &[]);
+    check(&["1.csv", ""], &["1"], &[" unknown_kind"]);
     check(&["1.csv", "a/1.csv", "a/"], &["1"], &["a/ nested", "a/1.csv nested"]);
     check(&["1.csv", "2.png"], &["1"], &["2.png orphan_image"]);
 }
@@ -160,6 +160,13 @@ async fn too_many_rejects_are_refused() {
     let report = lake.run_with(&guarded()).await;
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
     assert_eq!(lake.objects(keys::TABLE).await, before);
+    let rejects: Vec<_> = report.rejects.iter().map(|reject| (&*reject.key, &*reject.code)).collect();
+    assert_eq!(rejects, [("src-data/3.csv", "empty")], "the table cannot tell it");
+    assert_eq!(
+        (report.counts.listed, report.counts.rejected, report.counts.rejects_open),
+        (3, 1, 2)
+    );
+    assert_eq!((report.committed, report.counts.added), (false, 0));
 }
 
 #[tokio::test]
@@ -181,4 +188,82 @@ async fn notices_are_reported() {
         ("src-data/3.csv", "birthts_spelling"),
     ];
     assert_eq!(notices, expected);
+}
+
+/// A bucket that somebody made with its "folder" and nothing in it holds nothing.
+#[tokio::test]
+async fn unknown_kind_folder_marker_is_listed_and_is_no_source() {
+    let lake = TestLake::new();
+    lake.put("", "").await;
+    assert_eq!(
+        lake.run_with(&guarded()).await.outcome,
+        RunOutcome::Refused,
+        "nothing but the marker is nothing"
+    );
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    let report = lake.run_with(&guarded()).await;
+    assert_eq!((report.counts.listed, report.counts.ignored), (1, 1));
+    assert_eq!(lake.refusals().await, [" unknown_kind"]);
+}
+
+#[tokio::test]
+async fn upper_case_spellings_are_copied_under_lower_case_names() {
+    let lake = TestLake::new();
+    lake.put("1.CSV", csv("Ada", "Lee", 1)).await;
+    lake.put("1.PNG", png("a")).await;
+    lake.run().await;
+    let expected = [(keys::image("1"), bytes::Bytes::from(png("a")))];
+    assert_eq!(lake.objects(keys::IMAGES).await.into_iter().collect::<Vec<_>>(), expected);
+    assert!(lake.output().await.ends_with("1,Ada,Lee,1,processed_data/images/1.png\n"));
+}
+
+#[tokio::test]
+async fn a_rejected_picture_without_a_previous_one_leaves_img_path_empty() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", "no picture").await;
+    lake.run().await;
+    assert!(lake.output().await.ends_with("\n1,Ada,Lee,1,\n"));
+    assert!(lake.objects(keys::IMAGES).await.is_empty());
+}
+
+/// Whoever the object would belong to is said where its name says so.
+#[tokio::test]
+async fn ignored_sources_name_their_user() {
+    let lake = TestLake::new();
+    for (name, bytes) in [
+        ("1.csv", csv("Ada", "Lee", 1).into_bytes()),
+        ("1.CSV", Vec::new()),
+        ("2.png", png("a")),
+        ("a b.csv", Vec::new()),
+    ] {
+        lake.put(name, bytes).await;
+    }
+    lake.run().await;
+    let table = lake.table();
+    let version = table.latest().await.unwrap().unwrap();
+    let open = table.refusals(&version).await.unwrap();
+    let users: Vec<_> = open
+        .iter()
+        .map(|open| (open.refusal.code(), open.user_id.as_ref().map(UserId::as_str)))
+        .collect();
+    assert_eq!(users, [("shadowed", Some("1")), ("orphan_image", Some("2")), ("bad_id", None)]);
+}
+
+/// The store in memory counts from this file's `now`; a run's clock may be wrong either way.
+#[tokio::test]
+async fn a_clock_that_is_off_is_reported() {
+    fn slow() -> jiff::Timestamp {
+        now() - jiff::SignedDuration::from_mins(10)
+    }
+    fn fast() -> jiff::Timestamp {
+        now() + jiff::SignedDuration::from_mins(10)
+    }
+    let cases: [(fn() -> jiff::Timestamp, Option<i64>); 3] = [(now, None), (slow, Some(600)), (fast, Some(-599))];
+    for (clock, expected) in cases {
+        let lake = TestLake::new();
+        lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+        let report = lake.run_with(&RunOptions { clock, ..guarded() }).await;
+        assert_eq!((report.outcome, report.clock_skew_seconds), (RunOutcome::Succeeded, expected));
+    }
 }

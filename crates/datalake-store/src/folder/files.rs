@@ -5,6 +5,7 @@ use std::{
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Component, Path, PathBuf},
+    sync::Once,
     time::{Duration, SystemTime},
 };
 
@@ -23,10 +24,15 @@ pub(super) const PRIVATE: &str = ".datalake";
 /// How often a file that its owner is writing is read anew before the store counts as unavailable.
 const READ_ATTEMPTS_MAX: u32 = 8;
 
+/// A file being written that is older belongs to a process that died: none takes a day to write one.
+const LEFTOVER_AGE_MIN: Duration = Duration::from_hours(24);
+
 /// The root of a store and the places beside the objects.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
+    /// Done with the first write.
+    leftovers: Once,
 }
 
 /// A file that is written, durable, described, and has no name yet that anybody reads.
@@ -37,14 +43,17 @@ pub(super) struct Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        // After a rename there is nothing left; else this is the loser's copy. What a crash leaves here harms nobody.
+        // After a rename there is nothing left; else this is the loser's copy. What a crash leaves here, a later process removes.
         let _already_gone = fs::remove_file(&self.path);
     }
 }
 
 impl Files {
     pub(super) fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            leftovers: Once::new(),
+        }
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -102,7 +111,9 @@ impl Files {
             .and_then(|()| make_tag_unique(&file, id))
             .and_then(|()| file.sync_all())
             .map_err(failed)?;
-        written.etag = etag_of(&file.metadata().map_err(failed)?);
+        let described = file.metadata().map_err(failed)?;
+        written.etag = etag_of(&described);
+        self.leftovers.call_once(|| remove_leftovers(&folder, &described));
         if !metadata.is_empty() {
             let side = self.side_file(&written.etag);
             let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
@@ -223,6 +234,20 @@ impl Files {
             Ok(file)
         };
         open().map_err(|error| store_error(key, error))
+    }
+}
+
+/// Removes what processes that died left half written, by the file system's clock: `newest` was written just now. That a file stays
+/// costs nothing but its bytes, so that no failure here stops a write.
+fn remove_leftovers(folder: &Path, newest: &FileMetadata) {
+    let age = |metadata: &FileMetadata| newest.modified().ok()?.duration_since(metadata.modified().ok()?).ok();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_left = entry
+            .metadata()
+            .is_ok_and(|metadata| age(&metadata).is_some_and(|age| age > LEFTOVER_AGE_MIN));
+        if is_left {
+            let _gone_or_kept = fs::remove_file(entry.path());
+        }
     }
 }
 

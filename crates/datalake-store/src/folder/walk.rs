@@ -10,7 +10,7 @@ use super::{
     files::{Files, PRIVATE, object_meta},
     store_error,
 };
-use crate::{bucket::ObjectMeta, error::StoreError};
+use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
@@ -81,7 +81,7 @@ impl Walk<'_> {
             if key.is_empty() && name == PRIVATE {
                 continue;
             }
-            let entry_key = format!("{key}{}", name.to_string_lossy());
+            let entry_key = format!("{key}{}", spelled(name.as_encoded_bytes()));
             let folder_key = format!("{entry_key}/");
             let may_be_object = entry_key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *entry_key > *after);
             let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);

@@ -19,6 +19,7 @@ use crate::{
     bucket::ObjectMeta,
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
+    spelling::spelled,
 };
 
 /// Where a listing stands.
@@ -109,13 +110,13 @@ fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>
     } else {
         raw.as_bytes().to_vec()
     };
-    let whole = String::from_utf8_lossy(&bytes).into_owned();
+    let whole = spelled(&bytes);
     // A server that does not encode writes this for what XML cannot carry: where the key has its place is not known then.
     if !is_encoded && whole.contains(char::REPLACEMENT_CHARACTER) {
         return described(inner, object, &whole);
     }
     if bytes <= *last {
-        let after = String::from_utf8_lossy(last);
+        let after = spelled(last);
         return Err(nonsense(
             &whole,
             &format!("its listing is not in the order of the keys' bytes, after={after:?}"),

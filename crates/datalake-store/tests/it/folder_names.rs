@@ -5,6 +5,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use datalake_store::{
@@ -109,6 +110,32 @@ async fn one_link_back_lists_nothing_twice() {
     let lake = lake(&["1.csv"]);
     link(".", &lake.root.join("here"));
     assert_eq!(keys(&lake, "").await, ["1.csv"]);
+}
+
+/// `caf\xE9.csv` and `caf\xE8.csv` are two files, and neither name is text.
+#[tokio::test]
+async fn names_that_are_no_text_stay_apart() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+    let lake = lake(&["src-data/cafz.csv"]);
+    for name in [b"caf\xE9.csv", b"caf\xE8.csv"] {
+        fs::write(lake.root.join("src-data").join(OsStr::from_bytes(name)), "x").unwrap();
+    }
+    let expected = ["src-data/caf%E8.csv", "src-data/caf%E9.csv", "src-data/cafz.csv"];
+    assert_eq!(keys(&lake, "src-data/").await, expected);
+}
+
+#[tokio::test]
+async fn what_a_dead_process_left_half_written_is_removed() {
+    let lake = lake(&[".datalake/tmp/old", ".datalake/tmp/young"]);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    let old = fs::File::options().write(true).open(lake.root.join(".datalake/tmp/old")).unwrap();
+    old.set_modified(long_ago).unwrap();
+    lake.bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await.unwrap();
+    let left: Vec<_> = fs::read_dir(lake.root.join(".datalake/tmp"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(left, ["young"]);
 }
 
 #[tokio::test]

@@ -64,7 +64,7 @@ async fn another_engines_compaction_is_read_as_it_is() {
 }
 
 #[tokio::test]
-async fn overlapping_segments_are_read_in_order_and_rewritten_when_touched() {
+async fn overlapping_segments_are_read_in_order_and_taken_apart() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let base = commit(&table, None, vec![put("1", 1), put("5", 1)]).await;
@@ -72,8 +72,16 @@ async fn overlapping_segments_are_read_in_order_and_rewritten_when_touched() {
     append(&bucket, 1, &[other, json!({"txn": {"appId": "stream", "version": 3}})]).await;
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
     assert_eq!(ids(&table, &mixed).await, ["1", "3", "5", "7"]);
-    let untouched = table.stage(Some(&mixed), vec![remove("9")]).await.unwrap();
-    assert!(untouched.is_empty());
+    let shown: Vec<_> = table.shown(&mixed).try_collect().await.unwrap();
+    let shown: Vec<_> = shown
+        .iter()
+        .flat_map(datalake_table::columns::SegmentRows::iter)
+        .map(|row| row.user_id.to_owned())
+        .collect();
+    assert_eq!(shown, ["1", "3", "5", "7"], "a reader sees them as one");
+    // A run that changes another user's row takes them apart, too.
+    let elsewhere = table.stage(Some(&mixed), vec![remove("9")]).await.unwrap();
+    assert!(!elsewhere.is_empty());
     let apart = commit(&table, Some(&mixed), vec![put("4", 4)]).await;
     assert_eq!(ids(&table, &apart).await, ["1", "3", "4", "5", "7"]);
     assert!(apart.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));

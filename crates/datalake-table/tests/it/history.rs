@@ -156,6 +156,11 @@ async fn a_table_made_anew_is_another_one() {
     // Also where the new one has come to the same number.
     let anew = commit(&table, Some(&anew), vec![put("4", 1)]).await;
     assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().segments(), anew.segments());
+    // Or has passed it: what comes next is no sequel of what is held.
+    let anew = commit(&table, Some(&anew), vec![put("5", 1)]).await;
+    let newest = table.newer_than(&held).await.unwrap().unwrap();
+    assert_eq!((newest.number(), newest.segments()), (2, anew.segments()));
+    assert_eq!(ids(&table, &newest).await, ["3", "4", "5"]);
 }
 
 #[tokio::test]

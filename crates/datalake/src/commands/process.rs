@@ -1,6 +1,9 @@
 //! `datalake process`
 
-use std::fmt::Write;
+use std::{
+    fmt::Write,
+    io::{self, IsTerminal},
+};
 
 use datalake_core::{
     plan::DeletionGuard,
@@ -11,10 +14,13 @@ use serde_json::json;
 
 use crate::{
     args::{self, OutputFormat, ProcessArgs},
-    clock,
+    clock, logging,
     progress::Bar,
     signals,
 };
+
+/// A screen has room for so many of the rejects of a run that failed; its report has a hundred.
+const REJECTS_SHOWN_MAX: usize = 10;
 
 /// Runs once, or on a schedule until a signal comes. The status is that of the last run.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
@@ -61,6 +67,12 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
 async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<u8> {
     let report = run::run(lake, options).await;
     bar.clear();
+    // Where a person reads both, the table tells it.
+    if let Some(error) = &report.error
+        && !(logging::is_terminal() && io::stdout().is_terminal())
+    {
+        tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "the run did not succeed");
+    }
     super::print(render_report(&report, format)?.as_bytes())?;
     Ok(report.outcome.exit_status())
 }
@@ -69,15 +81,28 @@ fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<Str
     if format == OutputFormat::Json {
         return Ok(serde_json::to_string(report)? + "\n");
     }
+    let mut rows = vec![("run", report.run_id.to_string()), ("outcome", report.outcome.as_str().to_owned())];
+    match &report.error {
+        // What was counted until then is no result.
+        Some(error) => {
+            rows.push(("error", error.clone()));
+            let rejects = report.rejects.iter().take(REJECTS_SHOWN_MAX);
+            rows.extend(rejects.map(|reject| ("rejected", format!("{}: {}", reject.key, reject.code))));
+        }
+        None => rows.extend(result_rows(report)),
+    }
+    rows.push(("took", format!("{} ms", report.elapsed_ms)));
+    Ok(render_rows(&rows))
+}
+
+fn result_rows(report: &RunReport) -> Vec<(&'static str, String)> {
     let counts = &report.counts;
     let version = match report.version {
         Some(version) if report.committed => format!("{version} (new)"),
         Some(version) => format!("{version} (nothing changed)"),
         None => "none".to_owned(),
     };
-    let mut rows = vec![
-        ("run", report.run_id.to_string()),
-        ("outcome", report.outcome.as_str().to_owned()),
+    vec![
         ("version", version),
         ("sources", format!("{} listed, {} ignored", counts.listed, counts.ignored)),
         ("read", format!("{} CSV, {} pictures", counts.csv_read, counts.images_read)),
@@ -88,10 +113,7 @@ fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<Str
         ("users", counts.users.to_string()),
         ("rejects", format!("{} open, {} in this run", counts.rejects_open, counts.rejected)),
         ("mended", format!("{}, and {} with a warning", counts.mended, counts.warnings)),
-        ("took", format!("{} ms", report.elapsed_ms)),
-    ];
-    rows.extend(report.error.as_ref().map(|error| ("error", error.clone())));
-    Ok(render_rows(&rows))
+    ]
 }
 
 fn render_rows(rows: &[(&str, String)]) -> String {
