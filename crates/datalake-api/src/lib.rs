@@ -5,6 +5,7 @@
 
 pub mod clock;
 mod extract;
+mod first_run;
 pub mod launcher;
 mod limits;
 pub mod metrics;

@@ -54,6 +54,8 @@ pub(crate) enum Problem {
     NoPicture,
     /// Neither a report nor a launcher knows the run.
     NoSuchRun,
+    /// The run cannot be stopped any more.
+    RunEnded,
     /// There is no table yet.
     NoTable {
         /// The run that makes it, or the last one that tried.
@@ -139,6 +141,7 @@ impl Problem {
             Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "There is no such user"),
             Self::NoPicture => kind(StatusCode::NOT_FOUND, "no-picture", "The user has no picture"),
             Self::NoSuchRun => kind(StatusCode::NOT_FOUND, "no-such-run", "There is no such run"),
+            Self::RunEnded => kind(StatusCode::CONFLICT, "run-ended", "The run has ended"),
             Self::NoTable { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "no-table-yet", "There is no table yet"),
             Self::TableUnknown => kind(StatusCode::SERVICE_UNAVAILABLE, "table-unknown", "The table has not been read yet"),
             Self::StoreUnavailable => kind(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store does not answer"),
@@ -161,9 +164,12 @@ impl Problem {
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
             Self::BodyInvalid { reason } | Self::LaunchFailed { reason } => reason.clone(),
-            Self::Unauthorized => "send the token of this server as `Authorization: Bearer TOKEN`".to_owned(),
+            Self::Unauthorized => "send the token of this server as `Authorization: Bearer TOKEN`; it stands in the file that --token-file names, on Kubernetes in a Secret: \
+                 kubectl get secret datalake-api-token -o jsonpath='{.data.token}' | base64 -d"
+                .to_owned(),
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
+            Self::RunEnded => "only an active run can be stopped; what this one did is in its report".to_owned(),
             Self::NoSuchRun => "no run of this id has left a report or is active; /runs shows those that are known".to_owned(),
             Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
             Self::NoTable { run: Some(run) } => format!("the run {} is {}; ask again later", run.run_id(), run.state()),

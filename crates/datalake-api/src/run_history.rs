@@ -9,7 +9,7 @@ use std::{
 
 use datalake_core::{
     keys,
-    report::{RunId, RunReport},
+    report::{RunId, RunMode, RunReport},
 };
 use datalake_store::{
     bucket::{Bucket, Etag, ObjectMeta},
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest},
+    launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
     table_watch::chain,
 };
 
@@ -91,7 +91,7 @@ impl RunHistory {
 
     /// The run of an id, if anybody knows it.
     pub async fn find(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
-        let launched = self.launcher.runs().await.into_iter().find(|run| run.run_id == *run_id);
+        let launched = self.launcher.find(run_id).await;
         // The report of an active run would be that of an earlier attempt.
         if let Some(run) = launched.as_ref().filter(|run| run.state.is_active()) {
             return Ok(Some(run.clone()));
@@ -105,9 +105,10 @@ impl RunHistory {
         }
     }
 
-    /// Starts a run, or answers with the active one or the one that has the request's id.
-    pub async fn start(&self, request: RunRequest) -> Result<Launched, LaunchError> {
-        if let Some(run_id) = &request.run_id {
+    /// Starts a run, or answers with the active one, or with the one that was asked for with the same key.
+    pub async fn start(&self, key: Option<&IdempotencyKey>, mode: RunMode) -> Result<Launched, LaunchError> {
+        let run_id = key.map(|key| self.launcher.run_id_of(key));
+        if let Some(run_id) = &run_id {
             let found = self.find(run_id).await.map_err(|error| LaunchError::Failed {
                 reason: "the store does not answer, so nobody knows whether this key has had its run".to_owned(),
                 source: Some(error.into()),
@@ -116,7 +117,17 @@ impl RunHistory {
                 return Ok(Launched { run, started: false });
             }
         }
-        self.launcher.launch(request).await
+        self.launcher.launch(RunRequest { run_id, mode }).await
+    }
+
+    /// Asks an active run to end.
+    pub async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
+        self.launcher.stop(run_id).await
+    }
+
+    /// The id of every run that is asked for with the key.
+    pub(crate) fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
+        self.launcher.run_id_of(key)
     }
 
     /// The run once it has ended, or as it stands at `deadline`.

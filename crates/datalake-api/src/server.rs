@@ -15,6 +15,7 @@ use tower_http::{
 
 use crate::{
     clock::Clock,
+    first_run,
     limits::{Limits, limit},
     metrics::Metrics,
     observe::observe,
@@ -22,7 +23,7 @@ use crate::{
     run_history::RunHistory,
     state::ApiState,
     table_watch::TableWatch,
-    token::Token,
+    token::{self, Access},
 };
 
 /// Kubernetes kills 30 seconds after it asks: the rest is for the run that this server may have started.
@@ -44,13 +45,14 @@ pub struct Parts {
     pub bucket: Arc<dyn Bucket>,
     /// What is counted.
     pub metrics: Metrics,
-    /// What a request must carry before it may start a run; none lets everybody.
-    pub token: Option<Token>,
+    /// Who may start runs, and read.
+    pub access: Access,
 }
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
     let metrics = parts.metrics.clone();
+    let access = parts.access.clone();
     // From the outside in.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
@@ -59,24 +61,27 @@ pub fn router(parts: Parts) -> Router {
         .layer(CompressionLayer::new())
         .layer(middleware::from_fn(problem::write_documents))
         .layer(middleware::from_fn_with_state(Limits::new(), limit))
+        .layer(middleware::from_fn_with_state(access, token::protect_reads))
         .layer(CatchPanicLayer::custom(problem::of_panic));
     routes::router().layer(layers).with_state(ApiState::from(parts))
 }
 
 /// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.
 ///
-/// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run.
+/// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
+/// is no table yet, it starts the first run.
 pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) -> io::Result<()> {
     // What goes on beside the answers also ends when the listener fails by itself.
     let beside = shutdown.child_token();
     let follow = parts.table.clone().follow(hints, beside.clone());
+    let first_run = first_run::see_to(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
     let answer = async {
         let answered = answer(listener, router(parts), shutdown).await;
         beside.cancel();
         answered
     };
-    let (answered, (), ()) = tokio::join!(answer, follow, fold);
+    let (answered, (), (), ()) = tokio::join!(answer, follow, first_run, fold);
     answered
 }
 

@@ -5,15 +5,11 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
-use crate::{clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Token};
+use crate::{clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Access};
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]
 pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
-
-/// The token that a request must carry before it may start a run; none where no token is configured.
-#[derive(Clone, Debug)]
-pub(crate) struct RequiredToken(pub(crate) Option<Token>);
 
 /// Parts for handlers to take by themselves; nobody takes the whole.
 #[derive(Clone, Debug, FromRef)]
@@ -23,7 +19,7 @@ pub(crate) struct ApiState {
     runs: RunHistory,
     pictures: Pictures,
     metrics: Metrics,
-    token: RequiredToken,
+    access: Access,
 }
 
 impl From<Parts> for ApiState {
@@ -34,7 +30,7 @@ impl From<Parts> for ApiState {
             runs,
             bucket,
             metrics,
-            token,
+            access,
         } = parts;
         Self {
             clock,
@@ -42,7 +38,7 @@ impl From<Parts> for ApiState {
             runs,
             pictures: Pictures(bucket),
             metrics,
-            token: RequiredToken(token),
+            access,
         }
     }
 }

@@ -1,11 +1,28 @@
-//! The token that a request must carry before it may start a run.
+//! Who may do what: the bearer token that a request must carry.
 
 use std::fmt;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::{
+    extract::{FromRef, FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
 use sha2::{Digest, Sha256};
 
 use crate::problem::Problem;
+
+/// What needs the token.
+#[derive(Clone, Debug, Default)]
+pub enum Access {
+    /// Nothing: whoever reaches the port may do all.
+    #[default]
+    Open,
+    /// Starting and stopping runs. Reads are open.
+    RunsNeed(Token),
+    /// All but what keeps the server running: health, readiness and metrics.
+    AllNeeds(Token),
+}
 
 /// The digest of a configured token. The token itself is not kept, and no log can show it.
 #[derive(Clone)]
@@ -18,7 +35,7 @@ impl Token {
     }
 
     /// Whether the headers carry the token. Digests are compared: how long that takes tells nothing of the token.
-    pub(crate) fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
+    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let (scheme, token) = given
             .and_then(|value| value.split_at_checked("Bearer ".len()))
@@ -31,5 +48,35 @@ impl Token {
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token(…)")
+    }
+}
+
+/// The request may start and stop runs.
+pub(crate) struct MayRun;
+
+impl<S> FromRequestParts<S> for MayRun
+where
+    S: Send + Sync,
+    Access: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Access::from_ref(state) {
+            Access::Open => Ok(Self),
+            Access::RunsNeed(token) | Access::AllNeeds(token) => token.check(&parts.headers).map(|()| Self),
+        }
+    }
+}
+
+/// Refuses reads without the token, where reads need it. Probes and scrapes carry none.
+pub(crate) async fn protect_reads(State(access): State<Access>, request: Request, next: Next) -> Response {
+    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    match access {
+        Access::AllNeeds(token) if !is_open => match token.check(request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        },
+        Access::Open | Access::RunsNeed(_) | Access::AllNeeds(_) => next.run(request).await,
     }
 }

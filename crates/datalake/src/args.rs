@@ -120,6 +120,8 @@ pub(crate) struct UpArgs {
     pub(crate) policy: RunPolicyArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// When the processor runs after the first time, in cron syntax (UTC)
     #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
     pub(crate) schedule: Schedule,
@@ -167,15 +169,33 @@ pub(crate) struct ServeArgs {
     pub(crate) policy: RunPolicyArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// How POST /data starts a run
     #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
     pub(crate) launcher: LauncherKind,
+    /// The CronJob whose template makes the Jobs of --launcher kubernetes
+    #[arg(long, env = "DATALAKE_CRONJOB", value_name = "NAME", required_if_eq("launcher", "kubernetes"))]
+    pub(crate) cronjob: Option<String>,
+}
+
+/// Who may do what over HTTP.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct AccessArgs {
+    /// Starting and stopping runs needs the bearer token in this file
+    #[arg(long, env = "DATALAKE_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Reads need the token, too; health, readiness and metrics do not
+    #[arg(long, env = "DATALAKE_PROTECT_READS", requires = "token_file")]
+    pub(crate) protect_reads: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LauncherKind {
     /// As a child process of this one
     Process,
+    /// As a Job, made from a CronJob's template
+    Kubernetes,
     /// Not at all
     None,
 }
@@ -187,12 +207,18 @@ pub(crate) struct InitArgs {
     /// Upload the CSVs and pictures of this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
+    /// Upload the 100 sample users that this executable carries
+    #[arg(long, conflicts_with = "from")]
+    pub(crate) samples: bool,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct HealthcheckArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    /// Ask this address instead, which has to answer with 200
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<hyper::Uri>,
 }
 
 fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> {

@@ -49,7 +49,7 @@ fn a_lake_that_is_not_there() {
     assert!(!missing.exists(), "a run makes no lake");
     check(
         &["init", "--lake", missing.to_str().unwrap(), "--from", "/nowhere"],
-        1,
+        2,
         &["/nowhere"],
     );
     check(

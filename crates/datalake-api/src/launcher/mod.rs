@@ -8,6 +8,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
+mod joined;
+pub mod kubernetes;
+mod last_words;
 pub mod none;
 pub mod process;
 
@@ -17,8 +20,18 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// Starts a run, or gives the one that is active, or the one that the request's id names. Never two at once.
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError>;
 
+    /// The id of every run that is asked for with the key, on every replica and after every restart.
+    fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
+        RunId::parse(&format!("run-{}", key.digest())).expect("made of letters, digits and a hyphen")
+    }
+
     /// The runs that the launcher knows: the active ones, and ended ones for as long as it remembers them. In no order.
     async fn runs(&self) -> Vec<Run>;
+
+    /// The run of that id, if the launcher knows it.
+    async fn find(&self, run_id: &RunId) -> Option<Run> {
+        self.runs().await.into_iter().find(|run| run.run_id == *run_id)
+    }
 
     /// Asks an active run to end. One that is not active is left as it is.
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError>;
@@ -30,7 +43,7 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
 /// The wish for a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunRequest {
-    /// The run's name, that of an [`IdempotencyKey`] for one; made by the launcher where none is given.
+    /// The run's name, that of [`RunLauncher::run_id_of`] for one; made by the launcher where none is given.
     pub run_id: Option<RunId>,
     /// Which sources the run reads.
     pub mode: RunMode,
@@ -52,15 +65,15 @@ impl IdempotencyKey {
         is_valid.then(|| Self(text.into())).ok_or(IdempotencyKeyError)
     }
 
-    /// The id of every run that is asked for with the key, on every replica and after every restart.
-    pub fn run_id(&self) -> RunId {
+    /// 80 bits of the key's SHA-256 in hexadecimal digits: no two keys of one lake meet.
+    fn digest(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());
-        // 20 hexadecimal digits, 80 bits: no two keys of one lake meet, and a Job's name has room for it.
-        let digits = digest
-            .iter()
-            .take(10)
-            .fold(String::from("run-"), |text, byte| format!("{text}{byte:02x}"));
-        RunId::parse(&digits).expect("made of letters, digits and a hyphen")
+        digest.iter().take(10).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
+
+    /// The key as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 }
 
@@ -171,12 +184,5 @@ mod tests {
         check_key("a b", false);
         check_key("a\n", false);
         check_key("é", false);
-    }
-
-    #[test]
-    fn a_key_names_one_run() {
-        let run_id = |text| IdempotencyKey::parse(text).unwrap().run_id();
-        assert_eq!(run_id("a").as_str(), "run-ca978112ca1bbdcafac2");
-        assert_ne!(run_id("a"), run_id("b"));
     }
 }

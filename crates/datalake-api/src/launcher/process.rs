@@ -26,14 +26,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState},
+    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState, joined::Joined, last_words::last_words},
 };
 
 /// Ended runs that are remembered for the case that they left no report: a day of them at one each quarter of an hour.
 const ENDED_RUNS_MAX: usize = 100;
-
-/// Wishes that joined a run and are still answered with it after its end: ten a remembered run, each under 300 bytes.
-const JOINED_MAX: usize = 10 * ENDED_RUNS_MAX;
 
 /// Bytes of a child's last words: a chain of causes, and not a log.
 const LAST_WORDS_BYTES_MAX: usize = 2_000;
@@ -72,8 +69,7 @@ struct Runs {
     active: Option<ActiveRun>,
     /// The newest last.
     ended: VecDeque<Run>,
-    /// The ids that were wished for while another run was active, with that run's; the newest last.
-    joined: VecDeque<(RunId, RunId)>,
+    joined: Joined,
     shutting_down: bool,
 }
 
@@ -179,18 +175,14 @@ impl Runs {
         }
         let run = self.active.as_ref().map(|active| active.run.clone())?;
         if let Some(run_id) = run_id {
-            if self.joined.len() == JOINED_MAX {
-                self.joined.pop_front();
-            }
-            self.joined.push_back((run_id.clone(), run.run_id.clone()));
+            self.joined.remember(run_id.clone(), run.run_id.clone());
         }
         Some(run)
     }
 
     /// The run of that id, or the one that a wish for that id joined.
     fn named(&self, run_id: &RunId) -> Option<&Run> {
-        let joined = self.joined.iter().find(|(wished, _)| wished == run_id).map(|(_, joined)| joined);
-        let run_id = joined.unwrap_or(run_id);
+        let run_id = self.joined.answer(run_id);
         let active = self.active.iter().map(|active| &active.run);
         active.chain(&self.ended).find(|run| run.run_id == *run_id)
     }
@@ -304,37 +296,5 @@ async fn pass_on(mut stderr: ChildStderr) -> String {
         let surplus = tail.len().saturating_sub(LAST_WORDS_BYTES_MAX);
         tail.drain(..surplus);
     }
-    last_lines(&String::from_utf8_lossy(&tail))
-}
-
-/// The last lines that say something, as one.
-fn last_lines(text: &str) -> String {
-    const LINES: usize = 5;
-    let mut lines: Vec<&str> = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .take(LINES)
-        .collect();
-    lines.reverse();
-    lines.join("; ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: &str) {
-        assert_eq!(last_lines(text), expected, "text: {text:?}");
-    }
-
-    #[test]
-    fn last_words() {
-        check("", "");
-        check("\n \n", "");
-        check("one\n", "one");
-        check("1\n2\n\n3\n4\n5\n6\n", "2; 3; 4; 5; 6");
-    }
+    last_words(&String::from_utf8_lossy(&tail))
 }

@@ -36,7 +36,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(rejects::list))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
-        .routes(routes!(runs::show_run))
+        .routes(routes!(runs::show_run, runs::stop_run))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -18,13 +18,13 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::{NoParameters, Pairs, Segment, malformed},
-    launcher::{IdempotencyKey, Run, RunRequest},
+    launcher::{IdempotencyKey, Run},
     prefer,
     problem::{Problem, ProblemDocument},
     run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
-    state::RequiredToken,
     table_watch::TableWatch,
+    token::{Access, MayRun},
 };
 
 /// A wish is 22 bytes; this leaves room for whoever formats it.
@@ -61,29 +61,27 @@ pub(super) struct RunsBody {
 
 /// What `POST /data` is asked.
 pub(super) struct Wish {
-    request: RunRequest,
+    key: Option<IdempotencyKey>,
+    mode: RunMode,
     wait: Option<Duration>,
 }
 
 impl<S> FromRequest<S> for Wish
 where
     S: Send + Sync,
-    RequiredToken: FromRef<S>,
+    Access: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let RequiredToken(token) = RequiredToken::from_ref(state);
-        if let Some(token) = token {
-            token.check(request.headers())?;
-        }
         let (mut parts, body) = request.into_parts();
+        MayRun::from_request_parts(&mut parts, state).await?;
         let NoParameters = NoParameters::from_request_parts(&mut parts, state).await?;
         let headers = parts.headers;
         let StartBody { mode } = start_body(&headers, body).await?;
-        let run_id = idempotency_key(&headers)?.map(|key| key.run_id());
         Ok(Self {
-            request: RunRequest { run_id, mode },
+            key: idempotency_key(&headers)?,
+            mode,
             wait: prefer::wait(&headers),
         })
     }
@@ -157,8 +155,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     )
 )]
 pub(super) async fn start_run(State(runs): State<RunHistory>, State(table): State<TableWatch>, wish: Wish) -> Result<Response, Problem> {
-    let Wish { request, wait } = wish;
-    let mut run = runs.start(request).await?.run;
+    let Wish { key, mode, wait } = wish;
+    let mut run = runs.start(key.as_ref(), mode).await?.run;
     if let Some(wait) = wait {
         run = wait_for_result(&runs, &table, run, wait).await;
     }
@@ -252,6 +250,39 @@ pub(super) async fn show_run(
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
     run.map(|run| Json(RunView::with_notices(run))).ok_or(Problem::NoSuchRun)
+}
+
+/// Asks an active run to end. What it had not committed by then is left to the next run.
+#[utoipa::path(
+    delete,
+    path = "/runs/{run_id}",
+    tag = "runs",
+    params(("run_id" = String, Path, description = "The run's id")),
+    responses(
+        (status = 202, description = "The run, which is about to end", body = RunView),
+        (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "No such run", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "The run has ended", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 501, description = "This server starts and stops no runs", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 502, description = "The run could not be stopped", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn stop_run(
+    _: MayRun,
+    Segment(run_id): Segment,
+    _: NoParameters,
+    State(history): State<RunHistory>,
+) -> Result<Response, Problem> {
+    let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
+    let find = async || history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable);
+    let run = find().await?.ok_or(Problem::NoSuchRun)?;
+    if !run.state.is_active() {
+        return Err(Problem::RunEnded);
+    }
+    history.stop(&run_id).await?;
+    let run = find().await?.unwrap_or(run);
+    Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use datalake_api::{
     run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
+    token::Access,
 };
 use datalake_core::{
     keys,
@@ -142,7 +143,7 @@ impl Lake {
             runs: RunHistory::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
             bucket: Arc::clone(&bucket),
             metrics: Metrics::new(),
-            token: None,
+            access: Access::Open,
         };
         Self {
             bucket,

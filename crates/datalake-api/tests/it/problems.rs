@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use datalake_api::token::Token;
+use datalake_api::token::{Access, Token};
 use serde_json::{Value, json};
 
 use crate::fixture::{Answer, Lake};
@@ -120,7 +120,7 @@ async fn status_of_post(lake: &Lake, authorization: Option<&str>) -> Answer {
 async fn a_token_guards_the_start_of_runs_alone() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
-    lake.parts.token = Some(Token::new("right"));
+    lake.parts.access = Access::RunsNeed(Token::new("right"));
     for wrong in [
         None,
         Some("Bearer wrong"),

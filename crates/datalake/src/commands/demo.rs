@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
+use datalake_api::token::Access;
 use datalake_core::keys;
 use datalake_store::lake::{self, LakeUrl, OpenOptions};
 use include_dir::{Dir, include_dir};
@@ -40,10 +41,19 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
          Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
     );
     super::print(words.as_bytes())?;
-    up::serve_and_run(listener, &lake_args, RunPolicyArgs::default(), &args.schedule, shutdown).await
+    up::serve_and_run(
+        listener,
+        &lake_args,
+        RunPolicyArgs::default(),
+        Access::Open,
+        &args.schedule,
+        shutdown,
+    )
+    .await
 }
 
-fn samples() -> BTreeMap<String, Bytes> {
+/// The sample sources that the executable carries, by file name.
+pub(super) fn samples() -> BTreeMap<String, Bytes> {
     let named = |file: &'static include_dir::File<'static>| Some((file.path().to_str()?.to_owned(), Bytes::from_static(file.contents())));
     SAMPLES
         .files()

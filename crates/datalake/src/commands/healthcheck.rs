@@ -20,10 +20,12 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Asks the API on this machine whether it is ready.
 pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
-    let address = reachable(args.listen.listen);
-    let url = format!("http://{address}/readyz");
+    let url = match args.url {
+        Some(url) => url,
+        None => format!("http://{}/readyz", reachable(args.listen.listen)).parse()?,
+    };
     let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
-    let request = client.get(url.parse()?);
+    let request = client.get(url.clone());
     let response = tokio::time::timeout(TIMEOUT, request)
         .await
         .with_context(|| format!("the API did not answer within {} s, url={url}", TIMEOUT.as_secs()))?

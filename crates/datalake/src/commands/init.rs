@@ -11,6 +11,7 @@ use datalake_store::{
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::demo;
 use crate::{args::InitArgs, exit::UsageError};
 
 /// Uploads in flight.
@@ -20,9 +21,14 @@ const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     lake::create(&args.lake.lake, &args.lake.s3.open_options()).await?;
     let mut words = format!("the lake is ready: {}\n", args.lake.lake);
-    if let Some(folder) = &args.from {
+    let sources = match (&args.from, args.samples) {
+        (Some(folder), _) => Some(read_folder(folder)?),
+        (None, true) => Some(demo::samples()),
+        (None, false) => None,
+    };
+    if let Some(sources) = sources {
         let lake = super::open(&args.lake).await?;
-        let uploaded = upload(lake.bucket.as_ref(), read_folder(folder)?).await?;
+        let uploaded = upload(lake.bucket.as_ref(), sources).await?;
         writeln!(words, "{} sources uploaded, {} already there", uploaded.written, uploaded.same)?;
     }
     super::print(words.as_bytes())?;
@@ -31,10 +37,10 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
 
 /// The sources in a folder, by file name. Files that are nobody's source are left out.
 fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
-    let refused = || format!("the folder of sources cannot be read, dir={}", folder.display());
+    let refused = |error| UsageError(format!("the folder of sources cannot be read, dir={}: {error}", folder.display()));
     let mut sources = BTreeMap::new();
-    for entry in fs::read_dir(folder).with_context(refused)? {
-        let entry = entry.with_context(refused)?;
+    for entry in fs::read_dir(folder).map_err(refused)? {
+        let entry = entry.map_err(refused)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if keys::parse_source(&keys::source(&name)).is_ok() {
             let bytes = fs::read(entry.path()).with_context(|| format!("the source cannot be read, file={}", entry.path().display()))?;

@@ -7,6 +7,7 @@ use datalake_api::{
     clock::Clock,
     launcher::{
         RunLauncher,
+        kubernetes::KubernetesLauncher,
         none::NoLauncher,
         process::{ProcessLauncher, RunCommand},
     },
@@ -14,6 +15,7 @@ use datalake_api::{
     run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
+    token::{Access, Token},
 };
 use datalake_processor::run::Lake;
 use datalake_table::table::Table;
@@ -21,8 +23,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{self, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
-    clock, signals,
+    args::{self, AccessArgs, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
+    clock,
+    exit::{self, UsageError},
+    signals,
 };
 
 /// From the polite request to a run's process to its end by force. A run between commit and report needs seconds.
@@ -30,18 +34,54 @@ const RUN_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes.
 pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+    let access = access(&args.access)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = listen(args.listen.listen).await?;
     match args.launcher {
-        LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), shutdown).await?,
+        LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), access, shutdown).await?,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy)?;
-            answer(listener, lake, Arc::new(launcher.clone()), shutdown).await?;
+            answer(listener, lake, Arc::new(launcher.clone()), access, shutdown).await?;
             launcher.shut_down().await;
+        }
+        LauncherKind::Kubernetes => {
+            let cron_job = args.cronjob.as_deref().context("clap asks for --cronjob")?;
+            let launcher = KubernetesLauncher::connect(cron_job, Clock::new(clock::now))
+                .await
+                .map_err(|error| UsageError(format!("--launcher kubernetes cannot work here: {}", exit::in_words(&error.into()))))?;
+            // It follows the Jobs while answers are given: the end of either is the end of both.
+            let following = shutdown.child_token();
+            let answering = async {
+                let answered = answer(listener, lake, Arc::new(launcher.clone()), access, shutdown).await;
+                following.cancel();
+                answered
+            };
+            let (answered, ()) = tokio::join!(answering, launcher.follow(following.clone()));
+            answered?;
         }
     }
     Ok(0)
+}
+
+/// Who may do what, with the token that the file holds.
+pub(crate) fn access(args: &AccessArgs) -> anyhow::Result<Access> {
+    let Some(file) = &args.token_file else {
+        return Ok(Access::Open);
+    };
+    let refused = |reason: String| UsageError(format!("--token-file holds no token: {reason}, file={}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    // Editors and `echo` end a file with a line feed, which no header can carry.
+    let token = text.trim();
+    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(refused("it must be visible ASCII characters".to_owned()).into());
+    }
+    let token = Token::new(token);
+    Ok(if args.protect_reads {
+        Access::AllNeeds(token)
+    } else {
+        Access::RunsNeed(token)
+    })
 }
 
 /// Takes the address before anything else is done, so that a taken one is said at once.
@@ -58,6 +98,7 @@ pub(crate) async fn answer(
     listener: TcpListener,
     lake: Lake,
     launcher: Arc<dyn RunLauncher>,
+    access: Access,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     let hints = launcher.changes();
@@ -68,7 +109,7 @@ pub(crate) async fn answer(
         runs: RunHistory::new(Arc::clone(&lake.bucket), launcher),
         bucket: lake.bucket,
         metrics: Metrics::new(),
-        token: None,
+        access,
     };
     server::serve(listener, parts, hints, shutdown)
         .await

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use datalake_api::launcher::{LaunchError, RunLauncher, RunRequest, process::ProcessLauncher};
+use datalake_api::{
+    launcher::{LaunchError, RunLauncher, RunRequest, process::ProcessLauncher},
+    token::Access,
+};
 use datalake_core::report::RunMode;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +20,10 @@ use crate::{
 
 /// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<u8> {
+    let access = serve::access(&args.access)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
-    serve_and_run(listener, &args.lake, args.policy, &args.schedule, shutdown).await
+    serve_and_run(listener, &args.lake, args.policy, access, &args.schedule, shutdown).await
 }
 
 /// What `up` and `demo` have in common.
@@ -27,13 +31,14 @@ pub(crate) async fn serve_and_run(
     listener: TcpListener,
     lake_args: &LakeArgs,
     policy: RunPolicyArgs,
+    access: Access,
     schedule: &Schedule,
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let lake = super::open(lake_args).await?;
     let launcher = serve::process_launcher(lake_args, policy)?;
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
-    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), shutdown.clone());
+    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), access, shutdown.clone());
     let ((), answered) = tokio::join!(runs, answer);
     answered?;
     launcher.shut_down().await;

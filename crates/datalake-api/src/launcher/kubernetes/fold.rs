@@ -1,0 +1,286 @@
+//! Where a run stands, from its Job and its pods. A function of what exists; nothing is remembered.
+
+use datalake_core::report::{RunId, RunMode, RunOutcome};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::{
+    api::{
+        batch::v1::{Job, JobCondition, JobStatus},
+        core::v1::{ContainerStateTerminated, ContainerStatus, Pod},
+    },
+    apimachinery::pkg::apis::meta::v1::Time,
+};
+
+use crate::launcher::{Run, RunState, last_words::last_words};
+
+/// A pod is made within a second of its Job; one that is not there for so long is kept from being made.
+const POD_WAIT_MAX: SignedDuration = SignedDuration::from_secs(15);
+
+/// The run of a Job, as far as Kubernetes knows it. `pods` are the Job's own; none may also mean that they were not asked for.
+pub(super) fn run_of(job: &Job, pods: &[Pod], now: Timestamp) -> Option<Run> {
+    let name = job.metadata.name.as_deref()?;
+    let status = job.status.clone().unwrap_or_default();
+    let pods = newest_last(pods, name);
+    let (state, error) = state_of(job, &status, &pods, now);
+    let ended_at = match state {
+        RunState::Ended(_) => ended_at(job, &status),
+        RunState::Pending | RunState::Running => None,
+    };
+    Some(Run {
+        run_id: RunId::parse(name).ok()?,
+        state,
+        mode: Some(mode_of(job)),
+        started_at: status.start_time.as_ref().map(|time| time.0),
+        ended_at,
+        error,
+        report: None,
+    })
+}
+
+/// Whether the Job has come to its end by itself.
+pub(super) fn is_ended(job: &Job) -> bool {
+    let ends = |status: &JobStatus| condition(status, "Complete").is_some() || condition(status, "Failed").is_some();
+    job.status.as_ref().is_some_and(ends)
+}
+
+/// Whether the Job may still make or hold a pod.
+pub(super) fn is_active(job: &Job) -> bool {
+    job.metadata.deletion_timestamp.is_none() && !is_ended(job)
+}
+
+/// Whether its pods can tell more than the Job itself.
+pub(super) fn needs_pods(job: &Job) -> bool {
+    is_active(job) || job.status.as_ref().is_some_and(|status| condition(status, "Failed").is_some())
+}
+
+fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (RunState, Option<String>) {
+    if condition(status, "Complete").is_some() {
+        return (RunState::Ended(RunOutcome::Succeeded), None);
+    }
+    if let Some(failed) = condition(status, "Failed") {
+        let (outcome, words) = failure(failed, status, pods);
+        return (RunState::Ended(outcome), Some(words));
+    }
+    if job.metadata.deletion_timestamp.is_some() {
+        return (RunState::Ended(RunOutcome::Stopped), Some("its Job was deleted".to_owned()));
+    }
+    if condition(status, "Suspended").is_some() {
+        let words = "its Job is suspended; it goes on when `spec.suspend` is false again";
+        return (RunState::Pending, Some(words.to_owned()));
+    }
+    if let Some(target) = condition(status, "FailureTarget") {
+        let (_, words) = failure(target, status, pods);
+        return (RunState::Running, Some(words));
+    }
+    let attempts = status.failed.filter(|failed| *failed > 0).map(|failed| {
+        let last = pods
+            .iter()
+            .rev()
+            .find_map(|pod| failed_words(pod))
+            .unwrap_or_else(|| "its pod vanished".to_owned());
+        format!("{failed} attempts have failed and it is tried again; the last one: {last}")
+    });
+    let is_running = pods.iter().any(|pod| phase(pod) == "Running") || (pods.is_empty() && status.ready.is_some_and(|ready| ready > 0));
+    if is_running || condition(status, "SuccessCriteriaMet").is_some() {
+        return (RunState::Running, attempts);
+    }
+    (RunState::Pending, pending_words(job, status, pods, now).or(attempts))
+}
+
+/// Why a Job has not begun, where that is more than the usual second.
+fn pending_words(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> Option<String> {
+    if let Some(words) = pods.iter().rev().find_map(|pod| waiting_words(pod)) {
+        return Some(words);
+    }
+    let created_at = job.metadata.creation_timestamp.as_ref()?.0;
+    let has_pod = !pods.is_empty() || status.active.is_some_and(|active| active > 0);
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let is_late = now.duration_since(created_at) > POD_WAIT_MAX && status.failed.is_none_or(|failed| failed == 0);
+    (!has_pod && is_late).then(|| {
+        format!("Kubernetes has made no pod for it: the namespace's quota may be full, or an admission rule forbids it; `kubectl describe job {name}` tells which")
+    })
+}
+
+/// What keeps a pod's containers from running, in words.
+fn waiting_words(pod: &Pod) -> Option<String> {
+    let waiting = |status: &&ContainerStatus| status.state.as_ref().and_then(|state| state.waiting.clone());
+    for waiting in container_statuses(pod).iter().filter_map(waiting) {
+        let message = waiting.message.unwrap_or_default();
+        let what = match waiting.reason.as_deref().unwrap_or_default() {
+            "" | "ContainerCreating" | "PodInitializing" => continue,
+            reason @ ("ErrImagePull"
+            | "ImagePullBackOff"
+            | "InvalidImageName"
+            | "ErrImageNeverPull"
+            | "ImageInspectError"
+            | "RegistryUnavailable") => {
+                format!("the image cannot be pulled ({reason})")
+            }
+            reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
+                format!("the container cannot be made ({reason})")
+            }
+            reason => format!("the container waits ({reason})"),
+        };
+        return Some(with(what, &message));
+    }
+    let conditions = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    let unschedulable = conditions
+        .iter()
+        .find(|condition| condition.type_ == "PodScheduled" && condition.status == "False")?;
+    Some(with(
+        "no node takes its pod".to_owned(),
+        unschedulable.message.as_deref().unwrap_or_default(),
+    ))
+}
+
+/// Why a pod failed: what its process said, or what was done to it.
+fn failed_words(pod: &Pod) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    if phase(pod) != "Failed" {
+        return None;
+    }
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    if let Some(disruption) = conditions
+        .iter()
+        .find(|condition| condition.type_ == "DisruptionTarget" && condition.status == "True")
+    {
+        return Some(with(
+            "its pod was removed".to_owned(),
+            disruption.message.as_deref().unwrap_or_default(),
+        ));
+    }
+    let terminated = |status: &&ContainerStatus| status.state.as_ref().and_then(|state| state.terminated.clone());
+    let ended = container_statuses(pod)
+        .iter()
+        .filter_map(terminated)
+        .find(|ended| ended.exit_code != 0);
+    Some(match ended {
+        Some(ended) => ended_words(&ended),
+        None => with("its pod failed".to_owned(), status.message.as_deref().unwrap_or_default()),
+    })
+}
+
+fn ended_words(ended: &ContainerStateTerminated) -> String {
+    let said = last_words(ended.message.as_deref().unwrap_or_default());
+    match (ended.reason.as_deref().unwrap_or_default(), ended.exit_code) {
+        ("OOMKilled", _) => "its process was killed: it needs more memory than `resources.limits.memory` allows".to_owned(),
+        (_, 137) => with("its process was killed (exit status 137)".to_owned(), &said),
+        (_, 143) => with("its process was asked to end (exit status 143)".to_owned(), &said),
+        (reason @ ("ContainerCannotRun" | "StartError" | "DeadlineExceeded"), _) => with(
+            format!("the container cannot run ({reason})"),
+            ended.message.as_deref().unwrap_or_default(),
+        ),
+        // The contract gives these statuses a meaning, and the process says the rest.
+        (_, status @ (1 | 2 | 4)) if said.is_empty() => format!("its process ended with exit status {status} and said nothing"),
+        (_, 1 | 2 | 4) => said,
+        (_, status) => with(format!("its process ended with exit status {status}"), &said),
+    }
+}
+
+/// What a condition that fails the Job means for whoever started the run.
+fn failure(condition: &JobCondition, status: &JobStatus, pods: &[&Pod]) -> (RunOutcome, String) {
+    let message = condition.message.as_deref().unwrap_or_default();
+    let last = pods.iter().rev().find_map(|pod| failed_words(pod));
+    match condition.reason.as_deref().unwrap_or_default() {
+        "PodFailurePolicy" => {
+            let outcome = match exit_status(message) {
+                Some(2) => RunOutcome::Misconfigured,
+                Some(4) => RunOutcome::Refused,
+                _ => RunOutcome::Failed,
+            };
+            (outcome, last.unwrap_or_else(|| message.to_owned()))
+        }
+        "BackoffLimitExceeded" => {
+            let last = last.unwrap_or_else(|| "its pod vanished".to_owned());
+            (
+                RunOutcome::Failed,
+                format!("{} attempts failed; the last one: {last}", status.failed.unwrap_or_default()),
+            )
+        }
+        "DeadlineExceeded" => {
+            let waiting = pods
+                .iter()
+                .rev()
+                .find_map(|pod| waiting_words(pod))
+                .map(|words| format!(": {words}"))
+                .unwrap_or_default();
+            (
+                RunOutcome::Failed,
+                format!("it took longer than the Job's activeDeadlineSeconds allow{waiting}"),
+            )
+        }
+        reason => (RunOutcome::Failed, with(format!("its Job failed ({reason})"), message)),
+    }
+}
+
+/// The exit status that a pod failure policy names: "Container processor for pod a/b failed with exit code 4 matching FailJob rule at index 0".
+fn exit_status(message: &str) -> Option<u8> {
+    let (_, rest) = message.split_once("exit code ")?;
+    let digits = rest.split(|character: char| !character.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+fn mode_of(job: &Job) -> RunMode {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let mut arguments = pod
+        .into_iter()
+        .flat_map(|pod| &pod.containers)
+        .flat_map(|container| container.args.iter().flatten());
+    match arguments.any(|argument| argument == "--full") {
+        true => RunMode::Full,
+        false => RunMode::Incremental,
+    }
+}
+
+fn ended_at(job: &Job, status: &JobStatus) -> Option<Timestamp> {
+    let failed_at = || condition(status, "Failed").and_then(|condition| condition.last_transition_time.as_ref());
+    let time = status
+        .completion_time
+        .as_ref()
+        .or_else(failed_at)
+        .or(job.metadata.deletion_timestamp.as_ref());
+    time.map(|Time(at)| *at)
+}
+
+fn condition<'a>(status: &'a JobStatus, kind: &str) -> Option<&'a JobCondition> {
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    conditions
+        .iter()
+        .find(|condition| condition.type_ == kind && condition.status == "True")
+}
+
+fn newest_last<'a>(pods: &'a [Pod], job: &str) -> Vec<&'a Pod> {
+    let label = |pod: &&Pod| {
+        pod.metadata
+            .labels
+            .as_ref()
+            .and_then(|labels| labels.get(super::JOB_NAME))
+            .is_some_and(|name| name == job)
+    };
+    let mut pods: Vec<&Pod> = pods.iter().filter(label).collect();
+    pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
+    pods
+}
+
+fn phase(pod: &Pod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+fn container_statuses(pod: &Pod) -> Vec<&ContainerStatus> {
+    let status = pod.status.as_ref();
+    let init = status
+        .and_then(|status| status.init_container_statuses.as_deref())
+        .unwrap_or_default();
+    let main = status.and_then(|status| status.container_statuses.as_deref()).unwrap_or_default();
+    init.iter().chain(main).collect()
+}
+
+fn with(what: String, message: &str) -> String {
+    match message {
+        "" => what,
+        message => format!("{what}: {message}"),
+    }
+}

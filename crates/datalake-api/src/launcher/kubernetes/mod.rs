@@ -1,0 +1,306 @@
+//! Runs as Jobs, made from the live CronJob's template: what an operator changed there holds for every run. The only place that names kube.
+//!
+//! Of any number of replicas that are asked at once, one makes the Job: its name follows from the wish's key, or from the newest Job that
+//! there is, so that they all try the same name and Kubernetes lets one have it.
+
+mod fold;
+mod job;
+mod known;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use datalake_core::report::RunId;
+use futures_util::StreamExt;
+use k8s_openapi::api::{
+    batch::v1::{CronJob, Job},
+    core::v1::Pod,
+};
+use kube::{
+    Api, Client,
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
+    runtime::{WatchStreamExt, watcher},
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use self::known::Known;
+use crate::{
+    clock::Clock,
+    launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
+    table_watch::chain,
+};
+
+/// The label by which Kubernetes tells a Job's pods.
+const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+
+/// An API server that is well answers within milliseconds; a client is told rather than kept.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Starts runs as Jobs. Cheap to clone; all clones share what is known.
+#[derive(Clone)]
+pub struct KubernetesLauncher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    client: Client,
+    namespace: String,
+    cron_job: String,
+    clock: Clock,
+    known: Mutex<Known>,
+    changes: watch::Sender<()>,
+}
+
+/// The cluster cannot be reached as this process is configured.
+#[derive(Debug, thiserror::Error)]
+#[error("there is neither a service account nor a kubeconfig that leads to a cluster")]
+pub struct ConnectError(#[from] kube::Error);
+
+impl fmt::Debug for KubernetesLauncher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KubernetesLauncher")
+            .field("namespace", &self.shared.namespace)
+            .field("cron_job", &self.shared.cron_job)
+            .finish_non_exhaustive()
+    }
+}
+
+impl KubernetesLauncher {
+    /// As the pod's service account in its own namespace; outside of a cluster as the kubeconfig's user in its current one.
+    pub async fn connect(cron_job: &str, clock: Clock) -> Result<Self, ConnectError> {
+        Ok(Self::new(Client::try_default().await?, cron_job, clock))
+    }
+
+    /// Asks `client`, in its default namespace. Nothing is asked yet.
+    pub fn new(client: Client, cron_job: &str, clock: Clock) -> Self {
+        let shared = Shared {
+            namespace: client.default_namespace().to_owned(),
+            client,
+            cron_job: cron_job.to_owned(),
+            clock,
+            known: Mutex::default(),
+            changes: watch::Sender::new(()),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Follows the namespace's Jobs until `shutdown`. Without it runs are started all the same; their ends are not noticed.
+    pub async fn follow(&self, shutdown: CancellationToken) {
+        let mut events = watcher(self.jobs(), watcher::Config::default()).default_backoff().boxed();
+        let mut is_failing = false;
+        loop {
+            let event = tokio::select! {
+                () = shutdown.cancelled() => return,
+                event = events.next() => event,
+            };
+            match event {
+                None => return,
+                Some(Ok(event)) => {
+                    is_failing = false;
+                    self.known().take_in(event, &self.shared.cron_job, self.shared.clock.now());
+                    self.shared.changes.send_replace(());
+                }
+                // One line for a row of failures: the watch begins again by itself.
+                Some(Err(error)) => {
+                    if !is_failing {
+                        tracing::warn!(
+                            error = chain(&error),
+                            "the cluster's Jobs cannot be followed; what is known of them is shown"
+                        );
+                    }
+                    is_failing = true;
+                }
+            }
+        }
+    }
+
+    fn jobs(&self) -> Api<Job> {
+        Api::namespaced(self.shared.client.clone(), &self.shared.namespace)
+    }
+
+    /// Objects as raw JSON.
+    fn raw(&self, resource: &ApiResource) -> Api<DynamicObject> {
+        Api::namespaced_with(self.shared.client.clone(), &self.shared.namespace, resource)
+    }
+
+    async fn live_cron_job(&self) -> Result<DynamicObject, LaunchError> {
+        let cron_jobs = self.raw(&ApiResource::erase::<CronJob>(&()));
+        let (name, namespace) = (&self.shared.cron_job, &self.shared.namespace);
+        let found = ask("read the CronJob", cron_jobs.get_opt(name)).await?;
+        found.ok_or_else(|| LaunchError::Failed {
+            reason: format!("there is no CronJob to make a Job from; is the chart installed? cronjob={name}, namespace={namespace}"),
+            source: None,
+        })
+    }
+
+    /// The Jobs that belong to the CronJob, by whomever they were made, the newest last.
+    async fn list_own(&self) -> Result<Vec<Job>, LaunchError> {
+        let mut jobs = ask("list Jobs", self.jobs().list(&ListParams::default())).await?.items;
+        jobs.retain(|job| known::is_own(job, &self.shared.cron_job));
+        jobs.sort_by_key(known::age_order);
+        Ok(jobs)
+    }
+
+    async fn create(&self, cron_job: &DynamicObject, run_id: &RunId, request: &RunRequest) -> Result<(Job, bool), LaunchError> {
+        let job = job::job_from(cron_job, run_id, request.mode).map_err(|error| LaunchError::Failed {
+            reason: format!("the CronJob makes no Job, cronjob={}", self.shared.cron_job),
+            source: Some(error.into()),
+        })?;
+        let jobs = self.raw(&ApiResource::erase::<Job>(&()));
+        let created = ask("make the Job", async {
+            match jobs.create(&PostParams::default(), &job).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
+                created => created.map(Some),
+            }
+        });
+        match created.await? {
+            Some(created) => created.try_parse().map(|job| (job, true)).map_err(|error| LaunchError::Failed {
+                reason: "Kubernetes made the Job and gave an answer that cannot be understood".to_owned(),
+                source: Some(error.into()),
+            }),
+            None => ask("read the Job", self.jobs().get(run_id.as_str())).await.map(|job| (job, false)),
+        }
+    }
+
+    /// The runs of Jobs, with what their pods tell.
+    async fn runs_of(&self, jobs: &[Arc<Job>]) -> Vec<Run> {
+        let names: Vec<&str> = jobs
+            .iter()
+            .filter(|job| fold::needs_pods(job))
+            .filter_map(|job| job.metadata.name.as_deref())
+            .collect();
+        let pods = if names.is_empty() { Vec::new() } else { self.pods_of(&names).await };
+        let now = self.shared.clock.now();
+        jobs.iter().filter_map(|job| fold::run_of(job, &pods, now)).collect()
+    }
+
+    /// The pods of these Jobs; none where they cannot be had, since the Jobs themselves tell most.
+    async fn pods_of(&self, names: &[&str]) -> Vec<Pod> {
+        let pods: Api<Pod> = Api::namespaced(self.shared.client.clone(), &self.shared.namespace);
+        let selector = ListParams::default().labels(&format!("{JOB_NAME} in ({})", names.join(",")));
+        match ask("list pods", pods.list(&selector)).await {
+            Ok(pods) => pods.items,
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    "the pods of runs cannot be listed; what their Jobs tell is shown"
+                );
+                Vec::new()
+            }
+        }
+    }
+
+    /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn launched(&self, job: Job, started: bool) -> Result<Launched, LaunchError> {
+        let job = Arc::new(job);
+        self.known().hold(Arc::clone(&job));
+        let run = self.runs_of(&[job]).await.pop().ok_or_else(|| LaunchError::Failed {
+            reason: "the Job's name is no run id".to_owned(),
+            source: None,
+        })?;
+        Ok(Launched { run, started })
+    }
+}
+
+#[async_trait]
+impl RunLauncher for KubernetesLauncher {
+    async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+        let cron_job = self.live_cron_job().await?;
+        let own = self.list_own().await?;
+        if let Some(wished) = &request.run_id {
+            let run_id = self.known().answer(wished);
+            if let Some(job) = own.iter().find(|job| job.metadata.name.as_deref() == Some(run_id.as_str())) {
+                return self.launched(job.clone(), false).await;
+            }
+        }
+        if let Some(active) = own.iter().rev().find(|job| fold::is_active(job)) {
+            if let (Some(wished), Some(Ok(joined))) = (&request.run_id, active.metadata.name.as_deref().map(RunId::parse)) {
+                self.known().remember_joined(wished.clone(), joined);
+            }
+            return self.launched(active.clone(), false).await;
+        }
+        let run_id = match &request.run_id {
+            Some(run_id) => run_id.clone(),
+            None => self.known().name_after(&self.shared.cron_job, own.last()),
+        };
+        let (job, started) = self.create(&cron_job, &run_id, &request).await?;
+        if started {
+            tracing::info!(run.id = %run_id, run.mode = request.mode.as_str(), "started a run as a Job");
+        }
+        self.launched(job, started).await
+    }
+
+    fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
+        job::job_name(&self.shared.cron_job, &format!("key {}", key.as_str()))
+    }
+
+    async fn runs(&self) -> Vec<Run> {
+        let (jobs, stopped) = self.known().all();
+        let mut runs = self.runs_of(&jobs).await;
+        runs.extend(stopped);
+        runs
+    }
+
+    async fn find(&self, run_id: &RunId) -> Option<Run> {
+        let (job, stopped) = self.known().find(run_id);
+        let job = match job {
+            Some(job) => Some(job),
+            // Another replica may have made it just now.
+            None => ask("read the Job", self.jobs().get_opt(run_id.as_str()))
+                .await
+                .ok()
+                .flatten()
+                .map(Arc::new),
+        };
+        match job.filter(|job| known::is_own(job, &self.shared.cron_job)) {
+            Some(job) => self.runs_of(&[job]).await.pop(),
+            None => stopped,
+        }
+    }
+
+    async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
+        let job = ask("read the Job", self.jobs().get_opt(run_id.as_str())).await?;
+        // A namespace has other Jobs, too.
+        if job.is_none_or(|job| !known::is_own(&job, &self.shared.cron_job) || !fold::is_active(&job)) {
+            return Ok(());
+        }
+        let jobs = self.jobs();
+        ask("delete the Job", async {
+            match jobs.delete(run_id.as_str(), &DeleteParams::background()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                deleted => deleted.map(drop),
+            }
+        })
+        .await
+    }
+
+    fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changes.subscribe()
+    }
+}
+
+/// The answer in time, or why there is none, in words.
+async fn ask<T>(what: &str, asking: impl Future<Output = kube::Result<T>>) -> Result<T, LaunchError> {
+    let failed = |reason, source| Err(LaunchError::Failed { reason, source });
+    match tokio::time::timeout(ANSWER_WAIT_MAX, asking).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(kube::Error::Api(status))) => failed(format!("Kubernetes refuses to {what}: {}", status.message), None),
+        Ok(Err(error)) => failed(format!("the Kubernetes API cannot be asked to {what}"), Some(error.into())),
+        Err(_) => failed(
+            format!(
+                "the Kubernetes API did not answer within {} s when asked to {what}",
+                ANSWER_WAIT_MAX.as_secs()
+            ),
+            None,
+        ),
+    }
+}
