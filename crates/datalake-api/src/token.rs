@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 use crate::problem::Problem;
 
@@ -34,13 +35,13 @@ impl Token {
         Self(Sha256::digest(token).into())
     }
 
-    /// Whether the headers carry the token. Digests are compared: how long that takes tells nothing of the token.
+    /// Whether the headers carry the token. How long that takes tells nothing of the token, not even its length.
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
         let (scheme, token) = given
             .and_then(|value| value.split_at_checked("Bearer ".len()))
             .ok_or(Problem::Unauthorized)?;
-        let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && self.0 == <[u8; 32]>::from(Sha256::digest(token));
+        let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(self.0.ct_eq(&Sha256::digest(token)));
         holds.then_some(()).ok_or(Problem::Unauthorized)
     }
 }

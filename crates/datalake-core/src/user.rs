@@ -162,9 +162,9 @@ pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
 /// What a user's CSV says, apart from the id, which is the key's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRecord {
-    /// UTF-8 without control characters, 1 to 1,000 bytes.
+    /// UTF-8, 1 to 1,000 bytes, without control characters but for the CR and LF that a quoted field may hold.
     pub first_name: Box<str>,
-    /// UTF-8 without control characters, 1 to 1,000 bytes.
+    /// Likewise.
     pub last_name: Box<str>,
     /// When the user was born.
     pub birth: BirthTimestamp,

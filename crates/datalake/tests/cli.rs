@@ -1,5 +1,7 @@
 //! Each command tried wrongly once: exit status, and words that say what, where, why and what to do.
 
+use std::io::{BufRead, BufReader, Write};
+
 use assert_cmd::Command;
 use predicates::{prelude::*, str::contains};
 
@@ -73,4 +75,59 @@ fn pages_and_completions() {
     let dir = tempfile::tempdir().unwrap();
     check(&["man", "--dir", dir.path().to_str().unwrap()], 0, &[]);
     assert!(dir.path().join("datalake-process.1").exists());
+}
+
+/// A server that gives the same answer to whatever it is asked, until the test ends.
+fn answering(answer: &'static str) -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let mut reader = BufReader::new(&stream);
+                let mut line = String::new();
+                while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
+                    line.clear();
+                }
+                let _client_may_be_gone = (&stream).write_all(answer.as_bytes());
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[track_caller]
+fn check_s3(endpoint: &str, status: i32, words: &[&str]) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
+    command.args(["process", "--lake", "s3://nowhere", "--s3-endpoint", endpoint]);
+    command
+        .env("AWS_ACCESS_KEY_ID", "someone")
+        .env("AWS_SECRET_ACCESS_KEY", "secret-of-someone");
+    let assert = command.assert().code(status);
+    let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
+    for word in words {
+        assert!(stderr.contains(word), "it does not say {word:?}: {stderr}");
+    }
+    assert!(!stderr.contains("secret-of-someone"), "{stderr}");
+}
+
+#[test]
+fn a_bucket_that_is_missing_or_forbidden_needs_somebody_to_mend_it() {
+    let missing =
+        answering("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>");
+    check_s3(&missing, 2, &["nowhere", "datalake init"]);
+    let forbidden =
+        answering("HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
+    check_s3(&forbidden, 2, &["AccessDenied"]);
+    let wrong_key = answering(
+        "HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>",
+    );
+    check_s3(&wrong_key, 2, &["SignatureDoesNotMatch"]);
+}
+
+#[test]
+fn a_store_that_is_down_is_worth_a_retry() {
+    check_s3("http://127.0.0.1:1", 1, &["does not answer"]);
+    let busy = answering("HTTP/1.1 503 Slow Down\r\nconnection: close\r\n\r\n<Error><Code>SlowDown</Code></Error>");
+    check_s3(&busy, 1, &["does not answer"]);
 }

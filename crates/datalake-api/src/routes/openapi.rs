@@ -15,7 +15,7 @@ use utoipa::OpenApi;
         description = "The users of a lake, and the runs that keep them up to date.\n\nReads are answered from memory: they never wait for a \
                        run and never fail because the store is down. The headers `datalake-version`, `datalake-version-age` and \
                        `datalake-checked-age` (seconds) say how old an answer is. Errors are problem documents (RFC 9457).",
-        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        license(name = "MIT", identifier = "MIT"),
     ),
     tags(
         (name = "data", description = "The users, as the newest version of the table has them"),

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use axum::{
@@ -28,7 +28,7 @@ use datalake_core::{
 };
 use datalake_store::{
     bucket::{Bucket, PutMode},
-    faults::{Fate, Faulty},
+    faults::{Fate, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
 use datalake_table::table::{CommitDetails, Edit, Table};
@@ -114,6 +114,7 @@ pub(crate) struct Lake {
     pub(crate) watch: TableWatch,
     pub(crate) parts: Parts,
     is_down: Arc<AtomicBool>,
+    writes: Arc<AtomicU64>,
 }
 
 impl Lake {
@@ -126,7 +127,12 @@ impl Lake {
     pub(crate) fn launching(launcher: impl FnOnce(Arc<dyn Bucket>) -> Arc<dyn RunLauncher>) -> Self {
         let is_down = Arc::new(AtomicBool::new(false));
         let down = Arc::clone(&is_down);
-        let fate = move |_: &_| {
+        let writes = Arc::new(AtomicU64::new(0));
+        let written = Arc::clone(&writes);
+        let fate = move |operation: &Operation| {
+            if matches!(operation.kind, OperationKind::Put | OperationKind::Copy | OperationKind::Delete) {
+                written.fetch_add(1, Ordering::SeqCst);
+            }
             if down.load(Ordering::SeqCst) {
                 Fate::FailBefore
             } else {
@@ -151,6 +157,7 @@ impl Lake {
             watch,
             parts,
             is_down,
+            writes,
         }
     }
 
@@ -186,6 +193,11 @@ impl Lake {
 
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// Writes of whatever kind to the lake, those of the fixture among them.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
     }
 
     pub(crate) fn router(&self) -> Router {

@@ -135,4 +135,40 @@ async fn a_token_guards_the_start_of_runs_alone() {
     }
     check_document(&status_of_post(&lake, Some("Bearer right")).await, "/data", 501, "not-launching");
     assert_eq!(lake.get("/data").await.status, StatusCode::OK);
+    let stop = Request::delete("/runs/run-1").body(Body::empty()).unwrap();
+    check_document(&lake.send(stop).await, "/runs/run-1", 401, "unauthorized");
+}
+
+#[tokio::test]
+async fn reads_may_need_the_token_too() {
+    let mut lake = Lake::of_users().await;
+    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    for path in [
+        "/",
+        "/data",
+        "/data/1000",
+        "/data/1000/image",
+        "/stats",
+        "/runs",
+        "/rejects",
+        "/openapi.json",
+        "/nowhere",
+    ] {
+        let answer = lake.get(path).await;
+        check_document(&answer, path, 401, "unauthorized");
+        assert!(
+            answer.json()["detail"].as_str().unwrap().contains("kubectl get secret"),
+            "{}",
+            answer.body
+        );
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(
+            lake.get(path).await.status,
+            StatusCode::OK,
+            "{path}: probes and scrapes carry no token"
+        );
+    }
+    let request = Request::get("/data").header("authorization", "bearer right");
+    assert_eq!(lake.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
 }

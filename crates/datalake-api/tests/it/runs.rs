@@ -309,6 +309,33 @@ async fn a_key_s_run_that_only_its_report_knows_is_not_started_again() {
 }
 
 #[tokio::test]
+async fn delete_stops_an_active_run_and_no_other() {
+    let fixture = Fixture::new(GATED);
+    let run = fixture.post(&[]).await;
+    let location = run.headers["location"].to_str().unwrap();
+    let delete = || fixture.send(Request::delete(location), Body::empty());
+    let stopping = delete().await;
+    assert_eq!((stopping.status, &stopping.body["id"]), (StatusCode::ACCEPTED, &run.body["id"]));
+    fixture.launcher.shut_down().await;
+    assert_eq!(fixture.get(location).await.body["state"], json!("stopped"));
+    let late = delete().await;
+    assert_eq!(
+        (late.status, &late.body["type"]),
+        (StatusCode::CONFLICT, &json!("urn:datalake:problem:run-ended"))
+    );
+
+    fixture.put_report(&report("by-another-server", 1)).await;
+    for (id, status) in [
+        ("by-another-server", StatusCode::CONFLICT),
+        ("never-was", StatusCode::NOT_FOUND),
+        ("no%20id", StatusCode::NOT_FOUND),
+    ] {
+        let answer = fixture.send(Request::delete(format!("/runs/{id}")), Body::empty()).await;
+        assert_eq!(answer.status, status, "{id}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
 async fn a_stopped_run_is_no_failure_and_a_deaf_one_is_killed() {
     let fixture = Fixture::new(GATED);
     let run = fixture.post(&[]).await;

@@ -59,6 +59,32 @@ async fn reads_go_on_while_the_store_is_down() {
 }
 
 #[tokio::test]
+async fn the_server_never_writes_to_the_lake() {
+    let lake = Lake::of_users().await;
+    let before = lake.writes();
+    for path in [
+        "/",
+        "/data",
+        "/data?min_age",
+        "/data/1000",
+        "/data/1000/image",
+        "/stats",
+        "/runs",
+        "/runs/run-1",
+        "/rejects",
+        "/readyz",
+        "/metrics",
+        "/openapi.json",
+    ] {
+        lake.get(path).await;
+    }
+    lake.send(Request::post("/data").body(Body::empty()).unwrap()).await;
+    lake.send(Request::delete("/runs/run-1").body(Body::empty()).unwrap()).await;
+    lake.watch.refresh_now().await;
+    assert_eq!(lake.writes(), before);
+}
+
+#[tokio::test]
 async fn metrics_count_routes_and_never_paths() {
     let lake = Lake::of_users().await;
     lake.get("/data/1000").await;

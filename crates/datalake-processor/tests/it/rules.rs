@@ -259,11 +259,13 @@ async fn a_clock_that_is_off_is_reported() {
     fn fast() -> jiff::Timestamp {
         now() + jiff::SignedDuration::from_mins(10)
     }
-    let cases: [(fn() -> jiff::Timestamp, Option<i64>); 3] = [(now, None), (slow, Some(600)), (fast, Some(-599))];
-    for (clock, expected) in cases {
+    async fn check(clock: fn() -> jiff::Timestamp, expected: Option<i64>) {
         let lake = TestLake::new();
         lake.put("1.csv", csv("Ada", "Lee", 1)).await;
         let report = lake.run_with(&RunOptions { clock, ..guarded() }).await;
         assert_eq!((report.outcome, report.clock_skew_seconds), (RunOutcome::Succeeded, expected));
     }
+    check(now, None).await;
+    check(slow, Some(600)).await;
+    check(fast, Some(-599)).await;
 }
