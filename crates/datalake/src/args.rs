@@ -207,7 +207,7 @@ pub(crate) struct InitArgs {
     /// Upload the CSVs and pictures of this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
-    /// Upload the 100 sample users that this executable carries
+    /// Upload the 100 sample users that this executable carries, unless the lake has a table
     #[arg(long, conflicts_with = "from")]
     pub(crate) samples: bool,
 }

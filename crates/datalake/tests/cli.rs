@@ -61,6 +61,36 @@ fn a_lake_that_is_not_there() {
     );
 }
 
+/// Samples are there to be edited: neither an edit nor a removal is undone once there is a table.
+#[test]
+fn samples_are_uploaded_until_there_is_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = dir.path().join("lake");
+    let lake = lake.to_str().unwrap();
+    check(
+        &["init", "--lake", lake, "--samples"],
+        0,
+        &["194 sources uploaded, 0 already there"],
+    );
+    let source = |name: &str| format!("{lake}/src-data/{name}");
+    std::fs::write(source("1000.csv"), "first_name,last_name,birthts\nMy,Edit,1\n").unwrap();
+    std::fs::remove_file(source("1001.csv")).unwrap();
+    check(
+        &["init", "--lake", lake, "--samples"],
+        0,
+        &["1 sources uploaded, 193 already there"],
+    );
+    check(&["process", "--lake", lake], 0, &["100 added"]);
+    std::fs::remove_file(source("1001.csv")).unwrap();
+    check(
+        &["init", "--lake", lake, "--samples"],
+        0,
+        &["0 sources uploaded, 194 already there"],
+    );
+    assert!(!std::path::Path::new(&source("1001.csv")).exists());
+    assert!(std::fs::read_to_string(source("1000.csv")).unwrap().contains("My,Edit"));
+}
+
 #[test]
 fn nobody_listens() {
     check(&["healthcheck", "--listen", "127.0.0.1:1"], 1, &["is it running"]);

@@ -29,7 +29,7 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
     lake::create(&lake_args.lake, &OpenOptions::default()).await?;
-    let uploaded = init::upload(super::open(&lake_args).await?.bucket.as_ref(), samples()).await?;
+    let uploaded = init::upload_samples(super::open(&lake_args).await?.bucket.as_ref()).await?;
     tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
 
     let port = listener.local_addr()?.port();

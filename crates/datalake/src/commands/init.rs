@@ -21,14 +21,13 @@ const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     lake::create(&args.lake.lake, &args.lake.s3.open_options()).await?;
     let mut words = format!("the lake is ready: {}\n", args.lake.lake);
-    let sources = match (&args.from, args.samples) {
-        (Some(folder), _) => Some(read_folder(folder)?),
-        (None, true) => Some(demo::samples()),
+    let lake = super::open(&args.lake).await?;
+    let uploaded = match (&args.from, args.samples) {
+        (Some(folder), _) => Some(upload(lake.bucket.as_ref(), read_folder(folder)?, Present::Compared).await?),
+        (None, true) => Some(upload_samples(lake.bucket.as_ref()).await?),
         (None, false) => None,
     };
-    if let Some(sources) = sources {
-        let lake = super::open(&args.lake).await?;
-        let uploaded = upload(lake.bucket.as_ref(), sources).await?;
+    if let Some(uploaded) = uploaded {
         writeln!(words, "{} sources uploaded, {} already there", uploaded.written, uploaded.same)?;
     }
     super::print(words.as_bytes())?;
@@ -64,8 +63,28 @@ pub(crate) struct Uploaded {
     pub(crate) same: u64,
 }
 
-/// Writes the sources that the lake lacks or holds otherwise, by file name.
-pub(crate) async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>) -> anyhow::Result<Uploaded> {
+/// What becomes of a source that the lake holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Present {
+    /// It is replaced where it differs.
+    Compared,
+    /// It stays as it is.
+    Kept,
+}
+
+/// Writes the samples that the lake lacks, as long as it has no table: a sample that somebody edited or removed after the first run stays
+/// as it is, however often this is repeated.
+pub(crate) async fn upload_samples(bucket: &dyn Bucket) -> anyhow::Result<Uploaded> {
+    let samples = demo::samples();
+    if bucket.list(keys::LOG, None).try_next().await?.is_some() {
+        let same = u64::try_from(samples.len())?;
+        return Ok(Uploaded { written: 0, same });
+    }
+    upload(bucket, samples, Present::Kept).await
+}
+
+/// Writes the sources that the lake lacks, or holds otherwise, by file name.
+async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>, if_present: Present) -> anyhow::Result<Uploaded> {
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
     while let Some(object) = listing.try_next().await? {
@@ -76,6 +95,9 @@ pub(crate) async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>
         .map(|(name, bytes)| async move {
             let key = keys::source(&name);
             let has_size = present.get(&key).is_some_and(|size| Ok(*size) == u64::try_from(bytes.len()));
+            if present.contains_key(&key) && if_present == Present::Kept {
+                return Ok(false);
+            }
             if has_size && bucket.get(&key, None, None).await?.bytes == bytes {
                 return Ok(false);
             }
