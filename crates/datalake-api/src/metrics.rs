@@ -2,11 +2,17 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use datalake_core::{
+    reject::{OpenRefusal, Refusal},
+    report::RunOutcome,
+};
+use jiff::Timestamp;
 use metrics::{counter, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use crate::{
     clock::{Clock, whole_seconds},
+    launcher::{Run, RunState},
     table_watch::{Held, TableState},
 };
 
@@ -33,8 +39,8 @@ impl Metrics {
         });
     }
 
-    /// Everything as text, with the table as it is held now.
-    pub(crate) fn render(&self, table: &TableState, clock: Clock) -> String {
+    /// Everything as text, with the table as it is held now and the newest runs, the newest first.
+    pub(crate) fn render(&self, table: &TableState, runs: &[Run], clock: Clock) -> String {
         with_local_recorder(&*self.0, || {
             gauge!("datalake_table_readable").set(if table.failing_since.is_none() && table.checked_at.is_some() {
                 1.0
@@ -47,8 +53,15 @@ impl Metrics {
             if let Held::Snapshot(snapshot) = &table.held {
                 gauge!("datalake_table_version").set(float(snapshot.version().number()));
                 gauge!("datalake_table_rows").set(float(count(snapshot.len())));
-                gauge!("datalake_table_rejects").set(float(count(snapshot.refusals().len())));
-                gauge!("datalake_table_age_seconds").set(float(whole_seconds(snapshot.version().committed_at(), clock.now())));
+                gauge!("datalake_rejects_open").set(float(count(rejected(snapshot.refusals()))));
+                let committed_at = snapshot.version().committed_at();
+                gauge!("datalake_table_age_seconds").set(float(whole_seconds(committed_at, clock.now())));
+                // A run that had nothing to do makes no version, and shows all the same that the table is what the sources say.
+                let confirmed_at = last_success(runs).map_or(committed_at, |began| began.max(committed_at));
+                gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at, clock.now())));
+            }
+            if let Some(outcome) = runs.iter().find_map(|run| run.state.outcome()) {
+                gauge!("datalake_last_run_succeeded").set(if outcome == RunOutcome::Succeeded { 1.0 } else { 0.0 });
             }
         });
         self.0.handle().render()
@@ -70,6 +83,17 @@ impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics(…)")
     }
+}
+
+/// When the newest run began that succeeded.
+fn last_success(runs: &[Run]) -> Option<Timestamp> {
+    let succeeded = |run: &&Run| run.state == RunState::Ended(RunOutcome::Succeeded);
+    runs.iter().filter(succeeded).filter_map(|run| run.started_at).max()
+}
+
+fn rejected(refusals: &[OpenRefusal]) -> usize {
+    let is_rejected = |open: &&OpenRefusal| matches!(open.refusal, Refusal::Rejected(_));
+    refusals.iter().filter(is_rejected).count()
 }
 
 fn count(number: usize) -> u64 {

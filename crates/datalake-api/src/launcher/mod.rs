@@ -122,6 +122,14 @@ impl RunState {
         matches!(self, Self::Pending | Self::Running)
     }
 
+    /// How the run ended; none while it has still to.
+    pub fn outcome(self) -> Option<RunOutcome> {
+        match self {
+            Self::Pending | Self::Running => None,
+            Self::Ended(outcome) => Some(outcome),
+        }
+    }
+
     /// The word that stands for the state in documents.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -9,6 +9,7 @@ use crate::{
     extract::NoParameters,
     metrics::Metrics,
     problem::{Problem, ProblemDocument},
+    run_history::RunHistory,
     table_watch::{Held, TableWatch},
 };
 
@@ -67,6 +68,9 @@ pub(crate) async fn ready(
     }))
 }
 
+/// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
+const RUNS_LOOKED_AT: usize = 50;
+
 /// What the server counted, in the text format of Prometheus.
 #[utoipa::path(
     get,
@@ -78,9 +82,11 @@ pub(crate) async fn ready(
 pub(crate) async fn metrics(
     State(metrics): State<Metrics>,
     State(table): State<TableWatch>,
+    State(runs): State<RunHistory>,
     State(clock): State<Clock>,
     _: NoParameters,
 ) -> impl IntoResponse {
-    let text = metrics.render(&table.state(), clock);
+    let (runs, _) = runs.newest(RUNS_LOOKED_AT).await;
+    let text = metrics.render(&table.state(), &runs, clock);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -7,6 +7,7 @@
 
 mod data;
 mod fixture;
+mod kubernetes;
 mod problems;
 mod runs;
 mod server;

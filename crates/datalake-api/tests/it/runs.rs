@@ -493,3 +493,23 @@ async fn while_the_store_is_down_what_is_known_is_told() {
     fixture.is_store_down.store(false, Ordering::SeqCst);
     assert_eq!(ids(&fixture.get("/runs").await), [run["id"].as_str().unwrap(), "b", "a"]);
 }
+
+/// A run that had nothing to do makes no version: the data is as old as the run that last looked.
+#[tokio::test]
+async fn metrics_tell_how_the_last_run_ended() {
+    let metrics = async |fixture: &Fixture| {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let body = fixture.router.clone().oneshot(request).await.unwrap().into_body();
+        String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
+    };
+    let fixture = Fixture::new(GATED);
+    assert!(!metrics(&fixture).await.contains("datalake_last_run_succeeded"));
+    fixture.put_report(&report("a", 1)).await;
+    assert!(metrics(&fixture).await.contains("datalake_last_run_succeeded 1"));
+    let failed = RunReport {
+        outcome: RunOutcome::Failed,
+        ..report("b", 2)
+    };
+    fixture.put_report(&failed).await;
+    assert!(metrics(&fixture).await.contains("datalake_last_run_succeeded 0"));
+}

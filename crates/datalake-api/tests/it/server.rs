@@ -98,8 +98,9 @@ async fn metrics_count_routes_and_never_paths() {
         "datalake_http_request_duration_seconds_count{route=\"/data/{user_id}\"} 2",
         "datalake_table_version 0",
         "datalake_table_rows 7",
-        "datalake_table_rejects 2",
+        "datalake_rejects_open 1",
         "datalake_table_age_seconds 3600",
+        "datalake_data_age_seconds 3600",
     ] {
         assert!(text.lines().any(|found| found == line), "missing {line} in\n{text}");
     }

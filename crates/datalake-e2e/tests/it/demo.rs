@@ -79,3 +79,19 @@ fn healthcheck_tells_whether_the_api_is_ready() {
     assert_eq!(server.terminate(), Some(0));
     assert_eq!(check(), Some(1));
 }
+
+/// Nobody has to ask for the first run.
+#[test]
+fn a_server_over_a_lake_without_a_table_sees_to_it() {
+    let folder = TempDir::new().unwrap();
+    let init = Command::new(executable())
+        .args(["init", "--lake", "lake", "--samples"])
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    assert!(init.success());
+    let server = Server::start(folder, &["serve", "--lake", "lake"]);
+    assert_eq!(server.json("/stats")["count"], 100);
+    assert_eq!(server.json("/runs")["count"], 1, "one run was enough");
+    assert_eq!(server.terminate(), Some(0));
+}

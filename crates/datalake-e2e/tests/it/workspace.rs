@@ -65,13 +65,15 @@ fn arrows_point_one_way() {
 
 #[test]
 fn libraries_have_one_owner() {
-    let owners: [(&str, &[&str]); 8] = [
+    let owners: [(&str, &[&str]); 10] = [
         ("polars", &["datalake-table"]),
         ("parquet", &["datalake-table"]),
         ("aws-sdk-s3", &["datalake-store"]),
         ("aws-config", &["datalake-store"]),
         ("axum", &["datalake-api"]),
         ("utoipa", &["datalake-api"]),
+        ("kube", &["datalake-api"]),
+        ("k8s-openapi", &["datalake-api"]),
         ("clap", &["datalake"]),
         ("anyhow", &["datalake"]),
     ];

@@ -236,11 +236,12 @@ fn mode_of(job: &Job) -> RunMode {
 }
 
 fn ended_at(job: &Job, status: &JobStatus) -> Option<Timestamp> {
-    let failed_at = || condition(status, "Failed").and_then(|condition| condition.last_transition_time.as_ref());
+    let since = |kind| condition(status, kind).and_then(|condition| condition.last_transition_time.as_ref());
     let time = status
         .completion_time
         .as_ref()
-        .or_else(failed_at)
+        .or_else(|| since("Failed"))
+        .or_else(|| since("Complete"))
         .or(job.metadata.deletion_timestamp.as_ref());
     time.map(|Time(at)| *at)
 }
@@ -284,3 +285,6 @@ fn with(what: String, message: &str) -> String {
         message => format!("{what}: {message}"),
     }
 }
+
+#[cfg(test)]
+mod tests;

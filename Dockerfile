@@ -1,0 +1,41 @@
+# Two images of one executable: `docker build --target processor .` and `--target api`.
+# The dependencies are a layer of their own, so that a change of ours compiles ours alone.
+
+FROM rust:1.95-bookworm AS chef
+WORKDIR /build
+RUN cargo install cargo-chef --locked --version 0.1.77
+
+FROM chef AS planner
+COPY . .
+RUN cargo chef prepare --recipe-path recipe.json
+
+FROM chef AS builder
+# `release`, or another profile of Cargo.toml: `dev` builds in half the time.
+ARG PROFILE=release
+COPY --from=planner /build/recipe.json recipe.json
+RUN cargo chef cook --profile "$PROFILE" --package datalake --recipe-path recipe.json
+COPY . .
+RUN cargo build --locked --profile "$PROFILE" --package datalake \
+    && install -D --strip target/*/datalake /out/usr/local/bin/datalake
+
+# No shell, no package manager, user 65532.
+FROM gcr.io/distroless/cc-debian12:nonroot AS base
+COPY --from=builder /out/ /
+USER 65532:65532
+ENTRYPOINT ["/usr/local/bin/datalake"]
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+
+FROM base AS processor
+LABEL org.opencontainers.image.title="datalake-processor" \
+      org.opencontainers.image.description="Turns one CSV and one picture per user in a bucket into a table."
+CMD ["process"]
+
+FROM base AS api
+LABEL org.opencontainers.image.title="datalake-api" \
+      org.opencontainers.image.description="Serves the users table over HTTP and starts runs."
+EXPOSE 8080
+CMD ["serve"]

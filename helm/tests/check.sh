@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Checks the chart and what is rendered from it, without a cluster and without a network:
+#   helm/tests/check.sh
+# Needs helm, helm-docs, kubeconform, kube-score and kustomize in PATH; one that is missing is a failure. Ends with
+# `N passed, N failed`, and with status 0 only when nothing failed.
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+chart=helm/datalake
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+passed=0 failed=0
+
+check() { # what command…
+  local what=$1 output; shift
+  if output=$("$@" 2>&1); then
+    passed=$((passed + 1)); echo "ok      $what"
+  else
+    failed=$((failed + 1)); echo "FAILED  $what"; tail -n 40 <<<"$output" | sed 's/^/        /'
+  fi
+}
+
+# helm says nothing of its own version when it was built from its module: which Kubernetes is meant is said here.
+render() { # values…
+  helm template "${release:-datalake}" "$chart" --namespace lake --kube-version 1.34.0 "$@"
+}
+lint() { helm lint --strict --kube-version 1.34.0 "$chart" "$@"; }
+
+valid() { # file
+  kubeconform -strict -schema-location 'helm/tests/schemas/{{.ResourceKind}}{{.KindSuffix}}.json' "$1"
+}
+# The test's pod lives for seconds. README.md explains what is ignored.
+scored() { # values…
+  render --skip-tests "$@" >"$work/scored.yaml" &&
+    kube-score score --ignore-container-cpu-limit --ignore-test container-image-pull-policy --output-format ci "$work/scored.yaml"
+}
+
+has() { # text values…
+  local text=$1; shift
+  render "$@" >"$work/has.yaml" && grep -qF -- "$text" "$work/has.yaml" || { echo "not rendered: $text"; return 1; }
+}
+has_not() { # text values…
+  local text=$1; shift
+  render "$@" >"$work/has.yaml" || return 1
+  ! grep -nF -- "$text" "$work/has.yaml"
+}
+# It fails, and says so in words that hold `text`: a typo must be told, not guessed.
+refused() { # text values…
+  local text=$1 output; shift
+  if output=$(render "$@" 2>&1 >/dev/null); then echo 'it was accepted'; return 1; fi
+  grep -qF -- "$text" <<<"$output" || { echo "refused, but for another reason: $output"; return 1; }
+}
+invalid() { # file
+  if valid "$1"; then echo 'it was accepted'; return 1; fi
+}
+
+for tool in helm helm-docs kubeconform kube-score kustomize; do
+  check "$tool is there" command -v "$tool"
+done
+
+for values in default "$chart"/ci/*-values.yaml; do
+  name=$(basename "$values" -values.yaml) set=()
+  [ "$values" = default ] || set=(--values "$values")
+  check "lint: $name" lint "${set[@]}"
+  render "${set[@]}" >"$work/$name.yaml" 2>"$work/error"
+  check "template: $name" test -s "$work/$name.yaml"
+  check "kubeconform: $name" valid "$work/$name.yaml"
+  # `bare` is what is left when everything is somebody else's: findings are theirs as well.
+  [ "$name" = bare ] || check "kube-score: $name" scored "${set[@]}"
+done
+sed 's/backoffLimit:/backofLimit:/' "$work/default.yaml" >"$work/misspelt.yaml"
+check 'kubeconform refuses a misspelt field' invalid "$work/misspelt.yaml"
+
+check 'names: the CronJob' has 'name: datalake-processor'
+check 'names: the token' has 'name: datalake-api-token'
+release=blue check 'names: another release' has 'name: blue-datalake-api'
+check 'names: a long one leaves room for the Job' has "name: $(printf 'a%.0s' {1..42})-processor" --set "fullnameOverride=$(printf 'a%.0s' {1..60})"
+check 'image: the tag is the appVersion' has 'image: "datalake-api:0.1.0"'
+check 'image: a digest beats the tag' has "image: \"datalake-api@sha256:$(printf '0%.0s' {1..64})\"" \
+  --set api.image.tag=v1 --set "api.image.digest=sha256:$(printf '0%.0s' {1..64})"
+check 'token: one is made' has 'kind: Secret'
+check 'token: none is made where one is named' has_not 'kind: Secret' --set api.token.existingSecret=mine
+check 'token: none is mounted where it is off' has_not '/run/secrets/datalake' --set api.token.enabled=false
+check 'extraEnv: an entry replaces the one of its name' has_not 'value: kubernetes' \
+  --set 'api.extraEnv[0].name=DATALAKE_LAUNCHER' --set 'api.extraEnv[0].value=none'
+check 'demo: the store is in the cluster' has 'value: http://datalake-demo-s3:7070' --set demo.enabled=true
+check 'demo: off' has_not versitygw
+check 'autoscaling: it alone decides on replicas' has_not 'replicas:' --set api.autoscaling.enabled=true
+
+for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.secret=x demo.enable=true api.token.enable=false metrics.prometheusRule.enable=true; do
+  check "schema refuses --set $typo" refused "additional properties" --set "$typo"
+done
+check 'schema refuses a wrong type' refused 'want integer' --set api.replicaCount=many
+check 'schema refuses a lake that is no URL' refused 'lake' --set lake.url=datalake
+check 'schema refuses an endpoint without scheme' refused 'endpoint' --set s3.endpoint=minio:9000
+check 'schema refuses a digest that is none' refused 'digest' --set api.image.digest=latest
+check 'schema refuses a schedule of three fields' refused 'schedule' --set 'processor.schedule=0 * *'
+check 'protectReads without a token is refused' refused 'api.protectReads needs api.token.enabled' \
+  --set api.protectReads=true --set api.token.enabled=false
+
+documented() {
+  helm-docs --chart-search-root "$chart" --dry-run --log-level error >"$work/README.md" || return 1
+  diff -u "$chart/README.md" "$work/README.md" || { echo "run: helm-docs --chart-search-root $chart"; return 1; }
+}
+check 'README.md is what helm-docs writes' documented
+check 'k8s/ is what the chart renders' k8s/render.sh --check
+for folder in k8s/base k8s/overlays/demo; do
+  kustomize build "$folder" >"$work/kustomized.yaml" 2>"$work/error"
+  check "kustomize: $folder" test -s "$work/kustomized.yaml"
+  check "kubeconform: $folder" valid "$work/kustomized.yaml"
+done
+holds_no_secret() { kustomize build k8s/base >"$work/base.yaml" && ! grep -n 'kind: Secret' "$work/base.yaml"; }
+check 'k8s/base holds no secret' holds_no_secret
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
