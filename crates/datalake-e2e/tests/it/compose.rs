@@ -1,0 +1,174 @@
+//! `docker compose up`, as a person types it, with each of the two S3 servers. Any engine; its images `datalake-api` and
+//! `datalake-processor` are built before.
+
+use std::{
+    fs,
+    net::TcpListener,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::server::executable;
+
+/// The services of the repository's docker-compose.yml under a project name and ports of their own.
+struct Project {
+    profile: &'static str,
+    name: String,
+    api_port: u16,
+    s3_port: u16,
+}
+
+impl Project {
+    fn new(profile: &'static str) -> Self {
+        let project = Self {
+            profile,
+            name: format!("datalake-test-{profile}-{}", std::process::id()),
+            api_port: free_port(),
+            s3_port: free_port(),
+        };
+        for image in ["datalake-api", "datalake-processor"] {
+            let found = Command::new("docker")
+                .args(["image", "inspect", image])
+                .output()
+                .expect("there is docker");
+            assert!(
+                found.status.success(),
+                "the engine has no image {image}: build it with `docker compose build`"
+            );
+        }
+        project
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        Command::new("docker")
+            .args(["compose", "--project-name", &self.name, "--profile", self.profile])
+            .args(arguments)
+            .current_dir(root)
+            .env("API_PORT", self.api_port.to_string())
+            .env("S3_PORT", self.s3_port.to_string())
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn compose(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker compose {arguments:?}: {told}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The ids of its containers, those that have ended among them.
+    fn containers(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self.compose(&["ps", "--all", "--quiet"]).lines().map(str::to_owned).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// What the API answers, once it has read the table: the first run takes its time.
+    #[track_caller]
+    fn curl(&self, path: &str, arguments: &[&str]) -> Value {
+        let output = Command::new("curl")
+            .args([
+                "--silent",
+                "--show-error",
+                "--fail",
+                "--retry",
+                "30",
+                "--retry-all-errors",
+                "--retry-delay",
+                "1",
+            ])
+            .args(arguments)
+            .arg(format!("http://127.0.0.1:{}{path}", self.api_port))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{path}: {}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Uploads a folder's sources from outside, as the README says.
+    fn upload(&self, folder: &Path) {
+        let output = Command::new(executable())
+            .args(["init", "--lake", "s3://datalake", "--from"])
+            .arg(folder)
+            .args(["--s3-endpoint", &format!("http://127.0.0.1:{}", self.s3_port)])
+            .env("AWS_ACCESS_KEY_ID", "admin")
+            .env("AWS_SECRET_ACCESS_KEY", "password")
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let logs = self.run(&["logs", "--tail", "50"]);
+            eprint_lossy(&logs.stdout);
+        }
+        let _volumes_go_with_it = self.run(&["down", "--volumes", "--timeout", "5"]);
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "what the services said belongs to the failure of their test")]
+fn eprint_lossy(bytes: &[u8]) {
+    eprintln!("{}", String::from_utf8_lossy(bytes));
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn check(profile: &'static str) {
+    let project = Project::new(profile);
+    project.compose(&["up", "--detach", "--wait"]);
+    let stats = project.curl("/stats?on=2026-11-24", &[]);
+    assert_eq!(
+        (&stats["count"], &stats["average_age"], &stats["without_image"]),
+        (&json!(100), &json!(33.59), &json!(6))
+    );
+
+    let containers = project.containers();
+    project.compose(&["up", "--detach", "--wait"]);
+    assert_eq!(project.containers(), containers, "a second `up` changes nothing");
+
+    let sources = TempDir::new().unwrap();
+    fs::write(
+        sources.path().join("1000.csv"),
+        "first_name,last_name,birthts\nEdited,Lee,612302400000\n",
+    )
+    .unwrap();
+    project.upload(sources.path());
+    let run = project.curl("/data", &["--request", "POST", "--header", "Prefer: wait=60"]);
+    assert_eq!(run["state"], "succeeded", "{run}");
+    assert_eq!(project.curl("/data/1000", &[])["first_name"], "Edited");
+
+    project.compose(&["down", "--timeout", "30"]);
+    project.compose(&["up", "--detach", "--wait"]);
+    assert_eq!(
+        project.curl("/data/1000", &[])["first_name"],
+        "Edited",
+        "neither the table nor the edit is lost"
+    );
+    assert_eq!(project.curl("/stats", &[])["count"], 100);
+    let runs = project.curl("/runs", &[]);
+    assert!(
+        runs["runs"].as_array().unwrap().iter().any(|known| known["id"] == run["id"]),
+        "{runs}"
+    );
+}
+
+#[test]
+fn with_versitygw() {
+    check("versitygw");
+}
+
+#[test]
+fn with_minio() {
+    check("minio");
+}
