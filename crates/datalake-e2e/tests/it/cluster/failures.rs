@@ -1,0 +1,127 @@
+//! What `/runs/{id}` says of a run that does not get on, in the words of whoever has to mend it. The CronJob is edited by hand, as an
+//! operator in need does; the API makes its Jobs from the CronJob as it is.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::{
+    forward::Forward,
+    release::{PATIENCE, Release, until},
+};
+
+/// So soon whoever started the run is told.
+const TOLD_WITHIN: Duration = Duration::from_mins(1);
+
+const CONTAINER: &str = "/spec/template/spec/containers/0";
+
+#[test]
+fn a_run_that_fails_says_why() {
+    // The policy would deny what is edited by hand.
+    let release = Release::with_samples("failures", &["api.admissionPolicy.enabled=false"]);
+    let api = release.api();
+    let template = release.get(&["cronjob", "datalake-processor"])["spec"]["jobTemplate"].take();
+
+    let image = with_image(&template, "datalake-processor:none");
+    check(
+        &release,
+        &api,
+        &image,
+        "pending",
+        &["the image cannot be pulled", "datalake-processor:none"],
+    );
+    let secret = with_variable(&template, "AWS_SECRET_ACCESS_KEY", "wrong");
+    check(&release, &api, &secret, "misconfigured", &["credentials"]);
+    let lake = with_variable(&template, "DATALAKE_LAKE", "s3://nowhere");
+    check(&release, &api, &lake, "misconfigured", &["bucket", "nowhere"]);
+    killed(&release, &api, &template);
+    out_of_quota(&release, &api, &template);
+
+    // Reads went on, and so do runs once all is mended.
+    let run = started(&release, &api, &template);
+    told(&api, &run, "succeeded", &[]);
+    assert_eq!(api.json("/stats")["count"], 100);
+}
+
+/// A run from this template gets to this state, and all of these words are said.
+#[track_caller]
+fn check(release: &Release, api: &Forward, template: &Value, state: &str, words: &[&str]) {
+    let run = started(release, api, template);
+    told(api, &run, state, words);
+    stop(release, api, &run);
+}
+
+/// The pod goes while its run waits for a store that does not answer.
+fn killed(release: &Release, api: &Forward, template: &Value) {
+    // Port 9 of the API's Service: nobody answers there.
+    let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", "http://datalake-api:9");
+    hanging["spec"]["backoffLimit"] = json!(0);
+    let run = started(release, api, &hanging);
+    told(api, &run, "running", &[]);
+    let selector = format!("batch.kubernetes.io/job-name={run}");
+    release.kubectl(&["delete", "pod", "--selector", &selector, "--grace-period", "0", "--force"]);
+    told(api, &run, "failed", &["its pod vanished"]);
+}
+
+fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
+    let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota",
+        "metadata": { "name": "full", "namespace": release.namespace }, "spec": { "hard": { "pods": "0" } } });
+    release.create(&quota, &[]).unwrap();
+    until("the quota is obeyed", PATIENCE, || {
+        let quota = release.get(&["resourcequota", "full"]);
+        quota["status"]["hard"].is_object().then_some(()).ok_or(quota.to_string())
+    });
+    check(release, api, template, "pending", &["no pod", "quota", "kubectl describe job"]);
+    release.kubectl(&["delete", "resourcequota", "full"]);
+}
+
+/// The id of a run that is made from this template.
+#[track_caller]
+fn started(release: &Release, api: &Forward, template: &Value) -> String {
+    let patch = json!([{ "op": "replace", "path": "/spec/jobTemplate", "value": template }]);
+    release.kubectl(&[
+        "patch",
+        "cronjob",
+        "datalake-processor",
+        "--type",
+        "json",
+        "--patch",
+        &patch.to_string(),
+    ]);
+    let run = release.post(api, &[]);
+    assert_eq!(run.status, 202, "{run:?}");
+    run.body["id"].as_str().unwrap().to_owned()
+}
+
+#[track_caller]
+fn told(api: &Forward, run_id: &str, state: &str, words: &[&str]) {
+    until("the run says what is wrong", TOLD_WITHIN, || {
+        let run = api.json(&format!("/runs/{run_id}"));
+        let error = run["error"].as_str().unwrap_or_default();
+        let is_told = run["state"] == state && words.iter().all(|word| error.contains(word));
+        is_told.then_some(()).ok_or(format!("{state}, {words:?} are expected: {run}"))
+    });
+}
+
+/// Stops the run, so that the next one does not join it.
+fn stop(release: &Release, api: &Forward, run_id: &str) {
+    let authorization = release.authorization();
+    let arguments = ["--request", "DELETE", "--header", &authorization];
+    let stopped = api.ask(&format!("/runs/{run_id}"), &arguments);
+    assert!((200..300).contains(&stopped.status), "{stopped:?}");
+    release.settle();
+}
+
+fn with_image(template: &Value, image: &str) -> Value {
+    let mut template = template.clone();
+    template.pointer_mut(CONTAINER).unwrap()["image"] = json!(image);
+    template
+}
+
+fn with_variable(template: &Value, name: &str, value: &str) -> Value {
+    let mut template = template.clone();
+    let variables = template.pointer_mut(CONTAINER).unwrap()["env"].as_array_mut().unwrap();
+    let variable = variables.iter_mut().find(|variable| variable["name"] == name);
+    *variable.expect("the chart sets it") = json!({ "name": name, "value": value });
+    template
+}

@@ -1,0 +1,178 @@
+//! The admission policy: what a Job by the API's account may hold.
+
+use serde_json::{Value, json};
+
+use super::release::{PATIENCE, Release, until};
+
+const POD: &str = "/spec/template/spec";
+const CONTAINER: &str = "/spec/template/spec/containers/0";
+const ARGS: &str = "/spec/template/spec/containers/0/args";
+const ENV: &str = "/spec/template/spec/containers/0/env";
+const LABELS: &str = "/spec/template/metadata/labels";
+
+/// Where a Job differs from the CronJob's, and how.
+enum Edit {
+    Nothing,
+    /// Fields of an object become these.
+    Set(&'static str, Value),
+    /// A field of an object goes.
+    Unset(&'static str, &'static str),
+    /// A list gets these, too.
+    Push(&'static str, Value),
+}
+
+#[test]
+fn the_api_makes_no_job_but_the_cron_jobs() {
+    let release = Release::install("policy", &[]);
+    let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
+    let template = template(&release);
+    let image = Edit::Set(CONTAINER, json!({ "image": "busybox" }));
+    let other = edited(&template, &image);
+    until("the policy is obeyed", PATIENCE, || {
+        dry_run(&release, &other, &account).err().ok_or(String::new())
+    });
+
+    for (name, edit) in allowed() {
+        let made = dry_run(&release, &edited(&template, &edit), &account);
+        assert_eq!(made, Ok(()), "{name}");
+    }
+    for (name, edit) in denied() {
+        let refusal = dry_run(&release, &edited(&template, &edit), &account).expect_err(name);
+        assert!(refusal.contains("ValidatingAdmissionPolicy"), "{name}: {refusal}");
+    }
+    // It is about the API's account alone.
+    let admin = release.create(&other, &["--dry-run=server"]);
+    assert_eq!(admin, Ok(()));
+}
+
+fn allowed() -> Vec<(&'static str, Edit)> {
+    vec![
+        ("the template itself", Edit::Nothing),
+        ("--full", Edit::Push(ARGS, json!(["--full"]))),
+        ("another time to live", Edit::Set("/spec", json!({ "ttlSecondsAfterFinished": 60 }))),
+    ]
+}
+
+fn denied() -> Vec<(&'static str, Edit)> {
+    use Edit::{Push, Set, Unset};
+    let token = json!({ "name": "datalake-api-token", "key": "token" });
+    let token_volume = json!([{ "name": "x", "secret": { "secretName": "datalake-api-token" } }]);
+    let root = json!({ "runAsUser": 0, "runAsNonRoot": false });
+    let component = "app.kubernetes.io/component";
+    vec![
+        ("image", Set(CONTAINER, json!({ "image": "busybox" }))),
+        (
+            "account default",
+            Set(POD, json!({ "serviceAccountName": "default", "serviceAccount": "default" })),
+        ),
+        (
+            "account of the API",
+            Set(
+                POD,
+                json!({ "serviceAccountName": "datalake-api", "serviceAccount": "datalake-api" }),
+            ),
+        ),
+        ("command", Set(CONTAINER, json!({ "command": ["sh"] }))),
+        ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
+        ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
+        ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
+        ("no arguments", Unset(CONTAINER, "args")),
+        (
+            "another lake",
+            Set("/spec/template/spec/containers/0/env/0", json!({ "value": "s3://other" })),
+        ),
+        ("more environment", Push(ENV, json!([{ "name": "X", "value": "y" }]))),
+        (
+            "a Secret as environment",
+            Push(ENV, json!([{ "name": "X", "valueFrom": { "secretKeyRef": token } }])),
+        ),
+        (
+            "envFrom",
+            Set(CONTAINER, json!({ "envFrom": [{ "secretRef": { "name": "datalake-api-token" } }] })),
+        ),
+        ("a volume", Set(POD, json!({ "volumes": token_volume }))),
+        (
+            "a host's folder",
+            Set(POD, json!({ "volumes": [{ "name": "x", "hostPath": { "path": "/" } }] })),
+        ),
+        ("hostNetwork", Set(POD, json!({ "hostNetwork": true }))),
+        ("hostPID", Set(POD, json!({ "hostPID": true }))),
+        ("a mounted token", Set(POD, json!({ "automountServiceAccountToken": true }))),
+        (
+            "privileged",
+            Set(
+                "/spec/template/spec/containers/0/securityContext",
+                json!({ "privileged": true, "allowPrivilegeEscalation": true }),
+            ),
+        ),
+        ("root", Set("/spec/template/spec/securityContext", root)),
+        (
+            "a second container",
+            Push("/spec/template/spec/containers", json!([{ "name": "x", "image": "busybox" }])),
+        ),
+        (
+            "an init container",
+            Set(POD, json!({ "initContainers": [{ "name": "x", "image": "busybox" }] })),
+        ),
+        ("a node", Set(POD, json!({ "nodeName": "node" }))),
+        ("tolerations", Set(POD, json!({ "tolerations": [{ "operator": "Exists" }] }))),
+        ("a priority class", Set(POD, json!({ "priorityClassName": "system-node-critical" }))),
+        ("no resources", Set(CONTAINER, json!({ "resources": {} }))),
+        ("the API's labels", Set(LABELS, json!({ component: "api" }))),
+        ("another label", Set(LABELS, json!({ "a": "b" }))),
+        ("a label less", Unset(LABELS, component)),
+        (
+            "an annotation",
+            Set("/spec/template/metadata", json!({ "annotations": { "a": "b" } })),
+        ),
+        ("many pods", Set("/spec", json!({ "parallelism": 50, "completions": 50 }))),
+    ]
+}
+
+/// The Job that `kubectl create job --from` makes.
+fn template(release: &Release) -> Value {
+    let cron_job = release.get(&["cronjob", "datalake-processor"]);
+    let job_template = &cron_job["spec"]["jobTemplate"];
+    json!({
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {
+            "name": "datalake-processor-policytest",
+            "namespace": release.namespace,
+            "labels": job_template["metadata"]["labels"],
+            "annotations": { "cronjob.kubernetes.io/instantiate": "manual" },
+            "ownerReferences": [{
+                "apiVersion": "batch/v1",
+                "kind": "CronJob",
+                "name": "datalake-processor",
+                "uid": cron_job["metadata"]["uid"],
+                "controller": true,
+            }],
+        },
+        "spec": job_template["spec"],
+    })
+}
+
+fn edited(template: &Value, edit: &Edit) -> Value {
+    let mut job = template.clone();
+    match edit {
+        Edit::Nothing => {}
+        Edit::Set(place, fields) => {
+            let object = job.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            object.extend(fields.as_object().unwrap().clone());
+        }
+        Edit::Unset(place, field) => {
+            let object = job.pointer_mut(place).unwrap().as_object_mut().unwrap();
+            object.remove(*field).expect("what goes was there");
+        }
+        Edit::Push(place, values) => {
+            let list = job.pointer_mut(place).unwrap().as_array_mut().unwrap();
+            list.extend(values.as_array().unwrap().iter().cloned());
+        }
+    }
+    job
+}
+
+fn dry_run(release: &Release, job: &Value, account: &str) -> Result<(), String> {
+    release.create(job, &["--dry-run=server", "--as", account])
+}

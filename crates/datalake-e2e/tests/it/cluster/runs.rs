@@ -1,0 +1,123 @@
+//! From `helm install` to rows, and runs by whomever they are started.
+
+use std::{collections::BTreeSet, thread, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    forward::Forward,
+    release::{PATIENCE, Release, until},
+};
+
+/// What the contract promises: so long after a run's end every replica shows its result.
+const SERVED_WITHIN: Duration = Duration::from_secs(2);
+
+#[test]
+fn the_samples_are_served_and_runs_of_every_kind_show() {
+    let release = Release::with_samples("runs", &[]);
+    let pods = release.pods("api");
+    assert_eq!(pods.len(), 2, "{pods:?}");
+    let replicas: Vec<Forward> = pods.iter().map(|pod| release.forward(&format!("pod/{pod}"), 8080)).collect();
+    installed(&release, &replicas[0]);
+    posted(&release, &replicas);
+    at_once(&release, &replicas);
+    by_one_key(&release, &replicas);
+    by_kubectl(&release, &replicas);
+}
+
+fn installed(release: &Release, api: &Forward) {
+    let stats = api.json("/stats?on=2026-11-24");
+    assert_eq!((&stats["count"], &stats["without_image"]), (&100.into(), &6.into()), "{stats}");
+    release.helm_test();
+    let cron_job = release.get(&["cronjob", "datalake-processor"]);
+    assert_eq!(cron_job["spec"]["schedule"], "0 * * * *");
+}
+
+/// Source → POST → Job → pod → report → row.
+fn posted(release: &Release, replicas: &[Forward]) {
+    let jobs_before = release.job_names();
+    let refused = replicas[0].ask("/data", &["--request", "POST"]);
+    assert_eq!(refused.status, 401, "{refused:?}");
+    let refused = replicas[0].ask("/data", &["--request", "POST", "--header", "Authorization: Bearer wrong"]);
+    assert_eq!(refused.status, 401, "{refused:?}");
+    assert_eq!(release.job_names(), jobs_before, "who holds no token starts nothing");
+
+    release.edit("1000", "Posted");
+    let run = release.post(&replicas[0], &["--header", "Prefer: wait=60"]);
+    assert_eq!(run.status, 202, "{run:?}");
+    assert_eq!(run.body["state"], "succeeded", "{run:?}");
+    assert_eq!(run.body["counts"]["changed"], 1, "{run:?}");
+    let id = run.body["id"].as_str().unwrap();
+    assert_eq!(run.location, format!("/runs/{id}"));
+    served(replicas, "1000", "Posted");
+    let job = release.get(&["job", id]);
+    assert_eq!(job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"], "manual");
+}
+
+fn at_once(release: &Release, replicas: &[Forward]) {
+    let jobs_before = release.job_names();
+    let ids = many(release, replicas, 50, &[]);
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    assert_eq!(made_since(release, &jobs_before), ids);
+    release.settle();
+}
+
+fn by_one_key(release: &Release, replicas: &[Forward]) {
+    let jobs_before = release.job_names();
+    let key = ["--header", "Idempotency-Key: monday"];
+    let ids = many(release, replicas, 20, &key);
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    release.settle();
+    // The run has ended, and the key still names it.
+    assert_eq!(many(release, replicas, 2, &key), ids);
+    assert_eq!(made_since(release, &jobs_before), ids);
+}
+
+/// The CronJob's history limits take older Jobs away meanwhile.
+fn made_since(release: &Release, jobs_before: &BTreeSet<String>) -> BTreeSet<String> {
+    release.job_names().difference(jobs_before).cloned().collect()
+}
+
+fn by_kubectl(release: &Release, replicas: &[Forward]) {
+    release.edit("1001", "Byhand");
+    release.kubectl(&["create", "job", "--from=cronjob/datalake-processor", "by-hand"]);
+    until("the Job ends", PATIENCE, || {
+        let run = replicas[0].ask("/runs/by-hand", &[]);
+        (run.body["state"] == "succeeded").then_some(()).ok_or(format!("{run:?}"))
+    });
+    served(replicas, "1001", "Byhand");
+    for replica in replicas {
+        let runs = replica.json("/runs");
+        let listed = runs["runs"].as_array().unwrap().iter().any(|run| run["id"] == "by-hand");
+        assert!(listed, "{runs}");
+    }
+}
+
+/// The runs that so many requests at once are answered with, spread over the replicas.
+fn many(release: &Release, replicas: &[Forward], count: usize, arguments: &[&str]) -> BTreeSet<String> {
+    let authorization = release.authorization();
+    let arguments = &[&["--request", "POST", "--header", authorization.as_str()], arguments].concat();
+    thread::scope(|scope| {
+        let asked: Vec<_> = (0..count)
+            .map(|number| scope.spawn(move || replicas[number % replicas.len()].ask("/data", arguments)))
+            .collect();
+        let answers = asked.into_iter().map(|asking| asking.join().unwrap());
+        answers
+            .map(|answer| {
+                assert_eq!(answer.status, 202, "{answer:?}");
+                answer.body["id"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    })
+}
+
+#[track_caller]
+fn served(replicas: &[Forward], user_id: &str, first_name: &str) {
+    let path = format!("/data/{user_id}");
+    for replica in replicas {
+        until("the row is served", SERVED_WITHIN, || {
+            let row: Value = replica.json(&path);
+            (row["first_name"] == first_name).then_some(()).ok_or(row.to_string())
+        });
+    }
+}

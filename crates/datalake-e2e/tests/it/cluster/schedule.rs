@@ -1,0 +1,68 @@
+//! Runs by the schedule beside posted ones.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::release::{PATIENCE, Release, has_ended, until};
+
+/// What Kubernetes writes on the Jobs of a schedule, and on no other.
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
+
+#[test]
+fn ticks_beside_posted_runs_end_in_one_history() {
+    let release = Release::with_samples(
+        "schedule",
+        &["processor.schedule=* * * * *", "processor.successfulJobsHistoryLimit=1000"],
+    );
+    let api = release.api();
+    let mut edits = 0_u32;
+    // Each round posts a run over an edit; the ticks come when they come.
+    until("two ticks have ended", PATIENCE, || {
+        edits += 1;
+        release.edit("1000", &format!("Edit{edits}"));
+        let run = release.post(&api, &[]);
+        assert_eq!(run.status, 202, "{run:?}");
+        let ticks = release.jobs();
+        let ended = ticks.iter().filter(|job| is_tick(job) && has_ended(job)).count();
+        (ended >= 2).then_some(()).ok_or(format!("{ended} ticks have ended, {edits} edits"))
+    });
+    release.settle();
+    // The last edit may have come too late for the run that its POST was answered with.
+    let last = release.post(&api, &["--header", "Prefer: wait=60"]);
+    assert_eq!(last.body["state"], "succeeded", "{last:?}");
+
+    assert_eq!(api.json("/data/1000")["first_name"], format!("Edit{edits}"));
+    assert_eq!(api.json("/stats")["count"], 100);
+    let runs = api.json("/runs?limit=1000");
+    let runs = runs["runs"].as_array().unwrap();
+    let ticks: BTreeSet<_> = release.jobs().iter().filter(|job| is_tick(job)).map(name).collect();
+    let (ticked, posted): (Vec<_>, Vec<_>) = runs.iter().partition(|run| ticks.contains(run["id"].as_str().unwrap()));
+    assert!(ticked.len() >= 2 && posted.len() >= 2, "{runs:?}");
+    for run in ticked {
+        assert_eq!(run["state"], "succeeded", "{run}");
+    }
+    linear(runs);
+}
+
+/// Each version is one run's, and none is missing between the first and the last.
+fn linear(runs: &[Value]) {
+    let mut versions: Vec<u64> = runs
+        .iter()
+        .filter(|run| run["committed"] == true)
+        .map(|run| run["version"].as_u64().unwrap())
+        .collect();
+    versions.sort_unstable();
+    let first = versions[0];
+    let expected: Vec<u64> = (first..).take(versions.len()).collect();
+    assert_eq!(versions, expected, "{runs:?}");
+    assert!(versions.len() > 2, "{runs:?}");
+}
+
+fn is_tick(job: &Value) -> bool {
+    job["metadata"]["annotations"][SCHEDULED].is_string()
+}
+
+fn name(job: &Value) -> String {
+    job["metadata"]["name"].as_str().unwrap().to_owned()
+}
