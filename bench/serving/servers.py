@@ -1,0 +1,167 @@
+"""The servers beside each other: how each is started on its copy of the rows, asked, and stopped. All listen on 127.0.0.1 alone."""
+
+import contextlib
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+
+HOST = "127.0.0.1"
+START_SECONDS_MAX = 300
+STOP_SECONDS_MAX = 15
+ANSWER_SECONDS_MAX = 120
+# Often enough that a start of some milliseconds is measured, seldom enough that asking does not slow it.
+ASKING_EVERY_SECONDS = 0.001
+
+
+class Server:
+    """A started server."""
+
+    def __init__(self, name, process, port):
+        self.name, self.process, self.port = name, process, port
+
+    @property
+    def pid(self):
+        """The process that was started, and its group."""
+        return self.process.pid
+
+    def url(self, path):
+        """The address of a path."""
+        return f"http://{HOST}:{self.port}{path}"
+
+    def answers(self, paths):
+        """The bodies of good answers to many questions, over one connection."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
+        with contextlib.closing(connection):
+            for path in paths:
+                connection.request("GET", path)
+                yield self.body(connection.getresponse(), path)
+
+    def post(self, path, content):
+        """The body of a good answer to a POST."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
+        with contextlib.closing(connection):
+            connection.request("POST", path, content)
+            return self.body(connection.getresponse(), f"{path} {content}")
+
+    def next_page(self, path):
+        """The body of a page, and the path that its `Link` header gives for the next one."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
+        with contextlib.closing(connection):
+            connection.request("GET", path)
+            response = connection.getresponse()
+            content = self.body(response, path)
+            link = re.search(r'<([^>]+)>;\s*rel="?next"?', response.headers.get("link", ""))
+            if link is None:
+                raise SystemExit(f"{self.name} names no next page of {path}")
+            target = urllib.parse.urlsplit(urllib.parse.urljoin(self.url(path), link[1]))
+            return content, f"{target.path}?{target.query}"
+
+    def body(self, response, question):
+        """What a response holds, which has to be a good one."""
+        content = response.read()
+        if response.status != 200:
+            raise SystemExit(f"{self.name} answers {response.status} to {question}: {content[:500].decode(errors='replace')}")
+        return content
+
+
+def free_port():
+    """A port that nobody listens on now."""
+    with socket.create_server((HOST, 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started(name, command, port, ready, log):
+    """Runs a server from when `ready` is answered with 200 to the end of the block."""
+    with begun(name, command, port, log) as server:
+        wait(server, ready, log)
+        yield server
+
+
+@contextlib.contextmanager
+def begun(name, command, port, log):
+    """Runs a server in a process group of its own, which ends with the block whatever happens in it."""
+    with open(log, "ab") as output:
+        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, start_new_session=True)
+    try:
+        yield Server(name, process, port)
+    finally:
+        stop(process)
+
+
+def stop(process):
+    """Ends the whole group: politely, then by force."""
+    for kind in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, kind)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS_MAX)
+            return
+
+
+def wait(server, ready, log):
+    """Asks until the answer is 200: the server has its rows and can be asked for them."""
+    request = f"GET {ready} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < deadline and server.process.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection((HOST, server.port), timeout=START_SECONDS_MAX) as connection:
+            connection.sendall(request)
+            if connection.makefile("rb").readline().split()[1:2] == [b"200"]:
+                return
+        time.sleep(ASKING_EVERY_SECONDS)
+    with open(log, errors="replace") as output:
+        raise SystemExit(f"{server.name} does not answer {ready} with 200; it said:\n{output.read()[-2000:]}")
+
+
+class Programs:
+    """Where the servers' programs are, and how they are told to serve what."""
+
+    def __init__(self, executable, environment, work):
+        self.executable, self.environment, self.work = executable, environment, work
+
+    def datalake(self, lake, ready="/stats"):
+        """Ours, without runs. It logs warnings alone, as nginx beside it logs no requests."""
+        port = free_port()
+        command = [self.executable, "serve", "--lake", lake, "--listen", f"{HOST}:{port}", "--launcher", "none", "--log", "warn"]
+        return started("datalake", command, port, ready, self.log("datalake"))
+
+    def roapi(self, parquet):
+        """ROAPI holds the table in memory, which is its default."""
+        port, others = free_port(), [free_port(), free_port()]
+        addresses = ["--addr-http", f"{HOST}:{port}", "--addr-postgres", f"{HOST}:{others[0]}", "--addr-flight-sql", f"{HOST}:{others[1]}"]
+        command = [self.environment / "bin" / "roapi", *addresses, "--table", f"users={parquet}"]
+        return started("ROAPI", command, port, "/api/tables/users?limit=1", self.log("roapi"))
+
+    def datasette(self, database):
+        """Datasette is told that the file does not change, which spares it looking."""
+        port = free_port()
+        command = [self.environment / "bin" / "datasette", "serve", "--immutable", database, "--host", HOST, "--port", port]
+        return started("Datasette", command, port, "/users/users.json?_size=1&_nocount=1&_shape=array", self.log("datasette"))
+
+    def nginx(self, pages):
+        """nginx serves the files of a folder, with the settings that its manual recommends for many small ones."""
+        port = free_port()
+        folder = self.work / "nginx"
+        folder.mkdir(exist_ok=True)
+        # Its workers otherwise change to a user who cannot read the folder.
+        user = "user root;" if os.getuid() == 0 else ""
+        temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        configuration = folder / "nginx.conf"
+        configuration.write_text(
+            f"{user} daemon off; worker_processes auto; pid {folder}/pid; error_log {folder}/error.log;\n"
+            "events { worker_connections 1024; }\n"
+            f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; {temporary}\n"
+            "  open_file_cache max=20000 inactive=10m; open_file_cache_valid 10m;\n"
+            f"  server {{ listen {HOST}:{port} reuseport; root {pages}; default_type application/json; }} }}\n"
+        )
+        command = ["nginx", "-p", folder, "-e", folder / "error.log", "-c", configuration]
+        return started("nginx", command, port, f"/{urllib.parse.quote(min(os.listdir(pages)))}", self.log("nginx"))
+
+    def log(self, name):
+        """Where a server's output goes."""
+        return self.work / f"{name}.log"
