@@ -6,10 +6,14 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use datalake_core::filter::{QueryError, Question};
+use datalake_core::question::{QueryError, Question, Scope};
 use url::form_urlencoded;
 
-use crate::problem::Problem;
+use crate::{
+    cursor::{CURSOR, Cursor},
+    problem::Problem,
+    views::format::{Format, Shape},
+};
 
 /// The decoded pairs of the query string, in order.
 pub(crate) struct Pairs(Vec<(String, String)>);
@@ -26,23 +30,36 @@ impl Pairs {
                 return Err(QueryError::unknown(name, known));
             }
             if self.iter().take(index).any(|(earlier, _)| earlier == name) {
-                return Err(malformed(name, "given more than once"));
+                return Err(QueryError::value(name, "given more than once"));
             }
         }
         Ok(())
     }
 
+    /// Refuses a second one of these names.
+    fn check_once(&self, names: &[&str]) -> Result<(), QueryError> {
+        let is_twice = |name: &&&str| self.iter().filter(|pair| pair.0 == **name).count() > 1;
+        match names.iter().find(is_twice) {
+            Some(name) => Err(QueryError::value(name, "given more than once")),
+            None => Ok(()),
+        }
+    }
+
+    /// The pairs as a query string, but for those of some names.
+    fn encoded(&self, without: &[&str]) -> String {
+        let kept = self.iter().filter(|(name, _)| !without.contains(name));
+        form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+    }
+
+    /// The same, whatever order the pairs came in.
+    fn canonical(&self, without: &[&str]) -> String {
+        let mut sorted: Vec<_> = self.0.clone();
+        sorted.sort_unstable();
+        Self(sorted).encoded(without)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
-    }
-}
-
-/// The refusal of a value.
-pub(crate) fn malformed(parameter: &str, reason: &str) -> QueryError {
-    QueryError {
-        parameter: parameter.to_owned(),
-        reason: reason.to_owned(),
-        nearest: None,
     }
 }
 
@@ -68,15 +85,86 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
-/// What `/data` and `/stats` are asked.
-pub(crate) struct Asked(pub(crate) Question);
+/// What `/stats` is asked.
+pub(crate) struct Asked {
+    pub(crate) question: Question,
+    /// Names the question: equal texts are equal questions.
+    pub(crate) identity: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
-        Ok(Self(Question::parse(pairs.iter())?))
+        let question = Question::parse(pairs.iter(), Scope::Figures, &[])?;
+        Ok(Self {
+            question,
+            identity: pairs.canonical(&[]),
+        })
+    }
+}
+
+/// What `/data` is asked.
+pub(crate) struct RowsAsked {
+    pub(crate) question: Question,
+    /// `format=`; none is by suffix or `Accept`.
+    pub(crate) format: Option<Format>,
+    /// `shape=`
+    pub(crate) shape: Shape,
+    /// `cursor=`
+    pub(crate) cursor: Option<Cursor>,
+    /// Names the question: equal texts are equal questions.
+    pub(crate) identity: String,
+    /// Names the list of rows that pages are cut from: filters and order.
+    pub(crate) listing: String,
+    /// Path and query of the next page, but for its cursor.
+    next: String,
+}
+
+/// What `/data` takes beside the question itself.
+const ROWS_PARAMETERS: [&str; 3] = ["format", "shape", CURSOR];
+
+/// What changes nothing about which rows there are, and in which order: a walk over pages may change these on its way.
+const SHOWING_PARAMETERS: [&str; 6] = ["format", "shape", CURSOR, "select", "limit", "on"];
+
+impl RowsAsked {
+    /// The address of the page that begins behind this cursor, relative to the server.
+    pub(crate) fn page_behind(&self, cursor: &Cursor) -> String {
+        let separator = if self.next.ends_with('?') { "" } else { "&" };
+        format!("{}{separator}{CURSOR}={cursor}", self.next)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let apart = |name: &str| ROWS_PARAMETERS.contains(&name);
+        pairs.check_once(&ROWS_PARAMETERS)?;
+        let question = Question::parse(pairs.iter().filter(|pair| !apart(pair.0)), Scope::Rows, &ROWS_PARAMETERS)?;
+        let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;
+        let listing = pairs.canonical(&SHOWING_PARAMETERS);
+        if let Some(cursor) = &cursor {
+            cursor.check_question(&listing)?;
+            if question.on.is_some_and(|on| on != cursor.day) {
+                return Err(QueryError::value(
+                    "on",
+                    "is another day than the cursor's: leave it as it was, or begin without a cursor",
+                )
+                .into());
+            }
+        }
+        Ok(Self {
+            question,
+            format: pairs.get("format").map(Format::parse).transpose()?,
+            shape: pairs.get("shape").map(Shape::parse).transpose()?.unwrap_or_default(),
+            cursor,
+            identity: pairs.canonical(&[]),
+            listing,
+            next: format!("{}?{}", parts.uri.path(), pairs.encoded(&[CURSOR])),
+        })
     }
 }
 
@@ -89,7 +177,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedOfRow {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
         pairs.check(&["on"])?;
-        Ok(Self(Question::parse(pairs.iter())?))
+        Ok(Self(Question::parse(pairs.iter(), Scope::Figures, &[])?))
     }
 }
 

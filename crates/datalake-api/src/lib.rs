@@ -3,11 +3,15 @@
 //! It never writes to the lake and never links the processor. The only crate that names axum. Status codes are chosen in `problem.rs`
 //! alone; handlers extract, call and encode.
 
+mod accept;
+mod answers;
 pub mod clock;
+mod cursor;
 mod extract;
 mod first_run;
 pub mod launcher;
 mod limits;
+mod links;
 pub mod metrics;
 mod observe;
 mod prefer;
@@ -20,3 +24,5 @@ pub mod server;
 mod state;
 pub mod table_watch;
 pub mod token;
+mod validators;
+mod views;

@@ -10,11 +10,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use datalake_core::filter::QueryError;
+use datalake_core::question::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{launcher::LaunchError, run_view::RunView};
+use crate::{launcher::LaunchError, run_view::RunView, views::format::Format};
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -25,6 +25,15 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     /// A query parameter is unknown or malformed.
     Parameter(QueryError),
+    /// The client takes none of the formats that there are.
+    NotAcceptable,
+    /// The state of the table that a cursor is bound to is not to be had any more.
+    CursorGone,
+    /// A range of bytes begins behind the end.
+    RangeNotSatisfiable {
+        /// Bytes of the answer.
+        bytes: u64,
+    },
     /// The path is not UTF-8 once decoded.
     UndecodablePath,
     /// A header is malformed.
@@ -101,7 +110,7 @@ pub(crate) struct ProblemDocument {
     parameter: Option<String>,
     /// The nearest known parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    nearest: Option<&'static str>,
+    nearest: Option<String>,
     /// The run that makes the table.
     #[serde(skip_serializing_if = "Option::is_none")]
     run: Option<Box<RunView>>,
@@ -128,6 +137,17 @@ impl Problem {
                 "This path does not take the method",
             ),
             Self::Parameter(_) => kind(StatusCode::BAD_REQUEST, "invalid-parameter", "A parameter is unknown or malformed"),
+            Self::NotAcceptable => kind(
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                "There is no format that the client takes",
+            ),
+            Self::CursorGone => kind(StatusCode::GONE, "cursor-gone", "The cursor's version of the table is gone"),
+            Self::RangeNotSatisfiable { .. } => kind(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range-not-satisfiable",
+                "The range begins behind the end",
+            ),
             Self::UndecodablePath => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
             Self::Header { .. } => kind(StatusCode::BAD_REQUEST, "invalid-header", "A header is malformed"),
             Self::BodyType => kind(
@@ -159,6 +179,12 @@ impl Problem {
             Self::NoSuchPath => "see / for what there is".to_owned(),
             Self::MethodNotAllowed => "the Allow header says which methods it takes".to_owned(),
             Self::Parameter(error) => error.to_string(),
+            Self::NotAcceptable => {
+                let types = Format::ALL.map(Format::media_type).join(", ");
+                format!("there are {types}; ask by the Accept header, format= or a suffix like /data.csv ({})", Format::names())
+            }
+            Self::CursorGone => "begin again without a cursor: the table is another now".to_owned(),
+            Self::RangeNotSatisfiable { bytes } => format!("the answer has {bytes} bytes"),
             Self::UndecodablePath => "the path is not UTF-8 once its percent signs are decoded".to_owned(),
             Self::Header { name, reason } => format!("{reason}, header={name}"),
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
@@ -234,6 +260,10 @@ impl IntoResponse for Problem {
         let mut headers = HeaderMap::new();
         if let Some(seconds) = self.retry_after() {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Self::RangeNotSatisfiable { bytes } = self {
+            let range = HeaderValue::try_from(format!("bytes */{bytes}")).expect("digits are visible ASCII characters");
+            headers.insert(header::CONTENT_RANGE, range);
         }
         if matches!(self, Self::Unauthorized) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -7,16 +7,18 @@ use axum::{
     http::{HeaderName, HeaderValue, request::Parts},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_core::{filter::Question, user::Day};
+use datalake_core::user::Day;
 use datalake_table::snapshot::Snapshot;
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{
     clock::{Clock, whole_seconds},
+    cursor,
     problem::Problem,
     run_history::RunHistory,
     run_view::RunView,
     table_watch::{Held, TableWatch},
+    validators::Validators,
 };
 
 /// The version of the table that the answer is of.
@@ -36,8 +38,22 @@ pub(crate) struct Reading {
 
 impl Reading {
     /// The day on which ages are counted.
-    pub(crate) fn day(&self, question: &Question) -> Day {
-        question.on.unwrap_or_else(|| Day::of(self.now))
+    pub(crate) fn day(&self, on: Option<Day>) -> Day {
+        on.unwrap_or_else(|| Day::of(self.now))
+    }
+
+    /// What names the answer to a question. `identity` words the question and the format; `day` is that on which ages are counted, none
+    /// where the answer does not depend on it, and `is_today` says that the question left it open.
+    pub(crate) fn validators(&self, identity: &str, day: Option<Day>, is_today: bool) -> Validators {
+        let version = self.snapshot.version();
+        let counted_on = day.map(|day| day.number().to_string()).unwrap_or_default();
+        let digest = cursor::digest(&format!("{identity}\n{counted_on}"));
+        let name = format!("{}-{}-{digest}", cursor::table(version), version.number());
+        let committed_at = version.committed_at();
+        // Everybody grows older at midnight.
+        let midnight = day.filter(|_| is_today).and_then(|day| day.date().to_zoned(TimeZone::UTC).ok());
+        let modified_at = midnight.map_or(committed_at, |midnight| midnight.timestamp().max(committed_at));
+        Validators::new(&name, modified_at)
     }
 
     /// The headers that tell how old the answer is.

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
-use crate::{clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Access};
+use crate::{
+    answers::Answers, clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Access,
+    views::parquet::ParquetFiles,
+};
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct ApiState {
     pictures: Pictures,
     metrics: Metrics,
     access: Access,
+    answers: Answers,
+    parquet_files: ParquetFiles,
 }
 
 impl From<Parts> for ApiState {
@@ -39,6 +44,8 @@ impl From<Parts> for ApiState {
             pictures: Pictures(bucket),
             metrics,
             access,
+            answers: Answers::new(),
+            parquet_files: ParquetFiles::default(),
         }
     }
 }

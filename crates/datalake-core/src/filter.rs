@@ -1,10 +1,12 @@
-//! The query semantics, without a table: what the parameters of `/data` and `/stats` mean.
+//! Which rows are asked for, without a table: what the filters of `/data` and `/stats` mean.
 
 use std::ops::RangeInclusive;
 
-use jiff::civil::Date;
-
-use crate::user::{Day, age_on, last_birth_day};
+use crate::{
+    condition::{Comparison, Condition},
+    row::RowView,
+    user::{Ages, Day, last_birth_day},
+};
 
 /// `min_age` and `min_age=30` are different questions, so they are different variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl ImageFilter {
 }
 
 /// Which rows are asked for. The default is all of them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// `is_image_exists`
     pub image: Option<ImageFilter>,
@@ -40,109 +42,8 @@ pub struct Filter {
     pub min_age: Option<AgeBound>,
     /// `max_age`
     pub max_age: Option<AgeBound>,
-}
-
-/// What `/data` and `/stats` are asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Question {
-    /// Which rows.
-    pub filter: Filter,
-    /// The day on which ages are counted; none is today.
-    pub on: Option<Day>,
-}
-
-/// A parameter that is not known or not well formed: never an unfiltered answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}, parameter={parameter}", .nearest.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
-pub struct QueryError {
-    /// The parameter's name as it was given.
-    pub parameter: String,
-    /// What is wrong and what is accepted.
-    pub reason: String,
-    /// The nearest known name, where the name is not known and one is near.
-    pub nearest: Option<&'static str>,
-}
-
-impl QueryError {
-    fn value(parameter: &str, reason: &str) -> Self {
-        Self {
-            parameter: parameter.to_owned(),
-            reason: reason.to_owned(),
-            nearest: None,
-        }
-    }
-
-    /// The refusal of a name that is none of `known`.
-    pub fn unknown(parameter: &str, known: &[&'static str]) -> Self {
-        /// Over this many edits a name is another name, not a slip.
-        const EDITS_MAX: usize = 4;
-        let edits = |name: &&&'static str| strsim::damerau_levenshtein(&parameter.to_lowercase(), name);
-        let nearest = known.iter().min_by_key(edits).filter(|name| edits(name) <= EDITS_MAX).copied();
-        let reason = match known {
-            [] => "unknown parameter; none is taken here".to_owned(),
-            _ => format!("unknown parameter; known are {}", known.join(", ")),
-        };
-        Self {
-            parameter: parameter.to_owned(),
-            reason,
-            nearest,
-        }
-    }
-}
-
-/// The parameters that a [`Question`] is made of.
-pub const QUESTION_PARAMETERS: &[&str] = &["is_image_exists", "min_age", "max_age", "on"];
-
-impl Question {
-    /// Takes the decoded pairs of a query string in their order. A name given twice is refused: which one counts would be a guess.
-    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryError> {
-        let mut question = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
-        for (name, value) in pairs {
-            if seen.contains(&name) {
-                return Err(QueryError::value(name, "given more than once"));
-            }
-            seen.push(name);
-            match name {
-                "is_image_exists" => question.filter.image = Some(parse_image(name, value)?),
-                "min_age" => question.filter.min_age = Some(parse_age(name, value)?),
-                "max_age" => question.filter.max_age = Some(parse_age(name, value)?),
-                "on" => question.on = Some(parse_day(name, value)?),
-                _ => return Err(QueryError::unknown(name, QUESTION_PARAMETERS)),
-            }
-        }
-        Ok(question)
-    }
-}
-
-fn parse_image(name: &str, value: &str) -> Result<ImageFilter, QueryError> {
-    match value.to_ascii_lowercase().as_str() {
-        "true" => Ok(ImageFilter::With),
-        "false" => Ok(ImageFilter::Without),
-        _ => Err(QueryError::value(name, "must be True or False")),
-    }
-}
-
-fn parse_age(name: &str, value: &str) -> Result<AgeBound, QueryError> {
-    let refusal = || QueryError::value(name, "must be a whole number of years from 0 to 65535, or have no value");
-    match value {
-        "" => Ok(AgeBound::Extreme),
-        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| refusal()),
-        _ => Err(refusal()),
-    }
-}
-
-fn parse_day(name: &str, value: &str) -> Result<Day, QueryError> {
-    let refusal = || QueryError::value(name, "must be a day as YYYY-MM-DD, like 2026-11-24");
-    let shape_is_right = value.len() == 10
-        && value
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
-    if !shape_is_right {
-        return Err(refusal());
-    }
-    value.parse::<Date>().ok().and_then(Day::from_date).ok_or_else(refusal)
+    /// Conditions on columns; a row meets all of them.
+    pub conditions: Vec<Condition>,
 }
 
 /// The births that a selection takes.
@@ -161,56 +62,88 @@ pub struct Selection {
     pub image: Option<ImageFilter>,
     /// Which rows by their day of birth.
     pub births: Births,
+    /// Which rows by their values.
+    pub conditions: Vec<Condition>,
+    /// The day on which ages are counted.
+    pub ages: Ages,
 }
 
 impl Selection {
-    /// Whether a row is taken.
-    pub fn takes(&self, birth: Day, has_image: bool) -> bool {
+    /// Whether a row is taken as far as birth and picture tell; that is all there is to it where there are no conditions.
+    pub fn takes_birth(&self, birth: Day, has_image: bool) -> bool {
         let by_birth = match &self.births {
             Births::Any => true,
             Births::Days(ranges) => ranges.iter().any(|range| range.contains(&birth)),
         };
         by_birth && self.image.is_none_or(|image| image.takes(has_image))
     }
+
+    /// Whether a row meets all conditions on its values.
+    pub fn takes_values(&self, row: &RowView<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.holds(row, self.ages))
+    }
+
+    /// Whether a row is taken.
+    pub fn takes(&self, row: &RowView<'_>) -> bool {
+        self.takes_birth(row.birth.day(), row.has_image) && self.takes_values(row)
+    }
+
+    /// An id that no row taken is less than; none where any could be.
+    pub fn least_user_id(&self) -> Option<&str> {
+        let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
+        let least =
+            bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Greater | Comparison::GreaterOrEqual));
+        least.map(|(_, user_id)| user_id).max()
+    }
+
+    /// An id that no row taken is greater than; none where any could be.
+    pub fn greatest_user_id(&self) -> Option<&str> {
+        let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
+        let greatest =
+            bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
+        greatest.map(|(_, user_id)| user_id).min()
+    }
 }
 
 impl Filter {
-    /// Turns ages on the day `on` into days of birth.
-    ///
-    /// `extremes` gives the earliest and the latest day of birth among the rows with that picture filter and a birth in that range. One
-    /// born after `on` has no age yet, and no parameter about ages takes them.
-    pub fn resolve(&self, on: Day, extremes: impl FnOnce(Option<ImageFilter>, RangeInclusive<Day>) -> Option<(Day, Day)>) -> Selection {
-        let births = match (self.min_age, self.max_age) {
-            (None, None) => Births::Any,
-            (min_age, max_age) => Births::Days(self.birth_ranges(min_age, max_age, on, extremes)),
-        };
-        Selection { image: self.image, births }
+    /// Whether it depends on the day on which ages are counted.
+    pub(crate) fn is_about_age(&self) -> bool {
+        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::is_about_age)
     }
 
-    fn birth_ranges(
-        &self,
-        min_age: Option<AgeBound>,
-        max_age: Option<AgeBound>,
-        on: Day,
-        extremes: impl FnOnce(Option<ImageFilter>, RangeInclusive<Day>) -> Option<(Day, Day)>,
-    ) -> Vec<RangeInclusive<Day>> {
+    /// Turns ages on the day `on` into days of birth.
+    ///
+    /// `extremes` gives the earliest and the latest day of birth among the rows that a selection takes. One born after `on` has no age
+    /// yet, and no parameter about ages takes them.
+    pub fn resolve(&self, on: Day, extremes: impl FnOnce(&Selection) -> Option<(Day, Day)>) -> Selection {
+        let selection = |births| Selection {
+            image: self.image,
+            births,
+            conditions: self.conditions.clone(),
+            ages: Ages::on(on),
+        };
+        let (min_age, max_age) = match (self.min_age, self.max_age) {
+            (None, None) => return selection(Births::Any),
+            bounds => bounds,
+        };
         let years = |bound| match bound {
             Some(AgeBound::Years(years)) => Some(years),
             Some(AgeBound::Extreme) | None => None,
         };
         let Some(left) = births_aged(years(min_age).unwrap_or(0), years(max_age), on) else {
-            return Vec::new();
+            return selection(Births::Days(Vec::new()));
         };
+        let left = selection(Births::Days(vec![left]));
         let (youngest, oldest) = (min_age == Some(AgeBound::Extreme), max_age == Some(AgeBound::Extreme));
         if !youngest && !oldest {
-            return vec![left];
+            return left;
         }
-        let Some((earliest, latest)) = extremes(self.image, left.clone()) else {
-            return Vec::new();
+        let Some((earliest, latest)) = extremes(&left) else {
+            return selection(Births::Days(Vec::new()));
         };
         // Ties are by age, not by day: all who have completed the same number of years.
         let as_old_as = |birth| {
-            let age = age_on(birth, on)?.years();
+            let age = left.ages.of(birth)?.years();
             births_aged(age, Some(age), on)
         };
         let mut ranges: Vec<_> = [oldest.then_some(earliest), youngest.then_some(latest)]
@@ -219,12 +152,12 @@ impl Filter {
             .filter_map(as_old_as)
             .collect();
         ranges.dedup();
-        ranges
+        selection(Births::Days(ranges))
     }
 }
 
 /// The days of birth of those who have completed at least and at most so many years on a day; none where there is no such day.
-fn births_aged(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
+pub fn births_aged(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
     let last = last_birth_day(at_least, on)?;
     let too_old = at_most
         .and_then(|years| years.checked_add(1))
@@ -242,82 +175,33 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::user::Age;
+    use crate::user::{Age, BirthTimestamp};
 
-    #[track_caller]
-    fn check_parse(pairs: &[(&str, &str)], expected: Question) {
-        assert_eq!(Question::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
-    }
-
-    #[track_caller]
-    fn check_refused(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&'static str>) {
-        let error = Question::parse(pairs.iter().copied()).expect_err("must be refused");
-        assert_eq!((error.parameter.as_str(), error.nearest), (parameter, nearest), "pairs: {pairs:?}");
-    }
-
-    #[test]
-    fn parameters() {
-        let filter = |filter| Question { filter, on: None };
-        check_parse(&[], Question::default());
-        check_parse(
-            &[("is_image_exists", "True")],
-            filter(Filter {
-                image: Some(ImageFilter::With),
-                ..Filter::default()
-            }),
-        );
-        check_parse(
-            &[("is_image_exists", "fALSE")],
-            filter(Filter {
-                image: Some(ImageFilter::Without),
-                ..Filter::default()
-            }),
-        );
-        check_parse(
-            &[("min_age", "")],
-            filter(Filter {
-                min_age: Some(AgeBound::Extreme),
-                ..Filter::default()
-            }),
-        );
-        check_parse(
-            &[("max_age", "007")],
-            filter(Filter {
-                max_age: Some(AgeBound::Years(7)),
-                ..Filter::default()
-            }),
-        );
-        let on = Day::from_date(date(2026, 2, 28));
-        check_parse(&[("on", "2026-02-28")], Question { on, ..Question::default() });
-
-        check_refused(&[("is_image_exists", "yes")], "is_image_exists", None);
-        check_refused(&[("is_image_exists", "")], "is_image_exists", None);
-        check_refused(&[("min_age", "-1")], "min_age", None);
-        check_refused(&[("min_age", "+1")], "min_age", None);
-        check_refused(&[("min_age", "30.5")], "min_age", None);
-        check_refused(&[("max_age", "65536")], "max_age", None);
-        check_refused(&[("on", "2026-02-29")], "on", None);
-        check_refused(&[("on", "2026-2-3")], "on", None);
-        check_refused(&[("on", "")], "on", None);
-        check_refused(&[("min_age", "1"), ("min_age", "2")], "min_age", None);
-        check_refused(&[("minage", "1")], "minage", Some("min_age"));
-        check_refused(&[("is_image_exist", "1")], "is_image_exist", Some("is_image_exists"));
-        check_refused(&[("MAX_AGE", "1")], "MAX_AGE", Some("max_age"));
-        check_refused(&[("frobnicate", "1")], "frobnicate", None);
+    fn rows_of<'a>(ids: &'a [String], births: &[(i64, bool)]) -> Vec<RowView<'a>> {
+        let row = |(user_id, (day, has_image)): (&'a String, &(i64, bool))| RowView {
+            user_id,
+            first_name: if *has_image { "Ann" } else { "Bob" },
+            last_name: "Lee",
+            birth: BirthTimestamp::from_ms(day * 86_400_000).unwrap(),
+            has_image: *has_image,
+        };
+        ids.iter().zip(births).map(row).collect()
     }
 
     /// The semantics as the contract words them, over ages, one row after the other.
-    fn taken(filter: &Filter, on: Day, rows: &[(Day, bool)]) -> Vec<bool> {
-        let age = |row: &(Day, bool)| age_on(row.0, on).map(Age::years);
-        let by_values = |row: &&(Day, bool)| {
+    fn taken(filter: &Filter, on: Day, rows: &[RowView<'_>]) -> Vec<bool> {
+        let ages = Ages::on(on);
+        let age = |row: &RowView<'_>| ages.of(row.birth.day()).map(Age::years);
+        let by_values = |row: &&RowView<'_>| {
             let years = |bound, holds: fn(u16, u16) -> bool| match bound {
                 Some(AgeBound::Years(years)) => age(row).is_some_and(|age| holds(age, years)),
                 Some(AgeBound::Extreme) => age(row).is_some(),
                 None => true,
             };
-            filter.image.is_none_or(|image| image.takes(row.1))
+            filter.image.is_none_or(|image| image.takes(row.has_image))
                 && years(filter.min_age, |age, years| age >= years)
                 && years(filter.max_age, |age, years| age <= years)
+                && filter.conditions.iter().all(|condition| condition.holds(row, ages))
         };
         let left: Vec<_> = rows.iter().filter(by_values).filter_map(age).collect();
         let extreme = |bound, found: Option<u16>| (bound == Some(AgeBound::Extreme)).then_some(found).flatten();
@@ -339,25 +223,62 @@ mod tests {
         ]
     }
 
+    fn conditions() -> impl Strategy<Value = Vec<Condition>> {
+        let condition = |(name, value)| Condition::parse(name, value).unwrap().unwrap();
+        let some = prop::sample::select(vec![
+            ("user_id__gte", "05"),
+            ("user_id__lt", "20"),
+            ("first_name", "Ann"),
+            ("age__not", "30"),
+            ("birthts__gt", "0"),
+        ]);
+        prop::collection::vec(some.prop_map(condition), 0..3)
+    }
+
     proptest! {
         #[test]
         fn selections_agree_with_the_contract(
-            rows in prop::collection::vec((-45_000..21_000_i64, any::<bool>()), 0..30),
+            births in prop::collection::vec((-45_000..21_000_i64, any::<bool>()), 0..30),
             image in prop::option::of(prop_oneof![Just(ImageFilter::With), Just(ImageFilter::Without)]),
             min_age in bounds(),
             max_age in bounds(),
+            conditions in conditions(),
             on in -30_000..21_000_i64,
         ) {
-            let day = |number: i64| crate::user::BirthTimestamp::from_ms(number * 86_400_000).unwrap().day();
-            let rows: Vec<_> = rows.into_iter().map(|(birth, has_image)| (day(birth), has_image)).collect();
-            let filter = Filter { image, min_age, max_age };
-            let selection = filter.resolve(day(on), |image, births| {
-                let left = rows.iter().filter(|row| births.contains(&row.0) && image.is_none_or(|image| image.takes(row.1)));
-                let days: Vec<_> = left.map(|row| row.0).collect();
+            let on = BirthTimestamp::from_ms(on * 86_400_000).unwrap().day();
+            let ids: Vec<_> = (0..births.len()).map(|number| format!("{number:02}")).collect();
+            let rows = rows_of(&ids, &births);
+            let filter = Filter { image, min_age, max_age, conditions };
+            let selection = filter.resolve(on, |left| {
+                let days: Vec<_> = rows.iter().filter(|row| left.takes(row)).map(|row| row.birth.day()).collect();
                 Some((*days.iter().min()?, *days.iter().max()?))
             });
-            let selected: Vec<_> = rows.iter().map(|row| selection.takes(row.0, row.1)).collect();
-            prop_assert_eq!(selected, taken(&filter, day(on), &rows));
+            let selected: Vec<_> = rows.iter().map(|row| selection.takes(row)).collect();
+            prop_assert_eq!(&selected, &taken(&filter, on, &rows));
+            for row in rows.iter().filter(|row| selection.takes(row)) {
+                prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
+                prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
+            }
         }
+    }
+
+    #[test]
+    fn ids_bound_the_rows_to_look_at() {
+        let on = Day::from_date(date(2026, 11, 24)).unwrap();
+        let conditions = [
+            ("user_id__gt", "b"),
+            ("user_id__gte", "a"),
+            ("user_id__lte", "y"),
+            ("user_id__not", "z"),
+        ];
+        let conditions = conditions.map(|(name, value)| Condition::parse(name, value).unwrap().unwrap());
+        let filter = Filter {
+            conditions: conditions.into(),
+            ..Filter::default()
+        };
+        let selection = filter.resolve(on, |_| None);
+        assert_eq!((selection.least_user_id(), selection.greatest_user_id()), (Some("b"), Some("y")));
+        let all = Filter::default().resolve(on, |_| None);
+        assert_eq!((all.least_user_id(), all.greatest_user_id()), (None, None));
     }
 }

@@ -3,10 +3,15 @@
 //! Everything here is a function of its arguments. This crate never does I/O, never asks a clock or the environment, and knows no
 //! store, no table format and no HTTP: the shells around it do.
 
+pub mod column;
+pub mod condition;
 pub mod filter;
 pub mod keys;
+pub mod order;
+pub mod output;
 pub mod picture;
 pub mod plan;
+pub mod question;
 pub mod reject;
 pub mod report;
 pub mod row;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::{
     report::RunId,
-    user::{UserId, UserRecord},
+    user::{BirthTimestamp, UserId, UserRecord},
 };
 
 /// Which state of a source object a value was read from.
@@ -45,4 +45,19 @@ impl Row {
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
         self.user_id == other.user_id && self.record == other.record && self.image.is_some() == other.image.is_some()
     }
+}
+
+/// What readers are shown of a row, borrowed from wherever it is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowView<'a> {
+    /// Whose row it is.
+    pub user_id: &'a str,
+    /// As the source says.
+    pub first_name: &'a str,
+    /// As the source says.
+    pub last_name: &'a str,
+    /// When the user was born.
+    pub birth: BirthTimestamp,
+    /// Whether a picture is linked; its key is [`crate::keys::image`] of the id.
+    pub has_image: bool,
 }

@@ -137,15 +137,39 @@ impl Age {
 ///
 /// One born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
 pub fn age_on(birth: Day, on: Day) -> Option<Age> {
-    if birth > on {
-        return None;
+    Ages::on(on).of(birth)
+}
+
+/// Ages on one day, for who asks for many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    day: Day,
+    date: Date,
+}
+
+impl Ages {
+    /// The ages on a day.
+    pub fn on(day: Day) -> Self {
+        Self { day, date: day.date() }
     }
-    let (birth, on) = (birth.date(), on.date());
-    let before_birthday = (on.month(), on.day()) < (birth.month(), birth.day());
-    let years = on.year() - birth.year() - i16::from(before_birthday);
-    Some(Age(
-        u16::try_from(years).expect("birth is not after on, so the difference is not negative")
-    ))
+
+    /// The day.
+    pub fn day(self) -> Day {
+        self.day
+    }
+
+    /// What [`age_on`] says of one born on `birth`.
+    pub fn of(self, birth: Day) -> Option<Age> {
+        if birth > self.day {
+            return None;
+        }
+        let birth = birth.date();
+        let before_birthday = (self.date.month(), self.date.day()) < (birth.month(), birth.day());
+        let years = self.date.year() - birth.year() - i16::from(before_birthday);
+        Some(Age(
+            u16::try_from(years).expect("birth is not after the day, so the difference is not negative")
+        ))
+    }
 }
 
 /// The days of birth of those who are exactly, at least or at most some age on one day, so that a filter by age compares days alone.

@@ -2,37 +2,23 @@
 
 use std::fmt;
 
-use datalake_core::user::BirthTimestamp;
+use datalake_core::{row::RowView, user::BirthTimestamp};
 use polars::prelude::DataFrame;
 
 use crate::{
     error::TableError,
     frame::Columns,
+    packed::{Bits, Texts, Times, Words},
     schema::{BIRTHTS, FIRST_NAME, IMG_PATH, LAST_NAME, USER_ID},
 };
 
 /// The rows of one segment, by user id in byte order, each user once.
 pub struct SegmentRows {
     user_ids: Texts,
-    first_names: Texts,
-    last_names: Texts,
-    births: Box<[BirthTimestamp]>,
+    first_names: Words,
+    last_names: Words,
+    births: Times,
     images: Bits,
-}
-
-/// One row, borrowed from its segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RowView<'a> {
-    /// Whose row it is.
-    pub user_id: &'a str,
-    /// As the source says.
-    pub first_name: &'a str,
-    /// As the source says.
-    pub last_name: &'a str,
-    /// When the user was born.
-    pub birth: BirthTimestamp,
-    /// Whether a picture is linked; its key is [`datalake_core::keys::image`] of the id.
-    pub has_image: bool,
 }
 
 impl SegmentRows {
@@ -43,24 +29,26 @@ impl SegmentRows {
     pub(crate) fn from_frame(frame: &DataFrame, key: &str) -> Result<Self, TableError> {
         let columns = Columns { key, frame };
         let rows = 0..frame.height();
-        let texts = |name: &'static str| {
+        let ids = columns.texts(USER_ID)?;
+        let user_ids = Texts::collect(key, rows.clone().map(|row| columns.text(ids, row, USER_ID)))?;
+        let words = |name: &'static str| {
             let values = columns.texts(name)?;
-            Texts::collect(key, rows.clone().map(|row| columns.text(values, row, name)))
+            Words::collect(key, rows.clone().map(|row| columns.text(values, row, name)))
         };
-        let user_ids = texts(USER_ID)?;
         if !rows.clone().skip(1).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
             return Err(columns.wrong(USER_ID, "ids that are not ascending, each once"));
         }
         let birthts = columns.longs(BIRTHTS)?;
         let birth = |row| {
             let birthts_ms = columns.long(birthts, row, BIRTHTS)?;
-            BirthTimestamp::from_ms(birthts_ms).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))
+            let birth = BirthTimestamp::from_ms(birthts_ms).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
+            Ok::<_, TableError>(birth.as_ms())
         };
         let paths = columns.texts(IMG_PATH)?;
         Ok(Self {
-            first_names: texts(FIRST_NAME)?,
-            last_names: texts(LAST_NAME)?,
-            births: rows.clone().map(birth).collect::<Result<_, _>>()?,
+            first_names: words(FIRST_NAME)?,
+            last_names: words(LAST_NAME)?,
+            births: Times::pack(rows.clone().map(birth).collect::<Result<_, _>>()?),
             images: rows.map(|row| paths.get(row).is_some()).collect(),
             user_ids,
         })
@@ -79,9 +67,9 @@ impl SegmentRows {
     pub(crate) fn from_rows(rows: &[RowView<'_>], key: &str) -> Result<Self, TableError> {
         Ok(Self {
             user_ids: Texts::collect(key, rows.iter().map(|row| Ok(row.user_id)))?,
-            first_names: Texts::collect(key, rows.iter().map(|row| Ok(row.first_name)))?,
-            last_names: Texts::collect(key, rows.iter().map(|row| Ok(row.last_name)))?,
-            births: rows.iter().map(|row| row.birth).collect(),
+            first_names: Words::collect(key, rows.iter().map(|row| Ok(row.first_name)))?,
+            last_names: Words::collect(key, rows.iter().map(|row| Ok(row.last_name)))?,
+            births: Times::pack(rows.iter().map(|row| row.birth.as_ms()).collect()),
             images: rows.iter().map(|row| row.has_image).collect(),
         })
     }
@@ -93,7 +81,7 @@ impl SegmentRows {
 
     /// Whether there is no row.
     pub fn is_empty(&self) -> bool {
-        self.births.is_empty()
+        self.len() == 0
     }
 
     /// The row at `index`, which is less than [`SegmentRows::len`].
@@ -102,14 +90,18 @@ impl SegmentRows {
             user_id: self.user_ids.get(index),
             first_name: self.first_names.get(index),
             last_name: self.last_names.get(index),
-            birth: self.births[index],
+            birth: self.birth(index),
             has_image: self.images.get(index),
         }
     }
 
     /// When the user at `index` was born, and whether a picture is linked: all that a selection looks at.
     pub(crate) fn birth_and_image(&self, index: usize) -> (BirthTimestamp, bool) {
-        (self.births[index], self.images.get(index))
+        (self.birth(index), self.images.get(index))
+    }
+
+    fn birth(&self, index: usize) -> BirthTimestamp {
+        BirthTimestamp::from_ms(self.births.get(index)).expect("it was one before it was packed")
     }
 
     /// Every row, by user id.
@@ -128,7 +120,8 @@ impl SegmentRows {
         self.len().checked_sub(1).map(|last| self.user_ids.get(last))
     }
 
-    fn first_not_less(&self, user_id: &str) -> usize {
+    /// The index of the first row whose id is not less than `user_id`.
+    pub(crate) fn first_not_less(&self, user_id: &str) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -146,59 +139,6 @@ impl SegmentRows {
 impl fmt::Debug for SegmentRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SegmentRows").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
-/// Many texts in one allocation: 4 bytes a text besides its own.
-struct Texts {
-    text: Box<str>,
-    /// Where each text ends.
-    ends: Box<[u32]>,
-}
-
-impl Texts {
-    fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
-        let mut text = String::new();
-        let mut ends = Vec::with_capacity(values.size_hint().0);
-        for value in values {
-            text.push_str(value?);
-            let end = u32::try_from(text.len());
-            ends.push(end.map_err(|_| TableError::unsupported(format!("a segment with over 4 GiB of text in a column, key={key}")))?);
-        }
-        Ok(Self {
-            text: text.into(),
-            ends: ends.into(),
-        })
-    }
-
-    fn get(&self, index: usize) -> &str {
-        let offset = |index: usize| usize::try_from(self.ends[index]).expect("it was made from the length of a text");
-        let start = index.checked_sub(1).map_or(0, offset);
-        &self.text[start..offset(index)]
-    }
-}
-
-/// One bit a row.
-struct Bits(Box<[u64]>);
-
-impl Bits {
-    const WORD: usize = 64;
-
-    fn get(&self, index: usize) -> bool {
-        self.0[index / Self::WORD] >> (index % Self::WORD) & 1 == 1
-    }
-}
-
-impl FromIterator<bool> for Bits {
-    fn from_iter<T: IntoIterator<Item = bool>>(bits: T) -> Self {
-        let mut words = Vec::new();
-        for (index, bit) in bits.into_iter().enumerate() {
-            if index % Self::WORD == 0 {
-                words.push(0);
-            }
-            words[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
-        }
-        Self(words.into())
     }
 }
 

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use datalake_core::{
     filter::{Filter, Selection},
     reject::OpenRefusal,
+    row::RowView,
     user::Day,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     blocking::blocking,
-    columns::{RowView, SegmentRows},
+    columns::SegmentRows,
     error::TableError,
     segment,
     statistics::{BirthCounts, Statistics},
@@ -123,9 +124,38 @@ impl Snapshot {
         rows.position(user_id).map(|index| rows.row(index))
     }
 
-    /// Finds the extremes that a filter asks for, without a scan of rows.
+    /// Finds the extremes that a filter asks for: without a scan of rows where there are no conditions on their values.
     pub fn select(&self, filter: &Filter, on: Day) -> Selection {
-        filter.resolve(on, |image, births| self.births.extremes(image, &births))
+        filter.resolve(on, |left| {
+            if left.conditions.is_empty() {
+                self.births.extremes(left)
+            } else {
+                self.scan(left).extremes(left)
+            }
+        })
+    }
+
+    /// How many rows a selection takes.
+    pub fn count(&self, selection: &Selection) -> u64 {
+        if selection.conditions.is_empty() {
+            self.births.counted(selection)
+        } else {
+            u64::try_from(self.rows(selection).count()).unwrap_or(u64::MAX)
+        }
+    }
+
+    /// The figures of the rows that a selection takes: from counts alone where there are no conditions on their values.
+    pub fn statistics(&self, selection: &Selection) -> Statistics {
+        if selection.conditions.is_empty() {
+            self.births.statistics(selection)
+        } else {
+            self.scan(selection).statistics(selection)
+        }
+    }
+
+    /// The births of the rows that a selection takes.
+    fn scan(&self, selection: &Selection) -> BirthCounts {
+        BirthCounts::count(self.rows(selection).map(|row| (row.birth.day(), row.has_image)))
     }
 
     /// The rows that a selection takes, by user id.
@@ -135,24 +165,53 @@ impl Snapshot {
 
     /// The rows that a selection takes from a position on, for one who cannot hold the borrow between two batches.
     pub fn rows_from<'a>(&'a self, selection: &'a Selection, position: Position) -> Rows<'a> {
+        let least = selection.least_user_id().map(|least| self.not_less(least));
         Rows {
             snapshot: self,
             selection,
-            position,
+            position: least.map_or(position, |least| least.max(position)),
         }
     }
 
-    /// The figures of the rows that a selection takes, from counts alone.
-    pub fn statistics(&self, selection: &Selection, on: Day) -> Statistics {
-        self.births.statistics(selection, on)
+    /// Behind the row of this id, or where it would be.
+    pub(crate) fn behind(&self, user_id: &str) -> Position {
+        let position = self.not_less(user_id);
+        let is_there = self.row_at(position).is_some_and(|row| row.user_id == user_id);
+        Position {
+            index: position.index + usize::from(is_there),
+            ..position
+        }
+    }
+
+    /// Before the first row whose id is not less.
+    fn not_less(&self, user_id: &str) -> Position {
+        let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
+        let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(user_id));
+        Position { part, index }
+    }
+
+    /// The row behind a position, in the same part.
+    pub(crate) fn row_at(&self, position: Position) -> Option<RowView<'_>> {
+        let rows = &self.parts.get(position.part)?.rows;
+        (position.index < rows.len()).then(|| rows.row(position.index))
     }
 }
 
 /// A place between two rows of a snapshot. The default is before the first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     part: usize,
     index: usize,
+}
+
+impl Position {
+    /// Before the row that this is behind.
+    pub(crate) fn before(self) -> Self {
+        Self {
+            index: self.index.saturating_sub(1),
+            ..self
+        }
+    }
 }
 
 /// The rows that a selection takes, by user id.
@@ -180,8 +239,15 @@ impl<'a> Iterator for Rows<'a> {
                 let index = self.position.index;
                 self.position.index += 1;
                 let (birth, has_image) = rows.birth_and_image(index);
-                if self.selection.takes(birth.day(), has_image) {
-                    return Some(rows.row(index));
+                if !self.selection.takes_birth(birth.day(), has_image) {
+                    continue;
+                }
+                let row = rows.row(index);
+                if self.selection.greatest_user_id().is_some_and(|greatest| row.user_id > greatest) {
+                    return None;
+                }
+                if self.selection.takes_values(&row) {
+                    return Some(row);
                 }
             }
             self.position = Position {

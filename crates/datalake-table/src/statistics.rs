@@ -1,17 +1,19 @@
 //! Counts per day of birth and picture: what makes statistics and extremes cheap, whatever the number of rows.
 
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use datalake_core::{
-    filter::{Births, ImageFilter, Selection},
-    user::{Day, age_on},
+    filter::{Births, ImageFilter, Selection, births_aged},
+    user::{Age, Day},
 };
 
-/// How many users were born on each day, without and with a picture. By day; no day twice, none without users.
+/// How many users were born until the end of each day, without and with a picture. By day; no day twice, none without users.
+///
+/// Sums rather than counts, so that any range of days is the difference of two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BirthCounts(Vec<(Day, Counts)>);
 
-/// The users of one day of birth.
+/// Users without and with a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     without_image: u64,
@@ -34,6 +36,13 @@ impl Counts {
     fn add(&mut self, other: Self) {
         self.without_image += other.without_image;
         self.with_image += other.with_image;
+    }
+
+    fn since(self, earlier: Self) -> Self {
+        Self {
+            without_image: self.without_image - earlier.without_image,
+            with_image: self.with_image - earlier.with_image,
+        }
     }
 }
 
@@ -70,7 +79,7 @@ impl BirthCounts {
 
     /// The counts of all parts together.
     pub fn merge<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
-        Self::collect(parts.flat_map(|part| part.0.iter().copied()).collect())
+        Self::collect(parts.flat_map(Self::per_day).collect())
     }
 
     fn collect(mut counted: Vec<(Day, Counts)>) -> Self {
@@ -83,54 +92,112 @@ impl BirthCounts {
             same
         });
         counted.shrink_to_fit();
+        let mut until = Counts::default();
+        for (_, counts) in &mut counted {
+            until.add(*counts);
+            *counts = until;
+        }
         Self(counted)
     }
 
-    /// The earliest and the latest day of birth in a range among the rows with that picture filter.
-    pub fn extremes(&self, image: Option<ImageFilter>, births: &RangeInclusive<Day>) -> Option<(Day, Day)> {
-        let mut taken = self
-            .within(births)
-            .iter()
-            .filter(|(_, counts)| counts.taken(image).all() > 0)
-            .map(|(day, _)| *day);
-        let earliest = taken.next()?;
-        Some((earliest, taken.next_back().unwrap_or(earliest)))
+    /// The counts of each day by itself.
+    fn per_day(&self) -> impl Iterator<Item = (Day, Counts)> {
+        let before = std::iter::once(Counts::default()).chain(self.0.iter().map(|(_, until)| *until));
+        self.0.iter().zip(before).map(|((day, until), before)| (*day, until.since(before)))
     }
 
-    /// The figures of the rows that a selection takes, on the day that ages are counted.
-    pub fn statistics(&self, selection: &Selection, on: Day) -> Statistics {
+    /// How many rows a selection takes, its conditions on values left aside.
+    pub fn counted(&self, selection: &Selection) -> u64 {
+        let counts = self.ranges(&selection.births).into_iter().map(|range| self.sum(&range));
+        counts.map(|counts| counts.taken(selection.image).all()).sum()
+    }
+
+    /// The earliest and the latest day of birth of the rows that a selection takes, its conditions on values left aside.
+    pub fn extremes(&self, selection: &Selection) -> Option<(Day, Day)> {
+        let ranges = self.ranges(&selection.births);
+        let extremes = ranges.iter().filter_map(|range| self.extremes_within(selection.image, range));
+        extremes.reduce(|left, right| (left.0.min(right.0), left.1.max(right.1)))
+    }
+
+    /// The same within a range of days.
+    fn extremes_within(&self, image: Option<ImageFilter>, range: &Range<usize>) -> Option<(Day, Day)> {
+        let before = self.until(range.start).taken(image).all();
+        let all = self.until(range.end).taken(image).all();
+        if before == all {
+            return None;
+        }
+        let days = self.0.get(range.clone())?;
+        let earliest = days.partition_point(|(_, until)| until.taken(image).all() == before);
+        let latest = days.partition_point(|(_, until)| until.taken(image).all() < all);
+        Some((days.get(earliest)?.0, days.get(latest)?.0))
+    }
+
+    /// The figures of the rows that a selection takes, its conditions on values left aside.
+    pub fn statistics(&self, selection: &Selection) -> Statistics {
         let mut statistics = Statistics::default();
-        // Days ascend, so ages descend, and those without an age come last.
-        for part in self.parts(&selection.births) {
-            for (day, counts) in part {
-                let counts = counts.taken(selection.image);
-                statistics.count += counts.all();
-                statistics.with_image += counts.with_image;
-                statistics.without_image += counts.without_image;
-                let Some(age) = age_on(*day, on).filter(|_| counts.all() > 0) else {
-                    continue;
-                };
-                match statistics.by_age.last_mut() {
-                    Some((years, users)) if *years == age.years() => *users += counts.all(),
-                    _ => statistics.by_age.push((age.years(), counts.all())),
-                }
-            }
+        // Days ascend, so ages descend.
+        for range in self.ranges(&selection.births) {
+            let counts = self.sum(&range).taken(selection.image);
+            statistics.count += counts.all();
+            statistics.with_image += counts.with_image;
+            statistics.without_image += counts.without_image;
+            self.count_ages(selection, &range, &mut statistics.by_age);
         }
         statistics.by_age.reverse();
         statistics.with_figures_of_ages()
     }
 
-    fn parts<'a>(&'a self, births: &'a Births) -> Vec<&'a [(Day, Counts)]> {
-        match births {
-            Births::Any => vec![&self.0],
-            Births::Days(ranges) => ranges.iter().map(|range| self.within(range)).collect(),
+    /// Appends each age that somebody born within a range of days has, the greatest first. One look a year of life, whatever the rows.
+    fn count_ages(&self, selection: &Selection, range: &Range<usize>, by_age: &mut Vec<(u16, u64)>) {
+        let on = selection.ages.day();
+        let born = range.start..self.0.partition_point(|(day, _)| *day <= on).min(range.end);
+        let Some((earliest, latest)) = self.extremes_within(selection.image, &born) else {
+            return;
+        };
+        let age = |day| selection.ages.of(day).map(Age::years);
+        let (Some(oldest), Some(youngest)) = (age(earliest), age(latest)) else {
+            return;
+        };
+        for years in (youngest..=oldest).rev() {
+            let Some(days) = births_aged(years, Some(years), on) else {
+                continue;
+            };
+            let aged = self.range(&days);
+            let aged = aged.start.max(born.start)..aged.end.min(born.end);
+            let users = self.sum(&aged).taken(selection.image).all();
+            if users > 0 {
+                by_age.push((years, users));
+            }
         }
     }
 
-    fn within(&self, births: &RangeInclusive<Day>) -> &[(Day, Counts)] {
-        let first = self.0.partition_point(|(day, _)| day < births.start());
+    fn ranges(&self, births: &Births) -> Vec<Range<usize>> {
+        match births {
+            Births::Any => std::iter::once(0..self.0.len()).collect(),
+            Births::Days(ranges) => ranges.iter().map(|range| self.range(range)).collect(),
+        }
+    }
+
+    fn range(&self, births: &RangeInclusive<Day>) -> Range<usize> {
+        let start = self.0.partition_point(|(day, _)| day < births.start());
         let end = self.0.partition_point(|(day, _)| day <= births.end());
-        self.0.get(first..end).unwrap_or_default()
+        start..end
+    }
+
+    /// The counts of the days before the one at `index`.
+    fn until(&self, index: usize) -> Counts {
+        index
+            .checked_sub(1)
+            .and_then(|before| self.0.get(before))
+            .map(|(_, until)| *until)
+            .unwrap_or_default()
+    }
+
+    fn sum(&self, range: &Range<usize>) -> Counts {
+        if range.is_empty() {
+            return Counts::default();
+        }
+        self.until(range.end).since(self.until(range.start))
     }
 }
 
@@ -174,7 +241,7 @@ fn float(number: u64) -> f64 {
 mod tests {
     use datalake_core::{
         filter::{AgeBound, Filter},
-        user::{Age, BirthTimestamp},
+        user::BirthTimestamp,
     };
     use proptest::prelude::*;
 
@@ -185,9 +252,9 @@ mod tests {
     }
 
     /// The figures as the contract words them, from the rows one by one.
-    fn scanned(rows: &[(Day, bool)], selection: &Selection, on: Day) -> Statistics {
-        let taken: Vec<_> = rows.iter().filter(|row| selection.takes(row.0, row.1)).collect();
-        let mut ages: Vec<u16> = taken.iter().filter_map(|row| age_on(row.0, on)).map(Age::years).collect();
+    fn scanned(rows: &[(Day, bool)], selection: &Selection) -> Statistics {
+        let taken: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
+        let mut ages: Vec<u16> = taken.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
         ages.sort_unstable();
         let count = |number: usize| u64::try_from(number).unwrap();
         let middle = ages.len() / 2;
@@ -233,15 +300,16 @@ mod tests {
             let counted: Vec<_> = parts.iter().map(|part| BirthCounts::count(part.iter().copied())).collect();
             let rows = parts.concat();
             let merged = BirthCounts::merge(counted.iter());
-            let filter = Filter { image, min_age, max_age };
-            let selection = filter.resolve(day(on), |image, births| {
-                let left = rows.iter().filter(|row| births.contains(&row.0) && image.is_none_or(|image| image.takes(row.1)));
-                let days: Vec<_> = left.map(|row| row.0).collect();
+            let filter = Filter { image, min_age, max_age, ..Filter::default() };
+            let selection = filter.resolve(day(on), |left| {
+                let days: Vec<_> = rows.iter().filter(|row| left.takes_birth(row.0, row.1)).map(|row| row.0).collect();
                 let expected = days.iter().min().copied().zip(days.iter().max().copied());
-                assert_eq!(merged.extremes(image, &births), expected);
+                assert_eq!(merged.extremes(left), expected);
                 expected
             });
-            prop_assert_eq!(merged.statistics(&selection, day(on)), scanned(&rows, &selection, day(on)));
+            let expected = scanned(&rows, &selection);
+            prop_assert_eq!(merged.counted(&selection), expected.count);
+            prop_assert_eq!(merged.statistics(&selection), expected);
         }
 
         #[test]
@@ -253,12 +321,9 @@ mod tests {
 
     #[test]
     fn nobody_has_no_figures() {
-        let all = Selection {
-            image: None,
-            births: Births::Any,
-        };
-        assert_eq!(BirthCounts::default().statistics(&all, day(0)), Statistics::default());
-        let unborn = BirthCounts::count([(day(1), true)].into_iter()).statistics(&all, day(0));
+        let all = Filter::default().resolve(day(0), |_| None);
+        assert_eq!(BirthCounts::default().statistics(&all), Statistics::default());
+        let unborn = BirthCounts::count([(day(1), true)].into_iter()).statistics(&all);
         let expected = Statistics {
             count: 1,
             with_image: 1,

@@ -1,38 +1,26 @@
-//! The rows: as a stream, one by one, and their pictures.
-
-use std::{convert::Infallible, sync::Arc};
+//! One user, and the picture.
 
 use axum::{
     Json,
-    body::Body,
     extract::State,
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
-use bytes::Bytes;
 use datalake_core::{
-    filter::Selection,
     keys,
+    row::RowView,
     user::{Age, Day, age_on},
 };
 use datalake_store::error::StoreError;
-use datalake_table::{
-    columns::RowView,
-    snapshot::{Position, Snapshot},
-};
-use futures_util::stream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{Asked, AskedOfRow, NoParameters, Segment},
+    extract::{AskedOfRow, NoParameters, Segment},
     problem::{Problem, ProblemDocument},
     reading::Reading,
     state::Pictures,
 };
-
-/// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Of a picture from the sources' owners, a browser must take nothing but a picture.
 const NOT_SNIFFED: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -40,7 +28,7 @@ const NOT_SNIFFED: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosnif
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Row)]
-struct RowDocument<'a> {
+pub(super) struct RowDocument<'a> {
     /// Names the user; text, also where it looks like a number.
     #[schema(example = "1000")]
     user_id: &'a str,
@@ -70,39 +58,6 @@ impl<'a> RowDocument<'a> {
     }
 }
 
-/// The users that the parameters select, by `user_id`.
-///
-/// Ages are completed calendar years. `min_age` or `max_age` without a value selects the youngest or the oldest of those whom all other
-/// parameters leave, ties included; both without a value select both.
-#[utoipa::path(
-    get,
-    path = "/data",
-    operation_id = "listRows",
-    tag = "data",
-    params(
-        ("is_image_exists" = Option<String>, Query, description = "`True`: those with a picture; `False`: those without; any case"),
-        ("min_age" = Option<String>, Query, description = "At least so many completed years; without a value: the youngest"),
-        ("max_age" = Option<String>, Query, description = "At most so many completed years; without a value: the oldest"),
-        ("on" = Option<String>, Query, format = Date, description = "The day on which ages are counted; today (UTC) if left out"),
-    ),
-    responses(
-        (status = 200, description = "The users", body = Vec<RowDocument>, headers(
-            ("datalake-version" = u64, description = "The version of the table"),
-            ("datalake-version-age" = u64, description = "Seconds since that version was committed"),
-            ("datalake-checked-age" = u64, description = "Seconds since the store last said that nothing is newer"),
-        )),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn list_rows(Asked(question): Asked, reading: Reading) -> Response {
-    let on = reading.day(&question);
-    let selection = reading.snapshot.select(&question.filter, on);
-    let age = reading.age();
-    let body = Body::from_stream(array(reading.snapshot, selection, on));
-    (age, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-}
-
 /// One user.
 #[utoipa::path(
     get,
@@ -122,7 +77,7 @@ pub(crate) async fn list_rows(Asked(question): Asked, reading: Reading) -> Respo
 )]
 pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): AskedOfRow, reading: Reading) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
-    let document = RowDocument::new(row, reading.day(&question));
+    let document = RowDocument::new(row, reading.day(question.on));
     Ok((reading.age(), Json(document)).into_response())
 }
 
@@ -167,37 +122,4 @@ fn refused(error: &StoreError) -> Problem {
             Problem::StoreUnavailable
         }
     }
-}
-
-/// The rows as the text of one JSON array, made as fast as it is taken.
-fn array(snapshot: Arc<Snapshot>, selection: Selection, on: Day) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
-    let rest = Some((Position::default(), "["));
-    stream::unfold((snapshot, selection, rest), move |(snapshot, selection, rest)| {
-        let chunk = rest.map(|(position, separator)| chunk(&snapshot, &selection, on, position, separator));
-        std::future::ready(chunk.map(|(bytes, rest)| (Ok(bytes), (snapshot, selection, rest))))
-    })
-}
-
-/// One chunk, and where the next begins with what; none where the array ends with this one.
-fn chunk(
-    snapshot: &Snapshot,
-    selection: &Selection,
-    on: Day,
-    position: Position,
-    separator: &'static str,
-) -> (Bytes, Option<(Position, &'static str)>) {
-    // A row is under 3 KiB, escapes aside.
-    let mut bytes = Vec::with_capacity(CHUNK_BYTES + 4 * 1024);
-    let mut separator = separator;
-    let mut rows = snapshot.rows_from(selection, position);
-    while bytes.len() < CHUNK_BYTES {
-        let Some(row) = rows.next() else {
-            bytes.extend_from_slice(if separator == "[" { b"[]" } else { b"]" });
-            return (bytes.into(), None);
-        };
-        bytes.extend_from_slice(separator.as_bytes());
-        serde_json::to_writer(&mut bytes, &RowDocument::new(row, on)).expect("texts and numbers become JSON in memory");
-        separator = ",";
-    }
-    (bytes.into(), Some((rows.position(), separator)))
 }

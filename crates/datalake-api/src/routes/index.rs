@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    accept::Accept,
     extract::NoParameters,
     table_watch::{Held, TableState, TableWatch},
 };
@@ -86,24 +87,10 @@ pub(crate) async fn show(State(table): State<TableWatch>, _: NoParameters, heade
 /// The page runs no script and loads nothing.
 const POLICY: [(HeaderName, &str); 1] = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'")];
 
-/// Whether `Accept` names JSON with a greater weight than HTML. Ranges like `*/*` name neither.
+/// Whether JSON is taken more gladly than HTML. Ranges like `*/*` favour neither.
 fn prefers_json(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
-    let (mut json, mut html) = (0.0_f32, 0.0_f32);
-    for range in values.flat_map(|value| value.split(',')) {
-        let mut parts = range.split(';').map(str::trim);
-        let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = parts
-            .find_map(|part| part.strip_prefix("q="))
-            .and_then(|weight| weight.parse().ok())
-            .unwrap_or(1.0);
-        match media_type.as_str() {
-            "application/json" => json = json.max(weight),
-            "text/html" => html = html.max(weight),
-            _ => {}
-        }
-    }
-    json > html
+    let accept = Accept::of(headers);
+    accept.weight("application/json") > accept.weight("text/html")
 }
 
 const STYLE: &str = "

@@ -4,7 +4,9 @@ mod data;
 mod health;
 mod index;
 mod openapi;
+mod parameters;
 mod rejects;
+mod rows;
 mod runs;
 mod stats;
 
@@ -21,6 +23,7 @@ pub(crate) fn router() -> Router<ApiState> {
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     router
+        .merge(rows::suffixed())
         .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
@@ -29,7 +32,7 @@ pub(crate) fn router() -> Router<ApiState> {
 fn described() -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(base())
         .routes(routes!(index::show))
-        .routes(routes!(data::list_rows))
+        .routes(routes!(rows::list_rows))
         .routes(routes!(data::show_row))
         .routes(routes!(data::show_image))
         .routes(routes!(stats::show))

@@ -10,14 +10,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::BytesMut;
-use datalake_core::report::{RunId, RunMode};
+use datalake_core::{
+    question::QueryError,
+    report::{RunId, RunMode},
+};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    extract::{NoParameters, Pairs, Segment, malformed},
+    extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run},
     prefer,
     problem::{Problem, ProblemDocument},
@@ -205,7 +208,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
             .filter(|limit| (1..=RUNS_MAX).contains(limit));
         limit
             .map(Self)
-            .ok_or_else(|| malformed("limit", "must be a whole number from 1 to 1000").into())
+            .ok_or_else(|| QueryError::value("limit", "must be a whole number from 1 to 1000").into())
     }
 }
 

@@ -1,15 +1,27 @@
 //! Figures of the same rows that `/data` gives for the same parameters.
 
+use std::sync::Arc;
+
 use axum::{
-    Json,
+    extract::State,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::user::Day;
-use datalake_table::statistics::Statistics;
+use bytes::Bytes;
+use datalake_core::{question::Question, user::Day};
+use datalake_table::{snapshot::Snapshot, statistics::Statistics};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{extract::Asked, problem::ProblemDocument, reading::Reading};
+use crate::{
+    answers::{Answer, Answers},
+    extract::Asked,
+    links::Links,
+    problem::{Problem, ProblemDocument},
+    reading::Reading,
+    routes::parameters::FilterParameters,
+    table_watch::chain,
+};
 
 /// Figures of ages. One born after the day of the question is counted, and is in no figure of ages.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,23 +86,50 @@ impl StatisticsDocument {
     path = "/stats",
     operation_id = "showStatistics",
     tag = "data",
-    params(
-        ("is_image_exists" = Option<String>, Query, description = "`True`: those with a picture; `False`: those without; any case"),
-        ("min_age" = Option<String>, Query, description = "At least so many completed years; without a value: the youngest"),
-        ("max_age" = Option<String>, Query, description = "At most so many completed years; without a value: the oldest"),
-        ("on" = Option<String>, Query, format = Date, description = "The day on which ages are counted; today (UTC) if left out"),
-    ),
+    params(FilterParameters),
     responses(
         (status = 200, description = "The figures", body = StatisticsDocument),
+        (status = 304, description = "The client has this answer"),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show(Asked(question): Asked, reading: Reading) -> Response {
-    let on = reading.day(&question);
-    let snapshot = &reading.snapshot;
-    let selection = snapshot.select(&question.filter, on);
-    let statistics = snapshot.statistics(&selection, on);
-    let document = StatisticsDocument::new(snapshot.version().number(), on, statistics);
-    (reading.age(), Json(document)).into_response()
+pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<Answers>, headers: HeaderMap) -> Result<Response, Problem> {
+    let Asked { question, identity } = asked;
+    let on = reading.day(question.on);
+    // The day is part of the document.
+    let validators = reading.validators(&format!("stats\n{identity}"), Some(on), question.on.is_none());
+    let age = reading.age();
+    if validators.are_held(&headers) {
+        return Ok((age, validators.not_modified()).into_response());
+    }
+    let body = if let Some(answer) = answers.get(validators.etag()) {
+        answer.body
+    } else {
+        let body = figures(&reading.snapshot, &question, on).await?;
+        let links = Links::default();
+        answers.keep(validators.etag(), &Answer { body: body.clone(), links });
+        body
+    };
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((age, validators.headers(), content_type, body).into_response())
+}
+
+/// The document as JSON. Conditions on values take a look at every row.
+async fn figures(snapshot: &Arc<Snapshot>, question: &Question, on: Day) -> Result<Bytes, Problem> {
+    let filter = question.filter.clone();
+    let snapshot = Arc::clone(snapshot);
+    let is_quick = filter.conditions.is_empty();
+    let count = move || {
+        let statistics = snapshot.statistics(&snapshot.select(&filter, on));
+        let document = StatisticsDocument::new(snapshot.version().number(), on, statistics);
+        Bytes::from(serde_json::to_vec(&document).expect("texts and numbers become JSON in memory"))
+    };
+    if is_quick {
+        return Ok(count());
+    }
+    tokio::task::spawn_blocking(count).await.map_err(|panic| {
+        tracing::error!(error = chain(&panic), "rows cannot be counted");
+        Problem::Internal
+    })
 }

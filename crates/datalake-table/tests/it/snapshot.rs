@@ -4,12 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     filter::{AgeBound, Filter, ImageFilter},
-    row::Row,
+    row::{Row, RowView},
     user::{Day, UserId, age_on},
 };
 use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
 use datalake_table::{
-    columns::RowView,
     error::TableError,
     snapshot::{Position, Snapshot},
     table::{Edit, Table},
@@ -212,7 +211,7 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
             snapshot,
             &Filter {
                 min_age: extreme,
-                ..filter
+                ..filter.clone()
             }
         ),
         aged(youngest)
@@ -222,12 +221,12 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
             snapshot,
             &Filter {
                 max_age: extreme,
-                ..filter
+                ..filter.clone()
             }
         ),
         aged(oldest)
     );
-    let figures = snapshot.statistics(&snapshot.select(&filter, on()), on());
+    let figures = snapshot.statistics(&snapshot.select(&filter, on()));
     assert_eq!(
         (figures.count, figures.min_age, figures.max_age),
         (u64::try_from(left.len()).unwrap(), youngest, oldest)

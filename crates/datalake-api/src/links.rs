@@ -1,0 +1,38 @@
+//! What an answer says of the rows that are on other pages.
+
+use std::convert::Infallible;
+
+use axum::{
+    http::{HeaderName, HeaderValue, header},
+    response::{IntoResponseParts, ResponseParts},
+};
+use datalake_table::walk::Walk;
+
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// The rows of an answer, and what its headers say of the others.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) walk: Walk,
+    pub(crate) links: Links,
+}
+
+/// What headers say of the rows that are not on the page.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Links {
+    /// Rows that the question takes, on whatever page.
+    pub(crate) total: u64,
+    /// `Link` (RFC 8288): where the next page is.
+    pub(crate) next: Option<HeaderValue>,
+}
+
+impl IntoResponseParts for Links {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Self::Error> {
+        let headers = response.headers_mut();
+        headers.insert(TOTAL_COUNT, HeaderValue::from(self.total));
+        headers.extend(self.next.map(|next| (header::LINK, next)));
+        Ok(response)
+    }
+}

@@ -1,0 +1,270 @@
+//! The rows that a question takes: as a page or all of them, in the format that the client likes.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use datalake_core::{
+    column::Column,
+    filter::Filter,
+    question::QueryError,
+    user::{Ages, Day, UserId},
+};
+use datalake_table::{export::ArrowStream, snapshot::Snapshot, walk::Walk};
+
+use crate::{
+    accept::Accept,
+    answers::{Answer, Answers},
+    cursor::Cursor,
+    extract::RowsAsked,
+    links::{Links, Page},
+    problem::{Problem, ProblemDocument},
+    reading::Reading,
+    routes::{
+        data::RowDocument,
+        parameters::{FilterParameters, ShowingParameters},
+    },
+    state::ApiState,
+    table_watch::chain,
+    validators::Validators,
+    views::{
+        columns::ColumnsText,
+        format::{Format, Shape},
+        parquet::{ParquetFile, ParquetFiles},
+        stream::{self, Begun, Writer},
+        text::{Notation, RowsText},
+    },
+};
+
+/// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
+const ROWS_AT_ONCE_MAX: usize = 20_000;
+
+/// The users that the parameters select, by `user_id` or in another order.
+///
+/// Ages are completed calendar years. `min_age` or `max_age` without a value selects the youngest or the oldest of those whom all other
+/// parameters leave, ties included; both without a value select both. Every column is a parameter as well, alone or with an operator:
+/// `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`. All conditions hold together.
+#[utoipa::path(
+    get,
+    path = "/data",
+    operation_id = "listRows",
+    tag = "data",
+    params(FilterParameters, ShowingParameters),
+    responses(
+        (status = 200, description = "The users", content(
+            (Vec<RowDocument> = "application/json"),
+            (String = "application/x-ndjson"),
+            (String = "text/csv"),
+            (Vec<u8> = "application/vnd.apache.parquet"),
+            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+        ), headers(
+            ("datalake-version" = u64, description = "The version of the table"),
+            ("datalake-version-age" = u64, description = "Seconds since that version was committed"),
+            ("datalake-checked-age" = u64, description = "Seconds since the store last said that nothing is newer"),
+            ("etag" = String, description = "Names these bytes: for `If-None-Match`"),
+            ("link" = String, description = "The next page, where there is one"),
+            ("x-total-count" = u64, description = "Users whom the filters take, on whatever page"),
+        )),
+        (status = 304, description = "The client has this answer"),
+        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 406, description = "There is no format that the client takes", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The cursor's version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn list_rows(
+    asked: RowsAsked,
+    reading: Reading,
+    State(answers): State<Answers>,
+    State(files): State<ParquetFiles>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let format = match asked.format {
+        Some(format) => format,
+        None => Format::accepted(&Accept::of(&headers))?,
+    };
+    answer(format, asked, reading, &answers, &files, &headers).await
+}
+
+/// The same, with the format in the path: for programs that go by a file's name.
+pub(super) fn suffixed() -> Router<ApiState> {
+    Format::ALL.into_iter().fold(Router::new(), |router, suffix| {
+        let list = async move |asked: RowsAsked,
+                               reading: Reading,
+                               State(answers): State<Answers>,
+                               State(files): State<ParquetFiles>,
+                               headers: HeaderMap| {
+            if asked.format.is_some_and(|format| format != suffix) {
+                return Err(QueryError::value("format", "is another format than the path's").into());
+            }
+            answer(suffix, asked, reading, &answers, &files, &headers).await
+        };
+        router.route(&format!("/data.{}", suffix.name()), get(list))
+    })
+}
+
+/// What is to be written.
+struct Listing {
+    snapshot: Arc<Snapshot>,
+    asked: RowsAsked,
+    day: Day,
+    format: Format,
+    columns: Box<[Column]>,
+}
+
+async fn answer(
+    format: Format,
+    asked: RowsAsked,
+    reading: Reading,
+    answers: &Answers,
+    files: &ParquetFiles,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    if asked.shape == Shape::Columns && format != Format::Json {
+        return Err(QueryError::value("shape", "columns are laid out in JSON alone").into());
+    }
+    if asked
+        .cursor
+        .as_ref()
+        .is_some_and(|cursor| !cursor.is_of(reading.snapshot.version()))
+    {
+        return Err(Problem::CursorGone);
+    }
+    let on = asked.cursor.as_ref().map(|cursor| cursor.day).or(asked.question.on);
+    let day = reading.day(on);
+    let columns: Box<[Column]> = asked.question.select.as_deref().unwrap_or(format.columns()).into();
+    let counted_on = asked.question.is_about_age(&columns).then_some(day);
+    let identity = format!("{}\n{}", format.name(), asked.identity);
+    let validators = reading.validators(&identity, counted_on, on.is_none());
+    let age = reading.age();
+    if validators.are_held(headers) {
+        return Ok((age, validators.not_modified()).into_response());
+    }
+    let listing = Listing {
+        snapshot: reading.snapshot,
+        asked,
+        day,
+        format,
+        columns,
+    };
+    let response = match format {
+        Format::Parquet => part_of(listing.file(validators.etag(), files).await?, &validators, headers)?,
+        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => listing.text(validators.etag(), answers).await?,
+    };
+    let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
+    Ok((age, validators.headers(), content_type, response).into_response())
+}
+
+impl Listing {
+    async fn text(self, etag: &str, answers: &Answers) -> Result<Response, Problem> {
+        if let Some(Answer { body, links }) = answers.get(etag) {
+            return Ok((links, body).into_response());
+        }
+        let begin = |listing: Self| {
+            let Page { walk, links } = listing.page();
+            listing.writer(walk).begin().map(|begun| (begun, links))
+        };
+        let begun = if self.is_quick() {
+            begin(self)
+        } else {
+            tokio::task::spawn_blocking(move || begin(self))
+                .await
+                .map_err(|panic| failed(&panic))?
+        };
+        Ok(match begun.map_err(|error| failed(&error))? {
+            (Begun::Whole(body), links) => {
+                let answer = Answer { body, links };
+                answers.keep(etag, &answer);
+                (answer.links, answer.body).into_response()
+            }
+            (Begun::Part(first, writer), links) => (links, stream::body(first, writer)).into_response(),
+        })
+    }
+
+    async fn file(self, etag: &str, files: &ParquetFiles) -> Result<ParquetFile, Problem> {
+        let (columns, ages) = (self.columns.clone(), Ages::on(self.day));
+        files.get(etag, move || self.page(), columns, ages).await
+    }
+
+    fn page(&self) -> Page {
+        let question = &self.asked.question;
+        let selection = self.snapshot.select(&question.filter, self.day);
+        let total = self.snapshot.count(&selection);
+        let after = self.asked.cursor.as_ref().map(|cursor| cursor.user_id.as_str());
+        let limit = question.limit.map(|limit| usize::from(limit.get()));
+        let walk = Walk::new(Arc::clone(&self.snapshot), selection, &question.order, after, limit);
+        let last = limit.and_then(|_| walk.last_before_more());
+        Page {
+            walk,
+            links: Links {
+                total,
+                next: last.and_then(|last| self.link(&last)),
+            },
+        }
+    }
+
+    /// The header that leads behind a row. None for an id that no cursor holds: another engine wrote what this product never does.
+    fn link(&self, user_id: &str) -> Option<HeaderValue> {
+        let user_id = UserId::parse(user_id).ok()?;
+        let cursor = Cursor::new(self.snapshot.version(), self.day, &self.asked.listing, user_id);
+        HeaderValue::try_from(format!("<{}>; rel=\"next\"", self.asked.page_behind(&cursor))).ok()
+    }
+
+    /// Whether so few rows are looked at that it is done on the spot.
+    fn is_quick(&self) -> bool {
+        let question = &self.asked.question;
+        let takes_all = question.filter == Filter::default() && question.order.is_by_user_id();
+        takes_all || self.snapshot.len() <= ROWS_AT_ONCE_MAX
+    }
+
+    fn writer(&self, walk: Walk) -> Writer {
+        let ages = Ages::on(self.day);
+        let rows = |notation| RowsText::new(walk.clone(), notation, &self.columns, ages);
+        match (self.format, self.asked.shape) {
+            (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, &self.columns, ages)),
+            (Format::Json, Shape::Rows) => Writer::Rows(rows(Notation::Json)),
+            (Format::Ndjson, _) => Writer::Rows(rows(Notation::Ndjson)),
+            (Format::Csv, _) => Writer::Rows(rows(Notation::Csv)),
+            (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(walk, &self.columns, ages))),
+        }
+    }
+}
+
+/// The whole file, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the server.
+fn part_of(file: ParquetFile, validators: &Validators, headers: &HeaderMap) -> Result<Response, Problem> {
+    let bytes = file.bytes();
+    let links = file.links().clone();
+    let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let whole = |file: ParquetFile| {
+        let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
+        (links.clone(), [accepts.clone(), length], file.body(0..bytes)).into_response()
+    };
+    let asked = headers
+        .get(header::RANGE)
+        .and_then(|range| range.to_str().ok())
+        .filter(|_| validators.allow_range(headers));
+    // What is no range at all is as if it were not there.
+    let Some(Ok(asked)) = asked.map(http_range_header::parse_range_header) else {
+        return Ok(whole(file));
+    };
+    let ranges = asked.validate(bytes).map_err(|_| Problem::RangeNotSatisfiable { bytes })?;
+    let [range] = ranges.as_slice() else { return Ok(whole(file)) };
+    let (start, last) = (*range.start(), *range.end());
+    let told = HeaderValue::try_from(format!("bytes {start}-{last}/{bytes}")).expect("digits are visible ASCII characters");
+    let headers = [
+        accepts,
+        (header::CONTENT_RANGE, told),
+        (header::CONTENT_LENGTH, HeaderValue::from(last + 1 - start)),
+    ];
+    Ok((StatusCode::PARTIAL_CONTENT, links, headers, file.body(start..last + 1)).into_response())
+}
+
+fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = chain(error), "rows cannot be written");
+    Problem::Internal
+}

@@ -1,0 +1,91 @@
+//! Answers that are made as they are taken: memory holds a chunk, whatever the number of rows.
+
+use axum::body::Body;
+use bytes::Bytes;
+use datalake_table::{error::TableError, export::ArrowStream};
+use futures_util::stream;
+
+use crate::views::{columns::ColumnsText, text::RowsText};
+
+/// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
+pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What writes an answer a chunk at a time.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Rows(RowsText),
+    Columns(ColumnsText),
+    /// Boxed: it holds schemas and buffers, of which the others have none.
+    Arrow(Box<ArrowStream>),
+}
+
+/// The beginning of an answer.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    /// It is all there is.
+    Whole(Bytes),
+    /// There is more.
+    Part(Bytes, Box<Writer>),
+}
+
+impl Writer {
+    /// The first chunk.
+    pub(crate) fn begin(mut self) -> Result<Begun, TableError> {
+        let (bytes, is_ended) = self.chunk()?;
+        Ok(if is_ended {
+            Begun::Whole(bytes)
+        } else {
+            Begun::Part(bytes, Box::new(self))
+        })
+    }
+
+    /// The next chunk, and whether it is the last.
+    fn chunk(&mut self) -> Result<(Bytes, bool), TableError> {
+        // A row is under 3 KiB, escapes aside.
+        let mut text = Vec::with_capacity(match self {
+            Self::Rows(_) | Self::Columns(_) => CHUNK_BYTES + 4 * 1024,
+            Self::Arrow(_) => 0,
+        });
+        let is_ended = match self {
+            Self::Rows(rows) => {
+                rows.write(&mut text, CHUNK_BYTES);
+                rows.is_ended()
+            }
+            Self::Columns(columns) => {
+                columns.write(&mut text, CHUNK_BYTES);
+                columns.is_ended()
+            }
+            Self::Arrow(arrow) => match arrow.next() {
+                Some(batch) => {
+                    text = batch?;
+                    false
+                }
+                None => true,
+            },
+        };
+        if text.capacity() > 2 * text.len() {
+            // It may be kept for long: in a cache, or by a client that takes its time.
+            text.shrink_to_fit();
+        }
+        Ok((text.into(), is_ended))
+    }
+}
+
+/// What was begun, and the rest as it is asked for. Chunks are made on threads that may take their time: to find the next row may take a
+/// scan of millions.
+pub(crate) fn body(first: Bytes, writer: Box<Writer>) -> Body {
+    let rest = stream::unfold(Some(writer), async |writer| {
+        let mut writer = writer?;
+        let made = tokio::task::spawn_blocking(move || {
+            let chunk = writer.chunk();
+            (chunk, writer)
+        });
+        match made.await {
+            Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some(writer))),
+            Ok((Err(error), _)) => Some((Err(axum::Error::new(error)), None)),
+            Err(panic) => Some((Err(axum::Error::new(panic)), None)),
+        }
+    });
+    let first = stream::once(std::future::ready(Ok(first)));
+    Body::from_stream(futures_util::StreamExt::chain(first, rest))
+}

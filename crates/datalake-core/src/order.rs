@@ -1,0 +1,170 @@
+//! The order of rows: `order=age.desc,last_name`.
+
+use std::cmp::{Ordering, Reverse};
+
+use crate::{
+    column::Column,
+    keys,
+    question::QueryError,
+    row::RowView,
+    user::{Age, Ages},
+};
+
+/// Which way a column's values go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// The least first.
+    Ascending,
+    /// The greatest first.
+    Descending,
+}
+
+/// The order of rows. The default, and what decides among equals, is by `user_id`, ascending by its bytes.
+///
+/// Rows without a value in a column come last, whichever way it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order(Vec<(Column, Direction)>);
+
+impl Order {
+    /// Takes columns between commas, each with `.asc` or `.desc` behind it or ascending.
+    pub(crate) fn parse(name: &str, value: &str) -> Result<Self, QueryError> {
+        let mut keys: Vec<(Column, Direction)> = Vec::new();
+        for key in value.split(',') {
+            let (column, direction) = key.split_once('.').unwrap_or((key, "asc"));
+            let column = column_of(name, column)?;
+            let direction = match direction {
+                "asc" => Direction::Ascending,
+                "desc" => Direction::Descending,
+                _ => return Err(QueryError::value(name, "a column has .asc or .desc behind it, like age.desc")),
+            };
+            if keys.iter().any(|(earlier, _)| *earlier == column) {
+                return Err(QueryError::value(name, &format!("names {column} more than once")));
+            }
+            keys.push((column, direction));
+        }
+        // No two rows have one id: what stands behind it decides nothing.
+        if let Some(at) = keys.iter().position(|(column, _)| *column == Column::UserId) {
+            keys.truncate(at + 1);
+        }
+        Ok(Self(if keys == [(Column::UserId, Direction::Ascending)] {
+            Vec::new()
+        } else {
+            keys
+        }))
+    }
+
+    /// Whether rows come as the table holds them.
+    pub fn is_by_user_id(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether it depends on the day on which ages are counted: births go the other way, whatever the day, but for those not born yet.
+    pub fn is_about_age(&self) -> bool {
+        self.0.iter().any(|(column, _)| *column == Column::Age)
+    }
+
+    /// Which of two rows comes first. Two different users are never equal.
+    pub fn compare(&self, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
+        let by_keys = self
+            .0
+            .iter()
+            .map(|(column, direction)| by_column(*column, *direction, left, right, ages));
+        by_keys
+            .fold(Ordering::Equal, Ordering::then)
+            .then_with(|| left.user_id.cmp(right.user_id))
+    }
+}
+
+/// The columns of a list between commas; `name` is the parameter's.
+pub(crate) fn column_of(name: &str, column: &str) -> Result<Column, QueryError> {
+    Column::named(column).ok_or_else(|| {
+        let nearest = QueryError::nearest(column, Column::ALL.map(Column::name).into_iter());
+        QueryError {
+            parameter: name.to_owned(),
+            reason: format!("there is no column {column:?}; known are {}", Column::names()),
+            nearest: nearest.map(str::to_owned),
+        }
+    })
+}
+
+fn by_column(column: Column, direction: Direction, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
+    let age = |row: &RowView<'_>| ages.of(row.birth.day()).map(Age::years);
+    let path = |row: &RowView<'_>| row.has_image.then(|| keys::image(row.user_id));
+    match column {
+        Column::UserId => directed(direction, left.user_id, right.user_id),
+        Column::FirstName => directed(direction, left.first_name, right.first_name),
+        Column::LastName => directed(direction, left.last_name, right.last_name),
+        Column::Birthts => directed(direction, left.birth, right.birth),
+        Column::ImgPath => nulls_last(direction, path(left), path(right)),
+        Column::Age => nulls_last(direction, age(left), age(right)),
+    }
+}
+
+fn directed<T: Ord>(direction: Direction, left: T, right: T) -> Ordering {
+    match direction {
+        Direction::Ascending => left.cmp(&right),
+        Direction::Descending => Reverse(left).cmp(&Reverse(right)),
+    }
+}
+
+fn nulls_last<T: Ord>(direction: Direction, left: Option<T>, right: Option<T>) -> Ordering {
+    match (left, right) {
+        (Some(left), Some(right)) => directed(direction, left, right),
+        (left, right) => left.is_none().cmp(&right.is_none()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::user::{BirthTimestamp, Day};
+
+    #[track_caller]
+    fn check(order: &str, expected: &str) {
+        let row = |user_id, first_name, years: i64, has_image| RowView {
+            user_id,
+            first_name,
+            last_name: "Lee",
+            birth: BirthTimestamp::from_ms(years * 31_557_600_000).unwrap(),
+            has_image,
+        };
+        let mut rows = [
+            row("a", "Zoë", 20, true),
+            row("b", "Ann", 10, false),
+            row("c", "Ann", 10, true),
+            row("d", "Bo", 90, true),
+        ];
+        let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
+        let order = Order::parse("order", order).unwrap();
+        rows.sort_by(|left, right| order.compare(left, right, ages));
+        assert_eq!(rows.map(|row| row.user_id).concat(), expected, "order={order:?}");
+    }
+
+    #[track_caller]
+    fn check_refused(order: &str, nearest: Option<&str>) {
+        let error = Order::parse("order", order).unwrap_err();
+        assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), ("order", nearest), "{error}");
+    }
+
+    #[test]
+    fn orders() {
+        check("user_id", "abcd");
+        check("user_id.desc", "dcba");
+        check("user_id.desc,last_name", "dcba");
+        check("first_name", "bcda");
+        check("first_name.desc,user_id.desc", "adcb");
+        check("birthts", "bcad");
+        check("age", "abcd"); // One not born yet comes last,
+        check("age.desc", "bcad"); // either way.
+        check("img_path.desc", "dcab");
+        check("last_name,age.desc,first_name.asc", "bcad");
+        assert!(Order::parse("order", "user_id.asc").unwrap().is_by_user_id());
+        check_refused("", None);
+        check_refused("ages", Some("age"));
+        check_refused("age.down", None);
+        check_refused("age,age.desc", None);
+        check_refused("age,", None);
+    }
+}

@@ -1,0 +1,355 @@
+//! What readers ask: which rows, which columns, in which order, how many. Parsed from the pairs of a query string.
+
+use std::num::NonZeroU16;
+
+use jiff::civil::Date;
+
+use crate::{
+    column::Column,
+    condition::Condition,
+    filter::{AgeBound, Filter, ImageFilter},
+    order::{self, Order},
+    user::Day,
+};
+
+/// Rows of a page: some 2 MB, of which a client makes something before the connection is forgotten.
+const LIMIT_MAX: u16 = 10_000;
+
+/// Conditions of one question: each costs a look at every row.
+const CONDITIONS_MAX: usize = 32;
+
+/// What rows are asked for, and how they are to be shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Question {
+    /// Which rows.
+    pub filter: Filter,
+    /// The day on which ages are counted; none is today.
+    pub on: Option<Day>,
+    /// Which columns, in this order; none is what the format shows by itself.
+    pub select: Option<Vec<Column>>,
+    /// In which order.
+    pub order: Order,
+    /// How many rows at most; none is all.
+    pub limit: Option<NonZeroU16>,
+}
+
+/// What a route takes of a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Rows: all of it.
+    Rows,
+    /// Figures of rows: which rows, and on which day.
+    Figures,
+}
+
+/// A parameter that is not known or not well formed: never an unfiltered answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}{}, parameter={parameter}", .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+pub struct QueryError {
+    /// The parameter's name as it was given.
+    pub parameter: String,
+    /// What is wrong and what is accepted.
+    pub reason: String,
+    /// The nearest known name, where the name is not known and one is near.
+    pub nearest: Option<String>,
+}
+
+impl QueryError {
+    /// The refusal of a value.
+    pub fn value(parameter: &str, reason: &str) -> Self {
+        Self {
+            parameter: parameter.to_owned(),
+            reason: reason.to_owned(),
+            nearest: None,
+        }
+    }
+
+    /// The refusal of a name that is none of `known`.
+    pub fn unknown(parameter: &str, known: &[&str]) -> Self {
+        let reason = match known {
+            [] => "unknown parameter; none is taken here".to_owned(),
+            _ => format!("unknown parameter; known are {}", known.join(", ")),
+        };
+        Self {
+            parameter: parameter.to_owned(),
+            reason,
+            nearest: Self::nearest(parameter, known.iter().copied()).map(str::to_owned),
+        }
+    }
+
+    /// The known name that a slip of the pen is nearest to.
+    pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+        /// Over this many edits a name is another name, not a slip.
+        const EDITS_MAX: usize = 4;
+        let edits = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
+        // What shares no letter with a short name is no slip of it either.
+        let edits_max = EDITS_MAX.min(name.chars().count().saturating_sub(1));
+        known.min_by_key(edits).filter(|known| edits(known) <= edits_max)
+    }
+}
+
+impl Scope {
+    /// The parameters that it takes besides conditions on columns.
+    pub fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Rows => &["is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
+            Self::Figures => &["is_image_exists", "min_age", "max_age", "on"],
+        }
+    }
+
+    /// The refusal of a name, where the route also takes `others`.
+    fn unknown(self, name: &str, others: &[&str]) -> QueryError {
+        let fixed = self.parameters().iter().chain(others).copied();
+        let (column, operator) = name
+            .split_once("__")
+            .map_or((name, None), |(column, operator)| (column, Some(operator)));
+        let columns = Column::ALL.map(Column::name);
+        let nearest = match operator {
+            None => QueryError::nearest(name, fixed.clone().chain(columns)).map(str::to_owned),
+            Some(operator) => QueryError::nearest(column, columns.into_iter()).map(|column| format!("{column}__{operator}")),
+        };
+        let known: Vec<_> = fixed.collect();
+        QueryError {
+            parameter: name.to_owned(),
+            reason: format!(
+                "unknown parameter; known are {}, and columns ({}) with or without an operator, like birthts__gte",
+                known.join(", "),
+                Column::names()
+            ),
+            nearest,
+        }
+    }
+}
+
+impl Question {
+    /// Takes the decoded pairs of a query string in their order. A name given twice is refused, for which one counts would be a guess;
+    /// but of conditions with an operator, all hold. `others` are names that the route takes apart from these, for messages.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, scope: Scope, others: &[&str]) -> Result<Self, QueryError> {
+        let mut question = Self::default();
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, value) in pairs {
+            if seen.contains(&name) && !name.contains("__") {
+                return Err(QueryError::value(name, "given more than once"));
+            }
+            seen.push(name);
+            if scope.parameters().contains(&name) {
+                question.take(name, value)?;
+            } else if let Some(condition) = Condition::parse(name, value)? {
+                question.filter.conditions.push(condition);
+            } else {
+                return Err(scope.unknown(name, others));
+            }
+            if question.filter.conditions.len() > CONDITIONS_MAX {
+                return Err(QueryError::value(name, &format!("is one condition more than {CONDITIONS_MAX}")));
+            }
+        }
+        Ok(question)
+    }
+
+    fn take(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
+        match name {
+            "is_image_exists" => self.filter.image = Some(parse_image(name, value)?),
+            "min_age" => self.filter.min_age = Some(parse_age(name, value)?),
+            "max_age" => self.filter.max_age = Some(parse_age(name, value)?),
+            "on" => self.on = Some(parse_day(name, value)?),
+            "select" => self.select = Some(parse_select(name, value)?),
+            "order" => self.order = Order::parse(name, value)?,
+            _ => self.limit = Some(parse_limit(name, value)?),
+        }
+        Ok(())
+    }
+
+    /// Whether the answer depends on the day on which ages are counted, where it shows these columns.
+    pub fn is_about_age(&self, shown: &[Column]) -> bool {
+        shown.contains(&Column::Age) || self.filter.is_about_age() || self.order.is_about_age()
+    }
+}
+
+fn parse_image(name: &str, value: &str) -> Result<ImageFilter, QueryError> {
+    match value.to_ascii_lowercase().as_str() {
+        "true" => Ok(ImageFilter::With),
+        "false" => Ok(ImageFilter::Without),
+        _ => Err(QueryError::value(name, "must be True or False")),
+    }
+}
+
+fn parse_age(name: &str, value: &str) -> Result<AgeBound, QueryError> {
+    let refusal = || QueryError::value(name, "must be a whole number of years from 0 to 65535, or have no value");
+    match value {
+        "" => Ok(AgeBound::Extreme),
+        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| refusal()),
+        _ => Err(refusal()),
+    }
+}
+
+/// A day as YYYY-MM-DD.
+pub fn parse_day(name: &str, value: &str) -> Result<Day, QueryError> {
+    let refusal = || QueryError::value(name, "must be a day as YYYY-MM-DD, like 2026-11-24");
+    let shape_is_right = value.len() == 10
+        && value
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
+    if !shape_is_right {
+        return Err(refusal());
+    }
+    value.parse::<Date>().ok().and_then(Day::from_date).ok_or_else(refusal)
+}
+
+fn parse_select(name: &str, value: &str) -> Result<Vec<Column>, QueryError> {
+    let mut columns = Vec::new();
+    for column in value.split(',') {
+        let column = order::column_of(name, column)?;
+        if columns.contains(&column) {
+            return Err(QueryError::value(name, &format!("names {column} more than once")));
+        }
+        columns.push(column);
+    }
+    Ok(columns)
+}
+
+fn parse_limit(name: &str, value: &str) -> Result<NonZeroU16, QueryError> {
+    let digits = value.bytes().all(|byte| byte.is_ascii_digit()).then_some(value);
+    let limit = digits.and_then(|digits| digits.parse::<NonZeroU16>().ok());
+    limit.filter(|limit| limit.get() <= LIMIT_MAX).ok_or_else(|| {
+        QueryError::value(
+            name,
+            &format!("must be a whole number from 1 to {LIMIT_MAX}; left out, it is all rows"),
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_parse(pairs: &[(&str, &str)], expected: Question) {
+        assert_eq!(
+            Question::parse(pairs.iter().copied(), Scope::Rows, &[]),
+            Ok(expected),
+            "pairs: {pairs:?}"
+        );
+    }
+
+    #[track_caller]
+    fn check_refused(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&str>) {
+        let error = Question::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be refused");
+        assert_eq!(
+            (error.parameter.as_str(), error.nearest.as_deref()),
+            (parameter, nearest),
+            "pairs: {pairs:?}"
+        );
+    }
+
+    #[test]
+    fn parameters() {
+        let filter = |filter| Question {
+            filter,
+            ..Question::default()
+        };
+        check_parse(&[], Question::default());
+        check_parse(
+            &[("is_image_exists", "True")],
+            filter(Filter {
+                image: Some(ImageFilter::With),
+                ..Filter::default()
+            }),
+        );
+        check_parse(
+            &[("is_image_exists", "fALSE")],
+            filter(Filter {
+                image: Some(ImageFilter::Without),
+                ..Filter::default()
+            }),
+        );
+        check_parse(
+            &[("min_age", "")],
+            filter(Filter {
+                min_age: Some(AgeBound::Extreme),
+                ..Filter::default()
+            }),
+        );
+        check_parse(
+            &[("max_age", "007")],
+            filter(Filter {
+                max_age: Some(AgeBound::Years(7)),
+                ..Filter::default()
+            }),
+        );
+        let on = Day::from_date(date(2026, 2, 28));
+        check_parse(&[("on", "2026-02-28")], Question { on, ..Question::default() });
+
+        check_refused(&[("is_image_exists", "yes")], "is_image_exists", None);
+        check_refused(&[("is_image_exists", "")], "is_image_exists", None);
+        check_refused(&[("min_age", "-1")], "min_age", None);
+        check_refused(&[("min_age", "+1")], "min_age", None);
+        check_refused(&[("min_age", "30.5")], "min_age", None);
+        check_refused(&[("max_age", "65536")], "max_age", None);
+        check_refused(&[("on", "2026-02-29")], "on", None);
+        check_refused(&[("on", "2026-2-3")], "on", None);
+        check_refused(&[("on", "")], "on", None);
+        check_refused(&[("min_age", "1"), ("min_age", "2")], "min_age", None);
+        check_refused(&[("minage", "1")], "minage", Some("min_age"));
+        check_refused(&[("is_image_exist", "1")], "is_image_exist", Some("is_image_exists"));
+        check_refused(&[("MAX_AGE", "1")], "MAX_AGE", Some("max_age"));
+        check_refused(&[("frobnicate", "1")], "frobnicate", None);
+
+        let limit = NonZeroU16::new(100);
+        check_parse(
+            &[("limit", "100")],
+            Question {
+                limit,
+                ..Question::default()
+            },
+        );
+        let select = Some(vec![Column::Age, Column::UserId]);
+        check_parse(
+            &[("select", "age,user_id")],
+            Question {
+                select,
+                ..Question::default()
+            },
+        );
+        check_refused(&[("limit", "0")], "limit", None);
+        check_refused(&[("limit", "10001")], "limit", None);
+        check_refused(&[("limit", "")], "limit", None);
+        check_refused(&[("select", "")], "select", None);
+        check_refused(&[("select", "age,age")], "select", None);
+        check_refused(&[("select", "firstname")], "select", Some("first_name"));
+        check_refused(&[("lastname__contains", "x")], "lastname__contains", Some("last_name__contains"));
+        check_refused(&[("last_name", "x"), ("last_name", "y")], "last_name", None);
+    }
+
+    #[test]
+    fn conditions_add_up() {
+        let parse = |pairs: &[(&'static str, &'static str)]| Question::parse(pairs.iter().copied(), Scope::Figures, &[]);
+        let question = parse(&[("first_name__not", "A"), ("first_name__not", "B"), ("last_name", "C")]).unwrap();
+        assert_eq!(question.filter.conditions.len(), 3);
+        let too_many = [("first_name__not", "A"); CONDITIONS_MAX + 1];
+        assert!(parse(&too_many).is_err());
+        let error = parse(&[("limit", "1")]).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("known are is_image_exists, min_age, max_age, on, and columns (user_id"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn days_matter_where_ages_do() {
+        let about_age = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
+            Question::parse(pairs.iter().copied(), Scope::Rows, &[])
+                .unwrap()
+                .is_about_age(shown)
+        };
+        assert!(about_age(&[], &Column::ALL));
+        assert!(!about_age(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));
+        assert!(about_age(&[("min_age", "")], &Column::STORED));
+        assert!(about_age(&[("age__isnull", "")], &Column::STORED));
+        assert!(about_age(&[("order", "age")], &Column::STORED));
+    }
+}

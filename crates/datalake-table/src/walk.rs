@@ -1,0 +1,113 @@
+//! A walk over rows of a snapshot in some order, which holds what it needs: a stream of an answer takes it along.
+
+use std::sync::Arc;
+
+use datalake_core::{filter::Selection, order::Order, row::RowView};
+
+use crate::snapshot::{Position, Snapshot};
+
+/// The rows that a selection takes, in an order, after a row and up to a number.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    snapshot: Arc<Snapshot>,
+    selection: Selection,
+    source: Source,
+    /// Rows that may still come.
+    left: usize,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug)]
+enum Source {
+    /// As the table holds them, from a position on.
+    Scan(Position),
+    /// As they were put in order: the positions before them, from `next` on.
+    Listed { rows: Arc<[Position]>, next: usize },
+}
+
+impl Walk {
+    /// Begins a walk. `after` is the id of the row that the walk goes on behind; none is from the first. `limit` is the most rows; none is
+    /// all of them.
+    ///
+    /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the places of those
+    /// that are to come: 16 bytes a row, of `limit` rows at most twice as many.
+    pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
+        let source = if order.is_by_user_id() {
+            Source::Scan(after.map(|user_id| snapshot.behind(user_id)).unwrap_or_default())
+        } else {
+            // One more tells whether there is a next page.
+            let rows = listed(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
+            Source::Listed {
+                rows: rows.into(),
+                next: 0,
+            }
+        };
+        Self {
+            snapshot,
+            selection,
+            source,
+            left: limit.unwrap_or(usize::MAX),
+        }
+    }
+
+    /// The next row.
+    pub fn next_row(&mut self) -> Option<RowView<'_>> {
+        self.left = self.left.checked_sub(1)?;
+        self.step()
+    }
+
+    /// The id of the last row that this walk comes to, if there are more behind it.
+    pub fn last_before_more(&self) -> Option<String> {
+        let mut ahead = self.clone();
+        let mut last = None;
+        while let Some(row) = ahead.next_row() {
+            // A few bytes a row, of at most as many rows as a page has.
+            last = Some(row.user_id.to_owned());
+        }
+        ahead.step()?;
+        last
+    }
+
+    fn step(&mut self) -> Option<RowView<'_>> {
+        match &mut self.source {
+            Source::Scan(position) => {
+                let mut rows = self.snapshot.rows_from(&self.selection, *position);
+                let row = rows.next();
+                *position = rows.position();
+                row
+            }
+            Source::Listed { rows, next } => {
+                let position = *rows.get(*next)?;
+                *next += 1;
+                self.snapshot.row_at(position)
+            }
+        }
+    }
+}
+
+/// The places of the first rows in an order, behind a row.
+fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Position> {
+    let compare = |left: &Position, right: &Position| {
+        let rows = snapshot.row_at(*left).zip(snapshot.row_at(*right));
+        rows.map_or(std::cmp::Ordering::Equal, |(left, right)| {
+            order.compare(&left, &right, selection.ages)
+        })
+    };
+    let after = after.and_then(|user_id| snapshot.row(user_id));
+    let is_behind = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
+    let mut places = Vec::new();
+    let mut rows = snapshot.rows(selection);
+    while let Some(row) = rows.next() {
+        if is_behind(&row) {
+            places.push(rows.position().before());
+        }
+        // Half of them are not among the first, whatever comes.
+        if let Some(limit) = limit.filter(|limit| places.len() >= limit.saturating_mul(2)) {
+            places.select_nth_unstable_by(limit - 1, compare);
+            places.truncate(limit);
+        }
+    }
+    places.sort_unstable_by(compare);
+    places.truncate(limit.unwrap_or(usize::MAX));
+    places
+}
