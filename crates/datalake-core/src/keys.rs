@@ -90,6 +90,11 @@ pub fn source(name: &str) -> String {
     format!("{SOURCES}{name}")
 }
 
+/// The keys that a user's CSV can have; the first one counts where both exist.
+pub fn csv_sources(user_id: &UserId) -> [String; 2] {
+    ["csv", "CSV"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+}
+
 /// The keys that a user's picture can have among the sources; the first one counts where both exist.
 pub fn image_sources(user_id: &UserId) -> [String; 2] {
     ["png", "PNG"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))

@@ -7,6 +7,7 @@ pub mod column;
 pub mod condition;
 pub mod filter;
 pub mod keys;
+pub mod moment;
 pub mod order;
 pub mod output;
 pub mod picture;

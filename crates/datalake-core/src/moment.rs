@@ -1,0 +1,220 @@
+//! At which moment of the table a read is asked for: what `version`, `as_of`, `min_version` and `wait` mean.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, civil::Date};
+
+use crate::{filter::QueryError, user::Day};
+
+/// The state of the table that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Moment {
+    /// As it is now.
+    #[default]
+    Newest,
+    /// As that version had it.
+    Version(u64),
+    /// As the newest version had it that was committed at this time or before.
+    AsOf(Timestamp),
+}
+
+/// A version that the answer must not be older than, and how long to wait for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinVersion {
+    /// `min_version`
+    pub number: u64,
+    /// `wait`; zero where it is left out.
+    pub wait: Duration,
+}
+
+/// What the parameters about time ask for. The default is the newest version, at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AskedMoment {
+    /// `version` or `as_of`
+    pub moment: Moment,
+    /// `min_version` and `wait`; only together with [`Moment::Newest`].
+    pub min_version: Option<MinVersion>,
+}
+
+/// The parameters that an [`AskedMoment`] is made of.
+pub const MOMENT_PARAMETERS: &[&str] = &["version", "as_of", "min_version", "wait"];
+
+/// A wait holds a connection open: over this, proxies give up before the server does.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+impl AskedMoment {
+    /// Takes the decoded pairs of a query string in their order, and passes over names that are none of [`MOMENT_PARAMETERS`]. A name
+    /// given twice is refused, and so are names that contradict each other: which one counts would be a guess.
+    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryError> {
+        let mut given = [None::<&str>; 4];
+        for (name, value) in pairs {
+            if let Some(place) = MOMENT_PARAMETERS.iter().position(|known| *known == name)
+                && given[place].replace(value).is_some()
+            {
+                return Err(refusal(name, "given more than once"));
+            }
+        }
+        let [version, as_of, min_version, wait] = given;
+        let moment = match (version, as_of) {
+            (Some(_), Some(_)) => return Err(refusal("as_of", "cannot be given together with version")),
+            (Some(value), None) => Moment::Version(parse_version("version", value)?),
+            (None, Some(value)) => Moment::AsOf(parse_time("as_of", value)?),
+            (None, None) => Moment::Newest,
+        };
+        let min_version = match (min_version, wait) {
+            (None, None) => None,
+            (None, Some(_)) => return Err(refusal("wait", "says how long to wait for min_version, which is not given")),
+            (Some(_), _) if moment != Moment::Newest => {
+                return Err(refusal(
+                    "min_version",
+                    "is about the newest version; give it without version and as_of",
+                ));
+            }
+            (Some(value), wait) => Some(MinVersion {
+                number: parse_version("min_version", value)?,
+                wait: wait.map_or(Ok(Duration::ZERO), |value| parse_wait("wait", value))?,
+            }),
+        };
+        Ok(Self { moment, min_version })
+    }
+}
+
+fn refusal(parameter: &str, reason: &str) -> QueryError {
+    QueryError {
+        parameter: parameter.to_owned(),
+        reason: reason.to_owned(),
+        nearest: None,
+    }
+}
+
+/// The number of a version.
+pub fn parse_version(name: &str, value: &str) -> Result<u64, QueryError> {
+    let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    let number = is_number.then(|| value.parse().ok()).flatten();
+    number.ok_or_else(|| refusal(name, "must be the number of a version, like 12"))
+}
+
+/// An instant, or a day that stands for its end: whoever asks for a day means what was there when it was over.
+fn parse_time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
+    let end_of = |date: Date| Day::from_date(date)?.end();
+    let is_day = value.len() == 10 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let time = if is_day {
+        value.parse().ok().and_then(end_of)
+    } else {
+        value.parse().ok()
+    };
+    time.ok_or_else(|| {
+        let reason = "must be a time as RFC 3339 has it, like 2026-11-24T12:00:00Z (a plus sign is written %2B), or a day like 2026-11-24, \
+                      which means its end in UTC";
+        refusal(name, reason)
+    })
+}
+
+fn parse_wait(name: &str, value: &str) -> Result<Duration, QueryError> {
+    let (digits, unit) = match value.strip_suffix("ms") {
+        Some(digits) => (digits, Duration::from_millis(1)),
+        None => (value.strip_suffix('s').unwrap_or_default(), Duration::from_secs(1)),
+    };
+    let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number: Option<u32> = is_number.then(|| digits.parse().ok()).flatten();
+    let wait = number.and_then(|number| unit.checked_mul(number)).filter(|wait| *wait <= WAIT_MAX);
+    wait.ok_or_else(|| refusal(name, "must be a time like 30s or 500ms, and at most 60s"))
+}
+
+impl Day {
+    /// The last instant of the day in UTC; none where the calendar ends before.
+    fn end(self) -> Option<Timestamp> {
+        let begin = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
+        begin.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pairs: &[(&str, &str)], moment: Moment, min_version: Option<(u64, u64)>) {
+        let min_version = min_version.map(|(number, wait_ms)| MinVersion {
+            number,
+            wait: Duration::from_millis(wait_ms),
+        });
+        let expected = AskedMoment { moment, min_version };
+        assert_eq!(AskedMoment::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
+    }
+
+    #[track_caller]
+    fn check_refused(pairs: &[(&str, &str)], parameter: &str) {
+        let error = AskedMoment::parse(pairs.iter().copied()).expect_err("must be refused");
+        assert_eq!(error.parameter, parameter, "pairs: {pairs:?}");
+    }
+
+    fn as_of(time: &str) -> Moment {
+        Moment::AsOf(time.parse().unwrap())
+    }
+
+    #[test]
+    fn moments() {
+        check(&[], Moment::Newest, None);
+        check(&[("min_age", "3"), ("x", ""), ("x", "")], Moment::Newest, None);
+        check(&[("version", "0")], Moment::Version(0), None);
+        check(&[("version", "007")], Moment::Version(7), None);
+        check(&[("as_of", "2026-11-24T12:00:00Z")], as_of("2026-11-24T12:00:00Z"), None);
+        check(&[("as_of", "2026-11-24T12:00:00.5+01:00")], as_of("2026-11-24T11:00:00.5Z"), None);
+        check(&[("as_of", "2026-11-24")], as_of("2026-11-24T23:59:59.999999999Z"), None);
+        check(&[("as_of", "2028-02-29")], as_of("2028-02-29T23:59:59.999999999Z"), None);
+        check(&[("min_version", "3")], Moment::Newest, Some((3, 0)));
+        check(&[("min_version", "3"), ("wait", "5s")], Moment::Newest, Some((3, 5_000)));
+        check(&[("wait", "500ms"), ("min_version", "3")], Moment::Newest, Some((3, 500)));
+        check(&[("min_version", "3"), ("wait", "60s")], Moment::Newest, Some((3, 60_000)));
+        check(&[("min_version", "3"), ("wait", "60000ms")], Moment::Newest, Some((3, 60_000)));
+        check(&[("min_version", "3"), ("wait", "0s")], Moment::Newest, Some((3, 0)));
+    }
+
+    #[test]
+    fn what_is_no_moment() {
+        for value in ["", "-1", "+1", "1.0", "x", "99999999999999999999999", "latest"] {
+            check_refused(&[("version", value)], "version");
+            check_refused(&[("min_version", value)], "min_version");
+        }
+        for value in [
+            "",
+            "now",
+            "2026-11-24T12:00:00",
+            "2026-11-24T12:00:00 01:00",
+            "2026-02-29",
+            "2026-13-01",
+            "20261124",
+            "2026-11",
+            "12:00:00Z",
+            "9999-12-31",
+            "1795478400",
+        ] {
+            check_refused(&[("as_of", value)], "as_of");
+        }
+        for value in [
+            "",
+            "5",
+            "s",
+            "ms",
+            "-5s",
+            "+5s",
+            "5.5s",
+            "61s",
+            "60001ms",
+            "1m",
+            "99999999999s",
+            "5 s",
+            "5S",
+        ] {
+            check_refused(&[("min_version", "1"), ("wait", value)], "wait");
+        }
+        check_refused(&[("version", "1"), ("version", "1")], "version");
+        check_refused(&[("wait", "1s"), ("wait", "1s")], "wait");
+        check_refused(&[("version", "1"), ("as_of", "2026-11-24")], "as_of");
+        check_refused(&[("version", "1"), ("min_version", "1")], "min_version");
+        check_refused(&[("as_of", "2026-11-24"), ("min_version", "1"), ("wait", "1s")], "min_version");
+        check_refused(&[("wait", "1s")], "wait");
+        check_refused(&[("version", "1"), ("wait", "1s")], "wait");
+    }
+}
