@@ -1,13 +1,16 @@
 //! Loading versions from the log: `_last_checkpoint`, a checkpoint, and the entries after it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
 use datalake_core::keys::{self, LogKey};
 use datalake_store::{
     bucket::{Bucket, Object},
     error::StoreError,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +20,7 @@ use crate::{
     error::TableError,
     frame,
     replay::{self, Replay},
-    version::{State, Version},
+    version::{State, Version, VersionFacts},
 };
 
 /// The log may be cleaned up while it is read; each attempt begins with a fresh listing, and clean-ups are days apart.
@@ -41,6 +44,26 @@ pub(crate) struct Listing {
     pub(crate) checkpoints: BTreeSet<u64>,
     /// Whether there are checkpoints in several parts or of the second version.
     pub(crate) has_foreign_checkpoints: bool,
+}
+
+impl Listing {
+    /// The versions that can be loaded, up to the newest without a gap; none where there is no table.
+    pub(crate) fn loadable(&self) -> Option<RangeInclusive<u64>> {
+        let newest = self.entries.last().max(self.checkpoints.last()).copied()?;
+        let mut number = newest;
+        let mut first = None;
+        loop {
+            if self.checkpoints.contains(&number) || number == 0 && self.entries.contains(&0) {
+                first = Some(number);
+            }
+            // Without its own entry, a version is loaded from a checkpoint of its own, and reaches back no further.
+            if number == 0 || !self.entries.contains(&number) {
+                break;
+            }
+            number -= 1;
+        }
+        first.map(|first| first..=newest)
+    }
 }
 
 /// What has to be read for a version.
@@ -90,8 +113,33 @@ pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> 
     latest_unless(bucket, held).await
 }
 
+/// What the entries of `numbers` say of their versions, in that order.
+pub(crate) fn facts(bucket: &Arc<dyn Bucket>, numbers: Vec<u64>) -> BoxStream<'static, Result<VersionFacts, TableError>> {
+    let bucket = Arc::clone(bucket);
+    stream::iter(numbers)
+        .map(move |number| {
+            let bucket = Arc::clone(&bucket);
+            async move { facts_of(&bucket, number).await }
+        })
+        .buffered(ENTRIES_IN_FLIGHT)
+        .boxed()
+}
+
+/// What the entry of a version says of it. Where it is gone, a checkpoint of the version at least tells that there was one.
+pub(crate) async fn facts_of(bucket: &Arc<dyn Bucket>, number: u64) -> Result<VersionFacts, TableError> {
+    if let Some(object) = get_if_there(bucket, &keys::log_entry(number)).await? {
+        let commit = replay::commit_facts(&parse_entry(&object)?, object.meta.modified);
+        return Ok(VersionFacts::new(number, &commit));
+    }
+    match bucket.head(&keys::checkpoint(number)).await {
+        Ok(head) => Ok(VersionFacts::new(number, &replay::commit_facts(&[], head.meta.modified))),
+        Err(StoreError::NotFound { .. }) => Err(TableError::NoSuchVersion { version: number }),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Whether the log holds the very entry that made `held`.
-async fn still_has(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<bool, TableError> {
+pub(crate) async fn still_has(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<bool, TableError> {
     let Some(object) = get_if_there(bucket, &keys::log_entry(held.number())).await? else {
         return Ok(false);
     };
@@ -262,6 +310,31 @@ mod tests {
             ),
             Err(expected) => assert!(planned.clone().unwrap_err().contains(expected), "{planned:?}"),
         }
+    }
+
+    #[track_caller]
+    fn check_loadable(entries: &[u64], checkpoints: &[u64], expected: Option<(u64, u64)>) {
+        let listing = Listing {
+            entries: entries.iter().copied().collect(),
+            checkpoints: checkpoints.iter().copied().collect(),
+            has_foreign_checkpoints: false,
+        };
+        let found = listing.loadable().map(RangeInclusive::into_inner);
+        assert_eq!(found, expected, "entries: {entries:?}, checkpoints: {checkpoints:?}");
+    }
+
+    #[test]
+    fn what_can_be_loaded() {
+        check_loadable(&[], &[], None);
+        check_loadable(&[0], &[], Some((0, 0)));
+        check_loadable(&[0, 1, 2, 3], &[2], Some((0, 3)));
+        check_loadable(&[1, 2, 3], &[2], Some((2, 3)));
+        check_loadable(&[2, 3], &[2], Some((2, 3)));
+        check_loadable(&[3], &[2], Some((2, 3)));
+        check_loadable(&[], &[2], Some((2, 2)));
+        check_loadable(&[2, 3, 5], &[2, 4], Some((4, 5)));
+        check_loadable(&[0, 2], &[], None);
+        check_loadable(&[1, 2], &[], None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
     error::TableError,
     schema,
-    version::{CommitFacts, SegmentFile, State, percent_decoded},
+    version::{Author, CommitFacts, SegmentFile, State, percent_decoded},
 };
 
 /// The state while actions are applied to it.
@@ -114,6 +114,8 @@ impl Replay {
         segments.sort_by(|a, b| a.compare(b));
         let commit = self.commit.unwrap_or(CommitFacts {
             committed_at: Timestamp::UNIX_EPOCH,
+            author: Author::Unknown,
+            operation: None,
             run_id: None,
             counts: None,
             writer_id: None,
@@ -135,7 +137,15 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
     let described = actions.iter().find_map(|action| action.commit_info.as_ref());
     let own = described.and_then(OwnInfo::of);
     let made_ms = described.and_then(|described| described.get("timestamp")?.as_i64());
+    let operation = described.and_then(|described| described.get("operation")?.as_str());
+    let author = match &own {
+        Some(_) => Author::Run,
+        None if actions.is_empty() => Author::Unknown,
+        None => Author::OtherEngine,
+    };
     CommitFacts {
+        author,
+        operation: operation.map(Into::into),
         committed_at: made_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(stored_at),
         counts: own.as_ref().map(|own| own.counts.clone()),
         run_id: own.as_ref().map(|own| own.run_id.clone()),
@@ -143,7 +153,7 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
     }
 }
 
-fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
+pub(crate) fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
     if add.deletion_vector.as_ref().is_some_and(|vector| !vector.is_null()) {
         return Err(TableError::unsupported(format!("deletion vectors, file={}", add.path)));
     }
@@ -166,7 +176,7 @@ fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
 }
 
 /// Rows, least and greatest id, where the adder says them.
-fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
+pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
     let stats: Stats = serde_json::from_str(add.stats.as_deref()?).ok()?;
     let rows = stats.num_records?;
     match (stats.min_values.user_id, stats.max_values.user_id) {

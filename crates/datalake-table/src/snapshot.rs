@@ -25,7 +25,7 @@ use crate::{
 pub struct Snapshot {
     version: Version,
     /// By user id; their ranges do not overlap.
-    parts: Vec<Arc<Part>>,
+    pub(crate) parts: Vec<Arc<Part>>,
     refusals: Vec<OpenRefusal>,
     births: BirthCounts,
     row_count: usize,
@@ -33,10 +33,10 @@ pub struct Snapshot {
 
 /// The rows of one segment, or of several whose ranges overlap.
 #[derive(Debug)]
-struct Part {
+pub(crate) struct Part {
     /// The paths of the segments: since files never change, equal paths are equal rows.
-    paths: Vec<Box<str>>,
-    rows: SegmentRows,
+    pub(crate) paths: Vec<Box<str>>,
+    pub(crate) rows: SegmentRows,
     births: BirthCounts,
 }
 

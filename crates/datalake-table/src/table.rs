@@ -1,6 +1,6 @@
 //! The table as its callers see it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use datalake_core::{
     reject::OpenRefusal,
@@ -19,10 +19,11 @@ use crate::{
     columns::SegmentRows,
     commit,
     error::{CommitError, TableError},
+    history::{self, RowHistory},
     log, refusals, segment,
     stage::{self, Staged},
     vacuum::{self, VacuumSummary},
-    version::{SegmentFile, Version},
+    version::{SegmentFile, Version, VersionFacts},
 };
 
 /// The users table in a lake. Cheap to clone.
@@ -138,6 +139,26 @@ impl Table {
     /// The version `number`, if the log still reaches back to it.
     pub async fn at(&self, number: u64) -> Result<Version, TableError> {
         log::at(&self.bucket, number).await
+    }
+
+    /// The numbers of the versions that the log still reaches back to; none where there is no table. Their data files may be gone even so.
+    pub async fn retained(&self) -> Result<Option<RangeInclusive<u64>>, TableError> {
+        Ok(log::list(&self.bucket, 0).await?.loadable())
+    }
+
+    /// What the entries of the versions of these numbers say of them, in the order of `numbers`. No data file is read.
+    pub fn facts(&self, numbers: Vec<u64>) -> BoxStream<'static, Result<VersionFacts, TableError>> {
+        log::facts(&self.bucket, numbers)
+    }
+
+    /// Whether the log still holds the very entry that made `held`; not where the table was removed, or made anew in its place.
+    pub async fn still_has(&self, held: &Version) -> Result<bool, TableError> {
+        log::still_has(&self.bucket, held).await
+    }
+
+    /// What the user's row was, from `newest` back, as far as the log and a bounded number of reads of segments reach.
+    pub async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, TableError> {
+        history::history(&self.bucket, newest.number(), user_id).await
     }
 
     /// What the table recorded of every user's sources: a batch a segment, in byte order of the ids over all batches.

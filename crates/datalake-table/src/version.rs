@@ -6,7 +6,7 @@ use datalake_core::{
     keys,
     report::{Counts, RunId},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::actions::{Add, Metadata, Protocol, Remove, Transaction};
 
@@ -91,13 +91,79 @@ pub(crate) struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommitFacts {
     pub(crate) committed_at: Timestamp,
+    pub(crate) author: Author,
+    pub(crate) operation: Option<Box<str>>,
     pub(crate) run_id: Option<RunId>,
     pub(crate) counts: Option<Counts>,
     /// Of two entries of one number, in a table and in one that was made anew in its place, tells which one it is.
     pub(crate) writer_id: Option<String>,
 }
 
+/// Who made a version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A run of this product.
+    Run,
+    /// Another engine.
+    OtherEngine,
+    /// The entry is gone, and only a checkpoint is left of the version.
+    Unknown,
+}
+
+/// What a version's entry in the log says of it: known without reading a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionFacts {
+    /// From 0; each commit adds 1.
+    pub number: u64,
+    /// When the version was made, by the clock of its writer.
+    pub committed_at: Timestamp,
+    /// Who made it.
+    pub author: Author,
+    /// The run that made it; none unless a run did.
+    pub run_id: Option<RunId>,
+    /// That run's counts.
+    pub counts: Option<Counts>,
+    /// What was done, in Delta's words; none where the entry does not say.
+    pub operation: Option<Box<str>>,
+}
+
+impl VersionFacts {
+    pub(crate) fn new(number: u64, commit: &CommitFacts) -> Self {
+        Self {
+            number,
+            committed_at: commit.committed_at,
+            author: commit.author,
+            run_id: commit.run_id.clone(),
+            counts: commit.counts.clone(),
+            operation: commit.operation.clone(),
+        }
+    }
+}
+
+/// The newest of the versions that were committed at `time` or before; none where all came later. `commits` are numbers and times,
+/// ascending by number and without a gap.
+///
+/// Clocks of writers differ, so that a version's time may lie before that of the one before it. As Delta does, such a version counts as
+/// made a millisecond after the one before: later versions never seem older.
+pub fn committed_by(commits: impl IntoIterator<Item = (u64, Timestamp)>, time: Timestamp) -> Option<u64> {
+    let (mut found, mut last) = (None, None::<Timestamp>);
+    for (number, committed_at) in commits {
+        let next = last.and_then(|last| last.checked_add(SignedDuration::from_millis(1)).ok());
+        let adjusted = next.map_or(committed_at, |next| next.max(committed_at));
+        if adjusted > time {
+            break;
+        }
+        (found, last) = (Some(number), Some(adjusted));
+    }
+    found
+}
+
 impl Version {
+    /// What its entry says of it.
+    pub fn facts(&self) -> VersionFacts {
+        VersionFacts::new(self.0.number, &self.0.commit)
+    }
+
     /// From 0; each commit adds 1.
     pub fn number(&self) -> u64 {
         self.0.number
@@ -141,6 +207,27 @@ mod tests {
     #[track_caller]
     fn check(path: &str, expected: &str) {
         assert_eq!(percent_decoded(path), expected, "path: {path}");
+    }
+
+    #[track_caller]
+    fn check_committed_by(commits: &[i64], second: i64, expected: Option<u64>) {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let found = committed_by((5..).zip(commits.iter().copied().map(at)), at(second));
+        assert_eq!(found, expected, "commits: {commits:?}, second: {second}");
+    }
+
+    #[test]
+    fn times_never_go_back() {
+        check_committed_by(&[], 10, None);
+        check_committed_by(&[10, 20, 30], 9, None);
+        check_committed_by(&[10, 20, 30], 10, Some(5));
+        check_committed_by(&[10, 20, 30], 29, Some(6));
+        check_committed_by(&[10, 20, 30], 99, Some(7));
+        // The second and the third writer's clocks were behind.
+        check_committed_by(&[20, 10, 15, 30], 15, None);
+        check_committed_by(&[20, 10, 15, 30], 20, Some(5));
+        check_committed_by(&[20, 10, 15, 30], 21, Some(7));
+        check_committed_by(&[20, 20, 20], 20, Some(5));
     }
 
     #[test]

@@ -13,3 +13,4 @@ mod readers;
 mod removal;
 mod snapshot;
 mod support;
+mod travel;
