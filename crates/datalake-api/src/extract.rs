@@ -6,7 +6,10 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
 };
-use datalake_core::question::{QueryError, Question, Scope};
+use datalake_core::{
+    moment::MOMENT_PARAMETERS,
+    question::{QueryError, Question, Scope},
+};
 use url::form_urlencoded;
 
 use crate::{
@@ -19,8 +22,13 @@ use crate::{
 pub(crate) struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The pairs but for those about time, which [`crate::reading::Reading`] takes.
+    fn without_moment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.iter().filter(|(name, _)| !MOMENT_PARAMETERS.contains(name))
     }
 
     /// Refuses names that are none of `known`, and names that are given twice.
@@ -45,9 +53,9 @@ impl Pairs {
         }
     }
 
-    /// The pairs as a query string, but for those of some names.
+    /// The pairs as a query string, but for those about time and those of some names.
     fn encoded(&self, without: &[&str]) -> String {
-        let kept = self.iter().filter(|(name, _)| !without.contains(name));
+        let kept = self.without_moment().filter(|(name, _)| !without.contains(name));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }
 
@@ -56,6 +64,14 @@ impl Pairs {
         let mut sorted: Vec<_> = self.0.clone();
         sorted.sort_unstable();
         Self(sorted).encoded(without)
+    }
+
+    /// The same, where the answer is about the newest version; whoever asks for another is told so.
+    pub(crate) fn check_newest(&self, known: &[&'static str]) -> Result<(), QueryError> {
+        match self.iter().find(|(name, _)| matches!(*name, "version" | "as_of")) {
+            Some((name, _)) => Err(QueryError::value(name, "this answer is of the newest version alone")),
+            None => self.check(known),
+        }
     }
 
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
@@ -85,6 +101,32 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     }
 }
 
+/// Nothing but a moment, which [`crate::reading::Reading`] takes.
+pub(crate) struct MomentAlone;
+
+impl<S: Send + Sync> FromRequestParts<S> for MomentAlone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check(MOMENT_PARAMETERS)?;
+        Ok(Self)
+    }
+}
+
+/// Nothing but what [`crate::reading::Reading`] takes where there is only the newest version to ask for.
+pub(crate) struct NewestAlone;
+
+impl<S: Send + Sync> FromRequestParts<S> for NewestAlone {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check_newest(&["min_version", "wait"])?;
+        Ok(Self)
+    }
+}
+
 /// What `/stats` is asked.
 pub(crate) struct Asked {
     pub(crate) question: Question,
@@ -97,7 +139,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
-        let question = Question::parse(pairs.iter(), Scope::Figures, &[])?;
+        let question = Question::parse(pairs.without_moment(), Scope::Figures, MOMENT_PARAMETERS)?;
         Ok(Self {
             question,
             identity: pairs.canonical(&[]),
@@ -143,7 +185,8 @@ impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
         let apart = |name: &str| ROWS_PARAMETERS.contains(&name);
         pairs.check_once(&ROWS_PARAMETERS)?;
-        let question = Question::parse(pairs.iter().filter(|pair| !apart(pair.0)), Scope::Rows, &ROWS_PARAMETERS)?;
+        let others = [&ROWS_PARAMETERS, MOMENT_PARAMETERS].concat();
+        let question = Question::parse(pairs.without_moment().filter(|pair| !apart(pair.0)), Scope::Rows, &others)?;
         let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;
         let listing = pairs.canonical(&SHOWING_PARAMETERS);
         if let Some(cursor) = &cursor {
@@ -176,8 +219,8 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedOfRow {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
-        pairs.check(&["on"])?;
-        Ok(Self(Question::parse(pairs.iter(), Scope::Figures, &[])?))
+        pairs.check(&["on", "version", "as_of", "min_version", "wait"])?;
+        Ok(Self(Question::parse(pairs.without_moment(), Scope::Figures, &[])?))
     }
 }
 

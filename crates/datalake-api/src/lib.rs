@@ -14,6 +14,7 @@ mod limits;
 mod links;
 pub mod metrics;
 mod observe;
+mod past_versions;
 mod prefer;
 mod problem;
 mod reading;

@@ -14,7 +14,7 @@ use datalake_core::question::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{launcher::LaunchError, run_view::RunView, views::format::Format};
+use crate::{launcher::LaunchError, past_versions::PastError, run_view::RunView, views::format::Format};
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -61,6 +61,22 @@ pub(crate) enum Problem {
     NoSuchUser,
     /// The user has no picture.
     NoPicture,
+    /// The table has no such version yet.
+    NoSuchVersion {
+        /// The newest version.
+        newest: u64,
+    },
+    /// The time asked for lies before the table's first version.
+    BeforeFirstVersion,
+    /// The version was there once.
+    VersionGone,
+    /// The version did not come in the time that the client would wait.
+    VersionNotReached {
+        /// At least this one.
+        asked: u64,
+        /// The newest version.
+        held: u64,
+    },
     /// Neither a report nor a launcher knows the run.
     NoSuchRun,
     /// The run cannot be stopped any more.
@@ -105,6 +121,9 @@ pub(crate) struct ProblemDocument {
     detail: String,
     /// The path that was asked for.
     instance: String,
+    /// The newest version, where it is not new enough.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    newest_version: Option<u64>,
     /// The query parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     parameter: Option<String>,
@@ -160,6 +179,11 @@ impl Problem {
             Self::Unauthorized => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
             Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "There is no such user"),
             Self::NoPicture => kind(StatusCode::NOT_FOUND, "no-picture", "The user has no picture"),
+            Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => {
+                kind(StatusCode::NOT_FOUND, "no-such-version", "There is no such version")
+            }
+            Self::VersionGone => kind(StatusCode::GONE, "version-gone", "The version is gone"),
+            Self::VersionNotReached { .. } => kind(StatusCode::CONFLICT, "version-not-reached", "The version is not there yet"),
             Self::NoSuchRun => kind(StatusCode::NOT_FOUND, "no-such-run", "There is no such run"),
             Self::RunEnded => kind(StatusCode::CONFLICT, "run-ended", "The run has ended"),
             Self::NoTable { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "no-table-yet", "There is no table yet"),
@@ -195,6 +219,16 @@ impl Problem {
                 .to_owned(),
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
+            Self::NoSuchVersion { newest } => format!(
+                "the newest version is {newest}; `min_version` and `wait` wait for one that is to come"
+            ),
+            Self::BeforeFirstVersion => "the table's first version came later; /versions shows when".to_owned(),
+            Self::VersionGone => "what made up this version is removed: a version is kept for a week after a newer one replaced it; /versions shows those \
+                 that the log still reaches back to. Ask for a newer one, or begin anew"
+                .to_owned(),
+            Self::VersionNotReached { asked, held } => format!(
+                "the newest version is {held}, and {asked} did not come in time; ask again, or wait longer (`wait`, at most 60s)"
+            ),
             Self::RunEnded => "only an active run can be stopped; what this one did is in its report".to_owned(),
             Self::NoSuchRun => "no run of this id has left a report or is active; /runs shows those that are known".to_owned(),
             Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
@@ -212,7 +246,7 @@ impl Problem {
     fn retry_after(&self) -> Option<u16> {
         match self {
             Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable => Some(5),
-            Self::ShuttingDown | Self::TooBusy => Some(1),
+            Self::ShuttingDown | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),
             _ => None,
         }
     }
@@ -220,6 +254,10 @@ impl Problem {
     fn document(self, instance: String) -> ProblemDocument {
         let Kind { status, name, title } = self.kind();
         let detail = self.detail();
+        let newest_version = match self {
+            Self::NoSuchVersion { newest } | Self::VersionNotReached { held: newest, .. } => Some(newest),
+            _ => None,
+        };
         let (parameter, nearest, run) = match self {
             Self::Parameter(error) => (Some(error.parameter), error.nearest, None),
             Self::NoTable { run } => (None, None, run),
@@ -231,6 +269,7 @@ impl Problem {
             status: status.as_u16(),
             detail,
             instance,
+            newest_version,
             parameter,
             nearest,
             run,
@@ -241,6 +280,21 @@ impl Problem {
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         Self::Parameter(error)
+    }
+}
+
+impl From<PastError> for Problem {
+    fn from(error: PastError) -> Self {
+        match error {
+            PastError::Unknown => Self::TableUnknown,
+            PastError::NoTable => Self::NoTable { run: None },
+            PastError::NotYet { newest } => Self::NoSuchVersion { newest },
+            PastError::BeforeFirst => Self::BeforeFirstVersion,
+            PastError::Gone => Self::VersionGone,
+            PastError::TooBusy => Self::TooBusy,
+            PastError::StoreUnavailable => Self::StoreUnavailable,
+            PastError::Damaged => Self::Internal,
+        }
     }
 }
 

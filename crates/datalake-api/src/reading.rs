@@ -1,4 +1,4 @@
-//! The snapshot that a request is answered from, picked once per request.
+//! The snapshot that a request is answered from, picked once per request: the newest, or that of the moment asked for.
 
 use std::sync::Arc;
 
@@ -7,13 +7,20 @@ use axum::{
     http::{HeaderName, HeaderValue, request::Parts},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_core::user::Day;
+use datalake_core::{
+    moment::{AskedMoment, MinVersion},
+    question::QueryError,
+    user::Day,
+};
 use datalake_table::snapshot::Snapshot;
 use jiff::{Timestamp, tz::TimeZone};
+use utoipa::IntoParams;
 
 use crate::{
     clock::{Clock, whole_seconds},
-    cursor,
+    cursor::{self, CURSOR, Cursor},
+    extract::Pairs,
+    past_versions::{PastError, PastVersions},
     problem::Problem,
     run_history::RunHistory,
     run_view::RunView,
@@ -27,6 +34,39 @@ const VERSION: HeaderName = HeaderName::from_static("datalake-version");
 const VERSION_AGE: HeaderName = HeaderName::from_static("datalake-version-age");
 /// Seconds since the store last said that nothing is newer.
 const CHECKED_AGE: HeaderName = HeaderName::from_static("datalake-checked-age");
+
+/// The parameters of every read that can be asked of any version.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the core parses them; this describes them")]
+pub(crate) struct MomentParameters {
+    /// As this version had it. 404 where it is not there yet, 410 where it is gone: versions are kept for a week.
+    #[param(example = 0)]
+    version: Option<u64>,
+    /// As the newest version had it that was committed at this time or before: RFC 3339, or a day, which means its end in UTC. Not
+    /// together with `version`. Ages are counted on the day `on` all the same.
+    #[param(example = "2026-11-24T12:00:00Z")]
+    as_of: Option<String>,
+    /// As the newest version has it, which must not be older than this one. Not together with `version` and `as_of`.
+    #[param(example = 0)]
+    min_version: Option<u64>,
+    /// How long to wait for `min_version`: `30s`, `500ms`; at most 60s, and not at all where it is left out. 409 where it does not come.
+    #[param(example = "5s")]
+    wait: Option<String>,
+}
+
+/// The parameters of every read that is of the newest version alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the core parses them; this describes them")]
+pub(crate) struct NewestParameters {
+    /// As the newest version has it, which must not be older than this one. Not together with `version` and `as_of`.
+    #[param(example = 0)]
+    min_version: Option<u64>,
+    /// How long to wait for `min_version`: `30s`, `500ms`; at most 60s, and not at all where it is left out. 409 where it does not come.
+    #[param(example = "5s")]
+    wait: Option<String>,
+}
 
 /// A snapshot, and the moment at which it was picked.
 #[derive(Clone, Debug)]
@@ -56,6 +96,11 @@ impl Reading {
         Validators::new(&name, modified_at)
     }
 
+    /// The same moment with another version.
+    pub(crate) fn of(&self, snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, ..*self }
+    }
+
     /// The headers that tell how old the answer is.
     pub(crate) fn age(&self) -> ReadingAge {
         let version = self.snapshot.version();
@@ -71,20 +116,43 @@ impl<S> FromRequestParts<S> for Reading
 where
     S: Send + Sync,
     TableWatch: FromRef<S>,
+    PastVersions: FromRef<S>,
     RunHistory: FromRef<S>,
     Clock: FromRef<S>,
 {
     type Rejection = Problem;
 
-    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let table = TableWatch::from_ref(state).state();
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let asked = AskedMoment::parse(pairs.iter())?;
+        // Routes that take no cursor have refused it by now.
+        let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;
+        if cursor.is_some() && asked != AskedMoment::default() {
+            return Err(QueryError::value(
+                CURSOR,
+                "says which version it is of: leave out version, as_of, min_version and wait",
+            )
+            .into());
+        }
+        let watch = TableWatch::from_ref(state);
+        if let Some(min_version) = asked.min_version {
+            reach(&watch, min_version).await?;
+        }
+        let table = watch.state();
         let now = Clock::from_ref(state).now();
         match &table.held {
-            Held::Snapshot(snapshot) => Ok(Self {
-                snapshot: Arc::clone(snapshot),
-                now,
-                checked_at: table.checked_at.unwrap_or(now),
-            }),
+            Held::Snapshot(newest) => {
+                let past = PastVersions::from_ref(state);
+                let snapshot = match cursor {
+                    Some(cursor) => past.at(cursor.version).await.map_err(of_cursor)?,
+                    None => past.of(asked.moment, newest, now).await?,
+                };
+                Ok(Self {
+                    snapshot,
+                    now,
+                    checked_at: table.checked_at.unwrap_or(now),
+                })
+            }
             Held::NoTable => {
                 let run = RunHistory::from_ref(state).newest_known().await;
                 Err(Problem::NoTable {
@@ -94,6 +162,25 @@ where
             Held::Unknown => Err(Problem::TableUnknown),
         }
     }
+}
+
+/// A cursor names a version that was there: where it is not any more, or counts on from a table that was made anew, it is gone.
+fn of_cursor(error: PastError) -> Problem {
+    match error {
+        PastError::NotYet { .. } | PastError::BeforeFirst | PastError::Gone => Problem::CursorGone,
+        error => error.into(),
+    }
+}
+
+/// Waits until a version is held that is not older than the one asked for. Where there is none at all, the caller says why.
+async fn reach(watch: &TableWatch, asked: MinVersion) -> Result<(), Problem> {
+    let mut versions = watch.versions();
+    let reached = versions.wait_for(|held| held.is_some_and(|held| held >= asked.number));
+    if tokio::time::timeout(asked.wait, reached).await.is_ok() {
+        return Ok(());
+    }
+    let held = *versions.borrow();
+    held.map_or(Ok(()), |held| Err(Problem::VersionNotReached { asked: asked.number, held }))
 }
 
 /// How old an answer is, as headers.

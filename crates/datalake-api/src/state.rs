@@ -6,8 +6,8 @@ use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
 use crate::{
-    answers::Answers, clock::Clock, metrics::Metrics, run_history::RunHistory, server::Parts, table_watch::TableWatch, token::Access,
-    views::parquet::ParquetFiles,
+    answers::Answers, clock::Clock, metrics::Metrics, past_versions::PastVersions, run_history::RunHistory, server::Parts,
+    table_watch::TableWatch, token::Access, views::parquet::ParquetFiles,
 };
 
 /// Where pictures are read from.
@@ -19,6 +19,7 @@ pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
 pub(crate) struct ApiState {
     clock: Clock,
     table: TableWatch,
+    past: PastVersions,
     runs: RunHistory,
     pictures: Pictures,
     metrics: Metrics,
@@ -39,6 +40,7 @@ impl From<Parts> for ApiState {
         } = parts;
         Self {
             clock,
+            past: PastVersions::new(table.clone()),
             table,
             runs,
             pictures: Pictures(bucket),

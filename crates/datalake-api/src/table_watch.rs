@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::{clock::Clock, past_versions::PastCache};
 
 /// Half of the two seconds within which every replica shows a run's result; the other half is for loading what changed.
 const CHECK_PERIOD: Duration = Duration::from_secs(1);
@@ -60,6 +60,7 @@ struct Shared {
     asking: Mutex<()>,
     /// The version held, for those who wait for another.
     version: watch::Sender<Option<u64>>,
+    past: PastCache,
 }
 
 /// How much is asked of the store.
@@ -91,6 +92,7 @@ impl TableWatch {
             state: ArcSwap::default(),
             asking: Mutex::new(()),
             version: watch::Sender::new(None),
+            past: PastCache::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -103,6 +105,16 @@ impl TableWatch {
     /// The number of the version held, as it changes; none where there is none.
     pub fn versions(&self) -> watch::Receiver<Option<u64>> {
         self.shared.version.subscribe()
+    }
+
+    /// The table that is followed.
+    pub(crate) fn table(&self) -> &Table {
+        &self.shared.table
+    }
+
+    /// What is kept of the versions before the one held.
+    pub(crate) fn past(&self) -> &PastCache {
+        &self.shared.past
     }
 
     /// Asks the store at once, for one who knows that there may be news. A failure shows in [`TableWatch::state`].
@@ -157,11 +169,21 @@ impl TableWatch {
             Held::Unknown | Held::NoTable => None,
             Held::Snapshot(snapshot) => Some(snapshot.version().number()),
         };
+        self.leave_behind(&before.held, &after.held);
         self.shared.state.store(Arc::new(after));
         self.shared
             .version
             .send_if_modified(|known| std::mem::replace(known, version) != version);
         asked
+    }
+
+    /// Keeps the version that is replaced before the new one is seen: whoever walks over its pages goes on.
+    fn leave_behind(&self, before: &Held, after: &Held) {
+        let Held::Snapshot(newest) = after else { return };
+        match before {
+            Held::Snapshot(former) if !Arc::ptr_eq(former, newest) => self.shared.past.keep(former, newest),
+            Held::Snapshot(_) | Held::NoTable | Held::Unknown => self.shared.past.tidy(newest),
+        }
     }
 
     async fn newest(&self, held: &Held, depth: Depth) -> Result<Held, TableError> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
-use crate::{filter::QueryError, user::Day};
+use crate::{question::QueryError, user::Day};
 
 /// The state of the table that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,21 +51,26 @@ impl AskedMoment {
             if let Some(place) = MOMENT_PARAMETERS.iter().position(|known| *known == name)
                 && given[place].replace(value).is_some()
             {
-                return Err(refusal(name, "given more than once"));
+                return Err(QueryError::value(name, "given more than once"));
             }
         }
         let [version, as_of, min_version, wait] = given;
         let moment = match (version, as_of) {
-            (Some(_), Some(_)) => return Err(refusal("as_of", "cannot be given together with version")),
+            (Some(_), Some(_)) => return Err(QueryError::value("as_of", "cannot be given together with version")),
             (Some(value), None) => Moment::Version(parse_version("version", value)?),
             (None, Some(value)) => Moment::AsOf(parse_time("as_of", value)?),
             (None, None) => Moment::Newest,
         };
         let min_version = match (min_version, wait) {
             (None, None) => None,
-            (None, Some(_)) => return Err(refusal("wait", "says how long to wait for min_version, which is not given")),
+            (None, Some(_)) => {
+                return Err(QueryError::value(
+                    "wait",
+                    "says how long to wait for min_version, which is not given",
+                ));
+            }
             (Some(_), _) if moment != Moment::Newest => {
-                return Err(refusal(
+                return Err(QueryError::value(
                     "min_version",
                     "is about the newest version; give it without version and as_of",
                 ));
@@ -79,19 +84,11 @@ impl AskedMoment {
     }
 }
 
-fn refusal(parameter: &str, reason: &str) -> QueryError {
-    QueryError {
-        parameter: parameter.to_owned(),
-        reason: reason.to_owned(),
-        nearest: None,
-    }
-}
-
 /// The number of a version.
 pub fn parse_version(name: &str, value: &str) -> Result<u64, QueryError> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| value.parse().ok()).flatten();
-    number.ok_or_else(|| refusal(name, "must be the number of a version, like 12"))
+    number.ok_or_else(|| QueryError::value(name, "must be the number of a version, like 12"))
 }
 
 /// An instant, or a day that stands for its end: whoever asks for a day means what was there when it was over.
@@ -106,7 +103,7 @@ fn parse_time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
     time.ok_or_else(|| {
         let reason = "must be a time as RFC 3339 has it, like 2026-11-24T12:00:00Z (a plus sign is written %2B), or a day like 2026-11-24, \
                       which means its end in UTC";
-        refusal(name, reason)
+        QueryError::value(name, reason)
     })
 }
 
@@ -118,7 +115,7 @@ fn parse_wait(name: &str, value: &str) -> Result<Duration, QueryError> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number: Option<u32> = is_number.then(|| digits.parse().ok()).flatten();
     let wait = number.and_then(|number| unit.checked_mul(number)).filter(|wait| *wait <= WAIT_MAX);
-    wait.ok_or_else(|| refusal(name, "must be a time like 30s or 500ms, and at most 60s"))
+    wait.ok_or_else(|| QueryError::value(name, "must be a time like 30s or 500ms, and at most 60s"))
 }
 
 impl Day {

@@ -2,10 +2,9 @@
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
-use crate::{
-    columns::RowView,
-    snapshot::{Part, Snapshot},
-};
+use datalake_core::row::RowView;
+
+use crate::snapshot::{Part, Snapshot};
 
 /// A row that two versions show differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

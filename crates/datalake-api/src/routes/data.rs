@@ -16,9 +16,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::{AskedOfRow, NoParameters, Segment},
+    extract::{AskedOfRow, NewestAlone, Segment},
     problem::{Problem, ProblemDocument},
-    reading::Reading,
+    reading::{MomentParameters, NewestParameters, Reading},
     state::Pictures,
 };
 
@@ -67,12 +67,15 @@ impl<'a> RowDocument<'a> {
     params(
         ("user_id" = String, Path, description = "The user"),
         ("on" = Option<String>, Query, format = Date, description = "The day on which the age is counted; today (UTC) if left out"),
+        MomentParameters,
     ),
     responses(
         (status = 200, description = "The user", body = RowDocument),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such user", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such user, or no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): AskedOfRow, reading: Reading) -> Result<Response, Problem> {
@@ -81,24 +84,25 @@ pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): As
     Ok((reading.age(), Json(document)).into_response())
 }
 
-/// One user's picture, read from the store.
+/// One user's picture as the newest version has it, read from the store: pictures are replaced, and former ones not kept.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/image",
     operation_id = "showImage",
     tag = "data",
-    params(("user_id" = String, Path, description = "The user")),
+    params(("user_id" = String, Path, description = "The user"), NewestParameters),
     responses(
         (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
         (status = 400, description = "A parameter is unknown", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such user, or no picture", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn show_image(
     State(Pictures(bucket)): State<Pictures>,
     Segment(user_id): Segment,
-    _: NoParameters,
+    _: NewestAlone,
     reading: Reading,
 ) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;

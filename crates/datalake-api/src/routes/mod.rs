@@ -1,7 +1,10 @@
 //! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
 
+mod changes;
 mod data;
+mod explain;
 mod health;
+mod history;
 mod index;
 mod openapi;
 mod parameters;
@@ -9,6 +12,8 @@ mod rejects;
 mod rows;
 mod runs;
 mod stats;
+mod stored_row;
+mod versions;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
@@ -35,8 +40,12 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(rows::list_rows))
         .routes(routes!(data::show_row))
         .routes(routes!(data::show_image))
+        .routes(routes!(history::show))
+        .routes(routes!(explain::show))
         .routes(routes!(stats::show))
         .routes(routes!(rejects::list))
+        .routes(routes!(versions::list))
+        .routes(routes!(changes::list))
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::show_run, runs::stop_run))

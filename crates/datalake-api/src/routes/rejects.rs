@@ -11,7 +11,11 @@ use datalake_core::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{extract::NoParameters, problem::ProblemDocument, reading::Reading};
+use crate::{
+    extract::MomentAlone,
+    problem::ProblemDocument,
+    reading::{MomentParameters, Reading},
+};
 
 /// The sources that are refused at a version of the table.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,7 +32,7 @@ struct RejectsDocument<'a> {
 /// A source that is refused. The user's last good row, if there is one, stays.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
-struct RejectDocument<'a> {
+pub(super) struct RejectDocument<'a> {
     /// Its key in the lake.
     key: &'a str,
     /// Whose source it would be; null where the key names nobody.
@@ -92,19 +96,23 @@ fn words(code: IgnoreCode) -> &'static str {
     }
 }
 
-/// The sources that are refused now, with the reasons.
+/// The sources that are refused at a version, the newest if none is asked for, with the reasons.
 #[utoipa::path(
     get,
     path = "/rejects",
     operation_id = "listRejects",
     tag = "data",
+    params(MomentParameters),
     responses(
         (status = 200, description = "The sources", body = RejectsDocument),
-        (status = 400, description = "A parameter is unknown", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(_: NoParameters, reading: Reading) -> Response {
+pub(crate) async fn list(_: MomentAlone, reading: Reading) -> Response {
     let refusals = reading.snapshot.refusals();
     let document = RejectsDocument {
         version: reading.snapshot.version().number(),

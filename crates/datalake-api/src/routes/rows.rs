@@ -24,7 +24,7 @@ use crate::{
     extract::RowsAsked,
     links::{Links, Page},
     problem::{Problem, ProblemDocument},
-    reading::Reading,
+    reading::{MomentParameters, Reading},
     routes::{
         data::RowDocument,
         parameters::{FilterParameters, ShowingParameters},
@@ -54,7 +54,7 @@ const ROWS_AT_ONCE_MAX: usize = 20_000;
     path = "/data",
     operation_id = "listRows",
     tag = "data",
-    params(FilterParameters, ShowingParameters),
+    params(FilterParameters, ShowingParameters, MomentParameters),
     responses(
         (status = 200, description = "The users", content(
             (Vec<RowDocument> = "application/json"),

@@ -18,7 +18,7 @@ use crate::{
     extract::Asked,
     links::Links,
     problem::{Problem, ProblemDocument},
-    reading::Reading,
+    reading::{MomentParameters, Reading},
     routes::parameters::FilterParameters,
     table_watch::chain,
 };
@@ -86,7 +86,7 @@ impl StatisticsDocument {
     path = "/stats",
     operation_id = "showStatistics",
     tag = "data",
-    params(FilterParameters),
+    params(FilterParameters, MomentParameters),
     responses(
         (status = 200, description = "The figures", body = StatisticsDocument),
         (status = 304, description = "The client has this answer"),

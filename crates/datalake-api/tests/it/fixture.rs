@@ -81,7 +81,7 @@ fn run_id() -> RunId {
     RunId::parse("run-1").unwrap()
 }
 
-fn refusals() -> Vec<OpenRefusal> {
+pub(crate) fn refusals() -> Vec<OpenRefusal> {
     let open = |key: &str, user_id: Option<&str>, refusal| OpenRefusal {
         key: key.into(),
         user_id: user_id.map(|id| UserId::parse(id).unwrap()),
@@ -115,6 +115,7 @@ pub(crate) struct Lake {
     pub(crate) parts: Parts,
     is_down: Arc<AtomicBool>,
     writes: Arc<AtomicU64>,
+    reads: Arc<AtomicU64>,
 }
 
 impl Lake {
@@ -129,9 +130,13 @@ impl Lake {
         let down = Arc::clone(&is_down);
         let writes = Arc::new(AtomicU64::new(0));
         let written = Arc::clone(&writes);
+        let reads = Arc::new(AtomicU64::new(0));
+        let read = Arc::clone(&reads);
         let fate = move |operation: &Operation| {
             if matches!(operation.kind, OperationKind::Put | OperationKind::Copy | OperationKind::Delete) {
                 written.fetch_add(1, Ordering::SeqCst);
+            } else {
+                read.fetch_add(1, Ordering::SeqCst);
             }
             if down.load(Ordering::SeqCst) {
                 Fate::FailBefore
@@ -158,6 +163,7 @@ impl Lake {
             parts,
             is_down,
             writes,
+            reads,
         }
     }
 
@@ -180,15 +186,28 @@ impl Lake {
     }
 
     pub(crate) async fn commit(&self, edits: Vec<Edit>) {
+        self.commit_as("run-1", committed_at(), edits, &refusals()).await;
+    }
+
+    /// By another run at another time, which the rows and the version name.
+    pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[OpenRefusal]) {
+        let run_id = RunId::parse(run).unwrap();
+        let edits = edits.into_iter().map(|edit| match edit {
+            Edit::Put(row) => Edit::Put(Row {
+                run_id: run_id.clone(),
+                ..row
+            }),
+            Edit::Remove(user_id) => Edit::Remove(user_id),
+        });
         let base = self.table.latest().await.unwrap();
-        let staged = self.table.stage(base.as_ref(), edits).await.unwrap();
+        let staged = self.table.stage(base.as_ref(), edits.collect()).await.unwrap();
         let details = CommitDetails {
-            run_id: run_id(),
+            run_id,
             mode: RunMode::Incremental,
             counts: Counts::default(),
-            committed_at: committed_at(),
+            committed_at: at,
         };
-        self.table.commit(base.as_ref(), staged, &refusals(), &details).await.unwrap();
+        self.table.commit(base.as_ref(), staged, refusals, &details).await.unwrap();
     }
 
     pub(crate) fn set_down(&self, is_down: bool) {
@@ -198,6 +217,11 @@ impl Lake {
     /// Writes of whatever kind to the lake, those of the fixture among them.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Reads of whatever kind, likewise.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
     }
 
     pub(crate) fn router(&self) -> Router {

@@ -11,3 +11,4 @@ mod kubernetes;
 mod problems;
 mod runs;
 mod server;
+mod travel;

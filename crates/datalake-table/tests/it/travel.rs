@@ -2,13 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use datalake_core::{keys, report::RunId, row::Row, user::UserId};
+use datalake_core::{
+    keys,
+    report::RunId,
+    row::{Row, RowView},
+    user::UserId,
+};
 use datalake_store::{
     bucket::Bucket,
     memory::{EPOCH, MemoryBucket},
 };
 use datalake_table::{
-    columns::RowView,
     difference::Difference,
     error::TableError,
     history::{Reach, RowHistory},

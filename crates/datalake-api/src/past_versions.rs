@@ -1,0 +1,435 @@
+//! Versions before the newest: those just left behind are kept for a while, others are read from the store when somebody asks for them.
+//!
+//! What is kept shares its segments with the newest version. Whoever asks for a version that is kept never waits for the store.
+
+use std::{
+    collections::BTreeMap,
+    ops::RangeInclusive,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use datalake_core::{moment::Moment, row::Row, user::UserId};
+use datalake_store::error::StoreError;
+use datalake_table::{
+    error::TableError,
+    history::RowHistory,
+    snapshot::Snapshot,
+    version::{Version, VersionFacts, committed_by},
+};
+use futures_util::{
+    FutureExt, TryStreamExt,
+    future::{BoxFuture, Shared},
+};
+use jiff::Timestamp;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
+
+use crate::table_watch::{Held, TableWatch, chain};
+
+/// One who walks over pages while a run a minute makes versions comes back within so many of them.
+const SNAPSHOTS_MAX: usize = 16;
+
+/// One who walks over pages asks for the next within a few minutes. Later, the version is read from the store again.
+const IDLE_MAX: Duration = Duration::from_mins(5);
+
+/// Versions that are kept hold at most as many rows beside the newest version's as that one has, and of a small table so many: a segment,
+/// some 10 MB.
+const ROWS_MIN: usize = 128_000;
+
+/// Each load may hold as much as the newest version does.
+const LOADS_MAX: usize = 2;
+
+/// Versions that are loaded or wait for it. Who asks for one more is asked to come back.
+const LOADS_WAITING_MAX: usize = 16;
+
+/// Rows of one user that are read from segments at once: each read holds a decoded segment, some 60 MB.
+const ROW_READS_MAX: usize = 2;
+
+/// A week of a run a minute has 10,080 versions, of some 300 bytes each.
+const FACTS_MAX: usize = 20_000;
+
+/// Why a version cannot be had. One variant a reaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PastError {
+    /// The store has not answered since this server started.
+    Unknown,
+    /// There is no table yet.
+    NoTable,
+    /// There is no such version yet.
+    NotYet {
+        /// The newest version.
+        newest: u64,
+    },
+    /// The time asked for lies before the table's first version.
+    BeforeFirst,
+    /// There was one, and its entry or its files are removed.
+    Gone,
+    /// Too many others are being read.
+    TooBusy,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// The table is not what the log says; the server's log tells more.
+    Damaged,
+}
+
+/// Versions and what is known of them. Cheap to clone; all clones share what is kept.
+#[derive(Clone, Debug)]
+pub(crate) struct PastVersions {
+    watch: TableWatch,
+}
+
+/// What is kept of versions before the newest. A [`TableWatch`] owns it, so that a version goes there the moment it is left behind.
+#[derive(Debug)]
+pub(crate) struct PastCache {
+    snapshots: Mutex<Snapshots>,
+    loads: Semaphore,
+    row_reads: Semaphore,
+    /// Held by whoever reads entries: two at once would read the same.
+    facts: tokio::sync::Mutex<KnownFacts>,
+}
+
+#[derive(Debug, Default)]
+struct Snapshots {
+    /// The one used last at the end.
+    kept: Vec<Kept>,
+    /// By the table's id and the number.
+    loading: BTreeMap<(String, u64), Loading>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    snapshot: Arc<Snapshot>,
+    used_at: Instant,
+}
+
+/// A load that whoever asks for the version waits for together.
+type Loading = Shared<BoxFuture<'static, Result<Arc<Snapshot>, PastError>>>;
+
+/// What entries say never changes, but for a table that is made anew.
+#[derive(Debug, Default)]
+struct KnownFacts {
+    table_id: String,
+    /// The oldest version that the log reached back to when it was listed last.
+    first: Option<u64>,
+    by_number: BTreeMap<u64, VersionFacts>,
+}
+
+/// The versions that the log reaches back to.
+#[derive(Debug)]
+pub(crate) struct RetainedVersions {
+    /// The newest.
+    pub(crate) newest: u64,
+    /// The oldest of them.
+    pub(crate) oldest: u64,
+    /// As many as were asked for, the newest first.
+    pub(crate) facts: Vec<VersionFacts>,
+}
+
+impl PastVersions {
+    pub(crate) fn new(watch: TableWatch) -> Self {
+        Self { watch }
+    }
+
+    /// The version of a moment, where this one is the newest.
+    pub(crate) async fn of(&self, moment: Moment, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+        match moment {
+            Moment::Newest => Ok(Arc::clone(newest)),
+            Moment::Version(number) => self.at(number).await,
+            Moment::AsOf(time) => self.as_of(time, now).await,
+        }
+    }
+
+    /// The version `number`: the newest, one that is kept, or one that is read now.
+    pub(crate) async fn at(&self, number: u64) -> Result<Arc<Snapshot>, PastError> {
+        let newest = self.newest()?;
+        let held = newest.version().number();
+        if number == held {
+            return Ok(newest);
+        }
+        if number > held {
+            return Err(PastError::NotYet { newest: held });
+        }
+        self.kept_or_loading(newest, number)?.await
+    }
+
+    /// The version that was the newest at `time`.
+    pub(crate) async fn as_of(&self, time: Timestamp, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+        let newest = self.newest()?;
+        // What is to come nobody knows: the question is for what is there, which needs no look at the log.
+        if time >= now && time >= newest.version().committed_at() {
+            return Ok(newest);
+        }
+        let number = self.number_as_of(newest.version(), time).await?;
+        self.at(number).await
+    }
+
+    /// What is known of the newest `limit` versions.
+    pub(crate) async fn retained(&self, limit: usize) -> Result<RetainedVersions, PastError> {
+        let newest = self.newest()?;
+        let newest = newest.version();
+        let mut known = self.cache().facts.lock().await;
+        let retained = self.list(&mut known, newest).await?;
+        let many = u64::try_from(limit).unwrap_or(u64::MAX).saturating_sub(1);
+        let numbers = newest.number().saturating_sub(many).max(*retained.start())..=newest.number();
+        let facts = self.learn(&mut known, newest, numbers).await?;
+        Ok(RetainedVersions {
+            newest: newest.number(),
+            oldest: known.first.unwrap_or(newest.number()),
+            facts: facts.into_iter().rev().collect(),
+        })
+    }
+
+    /// What the user's row was, up to `newest`.
+    pub(crate) async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, PastError> {
+        let _permit = acquire(&self.cache().row_reads).await;
+        let table = self.watch.table();
+        let history = table.history(newest, user_id).await.map_err(|error| refused(&error))?;
+        match table.still_has(newest).await.map_err(|error| refused(&error))? {
+            true => Ok(history),
+            // What was read is of a table that was made anew in the place of the one that is served.
+            false => Err(PastError::Gone),
+        }
+    }
+
+    /// The user's row at a version, with where its values come from.
+    pub(crate) async fn row(&self, version: &Version, user_id: &UserId) -> Result<Option<Row>, PastError> {
+        let _permit = acquire(&self.cache().row_reads).await;
+        let rows = self.watch.table().rows_of(version, std::slice::from_ref(user_id)).await;
+        Ok(rows.map_err(|error| refused(&error))?.remove(user_id))
+    }
+
+    fn newest(&self) -> Result<Arc<Snapshot>, PastError> {
+        match &self.watch.state().held {
+            Held::Snapshot(newest) => Ok(Arc::clone(newest)),
+            Held::NoTable => Err(PastError::NoTable),
+            Held::Unknown => Err(PastError::Unknown),
+        }
+    }
+
+    fn cache(&self) -> &PastCache {
+        self.watch.past()
+    }
+
+    /// What waits for the version, without waiting: whoever asks next finds the same load.
+    fn kept_or_loading(&self, newest: Arc<Snapshot>, number: u64) -> Result<Loading, PastError> {
+        let mut snapshots = self.cache().lock();
+        let table_id = newest.version().table_id();
+        if let Some(kept) = snapshots.take_up(table_id, number) {
+            return Ok(std::future::ready(Ok(kept)).boxed().shared());
+        }
+        let key = (table_id.to_owned(), number);
+        if let Some(loading) = snapshots.loading.get(&key) {
+            return Ok(loading.clone());
+        }
+        if snapshots.loading.len() >= LOADS_WAITING_MAX {
+            return Err(PastError::TooBusy);
+        }
+        let entry = LoadingEntry {
+            past: self.clone(),
+            key: key.clone(),
+        };
+        // A task of its own goes on when the client that asked first goes away: others may wait for it. It begins at the first poll, so
+        // not under the lock, which it needs for its end.
+        let task = async move {
+            let load = tokio::spawn(async move {
+                let loaded = entry.past.load(&newest, number).await;
+                if let Ok(snapshot) = &loaded {
+                    entry.past.cache().keep(snapshot, &newest);
+                }
+                loaded
+            });
+            load.await.unwrap_or(Err(PastError::Damaged))
+        };
+        let loading = task.boxed().shared();
+        snapshots.loading.insert(key, loading.clone());
+        Ok(loading)
+    }
+
+    async fn load(&self, newest: &Arc<Snapshot>, number: u64) -> Result<Arc<Snapshot>, PastError> {
+        let _permit = acquire(&self.cache().loads).await;
+        let table = self.watch.table();
+        let version = table.at(number).await.map_err(|error| refused(&error))?;
+        // A table that was made anew in the place of the one that is served.
+        if version.table_id() != newest.version().table_id() {
+            return Err(PastError::Gone);
+        }
+        let nearest = self.cache().nearest(newest, number);
+        let snapshot = Snapshot::load(table, version, Some(&nearest)).await;
+        snapshot.map(Arc::new).map_err(|error| refused(&error))
+    }
+
+    async fn number_as_of(&self, newest: &Version, time: Timestamp) -> Result<u64, PastError> {
+        let mut known = self.cache().facts.lock().await;
+        known.begin(newest);
+        let first = match known.first {
+            Some(first) => first,
+            None => *self.list(&mut known, newest).await?.start(),
+        };
+        let facts = self.learn(&mut known, newest, first..=newest.number()).await?;
+        let first = facts.first().map_or(0, |facts| facts.number);
+        match committed_by(facts.iter().map(|facts| (facts.number, facts.committed_at)), time) {
+            Some(number) => Ok(number),
+            None if first == 0 => Err(PastError::BeforeFirst),
+            None => Err(PastError::Gone),
+        }
+    }
+
+    /// The versions that the log reaches back to, up to the newest one held.
+    async fn list(&self, known: &mut KnownFacts, newest: &Version) -> Result<RangeInclusive<u64>, PastError> {
+        known.begin(newest);
+        let retained = self.watch.table().retained().await.map_err(|error| refused(&error))?;
+        // Else the table was removed, or made anew in its place: of the one that is served, nothing is left but what is held.
+        let retained = retained.filter(|retained| retained.contains(&newest.number()));
+        known.first = retained.as_ref().map(|retained| *retained.start());
+        Ok(known.first.unwrap_or(newest.number())..=newest.number())
+    }
+
+    /// What the entries of `numbers` say, ascending; of the newest version alone where the log is another table's by now.
+    async fn learn(&self, known: &mut KnownFacts, newest: &Version, numbers: RangeInclusive<u64>) -> Result<Vec<VersionFacts>, PastError> {
+        known.by_number.insert(newest.number(), newest.facts());
+        let missing: Vec<u64> = numbers.clone().filter(|number| !known.by_number.contains_key(number)).collect();
+        let table = self.watch.table();
+        let mut read = Vec::new();
+        if !missing.is_empty() {
+            let facts: Result<Vec<_>, _> = table.facts(missing).try_collect().await;
+            // An entry may be removed between the listing and the read; then the next question lists anew.
+            read = facts.map_err(|error| match refused(&error) {
+                PastError::Gone => {
+                    known.first = None;
+                    PastError::StoreUnavailable
+                }
+                error => error,
+            })?;
+            if !table.still_has(newest).await.map_err(|error| refused(&error))? {
+                known.first = None;
+                return Ok(vec![newest.facts()]);
+            }
+        }
+        known.by_number.extend(read.into_iter().map(|facts| (facts.number, facts)));
+        let facts = known.by_number.range(numbers).map(|(_, facts)| facts.clone()).collect();
+        while known.by_number.len() > FACTS_MAX {
+            known.by_number.pop_first();
+        }
+        Ok(facts)
+    }
+}
+
+/// Removes the load from those that are waited for, however it ends.
+struct LoadingEntry {
+    past: PastVersions,
+    key: (String, u64),
+}
+
+impl Drop for LoadingEntry {
+    fn drop(&mut self) {
+        self.past.cache().lock().loading.remove(&self.key);
+    }
+}
+
+impl PastCache {
+    pub(crate) fn new() -> Self {
+        Self {
+            snapshots: Mutex::default(),
+            loads: Semaphore::new(LOADS_MAX),
+            row_reads: Semaphore::new(ROW_READS_MAX),
+            facts: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Takes a version that was read or has just been left behind.
+    pub(crate) fn keep(&self, snapshot: &Arc<Snapshot>, newest: &Snapshot) {
+        let (table_id, number) = (snapshot.version().table_id(), snapshot.version().number());
+        {
+            let mut snapshots = self.lock();
+            if snapshots.take_up(table_id, number).is_none() {
+                snapshots.kept.push(Kept {
+                    snapshot: Arc::clone(snapshot),
+                    used_at: Instant::now(),
+                });
+            }
+        }
+        self.tidy(newest);
+    }
+
+    /// Lets go of versions that nobody asked for lately, of another table's, and of more than there is room for.
+    pub(crate) fn tidy(&self, newest: &Snapshot) {
+        let mut dropped = Vec::new();
+        let mut snapshots = self.lock();
+        let stays = |kept: &Kept| kept.used_at.elapsed() < IDLE_MAX && kept.snapshot.version().table_id() == newest.version().table_id();
+        dropped.extend(snapshots.kept.extract_if(.., |kept| !stays(kept)));
+        let is_over = |kept: &[Kept]| {
+            let rows = || Snapshot::rows_beside(newest, kept.iter().map(|kept| &*kept.snapshot));
+            kept.len() > SNAPSHOTS_MAX || kept.len() > 1 && rows() > newest.len().max(ROWS_MIN)
+        };
+        while is_over(&snapshots.kept) {
+            dropped.push(snapshots.kept.remove(0));
+        }
+        drop(snapshots);
+        // Not under the lock: freeing a large version takes a while.
+        drop(dropped);
+    }
+
+    /// The version held or kept that probably shares most with that of a number.
+    fn nearest(&self, newest: &Arc<Snapshot>, number: u64) -> Arc<Snapshot> {
+        let snapshots = self.lock();
+        let of_table = |kept: &&Kept| kept.snapshot.version().table_id() == newest.version().table_id();
+        let kept = snapshots.kept.iter().filter(of_table).map(|kept| &kept.snapshot);
+        let distance = |snapshot: &&Arc<Snapshot>| snapshot.version().number().abs_diff(number);
+        Arc::clone(
+            kept.min_by_key(distance)
+                .filter(|kept| distance(kept) < distance(&newest))
+                .unwrap_or(newest),
+        )
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Snapshots> {
+        // A panic under the lock leaves the lists whole.
+        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Snapshots {
+    /// The version if it is kept; it counts as just used.
+    fn take_up(&mut self, table_id: &str, number: u64) -> Option<Arc<Snapshot>> {
+        let is_wanted = |kept: &Kept| (kept.snapshot.version().table_id(), kept.snapshot.version().number()) == (table_id, number);
+        let mut found = self.kept.remove(self.kept.iter().position(is_wanted)?);
+        found.used_at = Instant::now();
+        let snapshot = Arc::clone(&found.snapshot);
+        self.kept.push(found);
+        Some(snapshot)
+    }
+}
+
+impl KnownFacts {
+    /// Forgets all where the newest version is another table's.
+    fn begin(&mut self, newest: &Version) {
+        if self.table_id != newest.table_id() {
+            *self = Self {
+                table_id: newest.table_id().to_owned(),
+                ..Self::default()
+            };
+        }
+    }
+}
+
+async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
+    semaphore.acquire().await.expect("nobody closes it")
+}
+
+/// What a failure to read a version that there once was means.
+fn refused(error: &TableError) -> PastError {
+    match error {
+        TableError::NoSuchVersion { .. } | TableError::Store(StoreError::NotFound { .. }) => PastError::Gone,
+        TableError::Store(_) => {
+            tracing::warn!(error = chain(error), "a version of the table cannot be read");
+            PastError::StoreUnavailable
+        }
+        TableError::Corrupt { .. } | TableError::Unsupported { .. } => {
+            tracing::error!(error = chain(error), "a version of the table cannot be read");
+            PastError::Damaged
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What differs between two versions, a line a row.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{FromRequestParts, State},
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use datalake_core::{moment::parse_version, question::QueryError};
+use datalake_table::difference::{Change, Difference};
+use futures_util::stream;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
+
+use super::stored_row::StoredRowDocument;
+use crate::{
+    extract::Pairs,
+    past_versions::PastVersions,
+    problem::{Problem, ProblemDocument},
+    reading::{NewestParameters, Reading},
+};
+
+/// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A row that the two versions show differently.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Change)]
+struct ChangeDocument<'a> {
+    /// `insert`, `update` or `delete`.
+    #[serde(rename = "type")]
+    #[schema(example = "update")]
+    kind: &'static str,
+    /// Whose row.
+    #[schema(example = "1000")]
+    user_id: &'a str,
+    /// The row at `since`; null where there was none.
+    #[schema(required)]
+    before: Option<StoredRowDocument<'a>>,
+    /// The row at `until`; null where there is none.
+    #[schema(required)]
+    after: Option<StoredRowDocument<'a>>,
+}
+
+impl<'a> From<Change<'a>> for ChangeDocument<'a> {
+    fn from(Change { before, after }: Change<'a>) -> Self {
+        Self {
+            kind: match (before, after) {
+                (None, _) => "insert",
+                (Some(_), Some(_)) => "update",
+                (Some(_), None) => "delete",
+            },
+            user_id: after.or(before).map_or("", |row| row.user_id),
+            before: before.map(StoredRowDocument::from),
+            after: after.map(StoredRowDocument::from),
+        }
+    }
+}
+
+/// What `/changes` is asked.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "the versions are parsed below; this describes them")]
+pub(crate) struct ChangesParameters {
+    /// The earlier version.
+    #[param(example = 0)]
+    since: u64,
+    /// The later version; the newest if left out.
+    #[param(example = 0)]
+    until: Option<u64>,
+}
+
+/// Two versions.
+pub(crate) struct Span {
+    since: u64,
+    until: Option<u64>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Span {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
+        let since = pairs
+            .get("since")
+            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
+        let since = parse_version("since", since)?;
+        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
+        if until.is_some_and(|until| until < since) {
+            return Err(QueryError::value("until", "must not be less than since").into());
+        }
+        Ok(Self { since, until })
+    }
+}
+
+/// The rows that two versions show differently, by `user_id`: what was, and what is. What came and went in between does not show, nor does
+/// a picture that another replaced.
+///
+/// `since=N&min_version=M&wait=30s`, where M is N + 1, waits for the next version: whoever then goes on with the version that the header
+/// `datalake-version` names follows the table.
+#[utoipa::path(
+    get,
+    path = "/changes",
+    operation_id = "listChanges",
+    tag = "data",
+    params(ChangesParameters, NewestParameters),
+    responses(
+        (status = 200, description = "A JSON object a line", body = ChangeDocument, content_type = "application/x-ndjson", headers(
+            ("datalake-version" = u64, description = "The later version"),
+        )),
+        (status = 400, description = "A parameter is missing, unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "A version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn list(Span { since, until }: Span, reading: Reading, State(past): State<PastVersions>) -> Result<Response, Problem> {
+    let after = match until {
+        Some(until) => past.at(until).await?,
+        None => Arc::clone(&reading.snapshot),
+    };
+    let before = past.at(since).await?;
+    let difference = Difference::between(&before, &after);
+    let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((reading.of(after).age(), headers, Body::from_stream(lines(difference))).into_response())
+}
+
+/// The changes as lines, found as fast as they are taken.
+fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(difference, async |mut difference| {
+        // Between two changes there may be millions of rows to compare.
+        let chunk = tokio::task::spawn_blocking(move || (chunk(&mut difference), difference));
+        let (bytes, difference) = chunk.await.ok()?;
+        (!bytes.is_empty()).then_some((Ok(bytes), difference))
+    })
+}
+
+/// Some lines; none at the end.
+fn chunk(difference: &mut Difference) -> Bytes {
+    let mut bytes = Vec::new();
+    while bytes.len() < CHUNK_BYTES {
+        let Some(change) = difference.next_change() else { break };
+        serde_json::to_writer(&mut bytes, &ChangeDocument::from(change)).expect("texts and numbers become JSON in memory");
+        bytes.push(b'\n');
+    }
+    bytes.into()
+}

@@ -1,0 +1,281 @@
+//! Where a user's values come from, and why there are none.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use datalake_core::{
+    keys::{self, SourceKind},
+    reject::{IgnoreCode, OpenRefusal, Refusal},
+    report::RunId,
+    row::{Provenance, Row},
+    user::UserId,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{rejects::RejectDocument, stored_row::StoredRowDocument};
+use crate::{
+    extract::{MomentAlone, Segment},
+    past_versions::PastVersions,
+    problem::{Problem, ProblemDocument},
+    reading::{MomentParameters, Reading},
+};
+
+/// Where a user's row comes from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Explanation)]
+struct ExplanationDocument<'a> {
+    /// Whose row.
+    #[schema(example = "1000")]
+    user_id: &'a str,
+    /// The version of the table.
+    version: u64,
+    /// In one sentence, why the row is as it is, or why there is none.
+    summary: String,
+    /// The row; null where there is none.
+    #[schema(required)]
+    row: Option<StoredRowDocument<'a>>,
+    /// The run that changed the row last; see `/runs/{id}`.
+    #[schema(required)]
+    run_id: Option<&'a str>,
+    /// The CSV that the row was read from.
+    #[schema(required)]
+    csv: Option<ObjectDocument<'a>>,
+    /// The picture that is linked.
+    #[schema(required)]
+    image: Option<ObjectDocument<'a>>,
+    /// Each value of the row, and the rule that made it.
+    values: Vec<ValueDocument>,
+    /// Whether there is a picture, and why not.
+    picture: PictureDocument,
+    /// The user's sources that are refused, and what is served meanwhile.
+    rejects: Vec<OpenRejectDocument<'a>>,
+}
+
+/// A state of a source object that a value was read from.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SourceObject)]
+struct ObjectDocument<'a> {
+    /// Its key in the lake; the extension may also stand there in upper case.
+    #[schema(example = "src-data/1000.csv")]
+    key: String,
+    /// The store's tag of the bytes that were read.
+    etag: &'a str,
+    /// Their number.
+    size: u64,
+    /// When the store took them.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
+    modified: Timestamp,
+}
+
+/// A value of the row.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedValue)]
+struct ValueDocument {
+    #[schema(example = "first_name")]
+    column: &'static str,
+    /// How the value comes about.
+    rule: &'static str,
+}
+
+/// Whether there is a picture.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ExplainedPicture)]
+struct PictureDocument {
+    /// `linked`; `missing`: there is no object; `rejected`: there is one, and it is refused; `unused`: there is one, and no user.
+    #[schema(example = "linked")]
+    state: &'static str,
+    /// The same in words.
+    reason: String,
+}
+
+/// A refused source of the user.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OpenReject)]
+struct OpenRejectDocument<'a> {
+    #[serde(flatten)]
+    reject: RejectDocument<'a>,
+    /// What is served as long as the source is refused.
+    meanwhile: &'static str,
+}
+
+impl<'a> ObjectDocument<'a> {
+    fn new([key, _]: [String; 2], read: &'a Provenance) -> Self {
+        Self {
+            key,
+            etag: &read.etag,
+            size: read.size,
+            modified: read.modified,
+        }
+    }
+}
+
+/// The user's open refusals by what they are of.
+struct Refusals<'a> {
+    all: Vec<&'a OpenRefusal>,
+}
+
+impl<'a> Refusals<'a> {
+    fn of(user_id: &UserId, open: &'a [OpenRefusal]) -> Self {
+        let all = open.iter().filter(|refusal| refusal.user_id.as_ref() == Some(user_id));
+        Self { all: all.collect() }
+    }
+
+    /// The refused source that would count if it were good.
+    fn rejected(&self, kind: SourceKind) -> Option<&'a OpenRefusal> {
+        let is_wanted = |refusal: &&&OpenRefusal| matches!(refusal.refusal, Refusal::Rejected(_)) && source_kind(refusal) == Some(kind);
+        self.all.iter().find(is_wanted).copied()
+    }
+
+    fn has_orphan(&self) -> bool {
+        self.all
+            .iter()
+            .any(|refusal| refusal.refusal == Refusal::Ignored(IgnoreCode::OrphanImage))
+    }
+}
+
+fn source_kind(refusal: &OpenRefusal) -> Option<SourceKind> {
+    keys::parse_source(&refusal.key).ok().map(|source| source.kind)
+}
+
+fn summary(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> String {
+    match (row, refusals.rejected(SourceKind::Csv)) {
+        (Some(row), None) => format!(
+            "the row is that of the CSV with the tag {}; the run {} changed it last",
+            row.csv.etag, row.run_id
+        ),
+        (Some(row), Some(reject)) => format!(
+            "{} is rejected as it is now ({}), and the row of its last good state stays, which had the tag {}; the run {} changed it last",
+            reject.key,
+            reject.refusal.code(),
+            row.csv.etag,
+            row.run_id
+        ),
+        (None, Some(reject)) => format!(
+            "there is no row: {} is rejected ({}), and no state of it was good before",
+            reject.key,
+            reject.refusal.code()
+        ),
+        (None, None) if refusals.has_orphan() => {
+            let [key, _] = keys::csv_sources(user_id);
+            format!("there is no row: there is a picture, but no {key}")
+        }
+        (None, None) => "there is no row: of the user's objects none counts".to_owned(),
+    }
+}
+
+fn picture(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> PictureDocument {
+    let linked = row.and_then(|row| row.image.as_ref());
+    let rejected = refusals.rejected(SourceKind::Image);
+    let [key, _] = keys::image_sources(user_id);
+    let (state, reason) = match (linked, rejected) {
+        (Some(image), None) => (
+            "linked",
+            format!("the picture with the tag {} passed all checks, and is copied", image.etag),
+        ),
+        (Some(image), Some(reject)) => (
+            "linked",
+            format!(
+                "{} is rejected as it is now ({}), and the copy of its last good state stays, which had the tag {}",
+                reject.key,
+                reject.refusal.code(),
+                image.etag
+            ),
+        ),
+        (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.refusal.code())),
+        (None, None) if refusals.has_orphan() => ("unused", "a picture is taken once there is a row of the user".to_owned()),
+        (None, None) => ("missing", format!("the run that looked last found no {key}")),
+    };
+    PictureDocument { state, reason }
+}
+
+fn values(row: Option<&Row>) -> Vec<ValueDocument> {
+    let Some(row) = row else { return Vec::new() };
+    let img_path = match row.image {
+        Some(_) => "the key of the copy of the user's picture, which passed all checks",
+        None => "null, as there is no picture; `picture` tells why",
+    };
+    let rules = [
+        ("user_id", "the CSV's name without its extension, as it stands"),
+        (
+            "first_name",
+            "the CSV's field of this name, as it stands, but for spaces around a value without quotes",
+        ),
+        (
+            "last_name",
+            "the CSV's field of this name, as it stands, but for spaces around a value without quotes",
+        ),
+        (
+            "birthts",
+            "the CSV's field of this name as milliseconds since 1970-01-01 UTC; a plus sign or a fraction of zero is left out",
+        ),
+        ("img_path", img_path),
+    ];
+    rules.into_iter().map(|(column, rule)| ValueDocument { column, rule }).collect()
+}
+
+fn meanwhile(refusal: &OpenRefusal, row: Option<&Row>) -> &'static str {
+    let is_rejected = matches!(refusal.refusal, Refusal::Rejected(_));
+    match (source_kind(refusal), row) {
+        _ if !is_rejected => "the object is passed over",
+        (Some(SourceKind::Csv), Some(_)) => "the row of the last good CSV",
+        (Some(SourceKind::Csv), None) => "no row",
+        (Some(SourceKind::Image), Some(row)) if row.image.is_some() => "the last good picture",
+        _ => "no picture",
+    }
+}
+
+/// Where a user's values come from: the objects in the lake, the run, the rules; and why there is no picture, or no row.
+#[utoipa::path(
+    get,
+    path = "/data/{user_id}/explain",
+    operation_id = "explainRow",
+    tag = "data",
+    params(("user_id" = String, Path, description = "The user", example = "1000"), MomentParameters),
+    responses(
+        (status = 200, description = "The explanation", body = ExplanationDocument),
+        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is neither a row nor a source of the user, or no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(
+    Segment(user_id): Segment,
+    _: MomentAlone,
+    reading: Reading,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
+    let user_id = UserId::parse(&user_id).map_err(|_| Problem::NoSuchUser)?;
+    let snapshot = &reading.snapshot;
+    let refusals = Refusals::of(&user_id, snapshot.refusals());
+    // Who has no row in memory has none in the store.
+    let row = match snapshot.row(user_id.as_str()) {
+        Some(_) => past.row(snapshot.version(), &user_id).await?,
+        None if refusals.all.is_empty() => return Err(Problem::NoSuchUser),
+        None => None,
+    };
+    let row = row.as_ref();
+    let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
+        reject: RejectDocument::from(*refusal),
+        meanwhile: meanwhile(refusal, row),
+    });
+    let image = row.and_then(|row| row.image.as_ref());
+    let document = ExplanationDocument {
+        user_id: user_id.as_str(),
+        version: snapshot.version().number(),
+        summary: summary(&user_id, row, &refusals),
+        row: row.map(StoredRowDocument::from),
+        run_id: row.map(|row| RunId::as_str(&row.run_id)),
+        csv: row.map(|row| ObjectDocument::new(keys::csv_sources(&user_id), &row.csv)),
+        image: image.map(|image| ObjectDocument::new(keys::image_sources(&user_id), image)),
+        values: values(row),
+        picture: picture(&user_id, row, &refusals),
+        rejects: rejects.collect(),
+    };
+    Ok((reading.age(), Json(document)).into_response())
+}

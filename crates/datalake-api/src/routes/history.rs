@@ -1,0 +1,147 @@
+//! What a user's row was.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use datalake_core::{report::RunId, user::UserId};
+use datalake_table::history::{Reach, RowHistory, RowState};
+use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::stored_row::StoredRowDocument;
+use crate::{
+    extract::{NewestAlone, Segment},
+    past_versions::PastVersions,
+    problem::{Problem, ProblemDocument},
+    reading::{NewestParameters, Reading},
+};
+
+/// What a user's row was, version after version.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = History)]
+struct HistoryDocument<'a> {
+    /// Whose row.
+    #[schema(example = "1000")]
+    user_id: &'a str,
+    /// Whether it goes back to the table's first version.
+    complete: bool,
+    /// The oldest version that was looked at.
+    oldest: u64,
+    /// Why none before it was: `begin_of_table`, `log_ends` and `files_gone` (both are kept for a week), or `bound` (more would be too much
+    /// work for one question).
+    #[schema(example = "begin_of_table")]
+    ends: &'static str,
+    /// States in this answer.
+    count: usize,
+    /// The newest first.
+    states: Vec<StateDocument<'a>>,
+}
+
+/// What the row was from one version on, up to the next state.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = HistoryState)]
+struct StateDocument<'a> {
+    /// The version that made it so.
+    version: u64,
+    /// When that was committed.
+    #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
+    committed_at: Timestamp,
+    /// The run that made it so; null where another engine did.
+    #[schema(required)]
+    run_id: Option<&'a str>,
+    /// `insert`, `update` or `delete`; null where the row was so already in the oldest version that was looked at.
+    #[schema(required, example = "update")]
+    change: Option<&'static str>,
+    /// The row; null where the user had none any more.
+    #[schema(required)]
+    row: Option<StoredRowDocument<'a>>,
+    /// The tag of the CSV that the row was read from.
+    #[schema(required)]
+    csv_etag: Option<&'a str>,
+    /// The tag of the picture that was linked: a picture that another replaced is an update, too.
+    #[schema(required)]
+    image_etag: Option<&'a str>,
+}
+
+impl<'a> HistoryDocument<'a> {
+    fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
+        let complete = history.reach == Reach::Whole;
+        let older = history.states.iter().skip(1).map(Some).chain([None]);
+        let states = history.states.iter().zip(older);
+        Self {
+            user_id: user_id.as_str(),
+            complete,
+            oldest: history.oldest,
+            ends: match history.reach {
+                Reach::Whole => "begin_of_table",
+                Reach::LogEnds => "log_ends",
+                Reach::FilesGone => "files_gone",
+                Reach::Bound => "bound",
+            },
+            count: history.states.len(),
+            states: states.map(|(state, older)| StateDocument::new(state, older, complete)).collect(),
+        }
+    }
+}
+
+impl<'a> StateDocument<'a> {
+    fn new(state: &'a RowState, older: Option<&RowState>, complete: bool) -> Self {
+        let row = state.row.as_ref();
+        let is_open = older.is_none() && !complete;
+        let change = match (row, older.map(|older| older.row.is_some())) {
+            _ if is_open => None,
+            (None, _) => Some("delete"),
+            (Some(_), Some(true)) => Some("update"),
+            (Some(_), Some(false) | None) => Some("insert"),
+        };
+        // Of the oldest state the row alone knows which run made it.
+        let run_id = if is_open {
+            row.map(|row| &row.run_id)
+        } else {
+            state.version.run_id.as_ref()
+        };
+        Self {
+            version: state.version.number,
+            committed_at: state.version.committed_at,
+            run_id: run_id.map(RunId::as_str),
+            change,
+            row: row.map(StoredRowDocument::from),
+            csv_etag: row.map(|row| &*row.csv.etag),
+            image_etag: row.and_then(|row| row.image.as_ref()).map(|image| &*image.etag),
+        }
+    }
+}
+
+/// What a user's row was, the newest state first, each with the version, the time and the run that made it so. It goes back as far as
+/// the table's log and files do, and says how far that is.
+#[utoipa::path(
+    get,
+    path = "/data/{user_id}/history",
+    operation_id = "showHistory",
+    tag = "data",
+    params(("user_id" = String, Path, description = "The user", example = "1000"), NewestParameters),
+    responses(
+        (status = 200, description = "The states of the row", body = HistoryDocument),
+        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "No version that was looked at has the user", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The table was removed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn show(
+    Segment(user_id): Segment,
+    _: NewestAlone,
+    reading: Reading,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
+    let user_id = UserId::parse(&user_id).map_err(|_| Problem::NoSuchUser)?;
+    let history = past.history(reading.snapshot.version(), &user_id).await?;
+    if history.states.is_empty() {
+        return Err(Problem::NoSuchUser);
+    }
+    Ok((reading.age(), Json(HistoryDocument::new(&user_id, &history))).into_response())
+}

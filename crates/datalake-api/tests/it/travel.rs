@@ -1,0 +1,651 @@
+//! Back in time: other versions than the newest, what changed between them, what a row was and why it is as it is.
+
+use axum::{
+    body::{Body, to_bytes},
+    http::{Request, StatusCode},
+};
+use datalake_core::{
+    keys,
+    reject::{IgnoreCode, OpenRefusal, Refusal, Reject, RejectCode},
+    report::RunId,
+    user::UserId,
+};
+use datalake_store::bucket::PutMode;
+use datalake_table::table::Edit;
+use futures_util::{TryStreamExt, future::join_all};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::fixture::{Answer, Lake, put};
+
+fn hour(number: u64) -> Timestamp {
+    let begin: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
+    begin + SignedDuration::from_hours(i64::try_from(number).unwrap())
+}
+
+fn remove(user_id: &str) -> Edit {
+    Edit::Remove(UserId::parse(user_id).unwrap())
+}
+
+/// Version N is of the hour N and of run-N; it names user 1 "Name N". User 2 is there in versions 1 to 3, and again since 6.
+async fn publish(lake: &Lake, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        let mut edits = vec![put("1", &format!("Name {number}"), "1990-01-01", number % 2 == 1)];
+        match number {
+            1 => edits.push(put("2", "Two", "1991-01-01", false)),
+            4 => edits.push(remove("2")),
+            6 => edits.push(put("2", "Two again", "1991-01-01", true)),
+            _ => {}
+        }
+        lake.commit_as(&format!("run-{number}"), hour(number), edits, &refused(number))
+            .await;
+    }
+    lake.watch.refresh_now().await;
+}
+
+/// A source is refused since version 2.
+fn refused(number: u64) -> Vec<OpenRefusal> {
+    let open = || reject("src-data/9.csv", "9", RejectCode::Empty);
+    (number >= 2).then(open).into_iter().collect()
+}
+
+fn open(key: &str, user_id: &str, refusal: Refusal) -> OpenRefusal {
+    OpenRefusal {
+        key: key.into(),
+        user_id: Some(UserId::parse(user_id).unwrap()),
+        etag: "bad".into(),
+        size: 3,
+        refusal,
+        run_id: RunId::parse("run-2").unwrap(),
+        since: hour(2),
+    }
+}
+
+fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
+    open(key, user_id, Refusal::Rejected(Reject::whole(code, "something is wrong")))
+}
+
+/// Versions 0 to `last`.
+async fn lake_until(last: u64) -> Lake {
+    let lake = Lake::empty();
+    publish(&lake, 0..last + 1).await;
+    lake
+}
+
+async fn check_name(lake: &Lake, query: &str, number: u64) {
+    let answer = lake.get(&format!("/data/1?{query}")).await;
+    assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+    assert_eq!(answer.json()["first_name"], format!("Name {number}"), "{query}");
+    assert_eq!(answer.header("datalake-version"), number.to_string(), "{query}");
+}
+
+#[track_caller]
+fn assert_problem(answer: &Answer, status: u16, kind: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"));
+}
+
+async fn check_problem(lake: &Lake, path: &str, status: u16, kind: &str) {
+    let answer = lake.get(path).await;
+    assert_eq!(answer.status.as_u16(), status, "path: {path}, {}", answer.body);
+    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"), "path: {path}");
+}
+
+async fn check_parameter(lake: &Lake, path: &str, parameter: &str) {
+    let answer = lake.get(path).await;
+    assert_problem(&answer, 400, "invalid-parameter");
+    assert_eq!(answer.json()["parameter"], parameter, "path: {path}");
+}
+
+#[tokio::test]
+async fn every_version_is_there_by_number_and_by_time() {
+    // The table writes a checkpoint at version 20.
+    let lake = lake_until(22).await;
+    for number in 0..=22 {
+        check_name(&lake, &format!("version={number}"), number).await;
+        check_name(&lake, &format!("as_of={}", hour(number)), number).await;
+        check_name(&lake, &format!("as_of={}", hour(number) + SignedDuration::from_mins(59)), number).await;
+    }
+    check_name(&lake, "as_of=2026-11-20", 22).await; // The day's end.
+    check_name(&lake, "as_of=2026-11-20T04:30:00%2B01:00", 3).await;
+    check_name(&lake, "as_of=2090-01-01", 22).await;
+    check_problem(&lake, "/data/1?as_of=2026-11-19", 404, "no-such-version").await;
+    check_problem(&lake, "/data/1?version=23", 404, "no-such-version").await;
+    assert_eq!(lake.get("/data/1?version=23").await.json()["newest_version"], 22);
+    check_problem(&lake, "/data/2?version=0", 404, "no-such-user").await;
+}
+
+#[tokio::test]
+async fn every_read_takes_a_version() {
+    let lake = lake_until(4).await;
+    let rows = lake.get("/data?version=1&is_image_exists=False").await.json();
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows[0]["user_id"], "2");
+    let stats = lake.get("/stats?version=3").await.json();
+    assert_eq!((&stats["version"], &stats["count"]), (&json!(3), &json!(2)));
+    assert_eq!(lake.get("/stats").await.json()["count"], 1);
+    assert_eq!(lake.get("/rejects?version=1").await.json()["count"], 0);
+    assert_eq!(lake.get(&format!("/rejects?as_of={}", hour(2))).await.json()["count"], 1);
+    assert_eq!(lake.get("/data/1?version=2&on=2020-01-01").await.json()["age"], 30);
+    check_parameter(&lake, "/data?version=x", "version").await;
+    check_parameter(&lake, "/data?version=1&as_of=2026-11-20", "as_of").await;
+    check_parameter(&lake, "/data?version=1&version=1", "version").await;
+    check_parameter(&lake, "/stats?as_of=yesterday", "as_of").await;
+    check_parameter(&lake, "/stats?min_version=1&version=1", "min_version").await;
+    check_parameter(&lake, "/rejects?wait=5s", "wait").await;
+    check_parameter(&lake, "/data/1?min_version=1&wait=2m", "wait").await;
+    for path in ["/data/1/image", "/versions", "/data/1/history"] {
+        check_parameter(&lake, &format!("{path}?version=1"), "version").await;
+        check_parameter(&lake, &format!("{path}?as_of=2026-11-20"), "as_of").await;
+    }
+    check_parameter(&lake, "/changes?since=0&version=1", "version").await;
+}
+
+/// One who walks over a version's pages sees that version to the end, also while the store is down.
+#[tokio::test]
+async fn a_version_that_is_left_behind_is_kept() {
+    let lake = lake_until(0).await;
+    for number in 1..=10 {
+        publish(&lake, number..number + 1).await;
+        check_name(&lake, "version=0", 0).await;
+    }
+    lake.set_down(true);
+    for number in 0..=10 {
+        check_name(&lake, &format!("version={number}"), number).await;
+    }
+    let changes = lake.get("/changes?since=8&until=9").await;
+    assert_eq!((changes.status, changes.body.lines().count()), (StatusCode::OK, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_nobody_asks_for_is_let_go() {
+    let lake = lake_until(0).await;
+    publish(&lake, 1..2).await;
+    tokio::time::advance(std::time::Duration::from_secs(299)).await;
+    lake.watch.refresh_now().await;
+    let before = lake.reads();
+    check_name(&lake, "version=0", 0).await;
+    assert_eq!(lake.reads(), before);
+    tokio::time::advance(std::time::Duration::from_secs(301)).await;
+    lake.watch.refresh_now().await;
+    let before = lake.reads();
+    check_name(&lake, "version=0", 0).await;
+    assert!(lake.reads() > before, "it is read again");
+}
+
+#[tokio::test]
+async fn a_version_is_read_once_for_all_who_ask() {
+    let lake = lake_until(5).await;
+    let before = lake.reads();
+    check_name(&lake, "version=2", 2).await;
+    let once = lake.reads() - before;
+    assert!(once > 0);
+    let before = lake.reads();
+    let answers = join_all((0..20).map(|_| lake.get("/data/1?version=3"))).await;
+    assert!(answers.iter().all(|answer| answer.json()["first_name"] == "Name 3"));
+    assert!(lake.reads() - before <= once + 1, "{} reads", lake.reads() - before);
+}
+
+#[tokio::test]
+async fn only_so_many_versions_are_read_at_once() {
+    let lake = lake_until(30).await;
+    let answers = join_all((0..30).map(async |number| lake.get(&format!("/data/1?version={number}")).await)).await;
+    for (number, answer) in answers.iter().enumerate() {
+        match answer.status {
+            StatusCode::OK => assert_eq!(answer.json()["first_name"], format!("Name {number}")),
+            _ => assert_problem(answer, 503, "too-busy"),
+        }
+    }
+    assert_eq!(answers.iter().filter(|answer| answer.status == StatusCode::OK).count(), 16);
+}
+
+#[tokio::test]
+async fn what_is_removed_is_gone() {
+    let lake = lake_until(5).await;
+    let kept: Vec<String> = lake
+        .table
+        .latest()
+        .await
+        .unwrap()
+        .unwrap()
+        .segments()
+        .iter()
+        .map(|segment| segment.key())
+        .collect();
+    let objects: Vec<_> = lake.bucket.list(keys::TABLE, None).try_collect().await.unwrap();
+    for object in objects.iter().filter(|object| keys::parse_in_table(&object.key).is_some()) {
+        if !kept.contains(&object.key) {
+            lake.bucket.delete(&object.key, None).await.unwrap();
+        }
+    }
+    check_problem(&lake, "/data/1?version=3", 410, "version-gone").await;
+    check_problem(&lake, &format!("/data?as_of={}", hour(3)), 410, "version-gone").await;
+    check_problem(&lake, "/changes?since=1", 410, "version-gone").await;
+    check_problem(&lake, "/data/1/explain?version=3", 410, "version-gone").await;
+    let history = lake.get("/data/1/history").await.json();
+    assert_eq!(
+        (&history["complete"], &history["ends"], &history["oldest"], &history["count"]),
+        (&json!(false), &json!("files_gone"), &json!(5), &json!(1))
+    );
+    // The log still tells what there was.
+    assert_eq!(lake.get("/versions").await.json()["count"], 6);
+    // Entries go, too: a checkpoint begins the log.
+    lake.bucket.delete(&keys::log_entry(0), None).await.unwrap();
+    check_problem(&lake, "/data?version=0", 410, "version-gone").await;
+    let versions = lake.get("/versions").await.json();
+    assert_eq!((&versions["oldest"], &versions["count"]), (&json!(5), &json!(1)));
+}
+
+#[tokio::test]
+async fn before_the_log_begins_all_is_gone() {
+    let lake = lake_until(22).await;
+    for number in 0..20 {
+        lake.bucket.delete(&keys::log_entry(number), None).await.unwrap();
+    }
+    let versions = lake.get("/versions").await.json();
+    assert_eq!(
+        (&versions["oldest"], &versions["newest"], &versions["count"]),
+        (&json!(20), &json!(22), &json!(3))
+    );
+    check_name(&lake, &format!("as_of={}", hour(20)), 20).await;
+    check_problem(&lake, &format!("/data?as_of={}", hour(19)), 410, "version-gone").await;
+    check_problem(&lake, "/data?version=19", 410, "version-gone").await;
+    let history = lake.get("/data/2/history").await.json();
+    assert_eq!((&history["complete"], &history["ends"]), (&json!(false), &json!("log_ends")));
+    assert_eq!(history["states"][0]["run_id"], "run-6");
+    assert_eq!(
+        (&history["states"][0]["version"], &history["states"][0]["change"]),
+        (&json!(20), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn a_table_made_anew_has_versions_of_its_own() {
+    let lake = lake_until(3).await;
+    check_name(&lake, "version=1", 1).await;
+    let objects: Vec<_> = lake.bucket.list("", None).try_collect().await.unwrap();
+    for object in objects {
+        lake.bucket.delete(&object.key, None).await.unwrap();
+    }
+    check_problem(&lake, "/data?version=2", 410, "version-gone").await;
+    let edits = vec![put("1", "Other", "1990-01-01", false)];
+    for number in 0..6 {
+        lake.commit_as(&format!("other-{number}"), hour(number), edits.clone(), &[]).await;
+    }
+    // The log is another table's, and the server does not know yet.
+    check_problem(&lake, "/data?version=2", 410, "version-gone").await;
+    check_problem(&lake, "/data/1/history", 410, "version-gone").await;
+    let versions = lake.get("/versions").await.json();
+    assert_eq!(
+        (&versions["count"], &versions["versions"][0]["run_id"]),
+        (&json!(1), &json!("run-3"))
+    );
+    check_problem(&lake, &format!("/data?as_of={}", hour(1)), 410, "version-gone").await;
+    lake.watch.refresh_now().await;
+    assert_eq!(lake.get("/data/1").await.header("datalake-version"), "5");
+    for number in [0, 1, 2, 5] {
+        let row = lake.get(&format!("/data/1?version={number}")).await.json();
+        assert_eq!(row["first_name"], "Other", "version {number}");
+    }
+    assert_eq!(lake.get("/versions").await.json()["versions"][4]["run_id"], "other-1");
+    let as_of = lake.get(&format!("/data/1?as_of={}", hour(1))).await;
+    assert_eq!(as_of.header("datalake-version"), "1");
+}
+
+#[tokio::test]
+async fn what_is_not_in_memory_needs_the_store() {
+    let lake = lake_until(5).await;
+    check_name(&lake, "version=2", 2).await;
+    lake.set_down(true);
+    check_name(&lake, "version=2", 2).await;
+    check_name(&lake, "version=5", 5).await;
+    check_name(&lake, "as_of=2090-01-01", 5).await;
+    for path in [
+        "/data?version=3",
+        "/data?as_of=2026-11-20T03:00:00Z",
+        "/versions",
+        "/changes?since=3",
+        "/data/1/history",
+        "/data/1/explain",
+    ] {
+        check_problem(&lake, path, 503, "store-unavailable").await;
+        assert_eq!(lake.get(path).await.header("retry-after"), "5", "path: {path}");
+    }
+    // Who has no row is explained from memory.
+    assert_eq!(lake.get("/data/9/explain").await.status, StatusCode::OK);
+    lake.set_down(false);
+    check_name(&lake, "version=3", 3).await;
+    check_name(&lake, "as_of=2026-11-20T03:00:00Z", 3).await;
+    lake.set_down(true);
+    check_name(&lake, "as_of=2026-11-20T02:30:00Z", 2).await; // Entries are read once.
+}
+
+#[tokio::test]
+async fn before_the_first_table_there_is_no_version() {
+    let lake = Lake::empty();
+    for path in [
+        "/data?version=0",
+        "/versions",
+        "/changes?since=0",
+        "/data/1/history",
+        "/data/1/explain",
+    ] {
+        check_problem(&lake, path, 503, "table-unknown").await;
+    }
+    lake.watch.refresh_now().await;
+    for path in [
+        "/data?version=0",
+        "/data?as_of=2026-11-20",
+        "/data?min_version=1",
+        "/versions",
+        "/changes?since=0",
+        "/data/1/history",
+        "/data/1/explain",
+    ] {
+        check_problem(&lake, path, 503, "no-table-yet").await;
+    }
+}
+
+/// Time stands still and jumps to the next timer, so that waits take none.
+#[tokio::test(start_paused = true)]
+async fn a_version_is_waited_for() {
+    let lake = lake_until(0).await;
+    check_name(&lake, "min_version=0", 0).await;
+    check_name(&lake, "min_version=0&wait=30s", 0).await;
+    let begun = tokio::time::Instant::now();
+    let late = lake.get("/data/1?min_version=1&wait=30s").await;
+    assert_problem(&late, 409, "version-not-reached");
+    assert_eq!((late.header("retry-after"), late.json()["newest_version"].as_u64()), ("1", Some(0)));
+    assert_eq!(begun.elapsed().as_secs(), 30);
+    assert_problem(&lake.get("/data/1?min_version=1").await, 409, "version-not-reached");
+    assert_eq!(begun.elapsed().as_secs(), 30, "without a wait the answer comes at once");
+
+    let router = lake.router();
+    let request = Request::get("/data/1?min_version=2&wait=30s").body(Body::empty()).unwrap();
+    let waiting = tokio::spawn(router.oneshot(request));
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    publish(&lake, 1..2).await;
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    assert!(!waiting.is_finished());
+    publish(&lake, 2..3).await;
+    let response = waiting.await.unwrap().unwrap();
+    assert_eq!(response.headers()["datalake-version"], "2");
+    let body = to_bytes(response.into_body(), 10_000).await.unwrap();
+    assert!(String::from_utf8_lossy(&body).contains("Name 2"));
+    // Changes as they come.
+    let changes = lake.get("/changes?since=1&min_version=2&wait=30s").await;
+    assert_eq!((changes.header("datalake-version"), changes.body.lines().count()), ("2", 1));
+    assert_problem(
+        &lake.get("/changes?since=2&min_version=3&wait=1s").await,
+        409,
+        "version-not-reached",
+    );
+}
+
+#[tokio::test]
+async fn versions_are_listed() {
+    let lake = lake_until(3).await;
+    let entry = json!({"commitInfo": {"timestamp": hour(4).as_millisecond(), "operation": "OPTIMIZE"}}).to_string();
+    lake.bucket
+        .put(
+            &keys::log_entry(4),
+            entry.into(),
+            PutMode::Create,
+            &std::collections::BTreeMap::new(),
+        )
+        .await
+        .unwrap();
+    lake.watch.refresh_now().await;
+    let versions = lake.get("/versions?limit=2").await;
+    assert_eq!(versions.header("datalake-version"), "4");
+    let mut versions = versions.json();
+    let counts = versions["versions"][1]["counts"].take();
+    assert!(counts["added"].is_number() && counts["changed"].is_number(), "{counts}");
+    assert_eq!(
+        versions,
+        json!({"newest": 4, "oldest": 0, "count": 2, "versions": [
+            {"version": 4, "committed_at": "2026-11-20T04:00:00Z", "made_by": "other_engine", "run_id": null, "operation": "OPTIMIZE", "counts": null},
+            {"version": 3, "committed_at": "2026-11-20T03:00:00Z", "made_by": "run", "run_id": "run-3", "operation": "MERGE", "counts": null},
+        ]})
+    );
+    assert_eq!(lake.get("/versions").await.json()["count"], 5);
+    // Entries are read once, and listed each time.
+    let before = lake.reads();
+    lake.get("/versions").await;
+    assert_eq!(lake.reads() - before, 1);
+    for value in ["0", "1001", "x", "", "-1"] {
+        check_parameter(&lake, &format!("/versions?limit={value}"), "limit").await;
+    }
+    check_parameter(&lake, "/versions?limits=1", "limits").await;
+}
+
+fn stored(user_id: &str, first_name: &str, birthts: i64, has_image: bool) -> Value {
+    let img_path = has_image.then(|| keys::image(user_id));
+    json!({"user_id": user_id, "first_name": first_name, "last_name": "Last", "birthts": birthts, "img_path": img_path})
+}
+
+const BIRTH_1: i64 = 631_152_000_000;
+const BIRTH_2: i64 = 662_688_000_000;
+
+#[tokio::test]
+async fn changes_are_lines() {
+    let lake = lake_until(6).await;
+    let lines = async |query: &str| -> Vec<Value> {
+        let answer = lake.get(&format!("/changes?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        assert!(answer.body.is_empty() || answer.body.ends_with('\n'));
+        answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let of_1 = |before: u64, after: u64| {
+        let row = |number: u64| stored("1", &format!("Name {number}"), BIRTH_1, number % 2 == 1);
+        json!({"type": "update", "user_id": "1", "before": row(before), "after": row(after)})
+    };
+    let two = stored("2", "Two", BIRTH_2, false);
+    let again = stored("2", "Two again", BIRTH_2, true);
+    assert_eq!(
+        lines("since=0&until=1").await,
+        [of_1(0, 1), json!({"type": "insert", "user_id": "2", "before": null, "after": two})]
+    );
+    assert_eq!(
+        lines("since=3&until=5").await,
+        [of_1(3, 5), json!({"type": "delete", "user_id": "2", "before": two, "after": null})]
+    );
+    assert_eq!(
+        lines("since=2").await,
+        [of_1(2, 6), json!({"type": "update", "user_id": "2", "before": two, "after": again})]
+    );
+    assert_eq!(lines("since=4&until=5").await, [of_1(4, 5)]);
+    assert_eq!(lines("since=6").await, [Value::Null; 0]);
+    assert_eq!(lines("since=2&until=2").await, [Value::Null; 0]);
+    assert_eq!(lake.get("/changes?since=1&until=3").await.header("datalake-version"), "3");
+    check_parameter(&lake, "/changes", "since").await;
+    check_parameter(&lake, "/changes?since=x", "since").await;
+    check_parameter(&lake, "/changes?since=1&until=", "until").await;
+    check_parameter(&lake, "/changes?since=3&until=2", "until").await;
+    check_parameter(&lake, "/changes?since=3&untill=4", "untill").await;
+    check_problem(&lake, "/changes?since=7", 404, "no-such-version").await;
+    check_problem(&lake, "/changes?since=1&until=9", 404, "no-such-version").await;
+}
+
+/// The lines are cut into chunks, and put together none is missing.
+#[tokio::test]
+async fn many_changes_are_all_there() {
+    let lake = lake_until(0).await;
+    let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
+    let edits = names.iter().map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true));
+    lake.commit_as("many", hour(1), edits.collect(), &[]).await;
+    lake.watch.refresh_now().await;
+    let answer = lake.get("/changes?since=0").await;
+    let users: Vec<String> = answer
+        .body
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["user_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(users, names);
+}
+
+#[tokio::test]
+async fn histories() {
+    let lake = lake_until(7).await;
+    let state = |number: u64, change: &str, row: Value, image: bool| {
+        let (csv, png) = (row.is_object().then_some("csv"), image.then_some("png"));
+        json!({
+            "version": number, "committed_at": hour(number).to_string(), "run_id": format!("run-{number}"), "change": change, "row": row,
+            "csv_etag": csv, "image_etag": png
+        })
+    };
+    assert_eq!(
+        lake.get("/data/2/history").await.json(),
+        json!({"user_id": "2", "complete": true, "oldest": 0, "ends": "begin_of_table", "count": 3, "states": [
+            state(6, "insert", stored("2", "Two again", BIRTH_2, true), true),
+            state(4, "delete", Value::Null, false),
+            state(1, "insert", stored("2", "Two", BIRTH_2, false), false),
+        ]})
+    );
+    let history = lake.get("/data/1/history").await.json();
+    let runs: Vec<_> = history["states"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|state| state["run_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(runs, ["run-7", "run-6", "run-5", "run-4", "run-3", "run-2", "run-1", "run-0"]);
+    assert_eq!(
+        (&history["states"][0]["change"], &history["states"][7]["change"]),
+        (&json!("update"), &json!("insert"))
+    );
+    for user in ["3", "9", "%20", ".."] {
+        check_problem(&lake, &format!("/data/{user}/history"), 404, "no-such-user").await;
+    }
+    check_parameter(&lake, "/data/1/history?on=2026-11-20", "on").await;
+}
+
+/// What `/explain` says of a user, whose sources are refused as told.
+async fn explain(edits: Vec<Edit>, refusals: &[OpenRefusal], user: &str) -> Answer {
+    let lake = Lake::empty();
+    lake.commit_as("run-0", hour(0), edits, refusals).await;
+    lake.watch.refresh_now().await;
+    lake.get(&format!("/data/{user}/explain")).await
+}
+
+#[tokio::test]
+async fn a_good_user_is_explained() {
+    let answer = explain(vec![put("7", "Name", "1990-01-01", true)], &[], "7").await;
+    assert_eq!(answer.header("datalake-version"), "0");
+    let mut explained = answer.json();
+    let values = explained["values"].take();
+    let columns: Vec<_> = values
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|value| value["column"].as_str().unwrap())
+        .collect();
+    assert_eq!(columns, ["user_id", "first_name", "last_name", "birthts", "img_path"]);
+    let object =
+        |name: &str, etag: &str| json!({"key": format!("src-data/{name}"), "etag": etag, "size": 1, "modified": "2026-11-24T11:00:00Z"});
+    assert_eq!(
+        explained,
+        json!({
+            "user_id": "7", "version": 0, "row": stored("7", "Name", BIRTH_1, true), "run_id": "run-0",
+            "summary": "the row is that of the CSV with the tag csv; the run run-0 changed it last",
+            "csv": object("7.csv", "csv"), "image": object("7.png", "png"), "values": null, "rejects": [],
+            "picture": {"state": "linked", "reason": "the picture with the tag png passed all checks, and is copied"},
+        })
+    );
+}
+
+async fn check_explained(edits: Vec<Edit>, refusals: &[OpenRefusal], picture: &str, words: &[&str], meanwhile: &[&str]) {
+    let answer = explain(edits, refusals, "7").await;
+    let explained = answer.json();
+    assert_eq!(explained["picture"]["state"], picture, "{}", answer.body);
+    for words in words {
+        assert!(answer.body.contains(words), "{words} in {}", answer.body);
+    }
+    let rejects = explained["rejects"].as_array().unwrap();
+    let found: Vec<_> = rejects.iter().map(|reject| reject["meanwhile"].as_str().unwrap()).collect();
+    assert_eq!(found, meanwhile);
+    assert!(rejects.iter().all(|reject| reject["user_id"] == "7"), "{}", answer.body);
+    assert_eq!(explained["row"].is_null(), explained["csv"].is_null());
+}
+
+#[tokio::test]
+async fn what_is_missing_is_explained() {
+    let (with, without) = (
+        vec![put("7", "Name", "1990-01-01", true)],
+        vec![put("7", "Name", "1990-01-01", false)],
+    );
+    let other = || reject("src-data/6.csv", "6", RejectCode::Quote);
+    let bad_csv = || reject("src-data/7.CSV", "7", RejectCode::Quote);
+    let bad_png = || reject("src-data/7.png", "7", RejectCode::ImageDamaged);
+    let orphan = || open("src-data/7.png", "7", Refusal::Ignored(IgnoreCode::OrphanImage));
+    let shadowed = || open("src-data/7.CSV", "7", Refusal::Ignored(IgnoreCode::Shadowed));
+    check_explained(without.clone(), &[other()], "missing", &["found no src-data/7.png"], &[]).await;
+    check_explained(
+        without.clone(),
+        &[bad_png()],
+        "rejected",
+        &["src-data/7.png is rejected (image_damaged)", "something is wrong"],
+        &["no picture"],
+    )
+    .await;
+    check_explained(
+        with.clone(),
+        &[bad_csv(), bad_png()],
+        "linked",
+        &[
+            "src-data/7.CSV is rejected as it is now (quote)",
+            "the copy of its last good state stays",
+        ],
+        &["the row of the last good CSV", "the last good picture"],
+    )
+    .await;
+    check_explained(
+        with,
+        &[shadowed()],
+        "linked",
+        &["passed all checks"],
+        &["the object is passed over"],
+    )
+    .await;
+    check_explained(
+        vec![],
+        &[bad_csv()],
+        "missing",
+        &["there is no row: src-data/7.CSV is rejected (quote)"],
+        &["no row"],
+    )
+    .await;
+    check_explained(
+        vec![],
+        &[bad_csv(), bad_png()],
+        "rejected",
+        &["there is no row: src-data/7.CSV"],
+        &["no row", "no picture"],
+    )
+    .await;
+    check_explained(
+        vec![],
+        &[orphan()],
+        "unused",
+        &["there is a picture, but no src-data/7.csv"],
+        &["the object is passed over"],
+    )
+    .await;
+    assert_problem(&explain(vec![], &[other()], "7").await, 404, "no-such-user");
+    assert_problem(&explain(without, &[], "..").await, 404, "no-such-user");
+}
+
+#[tokio::test]
+async fn a_past_row_is_explained() {
+    let lake = lake_until(6).await;
+    let explained = lake.get("/data/2/explain?version=3").await;
+    assert_eq!(explained.header("datalake-version"), "3");
+    let explained = explained.json();
+    assert_eq!((&explained["run_id"], &explained["version"]), (&json!("run-1"), &json!(3)));
+    assert_eq!(explained["picture"]["state"], "missing");
+    check_problem(&lake, "/data/2/explain?version=4", 404, "no-such-user").await;
+    check_problem(&lake, "/data/9/explain?version=1", 404, "no-such-user").await;
+    assert_eq!(lake.get("/data/9/explain?version=2").await.status, StatusCode::OK);
+}
