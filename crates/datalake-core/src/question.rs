@@ -82,8 +82,8 @@ impl QueryError {
         /// Over this many edits a name is another name, not a slip.
         const EDITS_MAX: usize = 4;
         let edits = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
-        // What shares no letter with a short name is no slip of it either.
-        let edits_max = EDITS_MAX.min(name.chars().count().saturating_sub(1));
+        // Of a short name, half as many letters make another one.
+        let edits_max = EDITS_MAX.min(name.chars().count() / 2);
         known.min_by_key(edits).filter(|known| edits(known) <= edits_max)
     }
 }

@@ -9,6 +9,7 @@ mod data;
 mod fixture;
 mod kubernetes;
 mod problems;
+mod rows;
 mod runs;
 mod server;
 mod travel;
