@@ -29,7 +29,7 @@ fn remove(user_id: &str) -> Edit {
 }
 
 /// Version N is of the hour N and of run-N; it names user 1 "Name N". User 2 is there in versions 1 to 3, and again since 6.
-async fn publish(lake: &Lake, numbers: std::ops::Range<u64>) {
+async fn publish(lake: &Lake, numbers: std::ops::RangeInclusive<u64>) {
     for number in numbers {
         let mut edits = vec![put("1", &format!("Name {number}"), "1990-01-01", number % 2 == 1)];
         match number {
@@ -69,7 +69,7 @@ fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
 /// Versions 0 to `last`.
 async fn lake_until(last: u64) -> Lake {
     let lake = Lake::empty();
-    publish(&lake, 0..last + 1).await;
+    publish(&lake, 0..=last).await;
     lake
 }
 
@@ -147,7 +147,7 @@ async fn every_read_takes_a_version() {
 async fn a_version_that_is_left_behind_is_kept() {
     let lake = lake_until(0).await;
     for number in 1..=10 {
-        publish(&lake, number..number + 1).await;
+        publish(&lake, number..=number).await;
         check_name(&lake, "version=0", 0).await;
     }
     lake.set_down(true);
@@ -161,7 +161,7 @@ async fn a_version_that_is_left_behind_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn a_version_that_nobody_asks_for_is_let_go() {
     let lake = lake_until(0).await;
-    publish(&lake, 1..2).await;
+    publish(&lake, 1..=1).await;
     tokio::time::advance(std::time::Duration::from_secs(299)).await;
     lake.watch.refresh_now().await;
     let before = lake.reads();
@@ -365,10 +365,10 @@ async fn a_version_is_waited_for() {
     let request = Request::get("/data/1?min_version=2&wait=30s").body(Body::empty()).unwrap();
     let waiting = tokio::spawn(router.oneshot(request));
     tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    publish(&lake, 1..2).await;
+    publish(&lake, 1..=1).await;
     tokio::time::advance(std::time::Duration::from_secs(10)).await;
     assert!(!waiting.is_finished());
-    publish(&lake, 2..3).await;
+    publish(&lake, 2..=2).await;
     let response = waiting.await.unwrap().unwrap();
     assert_eq!(response.headers()["datalake-version"], "2");
     let body = to_bytes(response.into_body(), 10_000).await.unwrap();
