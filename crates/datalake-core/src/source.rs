@@ -77,6 +77,10 @@ impl SourceParser {
             return Err(too_large());
         }
         let source = Source::decode(bytes)?;
+        // Before anything is said of quotes: `"first_name";"last_name"` is well quoted, but for another delimiter.
+        if let Some((at, delimiter)) = other_delimiter(source.text.as_bytes()) {
+            return Err(source.reject(RejectCode::Delimiter, at, delimiter_hint(delimiter)));
+        }
         self.layout.read(&source)?;
         self.reader.reset();
 
@@ -126,16 +130,11 @@ impl SourceParser {
             return Ok([first_name, last_name, birthts]);
         }
         let mut names = self.header.fields();
+        // A whole line in quotes, as some spreadsheets write it.
         if let (Some(only), None) = (names.next(), names.next())
-            && let Some(at) = only.iter().position(|byte| matches!(byte, b';' | b'\t' | b'|'))
+            && let Some(delimiter) = only.iter().find(|byte| is_other_delimiter(**byte))
         {
-            let separator = match only[at] {
-                b'\t' => "tabs",
-                b'|' => "vertical bars",
-                _ => "semicolons",
-            };
-            let message = format!("the columns are separated by {separator}; separate them by commas");
-            return Err(source.reject(RejectCode::Delimiter, self.layout.offset(0, 0), message));
+            return Err(source.reject(RejectCode::Delimiter, self.layout.offset(0, 0), delimiter_hint(*delimiter)));
         }
         if found == [None; 3] {
             let message = "the first line names no column; begin with first_name,last_name,birthts";
@@ -179,6 +178,37 @@ impl SourceParser {
             birth,
         })
     }
+}
+
+fn is_other_delimiter(byte: u8) -> bool {
+    matches!(byte, b';' | b'\t' | b'|')
+}
+
+/// Where the first record begins and what separates it, if that is no comma. Quotes only hide what is between them here: whether they
+/// are well set is another question.
+fn other_delimiter(bytes: &[u8]) -> Option<(usize, u8)> {
+    let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\r' | b'\n'))?;
+    let (mut is_quoted, mut found) = (false, None);
+    for byte in &bytes[start..] {
+        match byte {
+            b'"' => is_quoted = !is_quoted,
+            _ if is_quoted => {}
+            b'\r' | b'\n' => break,
+            b',' => return None,
+            delimiter if is_other_delimiter(*delimiter) => found = found.or(Some(*delimiter)),
+            _ => {}
+        }
+    }
+    found.map(|delimiter| (start, delimiter))
+}
+
+fn delimiter_hint(delimiter: u8) -> String {
+    let delimiters = match delimiter {
+        b'\t' => "tabs",
+        b'|' => "vertical bars",
+        _ => "semicolons",
+    };
+    format!("the columns are separated by {delimiters}; separate them by commas")
 }
 
 fn check_name(name: &str, what: &str, source: &Source<'_>, offset: usize) -> Result<Box<str>, Reject> {
@@ -373,7 +403,7 @@ impl Layout {
         Ok(start + length)
     }
 
-    /// Offset of a field; of the source's end where there is none.
+    /// Offset of a field; of the source's beginning where there is none.
     fn offset(&self, record: usize, field: usize) -> usize {
         self.records
             .get(record)

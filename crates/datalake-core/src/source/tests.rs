@@ -127,6 +127,19 @@ fn mended_repeated_row(#[case] source: &[u8]) {
 #[case::no_header(b"Susan,Lee,612302400000\n", RejectCode::NoHeader)]
 #[case::semicolons(b"first_name;last_name;birthts\nSusan;Lee;612302400000\n", RejectCode::Delimiter)]
 #[case::tabs(b"first_name\tlast_name\tbirthts\nSusan\tLee\t612302400000\n", RejectCode::Delimiter)]
+#[case::vertical_bars(b"first_name|last_name|birthts\nSusan|Lee|612302400000\n", RejectCode::Delimiter)]
+#[case::quoted_semicolons(
+    b"\"first_name\";\"last_name\";\"birthts\"\n\"Susan\";\"Lee\";\"612302400000\"\n",
+    RejectCode::Delimiter
+)]
+#[case::quoted_tabs(
+    b"\n\"first_name\"\t\"last_name\"\t\"birthts\"\r\n\"Susan\"\t\"Lee\"\t\"1\"\r\n",
+    RejectCode::Delimiter
+)]
+#[case::semicolons_and_quoted_values(b"first_name;last_name;birthts\n\"Susan\";\"Lee, Jr\";612302400000\n", RejectCode::Delimiter)]
+#[case::semicolons_in_one_quoted_line(b"\"first_name;last_name;birthts\"\n\"Susan;Lee;1\"\n", RejectCode::Delimiter)]
+#[case::semicolons_beside_commas(b"first_name;x,last_name,birthts\nSusan,Lee,1\n", RejectCode::MissingColumn)]
+#[case::unclosed_quote_in_the_header(b"\"first_name;last_name;birthts\nSusan;Lee;1\n", RejectCode::Quote)]
 #[case::short_record(b"first_name,last_name,birthts\nSusan,Lee\n", RejectCode::FieldCount)]
 #[case::long_record(b"first_name,last_name,birthts\nSusan,Lee,1,2\n", RejectCode::FieldCount)]
 #[case::long_repeated_record(b"first_name,last_name,birthts\nSusan,Lee,1\nSusan,Lee,1,\n", RejectCode::FieldCount)]
@@ -194,6 +207,16 @@ fn places_and_excerpts() {
             byte_offset: 36
         })
     );
+}
+
+#[test]
+fn another_delimiter_is_named() {
+    let reject = check_rejected(
+        b"\n \"first_name\";\"last_name\";\"birthts\"\n\"Susan\";\"Lee\";1\n",
+        RejectCode::Delimiter,
+    );
+    assert!(reject.message.contains("semicolons; separate them by commas"), "{}", reject.message);
+    assert_eq!(reject.place.map(|place| (place.line, place.byte_offset)), Some((Some(2), 2)));
 }
 
 #[test]
