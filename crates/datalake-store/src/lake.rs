@@ -2,7 +2,7 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
 
 use crate::{bucket::Bucket, counter::RequestCounter, error::StoreError, folder::FolderBucket, s3};
@@ -29,6 +29,22 @@ pub struct LakeUrlError {
     reason: &'static str,
 }
 
+/// What stays as it is in the prefix of a URL.
+const IN_PREFIX: &AsciiSet = &IN_PART.remove(b'/');
+
+/// The same of one part of it. A slash that is written `%2F` separates nothing.
+const IN_PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'=');
+
+/// Whether a text begins as a URL does: `s3://`. A path may hold `://` further on.
+fn has_scheme(text: &str) -> bool {
+    text.split_once("://").is_some_and(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric() || matches!(character, '+' | '-' | '.'))
+    })
+}
+
 impl FromStr for LakeUrl {
     type Err = LakeUrlError;
 
@@ -41,7 +57,7 @@ impl FromStr for LakeUrl {
         if text.is_empty() {
             return Err(refused("the lake's URL is empty"));
         }
-        if !text.contains("://") {
+        if !has_scheme(text) {
             return Ok(Self::Folder(PathBuf::from(text)));
         }
         let url = Url::parse(text).map_err(|_| refused("this is no URL"))?;
@@ -74,12 +90,27 @@ impl FromStr for LakeUrl {
     }
 }
 
+/// As it was parsed: a child process gets its lake by this text.
 impl fmt::Display for LakeUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::S3 { bucket, prefix } if prefix.is_empty() => write!(f, "s3://{bucket}"),
-            Self::S3 { bucket, prefix } => write!(f, "s3://{bucket}/{}", prefix.trim_end_matches('/')),
-            Self::Folder(path) => write!(f, "{}", path.display()),
+            Self::S3 { bucket, prefix } => {
+                let path = prefix.strip_suffix('/').unwrap_or(prefix);
+                // A URL's slashes at the ends are trimmed and its `..` are resolved; a key's are not.
+                let is_plain = path.split('/').all(|part| !matches!(part, "" | "." | ".."));
+                let kept = if is_plain { IN_PREFIX } else { IN_PART };
+                write!(f, "s3://{bucket}/{}", utf8_percent_encode(path, kept))
+            }
+            Self::Folder(path) => match path.to_str() {
+                Some(text) if !has_scheme(text) => f.write_str(text),
+                // Only an absolute path of a URL is no text. As one part, so that nothing in it is resolved.
+                _ => {
+                    let bytes = path.as_os_str().as_encoded_bytes();
+                    let inner = bytes.strip_prefix(b"/").unwrap_or(bytes);
+                    write!(f, "file:///{}", percent_encode(inner, IN_PART))
+                }
+            },
         }
     }
 }
@@ -140,16 +171,33 @@ mod tests {
     fn urls() {
         check("s3://datalake", "s3://datalake");
         check("s3://datalake/", "s3://datalake");
-        check("s3://datalake/a b", "s3://datalake/a b");
+        check("s3://datalake/a b", "s3://datalake/a%20b");
+        check("s3://datalake/a%2520b%3F", "s3://datalake/a%2520b%3F");
+        check("s3://datalake/%2Fa%2F/", "s3://datalake/%2Fa%2F");
+        check("s3://datalake/a%2F..%2Fb", "s3://datalake/a%2F..%2Fb");
+        check("s3://datalake/day=1/é", "s3://datalake/day=1/%C3%A9");
         check("s3://datalake/a/b/", "s3://datalake/a/b");
         check("file:///var/lake", "/var/lake");
         check("./demo-lake", "./demo-lake");
         check("/var/lake", "/var/lake");
+        check("file:///var/a%20b%25", "/var/a b%");
+        check("file:///var/a:%2F%2Fb", "/var/a://b");
+        check("file:///var/%FF", "file:///var%2F%FF");
         check_refused("", "empty");
         check_refused("s3://", "");
         check_refused("gs://bucket", "not known");
         check_refused("s3://bucket?x=1", "query");
         check_refused("file://host.example/dir", "absolute");
+    }
+
+    proptest::proptest! {
+        /// A child process finds the lake of its parent.
+        #[test]
+        fn what_is_shown_is_parsed_again(path in r"([ab%?#&=+;:@ é/\\\t\n.]|%[0-9A-F]{2}|%2F|\.\.){0,12}", scheme in proptest::sample::select(&["s3://bucket/", "file:///", "/", "./"][..])) {
+            if let Ok(url) = format!("{scheme}{path}").parse::<LakeUrl>() {
+                proptest::prop_assert_eq!(url.to_string().parse::<LakeUrl>(), Ok(url.clone()), "shown as {}", url);
+            }
+        }
     }
 
     #[test]
