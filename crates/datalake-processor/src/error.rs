@@ -28,12 +28,16 @@ pub enum RunError {
         /// How often this run tried.
         attempts: u32,
     },
-    /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit.
+    /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit; or the store knows no such
+    /// condition at all.
     #[error(
-        "this store does not refuse to create an object that exists (If-None-Match: *), so two runs at once would lose rows; use a store \
-         that does, or pass --single-writer and make sure that never two runs are under way"
+        "this store cannot refuse to create an object that exists (If-None-Match: *), so two runs at once would lose rows; use a store \
+         that can, or pass --single-writer and make sure that never two runs are under way"
     )]
-    NoCreateIfAbsent,
+    NoCreateIfAbsent {
+        /// What the store said, where it said something.
+        source: Option<StoreError>,
+    },
     /// A signal asked the run to stop before it committed.
     #[error("the run was asked to stop and changed nothing")]
     Stopped,
@@ -43,7 +47,9 @@ impl RunError {
     /// What the error means for whoever started the run.
     pub fn outcome(&self) -> RunOutcome {
         match self {
-            Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. }) | Self::NoCreateIfAbsent => RunOutcome::Misconfigured,
+            Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. }) | Self::NoCreateIfAbsent { .. } => {
+                RunOutcome::Misconfigured
+            }
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
             Self::Table(TableError::Unsupported { .. }) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::OutOfOrder(_) | Self::Contended { .. } => RunOutcome::Failed,

@@ -19,6 +19,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     counter::RequestCounter,
     error::StoreError,
+    single_writer::SingleWriter,
 };
 use datalake_table::{
     error::CommitError,
@@ -159,8 +160,12 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
         clock_skew_seconds: None,
         error: None,
     };
-    let table = Table::new(Arc::clone(&lake.bucket));
-    let result = Run { lake, options, table }.execute(&mut report).await;
+    let bucket: Arc<dyn Bucket> = match options.writers {
+        Writers::Many => Arc::clone(&lake.bucket),
+        Writers::Single => Arc::new(SingleWriter::new(Arc::clone(&lake.bucket))),
+    };
+    let table = Table::new(bucket);
+    let result = Run { options, table }.execute(&mut report).await;
     report.ended_at = (options.clock)();
     report.elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     report.requests = difference(lake.requests.snapshot(), requests_before);
@@ -257,7 +262,6 @@ pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunErr
 }
 
 struct Run<'a> {
-    lake: &'a Lake,
     options: &'a RunOptions,
     table: Table,
 }
@@ -497,9 +501,18 @@ impl Run<'_> {
             Err(error) => Err(error),
         };
         // An earlier attempt of the same run may have left the object: then already the first create is refused.
-        let is_refused = !create().await? || !create().await?;
+        let is_refused = match create().await {
+            Ok(true) => !create().await?,
+            Ok(false) => true,
+            // The store does not know the condition, and says so.
+            Err(error) if error.is_not_supported() => return Err(RunError::NoCreateIfAbsent { source: Some(error) }),
+            Err(error) => return Err(error.into()),
+        };
         self.bucket().delete(&key, None).await?;
-        if is_refused { Ok(()) } else { Err(RunError::NoCreateIfAbsent) }
+        match is_refused {
+            true => Ok(()),
+            false => Err(RunError::NoCreateIfAbsent { source: None }),
+        }
     }
 
     async fn cancellable<T>(&self, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
@@ -525,7 +538,7 @@ impl Run<'_> {
     }
 
     fn bucket(&self) -> &dyn Bucket {
-        self.lake.bucket.as_ref()
+        self.table.bucket().as_ref()
     }
 }
 

@@ -44,3 +44,25 @@ pub enum StoreError {
         reason: String,
     },
 }
+
+/// The source of a [`StoreError::Denied`] where the store cannot do at all what was asked of it: a condition that it does not know, a
+/// file system without hard links.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotSupported(pub(crate) String);
+
+impl StoreError {
+    /// A refusal of what the store cannot do at all. `said` are its own words.
+    pub(crate) fn not_supported(key: &str, reason: String, said: String) -> Self {
+        Self::Denied {
+            key: key.to_owned(),
+            reason,
+            source: Some(Box::new(NotSupported(said))),
+        }
+    }
+
+    /// Whether the store cannot do at all what was asked, whoever asks: another way may lead there.
+    pub fn is_not_supported(&self) -> bool {
+        matches!(self, Self::Denied { source: Some(source), .. } if source.is::<NotSupported>())
+    }
+}

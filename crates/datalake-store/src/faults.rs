@@ -58,6 +58,8 @@ pub enum Fate {
     HaltAfter,
     /// The precondition of a put is left out, as by a store that does not know it.
     IgnoreCondition,
+    /// A put with a precondition is refused, as by a store that does not know it and says so; others are carried out.
+    RefuseCondition,
 }
 
 /// Decides each operation's fate.
@@ -125,7 +127,7 @@ impl Faulty {
                 self.halted.store(true, Ordering::SeqCst);
                 Err(unavailable(key))
             }
-            Fate::Pass | Fate::FailAfter | Fate::HaltAfter | Fate::IgnoreCondition => Ok(fate),
+            Fate::Pass | Fate::FailAfter | Fate::HaltAfter | Fate::IgnoreCondition | Fate::RefuseCondition => Ok(fate),
         }
     }
 
@@ -171,6 +173,10 @@ impl Bucket for Faulty {
 
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
         let fate = self.fate(OperationKind::Put, key).await?;
+        if fate == Fate::RefuseCondition && mode != PutMode::Replace {
+            let reason = "this store knows no conditions".to_owned();
+            return Err(StoreError::not_supported(key, reason, "as the script says".to_owned()));
+        }
         let mode = if fate == Fate::IgnoreCondition { PutMode::Replace } else { mode };
         self.answer(fate, key, self.inner.put(key, bytes, mode, metadata).await)
     }

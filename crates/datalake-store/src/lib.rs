@@ -13,4 +13,5 @@ pub mod folder;
 pub mod lake;
 pub mod memory;
 pub mod s3;
+pub mod single_writer;
 mod spelling;

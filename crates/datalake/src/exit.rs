@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn statuses_of_the_contract() {
         check(RunError::Guard(GuardError::EmptyListing), 4);
-        check(RunError::NoCreateIfAbsent, 2);
+        check(RunError::NoCreateIfAbsent { source: None }, 2);
         check(RunError::Contended { attempts: 8 }, 1);
         check(
             StoreError::Denied {

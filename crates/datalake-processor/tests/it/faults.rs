@@ -184,30 +184,33 @@ async fn many_runs_at_once() {
     assert!(!plain(&bucket).run().await.committed);
 }
 
+/// Whether the store ignores the condition or refuses it: for many writers it is none to work with, for a single one it is.
 #[tokio::test]
 async fn a_store_without_create_if_absent_is_refused() {
-    let ignores = |operation: &Operation| {
-        if operation.kind == OperationKind::Put {
-            Fate::IgnoreCondition
-        } else {
-            Fate::Pass
-        }
-    };
-    let bucket = MemoryBucket::new();
-    plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
-    let (lake, _) = faulty(&bucket, ignores);
-    let report = lake.run_with(&options(RunMode::Incremental)).await;
-    assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Misconfigured, 2));
-    assert!(report.error.unwrap().contains("--single-writer"));
-    assert!(plain(&bucket).objects(keys::LOG).await.is_empty());
+    for fate in [Fate::IgnoreCondition, Fate::RefuseCondition] {
+        let bucket = MemoryBucket::new();
+        plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
+        let (lake, _) = faulty(&bucket, move |operation| match operation.kind {
+            OperationKind::Put => fate,
+            _ => Fate::Pass,
+        });
+        let report = lake.run_with(&options(RunMode::Incremental)).await;
+        assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Misconfigured, 2));
+        assert!(report.error.unwrap().contains("--single-writer"), "{fate:?}");
+        assert!(plain(&bucket).objects(keys::LOG).await.is_empty());
 
-    let report = lake
-        .run_with(&RunOptions {
-            writers: Writers::Single,
-            ..options(RunMode::Incremental)
-        })
-        .await;
-    assert_eq!((report.outcome, report.committed), (RunOutcome::Succeeded, true));
+        for (first_name, version) in [("Ada", 0), ("Bea", 1)] {
+            plain(&bucket).put("1.csv", csv(first_name, "Lee", 1)).await;
+            let alone = RunOptions {
+                writers: Writers::Single,
+                ..options(RunMode::Incremental)
+            };
+            let report = lake.run_with(&alone).await;
+            let expected = (RunOutcome::Succeeded, true, Some(version));
+            assert_eq!((report.outcome, report.committed, report.version), expected, "{fate:?}: {report:?}");
+            assert!(plain(&bucket).output().await.contains(first_name), "{fate:?}");
+        }
+    }
 }
 
 /// Edits a source just before a key is read for the first time.

@@ -134,11 +134,23 @@ impl Files {
             .and_then(|folder| fs::hard_link(&written.path, path).map(|()| folder));
         let folder = linked.map_err(|error| {
             self.forget_metadata(&written.etag);
-            naming_error(key, path, error)
+            // A file system without hard links says that this user may not make one: whether anybody may is tried where one can be made.
+            let may_have_none = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
+            match may_have_none.then(|| Self::try_hard_link(written)) {
+                Some(Err(refused)) => no_hard_links(key, self.root(), &refused),
+                Some(Ok(())) | None => naming_error(key, path, error),
+            }
         })?;
         // The object has its name now, and keeps its metadata: that the name is not known to be durable is another failure.
         sync_folder(folder).map_err(|error| store_error(key, error))?;
         Ok(written.etag.clone())
+    }
+
+    /// Links the file beside itself: of a folder in which it could be written, this shows whether its file system can do it at all.
+    fn try_hard_link(written: &Written) -> io::Result<()> {
+        let beside = written.path.with_extension("link");
+        fs::hard_link(&written.path, &beside)?;
+        fs::remove_file(beside)
     }
 
     /// Gives the file its name, in place of what has it, if `check` of that agrees. Writers of all processes come one after the other.
@@ -264,6 +276,17 @@ fn make_tag_unique(file: &File, id: uuid::Uuid) -> io::Result<()> {
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
 }
 
+/// What it means that no file can be linked.
+fn no_hard_links(key: &str, root: &Path, refused: &io::Error) -> StoreError {
+    let reason = format!(
+        "the file system of the lake's folder has no hard links (FAT, exFAT and some network shares have none), and without them two runs \
+         at once could overwrite each other's commit; put the lake on another file system, or pass --single-writer and make sure that \
+         never two runs are under way, dir={}",
+        root.display()
+    );
+    StoreError::not_supported(key, reason, refused.to_string())
+}
+
 /// What it means that a file cannot be given its name.
 fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
     let is_taken_by_file = error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|taken| !taken.is_dir());
@@ -353,4 +376,31 @@ pub(super) fn read_stable(
         attempts: READ_ATTEMPTS_MAX,
         source: None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Those who make no hard links answer with one of these; the cause is named, and that there is another way.
+    #[test]
+    fn a_file_system_without_hard_links_is_named() {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
+            let error = no_hard_links("a", Path::new("/media/stick"), &kind.into());
+            assert!(error.is_not_supported());
+            let words = error.to_string();
+            for word in ["hard links", "--single-writer", "dir=/media/stick"] {
+                assert!(words.contains(word), "{word}: {words}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_is_linked_beside_itself_where_links_can_be_made() {
+        let root = tempfile::tempdir().unwrap();
+        let files = Files::new(root.path().to_owned());
+        let written = files.write_temporary("a", b"x", &Metadata::new()).unwrap();
+        Files::try_hard_link(&written).unwrap();
+        assert_eq!(fs::read_dir(root.path().join(PRIVATE).join("tmp")).unwrap().count(), 1);
+    }
 }

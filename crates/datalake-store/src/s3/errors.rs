@@ -102,6 +102,12 @@ where
             source: Some(source(error)),
         }),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
+        _ if code == Some("NotImplemented") || status == Some(501) => {
+            let said = format!("status={}, code={}", status.unwrap_or_default(), code.unwrap_or("none"));
+            let place = format!("bucket={}, endpoint={}", inner.bucket, inner.endpoint);
+            let reason = format!("the store does not know a part of S3 that this needs (NotImplemented); use another store, {place}");
+            Failure::Final(StoreError::not_supported(&key, reason, said))
+        }
         // S3's own words for "you were too slow": a 400.
         Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(key, attempts, error)),
         Some(404) => Failure::Final(StoreError::NotFound { key }),
@@ -111,10 +117,6 @@ where
             key,
             reason: "the range begins past the object's end".to_owned(),
         }),
-        Some(501) => {
-            let reason = "the store does not know what is asked of it (501); see `datalake doctor`".to_owned();
-            Failure::Final(StoreError::Invalid { key, reason })
-        }
         Some(408 | 425 | 429) => Failure::Final(unavailable(key, attempts, error)),
         Some(status @ 400..=499) => {
             let reason = format!("the store refuses the request, status={status}, code={}", code.unwrap_or("none"));

@@ -133,13 +133,22 @@ pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) ->
     {
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
+    match delete_once(inner, key, if_match.map(quoted)).await {
+        // Nothing else is left to such a store than to have compared before.
+        Err(error) if if_match.is_some() && error.is_not_supported() => delete_once(inner, key, None).await,
+        deleted => deleted,
+    }
+}
+
+async fn delete_once(inner: &Inner, key: &str, if_match: Option<String>) -> Result<(), StoreError> {
+    let has_condition = if_match.is_some();
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
     let deleted = inner
         .client
         .delete_object()
         .bucket(&*inner.bucket)
         .key(inner.key(key))
-        .set_if_match(if_match.map(quoted))
+        .set_if_match(if_match)
         .customize()
         .interceptor(attempts.clone())
         .send()
@@ -147,7 +156,7 @@ pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) ->
         .map_err(|error| StoreError::from(classify(inner, key, &attempts, error)));
     match deleted {
         // Without a condition, the aim is reached. After a first attempt whose answer was lost, this is that attempt's effect.
-        Err(StoreError::NotFound { .. }) if if_match.is_none() || attempts.made() > 1 => Ok(()),
+        Err(StoreError::NotFound { .. }) if !has_condition || attempts.made() > 1 => Ok(()),
         deleted => deleted.map(drop),
     }
 }

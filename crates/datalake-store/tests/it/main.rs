@@ -12,3 +12,4 @@ mod memory;
 mod s3;
 mod s3_answers;
 mod s3_listings;
+mod single_writer;

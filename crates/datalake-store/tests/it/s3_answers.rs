@@ -201,16 +201,36 @@ async fn refusals_are_told_apart() {
 
 #[tokio::test]
 async fn what_a_store_cannot_do_is_said() {
-    let (bucket, asked) = canned(vec![|| error(501, "NotImplemented")]);
-    let result = put(&bucket, PutMode::Create).await;
-    assert!(
-        matches!(&result, Err(StoreError::Invalid { reason, .. }) if reason.contains("doctor")),
-        "{result:?}"
-    );
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let answers: [Answering; 3] = [|| error(501, "NotImplemented"), || error(400, "NotImplemented"), || status(501, "")];
+    for answer in answers {
+        let (bucket, asked) = canned(vec![answer]);
+        let error = put(&bucket, PutMode::Create).await.unwrap_err();
+        assert!(error.is_not_supported(), "{error:?}");
+        assert!(error.to_string().contains("use another store"), "{error}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+    }
+    let (bucket, _) = canned(vec![written]);
     let name = Metadata::from([("a\nb".to_owned(), "c".to_owned())]);
     let result = bucket.put("a", "x".into(), PutMode::Create, &name).await;
     assert!(matches!(result, Err(StoreError::Invalid { .. })), "{result:?}");
+}
+
+/// A run must not fail after its commit because the store knows no condition on DELETE: the tag was compared by then.
+#[tokio::test]
+async fn a_delete_on_condition_is_made_without_it_where_the_store_knows_none() {
+    let tag = Etag::new("tag");
+    for refused in [|| error(501, "NotImplemented"), || error(400, "NotImplemented")] {
+        let (bucket, asked) = canned(vec![|| object("", "0"), refused, || status(204, "")]);
+        bucket.delete("a", Some(&tag)).await.expect("the tag is the one that is there");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+    let (bucket, asked) = canned(vec![|| object("", "0")]);
+    let result = bucket.delete("a", Some(&Etag::new("other"))).await;
+    assert!(matches!(result, Err(StoreError::Conflict { .. })), "{result:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 1, "nothing is removed");
+    let (bucket, asked) = canned(vec![|| error(501, "NotImplemented")]);
+    assert!(bucket.delete("a", None).await.unwrap_err().is_not_supported());
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

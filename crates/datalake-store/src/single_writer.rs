@@ -1,0 +1,80 @@
+//! A store that need not know conditions on writes: they are looked at just before, which is enough for a writer that is alone.
+
+use std::{ops::Range, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+
+use crate::{
+    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    error::StoreError,
+};
+
+/// The store behind it, for somebody who makes sure that nobody else writes at the same time.
+///
+/// A create or an update looks first. The store is still asked for the condition, and only where it does not know it the write is made
+/// without: a store that does know it goes on deciding between two writers that somebody started by mistake.
+#[derive(Clone, Debug)]
+pub struct SingleWriter {
+    inner: Arc<dyn Bucket>,
+}
+
+impl SingleWriter {
+    /// The store, to be written by one at a time.
+    pub fn new(inner: Arc<dyn Bucket>) -> Self {
+        Self { inner }
+    }
+
+    /// Refuses what the store would refuse if it knew conditions.
+    async fn check(&self, key: &str, mode: &PutMode) -> Result<(), StoreError> {
+        let expected = match mode {
+            PutMode::Replace => return Ok(()),
+            PutMode::Create => None,
+            PutMode::Update(etag) => Some(etag),
+        };
+        let present = match self.inner.head(key).await {
+            Ok(head) => Some(head.meta.etag),
+            Err(StoreError::NotFound { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        match (present, expected) {
+            (None, Some(_)) => Err(StoreError::NotFound { key: key.to_owned() }),
+            (present, expected) if present.as_ref() == expected => Ok(()),
+            _ => Err(StoreError::Conflict { key: key.to_owned() }),
+        }
+    }
+}
+
+#[async_trait]
+impl Bucket for SingleWriter {
+    fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+        self.inner.list(prefix, start_after)
+    }
+
+    async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError> {
+        self.inner.get(key, if_match, range).await
+    }
+
+    async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.check(key, &mode).await?;
+        match self.inner.put(key, bytes.clone(), mode.clone(), metadata).await {
+            Err(error) if mode != PutMode::Replace && error.is_not_supported() => {
+                self.inner.put(key, bytes, PutMode::Replace, metadata).await
+            }
+            written => written,
+        }
+    }
+
+    async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+        self.inner.copy(from, source_if_match, to, metadata).await
+    }
+
+    async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        self.inner.delete(key, if_match).await
+    }
+
+    async fn head(&self, key: &str) -> Result<Head, StoreError> {
+        self.inner.head(key).await
+    }
+}
