@@ -81,7 +81,7 @@ pub enum RunOutcome {
     Succeeded,
     /// Something outside failed, the store for one: the next run may succeed.
     Failed,
-    /// Wrong usage or configuration, credentials among it: somebody has to mend it.
+    /// Wrong usage or configuration, credentials among it, a damaged table, or a store that cannot be worked with: somebody has to mend it.
     Misconfigured,
     /// A guard refused to publish: no retry helps.
     Refused,

@@ -51,8 +51,9 @@ impl RunError {
                 RunOutcome::Misconfigured
             }
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
-            Self::Table(TableError::Unsupported { .. }) => RunOutcome::Misconfigured,
-            Self::Store(_) | Self::Table(_) | Self::OutOfOrder(_) | Self::Contended { .. } => RunOutcome::Failed,
+            // A damaged table stays damaged, and a store that lists in no order goes on doing so.
+            Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
+            Self::Store(_) | Self::Table(_) | Self::Contended { .. } => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,
             Self::Stopped => RunOutcome::Stopped,
         }

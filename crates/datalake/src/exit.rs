@@ -42,7 +42,8 @@ impl std::error::Error for UsageError {}
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::plan::GuardError;
+    use datalake_core::plan::{GuardError, OutOfOrder};
+    use datalake_table::error::TableError;
 
     use super::*;
 
@@ -58,6 +59,20 @@ mod tests {
         check(RunError::Guard(GuardError::EmptyListing), 4);
         check(RunError::NoCreateIfAbsent { source: None }, 2);
         check(RunError::Contended { attempts: 8 }, 1);
+        check(RunError::Stopped, 1);
+        let damaged = TableError::Corrupt {
+            key: String::new(),
+            reason: "no".to_owned(),
+            source: None,
+        };
+        check(RunError::Table(damaged), 2);
+        let unsupported = TableError::Unsupported { reason: "no".to_owned() };
+        check(RunError::Table(unsupported), 2);
+        let out_of_order = OutOfOrder {
+            key: String::new(),
+            previous: String::new(),
+        };
+        check(RunError::OutOfOrder(out_of_order), 2);
         check(
             StoreError::Denied {
                 key: String::new(),
