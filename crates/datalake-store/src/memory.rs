@@ -24,7 +24,17 @@ use crate::{
 /// The first write's time is just after this one: 2026-11-24T00:00:00Z, an arbitrary instant that tests take for the present.
 pub const EPOCH: Timestamp = Timestamp::constant(1_795_478_400, 0);
 
-/// Objects in memory. Clones share them. As on S3, the same bytes have the same tag.
+/// What an object's tag is made of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// Its bytes and its metadata: the same bytes can be put again under another tag, as on a folder or by S3's uploads in parts.
+    #[default]
+    BytesAndMetadata,
+    /// Its bytes alone, as those of S3's plain puts: a tag that was there before comes back with the bytes.
+    Bytes,
+}
+
+/// Objects in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBucket {
     objects: Arc<Mutex<Objects>>,
@@ -34,8 +44,10 @@ pub struct MemoryBucket {
 #[derive(Debug, Default)]
 struct Objects {
     by_key: BTreeMap<String, Object>,
-    /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`].
-    writes: i64,
+    /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`], but for the leaps that a
+    /// test makes.
+    now_ms: i64,
+    tags: Tags,
 }
 
 impl MemoryBucket {
@@ -50,6 +62,19 @@ impl MemoryBucket {
             objects: Arc::default(),
             counter,
         }
+    }
+
+    /// The store with tags that are made so, before anything is written.
+    #[must_use]
+    pub fn tagged_by(self, tags: Tags) -> Self {
+        self.lock().tags = tags;
+        self
+    }
+
+    /// Sets the store's clock to `at`, or leaves it where it is past that: the next write is a millisecond later.
+    pub fn advance_to(&self, at: Timestamp) {
+        let mut objects = self.lock();
+        objects.now_ms = objects.now_ms.max(at.as_millisecond() - EPOCH.as_millisecond());
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
@@ -68,16 +93,17 @@ impl Objects {
     }
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
-        self.writes += 1;
-        // A tag differs with the metadata, as those of many stores do that take the same bytes twice.
+        self.now_ms += 1;
         let mut hasher = Sha256::new_with_prefix(&bytes);
-        for (name, value) in metadata {
-            hasher.update(name);
-            hasher.update(value);
+        if self.tags == Tags::BytesAndMetadata {
+            for (name, value) in metadata {
+                hasher.update(name);
+                hasher.update(value);
+            }
         }
         let digest: [u8; 32] = hasher.finalize().into();
         let etag = Etag::new(&format!("{digest:02x?}").replace([' ', ',', '[', ']'], ""));
-        let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.writes).unwrap_or(Timestamp::MAX);
+        let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.now_ms).unwrap_or(Timestamp::MAX);
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let meta = ObjectMeta {
             key: key.to_owned(),

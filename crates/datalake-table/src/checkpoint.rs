@@ -92,7 +92,7 @@ fn parse(message: &str) -> Result<TypePtr, ParquetError> {
     parse_message_type(message).map(TypePtr::new)
 }
 
-/// Writes the checkpoint of a version and points at it.
+/// Writes the checkpoint of a version, at the store's time `now`, and points at it.
 pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> Result<(), TableError> {
     let number = version.number();
     let key = keys::checkpoint(number);
@@ -115,7 +115,7 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version, now: Time
 
 /// The actions that make up a state; tombstones past the retention are dropped, as the protocol lets a checkpoint do.
 fn actions(state: &State, now: Timestamp) -> Vec<Action> {
-    let oldest_ms = now.as_millisecond() - retention_ms();
+    let oldest_ms = now.as_millisecond() - RETENTION.as_secs() * 1_000;
     let kept = |remove: &&Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
     let head = Action {
         protocol: Some(state.protocol.clone()),
@@ -151,11 +151,6 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
         .chain(removes)
         .chain(adds)
         .collect()
-}
-
-/// The retention in milliseconds, as the log counts.
-pub(crate) fn retention_ms() -> i64 {
-    RETENTION.as_secs() * 1_000
 }
 
 fn encode(key: &str, actions: &[Action]) -> Result<Bytes, TableError> {

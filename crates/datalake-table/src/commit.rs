@@ -49,7 +49,7 @@ pub(crate) async fn commit(
     replay.apply(&keys::log_entry(number), actions)?;
     let version = Version(Arc::new(replay.finish(number)?));
     if number > 0 && number.is_multiple_of(table.settings.commits_per_checkpoint.max(1)) {
-        maintain(table, &version, details).await;
+        maintain(table, &version).await;
     }
     Ok(version)
 }
@@ -63,17 +63,26 @@ fn undecodable(number: u64, error: serde_json::Error) -> CommitError {
 }
 
 /// The checkpoint, and what it makes superfluous. The commit stands whatever happens here; the next checkpoint makes up for it.
-async fn maintain(table: &Table, version: &Version, details: &CommitDetails) {
-    if let Err(error) = checkpoint::write(&table.bucket, version, details.committed_at).await {
-        let error: &dyn std::error::Error = &error;
-        tracing::warn!(
-            table.version = version.number(),
-            error,
-            "the checkpoint was not written; readers read more entries"
-        );
-        return;
-    }
-    if let Err(error) = vacuum::clean_log(&table.bucket, details.committed_at).await {
+async fn maintain(table: &Table, version: &Version) {
+    let checkpointed = async {
+        // What is old is told by the clock of the store, which wrote this entry just now: a run's own may be off by a year.
+        let now = table.bucket.head(&keys::log_entry(version.number())).await?.meta.modified;
+        checkpoint::write(&table.bucket, version, now).await?;
+        Ok::<_, TableError>(now)
+    };
+    let now = match checkpointed.await {
+        Ok(now) => now,
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(
+                table.version = version.number(),
+                error,
+                "the checkpoint was not written; readers read more entries"
+            );
+            return;
+        }
+    };
+    if let Err(error) = vacuum::clean_log(&table.bucket, now).await {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(
             table.version = version.number(),

@@ -219,7 +219,7 @@ impl Table {
         commit::commit(self, base, staged, refusals, details).await
     }
 
-    /// Removes data files and files of refusals that no version within the retention names.
+    /// Removes data files and files of refusals that no version within the retention names. `now` is by the store's clock, as is each age.
     pub async fn vacuum(&self, now: Timestamp) -> Result<VacuumSummary, TableError> {
         vacuum::vacuum(&self.bucket, now).await
     }

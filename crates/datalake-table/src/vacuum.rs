@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    actions::Action,
+    actions::{Action, Remove},
     blocking::blocking,
     checkpoint::{self, RETENTION},
     error::TableError,
@@ -37,12 +37,12 @@ pub struct VacuumSummary {
     pub bytes_removed: u64,
 }
 
+/// All ages are by the store's clock, and `now` has to be the time there.
 pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<VacuumSummary, TableError> {
     let Some(version) = log::latest(bucket).await? else {
         return Ok(VacuumSummary::default());
     };
-    let segments = named_segments(&version, now);
-    let refusals = named_refusals(bucket, &version).await?;
+    let Named { segments, refusals } = named(bucket, &version, now).await?;
     let mut summary = VacuumSummary::default();
     let mut doomed = Vec::new();
     let mut objects = bucket.list(keys::TABLE, None);
@@ -69,20 +69,26 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<V
     Ok(summary)
 }
 
-/// Paths of the data files that the version or one within the retention holds.
-fn named_segments(version: &Version, now: Timestamp) -> BTreeSet<String> {
-    let oldest_ms = now.as_millisecond() - checkpoint::retention_ms();
-    let removed = version
-        .0
-        .tombstones
-        .iter()
-        .filter(|(_, remove)| remove.deletion_timestamp.unwrap_or(0) > oldest_ms);
-    let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
-    held.chain(removed.map(|(path, _)| path.clone())).collect()
+/// What must stay.
+struct Named {
+    /// Paths of the data files that the version or one within the retention holds.
+    segments: BTreeSet<String>,
+    /// Keys of the files of refusals that a version still in the log names.
+    refusals: BTreeSet<String>,
 }
 
-/// Keys of the files of refusals that a version still in the log names.
-async fn named_refusals(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<BTreeSet<String>, TableError> {
+/// A data file is past its retention when the entry that removed it is, by the store's clock, and entries themselves stay as long. The time
+/// within an entry is that of its writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries
+/// earlier, and never removes one.
+async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> Result<Named, TableError> {
+    let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
+    let oldest_ms = now.as_millisecond() - RETENTION.as_secs() * 1_000;
+    let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
+    let buried = version.0.tombstones.iter().filter(|(_, remove)| is_young(remove));
+    let mut named = Named {
+        segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
+        refusals: version.0.metadata.refusals().map(keys::in_table).into_iter().collect(),
+    };
     let listing = log::list(bucket, 0).await?;
     // The oldest checkpoint names the file that held when the log, as it is left, begins.
     let checkpoint = listing.checkpoints.first().map(|version| keys::checkpoint(*version));
@@ -90,31 +96,51 @@ async fn named_refusals(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<B
         .into_iter()
         .chain(listing.entries.iter().map(|version| keys::log_entry(*version)))
         .collect::<Vec<_>>();
-    let mut named: BTreeSet<String> = version.0.metadata.refusals().map(keys::in_table).into_iter().collect();
     let mut read = stream::iter(keys)
         .map(|key| async move { actions(bucket, &key).await })
         .buffer_unordered(REQUESTS_IN_FLIGHT);
-    while let Some(actions) = read.try_next().await? {
-        let metadata = actions.iter().filter_map(|action| action.meta_data.as_ref());
-        named.extend(metadata.filter_map(|metadata| metadata.refusals()).map(keys::in_table));
+    while let Some(logged) = read.try_next().await? {
+        let is_retained = now.duration_since(logged.modified) <= RETENTION;
+        for action in logged.actions {
+            let refusals = action
+                .meta_data
+                .as_ref()
+                .and_then(|metadata| metadata.refusals().map(keys::in_table));
+            named.refusals.extend(refusals);
+            let removed = action.remove.filter(|_| is_retained);
+            named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
+        }
     }
     Ok(named)
 }
 
-/// The actions under a key of the log; none where a clean-up was faster.
-async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Vec<Action>, TableError> {
-    let object = match log::get(bucket, key).await {
-        Ok(object) => object,
-        Err(StoreError::NotFound { .. }) => return Ok(Vec::new()),
-        Err(error) => return Err(error.into()),
-    };
-    match keys::parse_log(key) {
-        Some(LogKey::Checkpoint(_)) => blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await,
-        Some(LogKey::Entry(_)) | None => log::parse_entry(&object),
-    }
+/// Actions of the log, and when the store took them.
+struct Logged {
+    modified: Timestamp,
+    actions: Vec<Action>,
 }
 
-/// Removes entries and checkpoints before the newest checkpoint that is itself past the retention: every version of the last week can
+/// The actions under a key of the log; none where a clean-up was faster.
+async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableError> {
+    let object = match log::get(bucket, key).await {
+        Ok(object) => object,
+        Err(StoreError::NotFound { .. }) => {
+            return Ok(Logged {
+                modified: Timestamp::MIN,
+                actions: Vec::new(),
+            });
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let modified = object.meta.modified;
+    let actions = match keys::parse_log(key) {
+        Some(LogKey::Checkpoint(_)) => blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?,
+        Some(LogKey::Entry(_)) | None => log::parse_entry(&object)?,
+    };
+    Ok(Logged { modified, actions })
+}
+
+/// Removes, at the store's time `now`, entries and checkpoints before the newest checkpoint that is itself past the retention: every version of the last week can
 /// still be loaded. Oldest first, so that a clean-up that is cut short leaves a log without gaps.
 pub(crate) async fn clean_log(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<(), TableError> {
     let mut objects = bucket.list(keys::LOG, None);

@@ -1,10 +1,24 @@
 use std::sync::Arc;
 
-use datalake_store::{bucket::Bucket, memory::MemoryBucket, store_contract};
+use datalake_store::{
+    bucket::Bucket,
+    memory::{MemoryBucket, Tags},
+    store_contract,
+};
 
 #[expect(clippy::unused_async, reason = "the suite takes a future")]
-async fn open() -> Arc<dyn Bucket> {
-    Arc::new(MemoryBucket::new())
+async fn open(tags: Tags) -> Arc<dyn Bucket> {
+    Arc::new(MemoryBucket::new().tagged_by(tags))
 }
 
-store_contract!(open());
+mod tagged_by_bytes_and_metadata {
+    use super::{Tags, open, store_contract};
+
+    store_contract!(open(Tags::BytesAndMetadata));
+}
+
+mod tagged_by_bytes {
+    use super::{Tags, open, store_contract};
+
+    store_contract!(open(Tags::Bytes));
+}

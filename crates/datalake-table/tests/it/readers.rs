@@ -2,12 +2,12 @@
 //!
 //! `target/tmp/tables/kept` has all its versions; of `cleaned` the log was cleaned up and the files vacuumed.
 
-use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc};
+use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::table::{Edit, Table, TableSettings};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::support::{details_at, id, refusal, row, rows, write};
 
@@ -28,8 +28,17 @@ fn csv(rows: &BTreeMap<UserId, Row>) -> String {
     csv
 }
 
-/// Users come, change and go. `committed_at` far in the future makes everything old.
-async fn filled(root: &Path, committed_at: i64) -> Table {
+/// A month passes: the log's files are so much older.
+fn age(root: &Path) {
+    for file in std::fs::read_dir(root.join(keys::LOG)).unwrap() {
+        let file = std::fs::File::options().append(true).open(file.unwrap().path()).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(modified - Duration::from_hours(30 * 24)).unwrap();
+    }
+}
+
+/// Users come, change and go. A month passes before version `aged`.
+async fn filled(root: &Path, aged: Option<u64>) -> Table {
     if root.exists() {
         std::fs::remove_dir_all(root).unwrap();
     }
@@ -45,6 +54,9 @@ async fn filled(root: &Path, committed_at: i64) -> Table {
     let mut held = None;
     let mut model = BTreeMap::new();
     for number in 0..VERSIONS {
+        if aged == Some(number) {
+            age(root);
+        }
         let value = u8::try_from(number).unwrap();
         let users = if number == 0 { 0..200 } else { number * 7..number * 7 + 5 };
         let mut changes: BTreeMap<UserId, Option<Row>> = users
@@ -66,7 +78,7 @@ async fn filled(root: &Path, committed_at: i64) -> Table {
             .collect();
         let staged = table.stage(held.as_ref(), edits).await.unwrap();
         let refusals = [refusal(&format!("src-data/{}.csv", number / 10))];
-        let details = details_at(committed_at + i64::from(value));
+        let details = details_at(1_700_000_000 + i64::from(value));
         held = Some(table.commit(held.as_ref(), staged, &refusals, &details).await.unwrap());
         if number == 7 {
             write(&*bucket, "version-7.csv", csv(&model)).await;
@@ -80,17 +92,15 @@ async fn filled(root: &Path, committed_at: i64) -> Table {
 #[tokio::test]
 async fn tables_for_other_engines() {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tables");
-    let kept = filled(&root.join("kept"), 1_700_000_000).await;
+    let kept = filled(&root.join("kept"), None).await;
     assert_eq!(kept.at(7).await.unwrap().number(), 7);
 
-    // The year 2100.
-    let committed_at = 4_102_444_800;
-    let cleaned = filled(&root.join("cleaned"), committed_at).await;
-    assert!(cleaned.at(39).await.is_err());
-    let summary = cleaned
-        .vacuum(Timestamp::from_second(committed_at).unwrap() + SignedDuration::from_hours(24 * 30))
-        .await
-        .unwrap();
+    // By the checkpoint of version 40 that of version 20 is old, and what was before it goes.
+    let cleaned = filled(&root.join("cleaned"), Some(40)).await;
+    assert!(cleaned.at(19).await.is_err());
+    assert_eq!(cleaned.at(20).await.unwrap().number(), 20);
+    let year_2100 = Timestamp::from_second(4_102_444_800).unwrap();
+    let summary = cleaned.vacuum(year_2100).await.unwrap();
     assert!(summary.segments_removed > VERSIONS, "{summary:?}");
     assert!(summary.refusals_removed > 0, "{summary:?}");
     let latest = cleaned.latest().await.unwrap().unwrap();

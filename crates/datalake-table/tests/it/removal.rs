@@ -1,42 +1,40 @@
-//! What is removed, and what must stay. Seconds are counted from the memory's first write; its objects are all of the first second.
+//! What is removed, and what must stay. Seconds are counted by the store's clock, from the memory's first write. The runs' own clocks stand
+//! still, years before that: nothing depends on them.
 
 use datalake_core::keys;
 use datalake_store::memory::{EPOCH, MemoryBucket};
-use datalake_table::{table::Table, vacuum::VacuumSummary, version::Version};
+use datalake_table::{vacuum::VacuumSummary, version::Version};
 use jiff::Timestamp;
 
-use crate::support::{details_at, ids, keys as keys_under, put, refusal, rows, table, write};
+use crate::support::{details, ids, keys as keys_under, put, refusal, rows, table, write};
 
 const DAY: i64 = 24 * 60 * 60;
 
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(EPOCH.as_second() + second).unwrap()
+}
+
 /// Each commit replaces the one user, with refusals of its own, at the second given.
-async fn commit_at(table: &Table, held: Option<&Version>, value: u8, second: i64) -> Version {
+async fn commit_at(bucket: &MemoryBucket, held: Option<&Version>, value: u8, second: i64) -> Version {
+    bucket.advance_to(at(second));
+    let table = table(bucket);
     let staged = table.stage(held, vec![put("1", value)]).await.unwrap();
     table
-        .commit(
-            held,
-            staged,
-            &[refusal(&format!("src-data/{value}.csv"))],
-            &details_at(EPOCH.as_second() + second),
-        )
+        .commit(held, staged, &[refusal(&format!("src-data/{value}.csv"))], &details())
         .await
         .unwrap()
 }
 
 async fn filled(bucket: &MemoryBucket, seconds: &[i64]) -> Version {
-    let table = table(bucket);
     let mut held = None;
     for (value, second) in (0..).zip(seconds) {
-        held = Some(commit_at(&table, held.as_ref(), value, *second).await);
+        held = Some(commit_at(bucket, held.as_ref(), value, *second).await);
     }
     held.unwrap()
 }
 
 async fn vacuum(bucket: &MemoryBucket, second: i64) -> VacuumSummary {
-    table(bucket)
-        .vacuum(Timestamp::from_second(EPOCH.as_second() + second).unwrap())
-        .await
-        .unwrap()
+    table(bucket).vacuum(at(second)).await.unwrap()
 }
 
 async fn entries(bucket: &MemoryBucket) -> Vec<String> {
@@ -109,24 +107,33 @@ async fn older_entries_go_when_a_checkpoint_is_written() {
     let table = table(&bucket);
     let mut held = version;
     for value in 5..8 {
-        // Version 6 writes a checkpoint; the one of version 3 is old by then, and so is its own.
-        held = commit_at(&table, Some(&held), value, 8 * DAY).await;
+        // Version 6 writes a checkpoint; the one of version 3 is old by then.
+        held = commit_at(&bucket, Some(&held), value, 8 * DAY).await;
     }
     assert_eq!(
         entries(&bucket).await,
-        ["6.checkpoint.parquet", "6.json", "7.json", "_last_checkpoint"]
+        [
+            "3.checkpoint.parquet",
+            "3.json",
+            "4.json",
+            "5.json",
+            "6.checkpoint.parquet",
+            "6.json",
+            "7.json",
+            "_last_checkpoint"
+        ]
     );
     assert_eq!(table.latest().await.unwrap().unwrap().segments(), held.segments());
     assert_eq!(
-        table.at(5).await.unwrap_err().to_string(),
-        "there is no such version of the table, version=5"
+        table.at(2).await.unwrap_err().to_string(),
+        "there is no such version of the table, version=2"
     );
     let at_checkpoint = table.at(6).await.unwrap();
     assert_eq!(rows(&table, &at_checkpoint).await.len(), 1);
 
-    // Tombstones of before the checkpoint are in it: their files stay for the week, the refusals of the log's versions for ever.
+    // Files that were removed within the week stay, and so do the refusals of all versions that are in the log.
     let before = vacuum(&bucket, 8 * DAY + 60).await;
-    assert_eq!((before.segments_removed, before.refusals_removed), (4, 6));
+    assert_eq!((before.segments_removed, before.refusals_removed), (4, 3));
     assert_eq!(table.refusals(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
     assert_eq!(vacuum(&bucket, 16 * DAY).await.segments_removed, 3);
     assert_eq!(rows(&table, &held).await.len(), 1);
@@ -139,7 +146,7 @@ async fn a_held_version_notices_that_entries_are_gone() {
     let table = table(&bucket);
     let mut newest = held.clone();
     for value in 1..7 {
-        newest = commit_at(&table, Some(&newest), value, 8 * DAY).await;
+        newest = commit_at(&bucket, Some(&newest), value, i64::from(value) * 3 * DAY).await;
     }
     assert!(table.newer_than(&held).await.unwrap().is_none(), "entry 1 is gone");
     assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().number(), 6);
