@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census, DeletionGuard, RejectRatio, SourceChange},
+    plan::{self, Census, DeletionGuard, GuardError, RejectRatio, SourceChange},
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport},
     row::Row,
     user::UserId,
@@ -215,6 +215,8 @@ pub struct DryRun {
     pub steps: Vec<PlannedStep>,
     /// The keys that a run would ignore, with the code.
     pub ignored: Vec<(String, &'static str)>,
+    /// Why a run would refuse to do any of it; that of its rejects shows only when it reads.
+    pub refusal: Option<GuardError>,
 }
 
 /// What a run would do with one user.
@@ -230,6 +232,10 @@ pub struct PlannedStep {
 
 /// Lists and compares, as a run does, and changes nothing.
 pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
+    cancellable(&options.cancel, look(lake, options)).await
+}
+
+async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     let table = Table::new(Arc::clone(&lake.bucket));
     let base = table.latest().await?;
     let refusals = match &base {
@@ -238,7 +244,6 @@ pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunErr
     };
     let progress = options.progress.as_ref();
     let found = changes::find(lake.bucket.as_ref(), &table, base.as_ref(), &refusals, options.mode, progress).await?;
-    plan::guard_deletions(found.census, options.deletion_guard)?;
     let word = |change: &SourceChange| match change {
         SourceChange::Same => None,
         SourceChange::Read(_) => Some("read"),
@@ -258,7 +263,16 @@ pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunErr
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
+        refusal: plan::guard_deletions(found.census, options.deletion_guard).err(),
     })
+}
+
+async fn cancellable<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    tokio::select! {
+        biased;
+        () = cancel.cancelled() => Err(RunError::Stopped),
+        result = work => result,
+    }
 }
 
 struct Run<'a> {
@@ -297,7 +311,7 @@ impl Run<'_> {
     async fn execute(&self, report: &mut RunReport) -> Result<(), RunError> {
         let reader = Reader::new(self.bucket(), report.started_at);
         for attempt in 1..=COMMIT_ATTEMPTS_MAX {
-            let prepared = self.cancellable(self.prepare(&reader, report)).await?;
+            let prepared = cancellable(&self.options.cancel, self.prepare(&reader, report)).await?;
             let details = CommitDetails {
                 run_id: self.options.run_id.clone(),
                 mode: self.options.mode,
@@ -317,7 +331,7 @@ impl Run<'_> {
                             tokio::time::sleep(self.contention_delay(attempt)).await;
                             Ok(())
                         };
-                        self.cancellable(pause).await?;
+                        cancellable(&self.options.cancel, pause).await?;
                         continue;
                     }
                     Err(CommitError::Table(error)) => return Err(error.into()),
@@ -512,14 +526,6 @@ impl Run<'_> {
         match is_refused {
             true => Ok(()),
             false => Err(RunError::NoCreateIfAbsent { source: None }),
-        }
-    }
-
-    async fn cancellable<T>(&self, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
-        tokio::select! {
-            biased;
-            () = self.options.cancel.cancelled() => Err(RunError::Stopped),
-            result = work => result,
         }
     }
 

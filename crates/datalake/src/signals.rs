@@ -1,22 +1,61 @@
-//! SIGTERM and Ctrl-C: the first asks everything to end cleanly.
+//! SIGTERM and Ctrl-C: the first asks everything to end cleanly, the second ends it.
 
+use std::process;
+
+use datalake_core::report::RunOutcome;
 use tokio_util::sync::CancellationToken;
 
-/// A token that the first SIGTERM or Ctrl-C cancels.
+/// A token that the first SIGTERM or Ctrl-C cancels. The second ends the process at once: whatever is left half done, the next run
+/// repairs.
 pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancel = token.clone();
-    #[cfg(unix)]
-    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut signals = Signals::new()?;
     tokio::spawn(async move {
-        #[cfg(unix)]
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-        #[cfg(not(unix))]
-        let _ = tokio::signal::ctrl_c().await;
+        signals.next().await;
         cancel.cancel();
+        signals.next().await;
+        process::exit(i32::from(RunOutcome::Stopped.exit_status()));
     });
     Ok(token)
+}
+
+struct Signals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    #[cfg(unix)]
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn new() -> anyhow::Result<Self> {
+        Ok(Self {})
+    }
+
+    #[cfg(unix)]
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nobody can ask; then nobody does.
+            std::future::pending::<()>().await;
+        }
+    }
 }

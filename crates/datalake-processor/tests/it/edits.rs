@@ -1,8 +1,13 @@
 //! What one run makes of an edit after another.
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{
+    keys,
+    plan::GuardError,
+    report::{RunMode, RunOutcome},
+};
+use datalake_processor::run::{self, RunOptions};
 
-use crate::lake::{TestLake, csv, options, png};
+use crate::lake::{TestLake, csv, now, options, png, run_id};
 
 const HEADER: &str = "user_id,first_name,last_name,birthts,img_path\n";
 
@@ -167,9 +172,35 @@ async fn a_dry_run_plans_and_changes_nothing() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.txt", "x").await;
     let before = lake.objects("").await;
-    let plan = datalake_processor::run::dry_run(&lake.lake, &options(RunMode::Incremental))
-        .await
-        .unwrap();
+    let plan = run::dry_run(&lake.lake, &options(RunMode::Incremental)).await.unwrap();
     assert_eq!((plan.version, plan.listed, plan.steps.len(), plan.ignored.len()), (None, 2, 1, 1));
+    assert_eq!(plan.refusal, None);
     assert_eq!(lake.objects("").await, before);
+}
+
+/// Whoever is refused wants to see why.
+#[tokio::test]
+async fn a_dry_run_shows_the_plan_that_a_guard_refuses() {
+    let lake = TestLake::new();
+    for id in 0..50 {
+        lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
+    }
+    lake.run().await;
+    for id in 0..11 {
+        lake.remove(&format!("{id}.csv")).await;
+    }
+    let guarded = RunOptions::new(run_id(), now);
+    let plan = run::dry_run(&lake.lake, &guarded).await.unwrap();
+    assert_eq!(plan.steps.len(), 11);
+    assert_eq!(plan.refusal, Some(GuardError::MassDeletion { gone: 11, known: 50 }));
+}
+
+#[tokio::test]
+async fn a_dry_run_can_be_stopped() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    let stopped = options(RunMode::Incremental);
+    stopped.cancel.cancel();
+    let error = run::dry_run(&lake.lake, &stopped).await.unwrap_err();
+    assert_eq!(error.outcome(), RunOutcome::Stopped);
 }

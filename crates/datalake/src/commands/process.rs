@@ -7,7 +7,7 @@ use std::{
 
 use datalake_core::{
     plan::DeletionGuard,
-    report::{RunMode, RunReport},
+    report::{RunMode, RunOutcome, RunReport},
 };
 use datalake_processor::run::{self, DryRun, Lake, RunOptions, Writers};
 use serde_json::json;
@@ -48,8 +48,10 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     if args.dry_run {
         let plan = run::dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
         bar.clear();
-        super::print(render_plan(&plan?, args.output).as_bytes())?;
-        return Ok(0);
+        let plan = plan?;
+        super::print(render_plan(&plan, args.output).as_bytes())?;
+        let outcome = plan.refusal.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
+        return Ok(outcome.exit_status());
     }
     loop {
         let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
@@ -132,7 +134,13 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
                 .map(|step| json!({ "user_id": step.user_id.as_str(), "csv": step.csv, "image": step.image }))
                 .collect();
             let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
-            let plan = json!({ "version": plan.version, "listed": plan.listed, "steps": steps, "ignored": ignored });
+            let plan = json!({
+                "version": plan.version,
+                "listed": plan.listed,
+                "steps": steps,
+                "ignored": ignored,
+                "refusal": plan.refusal.map(|refusal| refusal.to_string()),
+            });
             format!("{plan}\n")
         }
         OutputFormat::Table => {
@@ -155,6 +163,9 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
                 plan.listed
             )
             .expect("a string takes everything");
+            if let Some(refusal) = plan.refusal {
+                writeln!(text, "a run would be refused: {refusal}").expect("a string takes everything");
+            }
             text
         }
     }
