@@ -18,7 +18,7 @@ use crate::{
 static SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/src-data");
 
 /// Makes a lake of the samples in ./demo-lake, and then does what `up` does.
-pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
+pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let lake_args = LakeArgs {
         lake: LakeUrl::Folder(PathBuf::from("demo-lake")),
         s3: S3Args {
@@ -29,7 +29,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
     lake::create(&lake_args.lake, &OpenOptions::default()).await?;
-    let uploaded = init::upload_samples(super::open(&lake_args).await?.bucket.as_ref()).await?;
+    let lake = super::open(&lake_args).await?;
+    let uploaded = init::upload_samples(lake.bucket.as_ref()).await?;
     tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
 
     let port = listener.local_addr()?.port();
@@ -41,15 +42,8 @@ pub(crate) async fn demo(args: DemoArgs) -> anyhow::Result<u8> {
          Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
     );
     super::print(words.as_bytes())?;
-    up::serve_and_run(
-        listener,
-        &lake_args,
-        RunPolicyArgs::default(),
-        Access::Open,
-        &args.schedule,
-        shutdown,
-    )
-    .await
+    let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
+    up::serve_and_run(listener, lake, launcher, Access::Open, &args.schedule, shutdown).await
 }
 
 /// The sample sources that the executable carries, by file name.

@@ -23,12 +23,13 @@ use crate::{
 pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     // A run on a terminal shows bars and a table; its log would only repeat them.
     let is_quiet = matches!(cli.command, Command::Process(_)) && logging::is_terminal();
-    logging::start(cli.log.as_deref().unwrap_or(if is_quiet { "warn" } else { "info" }))?;
+    let log = cli.log.as_deref();
+    logging::start(log.unwrap_or(if is_quiet { "warn" } else { "info" }))?;
     match cli.command {
-        Command::Demo(args) => demo::demo(args).await,
-        Command::Up(args) => up::up(args).await,
+        Command::Demo(args) => demo::demo(args, log).await,
+        Command::Up(args) => up::up(args, log).await,
         Command::Process(args) => process::process(args).await,
-        Command::Serve(args) => serve::serve(args).await,
+        Command::Serve(args) => serve::serve(args, log).await,
         Command::Init(args) => init::init(args).await,
         Command::Healthcheck(args) => healthcheck::healthcheck(args).await,
         Command::Completions { shell } => {

@@ -33,7 +33,7 @@ use crate::{
 const RUN_GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until a signal comes.
-pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
+pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let access = access(&args.access)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
@@ -41,7 +41,7 @@ pub(crate) async fn serve(args: ServeArgs) -> anyhow::Result<u8> {
     match args.launcher {
         LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), access, shutdown).await?,
         LauncherKind::Process => {
-            let launcher = process_launcher(&args.lake, args.policy)?;
+            let launcher = process_launcher(&args.lake, args.policy, log)?;
             answer(listener, lake, Arc::new(launcher.clone()), access, shutdown).await?;
             launcher.shut_down().await;
         }
@@ -116,13 +116,31 @@ pub(crate) async fn answer(
         .context("the API's listener failed")
 }
 
-/// Starts this very executable for each run, with the arguments that a Job would have.
-pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs) -> anyhow::Result<ProcessLauncher> {
+/// Starts this very executable for each run, with the arguments that a Job would have. `log` is what `--log` says.
+pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
     let program = std::env::current_exe().context("the path of this executable cannot be found, so that it cannot start runs")?;
+    let command = RunCommand {
+        program,
+        arguments: run_arguments(lake, policy, log),
+        grace: RUN_GRACE,
+    };
+    Ok(ProcessLauncher::new(
+        command,
+        || args::new_run_id(clock::now()),
+        Clock::new(clock::now),
+    ))
+}
+
+fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["process", "--lake", &lake.lake.to_string(), "--output", "json"]
         .map(OsString::from)
         .into();
-    for (flag, value) in [("--s3-endpoint", &lake.s3.s3_endpoint), ("--s3-region", &lake.s3.s3_region)] {
+    let settings = [
+        ("--s3-endpoint", lake.s3.s3_endpoint.as_deref()),
+        ("--s3-region", lake.s3.s3_region.as_deref()),
+        ("--log", log),
+    ];
+    for (flag, value) in settings {
         if let Some(value) = value {
             arguments.extend([flag.into(), value.into()]);
         }
@@ -131,14 +149,66 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs) -> anyhow
     if policy.single_writer {
         arguments.push("--single-writer".into());
     }
-    let command = RunCommand {
-        program,
-        arguments,
-        grace: RUN_GRACE,
-    };
-    Ok(ProcessLauncher::new(
-        command,
-        || args::new_run_id(clock::now()),
-        Clock::new(clock::now),
-    ))
+    arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    /// What `up` with these arguments tells its runs.
+    #[track_caller]
+    fn check(arguments: &[&str], expected: &[&str]) {
+        let cli = Cli::try_parse_from(["datalake", "up"].iter().chain(arguments)).unwrap();
+        let Command::Up(up) = cli.command else { panic!("{cli:?}") };
+        let told = run_arguments(&up.lake, up.policy, cli.log.as_deref());
+        assert_eq!(told, expected.iter().map(OsString::from).collect::<Vec<_>>());
+        let read = Cli::try_parse_from([OsString::from("datalake")].into_iter().chain(told)).unwrap();
+        let Command::Process(process) = read.command else {
+            panic!("{read:?}")
+        };
+        assert_eq!((process.lake.lake, read.log), (up.lake.lake, cli.log));
+    }
+
+    #[test]
+    fn a_run_is_told_all_that_the_server_was_told() {
+        check(
+            &["--lake", "s3://b/a%25b"],
+            &["process", "--lake", "s3://b/a%25b", "--output", "json", "--max-reject-ratio", "0.5"],
+        );
+        check(
+            &[
+                "--lake",
+                "x",
+                "--s3-endpoint",
+                "http://e",
+                "--s3-region",
+                "r",
+                "--max-reject-ratio",
+                "1",
+                "--single-writer",
+                "--log",
+                "debug",
+            ],
+            &[
+                "process",
+                "--lake",
+                "x",
+                "--output",
+                "json",
+                "--s3-endpoint",
+                "http://e",
+                "--s3-region",
+                "r",
+                "--log",
+                "debug",
+                "--max-reject-ratio",
+                "1",
+                "--single-writer",
+            ],
+        );
+    }
 }

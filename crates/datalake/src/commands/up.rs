@@ -7,36 +7,32 @@ use datalake_api::{
     token::Access,
 };
 use datalake_core::report::RunMode;
+use datalake_processor::run::Lake;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::serve;
-use crate::{
-    args::{LakeArgs, RunPolicyArgs, UpArgs},
-    clock,
-    schedule::Schedule,
-    signals,
-};
+use crate::{args::UpArgs, clock, schedule::Schedule, signals};
 
 /// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
-pub(crate) async fn up(args: UpArgs) -> anyhow::Result<u8> {
+pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let access = serve::access(&args.access)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
-    serve_and_run(listener, &args.lake, args.policy, access, &args.schedule, shutdown).await
+    let lake = super::open(&args.lake).await?;
+    let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
+    serve_and_run(listener, lake, launcher, access, &args.schedule, shutdown).await
 }
 
 /// What `up` and `demo` have in common.
 pub(crate) async fn serve_and_run(
     listener: TcpListener,
-    lake_args: &LakeArgs,
-    policy: RunPolicyArgs,
+    lake: Lake,
+    launcher: ProcessLauncher,
     access: Access,
     schedule: &Schedule,
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
-    let lake = super::open(lake_args).await?;
-    let launcher = serve::process_launcher(lake_args, policy)?;
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
     let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), access, shutdown.clone());
     let ((), answered) = tokio::join!(runs, answer);
