@@ -19,7 +19,20 @@ impl FromStr for Schedule {
     }
 }
 
+/// From the end of a scheduled run that failed to the next attempt; doubled from failure to failure, and never past the next run that is
+/// due anyway. An hourly run that fails once is repeated a minute later, and thrice within a quarter of an hour.
+const RETRY_PAUSE_FIRST: Duration = Duration::from_mins(1);
+
 impl Schedule {
+    /// How long from `now` to the next run, after so many runs in a row that failed and are worth a retry.
+    pub(crate) fn delay_after(&self, failures: u32, now: Timestamp) -> Option<Duration> {
+        let delay = self.delay_from(now)?;
+        let Some(doublings) = failures.checked_sub(1) else {
+            return Some(delay);
+        };
+        Some(RETRY_PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(delay))
+    }
+
     /// How long from `now` to the next run; none where there is none for years.
     pub(crate) fn delay_from(&self, now: Timestamp) -> Option<Duration> {
         let now = now.to_zoned(TimeZone::UTC);
@@ -44,6 +57,23 @@ mod tests {
         check("0 * * * *", "2026-11-24T08:00:00Z", 3_600);
         check("*/5 * * * *", "2026-11-24T08:01:00Z", 240);
         check("30 2 * * *", "2026-11-24T02:30:00Z", 86_400);
+    }
+
+    #[track_caller]
+    fn check_retry(failures: u32, now: &str, expected_secs: u64) {
+        let hourly: Schedule = "0 * * * *".parse().unwrap();
+        let delay = hourly.delay_after(failures, now.parse().unwrap());
+        assert_eq!(delay, Some(Duration::from_secs(expected_secs)), "{failures} failures, {now}");
+    }
+
+    #[test]
+    fn failures_are_repeated_before_the_next_run_is_due() {
+        check_retry(0, "2026-11-24T08:00:10Z", 3_590);
+        check_retry(1, "2026-11-24T08:00:10Z", 60);
+        check_retry(2, "2026-11-24T08:01:20Z", 120);
+        check_retry(6, "2026-11-24T08:01:20Z", 1_920);
+        check_retry(7, "2026-11-24T08:01:20Z", 3_520);
+        check_retry(u32::MAX, "2026-11-24T08:59:50Z", 10);
     }
 
     #[test]

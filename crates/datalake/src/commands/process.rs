@@ -22,7 +22,7 @@ use crate::{
 /// A screen has room for so many of the rejects of a run that failed; its report has a hundred.
 const REJECTS_SHOWN_MAX: usize = 10;
 
-/// Runs once, or on a schedule until a signal comes. The status is that of the last run.
+/// Runs once, and the status is the run's; or on a schedule until a signal comes, which is then how it is meant to end: 0.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     let lake = super::open(&args.lake).await?;
     let cancel = signals::cancelled_by_signals()?;
@@ -53,11 +53,17 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         let outcome = plan.refusal.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
         return Ok(outcome.exit_status());
     }
+    let mut failures = 0;
     loop {
         let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
-        let status = run_once(&lake, &options(run_id), &bar, args.output).await?;
-        let Some(delay) = args.schedule.as_ref().and_then(|schedule| schedule.delay_from(clock::now())) else {
-            return Ok(status);
+        let outcome = run_once(&lake, &options(run_id), &bar, args.output).await?;
+        failures = if outcome == RunOutcome::Failed { failures + 1 } else { 0 };
+        let Some(delay) = args
+            .schedule
+            .as_ref()
+            .and_then(|schedule| schedule.delay_after(failures, clock::now()))
+        else {
+            return Ok(outcome.exit_status());
         };
         tokio::select! {
             () = cancel.cancelled() => return Ok(0),
@@ -66,7 +72,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     }
 }
 
-async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<u8> {
+async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<RunOutcome> {
     let report = run::run(lake, options).await;
     bar.clear();
     // Where a person reads both, the table tells it.
@@ -76,7 +82,7 @@ async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFo
         tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "the run did not succeed");
     }
     super::print(render_report(&report, format)?.as_bytes())?;
-    Ok(report.outcome.exit_status())
+    Ok(report.outcome)
 }
 
 fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {

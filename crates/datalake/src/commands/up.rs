@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use datalake_api::{
-    launcher::{LaunchError, RunLauncher, RunRequest, process::ProcessLauncher},
+    launcher::{LaunchError, RunLauncher, RunRequest, RunState, process::ProcessLauncher},
     token::Access,
 };
-use datalake_core::report::RunMode;
+use datalake_core::report::{RunId, RunMode, RunOutcome};
 use datalake_processor::run::Lake;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -43,25 +43,55 @@ pub(crate) async fn serve_and_run(
 
 /// Every run goes through the launcher, so that `POST /data` joins the one that is active.
 async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
+    let mut failures = 0;
     loop {
-        match launcher
-            .launch(RunRequest {
-                run_id: None,
-                mode: RunMode::Incremental,
-            })
-            .await
-        {
-            Ok(launched) => tracing::info!(run.id = %launched.run.run_id, started = launched.started, "the scheduled run"),
+        let request = RunRequest {
+            run_id: None,
+            mode: RunMode::Incremental,
+        };
+        let has_failed = match launcher.launch(request).await {
+            Ok(launched) => {
+                let run_id = launched.run.run_id;
+                tracing::info!(run.id = %run_id, started = launched.started, "the scheduled run");
+                tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    outcome = end_of(launcher, &run_id) => outcome == Some(RunOutcome::Failed),
+                }
+            }
             Err(LaunchError::ShuttingDown) => return,
-            Err(error) => tracing::error!(error = %error, "the scheduled run could not be started; the next one will be tried"),
-        }
-        let Some(delay) = schedule.delay_from(clock::now()) else {
+            Err(error) => {
+                tracing::error!(error = %error, "the scheduled run could not be started");
+                true
+            }
+        };
+        failures = if has_failed { failures + 1 } else { 0 };
+        let Some(delay) = schedule.delay_after(failures, clock::now()) else {
             tracing::warn!("the schedule has no further time; runs start by POST /data only");
             return;
         };
+        if has_failed {
+            tracing::warn!(
+                failures,
+                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
+                "the scheduled run is tried again"
+            );
+        }
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(delay) => {}
+        }
+    }
+}
+
+/// How a run ended, once it has; none where the launcher does not know it any more.
+async fn end_of(launcher: &ProcessLauncher, run_id: &RunId) -> Option<RunOutcome> {
+    let mut changes = launcher.changes();
+    loop {
+        // What changes from here on is seen by the next round.
+        changes.mark_unchanged();
+        match launcher.find(run_id).await?.state {
+            RunState::Ended(outcome) => return Some(outcome),
+            RunState::Pending | RunState::Running => changes.changed().await.ok()?,
         }
     }
 }
