@@ -1,6 +1,11 @@
 //! `datalake init`
 
-use std::{collections::BTreeMap, fmt::Write, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
 use bytes::Bytes;
@@ -14,7 +19,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::demo;
 use crate::{args::InitArgs, exit::UsageError};
 
-/// Uploads in flight.
+/// Uploads in flight: the sources of a folder that are held at one time.
 const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
 /// Makes the lake and uploads a folder's sources, where one is named.
@@ -23,7 +28,7 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let mut words = format!("the lake is ready: {}\n", args.lake.lake);
     let lake = super::open(&args.lake).await?;
     let uploaded = match (&args.from, args.samples) {
-        (Some(folder), _) => Some(upload(lake.bucket.as_ref(), read_folder(folder)?, Present::Compared).await?),
+        (Some(folder), _) => Some(upload(lake.bucket.as_ref(), list_folder(folder)?, Present::Compared).await?),
         (None, true) => Some(upload_samples(lake.bucket.as_ref()).await?),
         (None, false) => None,
     };
@@ -34,16 +39,34 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
+/// Where the bytes of a source to upload are.
+enum Origin {
+    File(PathBuf),
+    Carried(Bytes),
+}
+
+impl Origin {
+    async fn bytes(self) -> anyhow::Result<Bytes> {
+        match self {
+            Self::Carried(bytes) => Ok(bytes),
+            Self::File(path) => {
+                let bytes = tokio::fs::read(&path).await;
+                let bytes = bytes.with_context(|| format!("the source cannot be read, file={}", path.display()))?;
+                Ok(bytes.into())
+            }
+        }
+    }
+}
+
 /// The sources in a folder, by file name. Files that are nobody's source are left out.
-fn read_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Bytes>> {
+fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     let refused = |error| UsageError(format!("the folder of sources cannot be read, dir={}: {error}", folder.display()));
     let mut sources = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if keys::parse_source(&keys::source(&name)).is_ok() {
-            let bytes = fs::read(entry.path()).with_context(|| format!("the source cannot be read, file={}", entry.path().display()))?;
-            sources.insert(name, bytes.into());
+            sources.insert(name, Origin::File(entry.path()));
         }
     }
     if sources.is_empty() {
@@ -80,11 +103,12 @@ pub(crate) async fn upload_samples(bucket: &dyn Bucket) -> anyhow::Result<Upload
         let same = u64::try_from(samples.len())?;
         return Ok(Uploaded { written: 0, same });
     }
+    let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Carried(bytes))).collect();
     upload(bucket, samples, Present::Kept).await
 }
 
 /// Writes the sources that the lake lacks, or holds otherwise, by file name.
-async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>, if_present: Present) -> anyhow::Result<Uploaded> {
+async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_present: Present) -> anyhow::Result<Uploaded> {
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
     while let Some(object) = listing.try_next().await? {
@@ -92,16 +116,19 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Bytes>, if_presen
     }
     let present = &present;
     let mut written = stream::iter(sources)
-        .map(|(name, bytes)| async move {
+        .map(|(name, origin)| async move {
             let key = keys::source(&name);
-            let has_size = present.get(&key).is_some_and(|size| Ok(*size) == u64::try_from(bytes.len()));
-            if present.contains_key(&key) && if_present == Present::Kept {
+            let size = present.get(&key);
+            if size.is_some() && if_present == Present::Kept {
                 return Ok(false);
             }
+            let bytes = origin.bytes().await?;
+            let has_size = size.is_some_and(|size| Ok(*size) == u64::try_from(bytes.len()));
             if has_size && bucket.get(&key, None, None).await?.bytes == bytes {
                 return Ok(false);
             }
-            bucket.put(&key, bytes, PutMode::Replace, &Metadata::new()).await.map(|_| true)
+            bucket.put(&key, bytes, PutMode::Replace, &Metadata::new()).await?;
+            anyhow::Ok(true)
         })
         .buffer_unordered(UPLOADS_IN_FLIGHT_MAX);
     let mut uploaded = Uploaded::default();
