@@ -19,7 +19,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     counter::RequestCounter,
     faults::{Fate, Faulty, Operation, OperationKind},
-    memory::MemoryBucket,
+    memory::{MemoryBucket, Tags},
 };
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};
@@ -47,18 +47,42 @@ pub(crate) fn options(mode: RunMode) -> RunOptions {
 
 pub(crate) struct TestLake {
     pub(crate) lake: run::Lake,
+    /// The store behind it, where that is in memory.
+    memory: Option<MemoryBucket>,
 }
 
 impl TestLake {
     pub(crate) fn new() -> Self {
+        Self::tagged_by(Tags::default())
+    }
+
+    pub(crate) fn tagged_by(tags: Tags) -> Self {
         let requests = Arc::new(RequestCounter::default());
-        Self::over(Arc::new(MemoryBucket::with_counter(Arc::clone(&requests))), requests)
+        let memory = MemoryBucket::with_counter(Arc::clone(&requests)).tagged_by(tags);
+        Self {
+            memory: Some(memory.clone()),
+            ..Self::over(Arc::new(memory), requests)
+        }
     }
 
     pub(crate) fn over(bucket: Arc<dyn Bucket>, requests: Arc<RequestCounter>) -> Self {
         Self {
             lake: run::Lake { bucket, requests },
+            memory: None,
         }
+    }
+
+    /// A lake over a store with faults in front of a memory, of whose requests nobody keeps count.
+    pub(crate) fn behind(faulty: Faulty, memory: &MemoryBucket) -> Self {
+        Self {
+            memory: Some(memory.clone()),
+            ..Self::over(Arc::new(faulty), Arc::default())
+        }
+    }
+
+    /// Sets the store's clock.
+    pub(crate) fn advance_to(&self, at: Timestamp) {
+        self.memory.as_ref().expect("the store is in memory").advance_to(at);
     }
 
     pub(crate) fn bucket(&self) -> &dyn Bucket {
@@ -74,6 +98,15 @@ impl TestLake {
             .put(&keys::source(name), bytes.into(), PutMode::Replace, &Metadata::new())
             .await
             .unwrap();
+    }
+
+    /// Puts the same bytes again, under another tag where the store's tags can tell.
+    pub(crate) async fn touch(&self, name: &str, salt: &str) {
+        let key = keys::source(name);
+        if let Ok(object) = self.bucket().get(&key, None, None).await {
+            let metadata = Metadata::from([("salt".to_owned(), salt.to_owned())]);
+            self.bucket().put(&key, object.bytes, PutMode::Replace, &metadata).await.unwrap();
+        }
     }
 
     pub(crate) async fn remove(&self, name: &str) {
@@ -157,7 +190,10 @@ impl TestLake {
 
 /// A lake over a store of whose requests nobody keeps count.
 pub(crate) fn plain(bucket: &MemoryBucket) -> TestLake {
-    TestLake::over(Arc::new(bucket.clone()), Arc::default())
+    TestLake {
+        memory: Some(bucket.clone()),
+        ..TestLake::over(Arc::new(bucket.clone()), Arc::default())
+    }
 }
 
 /// Does something else just before the first operation of a kind on a key.
@@ -179,10 +215,7 @@ pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
         }
         .boxed()
     };
-    TestLake::over(
-        Arc::new(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook)),
-        Arc::default(),
-    )
+    TestLake::behind(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), bucket)
 }
 
 pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {
