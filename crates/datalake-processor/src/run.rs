@@ -481,12 +481,14 @@ impl Run<'_> {
         publish::publish_output(self.bucket(), &self.table, version).await?;
         report.counts.images_removed = pictures::remove_unlinked(self.bucket(), &self.table, version, unlinked).await?;
         // From here on nothing is left that a reader could miss.
+        let mut now = report.started_at;
         if report.committed
             && let Ok(entry) = self.bucket().head(&keys::log_entry(version.number())).await
         {
             report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
+            now = now.max(entry.meta.modified);
         }
-        if let Err(error) = vacuum::vacuum_daily(self.bucket(), &self.table, version, report.started_at).await {
+        if let Err(error) = vacuum::vacuum_daily(self.bucket(), &self.table, version, now).await {
             tracing::warn!(run.id = %self.options.run_id, error = error.in_words(), "the daily clean-up failed; the next run tries again");
         }
         Ok(())

@@ -1,6 +1,11 @@
-//! The daily vacuum: files that nobody names are removed, and copied pictures are compared with the table, both ways.
+//! The daily vacuum: files that nobody names are removed, copied pictures are compared with the table, both ways, and old reports go.
+//!
+//! What is old is told by the store's clock alone: a run's own may be off by a year, and would remove what is needed.
 
-use std::cmp::Ordering;
+use std::{
+    cmp::{Ordering, Reverse},
+    collections::BinaryHeap,
+};
 
 use bytes::Bytes;
 use datalake_core::{
@@ -9,11 +14,14 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_store::{
-    bucket::{Bucket, Metadata, ObjectMeta, PutMode},
+    bucket::{Bucket, Head, Metadata, ObjectMeta, PutMode},
     error::StoreError,
 };
 use datalake_table::{table::Table, version::Version};
-use futures_util::{StreamExt, stream::BoxStream};
+use futures_util::{
+    StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{error::RunError, known::KnownUsers, pictures};
@@ -24,29 +32,86 @@ const PERIOD: SignedDuration = SignedDuration::from_hours(24);
 /// A copy that nobody links may belong to a run that has not committed yet. No run takes a day.
 const ORPHAN_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
 
-/// Cleans up if the last time is a day ago, by the store's clock against `now`. The first run of a table only notes the time.
+/// Reports are kept so long: a quarter of a year of runs, 2,160 hourly ones.
+const REPORT_AGE_MAX: SignedDuration = SignedDuration::from_hours(90 * 24);
+
+/// And at most so many, a run each 13 minutes of that time: `/runs` lists them all, ten pages, to find the newest.
+const REPORTS_MAX: usize = 10_000;
+
+/// Reports that one vacuum removes, some 10 MB of keys; the next one goes on.
+const REPORTS_REMOVED_MAX: usize = 100_000;
+
+/// Deletions are small requests.
+const DELETIONS_IN_FLIGHT: usize = 8;
+
+/// In the metadata of the vacuum's note, while it is under way: one that died or failed is done again by the next run.
+const STATE: (&str, &str) = ("state", "begun");
+
+/// Cleans up if the last time is a day ago. The first run of a table only notes the time. `now` only tells whether it is time.
 pub(crate) async fn vacuum_daily(bucket: &dyn Bucket, table: &Table, version: &Version, now: Timestamp) -> Result<(), RunError> {
+    let (name, begun) = STATE;
+    let is_done = |head: &Head| head.metadata.get(name).is_none_or(|state| state != begun);
     match bucket.head(keys::LAST_VACUUM).await {
-        Ok(head) if now.duration_since(head.meta.modified) < PERIOD => return Ok(()),
+        Ok(head) if is_done(&head) && now.duration_since(head.meta.modified) < PERIOD => return Ok(()),
         Ok(_) => {
-            let files = table.vacuum(now).await?;
-            let images = mend_images(bucket, table, version, now).await?;
-            tracing::info!(
-                segments_removed = files.segments_removed,
-                refusals_removed = files.refusals_removed,
-                images_restored = images.restored,
-                images_removed = images.removed,
-                "cleaned up"
-            );
+            note(bucket, now, &Metadata::from([(name.to_owned(), begun.to_owned())])).await?;
+            let now = bucket.head(keys::LAST_VACUUM).await?.meta.modified;
+            vacuum(bucket, table, version, now).await?;
         }
         Err(StoreError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    let note = serde_json::json!({ "vacuumed_at": now }).to_string();
-    bucket
-        .put(keys::LAST_VACUUM, Bytes::from(note), PutMode::Replace, &Metadata::new())
-        .await?;
+    note(bucket, now, &Metadata::new()).await
+}
+
+async fn note(bucket: &dyn Bucket, now: Timestamp, metadata: &Metadata) -> Result<(), RunError> {
+    let note = Bytes::from(serde_json::json!({ "vacuumed_at": now }).to_string());
+    bucket.put(keys::LAST_VACUUM, note, PutMode::Replace, metadata).await?;
     Ok(())
+}
+
+async fn vacuum(bucket: &dyn Bucket, table: &Table, version: &Version, now: Timestamp) -> Result<(), RunError> {
+    let files = table.vacuum(now).await?;
+    let images = mend_images(bucket, table, version, now).await?;
+    let reports_removed = remove_old_reports(bucket, now).await?;
+    tracing::info!(
+        segments_removed = files.segments_removed,
+        refusals_removed = files.refusals_removed,
+        images_restored = images.restored,
+        images_removed = images.removed,
+        reports_removed,
+        "cleaned up"
+    );
+    Ok(())
+}
+
+/// Removes the reports of runs that are too old or too many, and gives their number.
+async fn remove_old_reports(bucket: &dyn Bucket, now: Timestamp) -> Result<usize, StoreError> {
+    let mut kept = BinaryHeap::new();
+    let mut doomed = Vec::new();
+    let mut reports = bucket.list(keys::RUNS, None);
+    while let Some(report) = reports.try_next().await? {
+        if keys::parse_run_report(&report.key).is_none() {
+            continue;
+        }
+        if now.duration_since(report.modified) > REPORT_AGE_MAX {
+            doomed.push(report.key);
+        } else {
+            kept.push(Reverse((report.modified, report.key)));
+            let oldest = if kept.len() > REPORTS_MAX { kept.pop() } else { None };
+            doomed.extend(oldest.map(|Reverse((_, key))| key));
+        }
+        if doomed.len() >= REPORTS_REMOVED_MAX {
+            break;
+        }
+    }
+    let removed = doomed.len();
+    stream::iter(doomed)
+        .map(|key| async move { bucket.delete(&key, None).await })
+        .buffer_unordered(DELETIONS_IN_FLIGHT)
+        .try_collect::<()>()
+        .await?;
+    Ok(removed)
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
