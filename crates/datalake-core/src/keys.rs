@@ -182,6 +182,21 @@ pub fn create_proof(run_id: &RunId) -> String {
     format!("{INGEST}create-proof-{run_id}.json")
 }
 
+/// What the keys of pictures' announcements begin with.
+pub const PICTURE_CHANGES: &str = "processed_data/users/_ingest/pictures-";
+
+/// Whose copied pictures a run is about to change, as long as it has not done so for good. `unique` tells two attempts of one run apart, and
+/// has no `.`.
+pub fn picture_changes(run_id: &RunId, unique: &str) -> String {
+    format!("{PICTURE_CHANGES}{run_id}.{unique}.json")
+}
+
+/// The run whose announcement lies under a key; none where it is none.
+pub fn parse_picture_changes(key: &str) -> Option<RunId> {
+    let (run_id, _) = key.strip_prefix(PICTURE_CHANGES)?.strip_suffix(".json")?.rsplit_once('.')?;
+    RunId::parse(run_id).ok()
+}
+
 /// Whether a key is one of the objects of a proof.
 pub fn is_create_proof(key: &str) -> bool {
     key.strip_prefix(INGEST).is_some_and(|name| name.starts_with("create-proof-"))
@@ -259,5 +274,9 @@ mod tests {
         assert!(!is_refusals(LAST_VACUUM));
         assert!(is_create_proof(&create_proof(&run_id)));
         assert!(!is_create_proof(LAST_VACUUM));
+        let dotted = RunId::parse("run.1").unwrap();
+        assert_eq!(parse_picture_changes(&picture_changes(&dotted, "7")), Some(dotted));
+        assert_eq!(parse_picture_changes(&refusals("x")), None);
+        assert!(!is_refusals(&picture_changes(&run_id, "7")) && parse_in_table(&picture_changes(&run_id, "7")).is_none());
     }
 }

@@ -7,6 +7,7 @@ mod apply;
 mod changes;
 pub mod error;
 mod known;
+mod left;
 mod output;
 mod pictures;
 mod publish;

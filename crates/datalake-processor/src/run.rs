@@ -34,6 +34,7 @@ use crate::{
     apply::{self, Refusals},
     changes::{self, Changes},
     error::RunError,
+    left::{self, Announcement},
     pictures, publish,
     read::{Reader, UserRead},
     vacuum,
@@ -298,6 +299,14 @@ struct Prepared {
     unlinked: Vec<UserId>,
 }
 
+/// The copies that a run changes.
+struct ChangedPictures {
+    announcement: Announcement,
+    /// Users whose picture the commit links or unlinks, sorted.
+    linked: Vec<UserId>,
+    unlinked: Vec<UserId>,
+}
+
 /// What a run does to the table.
 enum Step {
     /// Readers would see what they see already.
@@ -310,8 +319,9 @@ impl Run<'_> {
     /// Fills in the report as things become true, so that a run that fails still says what it found and whether it committed.
     async fn execute(&self, report: &mut RunReport) -> Result<(), RunError> {
         let reader = Reader::new(self.bucket(), report.started_at);
+        let mut announcement = Announcement::new(&self.options.run_id, report.started_at);
         for attempt in 1..=COMMIT_ATTEMPTS_MAX {
-            let prepared = cancellable(&self.options.cancel, self.prepare(&reader, report)).await?;
+            let prepared = cancellable(&self.options.cancel, self.prepare(&reader, &mut announcement, report)).await?;
             let details = CommitDetails {
                 run_id: self.options.run_id.clone(),
                 mode: self.options.mode,
@@ -339,9 +349,12 @@ impl Run<'_> {
             };
             report.version = Some(version.number());
             report.counts = prepared.counts;
-            return self
-                .finish(&version, &prepared.linked, &prepared.unlinked, details.committed_at, report)
-                .await;
+            let pictures = ChangedPictures {
+                announcement,
+                linked: prepared.linked,
+                unlinked: prepared.unlinked,
+            };
+            return self.finish(&version, pictures, details.committed_at, report).await;
         }
         Err(RunError::Contended {
             attempts: COMMIT_ATTEMPTS_MAX,
@@ -426,7 +439,7 @@ impl Run<'_> {
     }
 
     /// Ingest, copy pictures, apply, stage: nothing that a reader could reach is changed but copies of pictures.
-    async fn prepare(&self, reader: &Reader<'_>, report: &mut RunReport) -> Result<Prepared, RunError> {
+    async fn prepare(&self, reader: &Reader<'_>, announcement: &mut Announcement, report: &mut RunReport) -> Result<Prepared, RunError> {
         let progress = self.options.progress.as_ref();
         let Ingested {
             base,
@@ -434,8 +447,18 @@ impl Run<'_> {
             reads,
             refusals,
         } = self.ingest(reader, report).await?;
-        let pictures = pictures::settle(self.bucket(), reader, &old_rows, &reads, progress).await?;
-        let outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
+        let verdicts = pictures::judge(reader, &old_rows, &reads).await?;
+        // Before its first version there is no copy that anybody reads.
+        if base.is_some() {
+            let changed = pictures::changed(&old_rows, &reads, &verdicts);
+            announcement.extend(self.bucket(), changed).await?;
+        }
+        let pictures = pictures::settle(self.bucket(), &reads, &verdicts, progress).await?;
+        let mut outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
+        let is_visible = outcome.is_visible || refusals.is_visible;
+        if is_visible {
+            pictures::retag(self.bucket(), &old_rows, &mut outcome.edits, &outcome.linked).await?;
+        }
         drop(old_rows);
         let counts = Counts {
             added: outcome.counts.added,
@@ -447,7 +470,7 @@ impl Run<'_> {
         };
         let is_new_table = base.is_none();
         let step = match base {
-            Some(base) if !outcome.is_visible && !refusals.is_visible => Step::Nothing { base },
+            Some(base) if !is_visible => Step::Nothing { base },
             base => {
                 progress(Progress::Committing);
                 if is_new_table && self.options.writers == Writers::Many {
@@ -471,24 +494,28 @@ impl Run<'_> {
     async fn finish(
         &self,
         version: &Version,
-        linked: &[UserId],
-        unlinked: &[UserId],
+        pictures: ChangedPictures,
         committed_at: Timestamp,
         report: &mut RunReport,
     ) -> Result<(), RunError> {
         (self.options.progress)(Progress::Publishing);
-        pictures::verify_linked(self.bucket(), &self.table, version, linked).await?;
-        publish::publish_output(self.bucket(), &self.table, version).await?;
-        report.counts.images_removed = pictures::remove_unlinked(self.bucket(), &self.table, version, unlinked).await?;
+        let (bucket, table) = (self.bucket(), &self.table);
+        pictures::verify_linked(bucket, table, version, &pictures.linked).await?;
+        publish::publish_output(bucket, table, version).await?;
+        let removed = &mut report.counts.images_removed;
+        *removed += pictures::remove_unlinked(bucket, table, version, &pictures.unlinked).await?;
+        *removed += left::repair(bucket, table, version, &pictures.announcement).await?;
+        let settled = pictures.linked.iter().chain(&pictures.unlinked).cloned().collect();
+        *removed += pictures.announcement.take_back(bucket, table, version, &settled).await?;
         // From here on nothing is left that a reader could miss.
         let mut now = report.started_at;
         if report.committed
-            && let Ok(entry) = self.bucket().head(&keys::log_entry(version.number())).await
+            && let Ok(entry) = bucket.head(&keys::log_entry(version.number())).await
         {
             report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
             now = now.max(entry.meta.modified);
         }
-        if let Err(error) = vacuum::vacuum_daily(self.bucket(), &self.table, version, now).await {
+        if let Err(error) = vacuum::vacuum_daily(bucket, table, version, now).await {
             tracing::warn!(run.id = %self.options.run_id, error = error.in_words(), "the daily clean-up failed; the next run tries again");
         }
         Ok(())

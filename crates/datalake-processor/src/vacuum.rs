@@ -24,7 +24,7 @@ use futures_util::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{error::RunError, known::KnownUsers, pictures};
+use crate::{error::RunError, known::KnownUsers, left, pictures};
 
 /// Between two vacuums.
 const PERIOD: SignedDuration = SignedDuration::from_hours(24);
@@ -74,6 +74,7 @@ async fn vacuum(bucket: &dyn Bucket, table: &Table, version: &Version, now: Time
     let files = table.vacuum(now).await?;
     let images = mend_images(bucket, table, version, now).await?;
     let reports_removed = remove_old_reports(bucket, now).await?;
+    left::forget(bucket, now.saturating_sub(ORPHAN_AGE_MIN).unwrap_or(Timestamp::MIN)).await?;
     tracing::info!(
         segments_removed = files.segments_removed,
         refusals_removed = files.refusals_removed,
@@ -143,7 +144,7 @@ async fn mend_images(bucket: &dyn Bucket, table: &Table, version: &Version, now:
         match (order, &copy, &user) {
             (Ordering::Less, Some((user_id, object)), _) if remove_orphan(bucket, object, now).await? => orphans.push(user_id.clone()),
             (Ordering::Greater, _, Some((user_id, _))) => restores.push(user_id.clone()),
-            (Ordering::Equal, Some((_, object)), Some((user_id, image))) if !is_copy_of(bucket, object, image).await? => {
+            (Ordering::Equal, Some((_, object)), Some((user_id, image))) if !pictures::is_copy_of(bucket, object, image).await? => {
                 restores.push(user_id.clone());
             }
             _ => {}
@@ -188,21 +189,6 @@ async fn next_with_image(users: &mut KnownUsers<'_>) -> Result<Option<(UserId, S
         }
     }
     Ok(None)
-}
-
-async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &Seen) -> Result<bool, StoreError> {
-    if copy.size != image.size {
-        return Ok(false);
-    }
-    if copy.etag.as_str() == &*image.etag {
-        return Ok(true);
-    }
-    // Where a store gives a copy another tag, the copy's metadata has the source's.
-    match bucket.head(&copy.key).await {
-        Ok(head) => Ok(head.metadata.get(pictures::SOURCE_ETAG).is_some_and(|etag| **etag == *image.etag)),
-        Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(error),
-    }
 }
 
 async fn remove_orphan(bucket: &dyn Bucket, copy: &ObjectMeta, now: Timestamp) -> Result<bool, StoreError> {

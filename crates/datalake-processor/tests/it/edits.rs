@@ -115,6 +115,43 @@ async fn the_same_bytes_under_a_new_tag_change_nothing() {
     assert_eq!(lake.run().await.counts.csv_read, 0);
 }
 
+/// The row has the new tag with the next commit; from then on the picture must be known under it.
+#[tokio::test]
+async fn a_picture_that_is_touched_again_and_again_changes_nothing() {
+    let lake = TestLake::new();
+    for id in ["1", "2"] {
+        lake.put(&format!("{id}.csv"), csv("Ada", "Lee", 1)).await;
+        lake.put(&format!("{id}.png"), png("a")).await;
+    }
+    lake.run().await;
+    for round in 0..4 {
+        lake.touch("1.png", &format!("{round}, alone")).await;
+        assert!(!lake.run().await.committed, "round {round}");
+        lake.touch("1.png", &format!("{round}, with an edit")).await;
+        lake.put("2.csv", csv("Ada", "Lee", round + 2)).await;
+        let report = lake.run().await;
+        assert_eq!((report.committed, report.counts.changed), (true, 1), "round {round}");
+        let full = lake.run_in(RunMode::Full).await;
+        assert_eq!((full.committed, full.requests.copy), (false, 0), "round {round}");
+    }
+    assert_eq!(
+        lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(),
+        [png("a"), png("a")]
+    );
+}
+
+/// A copy that somebody removed is made again by a full run, which changes no row.
+#[tokio::test]
+async fn a_copy_that_is_lost_is_no_change() {
+    let lake = TestLake::new();
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("a")).await;
+    lake.run().await;
+    lake.bucket().delete(&keys::image("1"), None).await.unwrap();
+    assert!(!lake.run_in(RunMode::Full).await.committed);
+    assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
+}
+
 #[tokio::test]
 async fn a_rejected_change_keeps_the_last_good_row() {
     let lake = TestLake::new();

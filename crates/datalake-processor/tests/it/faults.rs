@@ -93,19 +93,61 @@ async fn killed_at_each_request(#[values(Tags::BytesAndMetadata, Tags::Bytes)] t
             );
             plain(&bucket).run().await;
             assert_eq!(shown(&bucket).await, after, "after {fate:?} at {last}");
-            let linked: Vec<_> = after
-                .1
-                .iter()
-                .filter_map(|row| row.rsplit_once(','))
-                .map(|(_, key)| key)
-                .filter(|key| !key.is_empty())
-                .collect();
-            let copies = plain(&bucket).objects(keys::IMAGES).await;
-            for key in linked {
-                assert_eq!(copies.get(key), images.get(key), "the copy {key}, after {fate:?} at {last}");
-            }
+            assert_eq!(
+                plain(&bucket).objects(keys::IMAGES).await,
+                images,
+                "the copies, after {fate:?} at {last}"
+            );
         }
     }
+}
+
+/// A run dies at each of its requests, and then its edits are taken back: the copies that it had replaced are those of the table again.
+#[rstest]
+#[tokio::test]
+async fn killed_at_each_request_and_its_edits_undone(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let undisturbed = edited(tags).await;
+    let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
+    lake.run().await;
+    for last in 0..counter.operations() {
+        let bucket = edited(tags).await;
+        let (dying, _) = faulty(
+            &bucket,
+            move |operation| {
+                if operation.number == last { Fate::HaltAfter } else { Fate::Pass }
+            },
+        );
+        let _dies = dying.run_with(&options(RunMode::Incremental)).await;
+        let lake = plain(&bucket);
+        for id in ["1", "2", "3", "4", "7"] {
+            lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
+            lake.put(&format!("{id}.png"), png(id)).await;
+        }
+        lake.remove("5.csv").await;
+        lake.remove("5.png").await;
+        lake.run().await;
+        let copies: Vec<_> = lake.objects(keys::IMAGES).await.into_iter().collect();
+        let expected = ["1", "2", "3", "4", "7"].map(|id| (keys::image(id), bytes::Bytes::from(png(id))));
+        assert_eq!(copies, expected, "after it was killed at {last}");
+        assert!(!lake.run().await.committed, "after it was killed at {last}");
+    }
+}
+
+/// A run that fails after its commit leaves its announcement; the next one does what is left and takes it back.
+#[rstest]
+#[tokio::test]
+async fn announcements_are_taken_back(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = edited(tags).await;
+    let (lake, _) = faulty(&bucket, |operation| match (operation.kind, operation.key.as_str()) {
+        (OperationKind::Put, keys::OUTPUT) => Fate::FailBefore,
+        _ => Fate::Pass,
+    });
+    let announced = async || plain(&bucket).objects(keys::PICTURE_CHANGES).await.len();
+    assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Failed);
+    assert_eq!(announced().await, 1);
+    let next = plain(&bucket).run().await;
+    assert_eq!((next.committed, next.counts.images_removed), (false, 2));
+    assert_eq!(announced().await, 0);
 }
 
 /// An answer that is lost is no half state: the run fails or succeeds, and the next one agrees with it.

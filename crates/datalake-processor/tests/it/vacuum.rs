@@ -168,6 +168,21 @@ async fn a_clean_up_that_failed_is_done_again(#[values(Tags::BytesAndMetadata, T
     assert!(lake.objects(keys::IMAGES).await.is_empty());
 }
 
+/// What a dead run announced, and never took back, is forgotten when no run can be that old.
+#[rstest]
+#[tokio::test]
+async fn announcements_of_dead_runs_are_forgotten(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let lake = lake(tags).await;
+    let announcement = keys::picture_changes(&crate::lake::run_id(), "1");
+    write(&lake, &announcement, b"[\"1\",\"no id\",\"4\"]".to_vec()).await;
+    let broken = keys::picture_changes(&crate::lake::run_id(), "2");
+    write(&lake, &broken, b"cut sho".to_vec()).await;
+    lake.run().await;
+    assert_eq!(lake.objects(keys::PICTURE_CHANGES).await.len(), 2, "their runs may be under way");
+    clean_up(&lake).await;
+    assert!(lake.objects(keys::PICTURE_CHANGES).await.is_empty());
+}
+
 #[tokio::test]
 async fn old_reports_are_removed() {
     let lake = lake(Tags::default()).await;
