@@ -125,6 +125,9 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- $extra := index . 1 -}}
 {{- $replaced := list -}}
 {{- range $extra -}}
+{{- if has .name $replaced -}}
+{{- fail (printf "extraEnv names %s twice: which one holds?" .name) -}}
+{{- end -}}
 {{- $replaced = append $replaced .name -}}
 {{- end -}}
 {{- $merged := list -}}
@@ -190,6 +193,8 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- if .Values.api.token.enabled }}
 - name: DATALAKE_TOKEN_FILE
   value: /run/secrets/datalake/token
+- name: DATALAKE_TOKEN_HINT
+  value: "it stands in a Secret: kubectl --namespace {{ .Release.Namespace }} get secret {{ include "datalake.tokenSecretName" . }} -o jsonpath='{.data.token}' | base64 -d"
 - name: DATALAKE_PROTECT_READS
   value: {{ .Values.api.protectReads | quote }}
 {{- else if .Values.api.protectReads }}
@@ -230,6 +235,26 @@ volumes:
 {{- with include "datalake.scheduling" (list . .Values.processor) | trim }}
 {{ . }}
 {{- end }}
+{{- end -}}
+
+{{/* The Job of a run but for its pod: the CronJob's, and what the ValidatingAdmissionPolicy compares the API's Jobs with. */}}
+{{- define "datalake.runJob" -}}
+backoffLimit: {{ .Values.processor.backoffLimit }}
+activeDeadlineSeconds: {{ .Values.processor.activeDeadlineSeconds }}
+ttlSecondsAfterFinished: {{ .Values.processor.ttlSecondsAfterFinished }}
+podFailurePolicy:
+  rules:
+    # 2 is a mistake of the configuration and 4 a guard's refusal: no retry helps.
+    - action: FailJob
+      onExitCodes:
+        containerName: processor
+        operator: In
+        values: [2, 4]
+    # A drained node is nobody's failure.
+    - action: Ignore
+      onPodConditions:
+        - type: DisruptionTarget
+          status: "True"
 {{- end -}}
 
 {{/* The pod of a run: the CronJob's, and what the ValidatingAdmissionPolicy compares the API's Jobs with. */}}
