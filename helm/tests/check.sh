@@ -97,6 +97,15 @@ check 'schema refuses a schedule of three fields' refused 'schedule' --set 'proc
 check 'protectReads without a token is refused' refused 'api.protectReads needs api.token.enabled' \
   --set api.protectReads=true --set api.token.enabled=false
 
+check 'schema refuses a misspelt key of a probe' refused 'additional properties' --set api.readinessProbe.periodSecond=1
+check 'schema refuses a misspelt key of a security context' refused 'additional properties' --set processor.securityContext.runAsUsr=1
+check 'schema refuses a misspelt key of a pod'"'"'s security context' refused 'additional properties' --set api.podSecurityContext.fsgroup=1
+check 'schema refuses a name with dots' refused 'fullnameOverride' --set fullnameOverride=data.lake
+check 'a grace that cuts requests off is refused' refused 'api.terminationGracePeriodSeconds' --set api.preStopSleepSeconds=25
+check 'a variable that is named twice is refused' refused 'extraEnv names A twice' \
+  --set 'processor.extraEnv[0].name=A' --set 'processor.extraEnv[1].name=A'
+check 'token: a 401 names the Secret' has 'get secret mine -o' --set api.token.existingSecret=mine
+
 documented() {
   helm-docs --chart-search-root "$chart" --dry-run --log-level error >"$work/README.md" || return 1
   diff -u "$chart/README.md" "$work/README.md" || { echo "run: helm-docs --chart-search-root $chart"; return 1; }
