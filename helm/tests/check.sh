@@ -120,5 +120,71 @@ done
 holds_no_secret() { kustomize build k8s/base >"$work/base.yaml" && ! grep -n 'kind: Secret' "$work/base.yaml"; }
 check 'k8s/base holds no secret' holds_no_secret
 
+# `kubectl apply -k` and helm make the same objects, but for what Helm would manage and for the Secrets that everybody knows.
+same_objects() {
+  mkdir -p "$work/rendered" || return 1
+  helm template datalake "$chart" --namespace datalake --kube-version 1.34.0 --skip-tests --set demo.enabled=true \
+    --set api.token.existingSecret=datalake-api-token --set s3.existingSecret=datalake-demo-s3 |
+    sed -e '/^ *helm\.sh\/chart: /d' -e '/^ *app\.kubernetes\.io\/managed-by: Helm$/d' >"$work/rendered/all.yaml" || return 1
+  # Kustomize writes both in one order and one style.
+  printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: datalake\nresources: [all.yaml]\n' \
+    >"$work/rendered/kustomization.yaml"
+  kustomize build "$work/rendered" >"$work/by-helm.yaml" && kustomize build k8s/overlays/demo >"$work/by-kustomize.yaml" || return 1
+  local file
+  for file in by-helm by-kustomize; do
+    mkdir -p "$work/$file" || return 1
+    objects "$work/$file" <"$work/$file.yaml"
+  done
+  [ "$(find "$work/by-helm" -type f | wc -l)" -gt 10 ] || { echo 'helm renders hardly anything'; return 1; }
+  rm "$work/by-kustomize/Namespace-datalake" "$work/by-kustomize/Secret-datalake-api-token" "$work/by-kustomize/Secret-datalake-demo-s3" &&
+    diff -ru "$work/by-helm" "$work/by-kustomize"
+}
+objects() { # folder: a file an object, from a stream of them
+  awk -v folder="$1" '
+    function flush() { if (text != "") { file = folder "/" kind "-" name; printf "%s", text > file; close(file) }; text = kind = name = "" }
+    /^---$/ { flush(); next }
+    /^kind: / { kind = $2 }
+    /^metadata:/ { inside = 1 }
+    /^[^ ]/ && !/^metadata:/ { inside = 0 }
+    inside && /^  name: / { name = $2 }
+    { text = text $0 "\n" }
+    END { flush() }'
+}
+check 'k8s/overlays/demo makes what helm makes' same_objects
+
+# skaffold itself cannot be had everywhere: its keys, and that what they name is there.
+check 'skaffold.yaml: its keys' valid skaffold.yaml
+sed 's/chartPath:/chartpath:/' skaffold.yaml >"$work/skaffold.yaml"
+check 'skaffold.yaml: a misspelt key is refused' invalid "$work/skaffold.yaml"
+values_of() { # key: what skaffold.yaml says under it, wherever
+  sed -n "s/^ *\(- \)\{0,1\}$1: *//p" skaffold.yaml
+}
+skaffold_names_what_is_there() {
+  local target image path set=()
+  for path in $(values_of chartPath) $(values_of dockerfile); do
+    [ -e "$path" ] || { echo "there is no $path"; return 1; }
+  done
+  for target in $(values_of target); do
+    grep -qE "^FROM .* AS $target\$" Dockerfile || { echo "the Dockerfile has no stage $target"; return 1; }
+  done
+  # The chart's schema refuses values that it does not know.
+  for image in $(sed -n '/setValues:/,/^portForward:/s/^ *\([a-zA-Z.]*\.[a-zA-Z.]*\): .*/\1/p' skaffold.yaml); do
+    case $image in *.enabled) set+=(--set "$image=true") ;; *) set+=(--set-string "$image=x") ;; esac
+  done
+  [ ${#set[@]} -eq 10 ] || { echo "the values of skaffold.yaml are not found: ${set[*]}"; return 1; }
+  render "${set[@]}" >"$work/skaffold-rendered.yaml" || return 1
+  for image in $(values_of image | grep -v '^\['); do
+    grep -q "IMAGE_REPO_${image//-/_}}}" skaffold.yaml && grep -q "IMAGE_TAG_${image//-/_}}}" skaffold.yaml ||
+      { echo "$image is built and not deployed"; return 1; }
+  done
+  grep -qE "^  name: $(values_of resourceName)\$" "$work/skaffold-rendered.yaml"
+}
+check 'skaffold.yaml: what it names is there' skaffold_names_what_is_there
+unlabelled() { # kind: the chart renders it, and skaffold leaves it alone
+  grep -q "^kind: ${1%.*}$" "$work/demo.yaml" && sed -n '/^  deny:/,/^[^ ]/p' skaffold.yaml | grep -A2 -F "groupKind: $1" | grep -c '\[".\*"\]' | grep -qx 2
+}
+check 'skaffold.yaml: CronJobs are left alone' unlabelled CronJob.batch
+check 'skaffold.yaml: Jobs are left alone' unlabelled Job.batch
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
