@@ -1,6 +1,6 @@
 //! Everything that can go wrong with a request, and the one place that chooses status codes. Problems are documents as RFC 9457 has them.
 
-use std::any::Any;
+use std::{any::Any, sync::Arc};
 
 use axum::{
     Json,
@@ -56,7 +56,10 @@ pub(crate) enum Problem {
         reason: String,
     },
     /// The bearer token is missing or wrong.
-    Unauthorized,
+    Unauthorized {
+        /// How it is got here, where that was configured.
+        hint: Option<Arc<str>>,
+    },
     /// The table has no such user.
     NoSuchUser,
     /// The user has no picture.
@@ -176,7 +179,7 @@ impl Problem {
             ),
             Self::BodyTooLarge { .. } => kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::BodyInvalid { .. } => kind(StatusCode::BAD_REQUEST, "invalid-body", "The body is malformed"),
-            Self::Unauthorized => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
+            Self::Unauthorized { .. } => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
             Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "There is no such user"),
             Self::NoPicture => kind(StatusCode::NOT_FOUND, "no-picture", "The user has no picture"),
             Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => {
@@ -214,9 +217,10 @@ impl Problem {
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
             Self::BodyInvalid { reason } | Self::LaunchFailed { reason } => reason.clone(),
-            Self::Unauthorized => "send the token of this server as `Authorization: Bearer TOKEN`; it stands in the file that --token-file names, on Kubernetes in a Secret: \
-                 kubectl get secret datalake-api-token -o jsonpath='{.data.token}' | base64 -d"
-                .to_owned(),
+            Self::Unauthorized { hint } => {
+                let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
+                format!("send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
+            }
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
             Self::NoSuchVersion { newest } => format!(
@@ -319,7 +323,7 @@ impl IntoResponse for Problem {
             let range = HeaderValue::try_from(format!("bytes */{bytes}")).expect("digits are visible ASCII characters");
             headers.insert(header::CONTENT_RANGE, range);
         }
-        if matches!(self, Self::Unauthorized) {
+        if matches!(self, Self::Unauthorized { .. }) {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         let mut response = (self.kind().status, headers).into_response();

@@ -1,6 +1,6 @@
 //! Who may do what: the bearer token that a request must carry.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use axum::{
     extract::{FromRef, FromRequestParts, Request, State},
@@ -27,22 +27,38 @@ pub enum Access {
 
 /// The digest of a configured token. The token itself is not kept, and no log can show it.
 #[derive(Clone)]
-pub struct Token([u8; 32]);
+pub struct Token {
+    digest: [u8; 32],
+    hint: Option<Arc<str>>,
+}
 
 impl Token {
     /// Takes the token as it was configured.
     pub fn new(token: &str) -> Self {
-        Self(Sha256::digest(token).into())
+        Self {
+            digest: Sha256::digest(token).into(),
+            hint: None,
+        }
+    }
+
+    /// Tells whoever comes without the token how it is got. That is told to everybody.
+    #[must_use]
+    pub fn with_hint(self, hint: &str) -> Self {
+        Self {
+            hint: Some(hint.into()),
+            ..self
+        }
     }
 
     /// Whether the headers carry the token. How long that takes tells nothing of the token, not even its length.
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
+        let refused = || Problem::Unauthorized { hint: self.hint.clone() };
         let (scheme, token) = given
             .and_then(|value| value.split_at_checked("Bearer ".len()))
-            .ok_or(Problem::Unauthorized)?;
-        let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(self.0.ct_eq(&Sha256::digest(token)));
-        holds.then_some(()).ok_or(Problem::Unauthorized)
+            .ok_or_else(refused)?;
+        let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(self.digest.ct_eq(&Sha256::digest(token)));
+        holds.then_some(()).ok_or_else(refused)
     }
 }
 

@@ -185,6 +185,9 @@ pub(crate) struct AccessArgs {
     /// Starting and stopping runs needs the bearer token in this file
     #[arg(long, env = "DATALAKE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// How the token is got, in words for whoever comes without it
+    #[arg(long, env = "DATALAKE_TOKEN_HINT", value_name = "WORDS", requires = "token_file")]
+    pub(crate) token_hint: Option<String>,
     /// Reads need the token, too; health, readiness and metrics do not
     #[arg(long, env = "DATALAKE_PROTECT_READS", requires = "token_file")]
     pub(crate) protect_reads: bool,

@@ -132,6 +132,7 @@ async fn a_token_guards_the_start_of_runs_alone() {
         let answer = status_of_post(&lake, wrong).await;
         check_document(&answer, "/data", 401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
+        assert!(answer.json()["detail"].as_str().unwrap().contains("--token-file"), "{answer:?}");
     }
     check_document(&status_of_post(&lake, Some("Bearer right")).await, "/data", 501, "not-launching");
     assert_eq!(lake.get("/data").await.status, StatusCode::OK);
@@ -142,7 +143,7 @@ async fn a_token_guards_the_start_of_runs_alone() {
 #[tokio::test]
 async fn reads_may_need_the_token_too() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
     for path in [
         "/",
         "/data",
@@ -157,7 +158,7 @@ async fn reads_may_need_the_token_too() {
         let answer = lake.get(path).await;
         check_document(&answer, path, 401, "unauthorized");
         assert!(
-            answer.json()["detail"].as_str().unwrap().contains("kubectl get secret"),
+            answer.json()["detail"].as_str().unwrap().contains("; kubectl get secret mine"),
             "{}",
             answer.body
         );

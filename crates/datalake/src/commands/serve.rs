@@ -77,6 +77,10 @@ pub(crate) fn access(args: &AccessArgs) -> anyhow::Result<Access> {
         return Err(refused("it must be visible ASCII characters".to_owned()).into());
     }
     let token = Token::new(token);
+    let token = match &args.token_hint {
+        Some(hint) => token.with_hint(hint),
+        None => token,
+    };
     Ok(if args.protect_reads {
         Access::AllNeeds(token)
     } else {
