@@ -1,5 +1,5 @@
 //! The runs that are known: the reports in the lake, joined with those that the launcher knows. Reports win, since they were written
-//! by who was there.
+//! by who was there, unless they tell of an earlier run of the same name.
 
 use std::{
     collections::{BTreeMap, BinaryHeap},
@@ -97,8 +97,8 @@ impl RunHistory {
             return Ok(Some(run.clone()));
         }
         match in_time(&keys::run_report(run_id), self.read(run_id)).await {
-            Ok(run) => Ok(run.or(launched)),
-            Err(error) => match self.cache().get(run_id).and_then(|(_, run)| run.clone()).or(launched) {
+            Ok(reported) => Ok(one_of(reported, launched)),
+            Err(error) => match one_of(self.cache().get(run_id).and_then(|(_, run)| run.clone()), launched) {
                 Some(run) => Ok(Some(run)),
                 None => Err(error),
             },
@@ -109,7 +109,8 @@ impl RunHistory {
     pub async fn start(&self, key: Option<&IdempotencyKey>, mode: RunMode) -> Result<Launched, LaunchError> {
         let run_id = key.map(|key| self.launcher.run_id_of(key));
         if let Some(run_id) = &run_id {
-            let found = self.find(run_id).await.map_err(|error| LaunchError::Failed {
+            let answer = self.launcher.answer_to(run_id);
+            let found = self.find(&answer).await.map_err(|error| LaunchError::Failed {
                 reason: "the store does not answer, so nobody knows whether this key has had its run".to_owned(),
                 source: Some(error.into()),
             })?;
@@ -154,14 +155,14 @@ impl RunHistory {
         let read = |(run_id, (_, run)): (&RunId, &(Etag, Option<Run>))| Some((run_id.clone(), run.clone()?));
         let mut runs: BTreeMap<RunId, Run> = self.cache().iter().filter_map(read).collect();
         for run in launched {
-            let is_known = runs.contains_key(&run.run_id) && !run.state.is_active();
-            if !is_known {
-                runs.insert(run.run_id.clone(), run);
+            let run_id = run.run_id.clone();
+            let reported = runs.remove(&run_id).filter(|_| !run.state.is_active());
+            if let Some(run) = one_of(reported, Some(run)) {
+                runs.insert(run_id, run);
             }
         }
         let mut runs: Vec<Run> = runs.into_values().collect();
-        // One that has not begun is the newest of all.
-        runs.sort_by_key(|run| std::cmp::Reverse((run.started_at.unwrap_or(Timestamp::MAX), run.run_id.clone())));
+        runs.sort_by_key(|run| std::cmp::Reverse(age_order(run)));
         runs
     }
 
@@ -226,6 +227,23 @@ impl RunHistory {
     }
 }
 
+/// What is to be told of a run. A report that was written before the launched run began is an earlier run's of the same name.
+fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
+    let (Some(reported), Some(launched)) = (&reported, &launched) else {
+        return reported.or(launched);
+    };
+    let is_earlier = match (reported.ended_at, launched.started_at) {
+        (Some(ended_at), Some(started_at)) => ended_at < started_at,
+        _ => false,
+    };
+    Some(if is_earlier { launched } else { reported }.clone())
+}
+
+/// What the newest run is the greatest by. One that has not begun and may still do so is the newest of all.
+fn age_order(run: &Run) -> (Timestamp, RunId) {
+    (run.started_at.or(run.ended_at).unwrap_or(Timestamp::MAX), run.run_id.clone())
+}
+
 /// The run of a report, or why the report is none of that run.
 fn understand(run_id: &RunId, meta: &ObjectMeta, bytes: &[u8]) -> Result<Run, String> {
     if meta.size > REPORT_BYTES_MAX {
@@ -247,4 +265,62 @@ async fn in_time<T>(key: &str, asking: impl Future<Output = Result<T, StoreError
             source: None,
         })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::report::RunOutcome;
+
+    use super::*;
+    use crate::launcher::RunState;
+
+    fn run(run_id: &str, started_at: Option<i64>, ended_at: Option<i64>) -> Run {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        Run {
+            run_id: RunId::parse(run_id).unwrap(),
+            state: ended_at.map_or(RunState::Pending, |_| RunState::Ended(RunOutcome::Stopped)),
+            mode: None,
+            started_at: started_at.map(at),
+            ended_at: ended_at.map(at),
+            error: None,
+            report: None,
+        }
+    }
+
+    /// Of a report that was written at second 100 and a launched run, the one that is told.
+    #[track_caller]
+    fn check_told(launched: Option<Run>, is_report: bool) {
+        let reported = run("a", Some(90), Some(100));
+        let told = one_of(Some(reported.clone()), launched.clone());
+        assert_eq!(told == Some(reported), is_report, "{launched:?}");
+    }
+
+    #[test]
+    fn a_report_tells_of_a_run_that_had_begun() {
+        check_told(None, true);
+        check_told(Some(run("a", Some(89), Some(101))), true);
+        // By the same clock in whole seconds.
+        check_told(Some(run("a", Some(100), Some(100))), true);
+        check_told(Some(run("a", Some(101), Some(102))), false);
+        check_told(Some(run("a", Some(101), None)), false);
+        // Nobody has seen it begin.
+        check_told(Some(run("a", None, Some(110))), true);
+        assert_eq!(one_of(None, None), None);
+        assert_eq!(one_of(None, Some(run("a", None, None))), Some(run("a", None, None)));
+    }
+
+    #[test]
+    fn the_newest_run_is_the_last_that_began() {
+        let mut runs = [
+            run("stopped-before-it-began", None, Some(20)),
+            run("pending", None, None),
+            run("first", Some(10), Some(100)),
+            run("last", Some(30), Some(31)),
+        ];
+        runs.sort_by_key(age_order);
+        assert_eq!(
+            runs.map(|run| run.run_id.to_string()),
+            ["first", "stopped-before-it-began", "last", "pending"]
+        );
+    }
 }

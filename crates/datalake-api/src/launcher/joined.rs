@@ -14,10 +14,21 @@ pub(super) struct Joined(VecDeque<(RunId, RunId)>);
 impl Joined {
     /// Remembers that the wish for `wished` was answered with `run_id`.
     pub(super) fn remember(&mut self, wished: RunId, run_id: RunId) {
+        self.forget(&wished);
         if self.0.len() == JOINED_MAX {
             self.0.pop_front();
         }
         self.0.push_back((wished, run_id));
+    }
+
+    /// Forgets what the wish joined: it has a run of its own now.
+    pub(super) fn forget(&mut self, wished: &RunId) {
+        self.0.retain(|(known, _)| known != wished);
+    }
+
+    /// Whether the wish joined another run.
+    pub(super) fn has_joined(&self, wished: &str) -> bool {
+        self.0.iter().any(|(known, _)| known.as_str() == wished)
     }
 
     /// The run that a wish joined; the wished one itself where it joined none.

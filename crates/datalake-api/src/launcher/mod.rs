@@ -25,6 +25,9 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
         RunId::parse(&format!("run-{}", key.digest())).expect("made of letters, digits and a hyphen")
     }
 
+    /// The run that answered the wish for `wished`: another one where the wish joined it, as far as this server remembers.
+    fn answer_to(&self, wished: &RunId) -> RunId;
+
     /// The runs that the launcher knows: the active ones, and ended ones for as long as it remembers them. In no order.
     async fn runs(&self) -> Vec<Run>;
 

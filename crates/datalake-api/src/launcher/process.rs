@@ -148,6 +148,10 @@ impl RunLauncher for ProcessLauncher {
         Ok(Launched { run, started: true })
     }
 
+    fn answer_to(&self, wished: &RunId) -> RunId {
+        self.shared.runs().joined.answer(wished).clone()
+    }
+
     async fn runs(&self) -> Vec<Run> {
         let runs = self.shared.runs();
         let active = runs.active.iter().map(|active| &active.run);

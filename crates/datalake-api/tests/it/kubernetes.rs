@@ -1,6 +1,9 @@
 //! Runs as Jobs, with the Kubernetes API as a script: what is asked of it, and what is made of its answers.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
 
 use datalake_api::{
     clock::Clock,
@@ -10,6 +13,7 @@ use datalake_core::report::{RunId, RunMode, RunOutcome};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower_test::mock;
 
 use crate::fixture::now;
@@ -24,6 +28,12 @@ struct Namespace {
     pods: Vec<Value>,
     /// What a create is answered with instead, after the Job was made elsewhere.
     refusal: Option<(u16, &'static str, &'static str)>,
+    /// Jobs that somebody else made between our looking and our making one.
+    elders: Vec<Value>,
+    /// Lists of Jobs until those that were deleted have ended.
+    lists_until_gone: usize,
+    /// What each watch is told, in turn; those that come later hear nothing.
+    watches: VecDeque<Vec<Value>>,
     asked: Vec<String>,
     created: Option<Value>,
 }
@@ -35,12 +45,23 @@ fn launcher(namespace: Namespace) -> (KubernetesLauncher, Shared) {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
     let served = Arc::clone(&shared);
     tokio::spawn(async move {
+        let mut unanswered = Vec::new();
         while let Some((request, answer)) = handle.next_request().await {
             let (parts, body) = request.into_parts();
             let body = body.collect_bytes().await.unwrap();
-            let (status, document) = served.lock().unwrap().answer(&parts.method, &parts.uri.to_string(), &body);
-            let body = Body::from(serde_json::to_vec(&document).unwrap());
-            answer.send_response(Response::builder().status(status).body(body).unwrap());
+            let uri = parts.uri.to_string();
+            let (status, body) = if uri.contains("watch=true") {
+                let Some(events) = served.lock().unwrap().watches.pop_front() else {
+                    unanswered.push(answer);
+                    continue;
+                };
+                let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
+                (200, lines.into_bytes())
+            } else {
+                let (status, document) = served.lock().unwrap().answer(&parts.method, &uri, &body);
+                (status, serde_json::to_vec(&document).unwrap())
+            };
+            answer.send_response(Response::builder().status(status).body(Body::from(body)).unwrap());
         }
     });
     (
@@ -69,7 +90,17 @@ impl Namespace {
         let found = |name: &str| self.jobs.iter().find(|job| job["metadata"]["name"] == name).cloned();
         match (method, path) {
             (&Method::GET, "cronjobs/datalake-processor") if !self.has_no_cron_job => (200, cron_job()),
-            (&Method::GET, "jobs") => list("JobList", &self.jobs),
+            (&Method::GET, "jobs") if query.contains("resourceVersionMatch=Exact") => {
+                assert!(query.contains("resourceVersion=7"), "as they were when ours was made: {query}");
+                list("JobList", &[self.elders.as_slice(), self.jobs.as_slice()].concat())
+            }
+            (&Method::GET, "jobs") => {
+                self.lists_until_gone = self.lists_until_gone.saturating_sub(1);
+                if self.lists_until_gone == 0 {
+                    self.jobs.retain(|job| job["metadata"]["deletionTimestamp"].is_null());
+                }
+                list("JobList", &self.jobs)
+            }
             (&Method::GET, "/api/v1/namespaces/lake/pods") => {
                 assert!(query.contains("labelSelector=batch.kubernetes.io%2Fjob-name+in"), "{query}");
                 list("PodList", &self.pods)
@@ -78,6 +109,7 @@ impl Namespace {
                 let mut job: Value = serde_json::from_slice(body).unwrap();
                 job["metadata"]["uid"] = "of-the-new-one".into();
                 job["metadata"]["creationTimestamp"] = now().to_string().into();
+                job["metadata"]["resourceVersion"] = "7".into();
                 self.jobs.push(job.clone());
                 self.created = Some(job.clone());
                 match self.refusal {
@@ -87,8 +119,8 @@ impl Namespace {
             }
             (&Method::DELETE, path) if path.starts_with("jobs/") => {
                 assert!(
-                    String::from_utf8_lossy(body).contains("\"propagationPolicy\":\"Background\""),
-                    "pods go with their Job"
+                    String::from_utf8_lossy(body).contains("\"propagationPolicy\":\"Foreground\""),
+                    "pods go before their Job"
                 );
                 (
                     200,
@@ -129,11 +161,8 @@ fn complete() -> Value {
     json!({ "conditions": [{ "type": "Complete", "status": "True" }], "completionTime": "2026-11-24T11:01:00Z", "startTime": "2026-11-24T11:00:01Z" })
 }
 
-/// What a launch asks for after the CronJob and the Jobs were read.
-fn asked_after_reading(shared: &Shared) -> Vec<String> {
-    let asked = shared.lock().unwrap().asked.clone();
-    assert_eq!(asked[..2], ["GET cronjobs/datalake-processor", "GET jobs"]);
-    asked[2..].to_vec()
+fn asked(shared: &Shared) -> Vec<String> {
+    shared.lock().unwrap().asked.clone()
 }
 
 fn wish(launcher: &KubernetesLauncher, key: &str) -> RunRequest {
@@ -166,7 +195,10 @@ async fn a_run_is_a_job_of_the_live_template() {
     assert_eq!(created["spec"]["template"]["spec"]["containers"][0]["args"][3], "--full");
     assert_eq!(created["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"], "manual");
     assert_eq!(created["metadata"]["ownerReferences"][0].get("blockOwnerDeletion"), None);
-    assert_eq!(asked_after_reading(&shared)[0], "POST jobs");
+    assert_eq!(
+        asked(&shared),
+        ["GET jobs", "GET cronjobs/datalake-processor", "POST jobs", "GET jobs"]
+    );
 }
 
 /// Replicas that are asked at the same time try the same name, also without a key.
@@ -185,6 +217,68 @@ async fn of_two_replicas_one_makes_the_job() {
     let second = second.launch(RunRequest::default()).await.unwrap();
     assert_eq!(first.run.run_id, second.run.run_id);
     assert_eq!((first.started, second.started), (true, false));
+}
+
+/// With different keys they make different Jobs. All but the first take theirs back and answer with the first one's run, also later.
+#[tokio::test]
+async fn of_two_replicas_with_different_keys_the_first_keeps_its_job() {
+    let elder = "datalake-processor-elder";
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![job("datalake-processor-29384756", &complete())],
+        elders: vec![job("by-an-even-later-one", &complete()), job(elder, &json!({ "active": 1 }))],
+        ..Namespace::default()
+    });
+    let wished = wish(&launcher, "k");
+    let name = wished.run_id.clone().unwrap();
+    let launched = launcher.launch(wished.clone()).await.unwrap();
+    assert_eq!((launched.run.run_id.as_str(), launched.started), (elder, false));
+    assert_eq!(asked(&shared)[4], format!("DELETE jobs/{name}"));
+    assert_eq!(launcher.answer_to(&name).as_str(), elder);
+    // It is no run, and never was.
+    shared.lock().unwrap().jobs = vec![job(elder, &complete())];
+    assert!(launcher.find(&name).await.is_none());
+    assert_eq!(
+        launcher
+            .runs()
+            .await
+            .iter()
+            .map(|run| run.run_id.as_str())
+            .collect::<Vec<_>>(),
+        [elder]
+    );
+    let again = launcher.launch(wished).await.unwrap();
+    assert_eq!((again.run.run_id.as_str(), again.started), (elder, false));
+}
+
+/// One replica's requests see each other, whatever their keys.
+#[tokio::test]
+async fn of_many_requests_at_once_one_makes_a_job() {
+    let (launcher, shared) = launcher(Namespace::default());
+    let wishes = (0..20).map(|number| match number % 3 {
+        0 => RunRequest::default(),
+        key => wish(&launcher, &format!("key-{key}")),
+    });
+    let launched = futures_util::future::join_all(wishes.map(|wish| launcher.launch(wish))).await;
+    let launched: Vec<_> = launched.into_iter().map(Result::unwrap).collect();
+    assert!(launched.iter().all(|each| each.run.run_id == launched[0].run.run_id), "{launched:?}");
+    assert_eq!(launched.iter().filter(|each| each.started).count(), 1);
+    assert_eq!(asked(&shared).iter().filter(|asked| *asked == "POST jobs").count(), 1);
+}
+
+/// Who deletes a Job has stopped its run only once its pod has ended.
+#[tokio::test]
+async fn no_run_begins_beside_one_that_is_stopping() {
+    let mut leaving = job("leaving", &json!({ "active": 1 }));
+    leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
+    leaving["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![leaving],
+        lists_until_gone: 3,
+        ..Namespace::default()
+    });
+    assert!(launcher.launch(RunRequest::default()).await.unwrap().started);
+    let asked = asked(&shared);
+    assert_eq!(asked.iter().position(|asked| asked == "POST jobs"), Some(4), "{asked:?}");
 }
 
 #[tokio::test]
@@ -300,4 +394,77 @@ async fn a_pod_tells_what_its_job_does_not() {
     let run = launcher.find(&RunId::parse("active").unwrap()).await.unwrap();
     assert_eq!(run.state, RunState::Pending);
     assert!(run.error.unwrap().contains("no such image"));
+}
+
+/// Whoever reads costs Kubernetes what one reader does.
+#[tokio::test]
+async fn reads_share_what_is_asked() {
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![job("active", &json!({ "active": 1 }))],
+        ..Namespace::default()
+    });
+    let active = RunId::parse("active").unwrap();
+    // Nobody follows here, so that the first one looks for itself.
+    assert!(launcher.find(&active).await.is_some());
+    let (asked_before, begun) = (asked(&shared).len(), std::time::Instant::now());
+    let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&active))).await;
+    assert!(found.iter().all(Option::is_some));
+    let (asked_after, seconds) = (asked(&shared).len(), begun.elapsed().as_secs());
+    // One list of pods a second, on however slow a machine.
+    assert!(u64::try_from(asked_after - asked_before).unwrap() <= seconds + 1);
+    // Those who ask for what nobody knows at the same time are told by one list.
+    let unknown = RunId::parse("unknown").unwrap();
+    let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&unknown))).await;
+    assert!(found.iter().all(Option::is_none));
+    let lists = asked(&shared).iter().filter(|asked| *asked == "GET jobs").count();
+    assert_eq!(lists, 2);
+}
+
+/// From the first listing to a Job that is gone with its pods, of which nobody but this server knows why it failed.
+#[tokio::test]
+async fn followed_jobs_are_known_to_their_end_and_after() {
+    let versioned = |name: &str, version: &str, status: &Value| {
+        let mut job = job(name, status);
+        job["metadata"]["resourceVersion"] = version.into();
+        job
+    };
+    let failed = json!({ "failed": 1, "startTime": "2026-11-24T11:00:01Z",
+        "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": "2026-11-24T11:01:00Z" }] });
+    let terminated = json!({ "terminated": { "exitCode": 1, "message": "{\"error\":\"its last words\"}" } });
+    let container = json!({ "name": "processor", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": terminated });
+    let pod = json!({
+        "metadata": { "name": "a-x", "labels": { "batch.kubernetes.io/job-name": "a" } },
+        "status": { "phase": "Failed", "containerStatuses": [container] },
+    });
+    let active = json!({ "active": 1 });
+    let event = |kind: &str, job: Value| json!({ "type": kind, "object": job });
+    let (launcher, _) = launcher(Namespace {
+        jobs: vec![versioned("a", "1", &active)],
+        pods: vec![pod],
+        watches: VecDeque::from([
+            vec![event("MODIFIED", versioned("a", "2", &failed))],
+            // A watch ends whenever the server likes, and goes on where it was.
+            vec![
+                event("DELETED", versioned("a", "3", &failed)),
+                event("ADDED", versioned("b", "4", &active)),
+            ],
+        ]),
+        ..Namespace::default()
+    });
+    let (a, b) = (RunId::parse("a").unwrap(), "b");
+    let mut changes = launcher.changes();
+    let shutdown = CancellationToken::new();
+    let following = tokio::spawn({
+        let (launcher, shutdown) = (launcher.clone(), shutdown.clone());
+        async move { launcher.follow(shutdown).await }
+    });
+    while !launcher.runs().await.iter().any(|run| run.run_id.as_str() == b) {
+        changes.changed().await.unwrap();
+    }
+    let run = launcher.find(&a).await.unwrap();
+    assert_eq!(run.state, RunState::Ended(RunOutcome::Failed));
+    assert!(run.error.unwrap().contains("its last words"));
+    assert_eq!(run.ended_at, Some("2026-11-24T11:01:00Z".parse().unwrap()));
+    shutdown.cancel();
+    following.await.unwrap();
 }

@@ -12,7 +12,7 @@ use k8s_openapi::{
 
 use crate::launcher::{Run, RunState, last_words::last_words};
 
-/// A pod is made within a second of its Job; one that is not there for so long is kept from being made.
+/// A pod is made within a second of its Job, and its container within seconds of the pod; what takes so long is kept from it.
 const POD_WAIT_MAX: SignedDuration = SignedDuration::from_secs(15);
 
 /// The run of a Job, as far as Kubernetes knows it. `pods` are the Job's own; none may also mean that they were not asked for.
@@ -38,8 +38,13 @@ pub(super) fn run_of(job: &Job, pods: &[Pod], now: Timestamp) -> Option<Run> {
 
 /// Whether the Job has come to its end by itself.
 pub(super) fn is_ended(job: &Job) -> bool {
-    let ends = |status: &JobStatus| condition(status, "Complete").is_some() || condition(status, "Failed").is_some();
-    job.status.as_ref().is_some_and(ends)
+    let is_complete = |status: &JobStatus| condition(status, "Complete").is_some();
+    job.status.as_ref().is_some_and(is_complete) || is_failed(job)
+}
+
+/// Whether the Job has come to its end and failed.
+pub(super) fn is_failed(job: &Job) -> bool {
+    job.status.as_ref().is_some_and(|status| condition(status, "Failed").is_some())
 }
 
 /// Whether the Job may still make or hold a pod.
@@ -47,9 +52,14 @@ pub(super) fn is_active(job: &Job) -> bool {
     job.metadata.deletion_timestamp.is_none() && !is_ended(job)
 }
 
+/// Whether somebody deleted the Job before its end: its pod may still be at work.
+pub(super) fn is_leaving(job: &Job) -> bool {
+    job.metadata.deletion_timestamp.is_some() && !is_ended(job)
+}
+
 /// Whether its pods can tell more than the Job itself.
 pub(super) fn needs_pods(job: &Job) -> bool {
-    is_active(job) || job.status.as_ref().is_some_and(|status| condition(status, "Failed").is_some())
+    is_active(job) || is_failed(job)
 }
 
 fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (RunState, Option<String>) {
@@ -57,7 +67,7 @@ fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (Ru
         return (RunState::Ended(RunOutcome::Succeeded), None);
     }
     if let Some(failed) = condition(status, "Failed") {
-        let (outcome, words) = failure(failed, status, pods);
+        let (outcome, words) = failure(failed, status, pods, now);
         return (RunState::Ended(outcome), Some(words));
     }
     if job.metadata.deletion_timestamp.is_some() {
@@ -68,7 +78,7 @@ fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (Ru
         return (RunState::Pending, Some(words.to_owned()));
     }
     if let Some(target) = condition(status, "FailureTarget") {
-        let (_, words) = failure(target, status, pods);
+        let (_, words) = failure(target, status, pods, now);
         return (RunState::Running, Some(words));
     }
     let attempts = status.failed.filter(|failed| *failed > 0).map(|failed| {
@@ -77,7 +87,10 @@ fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (Ru
             .rev()
             .find_map(|pod| failed_words(pod))
             .unwrap_or_else(|| "its pod vanished".to_owned());
-        format!("{failed} attempts have failed and it is tried again; the last one: {last}")
+        match failed {
+            1 => format!("1 attempt has failed and it is tried again: {last}"),
+            _ => format!("{failed} attempts have failed and it is tried again; the last one: {last}"),
+        }
     });
     let is_running = pods.iter().any(|pod| phase(pod) == "Running") || (pods.is_empty() && status.ready.is_some_and(|ready| ready > 0));
     if is_running || condition(status, "SuccessCriteriaMet").is_some() {
@@ -88,7 +101,7 @@ fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (Ru
 
 /// Why a Job has not begun, where that is more than the usual second.
 fn pending_words(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> Option<String> {
-    if let Some(words) = pods.iter().rev().find_map(|pod| waiting_words(pod)) {
+    if let Some(words) = pods.iter().rev().find_map(|pod| waiting_words(pod, now)) {
         return Some(words);
     }
     let created_at = job.metadata.creation_timestamp.as_ref()?.0;
@@ -101,11 +114,19 @@ fn pending_words(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -
 }
 
 /// What keeps a pod's containers from running, in words.
-fn waiting_words(pod: &Pod) -> Option<String> {
+fn waiting_words(pod: &Pod, now: Timestamp) -> Option<String> {
     let waiting = |status: &&ContainerStatus| status.state.as_ref().and_then(|state| state.waiting.clone());
+    let made_at = pod.metadata.creation_timestamp.as_ref();
+    let is_late = made_at.is_some_and(|Time(made_at)| now.duration_since(*made_at) > POD_WAIT_MAX);
     for waiting in container_statuses(pod).iter().filter_map(waiting) {
         let message = waiting.message.unwrap_or_default();
         let what = match waiting.reason.as_deref().unwrap_or_default() {
+            "ContainerCreating" if is_late => {
+                let name = pod.metadata.name.as_deref().unwrap_or_default();
+                format!(
+                    "the container is still being made: its image is being pulled, or a volume cannot be mounted; `kubectl describe pod {name}` tells which"
+                )
+            }
             "" | "ContainerCreating" | "PodInitializing" => continue,
             reason @ ("ErrImagePull"
             | "ImagePullBackOff"
@@ -181,7 +202,7 @@ fn ended_words(ended: &ContainerStateTerminated) -> String {
 }
 
 /// What a condition that fails the Job means for whoever started the run.
-fn failure(condition: &JobCondition, status: &JobStatus, pods: &[&Pod]) -> (RunOutcome, String) {
+fn failure(condition: &JobCondition, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (RunOutcome, String) {
     let message = condition.message.as_deref().unwrap_or_default();
     let last = pods.iter().rev().find_map(|pod| failed_words(pod));
     match condition.reason.as_deref().unwrap_or_default() {
@@ -195,16 +216,17 @@ fn failure(condition: &JobCondition, status: &JobStatus, pods: &[&Pod]) -> (RunO
         }
         "BackoffLimitExceeded" => {
             let last = last.unwrap_or_else(|| "its pod vanished".to_owned());
-            (
-                RunOutcome::Failed,
-                format!("{} attempts failed; the last one: {last}", status.failed.unwrap_or_default()),
-            )
+            let words = match status.failed.unwrap_or_default() {
+                0 | 1 => format!("its one attempt failed: {last}"),
+                failed => format!("{failed} attempts failed; the last one: {last}"),
+            };
+            (RunOutcome::Failed, words)
         }
         "DeadlineExceeded" => {
             let waiting = pods
                 .iter()
                 .rev()
-                .find_map(|pod| waiting_words(pod))
+                .find_map(|pod| waiting_words(pod, now))
                 .map(|words| format!(": {words}"))
                 .unwrap_or_default();
             (

@@ -1,7 +1,7 @@
 //! The Job of a run, from the live CronJob's template: what `kubectl create job --from=cronjob/NAME` would make. Decides, asks nobody.
 
 use datalake_core::report::{RunId, RunMode};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     api::{ApiResource, DynamicObject, ObjectMeta},
     core::TypeMeta,
@@ -46,6 +46,22 @@ pub(super) fn job_name(cron_job: &str, seed: &str) -> RunId {
     RunId::parse(&name.collect::<String>()).expect("the name of a Kubernetes object and letters are a run id")
 }
 
+/// What the name of the Job that comes after `newest` is made from: the same for whoever sees the same, and another one once anything
+/// has happened. The CronJob's uid is another one after each installation, and its times also change while no Job is left to tell.
+pub(super) fn seed_after(cron_job: &DynamicObject, newest: Option<&Job>) -> String {
+    let time = |field: &str| {
+        let time = cron_job.data.pointer(&format!("/status/{field}"));
+        time.and_then(Value::as_str).unwrap_or("never")
+    };
+    let uid = cron_job.metadata.uid.as_deref().unwrap_or_default();
+    let newest = newest.and_then(|job| job.metadata.uid.as_deref()).unwrap_or("none");
+    format!(
+        "{uid}, after {newest}, {}, {}",
+        time("lastScheduleTime"),
+        time("lastSuccessfulTime")
+    )
+}
+
 /// The Job of that name. The template is taken as raw JSON: a typed one would lose every field that this program does not know yet.
 pub(super) fn job_from(cron_job: &DynamicObject, name: &RunId, mode: RunMode) -> Result<DynamicObject, TemplateError> {
     let template = cron_job.data.pointer("/spec/jobTemplate").ok_or(TemplateError::NoSpec)?;
@@ -71,7 +87,7 @@ pub(super) fn job_from(cron_job: &DynamicObject, name: &RunId, mode: RunMode) ->
         // Blocking the owner's deletion needs a right on the CronJob's finalizers.
         block_owner_deletion: None,
     };
-    let job = ApiResource::erase::<k8s_openapi::api::batch::v1::Job>(&());
+    let job = ApiResource::erase::<Job>(&());
     Ok(DynamicObject {
         types: Some(TypeMeta {
             api_version: job.api_version,
@@ -144,6 +160,32 @@ mod tests {
         let long = "x".repeat(60);
         check_name(&long, "a", &format!("{}-an1iartaq2", "x".repeat(52)));
         check_name(&format!("{}-yy", "x".repeat(51)), "a", &format!("{}-an1iartaq2", "x".repeat(51)));
+    }
+
+    /// The seed after a Job of that uid, of a CronJob with that uid and status.
+    fn seed(uid: &str, status: Value, newest: Option<&str>) -> String {
+        let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x", "uid": uid }, "status": status });
+        let newest = newest.map(|uid| serde_json::from_value(json!({ "metadata": { "uid": uid } })).unwrap());
+        seed_after(&serde_json::from_value(document).unwrap(), newest.as_ref())
+    }
+
+    #[test]
+    fn seeds_are_equal_for_whoever_sees_the_same_and_never_again() {
+        let times = |scheduled: &str, succeeded: &str| json!({ "lastScheduleTime": scheduled, "lastSuccessfulTime": succeeded });
+        let seeds = [
+            seed("1", json!({}), None),
+            // Installed anew.
+            seed("2", json!({}), None),
+            seed("1", json!({}), Some("a")),
+            seed("1", json!({}), Some("b")),
+            // Every Job is gone; the CronJob remembers that there were some.
+            seed("1", times("2026-11-24T11:00:00Z", "2026-11-24T11:00:05Z"), None),
+            seed("1", times("2026-11-24T12:00:00Z", "2026-11-24T11:00:05Z"), None),
+            seed("1", times("2026-11-24T12:00:00Z", "2026-11-24T12:00:05Z"), None),
+        ];
+        let distinct: std::collections::BTreeSet<_> = seeds.iter().collect();
+        assert_eq!(distinct.len(), seeds.len(), "{seeds:?}");
+        assert_eq!(seed("1", times("x", "y"), Some("a")), seed("1", times("x", "y"), Some("a")));
     }
 
     #[track_caller]

@@ -1,4 +1,4 @@
-//! The Jobs that the watch told of, and what a deleted Job leaves behind.
+//! The Jobs that the watch told of, and what a removed Job leaves behind.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -8,12 +8,12 @@ use std::{
 use datalake_core::report::{RunId, RunOutcome};
 use jiff::Timestamp;
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
-use kube::runtime::watcher::Event;
+use kube::{api::DynamicObject, runtime::watcher::Event};
 
 use super::{fold, job};
 use crate::launcher::{Run, RunState, joined::Joined};
 
-/// Names of removed Jobs, and runs that were stopped so: four days of hourly ones.
+/// Names and runs of removed Jobs: four days of hourly ones.
 const REMOVED_MAX: usize = 100;
 
 /// What is known without asking. Locked for moments only.
@@ -22,11 +22,15 @@ pub(super) struct Known {
     jobs: BTreeMap<String, Arc<Job>>,
     /// Those of a listing that is under way.
     listed: BTreeMap<String, Arc<Job>>,
+    /// The runs of failed Jobs with their pods' last words: a Job that has failed does so for good, so nobody is asked again.
+    told: BTreeMap<String, Run>,
     /// The names of Jobs that are gone: none of them is given again. The newest last.
     removed: VecDeque<String>,
-    /// Runs whose Jobs were deleted before they ended. The newest last.
-    stopped: VecDeque<Run>,
+    /// The runs of Jobs that are gone: a run that left no report is known by nobody else. The newest last.
+    gone: VecDeque<Run>,
     joined: Joined,
+    /// Counts what changed.
+    changes: u64,
 }
 
 /// Whether the Job is one of the CronJob's: an hourly one, or made from its template by kubectl or by us.
@@ -44,18 +48,21 @@ pub(super) fn age_order(job: &Job) -> (Option<Time>, Option<String>) {
 impl Known {
     /// Takes in what the watch tells.
     pub(super) fn take_in(&mut self, event: Event<Job>, cron_job: &str, now: Timestamp) {
+        self.changes += 1;
         match event {
             Event::Init => self.listed.clear(),
-            Event::InitApply(job) => insert(&mut self.listed, job, cron_job),
+            Event::InitApply(job) => insert(&mut self.listed, &self.joined, job, cron_job),
             Event::InitDone => {
                 let before = std::mem::replace(&mut self.jobs, std::mem::take(&mut self.listed));
                 for (name, job) in before {
-                    if !self.jobs.contains_key(&name) {
+                    // One that was made anew under its name is another run's.
+                    let is_gone = self.jobs.get(&name).is_none_or(|present| present.metadata.uid != job.metadata.uid);
+                    if is_gone {
                         self.remove(name, &job, now);
                     }
                 }
             }
-            Event::Apply(job) => insert(&mut self.jobs, job, cron_job),
+            Event::Apply(job) => insert(&mut self.jobs, &self.joined, job, cron_job),
             Event::Delete(job) => {
                 if let Some(name) = job.metadata.name.clone()
                     && is_own(&job, cron_job)
@@ -71,24 +78,46 @@ impl Known {
     pub(super) fn hold(&mut self, job: Arc<Job>) {
         if let Some(name) = job.metadata.name.clone()
             && !self.removed.contains(&name)
+            && !self.jobs.contains_key(&name)
+            && !self.joined.has_joined(&name)
         {
-            self.jobs.entry(name).or_insert(job);
+            self.changes += 1;
+            self.jobs.insert(name, job);
         }
     }
 
-    /// Every Job, and every run that a deleted one left.
+    /// Every Job, and every run that a removed one left.
     pub(super) fn all(&self) -> (Vec<Arc<Job>>, Vec<Run>) {
         let is_gone = |run: &&Run| !self.jobs.contains_key(run.run_id.as_str());
         (
             self.jobs.values().cloned().collect(),
-            self.stopped.iter().filter(is_gone).cloned().collect(),
+            self.gone.iter().filter(is_gone).cloned().collect(),
         )
     }
 
-    /// The Job of that name, and the run that a deleted one left.
-    pub(super) fn find(&self, run_id: &RunId) -> (Option<Arc<Job>>, Option<Run>) {
-        let stopped = self.stopped.iter().rev().find(|run| run.run_id == *run_id);
-        (self.jobs.get(run_id.as_str()).cloned(), stopped.cloned())
+    /// A number that is another one after each change.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The run of a failed Job as its pods told it.
+    pub(super) fn told(&self, job: &Job) -> Option<Run> {
+        self.told.get(told_key(job)?).cloned()
+    }
+
+    /// Remembers the run of a failed Job with what its pods told.
+    pub(super) fn tell(&mut self, job: &Job, run: Run) {
+        if let Some(key) = told_key(job)
+            && fold::is_failed(job)
+        {
+            self.told.insert(key.to_owned(), run);
+        }
+    }
+
+    /// The failed Jobs whose pods were not heard yet.
+    pub(super) fn untold(&self) -> Vec<Arc<Job>> {
+        let is_untold = |job: &&Arc<Job>| fold::is_failed(job) && told_key(job).is_some_and(|key| !self.told.contains_key(key));
+        self.jobs.values().filter(is_untold).cloned().collect()
     }
 
     /// The run that a wish joined; the wished one itself where it joined none.
@@ -96,40 +125,56 @@ impl Known {
         self.joined.answer(wished).clone()
     }
 
-    /// Remembers which run a wish joined.
+    /// Remembers which run a wish joined. A Job that was made for the wish all the same is on its way out, and no run of its own.
     pub(super) fn remember_joined(&mut self, wished: RunId, joined: RunId) {
+        self.changes += 1;
+        self.jobs.remove(wished.as_str());
         self.joined.remember(wished, joined);
     }
 
+    /// Forgets what the wish joined: a Job is about to be made for it.
+    pub(super) fn forget_joined(&mut self, wished: &RunId) {
+        self.joined.forget(wished);
+    }
+
     /// The name of the Job that comes after `newest`. Whoever knows the same Jobs gives the same name; none is given twice.
-    pub(super) fn name_after(&self, cron_job: &str, newest: Option<&Job>) -> RunId {
-        let newest = newest.and_then(|job| job.metadata.uid.as_deref()).unwrap_or("none");
-        let names = (0_u32..).map(|number| job::job_name(cron_job, &format!("after {newest}, {number}")));
+    pub(super) fn name_after(&self, cron_job: &DynamicObject, newest: Option<&Job>) -> RunId {
+        let stem = cron_job.metadata.name.as_deref().unwrap_or_default();
+        let seed = job::seed_after(cron_job, newest);
+        let names = (0_u32..).map(|number| job::job_name(stem, &format!("{seed}, {number}")));
         let mut unused = names.filter(|name| !self.removed.iter().any(|removed| removed == name.as_str()));
         unused.next().expect("finitely many names are removed")
     }
 
     fn remove(&mut self, name: String, job: &Job, now: Timestamp) {
-        if fold::is_ended(job) {
-            push(&mut self.removed, name);
-            return;
-        }
-        if let Some(run) = fold::run_of(job, &[], now) {
-            let run = Run {
+        let told = told_key(job).and_then(|key| self.told.remove(key));
+        let run = told.or_else(|| fold::run_of(job, &[], now)).map(|run| match fold::is_ended(job) {
+            true => run,
+            false => Run {
                 state: RunState::Ended(RunOutcome::Stopped),
                 ended_at: Some(now),
                 error: Some("its Job was deleted".to_owned()),
                 ..run
-            };
-            push(&mut self.stopped, run);
+            },
+        });
+        // A Job that gave way to an older one was no run.
+        if let Some(run) = run.filter(|_| !self.joined.has_joined(&name)) {
+            self.gone.retain(|gone| gone.run_id != run.run_id);
+            push(&mut self.gone, run);
         }
         push(&mut self.removed, name);
     }
 }
 
-fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, job: Job, cron_job: &str) {
+/// What a Job is told by from one of the same name.
+fn told_key(job: &Job) -> Option<&str> {
+    job.metadata.uid.as_deref()
+}
+
+fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, joined: &Joined, job: Job, cron_job: &str) {
     if let Some(name) = job.metadata.name.clone()
         && is_own(&job, cron_job)
+        && !joined.has_joined(&name)
     {
         jobs.insert(name, Arc::new(job));
     }
@@ -141,3 +186,6 @@ fn push<T>(queue: &mut VecDeque<T>, entry: T) {
     }
     queue.push_back(entry);
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,13 @@
 //! Runs as Jobs, made from the live CronJob's template: what an operator changed there holds for every run. The only place that names kube.
 //!
 //! Of any number of replicas that are asked at once, one makes the Job: its name follows from the wish's key, or from the newest Job that
-//! there is, so that they all try the same name and Kubernetes lets one have it.
+//! there is, so that they all try the same name and Kubernetes lets one have it. Those that try different names, as by different keys, all
+//! make one, and all but the first take theirs back.
 
 mod fold;
 mod job;
 mod known;
+mod reads;
 
 use std::{
     fmt,
@@ -22,13 +24,16 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, VersionMatch},
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::sync::watch;
+use tokio::{
+    sync::{self, watch},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
-use self::known::Known;
+use self::{known::Known, reads::Reads};
 use crate::{
     clock::Clock,
     launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
@@ -40,6 +45,9 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// An API server that is well answers within milliseconds; a client is told rather than kept.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Between two looks at a Job that somebody deleted.
+const LEAVING_LOOK_PERIOD: Duration = Duration::from_millis(250);
 
 /// Starts runs as Jobs. Cheap to clone; all clones share what is known.
 #[derive(Clone)]
@@ -53,6 +61,9 @@ struct Shared {
     cron_job: String,
     clock: Clock,
     known: Mutex<Known>,
+    /// Held by whoever reads the Jobs to make one: the next one sees it.
+    turn: sync::Mutex<()>,
+    reads: Reads,
     changes: watch::Sender<()>,
 }
 
@@ -84,6 +95,8 @@ impl KubernetesLauncher {
             cron_job: cron_job.to_owned(),
             clock,
             known: Mutex::default(),
+            turn: sync::Mutex::default(),
+            reads: Reads::default(),
             changes: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -104,6 +117,9 @@ impl KubernetesLauncher {
                     is_failing = false;
                     self.known().take_in(event, &self.shared.cron_job, self.shared.clock.now());
                     self.shared.changes.send_replace(());
+                    // Pods go with their Job: their last words are heard while they are there.
+                    let untold = self.known().untold();
+                    self.runs_of(&untold).await;
                 }
                 // One line for a row of failures: the watch begins again by itself.
                 Some(Err(error)) => {
@@ -146,6 +162,53 @@ impl KubernetesLauncher {
         Ok(jobs)
     }
 
+    /// The same once no Job is on its way out: its pod may still be at work, and a second run would do so beside it.
+    async fn list_settled(&self) -> Result<Vec<Job>, LaunchError> {
+        let deadline = Instant::now() + ANSWER_WAIT_MAX;
+        loop {
+            let own = self.list_own().await?;
+            let leaving = own.iter().find(|job| fold::is_leaving(job));
+            let Some(leaving) = leaving.filter(|_| !own.iter().any(fold::is_active)) else {
+                return Ok(own);
+            };
+            if Instant::now() >= deadline {
+                let name = leaving.metadata.name.as_deref().unwrap_or_default();
+                return Err(LaunchError::Failed {
+                    reason: format!("a run that was stopped has not ended yet; ask again in a moment, run={name}"),
+                    source: None,
+                });
+            }
+            tokio::time::sleep(LEAVING_LOOK_PERIOD).await;
+        }
+    }
+
+    /// The active Job that was there when ours was made. Of any number that were made at once, all but the first have one: they are
+    /// looked for in the Jobs as they were at the very moment that ours came to be.
+    async fn elder_of(&self, ours: &Job) -> Option<Job> {
+        let version = ours.metadata.resource_version.as_deref()?;
+        let then = ListParams::default().at(version).matching(VersionMatch::Exact);
+        let jobs = match ask("list Jobs as they were", self.jobs().list(&then)).await {
+            Ok(jobs) => jobs.items,
+            Err(error) => {
+                // Two runs at once end in one history: that is worth a line, and no failure.
+                tracing::warn!(error = chain(&error), "whether another run began at the same time is not known");
+                return None;
+            }
+        };
+        let is_elder = |job: &Job| {
+            let is_ours = job.metadata.uid == ours.metadata.uid;
+            !is_ours && known::is_own(job, &self.shared.cron_job) && fold::is_active(job)
+        };
+        jobs.into_iter().filter(is_elder).min_by_key(known::age_order)
+    }
+
+    /// Joins the run of `active` with the wish.
+    fn join(&self, wished: &RunId, active: &Job) {
+        if let Some(Ok(joined)) = active.metadata.name.as_deref().map(RunId::parse) {
+            self.known().remember_joined(wished.clone(), joined);
+        }
+    }
+
     async fn create(&self, cron_job: &DynamicObject, run_id: &RunId, request: &RunRequest) -> Result<(Job, bool), LaunchError> {
         let job = job::job_from(cron_job, run_id, request.mode).map_err(|error| LaunchError::Failed {
             reason: format!("the CronJob makes no Job, cronjob={}", self.shared.cron_job),
@@ -169,30 +232,58 @@ impl KubernetesLauncher {
 
     /// The runs of Jobs, with what their pods tell.
     async fn runs_of(&self, jobs: &[Arc<Job>]) -> Vec<Run> {
+        let told: Vec<Option<Run>> = {
+            let known = self.known();
+            jobs.iter().map(|job| known.told(job)).collect()
+        };
         let names: Vec<&str> = jobs
             .iter()
-            .filter(|job| fold::needs_pods(job))
-            .filter_map(|job| job.metadata.name.as_deref())
+            .zip(&told)
+            .filter(|(job, told)| told.is_none() && fold::needs_pods(job))
+            .filter_map(|(job, _)| job.metadata.name.as_deref())
             .collect();
-        let pods = if names.is_empty() { Vec::new() } else { self.pods_of(&names).await };
+        let pods = if names.is_empty() {
+            Some(Vec::new())
+        } else {
+            self.pods_of(&names).await
+        };
         let now = self.shared.clock.now();
-        jobs.iter().filter_map(|job| fold::run_of(job, &pods, now)).collect()
+        let fold = |(job, told): (&Arc<Job>, Option<Run>)| {
+            let run = told.or_else(|| fold::run_of(job, pods.as_deref().unwrap_or_default(), now))?;
+            if pods.is_some() {
+                self.known().tell(job, run.clone());
+            }
+            Some(run)
+        };
+        jobs.iter().zip(told).filter_map(fold).collect()
     }
 
     /// The pods of these Jobs; none where they cannot be had, since the Jobs themselves tell most.
-    async fn pods_of(&self, names: &[&str]) -> Vec<Pod> {
+    async fn pods_of(&self, names: &[&str]) -> Option<Vec<Pod>> {
         let pods: Api<Pod> = Api::namespaced(self.shared.client.clone(), &self.shared.namespace);
         let selector = ListParams::default().labels(&format!("{JOB_NAME} in ({})", names.join(",")));
         match ask("list pods", pods.list(&selector)).await {
-            Ok(pods) => pods.items,
+            Ok(pods) => Some(pods.items),
             Err(error) => {
                 tracing::warn!(
                     error = chain(&error),
                     "the pods of runs cannot be listed; what their Jobs tell is shown"
                 );
-                Vec::new()
+                None
             }
         }
+    }
+
+    /// Deletes the Job once its pods have ended: until then whoever wants to start another run can see it.
+    async fn delete(&self, run_id: &RunId) -> Result<(), LaunchError> {
+        let jobs = self.jobs();
+        ask("delete the Job", async {
+            match jobs.delete(run_id.as_str(), &DeleteParams::foreground()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                deleted => deleted.map(drop),
+            }
+        })
+        .await
     }
 
     /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
@@ -203,7 +294,12 @@ impl KubernetesLauncher {
     async fn launched(&self, job: Job, started: bool) -> Result<Launched, LaunchError> {
         let job = Arc::new(job);
         self.known().hold(Arc::clone(&job));
-        let run = self.runs_of(&[job]).await.pop().ok_or_else(|| LaunchError::Failed {
+        let run = match started {
+            // Nobody has made a pod for it yet.
+            true => fold::run_of(&job, &[], self.shared.clock.now()),
+            false => self.runs_of(&[job]).await.pop(),
+        };
+        let run = run.ok_or_else(|| LaunchError::Failed {
             reason: "the Job's name is no run id".to_owned(),
             source: None,
         })?;
@@ -214,57 +310,64 @@ impl KubernetesLauncher {
 #[async_trait]
 impl RunLauncher for KubernetesLauncher {
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
-        let cron_job = self.live_cron_job().await?;
-        let own = self.list_own().await?;
+        let turn = tokio::time::timeout(ANSWER_WAIT_MAX, self.shared.turn.lock()).await;
+        let _turn = turn.map_err(|_| LaunchError::Failed {
+            reason: "Kubernetes is slow to answer those who asked for a run before; ask again in a moment".to_owned(),
+            source: None,
+        })?;
+        let own = self.list_settled().await?;
         if let Some(wished) = &request.run_id {
             let run_id = self.known().answer(wished);
             if let Some(job) = own.iter().find(|job| job.metadata.name.as_deref() == Some(run_id.as_str())) {
                 return self.launched(job.clone(), false).await;
             }
         }
-        if let Some(active) = own.iter().rev().find(|job| fold::is_active(job)) {
-            if let (Some(wished), Some(Ok(joined))) = (&request.run_id, active.metadata.name.as_deref().map(RunId::parse)) {
-                self.known().remember_joined(wished.clone(), joined);
+        if let Some(active) = own.iter().find(|job| fold::is_active(job)) {
+            if let Some(wished) = &request.run_id {
+                self.join(wished, active);
             }
             return self.launched(active.clone(), false).await;
         }
+        let cron_job = self.live_cron_job().await?;
         let run_id = match &request.run_id {
             Some(run_id) => run_id.clone(),
-            None => self.known().name_after(&self.shared.cron_job, own.last()),
+            None => self.known().name_after(&cron_job, own.last()),
         };
+        self.known().forget_joined(&run_id);
         let (job, started) = self.create(&cron_job, &run_id, &request).await?;
-        if started {
-            tracing::info!(run.id = %run_id, run.mode = request.mode.as_str(), "started a run as a Job");
+        if !started {
+            return self.launched(job, false).await;
         }
-        self.launched(job, started).await
+        if let Some(elder) = self.elder_of(&job).await {
+            self.join(&run_id, &elder);
+            tracing::info!(run.id = %run_id, elder = elder.metadata.name, "another run began first: this one gives way");
+            self.delete(&run_id).await?;
+            return self.launched(elder, false).await;
+        }
+        tracing::info!(run.id = %run_id, run.mode = request.mode.as_str(), "started a run as a Job");
+        self.launched(job, true).await
     }
 
     fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
         job::job_name(&self.shared.cron_job, &format!("key {}", key.as_str()))
     }
 
+    fn answer_to(&self, wished: &RunId) -> RunId {
+        self.known().answer(wished)
+    }
+
     async fn runs(&self) -> Vec<Run> {
-        let (jobs, stopped) = self.known().all();
-        let mut runs = self.runs_of(&jobs).await;
-        runs.extend(stopped);
-        runs
+        self.read_all().await.to_vec()
     }
 
     async fn find(&self, run_id: &RunId) -> Option<Run> {
-        let (job, stopped) = self.known().find(run_id);
-        let job = match job {
-            Some(job) => Some(job),
-            // Another replica may have made it just now.
-            None => ask("read the Job", self.jobs().get_opt(run_id.as_str()))
-                .await
-                .ok()
-                .flatten()
-                .map(Arc::new),
-        };
-        match job.filter(|job| known::is_own(job, &self.shared.cron_job)) {
-            Some(job) => self.runs_of(&[job]).await.pop(),
-            None => stopped,
+        let find = async || self.read_all().await.iter().find(|run| run.run_id == *run_id).cloned();
+        if let Some(run) = find().await {
+            return Some(run);
         }
+        // Another replica may have made it just now.
+        self.look_around().await;
+        find().await
     }
 
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
@@ -273,14 +376,7 @@ impl RunLauncher for KubernetesLauncher {
         if job.is_none_or(|job| !known::is_own(&job, &self.shared.cron_job) || !fold::is_active(&job)) {
             return Ok(());
         }
-        let jobs = self.jobs();
-        ask("delete the Job", async {
-            match jobs.delete(run_id.as_str(), &DeleteParams::background()).await {
-                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
-                deleted => deleted.map(drop),
-            }
-        })
-        .await
+        self.delete(run_id).await
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -68,7 +68,15 @@ fn before_a_pod_runs() {
         &["has made no pod", "quota", &format!("kubectl describe job {NAME}")],
     );
     check(json!({ "active": 1 }), &[pod(1, &json!({ "phase": "Pending" }))], "pending", &[]);
-    check(json!({ "active": 1 }), &[pod(1, &waiting("ContainerCreating", ""))], "pending", &[]);
+    // Half a minute after the Job was made.
+    check(json!({ "active": 1 }), &[pod(20, &waiting("ContainerCreating", ""))], "pending", &[]);
+    check(json!({ "active": 1 }), &[pod(1, &waiting("PodInitializing", ""))], "pending", &[]);
+    check(
+        json!({ "active": 1 }),
+        &[pod(1, &waiting("ContainerCreating", ""))],
+        "pending",
+        &["still being made", "volume", "kubectl describe pod pod-1"],
+    );
     check(
         json!({ "active": 1 }),
         &[pod(1, &waiting("ImagePullBackOff", "Back-off pulling image \"x\""))],
@@ -114,14 +122,15 @@ fn while_it_runs() {
         json!({ "active": 1, "failed": 1 }),
         &pods,
         "running",
-        &["1 attempts have failed", "the store does not answer"],
+        &["1 attempt has failed", "the store does not answer"],
     );
     check(
         json!({ "failed": 1 }),
         &[],
         "pending",
-        &["1 attempts have failed", "its pod vanished"],
+        &["1 attempt has failed", "its pod vanished"],
     );
+    check(json!({ "failed": 2 }), &[], "pending", &["2 attempts have failed"]);
     check(
         json!({ "conditions": [condition("FailureTarget", "BackoffLimitExceeded", "")], "failed": 3 }),
         &pods,
@@ -181,7 +190,7 @@ fn after_its_end() {
         json!({ "conditions": [condition("Failed", "BackoffLimitExceeded", "")], "failed": 1 }),
         &[pod(1, &json!({ "phase": "Failed", "conditions": [disruption] }))],
         "failed",
-        &["its pod was removed", "node pressure"],
+        &["its one attempt failed", "its pod was removed", "node pressure"],
     );
     check(
         json!({ "conditions": [condition("Failed", "DeadlineExceeded", "")] }),
