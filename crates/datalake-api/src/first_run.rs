@@ -2,16 +2,16 @@
 //!
 //! Each attempt is a run of its own, asked for with a key of its own: of several replicas one starts it, and the others join.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use datalake_core::report::RunMode;
+use datalake_core::report::{RunId, RunMode};
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
     launcher::{IdempotencyKey, LaunchError, Run, RunState},
-    run_history::RunHistory,
+    run_history::{RUNS_MAX, RunHistory},
     table_watch::{Held, TableWatch, chain},
 };
 
@@ -24,15 +24,12 @@ const PAUSE_FIRST: SignedDuration = SignedDuration::from_secs(10);
 /// Sources may be dropped into an empty lake at any time; then nobody waits longer than this for them.
 const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(10);
 
+/// Attempts that another server may have made before this one looks: a week of the longest pauses.
+const ATTEMPTS_AHEAD_MAX: u32 = 1_000;
+
 /// Sees to a first table until there is one, or `shutdown`.
 pub(crate) async fn see_to(table: TableWatch, runs: RunHistory, clock: Clock, shutdown: CancellationToken) {
-    let mut attempts = Attempts {
-        runs,
-        number: 1,
-        run: None,
-        not_before: Timestamp::MIN,
-        is_failing: false,
-    };
+    let mut attempts = Attempts::new(runs);
     loop {
         match table.state().held {
             Held::Snapshot(_) => return,
@@ -61,6 +58,16 @@ struct Attempts {
 }
 
 impl Attempts {
+    fn new(runs: RunHistory) -> Self {
+        Self {
+            runs,
+            number: 1,
+            run: None,
+            not_before: Timestamp::MIN,
+            is_failing: false,
+        }
+    }
+
     /// Does what is due. False where this server starts no runs.
     async fn go_on(&mut self, now: Timestamp) -> bool {
         let run = match &self.run {
@@ -72,11 +79,23 @@ impl Attempts {
             // What was known and is not any more, as a Job that was deleted before it began, has ended.
             Ok(None) if self.run.is_some() => self.begin_next(now),
             Ok(None) if now < self.not_before => {}
-            Ok(None) => return self.start().await,
+            Ok(None) => match self.later_attempt().await {
+                Some(number) => self.number = number,
+                None => return self.start().await,
+            },
             // The table's watch tells that the store is down; what cannot be looked up is not started twice.
             Err(_) => {}
         }
         true
+    }
+
+    /// The last attempt that is known, where it is later than the present one: a server that starts anew goes on where it was, also
+    /// where nobody knows the earlier attempts any more.
+    async fn later_attempt(&self) -> Option<u32> {
+        let (known, _) = self.runs.newest(RUNS_MAX).await;
+        let known: BTreeSet<RunId> = known.into_iter().map(|run| run.run_id).collect();
+        let ahead = self.number.saturating_add(1)..=self.number.saturating_add(ATTEMPTS_AHEAD_MAX);
+        ahead.rev().find(|number| known.contains(&self.runs.run_id_of(&key(*number))))
     }
 
     async fn start(&mut self) -> bool {
@@ -126,7 +145,143 @@ fn pause_after(attempt: u32) -> SignedDuration {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use async_trait::async_trait;
+    use datalake_core::report::RunOutcome;
+    use datalake_store::memory::MemoryBucket;
+    use tokio::sync::watch;
+
     use super::*;
+    use crate::launcher::{Launched, RunLauncher, RunRequest};
+
+    /// What every replica's launcher sees: of several that make a run of one name, one makes it.
+    #[derive(Clone, Debug, Default)]
+    struct Cluster(Arc<Mutex<Vec<Run>>>);
+
+    #[async_trait]
+    impl RunLauncher for Cluster {
+        async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+            let run_id = request.run_id.expect("each attempt has a key");
+            // Whoever else is about to make it does so first.
+            tokio::task::yield_now().await;
+            let mut runs = self.0.lock().unwrap();
+            if let Some(run) = runs.iter().find(|run| run.run_id == run_id) {
+                return Ok(Launched {
+                    run: run.clone(),
+                    started: false,
+                });
+            }
+            let run = Run {
+                run_id,
+                state: RunState::Pending,
+                mode: None,
+                started_at: None,
+                ended_at: None,
+                error: None,
+                report: None,
+            };
+            runs.push(run.clone());
+            Ok(Launched { run, started: true })
+        }
+
+        fn answer_to(&self, wished: &RunId) -> RunId {
+            wished.clone()
+        }
+
+        async fn runs(&self) -> Vec<Run> {
+            self.0.lock().unwrap().clone()
+        }
+
+        async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
+            Err(LaunchError::NotOffered)
+        }
+
+        fn changes(&self) -> watch::Receiver<()> {
+            watch::Sender::new(()).subscribe()
+        }
+    }
+
+    impl Cluster {
+        fn replica(&self) -> Attempts {
+            Attempts::new(RunHistory::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
+        }
+
+        /// The active run ends at that second.
+        fn fail(&self, second: i64) {
+            let mut runs = self.0.lock().unwrap();
+            let run = runs.last_mut().unwrap();
+            run.state = RunState::Ended(RunOutcome::Failed);
+            run.ended_at = Some(at(second));
+        }
+
+        fn forget_all_but_the_last(&self) {
+            let mut runs = self.0.lock().unwrap();
+            let forgotten = runs.len() - 1;
+            runs.drain(..forgotten);
+        }
+
+        /// The attempts whose runs there are.
+        #[track_caller]
+        fn check(&self, expected: &[u32]) {
+            let ids: Vec<_> = self.0.lock().unwrap().iter().map(|run| run.run_id.to_string()).collect();
+            let expected: Vec<_> = expected.iter().map(|number| self.run_id_of(&key(*number)).to_string()).collect();
+            assert_eq!(ids, expected);
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_700_000_000 + second).unwrap()
+    }
+
+    /// Every replica looks at that second; often enough that each that has something to do has done it.
+    async fn look(replicas: &mut [Attempts], second: i64) {
+        for _ in 0..3 {
+            let looks = replicas.iter_mut().map(|replica| replica.go_on(at(second)));
+            let looked = futures_util::future::join_all(looks).await;
+            assert!(looked.into_iter().all(|goes_on| goes_on));
+        }
+    }
+
+    #[tokio::test]
+    async fn of_two_replicas_one_starts_each_attempt() {
+        let cluster = Cluster::default();
+        let mut replicas = [cluster.replica(), cluster.replica()];
+        look(&mut replicas, 0).await;
+        cluster.check(&[1]);
+        look(&mut replicas, 5).await;
+        cluster.fail(6);
+        look(&mut replicas, 15).await;
+        cluster.check(&[1]);
+        look(&mut replicas, 16).await;
+        cluster.check(&[1, 2]);
+        cluster.fail(20);
+        look(&mut replicas, 39).await;
+        cluster.check(&[1, 2]);
+        look(&mut replicas, 40).await;
+        cluster.check(&[1, 2, 3]);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_starts_anew_goes_on_with_the_last_pause() {
+        let cluster = Cluster::default();
+        let mut replicas = [cluster.replica()];
+        let mut now = 0;
+        for attempt in 1..=5 {
+            look(&mut replicas, now).await;
+            cluster.fail(now);
+            look(&mut replicas, now).await;
+            now += pause_after(attempt).as_secs();
+        }
+        cluster.check(&[1, 2, 3, 4, 5]);
+        // Kubernetes keeps the last Jobs only.
+        cluster.forget_all_but_the_last();
+        let mut replicas = [cluster.replica(), cluster.replica()];
+        look(&mut replicas, now - 1).await;
+        cluster.check(&[5]);
+        look(&mut replicas, now).await;
+        cluster.check(&[5, 6]);
+    }
 
     #[track_caller]
     fn check(attempt: u32, seconds: i64) {
