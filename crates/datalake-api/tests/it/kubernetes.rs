@@ -122,6 +122,9 @@ impl Namespace {
                     String::from_utf8_lossy(body).contains("\"propagationPolicy\":\"Foreground\""),
                     "pods go before their Job"
                 );
+                for job in self.jobs.iter_mut().filter(|job| job["metadata"]["name"] == path["jobs/".len()..]) {
+                    job["metadata"]["deletionTimestamp"] = now().to_string().into();
+                }
                 (
                     200,
                     json!({ "kind": "Status", "apiVersion": "v1", "status": "Success", "metadata": {} }),
@@ -238,12 +241,7 @@ async fn of_two_replicas_with_different_keys_the_first_keeps_its_job() {
     shared.lock().unwrap().jobs = vec![job(elder, &complete())];
     assert!(launcher.find(&name).await.is_none());
     assert_eq!(
-        launcher
-            .runs()
-            .await
-            .iter()
-            .map(|run| run.run_id.as_str())
-            .collect::<Vec<_>>(),
+        launcher.runs().await.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(),
         [elder]
     );
     let again = launcher.launch(wished).await.unwrap();
@@ -260,7 +258,10 @@ async fn of_many_requests_at_once_one_makes_a_job() {
     });
     let launched = futures_util::future::join_all(wishes.map(|wish| launcher.launch(wish))).await;
     let launched: Vec<_> = launched.into_iter().map(Result::unwrap).collect();
-    assert!(launched.iter().all(|each| each.run.run_id == launched[0].run.run_id), "{launched:?}");
+    assert!(
+        launched.iter().all(|each| each.run.run_id == launched[0].run.run_id),
+        "{launched:?}"
+    );
     assert_eq!(launched.iter().filter(|each| each.started).count(), 1);
     assert_eq!(asked(&shared).iter().filter(|asked| *asked == "POST jobs").count(), 1);
 }

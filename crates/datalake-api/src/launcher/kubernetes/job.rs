@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 /// What kubectl marks the Jobs with that it makes from a CronJob.
-const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";
+pub(super) const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";
 
 /// The container that runs the processor; where the template has none of this name, its first one.
 const CONTAINER: &str = "processor";

@@ -6,7 +6,7 @@ use std::{
 };
 
 use datalake_core::report::{RunId, RunOutcome};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{api::DynamicObject, runtime::watcher::Event};
 
@@ -43,6 +43,25 @@ pub(super) fn is_own(job: &Job, cron_job: &str) -> bool {
 /// What the newest Job is the greatest by; of one second, the names decide.
 pub(super) fn age_order(job: &Job) -> (Option<Time>, Option<String>) {
     (job.metadata.creation_timestamp.clone(), job.metadata.name.clone())
+}
+
+/// Whether several active Jobs were made by hand or by us within the same moments: all but one may be about to give way.
+pub(super) fn is_contested(own: &[Job]) -> bool {
+    const MOMENTS: SignedDuration = SignedDuration::from_secs(2);
+    let is_manual = |job: &&Job| {
+        job.metadata
+            .annotations
+            .as_ref()
+            .is_some_and(|texts| texts.contains_key(job::INSTANTIATE))
+    };
+    let active = own.iter().filter(|job| fold::is_active(job)).filter(is_manual);
+    let made_at: Vec<Timestamp> = active
+        .filter_map(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0))
+        .collect();
+    made_at.windows(2).any(|pair| match pair {
+        [elder, younger] => younger.duration_since(*elder) <= MOMENTS,
+        _ => false,
+    })
 }
 
 impl Known {

@@ -46,8 +46,11 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// An API server that is well answers within milliseconds; a client is told rather than kept.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Between two looks at a Job that somebody deleted.
-const LEAVING_LOOK_PERIOD: Duration = Duration::from_millis(250);
+/// Between two looks at Jobs of which one is about to go.
+const LOOK_PERIOD: Duration = Duration::from_millis(250);
+
+/// A Job that gives way to another does so within a few requests.
+const GIVING_WAY_MAX: Duration = Duration::from_secs(2);
 
 /// Starts runs as Jobs. Cheap to clone; all clones share what is known.
 #[derive(Clone)]
@@ -162,23 +165,26 @@ impl KubernetesLauncher {
         Ok(jobs)
     }
 
-    /// The same once no Job is on its way out: its pod may still be at work, and a second run would do so beside it.
+    /// The same once none of them is about to go. The pod of one that was deleted may still be at work, and a second run would do so
+    /// beside it; of those that were made at once all but one give way, and whoever joined one of those would have joined nothing.
     async fn list_settled(&self) -> Result<Vec<Job>, LaunchError> {
-        let deadline = Instant::now() + ANSWER_WAIT_MAX;
+        let begun = Instant::now();
         loop {
             let own = self.list_own().await?;
+            let is_contested = known::is_contested(&own);
             let leaving = own.iter().find(|job| fold::is_leaving(job));
-            let Some(leaving) = leaving.filter(|_| !own.iter().any(fold::is_active)) else {
+            let leaving = leaving.filter(|_| !own.iter().any(fold::is_active));
+            if leaving.is_none() && (!is_contested || begun.elapsed() >= GIVING_WAY_MAX) {
                 return Ok(own);
-            };
-            if Instant::now() >= deadline {
+            }
+            if let Some(leaving) = leaving.filter(|_| begun.elapsed() >= ANSWER_WAIT_MAX) {
                 let name = leaving.metadata.name.as_deref().unwrap_or_default();
                 return Err(LaunchError::Failed {
                     reason: format!("a run that was stopped has not ended yet; ask again in a moment, run={name}"),
                     source: None,
                 });
             }
-            tokio::time::sleep(LEAVING_LOOK_PERIOD).await;
+            tokio::time::sleep(LOOK_PERIOD).await;
         }
     }
 
@@ -342,6 +348,10 @@ impl RunLauncher for KubernetesLauncher {
             self.join(&run_id, &elder);
             tracing::info!(run.id = %run_id, elder = elder.metadata.name, "another run began first: this one gives way");
             self.delete(&run_id).await?;
+            // Of three or more that were made at once, that one may give way as well.
+            let settled = self.list_settled().await.unwrap_or_default();
+            let elder = settled.into_iter().find(fold::is_active).unwrap_or(elder);
+            self.join(&run_id, &elder);
             return self.launched(elder, false).await;
         }
         tracing::info!(run.id = %run_id, run.mode = request.mode.as_str(), "started a run as a Job");

@@ -69,7 +69,12 @@ fn before_a_pod_runs() {
     );
     check(json!({ "active": 1 }), &[pod(1, &json!({ "phase": "Pending" }))], "pending", &[]);
     // Half a minute after the Job was made.
-    check(json!({ "active": 1 }), &[pod(20, &waiting("ContainerCreating", ""))], "pending", &[]);
+    check(
+        json!({ "active": 1 }),
+        &[pod(20, &waiting("ContainerCreating", ""))],
+        "pending",
+        &[],
+    );
     check(json!({ "active": 1 }), &[pod(1, &waiting("PodInitializing", ""))], "pending", &[]);
     check(
         json!({ "active": 1 }),

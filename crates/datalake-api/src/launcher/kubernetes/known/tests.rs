@@ -101,7 +101,10 @@ fn events_change_one_job() {
     take_in(&mut known, [Event::Delete(job("a", &active()))]);
     check(&known, &[], &[("a", "stopped")]);
     let (_, left) = known.all();
-    assert_eq!((left[0].ended_at, left[0].error.as_deref()), (Some(now()), Some("its Job was deleted")));
+    assert_eq!(
+        (left[0].ended_at, left[0].error.as_deref()),
+        (Some(now()), Some("its Job was deleted"))
+    );
     // Made anew under its name, it is what it is now; once that one is gone, it is told once.
     take_in(&mut known, [Event::Apply(made_anew("a", "2", &active()))]);
     check(&known, &["a"], &[]);
@@ -184,6 +187,33 @@ fn a_job_that_gave_way_is_no_run() {
     assert_eq!(known.answer(&id("ours")), id("ours"));
     take_in(&mut known, [Event::Apply(made_anew("ours", "2", &active()))]);
     check(&known, &["elder", "ours"], &[]);
+}
+
+/// Active Jobs by hand, made in these seconds.
+#[track_caller]
+fn check_contested(seconds: &[i64], edit: impl Fn(&mut Job), expected: bool) {
+    let job_at = |second: &i64| {
+        let mut job = job(&format!("job-{second}"), &active());
+        job.metadata.annotations = Some([(job::INSTANTIATE.to_owned(), "manual".to_owned())].into());
+        job.metadata.creation_timestamp = Some(Time(Timestamp::from_second(*second).unwrap()));
+        edit(&mut job);
+        job
+    };
+    let jobs: Vec<Job> = seconds.iter().map(job_at).collect();
+    assert_eq!(is_contested(&jobs), expected, "{seconds:?}");
+}
+
+#[test]
+fn jobs_of_the_same_moments_are_contested() {
+    check_contested(&[], |_| {}, false);
+    check_contested(&[10], |_| {}, false);
+    check_contested(&[10, 10], |_| {}, true);
+    check_contested(&[10, 12], |_| {}, true);
+    check_contested(&[10, 13], |_| {}, false);
+    check_contested(&[10, 50, 51], |_| {}, true);
+    // An hourly one gives way to nobody, and one that is gone has given way.
+    check_contested(&[10, 10], |job| job.metadata.annotations = None, false);
+    check_contested(&[10, 10], |job| job.metadata.deletion_timestamp = Some(Time(now())), false);
 }
 
 #[test]
