@@ -1,4 +1,5 @@
-# Two images of one executable: `docker build --target processor .` and `--target api`.
+# Two images of one executable: `docker build --target processor .` and `--target api`. Whoever publishes them says what they are made of:
+# `--build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=… --build-arg CREATED=…` (RFC 3339, as the commit's).
 # The dependencies are a layer of their own, so that a change of ours compiles ours alone.
 
 FROM rust:1.95-bookworm AS chef
@@ -23,11 +24,16 @@ FROM gcr.io/distroless/cc-debian12:nonroot AS base
 COPY --from=builder /out/ /
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/datalake"]
+# What changes with each commit comes last: no layer is made anew for it.
 ARG VERSION=0.0.0
 ARG REVISION=unknown
+ARG SOURCE=unknown
+ARG CREATED=1970-01-01T00:00:00Z
 LABEL org.opencontainers.image.licenses="MIT" \
       org.opencontainers.image.version="$VERSION" \
-      org.opencontainers.image.revision="$REVISION"
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.source="$SOURCE" \
+      org.opencontainers.image.created="$CREATED"
 
 FROM base AS processor
 LABEL org.opencontainers.image.title="datalake-processor" \

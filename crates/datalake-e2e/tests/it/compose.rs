@@ -62,11 +62,24 @@ impl Project {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The ids of its containers, those that have ended among them.
+    /// Its containers, those that have ended among them: the id of each, and when it was started where it still runs: `init`, which has ended, looks again.
+    #[track_caller]
     fn containers(&self) -> Vec<String> {
-        let mut ids: Vec<_> = self.compose(&["ps", "--all", "--quiet"]).lines().map(str::to_owned).collect();
-        ids.sort_unstable();
-        ids
+        let ids = self.compose(&["ps", "--all", "--quiet"]);
+        let output = Command::new("docker")
+            .args([
+                "inspect",
+                "--format",
+                "{{.Id}} {{.RestartCount}}{{if .State.Running}} {{.State.StartedAt}}{{end}}",
+            ])
+            .args(ids.lines())
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let mut containers: Vec<_> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+        containers.sort_unstable();
+        assert_eq!(containers.len(), 4, "{containers:?}");
+        containers
     }
 
     /// What the API answers, once it has read the table: the first run takes its time.
@@ -135,7 +148,11 @@ fn check(profile: &'static str) {
 
     let containers = project.containers();
     project.compose(&["up", "--detach", "--wait"]);
-    assert_eq!(project.containers(), containers, "a second `up` changes nothing");
+    assert_eq!(
+        project.containers(),
+        containers,
+        "a second `up` changes nothing and restarts nothing"
+    );
 
     let sources = TempDir::new().unwrap();
     fs::write(
