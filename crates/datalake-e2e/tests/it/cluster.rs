@@ -3,7 +3,9 @@
 //! chart's `appVersion`. Each test has a release and a namespace of its own, so that they may run side by side.
 
 mod failures;
+mod first_run;
 mod forward;
+mod manifests;
 mod policy;
 mod release;
 mod rights;

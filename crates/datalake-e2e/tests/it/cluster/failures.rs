@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::{
-    forward::Forward,
-    release::{PATIENCE, Release, until},
+    forward::{Answer, Forward},
+    release::{PATIENCE, Release, create, until},
 };
 
 /// So soon whoever started the run is told.
@@ -31,7 +31,13 @@ fn a_run_that_fails_says_why() {
         &["the image cannot be pulled", "datalake-processor:none"],
     );
     let secret = with_variable(&template, "AWS_SECRET_ACCESS_KEY", "wrong");
-    check(&release, &api, &secret, "misconfigured", &["credentials"]);
+    check(
+        &release,
+        &api,
+        &secret,
+        "misconfigured",
+        &["the secret key does not fit", "AWS_SECRET_ACCESS_KEY"],
+    );
     let lake = with_variable(&template, "DATALAKE_LAKE", "s3://nowhere");
     check(&release, &api, &lake, "misconfigured", &["bucket", "nowhere"]);
     killed(&release, &api, &template);
@@ -43,12 +49,15 @@ fn a_run_that_fails_says_why() {
     assert_eq!(api.json("/stats")["count"], 100);
 }
 
-/// A run from this template gets to this state, and all of these words are said.
+/// A run from this template gets to this state, and all of these words are said. Afterwards there is none that the next one would join.
 #[track_caller]
 fn check(release: &Release, api: &Forward, template: &Value, state: &str, words: &[&str]) {
     let run = started(release, api, template);
     told(api, &run, state, words);
-    stop(release, api, &run);
+    match state {
+        "pending" | "running" => stop(release, api, &run),
+        _ => ended(release, api, &run),
+    }
 }
 
 /// The pod goes while its run waits for a store that does not answer.
@@ -66,7 +75,7 @@ fn killed(release: &Release, api: &Forward, template: &Value) {
 fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
     let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota",
         "metadata": { "name": "full", "namespace": release.namespace }, "spec": { "hard": { "pods": "0" } } });
-    release.create(&quota, &[]).unwrap();
+    create(&quota, &[]).unwrap();
     until("the quota is obeyed", PATIENCE, || {
         let quota = release.get(&["resourcequota", "full"]);
         quota["status"]["hard"].is_object().then_some(()).ok_or(quota.to_string())
@@ -103,13 +112,24 @@ fn told(api: &Forward, run_id: &str, state: &str, words: &[&str]) {
     });
 }
 
-/// Stops the run, so that the next one does not join it.
-fn stop(release: &Release, api: &Forward, run_id: &str) {
-    let authorization = release.authorization();
-    let arguments = ["--request", "DELETE", "--header", &authorization];
-    let stopped = api.ask(&format!("/runs/{run_id}"), &arguments);
-    assert!((200..300).contains(&stopped.status), "{stopped:?}");
+/// A run that has ended cannot be stopped, and says so.
+fn ended(release: &Release, api: &Forward, run_id: &str) {
     release.settle();
+    let refused = delete(release, api, run_id);
+    assert_eq!(refused.status, 409, "{refused:?}");
+}
+
+/// Stops the run.
+fn stop(release: &Release, api: &Forward, run_id: &str) {
+    let stopped = delete(release, api, run_id);
+    assert_eq!(stopped.status, 202, "{stopped:?}");
+    release.settle();
+    told(api, run_id, "stopped", &["deleted"]);
+}
+
+fn delete(release: &Release, api: &Forward, run_id: &str) -> Answer {
+    let authorization = release.authorization();
+    api.ask(&format!("/runs/{run_id}"), &["--request", "DELETE", "--header", &authorization])
 }
 
 fn with_image(template: &Value, image: &str) -> Value {

@@ -37,6 +37,20 @@ pub(super) fn until<T>(what: &str, wait_max: Duration, mut look: impl FnMut() ->
     }
 }
 
+/// Makes an object, or says why it was refused.
+pub(super) fn create(object: &Value, arguments: &[&str]) -> Result<(), String> {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("object.json");
+    fs::write(&file, object.to_string()).unwrap();
+    let file = file.to_str().unwrap();
+    let output = Command::new("kubectl")
+        .args(["create", "--filename", file])
+        .args(arguments)
+        .output()
+        .unwrap();
+    output.status.success().then_some(()).ok_or_else(|| told(&output))
+}
+
 /// The chart, installed as `datalake`.
 pub(super) struct Release {
     pub(super) namespace: String,
@@ -55,8 +69,9 @@ impl Release {
 
     /// The same with an S3 server that holds the sample users, once they are served and nothing is under way.
     pub(super) fn with_samples(theme: &str, values: &[&str]) -> Self {
-        let release = Self::prepare(theme, &[&["demo.enabled=true"], values].concat());
-        release.helm("install", &[], &["--wait"]);
+        let release = Self::held(theme, values);
+        release.let_go();
+        release.helm("upgrade", &[], &["--wait"]);
         let api = release.api();
         until("100 users are served", PATIENCE, || {
             let stats = api.ask("/stats", &[]);
@@ -64,6 +79,25 @@ impl Release {
         });
         release.settle();
         release
+    }
+
+    /// The same before a run or the Job that uploads the samples has begun: no node takes their pods until [`Self::let_go`]. Nothing is
+    /// waited for.
+    pub(super) fn held(theme: &str, values: &[&str]) -> Self {
+        let mut release = Self::prepare(theme, &[&["demo.enabled=true"], values].concat());
+        release.values.push(format!("processor.nodeSelector.{}=go", release.namespace));
+        release.helm("install", &[], &[]);
+        release
+    }
+
+    /// Lets the pods of runs begin.
+    pub(super) fn let_go(&self) {
+        self.kubectl(&["label", "nodes", "--all", "--overwrite", &format!("{}=go", self.namespace)]);
+    }
+
+    /// Keeps the pods of runs that are yet to come from beginning: whatever is asked for meanwhile finds them active.
+    pub(super) fn hold(&self) {
+        self.kubectl(&["label", "nodes", "--all", &format!("{}-", self.namespace)]);
     }
 
     fn prepare(theme: &str, values: &[&str]) -> Self {
@@ -78,7 +112,7 @@ impl Release {
         };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": release.namespace, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
-        release.create(&namespace, &[]).expect("the cluster makes a namespace");
+        create(&namespace, &[]).expect("the cluster makes a namespace");
         release
     }
 
@@ -142,20 +176,6 @@ impl Release {
         serde_json::from_str(&self.kubectl(&arguments)).unwrap()
     }
 
-    /// Makes an object, or says why it was refused.
-    pub(super) fn create(&self, object: &Value, arguments: &[&str]) -> Result<(), String> {
-        let folder = TempDir::new().unwrap();
-        let file = folder.path().join("object.json");
-        fs::write(&file, object.to_string()).unwrap();
-        let file = file.to_str().unwrap();
-        let output = Command::new("kubectl")
-            .args(["create", "--filename", file])
-            .args(arguments)
-            .output()
-            .unwrap();
-        output.status.success().then_some(()).ok_or_else(|| told(&output))
-    }
-
     /// A port of the loopback that leads to a port of a pod or Service.
     pub(super) fn forward(&self, target: &str, port: u16) -> Forward {
         Forward::start(self.kubectl_command(&["port-forward", target, &format!(":{port}")]))
@@ -217,10 +237,15 @@ impl Release {
         let sources = TempDir::new().unwrap();
         let row = format!("first_name,last_name,birthts\n{first_name},Lee,612302400000\n");
         fs::write(sources.path().join(user_id).with_extension("csv"), row).unwrap();
+        self.upload(sources.path());
+    }
+
+    /// Makes the bucket where there is none, and uploads a folder's sources, as their owner does from outside.
+    pub(super) fn upload(&self, sources: &Path) {
         let s3 = self.forward("service/datalake-demo-s3", 7070);
         let output = Command::new(executable())
             .args(["init", "--lake", "s3://datalake", "--from"])
-            .arg(sources.path())
+            .arg(sources)
             .args(["--s3-endpoint", &format!("http://127.0.0.1:{}", s3.port)])
             .env("AWS_ACCESS_KEY_ID", self.secret("datalake-demo-s3", "AWS_ACCESS_KEY_ID"))
             .env("AWS_SECRET_ACCESS_KEY", self.secret("datalake-demo-s3", "AWS_SECRET_ACCESS_KEY"))
@@ -238,6 +263,8 @@ impl Drop for Release {
         // The namespace alone would leave the admission policy, which is the cluster's.
         let uninstall = ["uninstall", "datalake", "--namespace", &self.namespace];
         let _a_half_installed_one_is_removed_below = Command::new("helm").args(uninstall).output();
+        let label = format!("{}-", self.namespace);
+        let _not_every_test_has_set_it = Command::new("kubectl").args(["label", "nodes", "--all", &label]).output();
         let delete = ["delete", "namespace", &self.namespace, "--wait=false"];
         let _there_may_be_none = Command::new("kubectl").args(delete).output();
     }

@@ -22,6 +22,7 @@ fn the_samples_are_served_and_runs_of_every_kind_show() {
     posted(&release, &replicas);
     at_once(&release, &replicas);
     by_one_key(&release, &replicas);
+    by_many_keys(&release, &replicas);
     by_kubectl(&release, &replicas);
 }
 
@@ -56,21 +57,45 @@ fn posted(release: &Release, replicas: &[Forward]) {
 
 fn at_once(release: &Release, replicas: &[Forward]) {
     let jobs_before = release.job_names();
-    let ids = many(release, replicas, 50, &[]);
+    // A run takes a second, and so many requests take longer.
+    release.hold();
+    let ids = many(release, replicas, 50, |_| None);
     assert_eq!(ids.len(), 1, "{ids:?}");
     assert_eq!(made_since(release, &jobs_before), ids);
+    release.let_go();
     release.settle();
 }
 
 fn by_one_key(release: &Release, replicas: &[Forward]) {
     let jobs_before = release.job_names();
-    let key = ["--header", "Idempotency-Key: monday"];
-    let ids = many(release, replicas, 20, &key);
+    let key = |_| Some("monday".to_owned());
+    release.hold();
+    let ids = many(release, replicas, 20, key);
     assert_eq!(ids.len(), 1, "{ids:?}");
+    release.let_go();
     release.settle();
     // The run has ended, and the key still names it.
-    assert_eq!(many(release, replicas, 2, &key), ids);
+    assert_eq!(many(release, replicas, 2, key), ids);
     assert_eq!(made_since(release, &jobs_before), ids);
+}
+
+/// Each replica tries another name; all but the first take their Job back.
+fn by_many_keys(release: &Release, replicas: &[Forward]) {
+    for day in ["tuesday", "wednesday", "thursday"] {
+        let jobs_before = release.job_names();
+        release.hold();
+        let ids = many(release, replicas, 20, |number| Some(format!("{day}-{number}")));
+        assert_eq!(ids.len(), 1, "{ids:?}");
+        until("the other Jobs are gone", PATIENCE, || {
+            let made = made_since(release, &jobs_before);
+            (made == ids).then_some(()).ok_or(format!("{made:?}, {ids:?}"))
+        });
+        release.let_go();
+        release.settle();
+        // Who joined is answered with the run that was joined, on the replica that was asked.
+        let again = many(release, replicas, 20, |number| Some(format!("{day}-{number}")));
+        assert_eq!(again, ids);
+    }
 }
 
 /// The CronJob's history limits take older Jobs away meanwhile.
@@ -93,13 +118,22 @@ fn by_kubectl(release: &Release, replicas: &[Forward]) {
     }
 }
 
-/// The runs that so many requests at once are answered with, spread over the replicas.
-fn many(release: &Release, replicas: &[Forward], count: usize, arguments: &[&str]) -> BTreeSet<String> {
+/// The runs that so many requests at once are answered with, spread over the replicas, each with its key.
+fn many(release: &Release, replicas: &[Forward], count: usize, key: impl Fn(usize) -> Option<String>) -> BTreeSet<String> {
     let authorization = release.authorization();
-    let arguments = &[&["--request", "POST", "--header", authorization.as_str()], arguments].concat();
+    let ask = |replica: &Forward, key: Option<String>| {
+        let key = key.map(|key| format!("Idempotency-Key: {key}"));
+        let mut arguments = vec!["--request", "POST", "--header", &authorization];
+        arguments.extend(key.iter().flat_map(|key| ["--header", key]));
+        replica.ask("/data", &arguments)
+    };
+    let ask = &ask;
     thread::scope(|scope| {
         let asked: Vec<_> = (0..count)
-            .map(|number| scope.spawn(move || replicas[number % replicas.len()].ask("/data", arguments)))
+            .map(|number| {
+                let key = key(number);
+                scope.spawn(move || ask(&replicas[number % replicas.len()], key))
+            })
             .collect();
         let answers = asked.into_iter().map(|asking| asking.join().unwrap());
         answers

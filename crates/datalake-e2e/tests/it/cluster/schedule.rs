@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::release::{PATIENCE, Release, has_ended, until};
+use super::{
+    forward::Forward,
+    release::{PATIENCE, Release, has_ended, until},
+};
 
 /// What Kubernetes writes on the Jobs of a schedule, and on no other.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -28,6 +31,7 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         (ended >= 2).then_some(()).ok_or(format!("{ended} ticks have ended, {edits} edits"))
     });
     release.settle();
+    side_by_side(&release, &api);
     // The last edit may have come too late for the run that its POST was answered with.
     let last = release.post(&api, &["--header", "Prefer: wait=60"]);
     assert_eq!(last.body["state"], "succeeded", "{last:?}");
@@ -43,6 +47,43 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         assert_eq!(run["state"], "succeeded", "{run}");
     }
     linear(runs);
+}
+
+/// A tick comes while a posted run is yet to begin; both begin at the same moment.
+fn side_by_side(release: &Release, api: &Forward) {
+    let jobs_before = release.job_names();
+    release.hold();
+    release.edit("1001", "Both");
+    let posted = release.post(api, &[]);
+    assert_eq!(posted.status, 202, "{posted:?}");
+    let posted = posted.body["id"].as_str().unwrap().to_owned();
+    let tick = until("a tick comes", PATIENCE, || {
+        let jobs = release.jobs();
+        let tick = jobs
+            .iter()
+            .filter(|job| is_tick(job))
+            .map(name)
+            .find(|tick| !jobs_before.contains(tick));
+        tick.filter(|tick| *tick != posted).ok_or(format!("{jobs:?}"))
+    });
+    release.let_go();
+    release.settle();
+    let times = |name: &str| {
+        let status = release.get(&["job", name])["status"].take();
+        // Both are UTC of one form, so that their texts are in the order of the times.
+        let time = |field: &str| status[field].as_str().unwrap_or_else(|| panic!("{name}: {status}")).to_owned();
+        (time("startTime"), time("completionTime"))
+    };
+    let ((posted_began, posted_ended), (tick_began, tick_ended)) = (times(&posted), times(&tick));
+    assert!(
+        posted_began <= tick_ended && tick_began <= posted_ended,
+        "{posted}: {posted_began} to {posted_ended}; {tick}: {tick_began} to {tick_ended}"
+    );
+    for run in [&posted, &tick] {
+        let run = api.json(&format!("/runs/{run}"));
+        assert_eq!(run["state"], "succeeded", "{run}");
+    }
+    assert_eq!(api.json("/data/1001")["first_name"], "Both");
 }
 
 /// Each version is one run's, and none is missing between the first and the last.

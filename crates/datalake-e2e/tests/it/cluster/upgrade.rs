@@ -1,6 +1,7 @@
 //! `helm upgrade` while people read.
 
 use std::{
+    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
 };
@@ -15,7 +16,7 @@ const READERS: usize = 3;
 
 #[test]
 fn an_upgrade_keeps_the_token_and_drops_no_request() {
-    let release = Release::with_samples("upgrade", &[]);
+    let release = Release::with_samples("upgrade", &["api.service.type=NodePort"]);
     let token = release.secret("datalake-api-token", "token");
     let replaced = release.pods("api");
     // A forwarded port would lead to one pod; the API server's proxy takes the Service's endpoints in turn.
@@ -25,7 +26,17 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         release.namespace
     );
 
+    // Other clients hold on to their connections, which lead by kube-proxy to one pod.
+    let direct = node_port(&release);
+
     let is_over = AtomicBool::new(false);
+    let keep_alive = || {
+        let mut statuses = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            statuses.extend(statuses_of_one_connection(&direct));
+        }
+        statuses
+    };
     let read = || {
         let mut answers = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
@@ -33,9 +44,10 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         }
         answers
     };
-    let (before, answers) = thread::scope(|scope| {
+    let (before, answers, statuses) = thread::scope(|scope| {
         let _ends_also_by_a_panic = OnDrop(&is_over);
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
+        let keepers: Vec<_> = (0..READERS).map(|_| scope.spawn(keep_alive)).collect();
         release.upgrade(&["api.resources.limits.memory=640Mi", "processor.resources.limits.memory=640Mi"]);
         let before = until("the former pods are gone", PATIENCE, || {
             let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=api"]);
@@ -44,7 +56,8 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         });
         is_over.store(true, Ordering::Relaxed);
         let answers: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
-        (before, answers)
+        let statuses: Vec<_> = keepers.into_iter().flat_map(|keeper| keeper.join().unwrap()).collect();
+        (before, answers, statuses)
     });
     let present = release.pods("api");
     assert_eq!(before, present.len());
@@ -52,6 +65,9 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
     let failed: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
     assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answers.len());
     assert!(answers.len() > 100, "{} requests are no load", answers.len());
+    let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
+    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
+    assert!(statuses.len() > 500, "{} requests are no load", statuses.len());
 
     assert_eq!(release.secret("datalake-api-token", "token"), token);
     release.settle();
@@ -60,6 +76,37 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
     let job = release.get(&["job", run.body["id"].as_str().unwrap()]);
     let container = &job["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["resources"]["limits"]["memory"], "640Mi", "the policy follows the values");
+}
+
+/// Where the Service answers on a node: by the loopback where the test runs on it, else by its address.
+fn node_port(release: &Release) -> String {
+    let service = release.get(&["service", "datalake-api"]);
+    let port = &service["spec"]["ports"][0]["nodePort"];
+    let internal = "jsonpath={.items[0].status.addresses[?(@.type==\"InternalIP\")].address}";
+    let internal = release.kubectl(&["get", "nodes", "--output", internal]);
+    let addresses = ["127.0.0.1", &internal].map(|host| format!("http://{host}:{port}/data?min_age"));
+    let reached = addresses
+        .iter()
+        .find(|address| statuses_by_curl(&["--max-time", "5", address]) == ["200"]);
+    reached
+        .unwrap_or_else(|| panic!("no node is reached from here: {addresses:?}"))
+        .clone()
+}
+
+/// The statuses of a hundred requests over one connection, 50 a second.
+fn statuses_of_one_connection(address: &str) -> Vec<String> {
+    // The fragment is not sent; it makes a hundred addresses out of one.
+    statuses_by_curl(&["--rate", "50/s", "--max-time", "30", &format!("{address}#[1-100]")])
+}
+
+fn statuses_by_curl(arguments: &[&str]) -> Vec<String> {
+    let output = Command::new("curl")
+        .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}\n"])
+        .args(arguments)
+        .output()
+        .expect("there is curl");
+    let statuses = String::from_utf8_lossy(&output.stdout);
+    statuses.lines().map(str::to_owned).collect()
 }
 
 /// Says that it is over, however.
