@@ -16,6 +16,7 @@ pub fn push_header(text: &mut String, columns: &[Column]) {
 
 /// Appends a row's line. A null is empty.
 pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages: Ages) {
+    let start = text.len();
     for (index, column) in columns.iter().enumerate() {
         if index > 0 {
             text.push(',');
@@ -33,6 +34,10 @@ pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages:
                 }
             }
         }
+    }
+    // A line without a character would be none for most readers.
+    if text.len() == start {
+        text.push_str("\"\"");
     }
     text.push('\n');
 }
@@ -83,6 +88,7 @@ mod tests {
         check(" Lee", false, stored, "0001,Ada,\" Lee\",-1,\n");
         check("=cmd()", false, stored, "0001,Ada,=cmd(),-1,\n");
         check("Lee", false, &[Column::Age, Column::UserId], "56,0001\n");
+        check("Lee", false, &[Column::ImgPath], "\"\"\n");
     }
 
     #[test]
