@@ -6,7 +6,6 @@ use datalake_store::{
     store_contract,
 };
 
-#[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open(tags: Tags) -> Arc<dyn Bucket> {
     Arc::new(MemoryBucket::new().tagged_by(tags))
 }
