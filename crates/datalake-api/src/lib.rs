@@ -4,9 +4,15 @@
 //! alone; handlers extract, call and encode.
 
 mod accept;
+mod activity;
 mod answers;
+mod client_io;
 pub mod clock;
+mod compression;
+mod connections;
+pub mod cors;
 mod cursor;
+mod etags;
 mod extract;
 mod first_run;
 pub mod launcher;

@@ -1,13 +1,25 @@
 //! The bounds that hold for every request.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    num::NonZero,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+    thread,
+    time::Duration,
+};
 
 use axum::{
+    body::{Body, HttpBody},
     extract::{Request, State},
+    http::header,
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use tokio::sync::Semaphore;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
 
 use crate::problem::Problem;
 
@@ -17,22 +29,56 @@ const ANSWER_MAX: Duration = Duration::from_secs(90);
 /// A request in flight holds some KiB; most of those that last are waiting for a run's end.
 const REQUESTS_MAX: usize = 1_024;
 
-/// How many more requests are answered at once, and for how long. Clones share the number.
+/// A large answer holds two pieces while its client reads, and up to 1 MiB where it is compressed: 64 MiB at worst, 8 MiB as a rule.
+/// No machine makes more of them at a time; the others are with clients that read slowly.
+const LARGE_ANSWERS_MAX: usize = 64;
+
+/// A stream of events holds a few KiB, and lasts as long as somebody looks.
+const EVENT_STREAMS_MAX: usize = 512;
+
+/// A page of a thousand rows is smaller. Each connection may hold one such answer: over all of them that is a bound, too.
+const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+
+/// A large answer is handed on in such pieces, so that its place is free when its client has nearly all of it, and not before.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// How much more is answered at once, and for how long. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     room: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+    events: Arc<Semaphore>,
+    /// How many large answers are worked on at the same time; the others wait in turn.
+    turns: Arc<Semaphore>,
     answer_max: Duration,
 }
 
 impl Limits {
     pub(crate) fn new() -> Self {
-        Self::of(REQUESTS_MAX, ANSWER_MAX)
+        // One core is always free for small answers: between 64 large ones they would wait for the work of all.
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
+        Self {
+            turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            room: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            large: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
+            events: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            answer_max: ANSWER_MAX,
+        }
     }
 
-    fn of(requests_max: usize, answer_max: Duration) -> Self {
-        Self {
-            room: Arc::new(Semaphore::new(requests_max)),
-            answer_max,
+    /// Where the answer has to take a place until it has ended; none for a small one.
+    fn places(&self, response: &Response) -> Option<&Arc<Semaphore>> {
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let is_of_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        let is_small = response
+            .body()
+            .size_hint()
+            .exact()
+            .is_some_and(|bytes| bytes <= SMALL_ANSWER_BYTES_MAX);
+        match (is_small, is_of_events) {
+            (true, _) => None,
+            (false, true) => Some(&self.events),
+            (false, false) => Some(&self.large),
         }
     }
 }
@@ -43,29 +89,197 @@ pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: 
         return Problem::TooBusy.into_response();
     };
     match tokio::time::timeout(limits.answer_max, next.run(request)).await {
-        Ok(response) => response,
+        Ok(response) => bounded(&limits, response),
         Err(_) => Problem::TimedOut.into_response(),
+    }
+}
+
+/// The answer, which holds its place until it has ended or was given up; a refusal where there is no place.
+fn bounded(limits: &Limits, response: Response) -> Response {
+    let Some(places) = limits.places(&response) else {
+        return response;
+    };
+    match Arc::clone(places).try_acquire_owned() {
+        Ok(place) => response.map(|body| {
+            Body::new(Placed {
+                body,
+                rest: Bytes::new(),
+                place: Some(place),
+                turns: PollSemaphore::new(Arc::clone(&limits.turns)),
+            })
+        }),
+        Err(_) => Problem::TooManyStreams.into_response(),
+    }
+}
+
+/// A body that holds a place until its end, in pieces.
+struct Placed {
+    body: Body,
+    /// What of the last frame was not handed on yet.
+    rest: Bytes,
+    place: Option<OwnedSemaphorePermit>,
+    turns: PollSemaphore,
+}
+
+impl Placed {
+    fn piece(&mut self) -> Frame<Bytes> {
+        let bytes = self.rest.len().min(PIECE_BYTES);
+        Frame::data(self.rest.split_to(bytes))
+    }
+}
+
+impl HttpBody for Placed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.piece())));
+        }
+        // Given back with each frame: whoever waited longest is next.
+        let _turn = ready!(self.turns.poll_acquire(context));
+        Pin::new(&mut self.body).poll_frame(context).map(|frame| match frame {
+            Some(Ok(frame)) => Some(Ok(match frame.into_data() {
+                Ok(bytes) => {
+                    self.rest = bytes;
+                    self.piece()
+                }
+                Err(trailers) => trailers,
+            })),
+            // A client of a compressed answer may still read what the compressor holds.
+            end => {
+                self.place = None;
+                end
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let rest = u64::try_from(self.rest.len()).unwrap_or(u64::MAX);
+        let inner = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(inner.lower().saturating_add(rest));
+        if let Some(upper) = inner.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, http::StatusCode, middleware, routing::get};
+    use std::convert::Infallible;
+
+    use axum::{
+        Router,
+        body::to_bytes,
+        http::{HeaderName, StatusCode},
+        middleware,
+        routing::get,
+    };
+    use futures_util::{FutureExt, StreamExt, stream};
     use tower::ServiceExt;
 
     use super::*;
 
-    async fn status(limits: Limits) -> StatusCode {
-        let hanging = Router::new()
+    fn limits(requests_max: usize, answer_max: Duration) -> Limits {
+        Limits {
+            room: Arc::new(Semaphore::new(requests_max)),
+            large: Arc::new(Semaphore::new(2)),
+            events: Arc::new(Semaphore::new(1)),
+            turns: Arc::new(Semaphore::new(1)),
+            answer_max,
+        }
+    }
+
+    fn streamed() -> Body {
+        Body::from_stream(stream::iter(["a", "b"]).map(Ok::<_, Infallible>))
+    }
+
+    const EVENTS: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
+
+    fn router(limits: Limits) -> Router {
+        Router::new()
             .route("/", get(std::future::pending::<()>))
-            .layer(middleware::from_fn_with_state(limits, limit));
-        let request = Request::get("/").body(Body::empty()).unwrap();
-        hanging.oneshot(request).await.unwrap().status()
+            .route("/small", get(async || vec![b'x'; 256 * 1024]))
+            .route("/large", get(async || vec![b'x'; 256 * 1024 + 1]))
+            .route("/stream", get(async || streamed()))
+            .route("/events", get(async || (EVENTS, streamed())))
+            .layer(middleware::from_fn_with_state(limits, limit))
+    }
+
+    async fn ask(router: &Router, path: &str) -> Response {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        router.clone().oneshot(request).await.unwrap()
+    }
+
+    async fn status(limits: Limits) -> StatusCode {
+        ask(&router(limits), "/").await.status()
     }
 
     #[tokio::test]
     async fn bounds_are_problems() {
-        assert_eq!(status(Limits::of(1, Duration::ZERO)).await, StatusCode::GATEWAY_TIMEOUT);
-        assert_eq!(status(Limits::of(0, Duration::ZERO)).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(status(limits(1, Duration::ZERO)).await, StatusCode::GATEWAY_TIMEOUT);
+        assert_eq!(status(limits(0, Duration::ZERO)).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn large_answers_hold_a_place_until_they_end() {
+        let router = router(limits(100, ANSWER_MAX));
+        let first = ask(&router, "/stream").await;
+        let second = ask(&router, "/large").await;
+        for path in ["/stream", "/large"] {
+            let refused = ask(&router, path).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+            assert_eq!(refused.headers()[header::RETRY_AFTER], "5", "{path}");
+        }
+        // Those that are small need none, and events have places of their own.
+        assert_eq!(ask(&router, "/small").await.status(), StatusCode::OK);
+        let events = ask(&router, "/events").await;
+        assert_eq!(events.status(), StatusCode::OK);
+        assert_eq!(ask(&router, "/events").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        // A place is free when the answer has ended, and when it was given up.
+        assert_eq!(to_bytes(first.into_body(), 1000).await.unwrap(), "ab");
+        assert_eq!(ask(&router, "/large").await.status(), StatusCode::OK);
+        drop((second, events));
+        assert_eq!(ask(&router, "/stream").await.status(), StatusCode::OK);
+        assert_eq!(ask(&router, "/events").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn large_answers_take_turns() {
+        let limits = limits(100, ANSWER_MAX);
+        let router = router(limits.clone());
+        let working = Arc::clone(&limits.turns).try_acquire_owned().unwrap();
+        let mut first = ask(&router, "/stream").await.into_body().into_data_stream();
+        let mut second = ask(&router, "/stream").await.into_body().into_data_stream();
+        // Small ones do not wait for it.
+        let small = ask(&router, "/small").await.into_body();
+        assert_eq!(to_bytes(small, usize::MAX).await.unwrap().len(), 256 * 1024);
+        assert!(first.next().now_or_never().is_none());
+        assert!(second.next().now_or_never().is_none());
+        drop(working);
+        // The first is next, however often the second asks.
+        assert!(second.next().now_or_never().is_none());
+        assert_eq!(first.next().await.unwrap().unwrap(), "a");
+        assert_eq!(second.next().await.unwrap().unwrap(), "a");
+        assert_eq!(first.next().await.unwrap().unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn pieces_make_the_whole() {
+        let router = router(limits(100, ANSWER_MAX));
+        let answer = ask(&router, "/large").await;
+        assert_eq!(answer.body().size_hint().exact(), Some(256 * 1024 + 1));
+        let mut pieces = answer.into_body().into_data_stream();
+        let mut lengths = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            lengths.push(piece.unwrap().len());
+        }
+        assert_eq!(lengths, [65_536, 65_536, 65_536, 65_536, 1]);
     }
 }

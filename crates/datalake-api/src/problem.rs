@@ -104,6 +104,8 @@ pub(crate) enum Problem {
     },
     /// Too many requests are in flight.
     TooBusy,
+    /// Too many answers that last are being sent.
+    TooManyStreams,
     /// The request took too long.
     TimedOut,
     /// A fault of this program.
@@ -196,6 +198,11 @@ impl Problem {
             Self::ShuttingDown => kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down"),
             Self::LaunchFailed { .. } => kind(StatusCode::BAD_GATEWAY, "launch-failed", "The run could not be started"),
             Self::TooBusy => kind(StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests are in flight"),
+            Self::TooManyStreams => kind(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too-many-streams",
+                "Too many large answers are being sent",
+            ),
             Self::TimedOut => kind(StatusCode::GATEWAY_TIMEOUT, "timed-out", "The request took too long"),
             Self::Internal => kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of this program"),
         }
@@ -208,7 +215,10 @@ impl Problem {
             Self::Parameter(error) => error.to_string(),
             Self::NotAcceptable => {
                 let types = Format::ALL.map(Format::media_type).join(", ");
-                format!("there are {types}; ask by the Accept header, format= or a suffix like /data.csv ({})", Format::names())
+                format!(
+                    "there are {types}; ask by the Accept header, format= or a suffix like /data.csv ({})",
+                    Format::names()
+                )
             }
             Self::CursorGone => "begin again without a cursor: the table is another now".to_owned(),
             Self::RangeNotSatisfiable { bytes } => format!("the answer has {bytes} bytes"),
@@ -223,16 +233,18 @@ impl Problem {
             }
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
-            Self::NoSuchVersion { newest } => format!(
-                "the newest version is {newest}; `min_version` and `wait` wait for one that is to come"
-            ),
+            Self::NoSuchVersion { newest } => {
+                format!("the newest version is {newest}; `min_version` and `wait` wait for one that is to come")
+            }
             Self::BeforeFirstVersion => "the table's first version came later; /versions shows when".to_owned(),
-            Self::VersionGone => "what made up this version is removed: a version is kept for a week after a newer one replaced it; /versions shows those \
+            Self::VersionGone => {
+                "what made up this version is removed: a version is kept for a week after a newer one replaced it; /versions shows those \
                  that the log still reaches back to. Ask for a newer one, or begin anew"
-                .to_owned(),
-            Self::VersionNotReached { asked, held } => format!(
-                "the newest version is {held}, and {asked} did not come in time; ask again, or wait longer (`wait`, at most 60s)"
-            ),
+                    .to_owned()
+            }
+            Self::VersionNotReached { asked, held } => {
+                format!("the newest version is {held}, and {asked} did not come in time; ask again, or wait longer (`wait`, at most 60s)")
+            }
             Self::RunEnded => "only an active run can be stopped; what this one did is in its report".to_owned(),
             Self::NoSuchRun => "no run of this id has left a report or is active; /runs shows those that are known".to_owned(),
             Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
@@ -241,6 +253,7 @@ impl Problem {
             Self::StoreUnavailable => "this is read from the store, which does not answer now; ask again later".to_owned(),
             Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
             Self::ShuttingDown | Self::TooBusy => "ask again in a moment".to_owned(),
+            Self::TooManyStreams => "each holds memory until its client has read it; ask again in a moment, or for less".to_owned(),
             Self::TimedOut => "ask again, or for less".to_owned(),
             Self::Internal => "the request failed for a reason that the server's log tells under its request id".to_owned(),
         }
@@ -249,7 +262,7 @@ impl Problem {
     /// Whole seconds after which a further try may have another answer.
     fn retry_after(&self) -> Option<u16> {
         match self {
-            Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable => Some(5),
+            Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable | Self::TooManyStreams => Some(5),
             Self::ShuttingDown | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),
             _ => None,
         }

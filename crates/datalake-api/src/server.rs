@@ -1,20 +1,28 @@
 //! The router with all that surrounds it, and its life on a listener.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    middleware,
+};
 use datalake_store::bucket::Bucket;
 use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
-    compression::CompressionLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
 };
 
 use crate::{
     clock::Clock,
+    compression::compression,
+    connections,
+    cors::{AllowList, Origin, cors},
+    etags::etags,
     first_run,
     limits::{Limits, limit},
     metrics::Metrics,
@@ -47,18 +55,28 @@ pub struct Parts {
     pub metrics: Metrics,
     /// Who may start runs, and read.
     pub access: Access,
+    /// The sites whose pages may read answers.
+    pub cors_origins: Vec<Origin>,
 }
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
     let metrics = parts.metrics.clone();
     let access = parts.access.clone();
+    let allowed = AllowList::new(&parts.cors_origins);
+    // Of what comes from sources, a browser must take nothing for more than it is said to be; and paths name people, to whom links lead away.
+    let no_sniff = SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    let no_referrer = SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     // From the outside in.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
         .layer(PropagateRequestIdLayer::x_request_id())
         .layer(middleware::from_fn_with_state(metrics, observe))
-        .layer(CompressionLayer::new())
+        .layer(no_sniff)
+        .layer(no_referrer)
+        .layer(middleware::from_fn_with_state(allowed, cors))
+        .layer(middleware::from_fn(etags))
+        .layer(compression())
         .layer(middleware::from_fn(problem::write_documents))
         .layer(middleware::from_fn_with_state(Limits::new(), limit))
         .layer(middleware::from_fn_with_state(access, token::protect_reads))
@@ -70,33 +88,27 @@ pub fn router(parts: Parts) -> Router {
 ///
 /// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
 /// is no table yet, it starts the first run.
-pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) -> io::Result<()> {
-    // What goes on beside the answers also ends when the listener fails by itself.
+pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
+    // What goes on beside the answers ends with the last of them.
     let beside = shutdown.child_token();
     let follow = parts.table.clone().follow(hints, beside.clone());
     let first_run = first_run::see_to(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
     let answer = async {
-        let answered = answer(listener, router(parts), shutdown).await;
+        answer(listener, router(parts), shutdown).await;
         beside.cancel();
-        answered
     };
-    let (answered, (), (), ()) = tokio::join!(answer, follow, first_run, fold);
-    answered
+    let ((), (), (), ()) = tokio::join!(answer, follow, first_run, fold);
 }
 
-async fn answer(listener: TcpListener, router: Router, shutdown: CancellationToken) -> io::Result<()> {
-    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+async fn answer(listener: TcpListener, router: Router, shutdown: CancellationToken) {
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        served = serving => served,
-        () = drained => {
-            tracing::warn!("requests were still in flight when the time to end them was over");
-            Ok(())
-        }
+        () = connections::serve(listener, router, shutdown.clone()) => {}
+        () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
     }
 }
 

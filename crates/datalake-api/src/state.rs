@@ -37,6 +37,7 @@ impl From<Parts> for ApiState {
             bucket,
             metrics,
             access,
+            cors_origins: _,
         } = parts;
         Self {
             clock,

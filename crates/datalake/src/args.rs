@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use datalake_api::cors::Origin;
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_store::lake::{LakeUrl, OpenOptions};
 
@@ -191,6 +192,15 @@ pub(crate) struct AccessArgs {
     /// Reads need the token, too; health, readiness and metrics do not
     #[arg(long, env = "DATALAKE_PROTECT_READS", requires = "token_file")]
     pub(crate) protect_reads: bool,
+    /// Pages of this site may read answers in a browser
+    #[arg(
+        long = "cors-origin",
+        env = "DATALAKE_CORS_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        help = "Pages of this site may read answers in a browser, like https://app.example.com; repeat it, or separate by commas"
+    )]
+    pub(crate) cors_origins: Vec<Origin>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -37,6 +37,16 @@ fn usage() {
     check(&["process", "--lake", "x", "--log", "a=b=c"], 2, &["--log"]);
     check(&["serve", "--lake", "x", "--launcher", "magic"], 2, &["process", "none"]);
     check(&["serve", "--lake", "x", "--listen", "here"], 2, &["--listen"]);
+    check(
+        &["serve", "--lake", "x", "--cors-origin", "app.example.com"],
+        2,
+        &["--cors-origin", "https://app.example.com"],
+    );
+    check(
+        &["up", "--lake", "x", "--cors-origin=https://a.example,https://b.example/"],
+        2,
+        &["https://b.example/", "https://app.example.com"],
+    );
 }
 
 #[test]

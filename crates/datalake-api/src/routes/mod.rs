@@ -7,6 +7,7 @@ mod health;
 mod history;
 mod index;
 mod openapi;
+mod options;
 mod parameters;
 mod rejects;
 mod rows;
@@ -31,7 +32,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(rows::suffixed())
         .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
         .fallback(async || Problem::NoSuchPath)
-        .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
+        .method_not_allowed_fallback(options::answer)
 }
 
 fn described() -> OpenApiRouter<ApiState> {

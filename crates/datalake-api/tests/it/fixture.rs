@@ -155,6 +155,7 @@ impl Lake {
             bucket: Arc::clone(&bucket),
             metrics: Metrics::new(),
             access: Access::Open,
+            cors_origins: Vec::new(),
         };
         Self {
             bucket,

@@ -8,6 +8,7 @@
 mod data;
 mod fixture;
 mod kubernetes;
+mod manners;
 mod problems;
 mod rows;
 mod runs;

@@ -14,7 +14,11 @@ use tower::ServiceExt;
 use crate::fixture::{Lake, put};
 
 fn ids(rows: &Value) -> Vec<&str> {
-    rows.as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect()
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect()
 }
 
 /// The ids of the rows, and that the figures count the same.
@@ -54,7 +58,12 @@ async fn orders() {
     let lake = Lake::of_users().await;
     check(&lake, "order=user_id.desc", &["a", "1003", "1002", "1001", "1000", "1", "0001"]).await;
     check(&lake, "order=age.desc", &["0001", "a", "1000", "1001", "1", "1002", "1003"]).await;
-    check(&lake, "order=age,first_name.desc", &["1", "1002", "1001", "1000", "a", "0001", "1003"]).await;
+    check(
+        &lake,
+        "order=age,first_name.desc",
+        &["1", "1002", "1001", "1000", "a", "0001", "1003"],
+    )
+    .await;
     check(&lake, "order=birthts&min_age=30", &["0001", "a", "1000", "1001"]).await;
 }
 
@@ -90,7 +99,10 @@ async fn refusals_name_the_parameter() {
     }
     assert_eq!(lake.get("/data.csv?format=json").await.json()["parameter"], "format");
     let figures = lake.get("/stats?limit=1").await;
-    assert_eq!((figures.status, &figures.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("limit")));
+    assert_eq!(
+        (figures.status, &figures.json()["parameter"]),
+        (StatusCode::BAD_REQUEST, &json!("limit"))
+    );
 }
 
 /// The address in `Link`.
@@ -116,7 +128,13 @@ async fn walk(lake: &Lake, first: &str, mut between: impl AsyncFnMut()) -> Vec<S
 #[tokio::test]
 async fn pages_put_together_are_the_whole() {
     let lake = Lake::of_users().await;
-    for query in ["", "order=age.desc", "order=first_name,age", "is_image_exists=True", "last_name=Last&order=user_id.desc"] {
+    for query in [
+        "",
+        "order=age.desc",
+        "order=first_name,age",
+        "is_image_exists=True",
+        "last_name=Last&order=user_id.desc",
+    ] {
         let whole = lake.get(&format!("/data?{query}")).await.json();
         for limit in 1..=8 {
             let pages = walk(&lake, &format!("/data?{query}&limit={limit}"), async || {}).await;
@@ -140,8 +158,12 @@ async fn a_walk_sees_one_version_while_ten_are_published() {
             for _ in 0..2 {
                 published += 1;
                 let name = format!("New {published}");
-                lake.commit(vec![put("00", &name, "1970-01-01", true), put("1000", &name, "2001-01-01", false), put("z", &name, "1990-01-01", true)])
-                    .await;
+                lake.commit(vec![
+                    put("00", &name, "1970-01-01", true),
+                    put("1000", &name, "2001-01-01", false),
+                    put("z", &name, "1990-01-01", true),
+                ])
+                .await;
                 lake.watch.refresh_now().await;
             }
         })
@@ -158,11 +180,17 @@ async fn cursors_are_refused_where_they_do_not_fit() {
     let link = next(&lake.get("/data?limit=1&last_name=Last").await.headers).unwrap();
     let cursor = link.split("cursor=").nth(1).unwrap();
     let other = lake.get(&format!("/data?limit=1&last_name=Other&cursor={cursor}")).await;
-    assert_eq!((other.status, &other.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("cursor")));
+    assert_eq!(
+        (other.status, &other.json()["parameter"]),
+        (StatusCode::BAD_REQUEST, &json!("cursor"))
+    );
     let other = lake.get(&format!("{link}&on=2000-01-01")).await;
     assert_eq!((other.status, &other.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("on")));
     let other = lake.get(&format!("{link}&version=0")).await;
-    assert_eq!((other.status, &other.json()["parameter"]), (StatusCode::BAD_REQUEST, &json!("cursor")));
+    assert_eq!(
+        (other.status, &other.json()["parameter"]),
+        (StatusCode::BAD_REQUEST, &json!("cursor"))
+    );
     // Another page size, and other columns, are a matter of taste.
     let page = lake.get(&link.replace("limit=1", "limit=3&select=user_id")).await;
     assert_eq!(ids(&page.json()), ["1", "1000", "1001"]);
@@ -210,14 +238,26 @@ async fn formats_are_negotiated() {
         ("application/vnd.apache.arrow.stream", "application/vnd.apache.arrow.stream"),
         ("text/html,*/*;q=0.1", "application/json"),
     ] {
-        assert_eq!(accepting(&lake, accept).await, (StatusCode::OK, content_type.to_owned()), "Accept: {accept}");
+        assert_eq!(
+            accepting(&lake, accept).await,
+            (StatusCode::OK, content_type.to_owned()),
+            "Accept: {accept}"
+        );
     }
     assert_eq!(accepting(&lake, "text/html").await.0, StatusCode::NOT_ACCEPTABLE);
     let refused = lake
-        .send(Request::get("/data").header(header::ACCEPT, "image/png").body(Body::empty()).unwrap())
+        .send(
+            Request::get("/data")
+                .header(header::ACCEPT, "image/png")
+                .body(Body::empty())
+                .unwrap(),
+        )
         .await;
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-    assert!(detail.contains("text/csv") && detail.contains("application/vnd.apache.parquet"), "{detail}");
+    assert!(
+        detail.contains("text/csv") && detail.contains("application/vnd.apache.parquet"),
+        "{detail}"
+    );
 }
 
 /// Status, headers and body of a request with more headers.
@@ -243,7 +283,10 @@ async fn parquet_is_read_in_place() {
     let etag = headers[header::ETAG].to_str().unwrap();
 
     let head = lake.send(Request::head(path).body(Body::empty()).unwrap()).await;
-    assert_eq!((head.status, head.header("content-length")), (StatusCode::OK, whole.len().to_string().as_str()));
+    assert_eq!(
+        (head.status, head.header("content-length")),
+        (StatusCode::OK, whole.len().to_string().as_str())
+    );
 
     let (status, headers, end) = bytes(&lake, path, &[(header::RANGE, "bytes=-8")]).await;
     assert_eq!((status, &end[..]), (StatusCode::PARTIAL_CONTENT, &whole[whole.len() - 8..]));
@@ -267,7 +310,15 @@ async fn parquet_is_read_in_place() {
 async fn what_a_client_has_is_not_sent_again() {
     let lake = Lake::of_users().await;
     let mut tags = BTreeSet::new();
-    let paths = ["/data", "/data?limit=2", "/data.csv", "/data.parquet", "/data?on=2020-01-01", "/stats", "/stats?is_image_exists=True"];
+    let paths = [
+        "/data",
+        "/data?limit=2",
+        "/data.csv",
+        "/data.parquet",
+        "/data?on=2020-01-01",
+        "/stats",
+        "/stats?is_image_exists=True",
+    ];
     for path in paths {
         let (_, headers, _) = bytes(&lake, path, &[]).await;
         let etag = headers[header::ETAG].to_str().unwrap().to_owned();
@@ -301,7 +352,13 @@ async fn what_a_client_has_is_not_sent_again() {
 async fn large_answers_are_whole() {
     let lake = Lake::empty();
     let users: Vec<_> = (0..30_000).map(|number| format!("{number:05}")).collect();
-    lake.commit(users.iter().map(|user| put(user, "\u{1F600} \"quoted\"", "1990-01-01", user.ends_with('7'))).collect()).await;
+    lake.commit(
+        users
+            .iter()
+            .map(|user| put(user, "\u{1F600} \"quoted\"", "1990-01-01", user.ends_with('7')))
+            .collect(),
+    )
+    .await;
     lake.watch.refresh_now().await;
     let expected: Vec<_> = users.iter().map(String::as_str).collect();
     assert_eq!(ids(&lake.get("/data").await.json()), expected);
@@ -309,7 +366,10 @@ async fn large_answers_are_whole() {
     assert_eq!(ids(&lake.get("/data?is_image_exists=True").await.json()), sevens);
     let last = lake.get("/data?order=user_id.desc&limit=10000&user_id__lt=20000").await;
     assert_eq!(last.header("x-total-count"), "20000");
-    assert_eq!(ids(&last.json()), expected[10_000..20_000].iter().rev().copied().collect::<Vec<_>>());
+    assert_eq!(
+        ids(&last.json()),
+        expected[10_000..20_000].iter().rev().copied().collect::<Vec<_>>()
+    );
     let columns = lake.get("/data?shape=columns&select=user_id,img_path").await.json();
     assert_eq!(columns["user_id"].as_object().unwrap().len(), 30_000);
     assert_eq!(columns["img_path"]["7"], keys::image("00007"));

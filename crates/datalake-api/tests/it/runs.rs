@@ -152,6 +152,7 @@ fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
         bucket,
         metrics: Metrics::new(),
         access: Access::Open,
+        cors_origins: Vec::new(),
     })
 }
 

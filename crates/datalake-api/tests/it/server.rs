@@ -145,5 +145,5 @@ async fn the_server_ends_when_asked() {
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(server::serve(listener, lake.parts.clone(), hinted, shutdown.clone()));
     shutdown.cancel();
-    serving.await.unwrap().unwrap();
+    serving.await.unwrap();
 }

@@ -3,12 +3,15 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
-use datalake_api::token::Access;
 use datalake_core::keys;
 use datalake_store::lake::{self, LakeUrl, OpenOptions};
 use include_dir::{Dir, include_dir};
 
-use super::{init, serve, up};
+use super::{
+    init,
+    serve::{self, Admission},
+    up,
+};
 use crate::{
     args::{DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
     signals,
@@ -43,7 +46,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     );
     super::print(words.as_bytes())?;
     let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
-    up::serve_and_run(listener, lake, launcher, Access::Open, &args.schedule, shutdown).await
+    up::serve_and_run(listener, lake, launcher, Admission::default(), &args.schedule, shutdown).await
 }
 
 /// The sample sources that the executable carries, by file name.

@@ -5,6 +5,7 @@ use std::{ffi::OsString, net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::Context;
 use datalake_api::{
     clock::Clock,
+    cors::Origin,
     launcher::{
         RunLauncher,
         kubernetes::KubernetesLauncher,
@@ -32,17 +33,24 @@ use crate::{
 /// From the polite request to a run's process to its end by force. A run between commit and report needs seconds.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 
+/// Who is let in, and the sites whose pages may read what is answered.
+#[derive(Debug, Default)]
+pub(crate) struct Admission {
+    access: Access,
+    cors_origins: Vec<Origin>,
+}
+
 /// Serves until a signal comes.
 pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<u8> {
-    let access = access(&args.access)?;
+    let admission = admission(&args.access)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = listen(args.listen.listen).await?;
     match args.launcher {
-        LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), access, shutdown).await?,
+        LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
-            answer(listener, lake, Arc::new(launcher.clone()), access, shutdown).await?;
+            answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown).await;
             launcher.shut_down().await;
         }
         LauncherKind::Kubernetes => {
@@ -50,22 +58,28 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
             let launcher = KubernetesLauncher::connect(cron_job, Clock::new(clock::now))
                 .await
                 .map_err(|error| UsageError(format!("--launcher kubernetes cannot work here: {}", exit::in_words(&error.into()))))?;
-            // It follows the Jobs while answers are given: the end of either is the end of both.
+            // It follows the Jobs while answers are given.
             let following = shutdown.child_token();
             let answering = async {
-                let answered = answer(listener, lake, Arc::new(launcher.clone()), access, shutdown).await;
+                answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown).await;
                 following.cancel();
-                answered
             };
-            let (answered, ()) = tokio::join!(answering, launcher.follow(following.clone()));
-            answered?;
+            let ((), ()) = tokio::join!(answering, launcher.follow(following.clone()));
         }
     }
     Ok(0)
 }
 
+/// What the arguments say of those who ask.
+pub(crate) fn admission(args: &AccessArgs) -> anyhow::Result<Admission> {
+    Ok(Admission {
+        access: access(args)?,
+        cors_origins: args.cors_origins.clone(),
+    })
+}
+
 /// Who may do what, with the token that the file holds.
-pub(crate) fn access(args: &AccessArgs) -> anyhow::Result<Access> {
+fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     let Some(file) = &args.token_file else {
         return Ok(Access::Open);
     };
@@ -93,18 +107,33 @@ pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("the API cannot listen there; is another program? choose another --listen, address={address}"))?;
+    raise_open_files();
     tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)
 }
+
+/// Shells and service managers allow a process 1,024 files, as a courtesy to programs of the last century: as many slow clients would
+/// keep all others out. What the system allows at most is taken instead.
+#[cfg(unix)]
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(error = %error, "the number of open files stays what it was");
+    }
+}
+
+#[cfg(not(unix))]
+fn raise_open_files() {}
 
 /// Answers requests until `shutdown`, and until those in flight have their answers.
 pub(crate) async fn answer(
     listener: TcpListener,
     lake: Lake,
     launcher: Arc<dyn RunLauncher>,
-    access: Access,
+    admission: Admission,
     shutdown: CancellationToken,
-) -> anyhow::Result<()> {
+) {
     let hints = launcher.changes();
     let clock = Clock::new(clock::now);
     let parts = Parts {
@@ -113,11 +142,10 @@ pub(crate) async fn answer(
         runs: RunHistory::new(Arc::clone(&lake.bucket), launcher),
         bucket: lake.bucket,
         metrics: Metrics::new(),
-        access,
+        access: admission.access,
+        cors_origins: admission.cors_origins,
     };
-    server::serve(listener, parts, hints, shutdown)
-        .await
-        .context("the API's listener failed")
+    server::serve(listener, parts, hints, shutdown).await;
 }
 
 /// Starts this very executable for each run, with the arguments that a Job would have. `log` is what `--log` says.

@@ -2,26 +2,23 @@
 
 use std::sync::Arc;
 
-use datalake_api::{
-    launcher::{LaunchError, RunLauncher, RunRequest, RunState, process::ProcessLauncher},
-    token::Access,
-};
+use datalake_api::launcher::{LaunchError, RunLauncher, RunRequest, RunState, process::ProcessLauncher};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use datalake_processor::run::Lake;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::serve;
+use super::serve::{self, Admission};
 use crate::{args::UpArgs, clock, schedule::Schedule, signals};
 
 /// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
-    let access = serve::access(&args.access)?;
+    let admission = serve::admission(&args.access)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(args.listen.listen).await?;
     let lake = super::open(&args.lake).await?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
-    serve_and_run(listener, lake, launcher, access, &args.schedule, shutdown).await
+    serve_and_run(listener, lake, launcher, admission, &args.schedule, shutdown).await
 }
 
 /// What `up` and `demo` have in common.
@@ -29,14 +26,13 @@ pub(crate) async fn serve_and_run(
     listener: TcpListener,
     lake: Lake,
     launcher: ProcessLauncher,
-    access: Access,
+    admission: Admission,
     schedule: &Schedule,
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
-    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), access, shutdown.clone());
-    let ((), answered) = tokio::join!(runs, answer);
-    answered?;
+    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
+    let ((), ()) = tokio::join!(runs, answer);
     launcher.shut_down().await;
     Ok(0)
 }

@@ -1,0 +1,216 @@
+//! HTTP manners: methods, other sites' pages, compression and its tags, headers of every answer, and connections over a real socket.
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
+use datalake_api::{
+    server,
+    token::{Access, Token},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::fixture::{Answer, Lake};
+
+async fn send(lake: &Lake, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+    let request = headers
+        .iter()
+        .fold(Request::builder().method(method).uri(path), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    lake.send(request.body(Body::empty()).unwrap()).await
+}
+
+async fn check_options(lake: &Lake, path: &str, allowed: &str) {
+    let answer = send(lake, Method::OPTIONS, path, &[]).await;
+    assert_eq!((answer.status, answer.body.as_str()), (StatusCode::NO_CONTENT, ""), "{path}");
+    assert_eq!(answer.header("allow"), allowed, "{path}");
+}
+
+#[tokio::test]
+async fn options_name_the_methods() {
+    let lake = Lake::of_users().await;
+    check_options(&lake, "/", "GET,HEAD").await;
+    check_options(&lake, "/data", "GET,HEAD,POST").await;
+    check_options(&lake, "/data/1000", "GET,HEAD").await;
+    check_options(&lake, "/data/1000/image", "GET,HEAD").await;
+    check_options(&lake, "/stats", "GET,HEAD").await;
+    check_options(&lake, "/runs", "GET,HEAD").await;
+    check_options(&lake, "/runs/run-1", "GET,HEAD,DELETE").await;
+    check_options(&lake, "/rejects", "GET,HEAD").await;
+    check_options(&lake, "/readyz", "GET,HEAD").await;
+    check_options(&lake, "/openapi.json", "GET,HEAD").await;
+    let nowhere = send(&lake, Method::OPTIONS, "/nowhere", &[]).await;
+    assert_eq!(nowhere.status, StatusCode::NOT_FOUND);
+}
+
+const ORIGIN: &str = "https://app.example.com";
+
+/// A lake whose answers the pages of one site may read.
+async fn shared() -> Lake {
+    let mut lake = Lake::of_users().await;
+    lake.parts.cors_origins = vec![ORIGIN.parse().unwrap(), "http://localhost:3000".parse().unwrap()];
+    lake
+}
+
+/// Which origin may read what a page of `origin` is answered.
+async fn check_reader(lake: &Lake, path: &str, origin: &str, reader: Option<&str>) {
+    let answer = send(lake, Method::GET, path, &[("origin", origin)]).await;
+    let allowed = answer
+        .headers
+        .get("access-control-allow-origin")
+        .map(|value| value.to_str().unwrap());
+    assert_eq!(allowed, reader, "{path} for {origin}");
+    let exposed = answer.headers.get("access-control-expose-headers");
+    assert_eq!(exposed.is_some(), reader.is_some(), "{path} for {origin}");
+    if let Some(exposed) = exposed {
+        let exposed = exposed.to_str().unwrap();
+        for name in [
+            "datalake-version",
+            "etag",
+            "link",
+            "x-total-count",
+            "location",
+            "retry-after",
+            "x-request-id",
+        ] {
+            assert!(exposed.split(", ").any(|found| found == name), "{name} is not in {exposed}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn pages_of_listed_sites_may_read() {
+    let lake = shared().await;
+    check_reader(&lake, "/data", ORIGIN, Some(ORIGIN)).await;
+    check_reader(&lake, "/data", "http://localhost:3000", Some("http://localhost:3000")).await;
+    // Problems, too, or a page could not tell what is wrong.
+    check_reader(&lake, "/data?x", ORIGIN, Some(ORIGIN)).await;
+    check_reader(&lake, "/nowhere", ORIGIN, Some(ORIGIN)).await;
+    check_reader(&lake, "/data", "https://evil.example", None).await;
+    check_reader(&lake, "/data", "https://app.example.com.evil.example", None).await;
+    check_reader(&lake, "/data", "http://app.example.com", None).await;
+    check_reader(&lake, "/data", "null", None).await;
+    let varying = send(&lake, Method::GET, "/stats", &[]).await;
+    assert!(varying.headers.get_all("vary").iter().any(|value| value == "origin"));
+    check_reader(&Lake::of_users().await, "/data", ORIGIN, None).await;
+}
+
+async fn ask_first(lake: &Lake, origin: &str) -> Answer {
+    let headers = [
+        ("origin", origin),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,idempotency-key"),
+    ];
+    send(lake, Method::OPTIONS, "/data", &headers).await
+}
+
+#[tokio::test]
+async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
+    let mut lake = shared().await;
+    // A browser asks without the token that the page then sends.
+    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    let answer = ask_first(&lake, ORIGIN).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
+    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, POST, DELETE, OPTIONS");
+    let allowed = answer.header("access-control-allow-headers");
+    assert_eq!(
+        allowed,
+        "authorization, content-type, idempotency-key, prefer, if-none-match, range, last-event-id"
+    );
+    assert_eq!(answer.header("access-control-max-age"), "600");
+    let stranger = ask_first(&lake, "https://evil.example").await;
+    assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
+    assert!(stranger.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
+    let private = Lake::of_users().await;
+    let answer = ask_first(&private, ORIGIN).await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert!(answer.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
+}
+
+#[tokio::test]
+async fn every_answer_is_safe_in_a_browser() {
+    let lake = Lake::of_users().await;
+    for path in [
+        "/",
+        "/data",
+        "/data/1000/image",
+        "/data/nobody",
+        "/nowhere",
+        "/data?x",
+        "/openapi.json",
+        "/healthz",
+    ] {
+        let answer = lake.get(path).await;
+        for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")] {
+            let found = answer.headers.get_all(name).iter().collect::<Vec<_>>();
+            assert_eq!(found, [value], "{path}: {name}");
+        }
+    }
+}
+
+/// The coding of what is answered to a client that accepts `accepted`.
+async fn coding(lake: &Lake, path: &str, accepted: &str) -> Option<String> {
+    let request = Request::get(path).header("accept-encoding", accepted).body(Body::empty()).unwrap();
+    let response = tower::ServiceExt::oneshot(lake.router(), request).await.unwrap();
+    let coding = response.headers().get("content-encoding");
+    coding.map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn rows_are_compressed_and_pictures_are_not() {
+    let lake = Lake::of_users().await;
+    assert_eq!(coding(&lake, "/data", "gzip").await.as_deref(), Some("gzip"));
+    assert_eq!(coding(&lake, "/data", "zstd").await.as_deref(), Some("zstd"));
+    assert_eq!(coding(&lake, "/data", "br").await, None);
+    assert_eq!(coding(&lake, "/stats", "gzip").await.as_deref(), Some("gzip"));
+    assert_eq!(coding(&lake, "/nowhere", "gzip").await.as_deref(), Some("gzip"));
+    assert_eq!(coding(&lake, "/data/1000/image", "gzip").await, None);
+}
+
+/// A server over a socket, and a client that has sent these bytes.
+async fn connected(bytes: &[u8]) -> (TcpStream, JoinHandle<()>, CancellationToken) {
+    let lake = Lake::of_users().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let (parts, token) = (lake.parts.clone(), shutdown.clone());
+    let serving = tokio::spawn(async move {
+        let (_hints, hinted) = watch::channel(());
+        server::serve(listener, parts, hinted, token).await;
+    });
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client.write_all(bytes).await.unwrap();
+    (client, serving, shutdown)
+}
+
+#[tokio::test]
+async fn an_answer_under_way_is_sent_to_its_end() {
+    let (mut client, serving, shutdown) = connected(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let mut answer = vec![0; 15];
+    client.read_exact(&mut answer).await.unwrap();
+    shutdown.cancel();
+    client.read_to_end(&mut answer).await.unwrap();
+    serving.await.unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with('}'), "{answer}");
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_too() {
+    // The preface and empty settings; the server's own settings are a frame of type 4.
+    let (mut client, serving, shutdown) = connected(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
+    let mut head = [0; 9];
+    client.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4, "{head:?}");
+    drop(client);
+    shutdown.cancel();
+    serving.await.unwrap();
+}
