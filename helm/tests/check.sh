@@ -82,6 +82,9 @@ check 'token: none is made where one is named' has_not 'kind: Secret' --set api.
 check 'token: none is mounted where it is off' has_not '/run/secrets/datalake' --set api.token.enabled=false
 check 'extraEnv: an entry replaces the one of its name' has_not 'value: kubernetes' \
   --set 'api.extraEnv[0].name=DATALAKE_LAUNCHER' --set 'api.extraEnv[0].value=none'
+check 'cors: none by default' has_not DATALAKE_CORS_ORIGINS
+check 'cors: origins are joined' has 'value: https://a.example,http://b.example:3000' \
+  --set 'api.cors.origins={https://a.example,http://b.example:3000}'
 check 'demo: the store is in the cluster' has 'value: http://datalake-demo-s3:7070' --set demo.enabled=true
 check 'demo: off' has_not versitygw
 check 'autoscaling: it alone decides on replicas' has_not 'replicas:' --set api.autoscaling.enabled=true
@@ -91,6 +94,8 @@ for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.se
 done
 check 'schema refuses a wrong type' refused 'want integer' --set api.replicaCount=many
 check 'schema refuses a lake that is no URL' refused 'lake' --set lake.url=datalake
+check 'schema refuses an origin with a path' refused 'origins' --set 'api.cors.origins={https://a.example/}'
+check 'schema refuses an origin without scheme' refused 'origins' --set 'api.cors.origins={a.example}'
 check 'schema refuses an endpoint without scheme' refused 'endpoint' --set s3.endpoint=minio:9000
 check 'schema refuses a digest that is none' refused 'digest' --set api.image.digest=latest
 check 'schema refuses a schedule of three fields' refused 'schedule' --set 'processor.schedule=0 * *'

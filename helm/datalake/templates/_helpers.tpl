@@ -200,6 +200,10 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- else if .Values.api.protectReads }}
 {{- fail "api.protectReads needs api.token.enabled: without a token nobody could read" }}
 {{- end }}
+{{- with .Values.api.cors.origins }}
+- name: DATALAKE_CORS_ORIGINS
+  value: {{ join "," . | quote }}
+{{- end }}
 {{- end -}}
 
 {{/* What a NetworkPolicy governs: what comes in, and what goes out where the user has rules for it. */}}
