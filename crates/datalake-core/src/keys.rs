@@ -225,7 +225,6 @@ mod tests {
 
     #[test]
     fn names_of_sources() {
-        use IgnoreCode::{BadId, Nested, UnknownKind};
         use SourceKind::{Csv, Image};
         use Spelling::{Lower, Upper};
         check("1000.csv", Ok(("1000", Csv, Lower)));
@@ -233,22 +232,43 @@ mod tests {
         check("1000.CSV", Ok(("1000", Csv, Upper)));
         check("1000.PNG", Ok(("1000", Image, Upper)));
         check(&format!("{}.csv", "7".repeat(40)), Ok((&"7".repeat(40), Csv, Lower)));
+        check(&format!("{}.csv", "7".repeat(64)), Ok((&"7".repeat(64), Csv, Lower)));
+        check("A-Z_a.z-09.csv", Ok(("A-Z_a.z-09", Csv, Lower)));
         check("a.csv.csv", Ok(("a.csv", Csv, Lower)));
         check("-.png", Ok(("-", Image, Lower)));
-        check("...csv", Err(BadId)); // The id would be `..`.
-        check("..csv", Err(BadId));
-        check(".csv", Err(BadId));
-        check("a b.csv", Err(BadId));
-        check("a%2Fb.csv", Err(BadId));
-        check("é.csv", Err(BadId));
-        check("a\nb.csv", Err(BadId));
-        check(&format!("{}.csv", "7".repeat(65)), Err(BadId));
-        check("1000.Csv", Err(UnknownKind));
-        check("1000.txt", Err(UnknownKind));
-        check("1000", Err(UnknownKind));
-        check("", Err(UnknownKind));
-        check("a/1.csv", Err(Nested));
-        check("a/", Err(Nested));
+    }
+
+    #[test]
+    fn bad_id() {
+        let too_long = format!("{}.csv", "7".repeat(65));
+        // The first two ids would be `..` and `.`.
+        for name in [
+            "...csv",
+            "..csv",
+            ".csv",
+            "a b.csv",
+            "a%2Fb.csv",
+            "é.csv",
+            "a\nb.csv",
+            "a\u{0}b.png",
+            &too_long,
+        ] {
+            check(name, Err(IgnoreCode::BadId));
+        }
+    }
+
+    #[test]
+    fn unknown_kind() {
+        for name in ["1000.Csv", "1000.txt", "1000", ""] {
+            check(name, Err(IgnoreCode::UnknownKind));
+        }
+    }
+
+    #[test]
+    fn nested() {
+        for name in ["a/1.csv", "a/", "/1.csv"] {
+            check(name, Err(IgnoreCode::Nested));
+        }
     }
 
     #[test]

@@ -146,6 +146,8 @@ fn at(offset: usize) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
     fn chunk(kind: [u8; 4], content: &[u8]) -> Vec<u8> {
@@ -175,40 +177,52 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_code(bytes: &[u8], expected: Option<RejectCode>) {
+    fn check_code(bytes: impl AsRef<[u8]>, expected: Option<RejectCode>) {
+        let bytes = bytes.as_ref();
         assert_eq!(check(bytes).err().map(|reject| reject.code), expected, "{} bytes", bytes.len());
     }
 
-    #[test]
-    fn pictures() {
-        use RejectCode::{ImageDamaged, ImageNotPng, ImageTooLarge};
-        check_code(&good(), None);
-        check_code(&[good(), b"trailing".to_vec()].concat(), None);
-        check_code(b"", Some(ImageNotPng));
-        check_code(b"\xff\xd8\xff\xe0JFIF", Some(ImageNotPng));
-        check_code(b"<html>", Some(ImageNotPng));
-        check_code(b"some text", Some(ImageNotPng));
-        let end = chunk(*b"IEND", b"");
-        let data = chunk(*b"IDAT", b"xy");
-        check_code(&png(&[header(64, 64, RGB), end.clone()]), Some(ImageDamaged));
-        check_code(&png(&[data.clone(), end.clone()]), Some(ImageDamaged));
-        check_code(
-            &png(&[header(64, 64, RGB), header(64, 64, RGB), data.clone(), end.clone()]),
-            Some(ImageDamaged),
-        );
-        check_code(&png(&[header(0, 64, RGB), data.clone(), end.clone()]), Some(ImageDamaged));
-        check_code(
-            &png(&[header(64, 64, [3, 2, 0, 0, 0]), data.clone(), end.clone()]),
-            Some(ImageDamaged),
-        );
-        check_code(
-            &png(&[header(64, 64, [8, 5, 0, 0, 0]), data.clone(), end.clone()]),
-            Some(ImageDamaged),
-        );
-        check_code(&png(&[chunk(*b"IHDR", b"short"), data.clone(), end.clone()]), Some(ImageDamaged));
-        check_code(&png(&[header(8_000, 8_000, RGB), data.clone(), end.clone()]), None);
-        check_code(&png(&[header(8_001, 8_000, RGB), data.clone(), end.clone()]), Some(ImageTooLarge));
-        check_code(&vec![0; usize::try_from(IMAGE_BYTES_MAX).unwrap() + 1], Some(ImageTooLarge));
+    /// A picture of these chunks, with data and an end behind them.
+    fn ending_well(chunks: &[Vec<u8>]) -> Vec<u8> {
+        png(&[chunks.concat(), chunk(*b"IDAT", b"xy"), chunk(*b"IEND", b"")])
+    }
+
+    #[rstest]
+    #[case::good(good())]
+    #[case::trailing([good(), b"trailing".to_vec()].concat())]
+    #[case::largest(ending_well(&[header(8_000, 8_000, RGB)]))]
+    fn accepted(#[case] bytes: Vec<u8>) {
+        check_code(bytes, None);
+    }
+
+    #[rstest]
+    #[case::no_bytes(b"")]
+    #[case::jpeg(b"\xff\xd8\xff\xe0JFIF")]
+    #[case::html(b"<html>")]
+    #[case::text(b"some text")]
+    fn image_not_png(#[case] bytes: &[u8]) {
+        check_code(bytes, Some(RejectCode::ImageNotPng));
+    }
+
+    #[rstest]
+    #[case::no_data(png(&[header(64, 64, RGB), chunk(*b"IEND", b"")]))]
+    #[case::no_header(ending_well(&[]))]
+    #[case::two_headers(ending_well(&[header(64, 64, RGB), header(64, 64, RGB)]))]
+    #[case::no_width(ending_well(&[header(0, 64, RGB)]))]
+    #[case::impossible_depth(ending_well(&[header(64, 64, [3, 2, 0, 0, 0])]))]
+    #[case::impossible_colour(ending_well(&[header(64, 64, [8, 5, 0, 0, 0])]))]
+    #[case::short_header(ending_well(&[chunk(*b"IHDR", b"short")]))]
+    #[case::wrong_checksum(png(&[header(64, 64, RGB), [chunk(*b"IDAT", b"xy")[..10].to_vec(), vec![0; 4]].concat()]))]
+    #[case::cut_short(good()[..good().len() - 1].to_vec())]
+    fn image_damaged(#[case] bytes: Vec<u8>) {
+        check_code(bytes, Some(RejectCode::ImageDamaged));
+    }
+
+    #[rstest]
+    #[case::pixels(ending_well(&[header(8_001, 8_000, RGB)]))]
+    #[case::bytes(vec![0; usize::try_from(IMAGE_BYTES_MAX).unwrap() + 1])]
+    fn image_too_large(#[case] bytes: Vec<u8>) {
+        check_code(bytes, Some(RejectCode::ImageTooLarge));
     }
 
     #[test]

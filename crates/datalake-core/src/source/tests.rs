@@ -1,4 +1,4 @@
-//! Every line of the input rules about a user's CSV.
+//! Every line of the input rules about a user's CSV: a case is named by its code, and by what else tells it from the others of that code.
 
 use rstest::rstest;
 
@@ -75,11 +75,11 @@ fn names(#[case] written: &str, #[case] read: &str) {
 #[rstest]
 #[case::integer("612302400000", BORN, &[])]
 #[case::negative("-612302400000", -BORN, &[])]
-#[case::fraction_of_zero("612302400000.0", BORN, &[Notice::BirthtsSpelling])]
-#[case::plus("+612302400000", BORN, &[Notice::BirthtsSpelling])]
-#[case::zero("0", 0, &[Notice::BirthtsMaybeSeconds])]
-#[case::maybe_seconds("612302400", 612_302_400, &[Notice::BirthtsMaybeSeconds])]
-#[case::maybe_negative_seconds("-9999999999", -9_999_999_999, &[Notice::BirthtsMaybeSeconds])]
+#[case::birthts_spelling_fraction_of_zero("612302400000.0", BORN, &[Notice::BirthtsSpelling])]
+#[case::birthts_spelling_plus("+612302400000", BORN, &[Notice::BirthtsSpelling])]
+#[case::birthts_maybe_seconds_zero("0", 0, &[Notice::BirthtsMaybeSeconds])]
+#[case::birthts_maybe_seconds("612302400", 612_302_400, &[Notice::BirthtsMaybeSeconds])]
+#[case::birthts_maybe_seconds_negative("-9999999999", -9_999_999_999, &[Notice::BirthtsMaybeSeconds])]
 #[case::not_seconds("10000000000", 10_000_000_000, &[])]
 #[case::earliest("-3786825600000", -3_786_825_600_000, &[])]
 #[case::tomorrow("1795564800000", 1_795_564_800_000, &[])]
@@ -89,28 +89,28 @@ fn birthts_accepted(#[case] written: &str, #[case] birthts_ms: i64, #[case] noti
 }
 
 #[rstest]
-#[case::empty("", RejectCode::BirthtsType)]
-#[case::text("soon", RejectCode::BirthtsType)]
-#[case::iso_date("1989-05-27", RejectCode::BirthtsType)]
-#[case::exponent("6.123e11", RejectCode::BirthtsType)]
-#[case::fraction("612302400000.5", RejectCode::BirthtsType)]
-#[case::bare_point("612302400000.", RejectCode::BirthtsType)]
-#[case::thousands("\"612,302,400,000\"", RejectCode::BirthtsType)]
-#[case::apostrophes("612'302'400'000", RejectCode::BirthtsType)]
-#[case::beyond_i64("9223372036854775808", RejectCode::BirthtsType)]
-#[case::two_signs("+-5", RejectCode::BirthtsType)]
-#[case::other_digits("٦١٢", RejectCode::BirthtsType)]
-#[case::before_1850("-3786825600001", RejectCode::BirthtsRange)]
-#[case::least("-9223372036854775808", RejectCode::BirthtsRange)]
-#[case::after_tomorrow("1795564800001", RejectCode::BirthtsFuture)]
-#[case::greatest("9223372036854775807", RejectCode::BirthtsFuture)]
+#[case::birthts_type_empty("", RejectCode::BirthtsType)]
+#[case::birthts_type_text("soon", RejectCode::BirthtsType)]
+#[case::birthts_type_iso_date("1989-05-27", RejectCode::BirthtsType)]
+#[case::birthts_type_exponent("6.123e11", RejectCode::BirthtsType)]
+#[case::birthts_type_fraction("612302400000.5", RejectCode::BirthtsType)]
+#[case::birthts_type_bare_point("612302400000.", RejectCode::BirthtsType)]
+#[case::birthts_type_thousands("\"612,302,400,000\"", RejectCode::BirthtsType)]
+#[case::birthts_type_apostrophes("612'302'400'000", RejectCode::BirthtsType)]
+#[case::birthts_type_beyond_i64("9223372036854775808", RejectCode::BirthtsType)]
+#[case::birthts_type_two_signs("+-5", RejectCode::BirthtsType)]
+#[case::birthts_type_other_digits("٦١٢", RejectCode::BirthtsType)]
+#[case::birthts_range_before_1850("-3786825600001", RejectCode::BirthtsRange)]
+#[case::birthts_range_least("-9223372036854775808", RejectCode::BirthtsRange)]
+#[case::birthts_future_after_tomorrow("1795564800001", RejectCode::BirthtsFuture)]
+#[case::birthts_future_greatest("9223372036854775807", RejectCode::BirthtsFuture)]
 fn birthts_rejected(#[case] written: &str, #[case] code: RejectCode) {
     check_rejected(format!("first_name,last_name,birthts\nSusan,Lee,{written}\n").as_bytes(), code);
 }
 
 #[rstest]
 #[case::repeated_row(b"first_name,last_name,birthts\nSusan,Lee,612302400000\n Susan, \"Lee\",612302400000\n")]
-#[case::repeated_often(b"first_name,last_name,birthts\nSusan,Lee,612302400000\nSusan,Lee,612302400000\nSusan,Lee,612302400000")]
+#[case::repeated_row_often(b"first_name,last_name,birthts\nSusan,Lee,612302400000\nSusan,Lee,612302400000\nSusan,Lee,612302400000")]
 fn mended_repeated_row(#[case] source: &[u8]) {
     check_accepted(source, NAMES, BORN, &[Notice::RepeatedRow]);
 }
@@ -118,54 +118,57 @@ fn mended_repeated_row(#[case] source: &[u8]) {
 #[rstest]
 #[case::multiple_rows(b"first_name,last_name,birthts\nSusan,Lee,612302400000\nAaron,Fox,1\n", RejectCode::MultipleRows)]
 #[case::multiple_rows_by_an_extra_column(b"first_name,last_name,birthts,n\nSusan,Lee,1,1\nSusan,Lee,1,2\n", RejectCode::MultipleRows)]
-#[case::no_bytes(b"", RejectCode::Empty)]
-#[case::header_only(b"first_name,last_name,birthts\n", RejectCode::Empty)]
-#[case::blank_lines_only(b"\n  \n\r\n", RejectCode::Empty)]
-#[case::byte_order_mark_only(b"\xef\xbb\xbf", RejectCode::Empty)]
+#[case::empty_no_bytes(b"", RejectCode::Empty)]
+#[case::empty_header_only(b"first_name,last_name,birthts\n", RejectCode::Empty)]
+#[case::empty_blank_lines_only(b"\n  \n\r\n", RejectCode::Empty)]
+#[case::empty_byte_order_mark_only(b"\xef\xbb\xbf", RejectCode::Empty)]
 #[case::missing_column(b"first_name,birthts\nSusan,1\n", RejectCode::MissingColumn)]
 #[case::duplicate_column(b"first_name,last_name,FIRST_NAME,birthts\na,b,c,1\n", RejectCode::DuplicateColumn)]
 #[case::no_header(b"Susan,Lee,612302400000\n", RejectCode::NoHeader)]
-#[case::semicolons(b"first_name;last_name;birthts\nSusan;Lee;612302400000\n", RejectCode::Delimiter)]
-#[case::tabs(b"first_name\tlast_name\tbirthts\nSusan\tLee\t612302400000\n", RejectCode::Delimiter)]
-#[case::vertical_bars(b"first_name|last_name|birthts\nSusan|Lee|612302400000\n", RejectCode::Delimiter)]
-#[case::quoted_semicolons(
+#[case::delimiter_semicolon(b"first_name;last_name;birthts\nSusan;Lee;612302400000\n", RejectCode::Delimiter)]
+#[case::delimiter_tab(b"first_name\tlast_name\tbirthts\nSusan\tLee\t612302400000\n", RejectCode::Delimiter)]
+#[case::field_count_short(b"first_name,last_name,birthts\nSusan,Lee\n", RejectCode::FieldCount)]
+#[case::field_count_long(b"first_name,last_name,birthts\nSusan,Lee,1,2\n", RejectCode::FieldCount)]
+#[case::field_count_long_repeated(b"first_name,last_name,birthts\nSusan,Lee,1\nSusan,Lee,1,\n", RejectCode::FieldCount)]
+#[case::quote_unclosed(b"first_name,last_name,birthts\n\"Susan,Lee,612302400000\n", RejectCode::Quote)]
+#[case::quote_text_after(b"first_name,last_name,birthts\n\"Susan\"x,Lee,612302400000\n", RejectCode::Quote)]
+#[case::delimiter_vertical_bar(b"first_name|last_name|birthts\nSusan|Lee|612302400000\n", RejectCode::Delimiter)]
+#[case::delimiter_quoted_semicolons(
     b"\"first_name\";\"last_name\";\"birthts\"\n\"Susan\";\"Lee\";\"612302400000\"\n",
     RejectCode::Delimiter
 )]
-#[case::quoted_tabs(
+#[case::delimiter_quoted_tabs(
     b"\n\"first_name\"\t\"last_name\"\t\"birthts\"\r\n\"Susan\"\t\"Lee\"\t\"1\"\r\n",
     RejectCode::Delimiter
 )]
-#[case::semicolons_and_quoted_values(b"first_name;last_name;birthts\n\"Susan\";\"Lee, Jr\";612302400000\n", RejectCode::Delimiter)]
-#[case::semicolons_in_one_quoted_line(b"\"first_name;last_name;birthts\"\n\"Susan;Lee;1\"\n", RejectCode::Delimiter)]
-#[case::semicolons_beside_commas(b"first_name;x,last_name,birthts\nSusan,Lee,1\n", RejectCode::MissingColumn)]
-#[case::unclosed_quote_in_the_header(b"\"first_name;last_name;birthts\nSusan;Lee;1\n", RejectCode::Quote)]
-#[case::short_record(b"first_name,last_name,birthts\nSusan,Lee\n", RejectCode::FieldCount)]
-#[case::long_record(b"first_name,last_name,birthts\nSusan,Lee,1,2\n", RejectCode::FieldCount)]
-#[case::long_repeated_record(b"first_name,last_name,birthts\nSusan,Lee,1\nSusan,Lee,1,\n", RejectCode::FieldCount)]
-#[case::unclosed_quote(b"first_name,last_name,birthts\n\"Susan,Lee,612302400000\n", RejectCode::Quote)]
-#[case::text_after_a_quote(b"first_name,last_name,birthts\n\"Susan\"x,Lee,612302400000\n", RejectCode::Quote)]
+#[case::delimiter_semicolons_and_quoted_values(b"first_name;last_name;birthts\n\"Susan\";\"Lee, Jr\";612302400000\n", RejectCode::Delimiter)]
+#[case::delimiter_in_one_quoted_line(b"\"first_name;last_name;birthts\"\n\"Susan;Lee;1\"\n", RejectCode::Delimiter)]
+#[case::missing_column_semicolons_beside_commas(b"first_name;x,last_name,birthts\nSusan,Lee,1\n", RejectCode::MissingColumn)]
+#[case::quote_unclosed_in_the_header(b"\"first_name;last_name;birthts\nSusan;Lee;1\n", RejectCode::Quote)]
 #[case::quote_in_a_plain_value(b"first_name,last_name,birthts\nSu\"san,Lee,612302400000\n", RejectCode::Quote)]
-#[case::latin_1(b"first_name,last_name,birthts\nJos\xe9,Lee,612302400000\n", RejectCode::Encoding)]
-#[case::utf_16_little_endian(b"\xff\xfef\0i\0r\0s\0t\0", RejectCode::Encoding)]
-#[case::utf_16_big_endian(b"\xfe\xff\0f\0i\0r\0s\0t", RejectCode::Encoding)]
-#[case::utf_16_without_mark(b"f\0i\0r\0s\0t\0", RejectCode::Encoding)]
-#[case::nul(b"first_name,last_name,birthts\nSu\0san,Lee,612302400000\n", RejectCode::ControlCharacter)]
-#[case::tab_in_a_name(b"first_name,last_name,birthts\nSu\tsan,Lee,612302400000\n", RejectCode::ControlCharacter)]
-#[case::escape_in_a_name(b"first_name,last_name,birthts\nSusan,L\x1b[31mee,612302400000\n", RejectCode::ControlCharacter)]
-#[case::c1_control(b"first_name,last_name,birthts\nSusan,L\xc2\x85ee,612302400000\n", RejectCode::ControlCharacter)]
-#[case::empty_name(b"first_name,last_name,birthts\n,Lee,612302400000\n", RejectCode::NameEmpty)]
-#[case::blank_name(b"first_name,last_name,birthts\nSusan,\"  \",612302400000\n", RejectCode::NameEmpty)]
+#[case::encoding_latin_1(b"first_name,last_name,birthts\nJos\xe9,Lee,612302400000\n", RejectCode::Encoding)]
+#[case::encoding_utf_16_little_endian(b"\xff\xfef\0i\0r\0s\0t\0", RejectCode::Encoding)]
+#[case::encoding_utf_16_big_endian(b"\xfe\xff\0f\0i\0r\0s\0t", RejectCode::Encoding)]
+#[case::encoding_utf_16_without_mark(b"f\0i\0r\0s\0t\0", RejectCode::Encoding)]
+#[case::control_character_nul(b"first_name,last_name,birthts\nSu\0san,Lee,612302400000\n", RejectCode::ControlCharacter)]
+#[case::control_character_tab(b"first_name,last_name,birthts\nSu\tsan,Lee,612302400000\n", RejectCode::ControlCharacter)]
+#[case::control_character_escape(b"first_name,last_name,birthts\nSusan,L\x1b[31mee,612302400000\n", RejectCode::ControlCharacter)]
+#[case::control_character_c1(b"first_name,last_name,birthts\nSusan,L\xc2\x85ee,612302400000\n", RejectCode::ControlCharacter)]
+#[case::name_empty(b"first_name,last_name,birthts\n,Lee,612302400000\n", RejectCode::NameEmpty)]
+#[case::name_empty_but_blanks(b"first_name,last_name,birthts\nSusan,\"  \",612302400000\n", RejectCode::NameEmpty)]
 fn rejected(#[case] source: &[u8], #[case] code: RejectCode) {
     check_rejected(source, code);
 }
 
 #[test]
-fn limits_are_inclusive() {
+fn name_too_long() {
     let with_name = |length: usize| format!("first_name,last_name,birthts\n{},Lee,{BORN}\n", "a".repeat(length));
     check_accepted(with_name(1_000).as_bytes(), [&"a".repeat(1_000), "Lee"], BORN, &[]);
     check_rejected(with_name(1_001).as_bytes(), RejectCode::NameTooLong);
+}
 
+#[test]
+fn too_large() {
     let row = format!("first_name,last_name,birthts\nSusan,Lee,{BORN}\n");
     let of_size = |size: usize| format!("{row}{}", "\n".repeat(size - row.len()));
     check_accepted(of_size(64 * 1024).as_bytes(), NAMES, BORN, &[]);
