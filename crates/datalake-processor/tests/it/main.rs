@@ -8,6 +8,7 @@
 mod edits;
 mod faults;
 mod histories;
+mod input_rules;
 mod lake;
 mod rules;
 mod vacuum;

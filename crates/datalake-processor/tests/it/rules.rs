@@ -28,13 +28,18 @@ fn check(names: &[&str], ids: &[&str], refusals: &[&str]) {
 }
 
 #[test]
-fn names_of_objects() {
+fn ids_are_text() {
     let forty_digits = "7".repeat(40);
     let longest = "a".repeat(64);
-    let too_long = format!("{}.csv", "a".repeat(65));
     let source = |id: &str| format!("{id}.csv");
     check(&["0001.csv", "1.csv", &source(&forty_digits)], &["0001", "1", &forty_digits], &[]);
     check(&[&source(&longest), "A_b-c.d.csv"], &["A_b-c.d", &longest], &[]);
+    check(&["1.CSV", "1.PNG"], &["1"], &[]);
+}
+
+#[test]
+fn bad_id() {
+    let too_long = format!("{}.csv", "a".repeat(65));
     check(&["..csv", "...csv"], &[], &["...csv bad_id", "..csv bad_id"]);
     check(
         &["a b.csv", "a%2Fb.csv", "é.csv", "a\u{1}.csv", &too_long],
@@ -47,15 +52,30 @@ fn names_of_objects() {
             "é.csv bad_id",
         ],
     );
-    check(&["1.CSV", "1.PNG"], &["1"], &[]);
+}
+
+#[test]
+fn shadowed() {
     check(&["1.CSV", "1.csv", "1.PNG", "1.png"], &["1"], &["1.CSV shadowed", "1.PNG shadowed"]);
+}
+
+#[test]
+fn unknown_kind() {
     check(
         &["1.csv", "notes.txt", "README", "2.Csv"],
         &["1"],
         &["2.Csv unknown_kind", "README unknown_kind", "notes.txt unknown_kind"],
     );
     check(&["1.csv", ""], &["1"], &[" unknown_kind"]);
+}
+
+#[test]
+fn nested() {
     check(&["1.csv", "a/1.csv", "a/"], &["1"], &["a/ nested", "a/1.csv nested"]);
+}
+
+#[test]
+fn orphan_image() {
     check(&["1.csv", "2.png"], &["1"], &["2.png orphan_image"]);
 }
 

@@ -1,0 +1,126 @@
+//! Every code of the input rules, as a run records it: one test each, named by the code. Which other bytes get the same code is a matter of
+//! the core, and tested there.
+
+use datalake_core::{
+    keys,
+    reject::{IgnoreCode, Notice, RejectCode},
+};
+
+use crate::lake::{TestLake, csv, png};
+
+/// Two sound users, of whom `1` has a picture; then an object that is refused with `code`. Nobody is harmed: what is shown of `1` stays what
+/// its last good sources said.
+fn check_refused(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let lake = TestLake::new();
+        lake.put("0.csv", csv("Ada", "Lee", 1)).await;
+        lake.put("1.csv", csv("Eve", "Fox", 2)).await;
+        lake.put("1.png", png("good")).await;
+        lake.run().await;
+        let before = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
+        assert!(before.0.contains("1,Eve,Fox,2,processed_data/images/1.png"), "{before:?}");
+
+        lake.put(name, bytes).await;
+        let report = lake.run().await;
+        assert_eq!(lake.refusals().await, [format!("{name} {code}")]);
+        let is_rejected = RejectCode::parse(code).is_some();
+        assert_eq!(
+            (report.counts.rejected, report.counts.ignored),
+            (u64::from(is_rejected), u64::from(!is_rejected))
+        );
+        let after = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
+        assert_eq!(after, before, "nobody is harmed");
+        let again = lake.run().await;
+        assert_eq!(
+            (again.committed, again.counts.rejects_open),
+            (false, u64::from(is_rejected)),
+            "it is known now"
+        );
+    });
+}
+
+/// A CSV that is accepted as that of Ada Lee, with `code` in the report.
+fn check_noticed(code: &str, rows: &str) {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+        let lake = TestLake::new();
+        lake.put("1.csv", format!("first_name,last_name,birthts\n{rows}\n")).await;
+        let report = lake.run().await;
+        let notices: Vec<_> = report.notices.iter().map(|notice| (&*notice.key, &*notice.code)).collect();
+        assert_eq!(notices, [("src-data/1.csv", code)]);
+        let is_mended = Notice::parse(code).unwrap().is_mended();
+        assert_eq!(
+            (report.counts.mended, report.counts.warnings),
+            (u64::from(is_mended), u64::from(!is_mended))
+        );
+        assert!(lake.output().await.contains("\n1,Ada,Lee,") && lake.refusals().await.is_empty());
+    });
+}
+
+/// Tests named by codes, and the list of them.
+macro_rules! codes {
+    ($tested:ident by $check:ident: $($code:ident($($argument:expr),+);)+) => {
+        const $tested: &[&str] = &[$(stringify!($code)),+];
+        $(
+            #[test]
+            fn $code() {
+                $check(stringify!($code), $($argument),+);
+            }
+        )+
+    };
+}
+
+fn with_name(name: &str) -> String {
+    csv(name, "Fox", 2)
+}
+
+fn with_birth(birthts: &str) -> String {
+    format!("first_name,last_name,birthts\nEve,Fox,{birthts}\n")
+}
+
+codes! { REFUSED by check_refused:
+    bad_id("a b.csv", csv("Eve", "Fox", 2));
+    shadowed("1.CSV", csv("Shadow", "Fox", 2));
+    unknown_kind("notes.txt", "a note");
+    nested("a/1.csv", csv("Eve", "Fox", 2));
+    orphan_image("2.png", png("nobody's"));
+    multiple_rows("1.csv", "first_name,last_name,birthts\nEve,Fox,2\nEve,Fox,3\n");
+    empty("1.csv", "");
+    missing_column("1.csv", "first_name,birthts\nEve,2\n");
+    duplicate_column("1.csv", "first_name,last_name,last_name,birthts\nEve,Fox,Fox,2\n");
+    no_header("1.csv", "Eve,Fox,2\n");
+    delimiter("1.csv", "first_name;last_name;birthts\nEve;Fox;2\n");
+    field_count("1.csv", "first_name,last_name,birthts\nEve,Fox\n");
+    quote("1.csv", "first_name,last_name,birthts\n\"Eve,Fox,2\n");
+    encoding("1.csv", &b"first_name,last_name,birthts\nEv\xe9,Fox,2\n"[..]);
+    control_character("1.csv", with_name("E\0ve"));
+    name_empty("1.csv", with_name(""));
+    name_too_long("1.csv", with_name(&"e".repeat(1_001)));
+    too_large("1.csv", csv("Eve", "Fox", 2) + &"\n".repeat(64 * 1024));
+    birthts_type("1.csv", with_birth("1989-05-27"));
+    birthts_range("1.csv", with_birth("-3786825600001"));
+    birthts_future("1.csv", with_birth("9223372036854775807"));
+    image_not_png("1.png", &b"\xff\xd8\xff\xe0JFIF"[..]);
+    image_damaged("1.png", png("cut short")[..40].to_vec());
+    image_too_large("1.png", vec![0; 8 * 1024 * 1024 + 1]);
+}
+
+codes! { NOTICED by check_noticed:
+    repeated_row("Ada,Lee,612302400000\nAda,Lee,612302400000");
+    birthts_spelling("Ada,Lee,612302400000.0");
+    birthts_maybe_seconds("Ada,Lee,612302400");
+}
+
+#[test]
+fn every_code_has_its_test() {
+    let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
+    let mut codes: Vec<_> = IgnoreCode::ALL.iter().map(|code| code.as_str()).chain(rejected).collect();
+    let mut tested = REFUSED.to_vec();
+    codes.sort_unstable();
+    tested.sort_unstable();
+    assert_eq!(tested, codes);
+    let mut notices: Vec<_> = Notice::ALL.iter().map(|notice| notice.as_str()).collect();
+    let mut tested = NOTICED.to_vec();
+    notices.sort_unstable();
+    tested.sort_unstable();
+    assert_eq!(tested, notices);
+}
