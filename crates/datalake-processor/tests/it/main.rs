@@ -10,5 +10,6 @@ mod faults;
 mod histories;
 mod input_rules;
 mod lake;
+mod races;
 mod rules;
 mod vacuum;
