@@ -24,7 +24,7 @@ use datalake_store::{
 use datalake_table::{
     error::CommitError,
     stage::Staged,
-    table::{CommitDetails, Table},
+    table::{CommitDetails, Table, TableSettings},
     version::Version,
 };
 use jiff::Timestamp;
@@ -106,6 +106,8 @@ pub struct RunOptions {
     pub reject_ratio_max: RejectRatio,
     /// Whether other runs may be under way.
     pub writers: Writers,
+    /// The sizes of the table.
+    pub table: TableSettings,
     /// The present time.
     pub clock: fn() -> Timestamp,
     /// Told how far the run is.
@@ -132,6 +134,7 @@ impl RunOptions {
             deletion_guard: DeletionGuard::default(),
             reject_ratio_max: RejectRatio::default(),
             writers: Writers::default(),
+            table: TableSettings::default(),
             clock,
             progress: Arc::new(|_| {}),
             cancel: CancellationToken::new(),
@@ -165,7 +168,7 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
         Writers::Many => Arc::clone(&lake.bucket),
         Writers::Single => Arc::new(SingleWriter::new(Arc::clone(&lake.bucket))),
     };
-    let table = Table::new(bucket);
+    let table = Table::with_settings(bucket, options.table);
     let result = Run { options, table }.execute(&mut report).await;
     report.ended_at = (options.clock)();
     report.elapsed_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -14,7 +14,7 @@ const IDS: [&str; 7] = ["1", "0001", "a", "a-b", "a.csv", "A", "b"];
 
 /// One change of one object under `src-data/`.
 #[derive(Clone, Debug)]
-enum Edit {
+pub(crate) enum Edit {
     Put {
         name: String,
         bytes: Vec<u8>,
@@ -54,7 +54,7 @@ fn png_bytes() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn edit() -> impl Strategy<Value = Edit> {
+pub(crate) fn edit() -> impl Strategy<Value = Edit> {
     let id = || prop::sample::select(&IDS[..]);
     let csv_name = (id(), prop::bool::weighted(0.2)).prop_map(|(id, upper)| format!("{id}.{}", if upper { "CSV" } else { "csv" }));
     let png_name = (id(), prop::bool::weighted(0.2)).prop_map(|(id, upper)| format!("{id}.{}", if upper { "PNG" } else { "png" }));
@@ -73,7 +73,7 @@ fn edit() -> impl Strategy<Value = Edit> {
     ]
 }
 
-async fn apply(lake: &TestLake, edit: &Edit) {
+pub(crate) async fn apply(lake: &TestLake, edit: &Edit) {
     match edit {
         Edit::Put { name, bytes } => lake.put(name, bytes.clone()).await,
         Edit::Remove { name } => lake.remove(name).await,
@@ -89,7 +89,7 @@ async fn apply(lake: &TestLake, edit: &Edit) {
 
 /// `output.csv`, the copied pictures and the table's rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Shown {
+pub(crate) struct Shown {
     output: String,
     images: BTreeMap<String, bytes::Bytes>,
     rows: Vec<String>,
@@ -97,7 +97,7 @@ struct Shown {
 }
 
 impl Shown {
-    async fn of(lake: &TestLake) -> Self {
+    pub(crate) async fn of(lake: &TestLake) -> Self {
         Self {
             output: lake.output().await,
             images: lake.objects(keys::IMAGES).await,

@@ -12,4 +12,5 @@ mod input_rules;
 mod lake;
 mod races;
 mod rules;
+mod small_segments;
 mod vacuum;

@@ -10,6 +10,7 @@ use datalake_core::{
     report::{RunMode, RunOutcome, RunReport},
 };
 use datalake_processor::run::{self, DryRun, Lake, RunOptions, Writers};
+use datalake_table::table::TableSettings;
 use serde_json::json;
 
 use crate::{
@@ -41,6 +42,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         } else {
             Writers::Many
         },
+        table: TableSettings::default(),
         clock: clock::now,
         progress: bar.listener(),
         cancel: cancel.clone(),
