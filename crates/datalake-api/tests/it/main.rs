@@ -7,6 +7,7 @@
 
 mod data;
 mod fixture;
+mod freshness;
 mod kubernetes;
 mod manners;
 mod problems;
