@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Checks the chart and what is rendered from it, without a cluster and without a network:
 #   helm/tests/check.sh
-# Needs helm, helm-docs, kubeconform, kube-score and kustomize in PATH; one that is missing is a failure. Ends with
+# Needs helm, helm-docs, kubeconform, kube-score, kustomize and python3 in PATH; one that is missing is a failure. Ends with
 # `N passed, N failed`, and with status 0 only when nothing failed.
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -53,7 +53,7 @@ invalid() { # file
   if valid "$1"; then echo 'it was accepted'; return 1; fi
 }
 
-for tool in helm helm-docs kubeconform kube-score kustomize; do
+for tool in helm helm-docs kubeconform kube-score kustomize python3; do
   check "$tool is there" command -v "$tool"
 done
 
@@ -89,7 +89,17 @@ check 'demo: the store is in the cluster' has 'value: http://datalake-demo-s3:70
 check 'demo: off' has_not versitygw
 check 'autoscaling: it alone decides on replicas' has_not 'replicas:' --set api.autoscaling.enabled=true
 
-for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.secret=x demo.enable=true api.token.enable=false metrics.prometheusRule.enable=true; do
+check 'dashboard: off' has_not grafana_dashboard
+check 'dashboard: Grafana finds it' has 'grafana_dashboard: "1"' --set metrics.grafanaDashboard.enabled=true
+# What is in the ConfigMap is the file, byte for byte, and JSON: nothing in it was taken for a template.
+carried() {
+  render --set metrics.grafanaDashboard.enabled=true >"$work/dashboard.yaml" &&
+    sed -n '/^  datalake.json: |/,/^---/p' "$work/dashboard.yaml" | sed -n 's/^    //p' >"$work/dashboard.json" &&
+    cmp "$chart/dashboards/datalake.json" "$work/dashboard.json" && python3 -m json.tool "$work/dashboard.json" /dev/null
+}
+check 'dashboard: the ConfigMap carries the file' carried
+
+for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.secret=x demo.enable=true api.token.enable=false metrics.prometheusRule.enable=true metrics.grafanaDashboard.enable=true; do
   check "schema refuses --set $typo" refused "additional properties" --set "$typo"
 done
 check 'schema refuses a wrong type' refused 'want integer' --set api.replicaCount=many

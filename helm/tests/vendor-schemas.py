@@ -14,6 +14,7 @@ import pathlib
 import sys
 
 KINDS = [
+    ("", "v1", "ConfigMap"),
     ("", "v1", "Namespace"),
     ("", "v1", "PersistentVolumeClaim"),
     ("", "v1", "Pod"),

@@ -31,5 +31,6 @@ pub mod server;
 mod state;
 pub mod table_watch;
 pub mod token;
+pub mod traces;
 mod validators;
 mod views;

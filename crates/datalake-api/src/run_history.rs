@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BinaryHeap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -15,9 +15,13 @@ use datalake_store::{
     bucket::{Bucket, Etag, ObjectMeta},
     error::StoreError,
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use tokio::time::Instant;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
@@ -36,12 +40,17 @@ const REPORT_BYTES_MAX: u64 = 256 * 1024;
 /// A reader is answered with what is known rather than kept until the store's own attempts are over.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Those who follow a run read its report at its end, all at once: as many requests as that the store has to bear.
+const FOLLOWERS_MAX: usize = 256;
+
 /// The runs of a lake. Cheap to clone; all clones share what was read.
 #[derive(Clone, Debug)]
 pub struct RunHistory {
     bucket: Arc<dyn Bucket>,
     launcher: Arc<dyn RunLauncher>,
     cache: Arc<Mutex<Cache>>,
+    followers: Arc<Semaphore>,
+    shutdown: Arc<OnceLock<CancellationToken>>,
 }
 
 /// The reports that were read, with their tags: a run that is tried again under its name writes its report anew. None stands for a
@@ -64,7 +73,15 @@ impl RunHistory {
             bucket,
             launcher,
             cache: Arc::default(),
+            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            shutdown: Arc::default(),
         }
+    }
+
+    /// From `shutdown` on nobody follows a run any more: an answer that goes on would hold the server's end up.
+    pub(crate) fn end_with(&self, shutdown: CancellationToken) {
+        // A second server over the same history does not outlive the first one.
+        let _set_before = self.shutdown.set(shutdown);
     }
 
     /// The newest runs, the newest first, at most `limit` of them.
@@ -147,6 +164,32 @@ impl RunHistory {
             }
         }
         run
+    }
+
+    /// Room for one more to follow a run, for as long as it is held.
+    pub(crate) fn room_to_follow(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.followers).try_acquire_owned().ok()
+    }
+
+    /// The run each time that it differs from how it was last seen, its end the last; none where it had ended. It stops when the server
+    /// does.
+    pub(crate) fn changes_of(&self, run: Run) -> impl Stream<Item = Run> + Send + use<> {
+        let mut changes = self.launcher.changes();
+        // What changed after the caller looked would be missed: the first round waits for nothing.
+        changes.mark_changed();
+        let later = stream::unfold((self.clone(), changes, run), async move |(history, mut changes, seen)| {
+            while seen.state.is_active() {
+                changes.changed().await.ok()?;
+                match history.find(&seen.run_id).await {
+                    Ok(Some(found)) if found != seen => return Some((found.clone(), (history, changes, found))),
+                    // Who does not answer now does so at the next change.
+                    Ok(_) | Err(_) => {}
+                }
+            }
+            None
+        });
+        let shutdown = self.shutdown.get().cloned().unwrap_or_default();
+        later.take_until(shutdown.cancelled_owned())
     }
 
     /// Reports read so far and the launcher's runs, the newest first.
@@ -289,22 +332,22 @@ mod tests {
 
     /// Of a report that was written at second 100 and a launched run, the one that is told.
     #[track_caller]
-    fn check_told(launched: Option<Run>, is_report: bool) {
+    fn check_told(launched: Option<&Run>, is_report: bool) {
         let reported = run("a", Some(90), Some(100));
-        let told = one_of(Some(reported.clone()), launched.clone());
+        let told = one_of(Some(reported.clone()), launched.cloned());
         assert_eq!(told == Some(reported), is_report, "{launched:?}");
     }
 
     #[test]
     fn a_report_tells_of_a_run_that_had_begun() {
         check_told(None, true);
-        check_told(Some(run("a", Some(89), Some(101))), true);
+        check_told(Some(&run("a", Some(89), Some(101))), true);
         // By the same clock in whole seconds.
-        check_told(Some(run("a", Some(100), Some(100))), true);
-        check_told(Some(run("a", Some(101), Some(102))), false);
-        check_told(Some(run("a", Some(101), None)), false);
+        check_told(Some(&run("a", Some(100), Some(100))), true);
+        check_told(Some(&run("a", Some(101), Some(102))), false);
+        check_told(Some(&run("a", Some(101), None)), false);
         // Nobody has seen it begin.
-        check_told(Some(run("a", None, Some(110))), true);
+        check_told(Some(&run("a", None, Some(110))), true);
         assert_eq!(one_of(None, None), None);
         assert_eq!(one_of(None, Some(run("a", None, None))), Some(run("a", None, None)));
     }

@@ -91,6 +91,7 @@ pub fn router(parts: Parts) -> Router {
 pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // What goes on beside the answers ends with the last of them.
     let beside = shutdown.child_token();
+    parts.runs.end_with(shutdown.clone());
     let follow = parts.table.clone().follow(hints, beside.clone());
     let first_run = first_run::see_to(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());

@@ -8,6 +8,7 @@ mod logging;
 mod progress;
 mod schedule;
 mod signals;
+mod traces;
 
 use std::{io::Write, process::ExitCode};
 

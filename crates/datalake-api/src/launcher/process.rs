@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState, joined::Joined, last_words::last_words},
+    traces,
 };
 
 /// Ended runs that are remembered for the case that they left no report: a day of them at one each quarter of an hour.
@@ -199,6 +200,8 @@ impl RunCommand {
         if mode == RunMode::Full {
             command.arg("--full");
         }
+        // That of this process, if it has one, is about something else.
+        command.env_remove(traces::ENVIRONMENT).envs(traces::for_child());
         // Its standard output is the report, which is read from the lake.
         command
             .env("DATALAKE_RUN_ID", run_id.as_str())

@@ -2,6 +2,8 @@
 
 mod changes;
 mod data;
+mod docs;
+mod events;
 mod explain;
 mod health;
 mod history;
@@ -31,6 +33,7 @@ pub(crate) fn router() -> Router<ApiState> {
     router
         .merge(rows::suffixed())
         .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
+        .merge(docs::router())
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(options::answer)
 }
@@ -50,6 +53,7 @@ fn described() -> OpenApiRouter<ApiState> {
         .routes(routes!(runs::start_run))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::show_run, runs::stop_run))
+        .routes(routes!(events::follow_run))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

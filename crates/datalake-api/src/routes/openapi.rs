@@ -5,7 +5,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use utoipa::OpenApi;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Document,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
 
 /// What no handler says by itself.
 #[derive(OpenApi)]
@@ -21,9 +27,20 @@ use utoipa::OpenApi;
         (name = "data", description = "The users, as the newest version of the table has them"),
         (name = "runs", description = "What reads the sources and makes new versions"),
         (name = "server", description = "For those who run this server"),
-    )
+    ),
+    modifiers(&Token)
 )]
 pub(crate) struct Description;
+
+/// The bearer token, which a server may or may not need.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut Document) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
 
 /// The document. It is not part of itself.
 pub(crate) fn show(text: Bytes) -> Response {

@@ -137,7 +137,9 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 #[utoipa::path(
     post,
     path = "/data",
+    operation_id = "startRun",
     tag = "runs",
+    security(("token" = []), ()),
     request_body(content = Option<StartBody>, description = "Which run; none is an incremental one"),
     params(
         ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; the same key names the same run"),
@@ -216,6 +218,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
 #[utoipa::path(
     get,
     path = "/runs",
+    operation_id = "listRuns",
     tag = "runs",
     params(RunsParameters),
     responses(
@@ -237,6 +240,7 @@ pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHist
 #[utoipa::path(
     get,
     path = "/runs/{run_id}",
+    operation_id = "showRun",
     tag = "runs",
     params(("run_id" = String, Path, description = "The run's id")),
     responses(
@@ -259,7 +263,9 @@ pub(super) async fn show_run(
 #[utoipa::path(
     delete,
     path = "/runs/{run_id}",
+    operation_id = "stopRun",
     tag = "runs",
+    security(("token" = []), ()),
     params(("run_id" = String, Path, description = "The run's id")),
     responses(
         (status = 202, description = "The run, which is about to end", body = RunView),

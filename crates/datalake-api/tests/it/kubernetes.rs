@@ -55,8 +55,8 @@ fn launcher(namespace: Namespace) -> (KubernetesLauncher, Shared) {
                     unanswered.push(answer);
                     continue;
                 };
-                let lines: String = events.iter().map(|event| format!("{event}\n")).collect();
-                (200, lines.into_bytes())
+                let lines: Vec<_> = events.iter().map(ToString::to_string).collect();
+                (200, (lines.join("\n") + "\n").into_bytes())
             } else {
                 let (status, document) = served.lock().unwrap().answer(&parts.method, &uri, &body);
                 (status, serde_json::to_vec(&document).unwrap())

@@ -6,10 +6,13 @@
 )]
 
 mod data;
+mod docs;
+mod events;
 mod fixture;
 mod freshness;
 mod kubernetes;
 mod manners;
+mod metrics;
 mod problems;
 mod rows;
 mod runs;

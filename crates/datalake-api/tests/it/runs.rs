@@ -144,8 +144,12 @@ impl Fixture {
 }
 
 fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
+    server::router(parts(bucket, launcher))
+}
+
+pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Parts {
     let clock = Clock::new(now);
-    server::router(Parts {
+    Parts {
         clock,
         table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
         runs: RunHistory::new(Arc::clone(&bucket), launcher),
@@ -153,7 +157,7 @@ fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
         metrics: Metrics::new(),
         access: Access::Open,
         cors_origins: Vec::new(),
-    })
+    }
 }
 
 async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
@@ -177,7 +181,7 @@ fn new_run_id() -> RunId {
 }
 
 /// A report of a run that began so many hours after the epoch.
-fn report(run_id: &str, hour: i64) -> RunReport {
+pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
     RunReport {
         run_id: RunId::parse(run_id).unwrap(),
         outcome: RunOutcome::Succeeded,

@@ -1,11 +1,17 @@
 //! The server's life: new versions, a store that is down, what it tells of itself, its end.
 
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
 use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
 use datalake_api::server;
 use datalake_table::table::Edit;
+use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
 
@@ -71,6 +77,8 @@ async fn the_server_never_writes_to_the_lake() {
         "/stats",
         "/runs",
         "/runs/run-1",
+        "/runs/run-1/events",
+        "/docs/",
         "/rejects",
         "/readyz",
         "/metrics",
@@ -95,7 +103,8 @@ async fn metrics_count_routes_and_never_paths() {
         "datalake_http_requests_total{route=\"/data/{user_id}\",status=\"200\"} 1",
         "datalake_http_requests_total{route=\"/data/{user_id}\",status=\"404\"} 1",
         "datalake_http_requests_total{route=\"none\",status=\"404\"} 1",
-        "datalake_http_request_duration_seconds_count{route=\"/data/{user_id}\"} 2",
+        "datalake_http_request_duration_seconds_count{route=\"/data/{user_id}\",status=\"200\"} 1",
+        "datalake_http_request_duration_seconds_count{route=\"/data/{user_id}\",status=\"404\"} 1",
         "datalake_table_version 0",
         "datalake_table_rows 7",
         "datalake_rejects_open 1",
@@ -127,6 +136,59 @@ async fn every_answer_names_its_request() {
     assert!(!lake.get("/nothing").await.header("x-request-id").is_empty());
     let request = Request::get("/data").header("x-request-id", "mine").body(Body::empty()).unwrap();
     assert_eq!(lake.send(request).await.header("x-request-id"), "mine");
+}
+
+/// Takes the log's lines.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn each_line_of_the_access_log_names_its_request_and_its_trace() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let log = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(move || writer.clone());
+    // While there is but one subscriber, whichever thread reaches a line first decides for all whether the line is wanted: so there are two.
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _until_the_end = tracing::subscriber::set_default(log.finish());
+    let lake = Lake::of_users().await;
+    let request = Request::get("/data/1000?on=2026-11-24").header("x-request-id", "mine");
+    let request = request.header("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    lake.send(request.body(Body::empty()).unwrap()).await;
+    let made = lake.get("/nothing").await.header("x-request-id").to_owned();
+    let bytes = lines.0.lock().unwrap().clone();
+    let lines = String::from_utf8(bytes).unwrap();
+    let answered: Vec<Value> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["message"] == "answered")
+        .collect();
+    let [read, unknown] = &answered[..] else {
+        panic!("two lines: {lines}");
+    };
+    assert_eq!(
+        (&read["request.id"], &read["http.route"]),
+        (&json!("mine"), &json!("/data/{user_id}"))
+    );
+    assert_eq!(read["trace.id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!((&unknown["request.id"], &unknown["http.status"]), (&json!(made), &json!(404)));
+    assert_eq!(unknown.get("trace.id"), None);
+    assert!(
+        !lines.contains("1000") && !lines.contains("2026-11-24") && !lines.contains("nothing"),
+        "{lines}"
+    );
 }
 
 #[tokio::test]

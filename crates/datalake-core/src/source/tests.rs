@@ -141,7 +141,10 @@ fn mended_repeated_row(#[case] source: &[u8]) {
     b"\n\"first_name\"\t\"last_name\"\t\"birthts\"\r\n\"Susan\"\t\"Lee\"\t\"1\"\r\n",
     RejectCode::Delimiter
 )]
-#[case::delimiter_semicolons_and_quoted_values(b"first_name;last_name;birthts\n\"Susan\";\"Lee, Jr\";612302400000\n", RejectCode::Delimiter)]
+#[case::delimiter_semicolons_and_quoted_values(
+    b"first_name;last_name;birthts\n\"Susan\";\"Lee, Jr\";612302400000\n",
+    RejectCode::Delimiter
+)]
 #[case::delimiter_in_one_quoted_line(b"\"first_name;last_name;birthts\"\n\"Susan;Lee;1\"\n", RejectCode::Delimiter)]
 #[case::missing_column_semicolons_beside_commas(b"first_name;x,last_name,birthts\nSusan,Lee,1\n", RejectCode::MissingColumn)]
 #[case::quote_unclosed_in_the_header(b"\"first_name;last_name;birthts\nSusan;Lee;1\n", RejectCode::Quote)]

@@ -12,4 +12,5 @@ mod compose;
 mod demo;
 mod readme;
 mod server;
+mod traces;
 mod workspace;

@@ -33,6 +33,7 @@ pub(crate) fn executable() -> PathBuf {
 /// A server on a port of its own, in an empty folder.
 pub(crate) struct Server {
     child: Child,
+    log: mpsc::Receiver<Value>,
     pub(crate) port: u16,
     pub(crate) folder: TempDir,
 }
@@ -40,8 +41,14 @@ pub(crate) struct Server {
 impl Server {
     /// Starts `datalake` with these arguments, and waits until it listens.
     pub(crate) fn start(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::start_with(folder, arguments, &[])
+    }
+
+    /// With these variables besides.
+    pub(crate) fn start_with(folder: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(executable())
             .args(arguments)
+            .envs(environment.iter().copied())
             .args(["--listen", "127.0.0.1:0"])
             .current_dir(folder.path())
             .stdout(Stdio::null())
@@ -50,6 +57,7 @@ impl Server {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, receiver) = mpsc::channel();
+        let (lines, events) = mpsc::channel();
         // Reads to the end, so that the server never waits for a reader.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
@@ -58,10 +66,16 @@ impl Server {
                     let port = address.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
                     let _nobody_waits_any_more = sender.send(port);
                 }
+                let _nobody_reads_any_more = lines.send(event);
             }
         });
         let port = receiver.recv_timeout(PATIENCE).expect("the server says that it listens");
-        Self { child, port, folder }
+        Self {
+            child,
+            log: events,
+            port,
+            folder,
+        }
     }
 
     /// Runs a command line that names the server as `localhost:8080`.
@@ -94,6 +108,16 @@ impl Server {
 
     /// Asks the server to end, and gives its exit status.
     pub(crate) fn terminate(mut self) -> Option<i32> {
+        self.end()
+    }
+
+    /// Asks the server to end, and gives all lines of its log.
+    pub(crate) fn log_until_the_end(mut self) -> Vec<Value> {
+        assert_eq!(self.end(), Some(0));
+        self.log.iter().collect()
+    }
+
+    fn end(&mut self) -> Option<i32> {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap().code()
     }

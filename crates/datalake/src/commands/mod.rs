@@ -16,16 +16,40 @@ use datalake_store::lake;
 
 use crate::{
     args::{Cli, Command, LakeArgs},
-    logging,
+    exit, logging,
+    traces::Traces,
 };
 
 /// Does what the arguments say and gives the exit status.
 pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     // A run on a terminal shows bars and a table; its log would only repeat them.
     let is_quiet = matches!(cli.command, Command::Process(_)) && logging::is_terminal();
+    let is_traced = matches!(
+        cli.command,
+        Command::Demo(_) | Command::Up(_) | Command::Process(_) | Command::Serve(_)
+    );
+    let traces = if is_traced { Traces::from_environment() } else { Ok(Traces::off()) };
+    // Whoever injects the variables into every container of a cluster does not want this one to fail for them.
+    let (traces, trouble) = match traces {
+        Ok(traces) => (traces, None),
+        Err(error) => (Traces::off(), Some(error)),
+    };
     let log = cli.log.as_deref();
-    logging::start(log.unwrap_or(if is_quiet { "warn" } else { "info" }))?;
-    match cli.command {
+    let filter = log.unwrap_or(if is_quiet { "warn" } else { "info" });
+    logging::start(filter, traces.tracer())?;
+    if let Some(error) = trouble {
+        tracing::warn!(
+            error = exit::in_words(&error),
+            "no traces are exported: OpenTelemetry's variables cannot work here"
+        );
+    }
+    let done = run(cli.command, log).await;
+    traces.flush().await;
+    done
+}
+
+async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
+    match command {
         Command::Demo(args) => demo::demo(args, log).await,
         Command::Up(args) => up::up(args, log).await,
         Command::Process(args) => process::process(args).await,

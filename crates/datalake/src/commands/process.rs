@@ -12,12 +12,14 @@ use datalake_core::{
 use datalake_processor::run::{self, DryRun, Lake, RunOptions, Writers};
 use datalake_table::table::TableSettings;
 use serde_json::json;
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     args::{self, OutputFormat, ProcessArgs},
     clock, logging,
     progress::Bar,
-    signals,
+    signals, traces,
 };
 
 /// A screen has room for so many of the rejects of a run that failed; its report has a hundred.
@@ -75,7 +77,9 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
 }
 
 async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<RunOutcome> {
-    let report = run::run(lake, options).await;
+    let span = run_span(options);
+    let report = run::run(lake, options).instrument(span.clone()).await;
+    record(&span, &report);
     bar.clear();
     // Where a person reads both, the table tells it.
     if let Some(error) = &report.error
@@ -85,6 +89,51 @@ async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFo
     }
     super::print(render_report(&report, format)?.as_bytes())?;
     Ok(report.outcome)
+}
+
+/// The run's span, a part of the trace of whoever started it.
+fn run_span(options: &RunOptions) -> Span {
+    let span = tracing::info_span!(
+        target: datalake_api::traces::TARGET,
+        "run",
+        otel.status_code = Empty,
+        run.id = %options.run_id,
+        run.mode = options.mode.as_str(),
+        run.outcome = Empty,
+        run.version = Empty,
+        run.committed = Empty,
+        run.listed = Empty,
+        run.added = Empty,
+        run.changed = Empty,
+        run.removed = Empty,
+        run.rejected = Empty,
+    );
+    if let (false, Some(parent)) = (span.is_disabled(), traces::variable(datalake_api::traces::ENVIRONMENT)) {
+        // It fails only where nothing exports the span.
+        let _not_exported = span.set_parent(datalake_api::traces::parent_of(&parent));
+    }
+    span
+}
+
+fn record(span: &Span, report: &RunReport) {
+    span.record("run.outcome", report.outcome.as_str());
+    span.record("run.committed", report.committed);
+    let counts = &report.counts;
+    let numbers = [
+        ("run.version", report.version),
+        ("run.listed", Some(counts.listed)),
+        ("run.added", Some(counts.added)),
+        ("run.changed", Some(counts.changed)),
+        ("run.removed", Some(counts.removed)),
+        ("run.rejected", Some(counts.rejected)),
+    ];
+    for (name, number) in numbers {
+        // What is unsigned would be exported as a text.
+        span.record(name, number.and_then(|number| i64::try_from(number).ok()));
+    }
+    if report.error.is_some() {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {

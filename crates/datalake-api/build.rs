@@ -1,0 +1,35 @@
+//! Takes out of Swagger UI's archive the files that `/docs` needs, and packs each for the executable to carry.
+
+use std::{
+    borrow::Cow,
+    env,
+    error::Error,
+    fs::File,
+    io::{self, Cursor},
+    path::Path,
+};
+
+use flate2::{Compression, write::GzEncoder};
+use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
+use zip::ZipArchive;
+
+const FILES: [&str; 3] = ["favicon-32x32.png", "swagger-ui.css", "swagger-ui-bundle.js"];
+
+#[expect(clippy::disallowed_methods, reason = "cargo says so where a build script may write")]
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=build.rs");
+    let folder = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
+    let mut archive = ZipArchive::new(Cursor::new(SWAGGER_UI_VENDORED))?;
+    let paths = archive.file_names().map(|path| path.map(Cow::into_owned));
+    let paths: Vec<String> = paths.collect::<Result<_, _>>()?;
+    for name in FILES {
+        // The folder above it is called after the version.
+        let is_wanted = |path: &&String| path.split_once('/').is_some_and(|(_, rest)| rest == format!("dist/{name}"));
+        let path = paths.iter().find(is_wanted).ok_or_else(|| format!("Swagger UI has no {name}"))?;
+        let packed = File::create(Path::new(&folder).join(format!("{name}.gz")))?;
+        let mut packer = GzEncoder::new(packed, Compression::best());
+        io::copy(&mut archive.by_name(path)?, &mut packer)?;
+        packer.finish()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! `/docs`: Swagger UI over the description of the API. All of it comes out of the executable, and the page may load nothing from elsewhere.
+
+use std::io::Read;
+
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderName, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+
+use crate::{
+    extract::{NoParameters, Segment},
+    problem::Problem,
+    state::ApiState,
+};
+
+/// Swagger UI draws its icons from `data:` addresses, and shows a picture that was answered from a `blob:`; all else comes from files.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The names do not change with the version: an hour after an upgrade nobody mixes two of them.
+const CACHING: &str = "public, max-age=3600";
+
+const HEADERS: [(HeaderName, &str); 4] = [
+    (header::CONTENT_SECURITY_POLICY, POLICY),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::CACHE_CONTROL, CACHING),
+    (header::VARY, "accept-encoding"),
+];
+
+/// A file of the page.
+struct File {
+    name: &'static str,
+    media_type: &'static str,
+    content: Content,
+}
+
+enum Content {
+    Plain(&'static [u8]),
+    /// As `build.rs` packed it.
+    Gzip(&'static [u8]),
+}
+
+const fn file(name: &'static str, media_type: &'static str, content: Content) -> File {
+    File { name, media_type, content }
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+const FILES: &[File] = &[
+    file("", HTML, Content::Plain(include_bytes!("../../assets/docs.html"))),
+    file("docs.css", STYLE, Content::Plain(include_bytes!("../../assets/docs.css"))),
+    file("docs.js", SCRIPT, Content::Plain(include_bytes!("../../assets/docs.js"))),
+    file(
+        "favicon-32x32.png",
+        "image/png",
+        Content::Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/favicon-32x32.png.gz"))),
+    ),
+    file(
+        "swagger-ui.css",
+        STYLE,
+        Content::Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css.gz"))),
+    ),
+    file(
+        "swagger-ui-bundle.js",
+        SCRIPT,
+        Content::Gzip(include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js.gz"))),
+    ),
+];
+
+/// The page and its files. None of them is part of the description.
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        // Relative, for proxies that put a path before it.
+        .route("/docs", get(async |_: NoParameters| Redirect::temporary("docs/")))
+        .route("/docs/", get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
+        .route(
+            "/docs/{file}",
+            get(async |Segment(name): Segment, _: NoParameters, headers: HeaderMap| show(&name, &headers)),
+        )
+}
+
+fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
+    let file = FILES.iter().find(|file| file.name == name).ok_or(Problem::NoSuchPath)?;
+    let media_type = [(header::CONTENT_TYPE, file.media_type)];
+    Ok(match file.content {
+        Content::Plain(bytes) => (HEADERS, media_type, Bytes::from_static(bytes)).into_response(),
+        Content::Gzip(bytes) if accepts_gzip(headers) => {
+            let encoding = [(header::CONTENT_ENCODING, "gzip")];
+            (HEADERS, media_type, encoding, Bytes::from_static(bytes)).into_response()
+        }
+        Content::Gzip(bytes) => (HEADERS, media_type, unpacked(bytes)).into_response(),
+    })
+}
+
+/// Whether the client names gzip, as every browser does.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
+    let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    codings.any(|coding| {
+        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
+        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0));
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
+    })
+}
+
+fn unpacked(bytes: &[u8]) -> Vec<u8> {
+    // gzip ends with the length of what was packed: room for all of it at once.
+    let length = bytes
+        .last_chunk()
+        .and_then(|length| usize::try_from(u32::from_le_bytes(*length)).ok());
+    let mut unpacked = Vec::with_capacity(length.unwrap_or_default());
+    GzDecoder::new(bytes)
+        .read_to_end(&mut unpacked)
+        .expect("the build compressed it, and memory does not fail");
+    unpacked
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &'static str, expected: bool) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+        assert_eq!(accepts_gzip(&headers), expected, "Accept-Encoding: {value}");
+    }
+
+    #[test]
+    fn codings() {
+        check("gzip", true);
+        check("deflate, GZIP;q=0.5, br", true);
+        check("gzip;q=0", false);
+        check("gzip; q=0.000", false);
+        check("identity", false);
+        check("br", false);
+        check("", false);
+        assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,112 @@
+//! `GET /runs/{id}/events`: a run's states as they come, as server-sent events.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{HeaderName, StatusCode, request::Parts},
+    response::{
+        IntoResponse, Response, Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use datalake_core::report::RunId;
+use futures_util::{StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::{
+    extract::{NoParameters, Segment},
+    launcher::{Run, RunState},
+    problem::{Problem, ProblemDocument},
+    run_history::RunHistory,
+    run_view::RunView,
+};
+
+/// Proxies cut what says nothing for a minute, some of them for half of one.
+const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(15);
+
+/// Clients come back by themselves, and go on where they were: this bounds how long one that has gone without a word keeps its place.
+const STREAM_MAX: Duration = Duration::from_mins(15);
+
+/// When a client whose stream was cut comes back.
+const RETRY: Duration = Duration::from_secs(2);
+
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// nginx would hold events back until its buffer is full.
+const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+
+/// The number of the event that the client saw last; none where it saw none, or says it in another server's way.
+pub(super) struct LastSeen(Option<u8>);
+
+impl<S: Send + Sync> FromRequestParts<S> for LastSeen {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let text = parts.headers.get(LAST_EVENT_ID).and_then(|value| value.to_str().ok());
+        Ok(Self(text.and_then(|text| text.parse().ok())))
+    }
+}
+
+/// A run's states as they come, as server-sent events.
+///
+/// Each event is called `state` and holds the run as `/runs/{run_id}` shows it: one at once, one at each change, and the last one at the
+/// run's end. Its id is 1 while the run is pending, 2 while it is running and 3 once it has ended. A client that comes back with
+/// `Last-Event-ID` is not told again what it has seen; one that has seen the end gets 204, upon which an `EventSource` asks no more.
+#[utoipa::path(
+    get,
+    path = "/runs/{run_id}/events",
+    operation_id = "followRun",
+    tag = "runs",
+    params(
+        ("run_id" = String, Path, description = "The run's id"),
+        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen; what is no such id is passed over"),
+    ),
+    responses(
+        (status = 200, description = "The events, until the run has ended", body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The client has seen the run's end"),
+        (status = 404, description = "No such run", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The store does not answer, or too many follow runs", body = ProblemDocument, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn follow_run(
+    Segment(run_id): Segment,
+    _: NoParameters,
+    LastSeen(seen): LastSeen,
+    State(history): State<RunHistory>,
+) -> Result<Response, Problem> {
+    let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
+    let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
+    let run = run.ok_or(Problem::NoSuchRun)?;
+    let is_seen = seen == Some(number(run.state));
+    if is_seen && !run.state.is_active() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let place = history.room_to_follow().ok_or(Problem::TooBusy)?;
+    let at_once = stream::iter((!is_seen).then(|| run.clone()));
+    let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(place));
+    let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
+    Ok(([UNBUFFERED], Sse::new(events).keep_alive(alive)).into_response())
+}
+
+/// Ends when a stream has to. The place is held until then, or until the stream is dropped, and this with it.
+async fn longest(_place: OwnedSemaphorePermit) {
+    tokio::time::sleep(STREAM_MAX).await;
+}
+
+fn event(run: Run) -> Result<Event, axum::Error> {
+    let id = number(run.state).to_string();
+    Event::default()
+        .event("state")
+        .id(id)
+        .retry(RETRY)
+        .json_data(RunView::with_notices(run))
+}
+
+/// A run goes through its states in this order, so that whoever knows the last number knows what is new, on whichever replica.
+fn number(state: RunState) -> u8 {
+    match state {
+        RunState::Pending => 1,
+        RunState::Running => 2,
+        RunState::Ended(_) => 3,
+    }
+}
