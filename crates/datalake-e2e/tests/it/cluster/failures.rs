@@ -62,8 +62,10 @@ fn check(release: &Release, api: &Forward, template: &Value, state: &str, words:
 
 /// The pod goes while its run waits for a store that does not answer.
 fn killed(release: &Release, api: &Forward, template: &Value) {
-    // Port 9 of the API's Service: nobody answers there.
-    let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", "http://datalake-api:9");
+    // A port of the S3 server's pod at which nobody listens: it is tried for seconds.
+    let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=demo-s3"]);
+    let nobody = format!("http://{}:9", pods["items"][0]["status"]["podIP"].as_str().unwrap());
+    let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", &nobody);
     hanging["spec"]["backoffLimit"] = json!(0);
     let run = started(release, api, &hanging);
     told(api, &run, "running", &[]);

@@ -69,9 +69,9 @@ impl Release {
 
     /// The same with an S3 server that holds the sample users, once they are served and nothing is under way.
     pub(super) fn with_samples(theme: &str, values: &[&str]) -> Self {
-        let release = Self::held(theme, values);
+        let release = Self::prepare_held(theme, values);
         release.let_go();
-        release.helm("upgrade", &[], &["--wait"]);
+        release.helm("install", &[], &["--wait"]);
         let api = release.api();
         until("100 users are served", PATIENCE, || {
             let stats = api.ask("/stats", &[]);
@@ -84,9 +84,14 @@ impl Release {
     /// The same before a run or the Job that uploads the samples has begun: no node takes their pods until [`Self::let_go`]. Nothing is
     /// waited for.
     pub(super) fn held(theme: &str, values: &[&str]) -> Self {
+        let release = Self::prepare_held(theme, values);
+        release.helm("install", &[], &[]);
+        release
+    }
+
+    fn prepare_held(theme: &str, values: &[&str]) -> Self {
         let mut release = Self::prepare(theme, &[&["demo.enabled=true"], values].concat());
         release.values.push(format!("processor.nodeSelector.{}=go", release.namespace));
-        release.helm("install", &[], &[]);
         release
     }
 

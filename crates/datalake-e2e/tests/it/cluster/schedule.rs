@@ -19,6 +19,8 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         &["processor.schedule=* * * * *", "processor.successfulJobsHistoryLimit=1000"],
     );
     let api = release.api();
+    // One that came before there was a bucket could only fail.
+    let too_early = release.job_names();
     let mut edits = 0_u32;
     // Each round posts a run over an edit; the ticks come when they come.
     until("two ticks have ended", PATIENCE, || {
@@ -27,7 +29,8 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         let run = release.post(&api, &[]);
         assert_eq!(run.status, 202, "{run:?}");
         let ticks = release.jobs();
-        let ended = ticks.iter().filter(|job| is_tick(job) && has_ended(job)).count();
+        let is_counted = |job: &&serde_json::Value| is_tick(job) && has_ended(job) && !too_early.contains(&name(job));
+        let ended = ticks.iter().filter(is_counted).count();
         (ended >= 2).then_some(()).ok_or(format!("{ended} ticks have ended, {edits} edits"))
     });
     release.settle();
@@ -41,6 +44,7 @@ fn ticks_beside_posted_runs_end_in_one_history() {
     let runs = api.json("/runs?limit=1000");
     let runs = runs["runs"].as_array().unwrap();
     let ticks: BTreeSet<_> = release.jobs().iter().filter(|job| is_tick(job)).map(name).collect();
+    let ticks: BTreeSet<_> = ticks.difference(&too_early).cloned().collect();
     let (ticked, posted): (Vec<_>, Vec<_>) = runs.iter().partition(|run| ticks.contains(run["id"].as_str().unwrap()));
     assert!(ticked.len() >= 2 && posted.len() >= 2, "{runs:?}");
     for run in ticked {
