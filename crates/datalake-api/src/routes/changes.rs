@@ -132,12 +132,14 @@ pub(crate) async fn list(Span { since, until }: Span, reading: Reading, State(pa
 
 /// The changes as lines, found as fast as they are taken.
 fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
-    stream::unfold(difference, async |mut difference| {
+    let lines = stream::unfold(difference, async |mut difference| {
         // Between two changes there may be millions of rows to compare.
         let chunk = tokio::task::spawn_blocking(move || (chunk(&mut difference), difference));
         let (bytes, difference) = chunk.await.ok()?;
         (!bytes.is_empty()).then_some((Ok(bytes), difference))
-    })
+    });
+    // Compression asks once more after the end.
+    futures_util::StreamExt::fuse(lines)
 }
 
 /// Some lines; none at the end.

@@ -97,7 +97,7 @@ impl ParquetFile {
 
     /// A part of the file as it is taken.
     pub(crate) fn body(self, range: Range<u64>) -> Body {
-        Body::from_stream(stream::unfold(range, move |range| {
+        let parts = stream::unfold(range, move |range| {
             let file = Arc::clone(&self.file);
             async move {
                 if range.is_empty() {
@@ -112,7 +112,9 @@ impl ParquetFile {
                     Err(error) => Some((Err(error), 0..0)),
                 }
             }
-        }))
+        });
+        // Compression asks once more after the end.
+        Body::from_stream(futures_util::StreamExt::fuse(parts))
     }
 }
 

@@ -87,5 +87,6 @@ pub(crate) fn body(first: Bytes, writer: Box<Writer>) -> Body {
         }
     });
     let first = stream::once(std::future::ready(Ok(first)));
-    Body::from_stream(futures_util::StreamExt::chain(first, rest))
+    // Compression asks once more after the end.
+    Body::from_stream(futures_util::StreamExt::fuse(futures_util::StreamExt::chain(first, rest)))
 }

@@ -1,11 +1,12 @@
 //! Rows, figures, pictures, rejects.
 
 use axum::{
-    body::Body,
+    body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
 use datalake_core::keys;
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use crate::fixture::{Lake, put};
 
@@ -175,5 +176,47 @@ async fn head_is_answered_where_get_is() {
     ] {
         let answer = lake.send(Request::head(path).body(Body::empty()).unwrap()).await;
         assert_eq!((answer.status, answer.body.as_str()), (StatusCode::OK, ""), "path: {path}");
+    }
+}
+
+/// Whether an answer that is made as it is taken arrives whole where it is compressed on its way: browsers, Go's client and Kubernetes' proxy
+/// ask for that.
+async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
+    let request = Request::get(path).header("accept-encoding", encoding).body(Body::empty()).unwrap();
+    let response = lake.router().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK, "{path}, {encoding}");
+    let told = response
+        .headers()
+        .get("content-encoding")
+        .map(|value| value.to_str().unwrap().to_owned());
+    let bytes = to_bytes(response.into_body(), 10_000_000).await.unwrap();
+    let begin: &[u8] = match told.as_deref() {
+        Some("gzip") => &[0x1f, 0x8b],
+        Some("zstd") => &[0x28, 0xb5, 0x2f, 0xfd],
+        // What is packed already.
+        told => {
+            assert_eq!((told, path), (None, "/data?format=parquet"), "{encoding}");
+            b"PAR1"
+        }
+    };
+    assert!(bytes.starts_with(begin), "{path}, {encoding}: {bytes:?}");
+}
+
+#[tokio::test]
+async fn compressed_answers() {
+    let lake = Lake::of_users().await;
+    for path in [
+        "/data",
+        "/data?min_age",
+        "/data?format=ndjson",
+        "/data?format=csv",
+        "/data?format=arrow",
+        "/data?format=parquet",
+        "/changes?since=0",
+        "/stats",
+    ] {
+        for encoding in ["gzip", "zstd"] {
+            check_compressed(&lake, path, encoding).await;
+        }
     }
 }
