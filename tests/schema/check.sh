@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Asks the API what schemathesis makes up from /openapi.json, and holds the answers against it: no 5xx, nothing that the description does
+# not say. DIR takes a lake of the samples and the environment of PyPI's schemathesis; EXAMPLES is the number of requests an operation.
+#   tests/schema/check.sh DIR [EXAMPLES]
+set -uo pipefail
+dir=$1 examples=${2:-40} executable=${DATALAKE:-target/debug/datalake}
+mkdir -p "$dir" && python3 -m venv "$dir/venv" && "$dir/venv/bin/pip" install --quiet schemathesis || exit 1
+"$executable" init --lake "$dir/lake" --from examples/src-data && "$executable" process --lake "$dir/lake" || exit 1
+"$executable" serve --lake "$dir/lake" --listen 127.0.0.1:18080 --log error &
+server=$!
+trap 'kill $server 2>/dev/null; wait $server 2>/dev/null' EXIT
+for _ in $(seq 100); do curl -sf -o "$dir/openapi.json" http://127.0.0.1:18080/openapi.json && break; sleep 0.2; done
+# A stream of events and a wait for a version are as long as they are: those are tested elsewhere.
+"$dir/venv/bin/schemathesis" run http://127.0.0.1:18080/openapi.json --checks all --max-examples "$examples" --phases examples,coverage,fuzzing \
+  --exclude-path '/runs/{run_id}/events' --request-timeout 70 --workers 2
