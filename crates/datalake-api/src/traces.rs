@@ -7,7 +7,7 @@ use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 /// The target of all spans that are exported, and of nothing else. Logs leave it out.
-pub const TARGET: &str = "datalake::traces";
+pub const TARGET: &str = "datalake_spans";
 
 /// The header by which a trace goes on elsewhere: <https://www.w3.org/TR/trace-context/>.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
