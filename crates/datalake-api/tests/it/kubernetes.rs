@@ -55,13 +55,8 @@ fn launcher(namespace: Namespace) -> (KubernetesLauncher, Shared) {
                     unanswered.push(answer);
                     continue;
                 };
-<<<<<<< HEAD
                 let lines: Vec<_> = events.iter().map(ToString::to_string).collect();
                 (200, (lines.join("\n") + "\n").into_bytes())
-=======
-                let lines: Vec<_> = events.iter().map(Value::to_string).collect();
-                (200, lines.join("\n").into_bytes())
->>>>>>> f181be0 (Let cluster tests depend on less)
             } else {
                 let (status, document) = served.lock().unwrap().answer(&parts.method, &uri, &body);
                 (status, serde_json::to_vec(&document).unwrap())
