@@ -2,7 +2,10 @@
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -115,7 +118,7 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 struct CollectorClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     runtime: Handle,
-    is_failing: AtomicBool,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl CollectorClient {
@@ -129,25 +132,25 @@ impl CollectorClient {
         Ok(Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             runtime: Handle::current(),
-            is_failing: AtomicBool::new(false),
+            is_failing: Arc::default(),
         })
     }
+}
 
-    /// A collector that is away is told of once, and so is its return.
-    fn tell(&self, answered: &Result<Response<Bytes>, HttpError>) {
-        let failure = match answered {
-            Ok(response) if response.status().is_success() => None,
-            Ok(response) => Some(format!("it answered with {}", response.status())),
-            Err(error) => Some(error.to_string()),
-        };
-        let was_failing = self.is_failing.swap(failure.is_some(), Ordering::Relaxed);
-        match failure {
-            Some(error) if !was_failing => {
-                tracing::warn!(error, "spans cannot be sent to the collector; those that find no room are dropped");
-            }
-            None if was_failing => tracing::info!("spans can be sent to the collector again"),
-            Some(_) | None => {}
+/// A collector that is away is told of once, and so is its return.
+fn tell(is_failing: &AtomicBool, answered: &Result<Response<Bytes>, HttpError>) {
+    let failure = match answered {
+        Ok(response) if response.status().is_success() => None,
+        Ok(response) => Some(format!("it answered with {}", response.status())),
+        Err(error) => Some(error.to_string()),
+    };
+    let was_failing = is_failing.swap(failure.is_some(), Ordering::Relaxed);
+    match failure {
+        Some(error) if !was_failing => {
+            tracing::warn!(error, "spans cannot be sent to the collector; those that find no room are dropped");
         }
+        None if was_failing => tracing::info!("spans can be sent to the collector again"),
+        Some(_) | None => {}
     }
 }
 
@@ -161,12 +164,15 @@ impl HttpClient for CollectorClient {
             let bytes = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(parts, bytes))
         };
-        // A timer is made where the runtime is.
-        let in_time = async move { tokio::time::timeout(EXPORT_MAX, exchange).await };
-        let answered = self.runtime.spawn(in_time).await?;
-        let answered = answered.unwrap_or_else(|_| Err("it does not answer".into()));
-        self.tell(&answered);
-        answered
+        let is_failing = Arc::clone(&self.is_failing);
+        // A timer is made where the runtime is. What is said on the exporter's own thread is kept from the log.
+        let in_time = async move {
+            let answered = tokio::time::timeout(EXPORT_MAX, exchange).await;
+            let answered = answered.unwrap_or_else(|_| Err("it does not answer".into()));
+            tell(&is_failing, &answered);
+            answered
+        };
+        self.runtime.spawn(in_time).await?
     }
 }
 
