@@ -29,7 +29,7 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         let run = release.post(&api, &[]);
         assert_eq!(run.status, 202, "{run:?}");
         let ticks = release.jobs();
-        let is_counted = |job: &&serde_json::Value| is_tick(job) && has_ended(job) && !too_early.contains(&name(job));
+        let is_counted = |job: &&Value| is_tick(job) && has_ended(job) && !too_early.contains(&name(job));
         let ended = ticks.iter().filter(is_counted).count();
         (ended >= 2).then_some(()).ok_or(format!("{ended} ticks have ended, {edits} edits"))
     });
