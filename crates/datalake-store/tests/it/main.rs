@@ -12,4 +12,7 @@ mod memory;
 mod s3;
 mod s3_answers;
 mod s3_listings;
+#[cfg(feature = "real-s3")]
+mod s3_real;
+mod s3_server;
 mod single_writer;

@@ -1,4 +1,4 @@
-//! S3 against `s3s-fs` in this process, without a port; and, with the feature `real-s3`, against a server of somebody else's.
+//! S3 against a server in this process, without a port.
 
 use std::{
     fmt,
@@ -22,8 +22,10 @@ use datalake_store::{
 };
 use futures_util::TryStreamExt;
 use http_body_util::BodyExt;
-use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::service::S3Service;
 use tempfile::TempDir;
+
+use crate::s3_server::{Conditions, server};
 
 /// A connector that is a function: no socket is opened.
 #[derive(Clone)]
@@ -46,12 +48,10 @@ pub(crate) fn http(answer: impl Fn(HttpRequest) -> HttpConnectorFuture + Send + 
     http_client_fn(move |_, _| connector.clone())
 }
 
-/// A server over a new folder, without a bucket.
+/// A server without a bucket.
 fn empty_server() -> S3Service {
-    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
-    let mut builder = S3ServiceBuilder::new(s3s_fs::FileSystem::new(root).unwrap());
-    builder.set_auth(s3s::auth::SimpleAuth::from_single("in-process", "in-process"));
-    builder.build()
+    let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    server(Arc::new(root), ["in-process"; 2], Conditions { are_obeyed: true })
 }
 
 async fn ask(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
@@ -106,28 +106,7 @@ async fn open() -> Arc<dyn Bucket> {
     Arc::new(lossy(|_, _| true).await.0)
 }
 
-// What s3s-fs 0.14 cannot decide, and real servers do (below, with the feature `real-s3`):
-// - create_once_under_a_race, update_under_a_race: it checks a condition and writes in two steps;
-// - large_creates_are_decided: it does not look at the condition when it completes an upload;
-// - readers_never_see_half_an_object: it renames a file and its attributes one after the other;
-// - missing_objects: it answers 500 where the key is a folder of its own;
-// - reads_see_what_was_written, listing_is_in_key_order, listing_in_pages, awkward_names: it lists objects without their tags;
-// - control_characters_in_names: it does not encode a listing.
-datalake_store::store_contract!(
-    open(),
-    only [
-        create_is_refused_where_an_object_is
-        update_needs_the_tag
-        get_needs_the_tag
-        copy_needs_the_sources_tag
-        delete_needs_the_tag
-        metadata_round_trips
-        large_objects
-        ranges
-        empty_objects
-        answers_lost_after_the_effect
-    ] because "s3s-fs departs from S3 in the others"
-);
+datalake_store::store_contract!(open());
 
 #[tokio::test]
 async fn a_create_whose_answer_was_lost_is_known_again() {
@@ -190,88 +169,5 @@ async fn a_missing_bucket_is_said() {
     };
     for word in ["no-such-lake", "datalake init", "http://in-process"] {
         assert!(reason.contains(word), "{reason}");
-    }
-}
-
-#[cfg(feature = "real-s3")]
-mod real {
-    use std::sync::Arc;
-
-    use datalake_store::{
-        bucket::{Bucket, Metadata, PutMode},
-        lake::{self, LakeUrl, OpenOptions},
-    };
-    use futures_util::TryStreamExt;
-
-    #[expect(clippy::disallowed_methods, reason = "the server to test against is named by the environment")]
-    fn endpoint() -> String {
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
-            assert!(
-                std::env::var(name).is_ok(),
-                "{name} must be set for the tests against a real server"
-            );
-        }
-        std::env::var("DATALAKE_TEST_S3_ENDPOINT").expect("DATALAKE_TEST_S3_ENDPOINT must name the server to test against")
-    }
-
-    async fn open() -> Arc<dyn Bucket> {
-        let options = OpenOptions {
-            endpoint: Some(endpoint()),
-            region: None,
-        };
-        let url: LakeUrl = format!("s3://test-{}/a/prefix", uuid::Uuid::now_v7().simple()).parse().unwrap();
-        lake::create(&url, &options).await.expect("there is no bucket yet");
-        lake::create(&url, &options).await.expect("making it again is no error");
-        lake::open(&url, &options).await.unwrap().bucket
-    }
-
-    datalake_store::store_contract!(
-        open(),
-        only [
-            create_once_under_a_race
-            update_under_a_race
-            create_is_refused_where_an_object_is
-            update_needs_the_tag
-            get_needs_the_tag
-            copy_needs_the_sources_tag
-            delete_needs_the_tag
-            missing_objects
-            metadata_round_trips
-            reads_see_what_was_written
-            readers_never_see_half_an_object
-            listing_is_in_key_order
-            listing_in_pages
-            awkward_names
-            large_objects
-            large_creates_are_decided
-            ranges
-            empty_objects
-            answers_lost_after_the_effect
-        ] because "the other, control_characters_in_names, is decided by the test below"
-    );
-
-    /// versitygw 1.8 does not encode a listing, although asked to, and writes U+FFFD for what XML cannot carry. Such an object cannot be
-    /// reached through its listing, but must not stop it.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn control_characters_are_listed_or_harm_nobody() {
-        let bucket = open().await;
-        for key in ["harm/a\u{1}b", "harm/a\tb", "harm/b"] {
-            bucket.put(key, "x".into(), PutMode::Create, &Metadata::new()).await.unwrap();
-        }
-        let listed: Vec<_> = bucket
-            .list("harm/", None)
-            .map_ok(|meta| meta.key)
-            .try_collect()
-            .await
-            .expect("a name stops no listing");
-        if listed[0] == "harm/a\u{fffd}b" {
-            assert_eq!(
-                listed,
-                ["harm/a\u{fffd}b", "harm/a\tb", "harm/b"],
-                "the others are listed as they are"
-            );
-        } else {
-            datalake_store::contract::control_characters_in_names(bucket).await;
-        }
     }
 }
