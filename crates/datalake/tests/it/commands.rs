@@ -28,15 +28,72 @@ fn usage() {
         &["demo", "up", "process", "serve", "init", "healthcheck", "completions", "man"],
     );
     check(&["--version"], 0, &["datalake"]);
-    check(&["procces"], 2, &["process"]);
-    check(&["process"], 2, &["--lake"]);
-    check(&["process", "--lake", "gs://x"], 2, &["s3://bucket"]);
-    check(&["process", "--lake", "x", "--max-reject-ratio", "2"], 2, &["0 to 1"]);
-    check(&["up", "--lake", "x", "--max-reject-ratio=-1"], 2, &["0 to 1"]);
-    check(&["process", "--lake", "x", "--schedule", "often"], 2, &["five fields"]);
+    for command in ["demo", "up", "process", "serve", "init", "healthcheck", "completions", "man"] {
+        check(&[command, "--help"], 0, &["Usage", command]);
+        check(&[command, "--no-such-flag"], 2, &["--no-such-flag", "Usage", "--help"]);
+    }
+}
+
+/// What is wrong, where it stands, why it cannot be, and what there is instead.
+#[test]
+fn wrong_usage_of_every_command() {
+    check(&["procces"], 2, &["procces", "process"]);
     check(&["process", "--lake", "x", "--log", "a=b=c"], 2, &["--log"]);
-    check(&["serve", "--lake", "x", "--launcher", "magic"], 2, &["process", "none"]);
-    check(&["serve", "--lake", "x", "--listen", "here"], 2, &["--listen"]);
+
+    check(&["demo", "--listen", "here"], 2, &["here", "--listen", "--help"]);
+    check(
+        &["demo", "--schedule", "61 * * * *"],
+        2,
+        &["61 * * * *", "--schedule", "five fields"],
+    );
+
+    check(&["up"], 2, &["--lake", "Usage"]);
+    check(
+        &["up", "--lake", "x", "--max-reject-ratio=-1"],
+        2,
+        &["--max-reject-ratio", "0 to 1"],
+    );
+    check(&["up", "--lake", "x", "--protect-reads"], 2, &["--token-file"]);
+    let no_token = ["up", "--lake", "x", "--token-file", "/nowhere/token"];
+    check(&no_token, 2, &["--token-file", "/nowhere/token", "No such file"]);
+
+    check(&["process"], 2, &["--lake"]);
+    check(&["process", "--lake", "gs://x"], 2, &["gs://x", "--lake", "s3://bucket"]);
+    check(
+        &["process", "--lake", "x", "--max-reject-ratio", "2"],
+        2,
+        &["--max-reject-ratio", "0 to 1"],
+    );
+    check(
+        &["process", "--lake", "x", "--schedule", "often"],
+        2,
+        &["often", "--schedule", "five fields"],
+    );
+    check(
+        &["process", "--lake", "x", "--output", "xml"],
+        2,
+        &["xml", "--output", "table", "json"],
+    );
+    check(&["process", "--lake", "x", "--run-id", "a/b"], 2, &["a/b", "--run-id"]);
+    let scheduled = ["process", "--lake", "x", "--schedule", "0 * * * *"];
+    check(
+        &[&scheduled[..], &["--dry-run"]].concat(),
+        2,
+        &["--dry-run", "--schedule", "cannot be used"],
+    );
+    check(
+        &[&scheduled[..], &["--run-id", "a"]].concat(),
+        2,
+        &["--run-id", "--schedule", "cannot be used"],
+    );
+
+    check(
+        &["serve", "--lake", "x", "--launcher", "magic"],
+        2,
+        &["magic", "--launcher", "process", "none"],
+    );
+    check(&["serve", "--lake", "x", "--launcher", "kubernetes"], 2, &["--cronjob"]);
+    check(&["serve", "--lake", "x", "--listen", "here"], 2, &["here", "--listen"]);
     check(
         &["serve", "--lake", "x", "--cors-origin", "app.example.com"],
         2,
@@ -47,6 +104,22 @@ fn usage() {
         2,
         &["https://b.example/", "https://app.example.com"],
     );
+
+    check(&["init"], 2, &["--lake"]);
+    check(
+        &["init", "--lake", "x", "--samples", "--from", "y"],
+        2,
+        &["--samples", "--from", "cannot be used"],
+    );
+    let (lake, empty) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let [lake, empty] = [lake.path(), empty.path()].map(|path| path.to_str().unwrap());
+    check(&["init", "--lake", lake, "--from", empty], 2, &["there is no {user_id}.csv", empty]);
+
+    check(&["healthcheck", "--listen", "8080"], 2, &["8080", "--listen"]);
+    check(&["healthcheck", "--url", "not a url"], 2, &["not a url", "--url"]);
+    check(&["completions"], 2, &["SHELL"]);
+    check(&["completions", "ksh"], 2, &["ksh", "bash", "fish"]);
+    check(&["man", "process"], 2, &["process", "Usage"]);
 }
 
 #[test]
@@ -165,9 +238,25 @@ fn a_bucket_that_is_missing_or_forbidden_needs_somebody_to_mend_it() {
     check_s3(&wrong_key, 2, &["SignatureDoesNotMatch"]);
 }
 
+/// Each is tried for some seconds: they are tests of their own, that wait at the same time.
 #[test]
-fn a_store_that_is_down_is_worth_a_retry() {
+fn a_store_that_nobody_listens_for_is_worth_a_retry() {
     check_s3("http://127.0.0.1:1", 1, &["does not answer"]);
+}
+
+#[test]
+fn a_store_that_is_busy_is_worth_a_retry() {
     let busy = answering("HTTP/1.1 503 Slow Down\r\nconnection: close\r\n\r\n<Error><Code>SlowDown</Code></Error>");
     check_s3(&busy, 1, &["does not answer"]);
+}
+
+#[test]
+fn a_store_that_is_broken_is_worth_a_retry() {
+    let broken = answering("HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>");
+    check_s3(&broken, 1, &["does not answer"]);
+}
+
+#[test]
+fn a_store_that_closes_connections_is_worth_a_retry() {
+    check_s3(&answering(""), 1, &["does not answer"]);
 }

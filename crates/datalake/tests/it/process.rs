@@ -1,0 +1,249 @@
+//! `datalake process` over a folder.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// The executable, without what the environment of the tests may say.
+pub(crate) fn datalake() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
+    for name in [
+        "DATALAKE_LAKE",
+        "DATALAKE_RUN_ID",
+        "DATALAKE_MAX_REJECT_RATIO",
+        "DATALAKE_SINGLE_WRITER",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+pub(crate) fn csv(first_name: &str) -> String {
+    format!("first_name,last_name,birthts\n{first_name},Lee,612302400000\n")
+}
+
+#[track_caller]
+pub(crate) fn check_status(output: &Output, status: i32) {
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{stdout}{stderr}");
+}
+
+struct Lake(TempDir);
+
+impl Lake {
+    /// With so many users, `0` and on.
+    fn of_users(count: usize) -> Self {
+        let lake = Self(TempDir::new().unwrap());
+        fs::create_dir(lake.0.path().join("src-data")).unwrap();
+        for id in 0..count {
+            lake.put(&format!("{id}.csv"), &csv("Ada"));
+        }
+        lake
+    }
+
+    fn put(&self, name: &str, text: &str) {
+        fs::write(self.0.path().join("src-data").join(name), text).unwrap();
+    }
+
+    fn remove(&self, name: &str) {
+        fs::remove_file(self.0.path().join("src-data").join(name)).unwrap();
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = datalake();
+        command.args(["process", "--lake"]).arg(self.0.path()).args(arguments);
+        command
+    }
+
+    /// What a run prints, whose exit status must be this.
+    #[track_caller]
+    fn process(&self, arguments: &[&str], status: i32) -> String {
+        let output = self.command(arguments).output().unwrap();
+        check_status(&output, status);
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn process_json(&self, arguments: &[&str], status: i32) -> Value {
+        let text = self.process(&[arguments, &["--output", "json"]].concat(), status);
+        assert_eq!(text.lines().count(), 1, "one document: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn output(&self) -> String {
+        fs::read_to_string(self.0.path().join("processed_data/output.csv")).unwrap_or_default()
+    }
+
+    /// Every file of the lake.
+    fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        fn walk(folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    walk(&path, files);
+                } else {
+                    files.insert(path.display().to_string(), fs::read(&path).unwrap());
+                }
+            }
+        }
+        let mut files = BTreeMap::new();
+        walk(self.0.path(), &mut files);
+        files
+    }
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_writes_nothing() {
+    let lake = Lake::of_users(2);
+    lake.put("1.png", "not looked at");
+    lake.put("notes.txt", "a note");
+    let before = lake.files();
+    let plan = lake.process(&["--dry-run"], 0);
+    for words in [
+        "0  CSV read\n",
+        "1  CSV read, picture read\n",
+        "\"src-data/notes.txt\"  ignored: unknown_kind\n",
+        "nothing was changed\n",
+    ] {
+        assert!(plan.contains(words), "{words:?} is missing in {plan}");
+    }
+    let expected = json!({
+        "version": null,
+        "listed": 4,
+        "steps": [
+            { "user_id": "0", "csv": "read", "image": null },
+            { "user_id": "1", "csv": "read", "image": "read" },
+        ],
+        "ignored": [{ "key": "src-data/notes.txt", "code": "unknown_kind" }],
+    });
+    assert_eq!(lake.process_json(&["--dry-run"], 0), expected);
+    assert_eq!(lake.files(), before, "nothing is written");
+
+    lake.process(&[], 0);
+    lake.remove("0.csv");
+    let before = lake.files();
+    let plan = lake.process_json(&["--dry-run"], 0);
+    assert_eq!(plan["version"], 0);
+    assert_eq!(plan["steps"], json!([{ "user_id": "0", "csv": "gone", "image": "gone" }]));
+    assert!(lake.process(&["--dry-run", "--full"], 0).contains("1  CSV read, picture read\n"));
+    assert_eq!(lake.files(), before, "nothing is written");
+}
+
+#[test]
+fn a_dry_run_is_refused_where_a_run_is() {
+    let lake = Lake::of_users(0);
+    lake.process(&["--dry-run"], 4);
+    assert!(lake.files().is_empty());
+}
+
+#[test]
+fn json_is_the_report_that_the_lake_keeps() {
+    let lake = Lake::of_users(2);
+    let report = lake.process_json(&["--run-id", "mine"], 0);
+    assert_eq!(
+        (&report["run_id"], &report["outcome"], &report["counts"]["added"]),
+        (&json!("mine"), &json!("succeeded"), &json!(2)),
+        "{report}"
+    );
+    let kept = fs::read(lake.0.path().join("processed_data/runs/mine.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), report);
+    let words = lake.process(&[], 0);
+    assert!(
+        words.contains("succeeded") && words.contains("0 added, 0 changed, 0 removed"),
+        "{words}"
+    );
+}
+
+#[test]
+fn full_reads_every_source_again() {
+    let lake = Lake::of_users(3);
+    let counts = |report: Value| (report["counts"]["csv_read"].clone(), report["committed"].clone());
+    assert_eq!(counts(lake.process_json(&[], 0)), (json!(3), json!(true)));
+    assert_eq!(counts(lake.process_json(&[], 0)), (json!(0), json!(false)));
+    let before = lake.output();
+    assert_eq!(counts(lake.process_json(&["--full"], 0)), (json!(3), json!(false)));
+    assert_eq!(lake.output(), before);
+}
+
+#[test]
+fn a_mass_deletion_is_refused_unless_it_is_allowed() {
+    let lake = Lake::of_users(20);
+    lake.process(&[], 0);
+    let before = lake.output();
+    for id in 0..11 {
+        lake.remove(&format!("{id}.csv"));
+    }
+    let report = lake.process_json(&[], 4);
+    assert_eq!(report["outcome"], "refused", "{report}");
+    assert!(report["error"].as_str().unwrap().contains("--allow-mass-delete"), "{report}");
+    assert_eq!(lake.output(), before);
+    let report = lake.process_json(&["--allow-mass-delete"], 0);
+    assert_eq!(
+        (&report["counts"]["removed"], &report["counts"]["users"]),
+        (&json!(11), &json!(9)),
+        "{report}"
+    );
+    assert_eq!(lake.output().lines().count(), 10);
+
+    for id in 11..20 {
+        lake.remove(&format!("{id}.csv"));
+    }
+    assert!(lake.process(&[], 4).contains("nothing under src-data/"));
+    lake.process(&["--allow-mass-delete"], 0);
+    assert_eq!(lake.output(), "user_id,first_name,last_name,birthts,img_path\n");
+}
+
+#[test]
+fn too_many_rejects_are_refused_unless_they_are_allowed() {
+    let lake = Lake::of_users(1);
+    lake.put("bad.csv", "");
+    lake.put("worse.csv", "");
+    let words = lake.process(&[], 4);
+    assert!(
+        words.contains("--max-reject-ratio") && words.contains("src-data/bad.csv: empty"),
+        "{words}"
+    );
+    assert_eq!(lake.output(), "");
+    let report = lake.process_json(&["--max-reject-ratio", "0.7"], 0);
+    assert_eq!(
+        (&report["counts"]["added"], &report["counts"]["rejects_open"]),
+        (&json!(1), &json!(2)),
+        "{report}"
+    );
+}
+
+/// A cron expression of six fields begins with the seconds: nobody has to wait for a full minute here.
+#[test]
+fn a_schedule_runs_again_and_again_until_a_signal() {
+    let lake = Lake::of_users(1);
+    let mut child = lake
+        .command(&["--schedule", "* * * * * *", "--output", "json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut reports = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&reports.next().unwrap().unwrap()).unwrap();
+    let (first, second) = (next(), next());
+    assert_eq!((&first["outcome"], &first["committed"]), (&json!("succeeded"), &json!(true)));
+    assert_eq!((&second["outcome"], &second["committed"]), (&json!("succeeded"), &json!(false)));
+    assert_ne!(first["run_id"], second["run_id"]);
+    lake.put("new.csv", &csv("New"));
+    while next()["counts"]["users"] != 2 {}
+    kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    let status = child.wait().unwrap().code();
+    // A signal between two runs ends well; one within a run stops it.
+    assert!(matches!(status, Some(0 | 1)), "{status:?}");
+    assert_eq!(lake.process_json(&[], 0)["committed"], false);
+}

@@ -1,0 +1,133 @@
+//! A run that is asked to end, or killed, in its middle; and a store that cannot decide between two runs.
+
+use std::process::{Child, Stdio};
+
+use datalake_core::keys;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+
+use crate::{process::check_status, s3::S3Lake, s3_server::Conditions};
+
+const OBEYED: Conditions = Conditions { are_obeyed: true };
+
+const BEFORE: &str = "user_id,first_name,last_name,birthts,img_path\n1,Ada,Lee,612302400000,\n2,Bea,Lee,612302400000,\n";
+const AFTER: &str =
+    "user_id,first_name,last_name,birthts,img_path\n1,Changed,Lee,612302400000,\n2,Bea,Lee,612302400000,\n3,New,Lee,612302400000,\n";
+
+/// A lake with one version, and edits after it.
+fn edited() -> S3Lake {
+    let lake = S3Lake::new(OBEYED);
+    lake.put(&[("1", "Ada"), ("2", "Bea")]);
+    check_status(&lake.command("process").output().unwrap(), 0);
+    assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(BEFORE));
+    lake.put(&[("1", "Changed"), ("3", "New")]);
+    lake
+}
+
+fn start(lake: &S3Lake) -> Child {
+    let mut command = lake.command("process");
+    command.args(["--output", "json"]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
+}
+
+/// Whatever became of a run, the next one says what an undisturbed one would, and the one after it has nothing to do.
+fn check_converges(lake: &S3Lake) {
+    check_status(&lake.command("process").output().unwrap(), 0);
+    assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(AFTER));
+    assert!(lake.text(&keys::log_entry(1)).is_some(), "there is the version of the edits");
+    let last = lake.command("process").args(["--output", "json"]).output().unwrap();
+    let report: Value = serde_json::from_slice(&last.stdout).unwrap();
+    assert_eq!(report["committed"], false, "{report}");
+    assert!(lake.text(&keys::log_entry(2)).is_none(), "and no other");
+}
+
+/// Asks a run to end while the server holds a request of it, and gives its report.
+fn terminated_at(lake: &S3Lake, method: &'static str, key: &str, status: i32) -> Value {
+    let held = lake.hold(method, key);
+    let child = start(lake);
+    held.wait();
+    signal(&child, Signal::SIGTERM);
+    held.release();
+    let output = child.wait_with_output().unwrap();
+    check_status(&output, status);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn sigterm_while_a_run_reads_leaves_everything_as_it_was() {
+    let lake = edited();
+    let held = lake.hold("GET", &keys::source("1.csv"));
+    let child = start(&lake);
+    held.wait();
+    signal(&child, Signal::SIGTERM);
+    // The run ends without the answer.
+    let output = child.wait_with_output().unwrap();
+    held.release();
+    check_status(&output, 1);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (report["outcome"].as_str(), report["committed"].as_bool()),
+        (Some("stopped"), Some(false))
+    );
+    assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(BEFORE));
+    assert!(lake.text(&keys::log_entry(1)).is_none());
+    check_converges(&lake);
+}
+
+#[test]
+fn sigterm_while_a_run_commits_or_publishes_lets_it_end() {
+    for key in [keys::log_entry(1), keys::OUTPUT.to_owned()] {
+        let lake = edited();
+        let report = terminated_at(&lake, "PUT", &key, 0);
+        assert_eq!(
+            (report["outcome"].as_str(), report["committed"].as_bool()),
+            (Some("succeeded"), Some(true)),
+            "at {key}"
+        );
+        assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(AFTER), "at {key}");
+        check_converges(&lake);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_is_finished_by_the_next() {
+    for (method, key) in [
+        ("GET", keys::source("1.csv")),
+        ("PUT", keys::log_entry(1)),
+        ("PUT", keys::OUTPUT.to_owned()),
+    ] {
+        let lake = edited();
+        let held = lake.hold(method, &key);
+        let mut child = start(&lake);
+        held.wait();
+        signal(&child, Signal::SIGKILL);
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(
+            lake.text(keys::OUTPUT).as_deref(),
+            Some(BEFORE),
+            "nothing is shown yet, at {method} {key}"
+        );
+        held.release();
+        check_converges(&lake);
+    }
+}
+
+#[test]
+fn a_store_without_create_if_absent_needs_a_single_writer() {
+    let lake = S3Lake::new(Conditions { are_obeyed: false });
+    lake.put(&[("1", "Ada"), ("2", "Bea")]);
+    let refused = lake.command("process").output().unwrap();
+    check_status(&refused, 2);
+    let words = String::from_utf8(refused.stdout).unwrap();
+    assert!(words.contains("--single-writer"), "{words}");
+    assert_eq!(lake.text(&keys::log_entry(0)), None);
+    check_status(&lake.command("process").arg("--single-writer").output().unwrap(), 0);
+    assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(BEFORE));
+}
