@@ -1,6 +1,10 @@
 //! The arrows between the crates, and who may name which library.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 
@@ -120,4 +124,99 @@ fn every_crate_is_linted() {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
     }
+}
+
+/// The lines of the product's own code by file, comments and tests aside. Files are named from `crates/` on.
+fn product_lines() -> Vec<(String, String)> {
+    fn walk(folder: &Path, lines: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, lines);
+                continue;
+            }
+            let name = path.display().to_string();
+            if path.extension() != Some("rs".as_ref()) || path.ends_with("tests.rs") {
+                continue;
+            }
+            let (_, name) = name.rsplit_once("/crates/").unwrap();
+            let text = fs::read_to_string(&path).unwrap();
+            // A file's tests come last.
+            let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+            let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+            lines.extend(code.map(|line| (name.to_owned(), line.to_owned())));
+        }
+    }
+    let mut lines = Vec::new();
+    for package in metadata().workspace_packages() {
+        walk(package.manifest_path.with_file_name("src").as_std_path(), &mut lines);
+    }
+    assert!(lines.len() > 1_000, "the sources are found");
+    lines
+}
+
+/// The part of a line from each place on where `word` stands by itself.
+fn uses<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
+    let is_within_name = |before: &str| before.ends_with(|character: char| character.is_alphanumeric() || character == '_');
+    line.match_indices(word)
+        .filter(move |(place, _)| !is_within_name(&line[..*place]))
+        .map(|(place, _)| &line[place..])
+}
+
+/// Nobody but the owner, a file or a folder of files, has code of that kind; and the owner does, or the test would look for the wrong thing.
+#[track_caller]
+fn check_owner(owner: &str, is_owned: impl Fn(&str) -> bool) {
+    let (within, outside): (Vec<_>, Vec<_>) = product_lines()
+        .into_iter()
+        .filter(|(_, line)| is_owned(line))
+        .partition(|(file, _)| file.starts_with(owner));
+    assert!(outside.is_empty(), "only {owner} may have: {outside:#?}");
+    assert!(!within.is_empty(), "{owner} has nothing of it");
+}
+
+/// A key begins with a folder of the lake; words for people have it in their middle.
+#[test]
+fn keys_are_formatted_in_one_place() {
+    let beginnings = [
+        "\"src-data/",
+        "\"processed_data/",
+        "\"_delta_log",
+        "\"_ingest",
+        "{SOURCES}",
+        "{IMAGES}",
+        "{RUNS}",
+        "{TABLE}",
+        "{LOG}",
+        "{INGEST}",
+    ];
+    check_owner("datalake-core/src/keys.rs", |line| {
+        beginnings.iter().any(|beginning| line.contains(beginning))
+    });
+}
+
+#[test]
+fn statuses_of_failures_are_chosen_in_one_place() {
+    let is_success = |name: &str| ["OK", "CREATED", "ACCEPTED", "NO_CONTENT", "PARTIAL_CONTENT", "NOT_MODIFIED"].contains(&name);
+    check_owner("datalake-api/src/problem.rs", |line| {
+        uses(line, "StatusCode::").any(|used| {
+            let name = used["StatusCode::".len()..].split(|character: char| !character.is_alphanumeric() && character != '_');
+            name.take(1).any(|name| !is_success(name) && name != "as_u16")
+        })
+    });
+}
+
+#[test]
+fn libraries_are_named_where_they_belong() {
+    let names = |library: &'static str| move |line: &str| uses(line, library).next().is_some();
+    check_owner("datalake-api/src/launcher/kubernetes", names("kube::"));
+    check_owner("datalake-api/src/launcher/kubernetes", names("k8s_openapi::"));
+    check_owner("datalake-table/src/", names("polars::"));
+    check_owner("datalake-table/src/", names("parquet::"));
+    check_owner("datalake-store/src/s3/", |line| {
+        uses(line, "aws_").any(|used| {
+            used.split_once("::")
+                .is_some_and(|(name, _)| !name.contains(|character: char| !character.is_alphanumeric() && character != '_'))
+        })
+    });
+    check_owner("datalake-api/src/", names("axum::"));
 }
