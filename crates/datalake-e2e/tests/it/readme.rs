@@ -1,15 +1,18 @@
 //! The README's commands give the README's answers.
 
+use std::{fs, process::Command};
+
 use tempfile::TempDir;
 
-use crate::server::Server;
+use crate::server::{Server, executable};
+
+const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
 
 /// The commands of the README's console blocks, each with the answer below it.
 fn recipes() -> Vec<(String, String)> {
-    let readme = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
     let mut recipes: Vec<(String, String)> = Vec::new();
     let mut in_console = false;
-    for line in readme.lines() {
+    for line in README.lines() {
         match line.strip_prefix("$ ") {
             _ if line.starts_with("```") => in_console = line == "```console",
             Some(command) if in_console => recipes.push((command.to_owned(), String::new())),
@@ -40,4 +43,49 @@ fn recipes_give_their_answers() {
             String::from_utf8_lossy(&output.stderr)
         );
     }
+}
+
+/// The commands of the shell block below a heading.
+fn commands(heading: &str) -> Vec<&'static str> {
+    let (_, section) = README.split_once(heading).expect("the README has the heading");
+    let (_, block) = section.split_once("```sh\n").expect("there is a block of commands below it");
+    let (block, _) = block.split_once("```").expect("the block ends");
+    block.lines().collect()
+}
+
+/// A folder of the reader's own sources, and the commands one after the other; the server goes on while the others are tried.
+#[test]
+fn the_commands_to_use_it_work() {
+    let folder = TempDir::new().unwrap();
+    let sources = folder.path().join("my-sources");
+    fs::create_dir(&sources).unwrap();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples/src-data")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, sources.join(path.file_name().unwrap())).unwrap();
+    }
+    let commands = commands("## Use it");
+    let [init, up, dry_run, process] = commands[..] else {
+        panic!("{commands:?}");
+    };
+    let path = format!("PATH={}:$PATH", executable().parent().unwrap().display());
+    let made = Command::new("sh")
+        .args(["-c", &format!("{path} {init}")])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{init}: {made:?}");
+    let arguments: Vec<_> = up
+        .split_once('#')
+        .map_or(up, |(command, _)| command)
+        .split_whitespace()
+        .skip(1)
+        .collect();
+    let server = Server::start(folder, &arguments);
+    assert_eq!(server.json("/stats")["count"], 100, "{up}");
+    for (command, expected) in [(dry_run, "nothing was changed"), (process, "0 added, 0 changed, 0 removed")] {
+        let output = server.shell(&format!("{path} {command}"));
+        let words = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && words.contains(expected), "{command}: {output:?}");
+    }
+    assert_eq!(server.terminate(), Some(0));
 }
