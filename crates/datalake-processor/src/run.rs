@@ -1,11 +1,6 @@
 //! One run from its first request to its report.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use datalake_core::{
@@ -28,6 +23,7 @@ use datalake_table::{
     version::Version,
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::{

@@ -15,3 +15,4 @@ pub mod memory;
 pub mod s3;
 pub mod single_writer;
 mod spelling;
+mod unique;

@@ -7,7 +7,6 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
 };
-use uuid::Uuid;
 
 use crate::{
     actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
@@ -18,6 +17,7 @@ use crate::{
     schema,
     stage::{NewSegment, Staged},
     table::{CommitDetails, Table},
+    unique::unique,
     vacuum,
     version::{SegmentFile, Version},
 };
@@ -39,7 +39,7 @@ pub(crate) async fn commit(
         return Err(CommitError::Conflict { version: number });
     }
     let refusals = refusals::write(&table.bucket, base, open).await?;
-    let writer_id = Uuid::now_v7().to_string();
+    let writer_id = unique();
     let actions = actions(base, &staged, refusals, details, &writer_id).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
     create(&table.bucket, number, &entry, &writer_id).await?;
@@ -132,7 +132,7 @@ fn actions(
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(Uuid::now_v7().to_string(), now_ms, refusals.as_deref())),
+        None => Some(schema::metadata(unique(), now_ms, refusals.as_deref())),
         Some(base) if base.0.metadata.refusals() != refusals.as_deref() => Some(base.0.metadata.with_refusals(refusals.as_deref())),
         Some(_) => None,
     };

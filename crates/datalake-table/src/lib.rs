@@ -24,6 +24,7 @@ pub mod snapshot;
 pub mod stage;
 pub mod statistics;
 pub mod table;
+mod unique;
 pub mod vacuum;
 pub mod version;
 pub mod walk;

@@ -10,13 +10,13 @@ use datalake_core::{
 };
 use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use jiff::Timestamp;
-use uuid::Uuid;
 
 use crate::{
     blocking::blocking,
     error::TableError,
     frame::{self, Columns, longs, texts, times},
     log,
+    unique::unique,
     version::Version,
 };
 
@@ -60,7 +60,7 @@ pub(crate) async fn write(
     {
         return Ok(Some(path.to_owned()));
     }
-    let key = keys::refusals(&Uuid::now_v7().to_string());
+    let key = keys::refusals(&unique());
     bucket.put(&key, encode(refusals)?, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }

@@ -5,7 +5,6 @@ use std::{cmp::Ordering, ops::Range, sync::Arc};
 use datalake_core::{keys, row::Row};
 use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use uuid::Uuid;
 
 use crate::{
     actions::Stats,
@@ -13,6 +12,7 @@ use crate::{
     error::TableError,
     frame, segment,
     table::{Edit, TableSettings},
+    unique::unique,
     version::{SegmentFile, Version},
 };
 
@@ -95,7 +95,7 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
 
 async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
     let encoded = blocking(move || frame::encode(&rows)).await?;
-    let path = keys::segment_path(&Uuid::now_v7().to_string());
+    let path = keys::segment_path(&unique());
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())

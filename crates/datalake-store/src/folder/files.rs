@@ -16,6 +16,7 @@ use super::{store_error, sync_folder};
 use crate::{
     bucket::{Etag, Metadata, ObjectMeta},
     error::StoreError,
+    unique::unique,
 };
 
 /// The folder beside the objects that is never listed.
@@ -103,7 +104,7 @@ impl Files {
         };
         let folder = self.root.join(PRIVATE).join("tmp");
         fs::create_dir_all(&folder).map_err(failed)?;
-        let id = uuid::Uuid::now_v7();
+        let id = unique();
         let path = folder.join(id.simple().to_string());
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let mut written = Written { path, etag: Etag::new("") };

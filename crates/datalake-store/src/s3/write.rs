@@ -3,7 +3,6 @@
 use aws_sdk_s3::{primitives::ByteStream, types::MetadataDirective};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use uuid::Uuid;
 
 use super::{
     Inner,
@@ -15,6 +14,7 @@ use crate::{
     bucket::{Etag, Metadata, PutMode},
     counter::RequestCounter,
     error::StoreError,
+    unique::unique,
 };
 
 /// The name of the writer's id in an object's metadata. A write that took effect and whose answer was lost is tried again by the SDK and
@@ -40,7 +40,7 @@ pub(super) async fn put(inner: &Inner, key: &str, bytes: Bytes, mode: PutMode, m
         PutMode::Update(etag) => (None, Some(quoted(&etag))),
         PutMode::Replace => (None, None),
     };
-    let writer = Uuid::now_v7().simple().to_string();
+    let writer = unique().simple().to_string();
     let mut metadata = metadata.clone();
     metadata.insert(WRITER.to_owned(), writer.clone());
     let write = Write {

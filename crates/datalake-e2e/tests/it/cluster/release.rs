@@ -26,6 +26,7 @@ const HELM_TIMEOUT: &str = "150s";
 
 /// Looks until there is what is waited for.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a cluster has a clock of its own, which no test can move")]
 pub(super) fn until<T>(what: &str, wait_max: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
     let begun = Instant::now();
     loop {
