@@ -407,7 +407,7 @@ async fn reads_share_what_is_asked() {
     let active = RunId::parse("active").unwrap();
     // Nobody follows here, so that the first one looks for itself.
     assert!(launcher.find(&active).await.is_some());
-    let (asked_before, begun) = (asked(&shared).len(), std::time::Instant::now());
+    let (asked_before, begun) = (asked(&shared).len(), tokio::time::Instant::now());
     let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&active))).await;
     assert!(found.iter().all(Option::is_some));
     let (asked_after, seconds) = (asked(&shared).len(), begun.elapsed().as_secs());

@@ -190,7 +190,8 @@ fn keys_are_formatted_in_one_place() {
         "{INGEST}",
     ];
     check_owner("datalake-core/src/keys.rs", |line| {
-        beginnings.iter().any(|beginning| line.contains(beginning))
+        // An attribute has examples for the API's description.
+        !line.trim_start().starts_with("#[") && beginnings.iter().any(|beginning| line.contains(beginning))
     });
 }
 
@@ -211,7 +212,6 @@ fn libraries_are_named_where_they_belong() {
     check_owner("datalake-api/src/launcher/kubernetes", names("kube::"));
     check_owner("datalake-api/src/launcher/kubernetes", names("k8s_openapi::"));
     check_owner("datalake-table/src/", names("polars::"));
-    check_owner("datalake-table/src/", names("parquet::"));
     check_owner("datalake-store/src/s3/", |line| {
         uses(line, "aws_").any(|used| {
             used.split_once("::")
