@@ -76,7 +76,8 @@ async fn check(place: Place, settings: TableSettings, history: Vec<Vec<Edit>>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::default() })]
+    // Their number does not follow the environment: in folders each takes a while, and the many histories are those of `histories.rs`.
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
     fn small_segments_show_the_same(
         place in place(),
