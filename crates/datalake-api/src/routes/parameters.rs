@@ -1,6 +1,9 @@
-//! The parameters of reads, for the description alone: they are parsed in `datalake-core`.
+//! What reads take and give, for the description alone: parameters are parsed in `datalake-core`, and rows are written by `views/`.
 
-use utoipa::IntoParams;
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 
 /// Which rows, and on which day ages are counted.
 #[derive(IntoParams)]
@@ -58,4 +61,31 @@ pub(super) struct ShowingParameters {
     /// How JSON is laid out: `rows`, or `columns` as pandas has it
     #[param(example = "rows")]
     shape: Option<String>,
+}
+
+/// Rows as JSON: an array of them, or with `shape=columns` an object a column, of values by row number.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Rows)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "this describes what `views/` writes")]
+pub(super) enum RowsDocument {
+    Rows(Vec<ShownRow>),
+    Columns(BTreeMap<String, BTreeMap<String, serde_json::Value>>),
+}
+
+/// A user, with the selected columns.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ShownRow {
+    /// Names the user; text, also where it looks like a number.
+    #[schema(example = "1000")]
+    user_id: Option<String>,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    /// When the user was born, in milliseconds since 1970-01-01 UTC.
+    #[schema(example = 334_540_800_000_i64)]
+    birthts: Option<i64>,
+    /// Where in the lake the user's picture lies; null where there is none.
+    img_path: Option<String>,
+    /// Completed years on the day of the question; null for one born after it.
+    age: Option<u16>,
 }

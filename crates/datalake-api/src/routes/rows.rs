@@ -25,10 +25,7 @@ use crate::{
     links::{Links, Page},
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    routes::{
-        data::RowDocument,
-        parameters::{FilterParameters, ShowingParameters},
-    },
+    routes::parameters::{FilterParameters, RowsDocument, ShowingParameters},
     state::ApiState,
     table_watch::chain,
     validators::Validators,
@@ -57,7 +54,7 @@ const ROWS_AT_ONCE_MAX: usize = 20_000;
     params(FilterParameters, ShowingParameters, MomentParameters),
     responses(
         (status = 200, description = "The users", content(
-            (Vec<RowDocument> = "application/json"),
+            (RowsDocument = "application/json"),
             (String = "application/x-ndjson"),
             (String = "text/csv"),
             (Vec<u8> = "application/vnd.apache.parquet"),
@@ -72,8 +69,10 @@ const ROWS_AT_ONCE_MAX: usize = 20_000;
         )),
         (status = 304, description = "The client has this answer"),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 406, description = "There is no format that the client takes", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The cursor's version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The version, or the cursor's, is gone", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]

@@ -91,6 +91,9 @@ impl StatisticsDocument {
         (status = 200, description = "The figures", body = StatisticsDocument),
         (status = 304, description = "The client has this answer"),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
