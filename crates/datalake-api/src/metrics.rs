@@ -94,7 +94,9 @@ impl Metrics {
                 let confirmed_at = last_success(runs).map_or(committed_at, |began| began.max(committed_at));
                 gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at, clock.now())));
             }
-            if let Some(outcome) = runs.iter().find_map(|run| run.state.outcome()) {
+            // Whoever stops a run knows of it: that is no failure to wake somebody for.
+            let mut outcomes = runs.iter().filter_map(|run| run.state.outcome());
+            if let Some(outcome) = outcomes.find(|outcome| *outcome != RunOutcome::Stopped) {
                 gauge!("datalake_last_run_succeeded").set(if outcome == RunOutcome::Succeeded { 1.0 } else { 0.0 });
             }
             // A run that was killed leaves none: then the figures stay those of the one before.
