@@ -8,15 +8,7 @@ use datalake_core::keys;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::fixture::{Lake, put};
-
-fn ids(rows: &Value) -> Vec<&str> {
-    rows.as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["user_id"].as_str().unwrap())
-        .collect()
-}
+use crate::fixture::{Lake, ids, put};
 
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
     let answer = lake.get(&format!("/data?{query}")).await;

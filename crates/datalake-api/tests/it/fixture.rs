@@ -245,6 +245,15 @@ impl Lake {
     }
 }
 
+/// The ids of an answer's rows, in their order.
+pub(crate) fn ids(rows: &Value) -> Vec<&str> {
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect()
+}
+
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
