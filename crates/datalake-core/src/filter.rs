@@ -103,6 +103,16 @@ impl Selection {
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
         greatest.map(|(_, user_id)| user_id).min()
     }
+
+    /// Whether every row from the least id to the greatest one is taken, those two aside: each may be excluded by itself.
+    pub fn is_range_of_ids(&self) -> bool {
+        let is_bound = |condition: &Condition| {
+            condition
+                .on_user_id()
+                .is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
+        };
+        self.image.is_none() && self.births == Births::Any && self.conditions.iter().all(is_bound)
+    }
 }
 
 impl Filter {
@@ -258,6 +268,13 @@ mod tests {
             for row in rows.iter().filter(|row| selection.takes(row)) {
                 prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
                 prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
+            }
+            if selection.is_range_of_ids() {
+                let within = |row: &&RowView<'_>| {
+                    selection.least_user_id().is_none_or(|least| least < row.user_id)
+                        && selection.greatest_user_id().is_none_or(|greatest| greatest > row.user_id)
+                };
+                prop_assert!(rows.iter().filter(within).all(|row| selection.takes(row)));
             }
         }
     }
