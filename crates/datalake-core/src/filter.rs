@@ -106,16 +106,24 @@ impl Selection {
 
     /// Whether every row from the least id to the greatest one is taken, those two aside: each may be excluded by itself.
     pub fn is_range_of_ids(&self) -> bool {
-        let is_bound = |condition: &Condition| {
-            condition
-                .on_user_id()
-                .is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
-        };
-        self.image.is_none() && self.births == Births::Any && self.conditions.iter().all(is_bound)
+        self.image.is_none() && self.births == Births::Any && are_bounds_of_ids(&self.conditions)
     }
 }
 
+fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
+    let is_bound = |condition: &Condition| {
+        let on_user_id = condition.on_user_id();
+        on_user_id.is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
+    };
+    conditions.iter().all(is_bound)
+}
+
 impl Filter {
+    /// Whether it takes a range of ids: no row has to be looked at to find the next one.
+    pub fn is_range_of_ids(&self) -> bool {
+        self.image.is_none() && self.min_age.is_none() && self.max_age.is_none() && are_bounds_of_ids(&self.conditions)
+    }
+
     /// Whether it depends on the day on which ages are counted.
     pub(crate) fn is_about_age(&self) -> bool {
         self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::is_about_age)

@@ -11,7 +11,6 @@ use axum::{
 };
 use datalake_core::{
     column::Column,
-    filter::Filter,
     question::QueryError,
     user::{Ages, Day, UserId},
 };
@@ -217,8 +216,8 @@ impl Listing {
     /// Whether so few rows are looked at that it is done on the spot.
     fn is_quick(&self) -> bool {
         let question = &self.asked.question;
-        let takes_all = question.filter == Filter::default() && question.order.is_by_user_id();
-        takes_all || self.snapshot.len() <= ROWS_AT_ONCE_MAX
+        let takes_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
+        takes_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX
     }
 
     fn writer(&self, walk: Walk) -> Writer {
