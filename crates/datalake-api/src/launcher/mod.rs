@@ -39,8 +39,30 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// Asks an active run to end. One that is not active is left as it is.
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError>;
 
+    /// Whether it starts runs at all.
+    fn starts_runs(&self) -> bool {
+        true
+    }
+
+    /// When the next run begins by itself.
+    async fn next_run(&self) -> NextRun {
+        NextRun::Unknown
+    }
+
     /// Changes whenever a run begins or ends.
     fn changes(&self) -> watch::Receiver<()>;
+}
+
+/// When the next run begins that nobody asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextRun {
+    /// Whatever starts runs does not tell this server.
+    #[default]
+    Unknown,
+    /// No run begins by itself any more.
+    Never,
+    /// Then, unless one is under way.
+    At(Timestamp),
 }
 
 /// The wish for a run.
