@@ -1,0 +1,407 @@
+//! A browser without a window, driven over WebDriver. It tells what its console holds and whom it asked.
+
+use std::{
+    fmt::Debug,
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    error::CmdError,
+    key::Key,
+    wd::{TimeoutConfiguration, WebDriverCompatibleCommand},
+};
+use http::Method;
+use hyper_util::client::legacy::connect::HttpConnector;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, sleep},
+};
+use url::{ParseError, Url};
+
+use crate::server::Server;
+
+/// A machine that is busy with other tests is slow; nobody waits for long otherwise.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is looked again while something is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Chromium asks nobody by itself, and a page that asks another host does not reach it.
+const ARGUMENTS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-extensions",
+    "--disable-sync",
+    "--metrics-recording-only",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--no-pings",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--lang=en-GB",
+    "--window-size=1280,800",
+];
+
+/// What a page may be read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Light,
+    Dark,
+}
+
+impl Scheme {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+/// Of a window, in pixels of CSS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Size {
+    pub(super) const DESK: Self = Self { width: 1280, height: 800 };
+    pub(super) const PHONE: Self = Self { width: 390, height: 844 };
+}
+
+/// Whether pages run their scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scripts {
+    On,
+    Off,
+}
+
+/// chromedriver and the browsers that it starts: a process group, which ends as one.
+struct Driver {
+    child: Child,
+    port: u16,
+    /// Home and temporary folder of all of them.
+    _home: TempDir,
+}
+
+impl Driver {
+    fn start() -> Self {
+        let home = TempDir::new().unwrap();
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home.path())
+            .env("TMPDIR", home.path())
+            .env_remove("DISPLAY")
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is chromedriver: these tests need Debian's chromium and chromium-driver");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| {
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
+            .expect("chromedriver says its port");
+        // Reads to the end, so that chromedriver never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port, _home: home }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _have_ended = killpg(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGKILL);
+        let _has_ended = self.child.wait();
+    }
+}
+
+/// A command of chromedriver that WebDriver does not have.
+#[derive(Debug)]
+struct ChromeCommand {
+    path: &'static str,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for ChromeCommand {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}
+
+/// A session of its own: nothing that another test did is in it.
+pub(super) struct Browser {
+    runtime: Runtime,
+    client: Client,
+    _driver: Driver,
+    origin: String,
+}
+
+impl Browser {
+    /// A browser for the pages of this server.
+    pub(super) fn open(server: &Server) -> Self {
+        Self::start(server, Scripts::On)
+    }
+
+    /// One in which JavaScript is turned off, as its users turn it off.
+    pub(super) fn without_scripts(server: &Server) -> Self {
+        Self::start(server, Scripts::Off)
+    }
+
+    fn start(server: &Server, scripts: Scripts) -> Self {
+        let driver = Driver::start();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let permission = match scripts {
+            Scripts::On => 1,
+            Scripts::Off => 2,
+        };
+        let capabilities = json!({
+            "goog:chromeOptions": {
+                "args": ARGUMENTS,
+                "prefs": { "profile.default_content_setting_values.javascript": permission },
+            },
+            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+        });
+        let client = runtime
+            .block_on(
+                ClientBuilder::new(HttpConnector::new())
+                    .capabilities(capabilities.as_object().unwrap().clone())
+                    .connect(&format!("http://127.0.0.1:{}", driver.port)),
+            )
+            .expect("chromedriver starts chromium");
+        let browser = Self {
+            runtime,
+            client,
+            _driver: driver,
+            origin: format!("http://127.0.0.1:{}", server.port),
+        };
+        let patience = TimeoutConfiguration::new(Some(PATIENCE), Some(PATIENCE), None);
+        browser.wait(browser.client.update_timeouts(patience));
+        browser
+    }
+
+    #[track_caller]
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, CmdError>>) -> T {
+        self.runtime.block_on(answer).unwrap()
+    }
+
+    #[track_caller]
+    fn chrome(&self, path: &'static str, body: Value) -> Value {
+        self.wait(self.client.issue_cmd(ChromeCommand { path, body }))
+    }
+
+    /// A command of the DevTools protocol.
+    #[track_caller]
+    fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        self.chrome("goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
+    }
+
+    /// Opens a path of the server, as if typed into the address bar, and waits until all of the page is there.
+    #[track_caller]
+    pub(super) fn go(&self, path: &str) {
+        self.wait(self.client.goto(&format!("{}{path}", self.origin)));
+    }
+
+    /// Path and query in the address bar.
+    #[track_caller]
+    pub(super) fn address(&self) -> String {
+        let url = self.wait(self.client.current_url());
+        url.as_str().strip_prefix(&self.origin).expect("a page of the server").to_owned()
+    }
+
+    /// What a function's body returns, run in the page.
+    #[track_caller]
+    pub(super) fn run(&self, script: &str) -> Value {
+        self.wait(self.client.execute(script, Vec::new()))
+    }
+
+    /// What a script hands to its last argument, a function, run in the page.
+    #[track_caller]
+    pub(super) fn run_async(&self, script: &str) -> Value {
+        self.wait(self.client.execute_async(script, Vec::new()))
+    }
+
+    /// Looks until it sees something.
+    #[track_caller]
+    pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited for {what} at {}; the page says: {}",
+                self.address(),
+                self.run("return document.body.innerText")
+            );
+            self.runtime.block_on(sleep(PAUSE));
+        }
+    }
+
+    /// Looks until a script returns something that is not null, false, or empty.
+    #[track_caller]
+    pub(super) fn until_run(&self, what: &str, script: &str) -> Value {
+        self.until(what, || {
+            let seen = self.run(script);
+            (!matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != json!([])).then_some(seen)
+        })
+    }
+
+    /// Does something with the element of a selector, again where the page was just replaced below it.
+    #[track_caller]
+    fn with_element<T>(&self, selector: &str, act: impl AsyncFn(&fantoccini::elements::Element) -> Result<T, CmdError>) -> T {
+        let mut last = None;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let acted = self.runtime.block_on(async {
+                let element = self.client.find(Locator::Css(selector)).await?;
+                act(&element).await
+            });
+            match acted {
+                Ok(done) => return done,
+                Err(error) => last = Some(error),
+            }
+            self.runtime.block_on(sleep(PAUSE));
+        }
+        panic!("{selector} at {}: {last:?}", self.address());
+    }
+
+    /// Clicks the element of a selector, as soon as it is there and nothing covers it.
+    #[track_caller]
+    pub(super) fn click(&self, selector: &str) {
+        self.with_element(selector, async |element| element.click().await);
+    }
+
+    /// Replaces the text of an input.
+    #[track_caller]
+    pub(super) fn fill(&self, selector: &str, text: &str) {
+        self.with_element(selector, async |element| {
+            element.clear().await?;
+            element.send_keys(text).await
+        });
+    }
+
+    /// Presses a key, wherever the focus is.
+    #[track_caller]
+    pub(super) fn press(&self, key: Key) {
+        let value = char::from(key);
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.wait(self.client.perform_actions(keys));
+    }
+
+    /// The text of the first element of a selector.
+    #[track_caller]
+    pub(super) fn text(&self, selector: &str) -> String {
+        let text = self.run(&format!("return document.querySelector({}).textContent.trim()", json!(selector)));
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// How many elements there are of a selector.
+    #[track_caller]
+    pub(super) fn count(&self, selector: &str) -> u64 {
+        let count = self.run(&format!("return document.querySelectorAll({}).length", json!(selector)));
+        count.as_u64().unwrap()
+    }
+
+    /// The values of an attribute, of all elements that have it, in the order of the page.
+    #[track_caller]
+    pub(super) fn attributes(&self, name: &str) -> Vec<String> {
+        let script = format!("return [...document.querySelectorAll('main [{name}]')].map(element => element.getAttribute('{name}'))");
+        serde_json::from_value(self.run(&script)).unwrap()
+    }
+
+    /// From now on pages are shown in this colour scheme and size.
+    pub(super) fn look(&self, scheme: Scheme, size: Size) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+        let Size { width, height } = size;
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
+        self.devtools("Emulation.setDeviceMetricsOverride", &screen);
+    }
+
+    /// Writes what is seen of the page as a PNG.
+    pub(super) fn screenshot(&self, path: &Path) {
+        std::fs::write(path, self.wait(self.client.screenshot())).unwrap();
+    }
+
+    /// The names of all cookies of the page.
+    pub(super) fn cookies(&self) -> Vec<String> {
+        let cookies = self.wait(self.client.get_all_cookies());
+        cookies.iter().map(|cookie| cookie.name().to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.chrome("se/log", json!({ "type": kind }));
+        entries.as_array().unwrap().clone()
+    }
+
+    /// What was written to the console since the last look.
+    #[track_caller]
+    pub(super) fn console(&self) -> Vec<String> {
+        self.log("browser").iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// The addresses that were asked for since the last look, pictures and scripts' own requests among them.
+    #[track_caller]
+    pub(super) fn requests(&self) -> Vec<String> {
+        let events = self.log("performance").into_iter().map(|entry| {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+            event["message"].clone()
+        });
+        events
+            .filter(|event| event["method"] == "Network.requestWillBeSent")
+            .map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Since the last look nothing was written to the console, and nobody but the server was asked.
+    #[track_caller]
+    pub(super) fn check_quiet(&self, view: impl Debug) {
+        assert_eq!(self.console(), [""; 0], "{view:?} writes to the console");
+        let requests = self.requests();
+        assert!(!requests.is_empty(), "{view:?}: requests are seen");
+        let foreign: Vec<_> = requests.iter().filter(|address| !address.starts_with(&self.origin)).collect();
+        assert!(foreign.is_empty(), "{view:?} asks another host: {foreign:?}");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Whatever this leaves, the driver's end takes with it.
+        let _has_ended = self.runtime.block_on(self.client.clone().close());
+    }
+}
