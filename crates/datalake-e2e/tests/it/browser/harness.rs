@@ -1,35 +1,22 @@
 //! A browser without a window, driven over WebDriver. It tells what its console holds and whom it asked.
 
-use std::{
-    fmt::Debug,
-    io::{BufRead, BufReader},
-    os::unix::process::CommandExt,
-    path::Path,
-    process::{Child, Command, Stdio},
-    time::Duration,
-};
+use std::{fmt::Debug, path::Path, time::Duration};
 
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions},
     error::CmdError,
     key::Key,
-    wd::{TimeoutConfiguration, WebDriverCompatibleCommand},
+    wd::TimeoutConfiguration,
 };
-use http::Method;
 use hyper_util::client::legacy::connect::HttpConnector;
-use nix::{
-    sys::signal::{Signal, killpg},
-    unistd::Pid,
-};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::{
     runtime::Runtime,
     time::{Instant, sleep},
 };
-use url::{ParseError, Url};
 
+use super::driver::{self, ChromeCommand, Driver, Scripts};
 use crate::server::Server;
 
 /// A machine that is busy with other tests is slow; nobody waits for long otherwise.
@@ -37,27 +24,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often it is looked again while something is waited for.
 const PAUSE: Duration = Duration::from_millis(50);
-
-/// Chromium asks nobody by itself, and a page that asks another host does not reach it.
-const ARGUMENTS: &[&str] = &[
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-dev-shm-usage",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-default-apps",
-    "--disable-domain-reliability",
-    "--disable-extensions",
-    "--disable-sync",
-    "--metrics-recording-only",
-    "--no-first-run",
-    "--no-default-browser-check",
-    "--no-pings",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
-    "--lang=en-GB",
-    "--window-size=1280,800",
-];
 
 /// What a page may be read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,74 +53,6 @@ impl Size {
     pub(super) const PHONE: Self = Self { width: 390, height: 844 };
 }
 
-/// Whether pages run their scripts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Scripts {
-    On,
-    Off,
-}
-
-/// chromedriver and the browsers that it starts: a process group, which ends as one.
-struct Driver {
-    child: Child,
-    port: u16,
-    /// Home and temporary folder of all of them.
-    _home: TempDir,
-}
-
-impl Driver {
-    fn start() -> Self {
-        let home = TempDir::new().unwrap();
-        let mut child = Command::new("chromedriver")
-            .arg("--port=0")
-            .env("HOME", home.path())
-            .env("TMPDIR", home.path())
-            .env_remove("DISPLAY")
-            .process_group(0)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("there is chromedriver: these tests need Debian's chromium and chromium-driver");
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
-            .expect("chromedriver says its port");
-        // Reads to the end, so that chromedriver never waits for a reader.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port, _home: home }
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let _have_ended = killpg(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGKILL);
-        let _has_ended = self.child.wait();
-    }
-}
-
-/// A command of chromedriver that WebDriver does not have.
-#[derive(Debug)]
-struct ChromeCommand {
-    path: &'static str,
-    body: Value,
-}
-
-impl WebDriverCompatibleCommand for ChromeCommand {
-    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
-        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
-    }
-
-    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        (Method::POST, Some(self.body.to_string()))
-    }
-}
-
 /// A session of its own: nothing that another test did is in it.
 pub(super) struct Browser {
     runtime: Runtime,
@@ -181,22 +79,11 @@ impl Browser {
             .enable_all()
             .build()
             .unwrap();
-        let permission = match scripts {
-            Scripts::On => 1,
-            Scripts::Off => 2,
-        };
-        let capabilities = json!({
-            "goog:chromeOptions": {
-                "args": ARGUMENTS,
-                "prefs": { "profile.default_content_setting_values.javascript": permission },
-            },
-            "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
-        });
         let client = runtime
             .block_on(
                 ClientBuilder::new(HttpConnector::new())
-                    .capabilities(capabilities.as_object().unwrap().clone())
-                    .connect(&format!("http://127.0.0.1:{}", driver.port)),
+                    .capabilities(driver::capabilities(scripts))
+                    .connect(&driver.address()),
             )
             .expect("chromedriver starts chromium");
         let browser = Self {

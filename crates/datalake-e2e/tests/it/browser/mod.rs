@@ -2,12 +2,15 @@
 //! are found by `id`, `name` and `data-` attributes, never by wording or by how they look.
 
 mod axe;
+mod driver;
 mod harness;
 mod hostile;
 mod keyboard;
 mod lakes;
 mod live;
+mod overview;
 mod people;
+mod person;
 mod runs;
 mod screenshots;
 mod views;

@@ -8,7 +8,9 @@ use crate::server::Server;
 /// The exact value of a figure.
 #[track_caller]
 fn figure(browser: &Browser, name: &str) -> String {
-    let shown = browser.run(&format!("return document.querySelector('[data-figure=\"{name}\"]')?.dataset.value ?? null"));
+    let shown = browser.run(&format!(
+        "return document.querySelector('[data-figure=\"{name}\"]')?.dataset.value ?? null"
+    ));
     shown.as_str().unwrap_or_else(|| panic!("the figure {name} is shown")).to_owned()
 }
 
@@ -27,9 +29,8 @@ fn figures_are_those_of_the_api() {
 
 /// The bars of the chart of ages, each with what it says it counts.
 fn bars(browser: &Browser) -> Vec<(String, u64)> {
-    let bars = browser.run(
-        "return [...document.querySelectorAll('#ages a[href]')].map(bar => [bar.getAttribute('href'), Number(bar.dataset.count)])",
-    );
+    let bars = browser
+        .run("return [...document.querySelectorAll('#ages a[href]')].map(bar => [bar.getAttribute('href'), Number(bar.dataset.count)])");
     serde_json::from_value(bars).unwrap()
 }
 
@@ -53,7 +54,12 @@ fn bars_lead_to_those_they_count() {
     let (href, _) = bars.iter().max_by_key(|(_, count)| *count).unwrap();
     browser.go(href);
     let rows = server.json(&href.replace("/page/people", "/data"));
-    let ids: Vec<_> = rows.as_array().unwrap().iter().map(|row| row["user_id"].as_str().unwrap()).collect();
+    let ids: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect();
     assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{href}");
 }
 
@@ -71,7 +77,11 @@ fn a_failed_run_is_told() {
     assert_eq!(run["state"], "refused", "{run}");
     browser.until_run("the banner", "return document.querySelector('[data-banner]') !== null");
     let id = run["id"].as_str().unwrap();
-    assert_eq!(browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")), 1, "it leads to the run");
+    assert_eq!(
+        browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")),
+        1,
+        "it leads to the run"
+    );
     browser.go("/");
     assert_eq!(browser.count("[data-banner]"), 1);
     browser.check_quiet("a banner");

@@ -28,8 +28,13 @@ fn a_person_is_the_row_of_the_api() {
         browser.go(&format!("/page/people/{user_id}?on=2026-11-24"));
         let row = server.json(&format!("/data/{user_id}?on=2026-11-24"));
         check(&browser, &row);
-        let pictures = browser.run("return [...document.querySelectorAll('main img')].map(picture => picture.getAttribute('src').split('?')[0])");
-        let expected = if row["img_path"].is_null() { Vec::new() } else { vec![format!("/data/{user_id}/image")] };
+        let pictures =
+            browser.run("return [...document.querySelectorAll('main img')].map(picture => picture.getAttribute('src').split('?')[0])");
+        let expected = if row["img_path"].is_null() {
+            Vec::new()
+        } else {
+            vec![format!("/data/{user_id}/image")]
+        };
         assert_eq!(pictures, serde_json::json!(expected), "{user_id}");
         browser.check_quiet(user_id);
     }
@@ -64,5 +69,8 @@ fn a_person_shows_where_the_values_came_from() {
     }
     browser.go("/page/people/1002");
     let main = browser.text("main");
-    assert!(main.contains("birthts_type") || browser.attributes("data-code").contains(&"birthts_type".to_owned()), "{main}");
+    assert!(
+        main.contains("birthts_type") || browser.attributes("data-code").contains(&"birthts_type".to_owned()),
+        "{main}"
+    );
 }
