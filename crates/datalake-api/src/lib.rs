@@ -20,6 +20,7 @@ mod limits;
 mod links;
 pub mod metrics;
 mod observe;
+mod pages;
 mod past_versions;
 mod prefer;
 mod problem;

@@ -90,9 +90,7 @@ impl Metrics {
                 gauge!("datalake_rejects_open").set(float(count(rejected(snapshot.refusals()))));
                 let committed_at = snapshot.version().committed_at();
                 gauge!("datalake_table_age_seconds").set(float(whole_seconds(committed_at, clock.now())));
-                // A run that had nothing to do makes no version, and shows all the same that the table is what the sources say.
-                let confirmed_at = last_success(runs).map_or(committed_at, |began| began.max(committed_at));
-                gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at, clock.now())));
+                gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at(committed_at, runs), clock.now())));
             }
             // Whoever stops a run knows of it: that is no failure to wake somebody for.
             let mut outcomes = runs.iter().filter_map(|run| run.state.outcome());
@@ -211,12 +209,18 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
 }
 
 /// When the newest run began that succeeded.
+/// When the table was last known to be what the sources say. A run that had nothing to do makes no version, and shows it all the same.
+pub(crate) fn confirmed_at(committed_at: Timestamp, runs: &[Run]) -> Timestamp {
+    last_success(runs).map_or(committed_at, |began| began.max(committed_at))
+}
+
 fn last_success(runs: &[Run]) -> Option<Timestamp> {
     let succeeded = |run: &&Run| run.state == RunState::Ended(RunOutcome::Succeeded);
     runs.iter().filter(succeeded).filter_map(|run| run.started_at).max()
 }
 
-fn rejected(refusals: &[OpenRefusal]) -> usize {
+/// Sources that are rejected, those left aside that are nobody's.
+pub(crate) fn rejected(refusals: &[OpenRefusal]) -> usize {
     let is_rejected = |open: &&OpenRefusal| matches!(open.refusal, Refusal::Rejected(_));
     refusals.iter().filter(is_rejected).count()
 }

@@ -14,7 +14,7 @@ use datalake_core::question::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{launcher::LaunchError, past_versions::PastError, run_view::RunView, views::format::Format};
+use crate::{launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, views::format::Format};
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -117,13 +117,13 @@ pub(crate) enum Problem {
 pub(crate) struct ProblemDocument {
     /// Names the kind of problem; stable.
     #[serde(rename = "type")]
-    kind: String,
+    pub(crate) kind: String,
     /// The kind in words.
-    title: &'static str,
+    pub(crate) title: &'static str,
     /// The status code once more.
-    status: u16,
+    pub(crate) status: u16,
     /// What is wrong with this request, and what to do.
-    detail: String,
+    pub(crate) detail: String,
     /// The path that was asked for.
     instance: String,
     /// The newest version, where it is not new enough.
@@ -134,10 +134,10 @@ pub(crate) struct ProblemDocument {
     parameter: Option<String>,
     /// The nearest known parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
-    nearest: Option<String>,
+    pub(crate) nearest: Option<String>,
     /// The run that makes the table.
     #[serde(skip_serializing_if = "Option::is_none")]
-    run: Option<Box<RunView>>,
+    pub(crate) run: Option<Box<RunView>>,
 }
 
 /// What all problems of one kind share.
@@ -345,19 +345,26 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Writes the documents of the problems that come out of the routes.
+/// Writes the documents of the problems that come out of the routes, or pages for people.
 pub(crate) async fn write_documents(request: Request, next: Next) -> Response {
     let instance = request.uri().path().to_owned();
+    let asker = Asker::of(&request);
     let mut response = next.run(request).await;
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
     let (mut parts, _) = response.into_parts();
-    let document = Json(problem.document(instance)).into_response();
+    let document = problem.document(instance);
     parts.headers.remove(header::CONTENT_LENGTH);
-    parts
-        .headers
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let document = if asker.wants_page(parts.status) {
+        let page = asker.page(&document);
+        parts.headers.extend(page.headers().clone());
+        page
+    } else {
+        let media_type = HeaderValue::from_static("application/problem+json");
+        parts.headers.insert(header::CONTENT_TYPE, media_type);
+        Json(document).into_response()
+    };
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Response::from_parts(parts, document.into_body())
 }

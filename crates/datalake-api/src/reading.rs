@@ -154,7 +154,7 @@ where
                 })
             }
             Held::NoTable => {
-                let run = RunHistory::from_ref(state).newest_known().await;
+                let run = RunHistory::from_ref(state).newest_known(1).await.into_iter().next();
                 Err(Problem::NoTable {
                     run: run.map(|run| Box::new(RunView::from(run))),
                 })

@@ -18,7 +18,7 @@ use datalake_store::{
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::Instant,
 };
 use tokio_util::sync::CancellationToken;
@@ -40,6 +40,15 @@ const REPORT_BYTES_MAX: u64 = 256 * 1024;
 /// A reader is answered with what is known rather than kept until the store's own attempts are over.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Two days of hourly runs.
+const KEPT_UP: usize = 50;
+
+/// A run that another server started, or nobody, shows by its report alone: one listing finds it.
+const KEEP_UP_PERIOD: Duration = Duration::from_secs(30);
+
+/// A report is written a moment after what else tells of a run's end, and many changes at once are one.
+const KEEP_UP_PAUSE_MIN: Duration = Duration::from_secs(1);
+
 /// Those who follow a run read its report at its end, all at once: as many requests as that the store has to bear.
 const FOLLOWERS_MAX: usize = 256;
 
@@ -50,6 +59,7 @@ pub struct RunHistory {
     launcher: Arc<dyn RunLauncher>,
     cache: Arc<Mutex<Cache>>,
     followers: Arc<Semaphore>,
+    reports_read: Arc<watch::Sender<()>>,
     shutdown: Arc<OnceLock<CancellationToken>>,
 }
 
@@ -74,6 +84,7 @@ impl RunHistory {
             launcher,
             cache: Arc::default(),
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
+            reports_read: Arc::new(watch::Sender::new(())),
             shutdown: Arc::default(),
         }
     }
@@ -101,9 +112,57 @@ impl RunHistory {
         (runs, completeness)
     }
 
-    /// The newest run without asking the store.
-    pub(crate) async fn newest_known(&self) -> Option<Run> {
-        self.known().await.into_iter().next()
+    /// The newest runs without asking the store: [`RunHistory::keep_up`] does.
+    pub(crate) async fn newest_known(&self, limit: usize) -> Vec<Run> {
+        let mut runs = self.known().await;
+        runs.truncate(limit);
+        runs
+    }
+
+    /// Reads new reports now and then until `shutdown`, so that those who ask for what is known hear of runs that others started.
+    pub(crate) async fn keep_up(self, shutdown: CancellationToken) {
+        let mut changes = self.launcher.changes();
+        loop {
+            changes.mark_unchanged();
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = self.newest(KEPT_UP) => {}
+            }
+            let pause = async {
+                tokio::time::sleep(KEEP_UP_PAUSE_MIN).await;
+                // A launcher that is gone changes nothing any more; time still does.
+                let _ = tokio::time::timeout(KEEP_UP_PERIOD, async {
+                    if changes.changed().await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                })
+                .await;
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                () = pause => {}
+            }
+        }
+    }
+
+    /// Whether this server starts runs.
+    pub(crate) fn starts_runs(&self) -> bool {
+        self.launcher.starts_runs()
+    }
+
+    /// Changes whenever the launcher's runs do.
+    pub(crate) fn launcher_changes(&self) -> watch::Receiver<()> {
+        self.launcher.changes()
+    }
+
+    /// Changes whenever a report was read that was not known.
+    pub(crate) fn reports_read(&self) -> watch::Receiver<()> {
+        self.reports_read.subscribe()
+    }
+
+    /// Is cancelled when the server is about to end.
+    pub(crate) fn shutdown(&self) -> CancellationToken {
+        self.shutdown.get().cloned().unwrap_or_default()
     }
 
     /// The run of an id, if anybody knows it.
@@ -188,7 +247,7 @@ impl RunHistory {
             }
             None
         });
-        let shutdown = self.shutdown.get().cloned().unwrap_or_default();
+        let shutdown = self.shutdown();
         later.take_until(shutdown.cancelled_owned())
     }
 
@@ -261,6 +320,10 @@ impl RunHistory {
         }
         let run = run.ok();
         cache.insert(run_id.clone(), (object.meta.etag, run.clone()));
+        drop(cache);
+        if is_news {
+            self.reports_read.send_replace(());
+        }
         Ok(run)
     }
 

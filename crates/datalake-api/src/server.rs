@@ -94,12 +94,13 @@ pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<(
     parts.runs.end_with(shutdown.clone());
     let follow = parts.table.clone().follow(hints, beside.clone());
     let first_run = first_run::see_to(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
+    let keep_up = parts.runs.clone().keep_up(beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
     let answer = async {
         answer(listener, router(parts), shutdown).await;
         beside.cancel();
     };
-    let ((), (), (), ()) = tokio::join!(answer, follow, first_run, fold);
+    let ((), (), (), (), ()) = tokio::join!(answer, follow, first_run, keep_up, fold);
 }
 
 async fn answer(listener: TcpListener, router: Router, shutdown: CancellationToken) {

@@ -11,7 +11,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::problem::Problem;
+use crate::{pages, problem::Problem};
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +21,7 @@ pub enum Access {
     Open,
     /// Starting and stopping runs. Reads are open.
     RunsNeed(Token),
-    /// All but what keeps the server running: health, readiness and metrics.
+    /// All but what keeps the server running, health, readiness and metrics, and the style and script of the pages.
     AllNeeds(Token),
 }
 
@@ -88,7 +88,9 @@ where
 
 /// Refuses reads without the token, where reads need it. Probes and scrapes carry none.
 pub(crate) async fn protect_reads(State(access): State<Access>, request: Request, next: Next) -> Response {
-    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    let path = request.uri().path();
+    // A browser that is refused a page still draws the refusal.
+    let is_open = matches!(path, "/healthz" | "/readyz" | "/metrics") || path.starts_with(pages::ASSETS);
     match access {
         Access::AllNeeds(token) if !is_open => match token.check(request.headers()) {
             Ok(()) => next.run(request).await,

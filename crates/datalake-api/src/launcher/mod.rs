@@ -39,6 +39,11 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// Asks an active run to end. One that is not active is left as it is.
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError>;
 
+    /// Whether it starts runs at all.
+    fn starts_runs(&self) -> bool {
+        true
+    }
+
     /// Changes whenever a run begins or ends.
     fn changes(&self) -> watch::Receiver<()>;
 }

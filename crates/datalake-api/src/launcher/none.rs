@@ -45,6 +45,10 @@ impl RunLauncher for NoLauncher {
         Err(LaunchError::NotOffered)
     }
 
+    fn starts_runs(&self) -> bool {
+        false
+    }
+
     fn changes(&self) -> watch::Receiver<()> {
         self.changes.subscribe()
     }

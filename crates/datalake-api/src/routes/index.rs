@@ -2,18 +2,16 @@
 
 use axum::{
     Json,
-    extract::State,
-    http::{HeaderMap, HeaderName, header},
-    response::{Html, IntoResponse, Response},
+    http::{HeaderMap, header},
+    response::{IntoResponse, Response},
 };
-use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     accept::Accept,
     extract::NoParameters,
-    table_watch::{Held, TableState, TableWatch},
+    pages::{overview, visit::Visit},
 };
 
 /// A query to begin with.
@@ -64,7 +62,7 @@ struct IndexDocument {
     examples: &'static [Example],
 }
 
-/// A page with examples of queries; the same as JSON for clients that ask for JSON.
+/// The overview as a page; an index with examples of queries for clients that ask for JSON.
 #[utoipa::path(
     get,
     path = "/",
@@ -75,7 +73,7 @@ struct IndexDocument {
         (String = "text/html"),
     )))
 )]
-pub(crate) async fn show(State(table): State<TableWatch>, _: NoParameters, headers: HeaderMap) -> Response {
+pub(crate) async fn show(visit: Visit, _: NoParameters, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
         let index = IndexDocument {
             name: "datalake",
@@ -83,76 +81,16 @@ pub(crate) async fn show(State(table): State<TableWatch>, _: NoParameters, heade
         };
         Json(index).into_response()
     } else {
-        (POLICY, Html(page(&table.state()).into_string())).into_response()
+        overview::show(&visit)
     };
     // A cache must not hand one client what another asked for.
     ([(header::VARY, "accept")], document).into_response()
 }
 
-/// The page runs no script and loads nothing.
-const POLICY: [(HeaderName, &str); 1] = [(header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'")];
-
 /// Whether JSON is taken more gladly than HTML. Ranges like `*/*` favour neither.
 fn prefers_json(headers: &HeaderMap) -> bool {
     let accept = Accept::of(headers);
     accept.weight("application/json") > accept.weight("text/html")
-}
-
-const STYLE: &str = "
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 46rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { margin-bottom: 0; }
-table { border-collapse: collapse; width: 100%; }
-td { border-top: 1px solid #8884; padding: .35rem .5rem .35rem 0; vertical-align: top; }
-code { font-family: ui-monospace, monospace; font-size: .9em; }
-.held { color: #888; margin-top: 0; }
-";
-
-fn page(state: &TableState) -> Markup {
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                title { "datalake" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                h1 { "datalake" }
-                p.held { (held(state)) }
-                h2 { "Queries" }
-                table {
-                    @for example in EXAMPLES {
-                        tr {
-                            td { a href=(example.href) { code { (example.href) } } }
-                            td { (example.title) }
-                        }
-                    }
-                }
-                p {
-                    "Ages are completed calendar years on the day " code { "on" } ", today (UTC) if left out. Without a value, "
-                    code { "min_age" } " and " code { "max_age" } " ask for the youngest and the oldest. A run is started by "
-                    code { "POST /data" } "."
-                }
-            }
-        }
-    }
-}
-
-fn held(state: &TableState) -> String {
-    match &state.held {
-        Held::Unknown => "The table has not been read yet.".to_owned(),
-        Held::NoTable => "There is no table yet: no run has succeeded so far.".to_owned(),
-        Held::Snapshot(snapshot) => {
-            let version = snapshot.version();
-            let (number, users, rejects) = (version.number(), snapshot.len(), snapshot.refusals().len());
-            format!(
-                "Version {number} of {} · {users} users · {rejects} sources refused",
-                version.committed_at()
-            )
-        }
-    }
 }
 
 #[cfg(test)]

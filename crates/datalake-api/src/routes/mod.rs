@@ -23,7 +23,7 @@ use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{extract::NoParameters, problem::Problem, state::ApiState};
+use crate::{extract::NoParameters, pages, problem::Problem, state::ApiState};
 
 /// Every route, and the document that describes them.
 pub(crate) fn router() -> Router<ApiState> {
@@ -34,6 +34,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .merge(rows::suffixed())
         .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
         .merge(docs::router())
+        .merge(pages::router())
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(options::answer)
 }

@@ -1,0 +1,71 @@
+//! The style, the script and the icon of the pages. Each is named by a digest of its bytes, so that browsers keep it for good.
+
+use std::sync::LazyLock;
+
+use axum::{
+    http::{HeaderName, header},
+    response::{IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    extract::{NoParameters, Segment},
+    pages::ASSETS,
+    problem::Problem,
+};
+
+/// A name never stands for other bytes.
+const CACHING: &str = "public, max-age=31536000, immutable";
+
+/// The icon is a document of its own when somebody opens it.
+const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(HeaderName, &str); 2] = [(header::CACHE_CONTROL, CACHING), (header::CONTENT_SECURITY_POLICY, POLICY)];
+
+struct Asset {
+    name: String,
+    media_type: &'static str,
+    text: &'static str,
+}
+
+impl Asset {
+    fn new(extension: &str, media_type: &'static str, text: &'static str) -> Self {
+        let digest = Sha256::digest(text);
+        let digest = digest.iter().take(6).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
+        Self {
+            name: format!("page-{digest}.{extension}"),
+            media_type,
+            text,
+        }
+    }
+
+    fn address(&self) -> String {
+        format!("{ASSETS}{}", self.name)
+    }
+}
+
+static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/page.css")));
+static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/page.js")));
+static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("assets/icon.svg")));
+
+/// Where the style lies.
+pub(super) fn style() -> String {
+    STYLE.address()
+}
+
+/// Where the script lies.
+pub(super) fn script() -> String {
+    SCRIPT.address()
+}
+
+/// Where the icon lies.
+pub(super) fn icon() -> String {
+    ICON.address()
+}
+
+/// A file of the pages. Another name is that of another release: a page of it loads its own files when it is opened anew.
+pub(super) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
+    let assets = [&*STYLE, &*SCRIPT, &*ICON];
+    let asset = assets.into_iter().find(|asset| asset.name == name).ok_or(Problem::NoSuchPath)?;
+    Ok((HEADERS, [(header::CONTENT_TYPE, asset.media_type)], asset.text).into_response())
+}

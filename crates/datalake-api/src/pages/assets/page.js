@@ -1,0 +1,252 @@
+// Comfort for pages that are complete without it: copying, looking again when something changed, starting and following a run.
+// Nothing is kept in the browser but in this page's memory.
+"use strict";
+(() => {
+  const main = document.querySelector("main");
+  const live = document.getElementById("live");
+  let token = null; // of whoever starts runs
+  let following = null; // the run that was started here, as the API shows it
+  let events = null;
+
+  const element = (name, text, attributes) => {
+    const made = document.createElement(name);
+    if (text !== undefined) made.textContent = text;
+    for (const [key, value] of Object.entries(attributes || {})) made.setAttribute(key, value);
+    return made;
+  };
+
+  // Copying.
+
+  const copied = async (text) => {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      // Not offered to pages without TLS: the old way, by a selection.
+      const area = element("textarea", text, { readonly: "", "aria-hidden": "true", class: "visually-hidden" });
+      document.body.append(area);
+      area.select();
+      const done = document.execCommand("copy");
+      area.remove();
+      return done;
+    }
+  };
+
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("button.copy");
+    if (!button) return;
+    const done = await copied(button.closest(".curl").querySelector("code").textContent);
+    button.focus();
+    button.textContent = done ? "Copied" : "Not copied";
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  });
+
+  // What the script adds to what the server wrote; again after each look.
+
+  const ago = (seconds) => {
+    const abs = Math.abs(seconds);
+    const [count, unit] = abs < 60 ? [abs, "s"] : abs < 3600 ? [abs / 60, "min"] : abs < 172800 ? [abs / 3600, "h"] : [abs / 86400, "days"];
+    const words = `${Math.floor(count)} ${unit}`;
+    return seconds < 0 ? `in ${words}` : `${words} ago`;
+  };
+  // By the server's clock: the client's may be wrong.
+  let ahead = Date.parse(main.dataset.now) - Date.now();
+  const tick = () => {
+    for (const relative of document.querySelectorAll("[data-relative]")) {
+      const at = Date.parse(relative.dataset.relative);
+      relative.textContent = ago(Math.trunc((Date.now() + ahead - at) / 1000));
+    }
+  };
+
+  const enhance = () => {
+    for (const code of document.querySelectorAll("code[data-api]")) {
+      const before = code.dataset.before || "curl";
+      code.textContent = `${before} '${location.origin}${code.dataset.api}'`;
+    }
+    for (const button of document.querySelectorAll("button.copy")) button.hidden = false;
+    const start = document.getElementById("start-run");
+    if (start) {
+      start.querySelector(".curl").hidden = true;
+      const button = start.querySelector("button[data-start]");
+      button.hidden = false;
+      button.disabled = isActive(following);
+    }
+    showRun();
+    tick();
+  };
+
+  // Looking again.
+
+  const path = (node) => {
+    if (node.id) return `#${CSS.escape(node.id)}`;
+    const parent = node.parentElement;
+    if (!parent || node === main) return "main";
+    return `${path(parent)} > :nth-child(${1 + Array.prototype.indexOf.call(parent.children, node)})`;
+  };
+
+  const isTouched = (form) => Array.from(form.elements).some((field) =>
+    field === document.activeElement && field.matches("input, select, textarea") ||
+    "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue ||
+    "defaultChecked" in field && field.checked !== field.defaultChecked ||
+    field.options && Array.from(field.options).some((option) => option.selected !== option.defaultSelected) &&
+      Array.from(field.options).some((option) => option.defaultSelected));
+
+  const look = async () => {
+    const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
+    const text = await answer.text();
+    const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+    if (!fresh || fresh.dataset.view !== main.dataset.view) return;
+    const focused = main.contains(document.activeElement) ? path(document.activeElement) : null;
+    const opened = Array.from(main.querySelectorAll("details"), (details) => [path(details), details.open]);
+    const scrolled = Array.from(main.querySelectorAll(".scroll, pre, code"), (box) => [path(box), box.scrollLeft, box.scrollTop]);
+    const forms = Array.from(main.querySelectorAll("form"), (form) => [path(form), form]).filter(([, form]) => isTouched(form));
+    const [x, y] = [scrollX, scrollY];
+    main.replaceChildren(...fresh.childNodes);
+    for (const name of ["data-live", "data-version", "data-now"]) {
+      if (fresh.hasAttribute(name)) main.setAttribute(name, fresh.getAttribute(name));
+    }
+    ahead = Date.parse(main.dataset.now) - Date.now();
+    for (const [where, form] of forms) main.querySelector(where)?.replaceWith(form);
+    for (const [where, open] of opened) {
+      const details = document.querySelector(where);
+      if (details && details.matches("details")) details.open = open;
+    }
+    enhance();
+    for (const [where, left, top] of scrolled) document.querySelector(where)?.scrollTo(left, top);
+    if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
+    scrollTo(x, y);
+    document.dispatchEvent(new CustomEvent("page:looked"));
+  };
+
+  const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
+
+  const say = (state, words) => {
+    live.hidden = false;
+    live.dataset.state = state;
+    live.textContent = words;
+  };
+
+  let watching = null; // ends the waiting of a page that nobody looks at
+  const watch = async () => {
+    const mine = watching = new AbortController();
+    while (!mine.signal.aborted) {
+      try {
+        const answer = await fetch(`/page/live?held=${main.dataset.live}`, { signal: mine.signal, cache: "no-store" });
+        if (!answer.ok) throw new Error(String(answer.status));
+        const now = await answer.text();
+        say("on", "Live");
+        if (now !== main.dataset.live) {
+          await look();
+          // A page that could not be drawn anew is tried again, and not at once.
+          if (now !== main.dataset.live) await pause(1000);
+        }
+      } catch {
+        if (mine.signal.aborted) return;
+        say("lost", "Connection lost");
+        await pause(3000);
+      }
+    }
+  };
+  if (main.dataset.live) {
+    const follow = () => {
+      watching?.abort();
+      if (document.hidden) return;
+      say("on", "Live");
+      watch();
+    };
+    document.addEventListener("visibilitychange", follow);
+    addEventListener("pagehide", () => { watching?.abort(); events?.close(); });
+    addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
+    follow();
+  }
+  setInterval(tick, 10000);
+
+  // Runs.
+
+  const isActive = (run) => run !== null && (run.state === "pending" || run.state === "running");
+
+  function showRun() {
+    const state = document.getElementById("run-state");
+    if (!state || following === null) return;
+    if (following.refusal) {
+      state.textContent = following.refusal;
+      state.dataset.state = "refused";
+      return;
+    }
+    state.dataset.state = following.state;
+    state.dataset.runId = following.id;
+    const link = element("a", following.id, { href: `/page/runs/${encodeURIComponent(following.id)}` });
+    const counts = following.counts;
+    const did = counts ? `: ${counts.added} added, ${counts.changed} changed, ${counts.removed} removed` : "";
+    const joined = following.joined ? " (it was under way already)" : "";
+    state.replaceChildren("Run ", link, ` ${following.state}${did}${isActive(following) ? joined : ""}`);
+  }
+
+  const followRun = (run) => {
+    following = run;
+    enhance();
+    events?.close();
+    if (!isActive(run)) return void look();
+    events = new EventSource(`/runs/${encodeURIComponent(run.id)}/events`);
+    events.addEventListener("state", (event) => {
+      following = { ...JSON.parse(event.data), joined: run.joined };
+      if (isActive(following)) return enhance();
+      events.close();
+      enhance();
+      look();
+    });
+  };
+
+  const askForToken = (again) => new Promise((answered) => {
+    const dialog = document.getElementById("token-dialog");
+    const field = dialog.querySelector("input");
+    dialog.querySelector("[data-wrong]").hidden = !again;
+    field.value = "";
+    dialog.onclose = () => {
+      const given = dialog.returnValue === "send" ? field.value.trim() : "";
+      field.value = "";
+      answered(given || null);
+    };
+    dialog.returnValue = "";
+    dialog.showModal();
+    field.focus();
+  });
+
+  const startRun = async (button) => {
+    const start = document.getElementById("start-run");
+    if (start.dataset.needsToken !== undefined && token === null) {
+      token = await askForToken(false);
+      if (token === null) return;
+    }
+    button.disabled = true;
+    for (;;) {
+      const headers = { "content-type": "application/json" };
+      if (token !== null) headers.authorization = `Bearer ${token}`;
+      const answer = await fetch("/data", { method: "POST", headers, body: JSON.stringify({ mode: button.dataset.start }) });
+      const body = await answer.json();
+      if (answer.status === 401) {
+        const again = token !== null;
+        token = await askForToken(again);
+        if (token !== null) continue;
+        return enhance();
+      }
+      if (!answer.ok) {
+        following = { refusal: `${body.title}: ${body.detail}` };
+        return enhance();
+      }
+      const known = Array.from(document.querySelectorAll("[data-active-run]"), (node) => node.dataset.activeRun);
+      return followRun({ ...body, joined: known.includes(body.id) });
+    }
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest("#start-run button[data-start]");
+    if (!button) return;
+    startRun(button).catch(() => {
+      following = { refusal: "The server did not answer. Try again in a moment." };
+      enhance();
+    });
+  });
+
+  enhance();
+})();

@@ -1,0 +1,152 @@
+//! A problem as a page. Its status and its words are those of `problem.rs`; here is only how they look.
+
+use axum::{
+    extract::Request,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use maud::{Markup, html};
+
+use crate::{
+    accept::Accept,
+    pages::{
+        ASSETS,
+        layout::{Frame, View},
+        parts,
+        policy::Page,
+        visit::{self, ApiAddress},
+    },
+    problem::ProblemDocument,
+};
+
+/// Who asked, as far as that decides how a problem is written.
+#[derive(Debug)]
+pub(crate) struct Asker {
+    origin: String,
+    address: String,
+    prefers_pages: bool,
+}
+
+impl Asker {
+    pub(crate) fn of(request: &Request) -> Self {
+        let accept = Accept::of(request.headers());
+        Self {
+            origin: visit::origin(request.headers(), request.uri()),
+            address: visit::address(request.uri()),
+            // What takes everything alike, as curl does, is no browser.
+            prefers_pages: accept.weight("text/html") > accept.weight("application/problem+json"),
+        }
+    }
+
+    /// Whether the problem is to be a page: below `/page/` always; elsewhere for a browser that opens the overview, or that cannot send
+    /// the token that reads need here.
+    pub(crate) fn wants_page(&self, status: StatusCode) -> bool {
+        let path = self.address.split('?').next().unwrap_or_default();
+        let is_page = path.starts_with("/page/") && !path.starts_with(ASSETS) && path != "/page/live";
+        is_page || self.prefers_pages && (path == "/" || path == "/page" || status == StatusCode::UNAUTHORIZED)
+    }
+
+    /// The problem as a page, with status 200: the caller knows the right one.
+    pub(crate) fn page(&self, problem: &ProblemDocument) -> Response {
+        let frame = Frame {
+            view: View::Failure,
+            title: problem.title,
+            api: ApiAddress::of_page(&self.address).filter(|_| problem.status != StatusCode::UNAUTHORIZED.as_u16()),
+            origin: &self.origin,
+            live: None,
+        };
+        let mut response = Page(frame.page(&self.words(problem))).into_response();
+        response.headers_mut().remove(header::CACHE_CONTROL);
+        response
+    }
+
+    fn words(&self, problem: &ProblemDocument) -> Markup {
+        let line = html! { "Status " (problem.status) };
+        html! {
+            (parts::heading(problem.title, &line, &html! {}))
+            section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
+                p.wrap { (sentence(&problem.detail)) }
+                @if let Some(nearest) = &problem.nearest {
+                    p { "The nearest known name is " code { (nearest) } "." }
+                }
+                @if let Some(run) = &problem.run {
+                    p { "The run: " a href={ "/page/runs/" (run.run_id()) } { (run.run_id()) } }
+                }
+                @if problem.status == StatusCode::UNAUTHORIZED.as_u16() {
+                    p { "A browser cannot send the token by itself. Ask from a shell, or through a proxy that adds the header:" }
+                    (parts::command("curl -H \"Authorization: Bearer $TOKEN\"", &self.origin, &ApiAddress::new("/data")))
+                } @else {
+                    p.actions {
+                        @if let Some(back) = self.way_back() {
+                            a.button.primary href=(back.0) { (back.1) }
+                        }
+                        a.button href="/" { "Overview" }
+                    }
+                }
+            }
+        }
+    }
+
+    /// The view that the address belongs to, without what was asked of it.
+    fn way_back(&self) -> Option<(&'static str, &'static str)> {
+        let path = self.address.split('?').next().unwrap_or_default();
+        match path.strip_prefix("/page/")?.split('/').next()? {
+            "people" => Some(("/page/people", "All people")),
+            "runs" => Some(("/page/runs", "All runs")),
+            "rejects" => Some(("/page/rejects", "Rejects now")),
+            "versions" | "changes" => Some(("/page/versions", "All versions")),
+            _ => None,
+        }
+    }
+}
+
+/// Words of a log or a document, as a sentence.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase);
+    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    first.into_iter().flatten().chain(letters).collect::<String>() + end
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, accept: &str, status: u16, expected: bool) {
+        let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
+        let wants_page = Asker::of(&request).wants_page(StatusCode::from_u16(status).unwrap());
+        assert_eq!(wants_page, expected, "{path}, Accept: {accept}, {status}");
+    }
+
+    #[test]
+    fn who_gets_a_page() {
+        const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+        check("/page/people?x", BROWSER, 400, true);
+        check("/page/people?x", "*/*", 400, true);
+        check("/page/nowhere", "application/json", 404, true);
+        check("/page", BROWSER, 404, true);
+        check("/page", "*/*", 404, false);
+        check("/page/live?x", BROWSER, 400, false);
+        check("/page/assets/x.css", BROWSER, 404, false);
+        check("/", BROWSER, 400, true);
+        check("/", "*/*", 400, false);
+        check("/", BROWSER, 401, true);
+        check("/data", BROWSER, 401, true);
+        check("/data", "*/*", 401, false);
+        check("/data", "application/json", 401, false);
+        // The API's own addresses answer browsers as they answer everybody.
+        check("/data?x", BROWSER, 400, false);
+        check("/nowhere", BROWSER, 404, false);
+    }
+
+    #[test]
+    fn sentences() {
+        assert_eq!(sentence("ask again later"), "Ask again later.");
+        assert_eq!(sentence("Done."), "Done.");
+        assert_eq!(sentence("école"), "École.");
+        assert_eq!(sentence(""), ".");
+    }
+}

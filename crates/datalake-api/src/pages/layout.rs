@@ -1,0 +1,199 @@
+//! What stands around every view: the head, the navigation, and the line that says which request answers the same.
+//!
+//! ```text
+//! async fn show(visit: Visit, reading: Reading) -> Result<Response, Problem> {
+//!     let frame = visit.frame(View::Rejects, "Rejects");            // the API address follows from the page's own; `.api(…)` sets another
+//!     let main = rejects(&facts, visit.now);                        // pure: plain data -> Markup, begun by `parts::heading`
+//!     Ok((reading.age(), Page(frame.page(&main))).into_response())  // a Problem is rendered as a page by `failure.rs`
+//! }
+//! ```
+//!
+//! `<main>` is a grid: its children stand below each other with a gap. The script replaces them when the lake has changed, so a view keeps
+//! nothing in the page that it cannot draw anew; a form that somebody is filling in stays. Give an `id` to `details` and forms that may move.
+//!
+//! | class | for |
+//! |---|---|
+//! | `card`, `card > header` | a box; its title with a line or a legend to the right |
+//! | `columns` | boxes side by side where there is room |
+//! | `dl.figures > div.figure` (`dt`, `dd.value`, `dd.note`) | the numbers that matter most |
+//! | `banner` `good` `warn` `bad` | a message: [`parts::banner`](super::parts::banner) |
+//! | `badge` `good` `warn` `bad` `active` | a state: [`parts::run_badge`](super::parts::run_badge) |
+//! | `scroll` | a wide table: [`parts::scroll`](super::parts::scroll); cells `number`, `name`, `wrap`, `nowrap` |
+//! | `thumb`, `portrait` | a picture in a row, and of one person |
+//! | `ul.gallery > li > a` (`img` or `.no-picture`, `.caption`) | pictures side by side |
+//! | `form.filters > .field` (`label`, control, `.hint`), `.choices` | a form of filters; radio buttons and boxes in a line |
+//! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | what is pressed; a line of it; former and next page |
+//! | `dl.pairs` | names and values of one thing |
+//! | `curl` | a line for a shell: [`parts::curl`](super::parts::curl) |
+//! | `excerpt` with `mark`, `pre.log`, `ins`, `del` | bytes of a source, a log, what was added and taken away |
+//! | `svg.chart` (`grid`, `axis`, `hit`; `with` `without` `added` `changed` `removed` `rejected`), `ul.legend` | charts: `chart.rs` |
+//! | `empty` | a card that has nothing to show, and says why |
+//! | `muted`, `small`, `visually-hidden` | as they say |
+
+use maud::{DOCTYPE, Markup, html};
+
+use crate::pages::{assets, live::Live, parts, visit::ApiAddress};
+
+/// What a page shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(dead_code, reason = "each view names itself as it comes")]
+pub(super) enum View {
+    Overview,
+    People,
+    Person,
+    Runs,
+    Run,
+    Rejects,
+    Versions,
+    Changes,
+    Examples,
+    Failure,
+}
+
+impl View {
+    /// The word that stands for the view in `data-view`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Overview => "overview",
+            Self::People => "people",
+            Self::Person => "person",
+            Self::Runs => "runs",
+            Self::Run => "run",
+            Self::Rejects => "rejects",
+            Self::Versions => "versions",
+            Self::Changes => "changes",
+            Self::Examples => "examples",
+            Self::Failure => "failure",
+        }
+    }
+
+    /// The entry of the navigation that the view belongs to.
+    fn entry(self) -> Self {
+        match self {
+            Self::Person => Self::People,
+            Self::Run => Self::Runs,
+            Self::Changes => Self::Versions,
+            view => view,
+        }
+    }
+}
+
+const NAVIGATION: [(View, &str, &str); 6] = [
+    (View::Overview, "/", "Overview"),
+    (View::People, "/page/people", "People"),
+    (View::Runs, "/page/runs", "Runs"),
+    (View::Rejects, "/page/rejects", "Rejects"),
+    (View::Versions, "/page/versions", "Versions"),
+    (View::Examples, "/page/examples", "Examples"),
+];
+
+/// What stands around a view.
+#[derive(Debug)]
+pub(super) struct Frame<'a> {
+    pub(super) view: View,
+    /// Names the page in the browser's tab.
+    pub(super) title: &'a str,
+    /// The request that answers what the page shows; none where no request does.
+    pub(super) api: Option<ApiAddress>,
+    /// Where the server is reached.
+    pub(super) origin: &'a str,
+    /// The state that the page was made of; none for a page that nothing can change.
+    pub(super) live: Option<&'a Live>,
+}
+
+impl Frame<'_> {
+    /// The same with another request than the one that the page's address stands for.
+    #[expect(dead_code, reason = "views whose address says less than they show use it")]
+    pub(super) fn api(self, address: ApiAddress) -> Self {
+        Self {
+            api: Some(address),
+            ..self
+        }
+    }
+
+    /// The whole page.
+    pub(super) fn page(&self, main: &Markup) -> Markup {
+        let live = self.live;
+        html! {
+            (DOCTYPE)
+            html lang="en" {
+                head {
+                    meta charset="utf-8";
+                    meta name="viewport" content="width=device-width, initial-scale=1";
+                    meta name="color-scheme" content="light dark";
+                    title { (self.title) " · datalake" }
+                    link rel="icon" type="image/svg+xml" href=(assets::icon());
+                    link rel="stylesheet" href=(assets::style());
+                    script src=(assets::script()) defer {}
+                }
+                body {
+                    a.skip href="#main" { "Skip to the content" }
+                    (self.top())
+                    main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[live.map(|live| &live.name)]
+                        data-version=[live.and_then(|live| live.version)] data-now=[live.map(|live| live.now)] { (main) }
+                    (self.foot())
+                    (token_dialog())
+                }
+            }
+        }
+    }
+
+    fn top(&self) -> Markup {
+        let entry = self.view.entry();
+        html! {
+            header.top {
+                div {
+                    a.brand href="/" { img src=(assets::icon()) alt="" width="24" height="24"; "datalake" }
+                    nav aria-label="Views" {
+                        ul {
+                            @for (view, href, name) in NAVIGATION {
+                                li { a href=(href) aria-current=[(view == entry).then_some("page")] { (name) } }
+                            }
+                        }
+                    }
+                    span.live #live role="status" hidden {}
+                }
+            }
+        }
+    }
+
+    fn foot(&self) -> Markup {
+        html! {
+            footer.foot {
+                div {
+                    @if let Some(address) = &self.api {
+                        span #api-label { "This view, asked of the API:" }
+                        (parts::curl(self.origin, address))
+                    }
+                    ul {
+                        li { a href="/docs/" { "API documentation" } }
+                        li { a href="/openapi.json" { "OpenAPI" } }
+                        li { a href="/metrics" { "Metrics" } }
+                        li { "Times are in UTC; ages are completed calendar years." }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the token of whoever starts runs. It stays closed where there is no script.
+fn token_dialog() -> Markup {
+    html! {
+        dialog #token-dialog aria-labelledby="token-title" {
+            form method="dialog" {
+                h2 #token-title { "Starting a run needs the token of this server" }
+                p.small data-wrong hidden role="alert" { "The server did not take that token." }
+                div.field {
+                    label for="token" { "Token" }
+                    input #token type="password" autocomplete="off" spellcheck="false";
+                    span.hint { "Kept until this page is left, and nowhere else." }
+                }
+                div.actions {
+                    button type="submit" value="cancel" formnovalidate { "Cancel" }
+                    button.primary type="submit" value="send" { "Start a run" }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! How an open page learns that what it shows has changed: it names the state that it was made of, and is answered once there is another.
+//!
+//! The answer is never a failure that comes of waiting in vain, as `min_version` has it: browsers write each of those to the console.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use crate::{
+    clock::Clock,
+    cursor,
+    extract::Pairs,
+    launcher::Run,
+    metrics,
+    problem::Problem,
+    run_history::RunHistory,
+    table_watch::{Held, TableState, TableWatch},
+};
+
+/// Proxies cut what says nothing for half a minute.
+const WAIT_MAX: Duration = Duration::from_secs(25);
+
+/// What tells no one that it changes, as the store's failure and the passing of time, is looked at this often.
+const LOOK_PERIOD: Duration = Duration::from_secs(2);
+
+/// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
+pub(super) const RUNS_KNOWN: usize = 50;
+
+/// From here on the hour that was promised is over: the alert of the chart waits as long.
+pub(super) const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
+
+/// What is known without asking the store.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    pub(super) table: Arc<TableState>,
+    /// The newest first.
+    pub(super) runs: Vec<Run>,
+    now: Timestamp,
+}
+
+/// Names a state of the lake, as far as a page shows it.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    /// Letters, digits and hyphens.
+    pub(super) name: String,
+    /// The version held.
+    pub(super) version: Option<u64>,
+    /// When it was looked at.
+    pub(super) now: Timestamp,
+}
+
+impl Known {
+    pub(super) async fn gather(table: &TableWatch, runs: &RunHistory, now: Timestamp) -> Self {
+        Self {
+            table: table.state(),
+            runs: runs.newest_known(RUNS_KNOWN).await,
+            now,
+        }
+    }
+
+    /// How long ago the table was last known to be what the sources say; none where there is no table.
+    pub(super) fn data_age(&self) -> Option<SignedDuration> {
+        let Held::Snapshot(snapshot) = &self.table.held else { return None };
+        let confirmed_at = metrics::confirmed_at(snapshot.version().committed_at(), &self.runs);
+        Some(self.now.duration_since(confirmed_at))
+    }
+
+    pub(super) fn live(&self) -> Live {
+        let version = match &self.table.held {
+            Held::Snapshot(snapshot) => Some(snapshot.version()),
+            Held::NoTable | Held::Unknown => None,
+        };
+        let held = match &self.table.held {
+            Held::Snapshot(snapshot) => cursor::table(snapshot.version()),
+            Held::NoTable => "none".to_owned(),
+            Held::Unknown => "unknown".to_owned(),
+        };
+        let runs = self.runs.iter().map(|run| format!("{} {}\n", run.run_id, run.state.as_str()));
+        let is_failing = self.table.failing_since.is_some();
+        let is_old = self.data_age().is_some_and(|age| age > DATA_AGE_MAX);
+        let text = format!("{held}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
+        let number = version.map(datalake_table::version::Version::number);
+        Live {
+            name: format!(
+                "{}-{}",
+                number.map_or("none".to_owned(), |number| number.to_string()),
+                cursor::digest(&text)
+            ),
+            version: number,
+            now: self.now,
+        }
+    }
+}
+
+/// The state that the page was made of.
+pub(super) struct HeldByPage(String);
+
+impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check(&["held"])?;
+        Ok(Self(pairs.get("held").unwrap_or_default().to_owned()))
+    }
+}
+
+/// The name of the present state, as soon as it is another than the page's, or as it is after a while.
+pub(super) async fn wait(
+    HeldByPage(held): HeldByPage,
+    State(table): State<TableWatch>,
+    State(runs): State<RunHistory>,
+    State(clock): State<Clock>,
+) -> Response {
+    let deadline = Instant::now() + WAIT_MAX;
+    let shutdown = runs.shutdown();
+    let mut versions = table.versions();
+    let mut launched = runs.launcher_changes();
+    let mut reported = runs.reports_read();
+    let name = loop {
+        versions.mark_unchanged();
+        launched.mark_unchanged();
+        reported.mark_unchanged();
+        let Live { name, .. } = Known::gather(&table, &runs, clock.now()).await.live();
+        if name != held || Instant::now() >= deadline || shutdown.is_cancelled() {
+            break name;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK_PERIOD)) => {}
+            Ok(()) = versions.changed() => {}
+            Ok(()) = launched.changed() => {}
+            Ok(()) = reported.changed() => {}
+        }
+    };
+    let headers = [
+        (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
+        (header::CACHE_CONTROL, "no-store"),
+    ];
+    (headers, name).into_response()
+}

@@ -1,0 +1,31 @@
+//! Pages for people: what the API answers, to look at. Written by the server, complete without a script.
+//!
+//! A view is a module: a thin handler takes a [`visit::Visit`] and what it shows, and hands plain data to a pure function that makes the
+//! [`maud::Markup`] inside `<main>`; [`layout::Frame`] puts all else around it. A handler's [`crate::problem::Problem`] becomes a page by
+//! itself wherever the path is `/page/…` ([`failure`]), so that extractors of the API's own routes can be used as they are.
+//!
+//! No page carries a style or a script of its own: the policy forbids it. Nothing here decides what is true, and nothing here is part of
+//! the description of the API.
+
+mod assets;
+pub(crate) mod failure;
+mod layout;
+mod live;
+pub(crate) mod overview;
+mod parts;
+mod policy;
+pub(crate) mod visit;
+
+use axum::{Router, routing::get};
+
+use crate::state::ApiState;
+
+/// The pages and their files.
+pub(crate) fn router() -> Router<ApiState> {
+    Router::new()
+        .route("/page/live", get(live::wait))
+        .route("/page/assets/{name}", get(assets::show))
+}
+
+/// Where the files of the pages lie, which hold nothing of the lake.
+pub(crate) const ASSETS: &str = "/page/assets/";

@@ -1,0 +1,210 @@
+//! Small pieces that several views are made of. Pure: what they need is an argument.
+
+use datalake_core::report::RunOutcome;
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+
+use crate::{
+    launcher::RunState,
+    pages::visit::{ApiAddress, Starting},
+};
+
+/// What a view begins with: its name, a line about it, and what can be done there.
+pub(super) fn heading(title: &str, line: &Markup, actions: &Markup) -> Markup {
+    html! {
+        div.heading {
+            div {
+                h1 { bdi { (title) } }
+                @if !line.0.is_empty() {
+                    p { (line) }
+                }
+            }
+            (actions)
+        }
+    }
+}
+
+/// A request as a line for a shell, with a button that copies it where there is a script.
+pub(super) fn curl(origin: &str, address: &ApiAddress) -> Markup {
+    command("curl", origin, address)
+}
+
+/// The same with another beginning than `curl`: options stand in it, quoted for a shell.
+pub(super) fn command(before: &str, origin: &str, address: &ApiAddress) -> Markup {
+    let api = address.as_str();
+    html! {
+        div.curl {
+            code tabindex="0" data-api=(api) data-before=(before) { (before) " '" (origin) (api) "'" }
+            button.copy type="button" hidden { "Copy" }
+        }
+    }
+}
+
+/// The place from which a run is started: a button where there is a script, and the request as a line where there is none. Once a page:
+/// it carries the ids `start-run` and `run-state`.
+pub(super) fn start_run(starting: Starting, origin: &str) -> Markup {
+    let address = ApiAddress::new("/data");
+    let before = match starting {
+        Starting::NotOffered => return html! {},
+        Starting::Open => "curl -X POST",
+        Starting::NeedsToken => "curl -X POST -H \"Authorization: Bearer $TOKEN\"",
+    };
+    html! {
+        div #start-run data-needs-token[starting == Starting::NeedsToken] {
+            button.primary type="button" data-start="incremental" hidden { "Start a run" }
+            (command(before, origin, &address))
+            p #run-state role="status" {}
+        }
+    }
+}
+
+/// A moment in UTC, to the minute, and how long ago that was.
+pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
+    html! {
+        span.nowrap { (moment(at)) }
+        " "
+        span.muted.nowrap { "(" span data-relative=(at) { (ago(now.duration_since(at))) } ")" }
+    }
+}
+
+/// A moment in UTC, to the minute.
+pub(super) fn moment(at: Timestamp) -> Markup {
+    html! { time datetime=(at) title=(at) { (at.strftime("%Y-%m-%d %H:%M")) " UTC" } }
+}
+
+/// How long ago a moment was; the script counts on.
+pub(super) fn since(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time.nowrap datetime=(at) title=(at) data-relative=(at) { (ago(now.duration_since(at))) } }
+}
+
+/// Where the words change, `ago` of `page.js` has to change with them.
+fn ago(elapsed: SignedDuration) -> String {
+    let words = duration(elapsed.abs());
+    if elapsed.is_negative() {
+        format!("in {words}")
+    } else {
+        format!("{words} ago")
+    }
+}
+
+/// Roughly how long: whole seconds, minutes, hours or days.
+pub(super) fn duration(elapsed: SignedDuration) -> String {
+    let seconds = elapsed.as_secs();
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// A number with commas between thousands.
+pub(super) fn number(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let (before, rest) = digits.split_at(digits.len() % 3);
+    let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
+    let groups = (!before.is_empty()).then(|| before.into()).into_iter().chain(groups);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// `1 row`, `2 rows`.
+pub(super) fn counted(count: u64, one: &str, several: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { several })
+}
+
+/// A run's state as a badge; tests find it by `data-state`.
+pub(super) fn run_badge(state: RunState) -> Markup {
+    let tone = match state {
+        RunState::Pending | RunState::Running => "active",
+        RunState::Ended(RunOutcome::Succeeded) => "good",
+        RunState::Ended(RunOutcome::Failed | RunOutcome::Misconfigured) => "bad",
+        RunState::Ended(RunOutcome::Refused) => "warn",
+        RunState::Ended(RunOutcome::Stopped) => "",
+    };
+    html! { span class={ "badge " (tone) } data-state=(state.as_str()) { (state.as_str()) } }
+}
+
+/// What a banner is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tone {
+    /// To be known.
+    Plain,
+    /// To be looked at.
+    Warn,
+    /// To be mended.
+    Bad,
+}
+
+/// A message above all else. `name` stands in `data-banner`, for tests.
+pub(super) fn banner(tone: Tone, name: &str, title: &str, words: &Markup) -> Markup {
+    let tone = match tone {
+        Tone::Plain => "",
+        Tone::Warn => "warn",
+        Tone::Bad => "bad",
+    };
+    html! {
+        section class={ "banner " (tone) } data-banner=(name) {
+            h2 { (title) }
+            (words)
+        }
+    }
+}
+
+/// A wide table in a box that scrolls, which keys can reach. `label` says what the table holds.
+pub(super) fn scroll(label: &str, table: &Markup) -> Markup {
+    html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_number(given: u64, expected: &str) {
+        assert_eq!(number(given), expected);
+    }
+
+    #[test]
+    fn numbers() {
+        check_number(0, "0");
+        check_number(999, "999");
+        check_number(1_000, "1,000");
+        check_number(12_345, "12,345");
+        check_number(1_234_567, "1,234,567");
+        assert_eq!(counted(1, "row", "rows"), "1 row");
+        assert_eq!(counted(0, "row", "rows"), "0 rows");
+    }
+
+    #[track_caller]
+    fn check_ago(seconds: i64, expected: &str) {
+        assert_eq!(ago(SignedDuration::from_secs(seconds)), expected);
+    }
+
+    #[test]
+    fn times_gone_by() {
+        check_ago(0, "0 s ago");
+        check_ago(59, "59 s ago");
+        check_ago(60, "1 min ago");
+        check_ago(3_599, "59 min ago");
+        check_ago(3_600, "1 h ago");
+        check_ago(172_799, "47 h ago");
+        check_ago(172_800, "2 days ago");
+        check_ago(-120, "in 2 min");
+    }
+
+    #[test]
+    fn nothing_leaves_its_place() {
+        let hostile = "\"><script>alert(1)</script>";
+        let texts = [
+            heading(hostile, &html! { (hostile) }, &html! {}),
+            curl("http://localhost", &ApiAddress::new(format!("/data?x={hostile}'"))),
+            banner(Tone::Bad, hostile, hostile, &html! { (hostile) }),
+            scroll(hostile, &html! {}),
+        ];
+        for text in texts.map(Markup::into_string) {
+            assert!(!text.contains("<script"), "{text}");
+            assert!(!text.contains("\"\"&gt;"), "{text}");
+            assert!(text.contains("&lt;script&gt;"), "{text}");
+        }
+    }
+}
