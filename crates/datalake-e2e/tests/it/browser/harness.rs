@@ -99,7 +99,11 @@ impl Browser {
 
     #[track_caller]
     fn wait<T>(&self, answer: impl Future<Output = Result<T, CmdError>>) -> T {
-        self.runtime.block_on(answer).unwrap()
+        self.runtime.block_on(answer).unwrap_or_else(|error| {
+            // What follows are addresses within chromedriver.
+            let words = error.to_string();
+            panic!("{}", words.lines().next().unwrap_or_default())
+        })
     }
 
     #[track_caller]
@@ -138,6 +142,10 @@ impl Browser {
         self.wait(self.client.execute_async(script, Vec::new()))
     }
 
+    fn pause(&self) {
+        self.runtime.block_on(async { sleep(PAUSE).await });
+    }
+
     /// Looks until it sees something.
     #[track_caller]
     pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
@@ -152,7 +160,7 @@ impl Browser {
                 self.address(),
                 self.run("return document.body.innerText")
             );
-            self.runtime.block_on(sleep(PAUSE));
+            self.pause();
         }
     }
 
@@ -179,7 +187,7 @@ impl Browser {
                 Ok(done) => return done,
                 Err(error) => last = Some(error),
             }
-            self.runtime.block_on(sleep(PAUSE));
+            self.pause();
         }
         panic!("{selector} at {}: {last:?}", self.address());
     }

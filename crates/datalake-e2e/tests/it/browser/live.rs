@@ -56,7 +56,7 @@ fn a_new_source_is_counted_without_a_reload() {
     mark(&browser);
     lakes::write(&server, "2000.csv", lakes::source("Ada", "Lovelace", "612302400000"));
     lakes::run(&server);
-    until_text(&browser, "[data-figure='count']", "101");
+    until_text(&browser, "#users dd", "101");
     check_not_reloaded(&browser);
     browser.check_quiet("/");
 }
@@ -68,7 +68,7 @@ fn what_somebody_does_is_not_lost_by_an_update() {
     let browser = Browser::open(&server);
     browser.go("/page/people");
     mark(&browser);
-    let version = browser.run("return document.querySelector('[data-version]').dataset.version");
+    let version = browser.run("return document.querySelector('main').dataset.version");
     browser.run("for (const part of document.querySelectorAll('main details')) part.open = true");
     let opened = browser.count("main details[open]");
     browser.fill("[name=min_age]", "3");
@@ -77,7 +77,7 @@ fn what_somebody_does_is_not_lost_by_an_update() {
     lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
     lakes::run(&server);
     browser.until("the new version", || {
-        (browser.run("return document.querySelector('[data-version]').dataset.version") != version).then_some(())
+        (browser.run("return document.querySelector('main').dataset.version") != version).then_some(())
     });
     assert_eq!(
         browser.run("return document.querySelector('[name=min_age]').value"),

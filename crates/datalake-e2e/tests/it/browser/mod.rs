@@ -4,6 +4,7 @@
 mod axe;
 mod driver;
 mod harness;
+mod history;
 mod hostile;
 mod keyboard;
 mod lakes;

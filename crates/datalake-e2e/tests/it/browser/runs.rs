@@ -86,7 +86,7 @@ fn a_token_is_asked_for_and_forgotten() {
     fs::write(&path, TOKEN).unwrap();
     let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
     let browser = Browser::open(&server);
-    browser.go("/page/runs");
+    browser.go("/");
     mark(&browser);
     let before = newest(&server);
 
@@ -127,7 +127,7 @@ fn a_token_is_asked_for_and_forgotten() {
     browser.click(START);
     browser.until("a second run", || (newest(&server)["id"] != id).then_some(()));
     assert_eq!(browser.count("#token-dialog[open]"), 0, "nobody is asked twice");
-    browser.go("/page/runs");
+    browser.go("/");
     browser.click(START);
     browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
 }
