@@ -5,6 +5,7 @@ use std::{fmt::Debug, path::Path, time::Duration};
 use fantoccini::{
     Client, ClientBuilder, Locator,
     actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
     error::CmdError,
     key::Key,
     wd::TimeoutConfiguration,
@@ -130,6 +131,13 @@ impl Browser {
         url.as_str().strip_prefix(&self.origin).expect("a page of the server").to_owned()
     }
 
+    /// The status of the answer that the page came with.
+    #[track_caller]
+    pub(super) fn status(&self) -> u64 {
+        let status = self.run("return performance.getEntriesByType('navigation')[0].responseStatus");
+        status.as_u64().unwrap()
+    }
+
     /// What a function's body returns, run in the page.
     #[track_caller]
     pub(super) fn run(&self, script: &str) -> Value {
@@ -175,7 +183,7 @@ impl Browser {
 
     /// Does something with the element of a selector, again where the page was just replaced below it.
     #[track_caller]
-    fn with_element<T>(&self, selector: &str, act: impl AsyncFn(&fantoccini::elements::Element) -> Result<T, CmdError>) -> T {
+    fn with_element<T>(&self, selector: &str, act: &impl AsyncFn(&Element) -> Result<T, CmdError>) -> T {
         let mut last = None;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
@@ -195,13 +203,13 @@ impl Browser {
     /// Clicks the element of a selector, as soon as it is there and nothing covers it.
     #[track_caller]
     pub(super) fn click(&self, selector: &str) {
-        self.with_element(selector, async |element| element.click().await);
+        self.with_element(selector, &async |element: &Element| element.click().await);
     }
 
     /// Replaces the text of an input.
     #[track_caller]
     pub(super) fn fill(&self, selector: &str, text: &str) {
-        self.with_element(selector, async |element| {
+        self.with_element(selector, &async |element: &Element| {
             element.clear().await?;
             element.send_keys(text).await
         });

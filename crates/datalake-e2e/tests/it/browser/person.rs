@@ -1,6 +1,6 @@
 //! One person: the row, the picture, what it was before, and where each value came from.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
@@ -13,7 +13,7 @@ fn check(browser: &Browser, row: &Value) {
             other => other.to_string(),
         };
         let shown = browser.run(&format!(
-            "return [...document.querySelectorAll('main [data-column={column}]')].map(element => element.dataset.value ?? element.textContent.trim())"
+            "return [...document.querySelectorAll('main [data-column={column}]')].map(element => element.dataset.birthts ?? element.dataset.age ?? element.textContent.trim())"
         ));
         let is_shown = shown.as_array().unwrap().iter().any(|shown| *shown == *expected);
         assert!(is_shown, "{user_id}: {column} is {expected}, not {shown}");
@@ -35,7 +35,7 @@ fn a_person_is_the_row_of_the_api() {
         } else {
             vec![format!("/data/{user_id}/image")]
         };
-        assert_eq!(pictures, serde_json::json!(expected), "{user_id}");
+        assert_eq!(pictures, json!(expected), "{user_id}");
         browser.check_quiet(user_id);
     }
 }
@@ -49,11 +49,25 @@ fn a_person_shows_what_the_row_was() {
     let history = server.json("/data/1000/history");
     let states = history["states"].as_array().unwrap_or_else(|| panic!("{history}"));
     assert_eq!(states.len(), 2);
-    let versions: Vec<_> = states.iter().map(|state| state["version"].to_string()).collect();
-    let shown = browser.run("return [...document.querySelectorAll('#history [data-version]')].map(state => state.dataset.version)");
-    assert_eq!(shown, serde_json::json!(versions));
-    let text = browser.text("#history");
-    assert!(text.contains("Susanna") && text.contains("Susan"), "both names: {text}");
+    let shown = browser.run("return [...document.querySelectorAll('#history [data-version]')].map(state => [state.dataset.version, state.dataset.change ?? null, state.textContent])");
+    let shown = shown.as_array().unwrap();
+    assert_eq!(shown.len(), states.len());
+    for (state, shown) in states.iter().zip(shown) {
+        assert_eq!(
+            (&shown[0], &shown[1]),
+            (&json!(state["version"].to_string()), &state["change"]),
+            "{state}"
+        );
+        let text = shown[2].as_str().unwrap();
+        for told in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
+            assert!(text.contains(told.as_str().unwrap()), "{told}: {text}");
+        }
+    }
+    // One who is gone has a history all the same.
+    browser.go("/page/people/1001");
+    assert_eq!(browser.status(), 404);
+    let change = browser.run("return document.querySelector('#history [data-version]').dataset.change");
+    assert_eq!(change, "delete");
 }
 
 /// Where the values came from, as /explain says; and what is refused of this person now.
@@ -63,7 +77,7 @@ fn a_person_shows_where_the_values_came_from() {
     let browser = Browser::open(&server);
     browser.go("/page/people/1000");
     let explained = server.json("/data/1000/explain");
-    let text = browser.text("#explain");
+    let text = browser.text("#explanation");
     for source in ["src-data/1000.csv", "src-data/1000.png"] {
         assert!(explained.to_string().contains(source) && text.contains(source), "{source}: {text}");
     }
