@@ -1,7 +1,16 @@
 //! Lakes to look at, each in a folder of its own, and served; nothing runs in them by itself after the first run.
 
-use std::{fmt::Write as _, fs, path::PathBuf, process::Command};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,6 +41,51 @@ pub(super) fn write(server: &Server, name: &str, content: impl AsRef<[u8]>) {
 /// A run, started over the API and waited for.
 pub(super) fn run(server: &Server) -> Value {
     serde_json::from_str(&server.curl("/data", "--request POST --header 'Prefer: wait=60'")).unwrap()
+}
+
+/// A run that is under way and held up: it neither goes on nor ends before this is dropped.
+pub(super) struct HeldRun {
+    pub(super) id: String,
+    process: Pid,
+}
+
+impl HeldRun {
+    /// Starts one. A run may be faster than whoever wants to hold it up; then it is another one.
+    pub(super) fn start(server: &Server) -> Self {
+        const ATTEMPTS_MAX: usize = 20;
+        for _ in 0..ATTEMPTS_MAX {
+            let run: Value = serde_json::from_str(&server.curl("/data", "--request POST")).unwrap();
+            let Some(process) = run_process(server).filter(|process| kill(*process, Signal::SIGSTOP).is_ok()) else {
+                continue;
+            };
+            let id = run["id"].as_str().unwrap().to_owned();
+            let held = Self { id, process };
+            let state = server.json(&format!("/runs/{}", held.id))["state"].clone();
+            if state == "pending" || state == "running" {
+                return held;
+            }
+        }
+        panic!("no run of {ATTEMPTS_MAX} could be held up")
+    }
+}
+
+impl Drop for HeldRun {
+    fn drop(&mut self) {
+        let _goes_on = kill(self.process, Signal::SIGCONT);
+    }
+}
+
+/// The process of the server's run: that which processes in the server's folder.
+fn run_process(server: &Server) -> Option<Pid> {
+    let folder = server.folder.path().canonicalize().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let is_run = |path: &Path| {
+        let is_there = fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == folder);
+        let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
+        is_there && arguments.split(|byte| *byte == 0).any(|argument| argument == b"process")
+    };
+    let process = processes.map(|entry| entry.path()).find(|path| is_run(path))?;
+    process.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
 }
 
 /// The 100 sample users.

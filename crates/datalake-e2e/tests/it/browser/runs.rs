@@ -5,7 +5,10 @@ use std::fs;
 use fantoccini::key::Key;
 use serde_json::{Value, json};
 
-use super::{harness::Browser, lakes};
+use super::{
+    harness::Browser,
+    lakes::{self, HeldRun},
+};
 use crate::server::Server;
 
 /// Starts an incremental run.
@@ -130,6 +133,70 @@ fn a_token_is_asked_for_and_forgotten() {
     browser.go("/");
     browser.click(START);
     browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+}
+
+/// Whoever presses the button while a run is active is shown that one, and no second one starts.
+#[test]
+fn an_active_run_is_joined() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    let held = HeldRun::start(&server);
+    let count = server.json("/runs")["count"].clone();
+    browser.go("/page/runs");
+    browser.click(START);
+    browser.until("the run", || {
+        (browser.run("return document.getElementById('run-state').dataset.runId ?? null") == held.id).then_some(())
+    });
+    assert_eq!(server.json("/runs")["count"], count);
+    drop(held);
+    until_state(&browser, "succeeded");
+    browser.check_quiet("a run that was joined");
+}
+
+/// On its own page an active run turns into its report, and in the list as well.
+#[test]
+fn an_active_run_is_followed_where_it_is_shown() {
+    let server = lakes::samples();
+    lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
+    let held = HeldRun::start(&server);
+    let id = held.id.clone();
+    let (run, list) = (Browser::open(&server), Browser::open(&server));
+    run.go(&format!("/page/runs/{id}"));
+    list.go("/page/runs");
+    for browser in [&run, &list] {
+        assert_eq!(browser.count(&format!("[data-active-run='{id}']")), 1, "{}", browser.address());
+        mark(browser);
+    }
+    drop(held);
+    for browser in [&run, &list] {
+        browser.until("the end", || {
+            (browser.count(&format!("[data-active-run='{id}']")) == 0).then_some(())
+        });
+        browser.until("its state", || (browser.count("main [data-state=succeeded]") >= 1).then_some(()));
+        check_not_reloaded(browser);
+        browser.check_quiet(browser.address());
+    }
+    assert_eq!(run.text("#counts [data-count=changed] td"), "1");
+}
+
+#[test]
+fn an_active_run_is_stopped() {
+    let server = lakes::samples();
+    let held = HeldRun::start(&server);
+    let browser = Browser::open(&server);
+    browser.go(&format!("/page/runs/{}", held.id));
+    mark(&browser);
+    browser.click("#stop-run button[data-stop]");
+    // A process that is held up ends once it goes on.
+    browser.until_run(
+        "the request to be sent",
+        "return document.querySelector('#stop-state').textContent.trim() || !document.querySelector('#stop-run')",
+    );
+    let id = held.id.clone();
+    drop(held);
+    browser.until("the end", || (browser.count("main [data-state=stopped]") >= 1).then_some(()));
+    assert_eq!(server.json(&format!("/runs/{id}"))["state"], "stopped");
+    check_not_reloaded(&browser);
 }
 
 /// The report, and what it made of the rows.
