@@ -139,7 +139,7 @@ pub(super) const HOSTILE: &[(&str, &str, &str)] = &[
     ("3006", "{{7*7}}", "${7*7}"),
     ("3007", "=cmd()", "%3Cscript%3E"),
     (
-        "A-user_id.of-64-characters-which-is-the-most-that-a-file-name-hol",
+        "An-id.of_64-characters-is-the-longest-that-a-source-may-have----",
         "Zoë",
         "O’Neill-Łukasiewicz",
     ),

@@ -11,6 +11,7 @@ mod lakes;
 mod live;
 mod overview;
 mod people;
+mod people_form;
 mod person;
 mod runs;
 mod screenshots;

@@ -166,7 +166,7 @@ fn what_the_api_refuses_is_refused() {
         let shown = browser.status();
         assert_eq!(shown, status, "{query}");
         let document: Value = serde_json::from_slice(&std::fs::read(server.folder.path().join("api")).unwrap()).unwrap();
-        let kind = document["type"].as_str().unwrap().rsplit(':').next().unwrap();
+        let kind = document["type"].as_str().unwrap();
         assert_eq!(
             browser.count(&format!("[data-problem='{kind}']")),
             1,
