@@ -190,8 +190,9 @@ fn token_dialog() -> Markup {
                     span.hint { "Kept until this page is left, and nowhere else." }
                 }
                 div.actions {
-                    button type="submit" value="cancel" formnovalidate { "Cancel" }
+                    // The first button is the one that the Enter key presses.
                     button.primary type="submit" value="send" { "Start a run" }
+                    button type="submit" value="cancel" formnovalidate { "Cancel" }
                 }
             }
         }

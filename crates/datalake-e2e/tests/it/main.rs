@@ -5,6 +5,8 @@
     reason = "a test binary, whose shared functions clippy does not know for tests"
 )]
 
+#[cfg(feature = "browser")]
+mod browser;
 #[cfg(feature = "cluster")]
 mod cluster;
 #[cfg(feature = "compose")]

@@ -1,0 +1,101 @@
+//! axe-core's rules for accessible pages. It comes from npm: `npm install --prefix target/axe axe-core`, or wherever `DATALAKE_TEST_AXE` says
+//! that its `axe.min.js` lies.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use super::{
+    harness::{Browser, Scheme, Size},
+    lakes,
+    views::{self, View},
+};
+
+/// The script, which is put into pages over WebDriver: it is no part of them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what is no part of the repository is named by the environment"
+)]
+fn script() -> String {
+    let named = std::env::var_os("DATALAKE_TEST_AXE").map(PathBuf::from);
+    let path = named.unwrap_or_else(|| {
+        let tests = std::env::current_exe().unwrap();
+        let target = tests.ancestors().find(|folder| folder.ends_with("target")).unwrap();
+        target.join("axe/node_modules/axe-core/axe.min.js")
+    });
+    fs::read_to_string(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}: get axe-core by `npm install --prefix target/axe axe-core`, or name its axe.min.js in DATALAKE_TEST_AXE",
+            path.display()
+        )
+    })
+}
+
+/// What axe-core finds wrong with the page as it is now, as lines with the rule and the element.
+fn violations(browser: &Browser, script: &str) -> Vec<String> {
+    browser.run(script);
+    let found = browser.run_async(
+        "const done = arguments[arguments.length - 1];
+         axe.run(document, { resultTypes: ['violations'] }).then(
+             results => done({ rules: results.passes.length, lines: results.violations.flatMap(violation => violation.nodes.map(
+                 node => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\\n', ' ')}`)) }),
+             error => done({ rules: 0, lines: [String(error)] }))",
+    );
+    assert_ne!(found["rules"], 0, "axe-core has looked: {found}");
+    let lines = found["lines"].as_array().unwrap();
+    lines.iter().map(|line: &Value| line.as_str().unwrap().to_owned()).collect()
+}
+
+#[track_caller]
+fn check(browser: &Browser, paths: &[String]) {
+    let script = script();
+    let mut found = Vec::new();
+    for (scheme, size) in [
+        (Scheme::Light, Size::DESK),
+        (Scheme::Dark, Size::DESK),
+        (Scheme::Light, Size::PHONE),
+    ] {
+        browser.look(scheme, size);
+        for path in paths {
+            browser.go(path);
+            let lines = violations(browser, &script);
+            found.extend(
+                lines
+                    .into_iter()
+                    .map(|line| format!("{path} ({scheme:?}, {} px): {line}", size.width)),
+            );
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_view_is_accessible() {
+    let server = lakes::edited();
+    let paths: Vec<_> = views::views(&server).into_iter().map(|View { path, .. }| path).collect();
+    check(&Browser::open(&server), &paths);
+}
+
+#[test]
+fn problems_are_accessible() {
+    let server = lakes::edited();
+    check(&Browser::open(&server), &views::PROBLEMS.map(str::to_owned));
+}
+
+#[test]
+fn an_empty_lake_is_accessible() {
+    let server = lakes::empty();
+    check(
+        &Browser::open(&server),
+        &["/", "/page/people", "/page/runs", "/page/rejects"].map(str::to_owned),
+    );
+}
+
+#[test]
+fn names_of_any_script_are_accessible() {
+    let server = lakes::hostile();
+    check(
+        &Browser::open(&server),
+        &["/page/people", "/page/people?view=gallery", "/page/people/long"].map(str::to_owned),
+    );
+}

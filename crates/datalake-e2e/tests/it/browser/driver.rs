@@ -1,0 +1,126 @@
+//! chromedriver: one for each browser, so that what one test does with its own no other sees.
+
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+};
+
+use fantoccini::wd::{Capabilities, WebDriverCompatibleCommand};
+use http::Method;
+use nix::{
+    sys::signal::{Signal, killpg},
+    unistd::Pid,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use url::{ParseError, Url};
+
+/// Chromium asks nobody by itself, and a page that asks another host does not reach it.
+const ARGUMENTS: &[&str] = &[
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-domain-reliability",
+    "--disable-extensions",
+    "--disable-sync",
+    "--metrics-recording-only",
+    "--no-first-run",
+    "--no-default-browser-check",
+    "--no-pings",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--lang=en-GB",
+    "--window-size=1280,800",
+];
+
+/// Whether pages run their scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scripts {
+    On,
+    Off,
+}
+
+/// What a session is asked for: a browser that keeps a log of its console and of its requests.
+pub(super) fn capabilities(scripts: Scripts) -> Capabilities {
+    let permission = match scripts {
+        Scripts::On => 1,
+        Scripts::Off => 2,
+    };
+    let capabilities = json!({
+        "goog:chromeOptions": {
+            "args": ARGUMENTS,
+            "prefs": { "profile.default_content_setting_values.javascript": permission },
+        },
+        "goog:loggingPrefs": { "browser": "ALL", "performance": "ALL" },
+    });
+    capabilities.as_object().unwrap().clone()
+}
+
+/// chromedriver and the browsers that it starts: a process group, which ends as one.
+pub(super) struct Driver {
+    child: Child,
+    port: u16,
+    /// Home and temporary folder of all of them.
+    _home: TempDir,
+}
+
+impl Driver {
+    pub(super) fn start() -> Self {
+        let home = TempDir::new().unwrap();
+        let mut child = Command::new("chromedriver")
+            .arg("--port=0")
+            .env("HOME", home.path())
+            .env("TMPDIR", home.path())
+            .env_remove("DISPLAY")
+            .process_group(0)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("there is chromedriver: these tests need Debian's chromium and chromium-driver");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines
+            .find_map(|line| {
+                line.split_once("started successfully on port ")?
+                    .1
+                    .trim_end_matches('.')
+                    .parse()
+                    .ok()
+            })
+            .expect("chromedriver says its port");
+        // Reads to the end, so that chromedriver never waits for a reader.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self { child, port, _home: home }
+    }
+
+    pub(super) fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _have_ended = killpg(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGKILL);
+        let _has_ended = self.child.wait();
+    }
+}
+
+/// A command of chromedriver that WebDriver does not have.
+#[derive(Debug)]
+pub(super) struct ChromeCommand {
+    pub(super) path: &'static str,
+    pub(super) body: Value,
+}
+
+impl WebDriverCompatibleCommand for ChromeCommand {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        base.join(&format!("session/{}/{}", session.unwrap_or_default(), self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.body.to_string()))
+    }
+}

@@ -1,0 +1,314 @@
+//! A browser without a window, driven over WebDriver. It tells what its console holds and whom it asked.
+
+use std::{fmt::Debug, path::Path, time::Duration};
+
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource, KeyAction, KeyActions},
+    elements::Element,
+    error::CmdError,
+    key::Key,
+    wd::TimeoutConfiguration,
+};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::{
+    runtime::Runtime,
+    time::{Instant, sleep},
+};
+
+use super::driver::{self, ChromeCommand, Driver, Scripts};
+use crate::server::Server;
+
+/// A machine that is busy with other tests is slow; nobody waits for long otherwise.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often it is looked again while something is waited for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a page may be read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Light,
+    Dark,
+}
+
+impl Scheme {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+/// Of a window, in pixels of CSS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Size {
+    pub(super) width: u32,
+    pub(super) height: u32,
+}
+
+impl Size {
+    pub(super) const DESK: Self = Self { width: 1280, height: 800 };
+    pub(super) const PHONE: Self = Self { width: 390, height: 844 };
+}
+
+/// A session of its own: nothing that another test did is in it.
+pub(super) struct Browser {
+    runtime: Runtime,
+    client: Client,
+    _driver: Driver,
+    origin: String,
+}
+
+impl Browser {
+    /// A browser for the pages of this server.
+    pub(super) fn open(server: &Server) -> Self {
+        Self::start(server, Scripts::On)
+    }
+
+    /// One in which JavaScript is turned off, as its users turn it off.
+    pub(super) fn without_scripts(server: &Server) -> Self {
+        Self::start(server, Scripts::Off)
+    }
+
+    fn start(server: &Server, scripts: Scripts) -> Self {
+        let driver = Driver::start();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime
+            .block_on(
+                ClientBuilder::new(HttpConnector::new())
+                    .capabilities(driver::capabilities(scripts))
+                    .connect(&driver.address()),
+            )
+            .expect("chromedriver starts chromium");
+        let browser = Self {
+            runtime,
+            client,
+            _driver: driver,
+            origin: format!("http://127.0.0.1:{}", server.port),
+        };
+        let patience = TimeoutConfiguration::new(Some(PATIENCE), Some(PATIENCE), None);
+        browser.wait(browser.client.update_timeouts(patience));
+        browser
+    }
+
+    #[track_caller]
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, CmdError>>) -> T {
+        self.runtime.block_on(answer).unwrap_or_else(|error| {
+            // What follows are addresses within chromedriver.
+            let words = error.to_string();
+            panic!("{}", words.lines().next().unwrap_or_default())
+        })
+    }
+
+    #[track_caller]
+    fn chrome(&self, path: &'static str, body: Value) -> Value {
+        self.wait(self.client.issue_cmd(ChromeCommand { path, body }))
+    }
+
+    /// A command of the DevTools protocol.
+    #[track_caller]
+    fn devtools(&self, command: &str, parameters: &Value) -> Value {
+        self.chrome("goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
+    }
+
+    /// Opens a path of the server, as if typed into the address bar, and waits until all of the page is there.
+    #[track_caller]
+    pub(super) fn go(&self, path: &str) {
+        self.wait(self.client.goto(&format!("{}{path}", self.origin)));
+    }
+
+    /// Path and query in the address bar.
+    #[track_caller]
+    pub(super) fn address(&self) -> String {
+        let url = self.wait(self.client.current_url());
+        url.as_str().strip_prefix(&self.origin).expect("a page of the server").to_owned()
+    }
+
+    /// The status of the answer that the page came with.
+    #[track_caller]
+    pub(super) fn status(&self) -> u64 {
+        let status = self.run("return performance.getEntriesByType('navigation')[0].responseStatus");
+        status.as_u64().unwrap()
+    }
+
+    /// What a function's body returns, run in the page.
+    #[track_caller]
+    pub(super) fn run(&self, script: &str) -> Value {
+        self.wait(self.client.execute(script, Vec::new()))
+    }
+
+    /// What a script hands to its last argument, a function, run in the page.
+    #[track_caller]
+    pub(super) fn run_async(&self, script: &str) -> Value {
+        self.wait(self.client.execute_async(script, Vec::new()))
+    }
+
+    fn pause(&self) {
+        self.runtime.block_on(async { sleep(PAUSE).await });
+    }
+
+    /// Looks until it sees something.
+    #[track_caller]
+    pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(seen) = look() {
+                return seen;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited for {what} at {}; the page says: {}",
+                self.address(),
+                self.run("return document.body.innerText")
+            );
+            self.pause();
+        }
+    }
+
+    /// Looks until a script returns something that is not null, false, or empty.
+    #[track_caller]
+    pub(super) fn until_run(&self, what: &str, script: &str) -> Value {
+        self.until(what, || {
+            let seen = self.run(script);
+            (!matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != json!([])).then_some(seen)
+        })
+    }
+
+    /// Does something with the element of a selector, again where the page was just replaced below it.
+    #[track_caller]
+    fn with_element<T>(&self, selector: &str, act: &impl AsyncFn(&Element) -> Result<T, CmdError>) -> T {
+        let mut last = None;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let acted = self.runtime.block_on(async {
+                let element = self.client.find(Locator::Css(selector)).await?;
+                act(&element).await
+            });
+            match acted {
+                Ok(done) => return done,
+                Err(error) => last = Some(error),
+            }
+            self.pause();
+        }
+        panic!("{selector} at {}: {last:?}", self.address());
+    }
+
+    /// Clicks the element of a selector, as soon as it is there and nothing covers it.
+    #[track_caller]
+    pub(super) fn click(&self, selector: &str) {
+        self.with_element(selector, &async |element: &Element| element.click().await);
+    }
+
+    /// Replaces the text of an input.
+    #[track_caller]
+    pub(super) fn fill(&self, selector: &str, text: &str) {
+        self.with_element(selector, &async |element: &Element| {
+            element.clear().await?;
+            element.send_keys(text).await
+        });
+    }
+
+    /// Presses a key, wherever the focus is.
+    #[track_caller]
+    pub(super) fn press(&self, key: Key) {
+        let value = char::from(key);
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.wait(self.client.perform_actions(keys));
+    }
+
+    /// The text of the first element of a selector.
+    #[track_caller]
+    pub(super) fn text(&self, selector: &str) -> String {
+        let text = self.run(&format!("return document.querySelector({}).textContent.trim()", json!(selector)));
+        text.as_str().unwrap().to_owned()
+    }
+
+    /// How many elements there are of a selector.
+    #[track_caller]
+    pub(super) fn count(&self, selector: &str) -> u64 {
+        let count = self.run(&format!("return document.querySelectorAll({}).length", json!(selector)));
+        count.as_u64().unwrap()
+    }
+
+    /// The values of an attribute, of all elements that have it, in the order of the page.
+    #[track_caller]
+    pub(super) fn attributes(&self, name: &str) -> Vec<String> {
+        let script = format!("return [...document.querySelectorAll('main [{name}]')].map(element => element.getAttribute('{name}'))");
+        serde_json::from_value(self.run(&script)).unwrap()
+    }
+
+    /// From now on pages are shown in this colour scheme and size.
+    pub(super) fn look(&self, scheme: Scheme, size: Size) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
+        let Size { width, height } = size;
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
+        self.devtools("Emulation.setDeviceMetricsOverride", &screen);
+    }
+
+    /// Writes what is seen of the page as a PNG.
+    pub(super) fn screenshot(&self, path: &Path) {
+        std::fs::write(path, self.wait(self.client.screenshot())).unwrap();
+    }
+
+    /// The names of all cookies of the page.
+    pub(super) fn cookies(&self) -> Vec<String> {
+        let cookies = self.wait(self.client.get_all_cookies());
+        cookies.iter().map(|cookie| cookie.name().to_owned()).collect()
+    }
+
+    #[track_caller]
+    fn log(&self, kind: &str) -> Vec<Value> {
+        let entries = self.chrome("se/log", json!({ "type": kind }));
+        entries.as_array().unwrap().clone()
+    }
+
+    /// What was written to the console since the last look.
+    #[track_caller]
+    pub(super) fn console(&self) -> Vec<String> {
+        self.log("browser").iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    /// The addresses that were asked for since the last look, pictures and scripts' own requests among them.
+    #[track_caller]
+    pub(super) fn requests(&self) -> Vec<String> {
+        let events = self.log("performance").into_iter().map(|entry| {
+            let event: Value = serde_json::from_str(entry["message"].as_str().unwrap()).unwrap();
+            event["message"].clone()
+        });
+        events
+            .filter(|event| event["method"] == "Network.requestWillBeSent")
+            .map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// Since the last look nothing was written to the console, and nobody but the server was asked.
+    #[track_caller]
+    pub(super) fn check_quiet(&self, view: impl Debug) {
+        assert_eq!(self.console(), [""; 0], "{view:?} writes to the console");
+        let requests = self.requests();
+        assert!(!requests.is_empty(), "{view:?}: requests are seen");
+        let foreign: Vec<_> = requests
+            .iter()
+            // What stands in an address itself is asked of nobody: the browser's own icons are written so.
+            .filter(|address| !address.starts_with(&self.origin) && !address.starts_with("data:"))
+            .collect();
+        assert!(foreign.is_empty(), "{view:?} asks another host: {foreign:?}");
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // Whatever this leaves, the driver's end takes with it.
+        let _has_ended = self.runtime.block_on(self.client.clone().close());
+    }
+}

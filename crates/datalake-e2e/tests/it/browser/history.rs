@@ -1,0 +1,143 @@
+//! What went wrong, what happened when, and the examples: rejects, versions, two of them compared, queries with their live answers.
+
+use serde_json::{Value, json};
+
+use super::{harness::Browser, lakes};
+use crate::server::Server;
+
+/// Of every element with `data-{name}` in the main part: that, and its text.
+fn texts(browser: &Browser, name: &str) -> Vec<(String, String)> {
+    let found = browser.run(&format!(
+        "return [...document.querySelectorAll('main [data-{name}]')].map(element => [element.getAttribute('data-{name}'), element.textContent])"
+    ));
+    serde_json::from_value(found).unwrap()
+}
+
+fn strings(values: &Value, name: &str) -> Vec<String> {
+    let text = |value: &Value| match &value[name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    values.as_array().unwrap().iter().map(text).collect()
+}
+
+/// Each with its code, the words, and the byte where the reason lies.
+#[test]
+fn rejects_are_shown_with_the_byte_marked() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/page/rejects");
+    let rejects = server.json("/rejects")["rejects"].clone();
+    let shown = texts(&browser, "key");
+    let keys: Vec<_> = shown.iter().map(|(key, _)| key.clone()).collect();
+    assert_eq!(keys, strings(&rejects, "key"));
+    for (reject, (key, text)) in rejects.as_array().unwrap().iter().zip(&shown) {
+        for told in ["code", "message"] {
+            let told = reject[told].as_str().unwrap();
+            assert!(text.to_lowercase().contains(&told.to_lowercase()), "{key} says {told:?}: {text}");
+        }
+    }
+    // `<b>1990-01-01</b>` is refused at its first byte, and is no markup here.
+    let marked = browser.run("return document.querySelector('[data-key=\"src-data/1002.csv\"] mark')?.textContent ?? null");
+    let marked = marked.as_str().expect("the place is marked");
+    assert!("<b>1990-01-01</b>".starts_with(marked) && !marked.is_empty(), "{marked:?}");
+    // The user's last good row stays, and that is told.
+    assert!(browser.count("[data-key='src-data/1002.csv'] a[href='/page/people/1002']") >= 1);
+    browser.check_quiet("rejects");
+}
+
+#[test]
+fn no_rejects_is_good_news() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/rejects");
+    assert_eq!(browser.count("[data-key]"), 0);
+    let words = browser.run("return document.querySelector('main').innerText.length");
+    assert!(words.as_u64() > Some(20), "it is said that there are none");
+}
+
+#[test]
+fn versions_are_those_of_the_api() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/page/versions");
+    let versions = server.json("/versions");
+    let shown: Vec<_> = texts(&browser, "version").into_iter().map(|(version, _)| version).collect();
+    assert_eq!(shown, strings(&versions["versions"], "version"));
+    for version in versions["versions"].as_array().unwrap() {
+        let run_id = version["run_id"].as_str().unwrap();
+        assert!(
+            browser.count(&format!("main a[href='/page/runs/{run_id}']")) >= 1,
+            "{run_id} is led to"
+        );
+    }
+    browser.check_quiet("versions");
+}
+
+fn changes(server: &Server, query: &str) -> Vec<Value> {
+    let lines = server.curl(&format!("/changes?{query}"), "");
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Two versions compared: whichever way, as `/changes` says it.
+#[test]
+fn two_versions_are_compared() {
+    let server = lakes::edited();
+    lakes::write(&server, "1000.csv", lakes::source("Suzanne", "Lee", "612302400000"));
+    lakes::run(&server);
+    let browser = Browser::open(&server);
+    for query in ["since=0&until=1", "since=1&until=2", "since=0&until=2", "since=1", "since=2"] {
+        browser.go(&format!("/page/changes?{query}"));
+        let expected = changes(&server, query);
+        let ids: Vec<_> = expected.iter().map(|change| change["user_id"].as_str().unwrap()).collect();
+        let kinds: Vec<_> = expected.iter().map(|change| change["type"].as_str().unwrap()).collect();
+        assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{query}");
+        assert_eq!(json!(browser.attributes("data-change")), json!(kinds), "{query}");
+        browser.check_quiet(query);
+    }
+    browser.go("/page/changes?since=0&until=2");
+    let row = browser.text("[data-change][data-user-id='1000']");
+    assert!(row.contains("Susan") && row.contains("Suzanne"), "before and after: {row}");
+}
+
+/// The versions to compare are chosen in the list, by a form that works without a script.
+#[test]
+fn versions_are_chosen_to_be_compared() {
+    let server = lakes::edited();
+    for browser in [Browser::open(&server), Browser::without_scripts(&server)] {
+        browser.go("/page/versions");
+        browser.click("#compare button[type=submit]");
+        browser.until("the comparison", || {
+            browser.address().starts_with("/page/changes?since=").then_some(())
+        });
+        assert_eq!(browser.count("[data-view='changes']"), 1);
+    }
+}
+
+/// What an example shows is what the request answers.
+#[test]
+fn examples_show_their_live_answers() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/page/examples");
+    let examples = texts(&browser, "example");
+    assert!(examples.len() >= 12, "the twelve and ours: {}", examples.len());
+    for (address, text) in &examples {
+        let status = server.shell(&format!("curl -s -o answer -w '%{{http_code}}' 'http://localhost:8080{address}'"));
+        let status = String::from_utf8(status.stdout).unwrap();
+        let shown = browser.run(&format!(
+            "return document.querySelector('[data-example={}] [data-answer]')?.dataset.status ?? null",
+            json!(address)
+        ));
+        assert_eq!(shown, status, "{address}: {text}");
+    }
+    let (_, youngest) = examples
+        .iter()
+        .find(|(address, _)| address.starts_with("/data?min_age") && !address.contains('='))
+        .unwrap();
+    let rows = server.json("/data?min_age");
+    for row in rows.as_array().unwrap() {
+        assert!(youngest.contains(row["user_id"].as_str().unwrap()), "{youngest}");
+    }
+    browser.check_quiet("examples");
+}

@@ -1,0 +1,190 @@
+//! Lakes to look at, each in a folder of its own, and served; nothing runs in them by itself after the first run.
+
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::server::{Server, executable};
+
+/// The day on which ages are counted where they are compared: the samples were made before it.
+pub(super) const ON: &str = "2026-11-24";
+
+/// A CSV as the samples have it.
+pub(super) fn source(first_name: &str, last_name: &str, birthts: &str) -> String {
+    let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+    format!(
+        "first_name,last_name,birthts\n{},{},{birthts}\n",
+        quoted(first_name),
+        quoted(last_name)
+    )
+}
+
+/// Where the sources of a server's lake lie.
+pub(super) fn sources(server: &Server) -> PathBuf {
+    server.folder.path().join("lake/src-data")
+}
+
+pub(super) fn write(server: &Server, name: &str, content: impl AsRef<[u8]>) {
+    fs::write(sources(server).join(name), content).unwrap();
+}
+
+/// A run, started over the API and waited for.
+pub(super) fn run(server: &Server) -> Value {
+    serde_json::from_str(&server.curl("/data", "--request POST --header 'Prefer: wait=60'")).unwrap()
+}
+
+/// A run that is under way and held up: it neither goes on nor ends before this is dropped.
+pub(super) struct HeldRun {
+    pub(super) id: String,
+    process: Pid,
+}
+
+impl HeldRun {
+    /// Starts one. A run may be faster than whoever wants to hold it up; then it is another one.
+    pub(super) fn start(server: &Server) -> Self {
+        const ATTEMPTS_MAX: usize = 20;
+        for _ in 0..ATTEMPTS_MAX {
+            let run: Value = serde_json::from_str(&server.curl("/data", "--request POST")).unwrap();
+            let Some(process) = run_process(server).filter(|process| kill(*process, Signal::SIGSTOP).is_ok()) else {
+                continue;
+            };
+            let id = run["id"].as_str().unwrap().to_owned();
+            let held = Self { id, process };
+            let state = server.json(&format!("/runs/{}", held.id))["state"].clone();
+            if state == "pending" || state == "running" {
+                return held;
+            }
+        }
+        panic!("no run of {ATTEMPTS_MAX} could be held up")
+    }
+}
+
+impl Drop for HeldRun {
+    fn drop(&mut self) {
+        let _goes_on = kill(self.process, Signal::SIGCONT);
+    }
+}
+
+/// The process of the server's run: that which processes in the server's folder.
+fn run_process(server: &Server) -> Option<Pid> {
+    let folder = server.folder.path().canonicalize().unwrap();
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let is_run = |path: &Path| {
+        let is_there = fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == folder);
+        let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
+        is_there && arguments.split(|byte| *byte == 0).any(|argument| argument == b"process")
+    };
+    let process = processes.map(|entry| entry.path()).find(|path| is_run(path))?;
+    process.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)
+}
+
+/// The 100 sample users.
+pub(super) fn samples() -> Server {
+    samples_with(&[])
+}
+
+/// The 100 sample users, where the server has these arguments besides.
+pub(super) fn samples_with(arguments: &[&str]) -> Server {
+    let folder = TempDir::new().unwrap();
+    let made = Command::new(executable())
+        .args(["init", "--lake", "lake", "--samples"])
+        .current_dir(folder.path())
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let server = Server::start(folder, &[&["serve", "--lake", "lake"], arguments].concat());
+    assert_eq!(server.json("/stats")["count"], 100);
+    server
+}
+
+/// The samples, and a second version: a row changed, one removed, one added, and three sources refused: one by its CSV, one by its picture, one by
+/// its name.
+pub(super) fn edited() -> Server {
+    let server = samples();
+    write(&server, "1000.csv", source("Susanna", "Lee", "612302400000"));
+    fs::remove_file(sources(&server).join("1001.csv")).unwrap();
+    fs::remove_file(sources(&server).join("1001.png")).unwrap();
+    write(&server, "1002.csv", "first_name,last_name,birthts\nAnn,Fox,<b>1990-01-01</b>\n");
+    write(&server, "1003.png", "<html>not a picture</html>");
+    write(&server, "not a user.csv", source("No", "Body", "0"));
+    write(&server, "2000.csv", source("Ada", "Lovelace", "612302400000"));
+    let run = run(&server);
+    assert_eq!(run["state"], "succeeded", "{run}");
+    assert_eq!(server.json("/rejects")["count"], 3);
+    server
+}
+
+/// Names that a page may stumble over, by user id.
+pub(super) const HOSTILE: &[(&str, &str, &str)] = &[
+    (
+        "3000",
+        "<script>document.title='taken'</script>",
+        "\"><img src=x onerror=document.title='taken'>",
+    ),
+    ("3001", "&lt;b&gt;", "'; --"),
+    ("3002", "عبد الرحمن", "الخوارزمي"),
+    ("3003", "שרה", "בן־גוריון"),
+    ("3004", "👩‍👩‍👧‍👦🏳️‍🌈", "🇺🇳"),
+    ("3005", "王小明", "司馬光"),
+    ("3006", "{{7*7}}", "${7*7}"),
+    ("3007", "=cmd()", "%3Cscript%3E"),
+    (
+        "An-id.of_64-characters-is-the-longest-that-a-source-may-have----",
+        "Zoë",
+        "O’Neill-Łukasiewicz",
+    ),
+];
+
+/// A name without a place to break it, and one of many words.
+pub(super) fn long_name() -> String {
+    "W".repeat(300)
+}
+
+/// A lake of the hostile names alone.
+pub(super) fn hostile() -> Server {
+    let folder = TempDir::new().unwrap();
+    let sources = folder.path().join("lake/src-data");
+    fs::create_dir_all(&sources).unwrap();
+    for (user_id, first_name, last_name) in HOSTILE {
+        fs::write(
+            sources.join(format!("{user_id}.csv")),
+            source(first_name, last_name, "612302400000"),
+        )
+        .unwrap();
+    }
+    let words = "Maria ".repeat(50);
+    fs::write(sources.join("long.csv"), source(&long_name(), words.trim_end(), "612302400000")).unwrap();
+    let server = Server::start(folder, &["serve", "--lake", "lake"]);
+    assert_eq!(server.json("/stats")["count"], HOSTILE.len() + 1);
+    server
+}
+
+/// A folder in which nothing is.
+pub(super) fn empty() -> Server {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("lake")).unwrap();
+    Server::start(folder, &["serve", "--lake", "lake", "--launcher", "none"])
+}
+
+/// So many refused sources beside the samples, by a processor that takes that.
+pub(super) fn many_rejects(count: usize) -> Server {
+    let server = samples_with(&["--max-reject-ratio", "1"]);
+    for number in 0..count {
+        let mut name = String::new();
+        write!(name, "bad-{number:05}.csv").unwrap();
+        write(&server, &name, "first_name,last_name,birthts\nAnn,Fox,yesterday\n");
+    }
+    let run = run(&server);
+    assert_eq!(run["state"], "succeeded", "{run}");
+    server
+}

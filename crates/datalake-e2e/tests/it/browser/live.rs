@@ -1,0 +1,95 @@
+//! A page that is left open: what happens in the lake shows there by itself, and nothing that somebody does there is lost by that.
+
+use serde_json::json;
+
+use super::{harness::Browser, lakes};
+
+/// Marks the document, so that a reload would be seen.
+fn mark(browser: &Browser) {
+    browser.run("window.isSameDocument = true");
+}
+
+#[track_caller]
+fn check_not_reloaded(browser: &Browser) {
+    assert_eq!(
+        browser.run("return window.isSameDocument === true"),
+        true,
+        "the page was loaded again"
+    );
+}
+
+#[track_caller]
+fn until_text(browser: &Browser, selector: &str, text: &str) {
+    browser.until(text, || {
+        let shown = browser.run(&format!("return document.querySelector({})?.textContent ?? ''", json!(selector)));
+        shown.as_str().unwrap().contains(text).then_some(())
+    });
+}
+
+#[test]
+fn an_edited_source_appears_without_a_reload() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    for (path, selector, name) in [
+        ("/page/people?user_id__startswith=100", "[data-user-id='1000']", "Susanna"),
+        ("/page/people?view=gallery", "[data-user-id='1000']", "Zoë"),
+        ("/page/people/1000", "main", "Æthelflæd"),
+    ] {
+        browser.go(path);
+        mark(&browser);
+        assert!(!browser.text(selector).contains(name));
+        lakes::write(&server, "1000.csv", lakes::source(name, "Lee", "612302400000"));
+        lakes::run(&server);
+        until_text(&browser, selector, name);
+        check_not_reloaded(&browser);
+        assert_eq!(browser.address(), path, "the address is what it was");
+        browser.check_quiet(path);
+    }
+}
+
+/// The overview counts one more.
+#[test]
+fn a_new_source_is_counted_without_a_reload() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    mark(&browser);
+    lakes::write(&server, "2000.csv", lakes::source("Ada", "Lovelace", "612302400000"));
+    lakes::run(&server);
+    until_text(&browser, "#users dd", "101");
+    check_not_reloaded(&browser);
+    browser.check_quiet("/");
+}
+
+/// What somebody is typing, where they are, and what they opened stays as it is while the page is brought up to date.
+#[test]
+fn what_somebody_does_is_not_lost_by_an_update() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/people");
+    mark(&browser);
+    let version = browser.run("return document.querySelector('main').dataset.version");
+    browser.run("for (const part of document.querySelectorAll('main details')) part.open = true");
+    let opened = browser.count("main details[open]");
+    browser.fill("[name=min_age]", "3");
+    browser.run("document.querySelector('[data-user-id=\"1030\"]').scrollIntoView(); return null");
+    let place = browser.run("return scrollY");
+    lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
+    lakes::run(&server);
+    browser.until("the new version", || {
+        (browser.run("return document.querySelector('main').dataset.version") != version).then_some(())
+    });
+    assert_eq!(
+        browser.run("return document.querySelector('[name=min_age]').value"),
+        "3",
+        "what is being typed"
+    );
+    assert_eq!(browser.run("return document.activeElement.name"), "min_age", "the focus");
+    assert_eq!(browser.count("main details[open]"), opened, "what was opened");
+    let now = browser.run("return scrollY");
+    assert!(
+        (now.as_f64().unwrap() - place.as_f64().unwrap()).abs() < 40.0,
+        "the place: {place}, then {now}"
+    );
+    check_not_reloaded(&browser);
+}

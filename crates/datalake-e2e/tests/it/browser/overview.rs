@@ -1,0 +1,109 @@
+//! The overview: the figures of `/stats`, bars that lead to those they count, and what is wrong.
+
+use serde_json::{Value, json};
+
+use super::{harness::Browser, lakes};
+
+/// A figure as it is written.
+#[track_caller]
+fn figure(browser: &Browser, id: &str) -> String {
+    browser.text(&format!("#{id} dd"))
+}
+
+#[test]
+fn figures_are_those_of_the_api() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    let stats = server.json("/stats");
+    for (id, name) in [("users", "count"), ("with-image", "with_image"), ("without-image", "without_image")] {
+        assert_eq!(figure(&browser, id), stats[name].to_string(), "{name}");
+    }
+    let average = stats["average_age"].as_f64().unwrap();
+    assert_eq!(figure(&browser, "average-age"), format!("{average:.1}"));
+    let rejects = server.json("/rejects")["rejects"].clone();
+    let is_rejected = |reject: &&Value| reject["kind"] == "rejected";
+    assert_eq!(
+        figure(&browser, "rejects-open"),
+        rejects.as_array().unwrap().iter().filter(is_rejected).count().to_string()
+    );
+    assert_eq!(
+        browser.run("return document.querySelector('main').dataset.version"),
+        stats["version"].to_string()
+    );
+    let last = server.json("/runs?limit=1")["runs"][0]["id"].clone();
+    assert_eq!(browser.run("return document.getElementById('last-run').dataset.runId"), last);
+    browser.check_quiet("/");
+}
+
+/// The figures of the chart of ages: where each leads, and how many it counts with a picture and without.
+fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
+    let rows = browser.run(
+        "return [...document.querySelectorAll('#ages-table tbody tr')].map(row => [
+            row.querySelector('a').getAttribute('href'), ...[...row.querySelectorAll('td')].map(cell => Number(cell.textContent.replaceAll(',', '')))])",
+    );
+    serde_json::from_value(rows).unwrap()
+}
+
+/// All bars together are everybody, and each leads to those whom it counts.
+#[test]
+fn bars_lead_to_those_they_count() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    let ages = ages(&browser);
+    let bars =
+        browser.run("return [...document.querySelectorAll('section[aria-labelledby=ages] svg a')].map(bar => bar.getAttribute('href'))");
+    for (href, with_image, without_image) in &ages {
+        let rows = server.json(&href.replace("/page/people", "/data"));
+        let rows = rows.as_array().unwrap();
+        let without = rows.iter().filter(|row| row["img_path"].is_null()).count();
+        assert_eq!((rows.len() - without, without), (*with_image, *without_image), "{href}");
+        assert!(bars.as_array().unwrap().contains(&json!(href)), "{href} is a bar of {bars}");
+    }
+    assert_eq!(
+        ages.iter()
+            .map(|(_, with_image, without_image)| with_image + without_image)
+            .sum::<usize>(),
+        100
+    );
+
+    let (href, ..) = ages
+        .iter()
+        .max_by_key(|(_, with_image, without_image)| with_image + without_image)
+        .unwrap();
+    browser.click(&format!("svg a[href='{href}']"));
+    browser.until("the people", || (browser.address() == *href).then_some(()));
+    let rows = server.json(&href.replace("/page/people", "/data"));
+    let ids: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect();
+    assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{href}");
+}
+
+/// A run that fails is told where one looks first, with what to do.
+#[test]
+fn a_failed_run_is_told() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    assert_eq!(browser.count("[data-banner]"), 0, "all is well");
+    for entry in std::fs::read_dir(lakes::sources(&server)).unwrap() {
+        std::fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let run: Value = lakes::run(&server);
+    assert_eq!(run["state"], "refused", "{run}");
+    browser.until_run("the banner", "return document.querySelector('[data-banner]') !== null");
+    let id = run["id"].as_str().unwrap();
+    assert_eq!(
+        browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")),
+        1,
+        "it leads to the run"
+    );
+    browser.go("/");
+    assert_eq!(browser.count("[data-banner]"), 1);
+    browser.check_quiet("a banner");
+}

@@ -1,0 +1,225 @@
+//! The people's table and gallery: whatever `/data` can be asked, `/page/people` shows the same rows in the same order.
+
+use serde_json::Value;
+
+use super::{harness::Browser, lakes};
+use crate::server::Server;
+
+const ROWS: &str = "data-user-id";
+
+/// What the API answers, whole.
+fn answered(server: &Server, query: &str) -> Vec<String> {
+    let rows = server.json(&format!("/data?{query}"));
+    let id = |row: &Value| row["user_id"].as_str().unwrap().to_owned();
+    rows.as_array().unwrap().iter().map(id).collect()
+}
+
+/// What is shown on all pages, from the first one on; and how many pages these are.
+fn walked(browser: &Browser, query: &str) -> (Vec<String>, usize) {
+    browser.go(&format!("/page/people?{query}"));
+    let (mut ids, mut pages) = (browser.attributes(ROWS), 1);
+    loop {
+        let next = browser.run("return document.querySelector('main a[rel~=next]')?.getAttribute('href') ?? null");
+        let Some(next) = next.as_str() else { return (ids, pages) };
+        browser.go(next);
+        let shown = browser.attributes(ROWS);
+        assert!(!shown.is_empty(), "{next} has rows");
+        ids.extend(shown);
+        pages += 1;
+        assert!(pages <= 200, "the walk ends");
+    }
+}
+
+/// Each parameter of `/data`, with the values that mean something else.
+#[test]
+fn every_filter_shows_what_the_api_answers() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    let queries = [
+        "",
+        "is_image_exists=True",
+        "is_image_exists=false",
+        "min_age=30",
+        "max_age=30",
+        "min_age=30&max_age=40",
+        "min_age",
+        "max_age",
+        "min_age=",
+        "min_age&max_age",
+        "is_image_exists=False&max_age",
+        "min_age=200",
+        "min_age=30&on=2020-01-01",
+        "max_age&on=1999-12-31",
+        "user_id=1000",
+        "user_id__startswith=102",
+        "user_id__in=1000,1010,nobody",
+        "first_name__contains=an",
+        "last_name=Lee",
+        "last_name__in=Lee,Fox",
+        "last_name__not=Lee&min_age=40",
+        "last_name__endswith=er&last_name__startswith=M",
+        "birthts__gte=1000000000000",
+        "birthts__gt=400000000000&birthts__lt=500000000000",
+        "img_path__isnull",
+        "img_path__notnull&age__lte=25",
+        "age=30",
+        "age__not=30",
+        "order=age.desc,last_name",
+        "order=last_name,first_name.desc",
+        "order=birthts&is_image_exists=True",
+        "version=0",
+        "version=0&order=age",
+        "as_of=2100-01-01",
+        "min_version=1&wait=1s",
+    ];
+    for query in queries {
+        let day = if query.contains("on=") { "" } else { "&on=2026-11-24" };
+        let query = format!("{query}{day}");
+        let query = query.trim_start_matches('&');
+        let expected = answered(&server, query);
+        let (shown, _) = walked(&browser, query);
+        assert_eq!(shown, expected, "the people of {query}");
+        browser.check_quiet(query);
+    }
+}
+
+/// Pages of a walk are those of one state, in order, each row once.
+#[test]
+fn a_walk_over_pages_shows_each_row_once() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    for (query, count) in [
+        ("limit=7&order=birthts", 15),
+        ("limit=30&order=age.desc,last_name&is_image_exists=True", 4),
+        ("limit=33&view=gallery", 4),
+        ("limit=100", 1),
+    ] {
+        let (shown, pages) = walked(&browser, query);
+        let order = query.split_once('&').map_or("", |(_, rest)| rest).trim_end_matches("view=gallery");
+        assert_eq!(shown, answered(&server, order), "{query}");
+        assert_eq!(pages, count, "{query}");
+    }
+    // What is published meanwhile does not come between.
+    browser.go("/page/people?limit=60");
+    let first = browser.attributes(ROWS);
+    let next = browser.run("return document.querySelector('main a[rel~=next]').getAttribute('href')");
+    lakes::write(&server, "0001.csv", lakes::source("Ada", "Lovelace", "0"));
+    lakes::run(&server);
+    browser.go(next.as_str().unwrap());
+    let second = browser.attributes(ROWS);
+    assert_eq!([first, second].concat(), answered(&server, "version=0"));
+}
+
+/// The gallery has the same people as the table, each with the picture or without one.
+#[test]
+fn the_gallery_shows_the_same_people_with_their_pictures() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    for query in ["is_image_exists=False", "min_age=40&on=2026-11-24", "last_name__startswith=mil"] {
+        let query = format!("{query}&view=gallery");
+        let rows = server.json(&format!("/data?{}", query.trim_end_matches("&view=gallery")));
+        browser.go(&format!("/page/people?{query}"));
+        assert_eq!(
+            browser.attributes(ROWS),
+            answered(&server, query.trim_end_matches("&view=gallery")),
+            "{query}"
+        );
+        // Pictures that are out of sight are loaded late.
+        browser.run("for (const picture of document.querySelectorAll('main img')) picture.loading = 'eager'");
+        browser.until_run(
+            "the pictures",
+            "return [...document.querySelectorAll('main img')].every(picture => picture.complete && picture.naturalWidth > 0)",
+        );
+        let pictured =
+            browser.run("return [...document.querySelectorAll('[data-user-id]')].filter(one => one.querySelector('img')).length");
+        let with_image = rows.as_array().unwrap().iter().filter(|row| !row["img_path"].is_null()).count();
+        assert_eq!(pictured, with_image, "{query}");
+        browser.check_quiet(&query);
+    }
+}
+
+/// A parameter that the API refuses is refused here as well, by the same status; and what somebody wrote is still there to be mended.
+#[test]
+fn what_the_api_refuses_is_refused() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    for query in [
+        "minage=30",
+        "min_age=young",
+        "min_age=-1",
+        "min_age=1&min_age=2",
+        "is_image_exists=perhaps",
+        "on=yesterday",
+        "limit=0",
+        "limit=10001",
+        "order=height",
+        "last_name__like=x",
+        "cursor=zzz",
+        "version=99",
+        "as_of=1999-01-01",
+        "min_version=99",
+    ] {
+        let status = server.shell(&format!("curl -s -o api -w '%{{http_code}}' 'http://localhost:8080/data?{query}'"));
+        let status: u64 = String::from_utf8(status.stdout).unwrap().parse().unwrap();
+        assert!((400..500).contains(&status), "{query}: {status}");
+        browser.go(&format!("/page/people?{query}"));
+        let shown = browser.status();
+        assert_eq!(shown, status, "{query}");
+        let document: Value = serde_json::from_slice(&std::fs::read(server.folder.path().join("api")).unwrap()).unwrap();
+        let kind = document["type"].as_str().unwrap();
+        assert_eq!(
+            browser.count(&format!("[data-problem='{kind}']")),
+            1,
+            "{query} is {kind}: {}",
+            browser.text("main")
+        );
+    }
+}
+
+/// The address that the page shows answers with what the page shows, in each format that it offers.
+#[test]
+fn the_api_address_and_the_downloads_give_the_same_rows() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    let query = "is_image_exists=True&min_age=40&order=age.desc&on=2026-11-24";
+    browser.go(&format!("/page/people?{query}"));
+    let shown = browser.attributes(ROWS);
+    assert!(!shown.is_empty());
+    let api = browser.run("return document.querySelector('[data-api]').dataset.api");
+    let rows = server.json(api.as_str().unwrap());
+    let ids: Vec<_> = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(ids, shown, "{api}");
+    for format in ["json", "ndjson", "csv", "parquet", "arrow"] {
+        let href = browser.run(&format!(
+            "return document.querySelector('#downloads a[data-format={format}]').getAttribute('href')"
+        ));
+        let href = href.as_str().unwrap();
+        let output = server.shell(&format!("curl -sf -o download 'http://localhost:8080{href}'"));
+        assert!(output.status.success(), "{href}");
+        let download = std::fs::read(server.folder.path().join("download")).unwrap();
+        match format {
+            "csv" => {
+                let text = String::from_utf8(download).unwrap();
+                let ids: Vec<_> = text.lines().skip(1).map(|line| line.split(',').next().unwrap()).collect();
+                assert_eq!(ids, shown, "{href}");
+            }
+            "ndjson" => assert_eq!(
+                download.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count(),
+                shown.len(),
+                "{href}"
+            ),
+            "json" => assert_eq!(
+                serde_json::from_slice::<Value>(&download).unwrap().as_array().unwrap().len(),
+                shown.len(),
+                "{href}"
+            ),
+            "parquet" => assert!(download.starts_with(b"PAR1"), "{href}"),
+            _ => assert!(!download.is_empty(), "{href}"),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Starting a run by the button and following it to its end, with and without a token; and what a run shows afterwards.
+
+use std::fs;
+
+use fantoccini::key::Key;
+use serde_json::{Value, json};
+
+use super::{
+    harness::Browser,
+    lakes::{self, HeldRun},
+};
+use crate::server::Server;
+
+/// Starts an incremental run.
+const START: &str = "#start-run button[data-start=incremental]";
+
+const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// What the newest run is.
+fn newest(server: &Server) -> Value {
+    server.json("/runs?limit=1")["runs"][0].clone()
+}
+
+/// Marks the document, so that a reload would be seen.
+fn mark(browser: &Browser) {
+    browser.run("window.isSameDocument = true");
+}
+
+#[track_caller]
+fn check_not_reloaded(browser: &Browser) {
+    assert_eq!(
+        browser.run("return window.isSameDocument === true"),
+        true,
+        "the page was loaded again"
+    );
+}
+
+/// The state that the page shows of the run it follows.
+fn until_state(browser: &Browser, state: &str) {
+    browser.until_run(
+        &format!("the run to be {state}"),
+        &format!("return document.getElementById('run-state')?.dataset.state === '{state}'"),
+    );
+}
+
+/// Nothing is left of what was typed.
+#[track_caller]
+fn check_nothing_kept(browser: &Browser) {
+    let kept = browser.run("return [localStorage.length, sessionStorage.length]");
+    assert_eq!(kept, json!([0, 0]), "storages");
+    assert_eq!(browser.cookies(), [""; 0], "cookies");
+    let databases =
+        browser.run_async("const done = arguments[arguments.length - 1]; indexedDB.databases().then(found => done(found.length))");
+    assert_eq!(databases, 0, "databases");
+}
+
+#[test]
+fn a_run_is_started_and_followed_to_its_end() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/runs");
+    mark(&browser);
+    lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
+    let before = newest(&server);
+    browser.click(START);
+    until_state(&browser, "succeeded");
+    let run = newest(&server);
+    assert_ne!(run["id"], before["id"], "a run of its own");
+    assert_eq!(
+        (&run["state"], &run["counts"]["changed"]),
+        (&json!("succeeded"), &json!(1)),
+        "{run}"
+    );
+    // The list has it as well, without a reload.
+    let id = run["id"].as_str().unwrap();
+    browser.until("the run in the list", || {
+        browser.attributes("data-run-id").contains(&id.to_owned()).then_some(())
+    });
+    check_not_reloaded(&browser);
+    check_nothing_kept(&browser);
+    browser.check_quiet("a run");
+}
+
+/// One who has to show a token is asked for it, and told where it is wrong.
+#[test]
+fn a_token_is_asked_for_and_forgotten() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, TOKEN).unwrap();
+    let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
+    let browser = Browser::open(&server);
+    browser.go("/");
+    mark(&browser);
+    let before = newest(&server);
+
+    browser.click(START);
+    browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+    assert_eq!(
+        browser.run("return document.activeElement.type"),
+        "password",
+        "the token can be typed at once, and is not shown"
+    );
+    browser.press(Key::Escape);
+    browser.until_run("the dialog to go", "return document.querySelector('#token-dialog[open]') === null");
+    assert_eq!(
+        browser.run("return document.activeElement.dataset.start"),
+        "incremental",
+        "the focus is where it was"
+    );
+    assert_eq!(newest(&server), before, "nothing was started");
+
+    browser.click(START);
+    browser.fill("#token-dialog[open] input", "wrong");
+    browser.press(Key::Enter);
+    browser.until_run(
+        "the refusal",
+        "return document.querySelector('#token-dialog[open] [data-wrong]')?.checkVisibility() ?? false",
+    );
+    assert_eq!(newest(&server), before, "a wrong token starts nothing");
+
+    browser.fill("#token-dialog[open] input", TOKEN);
+    browser.press(Key::Enter);
+    until_state(&browser, "succeeded");
+    assert_ne!(newest(&server)["id"], before["id"]);
+    check_nothing_kept(&browser);
+    check_not_reloaded(&browser);
+
+    // It is kept as long as the page is open, and no longer.
+    let id = newest(&server)["id"].clone();
+    browser.click(START);
+    browser.until("a second run", || (newest(&server)["id"] != id).then_some(()));
+    assert_eq!(browser.count("#token-dialog[open]"), 0, "nobody is asked twice");
+    browser.go("/");
+    browser.click(START);
+    browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+}
+
+/// Whoever presses the button while a run is active is shown that one, and no second one starts.
+#[test]
+fn an_active_run_is_joined() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    let held = HeldRun::start(&server);
+    let count = server.json("/runs")["count"].clone();
+    browser.go("/page/runs");
+    browser.click(START);
+    browser.until("the run", || {
+        (browser.run("return document.getElementById('run-state').dataset.runId ?? null") == held.id).then_some(())
+    });
+    assert_eq!(server.json("/runs")["count"], count);
+    drop(held);
+    until_state(&browser, "succeeded");
+    browser.check_quiet("a run that was joined");
+}
+
+/// On its own page an active run turns into its report, and in the list as well.
+#[test]
+fn an_active_run_is_followed_where_it_is_shown() {
+    let server = lakes::samples();
+    lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
+    let held = HeldRun::start(&server);
+    let id = held.id.clone();
+    let (run, list) = (Browser::open(&server), Browser::open(&server));
+    run.go(&format!("/page/runs/{id}"));
+    list.go("/page/runs");
+    for browser in [&run, &list] {
+        assert_eq!(browser.count(&format!("[data-active-run='{id}']")), 1, "{}", browser.address());
+        mark(browser);
+    }
+    drop(held);
+    for browser in [&run, &list] {
+        browser.until("the end", || {
+            (browser.count(&format!("[data-active-run='{id}']")) == 0).then_some(())
+        });
+        browser.until("its state", || (browser.count("main [data-state=succeeded]") >= 1).then_some(()));
+        check_not_reloaded(browser);
+        browser.check_quiet(browser.address());
+    }
+    assert_eq!(run.text("#counts [data-count=changed] td"), "1");
+}
+
+#[test]
+fn an_active_run_is_stopped() {
+    let server = lakes::samples();
+    let held = HeldRun::start(&server);
+    let browser = Browser::open(&server);
+    browser.go(&format!("/page/runs/{}", held.id));
+    mark(&browser);
+    browser.click("#stop-run button[data-stop]");
+    // A process that is held up ends once it goes on.
+    browser.until_run(
+        "the request to be sent",
+        "return document.querySelector('#stop-state').textContent.trim() || !document.querySelector('#stop-run')",
+    );
+    let id = held.id.clone();
+    drop(held);
+    browser.until("the end", || (browser.count("main [data-state=stopped]") >= 1).then_some(()));
+    assert_eq!(server.json(&format!("/runs/{id}"))["state"], "stopped");
+    check_not_reloaded(&browser);
+}
+
+/// The report, and what it made of the rows.
+#[test]
+fn a_run_shows_its_report_and_the_difference_it_made() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    let run = newest(&server);
+    browser.until("the versions to be read", || {
+        browser.go(&format!("/page/runs/{}", run["id"].as_str().unwrap()));
+        (browser.count("[data-made=next]") == 1).then_some(())
+    });
+    assert_eq!(browser.count(&format!("main [data-state='{}']", run["state"].as_str().unwrap())), 1);
+    for table in ["counts", "requests"] {
+        for (figure, value) in run[table].as_object().unwrap() {
+            let shown = browser.text(&format!("#{table} [data-count='{figure}'] td"));
+            assert_eq!(shown.replace(',', ""), value.to_string(), "{table}: {figure}");
+        }
+    }
+    // The rows that differ, as /changes has them.
+    let version = run["version"].as_u64().unwrap();
+    let lines = server.curl(&format!("/changes?since={}&until={version}", version - 1), "");
+    let changes: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: Vec<_> = changes
+        .iter()
+        .map(|change| change["user_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(browser.attributes("data-user-id"), ids);
+    let kinds: Vec<_> = changes.iter().map(|change| change["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(browser.attributes("data-change"), kinds);
+}
