@@ -18,6 +18,7 @@ mod first_run;
 pub mod launcher;
 mod limits;
 mod links;
+mod listing;
 pub mod metrics;
 mod observe;
 mod pages;
