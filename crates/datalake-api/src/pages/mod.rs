@@ -13,7 +13,11 @@ mod layout;
 mod live;
 pub(crate) mod overview;
 mod parts;
+mod people;
+mod people_form;
+mod people_rows;
 mod policy;
+mod query;
 pub(crate) mod visit;
 
 use axum::{Router, routing::get};
@@ -24,6 +28,7 @@ use crate::state::ApiState;
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/page/live", get(live::wait))
+        .route(people::PATH, get(people::show))
         .route("/page/assets/{name}", get(assets::show))
 }
 
