@@ -16,6 +16,8 @@ mod parts;
 mod people;
 mod people_form;
 mod people_rows;
+mod person;
+mod person_history;
 mod policy;
 mod query;
 pub(crate) mod visit;
@@ -29,6 +31,7 @@ pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/page/live", get(live::wait))
         .route(people::PATH, get(people::show))
+        .route("/page/people/{user_id}", get(person::show))
         .route("/page/assets/{name}", get(assets::show))
 }
 
