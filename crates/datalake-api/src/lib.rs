@@ -13,6 +13,7 @@ mod connections;
 pub mod cors;
 mod cursor;
 mod etags;
+mod examples;
 mod extract;
 mod first_run;
 pub mod launcher;

@@ -8,6 +8,7 @@
 //! the description of the API.
 
 mod assets;
+pub(crate) mod examples;
 pub(crate) mod failure;
 mod layout;
 mod live;
