@@ -7,7 +7,9 @@
 //! No page carries a style or a script of its own: the policy forbids it. Nothing here decides what is true, and nothing here is part of
 //! the description of the API.
 
+mod ages;
 mod assets;
+mod chart;
 pub(crate) mod examples;
 pub(crate) mod failure;
 mod layout;
@@ -22,6 +24,7 @@ mod person_history;
 mod policy;
 mod query;
 pub(crate) mod visit;
+mod warnings;
 
 use axum::{Router, routing::get};
 

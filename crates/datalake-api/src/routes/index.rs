@@ -13,7 +13,7 @@ use crate::{
     accept::Accept,
     examples::{self, Example},
     extract::NoParameters,
-    pages::{overview, visit::Visit},
+    pages::overview::Overview,
     table_watch::TableWatch,
 };
 
@@ -38,7 +38,7 @@ struct IndexDocument {
         (String = "text/html"),
     )))
 )]
-pub(crate) async fn show(visit: Visit, _: NoParameters, State(table): State<TableWatch>, headers: HeaderMap) -> Response {
+pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): State<TableWatch>, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
         let further = examples::further(&table.state().held);
         let index = IndexDocument {
@@ -47,7 +47,7 @@ pub(crate) async fn show(visit: Visit, _: NoParameters, State(table): State<Tabl
         };
         Json(index).into_response()
     } else {
-        overview::show(&visit)
+        overview.into_response()
     };
     // A cache must not hand one client what another asked for.
     ([(header::VARY, "accept")], document).into_response()

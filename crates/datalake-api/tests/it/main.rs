@@ -13,6 +13,7 @@ mod freshness;
 mod kubernetes;
 mod manners;
 mod metrics;
+mod pages;
 mod pages_people;
 mod problems;
 mod rows;
