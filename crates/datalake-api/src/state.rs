@@ -14,7 +14,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
 
-/// Parts for handlers to take by themselves; nobody takes the whole. It is cloned with each request and layer: one count goes up.
+/// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves. It is cloned with each
+/// request and layer: one count goes up.
 #[derive(Clone, Debug)]
 pub(crate) struct ApiState(Arc<Shared>);
 

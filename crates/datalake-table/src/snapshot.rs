@@ -140,7 +140,11 @@ impl Snapshot {
         if selection.conditions.is_empty() {
             return self.births.counted(selection);
         }
-        let span = self.span(selection);
+        self.count_within(selection, self.span(selection))
+    }
+
+    /// How many rows of a span a selection takes.
+    pub(crate) fn count_within(&self, selection: &Selection, span: Span) -> u64 {
         let rows = if selection.is_range_of_ids() {
             self.rows_within(&span)
         } else {
@@ -262,6 +266,14 @@ impl Span {
     /// Where it begins: of what a walk has left, behind the last row that it gave.
     pub(crate) fn begin(self) -> Position {
         self.from
+    }
+
+    /// What of it lies before a place.
+    pub(crate) fn up_to(self, position: Position) -> Self {
+        Self {
+            until: self.until.min(position),
+            ..self
+        }
     }
 
     /// What of it lies behind a place.

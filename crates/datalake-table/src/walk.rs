@@ -101,6 +101,20 @@ impl Walk {
     }
 }
 
+/// How many of the rows that a selection takes come up to a row in an order, that row among them: what a walk behind it has left behind.
+///
+/// Of a range of ids by user id it is told from the row's place; else every row is looked at.
+pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str) -> u64 {
+    if order.is_by_user_id() {
+        let span = snapshot.span(selection).up_to(snapshot.behind(user_id));
+        return snapshot.count_within(selection, span);
+    }
+    let last = snapshot.row(user_id);
+    let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
+    let rows = snapshot.rows(selection).filter(is_up_to).count();
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
 /// The places of the first rows in an order, behind a row.
 fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Position> {
     let compare = |left: &Position, right: &Position| {
