@@ -8,12 +8,15 @@
 //! the description of the API.
 
 mod assets;
+mod changes;
+mod difference;
 pub(crate) mod failure;
 mod layout;
 mod live;
 pub(crate) mod overview;
 mod parts;
 mod policy;
+mod versions;
 pub(crate) mod visit;
 
 use axum::{Router, routing::get};
@@ -23,8 +26,10 @@ use crate::state::ApiState;
 /// The pages and their files.
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
+        .route("/page/changes", get(changes::show))
         .route("/page/live", get(live::wait))
         .route("/page/assets/{name}", get(assets::show))
+        .route("/page/versions", get(versions::show))
 }
 
 /// Where the files of the pages lie, which hold nothing of the lake.

@@ -16,7 +16,7 @@ mod rows;
 mod runs;
 mod stats;
 mod stored_row;
-mod versions;
+pub(crate) mod versions;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;
