@@ -101,7 +101,7 @@ impl Asker {
 }
 
 /// Words of a log or a document, as a sentence.
-fn sentence(words: &str) -> String {
+pub(super) fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(char::to_uppercase);
     let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };

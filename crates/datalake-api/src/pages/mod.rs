@@ -10,12 +10,15 @@
 mod assets;
 mod changes;
 mod difference;
+mod excerpt;
 pub(crate) mod failure;
 mod layout;
 mod live;
 pub(crate) mod overview;
 mod parts;
 mod policy;
+mod reasons;
+mod rejects;
 mod versions;
 pub(crate) mod visit;
 
@@ -29,6 +32,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/page/changes", get(changes::show))
         .route("/page/live", get(live::wait))
         .route("/page/assets/{name}", get(assets::show))
+        .route("/page/rejects", get(rejects::show))
         .route("/page/versions", get(versions::show))
 }
 
