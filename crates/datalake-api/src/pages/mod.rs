@@ -14,11 +14,14 @@ mod excerpt;
 pub(crate) mod failure;
 mod layout;
 mod live;
+mod log;
 pub(crate) mod overview;
 mod parts;
 mod policy;
 mod reasons;
 mod rejects;
+mod run;
+mod runs;
 mod versions;
 pub(crate) mod visit;
 
@@ -33,6 +36,8 @@ pub(crate) fn router() -> Router<ApiState> {
         .route("/page/live", get(live::wait))
         .route("/page/assets/{name}", get(assets::show))
         .route("/page/rejects", get(rejects::show))
+        .route("/page/runs", get(runs::show))
+        .route("/page/runs/{run_id}", get(run::show))
         .route("/page/versions", get(versions::show))
 }
 

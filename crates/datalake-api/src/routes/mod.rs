@@ -13,7 +13,7 @@ mod options;
 mod parameters;
 pub(crate) mod rejects;
 mod rows;
-mod runs;
+pub(crate) mod runs;
 mod stats;
 mod stored_row;
 pub(crate) mod versions;
