@@ -7,8 +7,10 @@
 //! No page carries a style or a script of its own: the policy forbids it. Nothing here decides what is true, and nothing here is part of
 //! the description of the API.
 
+mod ages;
 mod assets;
 mod changes;
+mod chart;
 mod difference;
 mod excerpt;
 pub(crate) mod failure;
@@ -24,6 +26,7 @@ mod run;
 mod runs;
 mod versions;
 pub(crate) mod visit;
+mod warnings;
 
 use axum::{Router, routing::get};
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    launcher::{Run, Trigger},
+    launcher::{NextRun, Run, Trigger},
     pages::{
         failure::sentence,
         layout::View,
@@ -25,12 +25,22 @@ pub(super) async fn show(visit: Visit, Limit(limit): Limit, State(history): Stat
     let (runs, completeness) = history.newest(limit).await;
     let frame = visit.frame(View::Runs, "Runs");
     let start = parts::start_run(visit.starting, &visit.origin);
-    let main = list(&runs, completeness, limit, &start, visit.now);
+    let next = history.next_run().await;
+    let main = list(&runs, completeness, limit, &start, next, visit.now);
     Page(frame.page(&main)).into_response()
 }
 
-fn list(runs: &[Run], completeness: Completeness, limit: usize, start: &Markup, now: Timestamp) -> Markup {
-    let line = html! { "Each brings the table in line with the sources, by reading what changed." };
+fn list(runs: &[Run], completeness: Completeness, limit: usize, start: &Markup, next: NextRun, now: Timestamp) -> Markup {
+    let line = html! {
+        "Each brings the table in line with the sources, by reading what changed. "
+        span #next-run {
+            @match next {
+                NextRun::At(at) => { "The next one is due at " (parts::time(at, now)) "." },
+                NextRun::Never => "None is due by itself: the schedule is paused or over.",
+                NextRun::Unknown => "When the next one is due is not known here: something else starts them.",
+            }
+        }
+    };
     let has_more = runs.len() == limit && limit < RUNS_MAX;
     html! {
         (parts::heading("Runs", &line, start))
