@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
+    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
     table_watch::chain,
 };
 
@@ -148,6 +148,11 @@ impl RunHistory {
     /// Whether this server starts runs.
     pub(crate) fn starts_runs(&self) -> bool {
         self.launcher.starts_runs()
+    }
+
+    /// When the next run begins by itself, as far as the launcher knows.
+    pub(crate) async fn next_run(&self) -> NextRun {
+        self.launcher.next_run().await
     }
 
     /// Changes whenever the launcher's runs do.

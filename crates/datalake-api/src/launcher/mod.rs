@@ -44,8 +44,25 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
         true
     }
 
+    /// When the next run begins by itself.
+    async fn next_run(&self) -> NextRun {
+        NextRun::Unknown
+    }
+
     /// Changes whenever a run begins or ends.
     fn changes(&self) -> watch::Receiver<()>;
+}
+
+/// When the next run begins that nobody asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NextRun {
+    /// Whatever starts runs does not tell this server.
+    #[default]
+    Unknown,
+    /// No run begins by itself any more.
+    Never,
+    /// Then, unless one is under way.
+    At(Timestamp),
 }
 
 /// The wish for a run.

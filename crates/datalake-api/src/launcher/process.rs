@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState, joined::Joined, last_words::last_words},
+    launcher::{LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest, RunState, joined::Joined, last_words::last_words},
     traces,
 };
 
@@ -61,6 +61,7 @@ struct Shared {
     new_run_id: fn() -> RunId,
     clock: Clock,
     runs: Mutex<Runs>,
+    next: Mutex<NextRun>,
     changes: watch::Sender<()>,
 }
 
@@ -95,9 +96,16 @@ impl ProcessLauncher {
             new_run_id,
             clock,
             runs: Mutex::default(),
+            next: Mutex::default(),
             changes: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared) }
+    }
+
+    /// Tells those who ask when the next run is due. Whoever starts runs on a schedule knows.
+    pub fn set_next_run(&self, next: NextRun) {
+        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        self.shared.changes.send_replace(());
     }
 
     /// Starts no more runs, asks the active one to end, and returns when it has: by force once the command's grace is over.
@@ -165,6 +173,10 @@ impl RunLauncher for ProcessLauncher {
             active.stop.cancel();
         }
         Ok(())
+    }
+
+    async fn next_run(&self) -> NextRun {
+        *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

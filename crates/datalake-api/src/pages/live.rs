@@ -41,7 +41,7 @@ pub(super) struct Known {
     pub(super) table: Arc<TableState>,
     /// The newest first.
     pub(super) runs: Vec<Run>,
-    now: Timestamp,
+    pub(super) now: Timestamp,
 }
 
 /// Names a state of the lake, as far as a page shows it.
@@ -64,11 +64,17 @@ impl Known {
         }
     }
 
-    /// How long ago the table was last known to be what the sources say; none where there is no table.
+    /// When the table was last known to be what the sources say; none where there is no table.
+    pub(super) fn confirmed_at(&self) -> Option<Timestamp> {
+        match &self.table.held {
+            Held::Snapshot(snapshot) => Some(metrics::confirmed_at(snapshot.version().committed_at(), &self.runs)),
+            Held::NoTable | Held::Unknown => None,
+        }
+    }
+
+    /// How long ago that was.
     pub(super) fn data_age(&self) -> Option<SignedDuration> {
-        let Held::Snapshot(snapshot) = &self.table.held else { return None };
-        let confirmed_at = metrics::confirmed_at(snapshot.version().committed_at(), &self.runs);
-        Some(self.now.duration_since(confirmed_at))
+        Some(self.now.duration_since(self.confirmed_at()?))
     }
 
     pub(super) fn live(&self) -> Live {

@@ -7,7 +7,9 @@
 //! No page carries a style or a script of its own: the policy forbids it. Nothing here decides what is true, and nothing here is part of
 //! the description of the API.
 
+mod ages;
 mod assets;
+mod chart;
 pub(crate) mod failure;
 mod layout;
 mod live;
@@ -15,6 +17,7 @@ pub(crate) mod overview;
 mod parts;
 mod policy;
 pub(crate) mod visit;
+mod warnings;
 
 use axum::{Router, routing::get};
 

@@ -98,6 +98,15 @@ pub(super) fn duration(elapsed: SignedDuration) -> String {
     }
 }
 
+/// How long a run took.
+pub(super) fn milliseconds(elapsed_ms: u64) -> String {
+    match elapsed_ms {
+        ..1_000 => format!("{elapsed_ms} ms"),
+        1_000..60_000 => format!("{}.{} s", elapsed_ms / 1_000, elapsed_ms % 1_000 / 100),
+        _ => format!("{} min {} s", number(elapsed_ms / 60_000), elapsed_ms % 60_000 / 1_000),
+    }
+}
+
 /// A number with commas between thousands.
 pub(super) fn number(number: impl std::fmt::Display) -> String {
     let digits = number.to_string();
@@ -173,6 +182,12 @@ mod tests {
         check_number(1_234_567, "1,234,567");
         assert_eq!(counted(1, "row", "rows"), "1 row");
         assert_eq!(counted(0, "row", "rows"), "0 rows");
+    }
+
+    #[test]
+    fn how_long_runs_take() {
+        let words = [0, 999, 1_000, 59_999, 60_000, 3_725_000].map(milliseconds);
+        assert_eq!(words, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "62 min 5 s"]);
     }
 
     #[track_caller]

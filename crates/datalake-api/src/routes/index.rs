@@ -8,11 +8,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    accept::Accept,
-    extract::NoParameters,
-    pages::{overview, visit::Visit},
-};
+use crate::{accept::Accept, extract::NoParameters, pages::overview::Overview};
 
 /// A query to begin with.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -73,7 +69,7 @@ struct IndexDocument {
         (String = "text/html"),
     )))
 )]
-pub(crate) async fn show(visit: Visit, _: NoParameters, headers: HeaderMap) -> Response {
+pub(crate) async fn show(overview: Overview, _: NoParameters, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
         let index = IndexDocument {
             name: "datalake",
@@ -81,7 +77,7 @@ pub(crate) async fn show(visit: Visit, _: NoParameters, headers: HeaderMap) -> R
         };
         Json(index).into_response()
     } else {
-        overview::show(&visit)
+        overview.into_response()
     };
     // A cache must not hand one client what another asked for.
     ([(header::VARY, "accept")], document).into_response()

@@ -13,6 +13,7 @@ mod freshness;
 mod kubernetes;
 mod manners;
 mod metrics;
+mod pages;
 mod problems;
 mod rows;
 mod runs;

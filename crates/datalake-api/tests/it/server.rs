@@ -121,7 +121,6 @@ async fn the_index_is_a_page_or_json() {
     let lake = Lake::of_users().await;
     let page = lake.get("/").await;
     assert!(page.header("content-type").starts_with("text/html"));
-    assert!(page.body.contains("href=\"/data?min_age&amp;max_age\""), "{}", page.body);
     let request = Request::get("/").header("accept", "application/json").body(Body::empty()).unwrap();
     let index = lake.send(request).await.json();
     for example in index["examples"].as_array().unwrap() {

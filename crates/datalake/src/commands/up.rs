@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_api::launcher::{LaunchError, RunLauncher, RunRequest, RunState, process::ProcessLauncher};
+use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, process::ProcessLauncher};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use datalake_processor::run::Lake;
 use tokio::net::TcpListener;
@@ -62,6 +62,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
         };
         failures = if has_failed { failures + 1 } else { 0 };
         let Some(delay) = schedule.delay_after(failures, clock::now()) else {
+            launcher.set_next_run(NextRun::Never);
             tracing::warn!("the schedule has no further time; runs start by POST /data only");
             return;
         };
@@ -72,6 +73,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
                 "the scheduled run is tried again"
             );
         }
+        launcher.set_next_run(clock::now().checked_add(delay).map_or(NextRun::Unknown, NextRun::At));
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(delay) => {}

@@ -8,6 +8,7 @@ mod fold;
 mod job;
 mod known;
 mod reads;
+mod schedule;
 
 use std::{
     fmt,
@@ -33,10 +34,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::{known::Known, reads::Reads};
+use self::{known::Known, reads::Reads, schedule::Due};
 use crate::{
     clock::Clock,
-    launcher::{IdempotencyKey, LaunchError, Launched, Run, RunLauncher, RunRequest},
+    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
     table_watch::chain,
 };
 
@@ -67,6 +68,7 @@ struct Shared {
     /// Held by whoever reads the Jobs to make one: the next one sees it.
     turn: sync::Mutex<()>,
     reads: Reads,
+    due: Mutex<Due>,
     changes: watch::Sender<()>,
 }
 
@@ -100,6 +102,7 @@ impl KubernetesLauncher {
             known: Mutex::default(),
             turn: sync::Mutex::default(),
             reads: Reads::default(),
+            due: Mutex::default(),
             changes: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -387,6 +390,10 @@ impl RunLauncher for KubernetesLauncher {
             return Ok(());
         }
         self.delete(run_id).await
+    }
+
+    async fn next_run(&self) -> NextRun {
+        self.due()
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -77,11 +77,13 @@
 
   // Looking again.
 
-  const path = (node) => {
-    if (node.id) return `#${CSS.escape(node.id)}`;
-    const parent = node.parentElement;
-    if (!parent || node === main) return "main";
-    return `${path(parent)} > :nth-child(${1 + Array.prototype.indexOf.call(parent.children, node)})`;
+  // What is the same thing before and after: by what it is and does, not by where it stands.
+  const key = (node) => [node.tagName, node.id, ...["class", "href", "name", "aria-label", "data-api"].map((name) => node.getAttribute(name))].join("\n");
+  const alike = (wanted, tag) => Array.from(main.getElementsByTagName(tag)).filter((node) => key(node) === wanted);
+  const mark = (node) => {
+    const wanted = key(node);
+    const index = alike(wanted, node.tagName).indexOf(node);
+    return () => alike(wanted, node.tagName)[index];
   };
 
   const isTouched = (form) => Array.from(form.elements).some((field) =>
@@ -96,24 +98,24 @@
     const text = await answer.text();
     const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("main");
     if (!fresh || fresh.dataset.view !== main.dataset.view) return;
-    const focused = main.contains(document.activeElement) ? path(document.activeElement) : null;
-    const opened = Array.from(main.querySelectorAll("details"), (details) => [path(details), details.open]);
-    const scrolled = Array.from(main.querySelectorAll(".scroll, pre, code"), (box) => [path(box), box.scrollLeft, box.scrollTop]);
-    const forms = Array.from(main.querySelectorAll("form"), (form) => [path(form), form]).filter(([, form]) => isTouched(form));
+    const focused = main.contains(document.activeElement) && main !== document.activeElement ? mark(document.activeElement) : null;
+    const opened = Array.from(main.querySelectorAll("details"), (details) => [mark(details), details.open]);
+    const scrolled = Array.from(main.querySelectorAll(".scroll, pre, code"), (box) => [mark(box), box.scrollLeft, box.scrollTop]);
+    const forms = Array.from(main.querySelectorAll("form")).filter(isTouched).map((form) => [mark(form), form]);
     const [x, y] = [scrollX, scrollY];
     main.replaceChildren(...fresh.childNodes);
     for (const name of ["data-live", "data-version", "data-now"]) {
       if (fresh.hasAttribute(name)) main.setAttribute(name, fresh.getAttribute(name));
     }
     ahead = Date.parse(main.dataset.now) - Date.now();
-    for (const [where, form] of forms) main.querySelector(where)?.replaceWith(form);
-    for (const [where, open] of opened) {
-      const details = document.querySelector(where);
-      if (details && details.matches("details")) details.open = open;
+    for (const [found, form] of forms) found()?.replaceWith(form);
+    for (const [found, open] of opened) {
+      const details = found();
+      if (details) details.open = open;
     }
     enhance();
-    for (const [where, left, top] of scrolled) document.querySelector(where)?.scrollTo(left, top);
-    if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
+    for (const [found, left, top] of scrolled) found()?.scrollTo(left, top);
+    focused?.()?.focus({ preventScroll: true });
     scrollTo(x, y);
     document.dispatchEvent(new CustomEvent("page:looked"));
   };
@@ -123,7 +125,8 @@
   const say = (state, words) => {
     live.hidden = false;
     live.dataset.state = state;
-    live.textContent = words;
+    // What is said again is read out again.
+    if (live.textContent !== words) live.textContent = words;
   };
 
   let watching = null; // ends the waiting of a page that nobody looks at
@@ -138,7 +141,7 @@
         if (now !== main.dataset.live) {
           await look();
           // A page that could not be drawn anew is tried again, and not at once.
-          if (now !== main.dataset.live) await pause(1000);
+          if (now !== main.dataset.live) await pause(5000);
         }
       } catch {
         if (mine.signal.aborted) return;
