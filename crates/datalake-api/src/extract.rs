@@ -9,6 +9,7 @@ use axum::{
 use datalake_core::{
     moment::MOMENT_PARAMETERS,
     question::{QueryError, Question, Scope},
+    user::UserId,
 };
 use url::form_urlencoded;
 
@@ -24,6 +25,12 @@ pub(crate) struct Pairs(Vec<(String, String)>);
 impl Pairs {
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The pairs but for those of some names.
+    pub(crate) fn without(&self, names: &[&str]) -> Self {
+        let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
+        Self(kept.cloned().collect())
     }
 
     /// The pairs but for those about time, which [`crate::reading::Reading`] takes.
@@ -45,7 +52,7 @@ impl Pairs {
     }
 
     /// Refuses a second one of these names.
-    fn check_once(&self, names: &[&str]) -> Result<(), QueryError> {
+    pub(crate) fn check_once(&self, names: &[&str]) -> Result<(), QueryError> {
         let is_twice = |name: &&&str| self.iter().filter(|pair| pair.0 == **name).count() > 1;
         match names.iter().find(is_twice) {
             Some(name) => Err(QueryError::value(name, "given more than once")),
@@ -170,19 +177,24 @@ const ROWS_PARAMETERS: [&str; 3] = ["format", "shape", CURSOR];
 /// What changes nothing about which rows there are, and in which order: a walk over pages may change these on its way.
 const SHOWING_PARAMETERS: [&str; 6] = ["format", "shape", CURSOR, "select", "limit", "on"];
 
+impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        Ok(Self::parse(&pairs, parts.uri.path())?)
+    }
+}
+
 impl RowsAsked {
     /// The address of the page that begins behind this cursor, relative to the server.
     pub(crate) fn page_behind(&self, cursor: &Cursor) -> String {
         let separator = if self.next.ends_with('?') { "" } else { "&" };
         format!("{}{separator}{CURSOR}={cursor}", self.next)
     }
-}
 
-impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+    /// Takes the pairs of a query string. `path` is where the next page will be.
+    pub(crate) fn parse(pairs: &Pairs, path: &str) -> Result<Self, QueryError> {
         let apart = |name: &str| ROWS_PARAMETERS.contains(&name);
         pairs.check_once(&ROWS_PARAMETERS)?;
         let others = [&ROWS_PARAMETERS, MOMENT_PARAMETERS].concat();
@@ -195,8 +207,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
                 return Err(QueryError::value(
                     "on",
                     "is another day than the cursor's: leave it as it was, or begin without a cursor",
-                )
-                .into());
+                ));
             }
         }
         Ok(Self {
@@ -206,7 +217,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
             cursor,
             identity: pairs.canonical(&[]),
             listing,
-            next: format!("{}?{}", parts.uri.path(), pairs.encoded(&[CURSOR])),
+            next: format!("{path}?{}", pairs.encoded(&[CURSOR])),
         })
     }
 }
@@ -221,6 +232,18 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedOfRow {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
         pairs.check(&["on", "version", "as_of", "min_version", "wait"])?;
         Ok(Self(Question::parse(pairs.without_moment(), Scope::Figures, &[])?))
+    }
+}
+
+/// The user that the path names. Who has a name that no id can have is nobody.
+pub(crate) struct AskedUser(pub(crate) UserId);
+
+impl<S: Send + Sync> FromRequestParts<S> for AskedUser {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Segment(user_id) = Segment::from_request_parts(parts, state).await?;
+        UserId::parse(&user_id).map(Self).map_err(|_| Problem::NoSuchUser)
     }
 }
 

@@ -208,7 +208,18 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> String {
+    /// The status of an answer that tells the problem.
+    pub(crate) fn status(&self) -> StatusCode {
+        self.kind().status
+    }
+
+    /// The kind of problem in words.
+    pub(crate) fn title(&self) -> &'static str {
+        self.kind().title
+    }
+
+    /// What is wrong with this request, and what to do.
+    pub(crate) fn detail(&self) -> String {
         match self {
             Self::NoSuchPath => "see / for what there is".to_owned(),
             Self::MethodNotAllowed => "the Allow header says which methods it takes".to_owned(),

@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
 
-/// Parts for handlers to take by themselves; nobody takes the whole.
+/// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves.
 #[derive(Clone, Debug, FromRef)]
 pub(crate) struct ApiState {
     clock: Clock,

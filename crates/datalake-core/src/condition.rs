@@ -16,7 +16,7 @@ use crate::{
 const IN_MAX: usize = 1_000;
 
 /// The operators, as they stand behind a column's name and two underscores.
-const OPERATORS: [&str; 12] = [
+pub const OPERATORS: [&str; 12] = [
     "exact",
     "not",
     "contains",

@@ -83,6 +83,11 @@ impl Selection {
         self.conditions.iter().all(|condition| condition.holds(row, self.ages))
     }
 
+    /// Whether every row is taken, whatever its values.
+    pub fn takes_all(&self) -> bool {
+        self.image.is_none() && self.births == Births::Any && self.conditions.is_empty()
+    }
+
     /// Whether a row is taken.
     pub fn takes(&self, row: &RowView<'_>) -> bool {
         self.takes_birth(row.birth.day(), row.has_image) && self.takes_values(row)

@@ -53,6 +53,11 @@ impl Order {
         }))
     }
 
+    /// The columns that decide, the first one first; none where it is by `user_id`, ascending.
+    pub fn keys(&self) -> &[(Column, Direction)] {
+        &self.0
+    }
+
     /// Whether rows come as the table holds them.
     pub fn is_by_user_id(&self) -> bool {
         self.0.is_empty()

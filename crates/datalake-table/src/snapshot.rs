@@ -190,6 +190,12 @@ impl Snapshot {
         Position { part, index }
     }
 
+    /// The number of rows before a position.
+    pub(crate) fn rows_before(&self, position: Position) -> usize {
+        let parts = self.parts.iter().take(position.part);
+        parts.map(|part| part.rows.len()).sum::<usize>() + position.index
+    }
+
     /// The row behind a position, in the same part.
     pub(crate) fn row_at(&self, position: Position) -> Option<RowView<'_>> {
         let rows = &self.parts.get(position.part)?.rows;

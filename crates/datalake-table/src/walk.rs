@@ -85,6 +85,30 @@ impl Walk {
     }
 }
 
+/// How many of the rows that a selection takes come up to a row in an order, that row among them: what a walk behind it has left behind.
+///
+/// Of all rows by user id it is told from the row's place; else every row is looked at.
+pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str) -> u64 {
+    let rows = if order.is_by_user_id() {
+        let end = snapshot.behind(user_id);
+        if selection.takes_all() {
+            snapshot.rows_before(end)
+        } else {
+            let mut rows = snapshot.rows(selection);
+            let mut count = 0;
+            while rows.next().is_some() && rows.position() <= end {
+                count += 1;
+            }
+            count
+        }
+    } else {
+        let last = snapshot.row(user_id);
+        let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
+        snapshot.rows(selection).filter(is_up_to).count()
+    };
+    u64::try_from(rows).unwrap_or(u64::MAX)
+}
+
 /// The places of the first rows in an order, behind a row.
 fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Position> {
     let compare = |left: &Position, right: &Position| {

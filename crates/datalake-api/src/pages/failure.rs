@@ -9,6 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     accept::Accept,
+    cursor::CURSOR,
     pages::{
         ASSETS,
         layout::{Frame, View},
@@ -65,7 +66,7 @@ impl Asker {
         html! {
             (parts::heading(problem.title, &line, &html! {}))
             section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
-                p.wrap { (sentence(&problem.detail)) }
+                p.wrap { (parts::sentence(&problem.detail)) }
                 @if let Some(nearest) = &problem.nearest {
                     p { "The nearest known name is " code { (nearest) } "." }
                 }
@@ -77,14 +78,30 @@ impl Asker {
                     (parts::command("curl -H \"Authorization: Bearer $TOKEN\"", &self.origin, &ApiAddress::new("/data")))
                 } @else {
                     p.actions {
+                        @let first = self.first_page();
+                        @if let Some(first) = &first {
+                            a.button.primary #first-page href=(first) { "Begin anew with the first page" }
+                        }
                         @if let Some(back) = self.way_back() {
-                            a.button.primary href=(back.0) { (back.1) }
+                            a.button.primary[first.is_none()] href=(back.0) { (back.1) }
                         }
                         a.button href="/" { "Overview" }
                     }
                 }
             }
         }
+    }
+
+    /// Of a page behind a cursor, the first one: the same request without the cursor.
+    fn first_page(&self) -> Option<String> {
+        let (path, query) = self.address.split_once('?')?;
+        let is_cursor = |pair: &&str| pair.split('=').next() == Some(CURSOR);
+        let others: Vec<_> = query.split('&').filter(|pair| !is_cursor(pair)).collect();
+        if others.len() == query.split('&').count() {
+            return None;
+        }
+        let separator = if others.is_empty() { "" } else { "?" };
+        Some(format!("{path}{separator}{}", others.join("&")))
     }
 
     /// The view that the address belongs to, without what was asked of it.
@@ -98,14 +115,6 @@ impl Asker {
             _ => None,
         }
     }
-}
-
-/// Words of a log or a document, as a sentence.
-fn sentence(words: &str) -> String {
-    let mut letters = words.chars();
-    let first = letters.next().map(char::to_uppercase);
-    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
-    first.into_iter().flatten().chain(letters).collect::<String>() + end
 }
 
 #[cfg(test)]
@@ -142,11 +151,17 @@ mod tests {
         check("/nowhere", BROWSER, 404, false);
     }
 
+    #[track_caller]
+    fn check_first_page(path: &str, expected: Option<&str>) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        assert_eq!(Asker::of(&request).first_page().as_deref(), expected, "{path}");
+    }
+
     #[test]
-    fn sentences() {
-        assert_eq!(sentence("ask again later"), "Ask again later.");
-        assert_eq!(sentence("Done."), "Done.");
-        assert_eq!(sentence("école"), "École.");
-        assert_eq!(sentence(""), ".");
+    fn first_pages() {
+        check_first_page("/page/people?min_age&cursor=1~2&order=age", Some("/page/people?min_age&order=age"));
+        check_first_page("/page/people?cursor=1~2", Some("/page/people"));
+        check_first_page("/page/people?first_name=cursor", None);
+        check_first_page("/page/people", None);
     }
 }

@@ -103,7 +103,6 @@ pub(super) struct Frame<'a> {
 
 impl Frame<'_> {
     /// The same with another request than the one that the page's address stands for.
-    #[expect(dead_code, reason = "views whose address says less than they show use it")]
     pub(super) fn api(self, address: ApiAddress) -> Self {
         Self {
             api: Some(address),

@@ -10,12 +10,19 @@
 mod ages;
 mod assets;
 mod chart;
+pub(crate) mod examples;
 pub(crate) mod failure;
 mod layout;
 mod live;
 pub(crate) mod overview;
 mod parts;
+mod people;
+mod people_form;
+mod people_rows;
+mod person;
+mod person_history;
 mod policy;
+mod query;
 pub(crate) mod visit;
 mod warnings;
 
@@ -27,6 +34,8 @@ use crate::state::ApiState;
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
         .route("/page/live", get(live::wait))
+        .route(people::PATH, get(people::show))
+        .route("/page/people/{user_id}", get(person::show))
         .route("/page/assets/{name}", get(assets::show))
 }
 

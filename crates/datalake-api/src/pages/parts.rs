@@ -164,6 +164,18 @@ pub(super) fn scroll(label: &str, table: &Markup) -> Markup {
     html! { div.scroll role="region" aria-label=(label) tabindex="0" { (table) } }
 }
 
+/// Words of a log or a document, as a sentence. A key or a parameter that it begins with stays as it is written.
+pub(super) fn sentence(words: &str) -> String {
+    let first_word = words.split_whitespace().next().unwrap_or_default();
+    let end = if words.ends_with(['.', '!', '?']) { "" } else { "." };
+    if first_word.contains(['/', '_', '=', '`']) {
+        return format!("{words}{end}");
+    }
+    let mut letters = words.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect::<String>() + end
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,6 +194,15 @@ mod tests {
         check_number(1_234_567, "1,234,567");
         assert_eq!(counted(1, "row", "rows"), "1 row");
         assert_eq!(counted(0, "row", "rows"), "0 rows");
+    }
+
+    #[test]
+    fn sentences() {
+        assert_eq!(sentence("ask again later"), "Ask again later.");
+        assert_eq!(sentence("Done."), "Done.");
+        assert_eq!(sentence("école"), "École.");
+        assert_eq!(sentence("src-data/1.csv is rejected"), "src-data/1.csv is rejected.");
+        assert_eq!(sentence(""), ".");
     }
 
     #[test]

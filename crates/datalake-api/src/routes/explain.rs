@@ -1,5 +1,7 @@
 //! Where a user's values come from, and why there are none.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -12,13 +14,14 @@ use datalake_core::{
     row::{Provenance, Row},
     user::UserId,
 };
+use datalake_table::snapshot::Snapshot;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{rejects::RejectDocument, stored_row::StoredRowDocument};
 use crate::{
-    extract::{MomentAlone, Segment},
+    extract::{AskedUser, MomentAlone},
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
@@ -27,79 +30,79 @@ use crate::{
 /// Where a user's row comes from.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-struct ExplanationDocument<'a> {
+pub(crate) struct ExplanationDocument<'a> {
     /// Whose row.
     #[schema(example = "1000")]
-    user_id: &'a str,
+    pub(crate) user_id: &'a str,
     /// The version of the table.
-    version: u64,
+    pub(crate) version: u64,
     /// In one sentence, why the row is as it is, or why there is none.
-    summary: String,
+    pub(crate) summary: String,
     /// The row; null where there is none.
     #[schema(required)]
-    row: Option<StoredRowDocument<'a>>,
+    pub(crate) row: Option<StoredRowDocument<'a>>,
     /// The run that changed the row last; see `/runs/{id}`.
     #[schema(required)]
-    run_id: Option<&'a str>,
+    pub(crate) run_id: Option<&'a str>,
     /// The CSV that the row was read from.
     #[schema(required)]
-    csv: Option<ObjectDocument<'a>>,
+    pub(crate) csv: Option<ObjectDocument<'a>>,
     /// The picture that is linked.
     #[schema(required)]
-    image: Option<ObjectDocument<'a>>,
+    pub(crate) image: Option<ObjectDocument<'a>>,
     /// Each value of the row, and the rule that made it.
-    values: Vec<ValueDocument>,
+    pub(crate) values: Vec<ValueDocument>,
     /// Whether there is a picture, and why not.
-    picture: PictureDocument,
+    pub(crate) picture: PictureDocument,
     /// The user's sources that are refused, and what is served meanwhile.
-    rejects: Vec<OpenRejectDocument<'a>>,
+    pub(crate) rejects: Vec<OpenRejectDocument<'a>>,
 }
 
 /// A state of a source object that a value was read from.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SourceObject)]
-struct ObjectDocument<'a> {
+pub(crate) struct ObjectDocument<'a> {
     /// Its key in the lake; the extension may also stand there in upper case.
     #[schema(example = "src-data/1000.csv")]
-    key: String,
+    pub(crate) key: String,
     /// The store's tag of the bytes that were read.
-    etag: &'a str,
+    pub(crate) etag: &'a str,
     /// Their number.
-    size: u64,
+    pub(crate) size: u64,
     /// When the store took them.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
-    modified: Timestamp,
+    pub(crate) modified: Timestamp,
 }
 
 /// A value of the row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedValue)]
-struct ValueDocument {
+pub(crate) struct ValueDocument {
     #[schema(example = "first_name")]
-    column: &'static str,
+    pub(crate) column: &'static str,
     /// How the value comes about.
-    rule: &'static str,
+    pub(crate) rule: &'static str,
 }
 
 /// Whether there is a picture.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedPicture)]
-struct PictureDocument {
+pub(crate) struct PictureDocument {
     /// `linked`; `missing`: there is no object; `rejected`: there is one, and it is refused; `unused`: there is one, and no user.
     #[schema(example = "linked")]
-    state: &'static str,
+    pub(crate) state: &'static str,
     /// The same in words.
-    reason: String,
+    pub(crate) reason: String,
 }
 
 /// A refused source of the user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenReject)]
-struct OpenRejectDocument<'a> {
+pub(crate) struct OpenRejectDocument<'a> {
     #[serde(flatten)]
-    reject: RejectDocument<'a>,
+    pub(crate) reject: RejectDocument<'a>,
     /// What is served as long as the source is refused.
-    meanwhile: &'static str,
+    pub(crate) meanwhile: &'static str,
 }
 
 impl<'a> ObjectDocument<'a> {
@@ -109,6 +112,54 @@ impl<'a> ObjectDocument<'a> {
             etag: &read.etag,
             size: read.size,
             modified: read.modified,
+        }
+    }
+}
+
+/// What an explanation is made of.
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    user_id: UserId,
+    snapshot: Arc<Snapshot>,
+    row: Option<Row>,
+}
+
+impl Explanation {
+    /// Refuses a user of whom there is neither a row nor a source that is refused.
+    pub(crate) async fn gather(user_id: UserId, snapshot: &Arc<Snapshot>, past: &PastVersions) -> Result<Self, Problem> {
+        // Who has no row in memory has none in the store.
+        let row = match snapshot.row(user_id.as_str()) {
+            Some(_) => past.row(snapshot.version(), &user_id).await?,
+            None if Refusals::of(&user_id, snapshot.refusals()).all.is_empty() => return Err(Problem::NoSuchUser),
+            None => None,
+        };
+        Ok(Self {
+            user_id,
+            snapshot: Arc::clone(snapshot),
+            row,
+        })
+    }
+
+    pub(crate) fn document(&self) -> ExplanationDocument<'_> {
+        let Self { user_id, snapshot, row } = self;
+        let row = row.as_ref();
+        let refusals = Refusals::of(user_id, snapshot.refusals());
+        let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
+            reject: RejectDocument::from(*refusal),
+            meanwhile: meanwhile(refusal, row),
+        });
+        let image = row.and_then(|row| row.image.as_ref());
+        ExplanationDocument {
+            user_id: user_id.as_str(),
+            version: snapshot.version().number(),
+            summary: summary(user_id, row, &refusals),
+            row: row.map(StoredRowDocument::from),
+            run_id: row.map(|row| RunId::as_str(&row.run_id)),
+            csv: row.map(|row| ObjectDocument::new(keys::csv_sources(user_id), &row.csv)),
+            image: image.map(|image| ObjectDocument::new(keys::image_sources(user_id), image)),
+            values: values(row),
+            picture: picture(user_id, row, &refusals),
+            rejects: rejects.collect(),
         }
     }
 }
@@ -245,37 +296,11 @@ fn meanwhile(refusal: &OpenRefusal, row: Option<&Row>) -> &'static str {
     )
 )]
 pub(crate) async fn show(
-    Segment(user_id): Segment,
+    AskedUser(user_id): AskedUser,
     _: MomentAlone,
     reading: Reading,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
-    let user_id = UserId::parse(&user_id).map_err(|_| Problem::NoSuchUser)?;
-    let snapshot = &reading.snapshot;
-    let refusals = Refusals::of(&user_id, snapshot.refusals());
-    // Who has no row in memory has none in the store.
-    let row = match snapshot.row(user_id.as_str()) {
-        Some(_) => past.row(snapshot.version(), &user_id).await?,
-        None if refusals.all.is_empty() => return Err(Problem::NoSuchUser),
-        None => None,
-    };
-    let row = row.as_ref();
-    let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
-        reject: RejectDocument::from(*refusal),
-        meanwhile: meanwhile(refusal, row),
-    });
-    let image = row.and_then(|row| row.image.as_ref());
-    let document = ExplanationDocument {
-        user_id: user_id.as_str(),
-        version: snapshot.version().number(),
-        summary: summary(&user_id, row, &refusals),
-        row: row.map(StoredRowDocument::from),
-        run_id: row.map(|row| RunId::as_str(&row.run_id)),
-        csv: row.map(|row| ObjectDocument::new(keys::csv_sources(&user_id), &row.csv)),
-        image: image.map(|image| ObjectDocument::new(keys::image_sources(&user_id), image)),
-        values: values(row),
-        picture: picture(&user_id, row, &refusals),
-        rejects: rejects.collect(),
-    };
-    Ok((reading.age(), Json(document)).into_response())
+    let explanation = Explanation::gather(user_id, &reading.snapshot, &past).await?;
+    Ok((reading.age(), Json(explanation.document())).into_response())
 }

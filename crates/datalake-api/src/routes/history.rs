@@ -6,14 +6,17 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{report::RunId, user::UserId};
-use datalake_table::history::{Reach, RowHistory, RowState};
+use datalake_table::{
+    history::{Reach, RowHistory, RowState},
+    version::Version,
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::stored_row::StoredRowDocument;
 use crate::{
-    extract::{NewestAlone, Segment},
+    extract::{AskedUser, NewestAlone},
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
@@ -22,52 +25,52 @@ use crate::{
 /// What a user's row was, version after version.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
-struct HistoryDocument<'a> {
+pub(crate) struct HistoryDocument<'a> {
     /// Whose row.
     #[schema(example = "1000")]
-    user_id: &'a str,
+    pub(crate) user_id: &'a str,
     /// Whether it goes back to the table's first version.
-    complete: bool,
+    pub(crate) complete: bool,
     /// The oldest version that was looked at.
-    oldest: u64,
+    pub(crate) oldest: u64,
     /// Why none before it was: `begin_of_table`, `log_ends` and `files_gone` (both are kept for a week), or `bound` (more would be too much
     /// work for one question).
     #[schema(example = "begin_of_table")]
-    ends: &'static str,
+    pub(crate) ends: &'static str,
     /// States in this answer.
-    count: usize,
+    pub(crate) count: usize,
     /// The newest first.
-    states: Vec<StateDocument<'a>>,
+    pub(crate) states: Vec<StateDocument<'a>>,
 }
 
 /// What the row was from one version on, up to the next state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HistoryState)]
-struct StateDocument<'a> {
+pub(crate) struct StateDocument<'a> {
     /// The version that made it so.
-    version: u64,
+    pub(crate) version: u64,
     /// When that was committed.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
-    committed_at: Timestamp,
+    pub(crate) committed_at: Timestamp,
     /// The run that made it so; null where another engine did.
     #[schema(required)]
-    run_id: Option<&'a str>,
+    pub(crate) run_id: Option<&'a str>,
     /// `insert`, `update` or `delete`; null where the row was so already in the oldest version that was looked at.
     #[schema(required, example = "update")]
-    change: Option<&'static str>,
+    pub(crate) change: Option<&'static str>,
     /// The row; null where the user had none any more.
     #[schema(required)]
-    row: Option<StoredRowDocument<'a>>,
+    pub(crate) row: Option<StoredRowDocument<'a>>,
     /// The tag of the CSV that the row was read from.
     #[schema(required)]
-    csv_etag: Option<&'a str>,
+    pub(crate) csv_etag: Option<&'a str>,
     /// The tag of the picture that was linked: a picture that another replaced is an update, too.
     #[schema(required)]
-    image_etag: Option<&'a str>,
+    pub(crate) image_etag: Option<&'a str>,
 }
 
 impl<'a> HistoryDocument<'a> {
-    fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
+    pub(crate) fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
         let states = history.states.iter().zip(older);
@@ -133,15 +136,20 @@ impl<'a> StateDocument<'a> {
     )
 )]
 pub(crate) async fn show(
-    Segment(user_id): Segment,
+    AskedUser(user_id): AskedUser,
     _: NewestAlone,
     reading: Reading,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
-    let user_id = UserId::parse(&user_id).map_err(|_| Problem::NoSuchUser)?;
-    let history = past.history(reading.snapshot.version(), &user_id).await?;
-    if history.states.is_empty() {
-        return Err(Problem::NoSuchUser);
-    }
+    let history = gather(&user_id, reading.snapshot.version(), &past).await?;
     Ok((reading.age(), Json(HistoryDocument::new(&user_id, &history))).into_response())
+}
+
+/// What the user's row was up to a version. Refuses a user whom no version had that was looked at.
+pub(crate) async fn gather(user_id: &UserId, newest: &Version, past: &PastVersions) -> Result<RowHistory, Problem> {
+    let history = past.history(newest, user_id).await?;
+    match history.states.as_slice() {
+        [] => Err(Problem::NoSuchUser),
+        _ => Ok(history),
+    }
 }

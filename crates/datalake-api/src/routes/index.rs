@@ -2,51 +2,20 @@
 
 use axum::{
     Json,
+    extract::State,
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{accept::Accept, extract::NoParameters, pages::overview::Overview};
-
-/// A query to begin with.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-struct Example {
-    /// The path with its query.
-    href: &'static str,
-    /// What it answers.
-    title: &'static str,
-}
-
-const fn example(href: &'static str, title: &'static str) -> Example {
-    Example { href, title }
-}
-
-const EXAMPLES: &[Example] = &[
-    example("/data", "every user"),
-    example("/data?is_image_exists=True", "users with a picture"),
-    example("/data?is_image_exists=False", "users without a picture"),
-    example("/data?min_age=30&max_age=40", "users of 30 to 40 years"),
-    example("/data?min_age", "the youngest"),
-    example("/data?max_age", "the oldest"),
-    example("/data?min_age&max_age", "the youngest and the oldest"),
-    example("/data?is_image_exists=True&max_age", "the oldest among those with a picture"),
-    example("/data?min_age=30&on=2020-01-01", "those who were at least 30 on 1 January 2020"),
-    example("/data/1000", "one user"),
-    example("/data/1000/image", "that user's picture"),
-    example("/data/1000/history", "what that user's row was, version after version"),
-    example("/data/1000/explain", "where that user's values come from"),
-    example("/stats", "figures of all users"),
-    example("/stats?is_image_exists=True", "figures of the users with a picture"),
-    example("/rejects", "the sources that are refused now, with reasons"),
-    example("/versions", "the versions of the table, the newest first"),
-    example("/data?version=0", "every user as the first version had them"),
-    example("/changes?since=0", "what changed since the first version"),
-    example("/runs", "the runs, the newest first"),
-    example("/openapi.json", "the description of this API"),
-    example("/metrics", "metrics of this server"),
-];
+use crate::{
+    accept::Accept,
+    examples::{self, Example},
+    extract::NoParameters,
+    pages::overview::Overview,
+    table_watch::TableWatch,
+};
 
 /// What a client that asks for JSON gets.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,7 +24,7 @@ struct IndexDocument {
     /// `datalake`
     name: &'static str,
     /// Queries to begin with.
-    examples: &'static [Example],
+    examples: Vec<Example>,
 }
 
 /// The overview as a page; an index with examples of queries for clients that ask for JSON.
@@ -69,11 +38,12 @@ struct IndexDocument {
         (String = "text/html"),
     )))
 )]
-pub(crate) async fn show(overview: Overview, _: NoParameters, headers: HeaderMap) -> Response {
+pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): State<TableWatch>, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
+        let further = examples::further(&table.state().held);
         let index = IndexDocument {
             name: "datalake",
-            examples: EXAMPLES,
+            examples: examples::basic().into_iter().chain(further).collect(),
         };
         Json(index).into_response()
     } else {

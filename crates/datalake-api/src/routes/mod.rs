@@ -4,14 +4,14 @@ mod changes;
 mod data;
 mod docs;
 mod events;
-mod explain;
+pub(crate) mod explain;
 mod health;
-mod history;
+pub(crate) mod history;
 mod index;
 mod openapi;
 mod options;
 mod parameters;
-mod rejects;
+pub(crate) mod rejects;
 mod rows;
 mod runs;
 mod stats;
@@ -30,11 +30,13 @@ pub(crate) fn router() -> Router<ApiState> {
     let (router, document) = described().split_for_parts();
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
-    router
+    let api = router
         .merge(rows::suffixed())
-        .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())))
-        .merge(docs::router())
+        .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())));
+    let examples = pages::examples::router(&api);
+    api.merge(docs::router())
         .merge(pages::router())
+        .merge(examples)
         .fallback(async || Problem::NoSuchPath)
         .method_not_allowed_fallback(options::answer)
 }

@@ -32,36 +32,36 @@ struct RejectsDocument<'a> {
 /// A source that is refused. The user's last good row, if there is one, stays.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
-pub(super) struct RejectDocument<'a> {
+pub(crate) struct RejectDocument<'a> {
     /// Its key in the lake.
-    key: &'a str,
+    pub(crate) key: &'a str,
     /// Whose source it would be; null where the key names nobody.
     #[schema(required)]
-    user_id: Option<&'a str>,
+    pub(crate) user_id: Option<&'a str>,
     /// Why; stable.
     #[schema(example = "birthts_type")]
-    code: &'static str,
+    pub(crate) code: &'static str,
     /// `rejected`: it was looked at; `ignored`: by its key it is nobody's source.
-    kind: &'static str,
+    pub(crate) kind: &'static str,
     /// From 1; null where the reason is in no line.
     #[schema(required)]
-    line: Option<u32>,
+    pub(crate) line: Option<u32>,
     /// From 1, in bytes of the line.
     #[schema(required)]
-    column: Option<u32>,
+    pub(crate) column: Option<u32>,
     /// From 0, in bytes of the source.
     #[schema(required)]
-    byte_offset: Option<u64>,
+    pub(crate) byte_offset: Option<u64>,
     /// At most 80 bytes of the source about that place.
     #[schema(required)]
-    excerpt: Option<&'a str>,
+    pub(crate) excerpt: Option<&'a str>,
     /// What is wrong, and what to do.
-    message: &'a str,
+    pub(crate) message: &'a str,
     /// When the run began that refused the key with this code first.
     #[schema(format = DateTime)]
-    since: String,
+    pub(crate) since: String,
     /// That run.
-    run_id: &'a str,
+    pub(crate) run_id: &'a str,
 }
 
 impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {

@@ -1,7 +1,5 @@
 //! The rows that a question takes: as a page or all of them, in the format that the client likes.
 
-use std::sync::Arc;
-
 use axum::{
     Router,
     extract::State,
@@ -9,25 +7,19 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use datalake_core::{
-    column::Column,
-    filter::Filter,
-    question::QueryError,
-    user::{Ages, Day, UserId},
-};
-use datalake_table::{export::ArrowStream, snapshot::Snapshot, walk::Walk};
+use datalake_core::{column::Column, question::QueryError, user::Ages};
+use datalake_table::{export::ArrowStream, walk::Walk};
 
 use crate::{
     accept::Accept,
     answers::{Answer, Answers},
-    cursor::Cursor,
     extract::RowsAsked,
     links::{Links, Page},
+    listing::{ListedRows, Listing, failed},
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
     routes::parameters::{FilterParameters, RowsDocument, ShowingParameters},
     state::ApiState,
-    table_watch::chain,
     validators::Validators,
     views::{
         columns::ColumnsText,
@@ -37,9 +29,6 @@ use crate::{
         text::{Notation, RowsText},
     },
 };
-
-/// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
-const ROWS_AT_ONCE_MAX: usize = 20_000;
 
 /// The users that the parameters select, by `user_id` or in another order.
 ///
@@ -108,10 +97,8 @@ pub(super) fn suffixed() -> Router<ApiState> {
 }
 
 /// What is to be written.
-struct Listing {
-    snapshot: Arc<Snapshot>,
-    asked: RowsAsked,
-    day: Day,
+struct Writing {
+    listing: Listing,
     format: Format,
     columns: Box<[Column]>,
 }
@@ -127,55 +114,36 @@ async fn answer(
     if asked.shape == Shape::Columns && format != Format::Json {
         return Err(QueryError::value("shape", "columns are laid out in JSON alone").into());
     }
-    if asked
-        .cursor
-        .as_ref()
-        .is_some_and(|cursor| !cursor.is_of(reading.snapshot.version()))
-    {
-        return Err(Problem::CursorGone);
-    }
-    let on = asked.cursor.as_ref().map(|cursor| cursor.day).or(asked.question.on);
-    let day = reading.day(on);
-    let columns: Box<[Column]> = asked.question.select.as_deref().unwrap_or(format.columns()).into();
-    let counted_on = asked.question.is_about_age(&columns).then_some(day);
-    let identity = format!("{}\n{}", format.name(), asked.identity);
-    let validators = reading.validators(&identity, counted_on, on.is_none());
+    let listing = Listing::new(asked, &reading)?;
+    let question = &listing.asked.question;
+    let columns: Box<[Column]> = question.select.as_deref().unwrap_or(format.columns()).into();
+    let counted_on = question.is_about_age(&columns).then_some(listing.day);
+    let identity = format!("{}\n{}", format.name(), listing.asked.identity);
+    let validators = reading.validators(&identity, counted_on, listing.is_of_today());
     let age = reading.age();
     if validators.are_held(headers) {
         return Ok((age, validators.not_modified()).into_response());
     }
-    let listing = Listing {
-        snapshot: reading.snapshot,
-        asked,
-        day,
-        format,
-        columns,
-    };
+    let writing = Writing { listing, format, columns };
     let response = match format {
-        Format::Parquet => part_of(listing.file(validators.etag(), files).await?, &validators, headers)?,
-        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => listing.text(validators.etag(), answers).await?,
+        Format::Parquet => part_of(writing.file(validators.etag(), files).await?, &validators, headers)?,
+        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => writing.text(validators.etag(), answers).await?,
     };
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
     Ok((age, validators.headers(), content_type, response).into_response())
 }
 
-impl Listing {
+impl Writing {
     async fn text(self, etag: &str, answers: &Answers) -> Result<Response, Problem> {
         if let Some(Answer { body, links }) = answers.get(etag) {
             return Ok((links, body).into_response());
         }
-        let begin = |listing: Self| {
-            let Page { walk, links } = listing.page();
-            listing.writer(walk).begin().map(|begun| (begun, links))
-        };
-        let begun = if self.is_quick() {
-            begin(self)
-        } else {
-            tokio::task::spawn_blocking(move || begin(self))
-                .await
-                .map_err(|panic| failed(&panic))?
-        };
-        Ok(match begun.map_err(|error| failed(&error))? {
+        let Self { listing, format, columns } = self;
+        let begun = listing.work(move |listing| {
+            let Page { walk, links } = page(&listing);
+            writer(&listing, walk, format, &columns).begin().map(|begun| (begun, links))
+        });
+        Ok(match begun.await?.map_err(|error| failed(&error))? {
             (Begun::Whole(body), links) => {
                 let answer = Answer { body, links };
                 answers.keep(etag, &answer);
@@ -186,51 +154,28 @@ impl Listing {
     }
 
     async fn file(self, etag: &str, files: &ParquetFiles) -> Result<ParquetFile, Problem> {
-        let (columns, ages) = (self.columns.clone(), Ages::on(self.day));
-        files.get(etag, move || self.page(), columns, ages).await
+        let ages = Ages::on(self.listing.day);
+        files.get(etag, move || page(&self.listing), self.columns, ages).await
     }
+}
 
-    fn page(&self) -> Page {
-        let question = &self.asked.question;
-        let selection = self.snapshot.select(&question.filter, self.day);
-        let total = self.snapshot.count(&selection);
-        let after = self.asked.cursor.as_ref().map(|cursor| cursor.user_id.as_str());
-        let limit = question.limit.map(|limit| usize::from(limit.get()));
-        let walk = Walk::new(Arc::clone(&self.snapshot), selection, &question.order, after, limit);
-        let last = limit.and_then(|_| walk.last_before_more());
-        Page {
-            walk,
-            links: Links {
-                total,
-                next: last.and_then(|last| self.link(&last)),
-            },
-        }
+fn page(listing: &Listing) -> Page {
+    let ListedRows { walk, total, next } = listing.rows();
+    let next = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
+    Page {
+        walk,
+        links: Links { total, next },
     }
+}
 
-    /// The header that leads behind a row. None for an id that no cursor holds: another engine wrote what this product never does.
-    fn link(&self, user_id: &str) -> Option<HeaderValue> {
-        let user_id = UserId::parse(user_id).ok()?;
-        let cursor = Cursor::new(self.snapshot.version(), self.day, &self.asked.listing, user_id);
-        HeaderValue::try_from(format!("<{}>; rel=\"next\"", self.asked.page_behind(&cursor))).ok()
-    }
-
-    /// Whether so few rows are looked at that it is done on the spot.
-    fn is_quick(&self) -> bool {
-        let question = &self.asked.question;
-        let takes_all = question.filter == Filter::default() && question.order.is_by_user_id();
-        takes_all || self.snapshot.len() <= ROWS_AT_ONCE_MAX
-    }
-
-    fn writer(&self, walk: Walk) -> Writer {
-        let ages = Ages::on(self.day);
-        let rows = |notation| RowsText::new(walk.clone(), notation, &self.columns, ages);
-        match (self.format, self.asked.shape) {
-            (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, &self.columns, ages)),
-            (Format::Json, Shape::Rows) => Writer::Rows(rows(Notation::Json)),
-            (Format::Ndjson, _) => Writer::Rows(rows(Notation::Ndjson)),
-            (Format::Csv, _) => Writer::Rows(rows(Notation::Csv)),
-            (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(walk, &self.columns, ages))),
-        }
+fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> Writer {
+    let ages = Ages::on(listing.day);
+    match (format, listing.asked.shape) {
+        (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, columns, ages)),
+        (Format::Json, Shape::Rows) => Writer::Rows(RowsText::new(walk, Notation::Json, columns, ages)),
+        (Format::Ndjson, _) => Writer::Rows(RowsText::new(walk, Notation::Ndjson, columns, ages)),
+        (Format::Csv, _) => Writer::Rows(RowsText::new(walk, Notation::Csv, columns, ages)),
+        (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(walk, columns, ages))),
     }
 }
 
@@ -261,9 +206,4 @@ fn part_of(file: ParquetFile, validators: &Validators, headers: &HeaderMap) -> R
         (header::CONTENT_LENGTH, HeaderValue::from(last + 1 - start)),
     ];
     Ok((StatusCode::PARTIAL_CONTENT, links, headers, file.body(start..last + 1)).into_response())
-}
-
-fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
-    tracing::error!(error = chain(error), "rows cannot be written");
-    Problem::Internal
 }

@@ -10,18 +10,18 @@ use utoipa::ToSchema;
 /// A user's row as a version of the table holds it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = StoredRow)]
-pub(super) struct StoredRowDocument<'a> {
+pub(crate) struct StoredRowDocument<'a> {
     /// Names the user; text, also where it looks like a number.
     #[schema(example = "1000")]
-    user_id: &'a str,
-    first_name: &'a str,
-    last_name: &'a str,
+    pub(crate) user_id: &'a str,
+    pub(crate) first_name: &'a str,
+    pub(crate) last_name: &'a str,
     /// When the user was born, in milliseconds since 1970-01-01 UTC.
     #[schema(example = 334_540_800_000_i64)]
-    birthts: i64,
+    pub(crate) birthts: i64,
     /// Where in the lake the user's picture lies; null where there is none.
     #[schema(required)]
-    img_path: Option<String>,
+    pub(crate) img_path: Option<String>,
 }
 
 impl<'a> From<RowView<'a>> for StoredRowDocument<'a> {

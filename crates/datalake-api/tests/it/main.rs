@@ -14,6 +14,7 @@ mod kubernetes;
 mod manners;
 mod metrics;
 mod pages;
+mod pages_people;
 mod problems;
 mod rows;
 mod runs;

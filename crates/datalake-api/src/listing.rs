@@ -1,0 +1,115 @@
+//! The rows that a question takes of one state of the table, page by page. What is done with them is their reader's affair.
+
+use std::sync::Arc;
+
+use datalake_core::{
+    filter::{Filter, Selection},
+    user::{Day, UserId},
+};
+use datalake_table::{
+    snapshot::Snapshot,
+    walk::{self, Walk},
+};
+
+use crate::{cursor::Cursor, extract::RowsAsked, problem::Problem, reading::Reading, table_watch::chain};
+
+/// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
+const ROWS_AT_ONCE_MAX: usize = 20_000;
+
+/// What is asked, and of which rows.
+pub(crate) struct Listing {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) asked: RowsAsked,
+    /// The day on which ages are counted.
+    pub(crate) day: Day,
+}
+
+/// The rows of a page, and what there is beside them.
+#[derive(Debug)]
+pub(crate) struct ListedRows {
+    pub(crate) walk: Walk,
+    /// Rows that the question takes, on whatever page.
+    pub(crate) total: u64,
+    /// Path and query of the next page.
+    pub(crate) next: Option<String>,
+}
+
+impl Listing {
+    /// Refuses a cursor that was given for another state of the table than the one that is read.
+    pub(crate) fn new(asked: RowsAsked, reading: &Reading) -> Result<Self, Problem> {
+        let cursor = asked.cursor.as_ref();
+        if cursor.is_some_and(|cursor| !cursor.is_of(reading.snapshot.version())) {
+            return Err(Problem::CursorGone);
+        }
+        let on = cursor.map(|cursor| cursor.day).or(asked.question.on);
+        Ok(Self {
+            snapshot: Arc::clone(&reading.snapshot),
+            day: reading.day(on),
+            asked,
+        })
+    }
+
+    /// Whether the day was left open, and is today.
+    pub(crate) fn is_of_today(&self) -> bool {
+        self.asked.cursor.is_none() && self.asked.question.on.is_none()
+    }
+
+    /// The rows of the page.
+    pub(crate) fn rows(&self) -> ListedRows {
+        let question = &self.asked.question;
+        let selection = self.selection();
+        let total = self.snapshot.count(&selection);
+        let limit = question.limit.map(|limit| usize::from(limit.get()));
+        let walk = Walk::new(Arc::clone(&self.snapshot), selection, &question.order, self.after(), limit);
+        let last = limit.and_then(|_| walk.last_before_more());
+        ListedRows {
+            walk,
+            total,
+            next: last.and_then(|last| self.page_behind(&last)),
+        }
+    }
+
+    /// How many rows the pages before have.
+    pub(crate) fn count_before(&self) -> u64 {
+        let order = &self.asked.question.order;
+        let count = |after| walk::count_up_to(&self.snapshot, &self.selection(), order, after);
+        self.after().map_or(0, count)
+    }
+
+    /// Does what looks at rows: on the spot where those are few, else where nobody else waits.
+    pub(crate) async fn work<T: Send + 'static>(self, work: impl FnOnce(Self) -> T + Send + 'static) -> Result<T, Problem> {
+        if self.is_quick() {
+            return Ok(work(self));
+        }
+        let done = tokio::task::spawn_blocking(move || work(self)).await;
+        done.map_err(|panic| failed(&panic))
+    }
+
+    fn selection(&self) -> Selection {
+        self.snapshot.select(&self.asked.question.filter, self.day)
+    }
+
+    /// The last row of the page before.
+    fn after(&self) -> Option<&str> {
+        self.asked.cursor.as_ref().map(|cursor| cursor.user_id.as_str())
+    }
+
+    /// None for an id that no cursor holds: another engine wrote what this product never does.
+    fn page_behind(&self, user_id: &str) -> Option<String> {
+        let user_id = UserId::parse(user_id).ok()?;
+        let cursor = Cursor::new(self.snapshot.version(), self.day, &self.asked.listing, user_id);
+        Some(self.asked.page_behind(&cursor))
+    }
+
+    fn is_quick(&self) -> bool {
+        let question = &self.asked.question;
+        let takes_all = question.filter == Filter::default() && question.order.is_by_user_id();
+        takes_all || self.snapshot.len() <= ROWS_AT_ONCE_MAX
+    }
+}
+
+/// Rows that cannot be shown for no fault of the client's.
+pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = chain(error), "rows cannot be written");
+    Problem::Internal
+}
