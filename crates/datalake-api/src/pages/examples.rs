@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Of an answer, the beginning tells what it looks like.
-const SHOWN_BYTES_MAX: usize = 1024;
+const SHOWN_BYTES_MAX: usize = 768;
 
 /// Requests in flight for one page: some read the store, none is large.
 const AT_ONCE: usize = 4;
@@ -246,10 +246,10 @@ mod tests {
     #[tokio::test]
     async fn long_answers_are_cut() {
         check("[]", 2, Rest::Nothing).await;
-        check(&"x".repeat(1024), 1024, Rest::Nothing).await;
-        check(&"x".repeat(1025), 1024, Rest::Known { bytes: 1025 }).await;
+        check(&"x".repeat(768), 768, Rest::Nothing).await;
+        check(&"x".repeat(769), 768, Rest::Known { bytes: 769 }).await;
         // Letters are not cut in two.
-        check(&format!("{}ëëëëë", "x".repeat(1023)), 1023, Rest::Known { bytes: 1033 }).await;
+        check(&format!("{}ëëëëë", "x".repeat(767)), 767, Rest::Known { bytes: 777 }).await;
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>("0123456789"));
         let shown = Shown::of(Body::from_stream(endless), None).await;
         assert!(matches!(shown, Shown::Text { rest: Rest::Unknown, .. }), "{shown:?}");

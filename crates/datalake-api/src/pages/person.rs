@@ -199,7 +199,7 @@ fn shown(row: &ShownRow, facts: &Facts<'_>) -> Markup {
                     dt { "Last name" } dd data-column="last_name" dir="auto" { (row.last_name) }
                     dt { "Born" }
                     dd data-column="birthts" data-birthts=(row.birth.as_ms()) {
-                        time datetime=(date) { (date) } " " span.muted.nowrap { "(" (row.birth.as_ms()) " ms)" }
+                        time datetime=(date) { (date) } " " span.muted { "(" (row.birth.as_ms()) " ms)" }
                     }
                     dt { "Age" }
                     dd data-column="age" data-age=[row.age] {

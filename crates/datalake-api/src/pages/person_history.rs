@@ -39,7 +39,7 @@ pub(super) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem
 fn states(history: &HistoryDocument<'_>, now: Timestamp) -> Markup {
     let older = history.states.iter().skip(1).map(Some).chain([None]);
     parts::scroll(
-        "History",
+        "States of the row",
         &html! {
             table {
                 caption.visually-hidden { "The states of the row; what differs from the state before is marked" }

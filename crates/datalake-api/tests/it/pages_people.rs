@@ -465,7 +465,7 @@ async fn examples_have_their_live_answers() {
         let text = section.split("<code>").nth(1).unwrap().split("</code>").next().unwrap();
         let text = unescaped(text);
         assert!(answer.body.starts_with(text.trim_end_matches('…')), "{href}: {text}");
-        assert_eq!(text.ends_with('…'), answer.body.len() > 1024, "{href}");
+        assert_eq!(text.ends_with('…'), answer.body.len() > 768, "{href}");
     }
     let pages: BTreeSet<_> = attributes(&shown, "href")
         .into_iter()

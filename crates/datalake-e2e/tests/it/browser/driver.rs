@@ -70,6 +70,14 @@ pub(super) struct Driver {
 
 impl Driver {
     pub(super) fn start() -> Self {
+        // It takes a free port of IPv4 and then wants the same one of IPv6, which somebody else may have.
+        const ATTEMPTS_MAX: usize = 10;
+        (0..ATTEMPTS_MAX)
+            .find_map(|_| Self::try_start())
+            .expect("chromedriver says its port")
+    }
+
+    fn try_start() -> Option<Self> {
         let home = TempDir::new().unwrap();
         let mut child = Command::new("chromedriver")
             .arg("--port=0")
@@ -82,18 +90,18 @@ impl Driver {
             .spawn()
             .expect("there is chromedriver: these tests need Debian's chromium and chromium-driver");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines
-            .find_map(|line| {
-                line.split_once("started successfully on port ")?
-                    .1
-                    .trim_end_matches('.')
-                    .parse()
-                    .ok()
-            })
-            .expect("chromedriver says its port");
+        let mut driver = Self {
+            child,
+            port: 0,
+            _home: home,
+        };
+        driver.port = lines.find_map(|line| {
+            let (_, port) = line.split_once("started successfully on port ")?;
+            port.trim_end_matches('.').parse().ok()
+        })?;
         // Reads to the end, so that chromedriver never waits for a reader.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, port, _home: home }
+        Some(driver)
     }
 
     pub(super) fn address(&self) -> String {

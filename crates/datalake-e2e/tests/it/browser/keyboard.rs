@@ -13,20 +13,14 @@ use super::{
 const NUMBER: &str = "
     const usable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(element =>
         !element.disabled && element.tabIndex >= 0 && element.type !== 'hidden' && element.checkVisibility({ visibilityProperty: true }));
-    const radios = new Set();
+    // Of radio buttons of one name Tab reaches the one that is chosen.
+    const isReached = element => {
+        if (element.type !== 'radio' || element.checked) return true;
+        const group = usable.filter(other => other.type === 'radio' && other.name === element.name);
+        return !group.some(other => other.checked) && group[0] === element;
+    };
     let number = 0;
-    for (const element of usable) {
-        // Of radio buttons of one name Tab reaches one.
-        if (element.type === 'radio') {
-            if (radios.has(element.name)) continue;
-            const group = usable.filter(other => other.type === 'radio' && other.name === element.name);
-            const reached = group.find(other => other.checked) ?? element;
-            radios.add(element.name);
-            reached.dataset.testNumber = number++;
-            continue;
-        }
-        element.dataset.testNumber = number++;
-    }
+    for (const element of usable.filter(isReached)) element.dataset.testNumber = number++;
     return number;";
 
 /// Which of these has the focus, whether the browser would show that, and whether it is within the window.
