@@ -36,7 +36,6 @@ use crate::pages::{assets, live::Live, parts, visit::ApiAddress};
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "each view names itself as it comes")]
 pub(super) enum View {
     Overview,
     People,
