@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    launcher::{IdempotencyKey, LaunchError, Run, RunState},
+    launcher::{IdempotencyKey, LaunchError, Run, RunState, Trigger},
     run_history::{RUNS_MAX, RunHistory},
     table_watch::{Held, TableWatch, chain},
 };
@@ -99,7 +99,8 @@ impl Attempts {
     }
 
     async fn start(&mut self) -> bool {
-        match self.runs.start(Some(&key(self.number)), RunMode::Incremental).await {
+        let key = key(self.number);
+        match self.runs.start(Some(&key), RunMode::Incremental, Trigger::FirstRun).await {
             Ok(launched) => {
                 tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "there is no table yet: this is its first run");
                 self.is_failing = false;
@@ -176,9 +177,11 @@ mod tests {
                 run_id,
                 state: RunState::Pending,
                 mode: None,
+                trigger: Some(request.trigger),
                 started_at: None,
                 ended_at: None,
                 error: None,
+                log_tail: None,
                 report: None,
             };
             runs.push(run.clone());

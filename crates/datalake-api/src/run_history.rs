@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
+    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest, Trigger},
     table_watch::chain,
 };
 
@@ -187,7 +187,7 @@ impl RunHistory {
     }
 
     /// Starts a run, or answers with the active one, or with the one that was asked for with the same key.
-    pub async fn start(&self, key: Option<&IdempotencyKey>, mode: RunMode) -> Result<Launched, LaunchError> {
+    pub async fn start(&self, key: Option<&IdempotencyKey>, mode: RunMode, trigger: Trigger) -> Result<Launched, LaunchError> {
         let run_id = key.map(|key| self.launcher.run_id_of(key));
         if let Some(run_id) = &run_id {
             let answer = self.launcher.answer_to(run_id);
@@ -199,7 +199,7 @@ impl RunHistory {
                 return Ok(Launched { run, started: false });
             }
         }
-        self.launcher.launch(RunRequest { run_id, mode }).await
+        self.launcher.launch(RunRequest { run_id, mode, trigger }).await
     }
 
     /// Asks an active run to end.
@@ -338,7 +338,8 @@ impl RunHistory {
     }
 }
 
-/// What is to be told of a run. A report that was written before the launched run began is an earlier run's of the same name.
+/// What is to be told of a run: by its report, with what the launcher alone knows. A report that was written before the launched run began
+/// is an earlier run's of the same name.
 fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
     let (Some(reported), Some(launched)) = (&reported, &launched) else {
         return reported.or(launched);
@@ -347,7 +348,14 @@ fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
         (Some(ended_at), Some(started_at)) => ended_at < started_at,
         _ => false,
     };
-    Some(if is_earlier { launched } else { reported }.clone())
+    Some(match is_earlier {
+        true => launched.clone(),
+        false => Run {
+            trigger: launched.trigger,
+            log_tail: launched.log_tail.clone(),
+            ..reported.clone()
+        },
+    })
 }
 
 /// What the newest run is the greatest by. One that has not begun and may still do so is the newest of all.
@@ -391,9 +399,11 @@ mod tests {
             run_id: RunId::parse(run_id).unwrap(),
             state: ended_at.map_or(RunState::Pending, |_| RunState::Ended(RunOutcome::Stopped)),
             mode: None,
+            trigger: None,
             started_at: started_at.map(at),
             ended_at: ended_at.map(at),
             error: None,
+            log_tail: None,
             report: None,
         }
     }
@@ -418,6 +428,18 @@ mod tests {
         check_told(Some(&run("a", None, Some(110))), true);
         assert_eq!(one_of(None, None), None);
         assert_eq!(one_of(None, Some(run("a", None, None))), Some(run("a", None, None)));
+    }
+
+    #[test]
+    fn what_the_launcher_alone_knows_is_told_with_the_report() {
+        let launched = Run {
+            trigger: Some(Trigger::Schedule),
+            log_tail: Some("a line".into()),
+            ..run("a", Some(89), Some(101))
+        };
+        let told = one_of(Some(run("a", Some(90), Some(100))), Some(launched)).unwrap();
+        assert_eq!((told.trigger, told.log_tail.as_deref()), (Some(Trigger::Schedule), Some("a line")));
+        assert_eq!(told.ended_at, Some(Timestamp::from_second(100).unwrap()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::launcher::Run;
+use crate::launcher::{Run, Trigger};
 
 /// A run and where it stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -16,6 +16,9 @@ pub(crate) struct RunView {
     state: &'static str,
     /// `incremental` or `full`; null where nobody recorded it.
     mode: Option<&'static str>,
+    /// What made it begin: `posted`, `schedule`, `kubectl`, or `first_run` where the server began it, as there was no table; null where
+    /// nobody recorded it.
+    trigger: Option<&'static str>,
     /// When it began.
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
@@ -44,6 +47,9 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<BTreeMap<String, String>>)]
     rejects: Vec<SourceNotice>,
+    /// The end of what its process wrote, in whole lines; likewise, and only where this server heard it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_tail: Option<String>,
 }
 
 impl RunView {
@@ -53,6 +59,7 @@ impl RunView {
         Self {
             notices: report.as_ref().map(|report| report.notices.clone()).unwrap_or_default(),
             rejects: report.as_ref().map(|report| report.rejects.clone()).unwrap_or_default(),
+            log_tail: run.log_tail.as_deref().map(str::to_owned),
             ..Self::from(run)
         }
     }
@@ -72,6 +79,7 @@ impl From<Run> for RunView {
         Self {
             state: run.state.as_str(),
             mode: run.mode.map(RunMode::as_str),
+            trigger: run.trigger.map(Trigger::as_str),
             started_at: run.started_at,
             ended_at: run.ended_at,
             elapsed_ms: report.map(|report| report.elapsed_ms).or_else(|| elapsed_ms(&run)),
@@ -81,6 +89,7 @@ impl From<Run> for RunView {
             requests: report.map(|report| report.requests),
             notices: Vec::new(),
             rejects: Vec::new(),
+            log_tail: None,
             id: run.run_id.into(),
             error: run.error,
         }

@@ -145,6 +145,9 @@ pub struct Reject {
     pub place: Option<Place>,
     /// At most [`Reject::EXCERPT_BYTES_MAX`] bytes of the source about the place; control characters are shown as `·`.
     pub excerpt: Option<Box<str>>,
+    /// Where in the excerpt's text the place is, in bytes: at a character's beginning, or at the text's end where the place is the
+    /// source's. None without an excerpt, and for a reject of a time when that was not recorded.
+    pub excerpt_offset: Option<u8>,
     /// What is wrong in words, and what to do about it. Never a value from the source.
     pub message: Box<str>,
 }
@@ -159,26 +162,45 @@ impl Reject {
             code,
             place: None,
             excerpt: None,
+            excerpt_offset: None,
             message: message.into(),
         }
     }
 }
 
-/// The bytes about `offset` as text of at most 80 bytes: from the line's beginning where that is near, else from a little before.
-pub(crate) fn excerpt(bytes: &[u8], line_start: usize, offset: usize) -> Option<Box<str>> {
+/// The bytes about `offset` as text of at most 80 bytes: from the line's beginning where that is near, else from a little before. With it
+/// comes where in that text `offset` is: what is shown of a byte may be longer or shorter than the byte.
+pub(crate) fn excerpt(bytes: &[u8], line_start: usize, offset: usize) -> Option<(Box<str>, u8)> {
     const BEFORE_MAX: usize = 20;
     let start = line_start.max(offset.saturating_sub(BEFORE_MAX)).min(bytes.len());
     let window = bytes.get(start..bytes.len().min(start + Reject::EXCERPT_BYTES_MAX))?;
-    let mut text = String::new();
-    for character in String::from_utf8_lossy(window).chars() {
-        let shown = if character.is_control() { '·' } else { character };
+    let (mut text, mut place, mut behind) = (String::new(), None, start);
+    for (shown, length) in shown(window) {
         // A character that the window cut, or that a replacement lengthened, must not lengthen the whole.
         if text.len() + shown.len_utf8() > Reject::EXCERPT_BYTES_MAX {
             break;
         }
+        behind += length;
+        if place.is_none() && offset < behind {
+            place = Some(text.len());
+        }
         text.push(shown);
     }
-    (!text.is_empty()).then(|| text.into())
+    let place = u8::try_from(place.unwrap_or(text.len())).ok()?;
+    (!text.is_empty()).then(|| (text.into(), place))
+}
+
+/// The characters that bytes are shown as, each with the number of bytes that it stands for.
+fn shown(bytes: &[u8]) -> impl Iterator<Item = (char, usize)> {
+    bytes.utf8_chunks().flat_map(|chunk| {
+        let of_character = |character: char| {
+            let shown = if character.is_control() { '·' } else { character };
+            (shown, character.len_utf8())
+        };
+        let undecodable = chunk.invalid().len();
+        let undecodable = (undecodable > 0).then_some((char::REPLACEMENT_CHARACTER, undecodable));
+        chunk.valid().chars().map(of_character).chain(undecodable)
+    })
 }
 
 /// Whether a source was looked at and rejected, or never was one.
@@ -244,11 +266,35 @@ mod tests {
     #[test]
     fn excerpts_are_short_and_printable() {
         let long = "ä".repeat(200);
-        let text = excerpt(long.as_bytes(), 0, 101).expect("there are bytes");
+        let (text, _) = excerpt(long.as_bytes(), 0, 101).expect("there are bytes");
         assert!(text.len() <= Reject::EXCERPT_BYTES_MAX, "{} bytes", text.len());
-        assert_eq!(excerpt(b"a\0b\tc", 0, 0).as_deref(), Some("a·b·c"));
-        assert!(excerpt(&[0xff; 200], 0, 0).expect("there are bytes").len() <= Reject::EXCERPT_BYTES_MAX);
+        let (text, _) = excerpt(&[0xff; 200], 0, 0).expect("there are bytes");
+        assert!(text.len() <= Reject::EXCERPT_BYTES_MAX, "{} bytes", text.len());
         assert_eq!(excerpt(b"", 0, 0), None);
-        assert_eq!(excerpt(b"abc", 0, 3).as_deref(), Some("abc"));
+    }
+
+    /// The place is marked by a stroke before it.
+    #[track_caller]
+    fn check_place(bytes: &[u8], line_start: usize, offset: usize, expected: &str) {
+        let (text, place) = excerpt(bytes, line_start, offset).expect("there are bytes");
+        let (before, from) = text.split_at(place.into());
+        assert_eq!(format!("{before}|{from}"), expected, "{bytes:?}, {line_start}, {offset}");
+    }
+
+    #[test]
+    fn places_within_excerpts() {
+        check_place(b"a\0b\tc", 0, 0, "|a·b·c");
+        check_place(b"a\0b\tc", 0, 1, "a|·b·c");
+        check_place(b"a\0b\tc", 0, 2, "a·|b·c");
+        check_place(b"abc", 0, 3, "abc|");
+        check_place(b"x\nabc", 2, 3, "a|bc");
+        // A byte within a character is shown as the character.
+        check_place("aäb".as_bytes(), 0, 2, "a|äb");
+        check_place("aäb".as_bytes(), 0, 3, "aä|b");
+        // What cannot be decoded is shown longer than it is.
+        check_place(b"Jos\xe9,Lee", 0, 3, "Jos|\u{fffd},Lee");
+        check_place(b"Jos\xe9,Lee", 0, 5, "Jos\u{fffd},|Lee");
+        check_place(&[0xff; 200], 0, 100, &format!("{}|{}", "\u{fffd}".repeat(20), "\u{fffd}".repeat(6)));
+        check_place(&[b'a'; 200], 0, 100, &format!("{}|{}", "a".repeat(20), "a".repeat(60)));
     }
 }

@@ -300,10 +300,12 @@ impl<'a> Source<'a> {
         let line = number(1 + (0..before.len()).filter(|at| ends(*at)).count());
         let column = number(1 + offset - line_start);
         let byte_offset = u64::try_from(self.skipped + offset).unwrap_or(u64::MAX);
+        let (excerpt, excerpt_offset) = excerpt(bytes, line_start, offset).unzip();
         Reject {
             code,
             place: Some(Place { line, column, byte_offset }),
-            excerpt: excerpt(bytes, line_start, offset),
+            excerpt,
+            excerpt_offset,
             message: message.into(),
         }
     }

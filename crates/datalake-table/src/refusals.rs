@@ -30,6 +30,7 @@ const LINE: &str = "line";
 const COLUMN: &str = "column";
 const BYTE_OFFSET: &str = "byte_offset";
 const EXCERPT: &str = "excerpt";
+const EXCERPT_OFFSET: &str = "excerpt_offset";
 const MESSAGE: &str = "message";
 const RUN_ID: &str = "run_id";
 const SINCE: &str = "since";
@@ -100,6 +101,10 @@ fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
         longs(COLUMN, places().map(|place| place?.column.map(i64::from))),
         longs(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
         texts(EXCERPT, rejects.iter().map(|reject| reject.as_ref()?.excerpt.as_deref())),
+        longs(
+            EXCERPT_OFFSET,
+            rejects.iter().map(|reject| reject.as_ref()?.excerpt_offset.map(i64::from)),
+        ),
         texts(MESSAGE, rejects.iter().map(|reject| reject.as_ref().map(|reject| &*reject.message))),
         texts(RUN_ID, refusals.iter().map(|refusal| Some(refusal.run_id.as_str()))),
         times(SINCE, refusals.iter().map(|refusal| Some(refusal.since))),
@@ -118,6 +123,7 @@ fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError
         COLUMN,
         BYTE_OFFSET,
         EXCERPT,
+        EXCERPT_OFFSET,
         MESSAGE,
         RUN_ID,
         SINCE,
@@ -155,11 +161,14 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
             None => None,
         };
         let (excerpt, message) = (optional_text(EXCERPT)?.map(Box::from), text(MESSAGE)?.into());
+        // Files of a time before this column have none, which reads as one of texts.
+        let excerpt_offset = columns.longs(EXCERPT_OFFSET).ok().and_then(|values| values.get(row));
         RejectCode::parse(code).map(|code| {
             Refusal::Rejected(Reject {
                 code,
                 place,
                 excerpt,
+                excerpt_offset: excerpt_offset.and_then(|offset| u8::try_from(offset).ok()),
                 message,
             })
         })
@@ -181,4 +190,50 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
         run_id,
         since,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(excerpt_offset: Option<u8>) -> OpenRefusal {
+        let reject = Reject {
+            excerpt: Some("a,b·c".into()),
+            excerpt_offset,
+            ..Reject::whole(RejectCode::FieldCount, "a record has 4 fields")
+        };
+        OpenRefusal {
+            key: "src-data/1.csv".into(),
+            user_id: None,
+            etag: "tag".into(),
+            size: 41,
+            refusal: Refusal::Rejected(reject),
+            run_id: RunId::parse("run-1").unwrap(),
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_time_before_places_in_excerpts_is_read() {
+        let given = [refusal(Some(2)), refusal(None)];
+        assert_eq!(decode("key", encode(&given).unwrap()).unwrap(), given);
+        let names = [
+            KEY,
+            USER_ID,
+            ETAG,
+            SIZE,
+            KIND,
+            CODE,
+            LINE,
+            COLUMN,
+            BYTE_OFFSET,
+            EXCERPT,
+            MESSAGE,
+            RUN_ID,
+            SINCE,
+        ];
+        let former = frame::read("key", encode(&given).unwrap(), &names).unwrap();
+        let former = frame::write(former.columns().to_vec()).unwrap();
+        assert_eq!(decode("key", former).unwrap(), [refusal(None), refusal(None)]);
+    }
 }

@@ -72,6 +72,34 @@ pub struct RunRequest {
     pub run_id: Option<RunId>,
     /// Which sources the run reads.
     pub mode: RunMode,
+    /// Who wishes.
+    pub trigger: Trigger,
+}
+
+/// What made a run begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trigger {
+    /// A request to the API.
+    #[default]
+    Posted,
+    /// A schedule.
+    Schedule,
+    /// The server itself, as there was no table yet.
+    FirstRun,
+    /// Somebody with kubectl.
+    Kubectl,
+}
+
+impl Trigger {
+    /// The word that stands for the trigger in documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Posted => "posted",
+            Self::Schedule => "schedule",
+            Self::FirstRun => "first_run",
+            Self::Kubectl => "kubectl",
+        }
+    }
 }
 
 /// The value of the header `Idempotency-Key`: a client's name for one wish. Invariant: 1 to 255 visible ASCII characters.
@@ -174,12 +202,16 @@ pub struct Run {
     pub state: RunState,
     /// Which sources it reads; none where nobody recorded it.
     pub mode: Option<RunMode>,
+    /// What made it begin; none where nobody recorded it.
+    pub trigger: Option<Trigger>,
     /// When it began.
     pub started_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// Why it did not succeed.
     pub error: Option<String>,
+    /// The end of what its process wrote, in whole lines; none where the launcher did not hear it.
+    pub log_tail: Option<Arc<str>>,
     /// What it found and did, once that is known: a launcher does not know it.
     pub report: Option<Arc<RunReport>>,
 }
@@ -190,9 +222,11 @@ impl From<Arc<RunReport>> for Run {
             run_id: report.run_id.clone(),
             state: RunState::Ended(report.outcome),
             mode: Some(report.mode),
+            trigger: None,
             started_at: Some(report.started_at),
             ended_at: Some(report.ended_at),
             error: report.error.clone(),
+            log_tail: None,
             report: Some(report),
         }
     }

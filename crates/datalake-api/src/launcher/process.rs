@@ -36,6 +36,9 @@ const ENDED_RUNS_MAX: usize = 100;
 /// Bytes of a child's last words: a chain of causes, and not a log.
 const LAST_WORDS_BYTES_MAX: usize = 2_000;
 
+/// Bytes of a child's log that are kept: some forty lines, of as many runs as are remembered under a megabyte.
+const LOG_TAIL_BYTES_MAX: usize = 8_000;
+
 /// A child that ended may have left its standard error open in a process of its own; nobody waits for that one.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
 
@@ -78,7 +81,12 @@ struct Runs {
 struct ActiveRun {
     run: Run,
     stop: CancellationToken,
+    said: Said,
 }
+
+/// The end of what a child has written so far.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<Vec<u8>>>);
 
 impl fmt::Debug for ProcessLauncher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -139,20 +147,23 @@ impl RunLauncher for ProcessLauncher {
             run_id: request.run_id.unwrap_or_else(self.shared.new_run_id),
             state: RunState::Running,
             mode: Some(request.mode),
+            trigger: Some(request.trigger),
             started_at: Some(self.shared.clock.now()),
             ended_at: None,
             error: None,
+            log_tail: None,
             report: None,
         };
         let child = self.shared.command.spawn(&run.run_id, request.mode)?;
         tracing::info!(run.id = %run.run_id, run.mode = request.mode.as_str(), process.id = child.id(), "started a run as a child process");
-        let stop = CancellationToken::new();
+        let (stop, said) = (CancellationToken::new(), Said::default());
         runs.active = Some(ActiveRun {
             run: run.clone(),
             stop: stop.clone(),
+            said: said.clone(),
         });
         drop(runs);
-        tokio::spawn(Arc::clone(&self.shared).attend(child, stop));
+        tokio::spawn(Arc::clone(&self.shared).attend(child, stop, said));
         self.shared.changes.send_replace(());
         Ok(Launched { run, started: true })
     }
@@ -163,8 +174,11 @@ impl RunLauncher for ProcessLauncher {
 
     async fn runs(&self) -> Vec<Run> {
         let runs = self.shared.runs();
-        let active = runs.active.iter().map(|active| &active.run);
-        active.chain(&runs.ended).cloned().collect()
+        let active = runs.active.iter().map(|active| Run {
+            log_tail: active.said.log_tail(),
+            ..active.run.clone()
+        });
+        active.chain(runs.ended.iter().cloned()).collect()
     }
 
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
@@ -235,20 +249,17 @@ impl Shared {
     }
 
     /// Waits for the child's end and writes it down.
-    async fn attend(self: Arc<Self>, mut child: Child, stop: CancellationToken) {
-        let last_words = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr)));
+    async fn attend(self: Arc<Self>, mut child: Child, stop: CancellationToken, said: Said) {
+        let reading = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr, said.clone())));
         let ended = tokio::select! {
             ended = child.wait() => ended,
             () = stop.cancelled() => end(&mut child, self.command.grace).await,
         };
-        let last_words = match last_words {
-            Some(mut reading) => {
-                let words = tokio::time::timeout(LAST_WORDS_WAIT, &mut reading).await;
-                reading.abort();
-                words.ok().and_then(Result::ok).unwrap_or_default()
-            }
-            None => String::new(),
-        };
+        if let Some(mut reading) = reading {
+            // What was heard by then counts.
+            let _ = tokio::time::timeout(LAST_WORDS_WAIT, &mut reading).await;
+            reading.abort();
+        }
         let (outcome, ending) = match ended {
             Ok(status) => (outcome(status, stop.is_cancelled()), status.to_string()),
             Err(error) => (RunOutcome::Failed, format!("it cannot be waited for: {error}")),
@@ -258,7 +269,8 @@ impl Shared {
             tracing::info!(run.id = %run.run_id, run.outcome = outcome.as_str(), ending, "a run's child process ended");
             run.state = RunState::Ended(outcome);
             run.ended_at = Some(self.clock.now());
-            run.error = (outcome != RunOutcome::Succeeded).then(|| in_words(&ending, &last_words));
+            run.error = (outcome != RunOutcome::Succeeded).then(|| in_words(&ending, &said.last_words()));
+            run.log_tail = said.log_tail();
             runs.ended.push_back(run);
             if runs.ended.len() > ENDED_RUNS_MAX {
                 runs.ended.pop_front();
@@ -303,17 +315,42 @@ async fn end(child: &mut Child, grace: Duration) -> std::io::Result<ExitStatus> 
     child.wait().await
 }
 
-/// Passes the child's standard error on to this process's own, and gives the last lines of it.
-async fn pass_on(mut stderr: ChildStderr) -> String {
+/// Passes the child's standard error on to this process's own, and keeps the end of it.
+async fn pass_on(mut stderr: ChildStderr, said: Said) {
     let mut buffer = vec![0; 4_096];
-    let mut tail: Vec<u8> = Vec::new();
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
         let bytes = buffer.get(..length).unwrap_or_default();
         // Whoever closed our standard error does not want to hear it; the run goes on.
         let _ = std::io::stderr().write_all(bytes);
+        said.hear(bytes);
+    }
+}
+
+impl Said {
+    /// What the lock guards is whole after each step.
+    fn tail(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        let mut tail = self.tail();
         tail.extend_from_slice(bytes);
-        let surplus = tail.len().saturating_sub(LAST_WORDS_BYTES_MAX);
+        let surplus = tail.len().saturating_sub(LOG_TAIL_BYTES_MAX);
         tail.drain(..surplus);
     }
-    last_words(&String::from_utf8_lossy(&tail))
+
+    fn last_words(&self) -> String {
+        let tail = self.tail();
+        let last = tail.len().saturating_sub(LAST_WORDS_BYTES_MAX)..;
+        last_words(&String::from_utf8_lossy(tail.get(last).unwrap_or_default()))
+    }
+
+    /// Whole lines; none where nothing was said.
+    fn log_tail(&self) -> Option<Arc<str>> {
+        let tail = self.tail();
+        let text = String::from_utf8_lossy(&tail);
+        let is_cut = tail.len() == LOG_TAIL_BYTES_MAX;
+        let whole = text.split_once('\n').filter(|_| is_cut).map_or(&*text, |(_, whole)| whole);
+        (!whole.trim().is_empty()).then(|| whole.into())
+    }
 }

@@ -36,7 +36,6 @@ use crate::pages::{assets, live::Live, parts, visit::ApiAddress};
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(dead_code, reason = "each view names itself as it comes")]
 pub(super) enum View {
     Overview,
     People,
@@ -181,7 +180,7 @@ fn token_dialog() -> Markup {
     html! {
         dialog #token-dialog aria-labelledby="token-title" {
             form method="dialog" {
-                h2 #token-title { "Starting a run needs the token of this server" }
+                h2 #token-title { "Starting and stopping runs needs the token of this server" }
                 p.small data-wrong hidden role="alert" { "The server did not take that token." }
                 div.field {
                     label for="token" { "Token" }
@@ -190,7 +189,7 @@ fn token_dialog() -> Markup {
                 }
                 div.actions {
                     // The first button is the one that the Enter key presses.
-                    button.primary type="submit" value="send" { "Start a run" }
+                    button.primary type="submit" value="send" { "Go on" }
                     button type="submit" value="cancel" formnovalidate { "Cancel" }
                 }
             }

@@ -9,11 +9,15 @@
 
 mod ages;
 mod assets;
+mod changes;
 mod chart;
+mod difference;
 pub(crate) mod examples;
+mod excerpt;
 pub(crate) mod failure;
 mod layout;
 mod live;
+mod log;
 pub(crate) mod overview;
 mod parts;
 mod people;
@@ -23,6 +27,11 @@ mod person;
 mod person_history;
 mod policy;
 mod query;
+mod reasons;
+mod rejects;
+mod run;
+mod runs;
+mod versions;
 pub(crate) mod visit;
 mod warnings;
 
@@ -33,10 +42,15 @@ use crate::state::ApiState;
 /// The pages and their files.
 pub(crate) fn router() -> Router<ApiState> {
     Router::new()
+        .route("/page/changes", get(changes::show))
         .route("/page/live", get(live::wait))
         .route(people::PATH, get(people::show))
         .route("/page/people/{user_id}", get(person::show))
         .route("/page/assets/{name}", get(assets::show))
+        .route("/page/rejects", get(rejects::show))
+        .route("/page/runs", get(runs::show))
+        .route("/page/runs/{run_id}", get(run::show))
+        .route("/page/versions", get(versions::show))
 }
 
 /// Where the files of the pages lie, which hold nothing of the lake.

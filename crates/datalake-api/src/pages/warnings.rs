@@ -157,9 +157,11 @@ mod tests {
             run_id: RunId::parse("run-1").unwrap(),
             state,
             mode: None,
+            trigger: None,
             started_at: Some(at(10)),
             ended_at: Some(at(20)),
             error: Some("<b>no</b>".to_owned()),
+            log_tail: None,
             report: None,
         }
     }

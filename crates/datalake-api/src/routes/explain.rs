@@ -11,7 +11,7 @@ use datalake_core::{
     keys::{self, SourceKind},
     reject::{IgnoreCode, OpenRefusal, Refusal},
     report::RunId,
-    row::{Provenance, Row},
+    row::{Provenance, Row, RowView},
     user::UserId,
 };
 use datalake_table::snapshot::Snapshot;
@@ -146,7 +146,7 @@ impl Explanation {
         let refusals = Refusals::of(user_id, snapshot.refusals());
         let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
             reject: RejectDocument::from(*refusal),
-            meanwhile: meanwhile(refusal, row),
+            meanwhile: meanwhile(refusal, snapshot.row(user_id.as_str())),
         });
         let image = row.and_then(|row| row.image.as_ref());
         ExplanationDocument {
@@ -268,13 +268,14 @@ fn values(row: Option<&Row>) -> Vec<ValueDocument> {
     rules.into_iter().map(|(column, rule)| ValueDocument { column, rule }).collect()
 }
 
-fn meanwhile(refusal: &OpenRefusal, row: Option<&Row>) -> &'static str {
+/// What is served of a user as long as a source of theirs is refused.
+pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
     let is_rejected = matches!(refusal.refusal, Refusal::Rejected(_));
     match (source_kind(refusal), row) {
         _ if !is_rejected => "the object is passed over",
         (Some(SourceKind::Csv), Some(_)) => "the row of the last good CSV",
         (Some(SourceKind::Csv), None) => "no row",
-        (Some(SourceKind::Image), Some(row)) if row.image.is_some() => "the last good picture",
+        (Some(SourceKind::Image), Some(row)) if row.has_image => "the last good picture",
         _ => "no picture",
     }
 }

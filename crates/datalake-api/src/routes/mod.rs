@@ -13,10 +13,10 @@ mod options;
 mod parameters;
 pub(crate) mod rejects;
 mod rows;
-mod runs;
+pub(crate) mod runs;
 mod stats;
 mod stored_row;
-mod versions;
+pub(crate) mod versions;
 
 use axum::{Router, routing::get};
 use bytes::Bytes;

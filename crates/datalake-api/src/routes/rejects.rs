@@ -55,6 +55,9 @@ pub(crate) struct RejectDocument<'a> {
     /// At most 80 bytes of the source about that place.
     #[schema(required)]
     pub(crate) excerpt: Option<&'a str>,
+    /// Where in the excerpt that place is: from 0, in bytes of UTF-8.
+    #[schema(required)]
+    excerpt_offset: Option<u8>,
     /// What is wrong, and what to do.
     pub(crate) message: &'a str,
     /// When the run began that refused the key with this code first.
@@ -66,10 +69,11 @@ pub(crate) struct RejectDocument<'a> {
 
 impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
     fn from(open: &'a OpenRefusal) -> Self {
-        let (kind, place, excerpt, message) = match &open.refusal {
-            Refusal::Rejected(reject) => ("rejected", reject.place, reject.excerpt.as_deref(), &*reject.message),
-            Refusal::Ignored(code) => ("ignored", None, None, words(*code)),
+        let (kind, reject) = match &open.refusal {
+            Refusal::Rejected(reject) => ("rejected", Some(reject)),
+            Refusal::Ignored(_) => ("ignored", None),
         };
+        let place = reject.and_then(|reject| reject.place);
         Self {
             key: &open.key,
             user_id: open.user_id.as_ref().map(UserId::as_str),
@@ -78,11 +82,20 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
             line: place.and_then(|place| place.line),
             column: place.and_then(|place| place.column),
             byte_offset: place.map(|place| place.byte_offset),
-            excerpt,
-            message,
+            excerpt: reject.and_then(|reject| reject.excerpt.as_deref()),
+            excerpt_offset: reject.and_then(|reject| reject.excerpt_offset),
+            message: message(&open.refusal),
             since: open.since.to_string(),
             run_id: open.run_id.as_str(),
         }
+    }
+}
+
+/// What is wrong in words, and what to do about it.
+pub(crate) fn message(refusal: &Refusal) -> &str {
+    match refusal {
+        Refusal::Rejected(reject) => &reject.message,
+        Refusal::Ignored(code) => words(*code),
     }
 }
 

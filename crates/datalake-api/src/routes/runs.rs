@@ -21,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::{NoParameters, Pairs, Segment},
-    launcher::{IdempotencyKey, Run},
+    launcher::{IdempotencyKey, Run, Trigger},
     prefer,
     problem::{Problem, ProblemDocument},
     run_history::{Completeness, RUNS_MAX, RunHistory},
@@ -161,7 +161,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 )]
 pub(super) async fn start_run(State(runs): State<RunHistory>, State(table): State<TableWatch>, wish: Wish) -> Result<Response, Problem> {
     let Wish { key, mode, wait } = wish;
-    let mut run = runs.start(key.as_ref(), mode).await?.run;
+    let mut run = runs.start(key.as_ref(), mode, Trigger::Posted).await?.run;
     if let Some(wait) = wait {
         run = wait_for_result(&runs, &table, run, wait).await;
     }
@@ -193,7 +193,7 @@ pub(super) struct RunsParameters {
 }
 
 /// How many runs are asked for.
-pub(super) struct Limit(usize);
+pub(crate) struct Limit(pub(crate) usize);
 
 impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;

@@ -26,7 +26,7 @@ use crate::{
 const VERSIONS_DEFAULT: usize = 50;
 
 /// Each version is an entry to read once, and some 600 bytes of the answer.
-const VERSIONS_MAX: usize = 1_000;
+pub(crate) const VERSIONS_MAX: usize = 1_000;
 
 /// The versions of the table that its log reaches back to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -93,7 +93,7 @@ pub(crate) struct VersionsParameters {
 }
 
 /// How many versions are asked for.
-pub(crate) struct Limit(usize);
+pub(crate) struct Limit(pub(crate) usize);
 
 impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;

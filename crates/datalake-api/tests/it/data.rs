@@ -139,11 +139,11 @@ async fn rejects() {
         "version": 0, "count": 2, "rejects": [
             {
                 "key": "src-data/1004.csv", "user_id": "1004", "code": "quote", "kind": "rejected", "line": 2, "column": 5, "byte_offset": 40,
-                "excerpt": "a\"b", "message": "there is a quote", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+                "excerpt": "a\"b", "excerpt_offset": 1, "message": "there is a quote", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
             },
             {
                 "key": "src-data/notes.txt", "user_id": null, "code": "unknown_kind", "kind": "ignored", "line": null, "column": null,
-                "byte_offset": null, "excerpt": null, "message": "the name ends neither with .csv nor with .png", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
+                "byte_offset": null, "excerpt": null, "excerpt_offset": null, "message": "the name ends neither with .csv nor with .png", "since": "2026-11-24T11:00:00Z", "run_id": "run-1"
             },
         ],
     });

@@ -49,9 +49,11 @@ impl Stage {
             run_id: RunId::parse("a").unwrap(),
             state,
             mode: Some(RunMode::Incremental),
+            trigger: None,
             started_at: None,
             ended_at: None,
             error: None,
+            log_tail: None,
             report: None,
         };
         Self {

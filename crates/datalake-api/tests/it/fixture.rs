@@ -99,6 +99,7 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
             byte_offset: 40,
         }),
         excerpt: Some("a\"b".into()),
+        excerpt_offset: Some(1),
         message: "there is a quote".into(),
     };
     vec![

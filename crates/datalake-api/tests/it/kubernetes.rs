@@ -7,7 +7,7 @@ use std::{
 
 use datalake_api::{
     clock::Clock,
-    launcher::{IdempotencyKey, LaunchError, RunLauncher, RunRequest, RunState, kubernetes::KubernetesLauncher},
+    launcher::{IdempotencyKey, LaunchError, RunLauncher, RunRequest, RunState, Trigger, kubernetes::KubernetesLauncher},
 };
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use http::{Method, Request, Response};
@@ -172,6 +172,7 @@ fn wish(launcher: &KubernetesLauncher, key: &str) -> RunRequest {
     RunRequest {
         run_id: Some(launcher.run_id_of(&IdempotencyKey::parse(key).unwrap())),
         mode: RunMode::Incremental,
+        trigger: Trigger::Posted,
     }
 }
 
@@ -185,6 +186,7 @@ async fn a_run_is_a_job_of_the_live_template() {
         .launch(RunRequest {
             run_id: None,
             mode: RunMode::Full,
+            trigger: Trigger::Posted,
         })
         .await
         .unwrap();

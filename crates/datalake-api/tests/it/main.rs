@@ -15,6 +15,7 @@ mod manners;
 mod metrics;
 mod pages;
 mod pages_people;
+mod pages_runs;
 mod problems;
 mod rows;
 mod runs;

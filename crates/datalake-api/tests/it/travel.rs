@@ -67,7 +67,7 @@ fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
 }
 
 /// Versions 0 to `last`.
-async fn lake_until(last: u64) -> Lake {
+pub(crate) async fn lake_until(last: u64) -> Lake {
     let lake = Lake::empty();
     publish(&lake, 0..=last).await;
     lake

@@ -193,6 +193,7 @@ fn places_and_excerpts() {
         })
     );
     assert_eq!(reject.excerpt.as_deref(), Some("Susan,Lee, soon··"));
+    assert_eq!(reject.excerpt_offset, Some(11));
 
     let reject = check_rejected(b"first_name,last_name,birthts\nJos\xe9,Lee,1\n", RejectCode::Encoding);
     assert_eq!(

@@ -73,6 +73,7 @@ pub(crate) fn refusal(key: &str) -> OpenRefusal {
             byte_offset: 33,
         }),
         excerpt: Some("a,b·c".into()),
+        excerpt_offset: Some(2),
         message: "a record has 4 fields where the header has 3".into(),
     };
     OpenRefusal {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, process::ProcessLauncher};
+use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, Trigger, process::ProcessLauncher};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use datalake_processor::run::Lake;
 use tokio::net::TcpListener;
@@ -44,6 +44,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
         let request = RunRequest {
             run_id: None,
             mode: RunMode::Incremental,
+            trigger: Trigger::Schedule,
         };
         let has_failed = match launcher.launch(request).await {
             Ok(launched) => {

@@ -1,5 +1,7 @@
 //! Where a run stands, from its Job and its pods. A function of what exists; nothing is remembered.
 
+use std::sync::Arc;
+
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
@@ -10,7 +12,11 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::Time,
 };
 
-use crate::launcher::{Run, RunState, last_words::last_words};
+use super::job;
+use crate::launcher::{Run, RunState, Trigger, last_words::last_words};
+
+/// What the CronJob's controller marks the Jobs with that it makes.
+const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
 /// A pod is made within a second of its Job, and its container within seconds of the pod; what takes so long is kept from it.
 const POD_WAIT_MAX: SignedDuration = SignedDuration::from_secs(15);
@@ -29,9 +35,11 @@ pub(super) fn run_of(job: &Job, pods: &[Pod], now: Timestamp) -> Option<Run> {
         run_id: RunId::parse(name).ok()?,
         state,
         mode: Some(mode_of(job)),
+        trigger: trigger_of(job),
         started_at: status.start_time.as_ref().map(|time| time.0),
         ended_at,
         error,
+        log_tail: pods.iter().rev().find_map(|pod| log_tail(pod)),
         report: None,
     })
 }
@@ -243,6 +251,36 @@ fn exit_status(message: &str) -> Option<u8> {
     let (_, rest) = message.split_once("exit code ")?;
     let digits = rest.split(|character: char| !character.is_ascii_digit()).next()?;
     digits.parse().ok()
+}
+
+/// Who made the Job, by what its maker left on it: kubectl and this program mark theirs alike, and Kubernetes notes which program it was.
+fn trigger_of(job: &Job) -> Option<Trigger> {
+    let is_marked = |name| job.metadata.annotations.as_ref().is_some_and(|texts| texts.contains_key(name));
+    if is_marked(SCHEDULED) {
+        return Some(Trigger::Schedule);
+    }
+    // Its status is kept up by others.
+    let notes = job
+        .metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .filter(|note| note.subresource.is_none());
+    let mut makers = notes.filter_map(|note| match note.manager.as_deref()? {
+        "kube-controller-manager" if !is_marked(job::INSTANTIATE) => Some(Trigger::Schedule),
+        "kubectl-create" => Some(Trigger::Kubectl),
+        manager => [Trigger::Posted, Trigger::FirstRun]
+            .into_iter()
+            .find(|trigger| job::manager(*trigger) == manager),
+    });
+    makers.next()
+}
+
+/// What a pod's process wrote last, as far as Kubernetes keeps it.
+fn log_tail(pod: &Pod) -> Option<Arc<str>> {
+    let message = |status: &ContainerStatus| status.state.as_ref()?.terminated.as_ref()?.message.clone();
+    let messages = container_statuses(pod).into_iter().filter_map(message);
+    messages.filter(|text| !text.trim().is_empty()).map(Arc::from).next_back()
 }
 
 fn mode_of(job: &Job) -> RunMode {

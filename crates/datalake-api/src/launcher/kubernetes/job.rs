@@ -9,8 +9,15 @@ use kube::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::launcher::Trigger;
+
 /// What kubectl marks the Jobs with that it makes from a CronJob.
 pub(super) const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";
+
+/// What Kubernetes notes as the maker of a Job that this program makes.
+pub(super) fn manager(trigger: Trigger) -> String {
+    format!("datalake-{}", trigger.as_str())
+}
 
 /// The container that runs the processor; where the template has none of this name, its first one.
 const CONTAINER: &str = "processor";

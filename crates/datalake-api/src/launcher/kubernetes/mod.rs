@@ -225,7 +225,11 @@ impl KubernetesLauncher {
         })?;
         let jobs = self.raw(&ApiResource::erase::<Job>(&()));
         let created = ask("make the Job", async {
-            match jobs.create(&PostParams::default(), &job).await {
+            let params = PostParams {
+                field_manager: Some(job::manager(request.trigger)),
+                ..PostParams::default()
+            };
+            match jobs.create(&params, &job).await {
                 Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(None),
                 created => created.map(Some),
             }

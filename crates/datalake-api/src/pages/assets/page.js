@@ -7,6 +7,7 @@
   let token = null; // of whoever starts runs
   let following = null; // the run that was started here, as the API shows it
   let events = null;
+  let stopping = null; // the run that was asked to end here
 
   const element = (name, text, attributes) => {
     const made = document.createElement(name);
@@ -71,6 +72,16 @@
       button.hidden = false;
       button.disabled = isActive(following);
     }
+    const stop = document.getElementById("stop-run");
+    if (stop) {
+      stop.querySelector(".curl").hidden = true;
+      const button = stop.querySelector("button[data-stop]");
+      button.hidden = false;
+      button.disabled = stopping === button.dataset.stop;
+      if (button.disabled) stop.querySelector("#stop-state").textContent = "Asked to end; it does so in a moment.";
+    }
+    const followed = main.querySelector("[data-follow]")?.dataset;
+    if (followed && following?.id !== followed.follow) followRun({ id: followed.follow, state: followed.state });
     showRun();
     tick();
   };
@@ -215,40 +226,59 @@
     field.focus();
   });
 
-  const startRun = async (button) => {
-    const start = document.getElementById("start-run");
-    if (start.dataset.needsToken !== undefined && token === null) {
-      token = await askForToken(false);
-      if (token === null) return;
-    }
-    button.disabled = true;
+  // The answer to a request that the button stands for; none where nobody gave the token that it needs.
+  const send = async (button, path, options) => {
+    const needsToken = button.parentElement.dataset.needsToken !== undefined;
+    if (needsToken && token === null && (token = await askForToken(false)) === null) return null;
     for (;;) {
-      const headers = { "content-type": "application/json" };
+      button.disabled = true;
+      const headers = { ...options.headers };
       if (token !== null) headers.authorization = `Bearer ${token}`;
-      const answer = await fetch("/data", { method: "POST", headers, body: JSON.stringify({ mode: button.dataset.start }) });
+      const answer = await fetch(path, { ...options, headers });
       const body = await answer.json();
-      if (answer.status === 401) {
-        const again = token !== null;
-        token = await askForToken(again);
-        if (token !== null) continue;
-        return enhance();
-      }
-      if (!answer.ok) {
-        following = { refusal: `${body.title}: ${body.detail}` };
-        return enhance();
-      }
-      const known = Array.from(document.querySelectorAll("[data-active-run]"), (node) => node.dataset.activeRun);
-      return followRun({ ...body, joined: known.includes(body.id) });
+      if (answer.status !== 401) return { body, refusal: answer.ok ? null : `${body.title}: ${body.detail}` };
+      token = await askForToken(token !== null);
+      if (token === null) return null;
     }
   };
 
+  const startRun = async (button) => {
+    const headers = { "content-type": "application/json" };
+    const answer = await send(button, "/data", { method: "POST", headers, body: JSON.stringify({ mode: button.dataset.start }) });
+    if (answer === null) return enhance();
+    if (answer.refusal) {
+      following = answer;
+      return enhance();
+    }
+    const known = Array.from(document.querySelectorAll("[data-active-run]"), (node) => node.dataset.activeRun);
+    followRun({ ...answer.body, joined: known.includes(answer.body.id) });
+  };
+
+  const stopRun = async (button) => {
+    const id = button.dataset.stop;
+    const answer = await send(button, `/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
+    if (answer !== null && !answer.refusal) stopping = id;
+    enhance();
+    const state = document.getElementById("stop-state");
+    if (state && answer?.refusal) state.textContent = answer.refusal;
+  };
+
   document.addEventListener("click", (event) => {
-    const button = event.target.closest("#start-run button[data-start]");
-    if (!button) return;
-    startRun(button).catch(() => {
-      following = { refusal: "The server did not answer. Try again in a moment." };
-      enhance();
-    });
+    const start = event.target.closest("#start-run button[data-start]");
+    const stop = event.target.closest("#stop-run button[data-stop]");
+    const silence = "The server did not answer. Try again in a moment.";
+    if (start) {
+      startRun(start).catch(() => {
+        following = { refusal: silence };
+        enhance();
+      });
+    }
+    if (stop) {
+      stopRun(stop).catch(() => {
+        enhance();
+        document.getElementById("stop-state").textContent = silence;
+      });
+    }
   });
 
   enhance();

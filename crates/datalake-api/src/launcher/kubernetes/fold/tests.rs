@@ -239,3 +239,44 @@ fn the_mode_is_read_from_the_arguments() {
     containers[0].args = Some(vec!["process".to_owned(), "--full".to_owned()]);
     assert_eq!(mode_of(&full), RunMode::Full);
 }
+
+#[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "cases are values")]
+fn check_trigger(annotations: Value, notes: Value, expected: Option<Trigger>) {
+    let metadata = json!({ "name": NAME, "annotations": annotations, "managedFields": notes });
+    let job = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
+    assert_eq!(run_of(&job, &[], at(30)).unwrap().trigger, expected, "{annotations}, {notes}");
+}
+
+#[test]
+fn who_made_a_job() {
+    let scheduled = || json!({ "batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-11-24T08:00:00Z" });
+    let manual = || json!({ "cronjob.kubernetes.io/instantiate": "manual" });
+    let controller = json!({ "manager": "kube-controller-manager" });
+    let status = json!({ "manager": "kube-controller-manager", "subresource": "status" });
+    let by = |manager: &str| json!([status, { "manager": manager }]);
+    check_trigger(scheduled(), json!([]), Some(Trigger::Schedule));
+    // Clusters before 1.28 leave no annotation.
+    check_trigger(json!({}), json!([controller, status]), Some(Trigger::Schedule));
+    check_trigger(manual(), by("kubectl-create"), Some(Trigger::Kubectl));
+    check_trigger(manual(), by("datalake-posted"), Some(Trigger::Posted));
+    check_trigger(manual(), by("datalake-first_run"), Some(Trigger::FirstRun));
+    check_trigger(manual(), by("datalake-kubectl"), None);
+    check_trigger(manual(), by("k9s"), None);
+    check_trigger(manual(), json!([controller, status]), None);
+    check_trigger(json!({}), json!([status]), None);
+    check_trigger(json!({}), json!(null), None);
+}
+
+#[test]
+fn what_a_pod_wrote_last_is_kept_whole() {
+    let status = json!({ "conditions": [condition("Failed", "BackoffLimitExceeded", "")], "failed": 2 });
+    let pods = [
+        pod(1, &ended(1, "Error", "first")),
+        pod(5, &ended(1, "Error", "one\ntwo")),
+        pod(9, &ended(1, "Error", " ")),
+    ];
+    let tail = |pods| run_of(&job(&status), pods, at(30)).unwrap().log_tail;
+    assert_eq!(tail(&pods).as_deref(), Some("one\ntwo"));
+    assert_eq!(tail(&[]), None);
+}

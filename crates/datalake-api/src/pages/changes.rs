@@ -1,0 +1,112 @@
+//! Two versions of the table compared.
+
+use std::sync::Arc;
+
+use axum::{
+    extract::{FromRequestParts, State},
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+use datalake_core::{moment::parse_version, question::QueryError};
+use datalake_table::{difference::Difference, version::VersionFacts};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::{
+    extract::Pairs,
+    pages::{
+        difference::{self, Changes},
+        layout::View,
+        parts,
+        policy::Page,
+        visit::{ApiAddress, Visit},
+    },
+    past_versions::PastVersions,
+    problem::Problem,
+    reading::Reading,
+};
+
+/// The two versions asked for. Whoever picks them from a list may name the later one first.
+pub(super) struct Pair {
+    since: u64,
+    until: Option<u64>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Pair {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
+        let since = pairs
+            .get("since")
+            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
+        let since = parse_version("since", since)?;
+        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
+        Ok(match until {
+            Some(until) if until < since => Self {
+                since: until,
+                until: Some(since),
+            },
+            _ => Self { since, until },
+        })
+    }
+}
+
+/// What two versions show differently.
+pub(super) async fn show(
+    visit: Visit,
+    Pair { since, until }: Pair,
+    reading: Reading,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
+    let after = match until {
+        Some(until) => past.at(until).await?,
+        None => Arc::clone(&reading.snapshot),
+    };
+    let before = past.at(since).await?;
+    let (since, until) = (before.version().facts(), after.version().facts());
+    let changes = Changes::first_of(Difference::between(&before, &after)).await?;
+    let address = address(since.number, until.number);
+    let frame = visit.frame(View::Changes, "Two versions compared").api(address.clone());
+    let main = compared(&since, &until, &changes, &address, visit.now);
+    Ok((reading.of(after).age(), Page(frame.page(&main))).into_response())
+}
+
+/// The request that answers what differs between two versions.
+pub(super) fn address(since: u64, until: u64) -> ApiAddress {
+    ApiAddress::new(format!("/changes?since={since}&until={until}"))
+}
+
+fn compared(since: &VersionFacts, until: &VersionFacts, changes: &Changes, address: &ApiAddress, now: Timestamp) -> Markup {
+    let title = format!("Versions {} and {}", since.number, until.number);
+    let line = html! { "What was in version " (since.number) ", and what is in version " (until.number) "." };
+    let other = html! { div.actions { a.button href="/page/versions" { "Compare others" } } };
+    html! {
+        (parts::heading(&title, &line, &other))
+        section.card aria-labelledby="compared" {
+            h2 #compared { "The versions" }
+            dl.pairs {
+                (version("Before", since, now))
+                (version("After", until, now))
+            }
+        }
+        section.card aria-labelledby="difference" data-since=(since.number) data-until=(until.number) {
+            header {
+                h2 #difference { "Rows that differ" }
+                a.small href=(address.as_str()) { "as NDJSON" }
+            }
+            (difference::table(changes, address))
+        }
+    }
+}
+
+fn version(term: &str, facts: &VersionFacts, now: Timestamp) -> Markup {
+    html! {
+        dt { (term) }
+        dd {
+            "Version " (facts.number) ", made " (parts::time(facts.committed_at, now))
+            @if let Some(run_id) = &facts.run_id { " by run " a href={ "/page/runs/" (run_id) } { (run_id) } }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Codes in a few words, for people. What to do about each is in its message, which is the API's.
+
+use datalake_core::reject::{IgnoreCode, Notice, Refusal, RejectCode};
+
+/// Why a source is refused.
+pub(super) fn title(refusal: &Refusal) -> &'static str {
+    match refusal {
+        Refusal::Rejected(reject) => of_reject(reject.code),
+        Refusal::Ignored(code) => of_ignored(*code),
+    }
+}
+
+/// The same of a stable text; the text itself where no code has it.
+pub(super) fn title_of_code(code: &str) -> &str {
+    let rejected = RejectCode::parse(code).map(of_reject);
+    let ignored = || IgnoreCode::parse(code).map(of_ignored);
+    let notice = || Notice::parse(code).map(of_notice);
+    rejected.or_else(ignored).or_else(notice).unwrap_or(code)
+}
+
+fn of_reject(code: RejectCode) -> &'static str {
+    match code {
+        RejectCode::MultipleRows => "More than one row",
+        RejectCode::Empty => "No row",
+        RejectCode::MissingColumn => "A column is missing",
+        RejectCode::DuplicateColumn => "A column is named twice",
+        RejectCode::NoHeader => "No header",
+        RejectCode::Delimiter => "Not separated by commas",
+        RejectCode::FieldCount => "Another number of fields than the header",
+        RejectCode::Quote => "A misplaced quote",
+        RejectCode::Encoding => "Not UTF-8",
+        RejectCode::ControlCharacter => "A control character in a name",
+        RejectCode::NameEmpty => "An empty name",
+        RejectCode::NameTooLong => "A name that is too long",
+        RejectCode::TooLarge => "A file that is too large",
+        RejectCode::BirthtsType => "A birth that is no number",
+        RejectCode::BirthtsRange => "A birth before 1850",
+        RejectCode::BirthtsFuture => "A birth in the future",
+        RejectCode::ImageNotPng => "A picture that is no PNG",
+        RejectCode::ImageDamaged => "A damaged picture",
+        RejectCode::ImageTooLarge => "A picture that is too large",
+    }
+}
+
+fn of_ignored(code: IgnoreCode) -> &'static str {
+    match code {
+        IgnoreCode::BadId => "A name that is no user id",
+        IgnoreCode::Shadowed => "Two spellings of one name",
+        IgnoreCode::UnknownKind => "Neither CSV nor PNG",
+        IgnoreCode::Nested => "In a folder of its own",
+        IgnoreCode::OrphanImage => "A picture without a CSV",
+    }
+}
+
+fn of_notice(notice: Notice) -> &'static str {
+    match notice {
+        Notice::RepeatedRow => "The same row more than once; it was taken once",
+        Notice::BirthtsSpelling => "A birth with a plus sign or a fraction of zero; it was taken without",
+        Notice::BirthtsMaybeSeconds => "A birth near 1970, perhaps in seconds; it was taken as milliseconds",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_words_of_its_own() {
+        let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
+        let ignored = IgnoreCode::ALL.iter().map(|code| code.as_str());
+        let notices = Notice::ALL.iter().map(|code| code.as_str());
+        let codes: Vec<_> = rejected.chain(ignored).chain(notices).collect();
+        let titles: std::collections::BTreeSet<_> = codes.iter().map(|code| title_of_code(code)).collect();
+        assert_eq!(titles.len(), codes.len());
+        assert!(codes.iter().all(|code| title_of_code(code) != *code));
+        assert_eq!(title_of_code("of_another_release"), "of_another_release");
+    }
+}

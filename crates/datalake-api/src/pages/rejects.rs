@@ -1,0 +1,334 @@
+//! The sources that are refused: why, where, since when, and what is served meanwhile.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    extract::FromRequestParts,
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+use datalake_core::{
+    moment::MOMENT_PARAMETERS,
+    question::QueryError,
+    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
+};
+use datalake_table::snapshot::Snapshot;
+use jiff::Timestamp;
+use maud::{Markup, html};
+use url::form_urlencoded;
+
+use crate::{
+    extract::Pairs,
+    pages::{
+        excerpt::excerpt,
+        layout::View,
+        parts,
+        policy::Page,
+        reasons,
+        visit::{ApiAddress, Visit},
+    },
+    problem::Problem,
+    reading::Reading,
+    routes::{explain::meanwhile, rejects::message},
+};
+
+/// Refused sources on one page: some 70 KB of it at most, and never a wait.
+const PAGE_MAX: usize = 100;
+
+/// The columns of a source.
+const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
+
+/// Which of them are asked for.
+pub(super) struct Asked {
+    /// None is every code.
+    code: Option<String>,
+    /// The key behind which the page begins; none is before the first.
+    after: Option<String>,
+    /// The parameters about time, which stay as they are from page to page.
+    moment: Vec<(String, String)>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check(&[&["code", "after"], MOMENT_PARAMETERS].concat())?;
+        let code = pairs.get("code").filter(|code| !code.is_empty());
+        let is_known = |code: &&str| RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
+        if code.is_some_and(|code| !is_known(&code)) {
+            return Err(QueryError::value("code", "is no code of a refused source").into());
+        }
+        let moment = pairs.iter().filter(|(name, _)| MOMENT_PARAMETERS.contains(name));
+        Ok(Self {
+            code: code.map(str::to_owned),
+            after: pairs.get("after").map(str::to_owned),
+            moment: moment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        })
+    }
+}
+
+impl Asked {
+    /// The address of a page of the same moment.
+    fn address(&self, path: &str, code: Option<&str>, after: Option<&str>) -> String {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(code.map(|code| ("code", code)));
+        query.extend_pairs(&self.moment);
+        query.extend_pairs(after.map(|after| ("after", after)));
+        let query = query.finish();
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("{path}{separator}{query}")
+    }
+}
+
+/// The sources that are refused at a version.
+pub(super) async fn show(visit: Visit, asked: Asked, reading: Reading) -> Response {
+    let api = ApiAddress::new(asked.address("/rejects", None, None));
+    let frame = visit.frame(View::Rejects, "Rejects").api(api);
+    let main = rejects(&reading.snapshot, &asked, visit.now);
+    (reading.age(), Page(frame.page(&main))).into_response()
+}
+
+/// What of a list is on one page of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown<'a> {
+    /// How many come before.
+    before: usize,
+    entries: Vec<&'a OpenRefusal>,
+    /// How many there are on all pages.
+    count: usize,
+}
+
+/// `refusals` are by key. Whoever asks for what is behind a key that is gone by now goes on where it was.
+fn shown<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, after: Option<&str>) -> Shown<'a> {
+    let has_code = |open: &&OpenRefusal| code.is_none_or(|code| open.refusal.code() == code);
+    let with_code: Vec<_> = refusals.iter().filter(has_code).collect();
+    let before = with_code.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    Shown {
+        before,
+        entries: with_code.iter().skip(before).take(PAGE_MAX).copied().collect(),
+        count: with_code.len(),
+    }
+}
+
+/// How many sources each code refuses, the most first.
+fn counts(refusals: &[OpenRefusal]) -> Vec<(&'static str, usize)> {
+    let mut counts = BTreeMap::new();
+    for open in refusals {
+        *counts.entry(open.refusal.code()).or_insert(0) += 1;
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
+    let refusals = snapshot.refusals();
+    let version = snapshot.version().number();
+    let line = html! {
+        "Sources that were not taken as they are at version " (version)
+        ". Each harms nobody else, and is taken by the next run once it is mended."
+    };
+    html! {
+        (parts::heading("Rejects", &line, &html! {}))
+        @if refusals.is_empty() {
+            section.card.empty #no-rejects { p { "No source is refused: every one is in the table as it stands." } }
+        } @else {
+            (codes(refusals, asked))
+            (page(snapshot, asked, now))
+        }
+    }
+}
+
+/// A link to each code. It is a link, and no form: it says how many there are.
+fn codes(refusals: &[OpenRefusal], asked: &Asked) -> Markup {
+    let link = |code: Option<&str>, words: &str, count: usize| {
+        let is_current = (asked.code.as_deref() == code).then_some("true");
+        html! {
+            a.button href=(asked.address("/page/rejects", code, None)) aria-current=[is_current] data-code=[code] data-count=(count) {
+                (words) " " span.muted { (parts::number(count)) }
+            }
+        }
+    };
+    html! {
+        nav aria-label="Reasons" {
+            div.actions #codes {
+                (link(None, "All", refusals.len()))
+                @for (code, count) in counts(refusals) {
+                    (link(Some(code), reasons::title_of_code(code), count))
+                }
+            }
+        }
+    }
+}
+
+fn page(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
+    let shown = shown(snapshot.refusals(), asked.code.as_deref(), asked.after.as_deref());
+    let until = shown.before + shown.entries.len();
+    let last = shown.entries.last().filter(|_| until < shown.count);
+    html! {
+        @if shown.entries.is_empty() {
+            section.card.empty #no-rejects { p { "None is refused for this reason, or none behind this key." } }
+        } @else {
+            section.card aria-label="Refused sources" {
+                ol.rejects #rejects start=(shown.before + 1) data-total=(shown.count) {
+                    @for open in &shown.entries { (reject(open, snapshot, now)) }
+                }
+            }
+        }
+        @if shown.before > 0 || last.is_some() {
+            nav.pager aria-label="Pages" {
+                span { @if !shown.entries.is_empty() { (parts::number(shown.before + 1)) " to " (parts::number(until)) " of " (parts::number(shown.count)) } }
+                span.actions {
+                    @if shown.before > 0 {
+                        a.button href=(asked.address("/page/rejects", asked.code.as_deref(), None)) { "First page" }
+                    }
+                    @if let Some(last) = last {
+                        a.button.primary #next-page rel="next" href=(asked.address("/page/rejects", asked.code.as_deref(), Some(&last.key))) { "Next page" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn reject(open: &OpenRefusal, snapshot: &Snapshot, now: Timestamp) -> Markup {
+    let reject = match &open.refusal {
+        Refusal::Rejected(reject) => Some(reject),
+        Refusal::Ignored(_) => None,
+    };
+    html! {
+        li data-key=(open.key) data-code=(open.refusal.code()) {
+            header {
+                h2 { (reasons::title(&open.refusal)) }
+                code.muted { (open.refusal.code()) }
+            }
+            p.where {
+                code.wrap { bdi { (open.key) } }
+                @if let Some(place) = reject.and_then(|reject| reject.place) {
+                    " "
+                    span.muted {
+                        @if let (Some(line), Some(column)) = (place.line, place.column) { "line " (line) ", column " (column) ", " }
+                        "byte " (parts::number(place.byte_offset))
+                    }
+                }
+            }
+            @if let Some(reject) = reject && let Some(text) = &reject.excerpt { (excerpt(text, reject.excerpt_offset)) }
+            p.wrap { (advice(message(&open.refusal))) }
+            p.small.muted {
+                "Refused first " (parts::since(open.since, now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
+                span data-meanwhile { (served(open, snapshot)) }
+            }
+        }
+    }
+}
+
+/// A message that begins with the name of a column begins as the column does.
+fn advice(message: &str) -> String {
+    match COLUMNS.iter().any(|column| message.starts_with(column)) {
+        true => format!("{message}."),
+        false => parts::sentence(message),
+    }
+}
+
+/// What is served meanwhile, with the person.
+fn served(open: &OpenRefusal, snapshot: &Snapshot) -> Markup {
+    let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
+    let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
+    html! {
+        "Meanwhile: " (meanwhile(open, row))
+        @match (row, &open.user_id) {
+            (Some(row), _) => {
+                @if is_rejected { " of " } @else { ", and of other sources there is the row of " }
+                a href={ "/page/people/" (row.user_id) } { bdi { (row.first_name) " " (row.last_name) } } " (" (row.user_id) ")."
+            },
+            (None, Some(user_id)) => { @if is_rejected { " of " (user_id) } "." },
+            (None, None) => ".",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::{reject::Reject, report::RunId, user::UserId};
+
+    use super::*;
+
+    fn open(key: &str, code: RejectCode) -> OpenRefusal {
+        OpenRefusal {
+            key: key.into(),
+            user_id: UserId::parse("1").ok(),
+            etag: "tag".into(),
+            size: 1,
+            refusal: Refusal::Rejected(Reject::whole(code, "words")),
+            run_id: RunId::parse("run-1").unwrap(),
+            since: Timestamp::UNIX_EPOCH,
+        }
+    }
+
+    /// Two of three are empty, the third has a wrong quote.
+    fn many(count: usize) -> Vec<OpenRefusal> {
+        let code = |number: usize| if number % 3 == 2 { RejectCode::Quote } else { RejectCode::Empty };
+        (0..count).map(|number| open(&format!("{number:06}"), code(number))).collect()
+    }
+
+    #[track_caller]
+    fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize, Option<&str>)) {
+        let refusals = many(1_000);
+        let shown = shown(&refusals, code, after);
+        let first = shown.entries.first().map(|open| &*open.key);
+        assert_eq!(
+            (shown.before, shown.entries.len(), shown.count, first),
+            expected,
+            "{code:?}, {after:?}"
+        );
+    }
+
+    #[test]
+    fn pages() {
+        check(None, None, (0, 100, 1_000, Some("000000")));
+        check(None, Some("000099"), (100, 100, 1_000, Some("000100")));
+        check(None, Some("0000995"), (100, 100, 1_000, Some("000100")));
+        check(None, Some("000949"), (950, 50, 1_000, Some("000950")));
+        check(None, Some("000999"), (1_000, 0, 1_000, None));
+        check(Some("quote"), None, (0, 100, 333, Some("000002")));
+        check(Some("quote"), Some("000299"), (100, 100, 333, Some("000302")));
+        check(Some("nested"), None, (0, 0, 0, None));
+    }
+
+    #[test]
+    fn columns_keep_their_names() {
+        assert_eq!(advice("there is a quote"), "There is a quote.");
+        assert_eq!(advice("birthts is before 1850"), "birthts is before 1850.");
+    }
+
+    #[test]
+    fn codes_are_counted() {
+        assert_eq!(counts(&many(1_000)), [("empty", 667), ("quote", 333)]);
+        assert_eq!(counts(&[]), []);
+    }
+
+    #[test]
+    fn addresses_keep_the_moment() {
+        let asked = |moment: &[(&str, &str)]| Asked {
+            code: None,
+            after: None,
+            moment: moment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+        };
+        let now = asked(&[]);
+        assert_eq!(now.address("/page/rejects", None, None), "/page/rejects");
+        assert_eq!(
+            now.address("/page/rejects", Some("quote"), Some("a&b é")),
+            "/page/rejects?code=quote&after=a%26b+%C3%A9"
+        );
+        let then = asked(&[("version", "3")]);
+        assert_eq!(then.address("/rejects", None, None), "/rejects?version=3");
+        assert_eq!(
+            then.address("/page/rejects", Some("quote"), Some("x")),
+            "/page/rejects?code=quote&version=3&after=x"
+        );
+    }
+}

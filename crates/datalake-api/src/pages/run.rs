@@ -1,0 +1,387 @@
+//! One run: where it stands, what it found and did, what it said, and the difference that it made.
+
+use std::time::Duration;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use datalake_core::report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice};
+use datalake_table::difference::Difference;
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::{
+    extract::{NoParameters, Segment},
+    launcher::{Run, RunState},
+    pages::{
+        changes,
+        difference::{self, Changes},
+        layout::View,
+        log,
+        parts::{self, Tone},
+        policy::Page,
+        reasons, runs,
+        visit::{ApiAddress, Starting, Visit},
+    },
+    past_versions::{PastError, PastVersions},
+    problem::Problem,
+    run_history::RunHistory,
+};
+
+/// Of a report nobody waits for versions that have to be read from the store: whoever looks again finds them read.
+const VERSIONS_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// What a run made of the table, as far as it can be shown.
+#[derive(Debug)]
+enum Made {
+    /// Nothing.
+    Nothing,
+    /// The first version: all rows are new.
+    First { rows: usize },
+    /// The version after `since`.
+    Next { since: u64, until: u64, changes: Changes },
+    /// One of the two versions cannot be had any more.
+    Gone,
+    /// They are being read, or cannot be read now.
+    NotNow,
+}
+
+/// A run, if anybody knows it.
+pub(super) async fn show(
+    visit: Visit,
+    Segment(run_id): Segment,
+    _: NoParameters,
+    State(history): State<RunHistory>,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
+    let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
+    let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
+    let run = run.ok_or(Problem::NoSuchRun)?;
+    let made = match &run.report {
+        Some(report) => made_in_time(&past, report).await?,
+        None => Made::Nothing,
+    };
+    let title = format!("Run {}", run.run_id);
+    let frame = visit.frame(View::Run, &title);
+    let main = page(&run, &made, &stop_run(&run, &visit), visit.now);
+    Ok(Page(frame.page(&main)).into_response())
+}
+
+async fn made_in_time(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> {
+    match tokio::time::timeout(VERSIONS_WAIT_MAX, made(past, report)).await {
+        Ok(made) => made,
+        Err(_) => Ok(Made::NotNow),
+    }
+}
+
+async fn made(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> {
+    let Some(until) = report.version.filter(|_| report.committed) else {
+        return Ok(Made::Nothing);
+    };
+    let after = match past.at(until).await {
+        Ok(after) => after,
+        Err(error) => return Ok(unseen(&error)),
+    };
+    // A table that was made anew counts from 0 again: the version is another run's.
+    if after.version().run_id() != Some(&report.run_id) {
+        return Ok(Made::Gone);
+    }
+    let Some(since) = until.checked_sub(1) else {
+        return Ok(Made::First { rows: after.len() });
+    };
+    let before = match past.at(since).await {
+        Ok(before) => before,
+        Err(error) => return Ok(unseen(&error)),
+    };
+    let changes = Changes::first_of(Difference::between(&before, &after)).await?;
+    Ok(Made::Next { since, until, changes })
+}
+
+/// The report is there all the same.
+fn unseen(error: &PastError) -> Made {
+    match error {
+        PastError::Gone | PastError::BeforeFirst | PastError::NotYet { .. } | PastError::NoTable => Made::Gone,
+        PastError::Unknown | PastError::TooBusy | PastError::StoreUnavailable | PastError::Damaged => Made::NotNow,
+    }
+}
+
+/// The place from which an active run is stopped: a button where there is a script, and the request as a line where there is none.
+fn stop_run(run: &Run, visit: &Visit) -> Markup {
+    let before = match visit.starting {
+        Starting::NotOffered => return html! {},
+        _ if !run.state.is_active() => return html! {},
+        Starting::Open => "curl -X DELETE",
+        Starting::NeedsToken => "curl -X DELETE -H \"Authorization: Bearer $TOKEN\"",
+    };
+    let address = ApiAddress::new(format!("/runs/{}", run.run_id));
+    html! {
+        div #stop-run data-needs-token[visit.starting == Starting::NeedsToken] {
+            button type="button" data-stop=(run.run_id) hidden { "Stop this run" }
+            (parts::command(before, &visit.origin, &address))
+            p #stop-state role="status" {}
+        }
+    }
+}
+
+fn page(run: &Run, made: &Made, stop: &Markup, now: Timestamp) -> Markup {
+    let line = html! {
+        (parts::run_badge(run.state))
+        @if let Some(mode) = run.mode { " " (mode_in_words(mode)) "," } " begun by " (runs::trigger(run.trigger))
+    };
+    html! {
+        (parts::heading(run.run_id.as_str(), &line, stop))
+        @if let Some(error) = &run.error { (failure(run.state, error)) }
+        @if run.state.is_active() { (progress(run, now)) }
+        @if let Some(report) = &run.report { (figures(report)) }
+        @if !run.state.is_active() { (times(run, now)) }
+        @if let Some(report) = &run.report {
+            (difference_made(made))
+            (sources(report))
+            (work(&report.counts, &report.requests))
+        }
+        @if let Some(text) = &run.log_tail {
+            section.card aria-labelledby="log" {
+                header { h2 #log { "What its process wrote last" } }
+                pre.log #log-tail tabindex="0" { @for line in text.lines() { (log::line(line)) "\n" } }
+            }
+        }
+    }
+}
+
+fn mode_in_words(mode: RunMode) -> &'static str {
+    match mode {
+        RunMode::Incremental => "Of what had changed",
+        RunMode::Full => "Of every source",
+    }
+}
+
+fn failure(state: RunState, error: &str) -> Markup {
+    let (tone, title, advice) = match state.outcome() {
+        None => (Tone::Plain, "What keeps it", ""),
+        Some(RunOutcome::Refused) => (
+            Tone::Warn,
+            "A guard refused to publish",
+            "Nothing was changed, and no retry helps: see whether the sources are as they should be.",
+        ),
+        Some(RunOutcome::Misconfigured) => (
+            Tone::Bad,
+            "It cannot work as it is configured",
+            "Nothing was changed, and no retry helps: somebody has to mend the configuration, the credentials or the table.",
+        ),
+        Some(RunOutcome::Stopped) => (Tone::Plain, "It was stopped", "What it had not committed is left to the next run."),
+        Some(RunOutcome::Succeeded | RunOutcome::Failed) => (
+            Tone::Bad,
+            "Why it failed",
+            "What was there before is served on. The next run tries again; if it fails as well, the reason has to be mended.",
+        ),
+    };
+    let words = html! {
+        p.wrap #run-error { (parts::sentence(error)) }
+        @if !advice.is_empty() { p { (advice) } }
+    };
+    parts::banner(tone, "run-error", title, &words)
+}
+
+/// Where an active run stands. Its report comes with its end.
+fn progress(run: &Run, now: Timestamp) -> Markup {
+    html! {
+        section.card #progress aria-labelledby="progress-title" data-follow=(run.run_id) data-active-run=(run.run_id) data-state=(run.state.as_str()) {
+            header {
+                h2 #progress-title { @if run.state == RunState::Pending { "It is about to begin" } @else { "It is under way" } }
+                @if let Some(started_at) = run.started_at { span.small.muted { "begun " (parts::since(started_at, now)) } }
+            }
+            progress aria-label="The run is under way" {}
+            p.small.muted { "What it did shows here once it has ended: a reader sees the table before the run or after it, and nothing between." }
+        }
+    }
+}
+
+fn figures(report: &RunReport) -> Markup {
+    let counts = &report.counts;
+    let figure = |name: &str, term: &str, value: u64, note: &Markup| {
+        html! {
+            div.figure {
+                dt { (term) }
+                dd.value data-count=(name) { (parts::number(value)) }
+                dd.note { (note) }
+            }
+        }
+    };
+    let read = html! { (parts::counted(counts.csv_read, "CSV file", "CSV files")) " and " (parts::counted(counts.images_read, "picture", "pictures")) " read" };
+    let rejected = html! { a href="/page/rejects" { (parts::number(counts.rejects_open)) " open" } " after the run" };
+    html! {
+        dl.figures #figures {
+            (figure("added", "Rows added", counts.added, &html! {}))
+            (figure("changed", "Rows changed", counts.changed, &html! {}))
+            (figure("removed", "Rows removed", counts.removed, &html! {}))
+            (figure("users", "Users after it", counts.users, &read))
+            (figure("rejected", "Sources rejected", counts.rejected, &rejected))
+            div.figure {
+                dt { "Took" }
+                dd.value { (parts::milliseconds(report.elapsed_ms)) }
+                dd.note { (parts::counted(requests(&report.requests), "request", "requests")) " to the store" }
+            }
+        }
+    }
+}
+
+fn requests(requests: &Requests) -> u64 {
+    let Requests {
+        list,
+        get,
+        put,
+        copy,
+        delete,
+        head,
+    } = requests;
+    list + get + put + copy + delete + head
+}
+
+fn times(run: &Run, now: Timestamp) -> Markup {
+    let report = run.report.as_deref();
+    let moment = |at: Option<Timestamp>| html! { @match at { Some(at) => (parts::time(at, now)), None => span.muted { "not recorded" } } };
+    html! {
+        section.card aria-labelledby="times" {
+            h2 #times { "When" }
+            dl.pairs {
+                dt { "Began" } dd { (moment(run.started_at)) }
+                dt { "Ended" } dd { (moment(run.ended_at)) }
+                @if let Some(elapsed_ms) = runs::elapsed(run) { dt { "Took" } dd { (parts::milliseconds(elapsed_ms)) } }
+                @if let Some(version) = report.and_then(|report| report.version) {
+                    dt { "Version" }
+                    dd {
+                        a href={ "/page/people?version=" (version) } { (version) }
+                        @if report.is_some_and(|report| report.committed) { ", made by this run" } @else { ", as it was before" }
+                    }
+                }
+                @if let Some(skew) = report.and_then(|report| report.clock_skew_seconds) {
+                    dt { "Clocks" }
+                    dd { "The store's is " (parts::number(skew.unsigned_abs())) " s " @if skew > 0 { "ahead of" } @else { "behind" } " the run's: set them right." }
+                }
+                @if report.is_none() { dt { "Report" } dd.muted { "none: what it found and did is not known" } }
+            }
+        }
+    }
+}
+
+fn difference_made(made: &Made) -> Markup {
+    let rows = |count: &usize| parts::counted(u64::try_from(*count).unwrap_or(u64::MAX), "row", "rows");
+    html! {
+        section.card aria-labelledby="difference" {
+            header {
+                h2 #difference { "The difference it made" }
+                @if let Made::Next { since, until, .. } = made {
+                    a.small href={ "/page/changes?since=" (since) "&until=" (until) } { "Version " (since) " to " (until) }
+                }
+            }
+            div #made {
+                @match made {
+                    Made::Nothing => p.muted data-made="nothing" { "None: it made no version of the table." },
+                    Made::First { rows: count } => p data-made="first" { "It made the table: " a href="/page/people?version=0" { (rows(count)) } ", all of them new." },
+                    Made::Next { since, until, changes } => { div data-made="next" { (difference::table(changes, &changes::address(*since, *until))) } },
+                    Made::Gone => p.muted data-made="gone" {
+                        "It cannot be shown any more: the rows of a version are kept for a week after a newer one has replaced it. The figures above \
+                         say how many there were."
+                    },
+                    Made::NotNow => p.muted data-made="not-now" { "The two versions are not in memory. They are read from the store as soon as it answers: look again in a moment." },
+                }
+            }
+        }
+    }
+}
+
+/// Sources that were remarked on or rejected; nothing where there are none.
+fn sources(report: &RunReport) -> Markup {
+    let counts = &report.counts;
+    html! {
+        @if !report.rejects.is_empty() || !report.notices.is_empty() {
+            section.card aria-labelledby="sources" {
+                header { h2 #sources { "Sources that stood out" } a.small href="/page/rejects" { "Those that are refused now" } }
+                @if !report.rejects.is_empty() {
+                    h3 { "Rejected by this run" }
+                    (listed("Sources that this run rejected", "run-rejects", &report.rejects, counts.rejected))
+                }
+                @if !report.notices.is_empty() {
+                    h3 { "Accepted with a remark" }
+                    (listed("Sources that were accepted with a remark", "run-notices", &report.notices, counts.mended + counts.warnings))
+                }
+            }
+        }
+    }
+}
+
+fn listed(caption: &str, id: &str, sources: &[SourceNotice], count: u64) -> Markup {
+    let are_all = u64::try_from(sources.len()).is_ok_and(|shown| shown >= count);
+    html! {
+        div.scroll.low role="region" aria-label=(caption) tabindex="0" {
+            table id=(id) {
+                caption.visually-hidden { (caption) }
+                thead { tr { th scope="col" { "Source" } th scope="col" { "What" } th scope="col" { "Code" } } }
+                tbody {
+                    @for source in sources {
+                        tr data-key=(source.key) {
+                            th.wrap scope="row" { code { bdi { (source.key) } } }
+                            td { (reasons::title_of_code(&source.code)) }
+                            td { code { (source.code) } }
+                        }
+                    }
+                }
+            }
+        }
+        @if !are_all { p.small.muted { "The first " (sources.len()) " of " (parts::number(count)) ": a report has room for no more." } }
+    }
+}
+
+/// All that it counted, for those who want it.
+fn work(counts: &Counts, requests: &Requests) -> Markup {
+    let counts = [
+        ("listed", "Objects listed", counts.listed),
+        ("csv_listed", "CSV files among them", counts.csv_listed),
+        ("images_listed", "Pictures among them", counts.images_listed),
+        ("ignored", "Nobody's source", counts.ignored),
+        ("csv_read", "CSV files read", counts.csv_read),
+        ("images_read", "Pictures read", counts.images_read),
+        ("added", "Rows added", counts.added),
+        ("changed", "Rows changed", counts.changed),
+        ("removed", "Rows removed", counts.removed),
+        ("users", "Rows after the run", counts.users),
+        ("images_copied", "Pictures copied", counts.images_copied),
+        ("images_removed", "Copies removed", counts.images_removed),
+        ("mended", "Accepted after mending", counts.mended),
+        ("rejected", "Rejected by this run", counts.rejected),
+        ("rejects_open", "Rejected now", counts.rejects_open),
+        ("warnings", "Accepted with a warning", counts.warnings),
+    ];
+    let requests = [
+        ("list", "Pages listed", requests.list),
+        ("get", "Objects read", requests.get),
+        ("put", "Objects written", requests.put),
+        ("copy", "Objects copied", requests.copy),
+        ("delete", "Objects removed", requests.delete),
+        ("head", "Descriptions asked for", requests.head),
+    ];
+    html! {
+        div.columns {
+            (tally("counts", "What it found and did", &counts))
+            (tally("requests", "What it asked of the store", &requests))
+        }
+    }
+}
+
+fn tally(id: &str, title: &str, figures: &[(&str, &str, u64)]) -> Markup {
+    html! {
+        section.card aria-labelledby={ (id) "-title" } {
+            h2 id={ (id) "-title" } { (title) }
+            table.tally id=(id) {
+                caption.visually-hidden { (title) }
+                thead.visually-hidden { tr { th scope="col" { "What" } th scope="col" { "How many" } } }
+                tbody {
+                    @for (name, words, figure) in figures {
+                        tr data-count=(name) { th scope="row" { (words) } td.number { (parts::number(figure)) } }
+                    }
+                }
+            }
+        }
+    }
+}
