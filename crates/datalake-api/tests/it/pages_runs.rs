@@ -365,11 +365,11 @@ async fn ten_thousand_rejects_are_paged() {
             between(link, "href=\"", "\"").replace("&amp;", "&")
         });
     }
-    assert_eq!((pages, keys.len()), (100, 10_000));
+    assert_eq!((pages, keys.len()), (200, 10_000));
 
     let some = page(&lake, "/page/rejects?code=empty").await;
     let list = between(&some, "id=\"rejects\"", "</ol>");
-    assert_eq!((values(list, "data-key").len(), values(&some, "data-total")), (100, vec!["2500"]));
+    assert_eq!((values(list, "data-key").len(), values(&some, "data-total")), (50, vec!["2500"]));
     assert!(values(list, "data-code").iter().all(|code| *code == "empty"));
     assert_eq!(values(&some, "data-api"), ["/rejects"]);
     check_failure(&lake, "/page/rejects?code=none", 400, "invalid-parameter").await;

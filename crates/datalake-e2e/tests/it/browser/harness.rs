@@ -251,6 +251,8 @@ impl Browser {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
         let Size { width, height } = size;
+        // Other browsers show none where nothing scrolls just then.
+        self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
         self.devtools("Emulation.setDeviceMetricsOverride", &screen);
     }

@@ -95,6 +95,10 @@ pub(super) fn samples() -> Server {
 
 /// The 100 sample users, where the server has these arguments besides.
 pub(super) fn samples_with(arguments: &[&str]) -> Server {
+    samples_of("serve", arguments)
+}
+
+fn samples_of(command: &str, arguments: &[&str]) -> Server {
     let folder = TempDir::new().unwrap();
     let made = Command::new(executable())
         .args(["init", "--lake", "lake", "--samples"])
@@ -102,15 +106,23 @@ pub(super) fn samples_with(arguments: &[&str]) -> Server {
         .status()
         .unwrap();
     assert!(made.success());
-    let server = Server::start(folder, &[&["serve", "--lake", "lake"], arguments].concat());
+    let server = Server::start(folder, &[&[command, "--lake", "lake"], arguments].concat());
     assert_eq!(server.json("/stats")["count"], 100);
     server
+}
+
+/// What happened in [`edited`], with a server that has a schedule: it says when the next run is due.
+pub(super) fn edited_on_schedule() -> Server {
+    edit(samples_of("up", &["--schedule", "0 * * * *"]))
 }
 
 /// The samples, and a second version: a row changed, one removed, one added, and three sources refused: one by its CSV, one by its picture, one by
 /// its name.
 pub(super) fn edited() -> Server {
-    let server = samples();
+    edit(samples())
+}
+
+fn edit(server: Server) -> Server {
     write(&server, "1000.csv", source("Susanna", "Lee", "612302400000"));
     fs::remove_file(sources(&server).join("1001.csv")).unwrap();
     fs::remove_file(sources(&server).join("1001.png")).unwrap();

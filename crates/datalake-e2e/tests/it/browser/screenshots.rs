@@ -19,7 +19,7 @@ fn of_the_views_worth_showing() {
     let scratch = tempfile::TempDir::new().unwrap();
     let folder = folder().unwrap_or_else(|| scratch.path().to_owned());
     fs::create_dir_all(&folder).unwrap();
-    let server = lakes::edited();
+    let server = lakes::edited_on_schedule();
     let run_id = server.json("/runs?limit=1")["runs"][0]["id"].as_str().unwrap().to_owned();
     let browser = Browser::open(&server);
     let views = [
