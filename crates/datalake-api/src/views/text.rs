@@ -134,8 +134,8 @@ fn write_text(text: &mut Vec<u8>, value: &str) {
 /// The parts of one text. Most texts hold nothing that JSON escapes: those are copied as they are.
 fn write_texts<const PARTS: usize>(text: &mut Vec<u8>, parts: [&str; PARTS]) {
     // Without an early end, several bytes are looked at at once.
-    let is_escaped = |found: bool, byte: u8| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    if parts.iter().any(|part| part.bytes().fold(false, is_escaped)) {
+    let escaped = |found: u8, byte: u8| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
+    if parts.iter().any(|part| part.bytes().fold(0, escaped) != 0) {
         serde_json::to_writer(text, &parts.concat()).expect("a text becomes JSON in memory");
         return;
     }
