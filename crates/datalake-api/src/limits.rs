@@ -42,6 +42,10 @@ const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 /// A large answer is handed on in such pieces, so that its place is free when its client has nearly all of it, and not before.
 const PIECE_BYTES: usize = 64 * 1024;
 
+/// Frames of a large answer after which others on its thread come to their turn: some 300 µs, where a quick client would take the thread for
+/// ten milliseconds.
+const FRAMES_AT_ONCE: u32 = 4;
+
 /// How much more is answered at once, and for how long. Clones share the numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
@@ -104,6 +108,7 @@ fn bounded(limits: &Limits, response: Response) -> Response {
             Body::new(Placed {
                 body,
                 rest: Bytes::new(),
+                frames: 0,
                 place: Some(place),
                 turns: PollSemaphore::new(Arc::clone(&limits.turns)),
             })
@@ -117,6 +122,8 @@ struct Placed {
     body: Body,
     /// What of the last frame was not handed on yet.
     rest: Bytes,
+    /// Frames since others came to their turn.
+    frames: u32,
     place: Option<OwnedSemaphorePermit>,
     turns: PollSemaphore,
 }
@@ -136,6 +143,12 @@ impl HttpBody for Placed {
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.piece())));
         }
+        if self.frames == FRAMES_AT_ONCE {
+            self.frames = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        self.frames += 1;
         // Given back with each frame: whoever waited longest is next.
         let _turn = ready!(self.turns.poll_acquire(context));
         Pin::new(&mut self.body).poll_frame(context).map(|frame| match frame {
@@ -268,6 +281,20 @@ mod tests {
         assert_eq!(first.next().await.unwrap().unwrap(), "a");
         assert_eq!(second.next().await.unwrap().unwrap(), "a");
         assert_eq!(first.next().await.unwrap().unwrap(), "b");
+    }
+
+    #[tokio::test]
+    async fn large_answers_give_way() {
+        let frames = stream::iter(["a"; 9]).map(Ok::<_, Infallible>);
+        let answer = bounded(&limits(100, ANSWER_MAX), Body::from_stream(frames).into_response());
+        let mut frames = answer.into_body().into_data_stream();
+        let mut ready = Vec::new();
+        for _ in 0..11 {
+            ready.push(frames.next().now_or_never().is_some());
+        }
+        let four_and_a_pause = [true, true, true, true, false];
+        assert_eq!(ready, [&four_and_a_pause[..], &four_and_a_pause, &[true]].concat());
+        assert!(frames.next().await.is_none());
     }
 
     #[tokio::test]

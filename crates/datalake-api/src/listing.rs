@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_core::{
-    filter::{Filter, Selection},
+    filter::Selection,
     user::{Day, UserId},
 };
 use datalake_table::{
@@ -103,8 +103,8 @@ impl Listing {
 
     fn is_quick(&self) -> bool {
         let question = &self.asked.question;
-        let takes_all = question.filter == Filter::default() && question.order.is_by_user_id();
-        takes_all || self.snapshot.len() <= ROWS_AT_ONCE_MAX
+        let takes_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
+        takes_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX
     }
 }
 

@@ -305,6 +305,11 @@ impl Problem {
     }
 }
 
+/// Whether an answer of this status asks for a token, which no page of a browser sends by itself.
+pub(crate) fn is_for_want_of_a_token(status: u16) -> bool {
+    status == StatusCode::UNAUTHORIZED
+}
+
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         Self::Parameter(error)

@@ -14,9 +14,35 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
 
-/// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves.
-#[derive(Clone, Debug, FromRef)]
-pub(crate) struct ApiState {
+/// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves. It is cloned with each
+/// request and layer: one count goes up.
+#[derive(Clone, Debug)]
+pub(crate) struct ApiState(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    clock: Clock,
+    table: TableWatch,
+    past: PastVersions,
+    runs: RunHistory,
+    pictures: Pictures,
+    metrics: Metrics,
+    access: Access,
+    answers: Answers,
+    parquet_files: ParquetFiles,
+}
+
+macro_rules! parts {
+    ($($field:ident: $part:ty),+ $(,)?) => {$(
+        impl FromRef<ApiState> for $part {
+            fn from_ref(state: &ApiState) -> Self {
+                state.0.$field.clone()
+            }
+        }
+    )+};
+}
+
+parts! {
     clock: Clock,
     table: TableWatch,
     past: PastVersions,
@@ -39,7 +65,7 @@ impl From<Parts> for ApiState {
             access,
             cors_origins: _,
         } = parts;
-        Self {
+        Self(Arc::new(Shared {
             clock,
             past: PastVersions::new(table.clone()),
             table,
@@ -49,6 +75,6 @@ impl From<Parts> for ApiState {
             access,
             answers: Answers::new(),
             parquet_files: ParquetFiles::default(),
-        }
+        }))
     }
 }

@@ -83,11 +83,6 @@ impl Selection {
         self.conditions.iter().all(|condition| condition.holds(row, self.ages))
     }
 
-    /// Whether every row is taken, whatever its values.
-    pub fn takes_all(&self) -> bool {
-        self.image.is_none() && self.births == Births::Any && self.conditions.is_empty()
-    }
-
     /// Whether a row is taken.
     pub fn takes(&self, row: &RowView<'_>) -> bool {
         self.takes_birth(row.birth.day(), row.has_image) && self.takes_values(row)
@@ -108,9 +103,27 @@ impl Selection {
             bounds.filter(|(comparison, _)| matches!(comparison, Comparison::Equal | Comparison::Less | Comparison::LessOrEqual));
         greatest.map(|(_, user_id)| user_id).min()
     }
+
+    /// Whether every row from the least id to the greatest one is taken, those two aside: each may be excluded by itself.
+    pub fn is_range_of_ids(&self) -> bool {
+        self.image.is_none() && self.births == Births::Any && are_bounds_of_ids(&self.conditions)
+    }
+}
+
+fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
+    let is_bound = |condition: &Condition| {
+        let on_user_id = condition.on_user_id();
+        on_user_id.is_some_and(|(comparison, _)| comparison != Comparison::NotEqual)
+    };
+    conditions.iter().all(is_bound)
 }
 
 impl Filter {
+    /// Whether it takes a range of ids: no row has to be looked at to find the next one.
+    pub fn is_range_of_ids(&self) -> bool {
+        self.image.is_none() && self.min_age.is_none() && self.max_age.is_none() && are_bounds_of_ids(&self.conditions)
+    }
+
     /// Whether it depends on the day on which ages are counted.
     pub(crate) fn is_about_age(&self) -> bool {
         self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::is_about_age)
@@ -263,6 +276,13 @@ mod tests {
             for row in rows.iter().filter(|row| selection.takes(row)) {
                 prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
                 prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
+            }
+            if selection.is_range_of_ids() {
+                let within = |row: &&RowView<'_>| {
+                    selection.least_user_id().is_none_or(|least| least < row.user_id)
+                        && selection.greatest_user_id().is_none_or(|greatest| greatest > row.user_id)
+                };
+                prop_assert!(rows.iter().filter(within).all(|row| selection.takes(row)));
             }
         }
     }

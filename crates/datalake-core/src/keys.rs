@@ -102,7 +102,12 @@ pub fn image_sources(user_id: &UserId) -> [String; 2] {
 
 /// The copy of a user's picture, and the row's `img_path`.
 pub fn image(user_id: &str) -> String {
-    format!("{IMAGES}{user_id}.png")
+    image_parts(user_id).concat()
+}
+
+/// [`image`] in parts, for who writes a million of them.
+pub fn image_parts(user_id: &str) -> [&str; 3] {
+    [IMAGES, user_id, ".png"]
 }
 
 /// Whose picture a key under `processed_data/images/` is; none where it is nobody's.

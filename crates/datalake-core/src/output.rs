@@ -26,7 +26,7 @@ pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages:
             Column::FirstName => push_field(text, row.first_name),
             Column::LastName => push_field(text, row.last_name),
             Column::Birthts => text.push_str(&row.birth.as_ms().to_string()),
-            Column::ImgPath if row.has_image => text.push_str(&keys::image(row.user_id)),
+            Column::ImgPath if row.has_image => keys::image_parts(row.user_id).into_iter().for_each(|part| text.push_str(part)),
             Column::ImgPath => {}
             Column::Age => {
                 if let Some(age) = ages.of(row.birth.day()) {

@@ -107,6 +107,11 @@ impl Day {
         (i64::from(self.0) < DAY_MAX).then(|| Self(self.0 + 1))
     }
 
+    /// Days from here to a later day; 0 where it is not later.
+    pub fn days_until(self, later: Self) -> usize {
+        usize::try_from(later.0 - self.0).unwrap_or(0)
+    }
+
     /// Days since 1970-01-01.
     pub fn number(self) -> i32 {
         self.0

@@ -28,28 +28,20 @@ impl SegmentRows {
     /// what this product never does.
     pub(crate) fn from_frame(frame: &DataFrame, key: &str) -> Result<Self, TableError> {
         let columns = Columns { key, frame };
-        let rows = 0..frame.height();
-        let ids = columns.texts(USER_ID)?;
-        let user_ids = Texts::collect(key, rows.clone().map(|row| columns.text(ids, row, USER_ID)))?;
-        let words = |name: &'static str| {
-            let values = columns.texts(name)?;
-            Words::collect(key, rows.clone().map(|row| columns.text(values, row, name)))
-        };
-        if !rows.clone().skip(1).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
+        let words = |name| Words::collect(key, columns.every_text(name)?);
+        let user_ids = Texts::collect(key, columns.every_text(USER_ID)?)?;
+        if !(1..frame.height()).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
             return Err(columns.wrong(USER_ID, "ids that are not ascending, each once"));
         }
-        let birthts = columns.longs(BIRTHTS)?;
-        let birth = |row| {
-            let birthts_ms = columns.long(birthts, row, BIRTHTS)?;
-            let birth = BirthTimestamp::from_ms(birthts_ms).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
+        let birth = |birthts_ms: Result<i64, TableError>| {
+            let birth = BirthTimestamp::from_ms(birthts_ms?).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
             Ok::<_, TableError>(birth.as_ms())
         };
-        let paths = columns.texts(IMG_PATH)?;
         Ok(Self {
             first_names: words(FIRST_NAME)?,
             last_names: words(LAST_NAME)?,
-            births: Times::pack(rows.clone().map(birth).collect::<Result<_, _>>()?),
-            images: rows.map(|row| paths.get(row).is_some()).collect(),
+            births: Times::pack(columns.every_long(BIRTHTS)?.map(birth).collect::<Result<_, _>>()?),
+            images: columns.texts(IMG_PATH)?.iter().map(|path| path.is_some()).collect(),
             user_ids,
         })
     }

@@ -206,24 +206,15 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError
         .collect()
 }
 
-/// What a reader shows, sorted by id, each id once.
+/// What a reader shows, sorted by id.
 pub(crate) fn shown(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
     let frame = read(key, bytes, &[USER_ID, FIRST_NAME, LAST_NAME, BIRTHTS, IMG_PATH])?;
-    let ascending = |frame: &DataFrame| -> Result<bool, TableError> {
-        let columns = Columns { key, frame };
-        let ids = columns.texts(USER_ID)?;
-        Ok((1..frame.height()).all(|row| ids.get(row - 1) < ids.get(row)))
-    };
-    if ascending(&frame)? {
+    let ids = Columns { key, frame: &frame }.texts(USER_ID)?;
+    if ids.iter().is_sorted() {
         return Ok(frame);
     }
     let sorted = frame.sort([USER_ID], polars::prelude::SortMultipleOptions::default());
-    let sorted = sorted.map_err(|error| TableError::undecodable(key, format!("it cannot be sorted, column={USER_ID}"), error))?;
-    if ascending(&sorted)? {
-        Ok(sorted)
-    } else {
-        Err(TableError::corrupt(key, format!("a user has two rows, column={USER_ID}")))
-    }
+    sorted.map_err(|error| TableError::undecodable(key, format!("it cannot be sorted, column={USER_ID}"), error))
 }
 
 /// Rows, least and greatest id of a file whose adder did not say.
@@ -338,6 +329,18 @@ impl<'a> Columns<'a> {
 
     pub(crate) fn long(&self, values: &Int64Chunked, row: usize, name: &'static str) -> Result<i64, TableError> {
         values.get(row).ok_or_else(|| self.wrong(name, "a null"))
+    }
+
+    /// Every text of a column that holds no null.
+    pub(crate) fn every_text(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<&'a str, TableError>>, TableError> {
+        let (columns, values) = (*self, self.texts(name)?);
+        Ok(values.iter().map(move |value| value.ok_or_else(|| columns.wrong(name, "a null"))))
+    }
+
+    /// Every number of a column that holds no null.
+    pub(crate) fn every_long(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<i64, TableError>>, TableError> {
+        let (columns, values) = (*self, self.longs(name)?);
+        Ok(values.iter().map(move |value| value.ok_or_else(|| columns.wrong(name, "a null"))))
     }
 
     fn user_id(&self, ids: &'a StringChunked, row: usize) -> Result<UserId, TableError> {

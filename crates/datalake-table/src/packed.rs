@@ -16,7 +16,7 @@ pub(crate) struct Texts {
 enum Ends {
     /// The length of each text, and where every sixteenth begins: to add up fifteen lengths at most is cheaper than the memory they save.
     Short { lengths: Box<[u8]>, starts: Box<[u32]> },
-    /// Some text is longer than a byte can say.
+    /// Some text is longer than a byte can say, or there are few.
     Long(Box<[u32]>),
 }
 
@@ -26,6 +26,19 @@ const BLOCK: usize = 16;
 impl Texts {
     /// Packs texts in their order; `key` names the file they are from, for errors.
     pub(crate) fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
+        let (text, ends) = Self::join(key, values)?;
+        let ends = Ends::pack(ends);
+        Ok(Self { text, ends })
+    }
+
+    /// Few texts that are looked at often: each end is held as it is.
+    fn collect_few(key: &str, values: &[&str]) -> Result<Self, TableError> {
+        let (text, ends) = Self::join(key, values.iter().map(|value| Ok(*value)))?;
+        let ends = Ends::Long(ends.into());
+        Ok(Self { text, ends })
+    }
+
+    fn join<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<(Box<str>, Vec<u32>), TableError> {
         let mut text = String::new();
         let mut ends: Vec<u32> = Vec::with_capacity(values.size_hint().0);
         for value in values {
@@ -33,10 +46,7 @@ impl Texts {
             let end = u32::try_from(text.len());
             ends.push(end.map_err(|_| TableError::unsupported(format!("a segment with over 4 GiB of text in a column, key={key}")))?);
         }
-        Ok(Self {
-            text: text.into(),
-            ends: Ends::pack(ends),
-        })
+        Ok((text.into(), ends))
     }
 
     /// The text at `index`, which is less than the number of texts.
@@ -112,7 +122,7 @@ impl Words {
             codes.push(code);
         }
         Ok(Some(Self::Coded {
-            words: Texts::collect(key, words.into_iter().map(Ok))?,
+            words: Texts::collect_few(key, &words)?,
             codes: codes.into(),
         }))
     }

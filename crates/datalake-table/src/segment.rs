@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use datalake_core::{row::Row, user::UserId};
 use datalake_store::bucket::Bucket;
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
 
 use crate::{
     blocking::blocking,
@@ -14,6 +15,9 @@ use crate::{
     table::{KnownRow, READS_IN_FLIGHT},
     version::{SegmentFile, Version},
 };
+
+/// Segments decoded for readers at once: one takes some 40 MB for a moment, and polars has every core work on it.
+static DECODING: Semaphore = Semaphore::const_new(2);
 
 /// Runs of neighbours whose key ranges overlap; of our own segments each is alone. `segments` are in the order of a version.
 pub(crate) fn clusters(segments: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[Arc<SegmentFile>]> {
@@ -113,5 +117,6 @@ pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 
 pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
     let object = log::get(bucket, &file.key()).await?;
+    let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
     blocking(move || SegmentRows::from_frame(&frame::shown(&object.meta.key, object.bytes)?, &object.meta.key)).await
 }

@@ -1,6 +1,6 @@
 //! One version of the table as a reader holds it: immutable, in memory, answering without the store.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
     filter::{Filter, Selection},
@@ -138,10 +138,19 @@ impl Snapshot {
     /// How many rows a selection takes.
     pub fn count(&self, selection: &Selection) -> u64 {
         if selection.conditions.is_empty() {
-            self.births.counted(selection)
-        } else {
-            u64::try_from(self.rows(selection).count()).unwrap_or(u64::MAX)
+            return self.births.counted(selection);
         }
+        self.count_within(selection, self.span(selection))
+    }
+
+    /// How many rows of a span a selection takes.
+    pub(crate) fn count_within(&self, selection: &Selection, span: Span) -> u64 {
+        let rows = if selection.is_range_of_ids() {
+            self.rows_within(&span)
+        } else {
+            self.rows_from(selection, span).count()
+        };
+        u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
     /// The figures of the rows that a selection takes: from counts alone where there are no conditions on their values.
@@ -160,17 +169,49 @@ impl Snapshot {
 
     /// The rows that a selection takes, by user id.
     pub fn rows<'a>(&'a self, selection: &'a Selection) -> Rows<'a> {
-        self.rows_from(selection, Position::default())
+        self.rows_from(selection, self.span(selection))
     }
 
-    /// The rows that a selection takes from a position on, for one who cannot hold the borrow between two batches.
-    pub fn rows_from<'a>(&'a self, selection: &'a Selection, position: Position) -> Rows<'a> {
-        let least = selection.least_user_id().map(|least| self.not_less(least));
+    /// The rows of a span that a selection takes, for one who cannot hold the borrow between two batches.
+    pub fn rows_from<'a>(&'a self, selection: &'a Selection, span: Span) -> Rows<'a> {
         Rows {
             snapshot: self,
             selection,
-            position: least.map_or(position, |least| least.max(position)),
+            span,
         }
+    }
+
+    /// The rows outside of which a selection takes none, by the ids that it asks for.
+    pub fn span(&self, selection: &Selection) -> Span {
+        let last = Position {
+            part: self.parts.len(),
+            index: 0,
+        };
+        let mut span = Span {
+            from: selection.least_user_id().map(|least| self.not_less(least)).unwrap_or_default(),
+            until: selection.greatest_user_id().map_or(last, |greatest| self.behind(greatest)),
+        };
+        // At either end may be a row of exactly the id that is asked for more or less than.
+        let is_excluded = |row: RowView<'_>| !selection.takes_values(&row);
+        if selection.is_range_of_ids() && span.from < span.until {
+            if self.row_at(span.from).is_some_and(is_excluded) {
+                span.from.index += 1;
+            }
+            if self.row_at(span.until.before()).is_some_and(is_excluded) {
+                span.until = span.until.before();
+            }
+        }
+        span
+    }
+
+    /// How many rows lie in a span.
+    fn rows_within(&self, span: &Span) -> usize {
+        let Span { from, until } = span;
+        let Some(parts) = self.parts.get(from.part..until.part) else {
+            return 0;
+        };
+        let whole: usize = parts.iter().map(|part| part.rows.len()).sum();
+        (whole + until.index).saturating_sub(from.index)
     }
 
     /// Behind the row of this id, or where it would be.
@@ -188,12 +229,6 @@ impl Snapshot {
         let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
         let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(user_id));
         Position { part, index }
-    }
-
-    /// The number of rows before a position.
-    pub(crate) fn rows_before(&self, position: Position) -> usize {
-        let parts = self.parts.iter().take(position.part);
-        parts.map(|part| part.rows.len()).sum::<usize>() + position.index
     }
 
     /// The row behind a position, in the same part.
@@ -220,18 +255,49 @@ impl Position {
     }
 }
 
+/// The rows between two places. Those of a selection lie in one; an empty one may end before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    from: Position,
+    until: Position,
+}
+
+impl Span {
+    /// Where it begins: of what a walk has left, behind the last row that it gave.
+    pub(crate) fn begin(self) -> Position {
+        self.from
+    }
+
+    /// What of it lies before a place.
+    pub(crate) fn up_to(self, position: Position) -> Self {
+        Self {
+            until: self.until.min(position),
+            ..self
+        }
+    }
+
+    /// What of it lies behind a place.
+    pub(crate) fn behind(self, position: Position) -> Self {
+        Self {
+            from: self.from.max(position),
+            ..self
+        }
+    }
+}
+
 /// The rows that a selection takes, by user id.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,
     selection: &'a Selection,
-    position: Position,
+    /// Those that are still to be looked at.
+    span: Span,
 }
 
 impl Rows<'_> {
-    /// Behind the last row that was given.
-    pub fn position(&self) -> Position {
-        self.position
+    /// What is left to be looked at.
+    pub fn rest(&self) -> Span {
+        self.span
     }
 }
 
@@ -239,25 +305,31 @@ impl<'a> Iterator for Rows<'a> {
     type Item = RowView<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(part) = self.snapshot.parts.get(self.position.part) {
+        let Span { from, until } = &mut self.span;
+        while let Some(part) = self.snapshot.parts.get(from.part) {
             let rows = &part.rows;
-            while self.position.index < rows.len() {
-                let index = self.position.index;
-                self.position.index += 1;
+            let end = match from.part.cmp(&until.part) {
+                Ordering::Less => rows.len(),
+                Ordering::Equal => until.index,
+                Ordering::Greater => return None,
+            };
+            while from.index < end {
+                let index = from.index;
+                from.index += 1;
                 let (birth, has_image) = rows.birth_and_image(index);
                 if !self.selection.takes_birth(birth.day(), has_image) {
                     continue;
                 }
                 let row = rows.row(index);
-                if self.selection.greatest_user_id().is_some_and(|greatest| row.user_id > greatest) {
-                    return None;
-                }
                 if self.selection.takes_values(&row) {
                     return Some(row);
                 }
             }
-            self.position = Position {
-                part: self.position.part + 1,
+            if from.part == until.part {
+                return None;
+            }
+            *from = Position {
+                part: from.part + 1,
                 index: 0,
             };
         }

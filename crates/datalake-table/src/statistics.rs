@@ -70,11 +70,23 @@ pub struct Statistics {
 impl BirthCounts {
     /// Counts rows given by day of birth and whether there is a picture, in any order.
     pub fn count(rows: impl Iterator<Item = (Day, bool)>) -> Self {
-        let one = |has_image: bool| Counts {
-            without_image: u64::from(!has_image),
-            with_image: u64::from(has_image),
+        let rows: Vec<_> = rows.collect();
+        let days = rows.iter().map(|(day, _)| *day);
+        let Some((first, last)) = days.clone().min().zip(days.max()) else {
+            return Self::default();
         };
-        Self::collect(rows.map(|(day, has_image)| (day, one(has_image))).collect())
+        // People are born within a century or two: to count by day is several times as fast as to sort. The whole calendar takes 58 MB.
+        let mut counted = vec![Counts::default(); first.days_until(last) + 1];
+        for (day, has_image) in rows {
+            let counts = &mut counted[first.days_until(day)];
+            if has_image {
+                counts.with_image += 1;
+            } else {
+                counts.without_image += 1;
+            }
+        }
+        let days = std::iter::successors(Some(first), |day| day.next());
+        Self::collect(days.zip(counted).filter(|(_, counts)| counts.all() > 0).collect())
     }
 
     /// The counts of all parts together.
@@ -83,7 +95,8 @@ impl BirthCounts {
     }
 
     fn collect(mut counted: Vec<(Day, Counts)>) -> Self {
-        counted.sort_unstable_by_key(|(day, _)| *day);
+        // Parts are in order already, which a stable sort makes use of.
+        counted.sort_by_key(|(day, _)| *day);
         counted.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {

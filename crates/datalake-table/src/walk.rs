@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{filter::Selection, order::Order, row::RowView};
 
-use crate::snapshot::{Position, Snapshot};
+use crate::snapshot::{Position, Snapshot, Span};
 
 /// The rows that a selection takes, in an order, after a row and up to a number.
 #[derive(Clone, Debug)]
@@ -19,8 +19,8 @@ pub struct Walk {
 /// Where the rows come from.
 #[derive(Clone, Debug)]
 enum Source {
-    /// As the table holds them, from a position on.
-    Scan(Position),
+    /// As the table holds them.
+    Scan(Span),
     /// As they were put in order: the positions before them, from `next` on.
     Listed { rows: Arc<[Position]>, next: usize },
 }
@@ -33,7 +33,8 @@ impl Walk {
     /// that are to come: 16 bytes a row, of `limit` rows at most twice as many.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
-            Source::Scan(after.map(|user_id| snapshot.behind(user_id)).unwrap_or_default())
+            let span = snapshot.span(&selection);
+            Source::Scan(after.map_or(span, |user_id| span.behind(snapshot.behind(user_id))))
         } else {
             // One more tells whether there is a next page.
             let rows = listed(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
@@ -56,24 +57,39 @@ impl Walk {
         self.step()
     }
 
+    /// Whether no row is looked at that is not given: the next one is found at once.
+    pub fn takes_every_row(&self) -> bool {
+        match self.source {
+            Source::Scan(_) => self.selection.is_range_of_ids(),
+            Source::Listed { .. } => true,
+        }
+    }
+
     /// The id of the last row that this walk comes to, if there are more behind it.
     pub fn last_before_more(&self) -> Option<String> {
         let mut ahead = self.clone();
         let mut last = None;
-        while let Some(row) = ahead.next_row() {
-            // A few bytes a row, of at most as many rows as a page has.
-            last = Some(row.user_id.to_owned());
+        while ahead.next_row().is_some() {
+            last = ahead.place();
         }
         ahead.step()?;
-        last
+        self.snapshot.row_at(last?).map(|row| row.user_id.to_owned())
+    }
+
+    /// Where the row lies that was given last.
+    fn place(&self) -> Option<Position> {
+        match &self.source {
+            Source::Scan(rest) => Some(rest.begin().before()),
+            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).copied(),
+        }
     }
 
     fn step(&mut self) -> Option<RowView<'_>> {
         match &mut self.source {
-            Source::Scan(position) => {
-                let mut rows = self.snapshot.rows_from(&self.selection, *position);
+            Source::Scan(span) => {
+                let mut rows = self.snapshot.rows_from(&self.selection, *span);
                 let row = rows.next();
-                *position = rows.position();
+                *span = rows.rest();
                 row
             }
             Source::Listed { rows, next } => {
@@ -87,25 +103,15 @@ impl Walk {
 
 /// How many of the rows that a selection takes come up to a row in an order, that row among them: what a walk behind it has left behind.
 ///
-/// Of all rows by user id it is told from the row's place; else every row is looked at.
+/// Of a range of ids by user id it is told from the row's place; else every row is looked at.
 pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str) -> u64 {
-    let rows = if order.is_by_user_id() {
-        let end = snapshot.behind(user_id);
-        if selection.takes_all() {
-            snapshot.rows_before(end)
-        } else {
-            let mut rows = snapshot.rows(selection);
-            let mut count = 0;
-            while rows.next().is_some() && rows.position() <= end {
-                count += 1;
-            }
-            count
-        }
-    } else {
-        let last = snapshot.row(user_id);
-        let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
-        snapshot.rows(selection).filter(is_up_to).count()
-    };
+    if order.is_by_user_id() {
+        let span = snapshot.span(selection).up_to(snapshot.behind(user_id));
+        return snapshot.count_within(selection, span);
+    }
+    let last = snapshot.row(user_id);
+    let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
+    let rows = snapshot.rows(selection).filter(is_up_to).count();
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
@@ -123,7 +129,7 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
         if is_behind(&row) {
-            places.push(rows.position().before());
+            places.push(rows.rest().begin().before());
         }
         // Half of them are not among the first, whatever comes.
         if let Some(limit) = limit.filter(|limit| places.len() >= limit.saturating_mul(2)) {

@@ -17,7 +17,7 @@ use crate::{
         policy::Page,
         visit::{self, ApiAddress},
     },
-    problem::ProblemDocument,
+    problem::{self, ProblemDocument},
 };
 
 /// Who asked, as far as that decides how a problem is written.
@@ -44,7 +44,7 @@ impl Asker {
     pub(crate) fn wants_page(&self, status: StatusCode) -> bool {
         let path = self.address.split('?').next().unwrap_or_default();
         let is_page = path.starts_with("/page/") && !path.starts_with(ASSETS) && path != "/page/live";
-        is_page || self.prefers_pages && (path == "/" || path == "/page" || status == StatusCode::UNAUTHORIZED)
+        is_page || self.prefers_pages && (path == "/" || path == "/page" || problem::is_for_want_of_a_token(status.as_u16()))
     }
 
     /// The problem as a page, with status 200: the caller knows the right one.
@@ -52,7 +52,7 @@ impl Asker {
         let frame = Frame {
             view: View::Failure,
             title: problem.title,
-            api: ApiAddress::of_page(&self.address).filter(|_| problem.status != StatusCode::UNAUTHORIZED.as_u16()),
+            api: ApiAddress::of_page(&self.address).filter(|_| !problem::is_for_want_of_a_token(problem.status)),
             origin: &self.origin,
             live: None,
         };
@@ -73,7 +73,7 @@ impl Asker {
                 @if let Some(run) = &problem.run {
                     p { "The run: " a href={ "/page/runs/" (run.run_id()) } { (run.run_id()) } }
                 }
-                @if problem.status == StatusCode::UNAUTHORIZED.as_u16() {
+                @if problem::is_for_want_of_a_token(problem.status) {
                     p { "A browser cannot send the token by itself. Ask from a shell, or through a proxy that adds the header:" }
                     (parts::command("curl -H \"Authorization: Bearer $TOKEN\"", &self.origin, &ApiAddress::new("/data")))
                 } @else {

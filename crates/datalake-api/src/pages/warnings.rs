@@ -1,6 +1,6 @@
 //! What stands above all else on the overview because somebody may have to do something. The decision is pure.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::{keys, report::RunOutcome};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -104,7 +104,7 @@ fn first_run(run: Option<&Run>) -> Markup {
             },
             None => p { "The first run that succeeds makes it." },
         }
-        p { "Sources are files named " code { "src-data/{user_id}.csv" } " and " code { "src-data/{user_id}.png" } " in the lake." }
+        p { "Sources are files named " code { (keys::SOURCES) "{user_id}.csv" } " and " code { (keys::SOURCES) "{user_id}.png" } " in the lake." }
     }
 }
 

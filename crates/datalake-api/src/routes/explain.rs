@@ -142,11 +142,11 @@ impl Explanation {
 
     pub(crate) fn document(&self) -> ExplanationDocument<'_> {
         let Self { user_id, snapshot, row } = self;
-        let row = row.as_ref();
+        let (row, shown) = (row.as_ref(), snapshot.row(user_id.as_str()));
         let refusals = Refusals::of(user_id, snapshot.refusals());
         let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
             reject: RejectDocument::from(*refusal),
-            meanwhile: meanwhile(refusal, snapshot.row(user_id.as_str())),
+            meanwhile: meanwhile(refusal, shown),
         });
         let image = row.and_then(|row| row.image.as_ref());
         ExplanationDocument {

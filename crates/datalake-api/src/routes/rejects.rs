@@ -57,7 +57,7 @@ pub(crate) struct RejectDocument<'a> {
     pub(crate) excerpt: Option<&'a str>,
     /// Where in the excerpt that place is: from 0, in bytes of UTF-8.
     #[schema(required)]
-    excerpt_offset: Option<u8>,
+    pub(crate) excerpt_offset: Option<u8>,
     /// What is wrong, and what to do.
     pub(crate) message: &'a str,
     /// When the run began that refused the key with this code first.

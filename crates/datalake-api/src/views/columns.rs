@@ -60,6 +60,11 @@ impl ColumnsText {
         }
     }
 
+    /// Whether no row is looked at that is not written.
+    pub(crate) fn takes_every_row(&self) -> bool {
+        self.walk.takes_every_row()
+    }
+
     /// Whether all of it has been written.
     pub(crate) fn is_ended(&self) -> bool {
         self.is_ended

@@ -29,6 +29,15 @@ pub(crate) enum Begun {
 }
 
 impl Writer {
+    /// Whether a chunk takes some 50 µs at most: no row is looked at that is not written.
+    fn is_quick(&self) -> bool {
+        match self {
+            Self::Rows(rows) => rows.takes_every_row(),
+            Self::Columns(columns) => columns.takes_every_row(),
+            Self::Arrow(_) => false,
+        }
+    }
+
     /// The first chunk.
     pub(crate) fn begin(mut self) -> Result<Begun, TableError> {
         let (bytes, is_ended) = self.chunk()?;
@@ -71,16 +80,19 @@ impl Writer {
     }
 }
 
-/// What was begun, and the rest as it is asked for. Chunks are made on threads that may take their time: to find the next row may take a
-/// scan of millions.
+/// What was begun, and the rest as it is asked for.
 pub(crate) fn body(first: Bytes, writer: Box<Writer>) -> Body {
     let rest = stream::unfold(Some(writer), async |writer| {
         let mut writer = writer?;
-        let made = tokio::task::spawn_blocking(move || {
-            let chunk = writer.chunk();
-            (chunk, writer)
-        });
-        match made.await {
+        let made = if writer.is_quick() {
+            // To hand it to another thread and back would take as long again.
+            Ok((writer.chunk(), writer))
+        } else {
+            // To find the next row may take a scan of millions.
+            let made = tokio::task::spawn_blocking(move || (writer.chunk(), writer));
+            made.await
+        };
+        match made {
             Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some(writer))),
             Ok((Err(error), _)) => Some((Err(axum::Error::new(error)), None)),
             Err(panic) => Some((Err(axum::Error::new(panic)), None)),

@@ -81,6 +81,11 @@ impl RowsText {
         }
     }
 
+    /// Whether no row is looked at that is not written.
+    pub(crate) fn takes_every_row(&self) -> bool {
+        self.walk.takes_every_row()
+    }
+
     /// Whether all of it has been written.
     pub(crate) fn is_ended(&self) -> bool {
         self.place == Place::End
@@ -109,7 +114,7 @@ pub(crate) fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column,
         Column::FirstName => write_text(text, row.first_name),
         Column::LastName => write_text(text, row.last_name),
         Column::Birthts => write_number(text, row.birth.as_ms()),
-        Column::ImgPath if row.has_image => write_text(text, &keys::image(row.user_id)),
+        Column::ImgPath if row.has_image => write_texts(text, keys::image_parts(row.user_id)),
         Column::Age => match ages.of(row.birth.day()).map(Age::years) {
             Some(years) => write_number(text, years.into()),
             None => text.extend_from_slice(b"null"),
@@ -122,14 +127,21 @@ fn write_number(text: &mut Vec<u8>, number: i64) {
     text.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Most texts hold nothing that JSON escapes: those are copied as they are.
 fn write_text(text: &mut Vec<u8>, value: &str) {
-    let is_escaped = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
-    if value.bytes().any(is_escaped) {
-        serde_json::to_writer(text, value).expect("a text becomes JSON in memory");
-    } else {
-        text.push(b'"');
-        text.extend_from_slice(value.as_bytes());
-        text.push(b'"');
+    write_texts(text, [value]);
+}
+
+/// The parts of one text. Most texts hold nothing that JSON escapes: those are copied as they are.
+fn write_texts<const PARTS: usize>(text: &mut Vec<u8>, parts: [&str; PARTS]) {
+    // Without an early end, several bytes are looked at at once.
+    let is_escaped = |found: bool, byte: u8| found | (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    if parts.iter().any(|part| part.bytes().fold(false, is_escaped)) {
+        serde_json::to_writer(text, &parts.concat()).expect("a text becomes JSON in memory");
+        return;
     }
+    text.push(b'"');
+    for part in parts {
+        text.extend_from_slice(part.as_bytes());
+    }
+    text.push(b'"');
 }

@@ -4,13 +4,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     filter::{AgeBound, Filter, ImageFilter},
+    question::{Question, Scope},
     row::{Row, RowView},
     user::{Day, UserId, age_on},
 };
 use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
 use datalake_table::{
     error::TableError,
-    snapshot::{Position, Snapshot},
+    snapshot::Snapshot,
     table::{Edit, Table},
 };
 use jiff::civil::date;
@@ -92,17 +93,64 @@ async fn reading_goes_on_where_it_stopped() {
         on(),
     );
     let whole: Vec<_> = snapshot.rows(&selection).collect();
-    let (mut position, mut pieces) = (Position::default(), Vec::new());
+    let (mut rest, mut pieces) = (snapshot.span(&selection), Vec::new());
     loop {
-        let mut rows = snapshot.rows_from(&selection, position);
+        let mut rows = snapshot.rows_from(&selection, rest);
         let piece: Vec<_> = rows.by_ref().take(3).collect();
-        position = rows.position();
+        rest = rows.rest();
         if piece.is_empty() {
             break;
         }
         pieces.extend(piece);
     }
     assert_eq!(pieces, whole);
+}
+
+#[tokio::test]
+async fn ranges_of_ids_are_counted_as_they_are_read() {
+    let table = table(&MemoryBucket::new());
+    let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), 1)).collect()).await;
+    let snapshot = Snapshot::load(&table, version, None).await.unwrap();
+    let all: Vec<_> = (10..30).map(|user| user.to_string()).collect();
+    let values = ["", "10", "13", "13x", "14", "22", "29", "~"];
+    let bounds = [
+        "user_id",
+        "user_id__gt",
+        "user_id__gte",
+        "user_id__lt",
+        "user_id__lte",
+        "user_id__not",
+    ]
+    .into_iter()
+    .flat_map(|name| values.map(|value| (name, value)))
+    .collect::<Vec<_>>();
+    for first in &bounds {
+        for second in bounds.iter().filter(|second| first.0 != second.0 || first.0.contains("__")) {
+            let question = Question::parse([*first, *second], Scope::Rows, &[]).unwrap();
+            let selection = snapshot.select(&question.filter, on());
+            let holds = |id: &&String| [first, second].into_iter().all(|(name, value)| meets(id, name, value));
+            let expected: Vec<_> = all.iter().filter(holds).collect();
+            let rows: Vec<_> = snapshot.rows(&selection).map(|row| row.user_id).collect();
+            assert_eq!(rows, expected, "{first:?}, {second:?}");
+            assert_eq!(
+                usize::try_from(snapshot.count(&selection)).unwrap(),
+                rows.len(),
+                "{first:?}, {second:?}"
+            );
+        }
+    }
+}
+
+fn meets(id: &str, name: &str, value: &str) -> bool {
+    match name {
+        "user_id" => id == value,
+        "user_id__gt" => id > value,
+        "user_id__gte" => id >= value,
+        "user_id__lt" => id < value,
+        "user_id__lte" => id <= value,
+        "user_id__not" => id != value,
+        other => panic!("no such condition: {other}"),
+    }
 }
 
 /// A data file with rows of `users` in a table elsewhere, named by the log of this one under `path`.
