@@ -286,13 +286,13 @@ mod tests {
 
     #[test]
     fn pages() {
-        check(None, None, (0, 100, 1_000, Some("000000")));
-        check(None, Some("000099"), (100, 100, 1_000, Some("000100")));
-        check(None, Some("0000995"), (100, 100, 1_000, Some("000100")));
-        check(None, Some("000949"), (950, 50, 1_000, Some("000950")));
+        check(None, None, (0, 50, 1_000, Some("000000")));
+        check(None, Some("000099"), (100, 50, 1_000, Some("000100")));
+        check(None, Some("0000995"), (100, 50, 1_000, Some("000100")));
+        check(None, Some("000979"), (980, 20, 1_000, Some("000980")));
         check(None, Some("000999"), (1_000, 0, 1_000, None));
-        check(Some("quote"), None, (0, 100, 333, Some("000002")));
-        check(Some("quote"), Some("000299"), (100, 100, 333, Some("000302")));
+        check(Some("quote"), None, (0, 50, 333, Some("000002")));
+        check(Some("quote"), Some("000299"), (100, 50, 333, Some("000302")));
         check(Some("nested"), None, (0, 0, 0, None));
     }
 

@@ -169,3 +169,30 @@ fn a_run_is_started_by_curl_where_there_is_no_javascript() {
     let command = browser.run("return document.querySelector('#start-run').innerText");
     assert!(command.as_str().unwrap().contains("POST"), "the way without it is told: {command}");
 }
+
+/// What the other tests trust in: whatever a page tells its console or wants of another host is seen.
+#[test]
+fn nothing_escapes_the_browser() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    browser.check_quiet("/");
+    browser.run("console.warn('a word')");
+    browser.until("the word", || {
+        browser.console().iter().any(|line| line.contains("a word")).then_some(())
+    });
+    // The policy of the pages forbids it, which the browser tells as well.
+    browser.run("const picture = new Image(); picture.src = 'http://other.example/x.png'; document.body.append(picture)");
+    browser.until("the refusal", || {
+        browser.console().iter().any(|line| line.contains("other.example")).then_some(())
+    });
+    browser.go("/openapi.json");
+    browser.run("new Image().src = 'http://other.example/x.png'; return null");
+    browser.until("the request", || {
+        browser
+            .requests()
+            .iter()
+            .any(|address| address.starts_with("http://other.example/"))
+            .then_some(())
+    });
+}
