@@ -63,7 +63,7 @@ pub(super) fn columns(name: &str, columns: &[Option<Column>]) -> Markup {
                 }
                 @for (index, column) in columns.iter().enumerate() {
                     @if let Some(column) = column {
-                        (drawn(column, &scale, width * float(index), width, (index + every - first % every) % every == 0))
+                        (drawn(column, &scale, width * float(index), width, (index + every - first % every).is_multiple_of(every)))
                     }
                 }
             }

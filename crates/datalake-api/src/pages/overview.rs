@@ -7,7 +7,7 @@ use axum::{
 };
 use datalake_core::{
     filter::{Filter, ImageFilter},
-    report::Counts,
+    report::{Counts, RunOutcome},
     user::Day,
 };
 use datalake_table::{snapshot::Snapshot, statistics::Statistics};
@@ -133,7 +133,8 @@ fn line(known: &Known, now: Timestamp) -> Markup {
 fn figures(lake: &Lake, known: &Known, now: Timestamp) -> Markup {
     let Lake { all, .. } = lake;
     let average = |figure: Option<f64>| figure.map_or("–".to_owned(), |years| format!("{years:.1}"));
-    let share = |part: u64| html! { @if let Some(percent) = (part * 100).checked_div(all.count) { (percent) " % of users" } };
+    let share =
+        |part: u64| html! { @if let Some(percent) = (part * 200 + all.count).checked_div(all.count * 2) { (percent) " % of users" } };
     html! {
         dl.figures {
             (figure("users", "Users", &html! { a href="/page/people" { (parts::number(all.count)) } }, &html! {
@@ -151,7 +152,7 @@ fn figures(lake: &Lake, known: &Known, now: Timestamp) -> Markup {
             (figure("data-age", "Data confirmed", &html! { (parts::since(known.confirmed_at().unwrap_or(lake.committed_at), now)) }, &html! {
                 a href="/page/versions" { "version " (lake.version) } ", made " (parts::since(lake.committed_at, now))
             }))
-            (figure("rejects-open", "Sources refused", &html! { a href="/page/rejects" { (parts::number(lake.rejects)) } }, &html! {
+            (figure("rejects-open", "Open rejects", &html! { a href="/page/rejects" { (parts::number(lake.rejects)) } }, &html! {
                 @if lake.rejects > 0 { "their last good rows stay" } @else { "every source is in order" }
                 @if lake.ignored > 0 { "; " (parts::number(lake.ignored)) " ignored" }
             }))
@@ -206,7 +207,7 @@ fn last(run: &Run, now: Timestamp) -> Markup {
         (parts::run_badge(run.state)) " " (link(run))
         br;
         @if let Some(ended_at) = run.ended_at { "ended " (parts::time(ended_at, now)) }
-        @if let Some(report) = &run.report {
+        @if let Some(report) = run.report.as_ref().filter(|_| run.state.outcome() == Some(RunOutcome::Succeeded)) {
             br;
             (did(&report.counts)) ", in " (parts::milliseconds(report.elapsed_ms))
         }
@@ -253,7 +254,7 @@ fn sources(runs: &[Run]) -> Markup {
                     dt { "Pictures" } dd { (parts::number(counts.images_listed)) }
                     dt { "Read by that run" } dd { (parts::counted(counts.csv_read, "CSV file", "CSV files")) ", " (parts::counted(counts.images_read, "picture", "pictures")) }
                     dt { "Mended" } dd { (parts::number(counts.mended)) }
-                    dt { "Refused now" } dd { a href="/page/rejects" { (parts::number(counts.rejects_open)) } }
+                    dt { "Rejected now" } dd { a href="/page/rejects" { (parts::number(counts.rejects_open)) } }
                 }
             } @else {
                 p.muted { "No run has left a report yet." }
@@ -262,12 +263,7 @@ fn sources(runs: &[Run]) -> Markup {
     }
 }
 
-const PARTS: [(&str, &str); 4] = [
-    ("added", "added"),
-    ("changed", "changed"),
-    ("removed", "removed"),
-    ("rejected", "refused"),
-];
+const PARTS: [&str; 4] = ["added", "changed", "removed", "rejected"];
 
 /// What the last runs changed, the newest to the right.
 fn changes(runs: &[Run]) -> Markup {
@@ -281,7 +277,7 @@ fn changes(runs: &[Run]) -> Markup {
     let oldest = ended.last().and_then(|run| run.started_at.or(run.ended_at));
     html! {
         section.card aria-labelledby="changes" {
-            header { h2 #changes { "Changes by the last runs" } (chart::legend(&PARTS)) }
+            header { h2 #changes { "Changes by the last runs" } (chart::legend(&PARTS.map(|part| (part, part)))) }
             @if count == 0 {
                 p.muted { "No run has ended that is known here." }
             } @else {
@@ -304,7 +300,7 @@ fn changes(runs: &[Run]) -> Markup {
 fn column(run: &Run) -> Column {
     let counts = run.report.as_ref().map(|report| &report.counts);
     let figures = counts.map_or([0; 4], |counts| [counts.added, counts.changed, counts.removed, counts.rejected]);
-    let is_well = run.state.outcome() == Some(datalake_core::report::RunOutcome::Succeeded);
+    let is_well = run.state.outcome() == Some(RunOutcome::Succeeded);
     let did = match (counts, is_well) {
         (Some(counts), true) => did(counts),
         _ => run.state.as_str().to_owned(),
@@ -316,7 +312,7 @@ fn column(run: &Run) -> Column {
         href: format!("/page/runs/{}", run.run_id),
         words: format!("Run {}{began}: {did}", run.run_id),
         label: run.started_at.map_or_else(String::new, |at| at.strftime("%H:%M").to_string()),
-        parts: PARTS.iter().zip(figures).map(|((class, _), figure)| (*class, figure)).collect(),
+        parts: PARTS.into_iter().zip(figures).collect(),
         is_marked: !is_well,
     }
 }
@@ -329,7 +325,7 @@ fn table(runs: &[&Run]) -> Markup {
                 tr {
                     th scope="col" { "Run" }
                     th scope="col" { "State" }
-                    @for (_, words) in PARTS { th.number scope="col" { (words) } }
+                    @for words in PARTS { th.number scope="col" { (words) } }
                 }
             }
             tbody {

@@ -18,7 +18,7 @@ use crate::{
 enum Warning<'a> {
     /// The store has not answered since this server started.
     NotRead,
-    /// No run has succeeded yet.
+    /// No run has succeeded yet; one may be under way.
     NoTable(Option<&'a Run>),
     /// What is shown may not be the newest.
     StoreDown { since: Timestamp, checked_at: Option<Timestamp> },
@@ -47,7 +47,7 @@ fn warnings(known: &Known) -> Vec<Warning<'_>> {
     });
     let of_table = match &table.held {
         Held::Unknown => Some(Warning::NotRead),
-        Held::NoTable => Some(Warning::NoTable(known.runs.first())),
+        Held::NoTable => Some(Warning::NoTable(known.runs.first().filter(|run| run.state.is_active()))),
         Held::Snapshot(_) => known.data_age().filter(|age| *age > DATA_AGE_MAX).map(Warning::Old),
     };
     let store_down = store_down.filter(|_| of_table != Some(Warning::NotRead));
@@ -102,7 +102,7 @@ fn first_run(run: Option<&Run>) -> Markup {
                 "The first run that succeeds makes it. Run " a href={ "/page/runs/" (run.run_id) } { (run.run_id) } " is "
                 (parts::run_badge(run.state)) "."
             },
-            None => p { "The first run that succeeds makes it, and none has been started yet." },
+            None => p { "The first run that succeeds makes it." },
         }
         p { "Sources are files named " code { "src-data/{user_id}.csv" } " and " code { "src-data/{user_id}.png" } " in the lake." }
     }

@@ -229,8 +229,7 @@ async fn the_overview_says_what_is_wrong() {
     let lake = Lake::empty();
     check_banners(&lake, &["not-read"]).await;
     lake.watch.refresh_now().await;
-    let page = check_banners(&lake, &["no-table"]).await;
-    assert!(page.contains("none has been started yet"), "{page}");
+    check_banners(&lake, &["no-table"]).await;
     leave(&lake, &report(1, RunOutcome::Failed, 0, Some("<img src=x onerror=alert(1)>"))).await;
     let page = check_banners(&lake, &["no-table", "failed"]).await;
     assert!(page.contains("&lt;img src=x onerror=alert(1)&gt;"), "{page}");
