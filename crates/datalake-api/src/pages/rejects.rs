@@ -216,11 +216,16 @@ fn reject(open: &OpenRefusal, snapshot: &Snapshot, now: Timestamp) -> Markup {
             @if let Some(reject) = reject && let Some(text) = &reject.excerpt { (excerpt(text, reject.excerpt_offset)) }
             p.wrap { (advice(message(&open.refusal))) }
             p.small.muted {
-                "Refused first " (parts::since(open.since, now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
+                "Refused first " (parts::since(whole_second(open.since), now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
                 span data-meanwhile { (served(open, snapshot)) }
             }
         }
     }
+}
+
+/// A run's beginning is recorded to the microsecond, which a hundred times on a page are kilobytes that nobody reads.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// A message that begins with the name of a column begins as the column does.

@@ -6,7 +6,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice};
+use datalake_core::report::{Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice};
 use datalake_table::difference::Difference;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -138,7 +138,7 @@ fn page(run: &Run, made: &Made, stop: &Markup, now: Timestamp) -> Markup {
         @if let Some(report) = &run.report {
             (difference_made(made))
             (sources(report))
-            (work(&report.counts, &report.requests))
+            (work(report))
         }
         @if let Some(text) = &run.log_tail {
             section.card aria-labelledby="log" {
@@ -199,31 +199,39 @@ fn progress(run: &Run, now: Timestamp) -> Markup {
 
 fn figures(report: &RunReport) -> Markup {
     let counts = &report.counts;
-    let figure = |name: &str, term: &str, value: u64, note: &Markup| {
+    let figure = |name: &str, term: &str, value: &str, note: &Markup| {
         html! {
             div.figure {
                 dt { (term) }
-                dd.value data-count=(name) { (parts::number(value)) }
+                dd.value data-count=(name) { (value) }
                 dd.note { (note) }
             }
         }
     };
-    let read = html! { (parts::counted(counts.csv_read, "CSV file", "CSV files")) " and " (parts::counted(counts.images_read, "picture", "pictures")) " read" };
-    let rejected = html! { a href="/page/rejects" { (parts::number(counts.rejects_open)) " open" } " after the run" };
+    let read = html! {
+        (parts::counted(counts.csv_read, "CSV file", "CSV files")) " and " (parts::counted(counts.images_read, "picture", "pictures")) " read"
+    };
+    let open = html! { @if is_whole(report) { a href="/page/rejects" { (parts::number(counts.rejects_open)) " open" } " after the run" } };
+    let users = match is_whole(report) {
+        true => parts::number(counts.users),
+        false => "–".to_owned(),
+    };
+    let asked = html! { (parts::counted(requests(&report.requests), "request", "requests")) " to the store" };
     html! {
         dl.figures #figures {
-            (figure("added", "Rows added", counts.added, &html! {}))
-            (figure("changed", "Rows changed", counts.changed, &html! {}))
-            (figure("removed", "Rows removed", counts.removed, &html! {}))
-            (figure("users", "Users after it", counts.users, &read))
-            (figure("rejected", "Sources rejected", counts.rejected, &rejected))
-            div.figure {
-                dt { "Took" }
-                dd.value { (parts::milliseconds(report.elapsed_ms)) }
-                dd.note { (parts::counted(requests(&report.requests), "request", "requests")) " to the store" }
-            }
+            (figure("added", "Rows added", &parts::number(counts.added), &html! {}))
+            (figure("changed", "Rows changed", &parts::number(counts.changed), &html! {}))
+            (figure("removed", "Rows removed", &parts::number(counts.removed), &html! {}))
+            (figure("users", "Users after it", &users, &read))
+            (figure("rejected", "Sources rejected", &parts::number(counts.rejected), &open))
+            (figure("elapsed", "Took", &parts::milliseconds(report.elapsed_ms), &asked))
         }
     }
+}
+
+/// Whether the run came to the counts that are taken last.
+fn is_whole(report: &RunReport) -> bool {
+    report.outcome == RunOutcome::Succeeded
 }
 
 fn requests(requests: &Requests) -> u64 {
@@ -247,7 +255,7 @@ fn times(run: &Run, now: Timestamp) -> Markup {
             dl.pairs {
                 dt { "Began" } dd { (moment(run.started_at)) }
                 dt { "Ended" } dd { (moment(run.ended_at)) }
-                @if let Some(elapsed_ms) = runs::elapsed(run) { dt { "Took" } dd { (parts::milliseconds(elapsed_ms)) } }
+                @if let Some(elapsed_ms) = runs::elapsed(run).filter(|_| report.is_none()) { dt { "Took" } dd { (parts::milliseconds(elapsed_ms)) } }
                 @if let Some(version) = report.and_then(|report| report.version) {
                     dt { "Version" }
                     dd {
@@ -334,7 +342,12 @@ fn listed(caption: &str, id: &str, sources: &[SourceNotice], count: u64) -> Mark
 }
 
 /// All that it counted, for those who want it.
-fn work(counts: &Counts, requests: &Requests) -> Markup {
+fn work(report: &RunReport) -> Markup {
+    let (counts, requests) = (&report.counts, &report.requests);
+    let last = [
+        ("users", "Rows after the run", counts.users),
+        ("rejects_open", "Rejected after the run", counts.rejects_open),
+    ];
     let counts = [
         ("listed", "Objects listed", counts.listed),
         ("csv_listed", "CSV files among them", counts.csv_listed),
@@ -342,17 +355,17 @@ fn work(counts: &Counts, requests: &Requests) -> Markup {
         ("ignored", "Nobody's source", counts.ignored),
         ("csv_read", "CSV files read", counts.csv_read),
         ("images_read", "Pictures read", counts.images_read),
+        ("mended", "Accepted after mending", counts.mended),
+        ("warnings", "Accepted with a warning", counts.warnings),
+        ("rejected", "Rejected by this run", counts.rejected),
         ("added", "Rows added", counts.added),
         ("changed", "Rows changed", counts.changed),
         ("removed", "Rows removed", counts.removed),
-        ("users", "Rows after the run", counts.users),
         ("images_copied", "Pictures copied", counts.images_copied),
         ("images_removed", "Copies removed", counts.images_removed),
-        ("mended", "Accepted after mending", counts.mended),
-        ("rejected", "Rejected by this run", counts.rejected),
-        ("rejects_open", "Rejected now", counts.rejects_open),
-        ("warnings", "Accepted with a warning", counts.warnings),
     ];
+    let last = last.into_iter().filter(|_| is_whole(report));
+    let counts: Vec<_> = counts.into_iter().chain(last).collect();
     let requests = [
         ("list", "Pages listed", requests.list),
         ("get", "Objects read", requests.get),

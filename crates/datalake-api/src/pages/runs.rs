@@ -4,11 +4,12 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
+use datalake_core::report::RunOutcome;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    launcher::{NextRun, Run, Trigger},
+    launcher::{NextRun, Run, RunState, Trigger},
     pages::{
         layout::View,
         parts::{self, Tone},
@@ -91,6 +92,9 @@ fn table(runs: &[Run], now: Timestamp) -> Markup {
     }
 }
 
+/// Columns of the table: a run's words stand below its figures, in all of them.
+const COLUMNS: usize = 9;
+
 fn row(run: &Run, now: Timestamp) -> Markup {
     let counts = run.report.as_ref().map(|report| &report.counts);
     let figures = counts.map(|counts| [counts.added, counts.changed, counts.removed, counts.rejected]);
@@ -99,7 +103,6 @@ fn row(run: &Run, now: Timestamp) -> Markup {
         tr data-run-id=(run.run_id) data-active-run=[is_active.then_some(&run.run_id)] {
             th.wrap.id scope="row" {
                 a href={ "/page/runs/" (run.run_id) } { (run.run_id) }
-                @if let Some(error) = &run.error { p.small.why data-error { (parts::sentence(error)) } }
             }
             td { (parts::run_badge(run.state)) }
             td {
@@ -115,6 +118,17 @@ fn row(run: &Run, now: Timestamp) -> Markup {
                 None => { @for _ in 0..4 { td.number.muted { "–" } } },
             }
         }
+        @if let Some(error) = &run.error {
+            tr.why { td colspan=(COLUMNS) { p class={ "small " (tone(run.state)) } data-error { (parts::sentence(error)) } } }
+        }
+    }
+}
+
+/// Whoever stops a run, or a guard that refuses one, is no failure.
+fn tone(state: RunState) -> &'static str {
+    match state.outcome() {
+        Some(RunOutcome::Failed | RunOutcome::Misconfigured) => "bad",
+        Some(RunOutcome::Succeeded | RunOutcome::Refused | RunOutcome::Stopped) | None => "muted",
     }
 }
 

@@ -91,7 +91,7 @@ fn table(facts: &[VersionFacts], oldest: u64, are_several: bool, now: Timestamp)
                         (counts(facts.counts.as_ref()))
                         td.nowrap {
                             @if let Some(before) = facts.number.checked_sub(1).filter(|before| *before >= oldest) {
-                                a href={ "/page/changes?since=" (before) "&until=" (facts.number) } aria-label={ (before) " → " (facts.number) ": what version " (facts.number) " changed" } { (before) " → " (facts.number) }
+                                a href={ "/page/changes?since=" (before) "&until=" (facts.number) } { span.visually-hidden { "Changes " } (before) " → " (facts.number) }
                             } @else {
                                 span.muted { "–" }
                             }
