@@ -15,8 +15,8 @@ const PLOT_TOP: u32 = 12;
 const PLOT_BOTTOM: u32 = 24;
 /// More columns than this are too narrow for a finger, and for an eye.
 pub(super) const COLUMNS_MAX: usize = 50;
-/// Numbers under the axis have room on a phone up to this many.
-const LABELS_MAX: usize = 10;
+/// So many letters under the axis have room on a phone.
+const LETTERS_MAX: usize = 30;
 /// What is not nothing is seen.
 const HEIGHT_MIN: f64 = 2.0;
 
@@ -46,7 +46,9 @@ pub(super) fn columns(name: &str, columns: &[Option<Column>]) -> Markup {
     let scale = Scale::up_to(columns.iter().flatten().map(Column::total).max().unwrap_or_default());
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let width = 100.0 / float(columns.len().max(1));
-    let every = columns.len().div_ceil(LABELS_MAX).max(1);
+    let longest = columns.iter().flatten().map(|column| column.label.len()).max().unwrap_or_default();
+    let labels_max = (LETTERS_MAX / longest.max(2)).max(1);
+    let every = columns.len().div_ceil(labels_max).max(1);
     // A label each so many columns, counted from the first one that there is.
     let first = columns.iter().position(Option::is_some).unwrap_or_default();
     html! {
@@ -236,7 +238,7 @@ mod tests {
             assert_eq!(ends.len(), count);
             assert!(ends.iter().all(|end| *end <= 100.01), "{ends:?}");
             let labels = text.matches(">label</text>").count();
-            assert!(labels <= LABELS_MAX && (labels > 0) == (count > 0), "{labels} labels of {count}");
+            assert!(labels * "label".len() <= LETTERS_MAX && (labels > 0) == (count > 0), "{labels} labels of {count}");
         }
     }
 
