@@ -19,27 +19,20 @@ pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
 #[derive(Clone, Debug)]
 pub(crate) struct ApiState(Arc<Shared>);
 
-#[derive(Debug)]
-struct Shared {
-    clock: Clock,
-    table: TableWatch,
-    past: PastVersions,
-    runs: RunHistory,
-    pictures: Pictures,
-    metrics: Metrics,
-    access: Access,
-    answers: Answers,
-    parquet_files: ParquetFiles,
-}
-
 macro_rules! parts {
-    ($($field:ident: $part:ty),+ $(,)?) => {$(
-        impl FromRef<ApiState> for $part {
-            fn from_ref(state: &ApiState) -> Self {
-                state.0.$field.clone()
-            }
+    ($($field:ident: $part:ty),+ $(,)?) => {
+        #[derive(Debug)]
+        struct Shared {
+            $($field: $part),+
         }
-    )+};
+        $(
+            impl FromRef<ApiState> for $part {
+                fn from_ref(state: &ApiState) -> Self {
+                    state.0.$field.clone()
+                }
+            }
+        )+
+    };
 }
 
 parts! {

@@ -12,7 +12,7 @@ use datalake_store::{bucket::Bucket, bucket::ObjectMeta, error::StoreError};
 use datalake_table::{table::Table, version::Version};
 use futures_util::{StreamExt, stream::BoxStream};
 
-use crate::{error::RunError, known::KnownUsers, run::Progress};
+use crate::{error::RunError, known::KnownUsers, options::Progress};
 
 /// What the listing holds that the table does not, or holds otherwise.
 #[derive(Debug, Default)]

@@ -5,9 +5,11 @@
 
 mod apply;
 mod changes;
+pub mod dry_run;
 pub mod error;
 mod known;
 mod left;
+pub mod options;
 mod output;
 mod pictures;
 mod publish;

@@ -21,8 +21,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     apply::{self, Picture},
     error::RunError,
+    options::Progress,
     read::{CsvRead, ImageRead, Reader, UserRead},
-    run::Progress,
 };
 
 /// Copies and removals in flight: the store moves the bytes, so that only latency counts.

@@ -21,7 +21,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
-use crate::{changes::source_object, run::Progress};
+use crate::{changes::source_object, options::Progress};
 
 /// Requests in flight. Reading small objects is bound by the store's latency; past 64 the stores measured gained nothing.
 const READS_IN_FLIGHT_MAX: usize = 64;

@@ -1,36 +1,35 @@
 //! One run from its first request to its report.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census, DeletionGuard, GuardError, RejectRatio, SourceChange},
-    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport},
+    plan::{self, Census},
+    report::{Counts, Requests, RunOutcome, RunReport},
     row::Row,
     user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    counter::RequestCounter,
     error::StoreError,
     single_writer::SingleWriter,
 };
 use datalake_table::{
     error::CommitError,
     stage::Staged,
-    table::{CommitDetails, Table, TableSettings},
+    table::{CommitDetails, Table},
     version::Version,
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     apply::{self, Refusals},
     changes::{self, Changes},
     error::RunError,
     left::{self, Announcement},
+    options::{Lake, Progress, RunOptions, Writers, cancellable},
     pictures, publish,
     read::{Reader, UserRead},
     vacuum,
@@ -41,102 +40,6 @@ const COMMIT_ATTEMPTS_MAX: u32 = 8;
 
 /// Waited at most before the n-th new attempt, times n, so that two runs that lose to each other drift apart.
 const CONTENTION_DELAY_MAX: Duration = Duration::from_millis(250);
-
-/// Where a run works.
-#[derive(Clone, Debug)]
-pub struct Lake {
-    /// The lake's objects.
-    pub bucket: Arc<dyn Bucket>,
-    /// Counts what the run asks of it.
-    pub requests: Arc<RequestCounter>,
-}
-
-/// How far a run is: for progress bars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// So many objects are listed.
-    Listed {
-        /// Objects so far.
-        objects: u64,
-    },
-    /// So many changed users are read.
-    Read {
-        /// Users so far.
-        users: usize,
-        /// Users in all.
-        total: usize,
-    },
-    /// The pictures of so many changed users are copied, or need not be.
-    Copied {
-        /// Users so far.
-        users: usize,
-        /// Users in all.
-        total: usize,
-    },
-    /// The new segments are written and committed.
-    Committing,
-    /// What derives from the commit is published.
-    Publishing,
-}
-
-/// Whether two runs may be under way at once.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Writers {
-    /// The store decides between them, and must be able to.
-    #[default]
-    Many,
-    /// Somebody makes sure that there is one; the store need not be able to.
-    Single,
-}
-
-/// What a run is to do. Times come from here: the run asks no clock of its own but this one.
-#[derive(Clone)]
-pub struct RunOptions {
-    /// The run's name.
-    pub run_id: RunId,
-    /// Which sources it reads.
-    pub mode: RunMode,
-    /// Whether it may remove most of the users.
-    pub deletion_guard: DeletionGuard,
-    /// Which share of the sources may be rejected.
-    pub reject_ratio_max: RejectRatio,
-    /// Whether other runs may be under way.
-    pub writers: Writers,
-    /// The sizes of the table.
-    pub table: TableSettings,
-    /// The present time.
-    pub clock: fn() -> Timestamp,
-    /// Told how far the run is.
-    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
-    /// Cancelled, the run stops before its commit, or finishes after it.
-    pub cancel: CancellationToken,
-}
-
-impl fmt::Debug for RunOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunOptions")
-            .field("run_id", &self.run_id)
-            .field("mode", &self.mode)
-            .finish_non_exhaustive()
-    }
-}
-
-impl RunOptions {
-    /// The defaults of the command line, without progress.
-    pub fn new(run_id: RunId, clock: fn() -> Timestamp) -> Self {
-        Self {
-            run_id,
-            mode: RunMode::default(),
-            deletion_guard: DeletionGuard::default(),
-            reject_ratio_max: RejectRatio::default(),
-            writers: Writers::default(),
-            table: TableSettings::default(),
-            clock,
-            progress: Arc::new(|_| {}),
-            cancel: CancellationToken::new(),
-        }
-    }
-}
 
 /// Runs once and writes the report. A report is given back whether or not the run succeeded; that it did not is for the caller to tell.
 pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
@@ -202,77 +105,6 @@ async fn write_report(bucket: &dyn Bucket, report: &RunReport) -> Result<(), Sto
         )
         .await
         .map(drop)
-}
-
-/// What a run would look at, told from the listing alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DryRun {
-    /// The version that the plan was made against; none where there is no table yet.
-    pub version: Option<u64>,
-    /// Objects listed under `src-data/`.
-    pub listed: u64,
-    /// What a run would do with each user whose sources are not all as the table recorded them.
-    pub steps: Vec<PlannedStep>,
-    /// The keys that a run would ignore, with the code.
-    pub ignored: Vec<(String, &'static str)>,
-    /// Why a run would refuse to do any of it; that of its rejects shows only when it reads.
-    pub refusal: Option<GuardError>,
-}
-
-/// What a run would do with one user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedStep {
-    /// Whose sources.
-    pub user_id: UserId,
-    /// `read` or `gone`; none where the CSV is as it was.
-    pub csv: Option<&'static str>,
-    /// `read` or `gone`; none where the picture is as it was.
-    pub image: Option<&'static str>,
-}
-
-/// Lists and compares, as a run does, and changes nothing.
-pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
-    cancellable(&options.cancel, look(lake, options)).await
-}
-
-async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
-    let table = Table::new(Arc::clone(&lake.bucket));
-    let base = table.latest().await?;
-    let refusals = match &base {
-        Some(version) => table.refusals(version).await?,
-        None => Vec::new(),
-    };
-    let progress = options.progress.as_ref();
-    let found = changes::find(lake.bucket.as_ref(), &table, base.as_ref(), &refusals, options.mode, progress).await?;
-    let word = |change: &SourceChange| match change {
-        SourceChange::Same => None,
-        SourceChange::Read(_) => Some("read"),
-        SourceChange::Gone => Some("gone"),
-    };
-    let steps = found.users.iter().map(|change| PlannedStep {
-        user_id: change.user_id.clone(),
-        csv: word(&change.csv),
-        image: word(&change.image),
-    });
-    Ok(DryRun {
-        version: base.as_ref().map(Version::number),
-        listed: found.census.listed,
-        steps: steps.collect(),
-        ignored: found
-            .ignored
-            .iter()
-            .map(|(object, code)| (object.key.to_string(), code.as_str()))
-            .collect(),
-        refusal: plan::guard_deletions(found.census, options.deletion_guard).err(),
-    })
-}
-
-async fn cancellable<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
-    tokio::select! {
-        biased;
-        () = cancel.cancelled() => Err(RunError::Stopped),
-        result = work => result,
-    }
 }
 
 struct Run<'a> {

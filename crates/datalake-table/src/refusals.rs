@@ -78,6 +78,24 @@ fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
         .collect()
 }
 
+/// The columns of a file of refusals.
+const COLUMNS: [&str; 14] = [
+    KEY,
+    USER_ID,
+    ETAG,
+    SIZE,
+    KIND,
+    CODE,
+    LINE,
+    COLUMN,
+    BYTE_OFFSET,
+    EXCERPT,
+    EXCERPT_OFFSET,
+    MESSAGE,
+    RUN_ID,
+    SINCE,
+];
+
 fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
     let reject = |refusal: &OpenRefusal| match &refusal.refusal {
         Refusal::Rejected(reject) => Some(reject.clone()),
@@ -112,23 +130,7 @@ fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
 }
 
 fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError> {
-    let names = [
-        KEY,
-        USER_ID,
-        ETAG,
-        SIZE,
-        KIND,
-        CODE,
-        LINE,
-        COLUMN,
-        BYTE_OFFSET,
-        EXCERPT,
-        EXCERPT_OFFSET,
-        MESSAGE,
-        RUN_ID,
-        SINCE,
-    ];
-    let frame = frame::read(key, bytes, &names)?;
+    let frame = frame::read(key, bytes, &COLUMNS)?;
     let columns = Columns { key, frame: &frame };
     let refusals = (0..frame.height()).map(|row| decode_row(columns, row));
     refusals.filter_map(Result::transpose).collect()
@@ -217,21 +219,7 @@ mod tests {
     fn a_file_of_a_time_before_places_in_excerpts_is_read() {
         let given = [refusal(Some(2)), refusal(None)];
         assert_eq!(decode("key", encode(&given).unwrap()).unwrap(), given);
-        let names = [
-            KEY,
-            USER_ID,
-            ETAG,
-            SIZE,
-            KIND,
-            CODE,
-            LINE,
-            COLUMN,
-            BYTE_OFFSET,
-            EXCERPT,
-            MESSAGE,
-            RUN_ID,
-            SINCE,
-        ];
+        let names: Vec<_> = COLUMNS.into_iter().filter(|name| *name != EXCERPT_OFFSET).collect();
         let former = frame::read("key", encode(&given).unwrap(), &names).unwrap();
         let former = frame::write(former.columns().to_vec()).unwrap();
         assert_eq!(decode("key", former).unwrap(), [refusal(None), refusal(None)]);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_processor::run::Progress;
+use datalake_processor::options::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// What a run tells its progress to, and the bar to clear afterwards.

@@ -7,7 +7,6 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{moment::parse_version, question::QueryError};
 use datalake_table::{difference::Difference, version::VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -24,6 +23,7 @@ use crate::{
     past_versions::PastVersions,
     problem::Problem,
     reading::Reading,
+    routes::changes::Span,
 };
 
 /// The two versions asked for. Whoever picks them from a list may name the later one first.
@@ -37,12 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
-        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
-        let since = pairs
-            .get("since")
-            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
-        let since = parse_version("since", since)?;
-        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
+        let Span { since, until } = Span::parse(&pairs)?;
         Ok(match until {
             Some(until) if until < since => Self {
                 since: until,

@@ -238,7 +238,10 @@ mod tests {
             assert_eq!(ends.len(), count);
             assert!(ends.iter().all(|end| *end <= 100.01), "{ends:?}");
             let labels = text.matches(">label</text>").count();
-            assert!(labels * "label".len() <= LETTERS_MAX && (labels > 0) == (count > 0), "{labels} labels of {count}");
+            assert!(
+                labels * "label".len() <= LETTERS_MAX && (labels > 0) == (count > 0),
+                "{labels} labels of {count}"
+            );
         }
     }
 

@@ -75,8 +75,22 @@ pub(crate) struct ChangesParameters {
 
 /// Two versions.
 pub(crate) struct Span {
-    since: u64,
-    until: Option<u64>,
+    pub(crate) since: u64,
+    /// The newest if none.
+    pub(crate) until: Option<u64>,
+}
+
+impl Span {
+    /// In whatever order they are given.
+    pub(crate) fn parse(pairs: &Pairs) -> Result<Self, QueryError> {
+        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
+        let since = pairs
+            .get("since")
+            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
+        let since = parse_version("since", since)?;
+        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
+        Ok(Self { since, until })
+    }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Span {
@@ -84,16 +98,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
-        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
-        let since = pairs
-            .get("since")
-            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
-        let since = parse_version("since", since)?;
-        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
-        if until.is_some_and(|until| until < since) {
+        let span = Self::parse(&pairs)?;
+        if span.until.is_some_and(|until| until < span.since) {
             return Err(QueryError::value("until", "must not be less than since").into());
         }
-        Ok(Self { since, until })
+        Ok(span)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
 
-mod changes;
+pub(crate) mod changes;
 mod data;
 mod docs;
 mod events;

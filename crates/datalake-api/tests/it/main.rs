@@ -5,6 +5,7 @@
     reason = "a test binary, whose shared functions clippy does not know for tests"
 )]
 
+mod changes;
 mod data;
 mod docs;
 mod events;
@@ -13,9 +14,11 @@ mod freshness;
 mod kubernetes;
 mod manners;
 mod metrics;
+mod one_user;
 mod pages;
 mod pages_people;
 mod pages_runs;
+mod past;
 mod problems;
 mod rows;
 mod runs;

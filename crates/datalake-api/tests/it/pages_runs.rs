@@ -26,8 +26,8 @@ use tempfile::TempDir;
 
 use crate::{
     fixture::{Answer, Lake, now, put, refusals},
+    past::lake_until,
     runs::report,
-    travel::lake_until,
 };
 
 /// The page at a path, which has to be there.

@@ -5,7 +5,7 @@ use datalake_core::{
     plan::GuardError,
     report::{RunMode, RunOutcome},
 };
-use datalake_processor::run::{self, RunOptions};
+use datalake_processor::{dry_run::dry_run, options::RunOptions};
 
 use crate::lake::{TestLake, csv, now, options, png, run_id};
 
@@ -209,7 +209,7 @@ async fn a_dry_run_plans_and_changes_nothing() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.txt", "x").await;
     let before = lake.objects("").await;
-    let plan = run::dry_run(&lake.lake, &options(RunMode::Incremental)).await.unwrap();
+    let plan = dry_run(&lake.lake, &options(RunMode::Incremental)).await.unwrap();
     assert_eq!((plan.version, plan.listed, plan.steps.len(), plan.ignored.len()), (None, 2, 1, 1));
     assert_eq!(plan.refusal, None);
     assert_eq!(lake.objects("").await, before);
@@ -227,7 +227,7 @@ async fn a_dry_run_shows_the_plan_that_a_guard_refuses() {
         lake.remove(&format!("{id}.csv")).await;
     }
     let guarded = RunOptions::new(run_id(), now);
-    let plan = run::dry_run(&lake.lake, &guarded).await.unwrap();
+    let plan = dry_run(&lake.lake, &guarded).await.unwrap();
     assert_eq!(plan.steps.len(), 11);
     assert_eq!(plan.refusal, Some(GuardError::MassDeletion { gone: 11, known: 50 }));
 }
@@ -238,6 +238,6 @@ async fn a_dry_run_can_be_stopped() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     let stopped = options(RunMode::Incremental);
     stopped.cancel.cancel();
-    let error = run::dry_run(&lake.lake, &stopped).await.unwrap_err();
+    let error = dry_run(&lake.lake, &stopped).await.unwrap_err();
     assert_eq!(error.outcome(), RunOutcome::Stopped);
 }

@@ -1,66 +1,24 @@
-//! A run that dies, or that is not alone.
+//! A run that dies, is stopped, or whose store fails.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::Arc;
 
 use datalake_core::{
     keys,
     report::{RunMode, RunOutcome},
 };
-use datalake_processor::run::{RunOptions, Writers};
+use datalake_processor::options::{RunOptions, Writers};
 use datalake_store::{
-    bucket::Bucket,
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::{MemoryBucket, Tags},
 };
-use futures_util::FutureExt;
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, options, plain, png};
+use crate::lake::{TestLake, csv, edited, options, plain, png, shown};
 
 /// A lake over a store with a script, and the same lake without.
 fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (TestLake, Faulty) {
     let faulty = Faulty::new(Arc::new(bucket.clone()), script);
     (TestLake::behind(faulty.clone(), bucket), faulty)
-}
-
-/// Three users processed, and then every kind of edit.
-async fn edited(tags: Tags) -> MemoryBucket {
-    let bucket = MemoryBucket::new().tagged_by(tags);
-    let lake = plain(&bucket);
-    for id in ["1", "2", "3", "4", "7"] {
-        lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
-        lake.put(&format!("{id}.png"), png(id)).await;
-    }
-    lake.run().await;
-    lake.put("1.csv", csv("Ada", "Changed", 1)).await;
-    lake.put("1.png", png("changed")).await;
-    lake.remove("2.csv").await;
-    lake.remove("3.png").await;
-    lake.put("4.csv", "broken").await;
-    lake.put("5.csv", csv("Eve", "New", 5)).await;
-    lake.put("5.png", png("5")).await;
-    lake.put("7.png", png("replaced")).await;
-    bucket
-}
-
-async fn shown(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
-    let lake = plain(bucket);
-    (lake.output().await, lake.rows().await, lake.refusals().await)
-}
-
-/// Does something on a thread of its own, as another process would.
-async fn elsewhere<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
-    let run = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap()
-            .block_on(work())
-    };
-    tokio::task::spawn_blocking(run).await.unwrap()
 }
 
 /// Whatever request of a run is its last: readers see the state before or after, and the next run says what an undisturbed one would.
@@ -185,53 +143,6 @@ async fn a_commit_whose_answer_is_lost_counts(#[values(Tags::BytesAndMetadata, T
     assert_eq!((report.committed, report.version), (true, Some(1)));
 }
 
-/// Another run commits between a run's load and its commit: the loser begins again, and reads nothing twice.
-#[rstest]
-#[tokio::test]
-async fn a_lost_race_is_run_again(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    let other = bucket.clone();
-    let has_come_between = Arc::new(AtomicBool::new(false));
-    let hook = move |operation: Operation| {
-        let other = other.clone();
-        let is_time = operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
-        let comes_now = is_time && !has_come_between.swap(true, Ordering::SeqCst);
-        async move {
-            if comes_now {
-                elsewhere(move || async move {
-                    let lake = plain(&other);
-                    lake.put("6.csv", csv("Fay", "Between", 6)).await;
-                    lake.run().await
-                })
-                .await;
-            }
-        }
-        .boxed()
-    };
-    let store = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
-    let report = TestLake::behind(store, &bucket).run().await;
-    assert_eq!((report.version, report.committed), (Some(1), false), "the other run did it all");
-    let rows = plain(&bucket).rows().await;
-    assert_eq!(rows.len(), 6, "{rows:?}");
-    assert!(plain(&bucket).output().await.contains("6,Fay,Between"));
-}
-
-/// Runs at once end in one history, whoever wins.
-#[rstest]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_runs_at_once(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    let runs = (0..6).map(|_| {
-        let bucket = bucket.clone();
-        elsewhere(move || async move { plain(&bucket).run_with(&options(RunMode::Incremental)).await })
-    });
-    let reports = futures_util::future::join_all(runs).await;
-    let committed = reports.iter().filter(|report| report.committed).count();
-    assert_eq!(committed, 1);
-    assert!(reports.iter().all(|report| report.outcome == RunOutcome::Succeeded));
-    assert!(!plain(&bucket).run().await.committed);
-}
-
 /// Whether the store ignores the condition or refuses it: for many writers it is none to work with, for a single one it is.
 #[rstest]
 #[tokio::test]
@@ -259,153 +170,6 @@ async fn a_store_without_create_if_absent_is_refused(#[values(Tags::BytesAndMeta
             assert_eq!((report.outcome, report.committed, report.version), expected, "{fate:?}: {report:?}");
             assert!(plain(&bucket).output().await.contains(first_name), "{fate:?}");
         }
-    }
-}
-
-/// Edits a source just before a key is read for the first time.
-fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option<Vec<u8>>) -> TestLake {
-    before_first(bucket, OperationKind::Get, &keys::source(name), move |bucket| {
-        let bytes = bytes.clone();
-        async move {
-            match bytes {
-                Some(bytes) => plain(&bucket).put(name, bytes).await,
-                None => plain(&bucket).remove(name).await,
-            }
-        }
-    })
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_source_replaced_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    let lake = edits_before_reading(&bucket, "1.csv", Some(csv("Ada", "Replaced", 1).into_bytes()));
-    lake.run().await;
-    assert!(lake.output().await.contains("1,Ada,Replaced,1,"));
-    assert!(
-        !plain(&bucket).run().await.committed,
-        "the recorded tag is that of the bytes that were read"
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_source_that_vanishes_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    let lake = edits_before_reading(&bucket, "1.csv", None);
-    assert_eq!(lake.run().await.counts.removed, 2);
-    assert!(!lake.output().await.contains("1,Ada"));
-}
-
-/// As when a file system is unmounted under a run that reads every source again.
-#[rstest]
-#[tokio::test]
-async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
-    for id in 0..50 {
-        plain(&bucket).put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
-    }
-    plain(&bucket).run().await;
-    let before = shown(&bucket).await;
-    let vanishing = before_first(&bucket, OperationKind::Get, &keys::source("0.csv"), |bucket| async move {
-        for id in 0..50 {
-            bucket.delete(&keys::source(&format!("{id}.csv")), None).await.unwrap();
-        }
-    });
-    let guarded = RunOptions {
-        deletion_guard: datalake_core::plan::DeletionGuard::On,
-        ..options(RunMode::Full)
-    };
-    let report = vanishing.run_with(&guarded).await;
-    assert_eq!(report.outcome, RunOutcome::Refused, "{report:?}");
-    assert_eq!(shown(&bucket).await, before);
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_picture_replaced_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    edits_before_reading(&bucket, "1.png", Some(png("once more"))).run().await;
-    assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("once more"));
-    assert!(
-        !plain(&bucket).run().await.committed,
-        "the recorded tag is that of the bytes that were read"
-    );
-}
-
-#[rstest]
-#[tokio::test]
-async fn a_picture_that_vanishes_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    edits_before_reading(&bucket, "1.png", None).run().await;
-    assert!(plain(&bucket).output().await.contains("1,Ada,Changed,1,\n"));
-    assert!(!plain(&bucket).objects(keys::IMAGES).await.contains_key(&keys::image("1")));
-}
-
-/// What is copied is what was read, or nothing: the next run sees the change.
-#[rstest]
-#[tokio::test]
-async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    for replacement in [Some(png("once more")), None] {
-        let bucket = edited(tags).await;
-        let expected = replacement.clone();
-        let lake = before_first(&bucket, OperationKind::Copy, &keys::image("1"), move |bucket| {
-            let replacement = replacement.clone();
-            async move {
-                match replacement {
-                    Some(bytes) => plain(&bucket).put("1.png", bytes).await,
-                    None => plain(&bucket).remove("1.png").await,
-                }
-            }
-        });
-        lake.run().await;
-        let copy = |images: std::collections::BTreeMap<String, bytes::Bytes>| images.get(&keys::image("1")).cloned();
-        assert_eq!(
-            copy(lake.objects(keys::IMAGES).await),
-            Some(png("1").into()),
-            "the copy is the one that is linked"
-        );
-        assert!(plain(&bucket).run().await.committed);
-        assert_eq!(copy(lake.objects(keys::IMAGES).await), expected.map(bytes::Bytes::from));
-    }
-}
-
-/// Run B has unlinked a picture and is still removing its copy, when run A copies the picture anew and links it: whoever comes last sees
-/// to it that there is a copy.
-#[rstest]
-#[tokio::test]
-async fn a_picture_that_one_run_links_while_another_removes_it(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    for moment in ["before the commit", "after it"] {
-        let bucket = edited(tags).await;
-        plain(&bucket).run().await;
-        plain(&bucket).remove("1.png").await;
-        let between = move |bucket: MemoryBucket| async move {
-            elsewhere(move || async move {
-                plain(&bucket).put("1.png", png("back again")).await;
-                let slow = if moment == "after it" {
-                    plain(&bucket)
-                } else {
-                    // B's removal falls between A's copy and A's commit.
-                    before_first(&bucket, OperationKind::Put, &keys::log_entry(3), |bucket| async move {
-                        bucket.delete(&keys::image("1"), None).await.unwrap();
-                    })
-                };
-                slow.run().await;
-            })
-            .await;
-        };
-        let removing = before_first(&bucket, OperationKind::Delete, &keys::image("1"), between);
-        removing.run().await;
-        let images = plain(&bucket).objects(keys::IMAGES).await;
-        assert_eq!(images.get(&keys::image("1")), Some(&png("back again").into()), "{moment}");
-        assert!(
-            plain(&bucket)
-                .output()
-                .await
-                .contains("1,Ada,Changed,1,processed_data/images/1.png\n"),
-            "{moment}"
-        );
-        assert!(!plain(&bucket).run().await.committed, "{moment}");
     }
 }
 
@@ -456,47 +220,6 @@ async fn sources_are_never_written(#[values(Tags::BytesAndMetadata, Tags::Bytes)
     });
     lake.run().await;
     lake.run_in(RunMode::Full).await;
-}
-
-/// A publisher that comes late leaves the newer file alone.
-#[rstest]
-#[tokio::test]
-async fn output_never_goes_backwards(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = edited(tags).await;
-    let late = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
-        elsewhere(move || async move {
-            plain(&bucket).put("8.csv", csv("Zoe", "Newer", 8)).await;
-            plain(&bucket).run().await;
-        })
-        .await;
-    });
-    let report = late.run().await;
-    assert_eq!(report.version, Some(1));
-    assert!(plain(&bucket).output().await.contains("8,Zoe,Newer"), "version 2 is shown");
-}
-
-/// By tags of bytes alone a slow publisher cannot tell the file of its base from one of a newer version with the same rows.
-#[rstest]
-#[tokio::test]
-async fn output_ends_at_the_newest_version_though_tags_come_back(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
-    plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
-    plain(&bucket).run().await;
-    let before = plain(&bucket).output().await;
-    plain(&bucket).put("1.csv", csv("Ada", "Wolf", 1)).await;
-    let slow = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
-        elsewhere(move || async move {
-            plain(&bucket).put("1.csv", csv("Ada", "Fox", 1)).await;
-            plain(&bucket).run().await;
-            plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
-            plain(&bucket).run().await;
-        })
-        .await;
-    });
-    assert_eq!(slow.run().await.version, Some(1));
-    assert_eq!(plain(&bucket).output().await, before, "version 3 is shown");
-    let published = bucket.head(keys::OUTPUT).await.unwrap().metadata;
-    assert_eq!(published.get("datalake-version").map(String::as_str), Some("3"));
 }
 
 #[rstest]

@@ -14,7 +14,10 @@ use datalake_core::{
     plan::DeletionGuard,
     report::{RunId, RunMode, RunOutcome, RunReport},
 };
-use datalake_processor::run::{self, RunOptions};
+use datalake_processor::{
+    options::{Lake, RunOptions},
+    run,
+};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     counter::RequestCounter,
@@ -46,7 +49,7 @@ pub(crate) fn options(mode: RunMode) -> RunOptions {
 }
 
 pub(crate) struct TestLake {
-    pub(crate) lake: run::Lake,
+    pub(crate) lake: Lake,
     /// The store behind it, where that is in memory.
     memory: Option<MemoryBucket>,
 }
@@ -67,7 +70,7 @@ impl TestLake {
 
     pub(crate) fn over(bucket: Arc<dyn Bucket>, requests: Arc<RequestCounter>) -> Self {
         Self {
-            lake: run::Lake { bucket, requests },
+            lake: Lake { bucket, requests },
             memory: None,
         }
     }
@@ -237,4 +240,42 @@ pub(crate) fn png(content: &str) -> Vec<u8> {
         chunk(b"IEND", b""),
     ]
     .concat()
+}
+
+/// Three users processed, and then every kind of edit.
+pub(crate) async fn edited(tags: Tags) -> MemoryBucket {
+    let bucket = MemoryBucket::new().tagged_by(tags);
+    let lake = plain(&bucket);
+    for id in ["1", "2", "3", "4", "7"] {
+        lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
+        lake.put(&format!("{id}.png"), png(id)).await;
+    }
+    lake.run().await;
+    lake.put("1.csv", csv("Ada", "Changed", 1)).await;
+    lake.put("1.png", png("changed")).await;
+    lake.remove("2.csv").await;
+    lake.remove("3.png").await;
+    lake.put("4.csv", "broken").await;
+    lake.put("5.csv", csv("Eve", "New", 5)).await;
+    lake.put("5.png", png("5")).await;
+    lake.put("7.png", png("replaced")).await;
+    bucket
+}
+
+/// Does something on a thread of its own, as another process would.
+pub(crate) async fn elsewhere<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
+    let run = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(work())
+    };
+    tokio::task::spawn_blocking(run).await.unwrap()
+}
+
+/// What readers are shown: `output.csv`, rows, refusals.
+pub(crate) async fn shown(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
+    let lake = plain(bucket);
+    (lake.output().await, lake.rows().await, lake.refusals().await)
 }

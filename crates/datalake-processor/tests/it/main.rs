@@ -10,6 +10,7 @@ mod faults;
 mod histories;
 mod input_rules;
 mod lake;
+mod meanwhile;
 mod races;
 mod rules;
 mod small_segments;

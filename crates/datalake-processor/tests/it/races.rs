@@ -1,19 +1,25 @@
-//! What a run that lost a race for the commit asks of the store when it begins again.
+//! Runs that are not alone.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 
 use datalake_core::{
     keys,
-    report::{Counts, RunMode},
+    report::{Counts, RunMode, RunOutcome},
     user::UserId,
 };
 use datalake_store::{
+    bucket::Bucket,
     faults::{Fate, Faulty, Operation, OperationKind},
-    memory::MemoryBucket,
+    memory::{MemoryBucket, Tags},
 };
 use datalake_table::table::{CommitDetails, Edit, Table};
+use futures_util::FutureExt;
+use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, now, plain, png, run_id};
+use crate::lake::{TestLake, before_first, csv, edited, elsewhere, now, options, plain, png, run_id};
 
 /// Commits a version that lacks user `3` and knows nothing of the other changes.
 async fn remove_three(bucket: MemoryBucket) {
@@ -63,4 +69,131 @@ async fn the_loser_reads_no_source_twice() {
         lake.rows().await,
         ["1,Ada,After,1,", "2,Ada,Before,1,processed_data/images/2.png", "3,Ada,Before,1,"]
     );
+}
+
+/// Another run commits between a run's load and its commit: the loser begins again, and reads nothing twice.
+#[rstest]
+#[tokio::test]
+async fn a_lost_race_is_run_again(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = edited(tags).await;
+    let other = bucket.clone();
+    let has_come_between = Arc::new(AtomicBool::new(false));
+    let hook = move |operation: Operation| {
+        let other = other.clone();
+        let is_time = operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
+        let comes_now = is_time && !has_come_between.swap(true, Ordering::SeqCst);
+        async move {
+            if comes_now {
+                elsewhere(move || async move {
+                    let lake = plain(&other);
+                    lake.put("6.csv", csv("Fay", "Between", 6)).await;
+                    lake.run().await
+                })
+                .await;
+            }
+        }
+        .boxed()
+    };
+    let store = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
+    let report = TestLake::behind(store, &bucket).run().await;
+    assert_eq!((report.version, report.committed), (Some(1), false), "the other run did it all");
+    let rows = plain(&bucket).rows().await;
+    assert_eq!(rows.len(), 6, "{rows:?}");
+    assert!(plain(&bucket).output().await.contains("6,Fay,Between"));
+}
+
+/// Runs at once end in one history, whoever wins.
+#[rstest]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_runs_at_once(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = edited(tags).await;
+    let runs = (0..6).map(|_| {
+        let bucket = bucket.clone();
+        elsewhere(move || async move { plain(&bucket).run_with(&options(RunMode::Incremental)).await })
+    });
+    let reports = futures_util::future::join_all(runs).await;
+    let committed = reports.iter().filter(|report| report.committed).count();
+    assert_eq!(committed, 1);
+    assert!(reports.iter().all(|report| report.outcome == RunOutcome::Succeeded));
+    assert!(!plain(&bucket).run().await.committed);
+}
+
+/// Run B has unlinked a picture and is still removing its copy, when run A copies the picture anew and links it: whoever comes last sees
+/// to it that there is a copy.
+#[rstest]
+#[tokio::test]
+async fn a_picture_that_one_run_links_while_another_removes_it(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    for moment in ["before the commit", "after it"] {
+        let bucket = edited(tags).await;
+        plain(&bucket).run().await;
+        plain(&bucket).remove("1.png").await;
+        let between = move |bucket: MemoryBucket| async move {
+            elsewhere(move || async move {
+                plain(&bucket).put("1.png", png("back again")).await;
+                let slow = if moment == "after it" {
+                    plain(&bucket)
+                } else {
+                    // B's removal falls between A's copy and A's commit.
+                    before_first(&bucket, OperationKind::Put, &keys::log_entry(3), |bucket| async move {
+                        bucket.delete(&keys::image("1"), None).await.unwrap();
+                    })
+                };
+                slow.run().await;
+            })
+            .await;
+        };
+        let removing = before_first(&bucket, OperationKind::Delete, &keys::image("1"), between);
+        removing.run().await;
+        let images = plain(&bucket).objects(keys::IMAGES).await;
+        assert_eq!(images.get(&keys::image("1")), Some(&png("back again").into()), "{moment}");
+        assert!(
+            plain(&bucket)
+                .output()
+                .await
+                .contains("1,Ada,Changed,1,processed_data/images/1.png\n"),
+            "{moment}"
+        );
+        assert!(!plain(&bucket).run().await.committed, "{moment}");
+    }
+}
+
+/// A publisher that comes late leaves the newer file alone.
+#[rstest]
+#[tokio::test]
+async fn output_never_goes_backwards(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = edited(tags).await;
+    let late = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
+        elsewhere(move || async move {
+            plain(&bucket).put("8.csv", csv("Zoe", "Newer", 8)).await;
+            plain(&bucket).run().await;
+        })
+        .await;
+    });
+    let report = late.run().await;
+    assert_eq!(report.version, Some(1));
+    assert!(plain(&bucket).output().await.contains("8,Zoe,Newer"), "version 2 is shown");
+}
+
+/// By tags of bytes alone a slow publisher cannot tell the file of its base from one of a newer version with the same rows.
+#[rstest]
+#[tokio::test]
+async fn output_ends_at_the_newest_version_though_tags_come_back(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = MemoryBucket::new().tagged_by(tags);
+    plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
+    plain(&bucket).run().await;
+    let before = plain(&bucket).output().await;
+    plain(&bucket).put("1.csv", csv("Ada", "Wolf", 1)).await;
+    let slow = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
+        elsewhere(move || async move {
+            plain(&bucket).put("1.csv", csv("Ada", "Fox", 1)).await;
+            plain(&bucket).run().await;
+            plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
+            plain(&bucket).run().await;
+        })
+        .await;
+    });
+    assert_eq!(slow.run().await.version, Some(1));
+    assert_eq!(plain(&bucket).output().await, before, "version 3 is shown");
+    let published = bucket.head(keys::OUTPUT).await.unwrap().metadata;
+    assert_eq!(published.get("datalake-version").map(String::as_str), Some("3"));
 }

@@ -1,7 +1,7 @@
 //! The input rules that a run decides: names of objects, and the run itself. Those about a file's content are tests of the core.
 
 use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome, user::UserId};
-use datalake_processor::run::RunOptions;
+use datalake_processor::options::RunOptions;
 
 use crate::lake::{TestLake, csv, now, options, png, run_id};
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use datalake_core::{keys, report::RunMode};
-use datalake_processor::run::RunOptions;
+use datalake_processor::options::RunOptions;
 use datalake_store::folder::FolderBucket;
 use datalake_table::table::TableSettings;
 use proptest::prelude::*;

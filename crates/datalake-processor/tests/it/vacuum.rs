@@ -1,7 +1,7 @@
 //! The daily clean-up: copies of pictures against the table, both ways.
 
 use datalake_core::{keys, report::RunMode};
-use datalake_processor::run::RunOptions;
+use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     faults::{Fate, Faulty, OperationKind},

@@ -11,7 +11,7 @@ mod up;
 use std::io::{self, Write};
 
 use clap::CommandFactory;
-use datalake_processor::run::Lake;
+use datalake_processor::options::Lake;
 use datalake_store::lake;
 
 use crate::{

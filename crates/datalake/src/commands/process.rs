@@ -9,7 +9,11 @@ use datalake_core::{
     plan::DeletionGuard,
     report::{RunMode, RunOutcome, RunReport},
 };
-use datalake_processor::run::{self, DryRun, Lake, RunOptions, Writers};
+use datalake_processor::{
+    dry_run::{DryRun, dry_run},
+    options::{Lake, RunOptions, Writers},
+    run,
+};
 use datalake_table::table::TableSettings;
 use serde_json::json;
 use tracing::{Instrument, Span, field::Empty};
@@ -50,7 +54,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         cancel: cancel.clone(),
     };
     if args.dry_run {
-        let plan = run::dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
+        let plan = dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
         bar.clear();
         let plan = plan?;
         super::print(render_plan(&plan, args.output).as_bytes())?;

@@ -18,7 +18,7 @@ use datalake_api::{
     table_watch::TableWatch,
     token::{Access, Token},
 };
-use datalake_processor::run::Lake;
+use datalake_processor::options::Lake;
 use datalake_table::table::Table;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, Trigger, process::ProcessLauncher};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
-use datalake_processor::run::Lake;
+use datalake_processor::options::Lake;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

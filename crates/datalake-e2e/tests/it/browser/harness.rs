@@ -306,6 +306,26 @@ impl Browser {
             .collect();
         assert!(foreign.is_empty(), "{view:?} asks another host: {foreign:?}");
     }
+
+    /// Marks the document, so that a reload would be seen.
+    pub(super) fn mark(&self) {
+        self.run("window.isSameDocument = true");
+    }
+
+    #[track_caller]
+    pub(super) fn check_not_reloaded(&self) {
+        assert_eq!(self.run("return window.isSameDocument === true"), true, "the page was loaded again");
+    }
+}
+
+/// The ids of rows as the API gives them.
+pub(super) fn user_ids(rows: &Value) -> Vec<String> {
+    let ids = rows
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap().to_owned());
+    ids.collect()
 }
 
 impl Drop for Browser {

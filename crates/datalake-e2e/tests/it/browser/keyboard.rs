@@ -4,7 +4,7 @@ use fantoccini::key::Key;
 use serde_json::{Value, json};
 
 use super::{
-    harness::{Browser, Scheme, Size},
+    harness::{Browser, Scheme, Size, user_ids},
     lakes,
     views::{self, View},
 };
@@ -112,11 +112,6 @@ fn people_are_filtered_by_keyboard() {
     browser.press(Key::Enter);
     browser.until("the address", || browser.address().contains("min_age=40").then_some(()));
     let rows: Value = server.json("/data?min_age=40");
-    let ids: Vec<_> = rows
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["user_id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids = user_ids(&rows);
     browser.until("the rows", || (browser.attributes("data-user-id") == ids).then_some(()));
 }

@@ -4,20 +4,6 @@ use serde_json::json;
 
 use super::{harness::Browser, lakes};
 
-/// Marks the document, so that a reload would be seen.
-fn mark(browser: &Browser) {
-    browser.run("window.isSameDocument = true");
-}
-
-#[track_caller]
-fn check_not_reloaded(browser: &Browser) {
-    assert_eq!(
-        browser.run("return window.isSameDocument === true"),
-        true,
-        "the page was loaded again"
-    );
-}
-
 #[track_caller]
 fn until_text(browser: &Browser, selector: &str, text: &str) {
     browser.until(text, || {
@@ -36,12 +22,12 @@ fn an_edited_source_appears_without_a_reload() {
         ("/page/people/1000", "main", "Æthelflæd"),
     ] {
         browser.go(path);
-        mark(&browser);
+        browser.mark();
         assert!(!browser.text(selector).contains(name));
         lakes::write(&server, "1000.csv", lakes::source(name, "Lee", "612302400000"));
         lakes::run(&server);
         until_text(&browser, selector, name);
-        check_not_reloaded(&browser);
+        browser.check_not_reloaded();
         assert_eq!(browser.address(), path, "the address is what it was");
         browser.check_quiet(path);
     }
@@ -53,11 +39,11 @@ fn a_new_source_is_counted_without_a_reload() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/");
-    mark(&browser);
+    browser.mark();
     lakes::write(&server, "2000.csv", lakes::source("Ada", "Lovelace", "612302400000"));
     lakes::run(&server);
     until_text(&browser, "#users dd", "101");
-    check_not_reloaded(&browser);
+    browser.check_not_reloaded();
     browser.check_quiet("/");
 }
 
@@ -67,7 +53,7 @@ fn what_somebody_does_is_not_lost_by_an_update() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/people");
-    mark(&browser);
+    browser.mark();
     let version = browser.run("return document.querySelector('main').dataset.version");
     browser.run("for (const part of document.querySelectorAll('main details')) part.open = true");
     let opened = browser.count("main details[open]");
@@ -91,5 +77,5 @@ fn what_somebody_does_is_not_lost_by_an_update() {
         (now.as_f64().unwrap() - place.as_f64().unwrap()).abs() < 40.0,
         "the place: {place}, then {now}"
     );
-    check_not_reloaded(&browser);
+    browser.check_not_reloaded();
 }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use super::{harness::Browser, lakes};
+use super::{
+    harness::{Browser, user_ids},
+    lakes,
+};
 use crate::server::Server;
 
 const ROWS: &str = "data-user-id";
@@ -187,12 +190,7 @@ fn the_api_address_and_the_downloads_give_the_same_rows() {
     assert!(!shown.is_empty());
     let api = browser.run("return document.querySelector('[data-api]').dataset.api");
     let rows = server.json(api.as_str().unwrap());
-    let ids: Vec<_> = rows
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["user_id"].as_str().unwrap().to_owned())
-        .collect();
+    let ids = user_ids(&rows);
     assert_eq!(ids, shown, "{api}");
     for format in ["json", "ndjson", "csv", "parquet", "arrow"] {
         let href = browser.run(&format!(

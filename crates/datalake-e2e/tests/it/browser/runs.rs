@@ -21,20 +21,6 @@ fn newest(server: &Server) -> Value {
     server.json("/runs?limit=1")["runs"][0].clone()
 }
 
-/// Marks the document, so that a reload would be seen.
-fn mark(browser: &Browser) {
-    browser.run("window.isSameDocument = true");
-}
-
-#[track_caller]
-fn check_not_reloaded(browser: &Browser) {
-    assert_eq!(
-        browser.run("return window.isSameDocument === true"),
-        true,
-        "the page was loaded again"
-    );
-}
-
 /// The state that the page shows of the run it follows.
 fn until_state(browser: &Browser, state: &str) {
     browser.until_run(
@@ -59,7 +45,7 @@ fn a_run_is_started_and_followed_to_its_end() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/runs");
-    mark(&browser);
+    browser.mark();
     lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
     let before = newest(&server);
     browser.click(START);
@@ -76,7 +62,7 @@ fn a_run_is_started_and_followed_to_its_end() {
     browser.until("the run in the list", || {
         browser.attributes("data-run-id").contains(&id.to_owned()).then_some(())
     });
-    check_not_reloaded(&browser);
+    browser.check_not_reloaded();
     check_nothing_kept(&browser);
     browser.check_quiet("a run");
 }
@@ -90,7 +76,7 @@ fn a_token_is_asked_for_and_forgotten() {
     let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
     let browser = Browser::open(&server);
     browser.go("/");
-    mark(&browser);
+    browser.mark();
     let before = newest(&server);
 
     browser.click(START);
@@ -123,7 +109,7 @@ fn a_token_is_asked_for_and_forgotten() {
     until_state(&browser, "succeeded");
     assert_ne!(newest(&server)["id"], before["id"]);
     check_nothing_kept(&browser);
-    check_not_reloaded(&browser);
+    browser.check_not_reloaded();
 
     // It is kept as long as the page is open, and no longer.
     let id = newest(&server)["id"].clone();
@@ -165,7 +151,7 @@ fn an_active_run_is_followed_where_it_is_shown() {
     list.go("/page/runs");
     for browser in [&run, &list] {
         assert_eq!(browser.count(&format!("[data-active-run='{id}']")), 1, "{}", browser.address());
-        mark(browser);
+        browser.mark();
     }
     drop(held);
     for browser in [&run, &list] {
@@ -173,7 +159,7 @@ fn an_active_run_is_followed_where_it_is_shown() {
             (browser.count(&format!("[data-active-run='{id}']")) == 0).then_some(())
         });
         browser.until("its state", || (browser.count("main [data-state=succeeded]") >= 1).then_some(()));
-        check_not_reloaded(browser);
+        browser.check_not_reloaded();
         browser.check_quiet(browser.address());
     }
     assert_eq!(run.text("#counts [data-count=changed] td"), "1");
@@ -185,7 +171,7 @@ fn an_active_run_is_stopped() {
     let held = HeldRun::start(&server);
     let browser = Browser::open(&server);
     browser.go(&format!("/page/runs/{}", held.id));
-    mark(&browser);
+    browser.mark();
     browser.click("#stop-run button[data-stop]");
     // A process that is held up ends once it goes on.
     browser.until_run(
@@ -196,7 +182,7 @@ fn an_active_run_is_stopped() {
     drop(held);
     browser.until("the end", || (browser.count("main [data-state=stopped]") >= 1).then_some(()));
     assert_eq!(server.json(&format!("/runs/{id}"))["state"], "stopped");
-    check_not_reloaded(&browser);
+    browser.check_not_reloaded();
 }
 
 /// The report, and what it made of the rows.

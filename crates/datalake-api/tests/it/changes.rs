@@ -1,0 +1,67 @@
+//! What changed between two versions.
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+
+use crate::{
+    fixture::put,
+    past::{BIRTH_1, BIRTH_2, check_parameter, check_problem, hour, lake_until, stored},
+};
+
+#[tokio::test]
+async fn changes_are_lines() {
+    let lake = lake_until(6).await;
+    let lines = async |query: &str| -> Vec<Value> {
+        let answer = lake.get(&format!("/changes?{query}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{query}: {}", answer.body);
+        assert_eq!(answer.header("content-type"), "application/x-ndjson");
+        assert!(answer.body.is_empty() || answer.body.ends_with('\n'));
+        answer.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let of_1 = |before: u64, after: u64| {
+        let row = |number: u64| stored("1", &format!("Name {number}"), BIRTH_1, number % 2 == 1);
+        json!({"type": "update", "user_id": "1", "before": row(before), "after": row(after)})
+    };
+    let two = stored("2", "Two", BIRTH_2, false);
+    let again = stored("2", "Two again", BIRTH_2, true);
+    assert_eq!(
+        lines("since=0&until=1").await,
+        [of_1(0, 1), json!({"type": "insert", "user_id": "2", "before": null, "after": two})]
+    );
+    assert_eq!(
+        lines("since=3&until=5").await,
+        [of_1(3, 5), json!({"type": "delete", "user_id": "2", "before": two, "after": null})]
+    );
+    assert_eq!(
+        lines("since=2").await,
+        [of_1(2, 6), json!({"type": "update", "user_id": "2", "before": two, "after": again})]
+    );
+    assert_eq!(lines("since=4&until=5").await, [of_1(4, 5)]);
+    assert_eq!(lines("since=6").await, [Value::Null; 0]);
+    assert_eq!(lines("since=2&until=2").await, [Value::Null; 0]);
+    assert_eq!(lake.get("/changes?since=1&until=3").await.header("datalake-version"), "3");
+    check_parameter(&lake, "/changes", "since").await;
+    check_parameter(&lake, "/changes?since=x", "since").await;
+    check_parameter(&lake, "/changes?since=1&until=", "until").await;
+    check_parameter(&lake, "/changes?since=3&until=2", "until").await;
+    check_parameter(&lake, "/changes?since=3&untill=4", "untill").await;
+    check_problem(&lake, "/changes?since=7", 404, "no-such-version").await;
+    check_problem(&lake, "/changes?since=1&until=9", 404, "no-such-version").await;
+}
+
+/// The lines are cut into chunks, and put together none is missing.
+#[tokio::test]
+async fn many_changes_are_all_there() {
+    let lake = lake_until(0).await;
+    let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
+    let edits = names.iter().map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true));
+    lake.commit_as("many", hour(1), edits.collect(), &[]).await;
+    lake.watch.refresh_now().await;
+    let answer = lake.get("/changes?since=0").await;
+    let users: Vec<String> = answer
+        .body
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["user_id"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(users, names);
+}

@@ -1,0 +1,93 @@
+//! A lake of several versions, and what is expected of questions about them.
+
+use datalake_core::{
+    keys,
+    reject::{OpenRefusal, Refusal, Reject, RejectCode},
+    report::RunId,
+    user::UserId,
+};
+use datalake_table::table::Edit;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::fixture::{Answer, Lake, put};
+
+pub(crate) fn hour(number: u64) -> Timestamp {
+    let begin: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
+    begin + SignedDuration::from_hours(i64::try_from(number).unwrap())
+}
+
+pub(crate) fn remove(user_id: &str) -> Edit {
+    Edit::Remove(UserId::parse(user_id).unwrap())
+}
+
+/// Version N is of the hour N and of run-N; it names user 1 "Name N". User 2 is there in versions 1 to 3, and again since 6.
+pub(crate) async fn publish(lake: &Lake, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        let mut edits = vec![put("1", &format!("Name {number}"), "1990-01-01", number % 2 == 1)];
+        match number {
+            1 => edits.push(put("2", "Two", "1991-01-01", false)),
+            4 => edits.push(remove("2")),
+            6 => edits.push(put("2", "Two again", "1991-01-01", true)),
+            _ => {}
+        }
+        lake.commit_as(&format!("run-{number}"), hour(number), edits, &refused(number))
+            .await;
+    }
+    lake.watch.refresh_now().await;
+}
+
+/// A source is refused since version 2.
+pub(crate) fn refused(number: u64) -> Vec<OpenRefusal> {
+    let open = || reject("src-data/9.csv", "9", RejectCode::Empty);
+    (number >= 2).then(open).into_iter().collect()
+}
+
+pub(crate) fn open(key: &str, user_id: &str, refusal: Refusal) -> OpenRefusal {
+    OpenRefusal {
+        key: key.into(),
+        user_id: Some(UserId::parse(user_id).unwrap()),
+        etag: "bad".into(),
+        size: 3,
+        refusal,
+        run_id: RunId::parse("run-2").unwrap(),
+        since: hour(2),
+    }
+}
+
+pub(crate) fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
+    open(key, user_id, Refusal::Rejected(Reject::whole(code, "something is wrong")))
+}
+
+/// Versions 0 to `last`.
+pub(crate) async fn lake_until(last: u64) -> Lake {
+    let lake = Lake::empty();
+    publish(&lake, 0..=last).await;
+    lake
+}
+
+#[track_caller]
+pub(crate) fn assert_problem(answer: &Answer, status: u16, kind: &str) {
+    assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
+    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"));
+}
+
+pub(crate) async fn check_problem(lake: &Lake, path: &str, status: u16, kind: &str) {
+    let answer = lake.get(path).await;
+    assert_eq!(answer.status.as_u16(), status, "path: {path}, {}", answer.body);
+    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"), "path: {path}");
+}
+
+pub(crate) async fn check_parameter(lake: &Lake, path: &str, parameter: &str) {
+    let answer = lake.get(path).await;
+    assert_problem(&answer, 400, "invalid-parameter");
+    assert_eq!(answer.json()["parameter"], parameter, "path: {path}");
+}
+
+pub(crate) fn stored(user_id: &str, first_name: &str, birthts: i64, has_image: bool) -> Value {
+    let img_path = has_image.then(|| keys::image(user_id));
+    json!({"user_id": user_id, "first_name": first_name, "last_name": "Last", "birthts": birthts, "img_path": img_path})
+}
+
+pub(crate) const BIRTH_1: i64 = 631_152_000_000;
+pub(crate) const BIRTH_2: i64 = 662_688_000_000;
