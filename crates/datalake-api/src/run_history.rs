@@ -40,8 +40,8 @@ const REPORT_BYTES_MAX: u64 = 256 * 1024;
 /// A reader is answered with what is known rather than kept until the store's own attempts are over.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Two days of hourly runs.
-const KEPT_UP: usize = 50;
+/// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
+pub(crate) const RUNS_KEPT_UP: usize = 50;
 
 /// A run that another server started, or nobody, shows by its report alone: one listing finds it.
 const KEEP_UP_PERIOD: Duration = Duration::from_secs(30);
@@ -126,7 +126,7 @@ impl RunHistory {
             changes.mark_unchanged();
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = self.newest(KEPT_UP) => {}
+                _ = self.newest(RUNS_KEPT_UP) => {}
             }
             let pause = async {
                 tokio::time::sleep(KEEP_UP_PAUSE_MIN).await;

@@ -19,7 +19,7 @@ use crate::{
     launcher::Run,
     metrics,
     problem::Problem,
-    run_history::RunHistory,
+    run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableState, TableWatch},
 };
 
@@ -28,9 +28,6 @@ const WAIT_MAX: Duration = Duration::from_secs(25);
 
 /// What tells no one that it changes, as the store's failure and the passing of time, is looked at this often.
 const LOOK_PERIOD: Duration = Duration::from_secs(2);
-
-/// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
-pub(super) const RUNS_KNOWN: usize = 50;
 
 /// From here on the hour that was promised is over: the alert of the chart waits as long.
 pub(super) const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
@@ -59,7 +56,7 @@ impl Known {
     pub(super) async fn gather(table: &TableWatch, runs: &RunHistory, now: Timestamp) -> Self {
         Self {
             table: table.state(),
-            runs: runs.newest_known(RUNS_KNOWN).await,
+            runs: runs.newest_known(RUNS_KEPT_UP).await,
             now,
         }
     }

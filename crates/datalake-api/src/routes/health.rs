@@ -9,7 +9,7 @@ use crate::{
     extract::NoParameters,
     metrics::Metrics,
     problem::{Problem, ProblemDocument},
-    run_history::RunHistory,
+    run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableWatch},
 };
 
@@ -68,9 +68,6 @@ pub(crate) async fn ready(
     }))
 }
 
-/// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
-const RUNS_LOOKED_AT: usize = 50;
-
 /// What the server counted, in the text format of Prometheus.
 #[utoipa::path(
     get,
@@ -86,7 +83,8 @@ pub(crate) async fn metrics(
     State(clock): State<Clock>,
     _: NoParameters,
 ) -> impl IntoResponse {
-    let (runs, _) = runs.newest(RUNS_LOOKED_AT).await;
+    // Kept up with by the server: a scrape asks the store for nothing.
+    let runs = runs.newest_known(RUNS_KEPT_UP).await;
     let text = metrics.render(&table.state(), &runs, clock);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

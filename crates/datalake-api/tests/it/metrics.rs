@@ -58,6 +58,8 @@ async fn put_report(lake: &Lake, report: &RunReport) {
         .put(&key, bytes, PutMode::Replace, &std::collections::BTreeMap::new())
         .await
         .unwrap();
+    // A server reads reports by itself every half minute, and for whoever asks for the runs.
+    lake.get("/runs").await;
 }
 
 /// What a server tells that has answered a request, over a lake with a table and a run.

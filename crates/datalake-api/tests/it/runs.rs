@@ -503,6 +503,8 @@ async fn while_the_store_is_down_what_is_known_is_told() {
 #[tokio::test]
 async fn metrics_tell_how_the_last_run_ended() {
     let metrics = async |fixture: &Fixture| {
+        // A server reads reports by itself every half minute, and for whoever asks for the runs.
+        send(&fixture.router, Request::get("/runs"), "").await;
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         let body = fixture.router.clone().oneshot(request).await.unwrap().into_body();
         String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
