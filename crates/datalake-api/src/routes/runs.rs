@@ -114,6 +114,12 @@ async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartBody, Proble
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::BodyType);
     }
+    // serde also takes an array of the fields' values for a struct, which nobody means.
+    if !bytes.trim_ascii_start().starts_with(b"{") {
+        return Err(Problem::BodyInvalid {
+            reason: r#"it is no JSON object, like {"mode":"full"}"#.to_owned(),
+        });
+    }
     serde_json::from_slice(&bytes).map_err(|error| Problem::BodyInvalid { reason: error.to_string() })
 }
 

@@ -400,6 +400,8 @@ async fn malformed_wishes() {
     check_refused("/data", &[json], "{", 400).await;
     check_refused("/data", &[json], " ", 400).await;
     check_refused("/data", &[json], "null", 400).await;
+    check_refused("/data", &[json], "[]", 400).await;
+    check_refused("/data", &[json], r#" ["full"]"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":"all"}"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":null}"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":1}"#, 400).await;
