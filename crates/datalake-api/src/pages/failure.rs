@@ -66,7 +66,7 @@ impl Asker {
         html! {
             (parts::heading(problem.title, &line, &html! {}))
             section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
-                p.wrap { (parts::sentence(&problem.detail)) }
+                p.wrap { (parts::prose(&problem.detail)) }
                 @if let Some(nearest) = &problem.nearest {
                     p { "The nearest known name is " code { (nearest) } "." }
                 }

@@ -176,6 +176,22 @@ pub(super) fn sentence(words: &str) -> String {
     first.into_iter().flatten().chain(letters).collect::<String>() + end
 }
 
+/// A [`sentence`] in which what stands between backticks is shown as code.
+pub(super) fn prose(words: &str) -> Markup {
+    let words = sentence(words);
+    // A backtick without another is one that somebody meant.
+    let is_paired = words.matches('`').count() % 2 == 0;
+    html! {
+        @if is_paired {
+            @for (place, part) in words.split('`').enumerate() {
+                @if place % 2 == 0 { (part) } @else { code { (part) } }
+            }
+        } @else {
+            (words)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,6 +219,13 @@ mod tests {
         assert_eq!(sentence("école"), "École.");
         assert_eq!(sentence("src-data/1.csv is rejected"), "src-data/1.csv is rejected.");
         assert_eq!(sentence(""), ".");
+    }
+
+    #[test]
+    fn code_within_a_sentence() {
+        assert_eq!(prose("send `A: <B>`; then wait").0, "Send <code>A: &lt;B&gt;</code>; then wait.");
+        assert_eq!(prose("one ` alone").0, "One ` alone.");
+        assert_eq!(prose("``").0, "<code></code>.");
     }
 
     #[test]

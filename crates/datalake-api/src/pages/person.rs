@@ -177,7 +177,7 @@ fn nobody(facts: &Facts<'_>) -> Markup {
         (parts::banner(Tone::Warn, "no-such-user", problem.title(), &html! {
             @match &facts.explanation {
                 Ok(explanation) => p { (parts::sentence(&explanation.summary)) },
-                Err(_) => p { (parts::sentence(&problem.detail())) " What there was before is below." },
+                Err(_) => p { (parts::prose(&problem.detail())) " What there was before is below." },
             }
         }))
     }
@@ -238,7 +238,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
                 @for OpenRejectDocument { reject, meanwhile } in refused {
                     div.reject data-key=(reject.key) data-code=(reject.code) {
                         p.wrap { span.badge.warn { (reject.code) } " " code { (reject.key) } (place(reject)) }
-                        p.wrap { (parts::sentence(reject.message)) }
+                        p.wrap { (parts::prose(reject.message)) }
                         @if let Some(excerpt) = reject.excerpt {
                             code.excerpt dir="auto" { (excerpt) }
                         }

@@ -177,7 +177,7 @@ fn failure(state: RunState, error: &str) -> Markup {
         ),
     };
     let words = html! {
-        p.wrap #run-error { (parts::sentence(error)) }
+        p.wrap #run-error { (parts::prose(error)) }
         @if !advice.is_empty() { p { (advice) } }
     };
     parts::banner(tone, "run-error", title, &words)

@@ -119,7 +119,7 @@ fn row(run: &Run, now: Timestamp) -> Markup {
             }
         }
         @if let Some(error) = &run.error {
-            tr.why { td colspan=(COLUMNS) { p class={ "small " (tone(run.state)) } data-error { (parts::sentence(error)) } } }
+            tr.why { td colspan=(COLUMNS) { p class={ "small " (tone(run.state)) } data-error { (parts::prose(error)) } } }
         }
     }
 }

@@ -60,7 +60,14 @@ impl FolderBucket {
         work: impl FnOnce(&Files) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
         let files = Arc::clone(&self.files);
-        blocking(move || work(&files)).await
+        blocking(move || {
+            work(&files).map_err(|error| match error {
+                // What is missing may be all of the lake, and then this says nothing of the object.
+                StoreError::NotFound { key } => files.require_root(&key).err().unwrap_or(StoreError::NotFound { key }),
+                error => error,
+            })
+        })
+        .await
     }
 }
 
