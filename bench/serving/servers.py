@@ -76,18 +76,18 @@ def free_port():
 
 
 @contextlib.contextmanager
-def started(name, command, port, ready, log):
-    """Runs a server from when `ready` is answered with 200 to the end of the block."""
-    with begun(name, command, port, log) as server:
+def started(name, command, port, ready, log, **environment):
+    """Runs a server from when `ready` is answered with 200 to the end of the block; `environment` is added to our own."""
+    with begun(name, command, port, log, environment) as server:
         wait(server, ready, log)
         yield server
 
 
 @contextlib.contextmanager
-def begun(name, command, port, log):
+def begun(name, command, port, log, environment):
     """Runs a server in a process group of its own, which ends with the block whatever happens in it."""
     with open(log, "ab") as output:
-        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, start_new_session=True, env=os.environ | environment)
     try:
         yield Server(name, process, port)
     finally:
@@ -125,10 +125,10 @@ class Programs:
         self.executable, self.environment, self.work = executable, environment, work
 
     def datalake(self, lake, ready="/stats"):
-        """Ours, without runs. It logs warnings alone, as nginx beside it logs no requests."""
+        """Ours, without runs, in the environment of its image. It logs warnings alone, as nginx beside it logs no requests."""
         port = free_port()
         command = [self.executable, "serve", "--lake", lake, "--listen", f"{HOST}:{port}", "--launcher", "none", "--log", "warn"]
-        return started("datalake", command, port, ready, self.log("datalake"))
+        return started("datalake", command, port, ready, self.log("datalake"), MIMALLOC_PURGE_DELAY="2")
 
     def roapi(self, parquet):
         """ROAPI holds the table in memory, which is its default."""

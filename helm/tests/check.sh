@@ -70,7 +70,7 @@ done
 sed 's/backoffLimit:/backofLimit:/' "$work/default.yaml" >"$work/misspelt.yaml"
 check 'kubeconform refuses a misspelt field' invalid "$work/misspelt.yaml"
 
-check 'names: the CronJob' has 'name: datalake-processor'
+check 'names: the CronJob' has '  name: datalake-processor' --show-only templates/processor/cronjob.yaml
 check 'names: the token' has 'name: datalake-api-token'
 release=blue check 'names: another release' has 'name: blue-datalake-api'
 check 'names: a long one leaves room for the Job' has "name: $(printf 'a%.0s' {1..42})-processor" --set "fullnameOverride=$(printf 'a%.0s' {1..60})"
@@ -80,13 +80,19 @@ check 'image: a digest beats the tag' has "image: \"datalake-api@sha256:$(printf
 check 'token: one is made' has 'kind: Secret'
 check 'token: none is made where one is named' has_not 'kind: Secret' --set api.token.existingSecret=mine
 check 'token: none is mounted where it is off' has_not '/run/secrets/datalake' --set api.token.enabled=false
-check 'extraEnv: an entry replaces the one of its name' has_not 'value: kubernetes' \
-  --set 'api.extraEnv[0].name=DATALAKE_LAUNCHER' --set 'api.extraEnv[0].value=none'
+launcher=(--set 'api.extraEnv[0].name=DATALAKE_LAUNCHER' --set 'api.extraEnv[0].value=none')
+check 'extraEnv: an entry replaces the one of its name' has_not 'value: kubernetes' "${launcher[@]}"
+check 'extraEnv: by its value' has 'value: none' "${launcher[@]}"
 check 'cors: none by default' has_not DATALAKE_CORS_ORIGINS
 check 'cors: origins are joined' has 'value: https://a.example,http://b.example:3000' \
   --set 'api.cors.origins={https://a.example,http://b.example:3000}'
 check 'demo: the store is in the cluster' has 'value: http://datalake-demo-s3:7070' --set demo.enabled=true
 check 'demo: off' has_not versitygw
+check 'demo: fills no store of somebody' refused 'store of its own' --set demo.enabled=true --set s3.endpoint=http://minio:9000
+check 'demo: is a bucket' refused 'store of its own' --set demo.enabled=true --set lake.url=file:///lake
+check 'network policy: helm test reaches the API' has 'app.kubernetes.io/component: test' \
+  --set 'networkPolicy.ingressFrom[0].podSelector.matchLabels.app=web' --show-only templates/api/networkpolicy.yaml
+check 'admission: two releases never share a policy' has 'name: lake.x-datalake-api-jobs' --namespace lake --set fullnameOverride=x-datalake
 check 'autoscaling: it alone decides on replicas' has_not 'replicas:' --set api.autoscaling.enabled=true
 
 check 'dashboard: off' has_not grafana_dashboard

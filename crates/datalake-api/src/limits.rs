@@ -26,8 +26,11 @@ use crate::problem::Problem;
 /// The longest wait that a client may ask for is a minute; what takes longer than that and the store's own attempts hangs.
 const ANSWER_MAX: Duration = Duration::from_secs(90);
 
-/// A request in flight holds some KiB; most of those that last are waiting for a run's end.
+/// A request in flight holds some KiB.
 const REQUESTS_MAX: usize = 1_024;
+
+/// Anybody may wait for a run's end, a version or news, and for a minute: half of the room stays for those who ask for what is there.
+const WAITING_MAX: usize = REQUESTS_MAX / 2;
 
 /// A large answer holds two pieces while its client reads, and up to 1 MiB where it is compressed: 64 MiB at worst, 8 MiB as a rule.
 /// No machine makes more of them at a time; the others are with clients that read slowly.
@@ -45,6 +48,9 @@ const PIECE_BYTES: usize = 64 * 1024;
 /// Frames of a large answer after which others on its thread come to their turn: some 300 µs, where a quick client would take the thread for
 /// ten milliseconds.
 const FRAMES_AT_ONCE: u32 = 4;
+
+/// What Kubernetes asks each few seconds; the answers are a few bytes and take nothing.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// How much more is answered at once, and for how long. Clones share the numbers.
 #[derive(Clone, Debug)]
@@ -87,8 +93,27 @@ impl Limits {
     }
 }
 
+/// Room for requests that wait for something to happen. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct WaitingRoom(Arc<Semaphore>);
+
+impl WaitingRoom {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(WAITING_MAX)))
+    }
+
+    /// A place for as long as it is held; none where all are taken.
+    pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
 /// Refuses a request at once where too many are in flight, and one that takes too long to be answered. An answer that has begun is not cut.
 pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+    // A probe that is refused has the server killed, and with it the answers that are under way.
+    if PROBES.contains(&request.uri().path()) {
+        return next.run(request).await;
+    }
     let Ok(_permit) = limits.room.try_acquire() else {
         return Problem::TooBusy.into_response();
     };
@@ -218,6 +243,8 @@ mod tests {
     fn router(limits: Limits) -> Router {
         Router::new()
             .route("/", get(std::future::pending::<()>))
+            .route("/healthz", get(async || "alive"))
+            .route("/readyz", get(async || "ready"))
             .route("/small", get(async || vec![b'x'; 256 * 1024]))
             .route("/large", get(async || vec![b'x'; 256 * 1024 + 1]))
             .route("/stream", get(async || streamed()))
@@ -238,6 +265,23 @@ mod tests {
     async fn bounds_are_problems() {
         assert_eq!(status(limits(1, Duration::ZERO)).await, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(status(limits(0, Duration::ZERO)).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[tokio::test]
+    async fn a_probe_is_answered_however_many_requests_are_in_flight() {
+        let full = router(limits(0, ANSWER_MAX));
+        for probe in PROBES {
+            assert_eq!(ask(&full, probe).await.status(), StatusCode::OK, "{probe}");
+        }
+    }
+
+    #[test]
+    fn the_waiting_room_has_an_end() {
+        let room = WaitingRoom::new();
+        let mut places: Vec<_> = (0..WAITING_MAX).map(|_| room.enter()).collect();
+        assert!(places.iter().all(Option::is_some) && room.clone().enter().is_none());
+        places.pop();
+        assert!(room.enter().is_some());
     }
 
     #[tokio::test]

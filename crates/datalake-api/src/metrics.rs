@@ -208,12 +208,12 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
     ]
 }
 
-/// When the newest run began that succeeded.
 /// When the table was last known to be what the sources say. A run that had nothing to do makes no version, and shows it all the same.
 pub(crate) fn confirmed_at(committed_at: Timestamp, runs: &[Run]) -> Timestamp {
     last_success(runs).map_or(committed_at, |began| began.max(committed_at))
 }
 
+/// When the newest run began that succeeded.
 fn last_success(runs: &[Run]) -> Option<Timestamp> {
     let succeeded = |run: &&Run| run.state == RunState::Ended(RunOutcome::Succeeded);
     runs.iter().filter(succeeded).filter_map(|run| run.started_at).max()

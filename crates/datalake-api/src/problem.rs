@@ -14,7 +14,9 @@ use datalake_core::question::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, views::format::Format};
+use crate::{
+    launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, table_watch::chain, views::format::Format,
+};
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -100,6 +102,16 @@ pub(crate) enum Problem {
     /// The run could not be started.
     LaunchFailed {
         /// Why, and what to do.
+        reason: String,
+    },
+    /// The run could not be stopped.
+    StopFailed {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// No run can be started yet.
+    LauncherBusy {
+        /// What is waited for.
         reason: String,
     },
     /// Too many requests are in flight.
@@ -197,6 +209,8 @@ impl Problem {
             Self::NotLaunching => kind(StatusCode::NOT_IMPLEMENTED, "not-launching", "This server starts no runs"),
             Self::ShuttingDown => kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down"),
             Self::LaunchFailed { .. } => kind(StatusCode::BAD_GATEWAY, "launch-failed", "The run could not be started"),
+            Self::StopFailed { .. } => kind(StatusCode::BAD_GATEWAY, "stop-failed", "The run could not be stopped"),
+            Self::LauncherBusy { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "launcher-busy", "No run can be started yet"),
             Self::TooBusy => kind(StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests are in flight"),
             Self::TooManyStreams => kind(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -237,7 +251,9 @@ impl Problem {
             Self::Header { name, reason } => format!("{reason}, header={name}"),
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
-            Self::BodyInvalid { reason } | Self::LaunchFailed { reason } => reason.clone(),
+            Self::BodyInvalid { reason } | Self::LaunchFailed { reason } | Self::StopFailed { reason } | Self::LauncherBusy { reason } => {
+                reason.clone()
+            }
             Self::Unauthorized { hint } => {
                 let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
                 format!("send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
@@ -274,7 +290,7 @@ impl Problem {
     fn retry_after(&self) -> Option<u16> {
         match self {
             Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable | Self::TooManyStreams => Some(5),
-            Self::ShuttingDown | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),
+            Self::ShuttingDown | Self::LauncherBusy { .. } | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),
             _ => None,
         }
     }
@@ -336,7 +352,12 @@ impl From<LaunchError> for Problem {
         match error {
             LaunchError::NotOffered => Self::NotLaunching,
             LaunchError::ShuttingDown => Self::ShuttingDown,
-            LaunchError::Failed { .. } => Self::LaunchFailed { reason: error.to_string() },
+            LaunchError::Busy { reason } => Self::LauncherBusy { reason },
+            LaunchError::Failed { .. } => {
+                // The answer says what was tried; what came of it may name the inside of a cluster, and is the operator's.
+                tracing::warn!(error = chain(&error), "a run could not be started or stopped");
+                Self::LaunchFailed { reason: error.to_string() }
+            }
         }
     }
 }

@@ -14,12 +14,14 @@ use datalake_core::{
 };
 use datalake_table::snapshot::Snapshot;
 use jiff::{Timestamp, tz::TimeZone};
+use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use crate::{
     clock::{Clock, whole_seconds},
     cursor::{self, CURSOR, Cursor},
     extract::Pairs,
+    limits::WaitingRoom,
     past_versions::{PastError, PastVersions},
     problem::Problem,
     run_history::RunHistory,
@@ -119,6 +121,7 @@ where
     PastVersions: FromRef<S>,
     RunHistory: FromRef<S>,
     Clock: FromRef<S>,
+    WaitingRoom: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -136,7 +139,8 @@ where
         }
         let watch = TableWatch::from_ref(state);
         if let Some(min_version) = asked.min_version {
-            reach(&watch, min_version).await?;
+            let shutdown = RunHistory::from_ref(state).shutdown();
+            reach(&watch, min_version, &WaitingRoom::from_ref(state), &shutdown).await?;
         }
         let table = watch.state();
         let now = Clock::from_ref(state).now();
@@ -173,11 +177,18 @@ fn of_cursor(error: PastError) -> Problem {
 }
 
 /// Waits until a version is held that is not older than the one asked for. Where there is none at all, the caller says why.
-async fn reach(watch: &TableWatch, asked: MinVersion) -> Result<(), Problem> {
+async fn reach(watch: &TableWatch, asked: MinVersion, room: &WaitingRoom, shutdown: &CancellationToken) -> Result<(), Problem> {
     let mut versions = watch.versions();
-    let reached = versions.wait_for(|held| held.is_some_and(|held| held >= asked.number));
-    if tokio::time::timeout(asked.wait, reached).await.is_ok() {
+    let is_reached = |held: &Option<u64>| held.is_some_and(|held| held >= asked.number);
+    if is_reached(&versions.borrow()) {
         return Ok(());
+    }
+    let _place = room.enter().ok_or(Problem::TooBusy)?;
+    tokio::select! {
+        reached = tokio::time::timeout(asked.wait, versions.wait_for(is_reached)) => if reached.is_ok() {
+            return Ok(());
+        },
+        () = shutdown.cancelled() => return Err(Problem::ShuttingDown),
     }
     let held = *versions.borrow();
     held.map_or(Ok(()), |held| Err(Problem::VersionNotReached { asked: asked.number, held }))

@@ -172,7 +172,17 @@ impl RunHistory {
 
     /// The run of an id, if anybody knows it.
     pub async fn find(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
-        let launched = self.launcher.find(run_id).await;
+        match self.find_known(run_id).await {
+            // Most ids that are asked for are those of reports: whoever starts runs is asked last.
+            Ok(None) => Ok(self.launcher.find(run_id).await),
+            Err(error) => self.launcher.find(run_id).await.map(Some).ok_or(error),
+            found => found,
+        }
+    }
+
+    /// The run of an id, if the launcher has heard of it or it left a report.
+    async fn find_known(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
+        let launched = self.launcher.runs().await.into_iter().find(|run| run.run_id == *run_id);
         // The report of an active run would be that of an earlier attempt.
         if let Some(run) = launched.as_ref().filter(|run| run.state.is_active()) {
             return Ok(Some(run.clone()));
@@ -191,7 +201,7 @@ impl RunHistory {
         let run_id = key.map(|key| self.launcher.run_id_of(key));
         if let Some(run_id) = &run_id {
             let answer = self.launcher.answer_to(run_id);
-            let found = self.find(&answer).await.map_err(|error| LaunchError::Failed {
+            let found = self.find_known(&answer).await.map_err(|error| LaunchError::Failed {
                 reason: "the store does not answer, so nobody knows whether this key has had its run".to_owned(),
                 source: Some(error.into()),
             })?;
@@ -212,19 +222,37 @@ impl RunHistory {
         self.launcher.run_id_of(key)
     }
 
-    /// The run once it has ended, or as it stands at `deadline`.
-    pub async fn wait_for_end(&self, mut run: Run, deadline: Instant) -> Run {
+    /// The run once it has ended, or as it stands at `deadline` or when the server is about to end.
+    pub async fn wait_for_end(&self, run: Run, deadline: Instant) -> Run {
+        let shutdown = self.shutdown();
+        let until_shutdown = async {
+            tokio::select! {
+                () = tokio::time::sleep_until(deadline) => {}
+                () = shutdown.cancelled() => {}
+            }
+        };
+        self.wait_for_end_or(run, until_shutdown).await
+    }
+
+    async fn wait_for_end_or(&self, mut run: Run, enough: impl Future<Output = ()>) -> Run {
         let mut changes = self.launcher.changes();
+        tokio::pin!(enough);
         while run.state.is_active() {
             // What changes from here on is seen by the next round.
             changes.mark_unchanged();
-            match tokio::time::timeout_at(deadline, self.find(&run.run_id)).await {
-                Ok(Ok(Some(found))) => run = found,
-                Ok(Ok(None) | Err(_)) => {}
-                Err(_) => return run,
+            tokio::select! {
+                () = &mut enough => return run,
+                found = self.find(&run.run_id) => if let Ok(Some(found)) = found {
+                    run = found;
+                },
             }
-            if run.state.is_active() && !matches!(tokio::time::timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
-                return run;
+            if run.state.is_active() {
+                tokio::select! {
+                    () = &mut enough => return run,
+                    changed = changes.changed() => if changed.is_err() {
+                        return run;
+                    },
+                }
             }
         }
         run

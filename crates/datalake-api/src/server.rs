@@ -34,7 +34,7 @@ use crate::{
     token::{self, Access},
 };
 
-/// Kubernetes kills 30 seconds after it asks: the rest is for the run that this server may have started.
+/// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// Samples are folded as often as the exporter itself would.

@@ -6,8 +6,8 @@ use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
 use crate::{
-    answers::Answers, clock::Clock, metrics::Metrics, past_versions::PastVersions, run_history::RunHistory, server::Parts,
-    table_watch::TableWatch, token::Access, views::parquet::ParquetFiles,
+    answers::Answers, clock::Clock, limits::WaitingRoom, metrics::Metrics, past_versions::PastVersions, run_history::RunHistory,
+    server::Parts, table_watch::TableWatch, token::Access, views::parquet::ParquetFiles,
 };
 
 /// Where pictures are read from.
@@ -45,6 +45,7 @@ parts! {
     access: Access,
     answers: Answers,
     parquet_files: ParquetFiles,
+    waiting: WaitingRoom,
 }
 
 impl From<Parts> for ApiState {
@@ -68,6 +69,7 @@ impl From<Parts> for ApiState {
             access,
             answers: Answers::new(),
             parquet_files: ParquetFiles::default(),
+            waiting: WaitingRoom::new(),
         }))
     }
 }

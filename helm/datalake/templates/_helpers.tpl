@@ -85,6 +85,9 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 - name: DATALAKE_LAKE
   value: {{ .Values.lake.url | quote }}
 {{- $endpoint := .Values.s3.endpoint }}
+{{- if and .Values.demo.enabled (or $endpoint (not (hasPrefix "s3://" .Values.lake.url))) }}
+{{- fail "demo.enabled brings a store of its own and fills it with invented users: leave out s3.endpoint, and let lake.url be s3://BUCKET" }}
+{{- end }}
 {{- if and .Values.demo.enabled (not $endpoint) }}
 {{- $endpoint = printf "http://%s:7070" (include "datalake.demo.name" .) }}
 {{- end }}
@@ -181,6 +184,16 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- $present := lookup "v1" "Secret" $root.Release.Namespace (index . 1) -}}
 {{- $value := index (($present).data | default dict) (index . 2) -}}
 {{- default (randAlphaNum 40 | b64enc) $value -}}
+{{- end -}}
+
+{{/* What the admission policies are called. The name is the whole cluster's; no namespace has a dot, so that no two releases meet. */}}
+{{- define "datalake.policyName" -}}
+{{- printf "%s.%s-api-jobs" .Release.Namespace (include "datalake.fullname" .) -}}
+{{- end -}}
+
+{{/* Whether a request is the API's, in CEL. */}}
+{{- define "datalake.byTheApi" -}}
+{{- printf "request.userInfo.username == 'system:serviceaccount:%s:%s'" .Release.Namespace (include "datalake.serviceAccountName" (list . "api")) -}}
 {{- end -}}
 
 {{/* The environment of the API. */}}

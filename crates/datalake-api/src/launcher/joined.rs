@@ -26,11 +26,6 @@ impl Joined {
         self.0.retain(|(known, _)| known != wished);
     }
 
-    /// Whether the wish joined another run.
-    pub(super) fn has_joined(&self, wished: &str) -> bool {
-        self.0.iter().any(|(known, _)| known.as_str() == wished)
-    }
-
     /// The run that a wish joined; the wished one itself where it joined none.
     pub(super) fn answer<'a>(&'a self, wished: &'a RunId) -> &'a RunId {
         let joined = self.0.iter().find(|(known, _)| known == wished);

@@ -31,7 +31,7 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// The runs that the launcher knows: the active ones, and ended ones for as long as it remembers them. In no order.
     async fn runs(&self) -> Vec<Run>;
 
-    /// The run of that id, if the launcher knows it.
+    /// The run of that id; one that the launcher does not know of yet is looked for.
     async fn find(&self, run_id: &RunId) -> Option<Run> {
         self.runs().await.into_iter().find(|run| run.run_id == *run_id)
     }
@@ -148,6 +148,12 @@ pub enum LaunchError {
     /// The server is about to end.
     #[error("the server is shutting down")]
     ShuttingDown,
+    /// Something else is under way; a little later it is not.
+    #[error("{reason}")]
+    Busy {
+        /// What is waited for.
+        reason: String,
+    },
     /// It was tried in vain.
     #[error("{reason}")]
     Failed {

@@ -17,6 +17,7 @@ use crate::{
     cursor,
     extract::Pairs,
     launcher::Run,
+    limits::WaitingRoom,
     metrics,
     problem::Problem,
     run_history::{RUNS_KEPT_UP, RunHistory},
@@ -120,7 +121,9 @@ pub(super) async fn wait(
     State(table): State<TableWatch>,
     State(runs): State<RunHistory>,
     State(clock): State<Clock>,
-) -> Response {
+    State(room): State<WaitingRoom>,
+) -> Result<Response, Problem> {
+    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let deadline = Instant::now() + WAIT_MAX;
     let shutdown = runs.shutdown();
     let mut versions = table.versions();
@@ -146,5 +149,5 @@ pub(super) async fn wait(
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, name).into_response()
+    Ok((headers, name).into_response())
 }

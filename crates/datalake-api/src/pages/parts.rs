@@ -180,7 +180,7 @@ pub(super) fn sentence(words: &str) -> String {
 pub(super) fn prose(words: &str) -> Markup {
     let words = sentence(words);
     // A backtick without another is one that somebody meant.
-    let is_paired = words.matches('`').count() % 2 == 0;
+    let is_paired = words.matches('`').count().is_multiple_of(2);
     html! {
         @if is_paired {
             @for (place, part) in words.split('`').enumerate() {

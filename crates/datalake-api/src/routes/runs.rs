@@ -22,6 +22,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, Trigger},
+    limits::WaitingRoom,
     prefer,
     problem::{Problem, ProblemDocument},
     run_history::{Completeness, RUNS_MAX, RunHistory},
@@ -162,12 +163,20 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
         (status = 415, description = "The body is no JSON", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 501, description = "This server starts no runs", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 502, description = "The run could not be started", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The server is shutting down", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is shutting down, too busy, or a run that was stopped has still to end", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn start_run(State(runs): State<RunHistory>, State(table): State<TableWatch>, wish: Wish) -> Result<Response, Problem> {
+pub(super) async fn start_run(
+    State(runs): State<RunHistory>,
+    State(table): State<TableWatch>,
+    State(room): State<WaitingRoom>,
+    wish: Wish,
+) -> Result<Response, Problem> {
     let Wish { key, mode, wait } = wish;
     let mut run = runs.start(key.as_ref(), mode, Trigger::Posted).await?.run;
+    // To wait is a preference: where too many do, the run is answered as it stands.
+    let place = wait.and_then(|_| room.enter());
+    let wait = wait.filter(|_| place.is_some());
     if let Some(wait) = wait {
         run = wait_for_result(&runs, &table, run, wait).await;
     }
@@ -295,7 +304,10 @@ pub(super) async fn stop_run(
     if !run.state.is_active() {
         return Err(Problem::RunEnded);
     }
-    history.stop(&run_id).await?;
+    history.stop(&run_id).await.map_err(|error| match error.into() {
+        Problem::LaunchFailed { reason } => Problem::StopFailed { reason },
+        problem => problem,
+    })?;
     let run = find().await?.unwrap_or(run);
     Ok((StatusCode::ACCEPTED, Json(RunView::from(run))).into_response())
 }

@@ -1,6 +1,9 @@
 //! `GET /runs/{id}/events`, with a launcher whose one run the tests lead through its states.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -27,6 +30,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
+    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
@@ -89,7 +93,8 @@ impl Stage {
 #[async_trait]
 impl RunLauncher for Stage {
     async fn launch(&self, _: RunRequest) -> Result<Launched, LaunchError> {
-        Err(LaunchError::NotOffered)
+        let run = self.run.lock().unwrap().clone();
+        Ok(Launched { run, started: false })
     }
 
     fn answer_to(&self, wished: &RunId) -> RunId {
@@ -247,20 +252,42 @@ async fn places_are_bounded_and_given_back() {
     Events::of(&router, None).await;
 }
 
-/// The run goes on, and the server ends all the same without waiting for those who follow it.
-#[tokio::test]
-async fn the_server_s_end_is_the_streams() {
+/// A server of a run that goes on, and a client that has sent this.
+async fn connected(request: &str) -> (TcpStream, JoinHandle<()>, CancellationToken) {
     let stage = Stage::new(RunState::Running);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (_hints, hinted) = watch::channel(());
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(server::serve(listener, stage.parts(), hinted, shutdown.clone()));
+    let (parts, token) = (stage.parts(), shutdown.clone());
+    let serving = tokio::spawn(async move {
+        let (_hints, hinted) = watch::channel(());
+        server::serve(listener, parts, hinted, token).await;
+    });
     let mut client = TcpStream::connect(address).await.unwrap();
-    client
-        .write_all(format!("GET {PATH} HTTP/1.1\r\nhost: lake\r\n\r\n").as_bytes())
-        .await
-        .unwrap();
+    client.write_all(request.as_bytes()).await.unwrap();
+    (client, serving, shutdown)
+}
+
+/// The run goes on, and the server ends all the same; whoever waits for the run is told how it stands.
+#[tokio::test]
+async fn who_waits_for_a_run_is_answered_when_the_server_ends() {
+    let (mut client, serving, shutdown) = connected("POST /data HTTP/1.1\r\nhost: lake\r\nprefer: wait=60\r\n\r\n").await;
+    // By then it waits; where it does not yet, it has still to be answered.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    shutdown.cancel();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    serving.await.unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 202 ") && answer.contains(r#""state":"running""#),
+        "{answer}"
+    );
+}
+
+/// The run goes on, and the server ends all the same without waiting for those who follow it.
+#[tokio::test]
+async fn the_server_s_end_is_the_streams() {
+    let (mut client, serving, shutdown) = connected(&format!("GET {PATH} HTTP/1.1\r\nhost: lake\r\n\r\n")).await;
     let mut text = String::new();
     while !text.contains("event: state") {
         let mut bytes = [0; 1024];

@@ -8,15 +8,23 @@ use std::{
 use datalake_api::{
     clock::Clock,
     launcher::{IdempotencyKey, LaunchError, RunLauncher, RunRequest, RunState, Trigger, kubernetes::KubernetesLauncher},
+    run_history::RunHistory,
 };
-use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_core::{
+    keys,
+    report::{RunId, RunMode, RunOutcome},
+};
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    memory::MemoryBucket,
+};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tower_test::mock;
 
-use crate::fixture::now;
+use crate::{fixture::now, runs::report};
 
 const CRON_JOB: &str = "datalake-processor";
 
@@ -250,6 +258,22 @@ async fn of_two_replicas_with_different_keys_the_first_keeps_its_job() {
     assert_eq!((again.run.run_id.as_str(), again.started), (elder, false));
 }
 
+/// A key that joined here is repeated where nobody knows that, and has a run of its own there: that is a run here, too.
+#[tokio::test]
+async fn a_run_of_another_replica_shows_whatever_its_key_joined_here() {
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![job("elder", &json!({ "active": 1 }))],
+        ..Namespace::default()
+    });
+    let wished = wish(&launcher, "k");
+    let name = wished.run_id.clone().unwrap();
+    launcher.launch(wished).await.unwrap();
+    assert_eq!(launcher.answer_to(&name).as_str(), "elder");
+    let made_elsewhere = job(name.as_str(), &json!({ "active": 1 }));
+    shared.lock().unwrap().jobs = vec![job("elder", &complete()), made_elsewhere];
+    assert_eq!(launcher.find(&name).await.unwrap().run_id, name);
+}
+
 /// One replica's requests see each other, whatever their keys.
 #[tokio::test]
 async fn of_many_requests_at_once_one_makes_a_job() {
@@ -282,6 +306,39 @@ async fn no_run_begins_beside_one_that_is_stopping() {
     assert!(launcher.launch(RunRequest::default()).await.unwrap().started);
     let asked = asked(&shared);
     assert_eq!(asked.iter().position(|asked| asked == "POST jobs"), Some(4), "{asked:?}");
+}
+
+/// A pod may take its whole grace, and longer than anybody who asks is kept.
+#[tokio::test(start_paused = true)]
+async fn who_asks_too_early_is_told_to_come_again() {
+    let mut leaving = job("leaving", &json!({ "active": 1 }));
+    leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![leaving],
+        lists_until_gone: usize::MAX,
+        ..Namespace::default()
+    });
+    let error = launcher.launch(RunRequest::default()).await.unwrap_err();
+    assert!(
+        matches!(&error, LaunchError::Busy { reason } if reason.contains("run=leaving")),
+        "{error:?}"
+    );
+    assert!(shared.lock().unwrap().created.is_none());
+}
+
+/// Most runs that are looked at are long over, and their Jobs gone.
+#[tokio::test]
+async fn a_report_spares_the_question_for_its_job() {
+    let (launcher, shared) = launcher(Namespace::default());
+    let (bucket, report) = (MemoryBucket::new(), report("over", 1));
+    let bytes = serde_json::to_vec(&report).unwrap().into();
+    let key = keys::run_report(&report.run_id);
+    bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await.unwrap();
+    let history = RunHistory::new(Arc::new(bucket), Arc::new(launcher));
+    assert!(history.find(&report.run_id).await.unwrap().is_some());
+    assert_eq!(asked(&shared), Vec::<String>::new());
+    assert!(history.find(&RunId::parse("unknown").unwrap()).await.unwrap().is_none());
+    assert_eq!(asked(&shared), ["GET jobs"]);
 }
 
 #[tokio::test]

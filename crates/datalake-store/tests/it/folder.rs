@@ -103,7 +103,10 @@ async fn a_missing_folder_is_named_with_what_to_do() {
     assert!(error.contains("/nowhere/at/all") && error.contains("datalake init"), "{error}");
     // Neither is an object missing that may be there again once the folder is.
     let denied = [bucket.get("a", None, None).await.err(), bucket.head("a").await.err()];
-    assert!(denied.iter().all(|error| matches!(error, Some(StoreError::Denied { .. }))), "{denied:?}");
+    assert!(
+        denied.iter().all(|error| matches!(error, Some(StoreError::Denied { .. }))),
+        "{denied:?}"
+    );
 }
 
 #[tokio::test]

@@ -21,12 +21,18 @@ const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 /// A pod is made within a second of its Job, and its container within seconds of the pod; what takes so long is kept from it.
 const POD_WAIT_MAX: SignedDuration = SignedDuration::from_secs(15);
 
-/// The run of a Job, as far as Kubernetes knows it. `pods` are the Job's own; none may also mean that they were not asked for.
-pub(super) fn run_of(job: &Job, pods: &[Pod], now: Timestamp) -> Option<Run> {
+/// The run of a Job, as far as Kubernetes knows it. `pods` are the Job's own among others; none where they could not be read.
+pub(super) fn run_of(job: &Job, pods: Option<&[Pod]>, now: Timestamp) -> Option<Run> {
     let name = job.metadata.name.as_deref()?;
     let status = job.status.clone().unwrap_or_default();
-    let pods = newest_last(pods, name);
-    let (state, error) = state_of(job, &status, &pods, now);
+    let observed = Observed {
+        job,
+        status: &status,
+        were_pods_listed: pods.is_some(),
+        pods: newest_last(pods.unwrap_or_default(), name),
+        now,
+    };
+    let (state, error) = observed.state();
     let ended_at = match state {
         RunState::Ended(_) => ended_at(job, &status),
         RunState::Pending | RunState::Running => None,
@@ -39,7 +45,7 @@ pub(super) fn run_of(job: &Job, pods: &[Pod], now: Timestamp) -> Option<Run> {
         started_at: status.start_time.as_ref().map(|time| time.0),
         ended_at,
         error,
-        log_tail: pods.iter().rev().find_map(|pod| log_tail(pod)),
+        log_tail: observed.pods.iter().rev().find_map(|pod| log_tail(pod)),
         report: None,
     })
 }
@@ -70,55 +76,114 @@ pub(super) fn needs_pods(job: &Job) -> bool {
     is_active(job) || is_failed(job)
 }
 
-fn state_of(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (RunState, Option<String>) {
-    if condition(status, "Complete").is_some() {
-        return (RunState::Ended(RunOutcome::Succeeded), None);
-    }
-    if let Some(failed) = condition(status, "Failed") {
-        let (outcome, words) = failure(failed, status, pods, now);
-        return (RunState::Ended(outcome), Some(words));
-    }
-    if job.metadata.deletion_timestamp.is_some() {
-        return (RunState::Ended(RunOutcome::Stopped), Some("its Job was deleted".to_owned()));
-    }
-    if condition(status, "Suspended").is_some() {
-        let words = "its Job is suspended; it goes on when `spec.suspend` is false again";
-        return (RunState::Pending, Some(words.to_owned()));
-    }
-    if let Some(target) = condition(status, "FailureTarget") {
-        let (_, words) = failure(target, status, pods, now);
-        return (RunState::Running, Some(words));
-    }
-    let attempts = status.failed.filter(|failed| *failed > 0).map(|failed| {
-        let last = pods
-            .iter()
-            .rev()
-            .find_map(|pod| failed_words(pod))
-            .unwrap_or_else(|| "its pod vanished".to_owned());
-        match failed {
-            1 => format!("1 attempt has failed and it is tried again: {last}"),
-            _ => format!("{failed} attempts have failed and it is tried again; the last one: {last}"),
-        }
-    });
-    let is_running = pods.iter().any(|pod| phase(pod) == "Running") || (pods.is_empty() && status.ready.is_some_and(|ready| ready > 0));
-    if is_running || condition(status, "SuccessCriteriaMet").is_some() {
-        return (RunState::Running, attempts);
-    }
-    (RunState::Pending, pending_words(job, status, pods, now).or(attempts))
+/// A Job and its pods, the newest last.
+struct Observed<'a> {
+    job: &'a Job,
+    status: &'a JobStatus,
+    pods: Vec<&'a Pod>,
+    were_pods_listed: bool,
+    now: Timestamp,
 }
 
-/// Why a Job has not begun, where that is more than the usual second.
-fn pending_words(job: &Job, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> Option<String> {
-    if let Some(words) = pods.iter().rev().find_map(|pod| waiting_words(pod, now)) {
-        return Some(words);
+impl Observed<'_> {
+    fn state(&self) -> (RunState, Option<String>) {
+        let status = self.status;
+        if condition(status, "Complete").is_some() {
+            return (RunState::Ended(RunOutcome::Succeeded), None);
+        }
+        if let Some(failed) = condition(status, "Failed") {
+            let (outcome, words) = self.failure(failed);
+            return (RunState::Ended(outcome), Some(words));
+        }
+        if self.job.metadata.deletion_timestamp.is_some() {
+            return (RunState::Ended(RunOutcome::Stopped), Some("its Job was deleted".to_owned()));
+        }
+        if condition(status, "Suspended").is_some() {
+            let words = "its Job is suspended; it goes on when `spec.suspend` is false again";
+            return (RunState::Pending, Some(words.to_owned()));
+        }
+        if let Some(target) = condition(status, "FailureTarget") {
+            return (RunState::Running, Some(self.failure(target).1));
+        }
+        let attempts = status.failed.filter(|failed| *failed > 0).map(|failed| {
+            let last = self.last_failure();
+            match failed {
+                1 => format!("1 attempt has failed and it is tried again: {last}"),
+                _ => format!("{failed} attempts have failed and it is tried again; the last one: {last}"),
+            }
+        });
+        let is_said_to_run = self.pods.is_empty() && status.ready.is_some_and(|ready| ready > 0);
+        let is_running = is_said_to_run || self.pods.iter().any(|pod| phase(pod) == "Running");
+        if is_running || condition(status, "SuccessCriteriaMet").is_some() {
+            return (RunState::Running, attempts);
+        }
+        (RunState::Pending, self.pending_words().or(attempts))
     }
-    let created_at = job.metadata.creation_timestamp.as_ref()?.0;
-    let has_pod = !pods.is_empty() || status.active.is_some_and(|active| active > 0);
-    let name = job.metadata.name.as_deref().unwrap_or_default();
-    let is_late = now.duration_since(created_at) > POD_WAIT_MAX && status.failed.is_none_or(|failed| failed == 0);
-    (!has_pod && is_late).then(|| {
-        format!("Kubernetes has made no pod for it: the namespace's quota may be full, or an admission rule forbids it; `kubectl describe job {name}` tells which")
-    })
+
+    /// What the last pod that failed said of it.
+    fn last_failure(&self) -> String {
+        let said = self.pods.iter().rev().find_map(|pod| failed_words(pod));
+        said.unwrap_or_else(|| {
+            let words = match self.were_pods_listed {
+                true => "its pod vanished",
+                false => "its pods could not be listed",
+            };
+            words.to_owned()
+        })
+    }
+
+    /// Why a Job has not begun, where that is more than the usual second.
+    fn pending_words(&self) -> Option<String> {
+        if let Some(words) = self.waiting_words() {
+            return Some(words);
+        }
+        let (metadata, status) = (&self.job.metadata, self.status);
+        let created_at = metadata.creation_timestamp.as_ref()?.0;
+        let has_pod = !self.pods.is_empty() || status.active.is_some_and(|active| active > 0);
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let is_late = self.now.duration_since(created_at) > POD_WAIT_MAX && status.failed.is_none_or(|failed| failed == 0);
+        (!has_pod && is_late).then(|| {
+            format!("Kubernetes has made no pod for it: the namespace's quota may be full, or an admission rule forbids it; `kubectl describe job {name}` tells which")
+        })
+    }
+
+    fn waiting_words(&self) -> Option<String> {
+        self.pods.iter().rev().find_map(|pod| waiting_words(pod, self.now))
+    }
+
+    /// What a condition that fails the Job means for whoever started the run.
+    fn failure(&self, condition: &JobCondition) -> (RunOutcome, String) {
+        let message = condition.message.as_deref().unwrap_or_default();
+        match condition.reason.as_deref().unwrap_or_default() {
+            "PodFailurePolicy" => {
+                let outcome = match exit_status(message) {
+                    Some(2) => RunOutcome::Misconfigured,
+                    Some(4) => RunOutcome::Refused,
+                    _ => RunOutcome::Failed,
+                };
+                let said = self.pods.iter().rev().find_map(|pod| failed_words(pod));
+                (outcome, said.unwrap_or_else(|| message.to_owned()))
+            }
+            "BackoffLimitExceeded" => {
+                let last = self.last_failure();
+                let words = match self.status.failed.unwrap_or_default() {
+                    0 | 1 => format!("its one attempt failed: {last}"),
+                    failed => format!("{failed} attempts failed; the last one: {last}"),
+                };
+                (RunOutcome::Failed, words)
+            }
+            "DeadlineExceeded" => {
+                let seconds = self.job.spec.as_ref().and_then(|spec| spec.active_deadline_seconds);
+                let deadline = match seconds {
+                    Some(seconds) => format!("the {seconds} s of its activeDeadlineSeconds"),
+                    None => "its activeDeadlineSeconds".to_owned(),
+                };
+                let waiting = self.waiting_words().map(|words| format!(": {words}")).unwrap_or_default();
+                (RunOutcome::Failed, format!("it was not done within {deadline}{waiting}"))
+            }
+            reason => (RunOutcome::Failed, with(format!("its Job failed ({reason})"), message)),
+        }
+    }
 }
 
 /// What keeps a pod's containers from running, in words.
@@ -206,43 +271,6 @@ fn ended_words(ended: &ContainerStateTerminated) -> String {
         (_, status @ (1 | 2 | 4)) if said.is_empty() => format!("its process ended with exit status {status} and said nothing"),
         (_, 1 | 2 | 4) => said,
         (_, status) => with(format!("its process ended with exit status {status}"), &said),
-    }
-}
-
-/// What a condition that fails the Job means for whoever started the run.
-fn failure(condition: &JobCondition, status: &JobStatus, pods: &[&Pod], now: Timestamp) -> (RunOutcome, String) {
-    let message = condition.message.as_deref().unwrap_or_default();
-    let last = pods.iter().rev().find_map(|pod| failed_words(pod));
-    match condition.reason.as_deref().unwrap_or_default() {
-        "PodFailurePolicy" => {
-            let outcome = match exit_status(message) {
-                Some(2) => RunOutcome::Misconfigured,
-                Some(4) => RunOutcome::Refused,
-                _ => RunOutcome::Failed,
-            };
-            (outcome, last.unwrap_or_else(|| message.to_owned()))
-        }
-        "BackoffLimitExceeded" => {
-            let last = last.unwrap_or_else(|| "its pod vanished".to_owned());
-            let words = match status.failed.unwrap_or_default() {
-                0 | 1 => format!("its one attempt failed: {last}"),
-                failed => format!("{failed} attempts failed; the last one: {last}"),
-            };
-            (RunOutcome::Failed, words)
-        }
-        "DeadlineExceeded" => {
-            let waiting = pods
-                .iter()
-                .rev()
-                .find_map(|pod| waiting_words(pod, now))
-                .map(|words| format!(": {words}"))
-                .unwrap_or_default();
-            (
-                RunOutcome::Failed,
-                format!("it took longer than the Job's activeDeadlineSeconds allow{waiting}"),
-            )
-        }
-        reason => (RunOutcome::Failed, with(format!("its Job failed ({reason})"), message)),
     }
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Known {
     /// The runs of Jobs that are gone: a run that left no report is known by nobody else. The newest last.
     gone: VecDeque<Run>,
     joined: Joined,
+    /// The uids of Jobs of ours that gave way to older ones: no runs, and on their way out. The newest last.
+    given_way: VecDeque<String>,
     /// Counts what changed.
     changes: u64,
 }
@@ -70,7 +72,7 @@ impl Known {
         self.changes += 1;
         match event {
             Event::Init => self.listed.clear(),
-            Event::InitApply(job) => insert(&mut self.listed, &self.joined, job, cron_job),
+            Event::InitApply(job) => insert(&mut self.listed, &self.given_way, job, cron_job),
             Event::InitDone => {
                 let before = std::mem::replace(&mut self.jobs, std::mem::take(&mut self.listed));
                 for (name, job) in before {
@@ -81,7 +83,7 @@ impl Known {
                     }
                 }
             }
-            Event::Apply(job) => insert(&mut self.jobs, &self.joined, job, cron_job),
+            Event::Apply(job) => insert(&mut self.jobs, &self.given_way, job, cron_job),
             Event::Delete(job) => {
                 if let Some(name) = job.metadata.name.clone()
                     && is_own(&job, cron_job)
@@ -98,7 +100,7 @@ impl Known {
         if let Some(name) = job.metadata.name.clone()
             && !self.removed.contains(&name)
             && !self.jobs.contains_key(&name)
-            && !self.joined.has_joined(&name)
+            && !has_given_way(&self.given_way, &job)
         {
             self.changes += 1;
             self.jobs.insert(name, job);
@@ -144,11 +146,20 @@ impl Known {
         self.joined.answer(wished).clone()
     }
 
-    /// Remembers which run a wish joined. A Job that was made for the wish all the same is on its way out, and no run of its own.
+    /// Remembers which run a wish joined. A Job of the wish's own name may be there all the same: another replica has not heard of this.
     pub(super) fn remember_joined(&mut self, wished: RunId, joined: RunId) {
-        self.changes += 1;
-        self.jobs.remove(wished.as_str());
         self.joined.remember(wished, joined);
+    }
+
+    /// Hides a Job that is taken back.
+    pub(super) fn give_way(&mut self, job: &Job) {
+        self.changes += 1;
+        if let Some(name) = &job.metadata.name {
+            self.jobs.remove(name);
+        }
+        if let Some(uid) = &job.metadata.uid {
+            push(&mut self.given_way, uid.clone());
+        }
     }
 
     /// Forgets what the wish joined: a Job is about to be made for it.
@@ -167,7 +178,7 @@ impl Known {
 
     fn remove(&mut self, name: String, job: &Job, now: Timestamp) {
         let told = told_key(job).and_then(|key| self.told.remove(key));
-        let run = told.or_else(|| fold::run_of(job, &[], now)).map(|run| match fold::is_ended(job) {
+        let run = told.or_else(|| fold::run_of(job, None, now)).map(|run| match fold::is_ended(job) {
             true => run,
             false => Run {
                 state: RunState::Ended(RunOutcome::Stopped),
@@ -176,8 +187,7 @@ impl Known {
                 ..run
             },
         });
-        // A Job that gave way to an older one was no run.
-        if let Some(run) = run.filter(|_| !self.joined.has_joined(&name)) {
+        if let Some(run) = run.filter(|_| !has_given_way(&self.given_way, job)) {
             self.gone.retain(|gone| gone.run_id != run.run_id);
             push(&mut self.gone, run);
         }
@@ -190,10 +200,14 @@ fn told_key(job: &Job) -> Option<&str> {
     job.metadata.uid.as_deref()
 }
 
-fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, joined: &Joined, job: Job, cron_job: &str) {
+fn has_given_way(given_way: &VecDeque<String>, job: &Job) -> bool {
+    job.metadata.uid.as_ref().is_some_and(|uid| given_way.contains(uid))
+}
+
+fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, given_way: &VecDeque<String>, job: Job, cron_job: &str) {
     if let Some(name) = job.metadata.name.clone()
         && is_own(&job, cron_job)
-        && !joined.has_joined(&name)
+        && !has_given_way(given_way, &job)
     {
         jobs.insert(name, Arc::new(job));
     }

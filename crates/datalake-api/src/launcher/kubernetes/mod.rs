@@ -12,7 +12,10 @@ mod schedule;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -68,6 +71,8 @@ struct Shared {
     /// Held by whoever reads the Jobs to make one: the next one sees it.
     turn: sync::Mutex<()>,
     reads: Reads,
+    /// Whether pods could not be listed when that was tried last.
+    are_pods_hidden: AtomicBool,
     due: Mutex<Due>,
     changes: watch::Sender<()>,
 }
@@ -102,6 +107,7 @@ impl KubernetesLauncher {
             known: Mutex::default(),
             turn: sync::Mutex::default(),
             reads: Reads::default(),
+            are_pods_hidden: AtomicBool::new(false),
             due: Mutex::default(),
             changes: watch::Sender::new(()),
         };
@@ -182,9 +188,8 @@ impl KubernetesLauncher {
             }
             if let Some(leaving) = leaving.filter(|_| begun.elapsed() >= ANSWER_WAIT_MAX) {
                 let name = leaving.metadata.name.as_deref().unwrap_or_default();
-                return Err(LaunchError::Failed {
+                return Err(LaunchError::Busy {
                     reason: format!("a run that was stopped has not ended yet; ask again in a moment, run={name}"),
-                    source: None,
                 });
             }
             tokio::time::sleep(LOOK_PERIOD).await;
@@ -262,7 +267,7 @@ impl KubernetesLauncher {
         };
         let now = self.shared.clock.now();
         let fold = |(job, told): (&Arc<Job>, Option<Run>)| {
-            let run = told.or_else(|| fold::run_of(job, pods.as_deref().unwrap_or_default(), now))?;
+            let run = told.or_else(|| fold::run_of(job, pods.as_deref(), now))?;
             if pods.is_some() {
                 self.known().tell(job, run.clone());
             }
@@ -276,12 +281,18 @@ impl KubernetesLauncher {
         let pods: Api<Pod> = Api::namespaced(self.shared.client.clone(), &self.shared.namespace);
         let selector = ListParams::default().labels(&format!("{JOB_NAME} in ({})", names.join(",")));
         match ask("list pods", pods.list(&selector)).await {
-            Ok(pods) => Some(pods.items),
+            Ok(pods) => {
+                self.shared.are_pods_hidden.store(false, Ordering::Relaxed);
+                Some(pods.items)
+            }
             Err(error) => {
-                tracing::warn!(
-                    error = chain(&error),
-                    "the pods of runs cannot be listed; what their Jobs tell is shown"
-                );
+                // One line for a row of failures: this is asked each second.
+                if !self.shared.are_pods_hidden.swap(true, Ordering::Relaxed) {
+                    tracing::warn!(
+                        error = chain(&error),
+                        "the pods of runs cannot be listed; what their Jobs tell is shown"
+                    );
+                }
                 None
             }
         }
@@ -309,7 +320,7 @@ impl KubernetesLauncher {
         self.known().hold(Arc::clone(&job));
         let run = match started {
             // Nobody has made a pod for it yet.
-            true => fold::run_of(&job, &[], self.shared.clock.now()),
+            true => fold::run_of(&job, Some(&[]), self.shared.clock.now()),
             false => self.runs_of(&[job]).await.pop(),
         };
         let run = run.ok_or_else(|| LaunchError::Failed {
@@ -324,9 +335,8 @@ impl KubernetesLauncher {
 impl RunLauncher for KubernetesLauncher {
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
         let turn = tokio::time::timeout(ANSWER_WAIT_MAX, self.shared.turn.lock()).await;
-        let _turn = turn.map_err(|_| LaunchError::Failed {
+        let _turn = turn.map_err(|_| LaunchError::Busy {
             reason: "Kubernetes is slow to answer those who asked for a run before; ask again in a moment".to_owned(),
-            source: None,
         })?;
         let own = self.list_settled().await?;
         if let Some(wished) = &request.run_id {
@@ -352,6 +362,7 @@ impl RunLauncher for KubernetesLauncher {
             return self.launched(job, false).await;
         }
         if let Some(elder) = self.elder_of(&job).await {
+            self.known().give_way(&job);
             self.join(&run_id, &elder);
             tracing::info!(run.id = %run_id, elder = elder.metadata.name, "another run began first: this one gives way");
             self.delete(&run_id).await?;

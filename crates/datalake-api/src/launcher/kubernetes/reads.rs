@@ -36,12 +36,12 @@ impl KubernetesLauncher {
         let changes = self.known().changes();
         let is_young = all.read_at.is_some_and(|read_at| read_at.elapsed() < READ_PERIOD);
         if !is_young || all.changes != changes {
-            let read_at = Instant::now();
             let (jobs, gone) = self.known().all();
             let mut runs = self.runs_of(&jobs).await;
             runs.extend(gone);
             *all = All {
-                read_at: Some(read_at),
+                // Who waited for a slow answer shares it.
+                read_at: Some(Instant::now()),
                 changes,
                 runs: runs.into(),
             };

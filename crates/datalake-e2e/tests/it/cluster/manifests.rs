@@ -53,7 +53,7 @@ fn the_demo_overlay_is_accepted() {
         "job.batch/datalake-demo-init-",
         "secret/datalake-api-token ",
         "role.rbac.authorization.k8s.io/datalake-api ",
-        "validatingadmissionpolicy.admissionregistration.k8s.io/datalake-datalake-api-jobs ",
+        "validatingadmissionpolicy.admissionregistration.k8s.io/datalake.datalake-api-jobs ",
     ] {
         let is_accepted = accepted
             .lines()

@@ -49,6 +49,30 @@ fn the_api_makes_no_job_but_the_cron_jobs() {
     assert_eq!(admin, Ok(()));
 }
 
+#[test]
+fn the_api_deletes_no_job_but_the_cron_jobs() {
+    let release = Release::install("deletion", &[]);
+    let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
+    let template = edited(&template(&release), &Edit::Set(SPEC, json!({ "suspend": true })));
+    let own = edited(&template, &Edit::Set("/metadata", json!({ "name": "own" })));
+    let foreign = edited(&template, &Edit::Set("/metadata", json!({ "name": "foreign" })));
+    create(&own, &[]).unwrap();
+    create(&edited(&foreign, &Edit::Unset("/metadata", "ownerReferences")), &[]).unwrap();
+    let delete = |job: &str, arguments: &[&str]| {
+        let arguments = [&["delete", "job", job, "--dry-run=server"], arguments].concat();
+        let output = release.kubectl_command(&arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(told)
+    };
+    until("the policy is obeyed", PATIENCE, || {
+        let refusal = delete("foreign", &["--as", &account]).err().unwrap_or_default();
+        let is_obeyed = refusal.contains("may delete no Job but those of cronjob/datalake-processor");
+        is_obeyed.then_some(()).ok_or(refusal)
+    });
+    assert_eq!(delete("own", &["--as", &account]), Ok(()));
+    assert_eq!(delete("foreign", &[]), Ok(()), "it is about the API's account alone");
+}
+
 fn allowed() -> Vec<(&'static str, Edit)> {
     vec![
         ("the template itself", Edit::Nothing),

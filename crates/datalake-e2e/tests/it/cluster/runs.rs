@@ -70,7 +70,7 @@ fn by_one_key(release: &Release, replicas: &[Forward]) {
     let jobs_before = release.job_names();
     let key = |_| Some("monday".to_owned());
     release.hold();
-    let ids = many(release, replicas, 20, key);
+    let ids = many(release, replicas, 100, key);
     assert_eq!(ids.len(), 1, "{ids:?}");
     release.let_go();
     release.settle();

@@ -12,7 +12,8 @@ fn at(seconds: i64) -> Timestamp {
 
 fn job(status: &Value) -> Job {
     let metadata = json!({ "name": NAME, "creationTimestamp": at(0).to_string() });
-    let spec = json!({ "template": { "spec": { "containers": [{ "name": "processor", "args": ["process"] }] } } });
+    let spec =
+        json!({ "activeDeadlineSeconds": 3300, "template": { "spec": { "containers": [{ "name": "processor", "args": ["process"] }] } } });
     serde_json::from_value(json!({ "metadata": metadata, "spec": spec, "status": status })).unwrap()
 }
 
@@ -45,7 +46,7 @@ fn container(state: &Value) -> Value {
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
 fn check(status: Value, pods: &[Pod], state: &str, words: &[&str]) {
-    let run = run_of(&job(&status), pods, at(30)).unwrap();
+    let run = run_of(&job(&status), Some(pods), at(30)).unwrap();
     let error = run.error.unwrap_or_default();
     assert_eq!(run.state.as_str(), state, "{status}: {error}");
     assert!(words.iter().all(|word| error.contains(word)), "{status}: {error}");
@@ -55,7 +56,7 @@ fn check(status: Value, pods: &[Pod], state: &str, words: &[&str]) {
 
 #[test]
 fn before_a_pod_runs() {
-    let young = run_of(&job(&json!({})), &[], at(2)).unwrap();
+    let young = run_of(&job(&json!({})), Some(&[]), at(2)).unwrap();
     assert_eq!(
         (young.state, young.error),
         (RunState::Pending, None),
@@ -136,6 +137,11 @@ fn while_it_runs() {
         &["1 attempt has failed", "its pod vanished"],
     );
     check(json!({ "failed": 2 }), &[], "pending", &["2 attempts have failed"]);
+    let unheard = run_of(&job(&json!({ "failed": 1 })), None, at(30)).unwrap().error.unwrap();
+    assert!(
+        unheard.contains("could not be listed") && !unheard.contains("vanished"),
+        "{unheard}"
+    );
     check(
         json!({ "conditions": [condition("FailureTarget", "BackoffLimitExceeded", "")], "failed": 3 }),
         &pods,
@@ -201,7 +207,7 @@ fn after_its_end() {
         json!({ "conditions": [condition("Failed", "DeadlineExceeded", "")] }),
         &[pod(1, &waiting("ErrImagePull", "no such image"))],
         "failed",
-        &["activeDeadlineSeconds", "no such image"],
+        &["within the 3300 s of its activeDeadlineSeconds", "no such image"],
     );
     check(
         json!({ "conditions": [condition("Failed", "SomethingNew", "told")] }),
@@ -226,7 +232,7 @@ fn of_several_pods() {
 fn a_job_that_is_deleted_has_stopped() {
     let mut deleted = job(&json!({ "active": 1 }));
     deleted.metadata.deletion_timestamp = Some(Time(at(10)));
-    let run = run_of(&deleted, &[], at(30)).unwrap();
+    let run = run_of(&deleted, Some(&[]), at(30)).unwrap();
     assert_eq!(run.state, RunState::Ended(RunOutcome::Stopped));
     assert!(!is_active(&deleted));
 }
@@ -245,7 +251,7 @@ fn the_mode_is_read_from_the_arguments() {
 fn check_trigger(annotations: Value, notes: Value, expected: Option<Trigger>) {
     let metadata = json!({ "name": NAME, "annotations": annotations, "managedFields": notes });
     let job = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
-    assert_eq!(run_of(&job, &[], at(30)).unwrap().trigger, expected, "{annotations}, {notes}");
+    assert_eq!(run_of(&job, Some(&[]), at(30)).unwrap().trigger, expected, "{annotations}, {notes}");
 }
 
 #[test]
@@ -276,7 +282,7 @@ fn what_a_pod_wrote_last_is_kept_whole() {
         pod(5, &ended(1, "Error", "one\ntwo")),
         pod(9, &ended(1, "Error", " ")),
     ];
-    let tail = |pods| run_of(&job(&status), pods, at(30)).unwrap().log_tail;
+    let tail = |pods| run_of(&job(&status), Some(pods), at(30)).unwrap().log_tail;
     assert_eq!(tail(&pods).as_deref(), Some("one\ntwo"));
     assert_eq!(tail(&[]), None);
 }

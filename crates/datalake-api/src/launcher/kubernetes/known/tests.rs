@@ -115,7 +115,7 @@ fn events_change_one_job() {
 #[test]
 fn a_job_that_was_made_anew_between_two_listings_is_another_one() {
     let mut known = after(listing([job("a", &ended("Failed"))]));
-    let told = fold::run_of(&job("a", &ended("Failed")), &[], now()).unwrap();
+    let told = fold::run_of(&job("a", &ended("Failed")), Some(&[]), now()).unwrap();
     known.tell(&job("a", &ended("Failed")), told);
     take_in(&mut known, listing([made_anew("a", "2", &ended("Failed"))]));
     assert_eq!(known.told(&made_anew("a", "2", &ended("Failed"))), None);
@@ -134,7 +134,7 @@ fn a_failure_outlives_its_job_and_its_pods() {
     assert_eq!(untold, ["a"]);
     let run = Run {
         error: Some("by its pod's last words".to_owned()),
-        ..fold::run_of(&failed, &[], now()).unwrap()
+        ..fold::run_of(&failed, Some(&[]), now()).unwrap()
     };
     known.tell(&failed, run.clone());
     assert_eq!((known.untold().len(), known.told(&failed)), (0, Some(run.clone())));
@@ -142,7 +142,7 @@ fn a_failure_outlives_its_job_and_its_pods() {
     assert_eq!((known.all().1, known.told(&failed)), (vec![run], None));
     // What still may change is not kept.
     let running = job("c", &active());
-    known.tell(&running, fold::run_of(&running, &[], now()).unwrap());
+    known.tell(&running, fold::run_of(&running, Some(&[]), now()).unwrap());
     assert_eq!(known.told(&running), None);
 }
 
@@ -174,6 +174,7 @@ fn a_job_is_held_before_the_watch_tells_of_it_and_not_after_it_is_gone() {
 fn a_job_that_gave_way_is_no_run() {
     let mut known = after([Event::Apply(job("elder", &active())), Event::Apply(job("ours", &active()))]);
     known.remember_joined(id("ours"), id("elder"));
+    known.give_way(&job("ours", &active()));
     check(&known, &["elder"], &[]);
     assert_eq!(known.answer(&id("ours")), id("elder"));
     take_in(
@@ -187,6 +188,23 @@ fn a_job_that_gave_way_is_no_run() {
     assert_eq!(known.answer(&id("ours")), id("ours"));
     take_in(&mut known, [Event::Apply(made_anew("ours", "2", &active()))]);
     check(&known, &["elder", "ours"], &[]);
+}
+
+/// A key that joined a run here is another run's name once somebody repeats it where nobody knows that.
+#[test]
+fn a_job_of_a_name_that_joined_is_a_run_where_another_replica_made_it() {
+    let mut known = after([Event::Apply(job("elder", &active()))]);
+    known.remember_joined(id("wished"), id("elder"));
+    take_in(
+        &mut known,
+        [
+            Event::Apply(job("elder", &ended("Complete"))),
+            Event::Apply(job("wished", &active())),
+        ],
+    );
+    check(&known, &["elder", "wished"], &[]);
+    take_in(&mut known, [Event::Delete(job("wished", &active()))]);
+    check(&known, &["elder"], &[("wished", "stopped")]);
 }
 
 /// Active Jobs by hand, made in these seconds.

@@ -1,0 +1,139 @@
+#!/usr/bin/env python3
+"""Measures what the settings of the release profile cost and gain: each is one build from nothing, and one executable that is asked to work.
+
+    apt-get update && apt-get install --no-install-recommends wrk curl
+    python3 bench/profiles.py [--only NAME …] [--sources 100000] [--users 100000] [--rounds 3] [--builds DIR]
+
+A build takes some 25 minutes of processor time and 1 GB in `--builds` (target/profiles), where the next run finds it; so all of them are an
+hour and more on two cores. Processor time hardly depends on what else the machine does, the figures of work do. Prints Markdown: processor
+minutes of the build, the executable's size, and medians, by turns, of a first run over a folder, of pages a second that nobody asked for
+before, and of an export. Needs wrk, curl and Python's standard library.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+BENCH = pathlib.Path(__file__).parent
+sys.path.insert(0, str(BENCH / "serving"))
+
+import load
+import place
+import run_folder
+import servers
+import targets
+
+# What cargo is told besides `build --release`: settings of the profile by their names, and features.
+PROFILES = {
+    "as in Cargo.toml": ({}, []),
+    "lto = thin": ({"lto": "thin"}, []),
+    "codegen-units = 1": ({"codegen-units": "1"}, []),
+    "opt-level = s": ({"opt-level": "s"}, []),
+    "polars with lazy": ({}, ["polars/lazy"]),
+}
+LOAD_SECONDS = 4
+EXPORTS = 5
+PAGE_ROWS = 100
+
+
+def build(name, builds):
+    """Builds from nothing unless it was built before; gives the executable and the processor minutes that it took."""
+    settings, features = PROFILES[name]
+    folder = builds / "".join(letter if letter.isalnum() else "-" for letter in name)
+    built, spent = folder / "datalake", folder / "built.json"
+    if spent.exists():
+        return built, json.loads(spent.read_text())
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"building {name}", file=sys.stderr, flush=True)
+    environment = os.environ | {f"CARGO_PROFILE_RELEASE_{key.upper().replace('-', '_')}": value for key, value in settings.items()}
+    command = ["cargo", "build", "--release", "--locked", "--target-dir", folder / "target", "--package", "datalake"]
+    if features:
+        # A feature of a dependency is known only to the package that has it.
+        command += ["--package", "datalake-table", "--features", ",".join(features)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, env=environment, cwd=BENCH.parent)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    shutil.copy(folder / "target" / "release" / "datalake", built)
+    shutil.rmtree(folder / "target")
+    minutes = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
+    spent.write_text(json.dumps({"minutes": minutes}))
+    return built, {"minutes": minutes}
+
+
+def first_run(executable, sources):
+    """Seconds of a first run over a folder of its own."""
+    lake = pathlib.Path(tempfile.mkdtemp(prefix="datalake-bench-"))
+    folder = lake / "src-data"
+    folder.mkdir()
+    for number in range(sources):
+        run_folder.write_user(folder, number)
+    try:
+        return run_folder.run(executable, lake)[0]
+    finally:
+        shutil.rmtree(lake)
+
+
+def lake_of(executable, users, work):
+    """A lake that was processed, for the servers of all executables."""
+    lake = work / "lake"
+    sources = lake / "src-data"
+    sources.mkdir(parents=True)
+    for number in range(users):
+        run_folder.write_user(sources, number)
+    run_folder.run(executable, lake)
+    return lake
+
+
+def serve(name, executable, lake, users, work):
+    """Pages a second, where no page is asked for twice before all were, and seconds of an export."""
+    pages = [load.get(f"/data?limit={PAGE_ROWS}&user_id__gte={first:07}") for first in range(0, users - PAGE_ROWS, 10)]
+    with servers.Programs(executable, None, work).datalake(lake) as server:
+        rate = load.ask(load.Contender(name, server, pages), LOAD_SECONDS, work).rate
+        export = statistics.median(targets.seconds_of_curl(server.url("/data"), "/dev/null") for _ in range(EXPORTS))
+    return rate, export
+
+
+def parsed():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=PROFILES, default=list(PROFILES), metavar="NAME")
+    parser.add_argument("--sources", type=int, default=100_000, help="of each first run")
+    parser.add_argument("--users", type=int, default=100_000, help="that are served")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--builds", type=pathlib.Path, default=BENCH.parent / "target" / "profiles")
+    parser.add_argument("--build-only", action="store_true", help="measure the work later, when the machine is idle")
+    return parser.parse_args()
+
+
+def main():
+    arguments = parsed()
+    place.check_programs(pathlib.Path(__file__))
+    built = {name: build(name, arguments.builds.absolute()) for name in arguments.only}
+    if arguments.build_only:
+        return
+    work = pathlib.Path(tempfile.mkdtemp(prefix="datalake-bench-"))
+    taken = {name: [] for name in built}
+    try:
+        lake = lake_of(next(iter(built.values()))[0], arguments.users, work)
+        for number in range(arguments.rounds):
+            for name, (executable, _) in built.items():
+                run = first_run(executable, arguments.sources)
+                taken[name].append((run, *serve(name, executable, lake, arguments.users, work)))
+                print(f"  round {number + 1}, {name}: {taken[name][-1]}", file=sys.stderr, flush=True)
+    finally:
+        shutil.rmtree(work)
+    print("| profile | processor minutes of the build | executable MB | first run, s | pages/s | export, ms |\n|---|---|---|---|---|---|")
+    for name, (executable, spent) in built.items():
+        run, rate, export = (statistics.median(values) for values in zip(*taken[name]))
+        size = executable.stat().st_size / 1e6
+        print(f"| {name} | {spent['minutes']:.1f} | {size:.1f} | {run:.2f} | {rate:.0f} | {export * 1000:.0f} |")
+
+
+if __name__ == "__main__":
+    main()
