@@ -310,6 +310,6 @@ fn told(output: &Output) -> String {
     clippy::disallowed_methods,
     reason = "which cluster is tested on is the environment's to say, as for kubectl"
 )]
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -1,4 +1,4 @@
-//! `helm upgrade` while people read.
+//! `helm upgrade` and restarts while people read and wait.
 
 use std::{
     process::Command,
@@ -8,14 +8,18 @@ use std::{
 
 use super::{
     forward::Forward,
-    release::{PATIENCE, Release, until},
+    release::{PATIENCE, Release, environment, until},
 };
 
 /// Readers at once.
 const READERS: usize = 3;
 
+/// How many rolling restarts follow the upgrade; some ten seconds each.
+const RESTARTS: &str = "DATALAKE_TEST_RESTARTS";
+
 #[test]
 fn an_upgrade_keeps_the_token_and_drops_no_request() {
+    let restarts = environment(RESTARTS).map_or(2, |number| number.parse::<usize>().expect(RESTARTS));
     let release = Release::with_samples("upgrade", &["api.service.type=NodePort"]);
     let token = release.secret("datalake-api-token", "token");
     let replaced = release.pods("api");
@@ -37,6 +41,14 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         }
         statuses
     };
+    let wait = || {
+        let mut statuses = Vec::new();
+        while !is_over.load(Ordering::Relaxed) {
+            let address = direct.replace("min_age", "min_version=1000&wait=20s");
+            statuses.extend(statuses_by_curl(&["--max-time", "40", &address]));
+        }
+        statuses
+    };
     let read = || {
         let mut answers = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
@@ -44,11 +56,16 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         }
         answers
     };
-    let (before, answers, statuses) = thread::scope(|scope| {
+    let (before, answers, statuses, waited) = thread::scope(|scope| {
         let _ends_also_by_a_panic = OnDrop(&is_over);
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
         let keepers: Vec<_> = (0..READERS).map(|_| scope.spawn(keep_alive)).collect();
+        let waiting: Vec<_> = (0..READERS).map(|_| scope.spawn(wait)).collect();
         release.upgrade(&["api.resources.limits.memory=640Mi", "processor.resources.limits.memory=640Mi"]);
+        for _ in 0..restarts {
+            release.kubectl(&["rollout", "restart", "deployment/datalake-api"]);
+            release.kubectl(&["rollout", "status", "deployment/datalake-api", "--timeout", "120s"]);
+        }
         let before = until("the former pods are gone", PATIENCE, || {
             let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=api"]);
             let count = pods["items"].as_array().unwrap().len();
@@ -57,7 +74,8 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         is_over.store(true, Ordering::Relaxed);
         let answers: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
         let statuses: Vec<_> = keepers.into_iter().flat_map(|keeper| keeper.join().unwrap()).collect();
-        (before, answers, statuses)
+        let waited: Vec<_> = waiting.into_iter().flat_map(|waiting| waiting.join().unwrap()).collect();
+        (before, answers, statuses, waited)
     });
     let present = release.pods("api");
     assert_eq!(before, present.len());
@@ -68,6 +86,10 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
     let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
     assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
     assert!(statuses.len() > 500, "{} requests are no load", statuses.len());
+    // The version does not come: in vain, or until the pod ends, which says when to ask again. Nobody is cut.
+    let cut: Vec<_> = waited.iter().filter(|status| !["409", "503"].contains(&status.as_str())).collect();
+    assert!(cut.is_empty(), "{cut:?} of {waited:?}");
+    assert!(waited.iter().any(|status| status == "503"), "{waited:?}");
 
     assert_eq!(release.secret("datalake-api-token", "token"), token);
     release.settle();
