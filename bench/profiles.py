@@ -29,15 +29,12 @@ import run_folder
 import servers
 import targets
 
-# Clients of other services: they wait for networks, and nothing of them is in the way of a row.
-CLIENTS = ["aws-sdk-s3", "aws-config", "aws-smithy-runtime", "aws-smithy-http-client", "k8s-openapi", "kube-client", "kube-runtime"]
 # What cargo is told besides `build --release`: settings of the profile, and features.
 PROFILES = {
     "as in Cargo.toml": ([], []),
     "lto = thin": (['lto = "thin"'], []),
-    "codegen-units = 1": (["codegen-units = 1"], []),
+    "codegen-units = 16": (["codegen-units = 16"], []),
     "opt-level = s": (['opt-level = "s"'], []),
-    "opt-level = s for clients": ([f'package.{name}.opt-level = "s"' for name in CLIENTS], []),
     "polars with lazy": ([], ["polars/lazy"]),
 }
 LOAD_SECONDS = 4
