@@ -215,7 +215,8 @@ impl RowsAsked {
             format: pairs.get("format").map(Format::parse).transpose()?,
             shape: pairs.get("shape").map(Shape::parse).transpose()?.unwrap_or_default(),
             cursor,
-            identity: pairs.canonical(&[]),
+            // With the path, since it is in the link to the next page.
+            identity: format!("{path}?{}", pairs.canonical(&[])),
             listing,
             next: format!("{path}?{}", pairs.encoded(&[CURSOR])),
         })

@@ -6,6 +6,7 @@
 mod accept;
 mod activity;
 mod answers;
+mod byte_range;
 mod client_io;
 pub mod clock;
 mod compression;

@@ -259,7 +259,7 @@ impl Problem {
                 format!("send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
             }
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
-            Self::NoPicture => "no picture of this user is in the lake yet; /rejects shows those that were refused".to_owned(),
+            Self::NoPicture => "the lake holds no good picture of this user; /data/{id}/explain says why".to_owned(),
             Self::NoSuchVersion { newest } => {
                 format!("the newest version is {newest}; `min_version` and `wait` wait for one that is to come")
             }
@@ -276,7 +276,7 @@ impl Problem {
             Self::NoSuchRun => "no run of this id has left a report or is active; /runs shows those that are known".to_owned(),
             Self::NoTable { run: None } => "no run has succeeded yet; POST /data starts one".to_owned(),
             Self::NoTable { run: Some(run) } => format!("the run {} is {}; ask again later", run.run_id(), run.state()),
-            Self::TableUnknown => "the store has not answered since this server started; ask again later".to_owned(),
+            Self::TableUnknown => "it could not be read since this server started, as the server's log tells; ask again later".to_owned(),
             Self::StoreUnavailable => "this is read from the store, which does not answer now; ask again later".to_owned(),
             Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
             Self::ShuttingDown | Self::TooBusy => "ask again in a moment".to_owned(),

@@ -288,14 +288,14 @@ pub struct Census {
 pub enum GuardError {
     /// There is nothing under `src-data/`.
     #[error(
-        "there is nothing under src-data/, so nothing was changed; check the lake's URL, upload sources, or pass --allow-mass-delete if \
-         the lake is meant to be empty"
+        "there is nothing under src-data/, so nothing was changed; check the lake's URL, upload sources, or run `datalake process \
+         --allow-mass-delete` if the lake is meant to be empty"
     )]
     EmptyListing,
     /// Too many sources are gone at once.
     #[error(
         "{gone} of {known} known users have no CSV any more, over 20 % of them and over 10, so nothing was changed; check the sources, or \
-         pass --allow-mass-delete if they are meant to go"
+         run `datalake process --allow-mass-delete` if they are meant to go"
     )]
     MassDeletion {
         /// Users without a CSV.

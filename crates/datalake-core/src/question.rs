@@ -81,9 +81,13 @@ impl QueryError {
     pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
         /// Over this many edits a name is another name, not a slip.
         const EDITS_MAX: usize = 4;
-        let edits = |known: &&str| strsim::damerau_levenshtein(&name.to_lowercase(), known);
+        let length = name.chars().count();
         // Of a short name, half as many letters make another one.
-        let edits_max = EDITS_MAX.min(name.chars().count() / 2);
+        let edits_max = EDITS_MAX.min(length / 2);
+        // A longer name needs as many edits at least, and would cost its length for each of the known ones.
+        let known = known.filter(|known| known.chars().count().abs_diff(length) <= edits_max);
+        let lower = name.to_lowercase();
+        let edits = |known: &&str| strsim::damerau_levenshtein(&lower, known);
         known.min_by_key(edits).filter(|known| edits(known) <= edits_max)
     }
 }

@@ -26,7 +26,9 @@ pub enum StoreError {
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The store could not be reached or did not answer in time, after retries. A write may have taken effect.
-    #[error("the store does not answer, attempts={attempts}, key={key}")]
+    #[error(
+        "the store does not answer; check that it is up, that it is reached from here, and its address, attempts={attempts}, key={key}"
+    )]
     Unavailable {
         /// The key asked for.
         key: String,

@@ -66,6 +66,11 @@ impl FromStr for LakeUrl {
                 "credentials do not belong into the lake's URL; give them as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ));
         }
+        if matches!(url.scheme(), "http" | "https") {
+            return Err(refused(
+                "the lake's URL is s3://bucket or s3://bucket/prefix; the address of an S3 server goes to --s3-endpoint",
+            ));
+        }
         if url.query().is_some() || url.fragment().is_some() || url.port().is_some() {
             return Err(refused("a lake's URL has no port, query or fragment"));
         }

@@ -88,8 +88,8 @@ impl S3Args {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArgs {
-    /// The address that the API listens on
-    #[arg(long, env = "DATALAKE_LISTEN", value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// The IP address and port that the API listens on
+    #[arg(long, env = "DATALAKE_LISTEN", value_name = "IP:PORT", default_value = "0.0.0.0:8080")]
     pub(crate) listen: SocketAddr,
 }
 

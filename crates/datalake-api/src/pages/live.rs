@@ -9,7 +9,7 @@ use axum::{
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
 use crate::{
@@ -85,10 +85,14 @@ impl Known {
             Held::NoTable => "none".to_owned(),
             Held::Unknown => "unknown".to_owned(),
         };
-        let runs = self.runs.iter().map(|run| format!("{} {}\n", run.run_id, run.state.as_str()));
+        // A report comes after the end that it tells of.
+        let state = |run: &Run| format!("{} {} {}\n", run.run_id, run.state.as_str(), run.report.is_some());
+        let runs = self.runs.iter().map(state);
+        // Everybody is older after midnight.
+        let day = self.now.to_zoned(TimeZone::UTC).date();
         let is_failing = self.table.failing_since.is_some();
         let is_old = self.data_age().is_some_and(|age| age > DATA_AGE_MAX);
-        let text = format!("{held}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
+        let text = format!("{held}\n{day}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
         let number = version.map(datalake_table::version::Version::number);
         Live {
             name: format!(
@@ -150,4 +154,43 @@ pub(super) async fn wait(
         (header::CACHE_CONTROL, "no-store"),
     ];
     Ok((headers, name).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::report::{RunId, RunOutcome, RunReport};
+
+    use super::*;
+    use crate::launcher::RunState;
+
+    fn known(report: Option<&str>, now: &str) -> Known {
+        let report = report.map(|text| Arc::new(serde_json::from_str::<RunReport>(text).unwrap()));
+        let run = Run {
+            run_id: RunId::parse("a").unwrap(),
+            state: RunState::Ended(RunOutcome::Succeeded),
+            mode: None,
+            trigger: None,
+            started_at: None,
+            ended_at: None,
+            error: None,
+            log_tail: None,
+            report,
+        };
+        Known {
+            table: Arc::default(),
+            runs: vec![run],
+            now: now.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_report_and_a_new_day_are_news() {
+        const REPORT: &str = r#"{"run_id":"a","outcome":"succeeded","mode":"incremental","started_at":"2026-11-24T11:00:00Z",
+            "ended_at":"2026-11-24T11:00:01Z","elapsed_ms":1000,"version":0,"committed":false,"counts":{},"requests":{},"notices":[],"rejects":[]}"#;
+        let name = |report, now| known(report, now).live().name;
+        let evening = name(None, "2026-11-24T23:59:58Z");
+        assert_eq!(name(None, "2026-11-24T23:59:59Z"), evening);
+        assert_ne!(name(Some(REPORT), "2026-11-24T23:59:58Z"), evening);
+        assert_ne!(name(None, "2026-11-25T00:00:00Z"), evening);
+    }
 }

@@ -124,7 +124,8 @@ fn line(known: &Known, now: Timestamp) -> Markup {
     let version = known.live().version;
     html! {
         @if let Some(version) = version { "Version " (version) }
-        @if let (Some(_), Some(checked_at)) = (version, known.table.checked_at) {
+        // While the store answers it is asked each second: that is nothing to tell, and the page would count on from when it was drawn.
+        @if let (Some(_), Some(_), Some(checked_at)) = (version, known.table.failing_since, known.table.checked_at) {
             ", checked against the store " span #checked { (parts::since(checked_at, now)) }
         }
     }
@@ -153,7 +154,7 @@ fn figures(lake: &Lake, known: &Known, now: Timestamp) -> Markup {
                 a href="/page/versions" { "version " (lake.version) } ", made " (parts::since(lake.committed_at, now))
             }))
             (figure("rejects-open", "Open rejects", &html! { a href="/page/rejects" { (parts::number(lake.rejects)) } }, &html! {
-                @if lake.rejects > 0 { "their last good rows stay" } @else { "every source is in order" }
+                @if lake.rejects > 0 { "what was good before is served" } @else { "every source is in order" }
                 @if lake.ignored > 0 { "; " (parts::number(lake.ignored)) " ignored" }
             }))
         }
@@ -240,12 +241,14 @@ fn did(counts: &Counts) -> String {
 
 /// What lay in the lake when the last run looked.
 fn sources(runs: &[Run]) -> Markup {
-    let report = runs.iter().find_map(|run| run.report.as_deref());
+    // One that failed may have seen nothing.
+    let succeeded = |run: &&Run| run.state.outcome() == Some(RunOutcome::Succeeded);
+    let report = runs.iter().filter(succeeded).find_map(|run| run.report.as_deref());
     html! {
         section.card aria-labelledby="sources" {
             header {
                 h2 #sources { "Sources" }
-                @if report.is_some() { span.small.muted { "as the last run found them" } }
+                @if report.is_some() { span.small.muted { "as the last run that succeeded found them" } }
             }
             @if let Some(report) = report {
                 @let counts = &report.counts;

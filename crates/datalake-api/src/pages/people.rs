@@ -191,7 +191,9 @@ pub(super) async fn show(visit: Visit, asked: PeopleAsked, reading: Reading) -> 
     let limit = rows.question.limit.map_or(LIMIT, NonZeroU16::get);
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let listing = Listing::new(rows, &reading)?;
-    let newest = newest(&visit).unwrap_or(listing.snapshot.version().number());
+    let shown = listing.snapshot.version().number();
+    // What was waited for is newer than what was there when the visit began.
+    let newest = newest(&visit).map_or(shown, |newest| newest.max(shown));
     let people = listing.work(move |listing| People::of(&listing, look, &query, newest)).await?;
     let frame = visit.frame(View::People, "People").api(ApiAddress::new(api));
     Ok((reading.age(), Page(frame.page(&page(&people)))).into_response())

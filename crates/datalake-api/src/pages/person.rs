@@ -15,6 +15,7 @@ use tokio::time::timeout;
 use crate::{
     extract::{AskedOfRow, AskedUser},
     pages::{
+        excerpt,
         layout::View,
         parts::{self, Tone},
         people::{self, Picture},
@@ -71,7 +72,7 @@ pub(super) async fn show(
     let (explanation, history) = gather(&visit, &user_id, &reading, &past).await;
     let day = reading.day(question.on);
     let version = reading.snapshot.version().number();
-    let newest = people::newest(&visit).unwrap_or(version);
+    let newest = people::newest(&visit).map_or(version, |newest| newest.max(version));
     let row = reading.snapshot.row(user_id.as_str()).map(|row| ShownRow {
         first_name: row.first_name.to_owned(),
         last_name: row.last_name.to_owned(),
@@ -195,11 +196,11 @@ fn shown(row: &ShownRow, facts: &Facts<'_>) -> Markup {
                     }
                 }
                 dl.pairs {
-                    dt { "First name" } dd data-column="first_name" dir="auto" { (row.first_name) }
-                    dt { "Last name" } dd data-column="last_name" dir="auto" { (row.last_name) }
+                    dt { "First name" } dd data-column="first_name" { bdi { (row.first_name) } }
+                    dt { "Last name" } dd data-column="last_name" { bdi { (row.last_name) } }
                     dt { "Born" }
                     dd data-column="birthts" data-birthts=(row.birth.as_ms()) {
-                        time datetime=(date) { (date) } " " span.muted { "(" (row.birth.as_ms()) " ms)" }
+                        time.nowrap datetime=(date) { (date) } " " span.muted { "(" (row.birth.as_ms()) " ms)" }
                     }
                     dt { "Age" }
                     dd data-column="age" data-age=[row.age] {
@@ -240,10 +241,10 @@ fn rejects(facts: &Facts<'_>) -> Markup {
                         p.wrap { span.badge.warn { (reject.code) } " " code { (reject.key) } (place(reject)) }
                         p.wrap { (parts::prose(reject.message)) }
                         @if let Some(excerpt) = reject.excerpt {
-                            code.excerpt dir="auto" { (excerpt) }
+                            (excerpt::excerpt(excerpt, reject.excerpt_offset))
                         }
                         p.small.muted {
-                            "Since " (since(&reject.since, facts.now)) ", by the run " (run(reject.run_id)) ". Served meanwhile: "
+                            "Since " (since(&reject.since, facts.now)) ", by " (run(reject.run_id)) ". Served meanwhile: "
                             span data-meanwhile { (meanwhile) } "."
                         }
                     }
@@ -256,7 +257,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
 fn place(reject: &RejectDocument<'_>) -> Markup {
     html! {
         @if let Some(line) = reject.line { ", line " (line) }
-        @if let Some(column) = reject.column { ", byte " (column) }
+        @if let Some(column) = reject.column { ", column " (column) }
     }
 }
 

@@ -151,8 +151,8 @@ fn page(run: &Run, made: &Made, stop: &Markup, now: Timestamp) -> Markup {
 
 fn mode_in_words(mode: RunMode) -> &'static str {
     match mode {
-        RunMode::Incremental => "Of what had changed",
-        RunMode::Full => "Of every source",
+        RunMode::Incremental => "Read what had changed",
+        RunMode::Full => "Read every source",
     }
 }
 

@@ -61,7 +61,7 @@ fn banner(warning: &Warning<'_>, now: Timestamp) -> Markup {
             Tone::Bad,
             "not-read",
             "The lake has not been read yet",
-            &html! { p { "The store has not answered since this server started. " (CHECK_STORE) } },
+            &html! { p { "The store has not answered since this server started. " (parts::prose(CHECK_STORE)) } },
         ),
         Warning::NoTable(run) => parts::banner(Tone::Plain, "no-table", "There is no table yet", &first_run(*run)),
         Warning::StoreDown { since, checked_at } => parts::banner(
@@ -74,7 +74,7 @@ fn banner(warning: &Warning<'_>, now: Timestamp) -> Markup {
                     @if let Some(checked_at) = checked_at {
                         "What is shown here was confirmed last at " (parts::time(*checked_at, now)) ", and is served on. "
                     }
-                    (CHECK_STORE)
+                    (parts::prose(CHECK_STORE))
                 }
             },
         ),

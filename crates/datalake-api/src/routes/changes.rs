@@ -1,6 +1,6 @@
 //! What differs between two versions, a line a row.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     body::Body,
@@ -13,6 +13,7 @@ use datalake_core::{moment::parse_version, question::QueryError};
 use datalake_table::difference::{Change, Difference};
 use futures_util::stream;
 use serde::Serialize;
+use tokio::task::JoinError;
 use utoipa::{IntoParams, ToSchema};
 
 use super::stored_row::StoredRowDocument;
@@ -134,18 +135,24 @@ pub(crate) async fn list(Span { since, until }: Span, reading: Reading, State(pa
         None => Arc::clone(&reading.snapshot),
     };
     let before = past.at(since).await?;
+    // A version may have come after the newest was looked at.
+    if before.version().number() > after.version().number() {
+        return Err(Problem::NoSuchVersion {
+            newest: after.version().number(),
+        });
+    }
     let difference = Difference::between(&before, &after);
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
     Ok((reading.of(after).age(), headers, Body::from_stream(lines(difference))).into_response())
 }
 
 /// The changes as lines, found as fast as they are taken.
-fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, Infallible>> {
-    let lines = stream::unfold(difference, async |mut difference| {
-        // Between two changes there may be millions of rows to compare.
+fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
+    let lines = stream::try_unfold(difference, async |mut difference| {
+        // Between two changes there may be millions of rows to compare. A failure cuts the answer: its end would say that it is whole.
         let chunk = tokio::task::spawn_blocking(move || (chunk(&mut difference), difference));
-        let (bytes, difference) = chunk.await.ok()?;
-        (!bytes.is_empty()).then_some((Ok(bytes), difference))
+        let (bytes, difference) = chunk.await?;
+        Ok((!bytes.is_empty()).then_some((bytes, difference)))
     });
     // Compression asks once more after the end.
     futures_util::StreamExt::fuse(lines)

@@ -13,6 +13,7 @@ use datalake_table::{export::ArrowStream, walk::Walk};
 use crate::{
     accept::Accept,
     answers::{Answer, Answers},
+    byte_range::{self, Wanted},
     extract::RowsAsked,
     links::{Links, Page},
     listing::{ListedRows, Listing, failed},
@@ -192,18 +193,17 @@ fn part_of(file: ParquetFile, validators: &Validators, headers: &HeaderMap) -> R
         .get(header::RANGE)
         .and_then(|range| range.to_str().ok())
         .filter(|_| validators.allow_range(headers));
-    // What is no range at all is as if it were not there.
-    let Some(Ok(asked)) = asked.map(http_range_header::parse_range_header) else {
-        return Ok(whole(file));
+    let part = match asked.map_or(Wanted::Whole, |asked| byte_range::wanted(asked, bytes)) {
+        Wanted::Whole => return Ok(whole(file)),
+        Wanted::Part(part) => part,
+        Wanted::Unsatisfiable => return Err(Problem::RangeNotSatisfiable { bytes }),
     };
-    let ranges = asked.validate(bytes).map_err(|_| Problem::RangeNotSatisfiable { bytes })?;
-    let [range] = ranges.as_slice() else { return Ok(whole(file)) };
-    let (start, last) = (*range.start(), *range.end());
-    let told = HeaderValue::try_from(format!("bytes {start}-{last}/{bytes}")).expect("digits are visible ASCII characters");
+    let told =
+        HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");
     let headers = [
         accepts,
         (header::CONTENT_RANGE, told),
-        (header::CONTENT_LENGTH, HeaderValue::from(last + 1 - start)),
+        (header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start)),
     ];
-    Ok((StatusCode::PARTIAL_CONTENT, links, headers, file.body(start..last + 1)).into_response())
+    Ok((StatusCode::PARTIAL_CONTENT, links, headers, file.body(part)).into_response())
 }

@@ -31,6 +31,20 @@ fn dependencies(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
+/// Images, chart and executable are one release.
+#[test]
+fn the_chart_names_the_version_of_the_executable() {
+    let metadata = metadata();
+    let executable = metadata
+        .workspace_packages()
+        .into_iter()
+        .find(|package| package.name == "datalake")
+        .unwrap();
+    let chart = fs::read_to_string(metadata.workspace_root.join("helm/datalake/Chart.yaml")).unwrap();
+    let expected = format!("appVersion: \"{}\"", executable.version);
+    assert!(chart.lines().any(|line| line == expected), "{expected} is not in {chart}");
+}
+
 #[test]
 fn arrows_point_one_way() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([

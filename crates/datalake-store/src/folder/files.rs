@@ -67,9 +67,13 @@ impl Files {
             return Ok(());
         }
         let root = self.root.display();
+        let reason = match self.root.exists() {
+            true => format!("the lake is a folder, and there is something else of this name, dir={root}"),
+            false => format!("the lake's folder does not exist; make it with `datalake init --lake {root}`, dir={root}"),
+        };
         Err(StoreError::Denied {
             key: key.to_owned(),
-            reason: format!("the lake's folder does not exist; make it with `datalake init --lake {root}`, dir={root}"),
+            reason,
             source: None,
         })
     }

@@ -81,7 +81,10 @@ async fn a_put_whose_end_is_unknown_is_looked_up() {
     check(&[ConflictWithItself], Ok(&["1", "2"])).await;
     check(&[Overtaken], Err("another writer committed first, version=1")).await;
     check(&[RequestLost, Overtaken], Err("another writer committed first, version=1")).await;
-    let silence = format!("the store does not answer, attempts=3, key={}", keys::log_entry(1));
+    let silence = format!(
+        "the store does not answer; check that it is up, that it is reached from here, and its address, attempts=3, key={}",
+        keys::log_entry(1)
+    );
     check(&[RequestLost, RequestLost, RequestLost], Err(&silence)).await;
 }
 

@@ -83,12 +83,16 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     let Some(file) = &args.token_file else {
         return Ok(Access::Open);
     };
-    let refused = |reason: String| UsageError(format!("--token-file holds no token: {reason}, file={}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| refused(error.to_string()))?;
+    let refused = |reason: String| UsageError(format!("{reason}, file={}", file.display()));
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        refused(format!(
+            "--token-file cannot be read; it is to hold the token and nothing else: {error}"
+        ))
+    })?;
     // Editors and `echo` end a file with a line feed, which no header can carry.
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refused("it must be visible ASCII characters".to_owned()).into());
+        return Err(refused("--token-file holds no token: it must be visible ASCII characters".to_owned()).into());
     }
     let token = Token::new(token);
     let token = match &args.token_hint {
@@ -104,9 +108,9 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
 
 /// Takes the address before anything else is done, so that a taken one is said at once.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address)
-        .await
-        .with_context(|| format!("the API cannot listen there; is another program? choose another --listen, address={address}"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("the API cannot listen there; is another program using the port? choose another --listen, address={address}")
+    })?;
     raise_open_files();
     tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)

@@ -1,6 +1,6 @@
 //! `datalake up`
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, Trigger, process::ProcessLauncher};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
@@ -46,6 +46,8 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
             mode: RunMode::Incremental,
             trigger: Trigger::Schedule,
         };
+        // Whoever asks while this one is under way.
+        launcher.set_next_run(next_run(schedule.delay_after(0, clock::now())));
         let has_failed = match launcher.launch(request).await {
             Ok(launched) => {
                 let run_id = launched.run.run_id;
@@ -63,7 +65,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
         };
         failures = if has_failed { failures + 1 } else { 0 };
         let Some(delay) = schedule.delay_after(failures, clock::now()) else {
-            launcher.set_next_run(NextRun::Never);
+            launcher.set_next_run(next_run(None));
             tracing::warn!("the schedule has no further time; runs start by POST /data only");
             return;
         };
@@ -74,11 +76,19 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
                 "the scheduled run is tried again"
             );
         }
-        launcher.set_next_run(clock::now().checked_add(delay).map_or(NextRun::Unknown, NextRun::At));
+        launcher.set_next_run(next_run(Some(delay)));
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(delay) => {}
         }
+    }
+}
+
+/// When a run begins after this delay; none stands for a schedule that has no further time.
+fn next_run(delay: Option<Duration>) -> NextRun {
+    match delay.map(|delay| clock::now().checked_add(delay)) {
+        None => NextRun::Never,
+        Some(at) => at.map_or(NextRun::Unknown, NextRun::At),
     }
 }
 

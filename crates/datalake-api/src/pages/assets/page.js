@@ -128,7 +128,6 @@
     for (const [found, left, top] of scrolled) found()?.scrollTo(left, top);
     focused?.()?.focus({ preventScroll: true });
     scrollTo(x, y);
-    document.dispatchEvent(new CustomEvent("page:looked"));
   };
 
   const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
@@ -170,7 +169,8 @@
     };
     document.addEventListener("visibilitychange", follow);
     addEventListener("pagehide", () => { watching?.abort(); events?.close(); });
-    addEventListener("pageshow", (event) => { if (event.persisted) follow(); });
+    // What was left and comes back has missed what happened, and must not hold the token any more.
+    addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
     follow();
   }
   setInterval(tick, 10000);
@@ -202,6 +202,13 @@
     events?.close();
     if (!isActive(run)) return void look();
     events = new EventSource(`/runs/${encodeURIComponent(run.id)}/events`);
+    events.addEventListener("error", () => {
+      // One that goes on trying is not closed; a server that refuses closes it, and then only a look tells.
+      if (events.readyState !== EventSource.CLOSED) return;
+      following = null;
+      enhance();
+      look();
+    });
     events.addEventListener("state", (event) => {
       following = { ...JSON.parse(event.data), joined: run.joined };
       if (isActive(following)) return enhance();

@@ -1,0 +1,92 @@
+//! The header `Range`, as far as a server has to follow it: one range of bytes. RFC 9110, 14.1.2 and 14.2.
+
+use std::ops::Range;
+
+/// What a client wants of a representation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// All of it: the header is none that this server follows, as one of several ranges, or one that is malformed.
+    Whole,
+    /// These bytes, at least one.
+    Part(Range<u64>),
+    /// Bytes that it does not have.
+    Unsatisfiable,
+}
+
+/// What `header` wants of a representation of `bytes` bytes.
+pub(crate) fn wanted(header: &str, bytes: u64) -> Wanted {
+    let Some((first, last)) = parse(header) else {
+        return Wanted::Whole;
+    };
+    let range = match (first, last) {
+        (Some(first), Some(last)) if first > last => return Wanted::Whole,
+        (Some(first), last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
+        // A longer end than there is means all of it.
+        (None, Some(length)) => bytes.saturating_sub(length)..bytes,
+        (None, None) => return Wanted::Whole,
+    };
+    match range.is_empty() {
+        true => Wanted::Unsatisfiable,
+        false => Wanted::Part(range),
+    }
+}
+
+/// The two numbers of the only range, each of which may be missing.
+fn parse(header: &str) -> Option<(Option<u64>, Option<u64>)> {
+    let (unit, range) = header.split_once('=')?;
+    let (first, last) = range.trim().split_once('-')?;
+    let is_of_bytes = unit.trim().eq_ignore_ascii_case("bytes");
+    let number = |text: &str| match text {
+        "" => Some(None),
+        // A number of more digits than fit is behind every end.
+        _ => text
+            .bytes()
+            .all(|byte| byte.is_ascii_digit())
+            .then(|| Some(text.parse().unwrap_or(u64::MAX))),
+    };
+    is_of_bytes.then_some(())?;
+    Some((number(first)?, number(last)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(header: &str, expected: &Wanted) {
+        assert_eq!(&wanted(header, 100), expected, "{header}");
+    }
+
+    #[test]
+    fn ranges_of_a_hundred_bytes() {
+        check("bytes=0-9", &Wanted::Part(0..10));
+        check("bytes=90-", &Wanted::Part(90..100));
+        check("bytes=90-1000", &Wanted::Part(90..100));
+        check("Bytes = 5-5", &Wanted::Part(5..6));
+        check("bytes=-8", &Wanted::Part(92..100));
+        check("bytes=-65536", &Wanted::Part(0..100));
+        check("bytes=0-99999999999999999999999", &Wanted::Part(0..100));
+        check("bytes=100-", &Wanted::Unsatisfiable);
+        check("bytes=99999999999999999999999-", &Wanted::Unsatisfiable);
+        check("bytes=-0", &Wanted::Unsatisfiable);
+        for ignored in [
+            "bytes=5-2",
+            "bytes=0-9,5-20",
+            "bytes=0-9, 99999999-",
+            "bytes=-",
+            "bytes=a-",
+            "rows=0-9",
+            "bytes",
+            "bytes=+1-2",
+            "",
+        ] {
+            check(ignored, &Wanted::Whole);
+        }
+    }
+
+    #[test]
+    fn of_nothing_there_is_no_part() {
+        assert_eq!(wanted("bytes=0-", 0), Wanted::Unsatisfiable);
+        assert_eq!(wanted("bytes=-1", 0), Wanted::Unsatisfiable);
+    }
+}
