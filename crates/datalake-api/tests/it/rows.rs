@@ -213,6 +213,26 @@ async fn formats_say_the_same() {
     assert_eq!(lake.get("/data.csv?last_name=Nobody").await.body.lines().count(), 1);
 }
 
+/// Both ask for CSV, and each goes on as it began.
+#[tokio::test]
+async fn a_page_links_to_pages_of_its_own_path() {
+    let lake = Lake::of_users().await;
+    let by_header = Request::get("/data?limit=2").header(header::ACCEPT, "text/csv");
+    let by_header = lake.send(by_header.body(Body::empty()).unwrap()).await;
+    assert!(
+        by_header.header("link").starts_with("</data?limit=2&"),
+        "{}",
+        by_header.header("link")
+    );
+    let by_suffix = lake.get("/data.csv?limit=2").await;
+    assert!(
+        by_suffix.header("link").starts_with("</data.csv?limit=2&"),
+        "{}",
+        by_suffix.header("link")
+    );
+    assert_eq!(by_suffix.header("content-type"), by_header.header("content-type"));
+}
+
 async fn accepting(lake: &Lake, accept: &str) -> (StatusCode, String) {
     let request = Request::get("/data").header(header::ACCEPT, accept).body(Body::empty()).unwrap();
     let response = lake.router().oneshot(request).await.unwrap();

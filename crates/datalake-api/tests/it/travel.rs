@@ -189,6 +189,8 @@ async fn before_the_log_begins_all_is_gone() {
 async fn a_table_made_anew_has_versions_of_its_own() {
     let lake = lake_until(3).await;
     check_name(&lake, "version=1", 1).await;
+    // It is remembered by its tag.
+    let page = lake.get("/data?version=1&limit=1").await;
     let objects: Vec<_> = lake.bucket.list("", None).try_collect().await.unwrap();
     for object in objects {
         lake.bucket.delete(&object.key, None).await.unwrap();
@@ -213,6 +215,10 @@ async fn a_table_made_anew_has_versions_of_its_own() {
         let row = lake.get(&format!("/data/1?version={number}")).await.json();
         assert_eq!(row["first_name"], "Other", "version {number}");
     }
+    // The same version of another table, made within the same minute.
+    let other = lake.get("/data?version=1&limit=1").await;
+    assert_ne!(other.header("etag"), page.header("etag"));
+    assert_eq!(other.json()[0]["first_name"], "Other");
     assert_eq!(lake.get("/versions").await.json()["versions"][4]["run_id"], "other-1");
     let as_of = lake.get(&format!("/data/1?as_of={}", hour(1))).await;
     assert_eq!(as_of.header("datalake-version"), "1");
