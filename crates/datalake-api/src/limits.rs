@@ -29,7 +29,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(90);
 /// A request in flight holds some KiB.
 const REQUESTS_MAX: usize = 1_024;
 
-/// Anybody may wait for a run's end, a version or news, and for a minute: half of the room stays for those who ask for what is there.
+/// Anybody may wait for a run's end, a version or news, for a minute, or for a store that hangs: half of the room stays for those who ask for
+/// what is in memory.
 const WAITING_MAX: usize = REQUESTS_MAX / 2;
 
 /// A large answer holds two pieces while its client reads, and up to 1 MiB where it is compressed: 64 MiB at worst, 8 MiB as a rule.
@@ -93,7 +94,7 @@ impl Limits {
     }
 }
 
-/// Room for requests that wait for something to happen. Clones share it.
+/// Room for requests that wait for something to happen, or for the store. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct WaitingRoom(Arc<Semaphore>);
 

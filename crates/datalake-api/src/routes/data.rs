@@ -1,5 +1,7 @@
 //! One user, and the picture.
 
+use std::time::Duration;
+
 use axum::{
     Json,
     extract::State,
@@ -17,6 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{
     extract::{AskedOfRow, NewestAlone, Segment},
+    limits::WaitingRoom,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
     state::Pictures,
@@ -24,6 +27,9 @@ use crate::{
 
 /// Of a picture from the sources' owners, a browser must take nothing but a picture.
 const NOT_SNIFFED: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+
+/// A picture has 8 MiB at most; a store that is well sends it within a second.
+const STORE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -101,6 +107,7 @@ pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): As
 )]
 pub(crate) async fn show_image(
     State(Pictures(bucket)): State<Pictures>,
+    State(room): State<WaitingRoom>,
     Segment(user_id): Segment,
     _: NewestAlone,
     reading: Reading,
@@ -109,10 +116,10 @@ pub(crate) async fn show_image(
     if !row.has_image {
         return Err(Problem::NoPicture);
     }
-    let object = bucket
-        .get(&keys::image(row.user_id), None, None)
-        .await
-        .map_err(|error| refused(&error))?;
+    let _place = room.enter().ok_or(Problem::TooBusy)?;
+    let key = keys::image(row.user_id);
+    let read = tokio::time::timeout(STORE_WAIT_MAX, bucket.get(&key, None, None)).await;
+    let object = read.map_err(|_| Problem::StoreUnavailable)?.map_err(|error| refused(&error))?;
     let headers = [(header::CONTENT_TYPE, "image/png"), NOT_SNIFFED];
     Ok((reading.age(), headers, object.bytes).into_response())
 }

@@ -22,6 +22,7 @@ use utoipa::ToSchema;
 use super::{rejects::RejectDocument, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, MomentAlone},
+    limits::WaitingRoom,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
@@ -301,7 +302,9 @@ pub(crate) async fn show(
     _: MomentAlone,
     reading: Reading,
     State(past): State<PastVersions>,
+    State(room): State<WaitingRoom>,
 ) -> Result<Response, Problem> {
+    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let explanation = Explanation::gather(user_id, &reading.snapshot, &past).await?;
     Ok((reading.age(), Json(explanation.document())).into_response())
 }

@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 use super::stored_row::StoredRowDocument;
 use crate::{
     extract::{AskedUser, NewestAlone},
+    limits::WaitingRoom,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
@@ -140,7 +141,9 @@ pub(crate) async fn show(
     _: NewestAlone,
     reading: Reading,
     State(past): State<PastVersions>,
+    State(room): State<WaitingRoom>,
 ) -> Result<Response, Problem> {
+    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let history = gather(&user_id, reading.snapshot.version(), &past).await?;
     Ok((reading.age(), Json(HistoryDocument::new(&user_id, &history))).into_response())
 }

@@ -1,10 +1,14 @@
 //! Rows, figures, pictures, rejects.
 
+use std::sync::Arc;
+
 use axum::{
     body::{Body, to_bytes},
-    http::{Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode},
 };
 use datalake_core::keys;
+use datalake_store::faults::{Fate, Faulty, Operation};
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -209,5 +213,36 @@ async fn compressed_answers() {
         for encoding in ["gzip", "zstd"] {
             check_compressed(&lake, path, encoding).await;
         }
+    }
+}
+
+/// A store that takes requests and answers none keeps those alone who ask it.
+#[tokio::test(start_paused = true)]
+async fn a_store_that_hangs_keeps_nobody_from_the_rows() {
+    let mut lake = Lake::of_users().await;
+    lake.watch.refresh_now().await;
+    let hang = |_: Operation| std::future::pending::<()>().boxed();
+    lake.parts.bucket = Arc::new(Faulty::with_hook(Arc::clone(&lake.bucket), |_: &Operation| Fate::Pass, hang));
+    let router = lake.router();
+    let picture = || {
+        let request = Request::get("/data/1000/image").body(Body::empty()).unwrap();
+        tokio::spawn(router.clone().oneshot(request))
+    };
+    let waiting: Vec<_> = (0..512).map(|_| picture()).collect();
+    tokio::task::yield_now().await;
+    let refused = picture().await.unwrap().unwrap();
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &HeaderValue::from_static("1"))
+    );
+    let row = router
+        .clone()
+        .oneshot(Request::get("/data/1000").body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(row.status().as_u16(), 200);
+    // Nor is anybody kept for the store's own attempts.
+    for picture in waiting {
+        assert_eq!(picture.await.unwrap().unwrap().status().as_u16(), 503);
     }
 }
