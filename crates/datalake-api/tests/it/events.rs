@@ -1,14 +1,11 @@
 //! `GET /runs/{id}/events`, with a launcher whose one run the tests lead through its states.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use axum::{
     Router,
-    body::{Body, BodyDataStream},
+    body::{Body, BodyDataStream, to_bytes},
     http::{HeaderMap, Request, StatusCode},
     response::Response,
 };
@@ -30,12 +27,14 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
-    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use crate::runs::{parts, report};
+use crate::{
+    fixture::answer_at_the_end,
+    run_fixture::{parts, report},
+};
 
 const PATH: &str = "/runs/a/events";
 
@@ -252,42 +251,32 @@ async fn places_are_bounded_and_given_back() {
     Events::of(&router, None).await;
 }
 
-/// A server of a run that goes on, and a client that has sent this.
-async fn connected(request: &str) -> (TcpStream, JoinHandle<()>, CancellationToken) {
-    let stage = Stage::new(RunState::Running);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let shutdown = CancellationToken::new();
-    let (parts, token) = (stage.parts(), shutdown.clone());
-    let serving = tokio::spawn(async move {
-        let (_hints, hinted) = watch::channel(());
-        server::serve(listener, parts, hinted, token).await;
-    });
-    let mut client = TcpStream::connect(address).await.unwrap();
-    client.write_all(request.as_bytes()).await.unwrap();
-    (client, serving, shutdown)
-}
-
 /// The run goes on, and the server ends all the same; whoever waits for the run is told how it stands.
 #[tokio::test]
 async fn who_waits_for_a_run_is_answered_when_the_server_ends() {
-    let (mut client, serving, shutdown) = connected("POST /data HTTP/1.1\r\nhost: lake\r\nprefer: wait=60\r\n\r\n").await;
-    // By then it waits; where it does not yet, it has still to be answered.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    shutdown.cancel();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    serving.await.unwrap();
-    assert!(
-        answer.starts_with("HTTP/1.1 202 ") && answer.contains(r#""state":"running""#),
-        "{answer}"
-    );
+    let stage = Stage::new(RunState::Running);
+    let request = Request::post("/data").header("prefer", "wait=60").body(Body::empty()).unwrap();
+    let answer = answer_at_the_end(stage.parts(), request).await;
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let body = to_bytes(answer.into_body(), 10_000).await.unwrap();
+    let run: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(run["state"], "running");
 }
 
 /// The run goes on, and the server ends all the same without waiting for those who follow it.
 #[tokio::test]
 async fn the_server_s_end_is_the_streams() {
-    let (mut client, serving, shutdown) = connected(&format!("GET {PATH} HTTP/1.1\r\nhost: lake\r\n\r\n")).await;
+    let stage = Stage::new(RunState::Running);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_hints, hinted) = watch::channel(());
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(server::serve(listener, stage.parts(), hinted, shutdown.clone()));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    client
+        .write_all(format!("GET {PATH} HTTP/1.1\r\nhost: lake\r\n\r\n").as_bytes())
+        .await
+        .unwrap();
     let mut text = String::new();
     while !text.contains("event: state") {
         let mut bytes = [0; 1024];

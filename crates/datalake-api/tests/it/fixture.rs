@@ -9,6 +9,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     http::{HeaderMap, Request, StatusCode},
+    response::Response,
 };
 use datalake_api::{
     clock::Clock,
@@ -32,8 +33,15 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::table::{CommitDetails, Edit, Table};
+use futures_util::poll;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 /// Id, first name, birth, picture. The day of the clock below is 2026-11-24.
@@ -244,6 +252,30 @@ impl Lake {
             body: String::from_utf8(body.to_vec()).unwrap(),
         }
     }
+}
+
+/// The answer to a request that waits while the server of the same parts comes to its end.
+pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> Response {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let router = server::router(parts.clone());
+    let token = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let (_hints, hinted) = watch::channel(());
+        server::serve(listener, parts, hinted, token).await;
+    });
+    // Once it answers, the parts know of its end.
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: lake\r\nconnection: close\r\n\r\n";
+    probe.write_all(asked).await.unwrap();
+    probe.read_to_end(&mut Vec::new()).await.unwrap();
+    let mut answer = std::pin::pin!(router.oneshot(request));
+    assert!(poll!(&mut answer).is_pending(), "there is something to wait for");
+    shutdown.cancel();
+    let answer = answer.await.unwrap();
+    serving.await.unwrap();
+    answer
 }
 
 /// The ids of an answer's rows, in their order.

@@ -1,7 +1,5 @@
 //! HTTP manners: methods, other sites' pages, compression and its tags, headers of every answer, and connections over a real socket.
 
-use std::time::Duration;
-
 use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
@@ -203,19 +201,6 @@ async fn an_answer_under_way_is_sent_to_its_end() {
     serving.await.unwrap();
     let answer = String::from_utf8(answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with('}'), "{answer}");
-}
-
-#[tokio::test]
-async fn who_waits_for_a_version_is_answered_when_the_server_ends() {
-    let (mut client, serving, shutdown) = connected(b"GET /data?min_version=9&wait=60s HTTP/1.1\r\nHost: x\r\n\r\n").await;
-    // By then it waits; where it does not yet, it has still to be answered.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    shutdown.cancel();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    serving.await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("shutting-down"), "{answer}");
-    assert!(answer.contains("retry-after: 1\r\n"), "{answer}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tower::ServiceExt;
 
 use crate::{
     fixture::{Lake, USERS, put},
-    runs::report,
+    run_fixture::report,
 };
 
 /// A change of these is a change for whoever scrapes them.

@@ -27,7 +27,7 @@ use tempfile::TempDir;
 use crate::{
     fixture::{Answer, Lake, now, put, refusals},
     past::lake_until,
-    runs::report,
+    run_fixture::report,
 };
 
 /// The page at a path, which has to be there.

@@ -4,222 +4,23 @@
 
 use std::{
     fs,
-    process::Command,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use axum::{
-    Router,
     body::{Body, to_bytes},
-    http::{HeaderMap, Request, StatusCode, request},
+    http::{Request, StatusCode},
 };
-use datalake_api::{
-    clock::Clock,
-    launcher::{
-        IdempotencyKey, RunLauncher,
-        none::NoLauncher,
-        process::{ProcessLauncher, RunCommand},
-    },
-    metrics::Metrics,
-    run_history::RunHistory,
-    server::{self, Parts},
-    table_watch::TableWatch,
-    token::Access,
-};
-use datalake_core::{
-    keys,
-    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
-};
-use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty},
-    memory::MemoryBucket,
-};
-use datalake_table::table::Table;
+use datalake_api::launcher::{IdempotencyKey, RunLauncher, none::NoLauncher, process::RunCommand};
+use datalake_core::report::{RunId, RunOutcome, RunReport};
+use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// Blocks the child until the test opens the gate, and leaves a line for each child.
-const GATED: &str = "echo started >> $1/children; read _ < $1/gate";
-
-/// A server whose runs are `sh -c SCRIPT run DIR [--full]`: `$1` is a directory of the test's.
-struct Fixture {
-    dir: TempDir,
-    launcher: ProcessLauncher,
-    bucket: MemoryBucket,
-    is_store_down: Arc<AtomicBool>,
-    router: Router,
-}
-
-struct Answer {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Value,
-}
-
-impl Fixture {
-    fn new(script: &str) -> Self {
-        let dir = TempDir::new().unwrap();
-        let made = Command::new("mkfifo")
-            .arg(dir.path().join("gate"))
-            .arg(dir.path().join("ready"))
-            .status()
-            .unwrap();
-        assert!(made.success(), "mkfifo: {made}");
-        let command = RunCommand {
-            program: "/bin/sh".into(),
-            arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
-            grace: Duration::from_millis(50),
-        };
-        Self::with_command(dir, command)
-    }
-
-    fn with_command(dir: TempDir, command: RunCommand) -> Self {
-        let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
-        let bucket = MemoryBucket::new();
-        let is_store_down = Arc::new(AtomicBool::new(false));
-        let is_down = Arc::clone(&is_store_down);
-        let fate = move |_: &_| {
-            if is_down.load(Ordering::SeqCst) {
-                Fate::FailBefore
-            } else {
-                Fate::Pass
-            }
-        };
-        let router = router(Arc::new(Faulty::new(Arc::new(bucket.clone()), fate)), Arc::new(launcher.clone()));
-        Self {
-            dir,
-            launcher,
-            bucket,
-            is_store_down,
-            router,
-        }
-    }
-
-    async fn send(&self, request: request::Builder, body: impl Into<Body>) -> Answer {
-        send(&self.router, request, body).await
-    }
-
-    async fn post(&self, headers: &[(&str, &str)]) -> Answer {
-        let request = headers
-            .iter()
-            .fold(Request::post("/data"), |request, (name, value)| request.header(*name, *value));
-        self.send(request, Body::empty()).await
-    }
-
-    async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(path), Body::empty()).await
-    }
-
-    /// Lets the child go on; waits until it stands at the gate.
-    async fn open_gate(&self) {
-        tokio::fs::write(self.dir.path().join("gate"), "\n").await.unwrap();
-    }
-
-    fn children(&self) -> usize {
-        fs::read_to_string(self.dir.path().join("children"))
-            .unwrap_or_default()
-            .lines()
-            .count()
-    }
-
-    async fn put_report(&self, report: &RunReport) {
-        self.put(&keys::run_report(&report.run_id), &serde_json::to_string(report).unwrap())
-            .await;
-    }
-
-    async fn put(&self, key: &str, text: &str) {
-        self.bucket
-            .put(key, text.to_owned().into(), PutMode::Replace, &Metadata::new())
-            .await
-            .unwrap();
-    }
-}
-
-fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
-    server::router(parts(bucket, launcher))
-}
-
-pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Parts {
-    let clock = Clock::new(now);
-    Parts {
-        clock,
-        table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
-        runs: RunHistory::new(Arc::clone(&bucket), launcher),
-        bucket,
-        metrics: Metrics::new(),
-        access: Access::Open,
-        cors_origins: Vec::new(),
-    }
-}
-
-async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
-    let response = router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 10_000_000).await.unwrap();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&bytes).unwrap(),
-    }
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_second(1_700_000_000).unwrap()
-}
-
-fn new_run_id() -> RunId {
-    static RUNS: AtomicU64 = AtomicU64::new(0);
-    RunId::parse(&format!("run-{}", RUNS.fetch_add(1, Ordering::SeqCst))).unwrap()
-}
-
-/// A report of a run that began so many hours after the epoch.
-pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
-    RunReport {
-        run_id: RunId::parse(run_id).unwrap(),
-        outcome: RunOutcome::Succeeded,
-        mode: RunMode::Incremental,
-        started_at: Timestamp::from_second(3_600 * hour).unwrap(),
-        ended_at: Timestamp::from_second(3_600 * hour + 2).unwrap(),
-        elapsed_ms: 2_001,
-        version: Some(7),
-        committed: true,
-        counts: Counts {
-            added: 3,
-            ..Counts::default()
-        },
-        requests: Requests {
-            list: 1,
-            ..Requests::default()
-        },
-        notices: vec![SourceNotice {
-            key: "src-data/1.csv".to_owned(),
-            code: "bom".to_owned(),
-        }],
-        rejects: vec![SourceNotice {
-            key: "src-data/2.csv".to_owned(),
-            code: "birthts_type".to_owned(),
-        }],
-        clock_skew_seconds: None,
-        error: None,
-    }
-}
-
-fn ids(answer: &Answer) -> Vec<&str> {
-    answer.body["runs"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| run["id"].as_str().unwrap())
-        .collect()
-}
+use crate::run_fixture::{Fixture, GATED, ids, report, router, send};
 
 async fn check_end(script: &str, state: &str, words: &[&str]) {
     let fixture = Fixture::new(script);

@@ -2,7 +2,7 @@
 
 use axum::{
     body::{Body, to_bytes},
-    http::{Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode},
 };
 use datalake_core::keys;
 use datalake_store::bucket::PutMode;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use crate::{
-    fixture::{Lake, put},
+    fixture::{Lake, answer_at_the_end, put},
     past::{assert_problem, check_parameter, check_problem, hour, lake_until, publish},
 };
 
@@ -276,6 +276,17 @@ async fn before_the_first_table_there_is_no_version() {
     ] {
         check_problem(&lake, path, 503, "no-table-yet").await;
     }
+}
+
+#[tokio::test]
+async fn who_waits_for_a_version_is_answered_when_the_server_ends() {
+    let lake = lake_until(0).await;
+    let request = Request::get("/data?min_version=9&wait=60s").body(Body::empty()).unwrap();
+    let answer = answer_at_the_end(lake.parts.clone(), request).await;
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["retry-after"]),
+        (503, &HeaderValue::from_static("1"))
+    );
 }
 
 /// Time stands still and jumps to the next timer, so that waits take none.
