@@ -66,28 +66,13 @@ def build(name, builds):
     return built, {"minutes": minutes}
 
 
-def first_run(executable, sources):
-    """Seconds of a first run over a folder of its own."""
-    lake = pathlib.Path(tempfile.mkdtemp(prefix="datalake-bench-"))
-    folder = lake / "src-data"
-    folder.mkdir()
-    for number in range(sources):
-        run_folder.write_user(folder, number)
-    try:
-        return run_folder.run(executable, lake)[0]
-    finally:
-        shutil.rmtree(lake)
-
-
-def lake_of(executable, users, work):
-    """A lake that was processed, for the servers of all executables."""
-    lake = work / "lake"
+def first_run(executable, users, lake):
+    """Makes a lake of so many users and processes it; gives the seconds of the run."""
     sources = lake / "src-data"
     sources.mkdir(parents=True)
     for number in range(users):
         run_folder.write_user(sources, number)
-    run_folder.run(executable, lake)
-    return lake
+    return run_folder.run(executable, lake)[0]
 
 
 def serve(name, executable, lake, users, work):
@@ -119,10 +104,12 @@ def main():
     work = pathlib.Path(tempfile.mkdtemp(prefix="datalake-bench-"))
     taken = {name: [] for name in built}
     try:
-        lake = lake_of(next(iter(built.values()))[0], arguments.users, work)
+        lake = work / "lake"
+        first_run(next(iter(built.values()))[0], arguments.users, lake)
         for number in range(arguments.rounds):
             for name, (executable, _) in built.items():
-                run = first_run(executable, arguments.sources)
+                run = first_run(executable, arguments.sources, work / "first")
+                shutil.rmtree(work / "first")
                 taken[name].append((run, *serve(name, executable, lake, arguments.users, work)))
                 print(f"  round {number + 1}, {name}: {taken[name][-1]}", file=sys.stderr, flush=True)
     finally:
