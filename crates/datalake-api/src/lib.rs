@@ -31,6 +31,7 @@ mod reading;
 mod routes;
 pub mod run_history;
 mod run_view;
+mod scan;
 pub mod server;
 mod state;
 pub mod table_watch;

@@ -11,8 +11,8 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{Request, State},
-    http::header,
+    extract::{FromRef, FromRequestParts, Request, State},
+    http::{header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -106,6 +106,24 @@ impl WaitingRoom {
     /// A place for as long as it is held; none where all are taken.
     pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// A place among those who wait, for as long as the request is handled; refused where all are taken.
+pub(crate) struct Place {
+    _held: OwnedSemaphorePermit,
+}
+
+impl<S> FromRequestParts<S> for Place
+where
+    S: Send + Sync,
+    WaitingRoom: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(_: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let held = WaitingRoom::from_ref(state).enter().ok_or(Problem::TooBusy)?;
+        Ok(Self { _held: held })
     }
 }
 

@@ -11,7 +11,7 @@ use datalake_table::{
     walk::{self, Walk},
 };
 
-use crate::{cursor::Cursor, extract::RowsAsked, problem::Problem, reading::Reading, table_watch::chain};
+use crate::{cursor::Cursor, extract::RowsAsked, problem::Problem, reading::Reading, scan::scan, table_watch::chain};
 
 /// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
 const ROWS_AT_ONCE_MAX: usize = 20_000;
@@ -81,7 +81,7 @@ impl Listing {
         if self.is_quick() {
             return Ok(work(self));
         }
-        let done = tokio::task::spawn_blocking(move || work(self)).await;
+        let done = scan(move || work(self)).await;
         done.map_err(|panic| failed(&panic))
     }
 

@@ -223,37 +223,24 @@ impl RunHistory {
     }
 
     /// The run once it has ended, or as it stands at `deadline` or when the server is about to end.
-    pub async fn wait_for_end(&self, run: Run, deadline: Instant) -> Run {
-        let shutdown = self.shutdown();
-        let until_shutdown = async {
-            tokio::select! {
-                () = tokio::time::sleep_until(deadline) => {}
-                () = shutdown.cancelled() => {}
-            }
-        };
-        self.wait_for_end_or(run, until_shutdown).await
-    }
-
-    async fn wait_for_end_or(&self, mut run: Run, enough: impl Future<Output = ()>) -> Run {
-        let mut changes = self.launcher.changes();
-        tokio::pin!(enough);
-        while run.state.is_active() {
-            // What changes from here on is seen by the next round.
-            changes.mark_unchanged();
-            tokio::select! {
-                () = &mut enough => return run,
-                found = self.find(&run.run_id) => if let Ok(Some(found)) = found {
+    pub async fn wait_for_end(&self, mut run: Run, deadline: Instant) -> Run {
+        let (mut changes, shutdown) = (self.launcher.changes(), self.shutdown());
+        let end = async {
+            while run.state.is_active() {
+                // What changes from here on is seen by the next round.
+                changes.mark_unchanged();
+                if let Ok(Some(found)) = self.find(&run.run_id).await {
                     run = found;
-                },
-            }
-            if run.state.is_active() {
-                tokio::select! {
-                    () = &mut enough => return run,
-                    changed = changes.changed() => if changed.is_err() {
-                        return run;
-                    },
+                }
+                if run.state.is_active() && changes.changed().await.is_err() {
+                    return;
                 }
             }
+        };
+        tokio::select! {
+            () = end => {}
+            () = tokio::time::sleep_until(deadline) => {}
+            () = shutdown.cancelled() => {}
         }
         run
     }

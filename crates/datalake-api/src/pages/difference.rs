@@ -8,6 +8,7 @@ use maud::{Markup, html};
 use crate::{
     pages::{parts, visit::ApiAddress},
     problem::Problem,
+    scan::scan,
 };
 
 /// Rows on one page: some 60 KB of it. The API gives all of them.
@@ -43,7 +44,7 @@ pub(super) struct Changes {
 impl Changes {
     /// Between two rows that differ there may be millions to compare: this is done beside the threads that answer.
     pub(super) async fn first_of(difference: Difference) -> Result<Self, Problem> {
-        let first = tokio::task::spawn_blocking(move || Self::collect(difference));
+        let first = scan(move || Self::collect(difference));
         first.await.map_err(|_| Problem::Internal)
     }
 

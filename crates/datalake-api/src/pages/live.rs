@@ -17,7 +17,7 @@ use crate::{
     cursor,
     extract::Pairs,
     launcher::Run,
-    limits::WaitingRoom,
+    limits::Place,
     metrics,
     problem::Problem,
     run_history::{RUNS_KEPT_UP, RunHistory},
@@ -122,12 +122,11 @@ impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
 /// The name of the present state, as soon as it is another than the page's, or as it is after a while.
 pub(super) async fn wait(
     HeldByPage(held): HeldByPage,
+    _: Place,
     State(table): State<TableWatch>,
     State(runs): State<RunHistory>,
     State(clock): State<Clock>,
-    State(room): State<WaitingRoom>,
-) -> Result<Response, Problem> {
-    let _place = room.enter().ok_or(Problem::TooBusy)?;
+) -> Response {
     let deadline = Instant::now() + WAIT_MAX;
     let shutdown = runs.shutdown();
     let mut versions = table.versions();
@@ -153,7 +152,7 @@ pub(super) async fn wait(
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    Ok((headers, name).into_response())
+    (headers, name).into_response()
 }
 
 #[cfg(test)]

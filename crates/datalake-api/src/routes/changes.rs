@@ -22,6 +22,7 @@ use crate::{
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
+    scan::scan,
 };
 
 /// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
@@ -150,7 +151,7 @@ pub(crate) async fn list(Span { since, until }: Span, reading: Reading, State(pa
 fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
     let lines = stream::try_unfold(difference, async |mut difference| {
         // Between two changes there may be millions of rows to compare. A failure cuts the answer: its end would say that it is whole.
-        let chunk = tokio::task::spawn_blocking(move || (chunk(&mut difference), difference));
+        let chunk = scan(move || (chunk(&mut difference), difference));
         let (bytes, difference) = chunk.await?;
         Ok((!bytes.is_empty()).then_some((bytes, difference)))
     });

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{
     extract::{AskedOfRow, NewestAlone, Segment},
-    limits::WaitingRoom,
+    limits::Place,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
     state::Pictures,
@@ -107,16 +107,15 @@ pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): As
 )]
 pub(crate) async fn show_image(
     State(Pictures(bucket)): State<Pictures>,
-    State(room): State<WaitingRoom>,
     Segment(user_id): Segment,
     _: NewestAlone,
+    _: Place,
     reading: Reading,
 ) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
     if !row.has_image {
         return Err(Problem::NoPicture);
     }
-    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let key = keys::image(row.user_id);
     let read = tokio::time::timeout(STORE_WAIT_MAX, bucket.get(&key, None, None)).await;
     let object = read.map_err(|_| Problem::StoreUnavailable)?.map_err(|error| refused(&error))?;

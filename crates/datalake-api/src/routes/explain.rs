@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::{rejects::RejectDocument, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, MomentAlone},
-    limits::WaitingRoom,
+    limits::Place,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
@@ -300,11 +300,10 @@ pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'st
 pub(crate) async fn show(
     AskedUser(user_id): AskedUser,
     _: MomentAlone,
+    _: Place,
     reading: Reading,
     State(past): State<PastVersions>,
-    State(room): State<WaitingRoom>,
 ) -> Result<Response, Problem> {
-    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let explanation = Explanation::gather(user_id, &reading.snapshot, &past).await?;
     Ok((reading.age(), Json(explanation.document())).into_response())
 }

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::stored_row::StoredRowDocument;
 use crate::{
     extract::{AskedUser, NewestAlone},
-    limits::WaitingRoom,
+    limits::Place,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
@@ -139,11 +139,10 @@ impl<'a> StateDocument<'a> {
 pub(crate) async fn show(
     AskedUser(user_id): AskedUser,
     _: NewestAlone,
+    _: Place,
     reading: Reading,
     State(past): State<PastVersions>,
-    State(room): State<WaitingRoom>,
 ) -> Result<Response, Problem> {
-    let _place = room.enter().ok_or(Problem::TooBusy)?;
     let history = gather(&user_id, reading.snapshot.version(), &past).await?;
     Ok((reading.age(), Json(HistoryDocument::new(&user_id, &history))).into_response())
 }

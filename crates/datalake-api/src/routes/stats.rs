@@ -20,6 +20,7 @@ use crate::{
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
     routes::parameters::FilterParameters,
+    scan::scan,
     table_watch::chain,
 };
 
@@ -131,7 +132,7 @@ async fn figures(snapshot: &Arc<Snapshot>, question: &Question, on: Day) -> Resu
     if is_quick {
         return Ok(count());
     }
-    tokio::task::spawn_blocking(count).await.map_err(|panic| {
+    scan(count).await.map_err(|panic| {
         tracing::error!(error = chain(&panic), "rows cannot be counted");
         Problem::Internal
     })

@@ -18,6 +18,7 @@ use tokio::sync::Mutex;
 use crate::{
     links::{Links, Page},
     problem::Problem,
+    scan::scan,
     table_watch::chain,
     views::stream::CHUNK_BYTES,
 };
@@ -63,7 +64,7 @@ impl ParquetFiles {
 }
 
 async fn make(page: impl FnOnce() -> Page + Send + 'static, columns: Box<[Column]>, ages: Ages) -> Result<ParquetFile, Problem> {
-    let made = tokio::task::spawn_blocking(move || {
+    let made = scan(move || {
         let made = tempfile::tempfile().map_err(|error| format!("no file can be made in the folder for temporary ones: {error}"))?;
         let mut file = BufWriter::new(made);
         let Page { walk, links } = page();

@@ -5,7 +5,10 @@ use bytes::Bytes;
 use datalake_table::{error::TableError, export::ArrowStream};
 use futures_util::stream;
 
-use crate::views::{columns::ColumnsText, text::RowsText};
+use crate::{
+    scan::scan,
+    views::{columns::ColumnsText, text::RowsText},
+};
 
 /// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
 pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
@@ -89,7 +92,7 @@ pub(crate) fn body(first: Bytes, writer: Box<Writer>) -> Body {
             Ok((writer.chunk(), writer))
         } else {
             // To find the next row may take a scan of millions.
-            let made = tokio::task::spawn_blocking(move || (writer.chunk(), writer));
+            let made = scan(move || (writer.chunk(), writer));
             made.await
         };
         match made {
