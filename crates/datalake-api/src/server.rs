@@ -86,7 +86,7 @@ pub fn router(parts: Parts) -> Router {
 
 /// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.
 ///
-/// Meanwhile it follows the table: each second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
+/// Meanwhile it follows the table: twice a second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
 /// is no table yet, it starts the first run.
 pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // What goes on beside the answers ends with the last of them.

@@ -13,14 +13,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{clock::Clock, past_versions::PastCache};
 
-/// Half of the two seconds within which every replica shows a run's result; the other half is for loading what changed.
-const CHECK_PERIOD: Duration = Duration::from_secs(1);
+/// A quarter of the two seconds within which every replica shows a run's result. The rest is for loading what changed, and for a request
+/// that the store has to be asked twice: the store waits up to a second before it tries again.
+const CHECK_PERIOD: Duration = Duration::from_millis(500);
+
+/// A check that takes longer makes the news late.
+const CHECK_SLOW: Duration = Duration::from_secs(1);
 
 /// A process that slept, or lost the store, may find the entries after its version removed; an operator may begin the table anew.
 const RELOAD_PERIOD: Duration = Duration::from_mins(1);
 
-/// Most checks that are left out in a row while the table is damaged: each one could read all that is new of it, in vain.
-const CHECKS_LEFT_OUT_MAX: u32 = 30;
+/// Most checks that are left out in a row while the table is damaged, half a minute: each one could read all that is new of it, in vain.
+const CHECKS_LEFT_OUT_MAX: u32 = 60;
 
 /// What is known of the table.
 #[derive(Clone, Debug, Default)]
@@ -122,7 +126,7 @@ impl TableWatch {
         self.ask(Depth::NextEntry).await;
     }
 
-    /// Follows the table until `shutdown`: asks each second, and at once whenever `hints` changes.
+    /// Follows the table until `shutdown`: asks twice a second, and at once whenever `hints` changes.
     pub async fn follow(self, mut hints: watch::Receiver<()>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(CHECK_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -159,7 +163,7 @@ impl TableWatch {
 
     async fn ask(&self, depth: Depth) -> Asked {
         let _asking = self.shared.asking.lock().await;
-        let before = self.state();
+        let (before, begun) = (self.state(), Instant::now());
         let (asked, after) = match self.newest(&before.held, depth).await {
             Ok(held) => (Asked::Answered, self.confirmed(held, &before)),
             Err(error @ TableError::Store(_)) => (Asked::StoreFailed, self.failed(&error, &before)),
@@ -169,6 +173,9 @@ impl TableWatch {
             Held::Unknown | Held::NoTable => None,
             Held::Snapshot(snapshot) => Some(snapshot.version().number()),
         };
+        if begun.elapsed() > CHECK_SLOW && asked == Asked::Answered {
+            tracing::warn!(elapsed_ms = millis(begun), "the store was slow to tell what is newest");
+        }
         self.leave_behind(&before.held, &after.held);
         self.shared.state.store(Arc::new(after));
         self.shared
@@ -214,7 +221,7 @@ impl TableWatch {
         tracing::info!(
             table.version = snapshot.version().number(),
             rows = snapshot.len(),
-            elapsed_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+            elapsed_ms = millis(begun),
             "loaded a version of the table",
         );
         Ok(Held::Snapshot(Arc::new(snapshot)))
@@ -231,7 +238,7 @@ impl TableWatch {
         }
     }
 
-    /// Logs the first of a row of failures: one each second would hide all else.
+    /// Logs the first of a row of failures: one each time would hide all else.
     fn failed(&self, error: &TableError, before: &TableState) -> TableState {
         if before.failing_since.is_none() {
             tracing::error!(error = chain(error), "the table cannot be read; what is held is served on");
@@ -241,6 +248,10 @@ impl TableWatch {
             ..before.clone()
         }
     }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// An error with all its causes, for a log's field.

@@ -124,7 +124,7 @@ fn line(known: &Known, now: Timestamp) -> Markup {
     let version = known.live().version;
     html! {
         @if let Some(version) = version { "Version " (version) }
-        // While the store answers it is asked each second: that is nothing to tell, and the page would count on from when it was drawn.
+        // While the store answers it is asked twice a second: that is nothing to tell, and the page would count on from when it was drawn.
         @if let (Some(_), Some(_), Some(checked_at)) = (version, known.table.failing_since, known.table.checked_at) {
             ", checked against the store " span #checked { (parts::since(checked_at, now)) }
         }

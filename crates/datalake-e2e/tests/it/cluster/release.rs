@@ -277,16 +277,19 @@ impl Drop for Release {
 }
 
 impl Release {
-    /// What there is, for whoever reads why a test failed.
+    /// What there is, for whoever reads why a test failed: no more than a screen or two, of which the answers to single requests are no part.
     #[expect(clippy::print_stderr, reason = "what the cluster did belongs to the failure of its test")]
     fn tell(&self) {
-        for arguments in [
-            &["get", "pods,jobs", "--output", "wide"][..],
-            &["get", "events", "--sort-by", ".metadata.creationTimestamp"],
-            &["logs", "--selector", "app.kubernetes.io/component=api", "--prefix", "--tail", "30"],
+        for (arguments, lines_max) in [
+            (&["get", "pods,jobs"][..], 30),
+            (&["get", "events", "--sort-by", ".lastTimestamp"], 15),
+            (&["logs", "--selector", "app.kubernetes.io/component=api", "--prefix", "--tail", "2000"], 30),
         ] {
             if let Ok(output) = self.kubectl_command(arguments).output() {
-                eprintln!("{}{}", String::from_utf8_lossy(&output.stdout), told(&output));
+                let text = String::from_utf8_lossy(&output.stdout);
+                let lines: Vec<_> = text.lines().filter(|line| !line.contains(r#""message":"answered""#)).collect();
+                let shown = &lines[lines.len().saturating_sub(lines_max)..];
+                eprintln!("{}\n{}", shown.join("\n"), told(&output));
             }
         }
     }
