@@ -4,7 +4,7 @@
     cargo build --release && python3 bench/overload.py [--users 100000] [--seconds 20] [--executable target/release/datalake] [--lake DIR]
 
 Makes a lake in a folder, serves it on the loopback by an executable that it starts and ends itself, and asks a steady stream of small
-questions: alone, beside 1,000 slow clients (half of them never end a request's head, half read all rows slowly), and beside ten times as
+questions: alone, beside 1,000 slow clients (half of them never end a request's head, half read all rows slowly: by id, by name, and as Parquet), and beside ten times as
 many readers of all rows as the server has places for. Clients and server share the machine here, so each load is measured twice: as a load
 of a second server of the same rows, which tells what the machine alone makes of it, and as a load of the server that is asked. Clients of
 the load have the lowest priority. Prints a Markdown table: latency of the small questions, and resident memory of the server that is asked,
@@ -126,7 +126,7 @@ async def slow_head(port, until):
             await asyncio.sleep(1)
 
 
-async def slow_reader(port, until, statuses):
+async def slow_reader(port, path, until, statuses):
     loop = asyncio.get_running_loop()
     while time.monotonic() < until:
         with socket.socket() as client:
@@ -134,7 +134,7 @@ async def slow_reader(port, until, statuses):
             client.setblocking(False)
             try:
                 await loop.sock_connect(client, ("127.0.0.1", port))
-                await loop.sock_sendall(client, b"GET /data HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 part = await loop.sock_recv(client, 1024)
                 statuses[part[9:12]] = statuses.get(part[9:12], 0) + 1
                 refused = part[9:12] != b"200"
@@ -167,7 +167,8 @@ async def load(kind, port, seconds):
     match kind:
         case "slow":
             heads = [slow_head(port, until) for _ in range(SLOW_CLIENTS // 2)]
-            clients = heads + [slow_reader(port, until, statuses) for _ in range(SLOW_CLIENTS // 2)]
+            paths = ["/data", "/data?order=last_name", "/data.parquet"]
+            clients = heads + [slow_reader(port, paths[number % len(paths)], until, statuses) for number in range(SLOW_CLIENTS // 2)]
         case "many":
             clients = [fast_reader(port, until, statuses) for _ in range(10 * PLACES)]
     await asyncio.wait_for(asyncio.gather(*clients), seconds + 30)

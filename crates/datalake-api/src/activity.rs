@@ -1,6 +1,7 @@
 //! What one connection is doing, and since when: whether it is overdue is asked from time to time.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -35,25 +36,31 @@ pub(crate) struct Activity(Mutex<Doing>);
 
 #[derive(Debug)]
 struct Doing {
-    /// Requests whose answers have not ended.
-    answering: usize,
+    /// The last step of each answer that has not ended, by the order in which they were asked for.
+    answering: BTreeMap<u64, Instant>,
+    /// Answers that were asked for.
+    asked: u64,
     /// Bytes of the next request have come.
     is_hearing: bool,
     /// HTTP/2, where bytes between requests mean nothing.
     is_multiplexed: bool,
-    /// The last step of whatever is done.
+    /// The last step between answers.
     since: Instant,
 }
 
 /// A request in flight: until its answer has ended or was given up.
 #[derive(Debug)]
-pub(crate) struct Answering(Arc<Activity>);
+pub(crate) struct Answering {
+    activity: Arc<Activity>,
+    number: u64,
+}
 
 impl Activity {
     /// Nothing has come yet.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Doing {
-            answering: 0,
+            answering: BTreeMap::new(),
+            asked: 0,
             is_hearing: false,
             is_multiplexed: false,
             since: Instant::now(),
@@ -63,7 +70,7 @@ impl Activity {
     /// Bytes have come.
     pub(crate) fn heard(&self) {
         let mut doing = self.doing();
-        if doing.answering == 0 && !doing.is_hearing && !doing.is_multiplexed {
+        if doing.answering.is_empty() && !doing.is_hearing && !doing.is_multiplexed {
             doing.is_hearing = true;
             doing.since = Instant::now();
         }
@@ -72,25 +79,28 @@ impl Activity {
     /// A request's head is complete.
     pub(crate) fn begin(self: &Arc<Self>, is_multiplexed: bool) -> Answering {
         let mut doing = self.doing();
-        // A client that stalls one answer does not gain time by asking for others.
-        if doing.answering == 0 {
-            doing.since = Instant::now();
-        }
-        doing.answering += 1;
+        let number = doing.asked;
+        doing.asked += 1;
+        doing.answering.insert(number, Instant::now());
         doing.is_hearing = false;
         doing.is_multiplexed = is_multiplexed;
-        Answering(Arc::clone(self))
+        Answering {
+            activity: Arc::clone(self),
+            number,
+        }
     }
 
     /// What the connection should end for, if anything.
     pub(crate) fn overdue(&self, times: &Times) -> Option<Overdue> {
         let doing = self.doing();
-        let (bound, overdue) = match (doing.answering, doing.is_hearing) {
-            (0, false) => (times.idle, Overdue::Idle),
-            (0, true) => (times.head, Overdue::Head),
-            _ => (times.silence, Overdue::Answer),
+        // A client that stalls one answer does not gain time by taking others.
+        let stalled = doing.answering.values().min();
+        let (since, bound, overdue) = match (stalled, doing.is_hearing) {
+            (Some(stalled), _) => (stalled, times.silence, Overdue::Answer),
+            (None, false) => (&doing.since, times.idle, Overdue::Idle),
+            (None, true) => (&doing.since, times.head, Overdue::Head),
         };
-        (doing.since.elapsed() >= bound).then_some(overdue)
+        (since.elapsed() >= bound).then_some(overdue)
     }
 
     /// A panic elsewhere leaves numbers that are still right.
@@ -102,14 +112,14 @@ impl Activity {
 impl Answering {
     /// A part of the answer was taken.
     pub(crate) fn proceed(&self) {
-        self.0.doing().since = Instant::now();
+        self.activity.doing().answering.insert(self.number, Instant::now());
     }
 }
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        let mut doing = self.0.doing();
-        doing.answering -= 1;
+        let mut doing = self.activity.doing();
+        doing.answering.remove(&self.number);
         doing.since = Instant::now();
     }
 }
@@ -160,21 +170,32 @@ mod tests {
     }
 
     #[test]
-    fn time_is_gained_by_progress_alone() {
+    fn more_bytes_of_a_head_gain_no_time() {
         let activity = Arc::new(Activity::new());
         activity.heard();
         let heard = since(&activity);
-        // More bytes of the same head.
         activity.heard();
         assert_eq!(since(&activity), heard);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_gains_time_by_its_own_progress_alone() {
+        let minute = Duration::from_mins(1);
+        let times = Times {
+            silence: 2 * minute,
+            ..NONE
+        };
+        let activity = Arc::new(Activity::new());
         let first = activity.begin(true);
-        let begun = since(&activity);
-        assert!(begun > heard);
-        // Another answer, while the first is not taken.
-        let _second = activity.begin(true);
-        assert_eq!(since(&activity), begun);
+        tokio::time::advance(minute).await;
+        // Others, of which one is taken and one ends.
+        let second = activity.begin(true);
+        drop(activity.begin(true));
+        tokio::time::advance(minute).await;
+        second.proceed();
+        assert_eq!(activity.overdue(&times), Some(Overdue::Answer));
         first.proceed();
-        assert!(since(&activity) > begun);
+        assert_eq!(activity.overdue(&times), None);
     }
 
     #[test]

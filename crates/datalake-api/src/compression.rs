@@ -1,6 +1,15 @@
 //! Which answers are compressed, and how much.
 
-use axum::http::{Extensions, HeaderMap, StatusCode, Version};
+use std::convert::Infallible;
+
+use axum::{
+    body::Body,
+    extract::Request,
+    http::{Extensions, HeaderMap, StatusCode, Version, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -8,6 +17,8 @@ use tower_http::{
         predicate::{And, DefaultPredicate, NotForContentType, Predicate},
     },
 };
+
+use crate::problem::Problem;
 
 /// Whether an answer with this head may be compressed.
 type OfHead = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
@@ -28,10 +39,39 @@ pub(crate) fn compression() -> CompressionLayer<Compressible> {
         .compress_when(compressible)
 }
 
+/// Refuses before anything is done what the compression would refuse after it, with 406 as well: a client that takes neither the plain bytes
+/// nor any coding. Inside of the compression, which leaves such an answer no body.
+pub(crate) async fn refuse_codings(request: Request, next: Next) -> Response {
+    if is_refused(request.headers()).await {
+        return Problem::NoCoding.into_response();
+    }
+    next.run(request).await
+}
+
+/// What the compression itself says of the header.
+async fn is_refused(headers: &HeaderMap) -> bool {
+    let asked = headers.get_all(header::ACCEPT_ENCODING);
+    // Nothing is refused without a weight of 0, which hardly any client sends.
+    if !asked.iter().any(|value| value.as_bytes().contains(&b'0')) {
+        return false;
+    }
+    let mut question = Request::new(Body::empty());
+    for value in asked {
+        question.headers_mut().append(header::ACCEPT_ENCODING, value.clone());
+    }
+    let empty = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let Ok(answer) = compression().layer(empty).oneshot(question).await;
+    !answer.status().is_success()
+}
+
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, extract::Request, http::header, routing::get};
-    use tower::ServiceExt;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use axum::{Router, middleware, routing::get};
 
     use super::*;
 
@@ -67,5 +107,40 @@ mod tests {
         check(200, "application/vnd.apache.arrow.stream", "zstd", None).await;
         check(200, "image/png", "gzip", None).await;
         check(200, "text/event-stream", "gzip", None).await;
+    }
+
+    #[tokio::test]
+    async fn who_takes_no_coding_is_refused_before_anything_is_done() {
+        let done = Arc::new(AtomicUsize::new(0));
+        let handler = {
+            let done = Arc::clone(&done);
+            async move || {
+                done.fetch_add(1, Ordering::Relaxed);
+                "a".repeat(1000)
+            }
+        };
+        let router = Router::new()
+            .route("/", get(handler))
+            .layer(middleware::from_fn(refuse_codings))
+            .layer(compression());
+        for (accepted, expected) in [
+            ("*;q=0", 406),
+            ("identity;q=0", 406),
+            ("identity;q=0, gzip;q=0.0", 406),
+            ("identity;q=0, gzip", 200),
+            ("gzip;q=0", 200),
+            ("*;q=0, identity", 200),
+            ("gzip;q=0.5", 200),
+        ] {
+            let before = done.load(Ordering::Relaxed);
+            let request = Request::get("/")
+                .header(header::ACCEPT_ENCODING, accepted)
+                .body(Body::empty())
+                .unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), expected, "{accepted}");
+            let was_done = done.load(Ordering::Relaxed) > before;
+            assert_eq!(was_done, expected == 200, "{accepted}");
+        }
     }
 }

@@ -1,7 +1,5 @@
 //! Parts of a request, parsed at the edge. Each refusal is a problem.
 
-use std::convert::Infallible;
-
 use axum::{
     extract::{FromRequestParts, Path},
     http::request::Parts,
@@ -11,6 +9,7 @@ use datalake_core::{
     question::{QueryError, Question, Scope},
     user::UserId,
 };
+use percent_encoding::percent_decode_str;
 use url::form_urlencoded;
 
 use crate::{
@@ -87,12 +86,22 @@ impl Pairs {
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Pairs {
-    type Rejection = Infallible;
+    type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = parts.uri.query().unwrap_or_default();
-        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        Ok(decoded(query)?)
     }
+}
+
+/// Bytes that are no text are refused: with replacement characters in their place the question would be another.
+fn decoded(query: &str) -> Result<Pairs, QueryError> {
+    let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
+    let malformed = query.split('&').find(|pair| !is_text(pair));
+    if let Some((name, _)) = malformed.and_then(|pair| form_urlencoded::parse(pair.as_bytes()).next()) {
+        return Err(QueryError::value(&name, "is not UTF-8 once its percent signs are decoded"));
+    }
+    Ok(Pairs(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
 }
 
 /// Nothing after the question mark.
@@ -102,7 +111,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&[])?;
         Ok(Self)
     }
@@ -115,7 +124,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MomentAlone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(MOMENT_PARAMETERS)?;
         Ok(Self)
     }
@@ -128,7 +137,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NewestAlone {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check_newest(&["min_version", "wait"])?;
         Ok(Self)
     }
@@ -145,7 +154,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         let question = Question::parse(pairs.without_moment(), Scope::Figures, MOMENT_PARAMETERS)?;
         Ok(Self {
             question,
@@ -181,7 +190,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         Ok(Self::parse(&pairs, parts.uri.path())?)
     }
 }
@@ -224,15 +233,22 @@ impl RowsAsked {
 }
 
 /// What one row is asked: the day on which ages are counted, and nothing else.
-pub(crate) struct AskedOfRow(pub(crate) Question);
+pub(crate) struct AskedOfRow {
+    pub(crate) question: Question,
+    /// Names the question, with the path: equal texts are equal questions.
+    pub(crate) identity: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for AskedOfRow {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&["on", "version", "as_of", "min_version", "wait"])?;
-        Ok(Self(Question::parse(pairs.without_moment(), Scope::Figures, &[])?))
+        Ok(Self {
+            question: Question::parse(pairs.without_moment(), Scope::Figures, &[])?,
+            identity: format!("{}?{}", parts.uri.path(), pairs.canonical(&[])),
+        })
     }
 }
 

@@ -37,11 +37,8 @@ const WAITING_MAX: usize = REQUESTS_MAX / 2;
 /// No machine makes more of them at a time; the others are with clients that read slowly.
 const LARGE_ANSWERS_MAX: usize = 64;
 
-/// A stream of events holds a few KiB, and lasts as long as somebody looks.
-const EVENT_STREAMS_MAX: usize = 512;
-
 /// A page of a thousand rows is smaller. Each connection may hold one such answer: over all of them that is a bound, too.
-const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+pub(crate) const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
 /// A large answer is handed on in such pieces, so that its place is free when its client has nearly all of it, and not before.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -57,41 +54,51 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     room: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    events: Arc<Semaphore>,
+    large: LargeAnswers,
     /// How many large answers are worked on at the same time; the others wait in turn.
     turns: Arc<Semaphore>,
     answer_max: Duration,
 }
 
 impl Limits {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(large: LargeAnswers) -> Self {
         // One core is always free for small answers: between 64 large ones they would wait for the work of all.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
             room: Arc::new(Semaphore::new(REQUESTS_MAX)),
-            large: Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)),
-            events: Arc::new(Semaphore::new(EVENT_STREAMS_MAX)),
+            large,
             answer_max: ANSWER_MAX,
         }
     }
+}
 
-    /// Where the answer has to take a place until it has ended; none for a small one.
-    fn places(&self, response: &Response) -> Option<&Arc<Semaphore>> {
-        let content_type = response.headers().get(header::CONTENT_TYPE);
-        let is_of_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-        let is_small = response
-            .body()
-            .size_hint()
-            .exact()
-            .is_some_and(|bytes| bytes <= SMALL_ANSWER_BYTES_MAX);
-        match (is_small, is_of_events) {
-            (true, _) => None,
-            (false, true) => Some(&self.events),
-            (false, false) => Some(&self.large),
-        }
+/// The places of large answers. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct LargeAnswers(Arc<Semaphore>);
+
+impl LargeAnswers {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(LARGE_ANSWERS_MAX)))
     }
+
+    /// Whether an answer that is large would be refused: nothing of it need be made.
+    pub(crate) fn are_all_taken(&self) -> bool {
+        self.0.available_permits() == 0
+    }
+
+    fn enter(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.0).try_acquire_owned().ok()
+    }
+}
+
+/// Whether the answer has to take a place until it has ended: not a small one, nor a stream of events, which holds a few KiB and has a place
+/// of its own by then (`routes/events.rs`).
+fn needs_place(response: &Response) -> bool {
+    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let is_of_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+    let bytes = response.body().size_hint().exact();
+    !is_of_events && bytes.is_none_or(|bytes| bytes > SMALL_ANSWER_BYTES_MAX)
 }
 
 /// Room for requests that wait for something to happen, or for the store. Clones share it.
@@ -144,11 +151,11 @@ pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: 
 
 /// The answer, which holds its place until it has ended or was given up; a refusal where there is no place.
 fn bounded(limits: &Limits, response: Response) -> Response {
-    let Some(places) = limits.places(&response) else {
+    if !needs_place(&response) {
         return response;
-    };
-    match Arc::clone(places).try_acquire_owned() {
-        Ok(place) => response.map(|body| {
+    }
+    match limits.large.enter() {
+        Some(place) => response.map(|body| {
             Body::new(Placed {
                 body,
                 rest: Bytes::new(),
@@ -157,7 +164,7 @@ fn bounded(limits: &Limits, response: Response) -> Response {
                 turns: PollSemaphore::new(Arc::clone(&limits.turns)),
             })
         }),
-        Err(_) => Problem::TooManyStreams.into_response(),
+        None => Problem::TooManyStreams.into_response(),
     }
 }
 
@@ -246,8 +253,7 @@ mod tests {
     fn limits(requests_max: usize, answer_max: Duration) -> Limits {
         Limits {
             room: Arc::new(Semaphore::new(requests_max)),
-            large: Arc::new(Semaphore::new(2)),
-            events: Arc::new(Semaphore::new(1)),
+            large: LargeAnswers(Arc::new(Semaphore::new(2))),
             turns: Arc::new(Semaphore::new(1)),
             answer_max,
         }
@@ -315,15 +321,12 @@ mod tests {
         }
         // Those that are small need none, and events have places of their own.
         assert_eq!(ask(&router, "/small").await.status(), StatusCode::OK);
-        let events = ask(&router, "/events").await;
-        assert_eq!(events.status(), StatusCode::OK);
-        assert_eq!(ask(&router, "/events").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask(&router, "/events").await.status(), StatusCode::OK);
         // A place is free when the answer has ended, and when it was given up.
         assert_eq!(to_bytes(first.into_body(), 1000).await.unwrap(), "ab");
         assert_eq!(ask(&router, "/large").await.status(), StatusCode::OK);
-        drop((second, events));
+        drop(second);
         assert_eq!(ask(&router, "/stream").await.status(), StatusCode::OK);
-        assert_eq!(ask(&router, "/events").await.status(), StatusCode::OK);
     }
 
     #[tokio::test]

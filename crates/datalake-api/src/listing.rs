@@ -85,6 +85,20 @@ impl Listing {
         done.map_err(|panic| failed(&panic))
     }
 
+    /// Rows whose places are held until the answer ends, at most: more than those of a page.
+    pub(crate) fn places_max(&self) -> Option<usize> {
+        let question = &self.asked.question;
+        let is_bounded = question.limit.is_some() || question.order.is_by_user_id();
+        (!is_bounded).then(|| self.snapshot.len())
+    }
+
+    /// How many rows there will be, where it is known before they are looked at.
+    pub(crate) fn counted_rows(&self) -> Option<u64> {
+        let question = &self.asked.question;
+        let is_counted = question.limit.is_none() && question.filter.is_range_of_ids();
+        is_counted.then(|| self.snapshot.count(&self.selection()))
+    }
+
     fn selection(&self) -> Selection {
         self.snapshot.select(&self.asked.question.filter, self.day)
     }

@@ -2,12 +2,7 @@
 //!
 //! What is kept shares its segments with the newest version. Whoever asks for a version that is kept never waits for the store.
 
-use std::{
-    collections::BTreeMap,
-    ops::RangeInclusive,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{ops::RangeInclusive, sync::Arc};
 
 use datalake_core::{moment::Moment, row::Row, user::UserId};
 use datalake_store::error::StoreError;
@@ -17,36 +12,17 @@ use datalake_table::{
     snapshot::Snapshot,
     version::{Version, VersionFacts, committed_by},
 };
-use futures_util::{
-    FutureExt, TryStreamExt,
-    future::{BoxFuture, Shared},
-};
+use futures_util::{FutureExt, TryStreamExt};
 use jiff::Timestamp;
-use tokio::{
-    sync::{Semaphore, SemaphorePermit},
-    time::Instant,
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{
+    past_cache::{KnownFacts, Loading, PastCache},
+    table_watch::{Held, TableWatch, chain},
 };
-
-use crate::table_watch::{Held, TableWatch, chain};
-
-/// One who walks over pages while a run a minute makes versions comes back within so many of them.
-const SNAPSHOTS_MAX: usize = 16;
-
-/// One who walks over pages asks for the next within a few minutes. Later, the version is read from the store again.
-const IDLE_MAX: Duration = Duration::from_mins(5);
-
-/// Versions that are kept hold at most as many rows beside the newest version's as that one has, and of a small table so many: a segment,
-/// some 10 MB.
-const ROWS_MIN: usize = 128_000;
-
-/// Each load may hold as much as the newest version does.
-const LOADS_MAX: usize = 2;
 
 /// Versions that are loaded or wait for it. Who asks for one more is asked to come back.
 const LOADS_WAITING_MAX: usize = 16;
-
-/// Rows of one user that are read from segments at once: each read holds a decoded segment, some 60 MB.
-const ROW_READS_MAX: usize = 2;
 
 /// A week of a run a minute has 10,080 versions, of some 300 bytes each.
 const FACTS_MAX: usize = 20_000;
@@ -79,42 +55,6 @@ pub(crate) enum PastError {
 #[derive(Clone, Debug)]
 pub(crate) struct PastVersions {
     watch: TableWatch,
-}
-
-/// What is kept of versions before the newest. A [`TableWatch`] owns it, so that a version goes there the moment it is left behind.
-#[derive(Debug)]
-pub(crate) struct PastCache {
-    snapshots: Mutex<Snapshots>,
-    loads: Semaphore,
-    row_reads: Semaphore,
-    /// Held by whoever reads entries: two at once would read the same.
-    facts: tokio::sync::Mutex<KnownFacts>,
-}
-
-#[derive(Debug, Default)]
-struct Snapshots {
-    /// The one used last at the end.
-    kept: Vec<Kept>,
-    /// By the table's id and the number.
-    loading: BTreeMap<(String, u64), Loading>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    snapshot: Arc<Snapshot>,
-    used_at: Instant,
-}
-
-/// A load that whoever asks for the version waits for together.
-type Loading = Shared<BoxFuture<'static, Result<Arc<Snapshot>, PastError>>>;
-
-/// What entries say never changes, but for a table that is made anew.
-#[derive(Debug, Default)]
-struct KnownFacts {
-    table_id: String,
-    /// The oldest version that the log reached back to when it was listed last.
-    first: Option<u64>,
-    by_number: BTreeMap<u64, VersionFacts>,
 }
 
 /// The versions that the log reaches back to.
@@ -215,6 +155,7 @@ impl PastVersions {
 
     /// What waits for the version, without waiting: whoever asks next finds the same load.
     fn kept_or_loading(&self, newest: Arc<Snapshot>, number: u64) -> Result<Loading, PastError> {
+        let is_full = self.cache().is_full(&newest);
         let mut snapshots = self.cache().lock();
         let table_id = newest.version().table_id();
         if let Some(kept) = snapshots.take_up(table_id, number) {
@@ -224,7 +165,7 @@ impl PastVersions {
         if let Some(loading) = snapshots.loading.get(&key) {
             return Ok(loading.clone());
         }
-        if snapshots.loading.len() >= LOADS_WAITING_MAX {
+        if snapshots.loading.len() >= LOADS_WAITING_MAX || is_full {
             return Err(PastError::TooBusy);
         }
         let entry = LoadingEntry {
@@ -326,92 +267,6 @@ struct LoadingEntry {
 impl Drop for LoadingEntry {
     fn drop(&mut self) {
         self.past.cache().lock().loading.remove(&self.key);
-    }
-}
-
-impl PastCache {
-    pub(crate) fn new() -> Self {
-        Self {
-            snapshots: Mutex::default(),
-            loads: Semaphore::new(LOADS_MAX),
-            row_reads: Semaphore::new(ROW_READS_MAX),
-            facts: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// Takes a version that was read or has just been left behind.
-    pub(crate) fn keep(&self, snapshot: &Arc<Snapshot>, newest: &Snapshot) {
-        let (table_id, number) = (snapshot.version().table_id(), snapshot.version().number());
-        {
-            let mut snapshots = self.lock();
-            if snapshots.take_up(table_id, number).is_none() {
-                snapshots.kept.push(Kept {
-                    snapshot: Arc::clone(snapshot),
-                    used_at: Instant::now(),
-                });
-            }
-        }
-        self.tidy(newest);
-    }
-
-    /// Lets go of versions that nobody asked for lately, of another table's, and of more than there is room for.
-    pub(crate) fn tidy(&self, newest: &Snapshot) {
-        let mut dropped = Vec::new();
-        let mut snapshots = self.lock();
-        let stays = |kept: &Kept| kept.used_at.elapsed() < IDLE_MAX && kept.snapshot.version().table_id() == newest.version().table_id();
-        dropped.extend(snapshots.kept.extract_if(.., |kept| !stays(kept)));
-        let is_over = |kept: &[Kept]| {
-            let rows = || Snapshot::rows_beside(newest, kept.iter().map(|kept| &*kept.snapshot));
-            kept.len() > SNAPSHOTS_MAX || kept.len() > 1 && rows() > newest.len().max(ROWS_MIN)
-        };
-        while is_over(&snapshots.kept) {
-            dropped.push(snapshots.kept.remove(0));
-        }
-        drop(snapshots);
-        // Not under the lock: freeing a large version takes a while.
-        drop(dropped);
-    }
-
-    /// The version held or kept that probably shares most with that of a number.
-    fn nearest(&self, newest: &Arc<Snapshot>, number: u64) -> Arc<Snapshot> {
-        let snapshots = self.lock();
-        let of_table = |kept: &&Kept| kept.snapshot.version().table_id() == newest.version().table_id();
-        let kept = snapshots.kept.iter().filter(of_table).map(|kept| &kept.snapshot);
-        let distance = |snapshot: &&Arc<Snapshot>| snapshot.version().number().abs_diff(number);
-        Arc::clone(
-            kept.min_by_key(distance)
-                .filter(|kept| distance(kept) < distance(&newest))
-                .unwrap_or(newest),
-        )
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Snapshots> {
-        // A panic under the lock leaves the lists whole.
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Snapshots {
-    /// The version if it is kept; it counts as just used.
-    fn take_up(&mut self, table_id: &str, number: u64) -> Option<Arc<Snapshot>> {
-        let is_wanted = |kept: &Kept| (kept.snapshot.version().table_id(), kept.snapshot.version().number()) == (table_id, number);
-        let mut found = self.kept.remove(self.kept.iter().position(is_wanted)?);
-        found.used_at = Instant::now();
-        let snapshot = Arc::clone(&found.snapshot);
-        self.kept.push(found);
-        Some(snapshot)
-    }
-}
-
-impl KnownFacts {
-    /// Forgets all where the newest version is another table's.
-    fn begin(&mut self, newest: &Version) {
-        if self.table_id != newest.table_id() {
-            *self = Self {
-                table_id: newest.table_id().to_owned(),
-                ..Self::default()
-            };
-        }
     }
 }
 

@@ -29,6 +29,8 @@ pub(crate) enum Problem {
     Parameter(QueryError),
     /// The client takes none of the formats that there are.
     NotAcceptable,
+    /// The client takes neither the plain bytes nor a coding that there is.
+    NoCoding,
     /// The state of the table that a cursor is bound to is not to be had any more.
     CursorGone,
     /// A range of bytes begins behind the end.
@@ -36,6 +38,8 @@ pub(crate) enum Problem {
         /// Bytes of the answer.
         bytes: u64,
     },
+    /// `If-Match` or `If-Unmodified-Since` wants another answer than there is.
+    ConditionFailed,
     /// The path is not UTF-8 once decoded.
     UndecodablePath,
     /// A header is malformed.
@@ -178,11 +182,17 @@ impl Problem {
                 "not-acceptable",
                 "There is no format that the client takes",
             ),
+            Self::NoCoding => kind(StatusCode::NOT_ACCEPTABLE, "no-coding", "There is no coding that the client takes"),
             Self::CursorGone => kind(StatusCode::GONE, "cursor-gone", "The cursor's version of the table is gone"),
             Self::RangeNotSatisfiable { .. } => kind(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 "range-not-satisfiable",
                 "The range begins behind the end",
+            ),
+            Self::ConditionFailed => kind(
+                StatusCode::PRECONDITION_FAILED,
+                "condition-failed",
+                "The answer is another than the request wants",
             ),
             Self::UndecodablePath => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
             Self::Header { .. } => kind(StatusCode::BAD_REQUEST, "invalid-header", "A header is malformed"),
@@ -245,8 +255,12 @@ impl Problem {
                     Format::names()
                 )
             }
+            Self::NoCoding => "take identity, gzip or zstd by Accept-Encoding".to_owned(),
             Self::CursorGone => "begin again without a cursor: the table is another now".to_owned(),
             Self::RangeNotSatisfiable { bytes } => format!("the answer has {bytes} bytes"),
+            Self::ConditionFailed => {
+                "a version came since, or the day changed: begin anew, or ask for the version by `version=`".to_owned()
+            }
             Self::UndecodablePath => "the path is not UTF-8 once its percent signs are decoded".to_owned(),
             Self::Header { name, reason } => format!("{reason}, header={name}"),
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),

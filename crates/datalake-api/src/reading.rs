@@ -97,7 +97,7 @@ impl Reading {
         // Everybody grows older at midnight.
         let midnight = day.filter(|_| is_today).and_then(|day| day.date().to_zoned(TimeZone::UTC).ok());
         let modified_at = midnight.map_or(committed_at, |midnight| midnight.timestamp().max(committed_at));
-        Validators::new(&name, modified_at)
+        Validators::new(&name, modified_at, self.now)
     }
 
     /// The same moment with another version.
@@ -128,7 +128,7 @@ where
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         let asked = AskedMoment::parse(pairs.iter())?;
         // Routes that take no cursor have refused it by now.
         let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;

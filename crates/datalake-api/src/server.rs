@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::FromRef,
     http::{HeaderValue, header},
     middleware,
 };
@@ -19,7 +20,7 @@ use tower_http::{
 
 use crate::{
     clock::Clock,
-    compression::compression,
+    compression::{compression, refuse_codings},
     connections,
     cors::{AllowList, Origin, cors},
     etags::etags,
@@ -67,6 +68,8 @@ pub fn router(parts: Parts) -> Router {
     // Of what comes from sources, a browser must take nothing for more than it is said to be; and paths name people, to whom links lead away.
     let no_sniff = SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     let no_referrer = SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let state = ApiState::from(parts);
+    let limits = Limits::new(FromRef::from_ref(&state));
     // From the outside in.
     let layers = ServiceBuilder::new()
         .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
@@ -77,11 +80,12 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn_with_state(allowed, cors))
         .layer(middleware::from_fn(etags))
         .layer(compression())
+        .layer(middleware::from_fn(refuse_codings))
         .layer(middleware::from_fn(problem::write_documents))
-        .layer(middleware::from_fn_with_state(Limits::new(), limit))
+        .layer(middleware::from_fn_with_state(limits, limit))
         .layer(middleware::from_fn_with_state(access, token::protect_reads))
         .layer(CatchPanicLayer::custom(problem::of_panic));
-    routes::router().layer(layers).with_state(ApiState::from(parts))
+    routes::router().layer(layers).with_state(state)
 }
 
 /// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.

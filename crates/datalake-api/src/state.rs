@@ -6,8 +6,17 @@ use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
 use crate::{
-    answers::Answers, clock::Clock, limits::WaitingRoom, metrics::Metrics, past_versions::PastVersions, run_history::RunHistory,
-    server::Parts, table_watch::TableWatch, token::Access, views::parquet::ParquetFiles,
+    answers::Answers,
+    clock::Clock,
+    limits::{LargeAnswers, WaitingRoom},
+    metrics::Metrics,
+    ordered_rows::OrderedRows,
+    past_versions::PastVersions,
+    run_history::RunHistory,
+    server::Parts,
+    table_watch::TableWatch,
+    token::Access,
+    views::parquet::ParquetFiles,
 };
 
 /// Where pictures are read from.
@@ -45,6 +54,8 @@ parts! {
     access: Access,
     answers: Answers,
     parquet_files: ParquetFiles,
+    ordered_rows: OrderedRows,
+    large_answers: LargeAnswers,
     waiting: WaitingRoom,
 }
 
@@ -68,7 +79,9 @@ impl From<Parts> for ApiState {
             metrics,
             access,
             answers: Answers::new(),
-            parquet_files: ParquetFiles::default(),
+            parquet_files: ParquetFiles::new(),
+            ordered_rows: OrderedRows::new(),
+            large_answers: LargeAnswers::new(),
             waiting: WaitingRoom::new(),
         }))
     }

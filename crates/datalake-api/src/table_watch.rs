@@ -11,7 +11,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, past_versions::PastCache};
+use crate::{clock::Clock, past_cache::PastCache};
 
 /// A quarter of the two seconds within which every replica shows a run's result. The rest is for loading what changed, and for a request
 /// that the store has to be asked twice: the store waits up to a second before it tries again.

@@ -1,10 +1,15 @@
 //! What tells a client that it has an answer already: `ETag`, `Last-Modified`, and the conditions on them (RFC 9110, 13).
 
+use std::convert::Infallible;
+
 use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use utoipa::IntoParams;
+
+use crate::problem::Problem;
 
 /// May be kept, and is to be asked about each time: a version may have come meanwhile, and asking costs a hundred bytes.
 const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-cache");
@@ -14,21 +19,48 @@ const VARY: HeaderValue = HeaderValue::from_static("accept");
 /// How HTTP writes instants: RFC 9110, 5.6.7.
 const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
+/// The headers by which a client says which answer it has, or wants.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "`Validators::settle` reads the headers; this describes them")]
+pub(crate) struct ConditionParameters {
+    /// Tags of answers that the client has: where this would be one of them, it is an empty 304.
+    #[param(rename = "If-None-Match", example = "\"a-1-b\"")]
+    if_none_match: Option<String>,
+    /// Tags of the answers that the client goes on with: where this would be another, it is a 412.
+    #[param(rename = "If-Match", example = "*")]
+    if_match: Option<String>,
+}
+
+/// HTTP's instants are whole seconds, of which two versions may be made in one. Every replica shows a version two seconds after it was made, so
+/// that whoever reads an older one after this time reads what no other version of the same second can follow.
+const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(10);
+
 /// Names the bytes of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Validators {
     /// The strong tag, in quotes.
     etag: String,
-    /// No change of the answer is later.
-    modified_at: Timestamp,
+    /// `Last-Modified`, once it tells this answer from others.
+    modified: Option<String>,
 }
 
 impl Validators {
-    /// `name` holds visible ASCII characters other than quotes.
-    pub(crate) fn new(name: &str, modified_at: Timestamp) -> Self {
+    /// `name` holds visible ASCII characters other than quotes; `modified_at` is when the answer changed last, of which clocks may tell
+    /// different times.
+    pub(crate) fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
+        let is_settled = now.duration_since(modified_at) >= SETTLED_AFTER;
+        Self {
+            modified: is_settled.then(|| modified_at.strftime(HTTP_DATE).to_string()),
+            ..Self::undated(name)
+        }
+    }
+
+    /// Of what is known by its tag alone.
+    pub(crate) fn undated(name: &str) -> Self {
         Self {
             etag: format!("\"{name}\""),
-            modified_at,
+            modified: None,
         }
     }
 
@@ -37,18 +69,29 @@ impl Validators {
         &self.etag
     }
 
-    /// Whether the client says that it has this very answer. `If-None-Match` counts where there is one.
-    pub(crate) fn are_held(&self, headers: &HeaderMap) -> bool {
-        let mut tags = headers.get_all(header::IF_NONE_MATCH).into_iter().peekable();
-        if tags.peek().is_some() {
-            let tags = tags.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-            return tags
-                .map(str::trim)
-                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag);
+    /// The answer where the request's conditions settle it, in the order of RFC 9110, 13.2.2: 412 to one who wants a part or a state of
+    /// another answer than this, 304 to one who has it.
+    pub(crate) fn settle(&self, headers: &HeaderMap) -> Option<Response> {
+        let is_wanted = match tags(headers, &header::IF_MATCH) {
+            Some(mut tags) => tags.any(|tag| tag == "*" || tag == self.etag),
+            None => !self.changed_since(headers),
+        };
+        if !is_wanted {
+            return Some((self.headers(), Problem::ConditionFailed).into_response());
         }
-        let since = headers.get(header::IF_MODIFIED_SINCE).and_then(|value| value.to_str().ok());
-        let since = since.and_then(http_date);
-        since.is_some_and(|since| self.modified_at.as_second() <= since.as_second())
+        let is_held = match tags(headers, &header::IF_NONE_MATCH) {
+            Some(mut tags) => tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag),
+            // To the very date, not up to it: clocks of writers differ, and a later version may have an earlier time.
+            None => self.modified.is_some() && date(headers, &header::IF_MODIFIED_SINCE) == self.modified.as_deref().and_then(http_date),
+        };
+        is_held.then(|| (StatusCode::NOT_MODIFIED, self.headers(), ()).into_response())
+    }
+
+    /// Whether `If-Unmodified-Since` names another date. Without a date of one's own it says nothing.
+    fn changed_since(&self, headers: &HeaderMap) -> bool {
+        let asked = date(headers, &header::IF_UNMODIFIED_SINCE);
+        let modified = self.modified.as_deref().and_then(http_date);
+        asked.zip(modified).is_some_and(|(asked, modified)| asked != modified)
     }
 
     /// Whether `If-Range` lets a range be answered: a part of another answer would be put together with this one.
@@ -60,20 +103,45 @@ impl Validators {
     }
 
     /// The headers of an answer that they name.
-    pub(crate) fn headers(&self) -> [(HeaderName, HeaderValue); 4] {
+    pub(crate) fn headers(&self) -> ValidatorHeaders {
         let text = |text: &str| HeaderValue::try_from(text).expect("tags and dates are visible ASCII characters");
-        [
-            (header::ETAG, text(&self.etag)),
-            (header::LAST_MODIFIED, text(&self.modified_at.strftime(HTTP_DATE).to_string())),
-            (header::CACHE_CONTROL, CACHE_CONTROL),
-            (header::VARY, VARY),
-        ]
+        ValidatorHeaders {
+            etag: text(&self.etag),
+            modified: self.modified.as_deref().map(text),
+        }
     }
+}
 
-    /// The answer to one who has it already.
-    pub(crate) fn not_modified(&self) -> Response {
-        (StatusCode::NOT_MODIFIED, self.headers()).into_response()
+/// The tag and the date, and how the answer may be kept.
+#[derive(Clone, Debug)]
+pub(crate) struct ValidatorHeaders {
+    etag: HeaderValue,
+    modified: Option<HeaderValue>,
+}
+
+impl IntoResponseParts for ValidatorHeaders {
+    type Error = Infallible;
+
+    fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Infallible> {
+        let headers = response.headers_mut();
+        headers.insert(header::ETAG, self.etag);
+        headers.extend(self.modified.map(|modified| (header::LAST_MODIFIED, modified)));
+        headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+        headers.insert(header::VARY, VARY);
+        Ok(response)
     }
+}
+
+/// The tags that a header lists, if it is there. Commas in a tag are none of ours.
+fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<impl Iterator<Item = &'a str>> {
+    let mut values = headers.get_all(name).into_iter().peekable();
+    values.peek()?;
+    let lists = values.filter_map(|value| value.to_str().ok());
+    Some(lists.flat_map(|value| value.split(',')).map(str::trim))
+}
+
+fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
+    headers.get(name).and_then(|value| value.to_str().ok()).and_then(http_date)
 }
 
 fn http_date(text: &str) -> Option<Timestamp> {
@@ -84,43 +152,82 @@ fn http_date(text: &str) -> Option<Timestamp> {
 mod tests {
     use super::*;
 
+    const MODIFIED: &str = "2026-11-24T11:00:00.5Z";
+
+    fn validators() -> Validators {
+        let now = "2026-11-24T11:00:10.5Z".parse().unwrap();
+        Validators::new("t-3-ab", MODIFIED.parse().unwrap(), now)
+    }
+
     #[track_caller]
-    fn check(headers: &[(HeaderName, &'static str)], expected: bool) {
-        let validators = Validators::new("t-3-ab", "2026-11-24T11:00:00.5Z".parse().unwrap());
+    fn check(headers: &[(HeaderName, &'static str)], expected: Option<u16>) {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        assert_eq!(validators.are_held(&headers), expected, "{headers:?}");
+        let settled = validators().settle(&headers);
+        assert_eq!(settled.map(|answer| answer.status().as_u16()), expected, "{headers:?}");
     }
 
     #[test]
     fn conditions() {
-        check(&[], false);
-        check(&[(header::IF_NONE_MATCH, "\"t-3-ab\"")], true);
-        check(&[(header::IF_NONE_MATCH, "W/\"t-3-ab\"")], true);
-        check(&[(header::IF_NONE_MATCH, "\"x\", \"t-3-ab\"")], true);
-        check(&[(header::IF_NONE_MATCH, "*")], true);
-        check(&[(header::IF_NONE_MATCH, "\"t-2-ab\"")], false);
-        check(&[(header::IF_NONE_MATCH, "t-3-ab")], false);
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], true);
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 10:59:59 GMT")], false);
-        check(&[(header::IF_MODIFIED_SINCE, "yesterday")], false);
-        // The tag says more than the time.
+        check(&[], None);
+        check(&[(header::IF_NONE_MATCH, "\"t-3-ab\"")], Some(304));
+        check(&[(header::IF_NONE_MATCH, "W/\"t-3-ab\"")], Some(304));
+        check(&[(header::IF_NONE_MATCH, "\"x\", \"t-3-ab\"")], Some(304));
+        check(&[(header::IF_NONE_MATCH, "*")], Some(304));
+        check(&[(header::IF_NONE_MATCH, "\"t-2-ab\"")], None);
+        check(&[(header::IF_NONE_MATCH, "t-3-ab")], None);
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], Some(304));
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 10:59:59 GMT")], None);
+        // Of a version that a writer with another clock made.
+        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:01 GMT")], None);
+        check(&[(header::IF_MODIFIED_SINCE, "yesterday")], None);
+        check(&[(header::IF_MATCH, "\"t-3-ab\"")], None);
+        check(&[(header::IF_MATCH, "\"x\", \"t-3-ab\"")], None);
+        check(&[(header::IF_MATCH, "*")], None);
+        check(&[(header::IF_MATCH, "\"t-2-ab\"")], Some(412));
+        // A weak tag names no bytes.
+        check(&[(header::IF_MATCH, "W/\"t-3-ab\"")], Some(412));
+        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], None);
+        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 10:00:00 GMT")], Some(412));
+        check(&[(header::IF_UNMODIFIED_SINCE, "yesterday")], None);
+    }
+
+    #[test]
+    fn tags_say_more_than_dates() {
+        let date = "Tue, 24 Nov 2026 11:00:00 GMT";
+        check(&[(header::IF_NONE_MATCH, "\"t-2-ab\""), (header::IF_MODIFIED_SINCE, date)], None);
+        check(&[(header::IF_MATCH, "\"t-2-ab\""), (header::IF_UNMODIFIED_SINCE, date)], Some(412));
         check(
-            &[
-                (header::IF_NONE_MATCH, "\"t-2-ab\""),
-                (header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT"),
-            ],
-            false,
+            &[(header::IF_MATCH, "\"t-3-ab\""), (header::IF_NONE_MATCH, "\"t-3-ab\"")],
+            Some(304),
         );
+        check(
+            &[(header::IF_MATCH, "\"t-2-ab\""), (header::IF_NONE_MATCH, "\"t-3-ab\"")],
+            Some(412),
+        );
+    }
+
+    fn told(validators: &Validators) -> HeaderMap {
+        (validators.headers(), ()).into_response().headers().clone()
     }
 
     #[test]
     fn dates_are_those_of_http() {
-        let validators = Validators::new("x", "2026-11-04T01:02:03Z".parse().unwrap());
-        let headers: HeaderMap = validators.headers().into_iter().collect();
+        let modified_at: Timestamp = "2026-11-04T01:02:03Z".parse().unwrap();
+        let headers = told(&Validators::new("x", modified_at, modified_at + SETTLED_AFTER));
         assert_eq!(headers[header::LAST_MODIFIED], "Wed, 04 Nov 2026 01:02:03 GMT");
         assert_eq!(headers[header::ETAG], "\"x\"");
+    }
+
+    #[test]
+    fn a_date_is_told_once_no_other_version_can_have_it() {
+        let modified_at: Timestamp = MODIFIED.parse().unwrap();
+        let now = modified_at + SETTLED_AFTER - SignedDuration::from_nanos(1);
+        let headers = told(&Validators::new("x", modified_at, now));
+        assert!(!headers.contains_key(header::LAST_MODIFIED) && headers.contains_key(header::ETAG));
+        let asked = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Tue, 24 Nov 2026 11:00:00 GMT"))]);
+        assert!(Validators::new("x", modified_at, now).settle(&asked).is_none());
     }
 }

@@ -241,8 +241,8 @@ impl Snapshot {
 /// A place between two rows of a snapshot. The default is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    part: usize,
-    index: usize,
+    pub(crate) part: usize,
+    pub(crate) index: usize,
 }
 
 impl Position {

@@ -21,8 +21,8 @@ pub struct Walk {
 enum Source {
     /// As the table holds them.
     Scan(Span),
-    /// As they were put in order: the positions before them, from `next` on.
-    Listed { rows: Arc<[Position]>, next: usize },
+    /// As they were put in order: the places before them, from `next` on.
+    Listed { rows: Arc<Vec<Place>>, next: usize },
 }
 
 impl Walk {
@@ -30,7 +30,7 @@ impl Walk {
     /// all of them.
     ///
     /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the places of those
-    /// that are to come: 16 bytes a row, of `limit` rows at most twice as many.
+    /// that are to come ([`Walk::places`]): [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
             let span = snapshot.span(&selection);
@@ -39,7 +39,7 @@ impl Walk {
             // One more tells whether there is a next page.
             let rows = listed(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
             Source::Listed {
-                rows: rows.into(),
+                rows: Arc::new(rows),
                 next: 0,
             }
         };
@@ -55,6 +55,14 @@ impl Walk {
     pub fn next_row(&mut self) -> Option<RowView<'_>> {
         self.left = self.left.checked_sub(1)?;
         self.step()
+    }
+
+    /// Rows whose places are held until the walk ends: none by user id.
+    pub fn places(&self) -> usize {
+        match &self.source {
+            Source::Scan(_) => 0,
+            Source::Listed { rows, .. } => rows.len(),
+        }
     }
 
     /// Whether no row is looked at that is not given: the next one is found at once.
@@ -80,7 +88,7 @@ impl Walk {
     fn place(&self) -> Option<Position> {
         match &self.source {
             Source::Scan(rest) => Some(rest.begin().before()),
-            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).copied(),
+            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).map(|&place| place.into()),
         }
     }
 
@@ -93,9 +101,9 @@ impl Walk {
                 row
             }
             Source::Listed { rows, next } => {
-                let position = *rows.get(*next)?;
+                let place = *rows.get(*next)?;
                 *next += 1;
-                self.snapshot.row_at(position)
+                self.snapshot.row_at(place.into())
             }
         }
     }
@@ -116,20 +124,25 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
 }
 
 /// The places of the first rows in an order, behind a row.
-fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Position> {
-    let compare = |left: &Position, right: &Position| {
-        let rows = snapshot.row_at(*left).zip(snapshot.row_at(*right));
+fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Place> {
+    let compare = |left: &Place, right: &Place| {
+        let rows = snapshot.row_at((*left).into()).zip(snapshot.row_at((*right).into()));
         rows.map_or(std::cmp::Ordering::Equal, |(left, right)| {
             order.compare(&left, &right, selection.ages)
         })
     };
     let after = after.and_then(|user_id| snapshot.row(user_id));
     let is_behind = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
-    let mut places = Vec::new();
+    // Grown as it fills, it would hold half as much again; what is counted at once is at least known not to be exceeded.
+    let taken = match limit {
+        Some(limit) => limit.saturating_mul(2).min(snapshot.len()),
+        None => usize::try_from(snapshot.count(selection)).unwrap_or(usize::MAX),
+    };
+    let mut places = Vec::with_capacity(taken);
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
         if is_behind(&row) {
-            places.push(rows.rest().begin().before());
+            places.push(rows.rest().begin().before().into());
         }
         // Half of them are not among the first, whatever comes.
         if let Some(limit) = limit.filter(|limit| places.len() >= limit.saturating_mul(2)) {
@@ -139,5 +152,36 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
     }
     places.sort_unstable_by(compare);
     places.truncate(limit.unwrap_or(usize::MAX));
+    places.shrink_to_fit();
     places
+}
+
+/// A [`Position`] in half the room: segments and their rows are counted in `u32` by far.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    part: u32,
+    index: u32,
+}
+
+/// What a walk in another order than that of the ids holds of each row.
+pub const PLACE_BYTES: usize = size_of::<Place>();
+
+impl From<Position> for Place {
+    fn from(position: Position) -> Self {
+        let narrow = |number| u32::try_from(number).expect("no snapshot has 4 billion segments, and no segment so many rows");
+        Self {
+            part: narrow(position.part),
+            index: narrow(position.index),
+        }
+    }
+}
+
+impl From<Place> for Position {
+    fn from(place: Place) -> Self {
+        let wide = |number| usize::try_from(number).expect("an address has 32 bits at least");
+        Self {
+            part: wide(place.part),
+            index: wide(place.index),
+        }
+    }
 }

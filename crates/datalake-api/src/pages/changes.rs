@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         let Span { since, until } = Span::parse(&pairs)?;
         Ok(match until {
             Some(until) if until < since => Self {

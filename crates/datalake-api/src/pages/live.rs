@@ -113,7 +113,7 @@ impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&["held"])?;
         Ok(Self(pairs.get("held").unwrap_or_default().to_owned()))
     }

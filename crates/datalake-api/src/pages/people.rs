@@ -100,7 +100,7 @@ impl<S: Send + Sync> FromRequestParts<S> for PeopleAsked {
     type Rejection = Detour;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Detour> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await.map_err(Detour::Refused)?;
         if pairs.get(FORM).is_some() {
             let address = query::canonical(pairs.iter()).address(PATH);
             return Err(Detour::Form(Redirect::to(&address)));

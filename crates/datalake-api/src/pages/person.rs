@@ -65,7 +65,7 @@ struct ShownRow {
 pub(super) async fn show(
     visit: Visit,
     AskedUser(user_id): AskedUser,
-    AskedOfRow(question): AskedOfRow,
+    AskedOfRow { question, .. }: AskedOfRow,
     reading: Reading,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {

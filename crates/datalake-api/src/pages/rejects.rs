@@ -52,7 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&[&["code", "after"], MOMENT_PARAMETERS].concat())?;
         let code = pairs.get("code").filter(|code| !code.is_empty());
         let is_known = |code: &&str| RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();

@@ -99,7 +99,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         let span = Self::parse(&pairs)?;
         if span.until.is_some_and(|until| until < span.since) {
             return Err(QueryError::value("until", "must not be less than since").into());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderName, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use datalake_core::{
@@ -13,20 +13,23 @@ use datalake_core::{
     row::RowView,
     user::{Age, Day, age_on},
 };
-use datalake_store::error::StoreError;
+use datalake_store::{bucket::ObjectMeta, error::StoreError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    cursor,
     extract::{AskedOfRow, NewestAlone, Segment},
     limits::Place,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
+    routes::parameters::Binary,
     state::Pictures,
+    validators::{ConditionParameters, Validators},
 };
 
 /// Of a picture from the sources' owners, a browser must take nothing but a picture.
-const NOT_SNIFFED: (HeaderName, &str) = (header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+const NOT_SNIFFED: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
 /// A picture has 8 MiB at most; a store that is well sends it within a second.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -74,20 +77,35 @@ impl<'a> RowDocument<'a> {
         ("user_id" = String, Path, description = "The user"),
         ("on" = Option<String>, Query, format = Date, description = "The day on which the age is counted; today (UTC) if left out"),
         MomentParameters,
+        ConditionParameters,
     ),
     responses(
-        (status = 200, description = "The user", body = RowDocument),
+        (status = 200, description = "The user", body = RowDocument, headers(
+            ("etag" = String, description = "Names these bytes: for `If-None-Match`"),
+        )),
+        (status = 304, description = "The client has this answer"),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such user, or no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 412, description = "`If-Match` wants another answer", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): AskedOfRow, reading: Reading) -> Result<Response, Problem> {
+pub(crate) async fn show_row(
+    Segment(user_id): Segment,
+    AskedOfRow { question, identity }: AskedOfRow,
+    reading: Reading,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
-    let document = RowDocument::new(row, reading.day(question.on));
-    Ok((reading.age(), Json(document)).into_response())
+    let day = reading.day(question.on);
+    let validators = reading.validators(&format!("row\n{identity}"), Some(day), question.on.is_none());
+    if let Some(settled) = validators.settle(&headers) {
+        return Ok((reading.age(), settled).into_response());
+    }
+    let document = RowDocument::new(row, day);
+    Ok((reading.age(), validators.headers(), Json(document)).into_response())
 }
 
 /// One user's picture as the newest version has it, read from the store: pictures are replaced, and former ones not kept.
@@ -96,12 +114,16 @@ pub(crate) async fn show_row(Segment(user_id): Segment, AskedOfRow(question): As
     path = "/data/{user_id}/image",
     operation_id = "showImage",
     tag = "data",
-    params(("user_id" = String, Path, description = "The user"), NewestParameters),
+    params(("user_id" = String, Path, description = "The user"), NewestParameters, ConditionParameters),
     responses(
-        (status = 200, description = "The picture", body = Vec<u8>, content_type = "image/png"),
+        (status = 200, description = "The picture", body = Binary, content_type = "image/png", headers(
+            ("etag" = String, description = "Names these bytes: for `If-None-Match`"),
+        )),
+        (status = 304, description = "The client has this picture"),
         (status = 400, description = "A parameter is unknown", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such user, or no picture", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 412, description = "`If-Match` wants another picture", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -111,16 +133,43 @@ pub(crate) async fn show_image(
     _: NewestAlone,
     _: Place,
     reading: Reading,
+    method: Method,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
     if !row.has_image {
         return Err(Problem::NoPicture);
     }
     let key = keys::image(row.user_id);
-    let read = tokio::time::timeout(STORE_WAIT_MAX, bucket.get(&key, None, None)).await;
-    let object = read.map_err(|_| Problem::StoreUnavailable)?.map_err(|error| refused(&error))?;
-    let headers = [(header::CONTENT_TYPE, "image/png"), NOT_SNIFFED];
-    Ok((reading.age(), headers, object.bytes).into_response())
+    let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
+        .iter()
+        .any(|name| headers.contains_key(name));
+    let content_type = (header::CONTENT_TYPE, HeaderValue::from_static("image/png"));
+    // What is said of a picture does not need its bytes.
+    if is_conditional || method == Method::HEAD {
+        let head = in_time(bucket.head(&key)).await?;
+        let validators = of_picture(&head.meta);
+        if let Some(settled) = validators.settle(&headers) {
+            return Ok((reading.age(), settled).into_response());
+        }
+        if method == Method::HEAD {
+            let length = (header::CONTENT_LENGTH, HeaderValue::from(head.meta.size));
+            return Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED, length]).into_response());
+        }
+    }
+    let object = in_time(bucket.get(&key, None, None)).await?;
+    let validators = of_picture(&object.meta);
+    Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED], object.bytes).into_response())
+}
+
+/// The store's own tag says which bytes they are; what else it holds is none of a client's business.
+fn of_picture(meta: &ObjectMeta) -> Validators {
+    Validators::undated(&cursor::digest(meta.etag.as_str()))
+}
+
+async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result<T, Problem> {
+    let read = tokio::time::timeout(STORE_WAIT_MAX, read).await;
+    read.map_err(|_| Problem::StoreUnavailable)?.map_err(|error| refused(&error))
 }
 
 /// A newer version may just have unlinked the picture that the snapshot still names.

@@ -16,6 +16,7 @@ mod rows;
 pub(crate) mod runs;
 mod stats;
 mod stored_row;
+mod suffixed;
 pub(crate) mod versions;
 
 use axum::{Router, routing::get};
@@ -27,11 +28,13 @@ use crate::{extract::NoParameters, pages, problem::Problem, state::ApiState};
 
 /// Every route, and the document that describes them.
 pub(crate) fn router() -> Router<ApiState> {
-    let (router, document) = described().split_for_parts();
+    let (router, mut document) = described().split_for_parts();
+    suffixed::describe(&mut document);
+    openapi::add_common_refusals(&mut document);
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     let api = router
-        .merge(rows::suffixed())
+        .merge(suffixed::router())
         .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())));
     let examples = pages::examples::router(&api);
     api.merge(docs::router())

@@ -8,10 +8,12 @@ use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document,
+        OpenApi as Document, RefOr,
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
+
+use super::suffixed::refusal;
 
 /// What no handler says by itself.
 #[derive(OpenApi)]
@@ -39,6 +41,25 @@ impl Modify for Token {
     fn modify(&self, document: &mut Document) {
         let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
+
+/// What any route may be answered with, and what only the server as a whole decides.
+pub(super) fn add_common_refusals(document: &mut Document) {
+    for (path, item) in &mut document.paths.paths {
+        if ["/healthz", "/readyz"].contains(&path.as_str()) {
+            continue;
+        }
+        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
+            for (status, description) in [
+                ("401", "This server needs a token for this"),
+                ("503", "Too many requests are in flight"),
+                ("504", "The request took too long"),
+            ] {
+                let refusal = || RefOr::T(refusal(description));
+                operation.responses.responses.entry(status.to_owned()).or_insert_with(refusal);
+            }
+        }
     }
 }
 

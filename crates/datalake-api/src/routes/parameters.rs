@@ -73,6 +73,12 @@ pub(super) enum RowsDocument {
     Columns(BTreeMap<String, BTreeMap<String, serde_json::Value>>),
 }
 
+/// Bytes that are no text.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "this describes what `views/` and the store give")]
+pub(super) struct Binary(Box<[u8]>);
+
 /// A user, with the selected columns.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ShownRow {

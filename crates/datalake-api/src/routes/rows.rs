@@ -1,11 +1,9 @@
 //! The rows that a question takes: as a page or all of them, in the format that the client likes.
 
 use axum::{
-    Router,
-    extract::State,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    extract::{FromRef, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use datalake_core::{column::Column, question::QueryError, user::Ages};
 use datalake_table::{export::ArrowStream, walk::Walk};
@@ -15,18 +13,20 @@ use crate::{
     answers::{Answer, Answers},
     byte_range::{self, Wanted},
     extract::RowsAsked,
+    limits::{LargeAnswers, SMALL_ANSWER_BYTES_MAX},
     links::{Links, Page},
     listing::{ListedRows, Listing, failed},
+    ordered_rows::{OrderedRows, RowsRoom},
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    routes::parameters::{FilterParameters, RowsDocument, ShowingParameters},
+    routes::parameters::{Binary, FilterParameters, RowsDocument, ShowingParameters},
     state::ApiState,
-    validators::Validators,
+    validators::ConditionParameters,
     views::{
         columns::ColumnsText,
         format::{Format, Shape},
         parquet::{ParquetFile, ParquetFiles},
-        stream::{self, Begun, Writer},
+        stream::{self, Begun, CHUNK_BYTES, Writer},
         text::{Notation, RowsText},
     },
 };
@@ -41,14 +41,14 @@ use crate::{
     path = "/data",
     operation_id = "listRows",
     tag = "data",
-    params(FilterParameters, ShowingParameters, MomentParameters),
+    params(FilterParameters, ShowingParameters, MomentParameters, ConditionParameters),
     responses(
         (status = 200, description = "The users", content(
             (RowsDocument = "application/json"),
             (String = "application/x-ndjson"),
             (String = "text/csv"),
-            (Vec<u8> = "application/vnd.apache.parquet"),
-            (Vec<u8> = "application/vnd.apache.arrow.stream"),
+            (Binary = "application/vnd.apache.parquet"),
+            (Binary = "application/vnd.apache.arrow.stream"),
         ), headers(
             ("datalake-version" = u64, description = "The version of the table"),
             ("datalake-version-age" = u64, description = "Seconds since that version was committed"),
@@ -63,38 +63,41 @@ use crate::{
         (status = 406, description = "There is no format that the client takes", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 410, description = "The version, or the cursor's, is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 412, description = "`If-Match` wants another answer", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "There is no table yet, or too much is asked at once", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn list_rows(
     asked: RowsAsked,
     reading: Reading,
-    State(answers): State<Answers>,
-    State(files): State<ParquetFiles>,
+    State(kept): State<Kept>,
+    method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let format = match asked.format {
         Some(format) => format,
         None => Format::accepted(&Accept::of(&headers))?,
     };
-    answer(format, asked, reading, &answers, &files, &headers).await
+    answer(format, asked, reading, &kept, &method, &headers).await
 }
 
-/// The same, with the format in the path: for programs that go by a file's name.
-pub(super) fn suffixed() -> Router<ApiState> {
-    Format::ALL.into_iter().fold(Router::new(), |router, suffix| {
-        let list = async move |asked: RowsAsked,
-                               reading: Reading,
-                               State(answers): State<Answers>,
-                               State(files): State<ParquetFiles>,
-                               headers: HeaderMap| {
-            if asked.format.is_some_and(|format| format != suffix) {
-                return Err(QueryError::value("format", "is another format than the path's").into());
-            }
-            answer(suffix, asked, reading, &answers, &files, &headers).await
-        };
-        router.route(&format!("/data.{}", suffix.name()), get(list))
-    })
+/// What is kept of answers, and room for those that hold rows.
+pub(super) struct Kept {
+    answers: Answers,
+    files: ParquetFiles,
+    ordered: OrderedRows,
+    large: LargeAnswers,
+}
+
+impl FromRef<ApiState> for Kept {
+    fn from_ref(state: &ApiState) -> Self {
+        Self {
+            answers: FromRef::from_ref(state),
+            files: FromRef::from_ref(state),
+            ordered: FromRef::from_ref(state),
+            large: FromRef::from_ref(state),
+        }
+    }
 }
 
 /// What is to be written.
@@ -104,12 +107,13 @@ struct Writing {
     columns: Box<[Column]>,
 }
 
-async fn answer(
+/// The rows in a format.
+pub(super) async fn answer(
     format: Format,
     asked: RowsAsked,
     reading: Reading,
-    answers: &Answers,
-    files: &ParquetFiles,
+    kept: &Kept,
+    method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
     if asked.shape == Shape::Columns && format != Format::Json {
@@ -122,41 +126,86 @@ async fn answer(
     let identity = format!("{}\n{}", format.name(), listing.asked.identity);
     let validators = reading.validators(&identity, counted_on, listing.is_of_today());
     let age = reading.age();
-    if validators.are_held(headers) {
-        return Ok((age, validators.not_modified()).into_response());
+    if let Some(settled) = validators.settle(headers) {
+        return Ok((age, settled).into_response());
     }
     let writing = Writing { listing, format, columns };
     let response = match format {
-        Format::Parquet => part_of(writing.file(validators.etag(), files).await?, &validators, headers)?,
-        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => writing.text(validators.etag(), answers).await?,
+        Format::Parquet => {
+            // Of what has no body there is no part.
+            let range = headers
+                .get(header::RANGE)
+                .filter(|_| *method == Method::GET && validators.allow_range(headers));
+            part_of(writing.file(validators.etag(), kept).await?, range)?
+        }
+        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => writing.text(validators.etag(), kept).await?,
     };
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
     Ok((age, validators.headers(), content_type, response).into_response())
 }
 
 impl Writing {
-    async fn text(self, etag: &str, answers: &Answers) -> Result<Response, Problem> {
-        if let Some(Answer { body, links }) = answers.get(etag) {
+    async fn text(self, etag: &str, kept: &Kept) -> Result<Response, Problem> {
+        if let Some(Answer { body, links }) = kept.answers.get(etag) {
             return Ok((links, body).into_response());
         }
+        if kept.large.are_all_taken() && self.is_surely_large() {
+            return Err(Problem::TooManyStreams);
+        }
+        let mut room = self.room(&kept.ordered)?;
         let Self { listing, format, columns } = self;
+        // A page is made whole, so that it holds nothing but its bytes.
+        let bytes_whole = match listing.asked.question.limit {
+            Some(_) => usize::try_from(SMALL_ANSWER_BYTES_MAX).unwrap_or(CHUNK_BYTES),
+            None => CHUNK_BYTES,
+        };
         let begun = listing.work(move |listing| {
             let Page { walk, links } = page(&listing);
-            writer(&listing, walk, format, &columns).begin().map(|begun| (begun, links))
+            if let Some(room) = &mut room {
+                room.shrink_to(walk.places());
+            }
+            let begun = writer(&listing, walk, format, &columns).begin(bytes_whole);
+            begun.map(|begun| (begun, links, room))
         });
         Ok(match begun.await?.map_err(|error| failed(&error))? {
-            (Begun::Whole(body), links) => {
+            (Begun::Whole(body), links, _) => {
                 let answer = Answer { body, links };
-                answers.keep(etag, &answer);
+                kept.answers.keep(etag, &answer);
                 (answer.links, answer.body).into_response()
             }
-            (Begun::Part(first, writer), links) => (links, stream::body(first, writer)).into_response(),
+            (Begun::Part(first, writer), links, room) => (links, stream::body(first, writer, room)).into_response(),
         })
     }
 
-    async fn file(self, etag: &str, files: &ParquetFiles) -> Result<ParquetFile, Problem> {
-        let ages = Ages::on(self.listing.day);
-        files.get(etag, move || page(&self.listing), self.columns, ages).await
+    async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {
+        let (ages, ordered) = (Ages::on(self.listing.day), kept.ordered.clone());
+        let columns = self.columns.clone();
+        let page = move || {
+            let mut room = self.room(&ordered)?;
+            let page = page(&self.listing);
+            if let Some(room) = &mut room {
+                room.shrink_to(page.walk.places());
+            }
+            Ok((page, room))
+        };
+        kept.files.get(etag, page, columns, ages).await
+    }
+
+    /// Whether the answer is a large one whatever the values are.
+    fn is_surely_large(&self) -> bool {
+        let names: usize = self.columns.iter().map(|column| column.name().len()).sum();
+        let row_bytes_min = match (self.format, self.listing.asked.shape) {
+            (Format::Json, Shape::Rows) | (Format::Ndjson, _) => names,
+            (Format::Json, Shape::Columns) | (Format::Csv | Format::Parquet | Format::Arrow, _) => self.columns.len(),
+        };
+        let row_bytes_min = u64::try_from(row_bytes_min).unwrap_or(0);
+        let bytes_min = self.listing.counted_rows().map(|rows| rows.saturating_mul(row_bytes_min));
+        bytes_min.is_some_and(|bytes| bytes > SMALL_ANSWER_BYTES_MAX)
+    }
+
+    /// Room for the places that the answer holds, if it holds any.
+    fn room(&self, ordered: &OrderedRows) -> Result<Option<RowsRoom>, Problem> {
+        self.listing.places_max().map(|rows| ordered.take(rows)).transpose()
     }
 }
 
@@ -181,7 +230,7 @@ fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> 
 }
 
 /// The whole file, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the server.
-fn part_of(file: ParquetFile, validators: &Validators, headers: &HeaderMap) -> Result<Response, Problem> {
+fn part_of(file: ParquetFile, range: Option<&HeaderValue>) -> Result<Response, Problem> {
     let bytes = file.bytes();
     let links = file.links().clone();
     let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -189,10 +238,7 @@ fn part_of(file: ParquetFile, validators: &Validators, headers: &HeaderMap) -> R
         let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
         (links.clone(), [accepts.clone(), length], file.body(0..bytes)).into_response()
     };
-    let asked = headers
-        .get(header::RANGE)
-        .and_then(|range| range.to_str().ok())
-        .filter(|_| validators.allow_range(headers));
+    let asked = range.and_then(|range| range.to_str().ok());
     let part = match asked.map_or(Wanted::Whole, |asked| byte_range::wanted(asked, bytes)) {
         Wanted::Whole => return Ok(whole(file)),
         Wanted::Part(part) => part,

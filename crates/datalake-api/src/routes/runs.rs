@@ -214,7 +214,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&["limit"])?;
         let Some(text) = pairs.get("limit") else {
             return Ok(Self(RUNS_DEFAULT));

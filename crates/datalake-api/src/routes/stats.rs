@@ -22,6 +22,7 @@ use crate::{
     routes::parameters::FilterParameters,
     scan::scan,
     table_watch::chain,
+    validators::ConditionParameters,
 };
 
 /// Figures of ages. One born after the day of the question is counted, and is in no figure of ages.
@@ -87,7 +88,7 @@ impl StatisticsDocument {
     path = "/stats",
     operation_id = "showStatistics",
     tag = "data",
-    params(FilterParameters, MomentParameters),
+    params(FilterParameters, MomentParameters, ConditionParameters),
     responses(
         (status = 200, description = "The figures", body = StatisticsDocument),
         (status = 304, description = "The client has this answer"),
@@ -95,6 +96,7 @@ impl StatisticsDocument {
         (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 412, description = "`If-Match` wants another answer", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
@@ -104,8 +106,8 @@ pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<A
     // The day is part of the document.
     let validators = reading.validators(&format!("stats\n{identity}"), Some(on), question.on.is_none());
     let age = reading.age();
-    if validators.are_held(&headers) {
-        return Ok((age, validators.not_modified()).into_response());
+    if let Some(settled) = validators.settle(&headers) {
+        return Ok((age, settled).into_response());
     }
     let body = if let Some(answer) = answers.get(validators.etag()) {
         answer.body

@@ -6,6 +6,7 @@ use datalake_table::{error::TableError, export::ArrowStream};
 use futures_util::stream;
 
 use crate::{
+    ordered_rows::RowsRoom,
     scan::scan,
     views::{columns::ColumnsText, text::RowsText},
 };
@@ -41,9 +42,9 @@ impl Writer {
         }
     }
 
-    /// The first chunk.
-    pub(crate) fn begin(mut self) -> Result<Begun, TableError> {
-        let (bytes, is_ended) = self.chunk()?;
+    /// As many bytes, or all there are.
+    pub(crate) fn begin(mut self, bytes_min: usize) -> Result<Begun, TableError> {
+        let (bytes, is_ended) = self.chunk(bytes_min)?;
         Ok(if is_ended {
             Begun::Whole(bytes)
         } else {
@@ -51,28 +52,30 @@ impl Writer {
         })
     }
 
-    /// The next chunk, and whether it is the last.
-    fn chunk(&mut self) -> Result<(Bytes, bool), TableError> {
+    /// The next chunk of at least so many bytes, and whether it is the last.
+    fn chunk(&mut self, bytes_min: usize) -> Result<(Bytes, bool), TableError> {
         // A row is under 3 KiB, escapes aside.
         let mut text = Vec::with_capacity(match self {
-            Self::Rows(_) | Self::Columns(_) => CHUNK_BYTES + 4 * 1024,
+            Self::Rows(_) | Self::Columns(_) => bytes_min.min(CHUNK_BYTES) + 4 * 1024,
             Self::Arrow(_) => 0,
         });
         let is_ended = match self {
             Self::Rows(rows) => {
-                rows.write(&mut text, CHUNK_BYTES);
+                rows.write(&mut text, bytes_min);
                 rows.is_ended()
             }
             Self::Columns(columns) => {
-                columns.write(&mut text, CHUNK_BYTES);
+                columns.write(&mut text, bytes_min);
                 columns.is_ended()
             }
-            Self::Arrow(arrow) => match arrow.next() {
-                Some(batch) => {
-                    text = batch?;
-                    false
+            Self::Arrow(arrow) => loop {
+                match arrow.next() {
+                    Some(batch) => text.append(&mut batch?),
+                    None => break true,
                 }
-                None => true,
+                if text.len() >= bytes_min {
+                    break false;
+                }
             },
         };
         if text.capacity() > 2 * text.len() {
@@ -83,20 +86,20 @@ impl Writer {
     }
 }
 
-/// What was begun, and the rest as it is asked for.
-pub(crate) fn body(first: Bytes, writer: Box<Writer>) -> Body {
-    let rest = stream::unfold(Some(writer), async |writer| {
-        let mut writer = writer?;
+/// What was begun, and the rest as it is asked for. Room that the rows take is held until the end.
+pub(crate) fn body(first: Bytes, writer: Box<Writer>, room: Option<RowsRoom>) -> Body {
+    let rest = stream::unfold(Some((writer, room)), async |state| {
+        let (mut writer, room) = state?;
         let made = if writer.is_quick() {
             // To hand it to another thread and back would take as long again.
-            Ok((writer.chunk(), writer))
+            Ok((writer.chunk(CHUNK_BYTES), writer))
         } else {
             // To find the next row may take a scan of millions.
-            let made = scan(move || (writer.chunk(), writer));
+            let made = scan(move || (writer.chunk(CHUNK_BYTES), writer));
             made.await
         };
         match made {
-            Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some(writer))),
+            Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some((writer, room)))),
             Ok((Err(error), _)) => Some((Err(axum::Error::new(error)), None)),
             Err(panic) => Some((Err(axum::Error::new(panic)), None)),
         }

@@ -6,6 +6,7 @@
 )]
 
 mod changes;
+mod conditions;
 mod data;
 mod docs;
 mod events;

@@ -283,7 +283,17 @@ impl Release {
         for (arguments, lines_max) in [
             (&["get", "pods,jobs"][..], 30),
             (&["get", "events", "--sort-by", ".lastTimestamp"], 15),
-            (&["logs", "--selector", "app.kubernetes.io/component=api", "--prefix", "--tail", "2000"], 30),
+            (
+                &[
+                    "logs",
+                    "--selector",
+                    "app.kubernetes.io/component=api",
+                    "--prefix",
+                    "--tail",
+                    "2000",
+                ],
+                30,
+            ),
         ] {
             if let Ok(output) = self.kubectl_command(arguments).output() {
                 let text = String::from_utf8_lossy(&output.stdout);

@@ -153,7 +153,9 @@ fn served(replicas: &[Forward], user_id: &str, first_name: &str) {
             let row: Value = replica.json(&path);
             let is_there = row["first_name"] == first_name;
             // A version that is not read yet, or one without the row: not the same fault.
-            is_there.then_some(()).ok_or_else(|| format!("{row} of {}", replica.json("/versions?limit=1")))
+            is_there
+                .then_some(())
+                .ok_or_else(|| format!("{row} of {}", replica.json("/versions?limit=1")))
         });
     }
 }
