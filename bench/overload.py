@@ -32,6 +32,8 @@ import urllib.request
 # The server sends so many large answers at once (LARGE_ANSWERS_MAX in crates/datalake-api/src/limits.rs).
 PLACES = 64
 SLOW_CLIENTS = 1_000
+# What slow clients read, by turns.
+READ = ["/data", "/data?order=last_name", "/data.parquet"]
 QUESTIONS_A_SECOND = 100
 LATENCY_RATIO_MAX = 2.0
 MEMORY_RATIO_MAX = 1.3
@@ -51,16 +53,22 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
         arguments = ["serve", "--lake", str(lake), "--launcher", "none", "--listen", f"127.0.0.1:{self.port}", "--log", "error"]
-        self.child = subprocess.Popen([executable, *arguments])
+        # As in the image.
+        self.child = subprocess.Popen([executable, *arguments], env={**os.environ, "MIMALLOC_PURGE_DELAY": "2"})
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/stats", timeout=5):
-                    return
+                    break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        self.stop()
-        raise SystemExit("the server did not become ready within 60 s")
+        else:
+            self.stop()
+            raise SystemExit("the server did not become ready within 60 s")
+        # A server that has answered each kind of question once holds what that takes.
+        for path in READ:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
+                answer.read()
 
     def memory(self):
         for line in pathlib.Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
@@ -167,8 +175,7 @@ async def load(kind, port, seconds):
     match kind:
         case "slow":
             heads = [slow_head(port, until) for _ in range(SLOW_CLIENTS // 2)]
-            paths = ["/data", "/data?order=last_name", "/data.parquet"]
-            clients = heads + [slow_reader(port, paths[number % len(paths)], until, statuses) for number in range(SLOW_CLIENTS // 2)]
+            clients = heads + [slow_reader(port, READ[number % len(READ)], until, statuses) for number in range(SLOW_CLIENTS // 2)]
         case "many":
             clients = [fast_reader(port, until, statuses) for _ in range(10 * PLACES)]
     await asyncio.wait_for(asyncio.gather(*clients), seconds + 30)

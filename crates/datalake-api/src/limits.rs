@@ -41,11 +41,11 @@ const LARGE_ANSWERS_MAX: usize = 64;
 pub(crate) const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
 
 /// A large answer is handed on in such pieces, so that its place is free when its client has nearly all of it, and not before.
-const PIECE_BYTES: usize = 64 * 1024;
+const PIECE_BYTES: usize = 32 * 1024;
 
 /// Frames of a large answer after which others on its thread come to their turn: some 300 µs, where a quick client would take the thread for
 /// ten milliseconds.
-const FRAMES_AT_ONCE: u32 = 4;
+const FRAMES_AT_ONCE: u32 = 8;
 
 /// What Kubernetes asks each few seconds; the answers are a few bytes and take nothing.
 const PROBES: [&str; 2] = ["/healthz", "/readyz"];
@@ -351,15 +351,15 @@ mod tests {
 
     #[tokio::test]
     async fn large_answers_give_way() {
-        let frames = stream::iter(["a"; 9]).map(Ok::<_, Infallible>);
+        let frames = stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
         let answer = bounded(&limits(100, ANSWER_MAX), Body::from_stream(frames).into_response());
         let mut frames = answer.into_body().into_data_stream();
         let mut ready = Vec::new();
-        for _ in 0..11 {
+        for _ in 0..19 {
             ready.push(frames.next().now_or_never().is_some());
         }
-        let four_and_a_pause = [true, true, true, true, false];
-        assert_eq!(ready, [&four_and_a_pause[..], &four_and_a_pause, &[true]].concat());
+        let eight_and_a_pause = [true, true, true, true, true, true, true, true, false];
+        assert_eq!(ready, [&eight_and_a_pause[..], &eight_and_a_pause, &[true]].concat());
         assert!(frames.next().await.is_none());
     }
 
@@ -373,6 +373,6 @@ mod tests {
         while let Some(piece) = pieces.next().await {
             lengths.push(piece.unwrap().len());
         }
-        assert_eq!(lengths, [65_536, 65_536, 65_536, 65_536, 1]);
+        assert_eq!(lengths, [&[32_768; 8][..], &[1]].concat());
     }
 }

@@ -1,4 +1,4 @@
-//! Room for the rows that answers in another order than that of the ids hold the places of, until they end.
+//! Room for the rows that answers in another order than that of the ids hold the numbers of, until they end.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
 
-/// The bound of all such answers together, 8 MB; of a larger table one answer at a time may hold all its rows.
-const ROWS_MAX: u32 = 1_000_000;
+/// The bound of all such answers together, 2 MB; of a larger table one answer at a time may hold all its rows.
+const ROWS_MAX: u32 = 500_000;
 
-const _: () = assert!(PLACE_BYTES == 8, "the bound counts on it");
+const _: () = assert!(PLACE_BYTES == 4, "the bound counts on it");
 
 /// The room there is. Clones share it.
 #[derive(Clone, Debug)]
@@ -52,10 +52,10 @@ mod tests {
     #[test]
     fn there_is_room_for_the_rows_of_all_or_for_one_large_table() {
         let room = OrderedRows::new();
-        let mut first = room.take(600_000).unwrap();
-        assert!(room.clone().take(400_001).is_err());
-        first.shrink_to(500_000);
-        let second = room.take(500_000).unwrap();
+        let mut first = room.take(300_000).unwrap();
+        assert!(room.clone().take(200_001).is_err());
+        first.shrink_to(250_000);
+        let second = room.take(250_000).unwrap();
         assert!(room.take(1).is_err());
         drop((first, second));
         let mut large = room.take(10_000_000).unwrap();
@@ -63,6 +63,6 @@ mod tests {
         assert!(room.take(1).is_err());
         // As where a filter takes few of many rows.
         large.shrink_to(3);
-        assert!(room.take(999_997).is_ok() && room.take(999_998).is_err());
+        assert!(room.take(499_997).is_ok() && room.take(499_998).is_err());
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Problem {
     },
     /// The bearer token is missing or wrong.
     Unauthorized {
+        /// Whether there is one, and it is another server's.
+        is_wrong: bool,
         /// How it is got here, where that was configured.
         hint: Option<Arc<str>>,
     },
@@ -268,9 +270,14 @@ impl Problem {
             Self::BodyInvalid { reason } | Self::LaunchFailed { reason } | Self::StopFailed { reason } | Self::LauncherBusy { reason } => {
                 reason.clone()
             }
-            Self::Unauthorized { hint } => {
+            Self::Unauthorized { is_wrong, hint } => {
                 let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
-                format!("send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
+                let what = if *is_wrong {
+                    "the token that was sent is not this server's"
+                } else {
+                    "no token was sent"
+                };
+                format!("{what}: send its own as `Authorization: Bearer TOKEN`; {hint}")
             }
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "the lake holds no good picture of this user; /data/{id}/explain says why".to_owned(),

@@ -53,12 +53,16 @@ impl Token {
     /// Whether the headers carry the token. How long that takes tells nothing of the token, not even its length.
     fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        let refused = || Problem::Unauthorized { hint: self.hint.clone() };
-        let (scheme, token) = given
+        let refused = |is_wrong| Problem::Unauthorized {
+            is_wrong,
+            hint: self.hint.clone(),
+        };
+        let (_, token) = given
             .and_then(|value| value.split_at_checked("Bearer ".len()))
-            .ok_or_else(refused)?;
-        let holds = scheme.eq_ignore_ascii_case(b"Bearer ") && bool::from(self.digest.ct_eq(&Sha256::digest(token)));
-        holds.then_some(()).ok_or_else(refused)
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
+            .ok_or_else(|| refused(false))?;
+        let holds = bool::from(self.digest.ct_eq(&Sha256::digest(token)));
+        holds.then_some(()).ok_or_else(|| refused(true))
     }
 }
 

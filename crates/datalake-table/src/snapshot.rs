@@ -29,6 +29,8 @@ pub struct Snapshot {
     refusals: Vec<OpenRefusal>,
     births: BirthCounts,
     row_count: usize,
+    /// Of each part, how many rows are in those before it.
+    starts: Vec<usize>,
 }
 
 /// The rows of one segment, or of several whose ranges overlap.
@@ -91,6 +93,7 @@ impl Snapshot {
         Self {
             births: BirthCounts::merge(parts.iter().map(|part| &part.births)),
             row_count: parts.iter().map(|part| part.rows.len()).sum(),
+            starts: starts(&parts),
             version,
             parts,
             refusals,
@@ -231,6 +234,22 @@ impl Snapshot {
         Position { part, index }
     }
 
+    /// The number of the row behind a position, counted from 0 by user id.
+    pub(crate) fn number_of(&self, position: Position) -> u32 {
+        let start = self.starts.get(position.part).copied().unwrap_or(self.row_count);
+        u32::try_from(start + position.index).expect("4 billion rows fill no memory that there is")
+    }
+
+    /// The row of a number.
+    pub(crate) fn row_of_number(&self, number: u32) -> Option<RowView<'_>> {
+        let number = usize::try_from(number).ok()?;
+        let part = self.starts.partition_point(|start| *start <= number).checked_sub(1)?;
+        self.row_at(Position {
+            part,
+            index: number - self.starts.get(part)?,
+        })
+    }
+
     /// The row behind a position, in the same part.
     pub(crate) fn row_at(&self, position: Position) -> Option<RowView<'_>> {
         let rows = &self.parts.get(position.part)?.rows;
@@ -238,11 +257,20 @@ impl Snapshot {
     }
 }
 
+/// Of each part, how many rows are in those before it.
+fn starts(parts: &[Arc<Part>]) -> Vec<usize> {
+    let ends = parts.iter().scan(0, |end, part| {
+        *end += part.rows.len();
+        Some(*end)
+    });
+    std::iter::once(0).chain(ends).take(parts.len()).collect()
+}
+
 /// A place between two rows of a snapshot. The default is before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    pub(crate) part: usize,
-    pub(crate) index: usize,
+    part: usize,
+    index: usize,
 }
 
 impl Position {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{filter::Selection, order::Order, row::RowView};
 
-use crate::snapshot::{Position, Snapshot, Span};
+use crate::snapshot::{Snapshot, Span};
 
 /// The rows that a selection takes, in an order, after a row and up to a number.
 #[derive(Clone, Debug)]
@@ -21,15 +21,15 @@ pub struct Walk {
 enum Source {
     /// As the table holds them.
     Scan(Span),
-    /// As they were put in order: the places before them, from `next` on.
-    Listed { rows: Arc<Vec<Place>>, next: usize },
+    /// As they were put in order: their numbers, from `next` on.
+    Listed { rows: Arc<Vec<u32>>, next: usize },
 }
 
 impl Walk {
     /// Begins a walk. `after` is the id of the row that the walk goes on behind; none is from the first. `limit` is the most rows; none is
     /// all of them.
     ///
-    /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the places of those
+    /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the numbers of those
     /// that are to come ([`Walk::places`]): [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
@@ -78,17 +78,17 @@ impl Walk {
         let mut ahead = self.clone();
         let mut last = None;
         while ahead.next_row().is_some() {
-            last = ahead.place();
+            last = ahead.number();
         }
         ahead.step()?;
-        self.snapshot.row_at(last?).map(|row| row.user_id.to_owned())
+        self.snapshot.row_of_number(last?).map(|row| row.user_id.to_owned())
     }
 
-    /// Where the row lies that was given last.
-    fn place(&self) -> Option<Position> {
+    /// The number of the row that was given last.
+    fn number(&self) -> Option<u32> {
         match &self.source {
-            Source::Scan(rest) => Some(rest.begin().before()),
-            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).map(|&place| place.into()),
+            Source::Scan(rest) => Some(self.snapshot.number_of(rest.begin().before())),
+            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).copied(),
         }
     }
 
@@ -101,9 +101,9 @@ impl Walk {
                 row
             }
             Source::Listed { rows, next } => {
-                let place = *rows.get(*next)?;
+                let number = *rows.get(*next)?;
                 *next += 1;
-                self.snapshot.row_at(place.into())
+                self.snapshot.row_of_number(number)
             }
         }
     }
@@ -123,10 +123,10 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-/// The places of the first rows in an order, behind a row.
-fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<Place> {
-    let compare = |left: &Place, right: &Place| {
-        let rows = snapshot.row_at((*left).into()).zip(snapshot.row_at((*right).into()));
+/// The numbers of the first rows in an order, behind a row.
+fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<u32> {
+    let compare = |left: &u32, right: &u32| {
+        let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
         rows.map_or(std::cmp::Ordering::Equal, |(left, right)| {
             order.compare(&left, &right, selection.ages)
         })
@@ -138,50 +138,23 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
         Some(limit) => limit.saturating_mul(2).min(snapshot.len()),
         None => usize::try_from(snapshot.count(selection)).unwrap_or(usize::MAX),
     };
-    let mut places = Vec::with_capacity(taken);
+    let mut numbers = Vec::with_capacity(taken);
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
         if is_behind(&row) {
-            places.push(rows.rest().begin().before().into());
+            numbers.push(snapshot.number_of(rows.rest().begin().before()));
         }
         // Half of them are not among the first, whatever comes.
-        if let Some(limit) = limit.filter(|limit| places.len() >= limit.saturating_mul(2)) {
-            places.select_nth_unstable_by(limit - 1, compare);
-            places.truncate(limit);
+        if let Some(limit) = limit.filter(|limit| numbers.len() >= limit.saturating_mul(2)) {
+            numbers.select_nth_unstable_by(limit - 1, compare);
+            numbers.truncate(limit);
         }
     }
-    places.sort_unstable_by(compare);
-    places.truncate(limit.unwrap_or(usize::MAX));
-    places.shrink_to_fit();
-    places
+    numbers.sort_unstable_by(compare);
+    numbers.truncate(limit.unwrap_or(usize::MAX));
+    numbers.shrink_to_fit();
+    numbers
 }
 
-/// A [`Position`] in half the room: segments and their rows are counted in `u32` by far.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    part: u32,
-    index: u32,
-}
-
-/// What a walk in another order than that of the ids holds of each row.
-pub const PLACE_BYTES: usize = size_of::<Place>();
-
-impl From<Position> for Place {
-    fn from(position: Position) -> Self {
-        let narrow = |number| u32::try_from(number).expect("no snapshot has 4 billion segments, and no segment so many rows");
-        Self {
-            part: narrow(position.part),
-            index: narrow(position.index),
-        }
-    }
-}
-
-impl From<Place> for Position {
-    fn from(place: Place) -> Self {
-        let wide = |number| usize::try_from(number).expect("an address has 32 bits at least");
-        Self {
-            part: wide(place.part),
-            index: wide(place.index),
-        }
-    }
-}
+/// What a walk in another order than that of the ids holds of each row: its number in the order of the ids.
+pub const PLACE_BYTES: usize = size_of::<u32>();

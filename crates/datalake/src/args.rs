@@ -230,8 +230,15 @@ pub(crate) struct HealthcheckArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     /// Ask this address instead, which has to answer with 200
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = parse_http_url)]
     pub(crate) url: Option<hyper::Uri>,
+}
+
+fn parse_http_url(text: &str) -> Result<hyper::Uri, String> {
+    let url = text.parse::<hyper::Uri>().ok();
+    let is_http = |url: &hyper::Uri| url.scheme_str() == Some("http") && url.host().is_some();
+    url.filter(is_http)
+        .ok_or_else(|| "must be like http://127.0.0.1:8080/readyz".to_owned())
 }
 
 fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> {

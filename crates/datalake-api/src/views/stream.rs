@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
-pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
+pub(crate) const CHUNK_BYTES: usize = 32 * 1024;
 
 /// What writes an answer a chunk at a time.
 #[derive(Debug)]

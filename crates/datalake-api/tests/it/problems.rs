@@ -123,18 +123,20 @@ async fn a_token_guards_the_start_of_runs_alone() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
     lake.parts.access = Access::RunsNeed(Token::new("right"));
-    for wrong in [
-        None,
-        Some("Bearer wrong"),
-        Some("Bearer "),
-        Some("right"),
-        Some("Basic right"),
-        Some("Bearer right "),
+    let (none, not_ours) = ("no token was sent", "the token that was sent is not this server's");
+    for (wrong, what) in [
+        (None, none),
+        (Some("Bearer wrong"), not_ours),
+        (Some("Bearer "), not_ours),
+        (Some("right"), none),
+        (Some("Basic right"), none),
+        (Some("Bearer right "), not_ours),
     ] {
         let answer = status_of_post(&lake, wrong).await;
         check_document(&answer, "/data", 401, "unauthorized");
         assert_eq!(answer.header("www-authenticate"), "Bearer");
-        assert!(answer.json()["detail"].as_str().unwrap().contains("--token-file"), "{answer:?}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with(what) && detail.contains("--token-file"), "{wrong:?}: {detail}");
     }
     check_document(&status_of_post(&lake, Some("Bearer right")).await, "/data", 501, "not-launching");
     assert_eq!(lake.get("/data").await.status, StatusCode::OK);

@@ -116,7 +116,9 @@ fn wrong_usage_of_every_command() {
     check(&["init", "--lake", lake, "--from", empty], 2, &["there is no {user_id}.csv", empty]);
 
     check(&["healthcheck", "--listen", "8080"], 2, &["8080", "--listen"]);
-    check(&["healthcheck", "--url", "not a url"], 2, &["not a url", "--url"]);
+    for url in ["not a url", "nonsense", "https://127.0.0.1:1/"] {
+        check(&["healthcheck", "--url", url], 2, &[url, "--url", "must be like http://"]);
+    }
     check(&["completions"], 2, &["SHELL"]);
     check(&["completions", "ksh"], 2, &["ksh", "bash", "fish"]);
     check(&["man", "process"], 2, &["process", "Usage"]);
