@@ -38,6 +38,7 @@ pub mod server;
 mod state;
 pub mod table_watch;
 pub mod token;
+mod told;
 pub mod traces;
 mod validators;
 mod views;

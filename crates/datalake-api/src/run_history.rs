@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest, Trigger},
     table_watch::chain,
+    told::Told,
 };
 
 /// Most runs in one answer: over a month of hourly ones.
@@ -58,6 +59,7 @@ pub struct RunHistory {
     bucket: Arc<dyn Bucket>,
     launcher: Arc<dyn RunLauncher>,
     cache: Arc<Mutex<Cache>>,
+    told: Told,
     followers: Arc<Semaphore>,
     reports_read: Arc<watch::Sender<()>>,
     shutdown: Arc<OnceLock<CancellationToken>>,
@@ -83,6 +85,7 @@ impl RunHistory {
             bucket,
             launcher,
             cache: Arc::default(),
+            told: Told::default(),
             followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             reports_read: Arc::new(watch::Sender::new(())),
             shutdown: Arc::default(),
@@ -97,7 +100,22 @@ impl RunHistory {
 
     /// The newest runs, the newest first, at most `limit` of them.
     pub async fn newest(&self, limit: usize) -> (Vec<Run>, Completeness) {
-        let completeness = match in_time(keys::RUNS, self.read_newest(limit.min(RUNS_MAX))).await {
+        let completeness = self.look_for_newest(limit).await;
+        let mut runs = self.known().await;
+        runs.truncate(limit);
+        (runs, completeness)
+    }
+
+    /// The same without waiting for anybody longer than until `deadline`.
+    pub(crate) async fn newest_by(&self, limit: usize, deadline: Instant) -> (Vec<Run>, Completeness) {
+        let looking = tokio::time::timeout_at(deadline, self.look_for_newest(limit));
+        let completeness = looking.await.unwrap_or(Completeness::StoreUnavailable);
+        (self.newest_known(limit).await, completeness)
+    }
+
+    /// Reads the reports that were not known.
+    async fn look_for_newest(&self, limit: usize) -> Completeness {
+        match in_time(keys::RUNS, self.read_newest(limit.min(RUNS_MAX))).await {
             Ok(()) => Completeness::Complete,
             Err(error) => {
                 tracing::warn!(
@@ -106,15 +124,14 @@ impl RunHistory {
                 );
                 Completeness::StoreUnavailable
             }
-        };
-        let mut runs = self.known().await;
-        runs.truncate(limit);
-        (runs, completeness)
+        }
     }
 
-    /// The newest runs without asking the store: [`RunHistory::keep_up`] does.
+    /// The newest runs without asking the store: [`RunHistory::keep_up`] does. Where the launcher does not answer, they are those that it
+    /// told last.
     pub(crate) async fn newest_known(&self, limit: usize) -> Vec<Run> {
-        let mut runs = self.known().await;
+        let launched = self.told.runs(&*self.launcher).await;
+        let mut runs = self.joined(launched);
         runs.truncate(limit);
         runs
     }
@@ -153,6 +170,11 @@ impl RunHistory {
     /// When the next run begins by itself, as far as the launcher knows.
     pub(crate) async fn next_run(&self) -> NextRun {
         self.launcher.next_run().await
+    }
+
+    /// The last time, `at` or before, at which a run was due by itself, as far as the launcher knows.
+    pub(crate) async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
+        self.launcher.last_due(at).await
     }
 
     /// Changes whenever the launcher's runs do.
@@ -273,7 +295,11 @@ impl RunHistory {
 
     /// Reports read so far and the launcher's runs, the newest first.
     async fn known(&self) -> Vec<Run> {
-        let launched = self.launcher.runs().await;
+        self.joined(self.launcher.runs().await)
+    }
+
+    /// Reports read so far and these runs of the launcher, the newest first.
+    fn joined(&self, launched: Vec<Run>) -> Vec<Run> {
         let read = |(run_id, (_, run)): (&RunId, &(Etag, Option<Run>))| Some((run_id.clone(), run.clone()?));
         let mut runs: BTreeMap<RunId, Run> = self.cache().iter().filter_map(read).collect();
         for run in launched {

@@ -33,6 +33,12 @@ impl Schedule {
         Some(RETRY_PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(delay))
     }
 
+    /// The last time that the schedule names, `at` or before.
+    pub(crate) fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
+        let last = self.0.find_previous_occurrence(&at.to_zoned(TimeZone::UTC), true).ok()?;
+        Some(last.timestamp())
+    }
+
     /// How long from `now` to the next run; none where there is none for years.
     pub(crate) fn delay_from(&self, now: Timestamp) -> Option<Duration> {
         let now = now.to_zoned(TimeZone::UTC);
@@ -49,6 +55,14 @@ mod tests {
     fn check(schedule: &str, now: &str, expected_secs: u64) {
         let delay = schedule.parse::<Schedule>().unwrap().delay_from(now.parse().unwrap());
         assert_eq!(delay, Some(Duration::from_secs(expected_secs)), "{schedule} from {now}");
+    }
+
+    #[test]
+    fn times_gone_by() {
+        let last = |schedule: &str, at: &str| schedule.parse::<Schedule>().unwrap().last_due(at.parse().unwrap());
+        let time = |text: &str| Some(text.parse().unwrap());
+        assert_eq!(last("0 * * * *", "2026-11-24T08:00:00Z"), time("2026-11-24T08:00:00Z"));
+        assert_eq!(last("0 3 * * *", "2026-11-24T02:59:59Z"), time("2026-11-23T03:00:00Z"));
     }
 
     #[test]

@@ -49,6 +49,11 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
         NextRun::Unknown
     }
 
+    /// The last time, `at` or before, at which a run was due by itself; none where no schedule is known.
+    async fn last_due(&self, _at: Timestamp) -> Option<Timestamp> {
+        None
+    }
+
     /// Changes whenever a run begins or ends.
     fn changes(&self) -> watch::Receiver<()>;
 }

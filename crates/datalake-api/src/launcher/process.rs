@@ -7,12 +7,13 @@ use std::{
     io::Write,
     path::PathBuf,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
 use async_trait::async_trait;
 use datalake_core::report::{RunId, RunMode, RunOutcome};
+use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -59,12 +60,16 @@ pub struct ProcessLauncher {
     shared: Arc<Shared>,
 }
 
+/// The last time, this one or before, that a schedule names.
+pub type LastDue = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
+
 struct Shared {
     command: RunCommand,
     new_run_id: fn() -> RunId,
     clock: Clock,
     runs: Mutex<Runs>,
     next: Mutex<NextRun>,
+    schedule: OnceLock<LastDue>,
     changes: watch::Sender<()>,
 }
 
@@ -105,6 +110,7 @@ impl ProcessLauncher {
             clock,
             runs: Mutex::default(),
             next: Mutex::default(),
+            schedule: OnceLock::new(),
             changes: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -114,6 +120,11 @@ impl ProcessLauncher {
     pub fn set_next_run(&self, next: NextRun) {
         *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner) = next;
         self.shared.changes.send_replace(());
+    }
+
+    /// Tells those who ask which runs were due. The first one counts.
+    pub fn set_schedule(&self, last_due: LastDue) {
+        let _set_before = self.shared.schedule.set(last_due);
     }
 
     /// Starts no more runs, asks the active one to end, and returns when it has: by force once the command's grace is over.
@@ -191,6 +202,10 @@ impl RunLauncher for ProcessLauncher {
 
     async fn next_run(&self) -> NextRun {
         *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
+        self.shared.schedule.get().and_then(|last_due| last_due(at))
     }
 
     fn changes(&self) -> watch::Receiver<()> {

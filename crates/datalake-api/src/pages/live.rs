@@ -30,8 +30,14 @@ const WAIT_MAX: Duration = Duration::from_secs(25);
 /// What tells no one that it changes, as the store's failure and the passing of time, is looked at this often.
 const LOOK_PERIOD: Duration = Duration::from_secs(2);
 
-/// From here on the hour that was promised is over: the alert of the chart waits as long.
-pub(super) const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
+/// From here on the hour that is promised is over, where no schedule is known: the alert of the chart waits as long.
+const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
+
+/// A run that was due so long ago has ended, or does not come any more.
+const RUN_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// Clocks differ, and a run that began a little early was not before its time.
+const CLOCKS_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is known without asking the store.
 #[derive(Clone, Debug)]
@@ -39,7 +45,18 @@ pub(super) struct Known {
     pub(super) table: Arc<TableState>,
     /// The newest first.
     pub(super) runs: Vec<Run>,
+    /// The last time, an hour ago or more, at which a run was due by itself; none where no schedule is known.
+    pub(super) due: Option<Timestamp>,
     pub(super) now: Timestamp,
+}
+
+/// Why the data is too old.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// The run that was due then has not confirmed it.
+    Run(Timestamp),
+    /// The hour that is promised is over.
+    Hour,
 }
 
 /// Names a state of the lake, as far as a page shows it.
@@ -58,6 +75,7 @@ impl Known {
         Self {
             table: table.state(),
             runs: runs.newest_known(RUNS_KEPT_UP).await,
+            due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
         }
     }
@@ -73,6 +91,15 @@ impl Known {
     /// How long ago that was.
     pub(super) fn data_age(&self) -> Option<SignedDuration> {
         Some(self.now.duration_since(self.confirmed_at()?))
+    }
+
+    /// Why that is too long ago, by the schedule where it is known.
+    pub(super) fn overdue(&self) -> Option<Overdue> {
+        let confirmed_at = self.confirmed_at()?;
+        match self.due {
+            Some(due) => (due.duration_since(confirmed_at) > CLOCKS_MAX).then_some(Overdue::Run(due)),
+            None => (self.now.duration_since(confirmed_at) > DATA_AGE_MAX).then_some(Overdue::Hour),
+        }
     }
 
     pub(super) fn live(&self) -> Live {
@@ -91,7 +118,7 @@ impl Known {
         // Everybody is older after midnight.
         let day = self.now.to_zoned(TimeZone::UTC).date();
         let is_failing = self.table.failing_since.is_some();
-        let is_old = self.data_age().is_some_and(|age| age > DATA_AGE_MAX);
+        let is_old = self.overdue().is_some();
         let text = format!("{held}\n{day}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
         let number = version.map(datalake_table::version::Version::number);
         Live {
@@ -178,6 +205,7 @@ mod tests {
         Known {
             table: Arc::default(),
             runs: vec![run],
+            due: None,
             now: now.parse().unwrap(),
         }
     }

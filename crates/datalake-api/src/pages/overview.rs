@@ -62,18 +62,20 @@ impl IntoResponse for Overview {
         let Self { visit, next } = self;
         let frame = visit.frame(View::Overview, "Overview");
         let start = parts::start_run(visit.starting, &visit.origin);
-        Page(frame.page(&overview(&visit.known, next, visit.now, &start))).into_response()
+        Page(frame.page(&overview(&visit, next, &start))).into_response()
     }
 }
 
-fn overview(known: &Known, next: NextRun, now: Timestamp, start: &Markup) -> Markup {
+fn overview(visit: &Visit, next: NextRun, start: &Markup) -> Markup {
+    let Visit { known, now, starting, .. } = visit;
+    let now = *now;
     let lake = match &known.table.held {
         Held::Snapshot(snapshot) => Some(Lake::of(snapshot, Day::of(now))),
         Held::NoTable | Held::Unknown => None,
     };
     html! {
         (parts::heading("Overview", &line(known, now), start))
-        (warnings::banners(known, now))
+        (warnings::banners(known, *starting, now))
         @if let Some(lake) = &lake {
             (figures(lake, known, now))
         }

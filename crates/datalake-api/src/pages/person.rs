@@ -1,7 +1,5 @@
 //! One person: the row, the picture, where each value comes from, what is refused, and what the row was before.
 
-use std::time::Duration;
-
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -10,7 +8,7 @@ use datalake_core::user::{Age, BirthTimestamp, Day, UserId, age_on};
 use datalake_table::history::RowHistory;
 use jiff::Timestamp;
 use maud::{Markup, html};
-use tokio::time::timeout;
+use tokio::time::timeout_at;
 
 use crate::{
     extract::{AskedOfRow, AskedUser},
@@ -33,9 +31,6 @@ use crate::{
     },
     table_watch::Held,
 };
-
-/// A history takes a few seconds at most where the store is well; the row is not kept back any longer.
-const STORE_MAX: Duration = Duration::from_secs(10);
 
 /// What the page shows. The row is there whatever the store does; the rest is read from it.
 struct Facts<'a> {
@@ -114,8 +109,10 @@ async fn gather(
         Held::Snapshot(newest) => newest,
         Held::NoTable | Held::Unknown => &reading.snapshot,
     };
-    let explanation = timeout(STORE_MAX, Explanation::gather(user_id.clone(), &reading.snapshot, past));
-    let history = timeout(STORE_MAX, history::gather(user_id, newest.version(), past));
+    let deadline = visit.deadline();
+    // The row is not kept back by what else is to be read.
+    let explanation = timeout_at(deadline, Explanation::gather(user_id.clone(), &reading.snapshot, past));
+    let history = timeout_at(deadline, history::gather(user_id, newest.version(), past));
     let (explanation, history) = tokio::join!(explanation, history);
     (
         explanation.unwrap_or(Err(Problem::StoreUnavailable)),

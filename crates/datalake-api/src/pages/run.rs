@@ -1,7 +1,5 @@
 //! One run: where it stands, what it found and did, what it said, and the difference that it made.
 
-use std::time::Duration;
-
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
@@ -10,6 +8,7 @@ use datalake_core::report::{Requests, RunId, RunMode, RunOutcome, RunReport, Sou
 use datalake_table::difference::Difference;
 use jiff::Timestamp;
 use maud::{Markup, html};
+use tokio::time::Instant;
 
 use crate::{
     extract::{NoParameters, Segment},
@@ -28,9 +27,6 @@ use crate::{
     problem::Problem,
     run_history::RunHistory,
 };
-
-/// Of a report nobody waits for versions that have to be read from the store: whoever looks again finds them read.
-const VERSIONS_WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// What a run made of the table, as far as it can be shown.
 #[derive(Debug)]
@@ -56,10 +52,14 @@ pub(super) async fn show(
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
-    let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
-    let run = run.ok_or(Problem::NoSuchRun)?;
+    let deadline = visit.deadline();
+    let run = match tokio::time::timeout_at(deadline, history.find(&run_id)).await {
+        Ok(found) => found.map_err(|_| Problem::StoreUnavailable)?.ok_or(Problem::NoSuchRun)?,
+        // It may be one of those that are known without a question.
+        Err(_) => { visit.known.runs.iter().find(|run| run.run_id == run_id).cloned() }.ok_or(Problem::StoreUnavailable)?,
+    };
     let made = match &run.report {
-        Some(report) => made_in_time(&past, report).await?,
+        Some(report) => made_in_time(&past, report, deadline).await?,
         None => Made::Nothing,
     };
     let title = format!("Run {}", run.run_id);
@@ -68,8 +68,9 @@ pub(super) async fn show(
     Ok(Page(frame.page(&main)).into_response())
 }
 
-async fn made_in_time(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> {
-    match tokio::time::timeout(VERSIONS_WAIT_MAX, made(past, report)).await {
+/// Of a report nobody waits for versions that have to be read from the store: whoever looks again finds them read.
+async fn made_in_time(past: &PastVersions, report: &RunReport, deadline: Instant) -> Result<Made, Problem> {
+    match tokio::time::timeout_at(deadline, made(past, report)).await {
         Ok(made) => made,
         Err(_) => Ok(Made::NotNow),
     }

@@ -22,7 +22,7 @@ use crate::{
 
 /// The newest runs.
 pub(super) async fn show(visit: Visit, Limit(limit): Limit, State(history): State<RunHistory>) -> Response {
-    let (runs, completeness) = history.newest(limit).await;
+    let (runs, completeness) = history.newest_by(limit, visit.deadline()).await;
     let frame = visit.frame(View::Runs, "Runs");
     let start = parts::start_run(visit.starting, &visit.origin);
     let next = history.next_run().await;

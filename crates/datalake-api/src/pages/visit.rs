@@ -1,12 +1,13 @@
 //! What every page needs to know of the request and of the server, beside its own subject.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts},
     http::{HeaderMap, Uri, header, request::Parts},
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use crate::{
     clock::Clock,
@@ -34,7 +35,11 @@ pub(crate) struct Visit {
     pub(super) live: Live,
     /// Who may start a run here.
     pub(super) starting: Starting,
+    begun: Instant,
 }
+
+/// Nobody waits for a page much longer; an open one is redrawn anyway.
+const WAIT_MAX: Duration = Duration::from_secs(2);
 
 /// Who may start a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,11 @@ pub(super) enum Starting {
 }
 
 impl Visit {
+    /// The page is drawn of what is known by then, whoever does not answer.
+    pub(super) fn deadline(&self) -> Instant {
+        deadline(self.begun, Instant::now())
+    }
+
     /// The frame of a view of this visit, with the API address that the page's own address stands for.
     pub(super) fn frame<'a>(&'a self, view: View, title: &'a str) -> Frame<'a> {
         Frame {
@@ -71,6 +81,7 @@ where
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let begun = Instant::now();
         let now = Clock::from_ref(state).now();
         let runs = RunHistory::from_ref(state);
         let known = Known::gather(&TableWatch::from_ref(state), &runs, now).await;
@@ -85,8 +96,14 @@ where
                 (true, Access::Open) => Starting::Open,
                 (true, Access::RunsNeed(_) | Access::AllNeeds(_)) => Starting::NeedsToken,
             },
+            begun,
         })
     }
+}
+
+/// Whoever asked to wait for a version may have waited long by `now`, and has a part of the time besides.
+fn deadline(begun: Instant, now: Instant) -> Instant {
+    (begun + WAIT_MAX).max(now + WAIT_MAX / 2)
 }
 
 /// Path and query.
@@ -153,6 +170,14 @@ mod tests {
     use axum::http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn what_was_waited_for_takes_nothing_from_the_rest() {
+        let (begun, second) = (Instant::now(), Duration::from_secs(1));
+        assert_eq!(deadline(begun, begun), begun + 2 * second);
+        assert_eq!(deadline(begun, begun + second), begun + 2 * second);
+        assert_eq!(deadline(begun, begun + 30 * second), begun + 31 * second);
+    }
 
     #[track_caller]
     fn check_address(page: &str, expected: Option<&str>) {

@@ -7,8 +7,9 @@ use maud::{Markup, html};
 use crate::{
     launcher::Run,
     pages::{
-        live::{DATA_AGE_MAX, Known},
+        live::{Known, Overdue},
         parts::{self, Tone},
+        visit::Starting,
     },
     table_watch::Held,
 };
@@ -23,15 +24,15 @@ enum Warning<'a> {
     /// What is shown may not be the newest.
     StoreDown { since: Timestamp, checked_at: Option<Timestamp> },
     /// It is too long ago that a run confirmed the data.
-    Old(SignedDuration),
+    Old(SignedDuration, Overdue),
     /// The last run that ended did not succeed.
     RunFailed(&'a Run, RunOutcome),
 }
 
 /// The banners, the gravest first; none where all is well.
-pub(super) fn banners(known: &Known, now: Timestamp) -> Markup {
+pub(super) fn banners(known: &Known, starting: Starting, now: Timestamp) -> Markup {
     html! {
-        @for warning in warnings(known) { (banner(&warning, now)) }
+        @for warning in warnings(known) { (banner(&warning, starting, now)) }
     }
 }
 
@@ -48,14 +49,17 @@ fn warnings(known: &Known) -> Vec<Warning<'_>> {
     let of_table = match &table.held {
         Held::Unknown => Some(Warning::NotRead),
         Held::NoTable => Some(Warning::NoTable(known.runs.first().filter(|run| run.state.is_active()))),
-        Held::Snapshot(_) => known.data_age().filter(|age| *age > DATA_AGE_MAX).map(Warning::Old),
+        Held::Snapshot(_) => known
+            .data_age()
+            .zip(known.overdue())
+            .map(|(age, overdue)| Warning::Old(age, overdue)),
     };
     let store_down = store_down.filter(|_| of_table != Some(Warning::NotRead));
     let failed = failed.map(|(run, outcome)| Warning::RunFailed(run, outcome));
     store_down.into_iter().chain(of_table).chain(failed).collect()
 }
 
-fn banner(warning: &Warning<'_>, now: Timestamp) -> Markup {
+fn banner(warning: &Warning<'_>, starting: Starting, now: Timestamp) -> Markup {
     match warning {
         Warning::NotRead => parts::banner(
             Tone::Bad,
@@ -78,14 +82,22 @@ fn banner(warning: &Warning<'_>, now: Timestamp) -> Markup {
                 }
             },
         ),
-        Warning::Old(age) => parts::banner(
+        Warning::Old(age, overdue) => parts::banner(
             Tone::Bad,
             "old",
             "The data is older than promised",
             &html! {
                 p {
-                    "No run has confirmed it for " (parts::duration(*age)) "; an hour is promised. See "
-                    a href="/page/runs" { "what became of the runs" } ", and whether the schedule still starts them; or start one here."
+                    "No run has confirmed it for " (parts::duration(*age)) "; "
+                    @match overdue {
+                        Overdue::Run(due) => { "one was due at " (parts::moment(*due)) ". " },
+                        Overdue::Hour => "an hour is promised. ",
+                    }
+                    "See " a href="/page/runs" { "what became of the runs" } ", and whether the schedule still starts them"
+                    @match starting {
+                        Starting::Open | Starting::NeedsToken => "; or start one here.",
+                        Starting::NotOffered => ".",
+                    }
                 }
             },
         ),
@@ -177,9 +189,10 @@ mod tests {
         let known = Known {
             table: Arc::new(table),
             runs: states.iter().copied().map(run).collect(),
+            due: None,
             now: at(30),
         };
-        let text = banners(&known, at(30)).into_string();
+        let text = banners(&known, Starting::Open, at(30)).into_string();
         let names: Vec<&str> = text
             .split("data-banner=\"")
             .skip(1)

@@ -29,17 +29,17 @@ use crate::fixture::{Answer, Lake, USERS, now, put, refusals};
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-async fn browse(lake: &Lake, path: &str) -> Answer {
+pub(crate) async fn browse(lake: &Lake, path: &str) -> Answer {
     let request = Request::get(path).header("accept", BROWSER).header("host", "lake.example.com");
     lake.send(request.body(Body::empty()).unwrap()).await
 }
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
 /// A run that began at a minute of the hour before the fixture's present, and added users.
-fn report(minute: u8, outcome: RunOutcome, added: u64, error: Option<&str>) -> RunReport {
+pub(crate) fn report(minute: u8, outcome: RunOutcome, added: u64, error: Option<&str>) -> RunReport {
     RunReport {
         run_id: RunId::parse(&format!("run-at-{minute}")).unwrap(),
         outcome,
@@ -63,14 +63,14 @@ fn report(minute: u8, outcome: RunOutcome, added: u64, error: Option<&str>) -> R
 }
 
 /// Leaves the report in the lake, and lets the server read it.
-async fn leave(lake: &Lake, report: &RunReport) {
+pub(crate) async fn leave(lake: &Lake, report: &RunReport) {
     let bytes = serde_json::to_vec(report).unwrap().into();
     let key = keys::run_report(&report.run_id);
     lake.bucket.put(&key, bytes, PutMode::Replace, &BTreeMap::new()).await.unwrap();
     assert_eq!(lake.get("/runs").await.status, StatusCode::OK);
 }
 
-fn launcher() -> ProcessLauncher {
+pub(crate) fn launcher() -> ProcessLauncher {
     let command = RunCommand {
         program: "/bin/true".into(),
         arguments: Vec::new(),
@@ -80,7 +80,7 @@ fn launcher() -> ProcessLauncher {
 }
 
 /// The values of an attribute, in the page's order.
-fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
+pub(crate) fn values<'a>(page: &'a str, attribute: &str) -> Vec<&'a str> {
     page.split(&format!(" {attribute}=\""))
         .skip(1)
         .map(|rest| rest.split('"').next().unwrap())

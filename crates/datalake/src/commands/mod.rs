@@ -43,7 +43,7 @@ pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
             "no traces are exported: OpenTelemetry's variables cannot work here"
         );
     }
-    let done = run(cli.command, log).await;
+    let done = Box::pin(run(cli.command, log)).await;
     traces.flush().await;
     done
 }

@@ -40,6 +40,7 @@ pub(crate) async fn serve_and_run(
 /// Every run goes through the launcher, so that `POST /data` joins the one that is active.
 async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
     let mut failures = 0;
+    tell(launcher, schedule);
     loop {
         let request = RunRequest {
             run_id: None,
@@ -82,6 +83,12 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
             () = tokio::time::sleep(delay) => {}
         }
     }
+}
+
+/// Lets those who look at the data's age know which runs were due.
+fn tell(launcher: &ProcessLauncher, schedule: &Schedule) {
+    let schedule = schedule.clone();
+    launcher.set_schedule(Box::new(move |at| schedule.last_due(at)));
 }
 
 /// When a run begins after this delay; none stands for a schedule that has no further time.

@@ -22,6 +22,7 @@ use std::{
 use async_trait::async_trait;
 use datalake_core::report::RunId;
 use futures_util::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::{
     batch::v1::{CronJob, Job},
     core::v1::Pod,
@@ -409,6 +410,10 @@ impl RunLauncher for KubernetesLauncher {
 
     async fn next_run(&self) -> NextRun {
         self.due()
+    }
+
+    async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
+        self.last_due_by(at)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

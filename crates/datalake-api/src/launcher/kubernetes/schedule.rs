@@ -8,7 +8,9 @@ use std::{
 
 use croner::Cron;
 use jiff::{Timestamp, tz::TimeZone};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::DynamicObject;
+use serde_json::Value;
 use tokio::time::Instant;
 
 use super::KubernetesLauncher;
@@ -37,6 +39,12 @@ impl KubernetesLauncher {
         cron_job.map_or(NextRun::Unknown, |cron_job| next(cron_job, self.shared.clock.now()))
     }
 
+    /// The last time, `at` or before, at which the CronJob was to make a Job, as it was read last.
+    pub(super) fn last_due_by(&self, at: Timestamp) -> Option<Timestamp> {
+        let due = self.shared.due.lock().unwrap_or_else(PoisonError::into_inner);
+        last(due.cron_job.as_deref()?, at)
+    }
+
     /// What cannot be read stays as it was: whoever starts a run is told why.
     async fn read_due(&self) {
         let Ok(cron_job) = self.live_cron_job().await else { return };
@@ -52,25 +60,43 @@ impl KubernetesLauncher {
 
 /// The first time after `now` that the CronJob's schedule names.
 fn next(cron_job: &DynamicObject, now: Timestamp) -> NextRun {
-    let spec = |field: &str| cron_job.data.pointer(&format!("/spec/{field}"));
-    if spec("suspend").and_then(serde_json::Value::as_bool) == Some(true) {
+    if spec(cron_job, "suspend").and_then(Value::as_bool) == Some(true) {
         return NextRun::Never;
     }
-    let schedule = spec("schedule").and_then(|schedule| Cron::from_str(schedule.as_str()?).ok());
+    let time = schedule(cron_job).and_then(|(schedule, time_zone)| schedule.find_next_occurrence(&now.to_zoned(time_zone), false).ok());
+    time.map_or(NextRun::Unknown, |time| NextRun::At(time.timestamp()))
+}
+
+/// The last time, `at` or before, that the CronJob's schedule names. One that is paused owes nothing.
+fn last(cron_job: &DynamicObject, at: Timestamp) -> Option<Timestamp> {
+    if spec(cron_job, "suspend").and_then(Value::as_bool) == Some(true) {
+        return None;
+    }
+    let (schedule, time_zone) = schedule(cron_job)?;
+    let last = schedule.find_previous_occurrence(&at.to_zoned(time_zone), true).ok()?.timestamp();
+    // Before there was a CronJob, nothing was due.
+    let made_at = cron_job.metadata.creation_timestamp.as_ref().map(|Time(made_at)| *made_at);
+    made_at.is_none_or(|made_at| made_at <= last).then_some(last)
+}
+
+fn spec<'a>(cron_job: &'a DynamicObject, field: &str) -> Option<&'a Value> {
+    cron_job.data.pointer(&format!("/spec/{field}"))
+}
+
+/// The CronJob's schedule with its zone, where both are understood.
+fn schedule(cron_job: &DynamicObject) -> Option<(Cron, TimeZone)> {
+    let schedule = Cron::from_str(spec(cron_job, "schedule")?.as_str()?).ok()?;
     // Without a zone, it is the control plane's own: UTC, as good as always.
-    let time_zone = match spec("timeZone").and_then(serde_json::Value::as_str) {
+    let time_zone = match spec(cron_job, "timeZone").and_then(Value::as_str) {
         None | Some("Etc/UTC" | "UTC") => Some(TimeZone::UTC),
         Some(name) => TimeZone::get(name).ok(),
     };
-    let time = schedule
-        .zip(time_zone)
-        .and_then(|(schedule, time_zone)| schedule.find_next_occurrence(&now.to_zoned(time_zone), false).ok());
-    time.map_or(NextRun::Unknown, |time| NextRun::At(time.timestamp()))
+    Some((schedule, time_zone?))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -98,6 +124,25 @@ mod tests {
         check(&json!({ "schedule": "0 * * * *", "timeZone": "Nowhere/Nowhere" }), None);
         check(&json!({ "schedule": "whenever" }), None);
         check(&json!({}), None);
+    }
+
+    #[track_caller]
+    fn check_last(spec: &Value, made_at: &str, expected: Option<&str>) {
+        let metadata = json!({ "name": "x", "creationTimestamp": made_at });
+        let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec });
+        let cron_job: DynamicObject = serde_json::from_value(document).unwrap();
+        let found = last(&cron_job, "2026-11-24T12:00:00Z".parse().unwrap());
+        assert_eq!(found, expected.map(|time| time.parse().unwrap()), "{spec}, made at {made_at}");
+    }
+
+    #[test]
+    fn times_gone_by() {
+        const LONG_AGO: &str = "2026-01-01T00:00:00Z";
+        check_last(&json!({ "schedule": "0 * * * *" }), LONG_AGO, Some("2026-11-24T12:00:00Z"));
+        check_last(&json!({ "schedule": "30 2 * * *" }), LONG_AGO, Some("2026-11-24T02:30:00Z"));
+        check_last(&json!({ "schedule": "30 2 * * *" }), "2026-11-24T10:00:00Z", None);
+        check_last(&json!({ "schedule": "0 * * * *", "suspend": true }), LONG_AGO, None);
+        check_last(&json!({ "schedule": "whenever" }), LONG_AGO, None);
     }
 
     #[test]
