@@ -12,7 +12,7 @@ use crate::{
     cursor::CURSOR,
     pages::{
         ASSETS,
-        layout::{Frame, View},
+        layout::{self, Frame, Redrawn, View},
         parts,
         policy::Page,
         visit::{self, ApiAddress},
@@ -53,8 +53,14 @@ impl Asker {
             view: View::Failure,
             title: problem.title,
             api: ApiAddress::of_page(&self.address).filter(|_| !problem::is_for_want_of_a_token(problem.status)),
+            words: layout::SAME,
+            command: "curl",
             origin: &self.origin,
-            live: None,
+            redrawn: match problem::is_for_want_of_a_token(problem.status) {
+                // Who may not read is told of no change either.
+                true => Redrawn::Never,
+                false => Redrawn::Problem,
+            },
         };
         let mut response = Page(frame.page(&self.words(problem))).into_response();
         response.headers_mut().remove(header::CACHE_CONTROL);

@@ -21,7 +21,7 @@
 //! | `scroll` | a wide table: [`parts::scroll`](super::parts::scroll); cells `number`, `name`, `wrap`, `nowrap` |
 //! | `thumb`, `portrait` | a picture in a row, and of one person |
 //! | `ul.gallery > li > a` (`img` or `.no-picture`, `.caption`) | pictures side by side |
-//! | `form.filters > .field` (`label`, control, `.hint`), `.choices` | a form of filters; radio buttons and boxes in a line |
+//! | `form.filters > .field` (`label`, control, `.hint`, `.hint.bad`), `.choices` | a form of filters; radio buttons and boxes in a line |
 //! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | what is pressed; a line of it; former and next page |
 //! | `dl.pairs` | names and values of one thing |
 //! | `curl` | a line for a shell: [`parts::curl`](super::parts::curl) |
@@ -86,6 +86,20 @@ const NAVIGATION: [(View, &str, &str); 6] = [
     (View::Examples, "/page/examples", "Examples"),
 ];
 
+/// Says of the request behind a view that its answer is what the view shows.
+pub(super) const SAME: &str = "This view, asked of the API:";
+
+/// What an open page is redrawn for.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Redrawn<'a> {
+    /// Any state of the lake but this one.
+    After(&'a Live),
+    /// A problem that may be gone with the next state, or by itself.
+    Problem,
+    /// Nothing.
+    Never,
+}
+
 /// What stands around a view.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
@@ -94,10 +108,13 @@ pub(super) struct Frame<'a> {
     pub(super) title: &'a str,
     /// The request that answers what the page shows; none where no request does.
     pub(super) api: Option<ApiAddress>,
+    /// What the answer to that request is to the view.
+    pub(super) words: &'static str,
+    /// What the line for a shell begins with.
+    pub(super) command: &'static str,
     /// Where the server is reached.
     pub(super) origin: &'a str,
-    /// The state that the page was made of; none for a page that nothing can change.
-    pub(super) live: Option<&'a Live>,
+    pub(super) redrawn: Redrawn<'a>,
 }
 
 impl Frame<'_> {
@@ -111,7 +128,16 @@ impl Frame<'_> {
 
     /// The whole page.
     pub(super) fn page(&self, main: &Markup) -> Markup {
-        let live = self.live;
+        let live = match self.redrawn {
+            Redrawn::After(live) => Some(live),
+            Redrawn::Problem | Redrawn::Never => None,
+        };
+        let name = match self.redrawn {
+            Redrawn::After(live) => Some(live.name.as_str()),
+            // Names no state: whatever there is by then is another one.
+            Redrawn::Problem => Some("problem"),
+            Redrawn::Never => None,
+        };
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -127,7 +153,7 @@ impl Frame<'_> {
                 body {
                     a.skip href="#main" { "Skip to the content" }
                     (self.top())
-                    main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[live.map(|live| &live.name)]
+                    main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[name]
                         data-version=[live.and_then(|live| live.version)] data-now=[live.map(|live| live.now)] { (main) }
                     (self.foot())
                     (token_dialog())
@@ -160,8 +186,8 @@ impl Frame<'_> {
             footer.foot {
                 div {
                     @if let Some(address) = &self.api {
-                        span #api-label { "This view, asked of the API:" }
-                        (parts::curl(self.origin, address))
+                        span #api-label { (self.words) }
+                        (parts::command(self.command, self.origin, address))
                     }
                     ul {
                         li { a href="/docs/" { "API documentation" } }

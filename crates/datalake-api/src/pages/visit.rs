@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::{
     clock::Clock,
     pages::{
-        layout::{Frame, View},
+        layout::{self, Frame, Redrawn, View},
         live::{Known, Live},
     },
     run_history::RunHistory,
@@ -64,8 +64,10 @@ impl Visit {
             view,
             title,
             api: ApiAddress::of_page(&self.address),
+            words: layout::SAME,
+            command: "curl",
             origin: &self.origin,
-            live: Some(&self.live),
+            redrawn: Redrawn::After(&self.live),
         }
     }
 }

@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use datalake_api::launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest};
+use datalake_api::{
+    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
+    token::{Access, Token},
+};
 use datalake_core::{
     keys,
     report::{RunId, RunOutcome},
@@ -147,4 +150,17 @@ async fn a_start_is_spoken_of_where_it_is_offered() {
     let page = browse(&lake, "/").await.body;
     assert_eq!(values(&page, "data-banner"), ["old"]);
     assert!(!page.contains("start one"), "{page}");
+}
+
+/// A problem is looked at again when something changes; one that says no more than that nobody may read is not.
+#[tokio::test]
+async fn problems_are_followed_as_well() {
+    let mut lake = Lake::empty();
+    lake.watch.refresh_now().await;
+    for path in ["/page/people", "/page/nowhere", "/page/runs/nobody"] {
+        assert_eq!(values(&browse(&lake, path).await.body, "data-live"), ["problem"], "{path}");
+    }
+    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    let page = browse(&lake, "/page/people").await;
+    assert_eq!((page.status, values(&page.body, "data-live")), (StatusCode::UNAUTHORIZED, vec![]));
 }

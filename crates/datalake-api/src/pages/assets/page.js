@@ -59,6 +59,10 @@
     }
   };
 
+  // A button that is disabled loses the focus, and with it the place of whoever uses keys.
+  const hold = (button, isHeld) => button.setAttribute("aria-disabled", isHeld);
+  const isHeld = (button) => button.getAttribute("aria-disabled") === "true";
+
   const enhance = () => {
     for (const code of document.querySelectorAll("code[data-api]")) {
       const before = code.dataset.before || "curl";
@@ -70,15 +74,15 @@
       start.querySelector(".curl").hidden = true;
       const button = start.querySelector("button[data-start]");
       button.hidden = false;
-      button.disabled = isActive(following);
+      hold(button, isActive(following));
     }
     const stop = document.getElementById("stop-run");
     if (stop) {
       stop.querySelector(".curl").hidden = true;
       const button = stop.querySelector("button[data-stop]");
       button.hidden = false;
-      button.disabled = stopping === button.dataset.stop;
-      if (button.disabled) stop.querySelector("#stop-state").textContent = "Asked to end; it does so in a moment.";
+      hold(button, stopping === button.dataset.stop);
+      if (isHeld(button)) stop.querySelector("#stop-state").textContent = "Asked to end; it does so in a moment.";
     }
     const followed = main.querySelector("[data-follow]")?.dataset;
     if (followed && following?.id !== followed.follow) followRun({ id: followed.follow, state: followed.state });
@@ -104,14 +108,28 @@
     field.options && Array.from(field.options).some((option) => option.selected !== option.defaultSelected) &&
       Array.from(field.options).some((option) => option.defaultSelected));
 
+  // Draws the page anew; false where that cannot be, and what is shown is out of date.
+  let looks = 0;
   const look = async () => {
+    const mine = ++looks;
     const answer = await fetch(location.href, { headers: { accept: "text/html" }, cache: "no-store" });
     const text = await answer.text();
-    const fresh = new DOMParser().parseFromString(text, "text/html").querySelector("main");
-    if (!fresh || fresh.dataset.view !== main.dataset.view) return;
+    // Whoever looked later knows better.
+    if (mine !== looks) return true;
+    const page = new DOMParser().parseFromString(text, "text/html");
+    const fresh = page.querySelector("main");
+    if (!fresh || fresh.dataset.view !== main.dataset.view) {
+      // What was not to be had is there now.
+      if (fresh && main.dataset.view === "failure") location.reload();
+      return false;
+    }
     const focused = main.contains(document.activeElement) && main !== document.activeElement ? mark(document.activeElement) : null;
     const opened = Array.from(main.querySelectorAll("details"), (details) => [mark(details), details.open]);
-    const scrolled = Array.from(main.querySelectorAll(".scroll, pre, code"), (box) => [mark(box), box.scrollLeft, box.scrollTop]);
+    const scrolled = Array.from(main.querySelectorAll(".scroll, pre, code"), (box) => {
+      // Whoever reads the end of a log goes on reading its end.
+      const isAtEnd = box.matches("pre") && box.scrollTop > 0 && box.scrollTop + box.clientHeight >= box.scrollHeight - 2;
+      return [mark(box), box.scrollLeft, isAtEnd ? Number.MAX_SAFE_INTEGER : box.scrollTop];
+    });
     const forms = Array.from(main.querySelectorAll("form")).filter(isTouched).map((form) => [mark(form), form]);
     const [x, y] = [scrollX, scrollY];
     main.replaceChildren(...fresh.childNodes);
@@ -119,6 +137,8 @@
       if (fresh.hasAttribute(name)) main.setAttribute(name, fresh.getAttribute(name));
     }
     ahead = Date.parse(main.dataset.now) - Date.now();
+    const [line, freshLine] = [document, page].map((of) => of.querySelector(".foot code"));
+    if (line && freshLine) line.dataset.api = freshLine.dataset.api;
     for (const [found, form] of forms) found()?.replaceWith(form);
     for (const [found, open] of opened) {
       const details = found();
@@ -126,8 +146,14 @@
     }
     enhance();
     for (const [found, left, top] of scrolled) found()?.scrollTo(left, top);
-    focused?.()?.focus({ preventScroll: true });
+    if (focused) {
+      const again = focused();
+      again?.focus({ preventScroll: true });
+      // What had the focus is gone: whoever uses keys goes on from here, and not from the top of the window.
+      if (!again || document.activeElement !== again) main.focus({ preventScroll: true });
+    }
     scrollTo(x, y);
+    return true;
   };
 
   const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
@@ -147,12 +173,14 @@
         const answer = await fetch(`/page/live?held=${main.dataset.live}`, { signal: mine.signal, cache: "no-store" });
         if (!answer.ok) throw new Error(String(answer.status));
         const now = await answer.text();
-        say("on", "Live");
-        if (now !== main.dataset.live) {
-          await look();
-          // A page that could not be drawn anew is tried again, and not at once.
-          if (now !== main.dataset.live) await pause(5000);
-        }
+        const isDrawn = now === main.dataset.live || await look();
+        if (mine.signal.aborted) return;
+        say(isDrawn ? "on" : "stale", isDrawn ? "Live" : "Out of date");
+        // What is refused stays so until something changes; a server that cannot answer yet may at any time.
+        const isRefused = main.dataset.view === "failure" && !main.querySelector("[data-status='503']");
+        if (isRefused) main.dataset.live = now;
+        // A page that could not be drawn anew is tried again, and not at once.
+        else if (now !== main.dataset.live) await pause(5000);
       } catch {
         if (mine.signal.aborted) return;
         say("lost", "Connection lost");
@@ -174,6 +202,12 @@
     follow();
   }
   setInterval(tick, 10000);
+
+  // A run's log grows while the state of the lake stays what it is.
+  setInterval(() => {
+    const isReading = !getSelection().isCollapsed;
+    if (main.querySelector("[data-follow]") && !document.hidden && !isReading) look().catch(() => {});
+  }, 2000);
 
   // Runs.
 
@@ -235,10 +269,11 @@
 
   // The answer to a request that the button stands for; none where nobody gave the token that it needs.
   const send = async (button, path, options) => {
+    if (isHeld(button)) return null;
     const needsToken = button.parentElement.dataset.needsToken !== undefined;
     if (needsToken && token === null && (token = await askForToken(false)) === null) return null;
     for (;;) {
-      button.disabled = true;
+      hold(button, true);
       const headers = { ...options.headers };
       if (token !== null) headers.authorization = `Bearer ${token}`;
       const answer = await fetch(path, { ...options, headers });

@@ -69,6 +69,14 @@ impl HeldRun {
     }
 }
 
+impl HeldRun {
+    /// Writes a line to the log of the run, as it would itself.
+    pub(super) fn say(&self, line: &str) {
+        let log = format!("/proc/{}/fd/2", self.process);
+        fs::write(log, format!("{line}\n")).unwrap();
+    }
+}
+
 impl Drop for HeldRun {
     fn drop(&mut self) {
         let _goes_on = kill(self.process, Signal::SIGCONT);

@@ -33,6 +33,68 @@ fn an_edited_source_appears_without_a_reload() {
     }
 }
 
+/// What cannot be drawn anew says so, and is drawn as soon as it can be.
+#[test]
+fn a_page_that_is_out_of_date_says_so() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/versions");
+    browser.mark();
+    until_text(&browser, "#live", "Live");
+    let (lake, away) = (server.folder.path().join("lake"), server.folder.path().join("away"));
+    std::fs::rename(&lake, &away).unwrap();
+    until_text(&browser, "#live", "Out of date");
+    assert_eq!(browser.run("return document.getElementById('live').dataset.state"), "stale");
+    assert_eq!(browser.count("#versions"), 1, "what was there is there");
+    std::fs::rename(&away, &lake).unwrap();
+    until_text(&browser, "#live", "Live");
+    browser.check_not_reloaded();
+}
+
+/// What is not to be had yet shows as soon as it is there.
+#[test]
+fn a_problem_goes_by_itself() {
+    let server = lakes::empty();
+    let browser = Browser::open(&server);
+    browser.go("/page/people");
+    assert_eq!((browser.status(), browser.count("[data-view=failure]")), (503, 1));
+    let sources = lakes::sources(&server);
+    std::fs::create_dir_all(&sources).unwrap();
+    std::fs::write(sources.join("1.csv"), lakes::source("Ada", "Lovelace", "612302400000")).unwrap();
+    let made = std::process::Command::new(crate::server::executable())
+        .args(["process", "--lake", "lake"])
+        .current_dir(server.folder.path())
+        .status();
+    assert!(made.unwrap().success());
+    until_text(&browser, "main", "Lovelace");
+    assert_eq!(browser.address(), "/page/people");
+
+    // One who is not there yet.
+    browser.go("/page/people/2");
+    assert_eq!(browser.count("[data-view=failure]"), 1);
+    std::fs::write(sources.join("2.csv"), lakes::source("Grace", "Hopper", "612302400000")).unwrap();
+    let made = std::process::Command::new(crate::server::executable())
+        .args(["process", "--lake", "lake"])
+        .current_dir(server.folder.path())
+        .status();
+    assert!(made.unwrap().success());
+    until_text(&browser, "main", "Hopper");
+}
+
+/// The request behind the view is that of what is shown now.
+#[test]
+fn the_request_behind_a_view_stays_right() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/page/changes?since=0");
+    browser.mark();
+    until_text(&browser, ".foot code", "/changes?since=0&until=1'");
+    lakes::write(&server, "1000.csv", lakes::source("Zoë", "Lee", "612302400000"));
+    lakes::run(&server);
+    until_text(&browser, ".foot code", "/changes?since=0&until=2'");
+    browser.check_not_reloaded();
+}
+
 /// The overview counts one more.
 #[test]
 fn a_new_source_is_counted_without_a_reload() {

@@ -165,6 +165,63 @@ fn an_active_run_is_followed_where_it_is_shown() {
     assert_eq!(run.text("#counts [data-count=changed] td"), "1");
 }
 
+/// What an active run says shows while it goes on, and whoever is there by keys stays there.
+#[test]
+fn the_log_of_an_active_run_grows() {
+    let server = lakes::samples();
+    let held = HeldRun::start(&server);
+    let browser = Browser::open(&server);
+    browser.go(&format!("/page/runs/{}", held.id));
+    browser.mark();
+    browser.run("document.querySelector('#stop-run button').focus()");
+    for word in ["first", "second"] {
+        held.say(&format!("{{\"level\":\"INFO\",\"message\":\"the {word} word\"}}"));
+        browser.until(word, || {
+            let log = browser.run("return document.getElementById('log-tail')?.textContent ?? ''");
+            log.as_str().unwrap().contains(&format!("the {word} word")).then_some(())
+        });
+        assert_eq!(
+            browser.run("return document.activeElement.dataset.stop ?? null"),
+            held.id,
+            "the focus stays"
+        );
+    }
+    assert_eq!(browser.count("#progress progress"), 1, "it is still under way");
+    // The button goes with the run, and whoever was on it goes on within the main part.
+    drop(held);
+    browser.until("the end", || (browser.count("#stop-run") == 0).then_some(()));
+    assert_eq!(browser.run("return document.activeElement.tagName"), "MAIN");
+    browser.check_not_reloaded();
+    browser.check_quiet("a log that grows");
+}
+
+/// A button that waits keeps the focus, and does nothing.
+#[test]
+fn a_button_that_waits_keeps_the_focus() {
+    let server = lakes::samples();
+    let held = HeldRun::start(&server);
+    let browser = Browser::open(&server);
+    browser.go("/page/runs");
+    browser.run(&format!("document.querySelector('{START}').focus()"));
+    browser.press(Key::Enter);
+    browser.until_run(
+        "the button to wait",
+        &format!("return document.querySelector('{START}').getAttribute('aria-disabled') === 'true'"),
+    );
+    let focused = "return document.activeElement.dataset.start ?? null";
+    assert_eq!(browser.run(focused), "incremental");
+    let count = server.json("/runs")["count"].clone();
+    browser.press(Key::Enter);
+    assert_eq!(server.json("/runs")["count"], count);
+    drop(held);
+    until_state(&browser, "succeeded");
+    browser.until_run(
+        "the button to be ready",
+        &format!("return document.querySelector('{START}').getAttribute('aria-disabled') === 'false'"),
+    );
+    assert_eq!(browser.run(focused), "incremental", "after the page was drawn anew");
+}
+
 #[test]
 fn an_active_run_is_stopped() {
     let server = lakes::samples();
