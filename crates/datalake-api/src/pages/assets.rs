@@ -25,12 +25,13 @@ const HEADERS: [(HeaderName, &str); 2] = [(header::CACHE_CONTROL, CACHING), (hea
 struct Asset {
     name: String,
     media_type: &'static str,
-    text: &'static str,
+    text: String,
 }
 
 impl Asset {
-    fn new(extension: &str, media_type: &'static str, text: &'static str) -> Self {
-        let digest = Sha256::digest(text);
+    fn new(extension: &str, media_type: &'static str, text: &str) -> Self {
+        let text = light(text);
+        let digest = Sha256::digest(&text);
         let digest = digest.iter().take(6).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
         Self {
             name: format!("page-{digest}.{extension}"),
@@ -42,6 +43,14 @@ impl Asset {
     fn address(&self) -> String {
         format!("{ASSETS}{}", self.name)
     }
+}
+
+/// The text without what is for its authors: indentation, empty lines, and comments that fill lines of their own.
+fn light(text: &str) -> String {
+    let lines = text.lines().map(str::trim);
+    let is_comment = |line: &str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
+    let kept = lines.filter(|line| !line.is_empty() && !is_comment(line));
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/page.css")));
@@ -67,5 +76,18 @@ pub(super) fn icon() -> String {
 pub(super) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
     let assets = [&*STYLE, &*SCRIPT, &*ICON];
     let asset = assets.into_iter().find(|asset| asset.name == name).ok_or(Problem::NoSuchPath)?;
-    Ok((HEADERS, [(header::CONTENT_TYPE, asset.media_type)], asset.text).into_response())
+    Ok((HEADERS, [(header::CONTENT_TYPE, asset.media_type)], asset.text.as_str()).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_authors_wrote_for_themselves_is_left_out() {
+        assert_eq!(light("a {\n  b: c;\n\n}\n/* d */\n// e\nf(); // g\n"), "a {\nb: c;\n}\nf(); // g");
+        // A text of several lines would lose its indentation.
+        let script = include_str!("assets/page.js");
+        assert!(script.lines().all(|line| line.matches('`').count() % 2 == 0));
+    }
 }

@@ -61,7 +61,7 @@ pub(super) async fn show(
     };
     let before = past.at(since).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
-    let changes = Changes::first_of(Difference::between(&before, &after)).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), difference::ROWS_MAX).await?;
     let address = address(since.number, until.number);
     let frame = visit.frame(View::Changes, "Two versions compared").api(address.clone());
     let main = compared(&since, &until, &changes, &address, visit.now);
@@ -76,7 +76,7 @@ pub(super) fn address(since: u64, until: u64) -> ApiAddress {
 fn compared(since: &VersionFacts, until: &VersionFacts, changes: &Changes, address: &ApiAddress, now: Timestamp) -> Markup {
     let title = format!("Versions {} and {}", since.number, until.number);
     let line = html! { "What was in version " (since.number) ", and what is in version " (until.number) "." };
-    let other = html! { div.actions { a.button href="/page/versions" { "Compare others" } } };
+    let other = html! { div.actions { a.button href="/page/versions" { "All versions" } } };
     html! {
         (parts::heading(&title, &line, &other))
         section.card aria-labelledby="compared" {
@@ -85,13 +85,31 @@ fn compared(since: &VersionFacts, until: &VersionFacts, changes: &Changes, addre
                 (version("Before", since, now))
                 (version("After", until, now))
             }
+            details #others {
+                summary { "Compare others" }
+                form.filters action="/page/changes" method="get" {
+                    (number("since", "From version", since.number))
+                    (number("until", "To version", until.number))
+                    div.actions.whole { button.primary type="submit" { "Compare" } }
+                }
+            }
         }
         section.card aria-labelledby="difference" data-since=(since.number) data-until=(until.number) {
             header {
                 h2 #difference { "Rows that differ" }
                 a.small href=(address.as_str()) { "as NDJSON" }
             }
-            (difference::table(changes, address))
+            (difference::table(changes, since.number, until.number))
+        }
+    }
+}
+
+/// Versions of two pages of the list are compared by their numbers.
+fn number(name: &str, words: &str, version: u64) -> Markup {
+    html! {
+        div.field {
+            label for=(name) { (words) }
+            input id=(name) type="number" name=(name) min="0" step="1" inputmode="numeric" required value=(version);
         }
     }
 }

@@ -6,13 +6,16 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    pages::{parts, visit::ApiAddress},
+    pages::{changes, parts, people_rows},
     problem::Problem,
     scan::scan,
 };
 
-/// Rows on one page: some 60 KB of it. The API gives all of them.
-const ROWS_MAX: usize = 200;
+/// Rows on a page of their own: some 35 KB of it. The API gives all of them.
+pub(super) const ROWS_MAX: usize = 100;
+
+/// Bytes of names on a page, but for those of the first row: others have some dozens of them.
+const NAME_BYTES_MAX: usize = 16_000;
 
 /// Words compared with words: two names of a thousand letters each, and no more work for what is no name.
 const COMPARISONS_MAX: usize = 10_000;
@@ -42,26 +45,35 @@ pub(super) struct Changes {
 }
 
 impl Changes {
-    /// Between two rows that differ there may be millions to compare: this is done beside the threads that answer.
-    pub(super) async fn first_of(difference: Difference) -> Result<Self, Problem> {
-        let first = scan(move || Self::collect(difference));
+    /// At most so many. Between two rows that differ there may be millions to compare: this is done beside the threads that answer.
+    pub(super) async fn first_of(difference: Difference, rows_max: usize) -> Result<Self, Problem> {
+        let first = scan(move || Self::collect(difference, rows_max));
         first.await.map_err(|_| Problem::Internal)
     }
 
-    fn collect(mut difference: Difference) -> Self {
-        let mut rows = Vec::new();
+    fn collect(mut difference: Difference, rows_max: usize) -> Self {
+        let (mut rows, mut name_bytes) = (Vec::new(), 0);
         while let Some(change) = difference.next_change() {
-            if rows.len() == ROWS_MAX {
-                return Self { rows, has_more: true };
-            }
             let user_id = change.after.or(change.before).map_or("", |row| row.user_id);
-            rows.push(Changed {
+            let row = Changed {
                 user_id: user_id.to_owned(),
                 before: change.before.map(Shown::from),
                 after: change.after.map(Shown::from),
-            });
+            };
+            name_bytes += row.name_bytes();
+            if !rows.is_empty() && (rows.len() >= rows_max || name_bytes > NAME_BYTES_MAX) {
+                return Self { rows, has_more: true };
+            }
+            rows.push(row);
         }
         Self { rows, has_more: false }
+    }
+}
+
+impl Changed {
+    fn name_bytes(&self) -> usize {
+        let names = |row: &Shown| row.first_name.len() + row.last_name.len();
+        self.before.iter().chain(&self.after).map(names).sum()
     }
 }
 
@@ -76,16 +88,17 @@ impl From<RowView<'_>> for Shown {
     }
 }
 
-/// The rows with what differs marked. `all` is the request that answers every one of them.
-pub(super) fn table(changes: &Changes, all: &ApiAddress) -> Markup {
+/// The rows with what differs marked between two versions.
+pub(super) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
+    let all = changes::address(since, until);
     html! {
         @if changes.rows.is_empty() {
             p.muted #no-changes { "No row differs." }
         } @else {
-            (parts::scroll("Rows before and after", &rows(&changes.rows)))
+            (parts::scroll("Rows before and after", &rows(&changes.rows, since, until)))
         }
         @if changes.has_more {
-            p #more-changes { "These are the first " (ROWS_MAX) " by user id. " a href=(all.as_str()) { "All of them as NDJSON" } "." }
+            p #more-changes { "These are the first " (changes.rows.len()) " by user id. " a href=(all.as_str()) { "All of them as NDJSON" } "." }
         }
         p.small.muted {
             "Struck out is what was, underlined what is. Pictures are not compared, only whether there is one; what came and went in between \
@@ -94,7 +107,7 @@ pub(super) fn table(changes: &Changes, all: &ApiAddress) -> Markup {
     }
 }
 
-fn rows(rows: &[Changed]) -> Markup {
+fn rows(rows: &[Changed], since: u64, until: u64) -> Markup {
     html! {
         table.changes #changes-rows {
             caption.visually-hidden { "Rows before and after, by user id" }
@@ -109,25 +122,27 @@ fn rows(rows: &[Changed]) -> Markup {
                 }
             }
             tbody {
-                @for row in rows { (changed(row)) }
+                @for row in rows { (changed(row, since, until)) }
             }
         }
     }
 }
 
-fn changed(row: &Changed) -> Markup {
+fn changed(row: &Changed, since: u64, until: u64) -> Markup {
     let (kind, word, tone) = match (&row.before, &row.after) {
         (None, _) => ("insert", "added", "good"),
         (Some(_), Some(_)) => ("update", "changed", ""),
         (Some(_), None) => ("delete", "removed", "bad"),
     };
     let (before, after) = (row.before.as_ref(), row.after.as_ref());
+    // One who was removed is there in the former version.
+    let version = if after.is_some() { until } else { since };
     let texts = |text: fn(&Shown) -> &str| marked(before.map(text), after.map(text));
     let (born_before, born_after) = births(before.map(|row| row.birth), after.map(|row| row.birth));
     html! {
         tr data-user-id=(row.user_id) data-change=(kind) {
             th.wrap scope="row" {
-                @if after.is_some() { a href={ "/page/people/" (row.user_id) } { (row.user_id) } } @else { (row.user_id) }
+                a href={ (people_rows::own(&row.user_id)) "?version=" (version) } { (row.user_id) }
             }
             td { span class={ "badge " (tone) } { (word) } }
             td.name.exact dir="auto" { (texts(|row| &row.first_name)) }

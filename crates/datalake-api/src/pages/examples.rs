@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Of an answer, the beginning tells what it looks like.
-const SHOWN_BYTES_MAX: usize = 768;
+const SHOWN_BYTES_MAX: usize = 400;
 
 /// Requests in flight for one page: some read the store, none is large.
 const AT_ONCE: usize = 4;
@@ -82,7 +82,10 @@ pub(crate) fn router(api: &Router<ApiState>) -> Router<ApiState> {
 async fn show(visit: &Visit, api: &InProcess) -> Response {
     let basic = answered(examples::basic(), api).await;
     let further = answered(examples::further(&visit.known.table.held), api).await;
-    let frame = visit.frame(View::Examples, "Examples");
+    let frame = visit.frame(View::Examples, "Examples").api(ApiAddress::new("/"));
+    let frame = frame
+        .words("The list of these examples, asked of the API:")
+        .command("curl -H 'Accept: application/json'");
     Page(frame.page(&page(&basic, &further, &visit.origin))).into_response()
 }
 
@@ -153,12 +156,12 @@ fn beginning(mut bytes: Vec<u8>, is_cut: bool) -> Option<String> {
 }
 
 fn page(basic: &[(Example, Option<Answer>)], further: &[(Example, Option<Answer>)], origin: &str) -> Markup {
-    let line = html! { "Requests to begin with, and what this server answers them now." };
+    let line = html! { "Requests to begin with, and what this server answers them now: " a href="#basic" { "the twelve basic ones" } " and " a href="#further" { "further ones" } "." };
     html! {
         (parts::heading("Examples", &line, &html! { a.button href="/docs/" { "API documentation" } }))
-        h2 #basic { "The basic twelve" }
+        h2 #basic { "Basic: who is there, how old, with a picture or without" }
         @for (example, answer) in basic { (one(example, answer.as_ref(), origin)) }
-        h2 #further { "Further ones" }
+        h2 #further { "Further: time, formats, one user, runs, this server" }
         @for (example, answer) in further { (one(example, answer.as_ref(), origin)) }
     }
 }
@@ -246,10 +249,10 @@ mod tests {
     #[tokio::test]
     async fn long_answers_are_cut() {
         check("[]", 2, Rest::Nothing).await;
-        check(&"x".repeat(768), 768, Rest::Nothing).await;
-        check(&"x".repeat(769), 768, Rest::Known { bytes: 769 }).await;
+        check(&"x".repeat(400), 400, Rest::Nothing).await;
+        check(&"x".repeat(401), 400, Rest::Known { bytes: 401 }).await;
         // Letters are not cut in two.
-        check(&format!("{}ëëëëë", "x".repeat(767)), 767, Rest::Known { bytes: 777 }).await;
+        check(&format!("{}ëëëëë", "x".repeat(399)), 399, Rest::Known { bytes: 409 }).await;
         let endless = stream::repeat_with(|| Ok::<_, std::io::Error>("0123456789"));
         let shown = Shown::of(Body::from_stream(endless), None).await;
         assert!(matches!(shown, Shown::Text { rest: Rest::Unknown, .. }), "{shown:?}");

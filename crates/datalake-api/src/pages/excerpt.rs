@@ -30,17 +30,25 @@ fn first(text: &str) -> (&str, &str) {
 fn seen(text: &str) -> Markup {
     let mut rest = text;
     let mut parts = Vec::new();
-    while let Some((at, unseen)) = rest.char_indices().find(|(_, character)| is_unseen(*character)) {
-        parts.push((&rest[..at], Some(unseen)));
-        rest = &rest[at + unseen.len_utf8()..];
+    while let Some(at) = rest.find(is_unseen) {
+        let (shown, from) = rest.split_at(at);
+        let (unseen, behind) = from.split_at(from.find(|character| !is_unseen(character)).unwrap_or(from.len()));
+        parts.push((shown, unseen));
+        rest = behind;
     }
-    parts.push((rest, None));
+    parts.push((rest, ""));
     html! {
         @for (shown, unseen) in parts {
             (shown)
-            @if let Some(unseen) = unseen { span.unseen { (format!("U+{:04X}", u32::from(unseen))) } }
+            // One mark for a row of them: eighty would be kilobytes.
+            @if !unseen.is_empty() { span.unseen { (numbers(unseen)) } }
         }
     }
+}
+
+fn numbers(text: &str) -> String {
+    let numbers: Vec<_> = text.chars().map(|character| format!("U+{:04X}", u32::from(character))).collect();
+    numbers.join(" ")
 }
 
 fn is_unseen(character: char) -> bool {
@@ -83,7 +91,8 @@ mod tests {
     fn nothing_is_unseen() {
         check("a\u{202e}b", None, "a{U+202E}b");
         check("\u{200b}", Some(0), "<mark>{U+200B}</mark>");
-        check("\0\t", None, "{U+0000}{U+0009}");
+        check("\0\t", None, "{U+0000 U+0009}");
+        check("a\0\0b\u{feff}", None, "a{U+0000 U+0000}b{U+FEFF}");
         check("<b>\"&", Some(1), "&lt;<mark>b</mark>&gt;&quot;&amp;");
     }
 }

@@ -126,6 +126,16 @@ impl Frame<'_> {
         }
     }
 
+    /// The same where the request answers something else than what the view shows.
+    pub(super) fn words(self, words: &'static str) -> Self {
+        Self { words, ..self }
+    }
+
+    /// The same where the line for a shell has options.
+    pub(super) fn command(self, command: &'static str) -> Self {
+        Self { command, ..self }
+    }
+
     /// The whole page.
     pub(super) fn page(&self, main: &Markup) -> Markup {
         let live = match self.redrawn {

@@ -155,9 +155,9 @@ fn figures(lake: &Lake, known: &Known, now: Timestamp) -> Markup {
             (figure("data-age", "Data confirmed", &html! { (parts::since(known.confirmed_at().unwrap_or(lake.committed_at), now)) }, &html! {
                 a href="/page/versions" { "version " (lake.version) } ", made " (parts::since(lake.committed_at, now))
             }))
-            (figure("rejects-open", "Open rejects", &html! { a href="/page/rejects" { (parts::number(lake.rejects)) } }, &html! {
-                @if lake.rejects > 0 { "what was good before is served" } @else { "every source is in order" }
-                @if lake.ignored > 0 { "; " (parts::number(lake.ignored)) " ignored" }
+            (figure("rejects-open", "Rejected sources", &html! { a href="/page/rejects" { (parts::number(lake.rejects)) } }, &html! {
+                @if lake.rejects > 0 { "what was good before is served" } @else { "every source read was taken" }
+                @if lake.ignored > 0 { "; beside them " (parts::number(lake.ignored)) " ignored" }
             }))
         }
     }
@@ -286,7 +286,7 @@ fn changes(runs: &[Run]) -> Markup {
             @if count == 0 {
                 p.muted { "No run has ended that is known here." }
             } @else {
-                (chart::columns("Rows changed by the last runs; each column leads to its run", &columns))
+                (chart::columns(&columns))
                 p.small.muted {
                     (parts::counted(u64::try_from(count).unwrap_or(u64::MAX), "run", "runs")) ", the newest to the right"
                     @if let Some(oldest) = oldest { "; the first began at " (parts::moment(oldest)) }
@@ -295,7 +295,7 @@ fn changes(runs: &[Run]) -> Markup {
                 }
                 details #changes-table {
                     summary { "The figures as a table" }
-                    (parts::scroll("Changes by the last runs", &table(&ended)))
+                    (parts::scroll("Figures of the last runs", &table(&ended)))
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Small pieces that several views are made of. Pure: what they need is an argument.
 
+use std::borrow::Cow;
+
 use datalake_core::report::RunOutcome;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
@@ -61,20 +63,34 @@ pub(super) fn start_run(starting: Starting, origin: &str) -> Markup {
 /// A moment in UTC, to the minute, and how long ago that was.
 pub(super) fn time(at: Timestamp, now: Timestamp) -> Markup {
     html! {
-        span.nowrap { (moment(at)) }
-        " "
-        span.muted.nowrap { "(" span data-relative=(at) { (ago(now.duration_since(at))) } ")" }
+        (moment(at)) " "
+        span.muted.nowrap data-ago { "(" (ago(now.duration_since(at))) ")" }
     }
 }
 
 /// A moment in UTC, to the minute.
 pub(super) fn moment(at: Timestamp) -> Markup {
-    html! { time datetime=(at) title=(at) { (at.strftime("%Y-%m-%d %H:%M")) " UTC" } }
+    html! { time datetime=(whole_second(at)) { (at.strftime("%Y-%m-%d %H:%M")) " UTC" } }
 }
 
 /// How long ago a moment was; the script counts on.
 pub(super) fn since(at: Timestamp, now: Timestamp) -> Markup {
-    html! { time.nowrap datetime=(at) title=(at) data-relative=(at) { (ago(now.duration_since(at))) } }
+    html! { time datetime=(whole_second(at)) data-ago { (ago(now.duration_since(at))) } }
+}
+
+/// Moments are recorded to the microsecond, which a hundred times on a page are kilobytes that nobody reads.
+fn whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// The beginning of a text that may be long, with a mark where it goes on: so many bytes, but for a letter that would be cut in two.
+pub(super) fn beginning(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let begins = text.char_indices().map(|(at, _)| at);
+    let end = begins.take_while(|at| *at <= bytes_max).last().unwrap_or_default();
+    Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
 }
 
 /// Where the words change, `ago` of `page.js` has to change with them.
@@ -232,6 +248,26 @@ mod tests {
     fn how_long_runs_take() {
         let words = [0, 999, 1_000, 59_999, 60_000, 3_725_000].map(milliseconds);
         assert_eq!(words, ["0 ms", "999 ms", "1.0 s", "59.9 s", "1 min 0 s", "62 min 5 s"]);
+    }
+
+    #[test]
+    fn beginnings() {
+        assert_eq!(beginning("", 3), "");
+        assert_eq!(beginning("abc", 3), "abc");
+        assert_eq!(beginning("abcd", 3), "abc…");
+        // Letters are not cut in two.
+        assert_eq!(beginning("aëëë", 2), "a…");
+        assert_eq!(beginning("ëëë", 1), "…");
+    }
+
+    #[test]
+    fn moments_are_told_to_the_second() {
+        let at = "2026-11-24T12:00:00.123456Z".parse().unwrap();
+        let text = time(at, at).into_string();
+        assert!(
+            text.contains("datetime=\"2026-11-24T12:00:00Z\"") && !text.contains("title"),
+            "{text}"
+        );
     }
 
     #[track_caller]

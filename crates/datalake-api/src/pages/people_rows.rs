@@ -19,6 +19,9 @@ const COLUMNS: [Column; 6] = [
     Column::Age,
 ];
 
+/// Bytes of a name that are shown in a list: nobody reads on, and the person's own page has all of it.
+const NAME_BYTES_SHOWN: usize = 100;
+
 pub(super) fn table(people: &People) -> Markup {
     let columns = people.columns.as_deref().unwrap_or(&COLUMNS);
     // The cell that names the row and leads to the person.
@@ -90,8 +93,8 @@ fn value(column: Column, person: &Person) -> Markup {
     html! {
         @match column {
             Column::UserId => bdi { (person.user_id) },
-            Column::FirstName => bdi { (person.first_name) },
-            Column::LastName => bdi { (person.last_name) },
+            Column::FirstName => (name(&person.first_name)),
+            Column::LastName => (name(&person.last_name)),
             Column::Birthts => (birth(person)),
             Column::ImgPath => (thumb(person)),
             Column::Age => @match person.age {
@@ -102,15 +105,18 @@ fn value(column: Column, person: &Person) -> Markup {
     }
 }
 
+fn name(name: &str) -> Markup {
+    html! { bdi { (parts::beginning(name, NAME_BYTES_SHOWN)) } }
+}
+
 fn birth(person: &Person) -> Markup {
-    let date = person.birth.day().date();
-    html! { time datetime=(date) data-birthts=(person.birth.as_ms()) { (date) } }
+    html! { time data-birthts=(person.birth.as_ms()) { (person.birth.day().date()) } }
 }
 
 fn thumb(person: &Person) -> Markup {
     html! {
         @match person.picture {
-            Picture::Kept { version } => img.thumb src=(source(&person.user_id, version)) alt=(alternative(person)) width="36" height="36" loading="lazy" decoding="async";,
+            Picture::Kept { version } => img.thumb src=(source(&person.user_id, version)) alt="Picture" loading="lazy";,
             Picture::Former => span.muted.small { "had one" },
             Picture::None => span.muted.small { "none" },
         }
@@ -124,12 +130,12 @@ pub(super) fn gallery(people: &People) -> Markup {
                 li data-user-id=(person.user_id) {
                     a href=(address(person, people)) {
                         @match person.picture {
-                            Picture::Kept { version } => img src=(source(&person.user_id, version)) alt=(alternative(person)) width="136" height="136" loading="lazy" decoding="async";,
+                            Picture::Kept { version } => img src=(source(&person.user_id, version)) alt="Picture" loading="lazy";,
                             Picture::Former => span.no-picture { "Picture not kept" },
                             Picture::None => span.no-picture { "No picture" },
                         }
                         span.caption {
-                            span.names { bdi { (person.first_name) } " " bdi { (person.last_name) } }
+                            span.names { (name(&person.first_name)) " " (name(&person.last_name)) }
                             span.muted {
                                 bdi { (person.user_id) }
                                 @if let Some(years) = person.age { ", " (years) }
@@ -144,8 +150,17 @@ pub(super) fn gallery(people: &People) -> Markup {
 
 /// The person's own page, on the same day and of the same version.
 fn address(person: &Person, people: &People) -> String {
-    let kept = people.query.iter().filter(|(name, _)| ["on", "version", "as_of"].contains(name));
-    Query::new(kept).address(&own(&person.user_id))
+    own_as(&person.user_id, &people.query)
+}
+
+/// A person's page on the day and of the version that a query names.
+pub(super) fn own_as(user_id: &str, query: &Query) -> String {
+    of_moment(query).address(&own(user_id))
+}
+
+/// What of a query says on which day ages are counted, and of which version rows are.
+pub(super) fn of_moment(query: &Query) -> Query {
+    Query::new(query.iter().filter(|(name, _)| ["on", "version", "as_of"].contains(name)))
 }
 
 /// Where a person's page is.
@@ -157,9 +172,4 @@ pub(super) fn own(user_id: &str) -> String {
 /// later.
 pub(super) fn source(user_id: &str, version: u64) -> String {
     format!("/data/{}/image?min_version={version}&wait=5s", query::segment(user_id))
-}
-
-/// A picture in words.
-fn alternative(person: &Person) -> String {
-    format!("Picture of {} {}", person.first_name, person.last_name)
 }

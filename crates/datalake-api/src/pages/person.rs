@@ -19,6 +19,7 @@ use crate::{
         people::{self, Picture},
         people_rows, person_history,
         policy::Page,
+        query::Query,
         visit::{ApiAddress, Visit},
     },
     past_versions::PastVersions,
@@ -36,6 +37,8 @@ use crate::{
 struct Facts<'a> {
     user_id: &'a str,
     row: Option<ShownRow>,
+    /// The day and the version that were asked for: links lead on with them.
+    moment: Query,
     /// The day on which the age is counted.
     day: Day,
     version: u64,
@@ -82,6 +85,7 @@ pub(super) async fn show(
     let facts = Facts {
         user_id: user_id.as_str(),
         row,
+        moment: people_rows::of_moment(&Query::of_address(&visit.address)),
         day,
         version,
         newest,
@@ -145,7 +149,7 @@ fn person(facts: &Facts<'_>) -> Markup {
         (facts.version)
     };
     html! {
-        (parts::heading(&facts.title(), &line, &html! { a.button href=(people::PATH) { "All people" } }))
+        (parts::heading(&facts.title(), &line, &html! { a.button href=(facts.moment.address(people::PATH)) { "All people" } }))
         (moment(facts))
         @match &facts.row {
             Some(row) => (shown(row, facts)),
@@ -153,17 +157,21 @@ fn person(facts: &Facts<'_>) -> Markup {
         }
         (rejects(facts))
         (origins(facts))
-        (person_history::card(facts.user_id, &facts.history, facts.origin, facts.now))
+        (person_history::card(facts.user_id, &facts.history, &facts.moment, facts.origin, facts.now))
     }
 }
 
 /// Which version this is, where it is not the newest.
 fn moment(facts: &Facts<'_>) -> Markup {
     let Facts { version, newest, .. } = facts;
+    let now = facts
+        .moment
+        .without(&["version", "as_of"])
+        .address(&people_rows::own(facts.user_id));
     html! {
         @if version != newest {
             (parts::banner(Tone::Plain, "other-version", &format!("As version {version} had it"), &html! {
-                p { "The newest is version " (newest) ": " a href=(people_rows::own(facts.user_id)) { "this user now" } "." }
+                p { "The newest is version " (newest) ": " a href=(now) { "this user now" } "." }
             }))
         }
     }
@@ -197,13 +205,13 @@ fn shown(row: &ShownRow, facts: &Facts<'_>) -> Markup {
                     dt { "Last name" } dd data-column="last_name" { bdi { (row.last_name) } }
                     dt { "Born" }
                     dd data-column="birthts" data-birthts=(row.birth.as_ms()) {
-                        time.nowrap datetime=(date) { (date) } " " span.muted { "(" (row.birth.as_ms()) " ms)" }
+                        time { (date) } " " span.muted { "(" (row.birth.as_ms()) " ms)" }
                     }
                     dt { "Age" }
                     dd data-column="age" data-age=[row.age] {
                         @match row.age {
-                            Some(age) => { (parts::counted(age.into(), "year", "years")) " on " (facts.day.date()) }
-                            None => { "Not born on " (facts.day.date()) }
+                            Some(age) => { (parts::counted(age.into(), "year", "years")) " on " time { (facts.day.date()) } }
+                            None => { "Not born on " time { (facts.day.date()) } }
                         }
                     }
                     dt { "User" } dd data-column="user_id" { bdi { (facts.user_id) } }
@@ -232,7 +240,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
     html! {
         @if !refused.is_empty() {
             section.card #rejects aria-labelledby="rejects-title" {
-                header { h2 #rejects-title { "Refused now" } a.small href="/page/rejects" { "All rejects" } }
+                header { h2 #rejects-title { "Refused now" } a.small href=(facts.moment.without(&["on"]).address("/page/rejects")) { "All rejects" } }
                 @for OpenRejectDocument { reject, meanwhile } in refused {
                     div.reject data-key=(reject.key) data-code=(reject.code) {
                         p.wrap { span.badge.warn { (reject.code) } " " code { (reject.key) } (place(reject)) }

@@ -8,13 +8,21 @@ use crate::{
     pages::{
         parts, people_rows,
         person::{run, unknown},
+        query::Query,
         visit::ApiAddress,
     },
     problem::Problem,
     routes::history::{HistoryDocument, StateDocument},
 };
 
-pub(super) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem>, origin: &str, now: Timestamp) -> Markup {
+/// States on a page: a month of a row that changes each day. The API gives all of them.
+const STATES_MAX: usize = 30;
+
+/// Bytes of a name that are shown of a state.
+const NAME_BYTES_SHOWN: usize = 100;
+
+/// `moment` is what was asked of the person's page: each state leads to the same day.
+pub(super) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem>, moment: &Query, origin: &str, now: Timestamp) -> Markup {
     html! {
         section.card #history aria-labelledby="history-title" {
             header {
@@ -25,7 +33,8 @@ pub(super) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem
             }
             @match history {
                 Ok(history) => {
-                    (states(history, now))
+                    (states(history, moment, now))
+                    @if history.states.len() > STATES_MAX { p #more-states { "These are the newest " (STATES_MAX) "." } }
                     p.small.muted #history-ends data-ends=(history.ends) { (ends(history)) }
                 }
                 Err(Problem::NoSuchUser) => p.muted { "No version that was looked at has this user." },
@@ -36,7 +45,9 @@ pub(super) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem
     }
 }
 
-fn states(history: &HistoryDocument<'_>, now: Timestamp) -> Markup {
+fn states(history: &HistoryDocument<'_>, moment: &Query, now: Timestamp) -> Markup {
+    let own = people_rows::own(history.user_id);
+    let address = |version: u64| moment.without(&["as_of"]).with("version", &version.to_string()).address(&own);
     let older = history.states.iter().skip(1).map(Some).chain([None]);
     parts::scroll(
         "States of the row",
@@ -51,20 +62,20 @@ fn states(history: &HistoryDocument<'_>, now: Timestamp) -> Markup {
                     }
                 }
                 tbody {
-                    @for (state, older) in history.states.iter().zip(older) { (line(history.user_id, state, older, now)) }
+                    @for (state, older) in history.states.iter().zip(older).take(STATES_MAX) { (line(&address(state.version), state, older, now)) }
                 }
             }
         },
     )
 }
 
-fn line(user_id: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'_>>, now: Timestamp) -> Markup {
+fn line(address: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'_>>, now: Timestamp) -> Markup {
     let (tone, words) = change(state.change);
     html! {
         tr data-version=(state.version) data-change=[state.change] {
             th scope="row" {
                 @if state.row.is_some() {
-                    a href={ (people_rows::own(user_id)) "?version=" (state.version) } { (state.version) }
+                    a href=(address) { (state.version) }
                 } @else {
                     (state.version)
                 }
@@ -89,7 +100,8 @@ fn line(user_id: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'
 /// Where the same value stood before, plainly; a new one is marked.
 fn marked(value: &str, former: Option<&str>) -> Markup {
     html! {
-        @if former.is_none_or(|former| former == value) { (value) } @else { ins { (value) } }
+        @let shown = parts::beginning(value, NAME_BYTES_SHOWN);
+        @if former.is_none_or(|former| former == value) { (shown) } @else { ins { (shown) } }
     }
 }
 

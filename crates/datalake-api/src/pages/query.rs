@@ -25,6 +25,12 @@ impl Query {
         Self(pairs.into_iter().map(owned).collect())
     }
 
+    /// The pairs of an address as a browser asks for it.
+    pub(super) fn of_address(address: &str) -> Self {
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -294,6 +300,8 @@ mod tests {
             "/p?first_name=%3C%26%3E&view=gallery"
         );
         assert_eq!(Query::default().address("/p"), "/p");
+        assert_eq!(Query::of_address("/p"), Query::default());
+        assert_eq!(Query::of_address(&query.address("/p")), query);
         assert_eq!(segment("a b+c/ü"), "a%20b%2Bc%2F%C3%BC");
     }
 }

@@ -1,6 +1,6 @@
 //! The sources that are refused: why, where, since when, and what is served meanwhile.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use axum::{
     extract::FromRequestParts,
@@ -19,11 +19,13 @@ use url::form_urlencoded;
 
 use crate::{
     extract::Pairs,
+    metrics,
     pages::{
         excerpt::excerpt,
-        layout::View,
-        parts,
+        layout::{self, View},
+        parts, people_rows,
         policy::Page,
+        query::Query,
         reasons,
         visit::{ApiAddress, Visit},
     },
@@ -33,7 +35,13 @@ use crate::{
 };
 
 /// Refused sources on one page: with the style and the script below 80 KB, and never a wait.
-const PAGE_MAX: usize = 50;
+const PAGE_MAX: usize = 30;
+
+/// Bytes of keys, reasons and excerpts on one page, whatever its first source has: others come to half as many.
+const TEXT_BYTES_MAX: usize = 16_000;
+
+/// Bytes of a name that are shown.
+const NAME_BYTES_SHOWN: usize = 100;
 
 /// The columns of a source.
 const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
@@ -79,12 +87,26 @@ impl Asked {
         let separator = if query.is_empty() { "" } else { "?" };
         format!("{path}{separator}{query}")
     }
+
+    /// A person's page, as the version has it that is looked at.
+    fn person(&self, user_id: &str) -> String {
+        let pairs = self.moment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        people_rows::own_as(user_id, &Query::new(pairs))
+    }
+
+    /// What the API's answer has to do with the page: it has all of them, whatever the page picks.
+    fn words(&self) -> &'static str {
+        match (&self.code, &self.after) {
+            (None, None) => layout::SAME,
+            _ => "The API gives all of them at once, this page some of those:",
+        }
+    }
 }
 
 /// The sources that are refused at a version.
 pub(super) async fn show(visit: Visit, asked: Asked, reading: Reading) -> Response {
     let api = ApiAddress::new(asked.address("/rejects", None, None));
-    let frame = visit.frame(View::Rejects, "Rejects").api(api);
+    let frame = visit.frame(View::Rejects, "Rejects").api(api).words(asked.words());
     let main = rejects(&reading.snapshot, &asked, visit.now);
     (reading.age(), Page(frame.page(&main))).into_response()
 }
@@ -104,11 +126,28 @@ fn shown<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, after: Option<&str
     let has_code = |open: &&OpenRefusal| code.is_none_or(|code| open.refusal.code() == code);
     let with_code: Vec<_> = refusals.iter().filter(has_code).collect();
     let before = with_code.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    let mut bytes = 0;
+    let has_room = |(place, open): &(usize, &&OpenRefusal)| {
+        bytes += text_bytes(open);
+        *place == 0 || bytes <= TEXT_BYTES_MAX
+    };
+    let rest = with_code.iter().skip(before).take(PAGE_MAX).copied();
+    let entries = rest.collect::<Vec<_>>();
+    let entries = entries.iter().enumerate().take_while(has_room).map(|(_, open)| *open).collect();
     Shown {
         before,
-        entries: with_code.iter().skip(before).take(PAGE_MAX).copied().collect(),
+        entries,
         count: with_code.len(),
     }
+}
+
+/// Bytes that differ from source to source. The key stands there twice.
+fn text_bytes(open: &OpenRefusal) -> usize {
+    let excerpt = match &open.refusal {
+        Refusal::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
+        Refusal::Ignored(_) => 0,
+    };
+    2 * open.key.len() + message(&open.refusal).len() + excerpt
 }
 
 /// How many sources each code refuses, the most first.
@@ -134,8 +173,21 @@ fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
         @if refusals.is_empty() {
             section.card.empty #no-rejects { p { "No source is refused: every one is in the table as it stands." } }
         } @else {
+            (counted(refusals))
             (codes(refusals, asked))
             (page(snapshot, asked, now))
+        }
+    }
+}
+
+/// How many there are of each kind. The figure of the overview and of runs is the first one.
+fn counted(refusals: &[OpenRefusal]) -> Markup {
+    let rejected = metrics::rejected(refusals);
+    let ignored = refusals.len() - rejected;
+    html! {
+        p #counted data-rejected=(rejected) data-ignored=(ignored) {
+            (parts::number(rejected)) " rejected: read, and not taken as they stand."
+            @if ignored > 0 { " Beside them " (parts::number(ignored)) " ignored: by the name nobody's source, so nobody's row is kept back." }
         }
     }
 }
@@ -153,7 +205,7 @@ fn codes(refusals: &[OpenRefusal], asked: &Asked) -> Markup {
     html! {
         nav aria-label="Reasons" {
             div.actions #codes {
-                (link(None, "All", refusals.len()))
+                (link(None, "All reasons", refusals.len()))
                 @for (code, count) in counts(refusals) {
                     (link(Some(code), reasons::title_of_code(code), count))
                 }
@@ -172,7 +224,7 @@ fn page(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
         } @else {
             section.card aria-label="Refused sources" {
                 ol.rejects #rejects start=(shown.before + 1) data-total=(shown.count) {
-                    @for open in &shown.entries { (reject(open, snapshot, now)) }
+                    @for open in &shown.entries { (reject(open, snapshot, asked, now)) }
                 }
             }
         }
@@ -192,7 +244,7 @@ fn page(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
     }
 }
 
-fn reject(open: &OpenRefusal, snapshot: &Snapshot, now: Timestamp) -> Markup {
+fn reject(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
     let reject = match &open.refusal {
         Refusal::Rejected(reject) => Some(reject),
         Refusal::Ignored(_) => None,
@@ -216,16 +268,15 @@ fn reject(open: &OpenRefusal, snapshot: &Snapshot, now: Timestamp) -> Markup {
             @if let Some(reject) = reject && let Some(text) = &reject.excerpt { (excerpt(text, reject.excerpt_offset)) }
             p.wrap { (advice(message(&open.refusal))) }
             p.small.muted {
-                "Refused first " (parts::since(whole_second(open.since), now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
-                span data-meanwhile { (served(open, snapshot)) }
+                "Refused first " (parts::since(open.since, now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
+                span data-meanwhile { (served(open, snapshot, asked)) }
             }
         }
     }
 }
 
-/// A run's beginning is recorded to the microsecond, which a hundred times on a page are kilobytes that nobody reads.
-fn whole_second(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
+fn name(name: &str) -> Cow<'_, str> {
+    parts::beginning(name, NAME_BYTES_SHOWN)
 }
 
 /// A message that begins with the name of a column begins as the column does.
@@ -237,7 +288,7 @@ fn advice(message: &str) -> String {
 }
 
 /// What is served meanwhile, with the person.
-fn served(open: &OpenRefusal, snapshot: &Snapshot) -> Markup {
+fn served(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
     html! {
@@ -245,7 +296,7 @@ fn served(open: &OpenRefusal, snapshot: &Snapshot) -> Markup {
         @match (row, &open.user_id) {
             (Some(row), _) => {
                 @if is_rejected { " of " } @else { ", and of other sources there is the row of " }
-                a href={ "/page/people/" (row.user_id) } { bdi { (row.first_name) " " (row.last_name) } } " (" (row.user_id) ")."
+                a href=(asked.person(row.user_id)) { bdi { (name(row.first_name)) " " (name(row.last_name)) } } " (" (row.user_id) ")."
             },
             (None, Some(user_id)) => { @if is_rejected { " of " (user_id) } "." },
             (None, None) => ".",
@@ -291,14 +342,25 @@ mod tests {
 
     #[test]
     fn pages() {
-        check(None, None, (0, 50, 1_000, Some("000000")));
-        check(None, Some("000099"), (100, 50, 1_000, Some("000100")));
-        check(None, Some("0000995"), (100, 50, 1_000, Some("000100")));
+        check(None, None, (0, 30, 1_000, Some("000000")));
+        check(None, Some("000099"), (100, 30, 1_000, Some("000100")));
+        check(None, Some("0000995"), (100, 30, 1_000, Some("000100")));
         check(None, Some("000979"), (980, 20, 1_000, Some("000980")));
         check(None, Some("000999"), (1_000, 0, 1_000, None));
-        check(Some("quote"), None, (0, 50, 333, Some("000002")));
-        check(Some("quote"), Some("000299"), (100, 50, 333, Some("000302")));
+        check(Some("quote"), None, (0, 30, 333, Some("000002")));
+        check(Some("quote"), Some("000299"), (100, 30, 333, Some("000302")));
         check(Some("nested"), None, (0, 0, 0, None));
+    }
+
+    #[test]
+    fn long_keys_make_short_pages() {
+        let long = |number: usize| open(&format!("{number:01000}"), RejectCode::Empty);
+        let refusals: Vec<_> = (0..20).map(long).collect();
+        let first = shown(&refusals, None, None);
+        assert_eq!((first.entries.len(), first.count), (7, 20));
+        // Each page has one, however long it is.
+        let longest = [open(&"k".repeat(20_000), RejectCode::Empty)];
+        assert_eq!(shown(&longest, None, None).entries.len(), 1);
     }
 
     #[test]
@@ -335,5 +397,7 @@ mod tests {
             then.address("/page/rejects", Some("quote"), Some("x")),
             "/page/rejects?code=quote&version=3&after=x"
         );
+        assert_eq!(now.person("1"), "/page/people/1");
+        assert_eq!(then.person("1"), "/page/people/1?version=3");
     }
 }

@@ -14,7 +14,6 @@ use crate::{
     extract::{NoParameters, Segment},
     launcher::{Run, RunState},
     pages::{
-        changes,
         difference::{self, Changes},
         layout::View,
         log,
@@ -27,6 +26,12 @@ use crate::{
     problem::Problem,
     run_history::RunHistory,
 };
+
+/// Rows before and after that a report has room for; the page of the two versions has more.
+const ROWS_MAX: usize = 30;
+
+/// Sources of each list that a report has room for. The API has a hundred.
+const SOURCES_MAX: usize = 20;
 
 /// What a run made of the table, as far as it can be shown.
 #[derive(Debug)]
@@ -95,7 +100,7 @@ async fn made(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> 
         Ok(before) => before,
         Err(error) => return Ok(unseen(&error)),
     };
-    let changes = Changes::first_of(Difference::between(&before, &after)).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX).await?;
     Ok(Made::Next { since, until, changes })
 }
 
@@ -288,7 +293,7 @@ fn difference_made(made: &Made) -> Markup {
                 @match made {
                     Made::Nothing => p.muted data-made="nothing" { "None: it made no version of the table." },
                     Made::First { rows: count } => p data-made="first" { "It made the table: " a href="/page/people?version=0" { (rows(count)) } ", all of them new." },
-                    Made::Next { since, until, changes } => { div data-made="next" { (difference::table(changes, &changes::address(*since, *until))) } },
+                    Made::Next { since, until, changes } => { div data-made="next" { (difference::table(changes, *since, *until)) } },
                     Made::Gone => p.muted data-made="gone" {
                         "It cannot be shown any more: the rows of a version are kept for a week after a newer one has replaced it. The figures above \
                          say how many there were."
@@ -321,14 +326,15 @@ fn sources(report: &RunReport) -> Markup {
 }
 
 fn listed(caption: &str, id: &str, sources: &[SourceNotice], count: u64) -> Markup {
-    let are_all = u64::try_from(sources.len()).is_ok_and(|shown| shown >= count);
+    let shown = sources.len().min(SOURCES_MAX);
+    let are_all = u64::try_from(shown).is_ok_and(|shown| shown >= count);
     html! {
         div.scroll.low role="region" aria-label=(caption) tabindex="0" {
             table id=(id) {
                 caption.visually-hidden { (caption) }
                 thead { tr { th scope="col" { "Source" } th scope="col" { "What" } th scope="col" { "Code" } } }
                 tbody {
-                    @for source in sources {
+                    @for source in sources.iter().take(shown) {
                         tr data-key=(source.key) {
                             th.wrap scope="row" { code { bdi { (source.key) } } }
                             td { (reasons::title_of_code(&source.code)) }
@@ -338,7 +344,7 @@ fn listed(caption: &str, id: &str, sources: &[SourceNotice], count: u64) -> Mark
                 }
             }
         }
-        @if !are_all { p.small.muted { "The first " (sources.len()) " of " (parts::number(count)) ": a report has room for no more." } }
+        @if !are_all { p.small.muted { "The first " (shown) " of " (parts::number(count)) ". The API tells up to " (RunReport::NOTICES_MAX) "." } }
     }
 }
 

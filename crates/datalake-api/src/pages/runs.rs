@@ -1,36 +1,108 @@
-//! The runs that are known, however they were started.
+//! The runs that are known, however they were started, page by page.
 
 use axum::{
-    extract::State,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::report::RunOutcome;
+use datalake_core::{
+    question::QueryError,
+    report::{RunId, RunOutcome},
+};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
+    extract::Pairs,
     launcher::{NextRun, Run, RunState, Trigger},
     pages::{
         layout::View,
         parts::{self, Tone},
         policy::Page,
-        visit::Visit,
+        query,
+        visit::{ApiAddress, Visit},
     },
-    routes::runs::Limit,
+    problem::Problem,
     run_history::{Completeness, RUNS_MAX, RunHistory},
 };
 
-/// The newest runs.
-pub(super) async fn show(visit: Visit, Limit(limit): Limit, State(history): State<RunHistory>) -> Response {
-    let (runs, completeness) = history.newest_by(limit, visit.deadline()).await;
-    let frame = visit.frame(View::Runs, "Runs");
-    let start = parts::start_run(visit.starting, &visit.origin);
-    let next = history.next_run().await;
-    let main = list(&runs, completeness, limit, &start, next, visit.now);
-    Page(frame.page(&main)).into_response()
+/// Runs on one page: a day of hourly ones, and some 20 KB of it.
+const PAGE_MAX: usize = 25;
+
+/// Bytes of the words of a run that did not succeed: its own page has all of them.
+const ERROR_BYTES_SHOWN: usize = 300;
+
+/// Which runs are asked for.
+pub(super) struct Asked {
+    limit: usize,
+    /// The run behind which the page begins; none is before the newest.
+    after: Option<RunId>,
 }
 
-fn list(runs: &[Run], completeness: Completeness, limit: usize, start: &Markup, next: NextRun, now: Timestamp) -> Markup {
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check(&["limit", "after"])?;
+        let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
+        Ok(Self {
+            limit: limit(pairs.get("limit"), PAGE_MAX)?,
+            after: after.transpose()?,
+        })
+    }
+}
+
+/// How many lines a page of a list is asked to have; `limit_max` where it is not asked.
+pub(super) fn limit(asked: Option<&str>, limit_max: usize) -> Result<usize, QueryError> {
+    let Some(text) = asked else { return Ok(limit_max) };
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
+    let limit = digits.and_then(|text| text.parse().ok());
+    { limit.filter(|limit| (1..=limit_max).contains(limit)) }.ok_or_else(|| {
+        let reason = format!("must be a whole number from 1 to {limit_max} on this page; the API gives up to 1000 at a time");
+        QueryError::value("limit", &reason)
+    })
+}
+
+/// The runs of a page, and what leads to the next one.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown<'a> {
+    runs: &'a [Run],
+    /// How many are newer.
+    before: usize,
+    has_more: bool,
+}
+
+/// `runs` are the newest, the newest first. None where the run that the page begins behind is not one of them.
+fn shown<'a>(runs: &'a [Run], asked: &Asked) -> Option<Shown<'a>> {
+    let before = match &asked.after {
+        Some(after) => runs.iter().position(|run| run.run_id == *after)? + 1,
+        None => 0,
+    };
+    let rest = runs.get(before..).unwrap_or_default();
+    Some(Shown {
+        runs: rest.get(..asked.limit).unwrap_or(rest),
+        before,
+        has_more: rest.len() > asked.limit,
+    })
+}
+
+/// The newest runs, or those behind one of them.
+pub(super) async fn show(visit: Visit, asked: Asked, State(history): State<RunHistory>) -> Result<Response, Problem> {
+    // One more than are shown tells whether there is another page.
+    let read = if asked.after.is_some() { RUNS_MAX } else { asked.limit + 1 };
+    let (runs, completeness) = history.newest_by(read, visit.deadline()).await;
+    let shown = shown(&runs, &asked).ok_or(Problem::NoSuchRun)?;
+    // The API begins with the newest one.
+    let api = ApiAddress::new(format!("/runs?limit={}", shown.before + asked.limit));
+    let frame = visit.frame(View::Runs, "Runs").api(api);
+    let start = parts::start_run(visit.starting, &visit.origin);
+    let next = history.next_run().await;
+    let main = list(&shown, completeness, asked.limit, &start, next, visit.now);
+    Ok(Page(frame.page(&main)).into_response())
+}
+
+fn list(shown: &Shown<'_>, completeness: Completeness, limit: usize, start: &Markup, next: NextRun, now: Timestamp) -> Markup {
     let line = html! {
         "Each brings the table in line with the sources, by reading what changed. "
         span #next-run {
@@ -41,17 +113,37 @@ fn list(runs: &[Run], completeness: Completeness, limit: usize, start: &Markup, 
             }
         }
     };
-    let has_more = runs.len() == limit && limit < RUNS_MAX;
     html! {
         (parts::heading("Runs", &line, start))
         @if completeness == Completeness::StoreUnavailable { (store_down()) }
-        @if runs.is_empty() {
-            section.card.empty #no-runs { p { "No run is known here yet." } }
+        @if shown.runs.is_empty() {
+            section.card.empty #no-runs {
+                p { @if shown.before == 0 { "No run is known here yet." } @else { "No older run is known here." } }
+            }
         } @else {
-            section.card aria-label="Runs" {
-                (parts::scroll("Runs, the newest first", &table(runs, now)))
-                @if has_more {
-                    p { a href={ "/page/runs?limit=" (RUNS_MAX) } { "Older runs, up to " (parts::number(RUNS_MAX)) } }
+            section.card aria-label="Runs" { (parts::scroll("Runs, the newest first", &table(shown.runs, now))) }
+        }
+        (pager(shown, limit))
+    }
+}
+
+fn pager(shown: &Shown<'_>, limit: usize) -> Markup {
+    let asked = if limit == PAGE_MAX {
+        String::new()
+    } else {
+        format!("limit={limit}")
+    };
+    let last = shown.runs.last().filter(|_| shown.has_more);
+    let (before, separator) = (shown.before, if asked.is_empty() { "" } else { "&" });
+    html! {
+        @if before > 0 || last.is_some() {
+            nav.pager aria-label="Pages" {
+                span { @if !shown.runs.is_empty() { (parts::number(before + 1)) " to " (parts::number(before + shown.runs.len())) ", the newest first" } }
+                span.actions {
+                    @if before > 0 { a.button #first-page href={ "/page/runs" @if !asked.is_empty() { "?" (asked) } } { "Newest" } }
+                    @if let Some(last) = last {
+                        a.button #next-page rel="next" href={ "/page/runs?" (asked) (separator) "after=" (query::segment(last.run_id.as_str())) } { "Older runs" }
+                    }
                 }
             }
         }
@@ -119,7 +211,7 @@ fn row(run: &Run, now: Timestamp) -> Markup {
             }
         }
         @if let Some(error) = &run.error {
-            tr.why { td colspan=(COLUMNS) { p class={ "small " (tone(run.state)) } data-error { (parts::prose(error)) } } }
+            tr.why { td colspan=(COLUMNS) { p class={ "small " (tone(run.state)) } data-error { (parts::prose(&parts::beginning(error, ERROR_BYTES_SHOWN))) } } }
         }
     }
 }
@@ -150,4 +242,54 @@ pub(super) fn elapsed(run: &Run) -> Option<u64> {
     let told = run.report.as_ref().map(|report| report.elapsed_ms);
     let by_times = || u64::try_from(run.ended_at?.duration_since(run.started_at?).as_millis()).ok();
     told.or_else(by_times)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(number: usize) -> Run {
+        Run {
+            run_id: RunId::parse(&format!("run-{number}")).unwrap(),
+            state: RunState::Pending,
+            mode: None,
+            trigger: None,
+            started_at: None,
+            ended_at: None,
+            error: None,
+            log_tail: None,
+            report: None,
+        }
+    }
+
+    /// Of sixty runs, the newest of which is `run-59`: the first that is shown, how many are newer, how many are shown, and whether there are
+    /// more.
+    #[track_caller]
+    fn check(limit: usize, after: Option<&str>, expected: Option<(&str, usize, usize, bool)>) {
+        let runs: Vec<_> = (0..60).rev().map(run).collect();
+        let after = after.map(|after| RunId::parse(after).unwrap());
+        let shown = shown(&runs, &Asked { limit, after });
+        let found = shown.as_ref().map(|shown| {
+            let first = shown.runs.first().map_or("", |run| run.run_id.as_str());
+            (first, shown.before, shown.runs.len(), shown.has_more)
+        });
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn pages() {
+        check(25, None, Some(("run-59", 0, 25, true)));
+        check(60, None, Some(("run-59", 0, 60, false)));
+        check(25, Some("run-35"), Some(("run-34", 25, 25, true)));
+        check(25, Some("run-25"), Some(("run-24", 35, 25, false)));
+        check(25, Some("run-0"), Some(("", 60, 0, false)));
+        check(25, Some("gone"), None);
+    }
+
+    #[test]
+    fn limits() {
+        let asked = |text| limit(text, 25).ok();
+        let texts = [None, Some("1"), Some("25"), Some("26"), Some("0"), Some("+1"), Some("")];
+        assert_eq!(texts.map(asked), [Some(25), Some(1), Some(25), None, None, None, None]);
+    }
 }

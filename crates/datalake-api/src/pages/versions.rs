@@ -1,43 +1,81 @@
-//! The versions of the table that its log reaches back to, to look at and to compare.
+//! The versions of the table that its log reaches back to, page by page, to look at and to compare.
 
 use axum::{
-    extract::State,
+    extract::{FromRequestParts, State},
+    http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::report::Counts;
+use datalake_core::{question::QueryError, report::Counts};
 use datalake_table::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    pages::{layout::View, parts, policy::Page, visit::Visit},
+    extract::Pairs,
+    pages::{
+        layout::View,
+        parts,
+        policy::Page,
+        runs,
+        visit::{ApiAddress, Visit},
+    },
     past_versions::{PastVersions, RetainedVersions},
     problem::Problem,
     reading::Reading,
-    routes::versions::{Limit, VERSIONS_MAX},
+    routes::versions::VERSIONS_MAX,
 };
 
-/// The newest versions.
-pub(super) async fn show(
-    visit: Visit,
-    Limit(limit): Limit,
-    reading: Reading,
-    State(past): State<PastVersions>,
-) -> Result<Response, Problem> {
-    let retained = past.retained(limit).await?;
+/// Versions on one page: a day of hourly runs, and some 20 KB of it.
+const PAGE_MAX: usize = 25;
+
+/// Which versions are asked for.
+pub(super) struct Asked {
+    limit: usize,
+    /// The version that the page begins below; none is above the newest.
+    before: Option<u64>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Ok(pairs) = Pairs::from_request_parts(parts, state).await;
+        pairs.check_newest(&["limit", "before", "min_version", "wait"])?;
+        let number = |text: &str| {
+            text.parse()
+                .map_err(|_| QueryError::value("before", "must be the number of a version"))
+        };
+        Ok(Self {
+            limit: runs::limit(pairs.get("limit"), PAGE_MAX)?,
+            before: pairs.get("before").map(number).transpose()?,
+        })
+    }
+}
+
+/// The newest versions, or those below one of them.
+pub(super) async fn show(visit: Visit, asked: Asked, reading: Reading, State(past): State<PastVersions>) -> Result<Response, Problem> {
+    let newest = reading.snapshot.version().number();
+    let above = asked.before.map_or(0, |before| newest.saturating_add(1).saturating_sub(before));
+    let above = usize::try_from(above).unwrap_or(usize::MAX);
+    // The API begins with the newest one.
+    let read = above.saturating_add(asked.limit).min(VERSIONS_MAX);
+    let mut retained = past.retained(read).await?;
+    retained
+        .facts
+        .retain(|facts| asked.before.is_none_or(|before| facts.number < before));
     let frame = visit.frame(View::Versions, "Versions");
-    let main = versions(&retained, visit.now);
+    let frame = frame.api(ApiAddress::new(format!("/versions?limit={read}")));
+    let main = versions(&retained, &asked, visit.now);
     Ok((reading.age(), Page(frame.page(&main))).into_response())
 }
 
-fn versions(retained: &RetainedVersions, now: Timestamp) -> Markup {
+fn versions(retained: &RetainedVersions, asked: &Asked, now: Timestamp) -> Markup {
     let RetainedVersions { newest, oldest, facts } = retained;
     let line = html! {
         "The newest is " (newest) "; the log reaches back to " (oldest) ". The rows of a version are kept for a week after a newer one \
          has replaced it."
     };
     let are_several = facts.len() > 1;
-    let lists_all = facts.last().is_none_or(|last| last.number <= *oldest);
     html! {
         (parts::heading("Versions", &line, &html! {}))
         section.card aria-label="Versions" {
@@ -50,8 +88,35 @@ fn versions(retained: &RetainedVersions, now: Timestamp) -> Markup {
                 }
                 (parts::scroll("Versions, the newest first", &table(facts, *oldest, are_several, now)))
             }
-            @if !lists_all && facts.len() < VERSIONS_MAX {
-                p { a href={ "/page/versions?limit=" (VERSIONS_MAX) } { "Older versions, up to " (parts::number(VERSIONS_MAX)) } }
+        }
+        (pager(retained, asked))
+    }
+}
+
+fn pager(retained: &RetainedVersions, asked: &Asked) -> Markup {
+    let facts = &retained.facts;
+    let limit = |separator| {
+        if asked.limit == PAGE_MAX {
+            String::new()
+        } else {
+            format!("{separator}limit={}", asked.limit)
+        }
+    };
+    let is_listed = |number: u64| usize::try_from(retained.newest - number).is_ok_and(|above| above + 1 < VERSIONS_MAX);
+    let last = facts
+        .last()
+        .map(|last| last.number)
+        .filter(|last| *last > retained.oldest && is_listed(*last));
+    html! {
+        @if asked.before.is_some() || last.is_some() {
+            nav.pager aria-label="Pages" {
+                span { @if let (Some(first), Some(last)) = (facts.first(), facts.last()) { (first.number) " down to " (last.number) } }
+                span.actions {
+                    @if asked.before.is_some() { a.button #first-page href={ "/page/versions" (limit("?")) } { "Newest" } }
+                    @if let Some(last) = last {
+                        a.button #next-page rel="next" href={ "/page/versions?before=" (last) (limit("&")) } { "Older versions" }
+                    }
+                }
             }
         }
     }

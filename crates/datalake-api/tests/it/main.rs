@@ -22,6 +22,8 @@ mod pages;
 mod pages_known;
 mod pages_people;
 mod pages_runs;
+mod pages_versions;
+mod pages_weight;
 mod past;
 mod problems;
 mod rows;

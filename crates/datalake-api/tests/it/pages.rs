@@ -201,6 +201,15 @@ async fn the_overview_shows_who_is_in_the_lake() {
     let expected = [22, 30, 36, 45, 46].map(|age| format!("{age}&amp;max_age={age}"));
     assert!(ages.into_iter().eq(&expected));
     assert!(page.contains("Age 22: 2 users, 1 with a picture"), "{page}");
+    // Keys pass the charts by: all of their links stand in the tables once more.
+    for chart in page.split("<svg").skip(1) {
+        let chart = chart.split("</svg>").next().unwrap();
+        assert_eq!(chart.matches("<a ").count(), chart.matches(" tabindex=\"-1\"").count(), "{chart}");
+        let rest = page.replace(chart, "");
+        for href in values(chart, "href") {
+            assert!(values(&rest, "href").contains(&href), "{href} is a link of a table");
+        }
+    }
     // Each leads to as many as it says.
     let of_22 = lake.get("/stats?min_age=22&max_age=22").await.json();
     assert_eq!((of_22["count"].as_u64(), of_22["with_image"].as_u64()), (Some(2), Some(1)));

@@ -465,7 +465,14 @@ async fn examples_have_their_live_answers() {
         let text = section.split("<code>").nth(1).unwrap().split("</code>").next().unwrap();
         let text = unescaped(text);
         assert!(answer.body.starts_with(text.trim_end_matches('…')), "{href}: {text}");
-        assert_eq!(text.ends_with('…'), answer.body.len() > 768, "{href}");
+        assert_eq!(text.ends_with('…'), answer.body.len() > 400, "{href}");
+    }
+    // The two groups have names, and the line at the end asks for the list.
+    for id in ["basic", "further"] {
+        assert!(
+            shown.contains(&format!("<h2 id=\"{id}\"")) && shown.contains(&format!("href=\"#{id}\"")),
+            "{id}"
+        );
     }
     let pages: BTreeSet<_> = attributes(&shown, "href")
         .into_iter()

@@ -53,9 +53,12 @@
   // By the server's clock: the client's may be wrong.
   let ahead = Date.parse(main.dataset.now) - Date.now();
   const tick = () => {
-    for (const relative of document.querySelectorAll("[data-relative]")) {
-      const at = Date.parse(relative.dataset.relative);
-      relative.textContent = ago(Math.trunc((Date.now() + ahead - at) / 1000));
+    for (const told of document.querySelectorAll("[data-ago]")) {
+      // Either the moment itself, or what stands in brackets behind it.
+      const isMoment = told.matches("time");
+      const at = Date.parse((isMoment ? told : told.previousElementSibling).dateTime);
+      const words = ago(Math.trunc((Date.now() + ahead - at) / 1000));
+      told.textContent = isMoment ? words : `(${words})`;
     }
   };
 

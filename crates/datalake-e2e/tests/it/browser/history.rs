@@ -52,8 +52,43 @@ fn no_rejects_is_good_news() {
     let browser = Browser::open(&server);
     browser.go("/page/rejects");
     assert_eq!(browser.count("[data-key]"), 0);
-    let words = browser.run("return document.querySelector('main').innerText.length");
-    assert!(words.as_u64() > Some(20), "it is said that there are none");
+    assert_eq!(server.json("/rejects")["count"], 0);
+    assert!(
+        browser.text("#no-rejects").contains("No source is refused"),
+        "{}",
+        browser.text("main")
+    );
+    assert_eq!(
+        (browser.count("#codes"), browser.count(".pager"), browser.count("#counted")),
+        (0, 0, 0),
+        "there is nothing to pick from"
+    );
+    browser.check_quiet("no rejects");
+}
+
+/// The overview, the page of the rejects and the last run count the same sources.
+#[test]
+fn rejects_are_counted_alike() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    let rejects = server.json("/rejects")["rejects"].clone();
+    let count = |kind: &str| rejects.as_array().unwrap().iter().filter(|reject| reject["kind"] == kind).count();
+    let (rejected, ignored) = (count("rejected"), count("ignored"));
+    assert_eq!((rejected, ignored), (2, 1));
+    browser.go("/page/rejects");
+    let told = browser.run("const { rejected, ignored } = document.getElementById('counted').dataset; return [rejected, ignored]");
+    assert_eq!(told, json!([rejected.to_string(), ignored.to_string()]));
+    let words = browser.text("#counted");
+    assert!(words.starts_with("2 rejected") && words.contains("1 ignored"), "{words}");
+    browser.go("/");
+    assert_eq!(browser.text("#rejects-open dd"), rejected.to_string());
+    assert!(
+        browser.text("#rejects-open .note").contains("1 ignored"),
+        "{}",
+        browser.text("#rejects-open")
+    );
+    let run = server.json("/runs?limit=1")["runs"][0].clone();
+    assert_eq!(run["counts"]["rejects_open"], rejected);
 }
 
 #[test]

@@ -29,11 +29,10 @@ const FOCUSED: &str = "
     if (element === document.body) return null;
     const style = getComputedStyle(element), box = element.getBoundingClientRect();
     const isOutlined = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 1;
-    const isStroked = [...element.querySelectorAll('rect')].some(part => getComputedStyle(part).stroke !== 'none');
     return {
         number: Number(element.dataset.testNumber ?? -1),
         element: element.outerHTML.slice(0, 100),
-        ring: element.matches(':focus-visible') && (isOutlined || isStroked),
+        ring: element.matches(':focus-visible') && isOutlined,
         scrolls: element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
         seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
     };";
@@ -100,6 +99,34 @@ fn the_skip_link_leads_to_the_main_part() {
         ));
         assert_eq!(is_past, true, "{path}");
     }
+}
+
+/// Keys pass a chart in one step; what its columns lead to is reached in the table behind it.
+#[test]
+fn charts_are_one_stop() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    for id in ["ages", "changes"] {
+        let stops = browser.run(&format!(
+            "const card = document.querySelector('section[aria-labelledby={id}]');
+             return [...card.querySelectorAll('a, summary, [tabindex]')].filter(one => one.tabIndex >= 0 && one.checkVisibility()).map(one => one.tagName)"
+        ));
+        assert_eq!(stops, json!(["SUMMARY"]), "{id}");
+    }
+    browser.run("document.querySelector('#ages-table summary').focus()");
+    browser.press(Key::Enter);
+    browser.until_run("the table", "return document.getElementById('ages-table').open");
+    // The box that scrolls, and then the first age.
+    browser.press(Key::Tab);
+    browser.press(Key::Tab);
+    let href = browser.run("return document.activeElement.getAttribute('href')");
+    assert_eq!(
+        href,
+        browser.run("return document.querySelector('section[aria-labelledby=ages] svg a').getAttribute('href')")
+    );
+    browser.press(Key::Enter);
+    browser.until("the people", || (browser.address() == href.as_str().unwrap()).then_some(()));
 }
 
 /// A filter is set and left again without a mouse.

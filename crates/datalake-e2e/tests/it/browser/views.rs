@@ -127,6 +127,10 @@ fn every_view_fits_its_window() {
                 "{path} is {width} pixels wide at {size:?}: {}",
                 widest(&browser, size)
             );
+            let broken = browser.run(
+                "return [...document.querySelectorAll('time')].filter(time => time.getClientRects().length > 1).map(time => time.outerHTML)",
+            );
+            assert_eq!(broken, serde_json::json!([]), "{path} breaks a date at {size:?}");
         }
     }
 }
