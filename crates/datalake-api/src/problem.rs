@@ -316,7 +316,7 @@ impl Problem {
         }
     }
 
-    fn document(self, instance: String) -> ProblemDocument {
+    pub(crate) fn document(self, instance: String) -> ProblemDocument {
         let Kind { status, name, title } = self.kind();
         let detail = self.detail();
         let newest_version = match self {

@@ -22,6 +22,7 @@ pub(crate) mod overview;
 mod parts;
 mod people;
 mod people_form;
+mod people_refused;
 mod people_rows;
 mod person;
 mod person_history;

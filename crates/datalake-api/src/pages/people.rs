@@ -22,7 +22,8 @@ use crate::{
     pages::{
         layout::View,
         parts::{self, Tone},
-        people_form, people_rows,
+        people_form::{self, Filled},
+        people_refused, people_rows,
         policy::Page,
         query::{self, FORM, Query, VIEW},
         visit::{ApiAddress, Visit},
@@ -39,8 +40,8 @@ pub(super) const PATH: &str = "/page/people";
 /// People of a page where none are asked for: a look through them without much scrolling.
 pub(super) const LIMIT: u16 = 50;
 
-/// A row is half a KiB of markup: so many make a page that a phone takes at once.
-const LIMIT_MAX: u16 = 200;
+/// A row is half a KiB of markup: with more of them a page would weigh more than 80 KB.
+const LIMIT_MAX: u16 = LIMIT;
 
 /// How people are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +59,7 @@ impl Look {
         }
     }
 
-    fn parse(value: &str) -> Result<Self, QueryError> {
+    pub(super) fn parse(value: &str) -> Result<Self, QueryError> {
         match value {
             "table" => Ok(Self::Table),
             "gallery" => Ok(Self::Gallery),
@@ -78,12 +79,12 @@ pub(super) struct PeopleAsked {
 pub(super) enum Detour {
     /// It comes from the form: this is what it means.
     Form(Redirect),
-    Refused(Problem),
+    Refused(QueryError),
 }
 
 impl From<QueryError> for Detour {
     fn from(error: QueryError) -> Self {
-        Self::Refused(error.into())
+        Self::Refused(error)
     }
 }
 
@@ -91,7 +92,7 @@ impl IntoResponse for Detour {
     fn into_response(self) -> Response {
         match self {
             Self::Form(redirect) => redirect.into_response(),
-            Self::Refused(problem) => problem.into_response(),
+            Self::Refused(error) => Problem::Parameter(error).into_response(),
         }
     }
 }
@@ -176,7 +177,8 @@ pub(super) struct People {
     pub(super) order: Vec<(Column, Direction)>,
     /// What asks for the first page.
     pub(super) query: Query,
-    pub(super) limit: u16,
+    /// What asks for this page.
+    here: Query,
     /// The day on which ages are counted.
     pub(super) day: Day,
     pub(super) version: u64,
@@ -185,9 +187,17 @@ pub(super) struct People {
     is_empty_lake: bool,
 }
 
-/// The page.
-pub(super) async fn show(visit: Visit, asked: PeopleAsked, reading: Reading) -> Result<Response, Problem> {
-    let PeopleAsked { rows, look, query } = asked;
+/// The page. What is refused of the question is said beside the field that it came from, which keeps what was typed.
+pub(super) async fn show(visit: Visit, asked: Result<PeopleAsked, Detour>, reading: Result<Reading, Problem>) -> Result<Response, Problem> {
+    let PeopleAsked { rows, look, query } = match asked {
+        Ok(asked) => asked,
+        Err(Detour::Form(redirect)) => return Ok(redirect.into_response()),
+        Err(Detour::Refused(error)) => return people_refused::page(&visit, Problem::Parameter(error)),
+    };
+    let reading = match reading {
+        Ok(reading) => reading,
+        Err(problem) => return people_refused::page(&visit, problem),
+    };
     let limit = rows.question.limit.map_or(LIMIT, NonZeroU16::get);
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let listing = Listing::new(rows, &reading)?;
@@ -244,7 +254,7 @@ impl People {
                 Some(version) => first_page.with("version", version),
                 None => first_page,
             },
-            limit: question.limit.map_or(LIMIT, NonZeroU16::get),
+            here: query.clone(),
             day: listing.day,
             version,
             newest,
@@ -270,13 +280,19 @@ fn page(people: &People) -> Markup {
     let line = html! {
         (parts::counted(people.total, "user", "users"))
         @if people_form::has_filters(&people.query) { " with these filters" }
-        ", ages on " time.nowrap datetime=(people.day.date()) { (people.day.date()) }
+        ", ages on " time { (people.day.date()) }
         ", version " (people.version)
     };
     html! {
         (parts::heading("People", &line, &looks(people)))
         (moment(people))
-        (people_form::form(people))
+        (people_form::form(&Filled {
+            query: &people.query,
+            look: people.look,
+            day: people.day,
+            newest: Some(people.newest),
+            wrong: None,
+        }))
         section #people data-total=(people.total) data-look=(people.look.as_str()) aria-label="The people of this page" {
             @if people.shown.is_empty() {
                 (nobody(people))
@@ -295,8 +311,8 @@ fn page(people: &People) -> Markup {
 fn looks(people: &People) -> Markup {
     let link = |look: Look, words| {
         let query = match look {
-            Look::Table => people.query.without(&[VIEW]),
-            Look::Gallery => people.query.with(VIEW, look.as_str()),
+            Look::Table => people.here.without(&[VIEW]),
+            Look::Gallery => people.here.with(VIEW, look.as_str()),
         };
         html! { a.button href=(query.address(PATH)) aria-current=[(people.look == look).then_some("true")] data-look=(look.as_str()) { (words) } }
     };

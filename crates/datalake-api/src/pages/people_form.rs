@@ -3,17 +3,19 @@
 use datalake_core::{
     column::{Column, ColumnKind},
     condition::OPERATORS,
-    order::Direction,
+    user::Day,
 };
+use jiff::civil::Date;
 use maud::{Markup, html};
 
 use crate::pages::{
-    people::{self, Look, People},
+    parts,
+    people::{self, Look},
     query::{FORM, Query, VIEW},
 };
 
 /// Sizes of a page to choose from.
-const LIMITS: [u16; 5] = [10, 25, people::LIMIT, 100, 200];
+const LIMITS: [u16; 3] = [10, 25, people::LIMIT];
 
 /// What asks for other rows, another state or other ages. Conditions on columns are beside these.
 const FILTERS: [&str; 6] = ["is_image_exists", "min_age", "max_age", "on", "version", "as_of"];
@@ -38,38 +40,82 @@ pub(super) fn cleared(query: &Query) -> Query {
     Query::new(query.iter().filter(|(name, _)| !is_filter(name) && *name != "order"))
 }
 
-pub(super) fn form(people: &People) -> Markup {
-    let query = &people.query;
+/// What the form is filled with.
+#[derive(Debug)]
+pub(super) struct Filled<'a> {
+    /// What was asked, well formed or not.
+    pub(super) query: &'a Query,
+    pub(super) look: Look,
+    /// The day on which ages are counted.
+    pub(super) day: Day,
+    /// The newest version; none where there is no table.
+    pub(super) newest: Option<u64>,
+    pub(super) wrong: Option<Wrong>,
+}
+
+/// What is wrong with what was asked.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    /// The parameter's name as it was given.
+    pub(super) parameter: String,
+    pub(super) words: String,
+}
+
+impl Filled<'_> {
+    fn value(&self, name: &str) -> &str {
+        self.query.get(name).unwrap_or_default()
+    }
+
+    fn is_wrong(&self, name: &str) -> bool {
+        self.wrong.as_ref().is_some_and(|wrong| wrong.parameter == name)
+    }
+
+    /// Stands in `aria-invalid` of a field whose value is refused.
+    fn invalid(&self, name: &str) -> Option<&'static str> {
+        self.is_wrong(name).then_some("true")
+    }
+
+    /// Stands in `aria-describedby` of such a field, and names its [`Filled::hint`].
+    fn described_by(&self, name: &str) -> Option<&'static str> {
+        self.is_wrong(name).then_some("wrong")
+    }
+
+    /// Beside a field, what is wrong with it.
+    fn hint(&self, name: &str) -> Markup {
+        html! { @if let Some(wrong) = self.wrong.as_ref().filter(|wrong| wrong.parameter == name) { p.hint.bad #wrong { (parts::sentence(&wrong.words)) } } }
+    }
+}
+
+pub(super) fn form(filled: &Filled<'_>) -> Markup {
+    let query = filled.query;
     // Whoever puts conditions together goes on with them; all else is told above.
     let is_more = query.iter().any(|(name, _)| condition(name).is_some());
+    let is_wrong = ["order", "select", "limit", "version", "as_of"]
+        .iter()
+        .any(|name| filled.is_wrong(name));
     html! {
         section.card aria-label="Filters" {
-            (picked(query))
+            @if filled.wrong.is_none() { (picked(query)) }
             form.filters #people-filters method="get" action=(people::PATH) {
                 input type="hidden" name=(FORM) value="people";
-                @if people.look == Look::Gallery { input type="hidden" name=(VIEW) value=(Look::Gallery.as_str()); }
-                div.field {
-                    label for="is_image_exists" { "Picture" }
-                    select #is_image_exists name="is_image_exists" {
-                        @let image = query.get("is_image_exists").unwrap_or_default().to_lowercase();
-                        @for (value, words) in [("", "with or without"), ("True", "with a picture"), ("False", "without a picture")] {
-                            option value=(value) selected[image == value.to_lowercase()] { (words) }
-                        }
-                    }
-                }
-                (age(query, "min_age", "Age, at least", "youngest"))
-                (age(query, "max_age", "Age, at most", "oldest"))
+                @if filled.look == Look::Gallery { input type="hidden" name=(VIEW) value=(Look::Gallery.as_str()); }
+                (picture(filled))
+                (age(filled, "min_age", "Age, at least", "youngest"))
+                (age(filled, "max_age", "Age, at most", "oldest"))
                 div.field {
                     label for="on" { "Ages on the day" }
-                    input #on type="date" name="on" value=(query.get("on").unwrap_or_default());
+                    @let is_date = filled.value("on").parse::<Date>().is_ok() || filled.value("on").is_empty();
+                    input #on type=(if is_date { "date" } else { "text" }) name="on" value=(filled.value("on"))
+                        aria-invalid=[filled.invalid("on")] aria-describedby=[filled.described_by("on")];
+                    (filled.hint("on"))
                 }
-                details.whole #more-filters open[is_more] {
+                details.whole #more-filters open[is_more || is_wrong] {
                     summary { "Conditions, order, columns, version" }
                     div.fieldsets {
-                        (conditions(query))
-                        (order(&people.order))
-                        (columns(people.columns.as_deref()))
-                        (rest(people))
+                        (conditions(filled))
+                        (order(filled))
+                        (columns(filled))
+                        (rest(filled))
                     }
                 }
                 div.actions.whole {
@@ -81,27 +127,60 @@ pub(super) fn form(people: &People) -> Markup {
     }
 }
 
-fn age(query: &Query, name: &str, words: &str, extreme: &str) -> Markup {
-    let asked = query.get(name);
+fn picture(filled: &Filled<'_>) -> Markup {
+    let asked = filled.value("is_image_exists").to_lowercase();
+    let choices = [("", "with or without"), ("True", "with a picture"), ("False", "without a picture")];
+    let is_other = !choices.iter().any(|(value, _)| asked == value.to_lowercase());
+    html! {
+        div.field {
+            label for="is_image_exists" { "Picture" }
+            select #is_image_exists name="is_image_exists" aria-invalid=[filled.invalid("is_image_exists")] aria-describedby=[filled.described_by("is_image_exists")] {
+                @for (value, words) in choices {
+                    option value=(value) selected[asked == value.to_lowercase()] { (words) }
+                }
+                (other(is_other.then(|| filled.value("is_image_exists"))))
+            }
+            (filled.hint("is_image_exists"))
+        }
+    }
+}
+
+/// What was asked and is none of the choices, so that it is still there to be mended.
+fn other(asked: Option<&str>) -> Markup {
+    html! { @if let Some(asked) = asked { option value=(asked) selected { (asked) } } }
+}
+
+/// A field for a number shows nothing else than one.
+fn number_or_text(value: &str) -> &'static str {
+    let is_number = value.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { "number" } else { "text" }
+}
+
+fn age(filled: &Filled<'_>, name: &str, words: &str, extreme: &str) -> Markup {
+    let asked = filled.query.get(name);
+    let value = asked.unwrap_or_default();
     html! {
         div.field {
             label for=(name) { (words) }
-            input id=(name) type="number" name=(name) value=(asked.unwrap_or_default()) min="0" max="65535" step="1" inputmode="numeric";
+            input id=(name) type=(number_or_text(value)) name=(name) value=(value) min="0" max="65535" step="1" inputmode="numeric"
+                aria-invalid=[filled.invalid(name)] aria-describedby=[filled.described_by(name)];
             label.choice { input type="checkbox" name=(extreme) id=(extreme) checked[asked == Some("")]; "or the " (extreme) }
+            (filled.hint(name))
         }
     }
 }
 
 /// A line for each condition, and one more to add another.
-fn conditions(query: &Query) -> Markup {
-    let given = query
+fn conditions(filled: &Filled<'_>) -> Markup {
+    let given = filled
+        .query
         .iter()
-        .filter_map(|(name, value)| condition(name).map(|(column, operator)| (Some(column), operator, value)));
-    let lines = given.chain([(None, "exact", "")]);
+        .filter_map(|(name, value)| condition(name).map(|(column, operator)| (Some(column), operator, value, name)));
+    let lines = given.chain([(None, "exact", "", "")]);
     html! {
         fieldset {
             legend { "Conditions on columns, all of them at once" }
-            @for (index, (column, operator, value)) in lines.enumerate() {
+            @for (index, (column, operator, value, name)) in lines.enumerate() {
                 @let number = index + 1;
                 div.condition {
                     select name="column" aria-label={ "Column of condition " (number) } {
@@ -114,77 +193,100 @@ fn conditions(query: &Query) -> Markup {
                         @for named in OPERATORS {
                             option value=(named) selected[named == operator] { (words(named)) }
                         }
+                        (other((!OPERATORS.contains(&operator)).then_some(operator)))
                     }
-                    input type="text" name="value" dir="auto" autocomplete="off" aria-label={ "Value of condition " (number) } value=(value);
+                    input type="text" name="value" dir="auto" autocomplete="off" aria-label={ "Value of condition " (number) } value=(value)
+                        aria-invalid=[filled.invalid(name)] aria-describedby=[filled.described_by(name)];
                 }
+                (filled.hint(name))
             }
             p.hint { "One line more is there once these are applied. Births are milliseconds since 1970." }
         }
     }
 }
 
-fn order(keys: &[(Column, Direction)]) -> Markup {
-    let lines = keys.iter().copied().map(|(column, direction)| (Some(column), direction));
+fn order(filled: &Filled<'_>) -> Markup {
+    let keys = filled.value("order").split(',').filter(|key| !key.is_empty());
+    let lines = keys.map(|key| key.split_once('.').unwrap_or((key, "")));
     html! {
         fieldset {
             legend { "Order" }
-            @for (index, (column, direction)) in lines.chain([(None, Direction::Ascending)]).enumerate() {
+            @for (index, (column, direction)) in lines.chain([("", "")]).enumerate() {
                 @let number = index + 1;
                 div.condition {
                     select name="order_by" aria-label={ "Column " (number) " of the order" } {
                         option value="" { @if index == 0 { "by user" } @else { "then by user" } }
                         @for named in Column::ALL {
-                            option value=(named) selected[Some(named) == column] { (people::label(named)) }
+                            option value=(named) selected[named.name() == column] { (people::label(named)) }
                         }
+                        (other((!column.is_empty() && Column::named(column).is_none()).then_some(column)))
                     }
                     select name="direction" aria-label={ "Direction " (number) " of the order" } {
                         option value="asc" { "ascending" }
-                        option value="desc" selected[direction == Direction::Descending] { "descending" }
+                        option value="desc" selected[direction == "desc"] { "descending" }
+                        (other((!["", "asc", "desc"].contains(&direction)).then_some(direction)))
                     }
                 }
             }
+            (filled.hint("order"))
         }
     }
 }
 
 /// Selected columns come first, in their order: sent again, it stays.
-fn columns(selected: Option<&[Column]>) -> Markup {
-    let shown = selected.unwrap_or(&Column::ALL);
-    let others = Column::ALL.into_iter().filter(|column| !shown.contains(column));
+fn columns(filled: &Filled<'_>) -> Markup {
+    let asked = filled.value("select").split(',').filter(|name| !name.is_empty());
+    let mut shown: Vec<&str> = asked.collect();
+    if shown.is_empty() {
+        shown = Column::ALL.map(Column::name).to_vec();
+    }
+    let all: Vec<&str> = Column::ALL.map(Column::name).to_vec();
+    let others = all.into_iter().filter(|column| !shown.contains(column));
     html! {
         fieldset {
             legend { "Columns of the table" }
             div.choices {
                 @for column in shown.iter().copied().chain(others) {
-                    label { input type="checkbox" name="select" value=(column) checked[shown.contains(&column)]; (people::label(column)) }
+                    label {
+                        input type="checkbox" name="select" value=(column) checked[shown.contains(&column)];
+                        @match Column::named(column) { Some(named) => (people::label(named)), None => (column) }
+                    }
                 }
             }
+            (filled.hint("select"))
         }
     }
 }
 
-fn rest(people: &People) -> Markup {
-    let query = &people.query;
-    let is_other = !LIMITS.contains(&people.limit);
-    let limits = LIMITS.into_iter().chain(is_other.then_some(people.limit));
+fn rest(filled: &Filled<'_>) -> Markup {
+    let usual = people::LIMIT.to_string();
+    let limit = filled.query.get("limit").unwrap_or(&usual);
+    let limits = LIMITS.map(|limit| limit.to_string());
+    let is_other = !limits.iter().any(|usual| usual == limit);
+    let version = filled.value("version");
     html! {
         fieldset.rest {
             legend.visually-hidden { "Page and version" }
             div.field {
                 label for="limit" { "Users on a page" }
-                select #limit name="limit" {
-                    @for limit in limits { option value=(limit) selected[limit == people.limit] { (limit) } }
+                select #limit name="limit" aria-invalid=[filled.invalid("limit")] aria-describedby=[filled.described_by("limit")] {
+                    @for usual in &limits { option value=(usual) selected[usual == limit] { (usual) } }
+                    (other(is_other.then_some(limit)))
                 }
+                (filled.hint("limit"))
             }
             div.field {
                 label for="version" { "As version" }
-                input #version type="number" name="version" min="0" step="1" inputmode="numeric"
-                    placeholder=(people.newest) value=(query.get("version").unwrap_or_default());
+                input #version type=(number_or_text(version)) name="version" min="0" step="1" inputmode="numeric"
+                    placeholder=[filled.newest] value=(version)
+                    aria-invalid=[filled.invalid("version")] aria-describedby=[filled.described_by("version")];
+                (filled.hint("version"))
             }
             div.field {
                 label for="as_of" { "Or as of (UTC)" }
-                input #as_of type="text" name="as_of" autocomplete="off" placeholder=(people.day.date())
-                    value=(query.get("as_of").unwrap_or_default());
+                input #as_of type="text" name="as_of" autocomplete="off" placeholder=(filled.day.date()) value=(filled.value("as_of"))
+                    aria-invalid=[filled.invalid("as_of")] aria-describedby=[filled.described_by("as_of")];
+                (filled.hint("as_of"))
             }
         }
     }
@@ -221,7 +323,7 @@ fn told(name: &str, value: &str) -> Option<Markup> {
         ("max_age", "") => html! { "the oldest" },
         ("min_age", _) => html! { "at least " (quoted) " years" },
         ("max_age", _) => html! { "at most " (quoted) " years" },
-        ("on", _) => html! { "ages on " (quoted) },
+        ("on", _) => html! { "ages on " time { (value) } },
         ("version", _) => html! { "as version " (quoted) " had it" },
         ("as_of", _) => html! { "as of " (quoted) },
         ("order", _) => html! { "ordered by " (ordered(value)) },

@@ -19,6 +19,7 @@ mod metrics;
 mod namespace;
 mod one_user;
 mod pages;
+mod pages_form;
 mod pages_known;
 mod pages_people;
 mod pages_runs;

@@ -9,13 +9,13 @@ use datalake_table::table::Edit;
 use crate::fixture::{Answer, Lake, ids, put, refusals};
 
 /// The values of an attribute, decoded, in the order of the page.
-fn attributes(page: &str, name: &str) -> Vec<String> {
+pub(crate) fn attributes(page: &str, name: &str) -> Vec<String> {
     let begin = format!(" {name}=\"");
     let values = page.split(&begin).skip(1).map(|rest| rest.split('"').next().unwrap());
     values.map(unescaped).collect()
 }
 
-fn unescaped(text: &str) -> String {
+pub(crate) fn unescaped(text: &str) -> String {
     text.replace("&lt;", "<")
         .replace("&gt;", ">")
         .replace("&quot;", "\"")
@@ -23,14 +23,14 @@ fn unescaped(text: &str) -> String {
 }
 
 /// The part of a page from the element of an id to the end of its start tag.
-fn element<'a>(page: &'a str, id: &str) -> Option<&'a str> {
+pub(crate) fn element<'a>(page: &'a str, id: &str) -> Option<&'a str> {
     let at = page.find(&format!(" id=\"{id}\""))?;
     let start = page[..at].rfind('<')?;
     page[start..].split('>').next()
 }
 
 /// The address that the element of an id leads to.
-fn link(page: &str, id: &str) -> Option<String> {
+pub(crate) fn link(page: &str, id: &str) -> Option<String> {
     attributes(element(page, id)?, "href").pop()
 }
 
@@ -40,7 +40,7 @@ fn api(page: &str) -> String {
     attributes(foot, "data-api").remove(0)
 }
 
-async fn page(lake: &Lake, path: &str) -> Answer {
+pub(crate) async fn page(lake: &Lake, path: &str) -> Answer {
     let answer = lake.get(path).await;
     assert_eq!(answer.status.as_u16(), 200, "{path}: {}", answer.body);
     assert_eq!(answer.header("content-type"), "text/html; charset=utf-8", "{path}");
@@ -93,110 +93,13 @@ async fn a_page_shows_what_the_api_answers() {
 }
 
 #[tokio::test]
-async fn forms_are_led_to_what_they_mean() {
-    let lake = Lake::of_users().await;
-    for (sent, expected) in [
-        (
-            "form=people&is_image_exists=&min_age=&max_age=&on=&column=&operator=exact&value=&order_by=&direction=asc&limit=50",
-            "/page/people?limit=50",
-        ),
-        ("form=people&min_age=&youngest=on&max_age=", "/page/people?min_age"),
-        (
-            "form=people&min_age=30&oldest=on&is_image_exists=True",
-            "/page/people?is_image_exists=True&min_age=30&max_age",
-        ),
-        (
-            "form=people&column=first_name&operator=contains&value=%3Cb%3E&view=gallery",
-            "/page/people?first_name__contains=%3Cb%3E&view=gallery",
-        ),
-        (
-            "form=people&order_by=age&direction=desc&order_by=last_name&direction=asc",
-            "/page/people?order=age.desc,last_name",
-        ),
-        // A line feed or another host cannot be led to.
-        ("form=people&on=%0D%0ASet-Cookie:x", "/page/people?on=Set-Cookie:x"),
-        (
-            "form=people&value=//elsewhere.example",
-            "/page/people?value=%2F%2Felsewhere.example",
-        ),
-    ] {
-        let answer = lake.get(&format!("/page/people?{sent}")).await;
-        assert_eq!(answer.status.as_u16(), 303, "{sent}");
-        assert_eq!(answer.header("location"), expected, "{sent}");
-    }
-    // What a form sends is led to a page that answers.
-    let answer = lake
-        .get("/page/people?form=people&min_age=&youngest=on&column=last_name&operator=exact&value=Last")
-        .await;
-    let led = page(&lake, answer.header("location")).await;
-    assert_eq!(attributes(&led.body, "data-user-id"), ["1", "1002"]);
-    // Without a table as well: the page that comes then says so.
-    let empty = Lake::empty();
-    assert_eq!(empty.get("/page/people?form=people").await.header("location"), "/page/people");
-}
-
-/// An untouched form asks for the page that it stands on: its fields are filled with what the page was asked.
-#[tokio::test]
-async fn an_untouched_form_changes_nothing() {
-    let lake = Lake::of_users().await;
-    for query in [
-        "limit=50",
-        "is_image_exists=True&min_age=30&max_age&limit=10",
-        "first_name__contains=%3Ca&last_name=Last&order=age.desc,first_name&limit=50",
-        "on=2020-01-01&limit=7",
-        "img_path__isnull&select=age,user_id&limit=50&version=0&view=gallery",
-        "limit=50&as_of=2026-11-24T12:00:00Z",
-    ] {
-        let path = format!("/page/people?{query}");
-        let sent = sent_by_form(&page(&lake, &path).await.body);
-        let answer = lake.get(&format!("/page/people?{sent}")).await;
-        assert_eq!(answer.header("location"), path, "{sent}");
-    }
-}
-
-/// What a browser sends of the form of filters as it stands.
-fn sent_by_form(page: &str) -> String {
-    let form = &page[page.find("id=\"people-filters\"").unwrap()..];
-    let form = &form[..form.find("</form>").unwrap()];
-    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
-    let mut select = None;
-    for tag in form.split('<').skip(1) {
-        let (tag, _) = tag.split_once('>').unwrap();
-        let attribute = |name| attributes(&format!(" {tag}"), name).pop();
-        let is_there = |name: &str| tag.split(' ').any(|word| word == name);
-        match tag.split(' ').next().unwrap() {
-            "select" => select = attribute("name").map(|name| (name, None::<String>)),
-            "option" => {
-                let (_, value) = select.as_mut().unwrap();
-                if value.is_none() || is_there("selected") {
-                    *value = attribute("value");
-                }
-            }
-            "/select" => {
-                let (name, value) = select.take().unwrap();
-                pairs.append_pair(&name, &value.unwrap());
-            }
-            "input" if attribute("type").as_deref() == Some("checkbox") && !is_there("checked") => {}
-            "input" if attribute("type").as_deref() == Some("checkbox") => {
-                pairs.append_pair(&attribute("name").unwrap(), attribute("value").as_deref().unwrap_or("on"));
-            }
-            "input" => {
-                pairs.append_pair(&attribute("name").unwrap(), &attribute("value").unwrap());
-            }
-            _ => {}
-        }
-    }
-    pairs.finish()
-}
-
-#[tokio::test]
 async fn problems_are_pages() {
     let lake = Lake::of_users().await;
     for (path, status, kind) in [
         ("/page/people?minage=1", 400, "invalid-parameter"),
         ("/page/people?min_age=x", 400, "invalid-parameter"),
         ("/page/people?first_name__like=x", 400, "invalid-parameter"),
-        ("/page/people?limit=201", 400, "invalid-parameter"),
+        ("/page/people?limit=51", 400, "invalid-parameter"),
         ("/page/people?view=list", 400, "invalid-parameter"),
         ("/page/people?view=table&view=gallery", 400, "invalid-parameter"),
         ("/page/people?cursor=1", 400, "invalid-parameter"),
@@ -330,6 +233,33 @@ async fn downloads_have_all_pages() {
         (csv.header("content-type"), csv.body.lines().count()),
         ("text/csv; charset=utf-8", 5)
     );
+}
+
+/// Whoever goes on from a page stays on the day, in the version, and on the page of a list.
+#[tokio::test]
+async fn links_lead_on_from_where_one_is() {
+    let lake = Lake::of_users().await;
+    lake.commit(vec![put("1000", "Beatrice", "1990-01-01", true)]).await;
+    lake.watch.refresh_now().await;
+    let person = page(&lake, "/page/people/1000?on=2020-06-01&version=0").await.body;
+    let links = attributes(&person, "href");
+    for expected in [
+        "/page/people?on=2020-06-01&version=0",      // All people.
+        "/page/people/1000?on=2020-06-01",           // This one now.
+        "/page/people/1000?on=2020-06-01&version=1", // A state of the history.
+    ] {
+        assert!(links.contains(&expected.to_owned()), "{expected}: {links:?}");
+    }
+    let first = page(&lake, "/page/people?limit=2&min_age=0").await.body;
+    let second = page(&lake, &link(&first, "next-page").unwrap()).await.body;
+    let shown = attributes(&second, "data-user-id");
+    let gallery = attributes(&second, "href")
+        .into_iter()
+        .find(|href| href.contains("view=gallery"))
+        .unwrap();
+    let gallery = page(&lake, &gallery).await.body;
+    assert_eq!(attributes(&gallery, "data-user-id"), shown, "the same page of the list");
+    assert_eq!(attributes(&gallery, "data-look"), ["table", "gallery", "gallery"]);
 }
 
 /// Names and ids from sources and from addresses stay text.
@@ -474,6 +404,9 @@ async fn examples_have_their_live_answers() {
             "{id}"
         );
     }
+    assert_eq!(api(&shown), "/");
+    let foot = unescaped(&shown[shown.find("<footer").unwrap()..]);
+    assert!(foot.contains("curl -H 'Accept: application/json' '"), "{foot}");
     let pages: BTreeSet<_> = attributes(&shown, "href")
         .into_iter()
         .filter(|href| href.starts_with("/page/people?"))
