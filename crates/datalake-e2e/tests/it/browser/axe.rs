@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     harness::{Browser, Scheme, Size},
-    lakes,
+    lakes::{self, HeldRun},
     views::{self, View},
 };
 
@@ -48,6 +48,12 @@ fn violations(browser: &Browser, script: &str) -> Vec<String> {
 
 #[track_caller]
 fn check(browser: &Browser, paths: &[String]) {
+    check_after(browser, paths, |_| {});
+}
+
+/// The same once something was done on each page.
+#[track_caller]
+fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
     let script = script();
     let mut found = Vec::new();
     for (scheme, size) in [
@@ -58,6 +64,7 @@ fn check(browser: &Browser, paths: &[String]) {
         browser.look(scheme, size);
         for path in paths {
             browser.go(path);
+            act(browser);
             let lines = violations(browser, &script);
             found.extend(
                 lines
@@ -91,11 +98,86 @@ fn an_empty_lake_is_accessible() {
     );
 }
 
+/// With what opens and unfolds opened, and a filter refused.
+#[test]
+fn what_is_unfolded_is_accessible() {
+    let server = lakes::edited();
+    let paths = [
+        "/",
+        "/page/people",
+        "/page/people?min_age=-1&order=age",
+        "/page/people?on=2020-01-01&version=0",
+    ];
+    check_after(&Browser::open(&server), &paths.map(str::to_owned), |browser| {
+        browser.run("for (const part of document.querySelectorAll('details')) part.open = true");
+    });
+}
+
+#[test]
+fn a_dialog_is_accessible() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("token");
+    fs::write(&path, "a-token-that-nobody-guesses").unwrap();
+    let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
+    check_after(&Browser::open(&server), &["/".to_owned()], |browser| {
+        browser.click("#start-run button[data-start=incremental]");
+        browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+        // As it is after a wrong token.
+        browser.run("document.querySelector('#token-dialog [data-wrong]').hidden = false");
+    });
+}
+
+#[test]
+fn an_active_run_is_accessible() {
+    let server = lakes::samples();
+    let held = HeldRun::start(&server);
+    held.say("{\"level\":\"WARN\",\"message\":\"a word\",\"rows\":2}");
+    let browser = Browser::open(&server);
+    browser.go(&format!("/page/runs/{}", held.id));
+    browser.until("the log", || (browser.count("#log-tail") == 1).then_some(()));
+    let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", held.id)];
+    check(&browser, &paths);
+}
+
+/// A run that a guard refused, and then a store that is away.
+#[test]
+fn banners_are_accessible() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    for entry in fs::read_dir(lakes::sources(&server)).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    let refused = lakes::run(&server);
+    let run = format!("/page/runs/{}", refused["id"].as_str().unwrap());
+    browser.until("the banner", || {
+        browser.go("/");
+        (browser.count("[data-banner=refused]") == 1).then_some(())
+    });
+    check(&browser, &["/".to_owned(), "/page/runs".to_owned(), run]);
+    fs::rename(server.folder.path().join("lake"), server.folder.path().join("away")).unwrap();
+    browser.until("the banner", || {
+        browser.go("/");
+        (browser.count("[data-banner=store-down]") == 1).then_some(())
+    });
+    check(
+        &browser,
+        &["/", "/page/runs", "/page/versions", "/page/people/1000"].map(str::to_owned),
+    );
+}
+
 #[test]
 fn names_of_any_script_are_accessible() {
     let server = lakes::hostile();
     check(
         &Browser::open(&server),
-        &["/page/people", "/page/people?view=gallery", "/page/people/long"].map(str::to_owned),
+        &[
+            "/page/people",
+            "/page/people?view=gallery",
+            "/page/people/long",
+            // Written from right to left.
+            "/page/people/3002",
+            "/page/people/3003",
+        ]
+        .map(str::to_owned),
     );
 }
