@@ -22,6 +22,17 @@ use crate::{
 pub(crate) struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
+    /// Those of a request. Bytes that are no text are refused: with replacement characters in their place the question would be another.
+    pub(crate) fn of(parts: &Parts) -> Result<Self, QueryError> {
+        let query = parts.uri.query().unwrap_or_default();
+        let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
+        let malformed = query.split('&').find(|pair| !is_text(pair));
+        if let Some((name, _)) = malformed.and_then(|pair| form_urlencoded::parse(pair.as_bytes()).next()) {
+            return Err(QueryError::value(&name, "is not UTF-8 once its percent signs are decoded"));
+        }
+        Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -89,19 +100,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Pairs {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        Ok(decoded(query)?)
+        Ok(Self::of(parts)?)
     }
-}
-
-/// Bytes that are no text are refused: with replacement characters in their place the question would be another.
-fn decoded(query: &str) -> Result<Pairs, QueryError> {
-    let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
-    let malformed = query.split('&').find(|pair| !is_text(pair));
-    if let Some((name, _)) = malformed.and_then(|pair| form_urlencoded::parse(pair.as_bytes()).next()) {
-        return Err(QueryError::value(&name, "is not UTF-8 once its percent signs are decoded"));
-    }
-    Ok(Pairs(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
 }
 
 /// Nothing after the question mark.

@@ -1,9 +1,16 @@
-//! Progress bars of a run, on a terminal.
+//! How far a run is: a bar on a terminal, lines of the log elsewhere.
 
-use std::sync::Arc;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use datalake_processor::options::Progress;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::time::Instant;
+
+/// Between two lines: often enough for one who follows the log, and a run of an hour leaves some hundreds.
+const LINE_PERIOD: Duration = Duration::from_secs(5);
 
 /// What a run tells its progress to, and the bar to clear afterwards.
 pub(crate) struct Bar {
@@ -11,7 +18,7 @@ pub(crate) struct Bar {
 }
 
 impl Bar {
-    /// A bar that draws itself on a terminal, and is silent elsewhere.
+    /// A bar that draws itself on a terminal, and is hidden elsewhere.
     pub(crate) fn new() -> Self {
         let bar = if crate::logging::is_terminal() {
             ProgressBar::new_spinner()
@@ -21,15 +28,57 @@ impl Bar {
         Self { bar }
     }
 
-    /// What a run calls.
+    /// What a run calls, which begins now.
     pub(crate) fn listener(&self) -> Arc<dyn Fn(Progress) + Send + Sync> {
         let bar = self.bar.clone();
+        if bar.is_hidden() {
+            let lines = Lines::begin(LINE_PERIOD);
+            return Arc::new(move |progress| lines.show(progress));
+        }
         Arc::new(move |progress| show(&bar, progress))
     }
 
     /// Removes the bar from the terminal.
     pub(crate) fn clear(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// Lines of the log, not too many of them: none of a run that is quick.
+struct Lines {
+    period: Duration,
+    last: Mutex<Instant>,
+}
+
+impl Lines {
+    fn begin(period: Duration) -> Self {
+        Self {
+            period,
+            last: Mutex::new(Instant::now()),
+        }
+    }
+
+    fn show(&self, progress: Progress) {
+        if !self.is_due() {
+            return;
+        }
+        match progress {
+            Progress::Listed { objects } => tracing::info!(objects, "listing the sources"),
+            Progress::Read { users, total } => tracing::info!(users, total, "reading"),
+            Progress::Copied { users, total } => tracing::info!(users, total, "copying pictures"),
+            Progress::Committing => tracing::info!("committing"),
+            Progress::Publishing => tracing::info!("publishing"),
+        }
+    }
+
+    /// Whether the last line is long ago; this is the next one then.
+    fn is_due(&self) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = last.elapsed() >= self.period;
+        if is_due {
+            *last = Instant::now();
+        }
+        is_due
     }
 }
 
@@ -62,4 +111,17 @@ fn step(bar: &ProgressBar, message: &'static str) {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the templates are constants that every run draws")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_have_their_time() {
+        let seldom = Lines::begin(Duration::from_mins(1));
+        assert!(!seldom.is_due(), "a run that has just begun says nothing");
+        let always = Lines::begin(Duration::ZERO);
+        assert!(always.is_due() && always.is_due());
+    }
 }

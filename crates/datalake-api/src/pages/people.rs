@@ -100,8 +100,8 @@ impl IntoResponse for Detour {
 impl<S: Send + Sync> FromRequestParts<S> for PeopleAsked {
     type Rejection = Detour;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Detour> {
-        let pairs = Pairs::from_request_parts(parts, state).await.map_err(Detour::Refused)?;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Detour> {
+        let pairs = Pairs::of(parts)?;
         if pairs.get(FORM).is_some() {
             let address = query::canonical(pairs.iter()).address(PATH);
             return Err(Detour::Form(Redirect::to(&address)));

@@ -31,6 +31,12 @@ const KEPT_MAX: usize = 4;
 /// larger.
 const ROOM_BYTES: u64 = 1024 * 1024 * 1024;
 
+/// Reads of files at once: each takes microseconds where the file is in memory, and a thread of its own where there are more costs more
+/// than the bytes.
+const READS_MAX: usize = 4;
+
+static READS: Semaphore = Semaphore::const_new(READS_MAX);
+
 /// What room is counted in.
 const UNIT_BYTES: u64 = 64 * 1024;
 
@@ -225,7 +231,11 @@ impl ParquetFile {
                 if range.is_empty() {
                     return None;
                 }
-                let read = tokio::task::spawn_blocking(move || read(&file.0, &range).map(|bytes| (bytes, range)));
+                let turn = READS.acquire().await.expect("the semaphore is never closed");
+                let read = tokio::task::spawn_blocking(move || {
+                    let _turn = turn;
+                    read(&file.0, &range).map(|bytes| (bytes, range))
+                });
                 match read.await.map_err(io::Error::other).flatten() {
                     Ok((bytes, range)) => {
                         let taken = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
