@@ -35,9 +35,10 @@ use tower::Service;
 use crate::{
     activity::{Activity, Answering, Overdue, Times},
     client_io::ClientIo,
+    first_head::has_come,
 };
 
-/// Each connection that does nothing costs about 16 KiB: 64 MiB. Those over it wait in the kernel until others end, which all do in time.
+/// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. Those over it wait in the kernel until others end, which all do in time.
 const CONNECTIONS_MAX: u32 = 4_096;
 
 /// A head that lists a thousand user ids in its query has room. All connections sending such heads at once hold 128 MiB.
@@ -108,9 +109,13 @@ async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Rout
             accepted = accepted => accepted,
         };
         tune(&stream);
-        let attended = attend(stream, protocol.clone(), router.clone(), PATIENCE, shutdown.child_token());
+        let (protocol, router, shutdown) = (protocol.clone(), router.clone(), shutdown.child_token());
         tokio::spawn(async move {
-            attended.await;
+            let activity = Arc::new(Activity::new());
+            if has_come(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
+                // In a box, so that the wait before it takes little room.
+                Box::pin(attend(stream, activity, protocol, router, PATIENCE, shutdown)).await;
+            }
             drop(permit);
         });
     }
@@ -165,11 +170,16 @@ fn protocol() -> Builder<TokioExecutor> {
 }
 
 /// Serves one connection to its end.
-async fn attend<S>(stream: S, protocol: Builder<TokioExecutor>, router: Router, patience: Patience, shutdown: CancellationToken)
-where
+async fn attend<S>(
+    stream: S,
+    activity: Arc<Activity>,
+    protocol: Builder<TokioExecutor>,
+    router: Router,
+    patience: Patience,
+    shutdown: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let activity = Arc::new(Activity::new());
     let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), patience.wait));
     let answering = Arc::clone(&activity);
     let service = service_fn(move |request| answer(router.clone(), &answering, request));
@@ -277,7 +287,14 @@ mod tests {
     /// Sends `text`, and gives what comes until the server closes.
     async fn to_the_end(patience: Patience, text: &str) -> String {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
-        let attended = attend(ours, protocol(), router(), patience, CancellationToken::new());
+        let attended = attend(
+            ours,
+            Arc::new(Activity::new()),
+            protocol(),
+            router(),
+            patience,
+            CancellationToken::new(),
+        );
         let asking = async {
             theirs.write_all(text.as_bytes()).await.unwrap();
             let mut answer = Vec::new();
@@ -335,7 +352,14 @@ mod tests {
         let (ours, mut theirs) = tokio::io::duplex(1024);
         let wait = Duration::from_millis(10);
         theirs.write_all(b"GET /endless HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        let attended = attend(ours, protocol(), router(), Patience { wait, ..PATIENT }, CancellationToken::new());
+        let attended = attend(
+            ours,
+            Arc::new(Activity::new()),
+            protocol(),
+            router(),
+            Patience { wait, ..PATIENT },
+            CancellationToken::new(),
+        );
         tokio::time::timeout(Duration::from_mins(1), attended).await.unwrap();
     }
 
@@ -343,7 +367,14 @@ mod tests {
     async fn the_end_of_the_server_is_the_end_of_idle_connections_at_once() {
         let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(attend(ours, protocol(), router(), PATIENT, shutdown.clone()));
+        let serving = tokio::spawn(attend(
+            ours,
+            Arc::new(Activity::new()),
+            protocol(),
+            router(),
+            PATIENT,
+            shutdown.clone(),
+        ));
         theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert!(theirs.read(&mut [0; 1024]).await.unwrap() > 0);
         shutdown.cancel();

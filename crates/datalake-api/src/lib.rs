@@ -16,6 +16,7 @@ mod cursor;
 mod etags;
 mod examples;
 mod extract;
+mod first_head;
 mod first_run;
 pub mod launcher;
 mod limits;

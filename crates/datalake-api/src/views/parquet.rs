@@ -33,7 +33,7 @@ const ROOM_BYTES: u64 = 1024 * 1024 * 1024;
 
 /// Reads of files at once: each takes microseconds where the file is in memory, and a thread of its own where there are more costs more
 /// than the bytes.
-const READS_MAX: usize = 4;
+const READS_MAX: usize = 2;
 
 static READS: Semaphore = Semaphore::const_new(READS_MAX);
 
