@@ -40,7 +40,7 @@ pub(crate) fn compression() -> CompressionLayer<Compressible> {
 }
 
 /// Refuses before anything is done what the compression would refuse after it, with 406 as well: a client that takes neither the plain bytes
-/// nor any coding. Inside of the compression, which leaves such an answer no body.
+/// nor any coding.
 pub(crate) async fn refuse_codings(request: Request, next: Next) -> Response {
     if is_refused(request.headers()).await {
         return Problem::NoCoding.into_response();

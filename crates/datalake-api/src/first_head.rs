@@ -19,14 +19,13 @@ const LOOKED_AT_BYTES: usize = 8 * 1024;
 /// Waits until there is something to serve. Not where the client takes longer than it may, which is looked at each `look`, or the server
 /// is to end.
 pub(crate) async fn has_come(stream: &TcpStream, activity: &Activity, times: &Times, look: Duration, shutdown: &CancellationToken) -> bool {
-    let mut seen = 0;
     let mut looks = interval(look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // What has come counts, however late it is looked at.
             biased;
-            () = come(stream, activity, &mut seen) => return true,
+            () = come(stream, activity) => return true,
             () = shutdown.cancelled() => return false,
             _ = looks.tick() => if activity.overdue(times).is_some() {
                 return false;
@@ -35,25 +34,24 @@ pub(crate) async fn has_come(stream: &TcpStream, activity: &Activity, times: &Ti
     }
 }
 
-/// Waits for a head, of which so many bytes were seen before. A failure is the next reader's to find.
-async fn come(stream: &TcpStream, activity: &Activity, seen_before: &mut usize) {
-    // Bytes that stay where they are make the stream readable no more. It is so again by more of them, or for good by its end.
-    let _read_next = stream
-        .async_io(Interest::READABLE, || {
+/// Waits for a head, or for the end of the connection. A failure is the next reader's to find.
+async fn come(stream: &TcpStream, activity: &Activity) {
+    while let Ok(ready) = stream.ready(Interest::READABLE).await {
+        // Bytes that stay where they are make the stream readable no more: the next look is at more of them.
+        let looked = stream.try_io(Interest::READABLE, || {
             let mut bytes = [0; LOOKED_AT_BYTES];
             let count = recv(stream.as_raw_fd(), &mut bytes, MsgFlags::MSG_PEEK)?;
             if count > 0 {
                 activity.heard();
             }
-            let is_ended = count == *seen_before;
-            *seen_before = count;
-            if is_ended || is_worth_serving(bytes.get(..count).unwrap_or_default()) {
-                Ok(())
-            } else {
-                Err(io::ErrorKind::WouldBlock.into())
-            }
-        })
-        .await;
+            let is_whole = is_worth_serving(bytes.get(..count).unwrap_or_default());
+            is_whole.then_some(()).ok_or_else(|| io::ErrorKind::WouldBlock.into())
+        });
+        let goes_on = looked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        if !goes_on || ready.is_read_closed() {
+            return;
+        }
+    }
 }
 
 /// Whether this is a whole head, more than is looked at, the end of the connection, or no HTTP at all.
@@ -94,31 +92,37 @@ mod tests {
     }
 
     /// Both ends of a connection, and what the server waits for.
-    async fn waiting(head: Duration, shutdown: &CancellationToken) -> (TcpStream, JoinHandle<bool>) {
+    async fn waiting(head: Duration, shutdown: &CancellationToken) -> (TcpStream, Arc<Activity>, JoinHandle<bool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, _) = listener.accept().await.unwrap();
-        let shutdown = shutdown.clone();
+        let (shutdown, activity) = (shutdown.clone(), Arc::new(Activity::new()));
+        let heard = Arc::clone(&activity);
         let waits = tokio::spawn(async move {
             let times = Times {
                 head,
                 idle: LONG,
                 silence: LONG,
             };
-            let activity = Arc::new(Activity::new());
             has_come(&ours, &activity, &times, Duration::from_millis(1), &shutdown).await
         });
-        (theirs, waits)
+        (theirs, heard, waits)
     }
 
     #[tokio::test]
     async fn a_head_is_served_once_it_is_whole() {
-        let (mut client, waits) = waiting(LONG, &CancellationToken::new()).await;
-        for part in ["GET / HTTP/1.1\r\n", "Host: x\r\n"] {
-            client.write_all(part.as_bytes()).await.unwrap();
+        let (mut client, activity, waits) = waiting(LONG, &CancellationToken::new()).await;
+        client.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        let none = Times {
+            head: Duration::ZERO,
+            idle: LONG,
+            silence: LONG,
+        };
+        // Until it is seen.
+        while activity.overdue(&none).is_none() {
             tokio::task::yield_now().await;
-            assert!(!waits.is_finished(), "after {part:?}");
         }
+        assert!(!waits.is_finished());
         client.write_all(b"\r\n").await.unwrap();
         assert!(waits.await.unwrap());
     }
@@ -126,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn who_goes_away_is_not_waited_for() {
         for part in ["", "GET / HTTP/1.1\r\n"] {
-            let (mut client, waits) = waiting(LONG, &CancellationToken::new()).await;
+            let (mut client, _, waits) = waiting(LONG, &CancellationToken::new()).await;
             client.write_all(part.as_bytes()).await.unwrap();
             drop(client);
             assert!(waits.await.unwrap(), "the reader finds the end behind {part:?}");
@@ -135,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_head_that_does_not_end_is_given_up() {
-        let (mut client, waits) = waiting(Duration::ZERO, &CancellationToken::new()).await;
+        let (mut client, _, waits) = waiting(Duration::ZERO, &CancellationToken::new()).await;
         client.write_all(b"GET /").await.unwrap();
         assert!(!waits.await.unwrap());
     }
@@ -143,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_the_server_is_the_end_of_the_wait() {
         let shutdown = CancellationToken::new();
-        let (_client, waits) = waiting(LONG, &shutdown).await;
+        let (_client, _, waits) = waiting(LONG, &shutdown).await;
         shutdown.cancel();
         assert!(!waits.await.unwrap());
     }

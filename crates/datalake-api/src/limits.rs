@@ -33,12 +33,19 @@ const REQUESTS_MAX: usize = 1_024;
 /// what is in memory.
 const WAITING_MAX: usize = REQUESTS_MAX / 2;
 
-/// A large answer holds two pieces while its client reads, and up to 1 MiB where it is compressed: 64 MiB at worst, 8 MiB as a rule.
-/// No machine makes more of them at a time; the others are with clients that read slowly.
+/// An answer that is made as it is taken holds two pieces while its client reads, and up to 1 MiB where it is compressed: 64 MiB at worst,
+/// 4 MiB as a rule. No machine makes more of them at a time; the others are with clients that read slowly.
 const LARGE_ANSWERS_MAX: usize = 64;
 
-/// A page of a thousand rows is smaller. Each connection may hold one such answer: over all of them that is a bound, too.
+/// A page of a thousand rows is smaller: it is made whole.
 pub(crate) const SMALL_ANSWER_BYTES_MAX: u64 = 256 * 1024;
+
+/// What is made whole is held until its client has read it. All answers together that are not tiny may hold as much as the large ones at
+/// worst: hundreds of pages of a thousand rows, or eight of the largest pictures.
+const HELD_KIB_MAX: usize = 64 * 1024;
+
+/// A page of a hundred rows is smaller. Each connection may hold one such answer.
+const TINY_ANSWER_BYTES_MAX: u64 = 16 * 1024;
 
 /// A large answer is handed on in such pieces, so that its place is free when its client has nearly all of it, and not before.
 const PIECE_BYTES: usize = 32 * 1024;
@@ -55,6 +62,8 @@ const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 pub(crate) struct Limits {
     room: Arc<Semaphore>,
     large: LargeAnswers,
+    /// KiB of answers that are made whole.
+    held: Arc<Semaphore>,
     /// How many large answers are worked on at the same time; the others wait in turn.
     turns: Arc<Semaphore>,
     answer_max: Duration,
@@ -67,6 +76,7 @@ impl Limits {
         Self {
             turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
             room: Arc::new(Semaphore::new(REQUESTS_MAX)),
+            held: Arc::new(Semaphore::new(HELD_KIB_MAX)),
             large,
             answer_max: ANSWER_MAX,
         }
@@ -92,13 +102,36 @@ impl LargeAnswers {
     }
 }
 
-/// Whether the answer has to take a place until it has ended: not a small one, nor a stream of events, which holds a few KiB and has a place
-/// of its own by then (`routes/events.rs`).
-fn needs_place(response: &Response) -> bool {
-    let content_type = response.headers().get(header::CONTENT_TYPE);
-    let is_of_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
-    let bytes = response.body().size_hint().exact();
-    !is_of_events && bytes.is_none_or(|bytes| bytes > SMALL_ANSWER_BYTES_MAX)
+/// What an answer takes until it has ended: its bytes, or a place among the large ones.
+#[derive(Debug)]
+struct Taken {
+    _held: OwnedSemaphorePermit,
+    /// By which the work of large ones is done.
+    turns: Option<Arc<Semaphore>>,
+}
+
+impl Limits {
+    /// What the answer takes, if anything; refused where there is no more of it. A stream of events holds a few KiB, and has a place of its
+    /// own by then (`routes/events.rs`).
+    fn take(&self, response: &Response) -> Option<Result<Taken, Problem>> {
+        let content_type = response.headers().get(header::CONTENT_TYPE);
+        let is_of_events = content_type.is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        let taken = match response.body().size_hint().exact() {
+            Some(bytes) if bytes <= TINY_ANSWER_BYTES_MAX => return None,
+            None if is_of_events => return None,
+            Some(bytes) => {
+                let kib = bytes.div_ceil(1024).min(u64::try_from(HELD_KIB_MAX).unwrap_or(u64::MAX));
+                let kib = u32::try_from(kib).unwrap_or(u32::MAX);
+                let held = Arc::clone(&self.held).try_acquire_many_owned(kib).ok();
+                held.map(|held| Taken { _held: held, turns: None })
+            }
+            None => self.large.enter().map(|place| Taken {
+                _held: place,
+                turns: Some(Arc::clone(&self.turns)),
+            }),
+        };
+        Some(taken.ok_or(Problem::TooManyStreams))
+    }
 }
 
 /// Room for requests that wait for something to happen, or for the store. Clones share it.
@@ -149,34 +182,46 @@ pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: 
     }
 }
 
-/// The answer, which holds its place until it has ended or was given up; a refusal where there is no place.
-fn bounded(limits: &Limits, response: Response) -> Response {
-    if !needs_place(&response) {
-        return response;
-    }
-    match limits.large.enter() {
-        Some(place) => response.map(|body| {
-            Body::new(Placed {
-                body,
-                rest: Bytes::new(),
-                frames: 0,
-                place: Some(place),
-                turns: PollSemaphore::new(Arc::clone(&limits.turns)),
-            })
-        }),
-        None => Problem::TooManyStreams.into_response(),
+/// The answer, with what it takes; a refusal where there is none.
+fn bounded(limits: &Limits, mut response: Response) -> Response {
+    match limits.take(&response) {
+        None => response,
+        Some(Err(problem)) => problem.into_response(),
+        Some(Ok(taken)) => {
+            response.extensions_mut().insert(Arc::new(taken));
+            response
+        }
     }
 }
 
-/// A body that holds a place until its end, in pieces.
+/// Hands an answer on in pieces, and holds what it takes until the last. Outside of the compression: a turn is given to a body that waits for it,
+/// which must be one that is asked again, and a compressor with something to hand on is not.
+pub(crate) async fn hand_on(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(taken) = response.extensions_mut().remove::<Arc<Taken>>() else {
+        return response;
+    };
+    let turns = taken.turns.clone().map(PollSemaphore::new);
+    response.map(|body| {
+        Body::new(Placed {
+            body,
+            rest: Bytes::new(),
+            frames: 0,
+            taken: Some(taken),
+            turns,
+        })
+    })
+}
+
+/// A body that holds what it takes until its end, in pieces.
 struct Placed {
     body: Body,
     /// What of the last frame was not handed on yet.
     rest: Bytes,
     /// Frames since others came to their turn.
     frames: u32,
-    place: Option<OwnedSemaphorePermit>,
-    turns: PollSemaphore,
+    taken: Option<Arc<Taken>>,
+    turns: Option<PollSemaphore>,
 }
 
 impl Placed {
@@ -201,7 +246,10 @@ impl HttpBody for Placed {
         }
         self.frames += 1;
         // Given back with each frame: whoever waited longest is next.
-        let _turn = ready!(self.turns.poll_acquire(context));
+        let _turn = match &mut self.turns {
+            Some(turns) => ready!(turns.poll_acquire(context)),
+            None => None,
+        };
         Pin::new(&mut self.body).poll_frame(context).map(|frame| match frame {
             Some(Ok(frame)) => Some(Ok(match frame.into_data() {
                 Ok(bytes) => {
@@ -210,9 +258,8 @@ impl HttpBody for Placed {
                 }
                 Err(trailers) => trailers,
             })),
-            // A client of a compressed answer may still read what the compressor holds.
             end => {
-                self.place = None;
+                self.taken = None;
                 end
             }
         })
@@ -254,6 +301,7 @@ mod tests {
         Limits {
             room: Arc::new(Semaphore::new(requests_max)),
             large: LargeAnswers(Arc::new(Semaphore::new(2))),
+            held: Arc::new(Semaphore::new(600)),
             turns: Arc::new(Semaphore::new(1)),
             answer_max,
         }
@@ -270,11 +318,12 @@ mod tests {
             .route("/", get(std::future::pending::<()>))
             .route("/healthz", get(async || "alive"))
             .route("/readyz", get(async || "ready"))
-            .route("/small", get(async || vec![b'x'; 256 * 1024]))
-            .route("/large", get(async || vec![b'x'; 256 * 1024 + 1]))
+            .route("/tiny", get(async || vec![b'x'; 16 * 1024]))
+            .route("/whole", get(async || vec![b'x'; 256 * 1024 + 1]))
             .route("/stream", get(async || streamed()))
             .route("/events", get(async || (EVENTS, streamed())))
             .layer(middleware::from_fn_with_state(limits, limit))
+            .layer(middleware::from_fn(hand_on))
     }
 
     async fn ask(router: &Router, path: &str) -> Response {
@@ -313,20 +362,65 @@ mod tests {
     async fn large_answers_hold_a_place_until_they_end() {
         let router = router(limits(100, ANSWER_MAX));
         let first = ask(&router, "/stream").await;
-        let second = ask(&router, "/large").await;
-        for path in ["/stream", "/large"] {
-            let refused = ask(&router, path).await;
-            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
-            assert_eq!(refused.headers()[header::RETRY_AFTER], "5", "{path}");
-        }
+        let second = ask(&router, "/stream").await;
+        let refused = ask(&router, "/stream").await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
         // Those that are small need none, and events have places of their own.
-        assert_eq!(ask(&router, "/small").await.status(), StatusCode::OK);
-        assert_eq!(ask(&router, "/events").await.status(), StatusCode::OK);
+        for path in ["/tiny", "/whole", "/events"] {
+            assert_eq!(ask(&router, path).await.status(), StatusCode::OK, "{path}");
+        }
         // A place is free when the answer has ended, and when it was given up.
         assert_eq!(to_bytes(first.into_body(), 1000).await.unwrap(), "ab");
-        assert_eq!(ask(&router, "/large").await.status(), StatusCode::OK);
+        assert_eq!(ask(&router, "/stream").await.status(), StatusCode::OK);
         drop(second);
         assert_eq!(ask(&router, "/stream").await.status(), StatusCode::OK);
+    }
+
+    #[tokio::test]
+    async fn whole_answers_hold_their_bytes_until_they_end() {
+        let router = router(limits(100, ANSWER_MAX));
+        let first = ask(&router, "/whole").await;
+        let second = ask(&router, "/whole").await;
+        assert_eq!(ask(&router, "/whole").await.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(ask(&router, "/tiny").await.status(), StatusCode::OK);
+        drop(first);
+        assert_eq!(ask(&router, "/whole").await.status(), StatusCode::OK);
+        assert_eq!(to_bytes(second.into_body(), usize::MAX).await.unwrap().len(), 256 * 1024 + 1);
+        assert_eq!(ask(&router, "/whole").await.status(), StatusCode::OK);
+    }
+
+    /// The client of the first reads nothing while it waits for its turn.
+    #[tokio::test]
+    async fn a_compressed_answer_that_nobody_reads_keeps_no_turn() {
+        let limits = limits(100, ANSWER_MAX);
+        // Bytes that hardly compress.
+        let bytes = |seed: u64| (0..4_000).flat_map(move |number: u64| (seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
+        let text = move || stream::iter((0..100).map(move |number| Ok::<_, Infallible>(bytes(number * 4_000).collect::<Vec<u8>>())));
+        let router = Router::new()
+            .route("/", get(async move || Body::from_stream(text())))
+            .layer(middleware::from_fn_with_state(limits.clone(), limit))
+            .layer(crate::compression::compression())
+            .layer(middleware::from_fn(hand_on));
+        let ask = async |accepted: &str| {
+            let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted);
+            let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            answer.into_body().into_data_stream()
+        };
+        let (mut slow, mut quick) = (ask("gzip").await, ask("identity").await);
+        let soon = Duration::from_secs(10);
+        for _ in 0..20 {
+            let working = Arc::clone(&limits.turns).try_acquire_owned().unwrap();
+            let handed_on = slow.next().now_or_never();
+            drop(working);
+            if handed_on.is_none() {
+                // It waits for its turn, and asks again when that has come.
+                assert!(slow.next().await.is_some());
+            }
+            // It has something to send, and does not ask again for long.
+            let piece = tokio::time::timeout(soon, quick.next()).await;
+            piece.expect("the turn is the other's").unwrap().unwrap();
+        }
     }
 
     #[tokio::test]
@@ -337,8 +431,8 @@ mod tests {
         let mut first = ask(&router, "/stream").await.into_body().into_data_stream();
         let mut second = ask(&router, "/stream").await.into_body().into_data_stream();
         // Small ones do not wait for it.
-        let small = ask(&router, "/small").await.into_body();
-        assert_eq!(to_bytes(small, usize::MAX).await.unwrap().len(), 256 * 1024);
+        let whole = ask(&router, "/whole").await.into_body();
+        assert_eq!(to_bytes(whole, usize::MAX).await.unwrap().len(), 256 * 1024 + 1);
         assert!(first.next().now_or_never().is_none());
         assert!(second.next().now_or_never().is_none());
         drop(working);
@@ -351,9 +445,12 @@ mod tests {
 
     #[tokio::test]
     async fn large_answers_give_way() {
-        let frames = stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
-        let answer = bounded(&limits(100, ANSWER_MAX), Body::from_stream(frames).into_response());
-        let mut frames = answer.into_body().into_data_stream();
+        let frames = || stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
+        let router = Router::new()
+            .route("/", get(async move || Body::from_stream(frames())))
+            .layer(middleware::from_fn_with_state(limits(100, ANSWER_MAX), limit))
+            .layer(middleware::from_fn(hand_on));
+        let mut frames = ask(&router, "/").await.into_body().into_data_stream();
         let mut ready = Vec::new();
         for _ in 0..19 {
             ready.push(frames.next().now_or_never().is_some());
@@ -366,7 +463,7 @@ mod tests {
     #[tokio::test]
     async fn pieces_make_the_whole() {
         let router = router(limits(100, ANSWER_MAX));
-        let answer = ask(&router, "/large").await;
+        let answer = ask(&router, "/whole").await;
         assert_eq!(answer.body().size_hint().exact(), Some(256 * 1024 + 1));
         let mut pieces = answer.into_body().into_data_stream();
         let mut lengths = Vec::new();

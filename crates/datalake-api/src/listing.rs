@@ -11,7 +11,15 @@ use datalake_table::{
     walk::{self, Walk},
 };
 
-use crate::{cursor::Cursor, extract::RowsAsked, problem::Problem, reading::Reading, scan::scan, table_watch::chain};
+use crate::{
+    cursor::Cursor,
+    extract::RowsAsked,
+    ordered_rows::{OrderedRows, RowsRoom},
+    problem::Problem,
+    reading::Reading,
+    scan::scan,
+    table_watch::chain,
+};
 
 /// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
 const ROWS_AT_ONCE_MAX: usize = 20_000;
@@ -54,11 +62,28 @@ impl Listing {
         self.asked.cursor.is_none() && self.asked.question.on.is_none()
     }
 
-    /// The rows of the page.
+    /// The rows of a page.
     pub(crate) fn rows(&self) -> ListedRows {
+        let selection = self.selection();
+        let total = self.snapshot.count(&selection);
+        self.rows_of(selection, total)
+    }
+
+    /// The rows, however many, with the room that they take until the answer ends; refused where others hold too many.
+    pub(crate) fn rows_in(&self, room: &OrderedRows) -> Result<(ListedRows, Option<RowsRoom>), Problem> {
         let question = &self.asked.question;
         let selection = self.selection();
         let total = self.snapshot.count(&selection);
+        let is_bounded = question.limit.is_some() || question.order.is_by_user_id();
+        // Before the rows are put in order.
+        let room = (!is_bounded)
+            .then(|| room.take(usize::try_from(total).unwrap_or(usize::MAX)))
+            .transpose()?;
+        Ok((self.rows_of(selection, total), room))
+    }
+
+    fn rows_of(&self, selection: Selection, total: u64) -> ListedRows {
+        let question = &self.asked.question;
         let limit = question.limit.map(|limit| usize::from(limit.get()));
         let walk = Walk::new(Arc::clone(&self.snapshot), selection, &question.order, self.after(), limit);
         let last = limit.and_then(|_| walk.last_before_more());
@@ -83,13 +108,6 @@ impl Listing {
         }
         let done = scan(move || work(self)).await;
         done.map_err(|panic| failed(&panic))
-    }
-
-    /// Rows whose places are held until the answer ends, at most: more than those of a page.
-    pub(crate) fn places_max(&self) -> Option<usize> {
-        let question = &self.asked.question;
-        let is_bounded = question.limit.is_some() || question.order.is_by_user_id();
-        (!is_bounded).then(|| self.snapshot.len())
     }
 
     /// How many rows there will be, where it is known before they are looked at.

@@ -121,9 +121,11 @@ impl PastCache {
         drop(dropped);
     }
 
-    /// Whether readers of long answers hold so much of versions that were left behind that no other should be read.
+    /// Whether readers of long answers hold so much of versions that were left behind, and are not kept any more, that no other should be read.
     pub(crate) fn is_full(&self, newest: &Snapshot) -> bool {
-        self.lock().rows_alive(newest) > self.rows_max(newest)
+        let held = self.lock().held_by_readers();
+        // Not under the lock: one of them may end here.
+        Snapshot::rows_beside(newest, held.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
     }
 
     /// Rows of versions that are left behind, which may be in memory beside the newest.
@@ -151,11 +153,15 @@ impl PastCache {
 }
 
 impl Snapshots {
-    /// Rows that are in memory for the sake of versions that were left behind.
-    fn rows_alive(&mut self, newest: &Snapshot) -> usize {
+    /// Versions that are in memory and not kept.
+    fn held_by_readers(&mut self) -> Vec<Arc<Snapshot>> {
         self.alive.retain(|snapshot| snapshot.strong_count() > 0);
-        let alive: Vec<_> = self.alive.iter().filter_map(Weak::upgrade).collect();
-        Snapshot::rows_beside(newest, alive.iter().map(|snapshot| &**snapshot))
+        let is_kept = |snapshot: &Arc<Snapshot>| self.kept.iter().any(|kept| Arc::ptr_eq(&kept.snapshot, snapshot));
+        self.alive
+            .iter()
+            .filter_map(Weak::upgrade)
+            .filter(|snapshot| !is_kept(snapshot))
+            .collect()
     }
 
     /// The version if it is kept; it counts as just used.
@@ -231,17 +237,21 @@ mod tests {
     async fn what_readers_hold_counts_after_it_was_let_go_of() {
         let table = Table::new(Arc::new(MemoryBucket::new()));
         let cache = PastCache::with_rows_min(10);
-        let first = publish(&table, "Ada").await;
-        let second = publish(&table, "Bea").await;
-        cache.keep(&first, &second);
-        assert!(!cache.is_full(&second));
-        let third = publish(&table, "Cem").await;
-        cache.keep(&second, &third);
-        // The cache has let go of the first; two readers have not.
+        let mut versions = Vec::new();
+        for name in ["Ada", "Bea", "Cem", "Dia"] {
+            versions.push(publish(&table, name).await);
+        }
+        let newest = versions.pop().unwrap();
+        // Each is ten rows beside the newest, and the cache has room for one.
+        for version in &versions {
+            cache.keep(version, &newest);
+        }
         assert_eq!(cache.lock().kept.len(), 1);
-        assert!(cache.is_full(&third));
-        drop(first);
-        assert!(!cache.is_full(&third));
+        assert!(cache.is_full(&newest), "two readers go on");
+        versions.remove(0);
+        assert!(!cache.is_full(&newest), "what is kept does not count");
+        versions.clear();
+        assert!(!cache.is_full(&newest));
         assert_eq!(cache.lock().alive.len(), 1);
     }
 }

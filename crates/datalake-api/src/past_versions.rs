@@ -175,13 +175,7 @@ impl PastVersions {
         // A task of its own goes on when the client that asked first goes away: others may wait for it. It begins at the first poll, so
         // not under the lock, which it needs for its end.
         let task = async move {
-            let load = tokio::spawn(async move {
-                let loaded = entry.past.load(&newest, number).await;
-                if let Ok(snapshot) = &loaded {
-                    entry.past.cache().keep(snapshot, &newest);
-                }
-                loaded
-            });
+            let load = tokio::spawn(async move { entry.past.load(&newest, number).await });
             load.await.unwrap_or(Err(PastError::Damaged))
         };
         let loading = task.boxed().shared();
@@ -191,6 +185,10 @@ impl PastVersions {
 
     async fn load(&self, newest: &Arc<Snapshot>, number: u64) -> Result<Arc<Snapshot>, PastError> {
         let _permit = acquire(&self.cache().loads).await;
+        // Those that were read meanwhile may be with their readers.
+        if self.cache().is_full(newest) {
+            return Err(PastError::TooBusy);
+        }
         let table = self.watch.table();
         let version = table.at(number).await.map_err(|error| refused(&error))?;
         // A table that was made anew in the place of the one that is served.
@@ -199,7 +197,9 @@ impl PastVersions {
         }
         let nearest = self.cache().nearest(newest, number);
         let snapshot = Snapshot::load(table, version, Some(&nearest)).await;
-        snapshot.map(Arc::new).map_err(|error| refused(&error))
+        let snapshot = snapshot.map(Arc::new).map_err(|error| refused(&error))?;
+        self.cache().keep(&snapshot, newest);
+        Ok(snapshot)
     }
 
     async fn number_as_of(&self, newest: &Version, time: Timestamp) -> Result<u64, PastError> {

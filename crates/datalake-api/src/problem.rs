@@ -261,7 +261,8 @@ impl Problem {
             Self::CursorGone => "begin again without a cursor: the table is another now".to_owned(),
             Self::RangeNotSatisfiable { bytes } => format!("the answer has {bytes} bytes"),
             Self::ConditionFailed => {
-                "a version came since, or the day changed: begin anew, or ask for the version by `version=`".to_owned()
+                "a version came since, or the day changed: begin anew; of rows and figures, `version=` and `on=` ask for those of before"
+                    .to_owned()
             }
             Self::UndecodablePath => "the path is not UTF-8 once its percent signs are decoded".to_owned(),
             Self::Header { name, reason } => format!("{reason}, header={name}"),

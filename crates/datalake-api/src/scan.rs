@@ -1,6 +1,9 @@
 //! Work that looks at rows, off the threads that answer and not on all of those that the store needs.
 
-use tokio::{sync::Semaphore, task::JoinError};
+use tokio::{
+    sync::Semaphore,
+    task::{JoinError, JoinSet},
+};
 
 /// Two scans read memory as fast as the cores of a small machine can. The other blocking threads are the store's and the watch's.
 const SCANS_MAX: usize = 2;
@@ -17,6 +20,19 @@ pub(crate) async fn scan<T: Send + 'static>(work: impl FnOnce() -> T + Send + 's
         work()
     })
     .await
+}
+
+/// The same for a body: who asks for its next piece may not ask again for long, while its turn would come and be kept.
+pub(crate) async fn scan_apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+    apart(scan(work)).await?
+}
+
+/// Goes on whether or not it is asked how far it is, and ends with whoever waits for it. What waits for a turn within a body has to: the turn
+/// comes to whom is next, also where nobody asks that one any more.
+pub(crate) async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+    let mut task = JoinSet::new();
+    task.spawn(work);
+    task.join_next().await.expect("one was spawned")
 }
 
 #[cfg(test)]

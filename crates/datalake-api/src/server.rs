@@ -25,7 +25,7 @@ use crate::{
     cors::{AllowList, Origin, cors},
     etags::etags,
     first_run,
-    limits::{Limits, limit},
+    limits::{Limits, hand_on, limit},
     metrics::Metrics,
     observe::observe,
     problem, routes,
@@ -79,9 +79,10 @@ pub fn router(parts: Parts) -> Router {
         .layer(no_referrer)
         .layer(middleware::from_fn_with_state(allowed, cors))
         .layer(middleware::from_fn(etags))
+        .layer(middleware::from_fn(hand_on))
         .layer(compression())
-        .layer(middleware::from_fn(refuse_codings))
         .layer(middleware::from_fn(problem::write_documents))
+        .layer(middleware::from_fn(refuse_codings))
         .layer(middleware::from_fn_with_state(limits, limit))
         .layer(middleware::from_fn_with_state(access, token::protect_reads))
         .layer(CatchPanicLayer::custom(problem::of_panic));

@@ -41,17 +41,19 @@ const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(10);
 pub(crate) struct Validators {
     /// The strong tag, in quotes.
     etag: String,
-    /// `Last-Modified`, once it tells this answer from others.
-    modified: Option<String>,
+    /// When the answer changed last.
+    modified_at: Option<Timestamp>,
+    /// Whether that is told as `Last-Modified`: once it tells this answer from others.
+    is_settled: bool,
 }
 
 impl Validators {
     /// `name` holds visible ASCII characters other than quotes; `modified_at` is when the answer changed last, of which clocks may tell
     /// different times.
     pub(crate) fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
-        let is_settled = now.duration_since(modified_at) >= SETTLED_AFTER;
         Self {
-            modified: is_settled.then(|| modified_at.strftime(HTTP_DATE).to_string()),
+            modified_at: Some(modified_at),
+            is_settled: now.duration_since(modified_at) >= SETTLED_AFTER,
             ..Self::undated(name)
         }
     }
@@ -60,7 +62,8 @@ impl Validators {
     pub(crate) fn undated(name: &str) -> Self {
         Self {
             etag: format!("\"{name}\""),
-            modified: None,
+            modified_at: None,
+            is_settled: false,
         }
     }
 
@@ -82,16 +85,22 @@ impl Validators {
         let is_held = match tags(headers, &header::IF_NONE_MATCH) {
             Some(mut tags) => tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag),
             // To the very date, not up to it: clocks of writers differ, and a later version may have an earlier time.
-            None => self.modified.is_some() && date(headers, &header::IF_MODIFIED_SINCE) == self.modified.as_deref().and_then(http_date),
+            None => {
+                self.is_settled && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|asked| self.second() == Some(asked.as_second()))
+            }
         };
         is_held.then(|| (StatusCode::NOT_MODIFIED, self.headers(), ()).into_response())
     }
 
-    /// Whether `If-Unmodified-Since` names another date. Without a date of one's own it says nothing.
+    /// Whether the answer changed after the date of `If-Unmodified-Since`, or may have in its very second.
     fn changed_since(&self, headers: &HeaderMap) -> bool {
-        let asked = date(headers, &header::IF_UNMODIFIED_SINCE);
-        let modified = self.modified.as_deref().and_then(http_date);
-        asked.zip(modified).is_some_and(|(asked, modified)| asked != modified)
+        let asked = date(headers, &header::IF_UNMODIFIED_SINCE).map(Timestamp::as_second);
+        let dates = asked.zip(self.second());
+        dates.is_some_and(|(asked, modified)| modified > asked || modified == asked && !self.is_settled)
+    }
+
+    fn second(&self) -> Option<i64> {
+        self.modified_at.map(Timestamp::as_second)
     }
 
     /// Whether `If-Range` lets a range be answered: a part of another answer would be put together with this one.
@@ -107,7 +116,10 @@ impl Validators {
         let text = |text: &str| HeaderValue::try_from(text).expect("tags and dates are visible ASCII characters");
         ValidatorHeaders {
             etag: text(&self.etag),
-            modified: self.modified.as_deref().map(text),
+            modified: self
+                .modified_at
+                .filter(|_| self.is_settled)
+                .map(|modified_at| text(&modified_at.strftime(HTTP_DATE).to_string())),
         }
     }
 }
@@ -191,6 +203,7 @@ mod tests {
         check(&[(header::IF_MATCH, "W/\"t-3-ab\"")], Some(412));
         check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], None);
         check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 10:00:00 GMT")], Some(412));
+        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 12:00:00 GMT")], None);
         check(&[(header::IF_UNMODIFIED_SINCE, "yesterday")], None);
     }
 
@@ -228,6 +241,12 @@ mod tests {
         let headers = told(&Validators::new("x", modified_at, now));
         assert!(!headers.contains_key(header::LAST_MODIFIED) && headers.contains_key(header::ETAG));
         let asked = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Tue, 24 Nov 2026 11:00:00 GMT"))]);
-        assert!(Validators::new("x", modified_at, now).settle(&asked).is_none());
+        let validators = Validators::new("x", modified_at, now);
+        assert!(validators.settle(&asked).is_none());
+        // Who goes on with an older version, or one of the same second, is told that it is another.
+        for since in ["Tue, 24 Nov 2026 10:00:00 GMT", "Tue, 24 Nov 2026 11:00:00 GMT"] {
+            let asked = HeaderMap::from_iter([(header::IF_UNMODIFIED_SINCE, HeaderValue::from_static(since))]);
+            assert_eq!(validators.settle(&asked).unwrap().status(), 412, "{since}");
+        }
     }
 }

@@ -30,7 +30,7 @@ impl Walk {
     /// all of them.
     ///
     /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the numbers of those
-    /// that are to come ([`Walk::places`]): [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
+    /// that are to come: [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
             let span = snapshot.span(&selection);
@@ -55,14 +55,6 @@ impl Walk {
     pub fn next_row(&mut self) -> Option<RowView<'_>> {
         self.left = self.left.checked_sub(1)?;
         self.step()
-    }
-
-    /// Rows whose places are held until the walk ends: none by user id.
-    pub fn places(&self) -> usize {
-        match &self.source {
-            Source::Scan(_) => 0,
-            Source::Listed { rows, .. } => rows.len(),
-        }
     }
 
     /// Whether no row is looked at that is not given: the next one is found at once.

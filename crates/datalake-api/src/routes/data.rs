@@ -15,6 +15,7 @@ use datalake_core::{
 };
 use datalake_store::{bucket::ObjectMeta, error::StoreError};
 use serde::Serialize;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 
 use crate::{
@@ -33,6 +34,11 @@ const NOT_SNIFFED: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, 
 
 /// A picture has 8 MiB at most; a store that is well sends it within a second.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// Pictures that are read at once: 64 MiB of the largest. What is read is counted by `limits.rs` until it is sent.
+const READS_MAX: usize = 8;
+
+static READS: Semaphore = Semaphore::const_new(READS_MAX);
 
 /// A user.
 #[derive(Debug, Serialize, ToSchema)]
@@ -157,8 +163,16 @@ pub(crate) async fn show_image(
             return Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED, length]).into_response());
         }
     }
-    let object = in_time(bucket.get(&key, None, None)).await?;
+    let object = in_time(async {
+        let _turn = READS.acquire().await.expect("the semaphore is never closed");
+        bucket.get(&key, None, None).await
+    });
+    let object = object.await?;
     let validators = of_picture(&object.meta);
+    // A run may have replaced it since its description was read.
+    if let Some(settled) = validators.settle(&headers) {
+        return Ok((reading.age(), settled).into_response());
+    }
     Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED], object.bytes).into_response())
 }
 

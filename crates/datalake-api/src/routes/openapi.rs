@@ -47,12 +47,13 @@ impl Modify for Token {
 /// What any route may be answered with, and what only the server as a whole decides.
 pub(super) fn add_common_refusals(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
-        if ["/healthz", "/readyz"].contains(&path.as_str()) {
+        if ["/healthz", "/readyz", "/metrics"].contains(&path.as_str()) {
             continue;
         }
         for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
             for (status, description) in [
                 ("401", "This server needs a token for this"),
+                ("406", "There is no coding that the client takes"),
                 ("503", "Too many requests are in flight"),
                 ("504", "The request took too long"),
             ] {

@@ -100,6 +100,9 @@ impl FromRef<ApiState> for Kept {
     }
 }
 
+/// So many rows take a good part of a second to be made a file.
+const ROWS_OF_LARGE_FILE: u64 = 50_000;
+
 /// What is to be written.
 struct Writing {
     listing: Listing,
@@ -132,6 +135,11 @@ pub(super) async fn answer(
     let writing = Writing { listing, format, columns };
     let response = match format {
         Format::Parquet => {
+            let is_of_all = *method == Method::GET && !headers.contains_key(header::RANGE);
+            let is_large = || writing.listing.counted_rows().is_some_and(|rows| rows > ROWS_OF_LARGE_FILE);
+            if is_of_all && kept.large.are_all_taken() && is_large() {
+                return Err(Problem::TooManyStreams);
+            }
             // Of what has no body there is no part.
             let range = headers
                 .get(header::RANGE)
@@ -152,7 +160,7 @@ impl Writing {
         if kept.large.are_all_taken() && self.is_surely_large() {
             return Err(Problem::TooManyStreams);
         }
-        let mut room = self.room(&kept.ordered)?;
+        let ordered = kept.ordered.clone();
         let Self { listing, format, columns } = self;
         // A page is made whole, so that it holds nothing but its bytes.
         let bytes_whole = match listing.asked.question.limit {
@@ -160,14 +168,11 @@ impl Writing {
             None => CHUNK_BYTES,
         };
         let begun = listing.work(move |listing| {
-            let Page { walk, links } = page(&listing);
-            if let Some(room) = &mut room {
-                room.shrink_to(walk.places());
-            }
+            let (Page { walk, links }, room) = page(&listing, &ordered)?;
             let begun = writer(&listing, walk, format, &columns).begin(bytes_whole);
-            begun.map(|begun| (begun, links, room))
+            begun.map(|begun| (begun, links, room)).map_err(|error| failed(&error))
         });
-        Ok(match begun.await?.map_err(|error| failed(&error))? {
+        Ok(match begun.await?? {
             (Begun::Whole(body), links, _) => {
                 let answer = Answer { body, links };
                 kept.answers.keep(etag, &answer);
@@ -180,14 +185,7 @@ impl Writing {
     async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {
         let (ages, ordered) = (Ages::on(self.listing.day), kept.ordered.clone());
         let columns = self.columns.clone();
-        let page = move || {
-            let mut room = self.room(&ordered)?;
-            let page = page(&self.listing);
-            if let Some(room) = &mut room {
-                room.shrink_to(page.walk.places());
-            }
-            Ok((page, room))
-        };
+        let page = move || page(&self.listing, &ordered);
         kept.files.get(etag, page, columns, ages).await
     }
 
@@ -202,20 +200,13 @@ impl Writing {
         let bytes_min = self.listing.counted_rows().map(|rows| rows.saturating_mul(row_bytes_min));
         bytes_min.is_some_and(|bytes| bytes > SMALL_ANSWER_BYTES_MAX)
     }
-
-    /// Room for the places that the answer holds, if it holds any.
-    fn room(&self, ordered: &OrderedRows) -> Result<Option<RowsRoom>, Problem> {
-        self.listing.places_max().map(|rows| ordered.take(rows)).transpose()
-    }
 }
 
-fn page(listing: &Listing) -> Page {
-    let ListedRows { walk, total, next } = listing.rows();
+fn page(listing: &Listing, ordered: &OrderedRows) -> Result<(Page, Option<RowsRoom>), Problem> {
+    let (ListedRows { walk, total, next }, room) = listing.rows_in(ordered)?;
     let next = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
-    Page {
-        walk,
-        links: Links { total, next },
-    }
+    let links = Links { total, next };
+    Ok((Page { walk, links }, room))
 }
 
 fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> Writer {

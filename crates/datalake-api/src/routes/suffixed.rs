@@ -53,7 +53,7 @@ fn of_format(mut operation: Operation, format: Format) -> Operation {
     let parameters = operation.parameters.get_or_insert_default();
     parameters.retain(|parameter| !matches!(parameter, RefOr::T(parameter) if !is_taken(&parameter.name)));
     let responses = &mut operation.responses.responses;
-    // The path says which format is wanted.
+    // The path says which format is wanted; codings may still be refused.
     responses.remove("406");
     if let Some(RefOr::T(whole)) = responses.get_mut("200") {
         whole.content.retain(|name, _| name == media_type);

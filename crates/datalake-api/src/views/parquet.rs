@@ -19,7 +19,7 @@ use crate::{
     links::{Links, Page},
     ordered_rows::RowsRoom,
     problem::Problem,
-    scan::scan,
+    scan::{apart, scan},
     table_watch::chain,
     views::stream::CHUNK_BYTES,
 };
@@ -84,6 +84,9 @@ impl ParquetFiles {
     ) -> Result<ParquetFile, Problem> {
         let making = self.take_up(etag);
         let file = making.get_or_try_init(|| self.make(page, columns, ages)).await;
+        if file.is_err() {
+            self.kept().retain(|(_, kept)| !Arc::ptr_eq(kept, &making) || kept.initialized());
+        }
         file.cloned()
     }
 
@@ -95,9 +98,13 @@ impl ParquetFiles {
             None => Arc::default(),
         };
         kept.push((etag.to_owned(), Arc::clone(&making)));
-        if kept.len() > KEPT_MAX {
-            kept.remove(0);
-        }
+        let made = |(_, making): &(String, Making)| making.initialized();
+        let is_over = kept.iter().filter(|kept| made(kept)).count() > KEPT_MAX;
+        let oldest = kept.iter().position(made).filter(|_| is_over);
+        let forgotten = oldest.map(|at| kept.remove(at));
+        // Not under the lock: to free a file takes a while.
+        drop(kept);
+        drop(forgotten);
         making
     }
 
@@ -135,7 +142,9 @@ impl ParquetFiles {
     fn let_go_of_one(&self) -> bool {
         let mut kept = self.kept();
         let oldest = kept.iter().position(|(_, making)| making.initialized());
-        oldest.map(|at| kept.remove(at)).is_some()
+        let forgotten = oldest.map(|at| kept.remove(at));
+        drop(kept);
+        forgotten.is_some()
     }
 
     fn kept(&self) -> MutexGuard<'_, Vec<(String, Making)>> {
@@ -231,10 +240,13 @@ impl ParquetFile {
                 if range.is_empty() {
                     return None;
                 }
-                let turn = READS.acquire().await.expect("the semaphore is never closed");
-                let read = tokio::task::spawn_blocking(move || {
-                    let _turn = turn;
-                    read(&file.0, &range).map(|bytes| (bytes, range))
+                let read = apart(async move {
+                    let turn = READS.acquire().await.expect("the semaphore is never closed");
+                    let read = tokio::task::spawn_blocking(move || {
+                        let _turn = turn;
+                        read(&file.0, &range).map(|bytes| (bytes, range))
+                    });
+                    read.await.map_err(io::Error::other).flatten()
                 });
                 match read.await.map_err(io::Error::other).flatten() {
                     Ok((bytes, range)) => {

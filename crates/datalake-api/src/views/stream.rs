@@ -7,7 +7,7 @@ use futures_util::stream;
 
 use crate::{
     ordered_rows::RowsRoom,
-    scan::scan,
+    scan::scan_apart,
     views::{columns::ColumnsText, text::RowsText},
 };
 
@@ -95,7 +95,7 @@ pub(crate) fn body(first: Bytes, writer: Box<Writer>, room: Option<RowsRoom>) ->
             Ok((writer.chunk(CHUNK_BYTES), writer))
         } else {
             // To find the next row may take a scan of millions.
-            let made = scan(move || (writer.chunk(CHUNK_BYTES), writer));
+            let made = scan_apart(move || (writer.chunk(CHUNK_BYTES), writer));
             made.await
         };
         match made {

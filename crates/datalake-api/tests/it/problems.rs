@@ -177,3 +177,11 @@ async fn reads_may_need_the_token_too() {
     let request = Request::get("/data").header("authorization", "bearer right");
     assert_eq!(lake.send(request.body(Body::empty()).unwrap()).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn who_takes_no_coding_is_told_which_there_are() {
+    let lake = Lake::of_users().await;
+    let request = Request::get("/data").header("accept-encoding", "*;q=0");
+    let answer = lake.send(request.body(Body::empty()).unwrap()).await;
+    check_document(&answer, "/data", 406, "no-coding");
+}
