@@ -91,6 +91,15 @@ impl Pairs {
         }
     }
 
+    /// `limit=`, from 1 on; `where_it_holds` follows the bound in the refusal's words.
+    pub(crate) fn limit(&self, default: usize, limit_max: usize, where_it_holds: &str) -> Result<usize, QueryError> {
+        let Some(text) = self.get("limit") else { return Ok(default) };
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
+        let limit = digits.and_then(|text| text.parse().ok());
+        let limit = limit.filter(|limit| (1..=limit_max).contains(limit));
+        limit.ok_or_else(|| QueryError::value("limit", &format!("must be a whole number from 1 to {limit_max}{where_it_holds}")))
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|pair| pair.0 == name).map(|pair| pair.1)
     }
@@ -273,5 +282,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let decoded = Path::<String>::from_request_parts(parts, state).await;
         decoded.map(|Path(text)| Self(text)).map_err(|_| Problem::UndecodablePath)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits() {
+        let asked = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            Pairs(pairs.collect()).limit(7, 25, "").ok()
+        };
+        assert_eq!(asked(&[]), Some(7));
+        let texts = ["1", "25", "26", "0", "+1", ""].map(|text| asked(&[("limit", text)]));
+        assert_eq!(texts, [Some(1), Some(25), None, None, None, None]);
     }
 }

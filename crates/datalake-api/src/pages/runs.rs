@@ -5,10 +5,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{
-    question::QueryError,
-    report::{RunId, RunOutcome},
-};
+use datalake_core::report::{RunId, RunOutcome};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -47,22 +44,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
         pairs.check(&["limit", "after"])?;
         let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
         Ok(Self {
-            limit: limit(pairs.get("limit"), PAGE_MAX)?,
+            limit: pairs.limit(PAGE_MAX, PAGE_MAX, ON_THIS_PAGE)?,
             after: after.transpose()?,
         })
     }
 }
 
-/// How many lines a page of a list is asked to have; `limit_max` where it is not asked.
-pub(super) fn limit(asked: Option<&str>, limit_max: usize) -> Result<usize, QueryError> {
-    let Some(text) = asked else { return Ok(limit_max) };
-    let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
-    let limit = digits.and_then(|text| text.parse().ok());
-    { limit.filter(|limit| (1..=limit_max).contains(limit)) }.ok_or_else(|| {
-        let reason = format!("must be a whole number from 1 to {limit_max} on this page; the API gives up to 1000 at a time");
-        QueryError::value("limit", &reason)
-    })
-}
+/// What follows the bound of a page's lines.
+pub(super) const ON_THIS_PAGE: &str = " on this page; the API gives up to 1000 at a time";
 
 /// The runs of a page, and what leads to the next one.
 #[derive(Debug, PartialEq, Eq)]
@@ -284,12 +273,5 @@ mod tests {
         check(25, Some("run-25"), Some(("run-24", 35, 25, false)));
         check(25, Some("run-0"), Some(("", 60, 0, false)));
         check(25, Some("gone"), None);
-    }
-
-    #[test]
-    fn limits() {
-        let asked = |text| limit(text, 25).ok();
-        let texts = [None, Some("1"), Some("25"), Some("26"), Some("0"), Some("+1"), Some("")];
-        assert_eq!(texts.map(asked), [Some(25), Some(1), Some(25), None, None, None, None]);
     }
 }

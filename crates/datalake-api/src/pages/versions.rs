@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
                 .map_err(|_| QueryError::value("before", "must be the number of a version"))
         };
         Ok(Self {
-            limit: runs::limit(pairs.get("limit"), PAGE_MAX)?,
+            limit: pairs.limit(PAGE_MAX, PAGE_MAX, runs::ON_THIS_PAGE)?,
             before: pairs.get("before").map(number).transpose()?,
         })
     }

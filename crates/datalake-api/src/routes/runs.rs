@@ -10,10 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::BytesMut;
-use datalake_core::{
-    question::QueryError,
-    report::{RunId, RunMode},
-};
+use datalake_core::report::{RunId, RunMode};
 use futures_util::TryStreamExt;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -216,16 +213,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&["limit"])?;
-        let Some(text) = pairs.get("limit") else {
-            return Ok(Self(RUNS_DEFAULT));
-        };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
-        let limit = digits
-            .and_then(|text| text.parse().ok())
-            .filter(|limit| (1..=RUNS_MAX).contains(limit));
-        limit
-            .map(Self)
-            .ok_or_else(|| QueryError::value("limit", "must be a whole number from 1 to 1000").into())
+        Ok(Self(pairs.limit(RUNS_DEFAULT, RUNS_MAX, "")?))
     }
 }
 

@@ -6,10 +6,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{
-    question::QueryError,
-    report::{Counts, RunId},
-};
+use datalake_core::report::{Counts, RunId};
 use datalake_table::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -101,16 +98,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check_newest(&["limit", "min_version", "wait"])?;
-        let Some(text) = pairs.get("limit") else {
-            return Ok(Self(VERSIONS_DEFAULT));
-        };
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text);
-        let limit = digits
-            .and_then(|text| text.parse().ok())
-            .filter(|limit| (1..=VERSIONS_MAX).contains(limit));
-        limit
-            .map(Self)
-            .ok_or_else(|| QueryError::value("limit", "must be a whole number from 1 to 1000").into())
+        Ok(Self(pairs.limit(VERSIONS_DEFAULT, VERSIONS_MAX, "")?))
     }
 }
 
