@@ -1,11 +1,11 @@
 //! The seam to storage: what the product asks of a store, and nothing else.
 
-use std::{collections::BTreeMap, fmt, ops::Range};
+use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::error::StoreError;
 
@@ -78,7 +78,18 @@ pub enum PutMode {
     Update(Etag),
 }
 
-/// The six operations that the product needs of a store, with their preconditions in the signature.
+/// A view of a store whose writes expire.
+#[derive(Clone, Debug)]
+pub struct Fenced {
+    /// The same objects. A put, copy or delete through it has no effect once the view has expired: the operation returns
+    /// [`StoreError::Expired`]. Reads and listings never expire.
+    pub bucket: Arc<dyn Bucket>,
+    /// The store's own time, not later than the moment at which the view was made.
+    pub store_time: Timestamp,
+}
+
+/// The six operations that the product needs of a store, with their preconditions in the signature, and what guards writes against
+/// processes that were paused.
 ///
 /// Contract, held by one suite over all implementations:
 /// - an object appears whole or not at all, and a reader never sees half of one;
@@ -109,7 +120,28 @@ pub trait Bucket: fmt::Debug + Send + Sync {
 
     /// The object's description.
     async fn head(&self, key: &str) -> Result<Head, StoreError>;
+
+    /// A view whose writes expire, by the store's clock: after [`FENCE_LIFETIME`] where the store checks it with each request; in a folder
+    /// once another process has swept it, which happens after [`STAGED_AGE_MAX`]. A store that can do neither returns a view that never
+    /// expires.
+    ///
+    /// Made before checks whose result a write relies on: a process that is paused between the checks and the write then writes nothing.
+    async fn fenced(&self) -> Result<Fenced, StoreError>;
+
+    /// Removes what writers that died have left and no key names (staged files, parts of uploads), if it is older than [`STAGED_AGE_MAX`] by
+    /// the store's clock, and returns how much was removed. Writes through a view that was swept have no effect afterwards.
+    async fn sweep(&self) -> Result<u64, StoreError>;
+
+    /// The store and the place in it: equal texts mean the same objects. Without credentials.
+    fn identity(&self) -> String;
 }
+
+/// The time after which a fenced write has no effect on a store that checks it: long enough for a request and its retries, short enough that
+/// a writer that was suspended is refused.
+pub const FENCE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
+
+/// The age after which staged bytes belong to a writer that died or was suspended: staging and publishing take minutes.
+pub const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// The part of an object's bytes that `range` names, clipped at their end.
 pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {

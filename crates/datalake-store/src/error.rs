@@ -15,6 +15,12 @@ pub enum StoreError {
         /// The key asked for.
         key: String,
     },
+    /// The write came later than its fence allows, and had no effect: see [`crate::bucket::Bucket::fenced`].
+    #[error("the write expired before it reached the store: the process was paused or the store was slow; start over, key={key}")]
+    Expired {
+        /// The key asked for.
+        key: String,
+    },
     /// The bucket is missing or the store refuses these credentials: no retry helps, somebody must change the configuration.
     #[error("{reason}, key={key}")]
     Denied {

@@ -14,13 +14,13 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, future::BoxFuture, stream::BoxStream};
 
 use crate::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     error::StoreError,
 };
 
 /// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "they are the six operations of the trait")]
+#[expect(missing_docs, reason = "they are the operations of the trait")]
 pub enum OperationKind {
     List,
     Get,
@@ -28,6 +28,8 @@ pub enum OperationKind {
     Copy,
     Delete,
     Head,
+    Fence,
+    Sweep,
 }
 
 /// One operation, as the script sees it.
@@ -194,5 +196,27 @@ impl Bucket for Faulty {
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
         let fate = self.fate(OperationKind::Head, key).await?;
         self.answer(fate, key, self.inner.head(key).await)
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        let fate = self.fate(OperationKind::Fence, "").await?;
+        let Fenced { bucket, store_time } = self.answer(fate, "", self.inner.fenced().await)?;
+        let view = Self {
+            inner: bucket,
+            ..self.clone()
+        };
+        Ok(Fenced {
+            bucket: Arc::new(view),
+            store_time,
+        })
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        let fate = self.fate(OperationKind::Sweep, "").await?;
+        self.answer(fate, "", self.inner.sweep().await)
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity()
     }
 }

@@ -13,6 +13,7 @@ pub mod folder;
 pub mod lake;
 pub mod memory;
 pub mod s3;
+pub mod simulation;
 pub mod single_writer;
 mod spelling;
 mod unique;

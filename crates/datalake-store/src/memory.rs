@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode, slice},
+    bucket::{Bucket, Etag, FENCE_LIFETIME, Fenced, Head, Metadata, Object, ObjectMeta, PutMode, STAGED_AGE_MAX, slice},
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
 };
@@ -34,20 +34,38 @@ pub enum Tags {
     Bytes,
 }
 
+/// How writes through a fenced view expire.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// With the time, as on S3.
+    #[default]
+    Timed,
+    /// Once the view is swept, as in a folder.
+    Swept,
+    /// Never: a store that knows no such thing.
+    Never,
+}
+
 /// Objects in memory. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBucket {
     objects: Arc<Mutex<Objects>>,
     counter: Arc<RequestCounter>,
+    /// The number of the fence that writes must respect; none for an unfenced view.
+    fence: Option<u64>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Objects {
     by_key: BTreeMap<String, Object>,
     /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`], but for the leaps that a
     /// test makes.
     now_ms: i64,
     tags: Tags,
+    expiry: Expiry,
+    fences_made: u64,
+    /// When each fence that was not swept was made.
+    fences: BTreeMap<u64, i64>,
 }
 
 impl MemoryBucket {
@@ -61,6 +79,7 @@ impl MemoryBucket {
         Self {
             objects: Arc::default(),
             counter,
+            fence: None,
         }
     }
 
@@ -69,6 +88,40 @@ impl MemoryBucket {
     pub fn tagged_by(self, tags: Tags) -> Self {
         self.lock().tags = tags;
         self
+    }
+
+    /// The store with views that expire so, before any is made.
+    #[must_use]
+    pub fn expiring(self, expiry: Expiry) -> Self {
+        self.lock().expiry = expiry;
+        self
+    }
+
+    /// A copy of every object at this moment that shares nothing with this store, the clock included.
+    #[must_use]
+    pub fn snapshot(&self) -> Self {
+        Self {
+            objects: Arc::new(Mutex::new(self.lock().clone())),
+            counter: Arc::default(),
+            fence: None,
+        }
+    }
+
+    /// The store's clock.
+    pub fn now(&self) -> Timestamp {
+        self.lock().now()
+    }
+
+    /// Fails if the fence of this view has expired.
+    fn check_fence(&self, objects: &Objects, key: &str) -> Result<(), StoreError> {
+        let Some(fence) = self.fence else { return Ok(()) };
+        let is_valid = match (objects.expiry, objects.fences.get(&fence)) {
+            (Expiry::Never, _) => true,
+            (Expiry::Timed, Some(made_ms)) => objects.now_ms - made_ms <= FENCE_LIFETIME.as_secs() * 1_000,
+            (Expiry::Swept, made) => made.is_some(),
+            (Expiry::Timed, None) => false,
+        };
+        is_valid.then_some(()).ok_or_else(|| StoreError::Expired { key: key.to_owned() })
     }
 
     /// Sets the store's clock to `at`, or leaves it where it is past that: the next write is a millisecond later.
@@ -84,6 +137,18 @@ impl MemoryBucket {
 }
 
 impl Objects {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(EPOCH.as_millisecond() + self.now_ms).unwrap_or(Timestamp::MAX)
+    }
+
+    /// Removes the fences that are too old, and returns how many.
+    fn sweep(&mut self) -> u64 {
+        let oldest_ms = self.now_ms - STAGED_AGE_MAX.as_secs() * 1_000;
+        let before = self.fences.len();
+        self.fences.retain(|_, made_ms| *made_ms >= oldest_ms);
+        u64::try_from(before - self.fences.len()).unwrap_or(u64::MAX)
+    }
+
     fn find(&self, key: &str, if_match: Option<&Etag>) -> Result<&Object, StoreError> {
         let object = self.by_key.get(key).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })?;
         match if_match {
@@ -103,7 +168,7 @@ impl Objects {
         }
         let digest: [u8; 32] = hasher.finalize().into();
         let etag = Etag::new(&format!("{digest:02x?}").replace([' ', ',', '[', ']'], ""));
-        let modified = Timestamp::from_millisecond(EPOCH.as_millisecond() + self.now_ms).unwrap_or(Timestamp::MAX);
+        let modified = self.now();
         let size = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         let meta = ObjectMeta {
             key: key.to_owned(),
@@ -160,6 +225,7 @@ impl Bucket for MemoryBucket {
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
         self.counter.count_put();
         let mut objects = self.lock();
+        self.check_fence(&objects, key)?;
         match &mode {
             PutMode::Create if objects.by_key.contains_key(key) => return Err(StoreError::Conflict { key: key.to_owned() }),
             PutMode::Update(etag) => {
@@ -173,6 +239,7 @@ impl Bucket for MemoryBucket {
     async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
         self.counter.count_copy();
         let mut objects = self.lock();
+        self.check_fence(&objects, to)?;
         let bytes = objects.find(from, Some(source_if_match))?.bytes.clone();
         Ok(objects.insert(to, bytes, metadata))
     }
@@ -180,6 +247,7 @@ impl Bucket for MemoryBucket {
     async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
         self.counter.count_delete();
         let mut objects = self.lock();
+        self.check_fence(&objects, key)?;
         if if_match.is_some() {
             objects.find(key, if_match)?;
         }
@@ -195,5 +263,30 @@ impl Bucket for MemoryBucket {
             meta: object.meta.clone(),
             metadata: object.metadata.clone(),
         })
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        self.counter.count_head();
+        let mut objects = self.lock();
+        objects.sweep();
+        objects.fences_made += 1;
+        let (fence, made_ms) = (objects.fences_made, objects.now_ms);
+        objects.fences.insert(fence, made_ms);
+        Ok(Fenced {
+            bucket: Arc::new(Self {
+                fence: Some(fence),
+                ..self.clone()
+            }),
+            store_time: objects.now(),
+        })
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.counter.count_delete();
+        Ok(self.lock().sweep())
+    }
+
+    fn identity(&self) -> String {
+        "memory".to_owned()
     }
 }

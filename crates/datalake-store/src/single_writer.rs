@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 
 use crate::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     error::StoreError,
 };
 
@@ -76,5 +76,21 @@ impl Bucket for SingleWriter {
 
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
         self.inner.head(key).await
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        let Fenced { bucket, store_time } = self.inner.fenced().await?;
+        Ok(Fenced {
+            bucket: Arc::new(Self::new(bucket)),
+            store_time,
+        })
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.inner.sweep().await
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity()
     }
 }

@@ -190,7 +190,11 @@ async fn in_time<T>(read: impl Future<Output = Result<T, StoreError>>) -> Result
 fn refused(error: &StoreError) -> Problem {
     match error {
         StoreError::NotFound { .. } => Problem::NoPicture,
-        StoreError::Conflict { .. } | StoreError::Denied { .. } | StoreError::Unavailable { .. } | StoreError::Invalid { .. } => {
+        StoreError::Conflict { .. }
+        | StoreError::Expired { .. }
+        | StoreError::Denied { .. }
+        | StoreError::Unavailable { .. }
+        | StoreError::Invalid { .. } => {
             tracing::warn!(error = crate::table_watch::chain(error), "a picture cannot be read");
             Problem::StoreUnavailable
         }

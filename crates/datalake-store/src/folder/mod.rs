@@ -23,7 +23,7 @@ use futures_util::{
 };
 
 use crate::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode, clip},
+    bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode, clip},
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
     folder::files::{Files, read_stable},
@@ -159,6 +159,18 @@ impl Bucket for FolderBucket {
             Ok(Head { meta, metadata })
         })
         .await
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        Err(StoreError::not_supported("", "not yet".to_owned(), "not yet".to_owned()))
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn identity(&self) -> String {
+        self.files.root().display().to_string()
     }
 }
 

@@ -20,7 +20,7 @@ use jiff::Timestamp;
 pub use self::create::create_bucket;
 use self::{client::Connection, errors::nonsense};
 use crate::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     counter::RequestCounter,
     error::StoreError,
     lake::OpenOptions,
@@ -118,6 +118,18 @@ impl Bucket for S3Bucket {
 
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
         read::head(&self.0, key).await.map(|(head, _)| head)
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        Err(StoreError::not_supported("", "not yet".to_owned(), "not yet".to_owned()))
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn identity(&self) -> String {
+        format!("{}/{}/{}", self.0.endpoint, self.0.bucket, self.0.prefix)
     }
 }
 

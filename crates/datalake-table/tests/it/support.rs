@@ -15,7 +15,7 @@ use datalake_core::{
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_store::{
-    bucket::{Bucket, Etag, Head, Metadata, Object, ObjectMeta, PutMode},
+    bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     error::StoreError,
     memory::MemoryBucket,
 };
@@ -181,14 +181,14 @@ pub(crate) enum Fault {
 /// Memory whose puts of log entries fail as told, in order; then they succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyBucket {
-    inner: MemoryBucket,
+    inner: Arc<dyn Bucket>,
     faults: Arc<Mutex<Vec<Fault>>>,
 }
 
 impl FaultyBucket {
     pub(crate) fn new(inner: MemoryBucket, faults: &[Fault]) -> Self {
         Self {
-            inner,
+            inner: Arc::new(inner),
             faults: Arc::new(Mutex::new(faults.iter().rev().copied().collect())),
         }
     }
@@ -242,5 +242,25 @@ impl Bucket for FaultyBucket {
 
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
         self.inner.head(key).await
+    }
+
+    async fn fenced(&self) -> Result<Fenced, StoreError> {
+        let Fenced { bucket, store_time } = self.inner.fenced().await?;
+        let view = Self {
+            inner: bucket,
+            ..self.clone()
+        };
+        Ok(Fenced {
+            bucket: Arc::new(view),
+            store_time,
+        })
+    }
+
+    async fn sweep(&self) -> Result<u64, StoreError> {
+        self.inner.sweep().await
+    }
+
+    fn identity(&self) -> String {
+        self.inner.identity()
     }
 }

@@ -1,0 +1,105 @@
+//! Hooks by which tests make runs deterministic and plant bugs in them. Without the feature `testing` every hook is a constant.
+//!
+//! A simulation lives on one thread: it polls each actor (a run, a vacuum, a reader) itself, and says which one it polls.
+
+/// A defect that the explorer and the simulation must find. Each stands for a line of code whose absence or change is the defect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Bug {
+    /// The commit does not check that the base entry is the one that was read.
+    CommitSkipsBaseCheck,
+}
+
+impl Bug {
+    /// Every defect.
+    pub const ALL: &[Self] = &[Self::CommitSkipsBaseCheck];
+}
+
+#[cfg(feature = "testing")]
+mod hooks {
+    use std::{
+        cell::{Cell, RefCell},
+        collections::BTreeMap,
+        marker::PhantomData,
+    };
+
+    use super::Bug;
+
+    thread_local! {
+        static ACTIVE: Cell<bool> = const { Cell::new(false) };
+        static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
+        static ACTOR: Cell<u32> = const { Cell::new(0) };
+        static UNIQUES: RefCell<BTreeMap<u32, u64>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    /// This thread simulates until the value is dropped.
+    #[derive(Debug)]
+    pub struct Simulation(PhantomData<*const ()>);
+
+    impl Simulation {
+        /// Begins a simulation on this thread, with the bug planted.
+        pub fn enter(bug: Option<Bug>) -> Self {
+            assert!(!ACTIVE.replace(true), "a thread has one simulation at a time");
+            BUG.set(bug);
+            ACTOR.set(0);
+            UNIQUES.with_borrow_mut(BTreeMap::clear);
+            Self(PhantomData)
+        }
+
+        /// Says which actor is polled next: unique names are drawn from its own sequence, so that they do not depend on other actors.
+        pub fn set_actor(&self, actor: u32) {
+            ACTOR.set(actor);
+        }
+    }
+
+    impl Drop for Simulation {
+        fn drop(&mut self) {
+            ACTIVE.set(false);
+            BUG.set(None);
+        }
+    }
+
+    /// Whether this thread simulates: nothing may then run on another thread.
+    pub fn is_active() -> bool {
+        ACTIVE.get()
+    }
+
+    /// Whether the bug is planted.
+    pub fn has(bug: Bug) -> bool {
+        BUG.get() == Some(bug)
+    }
+
+    /// The next number of the polled actor's sequence of unique names; none outside of a simulation.
+    pub fn next_unique() -> Option<u128> {
+        is_active().then(|| {
+            let actor = ACTOR.get();
+            let number = UNIQUES.with_borrow_mut(|uniques| {
+                let next = uniques.entry(actor).or_default();
+                *next += 1;
+                *next
+            });
+            u128::from(actor) << 64 | u128::from(number)
+        })
+    }
+}
+
+#[cfg(not(feature = "testing"))]
+mod hooks {
+    use super::Bug;
+
+    /// Whether this thread simulates.
+    pub const fn is_active() -> bool {
+        false
+    }
+
+    /// Whether the bug is planted.
+    pub const fn has(_: Bug) -> bool {
+        false
+    }
+
+    /// The next unique number of a simulation.
+    pub const fn next_unique() -> Option<u128> {
+        None
+    }
+}
+
+pub use hooks::*;
