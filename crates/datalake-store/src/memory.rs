@@ -61,6 +61,8 @@ struct Objects {
     /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`], but for the leaps that a
     /// test makes.
     now_ms: i64,
+    /// Whether only a test moves the clock.
+    is_frozen: bool,
     tags: Tags,
     expiry: Expiry,
     fences_made: u64,
@@ -97,6 +99,14 @@ impl MemoryBucket {
         self
     }
 
+    /// The store with a clock that only [`MemoryBucket::set_now`] and [`MemoryBucket::advance_to`] move: states of the store that differ in
+    /// nothing but the order of writes are then equal.
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        self.lock().is_frozen = true;
+        self
+    }
+
     /// A copy of every object at this moment that shares nothing with this store, the clock included.
     #[must_use]
     pub fn snapshot(&self) -> Self {
@@ -130,6 +140,31 @@ impl MemoryBucket {
         objects.now_ms = objects.now_ms.max(at.as_millisecond() - EPOCH.as_millisecond());
     }
 
+    /// Sets the store's clock to `at`, which may be earlier than it was.
+    pub fn set_now(&self, at: Timestamp) {
+        self.lock().now_ms = at.as_millisecond() - EPOCH.as_millisecond();
+    }
+
+    /// The object under the key, without a request.
+    pub fn peek(&self, key: &str) -> Option<Object> {
+        self.lock().by_key.get(key).cloned()
+    }
+
+    /// Every object whose key begins with `prefix`, in byte order of their keys, without a request.
+    pub fn peek_all(&self, prefix: &str) -> Vec<Object> {
+        let objects = self.lock();
+        let in_range = objects.by_key.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        in_range
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// Takes an object over from another store as it is: bytes, ETag, metadata and time.
+    pub fn restore(&self, object: Object) {
+        self.lock().by_key.insert(object.meta.key.clone(), object);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Objects> {
         // A panic under the lock leaves the map whole: every change of it is one insert or remove.
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
@@ -158,7 +193,7 @@ impl Objects {
     }
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
-        self.now_ms += 1;
+        self.now_ms += i64::from(!self.is_frozen);
         let mut hasher = Sha256::new_with_prefix(&bytes);
         if self.tags == Tags::BytesAndMetadata {
             for (name, value) in metadata {

@@ -1,0 +1,175 @@
+//! `datalake-sim explore|simulate|planted|replay`: one command for each full check. The last line counts what was done; the exit status is
+//! not 0 if an invariant does not hold.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool for the terminal")]
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use datalake_sim::{
+    explorer::{Counts, Explorer, Pass, replay},
+    scenario::{Scenario, StoreKind},
+    schedule::Schedule,
+    world::Machine,
+};
+
+const USAGE: &str = "usage: datalake-sim explore [--seconds N] [--scenario NAME] [--store KIND] [--switches N] [--out DIR]
+       datalake-sim replay FILE";
+
+/// Options as `--name value`, and what is not one.
+struct Arguments {
+    options: BTreeMap<String, String>,
+    rest: Vec<String>,
+}
+
+impl Arguments {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
+        let (mut options, mut rest) = (BTreeMap::new(), Vec::new());
+        let mut arguments = arguments.skip(1);
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix("--") {
+                Some(name) => {
+                    let value = arguments.next().ok_or_else(|| format!("--{name} needs a value"))?;
+                    options.insert(name.to_owned(), value);
+                }
+                None => rest.push(argument),
+            }
+        }
+        Ok(Self { options, rest })
+    }
+
+    fn number(&self, name: &str) -> Result<Option<u64>, String> {
+        let parse = |text: &String| text.parse().map_err(|_| format!("--{name} {text} is no number"));
+        self.options.get(name).map(parse).transpose()
+    }
+}
+
+fn main() -> ExitCode {
+    let outcome = Arguments::parse(std::env::args()).and_then(|arguments| match arguments.rest.first().map(String::as_str) {
+        Some("explore") => explore(&arguments),
+        Some("replay") => replay_file(&arguments),
+        _ => Err(USAGE.to_owned()),
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The real clock: only the time boxes of this tool depend on it.
+#[expect(clippy::disallowed_methods, reason = "a time box is one of real time")]
+fn real_now() -> Instant {
+    Instant::now()
+}
+
+fn explore(arguments: &Arguments) -> Result<bool, String> {
+    let seconds = arguments.number("seconds")?.map_or(Duration::MAX, Duration::from_secs);
+    let switches_last = u32::try_from(arguments.number("switches")?.unwrap_or(64)).unwrap_or(u32::MAX);
+    let started = real_now();
+    let machine = Machine::new();
+    let is_chosen = |option: &str, name: &str| arguments.options.get(option).is_none_or(|chosen| *chosen == name);
+    let mut explorers = Vec::new();
+    for kind in StoreKind::ALL {
+        for scenario in Scenario::all() {
+            if is_chosen("scenario", &scenario.name) && is_chosen("store", &kind.to_string()) {
+                let explorer = Explorer::new(&machine, &scenario, kind, None).map_err(|violation| format!("{}: {violation}", scenario.name))?;
+                explorers.push((explorer, false));
+            }
+        }
+    }
+    if explorers.is_empty() {
+        return Err("no scenario is chosen".to_owned());
+    }
+    let mut reported = 0;
+    'passes: for switches in 0..=switches_last {
+        let open = explorers.iter().filter(|(_, is_done)| !is_done).count();
+        for (index, (explorer, is_done)) in explorers.iter_mut().filter(|(_, is_done)| !is_done).enumerate() {
+            let elapsed = started.elapsed();
+            if elapsed >= seconds {
+                break 'passes;
+            }
+            // What is left of the time is shared among those that are left of the pass.
+            let share = (seconds - elapsed) / u32::try_from(open - index).unwrap_or(1);
+            let pass_started = real_now();
+            let pass = explorer.pass(switches, |_| pass_started.elapsed() > share);
+            *is_done = pass == Pass::Exhausted;
+            let Counts {
+                executions,
+                states,
+                ends,
+                pauses,
+                ..
+            } = explorer.counts();
+            let took = pass_started.elapsed().as_secs_f64();
+            eprintln!(
+                "{:<36} {switches} switches: {pass:?}, {executions} executions, {states} states, {ends} ends, {pauses} pauses, {took:.1} s",
+                explorer.name()
+            );
+            for found in explorer.found() {
+                let name = format!("{}-{:?}", explorer.name().replace(' ', "-"), found.violation.invariant);
+                if report(arguments, &name, &format!("# {}\n{}", found.violation, found.schedule))? {
+                    reported += 1;
+                    println!("VIOLATION after {} executions: {name}: {}", found.executions, found.violation);
+                }
+            }
+        }
+        if explorers.iter().all(|(_, is_done)| *is_done) {
+            break;
+        }
+    }
+    let mut total = Counts::default();
+    explorers.iter().for_each(|(explorer, _)| total.add(&explorer.counts()));
+    let exhausted = explorers.iter().filter(|(_, is_done)| *is_done).count();
+    let elapsed = started.elapsed().as_secs_f64();
+    println!(
+        "{} scenarios, {exhausted} exhausted; {} executions, {} steps, {} states, {} pruned, {} ends checked, {} pauses; {elapsed:.0} s; {reported} violations",
+        explorers.len(),
+        total.executions,
+        total.steps,
+        total.states,
+        total.pruned,
+        total.ends,
+        total.pauses,
+    );
+    Ok(reported == 0)
+}
+
+/// Writes what was found to a file, and returns whether it is new.
+fn report(arguments: &Arguments, name: &str, text: &str) -> Result<bool, String> {
+    let folder = arguments.options.get("out").map_or("target/violations", String::as_str);
+    fs::create_dir_all(folder).map_err(|error| format!("cannot create {folder}: {error}"))?;
+    let path = format!("{folder}/{name}.txt");
+    let is_new = fs::read_to_string(&path).is_ok_and(|before| before == text);
+    fs::write(&path, text).map_err(|error| format!("cannot write {path}: {error}"))?;
+    Ok(!is_new)
+}
+
+fn replay_file(arguments: &Arguments) -> Result<bool, String> {
+    let path = arguments.rest.get(1).ok_or(USAGE)?;
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
+    let schedule: Schedule = text.parse()?;
+    let replayed = replay(&Machine::new(), &schedule, None);
+    let (world, violation) = match replayed {
+        Ok(world) => (world, None),
+        Err(broken) => (broken.1, Some(broken.0)),
+    };
+    let mut lines = String::new();
+    for event in world.events() {
+        writeln!(lines, "{event}").map_err(|error| error.to_string())?;
+    }
+    print!("{lines}");
+    match &violation {
+        Some(violation) => println!("VIOLATION: {violation}"),
+        None => println!("no violation"),
+    }
+    Ok(violation.is_none())
+}
