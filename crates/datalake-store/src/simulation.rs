@@ -5,13 +5,54 @@
 /// A defect that the explorer and the simulation must find. Each stands for a line of code whose absence or change is the defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bug {
-    /// The commit does not check that the base entry is the one that was read.
+    /// The commit does not check before its create that the base entry is the one that was read.
     CommitSkipsBaseCheck,
+    /// The commit trusts a create that succeeded, and does not read the base entry again.
+    CommitSkipsCheckAfter,
+    /// The create of the log entry does not expire.
+    CommitIsNotFenced,
+    /// The commit does not refuse data files that were staged long ago.
+    CommitIgnoresStagedAge,
+    /// The commit does not check that its staged files exist.
+    CommitSkipsStagedCheck,
+    /// A reader applies the next entry without comparing the base digest that it records.
+    ReaderSkipsBaseDigest,
+    /// A run takes a missing next entry for the proof that its version is the newest.
+    NewestTrustsMissingEntry,
+    /// A checkpoint is written without checking that its entry is still there.
+    CheckpointSkipsEntryCheck,
+    /// A checkpoint replaces one that exists.
+    CheckpointReplaces,
+    /// The pointer to the newest checkpoint may go back.
+    PointerGoesBack,
+    /// The vacuum decides without sweeping staged files first.
+    VacuumSkipsSweep,
+    /// The vacuum removes files that no entry names after an hour.
+    VacuumRemovesYoungFiles,
+    /// Log entries are removed in descending order.
+    CleanupDescends,
+    /// Log entries are removed without a condition on their ETag.
+    CleanupIsUnconditional,
 }
 
 impl Bug {
     /// Every defect.
-    pub const ALL: &[Self] = &[Self::CommitSkipsBaseCheck];
+    pub const ALL: &[Self] = &[
+        Self::CommitSkipsBaseCheck,
+        Self::CommitSkipsCheckAfter,
+        Self::CommitIsNotFenced,
+        Self::CommitIgnoresStagedAge,
+        Self::CommitSkipsStagedCheck,
+        Self::ReaderSkipsBaseDigest,
+        Self::NewestTrustsMissingEntry,
+        Self::CheckpointSkipsEntryCheck,
+        Self::CheckpointReplaces,
+        Self::PointerGoesBack,
+        Self::VacuumSkipsSweep,
+        Self::VacuumRemovesYoungFiles,
+        Self::CleanupDescends,
+        Self::CleanupIsUnconditional,
+    ];
 }
 
 #[cfg(feature = "testing")]
