@@ -6,6 +6,7 @@
 )]
 
 mod folder;
+mod folder_fences;
 #[cfg(unix)]
 mod folder_names;
 mod memory;
