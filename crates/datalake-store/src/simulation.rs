@@ -33,6 +33,42 @@ pub enum Bug {
     CleanupDescends,
     /// Log entries are removed without a condition on their ETag.
     CleanupIsUnconditional,
+    /// A run writes no note before it changes image copies.
+    NoImageNote,
+    /// A run removes copies that a note of an active run names and no row links yet.
+    SettleRemovesForYoungNotes,
+    /// A run removes the notes of others although their runs may be active.
+    OtherNotesAreRemovedAtOnce,
+    /// Copies are not compared again with rows that changed while they were settled.
+    SettleSkipsSecondLook,
+    /// Copies and removals of images after the commit do not expire.
+    SettleIsNotFenced,
+    /// An image is copied whatever its source's ETag.
+    ImageCopyIsUnconditional,
+    /// An image copy is removed whatever its ETag.
+    ImageRemovalIsUnconditional,
+    /// A row whose image was rejected stays linked although its bytes are in neither copy nor source.
+    RejectedImageStaysLinked,
+    /// A replaced image is copied before the commit that links it.
+    ReplacedImageIsCopiedBeforeCommit,
+    /// A newly linked image is not copied before the commit that links it.
+    NewImageIsNotCopiedBeforeCommit,
+    /// `output.csv` is replaced without checking that the version is the newest.
+    PublishSkipsFirstLook,
+    /// After `output.csv` was replaced, a newer version is not looked for.
+    PublishSkipsSecondLook,
+    /// `output.csv` is replaced whatever its ETag.
+    PublishIsUnconditional,
+    /// `output.csv` counts as current by table and number alone.
+    PublishComparesNumbers,
+    /// A row whose image has no bytes any more is not read again.
+    LostImagesAreIgnored,
+    /// A first run writes no note on images.
+    NotesOfFirstRunsAreSkipped,
+    /// Rows of a lost data file do not count as known users for the guards.
+    HealingForgetsLostRows,
+    /// A vacuum that is dated in the future is not due.
+    VacuumTrustsFutureSchedule,
 }
 
 impl Bug {
@@ -52,6 +88,24 @@ impl Bug {
         Self::VacuumRemovesYoungFiles,
         Self::CleanupDescends,
         Self::CleanupIsUnconditional,
+        Self::NoImageNote,
+        Self::SettleRemovesForYoungNotes,
+        Self::OtherNotesAreRemovedAtOnce,
+        Self::SettleSkipsSecondLook,
+        Self::SettleIsNotFenced,
+        Self::ImageCopyIsUnconditional,
+        Self::ImageRemovalIsUnconditional,
+        Self::RejectedImageStaysLinked,
+        Self::ReplacedImageIsCopiedBeforeCommit,
+        Self::NewImageIsNotCopiedBeforeCommit,
+        Self::PublishSkipsFirstLook,
+        Self::PublishSkipsSecondLook,
+        Self::PublishIsUnconditional,
+        Self::PublishComparesNumbers,
+        Self::LostImagesAreIgnored,
+        Self::NotesOfFirstRunsAreSkipped,
+        Self::HealingForgetsLostRows,
+        Self::VacuumTrustsFutureSchedule,
     ];
 }
 

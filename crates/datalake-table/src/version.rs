@@ -37,7 +37,7 @@ impl SegmentFile {
     }
 
     /// Whether a row of this id could be in the file.
-    pub(crate) fn may_hold(&self, user_id: &str) -> bool {
+    pub fn may_hold(&self, user_id: &str) -> bool {
         *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
     }
 
