@@ -7,7 +7,7 @@ use futures_util::{TryStreamExt, future::join_all};
 
 use super::{put, text};
 use crate::{
-    bucket::{Bucket, Fenced, Metadata, ObjectMeta, PutMode},
+    bucket::{Bucket, Etag, Fenced, Metadata, ObjectMeta, PutMode},
     error::StoreError,
 };
 
@@ -113,9 +113,10 @@ pub async fn fences_report_the_stores_time(bucket: Arc<dyn Bucket>) {
     } = fence(&bucket).await;
     put(fenced.as_ref(), "fence-time/after", "a").await;
     let after = bucket.head("fence-time/after").await.expect("it is there").meta.modified;
-    // S3's headers hold whole seconds. A folder moves the time of a file within its millisecond.
-    let difference = store_time.duration_since(before);
-    assert!(difference.as_millis() >= -1, "{before} {store_time}");
+    // Some servers set the time of their responses once a second.
+    let late = before.duration_since(store_time);
+    assert!(late.as_secs() <= 2, "{before} {store_time}");
+    // A folder moves the time of a file within its millisecond.
     assert!(after.duration_since(store_time).as_millis() >= -1, "{store_time} {after}");
 }
 
@@ -126,21 +127,8 @@ pub async fn expired_writes_have_no_effect(bucket: Arc<dyn Bucket>, expire: impl
     let fenced = fence(&bucket).await.bucket;
     let other_view = fence(&fenced).await.bucket;
     expire().await;
-    let listing = async || -> Vec<ObjectMeta> { bucket.list("expired/", None).try_collect().await.expect("listing succeeds") };
-    let before = listing().await;
     for view in [&fenced, &other_view] {
-        for mode in [PutMode::Create, PutMode::Replace, PutMode::Update(etag.clone())] {
-            let key = if mode == PutMode::Create { "expired/2" } else { "expired/1" };
-            assert_expired(&view.put(key, "b".into(), mode.clone(), &Metadata::new()).await);
-        }
-        // The folder of the object is another reason why a path may be missing.
-        assert_expired(&view.put("expired/deep/er/3", "b".into(), PutMode::Create, &Metadata::new()).await);
-        assert_expired(&view.copy("expired/1", &etag, "expired/3", &Metadata::new()).await);
-        assert_expired(&view.delete("expired/1", None).await);
-        assert_expired(&view.delete("expired/1", Some(&etag)).await);
-        assert_eq!(listing().await, before);
-        assert_eq!(text(view.as_ref(), "expired/1").await, "a");
-        assert_eq!(view.head("expired/1").await.expect("reads do not expire").meta.etag, etag);
+        check_expired(bucket.as_ref(), view.as_ref(), &etag).await;
     }
     let again = fence(&bucket).await.bucket;
     again
@@ -148,6 +136,24 @@ pub async fn expired_writes_have_no_effect(bucket: Arc<dyn Bucket>, expire: impl
         .await
         .expect("the new fence is valid");
     again.delete("expired/1", Some(&etag)).await.expect("the new fence is valid");
+}
+
+/// No kind of write through an expired view has an effect. The object `expired/1` has this `etag` and the bytes `a`.
+pub async fn check_expired(bucket: &dyn Bucket, view: &dyn Bucket, etag: &Etag) {
+    let listing = async || -> Vec<ObjectMeta> { bucket.list("expired/", None).try_collect().await.expect("listing succeeds") };
+    let before = listing().await;
+    for mode in [PutMode::Create, PutMode::Replace, PutMode::Update(etag.clone())] {
+        let key = if mode == PutMode::Create { "expired/2" } else { "expired/1" };
+        assert_expired(&view.put(key, "b".into(), mode.clone(), &Metadata::new()).await);
+    }
+    // The folder of the object is another reason why a path may be missing.
+    assert_expired(&view.put("expired/deep/er/3", "b".into(), PutMode::Create, &Metadata::new()).await);
+    assert_expired(&view.copy("expired/1", etag, "expired/3", &Metadata::new()).await);
+    assert_expired(&view.delete("expired/1", None).await);
+    assert_expired(&view.delete("expired/1", Some(etag)).await);
+    assert_eq!(listing().await, before);
+    assert_eq!(text(view, "expired/1").await, "a");
+    assert_eq!(view.head("expired/1").await.expect("reads do not expire").meta.etag, *etag);
 }
 
 #[track_caller]
