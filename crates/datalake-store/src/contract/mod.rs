@@ -4,9 +4,11 @@
 //! [`crate::store_contract`].
 
 mod conditions;
+mod fences;
 mod objects;
 
 pub use conditions::*;
+pub use fences::*;
 pub use objects::*;
 
 use crate::bucket::{Bucket, Etag, Metadata, PutMode};
@@ -38,6 +40,10 @@ macro_rules! store_contract {
             ranges
             empty_objects
             answers_lost_after_the_effect
+            fenced_writes_take_effect
+            large_fenced_writes_take_effect
+            create_once_through_fences
+            fences_report_the_stores_time
         ] because "it holds the contract");
     };
     ($open:expr, only [$($case:ident)+] because $reason:literal) => {

@@ -12,27 +12,25 @@ use std::{
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::{store_error, sync_folder};
+use super::{
+    staging::{self, Fence, PRIVATE, Staging},
+    store_error, sync_folder,
+};
 use crate::{
     bucket::{Etag, Metadata, ObjectMeta},
     error::StoreError,
     unique::unique,
 };
 
-/// The folder beside the objects that is never listed.
-pub(super) const PRIVATE: &str = ".datalake";
-
 /// How often a file that its owner is writing is read anew before the store counts as unavailable.
 const READ_ATTEMPTS_MAX: u32 = 8;
-
-/// A file being written that is older belongs to a process that died: none takes a day to write one.
-const LEFTOVER_AGE_MIN: Duration = Duration::from_hours(24);
 
 /// The root of a store and the places beside the objects.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
-    /// Done with the first write.
+    staging: Staging,
+    /// Files of writers that died are removed with the first write.
     leftovers: Once,
 }
 
@@ -49,10 +47,30 @@ impl Drop for Written {
     }
 }
 
+impl Written {
+    /// What it means that the file could not be given its name: once it was swept, nothing else matters.
+    fn unless_swept(&self, key: &str, error: StoreError) -> StoreError {
+        match fs::symlink_metadata(&self.path) {
+            Err(missing) if missing.kind() == io::ErrorKind::NotFound => StoreError::Expired { key: key.to_owned() },
+            _ => error,
+        }
+    }
+}
+
 impl Files {
     pub(super) fn new(root: PathBuf) -> Self {
         Self {
+            staging: Staging::shared(&root),
             root,
+            leftovers: Once::new(),
+        }
+    }
+
+    /// The same files, written through a fence.
+    pub(super) fn fenced(&self, fence: Fence) -> Self {
+        Self {
+            root: self.root.clone(),
+            staging: Staging::Fenced(fence),
             leftovers: Once::new(),
         }
     }
@@ -106,8 +124,8 @@ impl Files {
             },
             error => error,
         };
-        let folder = self.root.join(PRIVATE).join("tmp");
-        fs::create_dir_all(&folder).map_err(failed)?;
+        let failed = |error| self.staging.unless_expired(key, failed(error));
+        let folder = self.staging.folder().map_err(failed)?;
         let id = unique();
         let path = folder.join(id.simple().to_string());
         let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
@@ -118,7 +136,12 @@ impl Files {
             .map_err(failed)?;
         let described = file.metadata().map_err(failed)?;
         written.etag = etag_of(&described);
-        self.leftovers.call_once(|| remove_leftovers(&folder, &described));
+        if let Staging::Shared(folder) = &self.staging {
+            self.leftovers.call_once(|| {
+                // A file that stays costs nothing but its bytes: no failure here stops a write.
+                let _removed_later = staging::remove_old_files(folder, &described);
+            });
+        }
         if !metadata.is_empty() {
             let side = self.side_file(&written.etag);
             let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
@@ -142,8 +165,8 @@ impl Files {
             // A file system without hard links says that this user may not make one: whether anybody may is tried where one can be made.
             let may_have_none = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
             match may_have_none.then(|| Self::try_hard_link(written)) {
-                Some(Err(refused)) => no_hard_links(key, self.root(), &refused),
-                Some(Ok(())) | None => naming_error(key, path, error),
+                Some(Err(refused)) if refused.kind() != io::ErrorKind::NotFound => no_hard_links(key, self.root(), &refused),
+                Some(_) | None => written.unless_swept(key, naming_error(key, path, error)),
             }
         })?;
         // The object has its name now, and keeps its metadata: that the name is not known to be durable is another failure.
@@ -181,7 +204,7 @@ impl Files {
             .and_then(|folder| fs::rename(&written.path, path).map(|()| folder));
         let folder = renamed.map_err(|error| {
             self.forget_metadata(&written.etag);
-            naming_error(key, path, error)
+            written.unless_swept(key, naming_error(key, path, error))
         })?;
         sync_folder(folder).map_err(|error| store_error(key, error))?;
         if let Some(replaced) = present {
@@ -192,6 +215,7 @@ impl Files {
 
     /// Removes the file, if its tag is the one asked for.
     pub(super) fn remove(&self, path: &Path, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
+        self.staging.require(key)?;
         let _lock = self.lock(key)?;
         let present = match describe(path, key) {
             Ok(meta) => meta,
@@ -199,7 +223,9 @@ impl Files {
             Err(error) => return Err(error),
         };
         super::require(&present, if_match)?;
-        fs::remove_file(path).map_err(|error| store_error(key, error))?;
+        self.staging
+            .remove(path)
+            .map_err(|error| self.staging.unless_expired(key, store_error(key, error)))?;
         // Without this, a removed object may be back after the machine has failed.
         sync_folder(path.parent().unwrap_or(&self.root)).map_err(|error| store_error(key, error))?;
         self.forget_metadata(&present.etag);
@@ -251,20 +277,6 @@ impl Files {
             Ok(file)
         };
         open().map_err(|error| store_error(key, error))
-    }
-}
-
-/// Removes what processes that died left half written, by the file system's clock: `newest` was written just now. That a file stays
-/// costs nothing but its bytes, so that no failure here stops a write.
-fn remove_leftovers(folder: &Path, newest: &FileMetadata) {
-    let age = |metadata: &FileMetadata| newest.modified().ok()?.duration_since(metadata.modified().ok()?).ok();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let is_left = entry
-            .metadata()
-            .is_ok_and(|metadata| age(&metadata).is_some_and(|age| age > LEFTOVER_AGE_MIN));
-        if is_left {
-            let _gone_or_kept = fs::remove_file(entry.path());
-        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! A store in a folder: each object a file, which appears whole or not at all.
 //!
-//! What is not an object lies in `.datalake/`, which is never listed: files being written, the lock, and user metadata. An object's tag is
+//! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. An object's tag is
 //! made of its file's inode, size and modification time in ns. A file's tag is final before the file gets its name, so that metadata is
 //! kept in a side file named by the tag and is there before the object is.
 
 mod files;
+mod staging;
 mod walk;
 
 use std::{
@@ -26,7 +27,11 @@ use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode, clip},
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
-    folder::files::{Files, read_stable},
+    folder::{
+        files::{Files, read_stable},
+        staging::Fence,
+    },
+    spelling::spelled,
 };
 
 /// A folder as a store.
@@ -64,6 +69,7 @@ impl FolderBucket {
             work(&files).map_err(|error| match error {
                 // What is missing may be all of the lake, and then this says nothing of the object.
                 StoreError::NotFound { key } => files.require_root(&key).err().unwrap_or(StoreError::NotFound { key }),
+                StoreError::Expired { key } => files.require_root(&key).err().unwrap_or(StoreError::Expired { key }),
                 error => error,
             })
         })
@@ -162,15 +168,38 @@ impl Bucket for FolderBucket {
     }
 
     async fn fenced(&self) -> Result<Fenced, StoreError> {
-        Err(StoreError::not_supported("", "not yet".to_owned(), "not yet".to_owned()))
+        self.counter.count_put();
+        let counter = Arc::clone(&self.counter);
+        self.blocking(move |files| {
+            files.require_root("")?;
+            let (fence, store_time) = Fence::new(files.root()).map_err(|error| match store_error("", error) {
+                // It was swept before it was complete.
+                StoreError::NotFound { key } => StoreError::Expired { key },
+                error => error,
+            })?;
+            let files = Arc::new(files.fenced(fence));
+            Ok(Fenced {
+                bucket: Arc::new(Self { files, counter }),
+                store_time,
+            })
+        })
+        .await
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        self.counter.count_delete();
+        self.blocking(|files| {
+            files.require_root("")?;
+            staging::sweep(files.root()).map_err(|error| store_error("", error))
+        })
+        .await
     }
 
     fn identity(&self) -> String {
-        self.files.root().display().to_string()
+        let root = self.files.root();
+        // A relative path means another folder in another working directory. A folder that does not exist holds no objects to confuse.
+        let path = fs::canonicalize(root).or_else(|_| std::path::absolute(root));
+        spelled(path.as_deref().unwrap_or(root).as_os_str().as_encoded_bytes())
     }
 }
 

@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    files::{Files, PRIVATE, object_meta},
+    files::{Files, object_meta},
+    staging::PRIVATE,
     store_error,
 };
 use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};

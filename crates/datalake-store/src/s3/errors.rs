@@ -64,14 +64,16 @@ pub(super) enum Failure {
     Undecided(StoreError),
     /// The parts are gone. Where the completion was tried before, it may have taken effect.
     UploadGone(StoreError),
-    /// As the caller hears of it.
+    /// The fence of the request has expired. Where it was tried before, an earlier attempt may have taken effect.
+    Expired(StoreError),
+    /// As the caller gets it.
     Final(StoreError),
 }
 
 impl From<Failure> for StoreError {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Undecided(error) | Failure::UploadGone(error) | Failure::Final(error) => error,
+            Failure::Undecided(error) | Failure::UploadGone(error) | Failure::Expired(error) | Failure::Final(error) => error,
         }
     }
 }
@@ -84,6 +86,17 @@ where
     let key = key.to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(ToOwned::to_owned);
+    let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
+    let has_expired = inner
+        .fence
+        .zip(error.raw_response())
+        .is_some_and(|(fence, response)| fence.has_expired(response, code.as_deref(), message));
+    if has_expired {
+        return Failure::Expired(match attempts.made() {
+            1 => StoreError::Expired { key },
+            _ => unavailable(key, attempts, error),
+        });
+    }
     if let Some(refusal) = refusal(status, code.as_deref()).or_else(|| without_credentials(&error)) {
         let reason = format!("{refusal}, bucket={}, endpoint={}", inner.bucket, inner.endpoint);
         return Failure::Final(StoreError::Denied {

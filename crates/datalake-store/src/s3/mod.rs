@@ -3,6 +3,7 @@
 mod client;
 mod create;
 mod errors;
+mod fence;
 mod list;
 mod multipart;
 mod read;
@@ -18,7 +19,7 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 pub use self::create::create_bucket;
-use self::{client::Connection, errors::nonsense};
+use self::{client::Connection, errors::nonsense, fence::Fence};
 use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     counter::RequestCounter,
@@ -41,6 +42,8 @@ struct Inner {
     /// The longest wait after a first failure.
     backoff_first: Duration,
     counter: Arc<RequestCounter>,
+    /// What the writes of a fenced view are signed with.
+    fence: Option<Fence>,
 }
 
 impl Inner {
@@ -57,6 +60,7 @@ impl Inner {
             endpoint: endpoint.into(),
             backoff_first,
             counter,
+            fence: None,
         }
     }
 
@@ -78,6 +82,16 @@ impl S3Bucket {
     pub async fn open(bucket: &str, prefix: &str, options: &OpenOptions, counter: Arc<RequestCounter>) -> Result<Self, StoreError> {
         let connection = client::connect(options).await?;
         Ok(Self(Inner::new(connection, bucket, prefix, counter)))
+    }
+
+    /// A view whose writes were signed at that time by the store's clock: for tests that cannot wait.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn fenced_at(&self, store_time: Timestamp) -> Self {
+        Self(Inner {
+            fence: Some(Fence::new(store_time)),
+            ..self.0.clone()
+        })
     }
 
     /// The bucket over HTTP within the process: for tests without a network. Attempts and time-outs are the product's, but it never waits
@@ -121,7 +135,11 @@ impl Bucket for S3Bucket {
     }
 
     async fn fenced(&self) -> Result<Fenced, StoreError> {
-        Err(StoreError::not_supported("", "not yet".to_owned(), "not yet".to_owned()))
+        let (view, store_time) = fence::fenced(&self.0).await?;
+        Ok(Fenced {
+            bucket: Arc::new(Self(view)),
+            store_time,
+        })
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::{
     Inner,
     errors::{Attempts, Failure, classify, nonsense},
-    etag,
+    etag, fence,
     write::Write,
 };
 use crate::{bucket::Etag, counter::RequestCounter};
@@ -44,7 +44,7 @@ pub(super) async fn put(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failur
         .ok_or_else(|| Failure::Final(nonsense(write.key, "an upload begins without an id")))?;
     let uploaded = upload(inner, write, id).await;
     // A refused precondition leaves the parts behind as well; where the upload is gone, so are they.
-    if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Final(_))) {
+    if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Expired(_) | Failure::Final(_))) {
         abort(inner, write.key, id).await;
     }
     uploaded
@@ -59,7 +59,7 @@ async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Fail
         .try_collect()
         .await?;
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
-    let completed = inner
+    let request = inner
         .client
         .complete_multipart_upload()
         .bucket(&*inner.bucket)
@@ -69,7 +69,9 @@ async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Fail
         .set_if_none_match(write.if_none_match.clone())
         .set_if_match(write.if_match.clone())
         .customize()
-        .interceptor(attempts.clone())
+        .interceptor(attempts.clone());
+    // The object appears with this request, so that no other one needs to expire.
+    let completed = fence::sign(inner, request)
         .send()
         .await
         .map_err(|error| classify(inner, write.key, &attempts, error))?;

@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::{
     Inner,
     errors::{Attempts, Failure, classify, nonsense},
-    etag, multipart, quoted, read,
+    etag, fence, multipart, quoted, read,
     retry::{OWN_ATTEMPTS_MAX, back_off},
 };
 use crate::{
@@ -50,13 +50,17 @@ pub(super) async fn put(inner: &Inner, key: &str, bytes: Bytes, mode: PutMode, m
         if_match,
         metadata,
     };
+    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
     for attempt in 1..=OWN_ATTEMPTS_MAX {
-        match put_once(inner, &write).await {
+        match put_once(inner, &write, &attempts).await {
             Ok(etag) => return Ok(etag),
             Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
-            Err(Failure::Undecided(error) | Failure::UploadGone(error) | Failure::Final(error @ StoreError::Conflict { .. })) => {
-                return settle(inner, key, &writer, error).await;
-            }
+            Err(
+                Failure::Undecided(error)
+                | Failure::UploadGone(error)
+                | Failure::Expired(error)
+                | Failure::Final(error @ StoreError::Conflict { .. }),
+            ) => return settle(inner, key, &writer, error).await,
             Err(Failure::Final(error)) => return Err(error),
         }
     }
@@ -72,12 +76,11 @@ async fn settle(inner: &Inner, key: &str, writer: &str, refused: StoreError) -> 
     }
 }
 
-async fn put_once(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
+async fn put_once(inner: &Inner, write: &Write<'_>, attempts: &Attempts) -> Result<Etag, Failure> {
     if write.bytes.len() > multipart::PUT_BYTES_MAX {
         return multipart::put(inner, write).await;
     }
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
-    let written = inner
+    let request = inner
         .client
         .put_object()
         .bucket(&*inner.bucket)
@@ -87,10 +90,11 @@ async fn put_once(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
         .set_if_none_match(write.if_none_match.clone())
         .set_if_match(write.if_match.clone())
         .customize()
-        .interceptor(attempts.clone())
+        .interceptor(attempts.clone());
+    let written = fence::sign(inner, request)
         .send()
         .await
-        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+        .map_err(|error| classify(inner, write.key, attempts, error))?;
     written
         .e_tag()
         .map(etag)
@@ -101,7 +105,7 @@ pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: 
     let source = format!("{}/{}", inner.bucket, utf8_percent_encode(&inner.key(from), IN_COPY_SOURCE));
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_copy);
     for attempt in 1..=OWN_ATTEMPTS_MAX {
-        let copied = inner
+        let request = inner
             .client
             .copy_object()
             .bucket(&*inner.bucket)
@@ -111,9 +115,8 @@ pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: 
             .metadata_directive(MetadataDirective::Replace)
             .set_metadata(Some(metadata.clone().into_iter().collect()))
             .customize()
-            .interceptor(attempts.clone())
-            .send()
-            .await;
+            .interceptor(attempts.clone());
+        let copied = fence::sign(inner, request).send().await;
         match copied.map_err(|error| classify(inner, from, &attempts, error)) {
             Ok(copied) => {
                 let tag = copied.copy_object_result().and_then(|result| result.e_tag());
@@ -143,14 +146,15 @@ pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) ->
 async fn delete_once(inner: &Inner, key: &str, if_match: Option<String>) -> Result<(), StoreError> {
     let has_condition = if_match.is_some();
     let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
-    let deleted = inner
+    let request = inner
         .client
         .delete_object()
         .bucket(&*inner.bucket)
         .key(inner.key(key))
         .set_if_match(if_match)
         .customize()
-        .interceptor(attempts.clone())
+        .interceptor(attempts.clone());
+    let deleted = fence::sign(inner, request)
         .send()
         .await
         .map_err(|error| StoreError::from(classify(inner, key, &attempts, error)));

@@ -6,11 +6,14 @@
 )]
 
 mod folder;
+mod folder_fences;
 #[cfg(unix)]
 mod folder_names;
 mod memory;
 mod s3;
 mod s3_answers;
+mod s3_clock;
+mod s3_fences;
 mod s3_listings;
 #[cfg(feature = "real-s3")]
 mod s3_real;

@@ -1,10 +1,12 @@
 use std::sync::Arc;
 
 use datalake_store::{
-    bucket::Bucket,
-    memory::{MemoryBucket, Tags},
+    bucket::{Bucket, FENCE_LIFETIME, STAGED_AGE_MAX},
+    contract,
+    memory::{Expiry, MemoryBucket, Tags},
     store_contract,
 };
+use jiff::SignedDuration;
 
 async fn open(tags: Tags) -> Arc<dyn Bucket> {
     Arc::new(MemoryBucket::new().tagged_by(tags))
@@ -20,4 +22,16 @@ mod tagged_by_bytes {
     use super::{Tags, open, store_contract};
 
     store_contract!(open(Tags::Bytes));
+}
+
+#[tokio::test]
+async fn fenced_writes_expire_with_the_time_or_once_they_are_swept() {
+    for (expiry, lifetime) in [(Expiry::Timed, FENCE_LIFETIME), (Expiry::Swept, STAGED_AGE_MAX)] {
+        let bucket = MemoryBucket::new().expiring(expiry);
+        contract::expired_writes_have_no_effect(Arc::new(bucket.clone()), async || {
+            bucket.advance_to(bucket.now() + lifetime + SignedDuration::from_secs(1));
+            bucket.sweep().await.unwrap();
+        })
+        .await;
+    }
 }

@@ -15,17 +15,23 @@ use aws_smithy_runtime_api::client::{
 };
 use aws_smithy_types::body::SdkBody;
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
+    contract,
     counter::RequestCounter,
     error::StoreError,
     s3::S3Bucket,
 };
 use futures_util::TryStreamExt;
 use http_body_util::BodyExt;
+use jiff::SignedDuration;
 use s3s::service::S3Service;
 use tempfile::TempDir;
 
-use crate::s3_server::{Conditions, server};
+use crate::{
+    s3_answers::status,
+    s3_clock::Clock,
+    s3_server::{Conditions, server},
+};
 
 /// A connector that is a function: no socket is opened.
 #[derive(Clone)]
@@ -54,7 +60,22 @@ fn empty_server() -> S3Service {
     server(Arc::new(root), ["in-process"; 2], Conditions { are_obeyed: true })
 }
 
-async fn ask(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn ask(service: &S3Service, clock: &Clock, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+    let query = request.uri().split_once('?').map_or("", |(_, query)| query);
+    let response = match clock.has_expired(query) {
+        true => status(
+            403,
+            "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
+        ),
+        false => answer(service, request).await,
+    };
+    response.map(|mut response| {
+        response.headers_mut().insert("date", clock.date());
+        response
+    })
+}
+
+async fn answer(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let failed = |error: String| ConnectorError::other(error.into(), None);
     let mut request = request.try_into_http1x().map_err(|error| failed(error.to_string()))?;
     // An HTTP library would send it, and it is signed.
@@ -75,10 +96,14 @@ type Arrives = fn(&str, u32) -> bool;
 
 /// A new bucket whose server does all it is asked, and of whose answers some are lost.
 async fn lossy(arrives: Arrives) -> (S3Bucket, Arc<RequestCounter>) {
+    with_clock(arrives, Clock::default()).await
+}
+
+async fn with_clock(arrives: Arrives, clock: Clock) -> (S3Bucket, Arc<RequestCounter>) {
     let service = empty_server();
     let asked = Arc::new(AtomicU32::new(0));
     let client = http(move |request| {
-        let (service, asked) = (service.clone(), Arc::clone(&asked));
+        let (service, asked, clock) = (service.clone(), Arc::clone(&asked), clock.clone());
         HttpConnectorFuture::new(async move {
             let is_numbered = request.uri().contains("some/prefix");
             let number = if is_numbered {
@@ -87,7 +112,7 @@ async fn lossy(arrives: Arrives) -> (S3Bucket, Arc<RequestCounter>) {
                 u32::MAX
             };
             let method = request.method().to_owned();
-            let response = ask(&service, request).await?;
+            let response = ask(&service, &clock, request).await?;
             if !is_numbered || arrives(&method, number) {
                 Ok(response)
             } else {
@@ -107,6 +132,29 @@ async fn open() -> Arc<dyn Bucket> {
 }
 
 datalake_store::store_contract!(open());
+
+#[tokio::test]
+async fn fenced_writes_expire_by_the_servers_clock() {
+    let clock = Clock::default();
+    let (bucket, _) = with_clock(|_, _| true, clock.clone()).await;
+    contract::expired_writes_have_no_effect(Arc::new(bucket), async || {
+        clock.advance(FENCE_LIFETIME + SignedDuration::from_secs(2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_machine_whose_clock_is_wrong_by_days_can_write() {
+    let clock = Clock::default();
+    let (bucket, _) = with_clock(|_, _| true, clock.clone()).await;
+    clock.advance(SignedDuration::from_hours(20 * 24));
+    let bucket: Arc<dyn Bucket> = Arc::new(bucket);
+    contract::create_once_through_fences(Arc::clone(&bucket)).await;
+    contract::expired_writes_have_no_effect(bucket, async || {
+        clock.advance(FENCE_LIFETIME + SignedDuration::from_secs(2));
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn a_create_whose_answer_was_lost_is_known_again() {
@@ -160,7 +208,7 @@ async fn a_missing_bucket_is_said() {
     let service = empty_server();
     let client = http(move |request| {
         let service = service.clone();
-        HttpConnectorFuture::new(async move { ask(&service, request).await })
+        HttpConnectorFuture::new(async move { ask(&service, &Clock::default(), request).await })
     });
     let bucket = S3Bucket::over(client, "no-such-lake", "", Arc::default());
     let result = bucket.list("", None).try_collect::<Vec<_>>().await;

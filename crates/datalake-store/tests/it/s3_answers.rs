@@ -44,7 +44,7 @@ pub(crate) fn error(number: u16, code: &str) -> Answer {
     )
 }
 
-fn with(answer: Answer, headers: &[(&'static str, &'static str)]) -> Answer {
+pub(crate) fn with(answer: Answer, headers: &[(&'static str, &'static str)]) -> Answer {
     answer.map(|mut response| {
         for (name, value) in headers {
             response.headers_mut().insert(*name, *value);
@@ -53,7 +53,7 @@ fn with(answer: Answer, headers: &[(&'static str, &'static str)]) -> Answer {
     })
 }
 
-fn object(bytes: &'static str, length: &'static str) -> Answer {
+pub(crate) fn object(bytes: &'static str, length: &'static str) -> Answer {
     let headers = [
         ("content-length", length),
         ("etag", "\"tag\""),
@@ -62,7 +62,7 @@ fn object(bytes: &'static str, length: &'static str) -> Answer {
     with(status(200, bytes), &headers)
 }
 
-fn written() -> Answer {
+pub(crate) fn written() -> Answer {
     with(status(200, ""), &[("etag", "\"tag\"")])
 }
 

@@ -7,11 +7,14 @@ use std::sync::{
 
 use bytes::Bytes;
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
+    contract,
     error::StoreError,
     lake::{self, LakeUrl, OpenOptions},
+    s3::S3Bucket,
 };
 use futures_util::TryStreamExt;
+use jiff::SignedDuration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -33,12 +36,15 @@ fn new_lake() -> LakeUrl {
     format!("s3://test-{}/a/prefix", uuid::Uuid::now_v7().simple()).parse().unwrap()
 }
 
-async fn open() -> Arc<dyn Bucket> {
-    let options = OpenOptions {
+fn options() -> OpenOptions {
+    OpenOptions {
         endpoint: Some(endpoint()),
         region: None,
-    };
-    let url = new_lake();
+    }
+}
+
+async fn open() -> Arc<dyn Bucket> {
+    let (url, options) = (new_lake(), options());
     lake::create(&url, &options).await.expect("there is no bucket yet");
     lake::create(&url, &options).await.expect("making it again is no error");
     lake::open(&url, &options).await.unwrap().bucket
@@ -66,6 +72,10 @@ datalake_store::store_contract!(
         ranges
         empty_objects
         answers_lost_after_the_effect
+        fenced_writes_take_effect
+        large_fenced_writes_take_effect
+        create_once_through_fences
+        fences_report_the_stores_time
     ] because "the other, control_characters_in_names, is decided by the test below"
 );
 
@@ -92,6 +102,58 @@ async fn control_characters_are_listed_or_harm_nobody() {
     } else {
         datalake_store::contract::control_characters_in_names(bucket).await;
     }
+}
+
+async fn open_s3() -> S3Bucket {
+    let (url, options) = (new_lake(), options());
+    lake::create(&url, &options).await.expect("there is no bucket yet");
+    let LakeUrl::S3 { bucket, prefix } = url else { panic!("{url}") };
+    S3Bucket::open(&bucket, &prefix, &options, Arc::default()).await.unwrap()
+}
+
+/// Nobody waits for five minutes: the writes are signed in the past, or in the future of a server whose clock is behind another's.
+#[tokio::test]
+async fn fenced_writes_expire_by_the_servers_clock() {
+    let bucket = open_s3().await;
+    let now = bucket.fenced().await.unwrap().store_time;
+    let etag = bucket
+        .put("expired/1", "a".into(), PutMode::Create, &Metadata::new())
+        .await
+        .unwrap();
+    let expired = now - FENCE_LIFETIME - SignedDuration::from_secs(2);
+    let long_ago = now - SignedDuration::from_hours(40 * 24);
+    for store_time in [expired, long_ago] {
+        contract::check_expired(&bucket, &bucket.fenced_at(store_time), &etag).await;
+        let large = Bytes::from(vec![b'b'; 17 * 1024 * 1024]);
+        let result = bucket
+            .fenced_at(store_time)
+            .put("expired/large", large, PutMode::Create, &Metadata::new())
+            .await;
+        assert!(matches!(result, Err(StoreError::Expired { .. })), "{result:?}");
+        assert!(matches!(bucket.head("expired/large").await, Err(StoreError::NotFound { .. })));
+    }
+    let almost = now - FENCE_LIFETIME + SignedDuration::from_secs(60);
+    let ahead = now + SignedDuration::from_secs(5);
+    for (key, store_time) in [("almost", almost), ("ahead", ahead)] {
+        let view = bucket.fenced_at(store_time);
+        view.put(key, "a".into(), PutMode::Create, &Metadata::new())
+            .await
+            .expect("it has not expired");
+        let late = view.put(key, "b".into(), PutMode::Create, &Metadata::new()).await;
+        assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
+    }
+}
+
+/// Who may not write is not asked to start over.
+#[tokio::test]
+async fn denied_access_is_not_an_expired_fence() {
+    let bucket = open_s3().await;
+    let now = bucket.fenced().await.unwrap().store_time;
+    let other = S3Bucket::open("no-such-bucket-of-a-lake", "", &options(), Arc::default())
+        .await
+        .unwrap();
+    let result = other.fenced_at(now).put("a", "x".into(), PutMode::Create, &Metadata::new()).await;
+    assert!(matches!(result, Err(StoreError::Denied { .. })), "{result:?}");
 }
 
 /// A new lake, reached by a way on which an answer can be lost: once the flag is set, the next one to a request of this method whose first

@@ -18,6 +18,7 @@ use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode
 use s3s::{
     S3, S3Request, S3Response, S3Result,
     auth::SimpleAuth,
+    config::{S3Config, StaticConfigProvider},
     dto::{
         AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput, CompleteMultipartUploadOutput,
         CopyObjectInput, CopyObjectOutput, CopySource, CreateBucketInput, CreateBucketOutput, CreateMultipartUploadInput,
@@ -50,6 +51,10 @@ pub(crate) fn server(root: Arc<TempDir>, [user, password]: [&str; 2], conditions
     };
     let mut builder = S3ServiceBuilder::new(server);
     builder.set_auth(SimpleAuth::from_single(user, password));
+    // A test may set the clock that clients see: `s3_clock.rs`.
+    let mut config = S3Config::default();
+    config.presigned_url_max_skew_time_secs = u32::MAX;
+    builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
     builder.build()
 }
 

@@ -1,0 +1,233 @@
+//! Writes to S3 that expire: what is signed, and what a refusal means.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use aws_smithy_runtime_api::client::{http::HttpConnectorFuture, orchestrator::HttpRequest, result::ConnectorError};
+use datalake_store::{
+    bucket::{Bucket, Etag, Fenced, Metadata, PutMode},
+    error::StoreError,
+    s3::S3Bucket,
+};
+
+use crate::{
+    s3::http,
+    s3_answers::{Answer, Answering, error, status, with, written},
+};
+
+const MADE: &str = "Tue, 24 Nov 2026 00:00:00 GMT";
+const IN_TIME: &str = "Tue, 24 Nov 2026 00:04:59 GMT";
+const LATE: &str = "Tue, 24 Nov 2026 00:05:01 GMT";
+
+type Sent = Arc<Mutex<Vec<HttpRequest>>>;
+
+/// A fenced view whose server answers the n-th request after the one for the fence with the n-th answer, and every later one with the last.
+async fn fenced(answers: Vec<Answering>) -> (Fenced, Sent) {
+    let (sent, count): (Sent, _) = (Arc::default(), AtomicUsize::new(0));
+    let requests = Arc::clone(&sent);
+    let client = http(move |request| {
+        let is_fence = count.load(Ordering::SeqCst) == 0;
+        let number = count.fetch_add(1, Ordering::SeqCst);
+        if is_fence {
+            return HttpConnectorFuture::ready(with(status(404, ""), &[("date", MADE)]));
+        }
+        requests.lock().unwrap().push(request);
+        HttpConnectorFuture::ready(answers[(number - 1).min(answers.len() - 1)]())
+    });
+    let bucket = S3Bucket::over(client, "lake", "", Arc::default());
+    (bucket.fenced().await.unwrap(), sent)
+}
+
+async fn create(view: &Fenced) -> Result<Etag, StoreError> {
+    view.bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await
+}
+
+/// AWS and versitygw refuse a request with such a header that is not signed.
+#[track_caller]
+fn check_all_are_signed(request: &HttpRequest) {
+    let signed = request.uri().split("X-Amz-SignedHeaders=").nth(1).unwrap();
+    let signed: Vec<_> = signed.split('&').next().unwrap().split("%3B").collect();
+    for (name, _) in request.headers().iter().filter(|(name, _)| name.starts_with("x-amz-")) {
+        assert!(signed.contains(&name), "{name}: {signed:?}");
+    }
+}
+
+fn at(answer: Answer, date: &'static str) -> Answer {
+    with(answer, &[("date", date)])
+}
+
+fn refused(code: &str, message: &str) -> Answer {
+    status(403, format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
+}
+
+#[tokio::test]
+async fn every_attempt_has_the_signature_of_the_fences_time() {
+    let reset = || Err(ConnectorError::io("connection reset".into()));
+    let (view, sent) = fenced(vec![reset, || status(503, ""), written]).await;
+    assert_eq!(view.store_time.to_string(), "2026-11-24T00:00:00Z");
+    create(&view).await.unwrap();
+    let sent = sent.lock().unwrap();
+    let uris: Vec<_> = sent.iter().map(HttpRequest::uri).collect();
+    assert_eq!(uris.len(), 3);
+    assert!(uris.iter().all(|uri| *uri == uris[0]), "{uris:?}");
+    for part in ["X-Amz-Date=20261124T000000Z", "X-Amz-Expires=300", "if-none-match"] {
+        assert!(uris[0].contains(part), "{part}: {}", uris[0]);
+    }
+    assert_eq!(sent[0].headers().get("authorization"), None);
+    check_all_are_signed(&sent[0]);
+}
+
+#[tokio::test]
+async fn conditions_are_part_of_each_signature() {
+    let copied = || status(200, "<CopyObjectResult><ETag>&quot;tag&quot;</ETag></CopyObjectResult>");
+    let (view, sent) = fenced(vec![written, copied, || crate::s3_answers::object("", "0"), || status(204, "")]).await;
+    let (tag, none) = (Etag::new("tag"), Metadata::new());
+    view.bucket.put("a", "x".into(), PutMode::Update(tag.clone()), &none).await.unwrap();
+    view.bucket.copy("a", &tag, "b", &none).await.unwrap();
+    view.bucket.delete("a", Some(&tag)).await.unwrap();
+    let sent = sent.lock().unwrap();
+    let signed = |number: usize, header: &str| {
+        let request: &HttpRequest = &sent[number];
+        check_all_are_signed(request);
+        assert!(request.uri().contains(header), "{header}: {}", request.uri());
+    };
+    signed(0, "if-match");
+    signed(1, "x-amz-copy-source-if-match");
+    signed(3, "if-match");
+    assert!(
+        !sent[2].uri().contains("X-Amz-Expires"),
+        "a read does not expire: {}",
+        sent[2].uri()
+    );
+}
+
+#[tokio::test]
+async fn expired_signatures_are_distinguished_from_denied_access() {
+    // MinIO and versitygw, AWS, Ceph, R2; and a server whose clock says it.
+    let expired: [Answering; 6] = [
+        || at(refused("AccessDenied", "Request has expired"), IN_TIME),
+        || refused("AccessDenied", "Request has expired"),
+        || at(error(400, "ExpiredToken"), IN_TIME),
+        || refused("ExpiredRequest", ""),
+        || at(refused("AccessDenied", "Access Denied."), LATE),
+        || at(refused("RequestTimeTooSkewed", ""), LATE),
+    ];
+    for (number, answer) in expired.into_iter().enumerate() {
+        let (view, _) = fenced(vec![answer, || status(404, "")]).await;
+        let created = create(&view).await;
+        assert!(matches!(created, Err(StoreError::Expired { .. })), "{number}: {created:?}");
+        let (view, _) = fenced(vec![answer]).await;
+        let copied = view.bucket.copy("a", &Etag::new("tag"), "b", &Metadata::new()).await;
+        assert!(matches!(copied, Err(StoreError::Expired { .. })), "{number}: {copied:?}");
+        let (view, _) = fenced(vec![answer]).await;
+        let deleted = view.bucket.delete("a", None).await;
+        assert!(matches!(deleted, Err(StoreError::Expired { .. })), "{number}: {deleted:?}");
+    }
+    let denied: [Answering; 4] = [
+        || at(refused("AccessDenied", "Access Denied."), IN_TIME),
+        || refused("AccessDenied", "Access Denied."),
+        || at(refused("SignatureDoesNotMatch", ""), IN_TIME),
+        || at(refused("InvalidAccessKeyId", ""), IN_TIME),
+    ];
+    for (number, answer) in denied.into_iter().enumerate() {
+        let (view, _) = fenced(vec![answer]).await;
+        let created = create(&view).await;
+        assert!(matches!(created, Err(StoreError::Denied { .. })), "{number}: {created:?}");
+    }
+}
+
+/// Without a fence, such a refusal is one of the credentials.
+#[tokio::test]
+async fn plain_writes_do_not_expire() {
+    let client = http(|_| HttpConnectorFuture::ready(at(refused("AccessDenied", "Request has expired"), LATE)));
+    let bucket = S3Bucket::over(client, "lake", "", Arc::default());
+    let put = bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await;
+    assert!(matches!(put, Err(StoreError::Denied { .. })), "{put:?}");
+    let fence = bucket.fenced().await;
+    assert!(matches!(fence, Err(StoreError::Denied { .. })), "{fence:?}");
+}
+
+/// An attempt whose answer was lost may have taken effect before the next one was refused.
+#[tokio::test]
+async fn an_expired_retry_leaves_the_outcome_open() {
+    let lost = || Err(ConnectorError::timeout("the answer was lost".into()));
+    let late = || at(refused("AccessDenied", "Request has expired"), LATE);
+    let (view, _) = fenced(vec![lost, late, || status(404, "")]).await;
+    let created = create(&view).await;
+    assert!(matches!(created, Err(StoreError::Unavailable { .. })), "{created:?}");
+    for result in [
+        fenced(vec![lost, late]).await.0.bucket.delete("a", None).await,
+        fenced(vec![lost, late])
+            .await
+            .0
+            .bucket
+            .copy("a", &Etag::new("tag"), "b", &Metadata::new())
+            .await
+            .map(drop),
+    ] {
+        assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_create_whose_answer_was_lost_is_recognized_after_its_expiry() {
+    let writer: Arc<Mutex<Option<String>>> = Arc::default();
+    let client = http(move |request| {
+        let answer = match (request.method(), request.headers().get("x-amz-meta-datalake-writer")) {
+            ("PUT", Some(name)) if writer.lock().unwrap().is_none() => {
+                *writer.lock().unwrap() = Some(name.to_owned());
+                Err(ConnectorError::timeout("the answer was lost".into()))
+            }
+            ("PUT", _) => at(refused("AccessDenied", "Request has expired"), LATE),
+            _ => at(crate::s3_answers::object("", "1"), MADE).map(|mut response| {
+                let name = writer.lock().unwrap().clone().unwrap_or_default();
+                response.headers_mut().insert("x-amz-meta-datalake-writer", name);
+                response
+            }),
+        };
+        HttpConnectorFuture::ready(answer)
+    });
+    let view = S3Bucket::over(client, "lake", "", Arc::default()).fenced().await.unwrap();
+    assert_eq!(create(&view).await.expect("the first attempt took effect"), Etag::new("tag"));
+}
+
+/// The SDK corrects the time of signatures by the skew that it measures. The age of a fence is none.
+#[tokio::test]
+async fn an_old_fence_does_not_change_the_time_of_other_requests() {
+    let dates: Arc<Mutex<Vec<String>>> = Arc::default();
+    let seen = Arc::clone(&dates);
+    let client = http(move |request| {
+        if let Some(date) = request.headers().get("x-amz-date") {
+            seen.lock().unwrap().push(date[.."20261124T000".len()].to_owned());
+        }
+        // Without a `Date`, there is no skew to measure on plain requests.
+        HttpConnectorFuture::ready(match request.uri().contains("X-Amz-Expires") {
+            true => at(refused("AccessDenied", "Request has expired"), "Tue, 24 Nov 2099 00:00:00 GMT"),
+            false => status(404, ""),
+        })
+    });
+    let bucket = S3Bucket::over(client, "lake", "", Arc::default());
+    bucket.head("a").await.unwrap_err();
+    let view = bucket.fenced_at("2026-11-24T00:00:00Z".parse().unwrap());
+    view.delete("a", None).await.unwrap_err();
+    bucket.head("a").await.unwrap_err();
+    let dates = dates.lock().unwrap();
+    assert_eq!(dates.len(), 2, "the others are signed in their headers");
+    assert!(dates.iter().all(|date| !date.starts_with("2099")), "{dates:?}");
+}
+
+/// Such a server has no clock to rely on; writes must work all the same.
+#[tokio::test]
+async fn a_server_without_dates_gives_a_view_without_expiry() {
+    let client = http(|request| {
+        assert!(!request.uri().contains("X-Amz-Expires"), "{}", request.uri());
+        HttpConnectorFuture::ready(match request.method() {
+            "HEAD" => status(404, ""),
+            _ => written(),
+        })
+    });
+    let view = S3Bucket::over(client, "lake", "", Arc::default()).fenced().await.unwrap();
+    create(&view).await.unwrap();
+}
