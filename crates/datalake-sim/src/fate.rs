@@ -38,8 +38,8 @@ pub enum Fate {
 /// By how much a listing is out of date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stale {
-    /// Of the store's time.
-    pub by_ms: i64,
+    /// So many of the keys that were written last are missing.
+    pub lacks: usize,
 }
 
 /// A write on its way to the store.

@@ -22,7 +22,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use crate::fate::{Fate, Late, Stale};
+use crate::fate::{Fate, Late};
 
 /// An operation that an actor asks of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +99,8 @@ pub(crate) struct Queue {
     waiting: VecDeque<Waiting>,
     released: Option<(u64, Fate)>,
     performed: Vec<Performed>,
+    /// Keys that the next listing lacks.
+    pub(crate) hidden: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -255,7 +257,10 @@ impl Gate {
                 Err(unavailable(&key))
             }
             Fate::Short => work().await.and_then(T::cut),
-            Fate::Stale(Stale { by_ms }) => work().await.map(|answer| answer.without_changes_of(by_ms)),
+            Fate::Stale(_) => {
+                let hidden = std::mem::take(&mut lock(&self.queue).hidden);
+                work().await.map(|answer| answer.without(&hidden))
+            }
         };
         let mut hasher = DefaultHasher::new();
         let outcome = match &result {
@@ -320,8 +325,8 @@ trait Answer: Sized {
         Ok(self)
     }
 
-    /// A listing as it was `by_ms` of the store's time earlier, as far as additions are concerned.
-    fn without_changes_of(self, _by_ms: i64) -> Self {
+    /// A listing that lacks these keys.
+    fn without(self, _hidden: &[String]) -> Self {
         self
     }
 }
@@ -336,12 +341,8 @@ impl Answer for Vec<ObjectMeta> {
         self.iter().for_each(|meta| digest_meta(meta, hasher));
     }
 
-    fn without_changes_of(mut self, by_ms: i64) -> Self {
-        let newest = self.iter().map(|meta| meta.modified).max();
-        if let Some(newest) = newest {
-            let oldest_ms = newest.as_millisecond() - by_ms;
-            self.retain(|meta| meta.modified.as_millisecond() <= oldest_ms);
-        }
+    fn without(mut self, hidden: &[String]) -> Self {
+        self.retain(|meta| !hidden.contains(&meta.key));
         self
     }
 }

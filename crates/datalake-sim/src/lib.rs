@@ -11,6 +11,8 @@ mod gate;
 mod observed;
 pub mod oracle;
 mod quiet;
+pub mod planted;
+pub mod random;
 pub mod scenario;
 pub mod schedule;
 mod sources;

@@ -8,17 +8,27 @@ use std::{
     fmt::Write as _,
     fs,
     process::ExitCode,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
 use datalake_sim::{
     explorer::{Counts, Explorer, Pass, replay},
+    planted::{Detection, hunt},
+    random::{Family, simulate},
     scenario::{Scenario, StoreKind},
     schedule::Schedule,
     world::Machine,
 };
+use datalake_store::simulation::Bug;
 
 const USAGE: &str = "usage: datalake-sim explore [--seconds N] [--scenario NAME] [--store KIND] [--switches N] [--out DIR]
+       datalake-sim simulate [--seconds N] [--seeds N] [--first SEED] [--seed SEED] [--out DIR]
+       datalake-sim planted [--bug NAME] [--threads N]
        datalake-sim replay FILE";
 
 /// Options as `--name value`, and what is not one.
@@ -52,6 +62,8 @@ impl Arguments {
 fn main() -> ExitCode {
     let outcome = Arguments::parse(std::env::args()).and_then(|arguments| match arguments.rest.first().map(String::as_str) {
         Some("explore") => explore(&arguments),
+        Some("simulate") => simulate_seeds(&arguments),
+        Some("planted") => planted(&arguments),
         Some("replay") => replay_file(&arguments),
         _ => Err(USAGE.to_owned()),
     });
@@ -151,6 +163,93 @@ fn report(arguments: &Arguments, name: &str, text: &str) -> Result<bool, String>
     let is_new = fs::read_to_string(&path).is_ok_and(|before| before == text);
     fs::write(&path, text).map_err(|error| format!("cannot write {path}: {error}"))?;
     Ok(!is_new)
+}
+
+fn simulate_seeds(arguments: &Arguments) -> Result<bool, String> {
+    let seconds = arguments.number("seconds")?.map_or(Duration::MAX, Duration::from_secs);
+    let machine = Machine::new();
+    if let Some(seed) = arguments.number("seed")? {
+        let outcome = simulate(&machine, seed, None);
+        for event in &outcome.events {
+            println!("{event}");
+        }
+        println!("trace {:016x}, {} steps, {:?}", outcome.trace_hash, outcome.steps, outcome.activations);
+        if let Some(violation) = &outcome.violation {
+            println!("VIOLATION: {violation}");
+        }
+        return Ok(outcome.violation.is_none());
+    }
+    let first = arguments.number("first")?.unwrap_or(1);
+    let last = arguments.number("seeds")?.map_or(u64::MAX, |seeds| first.saturating_add(seeds - 1));
+    let started = real_now();
+    let (mut seeds, mut steps, mut violations) = (0_u64, 0, 0);
+    let mut families: BTreeMap<Family, (u64, u64)> = BTreeMap::new();
+    for seed in first..=last {
+        if started.elapsed() >= seconds {
+            break;
+        }
+        let outcome = simulate(&machine, seed, None);
+        seeds += 1;
+        steps += outcome.steps;
+        for (family, strikes) in outcome.activations {
+            let (on, struck) = families.entry(family).or_default();
+            *on += 1;
+            *struck += strikes;
+        }
+        if let Some(violation) = outcome.violation {
+            violations += 1;
+            println!("VIOLATION seed {seed}: {violation}");
+            let events: String = outcome.events.iter().map(|event| format!("{event}\n")).collect();
+            report(arguments, &format!("seed-{seed}"), &format!("# {violation}\n{events}"))?;
+        }
+    }
+    let mut is_balanced = true;
+    for family in Family::ALL {
+        let (on, struck) = families.get(&family).copied().unwrap_or_default();
+        println!("{family:?}: on in {on} of {seeds} seeds, struck {struck} times");
+        // Few seeds say nothing about shares.
+        is_balanced &= seeds < 500 || (on * 10 >= seeds * 4 && on * 10 <= seeds * 6 && struck > 0);
+    }
+    if !is_balanced {
+        println!("a family of faults is on in fewer than 40 % or in more than 60 % of the seeds, or never struck");
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    println!("{seeds} seeds, {steps} steps; {elapsed:.0} s; {violations} violations");
+    Ok(violations == 0 && is_balanced)
+}
+
+fn planted(arguments: &Arguments) -> Result<bool, String> {
+    let threads = arguments.number("threads")?.unwrap_or(2);
+    let is_chosen = |bug: &Bug| arguments.options.get("bug").is_none_or(|name| *name == format!("{bug:?}"));
+    let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(is_chosen).collect();
+    let started = real_now();
+    let next = AtomicUsize::new(0);
+    let missed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                let machine = Machine::new();
+                while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let bug_started = real_now();
+                    let found = hunt(&machine, *bug);
+                    let took = bug_started.elapsed().as_secs_f64();
+                    match found {
+                        Some(Detection { by, executions, violation }) => {
+                            println!("{bug:?}: found by {by} after {executions} executions, {took:.1} s: {violation}");
+                        }
+                        None => {
+                            println!("{bug:?}: NOT FOUND, {took:.1} s");
+                            missed.lock().unwrap_or_else(PoisonError::into_inner).push(*bug);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let missed = missed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let elapsed = started.elapsed().as_secs_f64();
+    println!("{} planted bugs, {} found; {elapsed:.0} s; not found: {missed:?}", bugs.len(), bugs.len() - missed.len());
+    Ok(missed.is_empty())
 }
 
 fn replay_file(arguments: &Arguments) -> Result<bool, String> {

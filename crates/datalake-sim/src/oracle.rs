@@ -2,18 +2,23 @@
 
 use std::{
     cell::RefCell,
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     fmt,
     hash::{DefaultHasher, Hash},
     rc::Rc,
 };
 
 use bytes::Bytes;
-use datalake_core::{keys, report::RunReport, user::UserId};
+use datalake_core::{
+    keys,
+    report::{RunOutcome, RunReport},
+    user::UserId,
+};
 use datalake_store::{
     bucket::Metadata,
     memory::{MemoryBucket, Tags},
 };
+use jiff::{SignedDuration, Timestamp};
 
 use crate::observed::{Fingerprints, Loaded, load};
 
@@ -86,6 +91,17 @@ pub struct Leniency {
     pub stale_listings: bool,
     /// Writes may arrive a second time, after later ones.
     pub late_writes: bool,
+    /// Clocks are wrong: ages of objects are, too.
+    pub wrong_clocks: bool,
+}
+
+/// The age after which a run's note on images lets other runs remove its copies.
+const NOTE_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// The run that a note on images belongs to.
+fn noted_by(key: &str) -> Option<&str> {
+    let name = key.strip_prefix(keys::IMAGE_NOTES)?.strip_suffix(".json")?;
+    name.rsplit_once('.').map(|(run_id, _)| run_id)
 }
 
 /// What was visible so far, and what follows from it for the next step.
@@ -100,8 +116,8 @@ pub(crate) struct Oracle {
     is_damaged: bool,
     /// The index in `versions` of the version that `output.csv` shows.
     published: Option<usize>,
-    /// Runs that wrote notes, by the users in them.
-    noted: BTreeMap<UserId, BTreeSet<String>>,
+    /// Runs that wrote notes, and when, by the users in them.
+    noted: BTreeMap<UserId, BTreeMap<String, Timestamp>>,
 }
 
 impl Oracle {
@@ -153,8 +169,8 @@ impl Oracle {
             }
         } else if key == keys::OUTPUT {
             self.check_published(store)?;
-        } else if let Some(run_id) = keys::parse_picture_changes(key) {
-            self.note(store, key, run_id.as_str());
+        } else if let Some(run_id) = noted_by(key) {
+            self.note(store, key, run_id);
         } else if key.starts_with(keys::TABLE) {
             self.check_table(store, fingerprints)?;
         }
@@ -166,7 +182,8 @@ impl Oracle {
         let text = String::from_utf8_lossy(&note.bytes);
         // Whatever the note's form: users are strings in it.
         for user_id in text.split('"').filter_map(|part| UserId::parse(part).ok()) {
-            self.noted.entry(user_id).or_default().insert(run_id.to_owned());
+            let runs = self.noted.entry(user_id).or_default();
+            runs.insert(run_id.to_owned(), note.meta.modified);
         }
     }
 
@@ -231,7 +248,8 @@ impl Oracle {
         }
     }
 
-    /// Newly linked images are there when their rows become visible, unless another run has noted the user too and may be removing the copy.
+    /// Newly linked images are there when their rows become visible, unless another run may have removed the copy: one that noted the user
+    /// too, or any, if the run that links it noted it long ago.
     fn check_links(&self, store: &MemoryBucket, before: Option<&Loaded>, found: &Loaded) -> Result<(), Violation> {
         if self.leniency != Leniency::default() {
             return Ok(());
@@ -243,7 +261,10 @@ impl Oracle {
             let is_noted_by_another = UserId::parse(&row.user_id)
                 .ok()
                 .and_then(|user_id| self.noted.get(&user_id))
-                .is_some_and(|runs| runs.iter().any(|run| Some(run) != found.run_id.as_ref()));
+                .is_some_and(|runs| {
+                    let is_old = |noted_at: &Timestamp| store.now().duration_since(*noted_at).abs() >= NOTE_AGE_MAX;
+                    runs.iter().any(|(run, noted_at)| Some(run) != found.run_id.as_ref() || is_old(noted_at))
+                });
             if !is_noted_by_another && store.peek(&keys::image(&row.user_id)).is_none() {
                 return Err(violation(
                     Invariant::LinkedImage,
@@ -288,9 +309,14 @@ impl Oracle {
     /// A report's version was visible, and is the run's own if the report says that the run committed it.
     pub(crate) fn check_report(&self, report: &RunReport) -> Result<(), Violation> {
         let false_report = |detail: String| Err(violation(Invariant::TruthfulReport, format!("{} {detail}", report.run_id)));
-        let committed = serde_json::to_value(report).ok().and_then(|report| report.get("committed")?.as_bool());
+        if report.outcome == RunOutcome::Misconfigured {
+            return false_report(format!(
+                "ends as if retrying would not help: {}",
+                report.error.as_deref().unwrap_or_default()
+            ));
+        }
         let own = |version: &&Rc<Loaded>| version.run_id.as_deref() == Some(report.run_id.as_str());
-        match (committed, report.version) {
+        match (report.committed, report.version) {
             (Some(true), Some(number)) => match self.versions.iter().find(|version| version.number == number && own(version)) {
                 Some(_) => Ok(()),
                 None => false_report(format!("reports that it committed version {number}, which no reader saw")),
@@ -366,7 +392,7 @@ pub(crate) fn check_leftovers(store: &MemoryBucket, found: &Loaded) -> Result<()
             return left(&copy.meta.key);
         }
     }
-    match store.peek_all(keys::PICTURE_CHANGES).first() {
+    match store.peek_all(keys::IMAGE_NOTES).first() {
         Some(note) => left(&note.meta.key),
         None => Ok(()),
     }

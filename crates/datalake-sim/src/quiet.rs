@@ -31,7 +31,11 @@ const RETENTION: SignedDuration = SignedDuration::from_hours(24 * 7);
 pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     world.advance(REST);
     world.run_alone("Q1", 900)?;
-    check(world)?;
+    let newest = check(world)?;
+    // A removal that arrived late was seen by no run: the daily vacuum repairs what it did.
+    if !world.oracle.leniency.late_writes {
+        check_copies(world.store(), &newest)?;
+    }
     world.advance(SignedDuration::from_mins(1));
     let before = world.fingerprints().clone();
     let report = world.run_alone("Q2", 901)?;
@@ -48,6 +52,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     world.advance(DAY);
     world.run_alone("Q3", 902)?;
     let newest = check(world)?;
+    check_copies(world.store(), &newest)?;
     check_leftovers(world.store(), &newest)?;
     check_retained(world)
 }
@@ -80,7 +85,6 @@ fn check(world: &World) -> Result<Rc<Loaded>, Violation> {
             format!("the table has\n{}a rebuild has\n{rebuilt}", newest.output),
         ));
     }
-    check_copies(world.store(), &newest)?;
     Ok(newest)
 }
 

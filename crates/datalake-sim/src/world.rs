@@ -39,7 +39,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     clock,
-    fate::{Fate, Late},
+    fate::{Fate, Late, Stale},
     gate::{Gate, Operation, SharedQueue, lock},
     observed::{Fingerprints, shown, words},
     oracle::{Invariant, Oracle, Violation, violation},
@@ -245,10 +245,13 @@ pub struct World {
     now: Timestamp,
     events: Vec<Event>,
     late: Vec<Late>,
+    /// Keys in the order of their last change in this world.
+    written: Vec<String>,
     steps: u64,
     trace: Cell<u64>,
     bug: Option<Bug>,
     lost_files: bool,
+    has_faults: bool,
 }
 
 impl fmt::Debug for World {
@@ -276,10 +279,12 @@ impl World {
             now,
             events: Vec::new(),
             late: Vec::new(),
+            written: Vec::new(),
             steps: 0,
             trace: Cell::new(0),
             bug,
             lost_files: false,
+            has_faults: false,
         }
     }
 
@@ -379,6 +384,10 @@ impl World {
     /// Lets the actor take its next step, and its operation meet this fate.
     pub fn step_as(&mut self, actor: ActorId, fate: Fate) -> Result<(), Violation> {
         self.steps += 1;
+        self.has_faults |= fate != Fate::Pass;
+        if let Fate::Stale(Stale { lacks }) = fate {
+            lock(&self.actors[actor].queue).hidden = self.written.iter().rev().take(lacks).cloned().collect();
+        }
         if !lock(&self.actors[actor].queue).release(fate) {
             return self.fire_timer(actor);
         }
@@ -403,6 +412,8 @@ impl World {
 
     fn after_write(&mut self, key: &str, is_owner: bool) -> Result<(), Violation> {
         if self.fingerprints.refresh(&self.store, key) {
+            self.written.retain(|written| written != key);
+            self.written.push(key.to_owned());
             self.oracle.after_write(&self.store, &self.fingerprints, key, is_owner)?;
         }
         Ok(())
@@ -477,12 +488,13 @@ impl World {
     }
 
     fn check_reader(&self, seen: &[Seen], was_paused: bool) -> Result<(), Violation> {
+        let is_lenient = was_paused || self.has_faults || self.oracle.leniency.stale_listings;
         let mut last: Option<(&str, u64)> = None;
         for seen in seen {
             match seen {
                 Seen::Version { table_id, number, output } => {
                     self.oracle.check_observed(table_id, *number, output)?;
-                    if last.is_some_and(|(id, last)| id == table_id && last > *number) {
+                    if !self.oracle.leniency.stale_listings && last.is_some_and(|(id, last)| id == table_id && last > *number) {
                         return Err(violation(
                             Invariant::WholeVersions,
                             format!("a reader saw version {number} after version {last:?}"),
@@ -491,8 +503,8 @@ impl World {
                     last = Some((table_id, *number));
                 }
                 Seen::NoTable => {}
-                // What a reader holds may be removed while it sleeps for longer than the retention.
-                Seen::Failure(_) if was_paused => {}
+                // What a reader has loaded may be removed while it sleeps for longer than the retention.
+                Seen::Failure(_) if is_lenient => {}
                 Seen::Failure(error) => {
                     return Err(violation(Invariant::WholeVersions, format!("a reader fails: {error}")));
                 }
@@ -602,6 +614,19 @@ impl World {
         &self.fingerprints
     }
 
+    /// Whether the actor is the data owner.
+    pub(crate) fn is_owner(&self, actor: ActorId) -> bool {
+        self.actors[actor].is_owner
+    }
+
+    /// Sets the store's clock and those of processes to a time that no object is later than.
+    pub(crate) fn catch_up(&mut self) {
+        let times = self.store.peek_all("").into_iter().map(|object| object.meta.modified);
+        let newest = times.chain([self.now, self.store.now()]).max().unwrap_or(self.now);
+        self.now = newest;
+        self.store.set_now(newest);
+    }
+
     pub(crate) fn enter(&self) -> tokio::runtime::EnterGuard<'_> {
         self.machine.runtime.enter()
     }
@@ -658,6 +683,8 @@ pub(crate) fn options(run_id: &str, mode: RunMode) -> RunOptions {
         deletion_guard: DeletionGuard::Off,
         reject_ratio_max: "1".parse().expect("1 is a share"),
         table: SETTINGS,
+        // Timers fire when the scheduler lets them.
+        jitter: || 0.5,
         ..RunOptions::new(run_id, clock::now)
     }
 }
