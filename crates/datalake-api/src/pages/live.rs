@@ -108,7 +108,7 @@ impl Known {
             Held::NoTable | Held::Unknown => None,
         };
         let held = match &self.table.held {
-            Held::Snapshot(snapshot) => cursor::table(snapshot.version()),
+            Held::Snapshot(snapshot) => cursor::state(snapshot.version()),
             Held::NoTable => "none".to_owned(),
             Held::Unknown => "unknown".to_owned(),
         };
