@@ -443,7 +443,8 @@ fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
     let (Some(reported), Some(launched)) = (&reported, &launched) else {
         return reported.or(launched);
     };
-    let is_before = |earlier: Option<Timestamp>, later: Option<Timestamp>| earlier.zip(later).is_some_and(|(earlier, later)| earlier < later);
+    let is_before =
+        |earlier: Option<Timestamp>, later: Option<Timestamp>| earlier.zip(later).is_some_and(|(earlier, later)| earlier < later);
     if is_before(reported.ended_at, launched.started_at) {
         return Some(launched.clone());
     }

@@ -83,7 +83,10 @@ impl From<Run> for RunView {
         Self {
             state: run.state.as_str(),
             mode: run.mode.map(RunMode::as_str),
-            allow_mass_delete_of: run.parameters.as_ref().and_then(|parameters| parameters.allow_mass_delete_of.clone()),
+            allow_mass_delete_of: run
+                .parameters
+                .as_ref()
+                .and_then(|parameters| parameters.allow_mass_delete_of.clone()),
             trigger: run.trigger.map(Trigger::as_str),
             started_at: run.started_at,
             ended_at: run.ended_at,

@@ -389,7 +389,10 @@ mod tests {
             mode,
             allow_mass_delete_of: run_id.map(|run_id| RunId::parse(run_id).unwrap()),
         };
-        let (incremental, full) = (|run_id| parameters(RunMode::Incremental, run_id), |run_id| parameters(RunMode::Full, run_id));
+        let (incremental, full) = (
+            |run_id| parameters(RunMode::Incremental, run_id),
+            |run_id| parameters(RunMode::Full, run_id),
+        );
         check_cover(&incremental(None), &incremental(None), true);
         check_cover(&full(None), &incremental(None), true);
         check_cover(&full(None), &full(None), true);

@@ -45,19 +45,19 @@ const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
 
 /// What the run is to do. All fields are optional; no body, `{}` and `null` are the default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields)]
 pub(super) struct StartRun {
     /// `incremental` reads the sources that have changed, `full` reads every one.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Mode, required = false)]
     mode: Option<Value>,
     /// The ID of a run that the mass-deletion guard blocked: permits exactly the deletions that it reported.
-    #[serde(deserialize_with = "given")]
+    #[serde(default, deserialize_with = "given")]
     #[schema(value_type = String, required = false, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     allow_mass_delete_of: Option<Value>,
 }
 
-/// Which sources a run reads, for the description alone.
+/// Which sources a run reads: those that have changed, or every one.
 #[derive(ToSchema)]
 #[schema(as = Mode, default = "incremental", example = "incremental")]
 #[serde(rename_all = "snake_case")]

@@ -92,14 +92,20 @@ impl Namespace {
         match (method, path) {
             (&Method::GET, "cronjobs/datalake-processor") if !self.has_no_cron_job => (200, cron_job()),
             (&Method::GET, "jobs") => {
-                assert!(!query.contains("resourceVersion"), "a list without a version is consistent: {query}");
+                assert!(
+                    !query.contains("resourceVersion"),
+                    "a list without a version is consistent: {query}"
+                );
                 let listed = list("JobList", &self.jobs);
                 self.jobs.append(&mut self.created_later);
                 listed
             }
             (&Method::GET, "/api/v1/namespaces/lake/pods") => {
                 assert!(query.contains("labelSelector=batch.kubernetes.io%2Fjob-name+in"), "{query}");
-                assert!(!query.contains("resourceVersion"), "a list without a version is consistent: {query}");
+                assert!(
+                    !query.contains("resourceVersion"),
+                    "a list without a version is consistent: {query}"
+                );
                 if let Some(status) = self.status_after_pods.take() {
                     self.jobs.iter_mut().for_each(|job| job["status"] = status.clone());
                 }
@@ -108,10 +114,17 @@ impl Namespace {
             (&Method::PATCH, _) if self.patch_is_forbidden => status(403, "Forbidden", "jobs.batch is forbidden: cannot patch"),
             (&Method::PATCH, path) => {
                 let patch: Value = serde_json::from_slice(body).unwrap();
-                let Some(job) = self.jobs.iter_mut().find(|job| path.strip_prefix("jobs/").is_some_and(|name| job["metadata"]["name"] == name)) else {
+                let Some(job) = self
+                    .jobs
+                    .iter_mut()
+                    .find(|job| path.strip_prefix("jobs/").is_some_and(|name| job["metadata"]["name"] == name))
+                else {
                     return status(404, "NotFound", "there is none");
                 };
-                assert_eq!(patch["metadata"]["uid"], job["metadata"]["uid"], "another Job of this name is not changed");
+                assert_eq!(
+                    patch["metadata"]["uid"], job["metadata"]["uid"],
+                    "another Job of this name is not changed"
+                );
                 let added = patch["metadata"]["annotations"].as_object().unwrap().clone();
                 for (name, value) in added {
                     job["metadata"]["annotations"][name] = value;

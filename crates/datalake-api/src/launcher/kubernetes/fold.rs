@@ -82,7 +82,9 @@ pub(super) fn has_no_pod_counted(job: &Job) -> bool {
 /// Whether the pod belongs to the Job of that name.
 pub(super) fn is_pod_of(pod: &Pod, job: &str) -> bool {
     let labels = pod.metadata.labels.as_ref();
-    labels.and_then(|labels| labels.get(super::JOB_NAME)).is_some_and(|name| name == job)
+    labels
+        .and_then(|labels| labels.get(super::JOB_NAME))
+        .is_some_and(|name| name == job)
 }
 
 /// Whether the Job has come to its end and failed.

@@ -224,7 +224,11 @@ mod tests {
     fn seed(uid: &str, status: Value, newest: Option<&str>) -> String {
         let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x", "uid": uid }, "status": status });
         let newest = newest.map(|uid| serde_json::from_value(json!({ "metadata": { "uid": uid } })).unwrap());
-        seed_after(&serde_json::from_value(document).unwrap(), newest.as_ref(), &RunParameters::default())
+        seed_after(
+            &serde_json::from_value(document).unwrap(),
+            newest.as_ref(),
+            &RunParameters::default(),
+        )
     }
 
     #[test]
@@ -338,7 +342,10 @@ mod tests {
     #[test]
     fn a_cron_job_without_template() {
         let name = job_name("x", "a");
-        assert_eq!(job_from(&cron_job(json!({})), &name, &RunParameters::default()), Err(TemplateError::NoSpec));
+        assert_eq!(
+            job_from(&cron_job(json!({})), &name, &RunParameters::default()),
+            Err(TemplateError::NoSpec)
+        );
     }
 
     #[test]
@@ -351,7 +358,12 @@ mod tests {
                 "template": { "spec": { "restartPolicy": "Never", "containers": [container("processor", Some(json!(["process"])))] } },
             },
         });
-        let job = job_from(&cron_job(template), &job_name("datalake-processor", "a"), &parameters(RunMode::Full, None)).unwrap();
+        let job = job_from(
+            &cron_job(template),
+            &job_name("datalake-processor", "a"),
+            &parameters(RunMode::Full, None),
+        )
+        .unwrap();
         insta::assert_json_snapshot!(job);
     }
 }

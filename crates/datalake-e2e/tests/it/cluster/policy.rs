@@ -105,7 +105,10 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
         ("a key that joined", annotate(KEY, json!("other"))),
         ("a key that joined, removed", annotate(KEY, Value::Null)),
         ("another annotation", annotate("note", json!("x"))),
-        ("an annotation that is there", annotate("cronjob.kubernetes.io/instantiate", json!("x"))),
+        (
+            "an annotation that is there",
+            annotate("cronjob.kubernetes.io/instantiate", json!("x")),
+        ),
         ("a name like a key's", annotate("datalake/joined-an1iartaq2x", json!("x"))),
         ("suspend", json!({ "spec": { "suspend": false } })),
         ("parallelism", json!({ "spec": { "parallelism": 5 } })),
@@ -119,10 +122,25 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
         assert!(refusal.contains("ValidatingAdmissionPolicy"), "{what}: {refusal}");
     }
     let status = release
-        .kubectl_command(&["patch", "job", "own", "--as", &account, "--subresource", "status", "--type", "merge", "--patch", "{}"])
+        .kubectl_command(&[
+            "patch",
+            "job",
+            "own",
+            "--as",
+            &account,
+            "--subresource",
+            "status",
+            "--type",
+            "merge",
+            "--patch",
+            "{}",
+        ])
         .output()
         .unwrap();
-    assert!(String::from_utf8_lossy(&status.stderr).contains("cannot patch resource \"jobs/status\""), "{status:?}");
+    assert!(
+        String::from_utf8_lossy(&status.stderr).contains("cannot patch resource \"jobs/status\""),
+        "{status:?}"
+    );
 }
 
 fn allowed() -> Vec<(&'static str, Edit)> {
@@ -171,7 +189,10 @@ fn denied() -> Vec<(&'static str, Edit)> {
         ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
         ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
         ("permitted deletions of no run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
-        ("a flag for a run", Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"]))),
+        (
+            "a flag for a run",
+            Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"])),
+        ),
         ("a path for a run", Push(ARGS, json!(["--allow-mass-delete-of", "../../x"]))),
         ("a long run", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
         ("two lines for a run", Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"]))),

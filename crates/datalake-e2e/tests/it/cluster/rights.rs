@@ -58,7 +58,13 @@ fn the_accounts_may_do_what_they_need_and_nothing_else() {
         check(&release, "datalake-processor", question, false);
     }
     // The rights end with the namespace.
-    for question in ["create jobs.batch", "list jobs.batch", "patch jobs.batch", "list pods", "get secrets"] {
+    for question in [
+        "create jobs.batch",
+        "list jobs.batch",
+        "patch jobs.batch",
+        "list pods",
+        "get secrets",
+    ] {
         let elsewhere = format!("{question} --namespace default");
         check(&release, "datalake-api", &elsewhere, false);
     }

@@ -102,11 +102,17 @@ fn by_many_keys(release: &Release, replicas: &[Forward]) {
     let ids = many(release, replicas, 20, key);
     assert!(ids.len() <= replicas.len(), "{ids:?}");
     assert_eq!(made_since(release, &jobs_before), ids);
-    let by_key: Vec<String> = (0..20).map(|number| one(release, &replicas[0], &format!("tuesday-{number}"))).collect();
+    let by_key: Vec<String> = (0..20)
+        .map(|number| one(release, &replicas[0], &format!("tuesday-{number}")))
+        .collect();
     release.let_go();
     release.settle();
     for (number, id) in by_key.iter().enumerate() {
-        assert_eq!(one(release, &replicas[1], &format!("tuesday-{number}")), *id, "of another replica, after the end");
+        assert_eq!(
+            one(release, &replicas[1], &format!("tuesday-{number}")),
+            *id,
+            "of another replica, after the end"
+        );
     }
 }
 
