@@ -12,6 +12,9 @@ const ARGS: &str = "/spec/template/spec/containers/0/args";
 const ENV: &str = "/spec/template/spec/containers/0/env";
 const LABELS: &str = "/spec/template/metadata/labels";
 
+/// An annotation that records a key.
+const KEY: &str = "datalake/joined-an1iartaq2";
+
 /// Where a Job differs from the CronJob's, and how.
 enum Edit {
     Nothing,
@@ -40,7 +43,7 @@ fn the_api_makes_no_job_but_the_cron_jobs() {
         let made = dry_run(&edited(&template, &edit), &account);
         assert_eq!(made, Ok(()), "{name}");
     }
-    for (name, edit) in denied().into_iter().chain(denied_jobs()) {
+    for (name, edit) in denied().into_iter().chain(denied_arguments()).chain(denied_jobs()) {
         let refusal = dry_run(&edited(&template, &edit), &account).expect_err(name);
         assert!(refusal.contains("ValidatingAdmissionPolicy"), "{name}: {refusal}");
     }
@@ -93,7 +96,6 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
         output.status.success().then_some(()).ok_or(told)
     };
     let annotate = |name: &str, value: Value| json!({ "metadata": { "annotations": { name: value } } });
-    const KEY: &str = "datalake/joined-an1iartaq2";
     until("the policy is obeyed", PATIENCE, || {
         let refusal = patch("foreign", &annotate(KEY, json!("x"))).err().unwrap_or_default();
         let is_obeyed = refusal.contains("may change no Job but those of cronjob/datalake-processor");
@@ -185,28 +187,6 @@ fn denied() -> Vec<(&'static str, Edit)> {
             ),
         ),
         ("command", Set(CONTAINER, json!({ "command": ["sh"] }))),
-        ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
-        ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
-        ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
-        ("permitted deletions of no run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
-        (
-            "a flag for a run",
-            Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"])),
-        ),
-        ("a path for a run", Push(ARGS, json!(["--allow-mass-delete-of", "../../x"]))),
-        ("a long run", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
-        ("two lines for a run", Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"]))),
-        (
-            "permitted deletions of two runs",
-            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--allow-mass-delete-of", "b"])),
-        ),
-        (
-            "permitted deletions before --full",
-            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--full"])),
-        ),
-        ("one argument for both", Push(ARGS, json!(["--allow-mass-delete-of=a"]))),
-        ("a run alone", Push(ARGS, json!(["a"]))),
-        ("no arguments", Unset(CONTAINER, "args")),
         (
             "another lake",
             Set("/spec/template/spec/containers/0/env/0", json!({ "value": "s3://other" })),
@@ -261,6 +241,35 @@ fn denied() -> Vec<(&'static str, Edit)> {
         ),
         ("a variable twice", Push(ENV, json!([lake_variable()]))),
         ("a variable less", Set(CONTAINER, json!({ "env": [lake_variable()] }))),
+    ]
+}
+
+/// Arguments beside those that the API may add.
+fn denied_arguments() -> Vec<(&'static str, Edit)> {
+    use Edit::{Push, Set, Unset};
+    vec![
+        ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
+        ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
+        ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
+        ("permitted deletions of no run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
+        (
+            "a flag for a run",
+            Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"])),
+        ),
+        ("a path for a run", Push(ARGS, json!(["--allow-mass-delete-of", "../../x"]))),
+        ("a long run", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
+        ("two lines for a run", Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"]))),
+        (
+            "permitted deletions of two runs",
+            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--allow-mass-delete-of", "b"])),
+        ),
+        (
+            "permitted deletions before --full",
+            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--full"])),
+        ),
+        ("one argument for both", Push(ARGS, json!(["--allow-mass-delete-of=a"]))),
+        ("a run alone", Push(ARGS, json!(["a"]))),
+        ("no arguments", Unset(CONTAINER, "args")),
     ]
 }
 
