@@ -182,24 +182,22 @@ pub fn refusals(unique: &str) -> String {
     format!("{INGEST}rejects-{unique}.parquet")
 }
 
-/// An object that a run creates twice to see whether the store refuses the second time.
-pub fn create_proof(run_id: &RunId) -> String {
-    format!("{INGEST}create-proof-{run_id}.json")
+/// An object that a run creates twice to see whether the store refuses the second time. `unique` is a UUID: processes may share a run ID.
+pub fn create_proof(unique: &str) -> String {
+    format!("{INGEST}create-proof-{unique}.json")
 }
 
-/// What the keys of pictures' announcements begin with.
-pub const PICTURE_CHANGES: &str = "processed_data/users/_ingest/pictures-";
-
-/// Whose copied pictures a run is about to change, as long as it has not done so for good. `unique` tells two attempts of one run apart, and
-/// has no `.`.
-pub fn picture_changes(run_id: &RunId, unique: &str) -> String {
-    format!("{PICTURE_CHANGES}{run_id}.{unique}.json")
+/// Exists where the store of this identity was seen to refuse the creation of an object that exists. `identity` is in hexadecimal digits.
+pub fn store_check(identity: &str) -> String {
+    format!("{INGEST}store-{identity}.json")
 }
 
-/// The run whose announcement lies under a key; none where it is none.
-pub fn parse_picture_changes(key: &str) -> Option<RunId> {
-    let (run_id, _) = key.strip_prefix(PICTURE_CHANGES)?.strip_suffix(".json")?.rsplit_once('.')?;
-    RunId::parse(run_id).ok()
+/// What the keys of notes on images begin with.
+pub const IMAGE_NOTES: &str = "processed_data/users/_ingest/images-";
+
+/// The users whose image copies a run changes, until it has settled them. `unique` is a UUID: processes may share a run ID.
+pub fn image_note(run_id: &RunId, unique: &str) -> String {
+    format!("{IMAGE_NOTES}{run_id}.{unique}.json")
 }
 
 /// Whether a key is one of the objects of a proof.
@@ -297,11 +295,9 @@ mod tests {
         assert_eq!(parse_in_table(&refusals("x")), None);
         assert!(is_refusals(&refusals("x")));
         assert!(!is_refusals(LAST_VACUUM));
-        assert!(is_create_proof(&create_proof(&run_id)));
+        assert!(is_create_proof(&create_proof("7")));
         assert!(!is_create_proof(LAST_VACUUM));
-        let dotted = RunId::parse("run.1").unwrap();
-        assert_eq!(parse_picture_changes(&picture_changes(&dotted, "7")), Some(dotted));
-        assert_eq!(parse_picture_changes(&refusals("x")), None);
-        assert!(!is_refusals(&picture_changes(&run_id, "7")) && parse_in_table(&picture_changes(&run_id, "7")).is_none());
+        assert!(image_note(&run_id, "7").starts_with(IMAGE_NOTES));
+        assert!(!is_refusals(&image_note(&run_id, "7")) && parse_in_table(&image_note(&run_id, "7")).is_none());
     }
 }

@@ -294,10 +294,21 @@ pub enum GuardError {
     EmptyListing,
     /// Too many sources are gone at once.
     #[error(
-        "{gone} of {known} known users have no CSV any more, over 20 % of them and over 10, so nothing was changed; check the sources, or \
-         run `datalake process --allow-mass-delete` if they are meant to go"
+        "{gone} of {known} known users have no CSV any more, over 20 % of them and over 10, or all of a small lake's, so nothing was changed; \
+         check the sources, or run `datalake process --allow-mass-delete` if they are meant to go"
     )]
     MassDeletion {
+        /// Users without a CSV.
+        gone: u64,
+        /// Users known before.
+        known: u64,
+    },
+    /// The deletions that were allowed are not those that the run would make.
+    #[error(
+        "{gone} of {known} known users have no CSV any more, and they are not those whose removal was allowed, so nothing was changed; \
+         allow the removals that this run reports, or restore the sources"
+    )]
+    OtherDeletions {
         /// Users without a CSV.
         gone: u64,
         /// Users known before.
@@ -328,13 +339,14 @@ pub enum DeletionGuard {
     Off,
 }
 
-/// Refuses a listing that is empty, or that lacks over 20 % and over 10 of the known users.
+/// Refuses a listing that is empty, or that lacks over 20 % and over 10 of the known users, or all of them where there are at most 10.
 pub fn guard_deletions(census: Census, guard: DeletionGuard) -> Result<(), GuardError> {
     let Census { listed, known, gone } = census;
     match guard {
         DeletionGuard::Off => Ok(()),
         DeletionGuard::On if listed == 0 => Err(GuardError::EmptyListing),
         DeletionGuard::On if gone > 10 && gone.saturating_mul(5) > known => Err(GuardError::MassDeletion { gone, known }),
+        DeletionGuard::On if gone > 0 && gone == known => Err(GuardError::MassDeletion { gone, known }),
         DeletionGuard::On => Ok(()),
     }
 }

@@ -178,6 +178,32 @@ pub struct SourceNotice {
     pub code: String,
 }
 
+/// The users that a run would have removed, had its guard let it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedDeletions {
+    /// Their number.
+    pub count: u64,
+    /// Users known before the run.
+    pub known: u64,
+    /// SHA-256, in hexadecimal digits, of all their IDs in byte order, each followed by a line feed: what a permission to remove them names.
+    pub digest: String,
+    /// The first of them in byte order, at most [`RunReport::NOTICES_MAX`].
+    pub users: Vec<String>,
+}
+
+/// Derived objects that were missing or damaged and that a run replaced.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repaired {
+    /// The keys of the data files.
+    pub data_files: Vec<String>,
+    /// Whether the file of rejected and ignored sources was among them.
+    pub rejects_file: bool,
+    /// Rows that the data files held.
+    pub rows: u64,
+    /// Those among them that no source gave back: last valid rows of users whose sources are rejected or gone.
+    pub rows_lost: u64,
+}
+
 /// The document `processed_data/runs/{run_id}.json`: what one run found, did, and how it ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunReport {
@@ -195,8 +221,9 @@ pub struct RunReport {
     pub elapsed_ms: u64,
     /// The table's version that the run ended on; none where there is no table yet.
     pub version: Option<u64>,
-    /// Whether that version is the run's own: false where there was nothing to do.
-    pub committed: bool,
+    /// Whether the run made a version: false where there was nothing to do, or where another run was faster; null where the outcome of its
+    /// commit could not be found out.
+    pub committed: Option<bool>,
     /// What it found and did.
     pub counts: Counts,
     /// What it asked of the store, but for the report's own writing.
@@ -211,6 +238,12 @@ pub struct RunReport {
     /// Seconds that the store's clock is ahead of the run's, where that is over [`RunReport::CLOCK_SKEW_MAX`] either way.
     #[serde(default)]
     pub clock_skew_seconds: Option<i64>,
+    /// The removals that the guard against mass deletion refused; none unless it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_deletions: Option<BlockedDeletions>,
+    /// What the run repaired of the table; none where nothing was missing or damaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repaired: Option<Repaired>,
     /// Why it did not succeed, in words: what, where, why, what to do.
     #[serde(default)]
     pub error: Option<String>,

@@ -15,16 +15,16 @@ use jiff::Timestamp;
 
 use crate::read::{CsvRead, ImageRead, UserRead};
 
-/// What became of a user's picture, once it is copied or need not be.
+/// What becomes of a user's image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Picture {
-    /// As it was.
+pub(crate) enum Image {
+    /// It stays as it was.
     Kept,
     /// There is none any more.
     Gone,
-    /// The copy holds these bytes; they are others than before.
-    Copied(Provenance),
-    /// The copy held these bytes before.
+    /// The row links these bytes; they are others than before.
+    Linked(Provenance),
+    /// The row links the same bytes as before, in this state of the source.
     Confirmed(Provenance),
 }
 
@@ -35,31 +35,29 @@ pub(crate) struct Outcome {
     pub(crate) edits: Vec<Edit>,
     /// Whether a reader can tell the difference. If not, nothing is committed.
     pub(crate) is_visible: bool,
-    /// Users whose copied picture is to be removed after the commit.
-    pub(crate) unlinked: Vec<UserId>,
-    /// Users whose picture was copied for this commit.
-    pub(crate) linked: Vec<UserId>,
+    /// Users whose row links another image than before, or the same one in another state of its source, or none any more.
+    pub(crate) touched: Vec<UserId>,
+    /// Rows that link other bytes than before.
+    pub(crate) linked: u64,
     pub(crate) counts: Counts,
 }
 
-/// Makes the new row of each user that was read; `pictures` are theirs, in the same order.
-pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, pictures: Vec<Picture>, run_id: &RunId) -> Outcome {
+/// Makes the new row of each user that was read; `images` are theirs, in the same order.
+pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, images: Vec<Image>, run_id: &RunId) -> Outcome {
     let mut outcome = Outcome::default();
-    for (read, picture) in reads.into_iter().zip(pictures) {
+    for (read, image) in reads.into_iter().zip(images) {
         let old = old_rows.get(&read.user_id);
-        let is_copied = matches!(picture, Picture::Copied(_));
-        if is_copied {
-            outcome.linked.push(read.user_id.clone());
-        }
-        let new = new_row(old, read, picture, run_id);
-        outcome.add(old, new, is_copied);
+        let is_linked = matches!(image, Image::Linked(_));
+        outcome.linked += u64::from(is_linked);
+        let new = new_row(old, read, image, run_id);
+        outcome.add(old, new, is_linked);
     }
     outcome
 }
 
 /// The row that a user has after the run; none where there is no user.
-fn new_row(old: Option<&Row>, read: UserRead, picture: Picture, run_id: &RunId) -> Option<Row> {
-    let is_copied = matches!(picture, Picture::Copied(_));
+fn new_row(old: Option<&Row>, read: UserRead, image: Image, run_id: &RunId) -> Option<Row> {
+    let is_linked = matches!(image, Image::Linked(_));
     let (record, csv) = match read.csv {
         CsvRead::Gone => return None,
         CsvRead::Good { record, object, .. } => (record, object.into_provenance()),
@@ -69,10 +67,10 @@ fn new_row(old: Option<&Row>, read: UserRead, picture: Picture, run_id: &RunId) 
             (old.record.clone(), old.csv.clone())
         }
     };
-    let image = match picture {
-        Picture::Kept => old.and_then(|old| old.image.clone()),
-        Picture::Gone => None,
-        Picture::Copied(provenance) | Picture::Confirmed(provenance) => Some(provenance),
+    let image = match image {
+        Image::Kept => old.and_then(|old| old.image.clone()),
+        Image::Gone => None,
+        Image::Linked(provenance) | Image::Confirmed(provenance) => Some(provenance),
     };
     let mut row = Row {
         user_id: read.user_id,
@@ -84,7 +82,7 @@ fn new_row(old: Option<&Row>, read: UserRead, picture: Picture, run_id: &RunId) 
     // A row belongs to the run that changed it, not to one that only found its bytes under another tag.
     if let Some(old) = old
         && old.shows_the_same_as(&row)
-        && !is_copied
+        && !is_linked
     {
         row.run_id = old.run_id.clone();
     }
@@ -92,10 +90,15 @@ fn new_row(old: Option<&Row>, read: UserRead, picture: Picture, run_id: &RunId) 
 }
 
 impl Outcome {
-    fn add(&mut self, old: Option<&Row>, new: Option<Row>, picture_is_copied: bool) {
-        let lost_picture = old.is_some_and(|old| old.image.is_some()) && new.as_ref().is_none_or(|new| new.image.is_none());
-        if lost_picture && let Some(old) = old {
-            self.unlinked.push(old.user_id.clone());
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, image_is_linked: bool) {
+        let (old_image, new_image) = (
+            old.and_then(|old| old.image.as_ref()),
+            new.as_ref().and_then(|new| new.image.as_ref()),
+        );
+        if old_image != new_image
+            && let Some(row) = old.or(new.as_ref())
+        {
+            self.touched.push(row.user_id.clone());
         }
         match (old, new) {
             (None, None) => {}
@@ -110,7 +113,7 @@ impl Outcome {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.shows_the_same_as(&new) || picture_is_copied {
+                if !old.shows_the_same_as(&new) || image_is_linked {
                     self.counts.changed += 1;
                     self.is_visible = true;
                 }
@@ -198,18 +201,19 @@ pub(crate) fn has_row_after(old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -
     }
 }
 
-/// Users known before, by a row or by a rejected CSV, whose CSV is no more: not listed, or gone when it was to be read.
-pub(crate) fn count_gone(refusals_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &[UserRead]) -> u64 {
+/// Users known before, by a row or by a rejected CSV, whose CSV is gone: not listed, or removed before it was read.
+pub(crate) fn gone<'a>(refusals_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &'a [UserRead]) -> Vec<&'a UserId> {
     let rejected: BTreeSet<&UserId> = refusals_before
         .iter()
         .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
         .filter_map(|open| open.user_id.as_ref())
         .collect();
     let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
-    let gone = reads
+    reads
         .iter()
-        .filter(|read| matches!(read.csv, CsvRead::Gone) && is_known(&read.user_id));
-    u64::try_from(gone.count()).unwrap_or(u64::MAX)
+        .filter(|read| matches!(read.csv, CsvRead::Gone) && is_known(&read.user_id))
+        .map(|read| &read.user_id)
+        .collect()
 }
 
 /// The refused sources after the run, sorted by key.

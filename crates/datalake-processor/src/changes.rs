@@ -1,12 +1,16 @@
 //! Lists the sources and merges the listing with what the table knows.
 
-use std::{cmp::Ordering, collections::VecDeque};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeSet, VecDeque},
+};
 
 use datalake_core::{
     keys,
     plan::{self, Census, Gatherer, Listed, SourceObject, UserChange, UserSources},
     reject::{IgnoreCode, OpenRefusal},
     report::RunMode,
+    user::UserId,
 };
 use datalake_store::{bucket::Bucket, bucket::ObjectMeta, error::StoreError};
 use datalake_table::{table::Table, version::Version};
@@ -26,15 +30,26 @@ pub(crate) struct Changes {
     pub(crate) images_listed: u64,
     /// When the store took its newest object, in case our clock differs.
     pub(crate) newest_modified: Option<jiff::Timestamp>,
+    /// Users listed within the range of a data file that is lost and not known otherwise: their rows may have been in it.
+    pub(crate) rederived: u64,
+}
+
+/// What a run looks at beside the listing.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) base: Option<&'a Version>,
+    /// The open refusals of that version.
+    pub(crate) refusals: &'a [OpenRefusal],
+    pub(crate) mode: RunMode,
+    /// Users whose sources are read whatever the table recorded.
+    pub(crate) reread: &'a BTreeSet<UserId>,
 }
 
 /// Lists everything under `src-data/` once, and keeps what differs from the table.
 pub(crate) async fn find(
     bucket: &dyn Bucket,
     table: &Table,
-    base: Option<&Version>,
-    refusals: &[OpenRefusal],
-    mode: RunMode,
+    scope: Scope<'_>,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Changes, RunError> {
     let mut changes = Changes::default();
@@ -44,6 +59,12 @@ pub(crate) async fn find(
         gathered: VecDeque::new(),
         progress,
     };
+    let Scope {
+        base,
+        refusals,
+        mode,
+        reread,
+    } = scope;
     let mut known_users = KnownUsers::new(table, base, refusals).await?;
     let mut listed = listing.next_user(&mut changes).await?;
     let mut known = known_users.next().await?;
@@ -55,7 +76,13 @@ pub(crate) async fn find(
             (None, None) => return Ok(changes),
         };
         let (is_listed, is_known) = (order.is_le(), order.is_ge());
-        let change = plan::compare(listed.as_ref().filter(|_| is_listed), known.as_ref().filter(|_| is_known), mode);
+        let (user, recorded) = (listed.as_ref().filter(|_| is_listed), known.as_ref().filter(|_| is_known));
+        let mode = match user {
+            Some(user) if reread.contains(&user.user_id) => RunMode::Full,
+            _ => mode,
+        };
+        let change = plan::compare(user, recorded, mode);
+        changes.rederived += u64::from(!is_known && user.is_some_and(|user| may_be_lost(base, &user.user_id)));
         changes.users.extend(change);
         changes.census.known += u64::from(is_known);
         changes.census.gone += u64::from(is_known && !is_listed);
@@ -66,6 +93,11 @@ pub(crate) async fn find(
             known = known_users.next().await?;
         }
     }
+}
+
+/// Whether the user's row may have been in a data file that is lost.
+fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
+    base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_hold(user_id.as_str())))
 }
 
 struct Listing<'a> {

@@ -1,6 +1,6 @@
 //! What a run would do, told from the listing alone. Changes nothing.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     plan::{self, GuardError, SourceChange},
@@ -9,7 +9,7 @@ use datalake_core::{
 use datalake_table::{table::Table, version::Version};
 
 use crate::{
-    changes,
+    changes::{self, Scope},
     error::RunError,
     options::{Lake, RunOptions, cancellable},
 };
@@ -53,7 +53,13 @@ async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         None => Vec::new(),
     };
     let progress = options.progress.as_ref();
-    let found = changes::find(lake.bucket.as_ref(), &table, base.as_ref(), &refusals, options.mode, progress).await?;
+    let scope = Scope {
+        base: base.as_ref(),
+        refusals: &refusals,
+        mode: options.mode,
+        reread: &BTreeSet::new(),
+    };
+    let found = changes::find(lake.bucket.as_ref(), &table, scope, progress).await?;
     let word = |change: &SourceChange| match change {
         SourceChange::Same => None,
         SourceChange::Read(_) => Some("read"),

@@ -2,12 +2,12 @@
 
 use datalake_core::{
     plan::{GuardError, OutOfOrder},
-    report::RunOutcome,
+    report::{RunId, RunOutcome},
 };
 use datalake_store::error::StoreError;
 use datalake_table::error::TableError;
 
-/// Why a run did not succeed. Nothing was published, whichever it is.
+/// Why a run did not succeed. The report says whether it had committed by then.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The store failed, after its own retries.
@@ -28,6 +28,17 @@ pub enum RunError {
         /// How often this run tried.
         attempts: u32,
     },
+    /// The table was removed while the run was active.
+    #[error("the table was removed while the run was active; run it again")]
+    TableGone,
+    /// The run whose removals are allowed reported none.
+    #[error(
+        "run {run_id} reported no blocked removals, or its report is gone; pass the ID of a run that the guard against mass deletion stopped"
+    )]
+    NoBlockedRun {
+        /// The run that was named.
+        run_id: RunId,
+    },
     /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit; or the store knows no such
     /// condition at all.
     #[error(
@@ -39,7 +50,7 @@ pub enum RunError {
         source: Option<StoreError>,
     },
     /// A signal asked the run to stop before it committed.
-    #[error("the run was asked to stop and changed nothing")]
+    #[error("the run was stopped before its commit")]
     Stopped,
 }
 
@@ -47,13 +58,13 @@ impl RunError {
     /// What the error means for whoever started the run.
     pub fn outcome(&self) -> RunOutcome {
         match self {
-            Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. }) | Self::NoCreateIfAbsent { .. } => {
-                RunOutcome::Misconfigured
-            }
+            Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })
+            | Self::NoCreateIfAbsent { .. }
+            | Self::NoBlockedRun { .. } => RunOutcome::Misconfigured,
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
             // A damaged table stays damaged, and a store that lists in no order goes on doing so.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
-            Self::Store(_) | Self::Table(_) | Self::Contended { .. } => RunOutcome::Failed,
+            Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,
             Self::Stopped => RunOutcome::Stopped,
         }

@@ -69,6 +69,8 @@ pub struct RunOptions {
     pub mode: RunMode,
     /// Whether it may remove most of the users.
     pub deletion_guard: DeletionGuard,
+    /// The blocked run whose reported removals, exactly, this run may make in spite of the guard.
+    pub allow_mass_delete_of: Option<RunId>,
     /// Which share of the sources may be rejected.
     pub reject_ratio_max: RejectRatio,
     /// Whether other runs may be under way.
@@ -77,6 +79,8 @@ pub struct RunOptions {
     pub table: TableSettings,
     /// The present time.
     pub clock: fn() -> Timestamp,
+    /// A random number from 0 to 1, by which runs that lose to each other wait for different times.
+    pub jitter: fn() -> f64,
     /// Told how far the run is.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     /// Cancelled, the run stops before its commit, or finishes after it.
@@ -99,10 +103,12 @@ impl RunOptions {
             run_id,
             mode: RunMode::default(),
             deletion_guard: DeletionGuard::default(),
+            allow_mass_delete_of: None,
             reject_ratio_max: RejectRatio::default(),
             writers: Writers::default(),
             table: TableSettings::default(),
             clock,
+            jitter: fastrand::f64,
             progress: Arc::new(|_| {}),
             cancel: CancellationToken::new(),
         }

@@ -1,73 +1,72 @@
-//! Publishes what derives from the commits alone, so that any later run finishes what a dead one left.
+//! Publishes `output.csv`: derived from the newest version alone, so that any later run finishes what a dead one left.
 
 use bytes::Bytes;
 use datalake_core::keys;
 use datalake_store::{
     bucket::{Bucket, Head, Metadata, PutMode},
     error::StoreError,
+    simulation::{self, Bug},
 };
-use datalake_table::{table::Table, version::Version};
+use datalake_table::{log::Newest, table::Table, version::Version};
 
 use crate::{error::RunError, output};
 
-/// The version that `output.csv` shows, and the table that it is a version of, in the object's metadata.
+/// What `output.csv` shows, in the object's metadata: the version's number, its table's ID, and the digest that tells it from another version
+/// of that number.
 const VERSION: &str = "datalake-version";
 const TABLE_ID: &str = "datalake-table";
+const DIGEST: &str = "datalake-digest";
 
-/// Lost races to publish before giving up. Each is lost to a publisher that went forward.
-const ATTEMPTS_MAX: u32 = 16;
+/// Lost races before giving up. Each is lost to a publisher that went forward, or to a commit that came in while the file was written.
+const ATTEMPTS_MAX: u32 = 32;
 
-/// Newer versions found after a put before giving up. Each is a commit that came in while the one before it was written.
-const VERSIONS_MAX: u32 = 16;
-
-/// Brings `output.csv` to `version` or a newer one, unless it is there or past it already.
+/// Brings `output.csv` to the newest version, which is `version` or a later one, and returns that version.
 ///
-/// A store whose tags are made of the bytes alone cannot tell a file from one of an earlier version with the same rows: a slow publisher may
-/// then replace a newer file. So each looks again after it has written, and whoever writes last leaves the newest version there.
-pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: &Version) -> Result<(), RunError> {
+/// A store whose ETags are made of the bytes alone cannot tell a file from one of an earlier version with the same rows: a slow publisher may
+/// then replace a newer file. So each looks again after it has written, and the last writer leaves the newest version there.
+pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: &Version) -> Result<Version, RunError> {
     let mut version = version.clone();
-    for _ in 0..VERSIONS_MAX {
-        if publish_once(bucket, table, &version).await? == Published::Already {
-            return Ok(());
-        }
-        match table.newer_than(&version).await? {
-            Some(newer) => version = newer,
-            None => return Ok(()),
-        }
-    }
-    Err(RunError::Contended { attempts: VERSIONS_MAX })
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Published {
-    /// By this call.
-    Now,
-    /// Before it, this version or a newer one.
-    Already,
-}
-
-async fn publish_once(bucket: &dyn Bucket, table: &Table, version: &Version) -> Result<Published, RunError> {
     let mut text: Option<Bytes> = None;
+    let mut was_put = false;
     for _ in 0..ATTEMPTS_MAX {
         let present = match bucket.head(keys::OUTPUT).await {
             Ok(head) => Some(head),
             Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        if present.as_ref().is_some_and(|head| shows(head, version)) {
-            return Ok(Published::Already);
+        if !was_put && present.as_ref().is_some_and(|head| shows(head, &version)) {
+            return Ok(version);
+        }
+        // Before the put, so that a run that was paused replaces nothing by an old version; after it, since another run may have been faster.
+        let skips_look = if was_put {
+            simulation::has(Bug::PublishSkipsSecondLook)
+        } else {
+            simulation::has(Bug::PublishSkipsFirstLook)
+        };
+        if !skips_look {
+            match table.newest(&version).await? {
+                Newest::Held => {}
+                Newest::NoTable => return Err(RunError::TableGone),
+                Newest::Other(newer) => {
+                    (version, text) = (newer, None);
+                    continue;
+                }
+            }
+        }
+        if was_put && present.as_ref().is_some_and(|head| shows(head, &version)) {
+            return Ok(version);
         }
         let bytes = match &text {
             Some(bytes) => bytes.clone(),
-            None => text.insert(output::render(table, version).await?.into()).clone(),
+            None => text.insert(output::render(table, &version).await?.into()).clone(),
         };
-        let mode = present.map_or(PutMode::Create, |head| PutMode::Update(head.meta.etag));
-        let metadata = Metadata::from([
-            (VERSION.to_owned(), version.number().to_string()),
-            (TABLE_ID.to_owned(), version.table_id().to_owned()),
-        ]);
-        match bucket.put(keys::OUTPUT, bytes, mode, &metadata).await {
-            Ok(_) => return Ok(Published::Now),
+        let mode = match present {
+            _ if simulation::has(Bug::PublishIsUnconditional) => PutMode::Replace,
+            Some(head) => PutMode::Update(head.meta.etag),
+            None => PutMode::Create,
+        };
+        match bucket.put(keys::OUTPUT, bytes, mode, &shown_by(&version)).await {
+            Ok(_) => was_put = true,
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
         }
@@ -75,9 +74,20 @@ async fn publish_once(bucket: &dyn Bucket, table: &Table, version: &Version) -> 
     Err(RunError::Contended { attempts: ATTEMPTS_MAX })
 }
 
-/// Whether the file shows this version of this table, or a newer one.
+fn shown_by(version: &Version) -> Metadata {
+    Metadata::from([
+        (VERSION.to_owned(), version.number().to_string()),
+        (TABLE_ID.to_owned(), version.table_id().to_owned()),
+        (DIGEST.to_owned(), version.digest().to_string()),
+    ])
+}
+
+/// Whether the file shows this very version.
 fn shows(head: &Head, version: &Version) -> bool {
-    let shown = head.metadata.get(VERSION).and_then(|number| number.parse::<u64>().ok());
-    let is_of_table = head.metadata.get(TABLE_ID).is_some_and(|id| id == version.table_id());
-    is_of_table && shown.is_some_and(|shown| shown >= version.number())
+    let is_compared = |name: &str| name != DIGEST || !simulation::has(Bug::PublishComparesNumbers);
+    let expected = shown_by(version);
+    expected
+        .iter()
+        .filter(|(name, _)| is_compared(name))
+        .all(|(name, value)| head.metadata.get(name) == Some(value))
 }

@@ -118,6 +118,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The lake's objects.
+    pub(crate) fn bucket(&self) -> &dyn Bucket {
+        self.bucket
+    }
+
     /// Reads the sources of every change, in no particular order, and gives the outcomes sorted by user id.
     pub(crate) async fn read_all(
         &self,

@@ -1,51 +1,63 @@
 //! One run from its first request to its report.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census},
-    report::{Counts, Requests, RunOutcome, RunReport},
+    plan::{self, Census, GuardError},
+    report::{BlockedDeletions, Counts, Repaired, Requests, RunOutcome, RunReport},
     row::Row,
     user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
+    simulation::{self, Bug},
     single_writer::SingleWriter,
 };
 use datalake_table::{
+    commit::CommitAttempt,
+    digest::Digest,
     error::CommitError,
     stage::Staged,
     table::{CommitDetails, Table},
-    version::Version,
+    version::{Lost, Version},
 };
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
     apply::{self, Refusals},
-    changes::{self, Changes},
+    changes::{self, Changes, Scope},
     error::RunError,
-    left::{self, Announcement},
+    fence::Fence,
+    healing,
+    image_notes::{self, ImageNote},
+    images,
     options::{Lake, Progress, RunOptions, Writers, cancellable},
-    pictures, publish,
+    publish,
     read::{Reader, UserRead},
-    vacuum,
+    settle::{self, Settled},
+    store_check, vacuum,
 };
 
-/// Lost commits before giving up: each is lost to a run that committed, and runs come once an hour.
+/// Attempts before giving up: each is lost to a run that committed, or repeated because the process was paused, or commits what an earlier
+/// attempt of the same run could not.
 const COMMIT_ATTEMPTS_MAX: u32 = 8;
 
 /// Waited at most before the n-th new attempt, times n, so that two runs that lose to each other drift apart.
 const CONTENTION_DELAY_MAX: Duration = Duration::from_millis(250);
 
-/// Runs once and writes the report. A report is given back whether or not the run succeeded; that it did not is for the caller to tell.
+/// Runs once and writes the report. Returns the report whether or not the run succeeded; a failure is the caller's to show.
 pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
     let (started_at, start) = ((options.clock)(), Instant::now());
     let requests_before = lake.requests.snapshot();
-    tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "the run begins");
+    tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "run started");
 
     let mut report = RunReport {
         run_id: options.run_id.clone(),
@@ -55,12 +67,14 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
         ended_at: started_at,
         elapsed_ms: 0,
         version: None,
-        committed: false,
+        committed: Some(false),
         counts: Counts::default(),
         requests: Requests::default(),
         notices: Vec::new(),
         rejects: Vec::new(),
         clock_skew_seconds: None,
+        blocked_deletions: None,
+        repaired: None,
         error: None,
     };
     let bucket: Arc<dyn Bucket> = match options.writers {
@@ -81,11 +95,17 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
     }
     match result {
         Ok(()) => {
-            tracing::info!(run.id = %options.run_id, version = report.version, committed = report.committed, elapsed_ms = report.elapsed_ms, "the run succeeded");
+            tracing::info!(run.id = %options.run_id, version = report.version, committed = report.committed, elapsed_ms = report.elapsed_ms, "run succeeded");
         }
         Err(error) => {
             report.outcome = error.outcome();
-            report.error = Some(error.in_words());
+            report.error = Some(match (report.committed, report.version) {
+                (Some(true), Some(version)) => format!(
+                    "version {version} was committed, and the run failed after that: {}",
+                    error.in_words()
+                ),
+                _ => error.in_words(),
+            });
         }
     }
     if let Err(error) = write_report(lake.bucket.as_ref(), &report).await {
@@ -112,6 +132,21 @@ struct Run<'a> {
     table: Table,
 }
 
+/// What one attempt of a run leaves to the next one.
+struct Progressed {
+    note: ImageNote,
+    /// The version that was read last; what it has lost was found out.
+    base: Option<Version>,
+    /// Derived objects that were found to be missing or damaged, of the version of this digest.
+    lost: Option<(Digest, Lost)>,
+    /// Users whose image has no bytes any more: their sources are read whatever the table recorded.
+    reread: BTreeSet<UserId>,
+    /// A commit whose outcome is not known.
+    unknown: Option<CommitAttempt>,
+    /// What the commits of earlier attempts changed.
+    committed: Counts,
+}
+
 /// What the table and the sources hold, before anything is copied or written.
 struct Ingested {
     base: Option<Version>,
@@ -125,17 +160,8 @@ struct Prepared {
     step: Step,
     refusals: Refusals,
     counts: Counts,
-    /// Users whose picture the commit links or unlinks.
-    linked: Vec<UserId>,
-    unlinked: Vec<UserId>,
-}
-
-/// The copies that a run changes.
-struct ChangedPictures {
-    announcement: Announcement,
-    /// Users whose picture the commit links or unlinks, sorted.
-    linked: Vec<UserId>,
-    unlinked: Vec<UserId>,
+    /// Users whose images were copied for the first version.
+    fresh: BTreeSet<UserId>,
 }
 
 /// What a run does to the table.
@@ -150,9 +176,40 @@ impl Run<'_> {
     /// Fills in the report as things become true, so that a run that fails still says what it found and whether it committed.
     async fn execute(&self, report: &mut RunReport) -> Result<(), RunError> {
         let reader = Reader::new(self.bucket(), report.started_at);
-        let mut announcement = Announcement::new(&self.options.run_id, report.started_at);
-        for attempt in 1..=COMMIT_ATTEMPTS_MAX {
-            let prepared = cancellable(&self.options.cancel, self.prepare(&reader, &mut announcement, report)).await?;
+        let mut progressed = Progressed {
+            note: ImageNote::new(&self.options.run_id),
+            base: None,
+            lost: None,
+            reread: BTreeSet::new(),
+            unknown: None,
+            committed: Counts::default(),
+        };
+        let result = self.attempts(&reader, &mut progressed, report).await;
+        if report.committed != Some(true)
+            && let Some(attempt) = progressed.unknown
+        {
+            // A failure here leaves the outcome unknown, and says nothing that the run's own failure does not say.
+            report.committed = self.table.is_committed(&attempt).await.unwrap_or(None);
+            if report.committed == Some(true) && report.version.is_none() {
+                report.version = Some(attempt.number);
+            }
+        }
+        result
+    }
+
+    async fn attempts(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<(), RunError> {
+        let mut attempt = 1;
+        while attempt <= COMMIT_ATTEMPTS_MAX {
+            let prepared = match cancellable(&self.options.cancel, self.prepare(reader, progressed, report)).await {
+                Ok(prepared) => prepared,
+                Err(error) => {
+                    if !cancellable(&self.options.cancel, self.find_lost(progressed, &error)).await? {
+                        return Err(error);
+                    }
+                    // Each time something more is known to be lost, so that this ends.
+                    continue;
+                }
+            };
             let details = CommitDetails {
                 run_id: self.options.run_id.clone(),
                 mode: self.options.mode,
@@ -163,60 +220,111 @@ impl Run<'_> {
                 Step::Nothing { base } => base,
                 Step::Commit { base, staged } => match self.table.commit(base.as_ref(), staged, &prepared.refusals.open, &details).await {
                     Ok(version) => {
-                        report.committed = true;
+                        report.committed = Some(true);
                         version
                     }
-                    // Another run committed between our load and our commit: the base is stale, and we start over.
-                    Err(CommitError::Conflict { .. }) => {
-                        let pause = async {
-                            tokio::time::sleep(self.contention_delay(attempt)).await;
-                            Ok(())
-                        };
-                        cancellable(&self.options.cancel, pause).await?;
+                    // The base is stale, or this process was too slow to commit safely: start over.
+                    Err(CommitError::Conflict { .. } | CommitError::Stale { .. }) => {
+                        self.wait_before(attempt).await?;
+                        attempt += 1;
+                        continue;
+                    }
+                    Err(CommitError::Unknown { attempt: tried, source }) => {
+                        tracing::warn!(
+                            table.version = tried.number,
+                            "the outcome of the commit is not known; reading the table again"
+                        );
+                        report.committed = None;
+                        progressed.unknown = Some(tried);
+                        if let Some(error) = source {
+                            return Err(error.into());
+                        }
+                        self.wait_before(attempt).await?;
+                        attempt += 1;
                         continue;
                     }
                     Err(CommitError::Table(error)) => return Err(error.into()),
                 },
             };
             report.version = Some(version.number());
-            report.counts = prepared.counts;
-            let pictures = ChangedPictures {
-                announcement,
-                linked: prepared.linked,
-                unlinked: prepared.unlinked,
-            };
-            return self.finish(&version, pictures, details.committed_at, report).await;
+            report.counts = sum(&prepared.counts, &progressed.committed);
+            let lost = self
+                .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
+                .await?;
+            // What was read for such a user already is as the sources have it now: the next run sees the next change.
+            let again: BTreeSet<UserId> = lost.difference(&progressed.reread).cloned().collect();
+            if again.is_empty() || simulation::has(Bug::LostImagesAreIgnored) {
+                return Ok(());
+            }
+            tracing::warn!(
+                users = again.len(),
+                "images were replaced before they were copied; reading them again"
+            );
+            progressed.reread.extend(again);
+            progressed.committed = report.counts.clone();
+            attempt += 1;
         }
         Err(RunError::Contended {
             attempts: COMMIT_ATTEMPTS_MAX,
         })
     }
 
+    /// Whether a failure to read the base comes from derived objects that are lost; the next attempt does without them.
+    async fn find_lost(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
+        let Some(base) = &progressed.base else { return Ok(false) };
+        let lost = healing::find_lost(self.bucket(), &self.table, base, failure).await?;
+        let Some(lost) = lost else { return Ok(false) };
+        tracing::warn!(
+            table.version = base.number(),
+            data_files = lost.data_files.len(),
+            rows = lost.row_count(),
+            rejects_file = lost.refusals,
+            "derived objects of the table are lost; replacing them from the sources"
+        );
+        progressed.lost = Some((base.digest(), lost));
+        Ok(true)
+    }
+
     /// Base, list, plan, guards, read: nothing is changed.
-    async fn ingest(&self, reader: &Reader<'_>, report: &mut RunReport) -> Result<Ingested, RunError> {
+    async fn ingest(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Ingested, RunError> {
         let progress = self.options.progress.as_ref();
-        let base = self.table.latest().await?;
+        let mut base = self.table.latest().await?;
+        if let (Some(version), Some((digest, lost))) = (&base, &progressed.lost)
+            && version.digest() == *digest
+        {
+            base = Some(version.without(lost.clone()));
+        }
+        progressed.base.clone_from(&base);
         let refusals_before = match &base {
             Some(version) => self.table.refusals(version).await?,
             None => Vec::new(),
         };
-        let found = changes::find(
-            self.bucket(),
-            &self.table,
-            base.as_ref(),
-            &refusals_before,
-            self.options.mode,
-            progress,
-        )
-        .await?;
+        let scope = Scope {
+            base: base.as_ref(),
+            refusals: &refusals_before,
+            mode: self.options.mode,
+            reread: &progressed.reread,
+        };
+        let found = changes::find(self.bucket(), &self.table, scope, progress).await?;
         let Changes {
             users,
             ignored,
-            census,
+            mut census,
             csv_listed,
             images_listed,
             newest_modified,
+            rederived,
         } = found;
+        let lost_rows = base.as_ref().map_or(0, |base| base.lost().row_count());
+        let lost_and_gone = lost_rows.saturating_sub(rederived);
+        if !simulation::has(Bug::HealingForgetsLostRows) {
+            census.known += lost_rows;
+            census.gone += lost_and_gone;
+        }
+        let found = base.as_ref().and_then(|base| found_lost(base, lost_and_gone));
+        if found.is_some() || report.committed != Some(true) {
+            report.repaired = found;
+        }
         let now = (self.options.clock)();
         // A store whose newest object is old says nothing of its clock.
         let newest_modified = newest_modified.filter(|newest| *newest > now);
@@ -229,13 +337,27 @@ impl Run<'_> {
             users: base.as_ref().map_or(0, Version::row_count),
             ..Counts::default()
         };
-        plan::guard_deletions(census, self.options.deletion_guard)?;
+        let gone: Vec<&UserId> = users
+            .iter()
+            .filter(|change| change.csv == plan::SourceChange::Gone)
+            .map(|change| &change.user_id)
+            .collect();
+        self.guard_deletions(census, gone, report).await?;
 
         let reads = reader.read_all(users, progress).await?;
         let old_rows = self.old_rows(base.as_ref(), &reads).await?;
         // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
-        let gone = apply::count_gone(&refusals_before, &old_rows, &reads);
-        plan::guard_deletions(Census { gone, ..census }, self.options.deletion_guard)?;
+        let gone = apply::gone(&refusals_before, &old_rows, &reads);
+        let after_reading = Census {
+            gone: count(gone.len())
+                + if simulation::has(Bug::HealingForgetsLostRows) {
+                    0
+                } else {
+                    lost_and_gone
+                },
+            ..census
+        };
+        self.guard_deletions(after_reading, gone, report).await?;
 
         let apply::Reading { counts, notices, rejects } = apply::count(&reads);
         (report.notices, report.rejects) = (notices, rejects);
@@ -269,26 +391,78 @@ impl Run<'_> {
         })
     }
 
-    /// Ingest, copy pictures, apply, stage: nothing that a reader could reach is changed but copies of pictures.
-    async fn prepare(&self, reader: &Reader<'_>, announcement: &mut Announcement, report: &mut RunReport) -> Result<Prepared, RunError> {
+    /// Refuses a mass deletion, unless the very removals are allowed that a blocked run reported.
+    async fn guard_deletions(&self, census: Census, mut gone: Vec<&UserId>, report: &mut RunReport) -> Result<(), RunError> {
+        let Err(blocked) = plan::guard_deletions(census, self.options.deletion_guard) else {
+            return Ok(());
+        };
+        gone.sort_unstable();
+        gone.dedup();
+        let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();
+        let deletions = BlockedDeletions {
+            count: census.gone,
+            known: census.known,
+            digest: Digest::of(ids.as_bytes()).to_string(),
+            users: gone.iter().take(RunReport::NOTICES_MAX).map(ToString::to_string).collect(),
+        };
+        let refusal = match &self.options.allow_mass_delete_of {
+            None => blocked,
+            Some(run_id) => {
+                let allowed = self.blocked_deletions_of(run_id).await?;
+                if allowed.digest == deletions.digest {
+                    return Ok(());
+                }
+                GuardError::OtherDeletions {
+                    gone: census.gone,
+                    known: census.known,
+                }
+            }
+        };
+        report.blocked_deletions = Some(deletions);
+        Err(refusal.into())
+    }
+
+    async fn blocked_deletions_of(&self, run_id: &datalake_core::report::RunId) -> Result<BlockedDeletions, RunError> {
+        let none = || RunError::NoBlockedRun { run_id: run_id.clone() };
+        let object = match self.bucket().get(&keys::run_report(run_id), None, None).await {
+            Ok(object) => object,
+            Err(StoreError::NotFound { .. }) => return Err(none()),
+            Err(error) => return Err(error.into()),
+        };
+        let report: RunReport = serde_json::from_slice(&object.bytes).map_err(|_| none())?;
+        report.blocked_deletions.ok_or_else(none)
+    }
+
+    /// Ingest, copy new images, apply, stage: nothing that a reader could reach is changed.
+    async fn prepare(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Prepared, RunError> {
         let progress = self.options.progress.as_ref();
         let Ingested {
             base,
             old_rows,
             reads,
             refusals,
-        } = self.ingest(reader, report).await?;
-        let verdicts = pictures::judge(reader, &old_rows, &reads).await?;
-        // Before its first version there is no copy that anybody reads.
-        if base.is_some() {
-            let changed = pictures::changed(&old_rows, &reads, &verdicts);
-            announcement.extend(self.bucket(), changed).await?;
+        } = self.ingest(reader, progressed, report).await?;
+        let verdicts = images::judge(reader, &old_rows, &reads).await?;
+        let notes_images = base.is_some() || !simulation::has(Bug::NotesOfFirstRunsAreSkipped);
+        if notes_images {
+            let changed = images::changed(&old_rows, &reads, &verdicts);
+            progressed.note.record(self.bucket(), changed).await?;
         }
-        let pictures = pictures::settle(self.bucket(), &reads, &verdicts, progress).await?;
-        let mut outcome = apply::apply(&old_rows, reads, pictures, &self.options.run_id);
-        let is_visible = outcome.is_visible || refusals.is_visible;
-        if is_visible {
-            pictures::retag(self.bucket(), &old_rows, &mut outcome.edits, &outcome.linked).await?;
+        // Before the first version no other run removes copies, so that those that are made now need no second look.
+        let is_fresh = |(_, verdict): &(&UserRead, &images::Verdict)| base.is_none() && **verdict == images::Verdict::New;
+        let fresh = reads
+            .iter()
+            .zip(&verdicts)
+            .filter(is_fresh)
+            .map(|(read, _)| read.user_id.clone())
+            .collect();
+        let fence = Fence::new(self.bucket());
+        let images = images::copy_new(&fence, &reads, &verdicts, progress).await?;
+        let outcome = apply::apply(&old_rows, reads, images, &self.options.run_id);
+        let has_lost = base.as_ref().is_some_and(|base| !base.lost().is_empty());
+        let is_visible = outcome.is_visible || refusals.is_visible || has_lost;
+        if is_visible && notes_images {
+            progressed.note.record(self.bucket(), outcome.touched).await?;
         }
         drop(old_rows);
         let counts = Counts {
@@ -296,16 +470,15 @@ impl Run<'_> {
             changed: outcome.counts.changed,
             removed: outcome.counts.removed,
             users: (report.counts.users + outcome.counts.added).saturating_sub(outcome.counts.removed),
-            images_copied: count(outcome.linked.len()),
+            images_copied: outcome.linked,
             ..report.counts.clone()
         };
-        let is_new_table = base.is_none();
         let step = match base {
             Some(base) if !is_visible => Step::Nothing { base },
             base => {
                 progress(Progress::Committing);
-                if is_new_table && self.options.writers == Writers::Many {
-                    self.prove_create_if_absent().await?;
+                if self.options.writers == Writers::Many {
+                    store_check::require_create_if_absent(self.bucket()).await?;
                 }
                 let staged = self.table.stage(base.as_ref(), outcome.edits).await?;
                 Step::Commit { base, staged }
@@ -315,41 +488,78 @@ impl Run<'_> {
             step,
             refusals,
             counts,
-            // Before its first version nobody has unlinked anything.
-            linked: if is_new_table { Vec::new() } else { outcome.linked },
-            unlinked: outcome.unlinked,
+            fresh,
         })
     }
 
-    /// Makes what derives from the version that the run ended on, whether or not it is the run's own.
+    /// Makes what derives from the newest version, whether or not it is the run's own. Returns the users whose row links an image that has no
+    /// bytes any more.
     async fn finish(
         &self,
         version: &Version,
-        pictures: ChangedPictures,
+        fresh: &BTreeSet<UserId>,
+        progressed: &mut Progressed,
         committed_at: Timestamp,
         report: &mut RunReport,
-    ) -> Result<(), RunError> {
+    ) -> Result<BTreeSet<UserId>, RunError> {
         (self.options.progress)(Progress::Publishing);
-        let (bucket, table) = (self.bucket(), &self.table);
-        pictures::verify_linked(bucket, table, version, &pictures.linked).await?;
-        publish::publish_output(bucket, table, version).await?;
-        let removed = &mut report.counts.images_removed;
-        *removed += pictures::remove_unlinked(bucket, table, version, &pictures.unlinked).await?;
-        *removed += left::repair(bucket, table, version, &pictures.announcement).await?;
-        let settled = pictures.linked.iter().chain(&pictures.unlinked).cloned().collect();
-        *removed += pictures.announcement.take_back(bucket, table, version, &settled).await?;
+        let (bucket, table, note) = (self.bucket(), &self.table, &mut progressed.note);
+        let newest = publish::publish_output(bucket, table, version).await?;
+        let now = bucket.fenced().await?.store_time;
+        let others = image_notes::others(bucket, note, now).await?;
+        // A copy that was made for the first version needs no look, unless another run noted the same user or committed since.
+        let is_own = report.committed == Some(true) && newest.id() == version.id();
+        let fresh: BTreeSet<UserId> = if is_own {
+            fresh
+                .iter()
+                .filter(|user_id| !others.users.contains_key(*user_id))
+                .cloned()
+                .collect()
+        } else {
+            BTreeSet::new()
+        };
+        let mut users = others.users;
+        users.extend(note.users().iter().map(|user_id| (user_id.clone(), true)));
+        let mut lost = BTreeSet::new();
+        let mut settled_at = newest;
+        if !users.is_empty() {
+            let settled = settle::settle(bucket, table, &settled_at, &users, &fresh).await?;
+            let Settled {
+                version,
+                removed,
+                lost: found,
+            } = settled;
+            report.counts.images_removed += removed;
+            (settled_at, lost) = (version, found);
+        }
+        for key in others.expired {
+            bucket.delete(&key, None).await?;
+        }
+        if lost.is_empty() || !lost.iter().any(|user_id| !progressed.reread.contains(user_id)) {
+            note.clear(bucket).await?;
+        }
         // From here on nothing is left that a reader could miss.
-        let mut now = report.started_at;
-        if report.committed
+        if report.committed == Some(true)
             && let Ok(entry) = bucket.head(&keys::log_entry(version.number())).await
         {
             report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
-            now = now.max(entry.meta.modified);
         }
-        if let Err(error) = vacuum::vacuum_daily(bucket, table, version, now).await {
-            tracing::warn!(run.id = %self.options.run_id, error = error.in_words(), "the daily clean-up failed; the next run tries again");
+        match vacuum::vacuum_daily(bucket, table, &settled_at, note, now).await {
+            Ok(found) => lost.extend(found),
+            Err(error) => {
+                tracing::warn!(run.id = %self.options.run_id, error = error.in_words(), "vacuum failed; the next run tries again");
+            }
         }
-        Ok(())
+        Ok(lost)
+    }
+
+    /// Lets a run that won finish, so that two runs do not lose to each other again and again.
+    async fn wait_before(&self, attempt: u32) -> Result<(), RunError> {
+        let pause = async {
+            tokio::time::sleep(CONTENTION_DELAY_MAX.mul_f64((self.options.jitter)().clamp(0.0, 1.0)) * attempt).await;
+            Ok(())
+        };
+        cancellable(&self.options.cancel, pause).await
     }
 
     async fn old_rows(&self, base: Option<&Version>, reads: &[UserRead]) -> Result<BTreeMap<UserId, Row>, RunError> {
@@ -362,49 +572,33 @@ impl Run<'_> {
         }
     }
 
-    /// The safety of the table is that of two creates of one key one fails. It is proved once, before a table begins.
-    async fn prove_create_if_absent(&self) -> Result<(), RunError> {
-        let key = keys::create_proof(&self.options.run_id);
-        let create = async || match self
-            .bucket()
-            .put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new())
-            .await
-        {
-            Ok(_) => Ok(true),
-            Err(StoreError::Conflict { .. }) => Ok(false),
-            Err(error) => Err(error),
-        };
-        // An earlier attempt of the same run may have left the object: then already the first create is refused.
-        let is_refused = match create().await {
-            Ok(true) => !create().await?,
-            Ok(false) => true,
-            // The store does not know the condition, and says so.
-            Err(error) if error.is_not_supported() => return Err(RunError::NoCreateIfAbsent { source: Some(error) }),
-            Err(error) => return Err(error.into()),
-        };
-        self.bucket().delete(&key, None).await?;
-        match is_refused {
-            true => Ok(()),
-            false => Err(RunError::NoCreateIfAbsent { source: None }),
-        }
-    }
-
-    /// Grows with the attempts; the run's own id tells two runs apart.
-    fn contention_delay(&self, attempt: u32) -> Duration {
-        let spread: u32 = self
-            .options
-            .run_id
-            .as_str()
-            .bytes()
-            .map(u32::from)
-            .sum::<u32>()
-            .wrapping_mul(attempt)
-            % 100;
-        CONTENTION_DELAY_MAX.mul_f64(f64::from(spread) / 100.0) * attempt
-    }
-
     fn bucket(&self) -> &dyn Bucket {
         self.table.bucket().as_ref()
+    }
+}
+
+/// What a run has found to be lost of its base, and cannot derive again for so many rows.
+fn found_lost(base: &Version, rows_lost: u64) -> Option<Repaired> {
+    let lost = base.lost();
+    (!lost.is_empty()).then(|| Repaired {
+        data_files: lost.data_files.iter().map(|file| file.key()).collect(),
+        rejects_file: lost.refusals,
+        rows: lost.row_count(),
+        rows_lost,
+    })
+}
+
+/// The counts of a run that committed more than once: what it changed adds up, what it found is as it was found last.
+fn sum(last: &Counts, before: &Counts) -> Counts {
+    Counts {
+        csv_read: last.csv_read + before.csv_read,
+        images_read: last.images_read + before.images_read,
+        added: last.added + before.added,
+        changed: last.changed + before.changed,
+        removed: last.removed + before.removed,
+        images_copied: last.images_copied + before.images_copied,
+        images_removed: last.images_removed + before.images_removed,
+        ..last.clone()
     }
 }
 

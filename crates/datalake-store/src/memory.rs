@@ -51,8 +51,26 @@ pub enum Expiry {
 pub struct MemoryBucket {
     objects: Arc<Mutex<Objects>>,
     counter: Arc<RequestCounter>,
-    /// The number of the fence that writes must respect; none for an unfenced view.
-    fence: Option<u64>,
+    /// The fence that writes must respect; none for an unfenced view.
+    fence: Option<Arc<Fence>>,
+}
+
+/// Removes its entry when the last clone of the view goes.
+#[derive(Debug)]
+struct Fence {
+    number: u64,
+    objects: Arc<Mutex<Objects>>,
+}
+
+impl Drop for Fence {
+    fn drop(&mut self) {
+        lock(&self.objects).fences.remove(&self.number);
+    }
+}
+
+fn lock(objects: &Mutex<Objects>) -> MutexGuard<'_, Objects> {
+    // A panic under the lock leaves the map whole: every change of it is one insert or remove.
+    objects.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Debug, Default)]
@@ -114,8 +132,8 @@ impl MemoryBucket {
 
     /// Fails if the fence of this view has expired.
     fn check_fence(&self, objects: &Objects, key: &str) -> Result<(), StoreError> {
-        let Some(fence) = self.fence else { return Ok(()) };
-        let is_valid = match (objects.expiry, objects.fences.get(&fence)) {
+        let Some(fence) = &self.fence else { return Ok(()) };
+        let is_valid = match (objects.expiry, objects.fences.get(&fence.number)) {
             (Expiry::Never, _) => true,
             (Expiry::Timed, Some(made_ms)) => objects.now_ms - made_ms <= FENCE_LIFETIME.as_secs() * 1_000,
             (Expiry::Swept, made) => made.is_some(),
@@ -131,8 +149,7 @@ impl MemoryBucket {
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
-        // A panic under the lock leaves the map whole: every change of it is one insert or remove.
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.objects)
     }
 }
 
@@ -270,11 +287,15 @@ impl Bucket for MemoryBucket {
         let mut objects = self.lock();
         objects.sweep();
         objects.fences_made += 1;
-        let (fence, made_ms) = (objects.fences_made, objects.now_ms);
-        objects.fences.insert(fence, made_ms);
+        let (number, made_ms) = (objects.fences_made, objects.now_ms);
+        objects.fences.insert(number, made_ms);
+        let fence = Fence {
+            number,
+            objects: Arc::clone(&self.objects),
+        };
         Ok(Fenced {
             bucket: Arc::new(Self {
-                fence: Some(fence),
+                fence: Some(Arc::new(fence)),
                 ..self.clone()
             }),
             store_time: objects.now(),

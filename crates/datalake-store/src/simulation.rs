@@ -5,13 +5,108 @@
 /// A defect that the explorer and the simulation must find. Each stands for a line of code whose absence or change is the defect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bug {
-    /// The commit does not check that the base entry is the one that was read.
+    /// The commit does not check before its create that the base entry is the one that was read.
     CommitSkipsBaseCheck,
+    /// The commit trusts a create that succeeded, and does not read the base entry again.
+    CommitSkipsCheckAfter,
+    /// The create of the log entry does not expire.
+    CommitIsNotFenced,
+    /// The commit does not refuse data files that were staged long ago.
+    CommitIgnoresStagedAge,
+    /// The commit does not check that its staged files exist.
+    CommitSkipsStagedCheck,
+    /// A reader applies the next entry without comparing the base digest that it records.
+    ReaderSkipsBaseDigest,
+    /// A run takes a missing next entry for the proof that its version is the newest.
+    NewestTrustsMissingEntry,
+    /// A checkpoint is written without checking that its entry is still there.
+    CheckpointSkipsEntryCheck,
+    /// A checkpoint replaces one that exists.
+    CheckpointReplaces,
+    /// The pointer to the newest checkpoint may go back.
+    PointerGoesBack,
+    /// The vacuum decides without sweeping staged files first.
+    VacuumSkipsSweep,
+    /// The vacuum removes files that no entry names after an hour.
+    VacuumRemovesYoungFiles,
+    /// Log entries are removed in descending order.
+    CleanupDescends,
+    /// Log entries are removed without a condition on their ETag.
+    CleanupIsUnconditional,
+    /// A run writes no note before it changes image copies.
+    NoImageNote,
+    /// A run removes copies that a note of an active run names and no row links yet.
+    SettleRemovesForYoungNotes,
+    /// A run removes the notes of others although their runs may be active.
+    OtherNotesAreRemovedAtOnce,
+    /// Copies are not compared again with rows that changed while they were settled.
+    SettleSkipsSecondLook,
+    /// Copies and removals of images after the commit do not expire.
+    SettleIsNotFenced,
+    /// An image is copied whatever its source's ETag.
+    ImageCopyIsUnconditional,
+    /// An image copy is removed whatever its ETag.
+    ImageRemovalIsUnconditional,
+    /// A row whose image was rejected stays linked although its bytes are in neither copy nor source.
+    RejectedImageStaysLinked,
+    /// A replaced image is copied before the commit that links it.
+    ReplacedImageIsCopiedBeforeCommit,
+    /// A newly linked image is not copied before the commit that links it.
+    NewImageIsNotCopiedBeforeCommit,
+    /// `output.csv` is replaced without checking that the version is the newest.
+    PublishSkipsFirstLook,
+    /// After `output.csv` was replaced, a newer version is not looked for.
+    PublishSkipsSecondLook,
+    /// `output.csv` is replaced whatever its ETag.
+    PublishIsUnconditional,
+    /// `output.csv` counts as current by table and number alone.
+    PublishComparesNumbers,
+    /// A row whose image has no bytes any more is not read again.
+    LostImagesAreIgnored,
+    /// A first run writes no note on images.
+    NotesOfFirstRunsAreSkipped,
+    /// Rows of a lost data file do not count as known users for the guards.
+    HealingForgetsLostRows,
+    /// A vacuum that is dated in the future is not due.
+    VacuumTrustsFutureSchedule,
 }
 
 impl Bug {
     /// Every defect.
-    pub const ALL: &[Self] = &[Self::CommitSkipsBaseCheck];
+    pub const ALL: &[Self] = &[
+        Self::CommitSkipsBaseCheck,
+        Self::CommitSkipsCheckAfter,
+        Self::CommitIsNotFenced,
+        Self::CommitIgnoresStagedAge,
+        Self::CommitSkipsStagedCheck,
+        Self::ReaderSkipsBaseDigest,
+        Self::NewestTrustsMissingEntry,
+        Self::CheckpointSkipsEntryCheck,
+        Self::CheckpointReplaces,
+        Self::PointerGoesBack,
+        Self::VacuumSkipsSweep,
+        Self::VacuumRemovesYoungFiles,
+        Self::CleanupDescends,
+        Self::CleanupIsUnconditional,
+        Self::NoImageNote,
+        Self::SettleRemovesForYoungNotes,
+        Self::OtherNotesAreRemovedAtOnce,
+        Self::SettleSkipsSecondLook,
+        Self::SettleIsNotFenced,
+        Self::ImageCopyIsUnconditional,
+        Self::ImageRemovalIsUnconditional,
+        Self::RejectedImageStaysLinked,
+        Self::ReplacedImageIsCopiedBeforeCommit,
+        Self::NewImageIsNotCopiedBeforeCommit,
+        Self::PublishSkipsFirstLook,
+        Self::PublishSkipsSecondLook,
+        Self::PublishIsUnconditional,
+        Self::PublishComparesNumbers,
+        Self::LostImagesAreIgnored,
+        Self::NotesOfFirstRunsAreSkipped,
+        Self::HealingForgetsLostRows,
+        Self::VacuumTrustsFutureSchedule,
+    ];
 }
 
 #[cfg(feature = "testing")]

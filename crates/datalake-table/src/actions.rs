@@ -159,8 +159,11 @@ pub(crate) struct OwnInfo {
     pub(crate) counts: Counts,
     /// Path of the refusals' file relative to the table; none where nothing is refused. For people: what counts is the metadata's.
     pub(crate) refusals: Option<String>,
-    /// Drawn anew for each commit, so that a writer recognises its own entry after a time-out.
+    /// Unique to each commit, so that two commits of the same rows are two entries.
     pub(crate) writer_id: String,
+    /// SHA-256 of the entry that this one follows, in hexadecimal digits; none for the first version, and in entries of format 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<String>,
 }
 
 impl OwnInfo {

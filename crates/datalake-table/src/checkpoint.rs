@@ -7,8 +7,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use datalake_core::keys;
-use datalake_store::bucket::{Bucket, Metadata as ObjectMetadata, PutMode};
-use jiff::{SignedDuration, Timestamp};
+use datalake_store::{
+    bucket::{Bucket, Metadata as ObjectMetadata, PutMode},
+    error::StoreError,
+    simulation::{self, Bug},
+};
+use jiff::Timestamp;
 use parquet::{
     basic::Compression,
     errors::ParquetError,
@@ -27,13 +31,11 @@ use crate::{
     actions::{Action, Add, Remove},
     blocking::blocking,
     error::TableError,
-    log::LastCheckpoint,
+    log::{self, LastCheckpoint},
+    retention::Retention,
     shred,
     version::{State, Version},
 };
-
-/// How long the log, and data files that left the table, are kept for those who still read older versions: a week, as Delta's default.
-pub(crate) const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 const SCHEMA: &str = "
 message checkpoint {
@@ -92,30 +94,71 @@ fn parse(message: &str) -> Result<TypePtr, ParquetError> {
     parse_message_type(message).map(TypePtr::new)
 }
 
-/// Writes the checkpoint of a version, at the store's time `now`, and points at it.
-pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> Result<(), TableError> {
+/// Writes the checkpoint of a version, if its entry is still there, and points at it.
+pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<(), TableError> {
     let number = version.number();
     let key = keys::checkpoint(number);
-    let actions = actions(&version.0, now);
+    // Made before the check: a writer that is paused after it must not bring a checkpoint back that was removed.
+    let fenced = bucket.fenced().await?;
+    if !simulation::has(Bug::CheckpointSkipsEntryCheck) && !log::still_has(bucket, version).await? {
+        return Ok(());
+    }
+    let actions = actions(&version.0, fenced.store_time);
     let size = u64::try_from(actions.len()).unwrap_or(u64::MAX);
     let bytes = blocking({
         let key = key.clone();
         move || encode(&key, &actions)
     })
     .await?;
-    // Equal states give equal checkpoints: whoever else writes this one writes the same.
-    bucket.put(&key, bytes, PutMode::Replace, &ObjectMetadata::new()).await?;
-    let pointer = serde_json::to_vec(&LastCheckpoint { version: number, size });
-    let pointer = pointer.map_err(|error| TableError::undecodable(keys::LAST_CHECKPOINT, "it cannot be encoded", error))?;
-    bucket
-        .put(keys::LAST_CHECKPOINT, pointer.into(), PutMode::Replace, &ObjectMetadata::new())
-        .await?;
-    Ok(())
+    let mode = if simulation::has(Bug::CheckpointReplaces) {
+        PutMode::Replace
+    } else {
+        PutMode::Create
+    };
+    match fenced.bucket.put(&key, bytes, mode, &ObjectMetadata::new()).await {
+        // The checkpoint of another writer: equal states have equal checkpoints.
+        Ok(_) | Err(StoreError::Conflict { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    point_at(bucket, &fenced.bucket, LastCheckpoint { version: number, size }).await
+}
+
+/// Replaces the pointer, but only forward: a pointer that names a later checkpoint that exists stays.
+async fn point_at(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: LastCheckpoint) -> Result<(), TableError> {
+    let mode = match bucket.head(keys::LAST_CHECKPOINT).await {
+        Ok(head) => {
+            if let Some(named) = log::last_checkpoint(bucket).await?
+                && named >= pointer.version
+                && !simulation::has(Bug::PointerGoesBack)
+                && exists(bucket, &keys::checkpoint(named)).await?
+            {
+                return Ok(());
+            }
+            PutMode::Update(head.meta.etag)
+        }
+        Err(StoreError::NotFound { .. }) => PutMode::Create,
+        Err(error) => return Err(error.into()),
+    };
+    let text = serde_json::to_vec(&pointer);
+    let text = text.map_err(|error| TableError::undecodable(keys::LAST_CHECKPOINT, "it cannot be encoded", error))?;
+    match fenced.put(keys::LAST_CHECKPOINT, text.into(), mode, &ObjectMetadata::new()).await {
+        // Another writer pointed at its own checkpoint.
+        Ok(_) | Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn exists(bucket: &Arc<dyn Bucket>, key: &str) -> Result<bool, TableError> {
+    match bucket.head(key).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// The actions that make up a state; tombstones past the retention are dropped, as the protocol lets a checkpoint do.
 fn actions(state: &State, now: Timestamp) -> Vec<Action> {
-    let oldest_ms = now.as_millisecond() - RETENTION.as_secs() * 1_000;
+    let oldest_ms = now.as_millisecond() - Retention::of(&state.metadata).deleted_files.as_secs() * 1_000;
     let kept = |remove: &&Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
     let head = Action {
         protocol: Some(state.protocol.clone()),

@@ -1,31 +1,57 @@
-//! The commit: one create-if-absent put of the next entry. Everything before it is invisible, everything after it can be made again.
+//! The commit: one create-if-absent put of the next log entry. Everything before it is invisible, everything after it can be made again.
+//!
+//! A writer can be paused for days between any two requests, while other runs commit and clean up. The create is therefore fenced (it expires
+//! minutes after the checks that precede it), and its result counts only if the base entry is still there afterwards. Entries are never
+//! deleted by a writer; numbers are compared together with digests.
 
 use std::sync::Arc;
 
 use datalake_core::{keys, reject::OpenRefusal};
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::{Bucket, Metadata, Object, PutMode},
     error::StoreError,
+    simulation::{self, Bug},
 };
+use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
     checkpoint,
+    digest::Digest,
     error::{CommitError, TableError},
     log, refusals,
-    replay::Replay,
-    schema,
+    replay::{self, Replay},
+    schema::{self, FORMAT_PROPERTY},
     stage::{NewSegment, Staged},
     table::{CommitDetails, Table},
     unique::unique,
-    vacuum,
     version::{SegmentFile, Version},
 };
 
 /// Names the writer in the log, as the protocol asks.
 const ENGINE: &str = concat!("datalake/", env!("CARGO_PKG_VERSION"));
-/// After a put whose end is unknown the entry is read back, and put again where it is not there. The store has its own back-off.
+
+/// After a put whose outcome is unknown the entry is read back, and put again if it is not there. The store has its own back-off.
 const PUT_ATTEMPTS_MAX: u32 = 3;
+
+/// What was staged longer ago is not committed. Cleanup removes files that no entry names after two days at the earliest, so that an entry
+/// never names a file that is gone.
+const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(12);
+
+/// Requests that check staged files are small.
+const CHECKS_IN_FLIGHT: usize = 8;
+
+/// A commit that was tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitAttempt {
+    /// The version that it makes.
+    pub number: u64,
+    /// The digest of its entry.
+    pub digest: Digest,
+    /// The digest of the entry that it follows; none for the first version.
+    pub base: Option<Digest>,
+}
 
 pub(crate) async fn commit(
     table: &Table,
@@ -34,22 +60,48 @@ pub(crate) async fn commit(
     open: &[OpenRefusal],
     details: &CommitDetails,
 ) -> Result<Version, CommitError> {
+    let bucket = &table.bucket;
     let number = base.map_or(0, |base| base.number() + 1);
-    if staged.base != base.map(Version::number) {
+    if staged.base != base.map(Version::id) {
         return Err(CommitError::Conflict { version: number });
     }
-    let refusals = refusals::write(&table.bucket, base, open).await?;
-    let writer_id = unique();
-    let actions = actions(base, &staged, refusals, details, &writer_id).map_err(|error| undecodable(number, error))?;
+    if number > log::NUMBER_MAX {
+        let reason = format!("the table has {number} versions, and there can be no more");
+        return Err(TableError::corrupt(keys::log_entry(number - 1), reason).into());
+    }
+    let refusals = refusals::write(bucket, base, open).await?;
+    let actions = actions(base, &staged, refusals, details).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
-    create(&table.bucket, number, &entry, &writer_id).await?;
+    let attempt = CommitAttempt {
+        number,
+        digest: Digest::of(entry.as_bytes()),
+        base: base.map(Version::digest),
+    };
+
+    // Made before the checks: a process that is paused between them and the create then creates nothing.
+    let fenced = bucket.fenced().await.map_err(TableError::from)?;
+    check(bucket, &attempt, &staged, &actions, fenced.store_time).await?;
+    let create_in = if simulation::has(Bug::CommitIsNotFenced) {
+        bucket
+    } else {
+        &fenced.bucket
+    };
+    create(bucket, create_in, &attempt, &entry).await?;
 
     let mut replay = base.map(|base| Replay::from_state(&base.0)).unwrap_or_default();
-    replay.describe(&actions, details.committed_at);
+    replay.describe(replay::commit_facts(&actions, details.committed_at));
     replay.apply(&keys::log_entry(number), actions)?;
-    let version = Version(Arc::new(replay.finish(number)?));
-    if number > 0 && number.is_multiple_of(table.settings.commits_per_checkpoint.max(1)) {
-        maintain(table, &version).await;
+    let version = Version(Arc::new(replay.finish(number, attempt.digest)?));
+    if number > 0
+        && number.is_multiple_of(table.settings.commits_per_checkpoint.max(1))
+        && let Err(error) = checkpoint::write(bucket, &version).await
+    {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(
+            table.version = number,
+            error,
+            "cannot write checkpoint; readers read more log entries"
+        );
     }
     Ok(version)
 }
@@ -62,65 +114,149 @@ fn undecodable(number: u64, error: serde_json::Error) -> CommitError {
     ))
 }
 
-/// The checkpoint, and what it makes superfluous. The commit stands whatever happens here; the next checkpoint makes up for it.
-async fn maintain(table: &Table, version: &Version) {
-    let checkpointed = async {
-        // What is old is told by the clock of the store, which wrote this entry just now: a run's own may be off by a year.
-        let now = table.bucket.head(&keys::log_entry(version.number())).await?.meta.modified;
-        checkpoint::write(&table.bucket, version, now).await?;
-        Ok::<_, TableError>(now)
-    };
-    let now = match checkpointed.await {
-        Ok(now) => now,
-        Err(error) => {
-            let error: &dyn std::error::Error = &error;
-            tracing::warn!(
-                table.version = version.number(),
-                error,
-                "the checkpoint was not written; readers read more entries"
-            );
-            return;
+/// What must hold just before the create: the base is what it was, and everything that the entry names is there and will be.
+async fn check(
+    bucket: &Arc<dyn Bucket>,
+    attempt: &CommitAttempt,
+    staged: &Staged,
+    actions: &[Action],
+    store_time: Timestamp,
+) -> Result<(), CommitError> {
+    let version = attempt.number;
+    let stale = |reason| Err(CommitError::Stale { version, reason });
+    if store_time.duration_since(staged.since) >= STAGED_AGE_MAX && !simulation::has(Bug::CommitIgnoresStagedAge) {
+        return stale("its data files were staged 12 hours ago or earlier");
+    }
+    if !simulation::has(Bug::CommitSkipsBaseCheck) && !has_base(bucket, attempt).await? {
+        return Err(CommitError::Conflict { version });
+    }
+    let refusals = actions
+        .iter()
+        .filter_map(|action| action.meta_data.as_ref()?.refusals().map(keys::in_table));
+    let files: Vec<String> = staged.added.iter().map(|file| keys::in_table(&file.path)).chain(refusals).collect();
+    let missing = stream::iter(files)
+        .map(|key| async move {
+            match bucket.head(&key).await {
+                Ok(_) => Ok(false),
+                Err(StoreError::NotFound { .. }) => Ok(true),
+                Err(error) => Err(TableError::from(error)),
+            }
+        })
+        .buffer_unordered(CHECKS_IN_FLIGHT)
+        .try_any(|is_missing| std::future::ready(is_missing));
+    if !simulation::has(Bug::CommitSkipsStagedCheck) && missing.await? {
+        return stale("a data file that it staged is gone");
+    }
+    Ok(())
+}
+
+/// Whether the log ends with the base of a commit, as far as the base itself tells: before a first version, whether there is no log.
+async fn has_base(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
+    match attempt.base {
+        Some(base) => log::has(bucket, attempt.number - 1, base).await,
+        None => {
+            let listing = log::list(bucket, 0).await?;
+            Ok(listing.entries.is_empty() && listing.checkpoints.is_empty())
         }
-    };
-    if let Err(error) = vacuum::clean_log(&table.bucket, now).await {
-        let error: &dyn std::error::Error = &error;
-        tracing::warn!(
-            table.version = version.number(),
-            error,
-            "old log entries were not removed; the next checkpoint tries again"
-        );
     }
 }
 
-/// Puts the entry. Whether a put that failed took effect is told by the writer's id in the entry that is there now.
-async fn create(bucket: &Arc<dyn Bucket>, number: u64, entry: &str, writer_id: &str) -> Result<(), CommitError> {
-    let key = keys::log_entry(number);
-    let mut attempt = 1;
+/// Creates the entry through `fenced`, and reads it and its base again: a create that succeeded proves nothing if the base was removed while
+/// this process was paused.
+async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &CommitAttempt, entry: &str) -> Result<(), CommitError> {
+    let version = attempt.number;
+    let key = keys::log_entry(version);
+    let unknown = |source| CommitError::Unknown {
+        attempt: attempt.clone(),
+        source,
+    };
+    let mut puts = 1;
     loop {
-        let failure = match bucket.put(&key, entry.to_owned().into(), PutMode::Create, &Metadata::new()).await {
-            Ok(_) => return Ok(()),
-            // The store retries by itself: a conflict may be with our own first try.
-            Err(error @ (StoreError::Conflict { .. } | StoreError::Unavailable { .. })) => error,
+        // The store retries by itself: a conflict may be with the effect of an earlier request of this very put, and so may an expiry.
+        let failure = match fenced.put(&key, entry.to_owned().into(), PutMode::Create, &Metadata::new()).await {
+            Ok(_) if simulation::has(Bug::CommitSkipsCheckAfter) => return Ok(()),
+            Ok(_) => None,
+            Err(error @ (StoreError::Conflict { .. } | StoreError::Unavailable { .. } | StoreError::Expired { .. })) => Some(error),
             Err(error) => return Err(TableError::from(error).into()),
         };
-        match log::get_if_there(bucket, &key).await {
-            Ok(Some(object)) => {
-                let actions = log::parse_entry(&object).unwrap_or_default();
-                let own = actions
-                    .iter()
-                    .filter_map(|action| action.commit_info.as_ref())
-                    .find_map(OwnInfo::of);
-                return if own.is_some_and(|own| own.writer_id == writer_id) {
-                    Ok(())
-                } else {
-                    Err(CommitError::Conflict { version: number })
-                };
+        let found = match log::entry_if_there(bucket, version).await {
+            Ok(found) => found.map(|object| Digest::of(&object.bytes)),
+            Err(error) => return Err(unknown(Some(error))),
+        };
+        return match (found, failure) {
+            (Some(found), _) if found == attempt.digest => match is_valid(bucket, attempt).await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(unknown(None)),
+                Err(error) => Err(unknown(Some(error))),
+            },
+            (Some(_), Some(_)) => Err(CommitError::Conflict { version }),
+            (None, Some(StoreError::Expired { .. })) => Err(CommitError::Stale {
+                version,
+                reason: "its create expired before it reached the store",
+            }),
+            (None, Some(StoreError::Unavailable { .. })) if puts < PUT_ATTEMPTS_MAX => {
+                puts += 1;
+                continue;
             }
-            Ok(None) | Err(StoreError::Unavailable { .. }) if attempt < PUT_ATTEMPTS_MAX => attempt += 1,
-            Ok(None) => return Err(TableError::from(failure).into()),
-            Err(error) => return Err(TableError::from(error).into()),
+            (None, Some(error @ StoreError::Unavailable { .. })) => Err(unknown(Some(error.into()))),
+            // Created and replaced, or created and removed since.
+            (Some(_) | None, _) => Err(unknown(None)),
+        };
+    }
+}
+
+/// Whether the entry of an attempt, which is there, continues the history that its writer read.
+async fn is_valid(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
+    match attempt.base {
+        Some(base) => log::has(bucket, attempt.number - 1, base).await,
+        // A log that was cleaned up has no entry 0: one that was created late is followed by a gap.
+        None => {
+            let listing = log::list(bucket, 0).await?;
+            let numbers = listing
+                .entries
+                .iter()
+                .copied()
+                .eq(0..u64::try_from(listing.entries.len()).unwrap_or(u64::MAX));
+            let follows = match log::entry_if_there(bucket, 1).await? {
+                Some(next) => follows(&next, attempt.digest)?,
+                None => true,
+            };
+            Ok(numbers && follows)
         }
     }
+}
+
+/// Whether an entry says that it follows the one of this digest, or says nothing of it.
+fn follows(entry: &Object, digest: Digest) -> Result<bool, TableError> {
+    let facts = replay::commit_facts(&log::parse_entry(entry)?, entry.meta.modified);
+    Ok(facts.base.is_none_or(|base| base == digest))
+}
+
+pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<Option<bool>, TableError> {
+    let Some(found) = log::entry_if_there(bucket, attempt.number).await? else {
+        return Ok(None);
+    };
+    if Digest::of(&found.bytes) != attempt.digest {
+        return Ok(Some(false));
+    }
+    if is_valid(bucket, attempt).await? {
+        return Ok(Some(true));
+    }
+    let later = log::list(bucket, attempt.number + 1).await?;
+    let (mut number, mut digest) = (attempt.number, attempt.digest);
+    let newest = later.entries.last().max(later.checkpoints.last()).copied().unwrap_or(number);
+    while number < newest {
+        number += 1;
+        let Some(entry) = log::entry_if_there(bucket, number).await? else {
+            return Ok(None);
+        };
+        let facts = replay::commit_facts(&log::parse_entry(&entry)?, entry.meta.modified);
+        if facts.base != Some(digest) {
+            return Ok(None);
+        }
+        digest = Digest::of(&entry.bytes);
+    }
+    Ok(Some(true))
 }
 
 fn actions(
@@ -128,15 +264,16 @@ fn actions(
     staged: &Staged,
     refusals: Option<String>,
     details: &CommitDetails,
-    writer_id: &str,
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
         None => Some(schema::metadata(unique(), now_ms, refusals.as_deref())),
-        Some(base) if base.0.metadata.refusals() != refusals.as_deref() => Some(base.0.metadata.with_refusals(refusals.as_deref())),
+        Some(base) if base.0.metadata.refusals() != refusals.as_deref() || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
+            Some(base.0.metadata.with_refusals(refusals.as_deref()))
+        }
         Some(_) => None,
     };
-    let information = serde_json::to_value(commit_info(base, staged, refusals, details, writer_id))?;
+    let information = serde_json::to_value(commit_info(base, staged, refusals, details))?;
     let mut actions = vec![Action {
         commit_info: Some(information),
         ..Action::default()
@@ -164,7 +301,7 @@ fn actions(
     Ok(actions)
 }
 
-fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>, details: &CommitDetails, writer_id: &str) -> CommitInfo {
+fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>, details: &CommitDetails) -> CommitInfo {
     let rows: u64 = staged.added.iter().filter_map(|segment| segment.stats.num_records).sum();
     let bytes: u64 = staged.added.iter().map(|segment| segment.size).sum();
     let metrics = [
@@ -188,7 +325,8 @@ fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>
             mode: details.mode,
             counts: details.counts.clone(),
             refusals,
-            writer_id: writer_id.to_owned(),
+            writer_id: unique(),
+            base: base.map(|base| base.digest().to_string()),
         },
     }
 }

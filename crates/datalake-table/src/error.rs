@@ -2,7 +2,10 @@
 
 use std::error::Error;
 
+use datalake_core::keys;
 use datalake_store::error::StoreError;
+
+use crate::commit::CommitAttempt;
 
 /// Why the table could not be read or written. One variant a reaction.
 #[derive(Debug, thiserror::Error)]
@@ -37,36 +40,68 @@ pub enum TableError {
 impl TableError {
     /// An object that is wrong by itself, without a decoder's error.
     pub(crate) fn corrupt(key: impl Into<String>, reason: impl Into<String>) -> Self {
+        let key = key.into();
         Self::Corrupt {
-            key: key.into(),
-            reason: reason.into(),
+            reason: with_remedy(&key, reason.into()),
+            key,
             source: None,
         }
     }
 
     /// An object that a decoder refused.
     pub(crate) fn undecodable(key: impl Into<String>, reason: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let key = key.into();
         Self::Corrupt {
-            key: key.into(),
-            reason: reason.into(),
+            reason: with_remedy(&key, reason.into()),
+            key,
             source: Some(source.into()),
         }
     }
 
     /// A part of the protocol that this program does not know.
     pub(crate) fn unsupported(reason: impl Into<String>) -> Self {
-        Self::Unsupported { reason: reason.into() }
+        Self::Unsupported {
+            reason: format!("{}; {REPAIR}", reason.into()),
+        }
+    }
+}
+
+/// The way out where the log cannot be loaded; runs repair everything else by themselves.
+const REPAIR: &str = "if that cannot be undone, suspend all runs and rebuild the table from the sources with `datalake repair`";
+
+fn with_remedy(key: &str, reason: String) -> String {
+    if key.starts_with(keys::LOG) {
+        format!("{reason}; {REPAIR}")
+    } else {
+        reason
     }
 }
 
 /// Why a commit did not make a version.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Somebody else made this version first, or the changes were staged against another base: load again, stage again.
+    /// Another writer made this version first, or the base is not what it was: load again, stage again.
     #[error("another writer committed first, version={version}")]
     Conflict {
         /// The version that this commit would have made.
         version: u64,
+    },
+    /// The commit came too late to be safe: what was staged is old or gone, or the create expired. Nothing was committed. Load again, stage
+    /// again.
+    #[error("the commit of version {version} was abandoned: {reason}")]
+    Stale {
+        /// The version that this commit would have made.
+        version: u64,
+        /// What took too long.
+        reason: &'static str,
+    },
+    /// Whether the version was made is not known: [`crate::table::Table::is_committed`] may find out later.
+    #[error("whether version {} was committed is not known", attempt.number)]
+    Unknown {
+        /// What was tried.
+        attempt: CommitAttempt,
+        /// Why it is not known, where the store or the table failed.
+        source: Option<TableError>,
     },
     /// The table could not be written. After [`StoreError::Unavailable`] the version may still have been made.
     #[error(transparent)]

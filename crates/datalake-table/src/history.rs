@@ -146,7 +146,7 @@ fn is_same(a: Option<&Row>, b: Option<&Row>) -> bool {
 
 async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &UserId) -> Result<Option<Row>, TableError> {
     for path in files {
-        let object = log::get(bucket, &keys::in_table(path)).await?;
+        let object = bucket.get(&keys::in_table(path), None, None).await?;
         let wanted = user_id.clone();
         let found = blocking(move || {
             let rows = frame::rows(&object.meta.key, object.bytes)?;
@@ -169,7 +169,7 @@ async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Resul
     let mut files = Arc::new(BTreeSet::new());
     let mut steps = Vec::new();
     if first > 0 || !listing.entries.contains(&0) {
-        let object = log::get(bucket, &keys::checkpoint(first)).await?;
+        let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
         let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
         follow(&mut files, &key, &actions, user_id)?;
@@ -180,7 +180,10 @@ async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Resul
     }
     let rest = steps.last().map_or(first, |step| step.facts.number + 1)..=newest;
     let mut entries = stream::iter(rest)
-        .map(|number| async move { log::get(bucket, &keys::log_entry(number)).await.map(|object| (number, object)) })
+        .map(|number| async move {
+            let entry = log::get(bucket, &keys::log_entry(number), log::ENTRY_BYTES_MAX).await?;
+            Ok::<_, TableError>((number, entry))
+        })
         .buffered(ENTRIES_IN_FLIGHT);
     while let Some((number, object)) = entries.try_next().await? {
         let actions = log::parse_entry(&object)?;

@@ -6,6 +6,7 @@ use datalake_core::keys::{self, LogKey};
 use datalake_store::{
     bucket::{Bucket, Object},
     error::StoreError,
+    simulation::{self, Bug},
 };
 use futures_util::{
     StreamExt, TryStreamExt,
@@ -17,6 +18,7 @@ use crate::{
     actions::Action,
     blocking::blocking,
     checkpoint,
+    digest::Digest,
     error::TableError,
     frame,
     replay::{self, Replay},
@@ -27,6 +29,18 @@ use crate::{
 const LOAD_ATTEMPTS_MAX: u32 = 3;
 /// Entries are small: their number in flight hides latency and costs no memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
+
+/// The protocol's numbers are signed 64-bit integers; those of engines that count in floating point end here, at 2^53 - 2.
+pub(crate) const NUMBER_MAX: u64 = (1 << 53) - 2;
+
+/// An entry names the data files that changed: 10 million rows have 80, each of some 600 bytes.
+pub(crate) const ENTRY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// A checkpoint names all data files, and those that left the table within the retention.
+pub(crate) const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The pointer is a small document; other engines add a schema of the checkpoint.
+const POINTER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// The document `_last_checkpoint`. Other engines write more fields.
 #[derive(Debug, Serialize, Deserialize)]
@@ -75,6 +89,17 @@ struct LoadPlan {
     entries: Vec<u64>,
 }
 
+/// What is newest, compared with a version that a caller holds.
+#[derive(Clone, Debug)]
+pub enum Newest {
+    /// The version held is the newest one.
+    Held,
+    /// This one is. It follows the version held, or took its place.
+    Other(Version),
+    /// The version held is gone, and there is no table.
+    NoTable,
+}
+
 pub(crate) async fn latest(bucket: &Arc<dyn Bucket>) -> Result<Option<Version>, TableError> {
     load(bucket, None).await
 }
@@ -86,24 +111,39 @@ pub(crate) async fn at(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Version,
 }
 
 pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    let mut number = held.number();
-    let Some(first) = get_if_there(bucket, &keys::log_entry(number + 1)).await? else {
+    let (mut number, mut digest) = (held.number(), held.digest());
+    let Some(first) = next_entry(bucket, number).await? else {
         return Ok(None);
     };
-    // The next number of a table that was removed and made anew continues another history.
-    if !still_has(bucket, held).await? {
-        return latest_unless(bucket, held).await;
-    }
     let mut replay = Replay::from_state(&held.0);
     let mut next = Some(first);
     while let Some(object) = next {
-        number += 1;
         let actions = parse_entry(&object)?;
-        replay.describe(&actions, object.meta.modified);
+        let facts = replay::commit_facts(&actions, object.meta.modified);
+        let follows = match facts.base {
+            Some(base) => base == digest || simulation::has(Bug::ReaderSkipsBaseDigest),
+            // Another engine's entry does not say what it follows: it follows what is there, if that is what is held.
+            None if number == held.number() => still_has(bucket, held).await?,
+            None => true,
+        };
+        if !follows {
+            return latest_unless(bucket, held).await;
+        }
+        number += 1;
+        digest = Digest::of(&object.bytes);
+        replay.describe(facts);
         replay.apply(&object.meta.key, actions)?;
-        next = get_if_there(bucket, &keys::log_entry(number + 1)).await?;
+        next = next_entry(bucket, number).await?;
     }
-    finish(bucket, replay, number).await.map(Some)
+    finish(bucket, replay, number, digest).await.map(Some)
+}
+
+/// The entry after the version of this number, if there is one.
+async fn next_entry(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Option<Object>, TableError> {
+    match number.checked_add(1).filter(|next| *next <= NUMBER_MAX) {
+        Some(next) => entry_if_there(bucket, next).await,
+        None => Ok(None),
+    }
 }
 
 pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
@@ -111,6 +151,22 @@ pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> 
         return Ok(None);
     }
     latest_unless(bucket, held).await
+}
+
+/// What is newest, for a caller that acts on it. That there is no next entry proves nothing by itself: entries are removed, the version
+/// held among them, while a process is paused.
+pub(crate) async fn newest(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Newest, TableError> {
+    if let Some(newer) = newer_than(bucket, held).await? {
+        return Ok(Newest::Other(newer));
+    }
+    if simulation::has(Bug::NewestTrustsMissingEntry) || still_has(bucket, held).await? {
+        return Ok(Newest::Held);
+    }
+    Ok(match latest(bucket).await? {
+        Some(latest) if latest.id() == held.id() => Newest::Held,
+        Some(latest) => Newest::Other(latest),
+        None => Newest::NoTable,
+    })
 }
 
 /// What the entries of `numbers` say of their versions, in that order.
@@ -127,7 +183,7 @@ pub(crate) fn facts(bucket: &Arc<dyn Bucket>, numbers: Vec<u64>) -> BoxStream<'s
 
 /// What the entry of a version says of it. Where it is gone, a checkpoint of the version at least tells that there was one.
 pub(crate) async fn facts_of(bucket: &Arc<dyn Bucket>, number: u64) -> Result<VersionFacts, TableError> {
-    if let Some(object) = get_if_there(bucket, &keys::log_entry(number)).await? {
+    if let Some(object) = entry_if_there(bucket, number).await? {
         let commit = replay::commit_facts(&parse_entry(&object)?, object.meta.modified);
         return Ok(VersionFacts::new(number, &commit));
     }
@@ -138,18 +194,23 @@ pub(crate) async fn facts_of(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Ve
     }
 }
 
-/// Whether the log holds the very entry that made `held`.
+/// Whether the log holds the very entry that made `held`, or the checkpoint if only that was left of it.
 pub(crate) async fn still_has(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<bool, TableError> {
-    let Some(object) = get_if_there(bucket, &keys::log_entry(held.number())).await? else {
-        return Ok(false);
-    };
-    Ok(replay::commit_facts(&parse_entry(&object)?, object.meta.modified) == held.0.commit)
+    has(bucket, held.number(), held.digest()).await
+}
+
+/// Whether the log holds the entry (or, without an entry, the checkpoint) of this number and digest.
+pub(crate) async fn has(bucket: &Arc<dyn Bucket>, number: u64, digest: Digest) -> Result<bool, TableError> {
+    if let Some(entry) = entry_if_there(bucket, number).await? {
+        return Ok(Digest::of(&entry.bytes) == digest);
+    }
+    let checkpoint = get_if_there(bucket, &keys::checkpoint(number), CHECKPOINT_BYTES_MAX).await?;
+    Ok(checkpoint.is_some_and(|checkpoint| Digest::of(&checkpoint.bytes) == digest))
 }
 
 /// The newest version, unless it is `held`.
 async fn latest_unless(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    let is_another = |newest: &Version| newest.number() > held.number() || newest.table_id() != held.table_id();
-    Ok(latest(bucket).await?.filter(is_another))
+    Ok(latest(bucket).await?.filter(|newest| newest.id() != held.id()))
 }
 
 async fn load(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {
@@ -172,45 +233,70 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
     }
     let Some(plan) = plan(&listing, number)? else { return Ok(None) };
     let mut replay = Replay::default();
+    let mut digest = None;
     if let Some(version) = plan.checkpoint {
-        let object = get(bucket, &keys::checkpoint(version)).await?;
-        let stored_at = object.meta.modified;
+        let object = get(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await?;
+        let (stored_at, own_digest) = (object.meta.modified, Digest::of(&object.bytes));
         let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
         replay.apply(&keys::checkpoint(version), actions)?;
+        // A checkpoint holds no commitInfo: the entry beside it does, if it is still there.
+        let entry = if listing.entries.contains(&version) {
+            entry_if_there(bucket, version).await?
+        } else {
+            None
+        };
+        if let Some(entry) = &entry {
+            digest = Some(Digest::of(&entry.bytes));
+        }
         if plan.entries.is_empty() {
-            // A checkpoint does not hold commitInfo: the entry beside it does, if it is still there.
-            match get_if_there(bucket, &keys::log_entry(version)).await? {
-                Some(object) => replay.describe(&parse_entry(&object)?, object.meta.modified),
-                None => replay.describe(&[], stored_at),
-            }
+            replay.describe(match &entry {
+                Some(entry) => replay::commit_facts(&parse_entry(entry)?, entry.meta.modified),
+                None => replay::commit_facts(&[], stored_at),
+            });
+            let digest = digest.unwrap_or(own_digest);
+            return finish(bucket, replay, version, digest).await.map(Some);
         }
     }
     let keys: Vec<String> = plan.entries.iter().map(|entry| keys::log_entry(*entry)).collect();
     let mut objects = stream::iter(keys)
-        .map(|key| async move { get(bucket, &key).await })
+        .map(|key| async move { get(bucket, &key, ENTRY_BYTES_MAX).await })
         .buffered(ENTRIES_IN_FLIGHT);
     while let Some(object) = objects.try_next().await? {
         let actions = parse_entry(&object)?;
-        replay.describe(&actions, object.meta.modified);
+        let facts = replay::commit_facts(&actions, object.meta.modified);
+        if let (Some(before), Some(base)) = (digest, facts.base)
+            && before != base
+        {
+            return Err(TableError::corrupt(
+                &object.meta.key,
+                "the entry follows another one than the entry before it; a version was replaced while a writer was paused",
+            ));
+        }
+        digest = Some(Digest::of(&object.bytes));
+        replay.describe(facts);
         replay.apply(&object.meta.key, actions)?;
     }
     drop(objects);
-    finish(bucket, replay, plan.number).await.map(Some)
+    let digest = digest.expect("a plan without a checkpoint has an entry");
+    finish(bucket, replay, plan.number, digest).await.map(Some)
 }
 
 /// Looks into files that foreign writers added without saying what they hold.
-async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64) -> Result<Version, TableError> {
+async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.undescribed() {
-        let object = get(bucket, &keys::in_table(&path)).await?;
+        let object = bucket.get(&keys::in_table(&path), None, None).await?;
         let stats = blocking(move || frame::describe(&object.meta.key, object.bytes)).await?;
         replay.describe_file(&path, &stats);
     }
-    replay.finish(number).map(|state: State| Version(Arc::new(state)))
+    replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))
 }
 
 pub(crate) async fn last_checkpoint(bucket: &Arc<dyn Bucket>) -> Result<Option<u64>, TableError> {
-    let object = get_if_there(bucket, keys::LAST_CHECKPOINT).await?;
-    // The pointer only saves work: one that is damaged is as good as none.
+    // The pointer only saves work: one that is damaged, or too large to be one, is as good as none.
+    let object = match get_if_there(bucket, keys::LAST_CHECKPOINT, POINTER_BYTES_MAX).await {
+        Err(TableError::Corrupt { .. }) => None,
+        object => object?,
+    };
     let pointer = object.and_then(|object| serde_json::from_slice::<LastCheckpoint>(&object.bytes).ok());
     Ok(pointer.map(|pointer| pointer.version))
 }
@@ -234,29 +320,44 @@ fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, Tabl
     let Some(newest) = listing.entries.last().max(listing.checkpoints.last()).copied() else {
         return Ok(None);
     };
+    if newest > NUMBER_MAX {
+        let key = match listing.entries.last() {
+            Some(entry) if *entry == newest => keys::log_entry(newest),
+            _ => keys::checkpoint(newest),
+        };
+        return Err(TableError::corrupt(
+            key,
+            format!("no version has a number over {NUMBER_MAX}; remove the object if it is a stray"),
+        ));
+    }
     let number = number.unwrap_or(newest);
     if number > newest {
         return Err(TableError::NoSuchVersion { version: number });
     }
     let checkpoint = listing.checkpoints.range(..=number).next_back().copied();
     let first = checkpoint.map_or(0, |version| version + 1);
-    let entries: Vec<u64> = (first..=number).collect();
-    match entries.iter().find(|entry| !listing.entries.contains(entry)) {
-        None => Ok(Some(LoadPlan {
-            number,
-            checkpoint,
-            entries,
-        })),
-        Some(_) if listing.has_foreign_checkpoints => Err(TableError::unsupported(
-            "checkpoints in several parts or of version 2, and entries before them are gone",
-        )),
-        // Nothing says that there ever was more than what is left.
-        Some(_) if number < newest => Err(TableError::NoSuchVersion { version: number }),
-        Some(missing) => Err(TableError::corrupt(
-            keys::log_entry(*missing),
-            "the entry is missing, later ones are there",
-        )),
+    // From the end: a number in a name says nothing of how many entries there are.
+    let mut entries = Vec::new();
+    for entry in (first..=number).rev() {
+        if listing.entries.contains(&entry) {
+            entries.push(entry);
+            continue;
+        }
+        return Err(match () {
+            () if listing.has_foreign_checkpoints => {
+                TableError::unsupported("checkpoints in several parts or of version 2, and entries before them are gone")
+            }
+            // Nothing says that there ever was more than what is left.
+            () if number < newest => TableError::NoSuchVersion { version: number },
+            () => TableError::corrupt(keys::log_entry(entry), "the entry is missing, later ones are there"),
+        });
     }
+    entries.reverse();
+    Ok(Some(LoadPlan {
+        number,
+        checkpoint,
+        entries,
+    }))
 }
 
 /// The actions of an entry: JSON, one object a line.
@@ -274,16 +375,33 @@ pub(crate) fn parse_entry(object: &Object) -> Result<Vec<Action>, TableError> {
         .collect()
 }
 
-pub(crate) async fn get(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Object, StoreError> {
-    bucket.get(key, None, None).await
+/// An object of the log. One that is larger than `bytes_max` is damage, and not read whole.
+pub(crate) async fn get(bucket: &Arc<dyn Bucket>, key: &str, bytes_max: u64) -> Result<Object, TableError> {
+    let object = match bucket.get(key, None, Some(0..bytes_max)).await {
+        // Of an empty object there is no range.
+        Err(StoreError::Invalid { .. }) if bucket.head(key).await?.meta.size == 0 => bucket.get(key, None, None).await?,
+        object => object?,
+    };
+    if object.meta.size > bytes_max {
+        let reason = format!(
+            "the object has {} bytes, and none of its kind has over {bytes_max}",
+            object.meta.size
+        );
+        return Err(TableError::corrupt(key, reason));
+    }
+    Ok(object)
 }
 
-pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Option<Object>, StoreError> {
-    match get(bucket, key).await {
+pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str, bytes_max: u64) -> Result<Option<Object>, TableError> {
+    match get(bucket, key, bytes_max).await {
         Ok(object) => Ok(Some(object)),
-        Err(StoreError::NotFound { .. }) => Ok(None),
+        Err(TableError::Store(StoreError::NotFound { .. })) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+pub(crate) async fn entry_if_there(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Option<Object>, TableError> {
+    get_if_there(bucket, &keys::log_entry(number), ENTRY_BYTES_MAX).await
 }
 
 #[cfg(test)]
@@ -351,5 +469,9 @@ mod tests {
         check(&[0, 2], &[], None, Err("is missing"));
         check(&[2, 3], &[2], Some(1), Err("no such version"));
         check(&[0, 1], &[], Some(2), Err("no such version"));
+        check(&[0, u64::MAX], &[], None, Err("no version has a number over"));
+        check(&[0], &[u64::MAX], None, Err("18446744073709551615.checkpoint.parquet"));
+        check(&[0, NUMBER_MAX], &[], None, Err("is missing"));
+        check(&[NUMBER_MAX], &[NUMBER_MAX], None, Ok(Some((Some(NUMBER_MAX), &[]))));
     }
 }

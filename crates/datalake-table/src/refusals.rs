@@ -35,14 +35,17 @@ const MESSAGE: &str = "message";
 const RUN_ID: &str = "run_id";
 const SINCE: &str = "since";
 
+/// A million rejected sources take some 100 MiB.
+const REFUSALS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
 const REJECTED: &str = "rejected";
 const IGNORED: &str = "ignored";
 
 pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
-    let Some(path) = version.0.metadata.refusals() else {
+    let Some(path) = version.0.metadata.refusals().filter(|_| !version.lost().refusals) else {
         return Ok(Vec::new());
     };
-    let object = log::get(bucket, &keys::in_table(path)).await?;
+    let object = log::get(bucket, &keys::in_table(path), REFUSALS_BYTES_MAX).await?;
     blocking(move || decode(&object.meta.key, object.bytes)).await
 }
 
@@ -56,7 +59,7 @@ pub(crate) async fn write(
         return Ok(None);
     }
     if let Some(base) = base
-        && let Some(path) = base.0.metadata.refusals()
+        && let Some(path) = base.0.metadata.refusals().filter(|_| !base.lost().refusals)
         && read(bucket, base).await? == stored(refusals)
     {
         return Ok(Some(path.to_owned()));

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 
 use crate::{
     actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+    digest::Digest,
     error::TableError,
     schema,
-    version::{Author, CommitFacts, SegmentFile, State, percent_decoded},
+    version::{Author, CommitFacts, Lost, SegmentFile, State, percent_decoded},
 };
 
 /// The state while actions are applied to it.
@@ -80,8 +81,8 @@ impl Replay {
     }
 
     /// Takes over what the newest entry says of itself.
-    pub(crate) fn describe(&mut self, actions: &[Action], stored_at: Timestamp) {
-        self.commit = Some(commit_facts(actions, stored_at));
+    pub(crate) fn describe(&mut self, facts: CommitFacts) {
+        self.commit = Some(facts);
     }
 
     /// Files whose adder did not say how many rows they hold or between which ids: somebody has to look into them.
@@ -100,8 +101,8 @@ impl Replay {
         }
     }
 
-    /// The state at version `number`.
-    pub(crate) fn finish(self, number: u64) -> Result<State, TableError> {
+    /// The state at version `number`, whose entry has this digest.
+    pub(crate) fn finish(self, number: u64, digest: Digest) -> Result<State, TableError> {
         let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("no entry up to this one holds {what}"));
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
@@ -118,10 +119,12 @@ impl Replay {
             operation: None,
             run_id: None,
             counts: None,
-            writer_id: None,
+            base: None,
         });
         Ok(State {
             number,
+            digest,
+            lost: Lost::default(),
             commit,
             protocol,
             metadata,
@@ -136,6 +139,7 @@ impl Replay {
 pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFacts {
     let described = actions.iter().find_map(|action| action.commit_info.as_ref());
     let own = described.and_then(OwnInfo::of);
+    let base = own.as_ref().and_then(|own| Digest::parse(own.base.as_deref()?));
     let made_ms = described.and_then(|described| described.get("timestamp")?.as_i64());
     let operation = described.and_then(|described| described.get("operation")?.as_str());
     let author = match &own {
@@ -146,10 +150,13 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
     CommitFacts {
         author,
         operation: operation.map(Into::into),
-        committed_at: made_ms.and_then(|ms| Timestamp::from_millisecond(ms).ok()).unwrap_or(stored_at),
+        // A writer's clock may be ahead, and a copied log is younger than its commits: the earlier of the two is right in both cases.
+        committed_at: made_ms
+            .and_then(|ms| Timestamp::from_millisecond(ms).ok())
+            .map_or(stored_at, |made_at| made_at.min(stored_at)),
         counts: own.as_ref().map(|own| own.counts.clone()),
-        run_id: own.as_ref().map(|own| own.run_id.clone()),
-        writer_id: own.map(|own| own.writer_id),
+        run_id: own.map(|own| own.run_id),
+        base,
     }
 }
 
@@ -216,7 +223,7 @@ mod tests {
         replay.apply("begin", vec![begin])?;
         let actions = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         replay.apply("entry", actions)?;
-        replay.finish(1)
+        replay.finish(1, Digest::of(b""))
     }
 
     #[track_caller]
@@ -294,6 +301,8 @@ mod tests {
         check(&|m| set(m, "delta.columnMapping.mode", "name"), "column mapping");
         check(&|m| set(m, "delta.appendOnly", "true"), "append-only");
         check(&|m| m.format.provider = "orc".into(), "orc");
+        check(&|m| set(m, "datalake.format", "2"), "datalake.format is 2");
+        check(&|m| set(m, "datalake.format", "x"), "datalake.format is x");
         check(
             &|m| m.schema_string = m.schema_string.replace("first_name", "forename"),
             "column=forename",

@@ -29,6 +29,19 @@ pub(crate) const RUN_ID: &str = "run_id";
 /// no other place of reader version 1: `commitInfo` is in no checkpoint.
 pub(crate) const REFUSALS_PROPERTY: &str = "datalake.refusals";
 
+/// Where the metadata name the format of what this program records beside the columns: the base digest of each entry, the file of refused
+/// sources, notes on images. Tables without it are of format 0, whose entries record no base digest.
+pub(crate) const FORMAT_PROPERTY: &str = "datalake.format";
+
+/// The format that this program writes, and the newest that it reads.
+pub(crate) const FORMAT: u64 = 1;
+
+/// How long data files that left the table are kept, for readers of older versions.
+pub(crate) const DELETED_FILE_RETENTION_PROPERTY: &str = "delta.deletedFileRetentionDuration";
+
+/// How long log entries are kept.
+pub(crate) const LOG_RETENTION_PROPERTY: &str = "delta.logRetentionDuration";
+
 /// The types of the columns, by their names in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -100,11 +113,12 @@ pub(crate) fn protocol() -> Protocol {
 /// The metadata of a new table.
 pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> Metadata {
     // Other engines clean up too: they are to keep what our own clean-up keeps.
-    let kept = ["delta.logRetentionDuration", "delta.deletedFileRetentionDuration"];
+    let kept = [LOG_RETENTION_PROPERTY, DELETED_FILE_RETENTION_PROPERTY];
     let mut configuration: TextMap = kept
         .into_iter()
         .map(|name| (name.to_owned(), Some("interval 7 days".to_owned())))
         .collect();
+    configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
     configuration.extend(refusals.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
     Metadata {
         id,
@@ -132,16 +146,17 @@ impl Metadata {
         self.configured(REFUSALS_PROPERTY)
     }
 
-    /// The same table with other refusals.
+    /// The metadata of the same table with these refusals, in the present format.
     pub(crate) fn with_refusals(&self, path: Option<&str>) -> Self {
         let mut changed = self.clone();
         let configuration = changed.configuration.get_or_insert_default();
+        configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
         configuration.remove(REFUSALS_PROPERTY);
         configuration.extend(path.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
         changed
     }
 
-    fn configured(&self, property: &str) -> Option<&str> {
+    pub(crate) fn configured(&self, property: &str) -> Option<&str> {
         self.configuration.as_ref()?.get(property)?.as_deref()
     }
 }
@@ -184,7 +199,20 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
             "an append-only table: users change, so unset delta.appendOnly",
         ));
     }
+    check_format(metadata)?;
     check_columns(&metadata.schema_string)
+}
+
+fn check_format(metadata: &Metadata) -> Result<(), TableError> {
+    let Some(format) = metadata.configured(FORMAT_PROPERTY) else {
+        return Ok(());
+    };
+    match format.parse::<u64>() {
+        Ok(format) if format <= FORMAT => Ok(()),
+        _ => Err(TableError::unsupported(format!(
+            "{FORMAT_PROPERTY} is {format}, this program knows formats up to {FORMAT}; update datalake"
+        ))),
+    }
 }
 
 fn check_columns(schema_string: &str) -> Result<(), TableError> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
-use datalake_store::bucket::Bucket;
+use datalake_store::bucket::{Bucket, Object};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
@@ -34,11 +34,27 @@ pub(crate) fn clusters(segments: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[
     clusters.into_iter()
 }
 
+/// A data file whole. One of another size than the log gives it is damaged, and not read beyond that size.
+async fn read(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<Object, TableError> {
+    let object = log::get(bucket, &file.key(), file.size.max(1)).await?;
+    if object.meta.size != file.size {
+        let reason = format!("the file has {} bytes, the log gives it {}", object.meta.size, file.size);
+        return Err(TableError::corrupt(file.key(), reason));
+    }
+    Ok(object)
+}
+
+/// Fails as a reader of the file would, if it is missing or damaged.
+pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<(), TableError> {
+    let object = read(bucket, file).await?;
+    blocking(move || frame::rows(&object.meta.key, object.bytes)).await.map(drop)
+}
+
 /// What the segments of a cluster record of the users' sources, by id.
 pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>>) -> Result<Vec<KnownRow>, TableError> {
     let mut batches = Vec::new();
     for segment in &cluster {
-        let object = log::get(&bucket, &segment.key()).await?;
+        let object = read(&bucket, segment).await?;
         batches.push(blocking(move || frame::known(&object.meta.key, object.bytes)).await?);
     }
     ordered(&cluster, batches, |row| &row.user_id)
@@ -48,7 +64,7 @@ pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>]) -> Result<Vec<Row>, TableError> {
     let mut batches = Vec::new();
     for segment in cluster {
-        let object = log::get(bucket, &segment.key()).await?;
+        let object = read(bucket, segment).await?;
         batches.push(blocking(move || frame::rows(&object.meta.key, object.bytes)).await?);
     }
     ordered(cluster, batches, |row| &row.user_id)
@@ -116,7 +132,7 @@ pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 }
 
 pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
-    let object = log::get(bucket, &file.key()).await?;
+    let object = read(bucket, file).await?;
     let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
     blocking(move || SegmentRows::from_frame(&frame::shown(&object.meta.key, object.bytes)?, &object.meta.key)).await
 }

@@ -5,6 +5,7 @@ use std::{cmp::Ordering, ops::Range, sync::Arc};
 use datalake_core::{keys, row::Row};
 use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use crate::{
     actions::Stats,
@@ -13,7 +14,7 @@ use crate::{
     frame, segment,
     table::{Edit, TableSettings},
     unique::unique,
-    version::{SegmentFile, Version},
+    version::{SegmentFile, Version, VersionId},
 };
 
 /// Groups of segments rewritten at once, and segments of one group encoded at once: a new table is one group of many segments, a
@@ -26,7 +27,9 @@ const SMALL_SEGMENTS_MAX: usize = 16;
 #[derive(Debug)]
 pub struct Staged {
     /// The version that the segments change.
-    pub(crate) base: Option<u64>,
+    pub(crate) base: Option<VersionId>,
+    /// The store's time, before the first segment was written.
+    pub(crate) since: Timestamp,
     pub(crate) added: Vec<NewSegment>,
     pub(crate) removed: Vec<Arc<SegmentFile>>,
 }
@@ -58,15 +61,17 @@ pub(crate) async fn stage(
     base: Option<&Version>,
     edits: Vec<Edit>,
 ) -> Result<Staged, TableError> {
+    let since = bucket.fenced().await?.store_time;
     let segments = base.map(Version::segments).unwrap_or_default();
     let groups = groups(segments, edits, settings.segment_rows_max);
     let mut rewrites = stream::iter(groups)
         .map(|group| rewrite(bucket, settings.segment_rows_max, group))
         .buffered(REWRITES_IN_FLIGHT);
     let mut staged = Staged {
-        base: base.map(Version::number),
+        base: base.map(Version::id),
+        since,
         added: Vec::new(),
-        removed: Vec::new(),
+        removed: base.map(|base| base.lost().data_files.clone()).unwrap_or_default(),
     };
     while let Some((added, removed)) = rewrites.try_next().await? {
         staged.added.extend(added);

@@ -17,10 +17,11 @@ use jiff::Timestamp;
 
 use crate::{
     columns::SegmentRows,
-    commit,
+    commit::{self, CommitAttempt},
     error::{CommitError, TableError},
     history::{self, RowHistory},
-    log, refusals, segment,
+    log::{self, Newest},
+    refusals, segment,
     stage::{self, Staged},
     vacuum::{self, VacuumSummary},
     version::{SegmentFile, Version, VersionFacts},
@@ -130,6 +131,11 @@ impl Table {
         log::newer_than(&self.bucket, held).await
     }
 
+    /// What is newest, for a caller that acts on it: a process that was paused may hold a version that was removed from the log.
+    pub async fn newest(&self, held: &Version) -> Result<Newest, TableError> {
+        log::newest(&self.bucket, held).await
+    }
+
     /// The newest version if the log no longer holds the entry that made `held`: entries are removed while a reader sleeps, and a table
     /// that was removed and made anew counts from 0 again. None where there is no table any more: what is held is better than nothing.
     pub async fn reload_if_lost(&self, held: &Version) -> Result<Option<Version>, TableError> {
@@ -208,7 +214,7 @@ impl Table {
 
     /// Makes the version after `base`. `refusals` are all that are open now, sorted by key.
     ///
-    /// Every so often it also writes a checkpoint and removes old entries; that these fail is logged and harms nobody.
+    /// Every so often it also writes a checkpoint; a failure of that is logged, and readers read more entries.
     pub async fn commit(
         &self,
         base: Option<&Version>,
@@ -219,8 +225,25 @@ impl Table {
         commit::commit(self, base, staged, refusals, details).await
     }
 
-    /// Removes data files and files of refusals that no version within the retention names. `now` is by the store's clock, as is each age.
-    pub async fn vacuum(&self, now: Timestamp) -> Result<VacuumSummary, TableError> {
-        vacuum::vacuum(&self.bucket, now).await
+    /// Whether a commit whose outcome was unknown made a version: false where another entry took its place, none where that cannot be found
+    /// out (any more).
+    pub async fn is_committed(&self, attempt: &CommitAttempt) -> Result<Option<bool>, TableError> {
+        commit::is_committed(&self.bucket, attempt).await
+    }
+
+    /// Fails as a reader of the data file would, if it is missing or damaged.
+    pub async fn check_data_file(&self, file: &SegmentFile) -> Result<(), TableError> {
+        segment::check(&self.bucket, file).await
+    }
+
+    /// Removes log entries, data files and files of refused sources that are past the table's retention, by the store's clock.
+    pub async fn vacuum(&self) -> Result<VacuumSummary, TableError> {
+        vacuum::vacuum(&self.bucket).await
+    }
+
+    /// Removes the whole log. The next commit begins a new table, under another ID. For operators whose log cannot be loaded: every version is
+    /// lost, and no run may be active.
+    pub async fn remove_log(&self) -> Result<u64, TableError> {
+        vacuum::remove_log(&self.bucket).await
     }
 }

@@ -1,6 +1,6 @@
-//! Removing what nobody needs any more: old log entries, data files of versions past their retention, what dead runs left behind.
+//! Removes what no reader needs any more: log entries and data files past the table's retention, and what dead runs left behind.
 //!
-//! Pictures are none of this crate's business.
+//! Images are none of this crate's business.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,21 +8,27 @@ use std::{
 };
 
 use datalake_core::keys::{self, LogKey};
-use datalake_store::{bucket::Bucket, error::StoreError};
+use datalake_store::{
+    bucket::{Bucket, Etag, Fenced, ObjectMeta},
+    error::StoreError,
+    simulation::{self, Bug},
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     actions::{Action, Remove},
     blocking::blocking,
-    checkpoint::{self, RETENTION},
+    checkpoint,
     error::TableError,
     log,
+    retention::Retention,
     version::{Version, percent_decoded},
 };
 
-/// A file that nobody names may belong to a commit that is under way. No run takes a day.
-const UNNAMED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
+/// An object of a check whether the store refuses to create what exists: such a check takes seconds.
+const CREATE_PROOF_AGE_MIN: SignedDuration = SignedDuration::from_hours(48);
+
 /// Entries and deletions are small requests.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
@@ -31,31 +37,50 @@ const REQUESTS_IN_FLIGHT: usize = 8;
 pub struct VacuumSummary {
     /// Data files.
     pub segments_removed: u64,
-    /// Files of refusals.
+    /// Files of refused sources.
     pub refusals_removed: u64,
     /// Bytes of both.
     pub bytes_removed: u64,
+    /// Entries and checkpoints of the log.
+    pub log_objects_removed: u64,
+    /// Staged files and uploads in parts that their writers left.
+    pub staged_removed: u64,
 }
 
-/// All ages are by the store's clock, and `now` has to be the time there.
-pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<VacuumSummary, TableError> {
-    let Some(version) = log::latest(bucket).await? else {
-        return Ok(VacuumSummary::default());
+pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, TableError> {
+    // In this order: a writer whose staged entry is swept here creates nothing later, so that what the log names from now on is what it
+    // names while the vacuum decides.
+    let mut summary = VacuumSummary {
+        staged_removed: if simulation::has(Bug::VacuumSkipsSweep) {
+            0
+        } else {
+            bucket.sweep().await?
+        },
+        ..VacuumSummary::default()
     };
-    let Named { segments, refusals } = named(bucket, &version, now).await?;
-    let mut summary = VacuumSummary::default();
+    let fenced = bucket.fenced().await?;
+    let now = fenced.store_time;
+    let Some(version) = log::latest(bucket).await? else {
+        return Ok(summary);
+    };
+    let retention = Retention::of(&version.0.metadata);
+    summary.log_objects_removed = clean_log(bucket, &fenced, &version, retention.log).await?;
+    let Named { segments, refusals } = named(bucket, &version, now, retention.deleted_files).await?;
+    let unnamed_age_min = if simulation::has(Bug::VacuumRemovesYoungFiles) {
+        SignedDuration::from_hours(1)
+    } else {
+        retention.deleted_files
+    };
     let mut doomed = Vec::new();
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
-        if now.duration_since(object.modified) < UNNAMED_AGE_MIN {
-            continue;
-        }
-        if keys::parse_in_table(&object.key).is_some_and(|path| !segments.contains(path)) {
+        let age = now.duration_since(object.modified);
+        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
             summary.segments_removed += 1;
-        } else if keys::is_refusals(&object.key) && !refusals.contains(&object.key) {
+        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.contains(&object.key) {
             summary.refusals_removed += 1;
-        } else if keys::is_create_proof(&object.key) {
-            // A run that died within its proof.
+        } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
+            // A run that died within its check.
         } else {
             continue;
         }
@@ -73,16 +98,15 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<V
 struct Named {
     /// Paths of the data files that the version or one within the retention holds.
     segments: BTreeSet<String>,
-    /// Keys of the files of refusals that a version still in the log names.
+    /// Keys of the files of refused sources that a version still in the log names.
     refusals: BTreeSet<String>,
 }
 
-/// A data file is past its retention when the entry that removed it is, by the store's clock, and entries themselves stay as long. The time
-/// within an entry is that of its writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries
-/// earlier, and never removes one.
-async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> Result<Named, TableError> {
+/// A data file is past its retention when the entry that removed it is, by the store's clock. The time within an entry is that of its
+/// writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries earlier, and never removes one.
+async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, retention: SignedDuration) -> Result<Named, TableError> {
     let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
-    let oldest_ms = now.as_millisecond() - RETENTION.as_secs() * 1_000;
+    let oldest_ms = now.as_millisecond() - retention.as_secs() * 1_000;
     let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
     let buried = version.0.tombstones.iter().filter(|(_, remove)| is_young(remove));
     let mut named = Named {
@@ -100,13 +124,17 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp) -> R
         .map(|key| async move { actions(bucket, &key).await })
         .buffer_unordered(REQUESTS_IN_FLIGHT);
     while let Some(logged) = read.try_next().await? {
-        let is_retained = now.duration_since(logged.modified) <= RETENTION;
+        let is_retained = now.duration_since(logged.modified) <= retention;
         for action in logged.actions {
             let refusals = action
                 .meta_data
                 .as_ref()
                 .and_then(|metadata| metadata.refusals().map(keys::in_table));
             named.refusals.extend(refusals);
+            // An entry that another run adds while this vacuum decides is young, and so is all that it removes.
+            named
+                .segments
+                .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));
             let removed = action.remove.filter(|_| is_retained);
             named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
         }
@@ -122,15 +150,12 @@ struct Logged {
 
 /// The actions under a key of the log; none where a clean-up was faster.
 async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableError> {
-    let object = match log::get(bucket, key).await {
-        Ok(object) => object,
-        Err(StoreError::NotFound { .. }) => {
-            return Ok(Logged {
-                modified: Timestamp::MIN,
-                actions: Vec::new(),
-            });
-        }
-        Err(error) => return Err(error.into()),
+    let bytes_max = log::ENTRY_BYTES_MAX.max(log::CHECKPOINT_BYTES_MAX);
+    let Some(object) = log::get_if_there(bucket, key, bytes_max).await? else {
+        return Ok(Logged {
+            modified: Timestamp::MIN,
+            actions: Vec::new(),
+        });
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
@@ -140,30 +165,101 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableErr
     Ok(Logged { modified, actions })
 }
 
-/// Removes, at the store's time `now`, entries and checkpoints before the newest checkpoint that is itself past the retention: every version of the last week can
-/// still be loaded. Oldest first, so that a clean-up that is cut short leaves a log without gaps.
-pub(crate) async fn clean_log(bucket: &Arc<dyn Bucket>, now: Timestamp) -> Result<(), TableError> {
-    let mut objects = bucket.list(keys::LOG, None);
-    // By version, and of one version the checkpoint first: an entry without its checkpoint is a gap to nobody.
-    let mut log: BTreeMap<(u64, String), Timestamp> = BTreeMap::new();
-    while let Some(object) = objects.try_next().await? {
-        if let Some(LogKey::Entry(version) | LogKey::Checkpoint(version)) = keys::parse_log(&object.key) {
-            log.insert((version, object.key), object.modified);
+/// An object of the log.
+struct LogObject {
+    key: String,
+    etag: Etag,
+    modified: Timestamp,
+}
+
+/// Removes entries and checkpoints of versions that were superseded before the retention began, and returns their number.
+///
+/// The versions within the retention stay loadable: from the newest checkpoint of a version that was committed before it began. A log without
+/// such a checkpoint gets one if the newest version is that old. Objects go in ascending order, one at a time, and the first failure ends it:
+/// what is left is always a log without gaps, and whoever finds an entry knows that every later one that ever was is there, too.
+async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, retention: SignedDuration) -> Result<u64, TableError> {
+    let now = fenced.store_time;
+    let mut log = log_objects(bucket).await?;
+    let first_kept = |log: &BTreeMap<u64, Vec<LogObject>>| {
+        let old = committed_before(log, now.saturating_sub(retention).unwrap_or(Timestamp::MIN));
+        let checkpointed = old
+            .rev()
+            .find(|(_, objects)| objects.iter().any(|object| is_checkpoint(&object.key)));
+        checkpointed.map(|(version, _)| version)
+    };
+    let newest_is_old =
+        committed_before(&log, now.saturating_sub(retention).unwrap_or(Timestamp::MIN)).any(|(version, _)| version == newest.number());
+    if newest_is_old && first_kept(&log) != Some(newest.number()) && log.len() > 1 {
+        checkpoint::write(bucket, newest).await?;
+        log = log_objects(bucket).await?;
+    }
+    let Some(first_kept) = first_kept(&log) else { return Ok(0) };
+    let (mut removed, end) = (0, first_kept.min(newest.number()));
+    let doomed: Vec<&LogObject> = if simulation::has(Bug::CleanupDescends) {
+        log.range(..end).rev().flat_map(|(_, objects)| objects).collect()
+    } else {
+        log.range(..end).flat_map(|(_, objects)| objects).collect()
+    };
+    for object in doomed {
+        let condition = Some(&object.etag).filter(|_| !simulation::has(Bug::CleanupIsUnconditional));
+        match fenced.bucket.delete(&object.key, condition).await {
+            Ok(()) => removed += 1,
+            Err(StoreError::NotFound { .. }) => {}
+            // Another object took its place, or this vacuum was paused: the next one decides again.
+            Err(StoreError::Conflict { .. } | StoreError::Expired { .. }) => break,
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, key = object.key, "cannot remove log entry; the next vacuum tries again");
+                break;
+            }
         }
     }
-    let old = |modified: &Timestamp| now.duration_since(*modified) > RETENTION;
-    let is_checkpoint = |key: &str| matches!(keys::parse_log(key), Some(LogKey::Checkpoint(_)));
-    let first_kept = log
+    Ok(removed)
+}
+
+/// The entries and checkpoints of the log by version; of one version the checkpoint first, so that what is left begins with an entry that can
+/// be read or with a whole version.
+async fn log_objects(bucket: &Arc<dyn Bucket>) -> Result<BTreeMap<u64, Vec<LogObject>>, TableError> {
+    let mut log = BTreeMap::<u64, Vec<LogObject>>::new();
+    let mut objects = bucket.list(keys::LOG, None);
+    while let Some(ObjectMeta { key, etag, modified, .. }) = objects.try_next().await? {
+        if let Some(LogKey::Entry(version) | LogKey::Checkpoint(version)) = keys::parse_log(&key) {
+            let of_version = log.entry(version).or_default();
+            of_version.push(LogObject { key, etag, modified });
+            of_version.sort_by_key(|object| !is_checkpoint(&object.key));
+        }
+    }
+    Ok(log)
+}
+
+fn is_checkpoint(key: &str) -> bool {
+    matches!(keys::parse_log(key), Some(LogKey::Checkpoint(_)))
+}
+
+/// The versions that were committed before `time`, ascending. A version is at least as old as the next one that is there: one entry that a
+/// wrong clock dated in the future must not keep the whole log.
+fn committed_before(log: &BTreeMap<u64, Vec<LogObject>>, time: Timestamp) -> impl DoubleEndedIterator<Item = (u64, &Vec<LogObject>)> {
+    let committed_at = |objects: &[LogObject]| {
+        let entry = objects.iter().find(|object| !is_checkpoint(&object.key));
+        entry.or(objects.first()).map_or(Timestamp::MAX, |object| object.modified)
+    };
+    let last = log
         .iter()
         .rev()
-        .find(|((_, key), modified)| is_checkpoint(key) && old(modified))
-        .map(|((version, _), _)| *version);
-    let Some(first_kept) = first_kept else { return Ok(()) };
-    for ((_, key), _) in log
-        .iter()
-        .take_while(|((version, _), modified)| *version < first_kept && old(modified))
-    {
-        bucket.delete(key, None).await?;
+        .find(|(_, objects)| committed_at(objects) < time)
+        .map(|(version, _)| *version);
+    let end = last.map_or(0, |last| last.saturating_add(1));
+    log.range(..end).map(|(version, objects)| (*version, objects))
+}
+
+/// Removes every object of the log, in ascending order: what is left of a log that is removed in part cannot be mistaken for an older version.
+pub(crate) async fn remove_log(bucket: &Arc<dyn Bucket>) -> Result<u64, TableError> {
+    let keys: Vec<String> = bucket.list(keys::LOG, None).map_ok(|object| object.key).try_collect().await?;
+    let mut removed = 0;
+    bucket.delete(keys::LAST_CHECKPOINT, None).await?;
+    for key in keys {
+        bucket.delete(&key, None).await?;
+        removed += 1;
     }
-    Ok(())
+    Ok(removed)
 }

@@ -8,7 +8,10 @@ use datalake_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::actions::{Add, Metadata, Protocol, Remove, Transaction};
+use crate::{
+    actions::{Add, Metadata, Protocol, Remove, Transaction},
+    digest::Digest,
+};
 
 /// A data file of the table. Files are never changed, so two of one path are equal.
 #[derive(Clone, Debug)]
@@ -34,7 +37,7 @@ impl SegmentFile {
     }
 
     /// Whether a row of this id could be in the file.
-    pub(crate) fn may_hold(&self, user_id: &str) -> bool {
+    pub fn may_hold(&self, user_id: &str) -> bool {
         *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
     }
 
@@ -54,18 +57,8 @@ impl Eq for SegmentFile {}
 
 /// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
 pub(crate) fn percent_decoded(path: &str) -> String {
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let escaped = (first == b'%')
-            .then(|| tail.get(..2))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let decoded = escaped.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(decoded.unwrap_or(first));
-        rest = decoded.and_then(|_| tail.get(2..)).unwrap_or(tail);
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| path.to_owned())
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+    decoded.map_or_else(|_| path.to_owned(), Into::into)
 }
 
 /// One version of the table. Immutable and cheap to clone.
@@ -76,6 +69,8 @@ pub struct Version(pub(crate) Arc<State>);
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) number: u64,
+    /// Of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    pub(crate) digest: Digest,
     pub(crate) commit: CommitFacts,
     pub(crate) protocol: Protocol,
     pub(crate) metadata: Metadata,
@@ -85,6 +80,40 @@ pub(crate) struct State {
     pub(crate) tombstones: BTreeMap<String, Remove>,
     /// Other engines' streams remember in the log how far they are; a checkpoint must not lose that.
     pub(crate) transactions: BTreeMap<String, Transaction>,
+    /// What the log names and the store has no more.
+    pub(crate) lost: Lost,
+}
+
+/// Derived objects of a version that are missing or damaged, and that the next commit replaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lost {
+    /// Data files. They are not among [`Version::segments`].
+    pub data_files: Vec<Arc<SegmentFile>>,
+    /// Whether the file of refused sources is lost.
+    pub refusals: bool,
+}
+
+impl Lost {
+    /// Whether nothing is lost.
+    pub fn is_empty(&self) -> bool {
+        self.data_files.is_empty() && !self.refusals
+    }
+
+    /// Rows of the lost data files.
+    pub fn row_count(&self) -> u64 {
+        self.data_files.iter().map(|file| file.rows).sum()
+    }
+}
+
+/// What identifies a version. The number alone does not: an operator may remove versions, and other ones then take their numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct VersionId {
+    /// The table's own ID.
+    pub table_id: Box<str>,
+    /// From 0; each commit adds 1.
+    pub number: u64,
+    /// SHA-256 of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    pub digest: Digest,
 }
 
 /// What the entry that made a version says of itself.
@@ -95,8 +124,8 @@ pub(crate) struct CommitFacts {
     pub(crate) operation: Option<Box<str>>,
     pub(crate) run_id: Option<RunId>,
     pub(crate) counts: Option<Counts>,
-    /// Of two entries of one number, in a table and in one that was made anew in its place, tells which one it is.
-    pub(crate) writer_id: Option<String>,
+    /// The digest of the entry before, where the entry records it.
+    pub(crate) base: Option<Digest>,
 }
 
 /// Who made a version.
@@ -169,6 +198,40 @@ impl Version {
         self.0.number
     }
 
+    /// What tells this version from every other one, of this table or of one that took its place.
+    pub fn id(&self) -> VersionId {
+        VersionId {
+            table_id: self.table_id().into(),
+            number: self.number(),
+            digest: self.digest(),
+        }
+    }
+
+    /// SHA-256 of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    pub fn digest(&self) -> Digest {
+        self.0.digest
+    }
+
+    /// The version without what is lost of it. The next commit removes lost data files from the table.
+    #[must_use]
+    pub fn without(&self, lost: Lost) -> Self {
+        let is_lost = |file: &Arc<SegmentFile>| lost.data_files.contains(file);
+        let mut state = (*self.0).clone();
+        state.segments.retain(|file| !is_lost(file));
+        state.lost = lost;
+        Self(Arc::new(state))
+    }
+
+    /// What the version was found to have lost: see [`Version::without`].
+    pub fn lost(&self) -> &Lost {
+        &self.0.lost
+    }
+
+    /// The key of the file of refused sources, where there are any.
+    pub fn refusals_key(&self) -> Option<String> {
+        self.0.metadata.refusals().map(keys::in_table)
+    }
+
     /// The table's own id. A table that was removed and made anew counts its versions from 0 again, under another id.
     pub fn table_id(&self) -> &str {
         &self.0.metadata.id
@@ -236,6 +299,7 @@ mod tests {
         check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
         check("100%", "100%");
         check("%zz%4", "%zz%4");
+        check("%+5%-1", "%+5%-1");
         check("%C3%A9", "é");
         check("%FF", "%FF");
     }

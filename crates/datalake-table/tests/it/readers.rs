@@ -7,7 +7,6 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::D
 use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::table::{Edit, Table, TableSettings};
-use jiff::Timestamp;
 
 use crate::support::{details_at, id, refusal, row, rows, write};
 
@@ -28,10 +27,12 @@ fn csv(rows: &BTreeMap<UserId, Row>) -> String {
     csv
 }
 
-/// A month passes: the log's files are so much older.
+/// A month passes: the table's files are so much older.
 fn age(root: &Path) {
-    for file in std::fs::read_dir(root.join(keys::LOG)).unwrap() {
-        let file = std::fs::File::options().append(true).open(file.unwrap().path()).unwrap();
+    let folders = [keys::LOG, keys::INGEST, keys::TABLE].map(|folder| root.join(folder));
+    let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
+    for file in files.map(|file| file.unwrap().path()).filter(|path| path.is_file()) {
+        let file = std::fs::File::options().append(true).open(file).unwrap();
         let modified = file.metadata().unwrap().modified().unwrap();
         file.set_modified(modified - Duration::from_hours(30 * 24)).unwrap();
     }
@@ -95,13 +96,12 @@ async fn tables_for_other_engines() {
     let kept = filled(&root.join("kept"), None).await;
     assert_eq!(kept.at(7).await.unwrap().number(), 7);
 
-    // By the checkpoint of version 40 that of version 20 is old, and what was before it goes.
+    // Version 39 was the newest for a month; the newest checkpoint up to it is that of version 20.
     let cleaned = filled(&root.join("cleaned"), Some(40)).await;
+    let summary = cleaned.vacuum().await.unwrap();
     assert!(cleaned.at(19).await.is_err());
     assert_eq!(cleaned.at(20).await.unwrap().number(), 20);
-    let year_2100 = Timestamp::from_second(4_102_444_800).unwrap();
-    let summary = cleaned.vacuum(year_2100).await.unwrap();
-    assert!(summary.segments_removed > VERSIONS, "{summary:?}");
+    assert!(summary.segments_removed > 0, "{summary:?}");
     assert!(summary.refusals_removed > 0, "{summary:?}");
     let latest = cleaned.latest().await.unwrap().unwrap();
     assert_eq!(u64::try_from(rows(&cleaned, &latest).await.len()).unwrap(), latest.row_count());

@@ -1,0 +1,98 @@
+//! Finds what the newest version names and the store has no more, so that the run can replace it from the sources.
+//!
+//! An object counts as lost only when that was seen twice, with a wait between: a store that answers wrongly for a moment must not cost rows. A
+//! failure or a refusal of the store is neither. A log that cannot be loaded is never repaired here.
+
+use std::{sync::Arc, time::Duration};
+
+use datalake_core::keys;
+use datalake_store::{bucket::Bucket, error::StoreError};
+use datalake_table::{
+    error::TableError,
+    log::Newest,
+    table::Table,
+    version::{Lost, SegmentFile, Version},
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::error::RunError;
+
+/// Between the two looks.
+const SECOND_LOOK_AFTER: Duration = Duration::from_secs(10);
+
+/// Descriptions are small requests.
+const LOOKS_IN_FLIGHT: usize = 8;
+
+/// What `version`, without what was found before, turns out to have lost beyond that, given the failure of a run that read it. None where the
+/// failure is another one, or the version is not the newest any more.
+pub(crate) async fn find_lost(bucket: &dyn Bucket, table: &Table, version: &Version, failure: &RunError) -> Result<Option<Lost>, RunError> {
+    let key = match failure {
+        RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) => key,
+        _ => return Ok(None),
+    };
+    let is_refusals = version.refusals_key().as_ref() == Some(key);
+    if !is_refusals && !version.segments().iter().any(|file| file.key() == *key) {
+        return Ok(None);
+    }
+    // Files of a version that was superseded are removed in time.
+    if !matches!(table.newest(version).await?, Newest::Held) {
+        return Ok(None);
+    }
+    tracing::warn!(object.key = %key, "a derived object is missing or damaged; looking again before it is replaced");
+    let first = look(bucket, table, version, key).await?;
+    tokio::time::sleep(SECOND_LOOK_AFTER).await;
+    let second = look(bucket, table, version, key).await?;
+    let mut lost = version.lost().clone();
+    lost.refusals |= first.refusals && second.refusals;
+    lost.data_files
+        .extend(first.data_files.into_iter().filter(|file| second.data_files.contains(file)));
+    Ok((lost != *version.lost()).then_some(lost))
+}
+
+/// The data files that are missing, and the object under `key` if that is damaged.
+async fn look(bucket: &dyn Bucket, table: &Table, version: &Version, key: &str) -> Result<Lost, RunError> {
+    let data_files: Vec<Option<Arc<SegmentFile>>> = stream::iter(version.segments().iter().cloned())
+        .map(async |file| {
+            let file_key = file.key();
+            let is_lost = is_missing(bucket, &file_key).await? || file_key == key && is_damaged(table, &file).await?;
+            Ok::<_, RunError>(is_lost.then_some(file))
+        })
+        .buffered(LOOKS_IN_FLIGHT)
+        .try_collect()
+        .await?;
+    let refusals = match version.refusals_key() {
+        Some(refusals_key) if !version.lost().refusals => {
+            is_missing(bucket, &refusals_key).await?
+                || refusals_key == key && matches!(table.refusals(version).await, Err(TableError::Corrupt { .. }))
+        }
+        _ => false,
+    };
+    Ok(Lost {
+        data_files: data_files.into_iter().flatten().collect(),
+        refusals,
+    })
+}
+
+/// Whether there is no such object, neither by its key nor in a listing.
+async fn is_missing(bucket: &dyn Bucket, key: &str) -> Result<bool, RunError> {
+    debug_assert!(key.starts_with(keys::TABLE), "only objects of the table are looked for");
+    match bucket.head(key).await {
+        Ok(_) => return Ok(false),
+        Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let listed = bucket
+        .list(key, None)
+        .try_any(|object| std::future::ready(object.key == key))
+        .await?;
+    Ok(!listed)
+}
+
+async fn is_damaged(table: &Table, file: &SegmentFile) -> Result<bool, RunError> {
+    match table.check_data_file(file).await {
+        Ok(()) => Ok(false),
+        Err(TableError::Corrupt { .. }) => Ok(true),
+        Err(TableError::Store(StoreError::NotFound { .. })) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Whether the store refuses to create an object that exists: the safety of the table rests on that.
+//!
+//! It is checked before the first commit that a table sees in a store, and the check leaves a marker that names the store: a table that was
+//! copied to another store, or made by a single writer, is checked again.
+
+use bytes::Bytes;
+use datalake_core::keys;
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    error::StoreError,
+};
+use datalake_table::digest::Digest;
+
+use crate::{error::RunError, unique::unique};
+
+/// Hexadecimal digits of the identity's digest: 64 bits tell the few stores of a lake apart.
+const IDENTITY_DIGITS: usize = 16;
+
+/// Checks the store, unless this table has seen it before.
+pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), RunError> {
+    let identity: String = Digest::of(bucket.identity().as_bytes())
+        .to_string()
+        .chars()
+        .take(IDENTITY_DIGITS)
+        .collect();
+    let marker = keys::store_check(&identity);
+    match bucket.head(&marker).await {
+        Ok(_) => return Ok(()),
+        Err(StoreError::NotFound { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    if !refuses_what_exists(bucket).await? {
+        return Err(RunError::NoCreateIfAbsent { source: None });
+    }
+    let text = Bytes::from_static(b"{\"create_if_absent\":true}\n");
+    bucket.put(&marker, text, PutMode::Replace, &Metadata::new()).await?;
+    Ok(())
+}
+
+/// Creates one key twice. The key is unique: another process of the same run must not interfere.
+async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
+    let key = keys::create_proof(&unique());
+    let create = async || match bucket.put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new()).await {
+        Ok(_) => Ok(true),
+        Err(StoreError::Conflict { .. }) => Ok(false),
+        // The store does not know the condition, and says so.
+        Err(error) if error.is_not_supported() => Err(RunError::NoCreateIfAbsent { source: Some(error) }),
+        Err(error) => Err(error.into()),
+    };
+    let refused = create().await? && !create().await?;
+    bucket.delete(&key, None).await?;
+    Ok(refused)
+}
