@@ -8,6 +8,7 @@ mod list;
 mod multipart;
 mod read;
 mod retry;
+mod sweep;
 mod write;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -143,7 +144,7 @@ impl Bucket for S3Bucket {
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        sweep::sweep(&self.0).await
     }
 
     fn identity(&self) -> String {
