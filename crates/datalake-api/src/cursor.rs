@@ -15,15 +15,15 @@ use sha2::{Digest, Sha256};
 /// The parameter's name.
 pub(crate) const CURSOR: &str = "cursor";
 
-/// Characters that tell a table from one that was made anew in its place.
-const TABLE_CHARACTERS: usize = 8;
+/// Hexadecimal digits that tell a version from another one of its number: of a table that took the place of another, or after a rollback.
+const STATE_DIGITS: usize = 16;
 
 /// Behind which row of which state a page begins, and for which question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cursor {
     /// The version of the table.
     pub(crate) version: u64,
-    table: String,
+    state: String,
     /// The day on which ages are counted.
     pub(crate) day: Day,
     /// Names the filters and the order.
@@ -37,7 +37,7 @@ impl Cursor {
     pub(crate) fn new(version: &Version, day: Day, question: &str, user_id: UserId) -> Self {
         Self {
             version: version.number(),
-            table: table(version),
+            state: state(version),
             day,
             question: digest(question),
             user_id,
@@ -54,7 +54,7 @@ impl Cursor {
         let mut parts = value.split('~');
         let mut part = || parts.next().ok_or_else(refusal);
         let version = part()?.parse().map_err(|_| refusal())?;
-        let (table, day) = (part()?.to_owned(), part()?);
+        let (state, day) = (part()?.to_owned(), part()?);
         let day = question::parse_day(CURSOR, day).map_err(|_| refusal())?;
         let question = part()?.to_owned();
         let user_id = UserId::parse(part()?).map_err(|_| refusal())?;
@@ -62,7 +62,7 @@ impl Cursor {
             Some(_) => Err(refusal()),
             None => Ok(Self {
                 version,
-                table,
+                state,
                 day,
                 question,
                 user_id,
@@ -79,9 +79,9 @@ impl Cursor {
         Err(QueryError::value(CURSOR, reason))
     }
 
-    /// Whether it was given for this state of the table. One that was made anew in its place counts versions from 0 again.
+    /// Whether it was given for this very version. Another one may have its number: after a rollback, or in a table that took its place.
     pub(crate) fn is_of(&self, version: &Version) -> bool {
-        self.version == version.number() && self.table == table(version)
+        self.version == version.number() && self.state == state(version)
     }
 }
 
@@ -89,18 +89,19 @@ impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
             version,
-            table,
+            state,
             day,
             question,
             user_id,
         } = self;
-        write!(f, "{version}~{table}~{}~{question}~{user_id}", day.date())
+        write!(f, "{version}~{state}~{}~{question}~{user_id}", day.date())
     }
 }
 
-/// Tells tables apart whose versions have the same numbers. Ids begin with the time: of one minute, they begin alike.
-pub(crate) fn table(version: &Version) -> String {
-    digest(version.table_id()).chars().take(TABLE_CHARACTERS).collect()
+/// Tells versions of one number apart, on every replica alike.
+pub(crate) fn state(version: &Version) -> String {
+    let text = format!("{}\n{}", version.table_id(), version.digest());
+    digest(&text).chars().take(STATE_DIGITS).collect()
 }
 
 /// 64 bits name a text well enough where nobody gains by a collision.

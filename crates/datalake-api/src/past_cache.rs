@@ -121,6 +121,14 @@ impl PastCache {
         drop(dropped);
     }
 
+    /// Forgets every version, and what entries said.
+    pub(crate) async fn clear(&self) {
+        let dropped = std::mem::take(&mut self.lock().kept);
+        // Not under the lock: freeing a large version takes a while.
+        drop(dropped);
+        *self.facts.lock().await = KnownFacts::default();
+    }
+
     /// Whether readers of long answers hold so much of versions that were left behind, and are not kept any more, that no other should be read.
     pub(crate) fn is_full(&self, newest: &Snapshot) -> bool {
         let held = self.lock().held_by_readers();

@@ -92,7 +92,7 @@ impl Reading {
         // Another build may write the same rows in other bytes.
         let build = env!("CARGO_PKG_VERSION");
         let digest = cursor::digest(&format!("{identity}\n{counted_on}\n{build}"));
-        let name = format!("{}-{}-{digest}", cursor::table(version), version.number());
+        let name = format!("{}-{}-{digest}", cursor::state(version), version.number());
         let committed_at = version.committed_at();
         // Everybody grows older at midnight.
         let midnight = day.filter(|_| is_today).and_then(|day| day.date().to_zoned(TimeZone::UTC).ok());

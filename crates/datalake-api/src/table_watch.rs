@@ -176,7 +176,7 @@ impl TableWatch {
         if begun.elapsed() > CHECK_SLOW && asked == Asked::Answered {
             tracing::warn!(elapsed_ms = millis(begun), "the store was slow to tell what is newest");
         }
-        self.leave_behind(&before.held, &after.held);
+        self.retain_previous(&before.held, &after.held).await;
         self.shared.state.store(Arc::new(after));
         self.shared
             .version
@@ -184,12 +184,15 @@ impl TableWatch {
         asked
     }
 
-    /// Keeps the version that is replaced before the new one is seen: whoever walks over its pages goes on.
-    fn leave_behind(&self, before: &Held, after: &Held) {
+    /// Keeps the superseded version before the new one is shown, for clients that page through it. After a rollback, and where another table
+    /// took the place of the one that was served, nothing that was known of earlier versions holds.
+    async fn retain_previous(&self, before: &Held, after: &Held) {
         let Held::Snapshot(newest) = after else { return };
         match before {
-            Held::Snapshot(former) if !Arc::ptr_eq(former, newest) => self.shared.past.keep(former, newest),
-            Held::Snapshot(_) | Held::NoTable | Held::Unknown => self.shared.past.tidy(newest),
+            Held::Snapshot(former) if Arc::ptr_eq(former, newest) => self.shared.past.tidy(newest),
+            Held::Snapshot(former) if !newest.version().continues(former.version()) => self.shared.past.clear().await,
+            Held::Snapshot(former) => self.shared.past.keep(former, newest),
+            Held::NoTable | Held::Unknown => self.shared.past.tidy(newest),
         }
     }
 

@@ -9,14 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::StoreError;
 
-/// The opaque tag that a store gives to one state of an object's bytes, without quotes. Equal tags under one key mean equal bytes.
+/// The opaque tag that a store gives to one state of an object's bytes, without quotes. Equal ETags under one key mean equal bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Etag(Box<str>);
 
 impl Etag {
-    /// Takes a tag as the store or the table wrote it; surrounding quotes are dropped.
+    /// Takes an ETag as the store or the table wrote it. Surrounding quotes are dropped, and so is the mark of a weak ETag: a proxy that
+    /// compresses sets it, while the store compares the ETag without it.
     pub fn new(tag: &str) -> Self {
-        Self(tag.trim_matches('"').into())
+        let opaque = tag.strip_prefix("W/").filter(|opaque| opaque.starts_with('"')).unwrap_or(tag);
+        Self(opaque.trim_matches('"').into())
     }
 
     /// The tag without quotes.
@@ -164,4 +166,24 @@ pub(crate) fn clip(range: &Range<u64>, size: u64, key: &str) -> Result<Range<u64
         });
     }
     Ok(range.start..end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, opaque: &str) {
+        assert_eq!(Etag::new(text).as_str(), opaque);
+    }
+
+    #[test]
+    fn etags_are_read_without_quotes_and_marks() {
+        check("\"a\"", "a");
+        check("a", "a");
+        check("W/\"a\"", "a");
+        check("W/a", "W/a");
+        check("\"W/a\"", "W/a");
+        check("W/\"\"", "");
+    }
 }

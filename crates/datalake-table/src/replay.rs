@@ -23,6 +23,7 @@ pub(crate) struct Replay {
     tombstones: BTreeMap<String, Remove>,
     transactions: BTreeMap<String, Transaction>,
     commit: Option<CommitFacts>,
+    continues: Option<Digest>,
 }
 
 #[derive(Debug)]
@@ -45,6 +46,7 @@ impl Replay {
             tombstones: state.tombstones.clone(),
             transactions: state.transactions.clone(),
             commit: None,
+            continues: Some(state.digest),
         }
     }
 
@@ -125,6 +127,7 @@ impl Replay {
             number,
             digest,
             lost: Lost::default(),
+            continues: self.continues,
             commit,
             protocol,
             metadata,

@@ -82,6 +82,8 @@ pub(crate) struct State {
     pub(crate) transactions: BTreeMap<String, Transaction>,
     /// What the log names and the store has no more.
     pub(crate) lost: Lost,
+    /// The digest of the version that this one was made from, entry by entry; none where it was loaded as a whole.
+    pub(crate) continues: Option<Digest>,
 }
 
 /// Derived objects of a version that are missing or damaged, and that the next commit replaces.
@@ -210,6 +212,11 @@ impl Version {
     /// SHA-256 of the bytes of the entry that made the version; of its checkpoint, if only that is left.
     pub fn digest(&self) -> Digest {
         self.0.digest
+    }
+
+    /// Whether the version was reached from `earlier` by applying the entries after it: then both are of one history.
+    pub fn continues(&self, earlier: &Self) -> bool {
+        self.0.continues == Some(earlier.digest())
     }
 
     /// The version without what is lost of it. The next commit removes lost data files from the table.

@@ -108,7 +108,7 @@ impl Known {
             Held::NoTable | Held::Unknown => None,
         };
         let held = match &self.table.held {
-            Held::Snapshot(snapshot) => cursor::table(snapshot.version()),
+            Held::Snapshot(snapshot) => cursor::state(snapshot.version()),
             Held::NoTable => "none".to_owned(),
             Held::Unknown => "unknown".to_owned(),
         };
@@ -195,6 +195,7 @@ mod tests {
             run_id: RunId::parse("a").unwrap(),
             state: RunState::Ended(RunOutcome::Succeeded),
             mode: None,
+            parameters: None,
             trigger: None,
             started_at: None,
             ended_at: None,

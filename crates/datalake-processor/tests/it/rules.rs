@@ -117,7 +117,7 @@ async fn a_birth_in_the_future_is_judged_again() {
     lake.put("1.csv", csv("Ada", "Lee", now().as_millisecond() + 3 * 86_400_000)).await;
     lake.run().await;
     assert_eq!(lake.refusals().await, ["1.csv birthts_future"]);
-    assert!(!lake.run().await.committed);
+    assert!(lake.run().await.committed == Some(false));
     let later = lake
         .run_with(&RunOptions {
             clock: a_week_later,
@@ -186,7 +186,7 @@ async fn too_many_rejects_are_refused() {
         (report.counts.listed, report.counts.rejected, report.counts.rejects_open),
         (3, 1, 2)
     );
-    assert_eq!((report.committed, report.counts.added), (false, 0));
+    assert_eq!((report.committed, report.counts.added), (Some(false), 0));
 }
 
 #[tokio::test]

@@ -43,7 +43,7 @@ async fn run(lake: &TestLake, settings: TableSettings, mode: RunMode) -> bool {
         })
         .await;
     assert_eq!((report.outcome.exit_status(), &report.error), (0, &None));
-    report.committed
+    report.committed == Some(true)
 }
 
 /// Two lakes with the same history, of which one has small segments.

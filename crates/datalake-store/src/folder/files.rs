@@ -6,13 +6,12 @@ use std::{
     ops::Range,
     path::{Component, Path, PathBuf},
     sync::Once,
-    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
-use jiff::Timestamp;
 
 use super::{
+    etags,
     staging::{self, Fence, PRIVATE, Staging},
     store_error, sync_folder,
 };
@@ -34,10 +33,11 @@ pub(super) struct Files {
     leftovers: Once,
 }
 
-/// A file that is written, durable, described, and has no name yet that anybody reads.
+/// A file that is written and durable, and has no name yet that a reader knows.
 pub(super) struct Written {
     path: PathBuf,
-    etag: Etag,
+    file: File,
+    described: FileMetadata,
 }
 
 impl Drop for Written {
@@ -48,6 +48,11 @@ impl Drop for Written {
 }
 
 impl Written {
+    /// The ETag of the object, once the file has its name and no other.
+    fn etag(&self, key: &str) -> io::Result<Etag> {
+        Ok(etags::etag_of_written(key, &self.described, &self.file.metadata()?))
+    }
+
     /// What it means that the file could not be given its name: once it was swept, nothing else matters.
     fn unless_swept(&self, key: &str, error: StoreError) -> StoreError {
         match fs::symlink_metadata(&self.path) {
@@ -128,22 +133,24 @@ impl Files {
         let folder = self.staging.folder().map_err(failed)?;
         let id = unique();
         let path = folder.join(id.simple().to_string());
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
-        let mut written = Written { path, etag: Etag::new("") };
-        file.write_all(bytes)
-            .and_then(|()| make_tag_unique(&file, id))
-            .and_then(|()| file.sync_all())
-            .map_err(failed)?;
+        let file = OpenOptions::new().write(true).create_new(true).open(&path).map_err(failed)?;
         let described = file.metadata().map_err(failed)?;
-        written.etag = etag_of(&described);
+        let mut written = Written { path, file, described };
+        written
+            .file
+            .write_all(bytes)
+            .and_then(|()| etags::make_unique(&written.file, id))
+            .and_then(|()| written.file.sync_all())
+            .map_err(failed)?;
+        written.described = written.file.metadata().map_err(failed)?;
         if let Staging::Shared(folder) = &self.staging {
             self.leftovers.call_once(|| {
                 // A file that stays costs nothing but its bytes: no failure here stops a write.
-                let _removed_later = staging::remove_old_files(folder, &described);
+                let _removed_later = staging::remove_old_files(folder, &written.described);
             });
         }
         if !metadata.is_empty() {
-            let side = self.side_file(&written.etag);
+            let side = self.side_file(&etags::etag_of(key, &written.described));
             let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
             let folder = side.parent().expect("a side file lies in a folder");
             fs::create_dir_all(folder).and_then(|()| fs::write(&side, text)).map_err(failed)?;
@@ -161,7 +168,7 @@ impl Files {
             .make_parent(path)
             .and_then(|folder| fs::hard_link(&written.path, path).map(|()| folder));
         let folder = linked.map_err(|error| {
-            self.forget_metadata(&written.etag);
+            self.forget_metadata(&etags::etag_of(key, &written.described));
             // A file system without hard links says that this user may not make one: whether anybody may is tried where one can be made.
             let may_have_none = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
             match may_have_none.then(|| Self::try_hard_link(written)) {
@@ -170,8 +177,11 @@ impl Files {
             }
         })?;
         // The object has its name now, and keeps its metadata: that the name is not known to be durable is another failure.
-        sync_folder(folder).map_err(|error| store_error(key, error))?;
-        Ok(written.etag.clone())
+        let failed = |error| store_error(key, error);
+        sync_folder(folder).map_err(failed)?;
+        // The removal of a link changes the file's change time, which is part of the ETag of a source.
+        let _removed_later = fs::remove_file(&written.path);
+        written.etag(key).map_err(failed)
     }
 
     /// Links the file beside itself: of a folder in which it could be written, this shows whether its file system can do it at all.
@@ -196,21 +206,21 @@ impl Files {
             Err(error) => return Err(error),
         };
         if let Err(error) = check(present.as_ref()) {
-            self.forget_metadata(&written.etag);
+            self.forget_metadata(&etags::etag_of(key, &written.described));
             return Err(error);
         }
         let renamed = self
             .make_parent(path)
             .and_then(|folder| fs::rename(&written.path, path).map(|()| folder));
         let folder = renamed.map_err(|error| {
-            self.forget_metadata(&written.etag);
+            self.forget_metadata(&etags::etag_of(key, &written.described));
             written.unless_swept(key, naming_error(key, path, error))
         })?;
         sync_folder(folder).map_err(|error| store_error(key, error))?;
         if let Some(replaced) = present {
             self.forget_metadata(&replaced.etag);
         }
-        Ok(written.etag.clone())
+        written.etag(key).map_err(|error| store_error(key, error))
     }
 
     /// Removes the file, if its tag is the one asked for.
@@ -246,7 +256,10 @@ impl Files {
     }
 
     fn side_file(&self, etag: &Etag) -> PathBuf {
-        self.root.join(PRIVATE).join("metadata").join(format!("{etag}.json"))
+        self.root
+            .join(PRIVATE)
+            .join("metadata")
+            .join(format!("{}.json", etags::content_part(etag)))
     }
 
     /// Makes the folder that the file lies in, and each new folder's name durable.
@@ -280,19 +293,6 @@ impl Files {
     }
 }
 
-/// Moves the file's time within its millisecond. A file system gives a freed inode to the next file, and its clock may stand still for
-/// milliseconds: two states of one object would share a tag, and an update would win over a change that it never saw.
-fn make_tag_unique(file: &File, id: uuid::Uuid) -> io::Result<()> {
-    const MILLISECOND_NS: u32 = 1_000_000;
-    let modified = file.metadata()?.modified()?;
-    let Ok(since_epoch) = modified.duration_since(SystemTime::UNIX_EPOCH) else {
-        return Ok(());
-    };
-    let within = u32::try_from(id.as_u128() % u128::from(MILLISECOND_NS)).expect("a remainder is less than its divisor");
-    let whole_milliseconds_ns = since_epoch.subsec_nanos() / MILLISECOND_NS * MILLISECOND_NS;
-    file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
-}
-
 /// What it means that no file can be linked.
 fn no_hard_links(key: &str, root: &Path, refused: &io::Error) -> StoreError {
     let reason = format!(
@@ -324,44 +324,7 @@ fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
 /// The description of an object's file.
 pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| store_error(key, error))?;
-    object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
-}
-
-/// What a listing says of a file; none of a folder or a device.
-pub(super) fn object_meta(key: String, metadata: &FileMetadata) -> Option<ObjectMeta> {
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
-    metadata.is_file().then(|| ObjectMeta {
-        key,
-        etag: etag_of(metadata),
-        size: metadata.len(),
-        modified,
-    })
-}
-
-#[cfg(unix)]
-fn etag_of(metadata: &FileMetadata) -> Etag {
-    use std::os::unix::fs::MetadataExt;
-    Etag::new(&format!(
-        "{:x}-{:x}-{:x}.{:x}",
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec()
-    ))
-}
-
-#[cfg(not(unix))]
-fn etag_of(metadata: &FileMetadata) -> Etag {
-    let modified = metadata
-        .modified()
-        .ok()
-        .and_then(|time| Timestamp::try_from(time).ok())
-        .unwrap_or(Timestamp::UNIX_EPOCH);
-    Etag::new(&format!("{:x}-{:x}", metadata.len(), modified.as_nanosecond()))
+    etags::object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
 }
 
 /// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
@@ -375,7 +338,7 @@ pub(super) fn read_stable(
     let missing = || StoreError::NotFound { key: key.to_owned() };
     for _ in 0..READ_ATTEMPTS_MAX {
         let mut file = File::open(path).map_err(failed)?;
-        let meta = object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
+        let meta = etags::object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
         let range = choose(&meta)?.unwrap_or(0..meta.size);
         let length = range.end - range.start;
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
@@ -384,7 +347,7 @@ pub(super) fn read_stable(
         }
         Read::by_ref(&mut file).take(length).read_to_end(&mut bytes).map_err(failed)?;
         let is_whole = u64::try_from(bytes.len()) == Ok(length);
-        if is_whole && etag_of(&file.metadata().map_err(failed)?) == meta.etag {
+        if is_whole && etags::etag_of(key, &file.metadata().map_err(failed)?) == meta.etag {
             return Ok((meta, bytes.into()));
         }
     }

@@ -1,9 +1,9 @@
 //! A store in a folder: each object a file, which appears whole or not at all.
 //!
-//! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. An object's tag is
-//! made of its file's inode, size and modification time in ns. A file's tag is final before the file gets its name, so that metadata is
-//! kept in a side file named by the tag and is there before the object is.
+//! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. The metadata of an
+//! object is in a side file, which is named by a part of its ETag that is final before the object's file gets its name.
 
+mod etags;
 mod files;
 mod staging;
 mod walk;

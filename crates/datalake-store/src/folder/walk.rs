@@ -6,11 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{
-    files::{Files, object_meta},
-    staging::PRIVATE,
-    store_error,
-};
+use super::{etags::object_meta, files::Files, staging::PRIVATE, store_error};
 use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.

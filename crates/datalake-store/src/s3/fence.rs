@@ -165,10 +165,10 @@ pub(super) async fn fenced(inner: &Inner) -> Result<(Inner, Timestamp), StoreErr
 
 /// The time of the server at the last response.
 #[derive(Clone, Debug, Default)]
-struct Dates(Arc<Mutex<Option<Timestamp>>>);
+pub(super) struct Dates(Arc<Mutex<Option<Timestamp>>>);
 
 impl Dates {
-    fn newest(&self) -> Option<Timestamp> {
+    pub(super) fn newest(&self) -> Option<Timestamp> {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -131,12 +131,12 @@ fn described(inner: &Inner, object: &Object, whole: &str) -> Result<ObjectMeta, 
         .strip_prefix(&*inner.prefix)
         .ok_or_else(|| nonsense(whole, "it lists a key without the prefix asked for"))?
         .to_owned();
-    let (Some(tag), Some(modified), Some(size)) = (object.e_tag(), object.last_modified(), object.size()) else {
-        return Err(nonsense(&key, "an object is listed without its tag, time or size"));
+    let (Some(modified), Some(size)) = (object.last_modified(), object.size()) else {
+        return Err(nonsense(&key, "an object is listed without its time or size"));
     };
     let size = u64::try_from(size).map_err(|_| nonsense(&key, "an object's size is negative"))?;
     Ok(ObjectMeta {
-        etag: etag(tag),
+        etag: etag(&key, object.e_tag())?,
         size,
         modified: timestamp(&key, Some(modified))?,
         key,

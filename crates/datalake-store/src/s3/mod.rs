@@ -8,6 +8,7 @@ mod list;
 mod multipart;
 mod read;
 mod retry;
+mod sweep;
 mod write;
 
 use std::{ops::Range, sync::Arc, time::Duration};
@@ -143,7 +144,7 @@ impl Bucket for S3Bucket {
     }
 
     async fn sweep(&self) -> Result<u64, StoreError> {
-        Ok(0)
+        sweep::sweep(&self.0).await
     }
 
     fn identity(&self) -> String {
@@ -151,8 +152,14 @@ impl Bucket for S3Bucket {
     }
 }
 
-fn etag(tag: &str) -> Etag {
-    Etag::new(tag)
+/// The ETag of a response. Without one, or with one that is empty, changes of the object could not be detected.
+fn etag(key: &str, text: Option<&str>) -> Result<Etag, StoreError> {
+    let etag = text.map(Etag::new).filter(|etag| !etag.as_str().is_empty());
+    etag.ok_or_else(|| {
+        let found = if text.is_some() { "an empty ETag" } else { "no ETag" };
+        let remedy = "upload the object again through S3, or use another store";
+        nonsense(key, &format!("the object has {found}; {remedy}"))
+    })
 }
 
 fn quoted(etag: &Etag) -> String {

@@ -75,10 +75,7 @@ async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Fail
         .send()
         .await
         .map_err(|error| classify(inner, write.key, &attempts, error))?;
-    completed
-        .e_tag()
-        .map(etag)
-        .ok_or_else(|| Failure::Final(nonsense(write.key, "an upload is completed without a tag")))
+    etag(write.key, completed.e_tag()).map_err(Failure::Final)
 }
 
 async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, range: Range<usize>) -> Result<CompletedPart, Failure> {

@@ -70,20 +70,17 @@ async fn get_once(inner: &Inner, key: &str, if_match: Option<&Etag>, range: Opti
         .await
         .map_err(|error| classify(inner, key, &attempts, error))?;
     // A server that ignores the condition sends what is there now.
-    if if_match.is_some_and(|expected| found.e_tag().map(etag).as_ref() != Some(expected)) {
+    let etag = etag(key, found.e_tag())?;
+    if if_match.is_some_and(|expected| etag != *expected) {
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
-    read(key, found, range).await
+    read(key, etag, found, range).await
 }
 
-async fn read(key: &str, found: GetObjectOutput, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
+async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
     // Without a length, bytes that are missing could not be told from an end.
     let length = length(key, found.content_length())?;
     let part = found.content_range().map(|part| parse_content_range(key, part)).transpose()?;
-    let tag = found
-        .e_tag()
-        .map(etag)
-        .ok_or_else(|| nonsense(key, "an object comes without a tag"))?;
     let modified = timestamp(key, found.last_modified())?;
     let (metadata, _) = split_metadata(found.metadata());
     let bytes = match found.body.collect().await {
@@ -103,7 +100,7 @@ async fn read(key: &str, found: GetObjectOutput, range: Option<&Range<u64>>) -> 
     Ok(Reading::Whole(Object {
         meta: ObjectMeta {
             key: key.to_owned(),
-            etag: tag,
+            etag,
             size,
             modified,
         },
@@ -136,14 +133,10 @@ pub(super) async fn head(inner: &Inner, key: &str) -> Result<(Head, Option<Strin
         .send()
         .await
         .map_err(|error| classify(inner, key, &attempts, error))?;
-    let tag = found
-        .e_tag()
-        .map(etag)
-        .ok_or_else(|| nonsense(key, "an object comes without a tag"))?;
     let size = length(key, found.content_length())?;
     let meta = ObjectMeta {
         key: key.to_owned(),
-        etag: tag,
+        etag: etag(key, found.e_tag())?,
         size,
         modified: timestamp(key, found.last_modified())?,
     };

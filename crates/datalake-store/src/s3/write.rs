@@ -6,7 +6,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
     Inner,
-    errors::{Attempts, Failure, classify, nonsense},
+    errors::{Attempts, Failure, classify},
     etag, fence, multipart, quoted, read,
     retry::{OWN_ATTEMPTS_MAX, back_off},
 };
@@ -95,10 +95,7 @@ async fn put_once(inner: &Inner, write: &Write<'_>, attempts: &Attempts) -> Resu
         .send()
         .await
         .map_err(|error| classify(inner, write.key, attempts, error))?;
-    written
-        .e_tag()
-        .map(etag)
-        .ok_or_else(|| Failure::Final(nonsense(write.key, "a put is answered without a tag")))
+    etag(write.key, written.e_tag()).map_err(Failure::Final)
 }
 
 pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
@@ -119,8 +116,7 @@ pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: 
         let copied = fence::sign(inner, request).send().await;
         match copied.map_err(|error| classify(inner, from, &attempts, error)) {
             Ok(copied) => {
-                let tag = copied.copy_object_result().and_then(|result| result.e_tag());
-                return tag.map(etag).ok_or_else(|| nonsense(to, "a copy is answered without a tag"));
+                return etag(to, copied.copy_object_result().and_then(|result| result.e_tag()));
             }
             Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
             Err(failure) => return Err(failure.into()),

@@ -125,3 +125,60 @@ async fn two_handles_are_one_store() {
         etag = mine.or(theirs).unwrap();
     }
 }
+
+/// As `rsync -a`, `tar -x` and `cp -p` leave a file: its inode, size and modification time are those of the file before.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_source_replaced_with_its_old_size_and_time_has_another_etag() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = folder();
+    let path = folder.root.path().join("lake/src-data/1.csv");
+    fs::create_dir(path.parent().unwrap()).unwrap();
+    fs::write(&path, "one").unwrap();
+    let before = fs::metadata(&path).unwrap();
+    let first = folder.head("src-data/1.csv").await.unwrap().meta.etag;
+    loop {
+        fs::write(&path, "two").unwrap();
+        fs::File::open(&path).unwrap().set_modified(before.modified().unwrap()).unwrap();
+        let after = fs::metadata(&path).unwrap();
+        let is_same =
+            |after: &fs::Metadata| (after.ino(), after.len(), after.mtime_nsec()) == (before.ino(), before.len(), before.mtime_nsec());
+        assert!(is_same(&after));
+        // The clock of the file system may stand still for milliseconds.
+        if after.ctime_nsec() != before.ctime_nsec() {
+            break;
+        }
+    }
+    let head = folder.head("src-data/1.csv").await.unwrap();
+    assert_ne!(head.meta.etag, first);
+    let listed: Vec<_> = folder.list("src-data/", None).try_collect().await.unwrap();
+    assert_eq!(listed, [head.meta]);
+    let stale = folder.get("src-data/1.csv", Some(&first), None).await;
+    assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
+}
+
+/// A link and a rename set the change time of a source, so that its ETag is known last.
+#[tokio::test]
+async fn the_etag_of_a_source_that_was_put_is_the_one_that_is_listed() {
+    let folder = folder();
+    let (key, metadata) = ("src-data/1.csv", Metadata::from([("a".to_owned(), "b".to_owned())]));
+    let mut etags = Vec::new();
+    let mut mode = PutMode::Create;
+    for view in [Arc::new(folder.bucket.clone()), folder.fenced().await.unwrap().bucket] {
+        for _ in 0..3 {
+            let etag = view.put(key, "one".into(), mode, &metadata).await.unwrap();
+            let listed: Vec<_> = folder.list("src-data/", None).try_collect().await.unwrap();
+            assert_eq!(listed[0].etag, etag);
+            let object = folder.get(key, Some(&etag), None).await.unwrap();
+            assert_eq!((&object.meta, &object.metadata), (&listed[0], &metadata));
+            mode = PutMode::Update(etag.clone());
+            etags.push(etag);
+        }
+        view.delete(key, etags.last()).await.unwrap();
+        mode = PutMode::Create;
+    }
+    etags.sort();
+    etags.dedup();
+    assert_eq!(etags.len(), 6);
+    assert_eq!(fs::read_dir(folder.root.path().join("lake/.datalake/metadata")).unwrap().count(), 0);
+}

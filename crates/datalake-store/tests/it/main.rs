@@ -18,4 +18,5 @@ mod s3_listings;
 #[cfg(feature = "real-s3")]
 mod s3_real;
 mod s3_server;
+mod s3_sweep;
 mod single_writer;

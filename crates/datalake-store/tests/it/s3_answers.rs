@@ -376,3 +376,49 @@ async fn the_parts_of_an_upload_that_failed_are_removed() {
     assert!(matches!(result, Err(StoreError::Denied { .. })), "{result:?}");
     assert_eq!(aborted.load(Ordering::SeqCst), 1);
 }
+
+/// Without an ETag, a change of the same size would never be detected.
+#[tokio::test]
+async fn objects_without_an_etag_are_invalid() {
+    let tag = Etag::new("tag");
+    let cases: [fn() -> Answer; 3] = [
+        || with(object("x", "1"), &[("etag", "\"\"")]),
+        || with(object("x", "1"), &[("etag", "")]),
+        || with(object("x", "1"), &[("etag", "W/\"\"")]),
+    ];
+    for answer in cases {
+        let (bucket, _) = canned(vec![answer]);
+        let results = [
+            bucket.get("a", None, None).await.map(drop),
+            bucket.get("a", Some(&tag), None).await.map(drop),
+            bucket.head("a").await.map(drop),
+            put(&bucket, PutMode::Replace).await.map(drop),
+        ];
+        for result in results {
+            let Err(error @ StoreError::Invalid { .. }) = result else {
+                panic!("{result:?}")
+            };
+            for word in ["empty ETag", "upload the object again", "key=a"] {
+                assert!(error.to_string().contains(word), "{word}: {error}");
+            }
+        }
+    }
+}
+
+/// The ETag of a proxy that compresses: the store knows it without the mark.
+#[tokio::test]
+async fn weak_etags_are_compared_by_their_opaque_part() {
+    let matches: Arc<OnceLock<String>> = Arc::default();
+    let sent = Arc::clone(&matches);
+    let client = http(move |request| {
+        if let Some(condition) = request.headers().get("if-match") {
+            sent.get_or_init(|| condition.to_owned());
+        }
+        HttpConnectorFuture::ready(with(object("x", "1"), &[("etag", "W/\"tag\"")]))
+    });
+    let bucket = S3Bucket::over(client, "lake", "", Arc::default());
+    let etag = bucket.head("a").await.unwrap().meta.etag;
+    assert_eq!(etag, Etag::new("\"tag\""));
+    assert_eq!(bucket.get("a", Some(&etag), None).await.unwrap().meta.etag, etag);
+    assert_eq!(matches.get().unwrap(), "\"tag\"");
+}

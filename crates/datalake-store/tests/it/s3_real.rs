@@ -144,6 +144,22 @@ async fn fenced_writes_expire_by_the_servers_clock() {
     }
 }
 
+#[tokio::test]
+async fn a_sweep_leaves_objects_alone() {
+    let bucket = open().await;
+    let keys = ["processed_data/output.csv", "processed_data/users/part-1.parquet", "src-data/1.png"];
+    for key in keys {
+        bucket
+            .put(key, vec![b'a'; 17 * 1024 * 1024].into(), PutMode::Create, &Metadata::new())
+            .await
+            .unwrap();
+    }
+    assert_eq!(bucket.sweep().await.unwrap(), 0);
+    for key in keys {
+        bucket.head(key).await.expect("it is there");
+    }
+}
+
 /// Who may not write is not asked to start over.
 #[tokio::test]
 async fn denied_access_is_not_an_expired_fence() {

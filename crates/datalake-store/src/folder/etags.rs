@@ -1,0 +1,101 @@
+//! ETags of files.
+//!
+//! An ETag is made of the file's inode, size and modification time in ns. That is enough for files that this store writes: it makes the time
+//! of each one unique. Files that their owners write can have all three in common with a different file before: `tar`, `rsync -a` and
+//! `cp -p` set the modification time, and a file system gives a freed inode to the next file. Only the system sets the change time, so that
+//! ETags of sources contain it as well.
+//!
+//! A link, a rename and a change of the mode set the change time too: such a source counts as changed, and is read again.
+
+use std::{
+    fs::{File, Metadata as FileMetadata},
+    io,
+    time::{Duration, SystemTime},
+};
+
+use datalake_core::keys;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::bucket::{Etag, ObjectMeta};
+
+/// The description of an object's file in a listing; none of a folder or a device.
+pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta> {
+    file.is_file().then(|| ObjectMeta {
+        etag: etag_of(&key, file),
+        size: file.len(),
+        modified: modified(file),
+        key,
+    })
+}
+
+/// The ETag of the file as the object of this key.
+pub(super) fn etag_of(key: &str, file: &FileMetadata) -> Etag {
+    named(key, &content_name(file), file)
+}
+
+/// The ETag of a file that was described when it was written, and got its name since.
+pub(super) fn etag_of_written(key: &str, written: &FileMetadata, now: &FileMetadata) -> Etag {
+    // If the owner has edited the file already, this is the ETag of neither state: the edit is detected.
+    named(key, &content_name(written), now)
+}
+
+fn named(key: &str, content: &str, now: &FileMetadata) -> Etag {
+    match key.starts_with(keys::SOURCES) {
+        true => Etag::new(&format!("{content}-{}", change_name(now))),
+        false => Etag::new(content),
+    }
+}
+
+/// The part of an ETag that does not depend on the file's name: metadata is stored by it, before the file gets its name.
+pub(super) fn content_part(etag: &Etag) -> &str {
+    let end = etag.as_str().match_indices('-').nth(CONTENT_PARTS - 1).map(|(at, _)| at);
+    &etag.as_str()[..end.unwrap_or(etag.as_str().len())]
+}
+
+#[cfg(unix)]
+const CONTENT_PARTS: usize = 3;
+
+#[cfg(unix)]
+fn content_name(file: &FileMetadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{:x}-{:x}-{:x}.{:x}", file.ino(), file.size(), file.mtime(), file.mtime_nsec())
+}
+
+#[cfg(unix)]
+fn change_name(file: &FileMetadata) -> String {
+    use std::os::unix::fs::MetadataExt;
+    format!("{:x}.{:x}", file.ctime(), file.ctime_nsec())
+}
+
+#[cfg(not(unix))]
+const CONTENT_PARTS: usize = 2;
+
+#[cfg(not(unix))]
+fn content_name(file: &FileMetadata) -> String {
+    format!("{:x}-{:x}", file.len(), modified(file).as_nanosecond())
+}
+
+#[cfg(not(unix))]
+fn change_name(_: &FileMetadata) -> String {
+    // There is none.
+    String::new()
+}
+
+fn modified(file: &FileMetadata) -> Timestamp {
+    let modified = file.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
+    modified.unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// Moves the file's time within its millisecond. A file system gives a freed inode to the next file, and its clock may stand still for
+/// milliseconds: two states of one object would share an ETag, and an update would win over a change that it never saw.
+pub(super) fn make_unique(file: &File, id: Uuid) -> io::Result<()> {
+    const MILLISECOND_NS: u32 = 1_000_000;
+    let modified = file.metadata()?.modified()?;
+    let Ok(since_epoch) = modified.duration_since(SystemTime::UNIX_EPOCH) else {
+        return Ok(());
+    };
+    let within = u32::try_from(id.as_u128() % u128::from(MILLISECOND_NS)).expect("a remainder is less than its divisor");
+    let whole_milliseconds_ns = since_epoch.subsec_nanos() / MILLISECOND_NS * MILLISECOND_NS;
+    file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
+}
