@@ -97,7 +97,7 @@ pub struct Explorer {
     bug: Option<Bug>,
     start: MemoryBucket,
     accesses: Accesses,
-    /// States by the least number of changes between actors at which they were visited.
+    /// States, and how many changes between actors were explored from there on.
     visited: HashMap<u64, u32>,
     paused: HashSet<(u64, Pause)>,
     settled: HashSet<u64>,
@@ -252,14 +252,15 @@ impl Explorer {
                 return self.settle(execution).map(|()| true);
             }
             let state = execution.world.state();
+            let left = switches_max.saturating_sub(execution.switches);
             match self.visited.get_mut(&state) {
-                Some(switches) if *switches <= execution.switches => {
+                Some(explored) if *explored >= left => {
                     self.counts.pruned += 1;
                     return Ok(true);
                 }
-                Some(switches) => *switches = execution.switches,
+                Some(explored) => *explored = left,
                 None => {
-                    self.visited.insert(state, execution.switches);
+                    self.visited.insert(state, left);
                     self.counts.states += 1;
                 }
             }

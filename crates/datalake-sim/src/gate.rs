@@ -6,7 +6,7 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
     ops::Range,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
@@ -92,29 +92,30 @@ pub(crate) struct Performed {
     pub(crate) late: Option<Late>,
 }
 
-/// The operations of one actor that wait, and the one that is released.
-#[derive(Debug, Default)]
+/// Carries an operation out as its fate says.
+type Work = Box<dyn FnOnce(Fate) -> Performed + Send>;
+
+/// The operations of one actor that wait for the store.
+#[derive(Default)]
 pub(crate) struct Queue {
     next_id: u64,
     waiting: VecDeque<Waiting>,
-    released: Option<(u64, Fate)>,
-    performed: Vec<Performed>,
     /// Keys that the next listing lacks.
     pub(crate) hidden: Vec<String>,
 }
 
-#[derive(Debug)]
 struct Waiting {
     id: u64,
     operation: Operation,
+    work: Work,
     waker: Waker,
 }
 
 /// A queue that the gate and the scheduler share. Both live on one thread; the lock is there because buckets are `Sync`.
 pub(crate) type SharedQueue = Arc<Mutex<Queue>>;
 
-pub(crate) fn lock(queue: &SharedQueue) -> MutexGuard<'_, Queue> {
-    queue.lock().unwrap_or_else(PoisonError::into_inner)
+pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Queue {
@@ -122,79 +123,70 @@ impl Queue {
     pub(crate) fn head(&self) -> Option<&Operation> {
         self.waiting.front().map(|waiting| &waiting.operation)
     }
-
-    /// Lets the first operation go on when its actor is polled next.
-    pub(crate) fn release(&mut self, fate: Fate) -> bool {
-        let Some(first) = self.waiting.pop_front() else { return false };
-        self.released = Some((first.id, fate));
-        first.waker.wake();
-        true
-    }
-
-    /// What the operations that went on since the last call did.
-    pub(crate) fn take_performed(&mut self) -> Vec<Performed> {
-        self.released = None;
-        std::mem::take(&mut self.performed)
-    }
 }
 
-/// Waits until the scheduler releases the operation, and gives its fate.
+/// Lets the store carry out the first operation of the queue. Its actor sees the result when it is polled next.
+pub(crate) fn release(queue: &SharedQueue, fate: Fate) -> Option<Performed> {
+    let first = lock(queue).waiting.pop_front()?;
+    let performed = (first.work)(fate);
+    first.waker.wake();
+    Some(performed)
+}
+
+/// Waits until the scheduler has released the operation.
 struct Turn<'a> {
     queue: &'a SharedQueue,
-    operation: Option<Operation>,
+    request: Option<(Operation, Work)>,
     id: u64,
 }
 
 impl<'a> Turn<'a> {
-    fn new(queue: &'a SharedQueue, operation: Operation) -> Self {
+    fn new(queue: &'a SharedQueue, operation: Operation, work: Work) -> Self {
         Self {
             queue,
-            operation: Some(operation),
+            request: Some((operation, work)),
             id: 0,
         }
     }
 }
 
 impl Future for Turn<'_> {
-    type Output = Fate;
+    type Output = ();
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Fate> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let request = self.request.take();
         let mut queue = lock(self.queue);
-        if let Some(operation) = self.operation.take() {
+        if let Some((operation, work)) = request {
             queue.next_id += 1;
             let id = queue.next_id;
             queue.waiting.push_back(Waiting {
                 id,
                 operation,
+                work,
                 waker: context.waker().clone(),
             });
             drop(queue);
             self.id = id;
             return Poll::Pending;
         }
-        match queue.released.take_if(|(id, _)| *id == self.id) {
-            Some((_, fate)) => {
-                drop(queue);
-                self.id = 0;
-                Poll::Ready(fate)
-            }
-            None => {
-                let id = self.id;
-                if let Some(waiting) = queue.waiting.iter_mut().find(|waiting| waiting.id == id) {
-                    waiting.waker.clone_from(context.waker());
-                }
+        match queue.waiting.iter_mut().find(|waiting| waiting.id == self.id) {
+            Some(waiting) => {
+                waiting.waker.clone_from(context.waker());
                 Poll::Pending
             }
+            None => Poll::Ready(()),
         }
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // A caller that gives up takes its operation back.
-        if self.id != 0 {
-            lock(self.queue).waiting.retain(|waiting| waiting.id != self.id);
-        }
+        // A caller that gives up takes its operation back. What the operation holds is dropped without the lock.
+        let mut queue = lock(self.queue);
+        let index = queue.waiting.iter().position(|waiting| waiting.id == self.id);
+        let waiting = index.and_then(|index| queue.waiting.remove(index));
+        drop(queue);
+        drop(waiting);
     }
 }
 
@@ -228,38 +220,87 @@ impl Gate {
         }
     }
 
-    /// Waits for the operation's turn, carries it out as its fate says, and records what came of it.
-    async fn perform<T, F>(&self, operation: Operation, mut work: impl FnMut() -> F) -> Result<T, StoreError>
+    /// Waits until the store has carried the operation out, as its fate says.
+    async fn perform<T, F>(&self, operation: Operation, work: impl FnMut() -> F + Send + 'static) -> Result<T, StoreError>
     where
         T: Answer + Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let key = operation.key.clone();
-        let fate = Turn::new(&self.queue, operation.clone()).await;
+        let answer = Arc::new(Mutex::new(None));
+        let request = Request {
+            operation: operation.clone(),
+            work,
+            queue: Arc::downgrade(&self.queue),
+        };
+        let slot = Arc::clone(&answer);
+        let work = Box::new(move |fate| {
+            let (result, performed) = request.carry_out(fate);
+            *lock(&slot) = Some((result, fate));
+            performed
+        });
+        Turn::new(&self.queue, operation.clone(), work).await;
+        let (result, fate) = lock(&answer).take().expect("what was released was carried out");
+        if fate == Fate::Delay {
+            let completion = Operation {
+                is_completion: true,
+                ..operation
+            };
+            let operation = completion.clone();
+            let work = Box::new(move |_| Performed {
+                operation,
+                digest: 0,
+                result: "ok",
+                late: None,
+            });
+            Turn::new(&self.queue, completion, work).await;
+        }
+        result
+    }
+}
+
+/// An operation, and how the store carries it out.
+struct Request<W> {
+    operation: Operation,
+    work: W,
+    queue: Weak<Mutex<Queue>>,
+}
+
+impl<W> Request<W> {
+    fn carry_out<T, F>(mut self, fate: Fate) -> (Result<T, StoreError>, Performed)
+    where
+        W: FnMut() -> F,
+        T: Answer + Send + 'static,
+        F: Future<Output = Result<T, StoreError>> + Send + 'static,
+    {
+        let key = self.operation.key.clone();
+        let key = key.as_str();
         let mut late = None;
         let result = match fate {
-            Fate::Pass | Fate::Delay => work().await,
-            Fate::FailBefore => Err(unavailable(&key)),
-            Fate::FailAfter => work().await.and(Err(unavailable(&key))),
-            Fate::Conflict => Err(StoreError::Conflict { key: key.clone() }),
-            Fate::ConflictAfter => work().await.and(Err(StoreError::Conflict { key: key.clone() })),
+            Fate::Pass | Fate::Delay => self.now(),
+            Fate::FailBefore => Err(unavailable(key)),
+            Fate::FailAfter => self.now().and(Err(unavailable(key))),
+            Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
+            Fate::ConflictAfter => self.now().and(Err(StoreError::Conflict {
+                key: self.operation.key.clone(),
+            })),
             Fate::Full => Err(StoreError::Unavailable {
-                key: key.clone(),
+                key: key.to_owned(),
                 attempts: 1,
                 source: Some("no space left on device".into()),
             }),
             Fate::Twice => {
-                late = Some(Late::new(work().map(drop)));
-                work().await
+                late = Some(Late::new((self.work)().map(drop)));
+                self.now()
             }
             Fate::Late => {
-                late = Some(Late::new(work().map(drop)));
-                Err(unavailable(&key))
+                late = Some(Late::new((self.work)().map(drop)));
+                Err(unavailable(&self.operation.key))
             }
-            Fate::Short => work().await.and_then(T::cut),
+            Fate::Short => self.now().and_then(T::cut),
             Fate::Stale(_) => {
-                let hidden = std::mem::take(&mut lock(&self.queue).hidden);
-                work().await.map(|answer| answer.without(&hidden))
+                let queue = self.queue.upgrade();
+                let hidden = queue.map(|queue| std::mem::take(&mut lock(&queue).hidden));
+                self.now().map(|answer| answer.without(&hidden.unwrap_or_default()))
             }
         };
         let mut hasher = DefaultHasher::new();
@@ -274,26 +315,21 @@ impl Gate {
                 outcome
             }
         };
-        lock(&self.queue).performed.push(Performed {
-            operation: operation.clone(),
+        let performed = Performed {
+            operation: self.operation,
             digest: hasher.finish(),
             result: outcome,
             late,
-        });
-        if fate == Fate::Delay {
-            let completion = Operation {
-                is_completion: true,
-                ..operation
-            };
-            Turn::new(&self.queue, completion.clone()).await;
-            lock(&self.queue).performed.push(Performed {
-                operation: completion,
-                digest: 0,
-                result: "ok",
-                late: None,
-            });
-        }
-        result
+        };
+        (result, performed)
+    }
+
+    fn now<T, F>(&mut self) -> Result<T, StoreError>
+    where
+        W: FnMut() -> F,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        (self.work)().now_or_never().expect("the store in memory answers at once")
     }
 }
 
@@ -396,8 +432,9 @@ impl Bucket for Gate {
         let (prefix, start_after) = (prefix.to_owned(), start_after.map(ToOwned::to_owned));
         let listed = async move {
             let operation = this.operation(OperationKind::List, &prefix);
-            let objects = || {
-                let objects = this.inner.list(&prefix, start_after.as_deref()).collect::<Vec<_>>();
+            let inner = Arc::clone(&this.inner);
+            let objects = move || {
+                let objects = inner.list(&prefix, start_after.as_deref()).collect::<Vec<_>>();
                 objects.map(|objects| objects.into_iter().collect::<Result<Vec<_>, _>>())
             };
             match this.perform(operation, objects).await {
@@ -413,9 +450,9 @@ impl Bucket for Gate {
             is_conditional: if_match.is_some(),
             ..self.operation(OperationKind::Get, key)
         };
-        let (inner, key, if_match) = (&self.inner, key.to_owned(), if_match.cloned());
+        let (inner, key, if_match) = (Arc::clone(&self.inner), key.to_owned(), if_match.cloned());
         let work = move || {
-            let (inner, key, if_match, range) = (Arc::clone(inner), key.clone(), if_match.clone(), range.clone());
+            let (inner, key, if_match, range) = (Arc::clone(&inner), key.clone(), if_match.clone(), range.clone());
             async move { inner.get(&key, if_match.as_ref(), range).await }
         };
         self.perform(operation, work).await
@@ -426,9 +463,9 @@ impl Bucket for Gate {
             is_conditional: mode != PutMode::Replace,
             ..self.operation(OperationKind::Put, key)
         };
-        let (inner, key) = (&self.inner, key.to_owned());
+        let (inner, key, metadata) = (Arc::clone(&self.inner), key.to_owned(), metadata.clone());
         let work = move || {
-            let (inner, key, bytes, mode, metadata) = (Arc::clone(inner), key.clone(), bytes.clone(), mode.clone(), metadata.clone());
+            let (inner, key, bytes, mode, metadata) = (Arc::clone(&inner), key.clone(), bytes.clone(), mode.clone(), metadata.clone());
             async move { inner.put(&key, bytes, mode, &metadata).await }
         };
         self.perform(operation, work).await
@@ -440,10 +477,11 @@ impl Bucket for Gate {
             is_conditional: true,
             ..self.operation(OperationKind::Copy, to)
         };
-        let (inner, from, to) = (&self.inner, from.to_owned(), to.to_owned());
+        let (inner, from, to) = (Arc::clone(&self.inner), from.to_owned(), to.to_owned());
+        let (etag, metadata) = (source_if_match.clone(), metadata.clone());
         let work = move || {
-            let (inner, from, to) = (Arc::clone(inner), from.clone(), to.clone());
-            let (etag, metadata) = (source_if_match.clone(), metadata.clone());
+            let (inner, from, to) = (Arc::clone(&inner), from.clone(), to.clone());
+            let (etag, metadata) = (etag.clone(), metadata.clone());
             async move { inner.copy(&from, &etag, &to, &metadata).await }
         };
         self.perform(operation, work).await
@@ -454,9 +492,9 @@ impl Bucket for Gate {
             is_conditional: if_match.is_some(),
             ..self.operation(OperationKind::Delete, key)
         };
-        let (inner, key, if_match) = (&self.inner, key.to_owned(), if_match.cloned());
+        let (inner, key, if_match) = (Arc::clone(&self.inner), key.to_owned(), if_match.cloned());
         let work = move || {
-            let (inner, key, if_match) = (Arc::clone(inner), key.clone(), if_match.clone());
+            let (inner, key, if_match) = (Arc::clone(&inner), key.clone(), if_match.clone());
             async move { inner.delete(&key, if_match.as_ref()).await }
         };
         self.perform(operation, work).await
@@ -464,9 +502,9 @@ impl Bucket for Gate {
 
     async fn head(&self, key: &str) -> Result<Head, StoreError> {
         let operation = self.operation(OperationKind::Head, key);
-        let (inner, key) = (&self.inner, key.to_owned());
+        let (inner, key) = (Arc::clone(&self.inner), key.to_owned());
         let work = move || {
-            let (inner, key) = (Arc::clone(inner), key.clone());
+            let (inner, key) = (Arc::clone(&inner), key.clone());
             async move { inner.head(&key).await }
         };
         self.perform(operation, work).await
@@ -474,9 +512,9 @@ impl Bucket for Gate {
 
     async fn fenced(&self) -> Result<Fenced, StoreError> {
         let operation = self.operation(OperationKind::Fence, "");
-        let inner = &self.inner;
+        let inner = Arc::clone(&self.inner);
         let work = move || {
-            let inner = Arc::clone(inner);
+            let inner = Arc::clone(&inner);
             async move { inner.fenced().await }
         };
         let Fenced { bucket, store_time } = self.perform(operation, work).await?;
@@ -493,9 +531,9 @@ impl Bucket for Gate {
 
     async fn sweep(&self) -> Result<u64, StoreError> {
         let operation = self.operation(OperationKind::Sweep, "");
-        let inner = &self.inner;
+        let inner = Arc::clone(&self.inner);
         let work = move || {
-            let inner = Arc::clone(inner);
+            let inner = Arc::clone(&inner);
             async move { inner.sweep().await }
         };
         self.perform(operation, work).await

@@ -307,7 +307,9 @@ impl Oracle {
     }
 
     /// A report's version was visible, and is the run's own if the report says that the run committed it.
-    pub(crate) fn check_report(&self, report: &RunReport) -> Result<(), Violation> {
+    ///
+    /// Of several processes of one run ID, one may have committed and another one not.
+    pub(crate) fn check_report(&self, report: &RunReport, is_only_of_id: bool) -> Result<(), Violation> {
         let false_report = |detail: String| Err(violation(Invariant::TruthfulReport, format!("{} {detail}", report.run_id)));
         if report.outcome == RunOutcome::Misconfigured {
             return false_report(format!(
@@ -321,7 +323,7 @@ impl Oracle {
                 Some(_) => Ok(()),
                 None => false_report(format!("reports that it committed version {number}, which no reader saw")),
             },
-            (Some(false), _) => match self.versions.iter().find(own) {
+            (Some(false), _) if is_only_of_id => match self.versions.iter().find(own) {
                 Some(version) => false_report(format!("reports that it committed nothing, and made version {}", version.number)),
                 None => Ok(()),
             },

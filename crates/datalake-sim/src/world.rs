@@ -40,7 +40,7 @@ use tokio::runtime::Runtime;
 use crate::{
     clock,
     fate::{Fate, Late, Stale},
-    gate::{Gate, Operation, SharedQueue, lock},
+    gate::{Gate, Operation, SharedQueue, lock, release},
     observed::{Fingerprints, shown, words},
     oracle::{Invariant, Oracle, Violation, violation},
 };
@@ -192,6 +192,7 @@ struct Actor {
     /// Unique names are drawn by this number.
     number: u32,
     is_owner: bool,
+    run_id: Option<String>,
     future: Option<Pin<Box<dyn Future<Output = Ended>>>>,
     queue: SharedQueue,
     woken: Arc<Flag>,
@@ -326,6 +327,10 @@ impl World {
             name: name.to_owned(),
             number,
             is_owner: matches!(role, Role::Owner { .. }),
+            run_id: match role {
+                Role::Run { run_id, .. } => Some(run_id.clone()),
+                Role::Reader { .. } | Role::Owner { .. } => None,
+            },
             future: Some(future),
             queue,
             woken: Arc::default(),
@@ -388,25 +393,25 @@ impl World {
         if let Fate::Stale(Stale { lacks }) = fate {
             lock(&self.actors[actor].queue).hidden = self.written.iter().rev().take(lacks).cloned().collect();
         }
-        if !lock(&self.actors[actor].queue).release(fate) {
+        let queue = Arc::clone(&self.actors[actor].queue);
+        let Some(performed) = release(&queue, fate) else {
             return self.fire_timer(actor);
-        }
+        };
+        let one = &mut self.actors[actor];
+        let mut hasher = DefaultHasher::new();
+        let operation = &performed.operation;
+        (one.history, operation.name(), &operation.key, performed.digest).hash(&mut hasher);
+        one.history = hasher.finish();
+        let (is_owner, name) = (one.is_owner, one.name.clone());
+        self.late.extend(performed.late);
+        let is_write = operation.is_write();
+        let checked = match is_write {
+            true => self.after_write(&performed.operation.key, is_owner),
+            false => Ok(()),
+        };
+        self.record(&name, performed.operation.to_string(), performed.result);
+        checked?;
         self.poll(actor)?;
-        let performed = lock(&self.actors[actor].queue).take_performed();
-        for performed in performed {
-            let one = &mut self.actors[actor];
-            let mut hasher = DefaultHasher::new();
-            let operation = &performed.operation;
-            (one.history, operation.name(), &operation.key, performed.digest).hash(&mut hasher);
-            one.history = hasher.finish();
-            let (is_owner, name) = (one.is_owner, one.name.clone());
-            self.record(&name, operation.to_string(), performed.result);
-            self.late.extend(performed.late);
-            if operation.is_write() {
-                let key = performed.operation.key;
-                self.after_write(&key, is_owner)?;
-            }
-        }
         self.after_poll(actor)
     }
 
@@ -454,10 +459,18 @@ impl World {
         let Some(future) = &mut actor.future else { return Ok(()) };
         clock::set(self.now.saturating_add(actor.skew).unwrap_or(self.now));
         self.simulation.set_actor(actor.number);
-        actor.woken.0.store(false, Ordering::Relaxed);
         let waker = Waker::from(Arc::clone(&actor.woken));
         let _entered = self.machine.runtime.enter();
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(&mut Context::from_waker(&waker))));
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            loop {
+                actor.woken.0.store(false, Ordering::Relaxed);
+                let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+                // A future that only yields goes on at once.
+                if polled.is_ready() || !actor.woken.0.load(Ordering::Relaxed) {
+                    break polled;
+                }
+            }
+        }));
         match polled {
             Ok(Poll::Pending) => Ok(()),
             Ok(Poll::Ready(ended)) => {
@@ -482,7 +495,10 @@ impl World {
         match &actor.ended {
             None => Ok(()),
             Some(Ended::Owner) => Ok(()),
-            Some(Ended::Run(report)) => self.oracle.check_report(report),
+            Some(Ended::Run(report)) => {
+                let same_id = self.actors.iter().filter(|other| other.run_id.as_deref() == Some(report.run_id.as_str()));
+                self.oracle.check_report(report, same_id.count() == 1)
+            }
             Some(Ended::Reader(seen)) => self.check_reader(seen, actor.was_paused),
         }
     }
