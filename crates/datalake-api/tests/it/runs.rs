@@ -105,8 +105,10 @@ async fn a_request_after_the_spawn_gets_another_run_and_a_fourth_is_refused() {
         .send(Request::delete(first.headers["location"].to_str().unwrap()), Body::empty())
         .await;
     assert_eq!(stopped.status, StatusCode::ACCEPTED);
-    gate.write_all(b"\n\n\n").await.unwrap();
-    for (run, state) in [(&first, "stopped"), (&second, "succeeded"), (&third, "succeeded")] {
+    let ended = fixture.ended(first.body["id"].as_str().unwrap()).await;
+    assert_eq!(ended["state"], "stopped", "{ended}");
+    gate.write_all(b"\n\n").await.unwrap();
+    for (run, state) in [(&second, "succeeded"), (&third, "succeeded")] {
         let ended = fixture.ended(run.body["id"].as_str().unwrap()).await;
         assert_eq!(ended["state"], state, "{ended}");
     }
