@@ -4,13 +4,13 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use datalake_core::report::{RunId, RunMode};
+use datalake_core::report::RunId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    launcher::{IdempotencyKey, LaunchError, Run, RunState, Trigger},
+    launcher::{IdempotencyKey, LaunchError, Run, RunParameters, RunState, Trigger},
     run_history::{RUNS_MAX, RunHistory},
     table_watch::{Held, TableWatch, chain},
 };
@@ -100,7 +100,7 @@ impl Attempts {
 
     async fn start(&mut self) -> bool {
         let key = key(self.number);
-        match self.runs.start(Some(&key), RunMode::Incremental, Trigger::FirstRun).await {
+        match self.runs.start(Some(&key), RunParameters::default(), Trigger::FirstRun).await {
             Ok(launched) => {
                 tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "there is no table yet: this is its first run");
                 self.is_failing = false;
@@ -108,6 +108,8 @@ impl Attempts {
                 true
             }
             Err(LaunchError::NotOffered) => false,
+            // One of them may make the table.
+            Err(LaunchError::TooManyRuns) => true,
             Err(error) => {
                 if !self.is_failing {
                     tracing::warn!(
@@ -177,6 +179,7 @@ mod tests {
                 run_id,
                 state: RunState::Pending,
                 mode: None,
+                parameters: None,
                 trigger: Some(request.trigger),
                 started_at: None,
                 ended_at: None,
@@ -186,10 +189,6 @@ mod tests {
             };
             runs.push(run.clone());
             Ok(Launched { run, started: true })
-        }
-
-        fn answer_to(&self, wished: &RunId) -> RunId {
-            wished.clone()
         }
 
         async fn runs(&self) -> Vec<Run> {

@@ -115,6 +115,23 @@ pub(crate) enum Problem {
         /// Why, and what to do.
         reason: String,
     },
+    /// As many runs as are allowed are active, and none of them answers the request.
+    TooManyRuns {
+        /// What to do.
+        reason: String,
+    },
+    /// The idempotency key was used for another request.
+    KeyReused {
+        /// For which, and what to do.
+        reason: String,
+    },
+    /// The run that a request refers to has no blocked deletions.
+    NothingBlocked {
+        /// Why, and what to do.
+        reason: String,
+        /// Whether the run may still be blocked.
+        is_active: bool,
+    },
     /// No run can be started yet.
     LauncherBusy {
         /// What is waited for.
@@ -222,6 +239,18 @@ impl Problem {
             Self::ShuttingDown => kind(StatusCode::SERVICE_UNAVAILABLE, "shutting-down", "The server is shutting down"),
             Self::LaunchFailed { .. } => kind(StatusCode::BAD_GATEWAY, "launch-failed", "The run could not be started"),
             Self::StopFailed { .. } => kind(StatusCode::BAD_GATEWAY, "stop-failed", "The run could not be stopped"),
+            Self::TooManyRuns { .. } => kind(StatusCode::TOO_MANY_REQUESTS, "too-many-runs", "Too many runs are active"),
+            Self::KeyReused { .. } => kind(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "The idempotency key was used for another request",
+            ),
+            Self::NothingBlocked { is_active: true, .. } => kind(StatusCode::CONFLICT, "run-active", "The run has not ended"),
+            Self::NothingBlocked { is_active: false, .. } => kind(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "nothing-blocked",
+                "The run has no blocked deletions",
+            ),
             Self::LauncherBusy { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "launcher-busy", "No run can be started yet"),
             Self::TooBusy => kind(StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests are in flight"),
             Self::TooManyStreams => kind(
@@ -268,9 +297,13 @@ impl Problem {
             Self::Header { name, reason } => format!("{reason}, header={name}"),
             Self::BodyType => "send the body as application/json, or none at all".to_owned(),
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
-            Self::BodyInvalid { reason } | Self::LaunchFailed { reason } | Self::StopFailed { reason } | Self::LauncherBusy { reason } => {
-                reason.clone()
-            }
+            Self::BodyInvalid { reason }
+            | Self::LaunchFailed { reason }
+            | Self::StopFailed { reason }
+            | Self::TooManyRuns { reason }
+            | Self::KeyReused { reason }
+            | Self::NothingBlocked { reason, .. }
+            | Self::LauncherBusy { reason } => reason.clone(),
             Self::Unauthorized { is_wrong, hint } => {
                 let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
                 let what = if *is_wrong {
@@ -311,7 +344,12 @@ impl Problem {
     /// Whole seconds after which a further try may have another answer.
     fn retry_after(&self) -> Option<u16> {
         match self {
-            Self::NoTable { .. } | Self::TableUnknown | Self::StoreUnavailable | Self::TooManyStreams => Some(5),
+            Self::NoTable { .. }
+            | Self::TableUnknown
+            | Self::StoreUnavailable
+            | Self::TooManyStreams
+            | Self::TooManyRuns { .. }
+            | Self::NothingBlocked { is_active: true, .. } => Some(5),
             Self::ShuttingDown | Self::LauncherBusy { .. } | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),
             _ => None,
         }
@@ -375,6 +413,16 @@ impl From<LaunchError> for Problem {
             LaunchError::NotOffered => Self::NotLaunching,
             LaunchError::ShuttingDown => Self::ShuttingDown,
             LaunchError::Busy { reason } => Self::LauncherBusy { reason },
+            LaunchError::TooManyRuns => Self::TooManyRuns { reason: error.to_string() },
+            LaunchError::KeyReused { .. } => Self::KeyReused { reason: error.to_string() },
+            LaunchError::NothingBlocked { is_active, .. } => Self::NothingBlocked {
+                reason: error.to_string(),
+                is_active,
+            },
+            LaunchError::StoreUnavailable { .. } => {
+                tracing::warn!(error = chain(&error), "request for a run needs the store");
+                Self::StoreUnavailable
+            }
             LaunchError::Failed { .. } => {
                 // The answer says what was tried; what came of it may name the inside of a cluster, and is the operator's.
                 tracing::warn!(error = chain(&error), "a run could not be started or stopped");

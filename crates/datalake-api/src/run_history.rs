@@ -9,7 +9,7 @@ use std::{
 
 use datalake_core::{
     keys,
-    report::{RunId, RunMode, RunReport},
+    report::{RunId, RunOutcome, RunReport},
 };
 use datalake_store::{
     bucket::{Bucket, Etag, ObjectMeta},
@@ -24,7 +24,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest, Trigger},
+    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, Trigger},
     table_watch::chain,
     told::Told,
 };
@@ -218,20 +218,72 @@ impl RunHistory {
         }
     }
 
-    /// Starts a run, or answers with the active one, or with the one that was asked for with the same key.
-    pub async fn start(&self, key: Option<&IdempotencyKey>, mode: RunMode, trigger: Trigger) -> Result<Launched, LaunchError> {
+    /// Returns the run of an earlier request with the same key, else an active run that answers the request, else a new run.
+    pub async fn start(&self, key: Option<&IdempotencyKey>, parameters: RunParameters, trigger: Trigger) -> Result<Launched, LaunchError> {
         let run_id = key.map(|key| self.launcher.run_id_of(key));
-        if let Some(run_id) = &run_id {
-            let answer = self.launcher.answer_to(run_id);
-            let found = self.find_known(&answer).await.map_err(|error| LaunchError::Failed {
-                reason: "the store does not answer, so nobody knows whether this key has had its run".to_owned(),
-                source: Some(error.into()),
-            })?;
-            if let Some(run) = found {
-                return Ok(Launched { run, started: false });
-            }
+        // It has arrived before the store is read: a run that is started until then answers it.
+        let request = RunRequest::new(run_id, parameters, trigger);
+        if let Some(run) = self.of_key(&request).await? {
+            return Ok(Launched { run, started: false });
         }
-        self.launcher.launch(RunRequest { run_id, mode, trigger }).await
+        if let Some(run_id) = &request.parameters.allow_mass_delete_of {
+            self.check_blocked(run_id).await?;
+        }
+        let launched = self.launcher.launch(request).await?;
+        if launched.started || launched.run.state.is_active() {
+            return Ok(launched);
+        }
+        // The run of a key has ended: its report tells more than the launcher.
+        let found = self.find_known(&launched.run.run_id).await.ok().flatten();
+        Ok(Launched {
+            run: found.unwrap_or(launched.run),
+            started: false,
+        })
+    }
+
+    /// The run that the request's key started or joined, by the launcher's memory or by its report.
+    async fn of_key(&self, request: &RunRequest) -> Result<Option<Run>, LaunchError> {
+        let Some(key) = &request.run_id else {
+            return Ok(None);
+        };
+        let joined = self.launcher.joined(key);
+        let run_id = joined.as_ref().map_or(key, |joined| &joined.run_id);
+        let found = self.find_known(run_id).await.map_err(|error| LaunchError::StoreUnavailable {
+            what: "this Idempotency-Key has had its run",
+            source: error.into(),
+        })?;
+        let differs = |run: &Run| match &joined {
+            Some(joined) => joined.requested != request.parameters,
+            None => run.differs_from(&request.parameters),
+        };
+        match found {
+            Some(run) if differs(&run) => Err(LaunchError::KeyReused { run_id: run.run_id }),
+            found => Ok(found),
+        }
+    }
+
+    /// Whether there are deletions of the run that were blocked and can be permitted.
+    async fn check_blocked(&self, run_id: &RunId) -> Result<(), LaunchError> {
+        let found = self.find(run_id).await.map_err(|error| LaunchError::StoreUnavailable {
+            what: "the run of allow_mass_delete_of was blocked",
+            source: error.into(),
+        })?;
+        let nothing = |reason, is_active| {
+            Err(LaunchError::NothingBlocked {
+                run_id: run_id.clone(),
+                reason,
+                is_active,
+            })
+        };
+        match found {
+            None => nothing("there is no such run; /runs shows those that are known", false),
+            Some(run) if run.state.is_active() => nothing("the run is active; retry when it has ended and was blocked", true),
+            Some(run) if run.report.as_deref().is_some_and(blocked_deletions) => Ok(()),
+            Some(_) => nothing(
+                "the run's report does not say that the mass-deletion guard blocked it; name a run with the state `refused` whose error names the deletions",
+                false,
+            ),
+        }
     }
 
     /// Asks an active run to end.
@@ -379,23 +431,31 @@ impl RunHistory {
     }
 }
 
-/// What is to be told of a run: by its report, with what the launcher alone knows. A report that was written before the launched run began
-/// is an earlier run's of the same name.
+/// Whether the mass-deletion guard blocked the run: the error of its report names the remedy.
+fn blocked_deletions(report: &RunReport) -> bool {
+    let names_remedy = |error: &str| error.contains("--allow-mass-delete");
+    report.outcome == RunOutcome::Refused && report.error.as_deref().is_some_and(names_remedy)
+}
+
+/// The run as its report shows it, with what the launcher alone knows. A report that was written before the launched run began is an earlier
+/// run's of the same name; one of a run that began after the launched one had ended is a later run's, of another replica.
 fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
     let (Some(reported), Some(launched)) = (&reported, &launched) else {
         return reported.or(launched);
     };
-    let is_earlier = match (reported.ended_at, launched.started_at) {
-        (Some(ended_at), Some(started_at)) => ended_at < started_at,
-        _ => false,
-    };
-    Some(match is_earlier {
-        true => launched.clone(),
-        false => Run {
-            trigger: launched.trigger,
-            log_tail: launched.log_tail.clone(),
-            ..reported.clone()
-        },
+    let is_before =
+        |earlier: Option<Timestamp>, later: Option<Timestamp>| earlier.zip(later).is_some_and(|(earlier, later)| earlier < later);
+    if is_before(reported.ended_at, launched.started_at) {
+        return Some(launched.clone());
+    }
+    if is_before(launched.ended_at, reported.started_at) {
+        return Some(reported.clone());
+    }
+    Some(Run {
+        parameters: launched.parameters.clone(),
+        trigger: launched.trigger,
+        log_tail: launched.log_tail.clone(),
+        ..reported.clone()
     })
 }
 
@@ -440,6 +500,7 @@ mod tests {
             run_id: RunId::parse(run_id).unwrap(),
             state: ended_at.map_or(RunState::Pending, |_| RunState::Ended(RunOutcome::Stopped)),
             mode: None,
+            parameters: None,
             trigger: None,
             started_at: started_at.map(at),
             ended_at: ended_at.map(at),
@@ -467,6 +528,8 @@ mod tests {
         check_told(Some(&run("a", Some(101), None)), false);
         // Nobody has seen it begin.
         check_told(Some(&run("a", None, Some(110))), true);
+        // A later process of this name, of another replica.
+        check_told(Some(&run("a", Some(80), Some(89))), true);
         assert_eq!(one_of(None, None), None);
         assert_eq!(one_of(None, Some(run("a", None, None))), Some(run("a", None, None)));
     }
@@ -481,6 +544,12 @@ mod tests {
         let told = one_of(Some(run("a", Some(90), Some(100))), Some(launched)).unwrap();
         assert_eq!((told.trigger, told.log_tail.as_deref()), (Some(Trigger::Schedule), Some("a line")));
         assert_eq!(told.ended_at, Some(Timestamp::from_second(100).unwrap()));
+        let of_another_process = Run {
+            log_tail: Some("a line".into()),
+            ..run("a", Some(80), Some(89))
+        };
+        let told = one_of(Some(run("a", Some(90), Some(100))), Some(of_another_process)).unwrap();
+        assert_eq!(told.log_tail, None);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! How a run is shown.
 
-use datalake_core::report::{Counts, Requests, RunMode, SourceNotice};
+use datalake_core::report::{Counts, Requests, RunId, RunMode, SourceNotice};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -16,6 +16,10 @@ pub(crate) struct RunView {
     state: &'static str,
     /// `incremental` or `full`; null where nobody recorded it.
     mode: Option<&'static str>,
+    /// The blocked run whose deletions it permits; only where this server knows of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    allow_mass_delete_of: Option<RunId>,
     /// What made it begin: `posted`, `schedule`, `kubectl`, or `first_run` where the server began it, as there was no table; null where
     /// nobody recorded it.
     trigger: Option<&'static str>,
@@ -79,6 +83,10 @@ impl From<Run> for RunView {
         Self {
             state: run.state.as_str(),
             mode: run.mode.map(RunMode::as_str),
+            allow_mass_delete_of: run
+                .parameters
+                .as_ref()
+                .and_then(|parameters| parameters.allow_mass_delete_of.clone()),
             trigger: run.trigger.map(Trigger::as_str),
             started_at: run.started_at,
             ended_at: run.ended_at,

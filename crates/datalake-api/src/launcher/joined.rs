@@ -1,34 +1,30 @@
-//! The wishes that joined a run: whoever repeats one is answered with that run also after its end.
+//! The idempotency keys that joined a run of this process. A key that started a run needs no entry: it names the run.
 
 use std::collections::VecDeque;
 
 use datalake_core::report::RunId;
 
-/// Wishes that are remembered, each under 300 bytes: ten for each hour of four days.
+use crate::launcher::JoinedRun;
+
+/// Keys that are remembered, each under 500 bytes: ten for each hour of four days.
 const JOINED_MAX: usize = 1_000;
 
-/// Ids that were wished for while another run was active, with that run's. The newest last.
+/// The run IDs of keys, each with the run that the key joined. The newest last.
 #[derive(Debug, Default)]
-pub(super) struct Joined(VecDeque<(RunId, RunId)>);
+pub(super) struct JoinedKeys(VecDeque<(RunId, JoinedRun)>);
 
-impl Joined {
-    /// Remembers that the wish for `wished` was answered with `run_id`.
-    pub(super) fn remember(&mut self, wished: RunId, run_id: RunId) {
-        self.forget(&wished);
+impl JoinedKeys {
+    /// Remembers which run the key joined.
+    pub(super) fn remember(&mut self, key: RunId, joined: JoinedRun) {
+        self.0.retain(|(known, _)| *known != key);
         if self.0.len() == JOINED_MAX {
             self.0.pop_front();
         }
-        self.0.push_back((wished, run_id));
+        self.0.push_back((key, joined));
     }
 
-    /// Forgets what the wish joined: it has a run of its own now.
-    pub(super) fn forget(&mut self, wished: &RunId) {
-        self.0.retain(|(known, _)| known != wished);
-    }
-
-    /// The run that a wish joined; the wished one itself where it joined none.
-    pub(super) fn answer<'a>(&'a self, wished: &'a RunId) -> &'a RunId {
-        let joined = self.0.iter().find(|(known, _)| known == wished);
-        joined.map_or(wished, |(_, run_id)| run_id)
+    /// The run that the key joined.
+    pub(super) fn get(&self, key: &RunId) -> Option<&JoinedRun> {
+        self.0.iter().find(|(known, _)| known == key).map(|(_, joined)| joined)
     }
 }

@@ -33,10 +33,6 @@ impl RunLauncher for NoLauncher {
         Err(LaunchError::NotOffered)
     }
 
-    fn answer_to(&self, wished: &RunId) -> RunId {
-        wished.clone()
-    }
-
     async fn runs(&self) -> Vec<Run> {
         Vec::new()
     }

@@ -1,4 +1,4 @@
-//! Runs as child processes: the same executable with the arguments that a Job would get. One child at a time.
+//! Runs as child processes: the same executable with the arguments that a Job would get. Several children may run at once.
 
 use std::{
     collections::VecDeque,
@@ -12,7 +12,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_core::report::{RunId, RunOutcome};
 use jiff::Timestamp;
 use nix::{
     sys::signal::{Signal, kill},
@@ -21,13 +21,16 @@ use nix::{
 use tokio::{
     io::AsyncReadExt,
     process::{Child, ChildStderr, Command},
-    sync::watch,
+    sync::{self, watch},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::Clock,
-    launcher::{LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest, RunState, joined::Joined, last_words::last_words},
+    launcher::{
+        ACTIVE_RUNS_MAX, JoinedRun, LaunchError, Launched, Moment, NextRun, Run, RunLauncher, RunParameters, RunRequest, RunState,
+        joined::JoinedKeys, last_words::last_words,
+    },
     traces,
 };
 
@@ -42,6 +45,10 @@ const LOG_TAIL_BYTES_MAX: usize = 8_000;
 
 /// A child that ended may have left its standard error open in a process of its own; nobody waits for that one.
 const LAST_WORDS_WAIT: Duration = Duration::from_secs(1);
+
+/// A posted run's child is spawned this long after its request, so that requests of the same moment share the run: a child begins to read at
+/// once, and no later request may join it.
+const GATHERING: Duration = Duration::from_millis(50);
 
 /// How the executable is called for a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +74,8 @@ struct Shared {
     command: RunCommand,
     new_run_id: fn() -> RunId,
     clock: Clock,
+    /// Held by the request that may start a run: the next one sees that run.
+    turn: sync::Mutex<()>,
     runs: Mutex<Runs>,
     next: Mutex<NextRun>,
     schedule: OnceLock<LastDue>,
@@ -76,15 +85,19 @@ struct Shared {
 /// What is known of runs. Locked for moments only.
 #[derive(Default)]
 struct Runs {
-    active: Option<ActiveRun>,
+    /// The newest last.
+    active: Vec<ActiveRun>,
     /// The newest last.
     ended: VecDeque<Run>,
-    joined: Joined,
+    joined: JoinedKeys,
     shutting_down: bool,
 }
 
 struct ActiveRun {
     run: Run,
+    parameters: RunParameters,
+    /// Before the child was spawned: it reads later than every request that arrived before.
+    spawned: Moment,
     stop: CancellationToken,
     said: Said,
 }
@@ -108,6 +121,7 @@ impl ProcessLauncher {
             command,
             new_run_id,
             clock,
+            turn: sync::Mutex::default(),
             runs: Mutex::default(),
             next: Mutex::default(),
             schedule: OnceLock::new(),
@@ -127,17 +141,17 @@ impl ProcessLauncher {
         let _set_before = self.shared.schedule.set(last_due);
     }
 
-    /// Starts no more runs, asks the active one to end, and returns when it has: by force once the command's grace is over.
+    /// Starts no more runs, asks the active ones to end, and returns when they have: by force once the command's grace is over.
     pub async fn shut_down(&self) {
         let mut changes = self.shared.changes.subscribe();
         {
             let mut runs = self.shared.runs();
             runs.shutting_down = true;
-            if let Some(active) = &runs.active {
+            for active in &runs.active {
                 active.stop.cancel();
             }
         }
-        while self.shared.runs().active.is_some() {
+        while !self.shared.runs().active.is_empty() {
             // The sender lives in `self`, so this cannot fail.
             let _ = changes.changed().await;
         }
@@ -147,40 +161,18 @@ impl ProcessLauncher {
 #[async_trait]
 impl RunLauncher for ProcessLauncher {
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
-        let mut runs = self.shared.runs();
-        if let Some(run) = runs.present(request.run_id.as_ref()) {
+        let _turn = self.shared.turn.lock().await;
+        if let Some(run) = self.shared.runs().answer(&request)? {
             return Ok(Launched { run, started: false });
         }
-        if runs.shutting_down {
-            return Err(LaunchError::ShuttingDown);
+        if request.trigger.needs_later_read() {
+            tokio::time::sleep(GATHERING).await;
         }
-        let run = Run {
-            run_id: request.run_id.unwrap_or_else(self.shared.new_run_id),
-            state: RunState::Running,
-            mode: Some(request.mode),
-            trigger: Some(request.trigger),
-            started_at: Some(self.shared.clock.now()),
-            ended_at: None,
-            error: None,
-            log_tail: None,
-            report: None,
-        };
-        let child = self.shared.command.spawn(&run.run_id, request.mode)?;
-        tracing::info!(run.id = %run.run_id, run.mode = request.mode.as_str(), process.id = child.id(), "started a run as a child process");
-        let (stop, said) = (CancellationToken::new(), Said::default());
-        runs.active = Some(ActiveRun {
-            run: run.clone(),
-            stop: stop.clone(),
-            said: said.clone(),
-        });
-        drop(runs);
-        tokio::spawn(Arc::clone(&self.shared).attend(child, stop, said));
-        self.shared.changes.send_replace(());
-        Ok(Launched { run, started: true })
+        self.spawn(request)
     }
 
-    fn answer_to(&self, wished: &RunId) -> RunId {
-        self.shared.runs().joined.answer(wished).clone()
+    fn joined(&self, key: &RunId) -> Option<JoinedRun> {
+        self.shared.runs().joined.get(key).cloned()
     }
 
     async fn runs(&self) -> Vec<Run> {
@@ -194,7 +186,7 @@ impl RunLauncher for ProcessLauncher {
 
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
         let runs = self.shared.runs();
-        if let Some(active) = runs.active.as_ref().filter(|active| active.run.run_id == *run_id) {
+        if let Some(active) = runs.active.iter().find(|active| active.run.run_id == *run_id) {
             active.stop.cancel();
         }
         Ok(())
@@ -213,34 +205,95 @@ impl RunLauncher for ProcessLauncher {
     }
 }
 
+impl ProcessLauncher {
+    fn spawn(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+        let RunRequest {
+            run_id,
+            parameters,
+            trigger,
+            ..
+        } = request;
+        let mut runs = self.shared.runs();
+        if runs.shutting_down {
+            return Err(LaunchError::ShuttingDown);
+        }
+        if runs.active.len() >= ACTIVE_RUNS_MAX {
+            return Err(LaunchError::TooManyRuns);
+        }
+        let run = Run {
+            run_id: run_id.unwrap_or_else(self.shared.new_run_id),
+            state: RunState::Running,
+            mode: Some(parameters.mode),
+            parameters: Some(parameters.clone()),
+            trigger: Some(trigger),
+            started_at: Some(self.shared.clock.now()),
+            ended_at: None,
+            error: None,
+            log_tail: None,
+            report: None,
+        };
+        let spawned = Moment::now();
+        let child = self.shared.command.spawn(&run.run_id, &parameters)?;
+        tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "run started as a child process");
+        let (stop, said) = (CancellationToken::new(), Said::default());
+        runs.active.push(ActiveRun {
+            run: run.clone(),
+            parameters,
+            spawned,
+            stop: stop.clone(),
+            said: said.clone(),
+        });
+        drop(runs);
+        tokio::spawn(Arc::clone(&self.shared).attend(run.run_id.clone(), child, stop, said));
+        self.shared.changes.send_replace(());
+        Ok(Launched { run, started: true })
+    }
+}
+
 impl Runs {
     /// The run that answers a request without a new one.
-    fn present(&mut self, run_id: Option<&RunId>) -> Option<Run> {
-        if let Some(run) = run_id.and_then(|run_id| self.named(run_id)) {
-            return Some(run.clone());
+    fn answer(&mut self, request: &RunRequest) -> Result<Option<Run>, LaunchError> {
+        if let Some(key) = &request.run_id
+            && let Some((run, is_same)) = self.of_key(key, &request.parameters)
+        {
+            let run_id = run.run_id.clone();
+            return is_same.then_some(Some(run)).ok_or(LaunchError::KeyReused { run_id });
         }
-        let run = self.active.as_ref().map(|active| active.run.clone())?;
-        if let Some(run_id) = run_id {
-            self.joined.remember(run_id.clone(), run.run_id.clone());
+        let answers = |active: &&ActiveRun| {
+            let reads_later = request.arrived < active.spawned || !request.trigger.needs_later_read();
+            reads_later && !active.stop.is_cancelled() && active.parameters.cover(&request.parameters)
+        };
+        let joined = self.active.iter().rev().find(answers).map(|active| active.run.clone());
+        if let (Some(key), Some(run)) = (&request.run_id, &joined) {
+            let joined = JoinedRun {
+                run_id: run.run_id.clone(),
+                requested: request.parameters.clone(),
+            };
+            self.joined.remember(key.clone(), joined);
         }
-        Some(run)
+        Ok(joined)
     }
 
-    /// The run of that id, or the one that a wish for that id joined.
-    fn named(&self, run_id: &RunId) -> Option<&Run> {
-        let run_id = self.joined.answer(run_id);
+    /// The run that the key started or joined, and whether that was for the same parameters.
+    fn of_key(&self, key: &RunId, requested: &RunParameters) -> Option<(Run, bool)> {
+        if let Some(run) = self.get(key) {
+            return Some((run.clone(), !run.differs_from(requested)));
+        }
+        let joined = self.joined.get(key)?;
+        let run = self.get(&joined.run_id)?;
+        Some((run.clone(), joined.requested == *requested))
+    }
+
+    fn get(&self, run_id: &RunId) -> Option<&Run> {
         let active = self.active.iter().map(|active| &active.run);
         active.chain(&self.ended).find(|run| run.run_id == *run_id)
     }
 }
 
 impl RunCommand {
-    fn spawn(&self, run_id: &RunId, mode: RunMode) -> Result<Child, LaunchError> {
+    fn spawn(&self, run_id: &RunId, parameters: &RunParameters) -> Result<Child, LaunchError> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments);
-        if mode == RunMode::Full {
-            command.arg("--full");
-        }
+        command.args(&self.arguments).args(parameters.arguments());
         // That of this process, if it has one, is about something else.
         command.env_remove(traces::ENVIRONMENT).envs(traces::for_child());
         // Its standard output is the report, which is read from the lake.
@@ -251,7 +304,7 @@ impl RunCommand {
         // Ctrl-C reaches a whole process group: in its own one, the child ends when it is asked to, and not twice.
         command.stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         command.spawn().map_err(|error| LaunchError::Failed {
-            reason: format!("the processor cannot be started, program={}: {error}", self.program.display()),
+            reason: format!("the processor {} cannot be started: {error}", self.program.display()),
             source: Some(error.into()),
         })
     }
@@ -264,7 +317,7 @@ impl Shared {
     }
 
     /// Waits for the child's end and writes it down.
-    async fn attend(self: Arc<Self>, mut child: Child, stop: CancellationToken, said: Said) {
+    async fn attend(self: Arc<Self>, run_id: RunId, mut child: Child, stop: CancellationToken, said: Said) {
         let reading = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr, said.clone())));
         let ended = tokio::select! {
             ended = child.wait() => ended,
@@ -280,7 +333,8 @@ impl Shared {
             Err(error) => (RunOutcome::Failed, format!("it cannot be waited for: {error}")),
         };
         let mut runs = self.runs();
-        if let Some(ActiveRun { mut run, .. }) = runs.active.take() {
+        if let Some(index) = runs.active.iter().position(|active| active.run.run_id == run_id) {
+            let ActiveRun { mut run, .. } = runs.active.remove(index);
             tracing::info!(run.id = %run.run_id, run.outcome = outcome.as_str(), ending, "a run's child process ended");
             run.state = RunState::Ended(outcome);
             run.ended_at = Some(self.clock.now());

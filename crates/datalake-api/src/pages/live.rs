@@ -195,6 +195,7 @@ mod tests {
             run_id: RunId::parse("a").unwrap(),
             state: RunState::Ended(RunOutcome::Succeeded),
             mode: None,
+            parameters: None,
             trigger: None,
             started_at: None,
             ended_at: None,

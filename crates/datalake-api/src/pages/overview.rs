@@ -175,17 +175,21 @@ fn figure(name: &str, term: &str, value: &Markup, note: &Markup) -> Markup {
 }
 
 fn last_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
-    let active = runs.iter().find(|run| run.state.is_active());
+    let active: Vec<&Run> = runs.iter().filter(|run| run.state.is_active()).collect();
     let ended = runs.iter().find(|run| !run.state.is_active());
     html! {
         section.card aria-labelledby="runs" {
             header { h2 #runs { "Runs" } a.small href="/page/runs" { "All runs" } }
             dl.pairs {
-                @if let Some(run) = active {
+                @if !active.is_empty() {
                     dt { "Now" }
-                    dd #active-run data-active-run=(run.run_id) {
-                        (parts::run_badge(run.state)) " " (link(run))
-                        @if let Some(started_at) = run.started_at { br; "began " (parts::since(started_at, now)) }
+                    dd #active-runs {
+                        @for run in active {
+                            div data-active-run=(run.run_id) {
+                                (parts::run_badge(run.state)) " " (link(run))
+                                @if let Some(started_at) = run.started_at { br; "began " (parts::since(started_at, now)) }
+                            }
+                        }
                     }
                 }
                 dt { "Last" }

@@ -242,6 +242,7 @@ mod tests {
             run_id: RunId::parse(&format!("run-{number}")).unwrap(),
             state: RunState::Pending,
             mode: None,
+            parameters: None,
             trigger: None,
             started_at: None,
             ended_at: None,

@@ -48,7 +48,7 @@ fn warnings(known: &Known) -> Vec<Warning<'_>> {
     });
     let of_table = match &table.held {
         Held::Unknown => Some(Warning::NotRead),
-        Held::NoTable => Some(Warning::NoTable(known.runs.first().filter(|run| run.state.is_active()))),
+        Held::NoTable => Some(Warning::NoTable(known.runs.iter().find(|run| run.state.is_active()))),
         Held::Snapshot(_) => known
             .data_age()
             .zip(known.overdue())
@@ -169,6 +169,7 @@ mod tests {
             run_id: RunId::parse("run-1").unwrap(),
             state,
             mode: None,
+            parameters: None,
             trigger: None,
             started_at: Some(at(10)),
             ended_at: Some(at(20)),

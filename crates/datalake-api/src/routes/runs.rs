@@ -12,13 +12,14 @@ use axum::{
 use bytes::BytesMut;
 use datalake_core::report::{RunId, RunMode};
 use futures_util::TryStreamExt;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::{NoParameters, Pairs, Segment},
-    launcher::{IdempotencyKey, Run, Trigger},
+    launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::WaitingRoom,
     prefer,
     problem::{Problem, ProblemDocument},
@@ -28,7 +29,7 @@ use crate::{
     token::{Access, MayRun},
 };
 
-/// A wish is 22 bytes; this leaves room for whoever formats it.
+/// A body is under 200 bytes; this leaves room for white space.
 const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
@@ -42,13 +43,59 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 /// Says that runs of other servers, since the store last answered, are missing.
 const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
 
-/// Which run is wished for. No body is an incremental one.
+/// What the run is to do. All fields are optional; no body, `{}` and `null` are the default.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct StartBody {
-    /// `incremental` reads the sources that changed, `full` reads every one.
-    #[schema(value_type = String, example = "incremental")]
-    mode: RunMode,
+#[serde(deny_unknown_fields)]
+pub(super) struct StartRun {
+    /// `incremental` reads the sources that have changed, `full` reads every one.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Mode, required = false)]
+    mode: Option<Value>,
+    /// The ID of a run that the mass-deletion guard blocked: permits exactly the deletions that it reported.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = String, required = false, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    allow_mass_delete_of: Option<Value>,
+}
+
+/// Which sources a run reads: those that have changed, or every one.
+#[derive(ToSchema)]
+#[schema(as = Mode, default = "incremental", example = "incremental")]
+#[serde(rename_all = "snake_case")]
+#[expect(dead_code, reason = "the mode is parsed below; this describes it")]
+enum Mode {
+    /// Those that have changed.
+    Incremental,
+    /// Every one.
+    Full,
+}
+
+/// A field that is there, `null` included: that is no value of it.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
+}
+
+impl StartRun {
+    fn parameters(self) -> Result<RunParameters, Problem> {
+        let invalid = |field: &str, value: &Value, expected: &str| Problem::BodyInvalid {
+            reason: format!("{field} is {value}: it must be {expected}, or left out"),
+        };
+        let mode = match &self.mode {
+            None => RunMode::default(),
+            Some(value) => match value.as_str() {
+                Some("incremental") => RunMode::Incremental,
+                Some("full") => RunMode::Full,
+                _ => return Err(invalid("mode", value, r#""incremental" or "full""#)),
+            },
+        };
+        let run_id = |value: &Value| {
+            let parsed = value.as_str().and_then(|text| RunId::parse(text).ok());
+            parsed.ok_or_else(|| invalid("allow_mass_delete_of", value, "the ID of a run, as /runs shows it"))
+        };
+        Ok(RunParameters {
+            mode,
+            allow_mass_delete_of: self.allow_mass_delete_of.as_ref().map(run_id).transpose()?,
+        })
+    }
 }
 
 /// Runs, the newest first.
@@ -60,14 +107,14 @@ pub(super) struct RunsBody {
     runs: Vec<RunView>,
 }
 
-/// What `POST /data` is asked.
-pub(super) struct Wish {
+/// What the client of `POST /data` requests.
+pub(super) struct StartRequest {
     key: Option<IdempotencyKey>,
-    mode: RunMode,
+    parameters: RunParameters,
     wait: Option<Duration>,
 }
 
-impl<S> FromRequest<S> for Wish
+impl<S> FromRequest<S> for StartRequest
 where
     S: Send + Sync,
     Access: FromRef<S>,
@@ -79,16 +126,16 @@ where
         MayRun::from_request_parts(&mut parts, state).await?;
         let NoParameters = NoParameters::from_request_parts(&mut parts, state).await?;
         let headers = parts.headers;
-        let StartBody { mode } = start_body(&headers, body).await?;
+        let parameters = start_body(&headers, body).await?.parameters()?;
         Ok(Self {
             key: idempotency_key(&headers)?,
-            mode,
+            parameters,
             wait: prefer::wait(&headers),
         })
     }
 }
 
-async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartBody, Problem> {
+async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartRun, Problem> {
     let broken = |_| Problem::BodyInvalid {
         reason: "the body ended before its time".to_owned(),
     };
@@ -102,7 +149,7 @@ async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartBody, Proble
     }
     // Some clients name a type also where they send nothing.
     if bytes.is_empty() {
-        return Ok(StartBody::default());
+        return Ok(StartRun::default());
     }
     let content_type = headers
         .get(header::CONTENT_TYPE)
@@ -112,7 +159,10 @@ async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartBody, Proble
     if !essence.eq_ignore_ascii_case("application/json") {
         return Err(Problem::BodyType);
     }
-    // serde also takes an array of the fields' values for a struct, which nobody means.
+    if bytes.trim_ascii() == b"null" {
+        return Ok(StartRun::default());
+    }
+    // serde also takes an array of the fields' values for a struct, which no client means.
     if !bytes.trim_ascii_start().starts_with(b"{") {
         return Err(Problem::BodyInvalid {
             reason: r#"it is no JSON object, like {"mode":"full"}"#.to_owned(),
@@ -137,40 +187,43 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     }
 }
 
-/// Starts a run, or answers with the one that is active.
+/// Starts a run, or joins one that begins to read after this request: its result reflects everything that was stored before.
 #[utoipa::path(
     post,
     path = "/data",
     operation_id = "startRun",
     tag = "runs",
     security(("token" = []), ()),
-    request_body(content = Option<StartBody>, description = "Which run; none is an incremental one"),
+    request_body(content = Option<StartRun>, description = "What the run is to do; no body is an incremental run"),
     params(
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; the same key names the same run"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; a request with the same key and body is answered with the same run"),
         ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds, at most 60, for the run's end"),
     ),
     responses(
-        (status = 202, description = "The run", body = RunView, headers(
+        (status = 202, description = "The run, which was started or joined", body = RunView, headers(
             ("Location" = String, description = "Where the run is found"),
             ("Preference-Applied" = String, description = "`wait=N` where the answer waited"),
         )),
         (status = 400, description = "A malformed body, header or parameter", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "The run of `allow_mass_delete_of` has not ended", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "The body is no JSON", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 422, description = "The key was used with another body, or the run of `allow_mass_delete_of` has no blocked deletions", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 429, description = "Three runs are active, and none of them begins to read after this request; `Retry-After` says when to retry", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 501, description = "This server starts no runs", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 502, description = "The run could not be started", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "The server is shutting down, too busy, or a run that was stopped has still to end", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 503, description = "The server is shutting down or too busy, or the store does not answer; `Retry-After` says when to retry", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(super) async fn start_run(
     State(runs): State<RunHistory>,
     State(table): State<TableWatch>,
     State(room): State<WaitingRoom>,
-    wish: Wish,
+    request: StartRequest,
 ) -> Result<Response, Problem> {
-    let Wish { key, mode, wait } = wish;
-    let mut run = runs.start(key.as_ref(), mode, Trigger::Posted).await?.run;
+    let StartRequest { key, parameters, wait } = request;
+    let mut run = runs.start(key.as_ref(), parameters, Trigger::Posted).await?.run;
     // To wait is a preference: where too many do, the run is answered as it stands.
     let place = wait.and_then(|_| room.enter());
     let wait = wait.filter(|_| place.is_some());

@@ -52,6 +52,7 @@ impl Stage {
             run_id: RunId::parse("a").unwrap(),
             state,
             mode: Some(RunMode::Incremental),
+            parameters: None,
             trigger: None,
             started_at: None,
             ended_at: None,
@@ -94,10 +95,6 @@ impl RunLauncher for Stage {
     async fn launch(&self, _: RunRequest) -> Result<Launched, LaunchError> {
         let run = self.run.lock().unwrap().clone();
         Ok(Launched { run, started: false })
-    }
-
-    fn answer_to(&self, wished: &RunId) -> RunId {
-        wished.clone()
     }
 
     async fn runs(&self) -> Vec<Run> {

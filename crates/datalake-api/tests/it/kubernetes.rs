@@ -1,13 +1,26 @@
 //! Runs as Jobs: what is asked of Kubernetes to make one, to join one and to stop one.
 
-use datalake_api::launcher::{LaunchError, RunLauncher, RunRequest, RunState, Trigger};
+use datalake_api::launcher::{LaunchError, RunLauncher, RunParameters, RunRequest, RunState, Trigger};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     fixture::now,
-    namespace::{Namespace, asked, complete, job, launcher, wish},
+    namespace::{Namespace, asked, complete, full, job, key_id, keyed, launcher, pod, replica, request},
 };
+
+/// The status of a Job whose pod has not become ready.
+fn begun() -> Value {
+    json!({ "active": 1, "startTime": "2026-11-24T11:00:00Z" })
+}
+
+/// A Job that runs the processor with further arguments.
+fn job_with(name: &str, status: &Value, arguments: &[&str]) -> Value {
+    let mut job = job(name, status);
+    let args = job["spec"]["template"]["spec"]["containers"][0]["args"].as_array_mut().unwrap();
+    args.extend(arguments.iter().map(|&argument| argument.into()));
+    job
+}
 
 #[tokio::test]
 async fn a_run_is_a_job_of_the_live_template() {
@@ -15,14 +28,7 @@ async fn a_run_is_a_job_of_the_live_template() {
         jobs: vec![job("datalake-processor-29384756", &complete())],
         ..Namespace::default()
     });
-    let launched = launcher
-        .launch(RunRequest {
-            run_id: None,
-            mode: RunMode::Full,
-            trigger: Trigger::Posted,
-        })
-        .await
-        .unwrap();
+    let launched = launcher.launch(full()).await.unwrap();
     assert_eq!(
         (launched.started, launched.run.state, launched.run.mode),
         (true, RunState::Pending, Some(RunMode::Full))
@@ -35,79 +41,159 @@ async fn a_run_is_a_job_of_the_live_template() {
     assert_eq!(created["metadata"]["ownerReferences"][0].get("blockOwnerDeletion"), None);
     assert_eq!(
         asked(&shared),
-        ["GET jobs", "GET cronjobs/datalake-processor", "POST jobs", "GET jobs"]
+        ["GET jobs", "GET jobs", "GET cronjobs/datalake-processor", "POST jobs"]
     );
 }
 
-/// Replicas that are asked at the same time try the same name, also without a key.
 #[tokio::test]
-async fn of_two_replicas_one_makes_the_job() {
-    let before = || Namespace {
-        jobs: vec![job("datalake-processor-29384756", &complete())],
+async fn permitted_deletions_are_arguments_of_the_job() {
+    let (launcher, shared) = launcher(Namespace::default());
+    let parameters = RunParameters {
+        mode: RunMode::Full,
+        allow_mass_delete_of: Some(RunId::parse("blocked-1").unwrap()),
+    };
+    let launched = launcher
+        .launch(RunRequest::new(None, parameters.clone(), Trigger::Posted))
+        .await
+        .unwrap();
+    assert_eq!(launched.run.parameters, Some(parameters));
+    let created = shared.lock().unwrap().created.clone().unwrap();
+    assert_eq!(
+        created["spec"]["template"]["spec"]["containers"][0]["args"],
+        json!(["process", "--output", "json", "--full", "--allow-mass-delete-of", "blocked-1"])
+    );
+}
+
+/// The Jobs that exist when the request arrives, and whether their run answers it.
+async fn check_joined(namespace: Namespace, request: RunRequest, expected: Option<&str>) {
+    let (launcher, shared) = launcher(namespace);
+    let launched = launcher.launch(request).await.unwrap();
+    match expected {
+        Some(name) => assert_eq!((launched.run.run_id.as_str(), launched.started), (name, false)),
+        None => assert!(launched.started, "{launched:?}"),
+    }
+    let created = shared.lock().unwrap().created.is_some();
+    assert_eq!(created, expected.is_none());
+}
+
+#[tokio::test]
+async fn a_job_whose_pods_have_no_node_is_joined() {
+    let with = |pods, status: Value| Namespace {
+        jobs: vec![job("a", &status)],
+        pods,
         ..Namespace::default()
     };
-    let (first, _) = launcher(before());
-    let (second, _) = launcher(Namespace {
-        refusal: Some((409, "AlreadyExists", "jobs.batch already exists")),
-        ..before()
-    });
-    let first = first.launch(RunRequest::default()).await.unwrap();
-    let second = second.launch(RunRequest::default()).await.unwrap();
-    assert_eq!(first.run.run_id, second.run.run_id);
-    assert_eq!((first.started, second.started), (true, false));
+    check_joined(with(vec![], json!({})), request(), Some("a")).await;
+    check_joined(with(vec![pod("a", None)], begun()), request(), Some("a")).await;
+    check_joined(with(vec![pod("a", Some(""))], begun()), request(), Some("a")).await;
+    check_joined(with(vec![pod("another", Some("node"))], begun()), request(), Some("a")).await;
+    // It may have read the sources.
+    check_joined(with(vec![pod("a", Some("node"))], begun()), request(), None).await;
+    check_joined(with(vec![pod("a", None), pod("a", Some("node"))], begun()), request(), None).await;
+    check_joined(with(vec![], json!({ "active": 1, "ready": 1 })), request(), None).await;
+    check_joined(with(vec![], json!({ "active": 1, "failed": 1 })), request(), None).await;
+    check_joined(with(vec![], json!({ "active": 1, "succeeded": 1 })), request(), None).await;
+    let uncounted = json!({ "active": 0, "uncountedTerminatedPods": { "succeeded": ["x"] } });
+    check_joined(with(vec![], uncounted), request(), None).await;
+    check_joined(with(vec![], complete()), request(), None).await;
 }
 
-/// With different keys they make different Jobs. All but the first take theirs back and answer with the first one's run, also later.
+/// A pod that begins and ends before its list is taken is counted in the Job, which is read after it.
 #[tokio::test]
-async fn of_two_replicas_with_different_keys_the_first_keeps_its_job() {
-    let elder = "datalake-processor-elder";
+async fn the_job_is_read_after_its_pods() {
+    let namespace = |status| Namespace {
+        jobs: vec![job("a", &begun())],
+        status_after_pods: Some(status),
+        ..Namespace::default()
+    };
+    check_joined(namespace(begun()), request(), Some("a")).await;
+    check_joined(namespace(json!({ "active": 1, "failed": 1 })), request(), None).await;
+    check_joined(namespace(complete()), request(), None).await;
+}
+
+#[tokio::test]
+async fn a_job_that_was_created_after_the_arrival_is_joined_whatever_its_pods_do() {
+    let namespace = |status: Value, arguments: &[&str]| Namespace {
+        created_later: vec![job_with("later", &status, arguments)],
+        pods: vec![pod("later", Some("node"))],
+        ..Namespace::default()
+    };
+    check_joined(namespace(json!({ "active": 1, "ready": 1 }), &[]), request(), Some("later")).await;
+    check_joined(namespace(complete(), &[]), request(), Some("later")).await;
+    check_joined(namespace(begun(), &["--full"]), full(), Some("later")).await;
+    let failed = json!({ "conditions": [{ "type": "Failed", "status": "True" }] });
+    check_joined(namespace(failed, &[]), request(), None).await;
+    check_joined(namespace(begun(), &[]), full(), None).await;
+}
+
+#[tokio::test]
+async fn a_run_with_less_than_the_request_asks_for_is_not_joined() {
+    let with = |arguments: &[&str]| Namespace {
+        jobs: vec![job_with("a", &begun(), arguments)],
+        ..Namespace::default()
+    };
+    check_joined(with(&[]), full(), None).await;
+    check_joined(with(&["--full"]), full(), Some("a")).await;
+    check_joined(with(&["--full"]), request(), Some("a")).await;
+    check_joined(with(&["--dry-run"]), request(), None).await;
+    let permitting = |run_id: &str| {
+        let parameters = RunParameters {
+            allow_mass_delete_of: Some(RunId::parse(run_id).unwrap()),
+            ..RunParameters::default()
+        };
+        RunRequest::new(None, parameters, Trigger::Posted)
+    };
+    check_joined(with(&["--full"]), permitting("x"), None).await;
+    check_joined(with(&["--allow-mass-delete-of", "y"]), permitting("x"), None).await;
+    check_joined(with(&["--allow-mass-delete-of", "x"]), permitting("x"), Some("a")).await;
+    // It would wait for an operator.
+    let mut suspended = job("a", &json!({}));
+    suspended["spec"]["suspend"] = true.into();
+    let namespace = Namespace {
+        jobs: vec![suspended],
+        ..Namespace::default()
+    };
+    check_joined(namespace, request(), None).await;
+}
+
+/// What no client waits for joins any active run: the first run is there to make a table.
+#[tokio::test]
+async fn the_first_run_joins_a_run_that_is_reading() {
+    let namespace = Namespace {
+        jobs: vec![job("a", &json!({ "active": 1, "ready": 1 }))],
+        ..Namespace::default()
+    };
+    let first = RunRequest::new(None, RunParameters::default(), Trigger::FirstRun);
+    check_joined(namespace, first, Some("a")).await;
+}
+
+#[tokio::test]
+async fn three_runs_are_active_at_most() {
+    let reading = json!({ "active": 1, "ready": 1 });
+    let mut leaving = job("leaving", &reading);
+    leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
     let (launcher, shared) = launcher(Namespace {
-        jobs: vec![job("datalake-processor-29384756", &complete())],
-        elders: vec![job("by-an-even-later-one", &complete()), job(elder, &json!({ "active": 1 }))],
+        jobs: vec![job("a", &reading), job("b", &reading), leaving, job("ended", &complete())],
         ..Namespace::default()
     });
-    let wished = wish(&launcher, "k");
-    let name = wished.run_id.clone().unwrap();
-    let launched = launcher.launch(wished.clone()).await.unwrap();
-    assert_eq!((launched.run.run_id.as_str(), launched.started), (elder, false));
-    assert_eq!(asked(&shared)[4], format!("DELETE jobs/{name}"));
-    assert_eq!(launcher.answer_to(&name).as_str(), elder);
-    // It is no run, and never was.
-    shared.lock().unwrap().jobs = vec![job(elder, &complete())];
-    assert!(launcher.find(&name).await.is_none());
-    assert_eq!(
-        launcher.runs().await.iter().map(|run| run.run_id.as_str()).collect::<Vec<_>>(),
-        [elder]
-    );
-    let again = launcher.launch(wished).await.unwrap();
-    assert_eq!((again.run.run_id.as_str(), again.started), (elder, false));
+    for request in [request(), full(), keyed(&launcher, "k")] {
+        let error = launcher.launch(request).await.unwrap_err();
+        assert!(matches!(error, LaunchError::TooManyRuns), "{error:?}");
+    }
+    // One ends.
+    shared.lock().unwrap().jobs.retain(|job| job["metadata"]["name"] != "leaving");
+    assert!(launcher.launch(request()).await.unwrap().started);
 }
 
-/// A key that joined here is repeated where nobody knows that, and has a run of its own there: that is a run here, too.
-#[tokio::test]
-async fn a_run_of_another_replica_shows_whatever_its_key_joined_here() {
-    let (launcher, shared) = launcher(Namespace {
-        jobs: vec![job("elder", &json!({ "active": 1 }))],
-        ..Namespace::default()
-    });
-    let wished = wish(&launcher, "k");
-    let name = wished.run_id.clone().unwrap();
-    launcher.launch(wished).await.unwrap();
-    assert_eq!(launcher.answer_to(&name).as_str(), "elder");
-    let made_elsewhere = job(name.as_str(), &json!({ "active": 1 }));
-    shared.lock().unwrap().jobs = vec![job("elder", &complete()), made_elsewhere];
-    assert_eq!(launcher.find(&name).await.unwrap().run_id, name);
-}
-
-/// One replica's requests see each other, whatever their keys.
+/// One replica's requests share the Job that is created while they wait for their turn.
 #[tokio::test]
 async fn of_many_requests_at_once_one_makes_a_job() {
     let (launcher, shared) = launcher(Namespace::default());
-    let wishes = (0..20).map(|number| match number % 3 {
-        0 => RunRequest::default(),
-        key => wish(&launcher, &format!("key-{key}")),
+    let requests = (0..50).map(|number| match number % 3 {
+        0 => request(),
+        key => keyed(&launcher, &format!("key-{key}")),
     });
-    let launched = futures_util::future::join_all(wishes.map(|wish| launcher.launch(wish))).await;
+    let launched = futures_util::future::join_all(requests.map(|request| launcher.launch(request))).await;
     let launched: Vec<_> = launched.into_iter().map(Result::unwrap).collect();
     assert!(
         launched.iter().all(|each| each.run.run_id == launched[0].run.run_id),
@@ -117,77 +203,103 @@ async fn of_many_requests_at_once_one_makes_a_job() {
     assert_eq!(asked(&shared).iter().filter(|asked| *asked == "POST jobs").count(), 1);
 }
 
-/// Who deletes a Job has stopped its run only once its pod has ended.
+/// Replicas that see the same Jobs try the same name, also without a key; another request has another name.
 #[tokio::test]
-async fn no_run_begins_beside_one_that_is_stopping() {
-    let mut leaving = job("leaving", &json!({ "active": 1 }));
-    leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
-    leaving["metadata"]["finalizers"] = json!(["foregroundDeletion"]);
-    let (launcher, shared) = launcher(Namespace {
-        jobs: vec![leaving],
-        lists_until_gone: 3,
+async fn of_two_replicas_one_makes_the_job() {
+    let before = || Namespace {
+        jobs: vec![job("datalake-processor-29384756", &complete())],
         ..Namespace::default()
+    };
+    let (one, _) = launcher(before());
+    let (other, shared) = launcher(Namespace {
+        refusal: Some((409, "AlreadyExists", "jobs.batch already exists")),
+        ..before()
     });
-    assert!(launcher.launch(RunRequest::default()).await.unwrap().started);
-    let asked = asked(&shared);
-    assert_eq!(asked.iter().position(|asked| asked == "POST jobs"), Some(4), "{asked:?}");
+    let first = one.launch(request()).await.unwrap();
+    let second = other.launch(request()).await.unwrap();
+    assert_eq!(first.run.run_id, second.run.run_id);
+    assert_eq!((first.started, second.started), (true, false));
+    shared.lock().unwrap().refusal = None;
+    let (third, _) = launcher(before());
+    assert_ne!(third.launch(full()).await.unwrap().run.run_id, first.run.run_id);
 }
 
-/// A pod may take its whole grace, and longer than anybody who asks is kept.
-#[tokio::test(start_paused = true)]
-async fn who_asks_too_early_is_told_to_come_again() {
-    let mut leaving = job("leaving", &json!({ "active": 1 }));
-    leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
+/// Times have a resolution of a second: the newest Job may be an older one, and its successor's name is in use.
+#[tokio::test]
+async fn a_name_in_use_is_not_given_again() {
     let (launcher, shared) = launcher(Namespace {
-        jobs: vec![leaving],
-        lists_until_gone: usize::MAX,
+        jobs: vec![job("z", &complete())],
         ..Namespace::default()
     });
-    let error = launcher.launch(RunRequest::default()).await.unwrap_err();
-    assert!(
-        matches!(&error, LaunchError::Busy { reason } if reason.contains("run=leaving")),
-        "{error:?}"
-    );
-    assert!(shared.lock().unwrap().created.is_none());
-}
-
-#[tokio::test]
-async fn an_active_job_is_joined_whoever_made_it() {
-    for active in ["datalake-processor-29384756", "by-hand"] {
-        let (launcher, shared) = launcher(Namespace {
-            jobs: vec![
-                job(active, &json!({ "active": 1 })),
-                job("datalake-processor-29384755", &complete()),
-            ],
-            ..Namespace::default()
-        });
-        let wished = wish(&launcher, "k");
-        for request in [RunRequest::default(), wished.clone(), wished] {
-            let launched = launcher.launch(request).await.unwrap();
-            assert_eq!((launched.run.run_id.as_str(), launched.started), (active, false));
+    let first = launcher.launch(request()).await.unwrap();
+    {
+        let mut namespace = shared.lock().unwrap();
+        for job in &mut namespace.jobs {
+            job["metadata"]["creationTimestamp"] = now().to_string().into();
         }
-        assert!(shared.lock().unwrap().created.is_none());
-        // The key's run is the one that it joined, also after its end.
-        shared.lock().unwrap().jobs = vec![job(active, &complete())];
-        let late = launcher.launch(wish(&launcher, "k")).await.unwrap();
-        assert_eq!(
-            (late.run.run_id.as_str(), late.run.state),
-            (active, RunState::Ended(RunOutcome::Succeeded))
-        );
+        namespace.pods = vec![pod(first.run.run_id.as_str(), Some("node"))];
     }
+    let second = launcher.launch(request()).await.unwrap();
+    assert!(second.started);
+    assert_ne!(first.run.run_id, second.run.run_id);
 }
 
 #[tokio::test]
-async fn a_key_names_one_job() {
+async fn a_key_names_the_job_that_it_starts_on_every_replica() {
     let (launcher, shared) = launcher(Namespace::default());
-    let wished = wish(&launcher, "k");
-    let name = wished.run_id.clone().unwrap();
-    let first = launcher.launch(wished.clone()).await.unwrap();
+    let name = key_id(&launcher, "k");
+    let first = launcher.launch(keyed(&launcher, "k")).await.unwrap();
     assert_eq!((&first.run.run_id, first.started), (&name, true));
     shared.lock().unwrap().jobs = vec![job(name.as_str(), &complete())];
-    let again = launcher.launch(wished).await.unwrap();
+    let again = replica(&shared).launch(keyed(&launcher, "k")).await.unwrap();
     assert_eq!((&again.run.run_id, again.started), (&name, false));
-    assert_ne!(wish(&launcher, "other").run_id.unwrap(), name);
+    assert_ne!(key_id(&launcher, "other"), name);
+    check_reused(&launcher, "k").await;
+}
+
+/// The same key with another body.
+async fn check_reused(launcher: &datalake_api::launcher::kubernetes::KubernetesLauncher, key: &str) {
+    let other = RunRequest {
+        run_id: Some(key_id(launcher, key)),
+        ..full()
+    };
+    let error = launcher.launch(other).await.unwrap_err();
+    assert!(matches!(error, LaunchError::KeyReused { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_joined_is_known_to_every_replica_while_the_job_exists() {
+    let (launcher, shared) = launcher(Namespace {
+        jobs: vec![job_with("a", &begun(), &["--full"])],
+        ..Namespace::default()
+    });
+    let joined = launcher.launch(keyed(&launcher, "k")).await.unwrap();
+    assert_eq!((joined.run.run_id.as_str(), joined.started), ("a", false));
+    shared.lock().unwrap().jobs[0]["status"] = complete();
+    let other = replica(&shared);
+    let again = other.launch(keyed(&other, "k")).await.unwrap();
+    assert_eq!(
+        (again.run.run_id.as_str(), again.run.state),
+        ("a", RunState::Ended(RunOutcome::Succeeded))
+    );
+    check_reused(&other, "k").await;
+    // The Job is gone, and with it what the key joined.
+    shared.lock().unwrap().jobs.clear();
+    assert!(other.launch(keyed(&other, "k")).await.unwrap().started);
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_recorded_gets_a_run_of_its_own() {
+    let (launcher, _) = launcher(Namespace {
+        jobs: vec![job("a", &begun())],
+        patch_is_forbidden: true,
+        ..Namespace::default()
+    });
+    let launched = launcher.launch(keyed(&launcher, "k")).await.unwrap();
+    assert_eq!((launched.run.run_id, launched.started), (key_id(&launcher, "k"), true));
+    // Without a key there is nothing to record.
+    let launched = launcher.launch(request()).await.unwrap();
+    assert!(!launched.started);
 }
 
 #[tokio::test]
@@ -198,7 +310,7 @@ async fn somebody_elses_jobs_are_not_runs() {
         jobs: vec![other],
         ..Namespace::default()
     });
-    assert!(launcher.launch(RunRequest::default()).await.unwrap().started);
+    assert!(launcher.launch(request()).await.unwrap().started);
     let backup = RunId::parse("backup").unwrap();
     assert!(launcher.find(&backup).await.is_none());
     launcher.stop(&backup).await.unwrap();
@@ -223,7 +335,7 @@ async fn an_active_run_is_stopped_with_its_pods() {
 
 async fn check_failure(namespace: Namespace, words: &[&str]) {
     let (launcher, _) = launcher(namespace);
-    let error = launcher.launch(RunRequest::default()).await.unwrap_err();
+    let error = launcher.launch(request()).await.unwrap_err();
     let LaunchError::Failed { reason, .. } = &error else {
         panic!("{error:?}")
     };

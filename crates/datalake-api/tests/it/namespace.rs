@@ -7,9 +7,9 @@ use std::{
 
 use datalake_api::{
     clock::Clock,
-    launcher::{IdempotencyKey, RunLauncher, RunRequest, Trigger, kubernetes::KubernetesLauncher},
+    launcher::{IdempotencyKey, RunLauncher, RunParameters, RunRequest, Trigger, kubernetes::KubernetesLauncher},
 };
-use datalake_core::report::RunMode;
+use datalake_core::report::{RunId, RunMode};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};
@@ -27,10 +27,12 @@ pub(crate) struct Namespace {
     pub(crate) pods: Vec<Value>,
     /// What a create is answered with instead, after the Job was made elsewhere.
     pub(crate) refusal: Option<(u16, &'static str, &'static str)>,
-    /// Jobs that somebody else made between our looking and our making one.
-    pub(crate) elders: Vec<Value>,
-    /// Lists of Jobs until those that were deleted have ended.
-    pub(crate) lists_until_gone: usize,
+    /// After a list of pods, the statuses of the Jobs become this one: their pods end between the two reads.
+    pub(crate) status_after_pods: Option<Value>,
+    /// After the first list of Jobs, these exist as well: another replica creates them.
+    pub(crate) created_later: Vec<Value>,
+    /// Whether the account may patch Jobs.
+    pub(crate) patch_is_forbidden: bool,
     /// What each watch is told, in turn; those that come later hear nothing.
     pub(crate) watches: VecDeque<Vec<Value>>,
     pub(crate) asked: Vec<String>,
@@ -41,8 +43,11 @@ pub(crate) type Shared = Arc<Mutex<Namespace>>;
 
 pub(crate) fn launcher(namespace: Namespace) -> (KubernetesLauncher, Shared) {
     let shared = Arc::new(Mutex::new(namespace));
+    (serve(Arc::clone(&shared)), shared)
+}
+
+fn serve(served: Shared) -> KubernetesLauncher {
     let (service, mut handle) = mock::pair::<Request<Body>, Response<Body>>();
-    let served = Arc::clone(&shared);
     tokio::spawn(async move {
         let mut unanswered = Vec::new();
         while let Some((request, answer)) = handle.next_request().await {
@@ -63,10 +68,7 @@ pub(crate) fn launcher(namespace: Namespace) -> (KubernetesLauncher, Shared) {
             answer.send_response(Response::builder().status(status).body(Body::from(body)).unwrap());
         }
     });
-    (
-        KubernetesLauncher::new(Client::new(service, "lake"), CRON_JOB, Clock::new(now)),
-        shared,
-    )
+    KubernetesLauncher::new(Client::new(service, "lake"), CRON_JOB, Clock::new(now))
 }
 
 fn status(code: u16, reason: &str, message: &str) -> (u16, Value) {
@@ -89,24 +91,52 @@ impl Namespace {
         let found = |name: &str| self.jobs.iter().find(|job| job["metadata"]["name"] == name).cloned();
         match (method, path) {
             (&Method::GET, "cronjobs/datalake-processor") if !self.has_no_cron_job => (200, cron_job()),
-            (&Method::GET, "jobs") if query.contains("resourceVersionMatch=Exact") => {
-                assert!(query.contains("resourceVersion=7"), "as they were when ours was made: {query}");
-                list("JobList", &[self.elders.as_slice(), self.jobs.as_slice()].concat())
-            }
             (&Method::GET, "jobs") => {
-                self.lists_until_gone = self.lists_until_gone.saturating_sub(1);
-                if self.lists_until_gone == 0 {
-                    self.jobs.retain(|job| job["metadata"]["deletionTimestamp"].is_null());
-                }
-                list("JobList", &self.jobs)
+                assert!(
+                    !query.contains("resourceVersion"),
+                    "a list without a version is consistent: {query}"
+                );
+                let listed = list("JobList", &self.jobs);
+                self.jobs.append(&mut self.created_later);
+                listed
             }
             (&Method::GET, "/api/v1/namespaces/lake/pods") => {
                 assert!(query.contains("labelSelector=batch.kubernetes.io%2Fjob-name+in"), "{query}");
+                assert!(
+                    !query.contains("resourceVersion"),
+                    "a list without a version is consistent: {query}"
+                );
+                if let Some(status) = self.status_after_pods.take() {
+                    self.jobs.iter_mut().for_each(|job| job["status"] = status.clone());
+                }
                 list("PodList", &self.pods)
+            }
+            (&Method::PATCH, _) if self.patch_is_forbidden => status(403, "Forbidden", "jobs.batch is forbidden: cannot patch"),
+            (&Method::PATCH, path) => {
+                let patch: Value = serde_json::from_slice(body).unwrap();
+                let Some(job) = self
+                    .jobs
+                    .iter_mut()
+                    .find(|job| path.strip_prefix("jobs/").is_some_and(|name| job["metadata"]["name"] == name))
+                else {
+                    return status(404, "NotFound", "there is none");
+                };
+                assert_eq!(
+                    patch["metadata"]["uid"], job["metadata"]["uid"],
+                    "another Job of this name is not changed"
+                );
+                let added = patch["metadata"]["annotations"].as_object().unwrap().clone();
+                for (name, value) in added {
+                    job["metadata"]["annotations"][name] = value;
+                }
+                (200, job.clone())
             }
             (&Method::POST, "jobs") => {
                 let mut job: Value = serde_json::from_slice(body).unwrap();
-                job["metadata"]["uid"] = "of-the-new-one".into();
+                if let Some(present) = found(job["metadata"]["name"].as_str().unwrap()) {
+                    return status(409, "AlreadyExists", &format!("jobs.batch already exists: {present}"));
+                }
+                job["metadata"]["uid"] = format!("of-new-{}", self.jobs.len()).into();
                 job["metadata"]["creationTimestamp"] = now().to_string().into();
                 job["metadata"]["resourceVersion"] = "7".into();
                 self.jobs.push(job.clone());
@@ -167,10 +197,43 @@ pub(crate) fn asked(shared: &Shared) -> Vec<String> {
     shared.lock().unwrap().asked.clone()
 }
 
-pub(crate) fn wish(launcher: &KubernetesLauncher, key: &str) -> RunRequest {
+/// A posted request for an incremental run without a key.
+pub(crate) fn request() -> RunRequest {
+    RunRequest::new(None, RunParameters::default(), Trigger::Posted)
+}
+
+/// A posted request for a full run without a key.
+pub(crate) fn full() -> RunRequest {
+    let parameters = RunParameters {
+        mode: RunMode::Full,
+        ..RunParameters::default()
+    };
+    RunRequest::new(None, parameters, Trigger::Posted)
+}
+
+/// A posted request for an incremental run with a key.
+pub(crate) fn keyed(launcher: &KubernetesLauncher, key: &str) -> RunRequest {
     RunRequest {
-        run_id: Some(launcher.run_id_of(&IdempotencyKey::parse(key).unwrap())),
-        mode: RunMode::Incremental,
-        trigger: Trigger::Posted,
+        run_id: Some(key_id(launcher, key)),
+        ..request()
     }
+}
+
+/// The ID of the run that the key starts.
+pub(crate) fn key_id(launcher: &KubernetesLauncher, key: &str) -> RunId {
+    launcher.run_id_of(&IdempotencyKey::parse(key).unwrap())
+}
+
+/// A pod of the Job, on that node if there is one.
+pub(crate) fn pod(job: &str, node: Option<&str>) -> Value {
+    json!({
+        "metadata": { "name": format!("{job}-x"), "labels": { "batch.kubernetes.io/job-name": job } },
+        "spec": { "nodeName": node, "containers": [] },
+        "status": { "phase": "Pending" },
+    })
+}
+
+/// A second launcher of another replica in the same namespace.
+pub(crate) fn replica(shared: &Shared) -> KubernetesLauncher {
+    serve(Arc::clone(shared))
 }

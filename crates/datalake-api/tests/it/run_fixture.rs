@@ -62,6 +62,12 @@ pub(crate) struct Answer {
 
 impl Fixture {
     pub(crate) fn new(script: &str) -> Self {
+        let (dir, command) = Self::scripted(script);
+        Self::with_command(dir, command)
+    }
+
+    /// The directory and the command of a server whose runs are this script.
+    pub(crate) fn scripted(script: &str) -> (TempDir, RunCommand) {
         let dir = TempDir::new().unwrap();
         let made = Command::new("mkfifo")
             .arg(dir.path().join("gate"))
@@ -74,12 +80,16 @@ impl Fixture {
             arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
             grace: Duration::from_millis(50),
         };
-        Self::with_command(dir, command)
+        (dir, command)
     }
 
     pub(crate) fn with_command(dir: TempDir, command: RunCommand) -> Self {
+        Self::of_lake(dir, command, MemoryBucket::new())
+    }
+
+    /// A server of a lake that others may share.
+    pub(crate) fn of_lake(dir: TempDir, command: RunCommand, bucket: MemoryBucket) -> Self {
         let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
-        let bucket = MemoryBucket::new();
         let is_store_down = Arc::new(AtomicBool::new(false));
         let is_down = Arc::clone(&is_store_down);
         let fate = move |_: &_| {
@@ -110,8 +120,40 @@ impl Fixture {
         self.send(request, Body::empty()).await
     }
 
+    pub(crate) async fn post_json(&self, key: Option<&str>, body: &str) -> Answer {
+        let request = Request::post("/data").header("content-type", "application/json");
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        self.send(request, body.to_owned()).await
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(path), Body::empty()).await
+    }
+
+    /// The run once it has ended.
+    pub(crate) async fn ended(&self, run_id: &str) -> Value {
+        let mut changes = self.launcher.changes();
+        loop {
+            changes.mark_unchanged();
+            let run = self.get(&format!("/runs/{run_id}")).await.body;
+            if run["state"] != "running" {
+                return run;
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    /// A page as a browser gets it.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let request = Request::get(path).header("accept", "text/html").body(Body::empty()).unwrap();
+        let body = self.router.clone().oneshot(request).await.unwrap().into_body();
+        String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
+    }
+
+    /// A gate that lets children go on, one for each line; lines are kept for children that are yet to come to it.
+    pub(crate) async fn gate(&self) -> tokio::fs::File {
+        let gate = self.dir.path().join("gate");
+        tokio::fs::OpenOptions::new().read(true).write(true).open(gate).await.unwrap()
     }
 
     /// Lets the child go on; waits until it stands at the gate.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "the fixture is part of the tests")]
 
 use std::{
+    collections::BTreeSet,
     fs,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -18,9 +19,10 @@ use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
-use crate::run_fixture::{Fixture, GATED, ids, report, router, send};
+use crate::run_fixture::{Answer, Fixture, GATED, ids, report, router, send};
 
 async fn check_end(script: &str, state: &str, words: &[&str]) {
     let fixture = Fixture::new(script);
@@ -71,23 +73,175 @@ async fn a_child_is_told_its_mode_and_its_id() {
     assert_eq!(told(), format!("{} 1\n", answer.body["id"].as_str().unwrap()));
 }
 
+/// A child may have read the sources as soon as it is spawned.
 #[tokio::test]
-async fn an_active_run_is_joined_and_a_key_names_one_run() {
+async fn a_request_after_the_spawn_gets_another_run_and_a_fourth_is_refused() {
     let fixture = Fixture::new(GATED);
+    let mut gate = fixture.gate().await;
     let first = fixture.post(&[("prefer", "wait=0")]).await;
     assert_eq!((&first.body["state"], &first.body["ended_at"]), (&json!("running"), &Value::Null));
-    let joined = fixture.post(&[("idempotency-key", "late")]).await;
-    assert_eq!(joined.body["id"], first.body["id"]);
-    assert!(!joined.headers.contains_key("preference-applied"));
-    fixture.open_gate().await;
-    let ended = fixture.post(&[("idempotency-key", "late"), ("prefer", "wait=60")]).await;
-    assert_eq!((&ended.body["id"], &ended.body["state"]), (&first.body["id"], &json!("succeeded")));
-    let other = fixture.post(&[("idempotency-key", "other")]).await;
-    assert_ne!(other.body["id"], first.body["id"]);
-    fixture.open_gate().await;
-    let again = fixture.post(&[("idempotency-key", "other"), ("prefer", "wait=60")]).await;
-    assert_eq!((&again.body["id"], &again.body["state"]), (&other.body["id"], &json!("succeeded")));
-    assert_eq!(fixture.children(), 2);
+    let second = fixture.post(&[("idempotency-key", "second")]).await;
+    let third = fixture.post_json(None, r#"{"mode":"full"}"#).await;
+    let started: BTreeSet<&str> = [&first, &second, &third].map(|answer| answer.body["id"].as_str().unwrap()).into();
+    assert_eq!(started.len(), 3);
+    assert_eq!((&second.body["mode"], &third.body["mode"]), (&json!("incremental"), &json!("full")));
+    let refused = fixture.post(&[]).await;
+    assert_eq!(
+        (refused.status, &refused.body["type"], &refused.headers["retry-after"]),
+        (
+            StatusCode::TOO_MANY_REQUESTS,
+            &json!("urn:datalake:problem:too-many-runs"),
+            &"5".parse().unwrap()
+        )
+    );
+    // The key is answered while there is no room for another run.
+    assert_eq!(fixture.post(&[("idempotency-key", "second")]).await.body["id"], second.body["id"]);
+    let shown = fixture.get("/runs").await;
+    assert_eq!(ids(&shown).into_iter().collect::<BTreeSet<_>>(), started);
+    let page = fixture.page("/").await;
+    assert_eq!(page.matches("data-active-run=").count(), 3, "{page}");
+    // One is stopped, and the others go on.
+    let stopped = fixture
+        .send(Request::delete(first.headers["location"].to_str().unwrap()), Body::empty())
+        .await;
+    assert_eq!(stopped.status, StatusCode::ACCEPTED);
+    let ended = async |run: &Answer| fixture.ended(run.body["id"].as_str().unwrap()).await["state"].clone();
+    assert_eq!(ended(&first).await, "stopped");
+    gate.write_all(b"\n\n").await.unwrap();
+    assert_eq!(
+        (ended(&second).await, ended(&third).await),
+        (json!("succeeded"), json!("succeeded"))
+    );
+    assert_eq!(fixture.children(), 3);
+}
+
+#[tokio::test]
+async fn a_key_names_one_run_and_one_body() {
+    let fixture = Fixture::new(GATED);
+    let mut gate = fixture.gate().await;
+    // Requests of one moment: the second one joins the run of the first one.
+    let (started, joined) = tokio::join!(
+        fixture.post_json(Some("full"), r#"{"mode":"full"}"#),
+        fixture.post_json(Some("joined"), "{}")
+    );
+    assert_eq!(started.body["id"], joined.body["id"]);
+    gate.write_all(b"\n").await.unwrap();
+    fixture.ended(started.body["id"].as_str().unwrap()).await;
+    for (key, body, status) in [
+        ("full", r#"{"mode":"full"}"#, StatusCode::ACCEPTED),
+        ("joined", "null", StatusCode::ACCEPTED),
+        ("joined", r#"{"mode":"incremental"}"#, StatusCode::ACCEPTED),
+        ("full", "{}", StatusCode::UNPROCESSABLE_ENTITY),
+        ("joined", r#"{"mode":"full"}"#, StatusCode::UNPROCESSABLE_ENTITY),
+    ] {
+        let again = fixture.post_json(Some(key), body).await;
+        assert_eq!(again.status, status, "{key} {body}: {}", again.body);
+        match status {
+            StatusCode::ACCEPTED => assert_eq!(again.body["id"], started.body["id"], "{key} {body}"),
+            _ => assert_eq!(again.body["type"], "urn:datalake:problem:idempotency-key-reused"),
+        }
+    }
+    assert_eq!(fixture.children(), 1);
+}
+
+/// A run that the mass-deletion guard blocked, by its report.
+fn blocked(run_id: &str, remedy: &str) -> RunReport {
+    RunReport {
+        outcome: RunOutcome::Refused,
+        error: Some(format!(
+            "11 of 12 known users have no CSV any more; run `datalake process {remedy}`"
+        )),
+        ..report(run_id, 1)
+    }
+}
+
+#[tokio::test]
+async fn deletions_of_a_blocked_run_are_permitted() {
+    let fixture = Fixture::new("echo $2 $3 > $1/told; echo started >> $1/children");
+    fixture.put_report(&blocked("blocked", "--allow-mass-delete")).await;
+    fixture.put_report(&blocked("rejected", "--max-reject-ratio")).await;
+    fixture.put_report(&report("well", 2)).await;
+    let request = Request::post("/data")
+        .header("content-type", "application/json")
+        .header("prefer", "wait=60");
+    let run = fixture.send(request, r#"{"allow_mass_delete_of":"blocked"}"#).await;
+    assert_eq!(
+        (&run.body["state"], &run.body["allow_mass_delete_of"]),
+        (&json!("succeeded"), &json!("blocked"))
+    );
+    let told = fs::read_to_string(fixture.dir.path().join("told")).unwrap();
+    assert_eq!(told, "--allow-mass-delete-of blocked\n");
+    for run_id in ["rejected", "well", "unknown"] {
+        let refused = fixture
+            .post_json(None, &json!({ "allow_mass_delete_of": run_id }).to_string())
+            .await;
+        assert_eq!(
+            (refused.status, &refused.body["type"]),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("urn:datalake:problem:nothing-blocked")),
+            "{run_id}"
+        );
+        assert!(refused.body["detail"].as_str().unwrap().contains(run_id), "{}", refused.body);
+    }
+    assert_eq!(fixture.children(), 1);
+}
+
+#[tokio::test]
+async fn deletions_of_an_active_run_are_not_blocked_yet() {
+    let fixture = Fixture::new(GATED);
+    let run = fixture.post(&[]).await;
+    let refused = fixture
+        .post_json(None, &json!({ "allow_mass_delete_of": run.body["id"] }).to_string())
+        .await;
+    assert_eq!(
+        (refused.status, &refused.body["type"]),
+        (StatusCode::CONFLICT, &json!("urn:datalake:problem:run-active"))
+    );
+    fixture.launcher.shut_down().await;
+}
+
+/// What the store would have to tell first is worth a retry.
+#[tokio::test]
+async fn while_the_store_is_down_a_key_is_answered_with_a_time_to_retry() {
+    let fixture = Fixture::new(GATED);
+    fixture.is_store_down.store(true, Ordering::SeqCst);
+    let by_key = fixture.post(&[("idempotency-key", "k")]).await;
+    let permitting = fixture.post_json(None, r#"{"allow_mass_delete_of":"a"}"#).await;
+    for refused in [by_key, permitting] {
+        assert_eq!(
+            (refused.status, &refused.body["type"], &refused.headers["retry-after"]),
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                &json!("urn:datalake:problem:store-unavailable"),
+                &"5".parse().unwrap()
+            )
+        );
+    }
+    assert_eq!(fixture.children(), 0);
+}
+
+/// Replicas with child processes of their own give the run of one key the same ID.
+#[tokio::test]
+async fn two_servers_run_one_key_beside_each_other() {
+    let fixture = Fixture::new(GATED);
+    let (dir, command) = Fixture::scripted(GATED);
+    let other = Fixture::of_lake(dir, command, fixture.bucket.clone());
+    let (mine, theirs) = tokio::join!(fixture.post(&[("idempotency-key", "k")]), other.post(&[("idempotency-key", "k")]));
+    assert_eq!((mine.status, &mine.body["id"]), (StatusCode::ACCEPTED, &theirs.body["id"]));
+    let run_id = mine.body["id"].as_str().unwrap();
+    // Stopping one leaves the other alone.
+    fixture.launcher.stop(&RunId::parse(run_id).unwrap()).await.unwrap();
+    assert_eq!(fixture.ended(run_id).await["state"], "stopped");
+    assert_eq!(other.get(&format!("/runs/{run_id}")).await.body["state"], "running");
+    // The other one reports a little later, under the same name: that is the run that both show, once.
+    other.put_report(&report(run_id, 480_000)).await;
+    other.open_gate().await;
+    assert_eq!(other.ended(run_id).await["state"], "succeeded");
+    for server in [&fixture, &other] {
+        assert_eq!(ids(&server.get("/runs").await), [run_id]);
+        let again = server.post(&[("idempotency-key", "k")]).await;
+        assert_eq!((&again.body["id"], &again.body["state"]), (&json!(run_id), &json!("succeeded")));
+    }
+    assert_eq!(other.children(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,13 +354,17 @@ async fn malformed_wishes() {
     let json = ("content-type", "application/json");
     check_refused("/data", &[json], "{", 400).await;
     check_refused("/data", &[json], " ", 400).await;
-    check_refused("/data", &[json], "null", 400).await;
+    check_refused("/data", &[json], "nul", 400).await;
     check_refused("/data", &[json], "[]", 400).await;
     check_refused("/data", &[json], r#" ["full"]"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":"all"}"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":null}"#, 400).await;
     check_refused("/data", &[json], r#"{"mode":1}"#, 400).await;
     check_refused("/data", &[json], r#"{"modes":"full"}"#, 400).await;
+    check_refused("/data", &[json], r#"{"mode":"full","mode":"full"}"#, 400).await;
+    check_refused("/data", &[json], r#"{"allow_mass_delete_of":null}"#, 400).await;
+    check_refused("/data", &[json], r#"{"allow_mass_delete_of":"../a"}"#, 400).await;
+    check_refused("/data", &[json], r#"{"allow_mass_delete_of":["a"]}"#, 400).await;
     check_refused("/data", &[json], " ".repeat(16 * 1024 + 1), 413).await;
     check_refused("/data", &[], "{}", 415).await;
     check_refused("/data", &[("content-type", "text/plain")], "{}", 415).await;
@@ -214,6 +372,35 @@ async fn malformed_wishes() {
     check_refused("/data", &[("idempotency-key", "a b")], "", 400).await;
     check_refused("/data", &[("idempotency-key", "a"), ("idempotency-key", "a")], "", 400).await;
     check_refused("/data?mode=full", &[], "", 400).await;
+}
+
+/// A body that is refused, and what is named.
+async fn check_named(body: &str, words: &[&str]) {
+    let answer = Fixture::new(GATED).post_json(None, body).await;
+    assert_eq!(answer.body["type"], "urn:datalake:problem:invalid-body", "{body}");
+    let detail = answer.body["detail"].as_str().unwrap();
+    assert!(words.iter().all(|word| detail.contains(word)), "{body}: {detail}");
+}
+
+#[tokio::test]
+async fn unknown_fields_and_values_are_named() {
+    check_named(r#"{"modes":"full"}"#, &["modes", "mode", "allow_mass_delete_of"]).await;
+    check_named(r#"{"mode":"all"}"#, &["mode", "\"all\"", "incremental", "full"]).await;
+    check_named(r#"{"mode":7}"#, &["mode is 7"]).await;
+    check_named(r#"{"allow_mass_delete_of":"-"}"#, &["allow_mass_delete_of", "\"-\"", "ID of a run"]).await;
+}
+
+#[tokio::test]
+async fn no_body_an_empty_object_and_null_are_the_default() {
+    for body in ["", "{}", "null", " null\n"] {
+        let fixture = Fixture::new("exit 0");
+        let answer = fixture.post_json(None, body).await;
+        assert_eq!(
+            (answer.status, &answer.body["mode"]),
+            (StatusCode::ACCEPTED, &json!("incremental")),
+            "{body:?}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunRequest, RunState, Trigger, process::ProcessLauncher};
-use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunParameters, RunRequest, RunState, Trigger, process::ProcessLauncher};
+use datalake_core::report::{RunId, RunOutcome};
 use datalake_processor::options::Lake;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,16 +37,12 @@ pub(crate) async fn serve_and_run(
     Ok(0)
 }
 
-/// Every run goes through the launcher, so that `POST /data` joins the one that is active.
+/// Every run goes through the launcher, which counts the active ones and joins a scheduled run with one that is active.
 async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
     let mut failures = 0;
     tell(launcher, schedule);
     loop {
-        let request = RunRequest {
-            run_id: None,
-            mode: RunMode::Incremental,
-            trigger: Trigger::Schedule,
-        };
+        let request = RunRequest::new(None, RunParameters::default(), Trigger::Schedule);
         // Whoever asks while this one is under way.
         launcher.set_next_run(next_run(schedule.delay_after(0, clock::now())));
         let has_failed = match launcher.launch(request).await {

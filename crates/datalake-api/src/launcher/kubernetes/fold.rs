@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_core::report::{RunId, RunOutcome};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::{
@@ -37,10 +37,12 @@ pub(super) fn run_of(job: &Job, pods: Option<&[Pod]>, now: Timestamp) -> Option<
         RunState::Ended(_) => ended_at(job, &status),
         RunState::Pending | RunState::Running => None,
     };
+    let parameters = job::parameters_of(job);
     Some(Run {
         run_id: RunId::parse(name).ok()?,
         state,
-        mode: Some(mode_of(job)),
+        mode: Some(parameters.mode),
+        parameters: Some(parameters),
         trigger: trigger_of(job),
         started_at: status.start_time.as_ref().map(|time| time.0),
         ended_at,
@@ -52,8 +54,37 @@ pub(super) fn run_of(job: &Job, pods: Option<&[Pod]>, now: Timestamp) -> Option<
 
 /// Whether the Job has come to its end by itself.
 pub(super) fn is_ended(job: &Job) -> bool {
-    let is_complete = |status: &JobStatus| condition(status, "Complete").is_some();
-    job.status.as_ref().is_some_and(is_complete) || is_failed(job)
+    is_complete(job) || is_failed(job)
+}
+
+/// Whether the Job has come to its end and succeeded.
+pub(super) fn is_complete(job: &Job) -> bool {
+    job.status.as_ref().is_some_and(|status| condition(status, "Complete").is_some())
+}
+
+/// Whether the Job makes pods only once an operator resumes it.
+pub(super) fn is_suspended(job: &Job) -> bool {
+    job.spec.as_ref().is_some_and(|spec| spec.suspend == Some(true))
+}
+
+/// Whether the Job is active, and no pod of it is ready, has failed or has succeeded. Kubernetes removes an ended pod only after it has counted
+/// it here.
+pub(super) fn has_no_pod_counted(job: &Job) -> bool {
+    let status = job.status.clone().unwrap_or_default();
+    let is_ending = condition(&status, "FailureTarget").is_some() || condition(&status, "SuccessCriteriaMet").is_some();
+    let counts = [status.ready, status.failed, status.succeeded];
+    let is_none_counted = counts.into_iter().flatten().all(|count| count == 0);
+    let uncounted = status.uncounted_terminated_pods.unwrap_or_default();
+    let is_none_uncounted = uncounted.failed.iter().chain(&uncounted.succeeded).all(Vec::is_empty);
+    is_active(job) && !is_ending && is_none_counted && is_none_uncounted
+}
+
+/// Whether the pod belongs to the Job of that name.
+pub(super) fn is_pod_of(pod: &Pod, job: &str) -> bool {
+    let labels = pod.metadata.labels.as_ref();
+    labels
+        .and_then(|labels| labels.get(super::JOB_NAME))
+        .is_some_and(|name| name == job)
 }
 
 /// Whether the Job has come to its end and failed.
@@ -311,18 +342,6 @@ fn log_tail(pod: &Pod) -> Option<Arc<str>> {
     messages.filter(|text| !text.trim().is_empty()).map(Arc::from).next_back()
 }
 
-fn mode_of(job: &Job) -> RunMode {
-    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
-    let mut arguments = pod
-        .into_iter()
-        .flat_map(|pod| &pod.containers)
-        .flat_map(|container| container.args.iter().flatten());
-    match arguments.any(|argument| argument == "--full") {
-        true => RunMode::Full,
-        false => RunMode::Incremental,
-    }
-}
-
 fn ended_at(job: &Job, status: &JobStatus) -> Option<Timestamp> {
     let since = |kind| condition(status, kind).and_then(|condition| condition.last_transition_time.as_ref());
     let time = status
@@ -342,14 +361,7 @@ fn condition<'a>(status: &'a JobStatus, kind: &str) -> Option<&'a JobCondition> 
 }
 
 fn newest_last<'a>(pods: &'a [Pod], job: &str) -> Vec<&'a Pod> {
-    let label = |pod: &&Pod| {
-        pod.metadata
-            .labels
-            .as_ref()
-            .and_then(|labels| labels.get(super::JOB_NAME))
-            .is_some_and(|name| name == job)
-    };
-    let mut pods: Vec<&Pod> = pods.iter().filter(label).collect();
+    let mut pods: Vec<&Pod> = pods.iter().filter(|pod| is_pod_of(pod, job)).collect();
     pods.sort_by_key(|pod| pod.metadata.creation_timestamp.clone());
     pods
 }

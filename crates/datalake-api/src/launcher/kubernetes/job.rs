@@ -1,7 +1,13 @@
 //! The Job of a run, from the live CronJob's template: what `kubectl create job --from=cronjob/NAME` would make. Decides, asks nobody.
 
 use datalake_core::report::{RunId, RunMode};
-use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        core::v1::{Container, PodSpec},
+    },
+    apimachinery::pkg::apis::meta::v1::OwnerReference,
+};
 use kube::{
     api::{ApiResource, DynamicObject, ObjectMeta},
     core::TypeMeta,
@@ -9,7 +15,7 @@ use kube::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::launcher::Trigger;
+use crate::launcher::{ALLOW_MASS_DELETE_OF, FULL, RunParameters, Trigger};
 
 /// What kubectl marks the Jobs with that it makes from a CronJob.
 pub(super) const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";
@@ -34,7 +40,7 @@ pub(super) enum TemplateError {
     /// The CronJob is not what the API promises.
     #[error("it has no jobTemplate.spec")]
     NoSpec,
-    /// Nowhere to say that the run is a full one.
+    /// There is no place for the run's arguments.
     #[error("its jobTemplate has no container")]
     NoContainer,
 }
@@ -53,9 +59,9 @@ pub(super) fn job_name(cron_job: &str, seed: &str) -> RunId {
     RunId::parse(&name.collect::<String>()).expect("the name of a Kubernetes object and letters are a run id")
 }
 
-/// What the name of the Job that comes after `newest` is made from: the same for whoever sees the same, and another one once anything
-/// has happened. The CronJob's uid is another one after each installation, and its times also change while no Job is left to tell.
-pub(super) fn seed_after(cron_job: &DynamicObject, newest: Option<&Job>) -> String {
+/// What the name of the next Job is derived from: equal for replicas that see the same Jobs and have the same request, and different once
+/// anything has happened. The CronJob's uid differs after each installation, and its times also change while no Job is left.
+pub(super) fn seed_after(cron_job: &DynamicObject, newest: Option<&Job>, parameters: &RunParameters) -> String {
     let time = |field: &str| {
         let time = cron_job.data.pointer(&format!("/status/{field}"));
         time.and_then(Value::as_str).unwrap_or("never")
@@ -63,22 +69,64 @@ pub(super) fn seed_after(cron_job: &DynamicObject, newest: Option<&Job>) -> Stri
     let uid = cron_job.metadata.uid.as_deref().unwrap_or_default();
     let newest = newest.and_then(|job| job.metadata.uid.as_deref()).unwrap_or("none");
     format!(
-        "{uid}, after {newest}, {}, {}",
+        "{uid}, after {newest}, {}, {}, {}",
         time("lastScheduleTime"),
-        time("lastSuccessfulTime")
+        time("lastSuccessfulTime"),
+        parameters.arguments().join(" ")
     )
 }
 
+/// What the Job's run does, by its arguments.
+pub(super) fn parameters_of(job: &Job) -> RunParameters {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let arguments: Vec<&str> = pod
+        .and_then(container_of)
+        .map(|container| container.args.iter().flatten().map(String::as_str).collect())
+        .unwrap_or_default();
+    let mode = if arguments.contains(&FULL) {
+        RunMode::Full
+    } else {
+        RunMode::Incremental
+    };
+    let run_id = arguments.windows(2).find_map(|pair| match pair {
+        [flag, run_id] if *flag == ALLOW_MASS_DELETE_OF => RunId::parse(run_id).ok(),
+        _ => None,
+    });
+    RunParameters {
+        mode,
+        allow_mass_delete_of: run_id,
+    }
+}
+
+/// Whether the Job runs the processor as the CronJob does now, apart from its [`RunParameters`]. One with another lake, another command or a
+/// further argument, like `--dry-run`, answers no request.
+pub(super) fn runs_like(job: &Job, cron_job: &DynamicObject) -> bool {
+    let template = cron_job.data.pointer("/spec/jobTemplate/spec/template/spec");
+    let template = template.and_then(|spec| serde_json::from_value::<PodSpec>(spec.clone()).ok());
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let (Some(template), Some(container)) = (template.as_ref().and_then(container_of), pod.and_then(container_of)) else {
+        return false;
+    };
+    let parameters = parameters_of(job);
+    let expected = template.args.iter().flatten().map(String::as_str).chain(parameters.arguments());
+    let arguments = container.args.iter().flatten().map(String::as_str);
+    expected.eq(arguments) && container.command == template.command && container.env == template.env
+}
+
+/// The container that runs the processor.
+fn container_of(pod: &PodSpec) -> Option<&Container> {
+    let named = pod.containers.iter().find(|container| container.name == CONTAINER);
+    named.or_else(|| pod.containers.first())
+}
+
 /// The Job of that name. The template is taken as raw JSON: a typed one would lose every field that this program does not know yet.
-pub(super) fn job_from(cron_job: &DynamicObject, name: &RunId, mode: RunMode) -> Result<DynamicObject, TemplateError> {
+pub(super) fn job_from(cron_job: &DynamicObject, name: &RunId, parameters: &RunParameters) -> Result<DynamicObject, TemplateError> {
     let template = cron_job.data.pointer("/spec/jobTemplate").ok_or(TemplateError::NoSpec)?;
     let mut spec = template.get("spec").cloned().ok_or(TemplateError::NoSpec)?;
     if let Some(fields) = spec.as_object_mut() {
         fields.entry("ttlSecondsAfterFinished").or_insert_with(|| json!(TTL_SECONDS));
     }
-    if mode == RunMode::Full {
-        ask_for_full(&mut spec)?;
-    }
+    add_arguments(&mut spec, &parameters.arguments())?;
     let texts = |field: &str| {
         let texts = template.pointer(&format!("/metadata/{field}")).and_then(Value::as_object);
         let texts = texts.into_iter().flatten();
@@ -112,7 +160,10 @@ pub(super) fn job_from(cron_job: &DynamicObject, name: &RunId, mode: RunMode) ->
     })
 }
 
-fn ask_for_full(spec: &mut Value) -> Result<(), TemplateError> {
+fn add_arguments(spec: &mut Value, added: &[&str]) -> Result<(), TemplateError> {
+    if added.is_empty() {
+        return Ok(());
+    }
     let containers = spec.pointer_mut("/template/spec/containers").and_then(Value::as_array_mut);
     let containers = containers.ok_or(TemplateError::NoContainer)?;
     let named = containers
@@ -124,7 +175,7 @@ fn ask_for_full(spec: &mut Value) -> Result<(), TemplateError> {
         .entry("args")
         .or_insert_with(|| json!([]));
     if let Some(arguments) = arguments.as_array_mut() {
-        arguments.push(json!("--full"));
+        arguments.extend(added.iter().map(|argument| json!(argument)));
     }
     Ok(())
 }
@@ -173,7 +224,11 @@ mod tests {
     fn seed(uid: &str, status: Value, newest: Option<&str>) -> String {
         let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x", "uid": uid }, "status": status });
         let newest = newest.map(|uid| serde_json::from_value(json!({ "metadata": { "uid": uid } })).unwrap());
-        seed_after(&serde_json::from_value(document).unwrap(), newest.as_ref())
+        seed_after(
+            &serde_json::from_value(document).unwrap(),
+            newest.as_ref(),
+            &RunParameters::default(),
+        )
     }
 
     #[test]
@@ -196,9 +251,9 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_args(containers: Vec<Value>, mode: RunMode, expected: Result<Value, TemplateError>) {
+    fn check_args(containers: Vec<Value>, parameters: RunParameters, expected: Result<Value, TemplateError>) {
         let name = job_name("datalake-processor", "a");
-        let job = job_from(&cron_job(template(containers)), &name, mode);
+        let job = job_from(&cron_job(template(containers)), &name, &parameters);
         let args = job.map(|job| {
             let containers = job.data.pointer("/spec/template/spec/containers").unwrap().as_array().unwrap();
             containers
@@ -209,35 +264,88 @@ mod tests {
         assert_eq!(args, expected);
     }
 
+    fn parameters(mode: RunMode, run_id: Option<&str>) -> RunParameters {
+        RunParameters {
+            mode,
+            allow_mass_delete_of: run_id.map(|run_id| RunId::parse(run_id).unwrap()),
+        }
+    }
+
     #[test]
-    fn the_mode_is_an_argument() {
+    fn parameters_are_arguments() {
         let process = || Some(json!(["process"]));
+        let incremental = || parameters(RunMode::Incremental, None);
+        let full = || parameters(RunMode::Full, None);
+        check_args(vec![container("processor", process())], incremental(), Ok(json!([["process"]])));
+        check_args(vec![container("processor", process())], full(), Ok(json!([["process", "--full"]])));
         check_args(
             vec![container("processor", process())],
-            RunMode::Incremental,
-            Ok(json!([["process"]])),
+            parameters(RunMode::Incremental, Some("run-1")),
+            Ok(json!([["process", "--allow-mass-delete-of", "run-1"]])),
         );
         check_args(
             vec![container("processor", process())],
-            RunMode::Full,
-            Ok(json!([["process", "--full"]])),
+            parameters(RunMode::Full, Some("run-1")),
+            Ok(json!([["process", "--full", "--allow-mass-delete-of", "run-1"]])),
         );
-        check_args(
-            vec![container("other", process())],
-            RunMode::Full,
-            Ok(json!([["process", "--full"]])),
-        );
-        check_args(vec![container("processor", None)], RunMode::Full, Ok(json!([["--full"]])));
+        check_args(vec![container("other", process())], full(), Ok(json!([["process", "--full"]])));
+        check_args(vec![container("processor", None)], full(), Ok(json!([["--full"]])));
         let beside = vec![container("proxy", None), container("processor", process())];
-        check_args(beside, RunMode::Full, Ok(json!([null, ["process", "--full"]])));
-        check_args(vec![], RunMode::Full, Err(TemplateError::NoContainer));
-        check_args(vec![], RunMode::Incremental, Ok(json!([])));
+        check_args(beside, full(), Ok(json!([null, ["process", "--full"]])));
+        check_args(vec![], full(), Err(TemplateError::NoContainer));
+        check_args(vec![], incremental(), Ok(json!([])));
+    }
+
+    /// What the Job that is made for the parameters says of them, and whether it runs like its CronJob after `edit`.
+    #[track_caller]
+    fn check_read_back(parameters: RunParameters, edit: impl Fn(&mut Value), runs_like_it: bool) {
+        let cron_job = cron_job(template(vec![container("processor", Some(json!(["process"])))]));
+        let made = job_from(&cron_job, &job_name("datalake-processor", "a"), &parameters).unwrap();
+        let mut made = serde_json::to_value(made).unwrap();
+        edit(&mut made["spec"]["template"]["spec"]["containers"][0]);
+        let made: Job = serde_json::from_value(made).unwrap();
+        assert_eq!(parameters_of(&made), parameters);
+        assert_eq!(runs_like(&made, &cron_job), runs_like_it, "{made:?}");
+    }
+
+    #[test]
+    fn parameters_are_read_back_from_the_job() {
+        let nothing = |_: &mut Value| {};
+        check_read_back(parameters(RunMode::Incremental, None), nothing, true);
+        check_read_back(parameters(RunMode::Full, None), nothing, true);
+        check_read_back(parameters(RunMode::Incremental, Some("run-1")), nothing, true);
+        check_read_back(parameters(RunMode::Full, Some("run-1")), nothing, true);
+        let push = |argument: &'static str| move |container: &mut Value| container["args"].as_array_mut().unwrap().push(json!(argument));
+        check_read_back(parameters(RunMode::Full, None), push("--dry-run"), false);
+        check_read_back(parameters(RunMode::Incremental, None), push("--allow-mass-delete"), false);
+        let lake = |container: &mut Value| container["env"] = json!([{ "name": "DATALAKE_LAKE", "value": "s3://other" }]);
+        check_read_back(parameters(RunMode::Incremental, None), lake, false);
+        let command = |container: &mut Value| container["command"] = json!(["true"]);
+        check_read_back(parameters(RunMode::Incremental, None), command, false);
+    }
+
+    #[test]
+    fn other_parameters_have_other_names() {
+        let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x", "uid": "1" } });
+        let cron_job = serde_json::from_value(document).unwrap();
+        let seeds = [
+            parameters(RunMode::Incremental, None),
+            parameters(RunMode::Full, None),
+            parameters(RunMode::Incremental, Some("run-1")),
+            parameters(RunMode::Full, Some("run-1")),
+        ]
+        .map(|parameters| seed_after(&cron_job, None, &parameters));
+        let distinct: std::collections::BTreeSet<_> = seeds.iter().collect();
+        assert_eq!(distinct.len(), seeds.len(), "{seeds:?}");
     }
 
     #[test]
     fn a_cron_job_without_template() {
         let name = job_name("x", "a");
-        assert_eq!(job_from(&cron_job(json!({})), &name, RunMode::Full), Err(TemplateError::NoSpec));
+        assert_eq!(
+            job_from(&cron_job(json!({})), &name, &RunParameters::default()),
+            Err(TemplateError::NoSpec)
+        );
     }
 
     #[test]
@@ -250,7 +358,12 @@ mod tests {
                 "template": { "spec": { "restartPolicy": "Never", "containers": [container("processor", Some(json!(["process"])))] } },
             },
         });
-        let job = job_from(&cron_job(template), &job_name("datalake-processor", "a"), RunMode::Full).unwrap();
+        let job = job_from(
+            &cron_job(template),
+            &job_name("datalake-processor", "a"),
+            &parameters(RunMode::Full, None),
+        )
+        .unwrap();
         insta::assert_json_snapshot!(job);
     }
 }

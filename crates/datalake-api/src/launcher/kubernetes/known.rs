@@ -6,12 +6,12 @@ use std::{
 };
 
 use datalake_core::report::{RunId, RunOutcome};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{api::DynamicObject, runtime::watcher::Event};
 
 use super::{fold, job};
-use crate::launcher::{Run, RunState, joined::Joined};
+use crate::launcher::{Run, RunParameters, RunState};
 
 /// Names and runs of removed Jobs: four days of hourly ones.
 const REMOVED_MAX: usize = 100;
@@ -28,9 +28,6 @@ pub(super) struct Known {
     removed: VecDeque<String>,
     /// The runs of Jobs that are gone: a run that left no report is known by nobody else. The newest last.
     gone: VecDeque<Run>,
-    joined: Joined,
-    /// The uids of Jobs of ours that gave way to older ones: no runs, and on their way out. The newest last.
-    given_way: VecDeque<String>,
     /// Counts what changed.
     changes: u64,
 }
@@ -47,32 +44,13 @@ pub(super) fn age_order(job: &Job) -> (Option<Time>, Option<String>) {
     (job.metadata.creation_timestamp.clone(), job.metadata.name.clone())
 }
 
-/// Whether several active Jobs were made by hand or by us within the same moments: all but one may be about to give way.
-pub(super) fn is_contested(own: &[Job]) -> bool {
-    const MOMENTS: SignedDuration = SignedDuration::from_secs(2);
-    let is_manual = |job: &&Job| {
-        job.metadata
-            .annotations
-            .as_ref()
-            .is_some_and(|texts| texts.contains_key(job::INSTANTIATE))
-    };
-    let active = own.iter().filter(|job| fold::is_active(job)).filter(is_manual);
-    let made_at: Vec<Timestamp> = active
-        .filter_map(|job| job.metadata.creation_timestamp.as_ref().map(|time| time.0))
-        .collect();
-    made_at.windows(2).any(|pair| match pair {
-        [elder, younger] => younger.duration_since(*elder) <= MOMENTS,
-        _ => false,
-    })
-}
-
 impl Known {
     /// Takes in what the watch tells.
     pub(super) fn take_in(&mut self, event: Event<Job>, cron_job: &str, now: Timestamp) {
         self.changes += 1;
         match event {
             Event::Init => self.listed.clear(),
-            Event::InitApply(job) => insert(&mut self.listed, &self.given_way, job, cron_job),
+            Event::InitApply(job) => insert(&mut self.listed, job, cron_job),
             Event::InitDone => {
                 let before = std::mem::replace(&mut self.jobs, std::mem::take(&mut self.listed));
                 for (name, job) in before {
@@ -83,7 +61,7 @@ impl Known {
                     }
                 }
             }
-            Event::Apply(job) => insert(&mut self.jobs, &self.given_way, job, cron_job),
+            Event::Apply(job) => insert(&mut self.jobs, job, cron_job),
             Event::Delete(job) => {
                 if let Some(name) = job.metadata.name.clone()
                     && is_own(&job, cron_job)
@@ -100,7 +78,6 @@ impl Known {
         if let Some(name) = job.metadata.name.clone()
             && !self.removed.contains(&name)
             && !self.jobs.contains_key(&name)
-            && !has_given_way(&self.given_way, &job)
         {
             self.changes += 1;
             self.jobs.insert(name, job);
@@ -141,39 +118,19 @@ impl Known {
         self.jobs.values().filter(is_untold).cloned().collect()
     }
 
-    /// The run that a wish joined; the wished one itself where it joined none.
-    pub(super) fn answer(&self, wished: &RunId) -> RunId {
-        self.joined.answer(wished).clone()
-    }
-
-    /// Remembers which run a wish joined. A Job of the wish's own name may be there all the same: another replica has not heard of this.
-    pub(super) fn remember_joined(&mut self, wished: RunId, joined: RunId) {
-        self.joined.remember(wished, joined);
-    }
-
-    /// Hides a Job that is taken back.
-    pub(super) fn give_way(&mut self, job: &Job) {
-        self.changes += 1;
-        if let Some(name) = &job.metadata.name {
-            self.jobs.remove(name);
-        }
-        if let Some(uid) = &job.metadata.uid {
-            push(&mut self.given_way, uid.clone());
-        }
-    }
-
-    /// Forgets what the wish joined: a Job is about to be made for it.
-    pub(super) fn forget_joined(&mut self, wished: &RunId) {
-        self.joined.forget(wished);
-    }
-
-    /// The name of the Job that comes after `newest`. Whoever knows the same Jobs gives the same name; none is given twice.
-    pub(super) fn name_after(&self, cron_job: &DynamicObject, newest: Option<&Job>) -> RunId {
+    /// The name of the next Job: equal on replicas that see the same Jobs and have the same request, and never a name that is or was in use.
+    /// `own` are the Jobs that exist, the newest last; `taken` are further names in use.
+    pub(super) fn name_after(&self, cron_job: &DynamicObject, own: &[Job], taken: &[RunId], parameters: &RunParameters) -> RunId {
         let stem = cron_job.metadata.name.as_deref().unwrap_or_default();
-        let seed = job::seed_after(cron_job, newest);
+        let seed = job::seed_after(cron_job, own.last(), parameters);
+        let is_used = |name: &RunId| {
+            self.removed.iter().any(|removed| removed == name.as_str())
+                || own.iter().any(|job| job.metadata.name.as_deref() == Some(name.as_str()))
+                || taken.contains(name)
+        };
         let names = (0_u32..).map(|number| job::job_name(stem, &format!("{seed}, {number}")));
-        let mut unused = names.filter(|name| !self.removed.iter().any(|removed| removed == name.as_str()));
-        unused.next().expect("finitely many names are removed")
+        let mut unused = names.filter(|name| !is_used(name));
+        unused.next().expect("finitely many names are in use")
     }
 
     fn remove(&mut self, name: String, job: &Job, now: Timestamp) {
@@ -187,7 +144,7 @@ impl Known {
                 ..run
             },
         });
-        if let Some(run) = run.filter(|_| !has_given_way(&self.given_way, job)) {
+        if let Some(run) = run {
             self.gone.retain(|gone| gone.run_id != run.run_id);
             push(&mut self.gone, run);
         }
@@ -200,14 +157,9 @@ fn told_key(job: &Job) -> Option<&str> {
     job.metadata.uid.as_deref()
 }
 
-fn has_given_way(given_way: &VecDeque<String>, job: &Job) -> bool {
-    job.metadata.uid.as_ref().is_some_and(|uid| given_way.contains(uid))
-}
-
-fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, given_way: &VecDeque<String>, job: Job, cron_job: &str) {
+fn insert(jobs: &mut BTreeMap<String, Arc<Job>>, job: Job, cron_job: &str) {
     if let Some(name) = job.metadata.name.clone()
         && is_own(&job, cron_job)
-        && !has_given_way(given_way, &job)
     {
         jobs.insert(name, Arc::new(job));
     }

@@ -1,11 +1,12 @@
 //! Runs as Jobs, made from the live CronJob's template: what an operator changed there holds for every run. The only place that names kube.
 //!
-//! Of any number of replicas that are asked at once, one makes the Job: its name follows from the wish's key, or from the newest Job that
-//! there is, so that they all try the same name and Kubernetes lets one have it. Those that try different names, as by different keys, all
-//! make one, and all but the first take theirs back.
+//! A request is answered by a run that provably begins to read after the request arrived, see [`join`], else by another Job. A replica handles
+//! one request at a time, so that requests of the same moment share a Job. Replicas that see the same Jobs and have the same request derive the
+//! same name, so that one of them creates the Job and the others find it; otherwise each replica creates one at worst, which is safe.
 
 mod fold;
 mod job;
+mod join;
 mod known;
 mod reads;
 mod schedule;
@@ -29,19 +30,16 @@ use k8s_openapi::api::{
 };
 use kube::{
     Api, Client,
-    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams, VersionMatch},
+    api::{ApiResource, DeleteParams, DynamicObject, ListParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
-use tokio::{
-    sync::{self, watch},
-    time::Instant,
-};
+use tokio::sync::{self, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{known::Known, reads::Reads, schedule::Due};
+use self::{join::Arrivals, known::Known, reads::Reads, schedule::Due};
 use crate::{
     clock::Clock,
-    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
+    launcher::{ACTIVE_RUNS_MAX, IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
     table_watch::chain,
 };
 
@@ -51,11 +49,8 @@ const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 /// An API server that is well answers within milliseconds; a client is told rather than kept.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// Between two looks at Jobs of which one is about to go.
-const LOOK_PERIOD: Duration = Duration::from_millis(250);
-
-/// A Job that gives way to another does so within a few requests.
-const GIVING_WAY_MAX: Duration = Duration::from_secs(2);
+/// A name is taken only if another replica creates a Job at the same moment, which then answers the request in all but rare cases.
+const NAMES_MAX: usize = 3;
 
 /// Starts runs as Jobs. Cheap to clone; all clones share what is known.
 #[derive(Clone)]
@@ -69,7 +64,8 @@ struct Shared {
     cron_job: String,
     clock: Clock,
     known: Mutex<Known>,
-    /// Held by whoever reads the Jobs to make one: the next one sees it.
+    arrivals: Arrivals,
+    /// Held by the request that may create a Job: the next one sees that Job.
     turn: sync::Mutex<()>,
     reads: Reads,
     /// Whether pods could not be listed when that was tried last.
@@ -106,6 +102,7 @@ impl KubernetesLauncher {
             cron_job: cron_job.to_owned(),
             clock,
             known: Mutex::default(),
+            arrivals: Arrivals::default(),
             turn: sync::Mutex::default(),
             reads: Reads::default(),
             are_pods_hidden: AtomicBool::new(false),
@@ -175,58 +172,40 @@ impl KubernetesLauncher {
         Ok(jobs)
     }
 
-    /// The same once none of them is about to go. The pod of one that was deleted may still be at work, and a second run would do so
-    /// beside it; of those that were made at once all but one give way, and whoever joined one of those would have joined nothing.
-    async fn list_settled(&self) -> Result<Vec<Job>, LaunchError> {
-        let begun = Instant::now();
-        loop {
-            let own = self.list_own().await?;
-            let is_contested = known::is_contested(&own);
-            let leaving = own.iter().find(|job| fold::is_leaving(job));
-            let leaving = leaving.filter(|_| !own.iter().any(fold::is_active));
-            if leaving.is_none() && (!is_contested || begun.elapsed() >= GIVING_WAY_MAX) {
-                return Ok(own);
+    /// Creates a Job for the request, or returns the run of a Job that another replica has created for the same request since the Jobs were
+    /// listed.
+    async fn start(&self, request: &RunRequest, cron_job: &DynamicObject, own: &[Job]) -> Result<Launched, LaunchError> {
+        let mut taken = Vec::new();
+        while taken.len() < NAMES_MAX {
+            let generated = || self.known().name_after(cron_job, own, &taken, &request.parameters);
+            let run_id = request.run_id.clone().unwrap_or_else(generated);
+            if let Some(job) = self.create(cron_job, &run_id, request).await? {
+                tracing::info!(run.id = %run_id, run.mode = request.parameters.mode.as_str(), "run started as a Job");
+                return self.launched(job, true).await;
             }
-            if let Some(leaving) = leaving.filter(|_| begun.elapsed() >= ANSWER_WAIT_MAX) {
-                let name = leaving.metadata.name.as_deref().unwrap_or_default();
-                return Err(LaunchError::Busy {
-                    reason: format!("a run that was stopped has not ended yet; ask again in a moment, run={name}"),
-                });
+            let present = ask("read the Job", self.jobs().get_opt(run_id.as_str())).await?;
+            let present = present.filter(|job| known::is_own(job, &self.shared.cron_job));
+            match (present, &request.run_id) {
+                (Some(job), Some(key)) => {
+                    join::check_key(key, job::parameters_of(&job) == request.parameters)?;
+                    return self.launched(job, false).await;
+                }
+                // No Job of this name was in the list that was taken after the request arrived, so this one reads later.
+                (Some(job), None) if join::does(&job, cron_job, request) && join::may_succeed(&job) => {
+                    return self.launched(job, false).await;
+                }
+                _ => taken.push(run_id),
             }
-            tokio::time::sleep(LOOK_PERIOD).await;
         }
+        Err(LaunchError::Busy {
+            reason: "Jobs of the same names are created at the same time; retry in a moment".to_owned(),
+        })
     }
 
-    /// The active Job that was there when ours was made. Of any number that were made at once, all but the first have one: they are
-    /// looked for in the Jobs as they were at the very moment that ours came to be.
-    async fn elder_of(&self, ours: &Job) -> Option<Job> {
-        let version = ours.metadata.resource_version.as_deref()?;
-        let then = ListParams::default().at(version).matching(VersionMatch::Exact);
-        let jobs = match ask("list Jobs as they were", self.jobs().list(&then)).await {
-            Ok(jobs) => jobs.items,
-            Err(error) => {
-                // Two runs at once end in one history: that is worth a line, and no failure.
-                tracing::warn!(error = chain(&error), "whether another run began at the same time is not known");
-                return None;
-            }
-        };
-        let is_elder = |job: &Job| {
-            let is_ours = job.metadata.uid == ours.metadata.uid;
-            !is_ours && known::is_own(job, &self.shared.cron_job) && fold::is_active(job)
-        };
-        jobs.into_iter().filter(is_elder).min_by_key(known::age_order)
-    }
-
-    /// Joins the run of `active` with the wish.
-    fn join(&self, wished: &RunId, active: &Job) {
-        if let Some(Ok(joined)) = active.metadata.name.as_deref().map(RunId::parse) {
-            self.known().remember_joined(wished.clone(), joined);
-        }
-    }
-
-    async fn create(&self, cron_job: &DynamicObject, run_id: &RunId, request: &RunRequest) -> Result<(Job, bool), LaunchError> {
-        let job = job::job_from(cron_job, run_id, request.mode).map_err(|error| LaunchError::Failed {
-            reason: format!("the CronJob makes no Job, cronjob={}", self.shared.cron_job),
+    /// The new Job; none if there is a Job of this name.
+    async fn create(&self, cron_job: &DynamicObject, run_id: &RunId, request: &RunRequest) -> Result<Option<Job>, LaunchError> {
+        let job = job::job_from(cron_job, run_id, &request.parameters).map_err(|error| LaunchError::Failed {
+            reason: format!("no Job can be made from the CronJob {}", self.shared.cron_job),
             source: Some(error.into()),
         })?;
         let jobs = self.raw(&ApiResource::erase::<Job>(&()));
@@ -240,13 +219,11 @@ impl KubernetesLauncher {
                 created => created.map(Some),
             }
         });
-        match created.await? {
-            Some(created) => created.try_parse().map(|job| (job, true)).map_err(|error| LaunchError::Failed {
-                reason: "Kubernetes made the Job and gave an answer that cannot be understood".to_owned(),
-                source: Some(error.into()),
-            }),
-            None => ask("read the Job", self.jobs().get(run_id.as_str())).await.map(|job| (job, false)),
-        }
+        let created = created.await?.map(DynamicObject::try_parse).transpose();
+        created.map_err(|error| LaunchError::Failed {
+            reason: "Kubernetes made the Job and gave an answer that cannot be understood".to_owned(),
+            source: Some(error.into()),
+        })
     }
 
     /// The runs of Jobs, with what their pods tell.
@@ -299,7 +276,7 @@ impl KubernetesLauncher {
         }
     }
 
-    /// Deletes the Job once its pods have ended: until then whoever wants to start another run can see it.
+    /// Deletes the Job once its pods have ended: until then it counts as an active run.
     async fn delete(&self, run_id: &RunId) -> Result<(), LaunchError> {
         let jobs = self.jobs();
         ask("delete the Job", async {
@@ -335,54 +312,34 @@ impl KubernetesLauncher {
 #[async_trait]
 impl RunLauncher for KubernetesLauncher {
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
+        // Before the turn: a Job that is created while this request waits for it may be joined.
+        let arrival = self.arrive(request.arrived).await?;
         let turn = tokio::time::timeout(ANSWER_WAIT_MAX, self.shared.turn.lock()).await;
         let _turn = turn.map_err(|_| LaunchError::Busy {
-            reason: "Kubernetes is slow to answer those who asked for a run before; ask again in a moment".to_owned(),
+            reason: "Kubernetes is slow to answer earlier requests for runs; retry in a moment".to_owned(),
         })?;
-        let own = self.list_settled().await?;
-        if let Some(wished) = &request.run_id {
-            let run_id = self.known().answer(wished);
-            if let Some(job) = own.iter().find(|job| job.metadata.name.as_deref() == Some(run_id.as_str())) {
-                return self.launched(job.clone(), false).await;
-            }
-        }
-        if let Some(active) = own.iter().find(|job| fold::is_active(job)) {
-            if let Some(wished) = &request.run_id {
-                self.join(wished, active);
-            }
-            return self.launched(active.clone(), false).await;
+        let own = self.list_own().await?;
+        if let Some(key) = &request.run_id
+            && let Some(job) = join::of_key(&own, key, &request.parameters)?
+        {
+            return self.launched(job.clone(), false).await;
         }
         let cron_job = self.live_cron_job().await?;
-        let run_id = match &request.run_id {
-            Some(run_id) => run_id.clone(),
-            None => self.known().name_after(&cron_job, own.last()),
-        };
-        self.known().forget_joined(&run_id);
-        let (job, started) = self.create(&cron_job, &run_id, &request).await?;
-        if !started {
+        if let Some(job) = self.joinable(&own, &arrival, &cron_job, &request).await?
+            && let Some(job) = self.join(job, &request).await?
+        {
             return self.launched(job, false).await;
         }
-        if let Some(elder) = self.elder_of(&job).await {
-            self.known().give_way(&job);
-            self.join(&run_id, &elder);
-            tracing::info!(run.id = %run_id, elder = elder.metadata.name, "another run began first: this one gives way");
-            self.delete(&run_id).await?;
-            // Of three or more that were made at once, that one may give way as well.
-            let settled = self.list_settled().await.unwrap_or_default();
-            let elder = settled.into_iter().find(fold::is_active).unwrap_or(elder);
-            self.join(&run_id, &elder);
-            return self.launched(elder, false).await;
+        // The pod of a Job that was deleted may still be at work.
+        let is_at_work = |job: &&Job| fold::is_active(job) || fold::is_leaving(job);
+        if own.iter().filter(is_at_work).count() >= ACTIVE_RUNS_MAX {
+            return Err(LaunchError::TooManyRuns);
         }
-        tracing::info!(run.id = %run_id, run.mode = request.mode.as_str(), "started a run as a Job");
-        self.launched(job, true).await
+        self.start(&request, &cron_job, &own).await
     }
 
     fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
         job::job_name(&self.shared.cron_job, &format!("key {}", key.as_str()))
-    }
-
-    fn answer_to(&self, wished: &RunId) -> RunId {
-        self.known().answer(wished)
     }
 
     async fn runs(&self) -> Vec<Run> {

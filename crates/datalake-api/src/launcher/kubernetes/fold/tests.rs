@@ -238,12 +238,14 @@ fn a_job_that_is_deleted_has_stopped() {
 }
 
 #[test]
-fn the_mode_is_read_from_the_arguments() {
+fn the_parameters_are_read_from_the_arguments() {
     let mut full = job(&json!({}));
-    assert_eq!(mode_of(&full), RunMode::Incremental);
+    let read = |job: &Job| run_of(job, Some(&[]), at(30)).unwrap().parameters.unwrap();
+    assert_eq!(read(&full), crate::launcher::RunParameters::default());
     let containers = &mut full.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers;
-    containers[0].args = Some(vec!["process".to_owned(), "--full".to_owned()]);
-    assert_eq!(mode_of(&full), RunMode::Full);
+    containers[0].args = Some(["process", "--full", "--allow-mass-delete-of", "a"].map(str::to_owned).to_vec());
+    let read = read(&full);
+    assert_eq!((read.mode.as_str(), read.allow_mass_delete_of), ("full", RunId::parse("a").ok()));
 }
 
 #[track_caller]

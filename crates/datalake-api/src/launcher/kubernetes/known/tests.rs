@@ -35,10 +35,6 @@ fn somebody_elses(name: &str) -> Job {
     job
 }
 
-fn id(name: &str) -> RunId {
-    RunId::parse(name).unwrap()
-}
-
 fn after(events: impl IntoIterator<Item = Event<Job>>) -> Known {
     let mut known = Known::default();
     take_in(&mut known, events);
@@ -171,80 +167,21 @@ fn a_job_is_held_before_the_watch_tells_of_it_and_not_after_it_is_gone() {
 }
 
 #[test]
-fn a_job_that_gave_way_is_no_run() {
-    let mut known = after([Event::Apply(job("elder", &active())), Event::Apply(job("ours", &active()))]);
-    known.remember_joined(id("ours"), id("elder"));
-    known.give_way(&job("ours", &active()));
-    check(&known, &["elder"], &[]);
-    assert_eq!(known.answer(&id("ours")), id("elder"));
-    take_in(
-        &mut known,
-        [Event::Apply(job("ours", &active())), Event::Delete(job("ours", &active()))],
-    );
-    known.hold(Arc::new(job("ours", &active())));
-    check(&known, &["elder"], &[]);
-    // A later run of that name is one.
-    known.forget_joined(&id("ours"));
-    assert_eq!(known.answer(&id("ours")), id("ours"));
-    take_in(&mut known, [Event::Apply(made_anew("ours", "2", &active()))]);
-    check(&known, &["elder", "ours"], &[]);
-}
-
-/// A key that joined a run here is another run's name once somebody repeats it where nobody knows that.
-#[test]
-fn a_job_of_a_name_that_joined_is_a_run_where_another_replica_made_it() {
-    let mut known = after([Event::Apply(job("elder", &active()))]);
-    known.remember_joined(id("wished"), id("elder"));
-    take_in(
-        &mut known,
-        [
-            Event::Apply(job("elder", &ended("Complete"))),
-            Event::Apply(job("wished", &active())),
-        ],
-    );
-    check(&known, &["elder", "wished"], &[]);
-    take_in(&mut known, [Event::Delete(job("wished", &active()))]);
-    check(&known, &["elder"], &[("wished", "stopped")]);
-}
-
-/// Active Jobs by hand, made in these seconds.
-#[track_caller]
-fn check_contested(seconds: &[i64], edit: impl Fn(&mut Job), expected: bool) {
-    let job_at = |second: &i64| {
-        let mut job = job(&format!("job-{second}"), &active());
-        job.metadata.annotations = Some([(job::INSTANTIATE.to_owned(), "manual".to_owned())].into());
-        job.metadata.creation_timestamp = Some(Time(Timestamp::from_second(*second).unwrap()));
-        edit(&mut job);
-        job
-    };
-    let jobs: Vec<Job> = seconds.iter().map(job_at).collect();
-    assert_eq!(is_contested(&jobs), expected, "{seconds:?}");
-}
-
-#[test]
-fn jobs_of_the_same_moments_are_contested() {
-    check_contested(&[], |_| {}, false);
-    check_contested(&[10], |_| {}, false);
-    check_contested(&[10, 10], |_| {}, true);
-    check_contested(&[10, 12], |_| {}, true);
-    check_contested(&[10, 13], |_| {}, false);
-    check_contested(&[10, 50, 51], |_| {}, true);
-    // An hourly one gives way to nobody, and one that is gone has given way.
-    check_contested(&[10, 10], |job| job.metadata.annotations = None, false);
-    check_contested(&[10, 10], |job| job.metadata.deletion_timestamp = Some(Time(now())), false);
-}
-
-#[test]
-fn names_are_the_same_for_replicas_and_not_given_twice() {
+fn names_are_equal_on_replicas_and_never_given_twice() {
     let cron_job: DynamicObject = serde_json::from_value(
         json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": CRON_JOB, "namespace": "lake", "uid": "c" } }),
     )
     .unwrap();
-    let newest = job("a", &ended("Complete"));
+    let newest = [job("a", &ended("Complete"))];
+    let parameters = RunParameters::default();
     let (mut one, other) = (Known::default(), Known::default());
-    let first = one.name_after(&cron_job, Some(&newest));
-    assert_eq!(other.name_after(&cron_job, Some(&newest)), first);
-    assert_ne!(one.name_after(&cron_job, None), first);
+    let first = one.name_after(&cron_job, &newest, &[], &parameters);
+    assert_eq!(other.name_after(&cron_job, &newest, &[], &parameters), first);
+    assert_ne!(one.name_after(&cron_job, &[], &[], &parameters), first);
+    assert_ne!(one.name_after(&cron_job, &newest, std::slice::from_ref(&first), &parameters), first);
+    // It exists, and is not the newest: both were created within a second.
+    let present = [job(first.as_str(), &active()), job("a", &ended("Complete"))];
+    assert_ne!(one.name_after(&cron_job, &present, &[], &parameters), first);
     take_in(&mut one, [Event::Delete(job(first.as_str(), &ended("Complete")))]);
-    assert_ne!(one.name_after(&cron_job, Some(&newest)), first);
+    assert_ne!(one.name_after(&cron_job, &newest, &[], &parameters), first);
 }
