@@ -55,10 +55,10 @@ impl HeldRun {
         const ATTEMPTS_MAX: usize = 20;
         for _ in 0..ATTEMPTS_MAX {
             let run: Value = serde_json::from_str(&server.curl("/data", "--request POST")).unwrap();
-            let Some(process) = run_process(server).filter(|process| kill(*process, Signal::SIGSTOP).is_ok()) else {
+            let id = run["id"].as_str().unwrap().to_owned();
+            let Some(process) = run_process(server, &id).filter(|process| kill(*process, Signal::SIGSTOP).is_ok()) else {
                 continue;
             };
-            let id = run["id"].as_str().unwrap().to_owned();
             let held = Self { id, process };
             let state = server.json(&format!("/runs/{}", held.id))["state"].clone();
             if state == "pending" || state == "running" {
@@ -83,14 +83,15 @@ impl Drop for HeldRun {
     }
 }
 
-/// The process of the server's run: that which processes in the server's folder.
-fn run_process(server: &Server) -> Option<Pid> {
+/// The process of a run of the server: the one in the server's folder that has the run's ID.
+fn run_process(server: &Server, id: &str) -> Option<Pid> {
+    let variable = format!("DATALAKE_RUN_ID={id}").into_bytes();
     let folder = server.folder.path().canonicalize().unwrap();
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let is_run = |path: &Path| {
         let is_there = fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == folder);
-        let arguments = fs::read(path.join("cmdline")).unwrap_or_default();
-        is_there && arguments.split(|byte| *byte == 0).any(|argument| argument == b"process")
+        let environment = fs::read(path.join("environ")).unwrap_or_default();
+        is_there && environment.split(|byte| *byte == 0).any(|entry| entry == variable)
     };
     let process = processes.map(|entry| entry.path()).find(|path| is_run(path))?;
     process.file_name()?.to_str()?.parse().ok().map(Pid::from_raw)

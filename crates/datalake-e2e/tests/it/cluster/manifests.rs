@@ -54,6 +54,7 @@ fn the_demo_overlay_is_accepted() {
         "secret/datalake-api-token ",
         "role.rbac.authorization.k8s.io/datalake-api ",
         "validatingadmissionpolicy.admissionregistration.k8s.io/datalake.datalake-api-jobs ",
+        "validatingadmissionpolicy.admissionregistration.k8s.io/datalake.datalake-api-jobs-update ",
     ] {
         let is_accepted = accepted
             .lines()

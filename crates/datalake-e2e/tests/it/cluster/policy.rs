@@ -12,6 +12,9 @@ const ARGS: &str = "/spec/template/spec/containers/0/args";
 const ENV: &str = "/spec/template/spec/containers/0/env";
 const LABELS: &str = "/spec/template/metadata/labels";
 
+/// An annotation that records a key.
+const KEY: &str = "datalake/joined-an1iartaq2";
+
 /// Where a Job differs from the CronJob's, and how.
 enum Edit {
     Nothing,
@@ -40,7 +43,7 @@ fn the_api_makes_no_job_but_the_cron_jobs() {
         let made = dry_run(&edited(&template, &edit), &account);
         assert_eq!(made, Ok(()), "{name}");
     }
-    for (name, edit) in denied().into_iter().chain(denied_jobs()) {
+    for (name, edit) in denied().into_iter().chain(denied_arguments()).chain(denied_jobs()) {
         let refusal = dry_run(&edited(&template, &edit), &account).expect_err(name);
         assert!(refusal.contains("ValidatingAdmissionPolicy"), "{name}: {refusal}");
     }
@@ -73,10 +76,67 @@ fn the_api_deletes_no_job_but_the_cron_jobs() {
     assert_eq!(delete("foreign", &[]), Ok(()), "it is about the API's account alone");
 }
 
+/// What the API may patch on a Job: it records the keys that joined, and nothing else.
+#[test]
+fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
+    let release = Release::install("update", &[]);
+    let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
+    let template = edited(&template(&release), &Edit::Set(SPEC, json!({ "suspend": true })));
+    let own = edited(&template, &Edit::Set("/metadata", json!({ "name": "own" })));
+    let foreign = edited(&template, &Edit::Set("/metadata", json!({ "name": "foreign" })));
+    create(&own, &[]).unwrap();
+    create(&edited(&foreign, &Edit::Unset("/metadata", "ownerReferences")), &[]).unwrap();
+    let patch = |job: &str, patch: &Value| {
+        let patch = patch.to_string();
+        let output = release
+            .kubectl_command(&["patch", "job", job, "--as", &account, "--type", "merge", "--patch", &patch])
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(told)
+    };
+    let annotate = |name: &str, value: Value| json!({ "metadata": { "annotations": { name: value } } });
+    until("the policy is obeyed", PATIENCE, || {
+        let refusal = patch("foreign", &annotate(KEY, json!("x"))).err().unwrap_or_default();
+        let is_obeyed = refusal.contains("may change no Job but those of cronjob/datalake-processor");
+        is_obeyed.then_some(()).ok_or(refusal)
+    });
+    assert_eq!(patch("own", &annotate(KEY, json!("{}"))), Ok(()));
+    assert_eq!(patch("own", &annotate("datalake/joined-0000000000", json!("{}"))), Ok(()));
+    for (what, change) in [
+        ("a key that joined", annotate(KEY, json!("other"))),
+        ("a key that joined, removed", annotate(KEY, Value::Null)),
+        ("another annotation", annotate("note", json!("x"))),
+        (
+            "an annotation that is there",
+            annotate("cronjob.kubernetes.io/instantiate", json!("x")),
+        ),
+        ("a name like a key's", annotate("datalake/joined-an1iartaq2x", json!("x"))),
+        ("suspend", json!({ "spec": { "suspend": false } })),
+        ("parallelism", json!({ "spec": { "parallelism": 5 } })),
+        ("ttl", json!({ "spec": { "ttlSecondsAfterFinished": 1 } })),
+        ("deadline", json!({ "spec": { "activeDeadlineSeconds": 1 } })),
+        ("labels", json!({ "metadata": { "labels": { "a": "b" } } })),
+        ("finalizers", json!({ "metadata": { "finalizers": ["example.com/x"] } })),
+        ("owners", json!({ "metadata": { "ownerReferences": null } })),
+    ] {
+        let refusal = patch("own", &change).expect_err(what);
+        assert!(refusal.contains("ValidatingAdmissionPolicy"), "{what}: {refusal}");
+    }
+}
+
 fn allowed() -> Vec<(&'static str, Edit)> {
     vec![
         ("the template itself", Edit::Nothing),
         ("--full", Edit::Push(ARGS, json!(["--full"]))),
+        (
+            "permitted deletions",
+            Edit::Push(ARGS, json!(["--allow-mass-delete-of", "datalake-processor-an1iartaq2"])),
+        ),
+        (
+            "a full run with permitted deletions",
+            Edit::Push(ARGS, json!(["--full", "--allow-mass-delete-of", "run.1_A"])),
+        ),
         (
             "what Kubernetes fills in",
             Edit::Set(
@@ -107,10 +167,6 @@ fn denied() -> Vec<(&'static str, Edit)> {
             ),
         ),
         ("command", Set(CONTAINER, json!({ "command": ["sh"] }))),
-        ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
-        ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
-        ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
-        ("no arguments", Unset(CONTAINER, "args")),
         (
             "another lake",
             Set("/spec/template/spec/containers/0/env/0", json!({ "value": "s3://other" })),
@@ -165,6 +221,35 @@ fn denied() -> Vec<(&'static str, Edit)> {
         ),
         ("a variable twice", Push(ENV, json!([lake_variable()]))),
         ("a variable less", Set(CONTAINER, json!({ "env": [lake_variable()] }))),
+    ]
+}
+
+/// Arguments beside those that the API may add.
+fn denied_arguments() -> Vec<(&'static str, Edit)> {
+    use Edit::{Push, Set, Unset};
+    vec![
+        ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
+        ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
+        ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
+        ("permitted deletions of no run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
+        (
+            "a flag for a run",
+            Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"])),
+        ),
+        ("a path for a run", Push(ARGS, json!(["--allow-mass-delete-of", "../../x"]))),
+        ("a long run", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
+        ("two lines for a run", Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"]))),
+        (
+            "permitted deletions of two runs",
+            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--allow-mass-delete-of", "b"])),
+        ),
+        (
+            "permitted deletions before --full",
+            Push(ARGS, json!(["--allow-mass-delete-of", "a", "--full"])),
+        ),
+        ("one argument for both", Push(ARGS, json!(["--allow-mass-delete-of=a"]))),
+        ("a run alone", Push(ARGS, json!(["a"]))),
+        ("no arguments", Unset(CONTAINER, "args")),
     ]
 }
 

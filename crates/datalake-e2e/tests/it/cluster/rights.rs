@@ -3,17 +3,18 @@
 use super::release::Release;
 
 /// As `kubectl auth can-i` takes them, in the release's namespace.
-const NEEDED: [&str; 7] = [
+const NEEDED: [&str; 8] = [
     "get cronjobs.batch/datalake-processor",
     "create jobs.batch",
     "get jobs.batch",
     "list jobs.batch",
     "watch jobs.batch",
     "delete jobs.batch",
+    "patch jobs.batch",
     "list pods",
 ];
 
-const NOT_NEEDED: [&str; 27] = [
+const NOT_NEEDED: [&str; 28] = [
     "get cronjobs.batch/another",
     "list cronjobs.batch",
     "create cronjobs.batch",
@@ -21,10 +22,11 @@ const NOT_NEEDED: [&str; 27] = [
     "patch cronjobs.batch/datalake-processor",
     "delete cronjobs.batch/datalake-processor",
     "update jobs.batch",
-    "patch jobs.batch",
+    "patch jobs.batch --subresource=status",
     "deletecollection jobs.batch",
     "create pods",
     "get pods",
+    "get pods --subresource=log",
     "delete pods",
     "create pods --subresource=exec",
     "create pods --subresource=portforward",
@@ -51,14 +53,18 @@ fn the_accounts_may_do_what_they_need_and_nothing_else() {
         check(&release, "datalake-api", question, true);
         check(&release, "datalake-processor", question, false);
     }
-    check(&release, "datalake-api", "get pods --subresource=log", true);
-    check(&release, "datalake-processor", "get pods --subresource=log", false);
     for question in NOT_NEEDED {
         check(&release, "datalake-api", question, false);
         check(&release, "datalake-processor", question, false);
     }
     // The rights end with the namespace.
-    for question in ["create jobs.batch", "list jobs.batch", "list pods", "get secrets"] {
+    for question in [
+        "create jobs.batch",
+        "list jobs.batch",
+        "patch jobs.batch",
+        "list pods",
+        "get secrets",
+    ] {
         let elsewhere = format!("{question} --namespace default");
         check(&release, "datalake-api", &elsewhere, false);
     }

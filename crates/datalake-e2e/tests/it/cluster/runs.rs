@@ -23,6 +23,8 @@ fn the_samples_are_served_and_runs_of_every_kind_show() {
     at_once(&release, &replicas);
     by_one_key(&release, &replicas);
     by_many_keys(&release, &replicas);
+    after_an_upload(&release, &replicas);
+    more_than_three(&release, &replicas);
     by_kubectl(&release, &replicas);
 }
 
@@ -55,9 +57,9 @@ fn posted(release: &Release, replicas: &[Forward]) {
     assert_eq!(job["metadata"]["annotations"]["cronjob.kubernetes.io/instantiate"], "manual");
 }
 
+/// While no pod has a node, requests share a Job.
 fn at_once(release: &Release, replicas: &[Forward]) {
     let jobs_before = release.job_names();
-    // A run takes a second, and so many requests take longer.
     release.hold();
     let ids = many(release, replicas, 50, |_| None);
     assert_eq!(ids.len(), 1, "{ids:?}");
@@ -72,6 +74,19 @@ fn by_one_key(release: &Release, replicas: &[Forward]) {
     release.hold();
     let ids = many(release, replicas, 100, key);
     assert_eq!(ids.len(), 1, "{ids:?}");
+    // Its body cannot change, on no replica.
+    for replica in replicas {
+        let full = [
+            "--header",
+            "Idempotency-Key: monday",
+            "--header",
+            "Content-Type: application/json",
+            "--data",
+            r#"{"mode":"full"}"#,
+        ];
+        let reused = release.post(replica, &full);
+        assert_eq!(reused.status, 422, "{reused:?}");
+    }
     release.let_go();
     release.settle();
     // The run has ended, and the key still names it.
@@ -79,23 +94,71 @@ fn by_one_key(release: &Release, replicas: &[Forward]) {
     assert_eq!(made_since(release, &jobs_before), ids);
 }
 
-/// Each replica tries another name; all but the first take their Job back.
+/// Each replica creates one Job at worst; a key that joined is known to every replica.
 fn by_many_keys(release: &Release, replicas: &[Forward]) {
-    for day in ["tuesday", "wednesday", "thursday"] {
-        let jobs_before = release.job_names();
-        release.hold();
-        let ids = many(release, replicas, 20, |number| Some(format!("{day}-{number}")));
-        assert_eq!(ids.len(), 1, "{ids:?}");
-        until("the other Jobs are gone", PATIENCE, || {
-            let made = made_since(release, &jobs_before);
-            (made == ids).then_some(()).ok_or(format!("{made:?}, {ids:?}"))
-        });
-        release.let_go();
-        release.settle();
-        // Who joined is answered with the run that was joined, on the replica that was asked.
-        let again = many(release, replicas, 20, |number| Some(format!("{day}-{number}")));
-        assert_eq!(again, ids);
+    let jobs_before = release.job_names();
+    release.hold();
+    let key = |number| Some(format!("tuesday-{number}"));
+    let ids = many(release, replicas, 20, key);
+    assert!(ids.len() <= replicas.len(), "{ids:?}");
+    assert_eq!(made_since(release, &jobs_before), ids);
+    let by_key: Vec<String> = (0..20)
+        .map(|number| one(release, &replicas[0], &format!("tuesday-{number}")))
+        .collect();
+    release.let_go();
+    release.settle();
+    for (number, id) in by_key.iter().enumerate() {
+        assert_eq!(
+            one(release, &replicas[1], &format!("tuesday-{number}")),
+            *id,
+            "of another replica, after the end"
+        );
     }
+}
+
+/// The run that a request with this key is answered with.
+fn one(release: &Release, replica: &Forward, key: &str) -> String {
+    let answer = release.post(replica, &["--header", &format!("Idempotency-Key: {key}")]);
+    assert_eq!(answer.status, 202, "{answer:?}");
+    answer.body["id"].as_str().unwrap().to_owned()
+}
+
+/// A pod that a node has may have listed the sources: whatever is uploaded then is in another run.
+fn after_an_upload(release: &Release, replicas: &[Forward]) {
+    let first = release.post(&replicas[0], &[]);
+    assert_eq!(first.status, 202, "{first:?}");
+    let id = first.body["id"].as_str().unwrap();
+    until("a node has the pod", PATIENCE, || {
+        let pods = release.get(&["pods", "--selector", &format!("batch.kubernetes.io/job-name={id}")]);
+        let node = pods["items"][0]["spec"]["nodeName"].as_str();
+        node.map(drop).ok_or(pods.to_string())
+    });
+    release.edit("1002", "Later");
+    let second = release.post(&replicas[1], &["--header", "Prefer: wait=60"]);
+    assert_eq!((second.status, &second.body["state"]), (202, &"succeeded".into()), "{second:?}");
+    assert_ne!(second.body["id"], first.body["id"]);
+    served(replicas, "1002", "Later");
+    release.settle();
+}
+
+/// Runs of other modes cannot be joined: three are active, and the fourth request is to be repeated later.
+fn more_than_three(release: &Release, replicas: &[Forward]) {
+    release.hold();
+    for name in ["held-1", "held-2", "held-3"] {
+        release.kubectl(&["create", "job", "--from=cronjob/datalake-processor", name]);
+    }
+    let full = ["--header", "Content-Type: application/json", "--data", r#"{"mode":"full"}"#];
+    for replica in replicas {
+        let refused = release.post(replica, &full);
+        assert_eq!(refused.status, 429, "{refused:?}");
+        assert_eq!(refused.body["type"], "urn:datalake:problem:too-many-runs");
+        // An incremental one joins one of them.
+        let joined = release.post(replica, &[]);
+        assert_eq!(joined.status, 202, "{joined:?}");
+        assert!(joined.body["id"].as_str().unwrap().starts_with("held-"), "{joined:?}");
+    }
+    release.let_go();
+    release.settle();
 }
 
 /// The CronJob's history limits take older Jobs away meanwhile.
