@@ -92,7 +92,7 @@ impl From<Run> for RunView {
             ended_at: run.ended_at,
             elapsed_ms: report.map(|report| report.elapsed_ms).or_else(|| elapsed_ms(&run)),
             version: report.and_then(|report| report.version),
-            committed: report.map(|report| report.committed),
+            committed: report.and_then(|report| report.committed),
             counts: report.map(|report| report.counts.clone()),
             requests: report.map(|report| report.requests),
             notices: Vec::new(),

@@ -110,10 +110,10 @@ impl MemoryBucket {
         self
     }
 
-    /// The store with views that expire so, before any is made.
+    /// The store with views that expire so.
     #[must_use]
     pub fn expiring(self, expiry: Expiry) -> Self {
-        self.lock().expiry = expiry;
+        self.set_expiry(expiry);
         self
     }
 
@@ -123,6 +123,11 @@ impl MemoryBucket {
     pub fn frozen(self) -> Self {
         self.lock().is_frozen = true;
         self
+    }
+
+    /// Has views expire so from now on.
+    pub fn set_expiry(&self, expiry: Expiry) {
+        self.lock().expiry = expiry;
     }
 
     /// A copy of every object at this moment that shares nothing with this store, the clock included.

@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Serve(ServeArgs),
     /// Make the lake if there is none, and upload sources that are missing or differ
     Init(InitArgs),
+    /// Rebuild the table from the sources when its log cannot be loaded
+    Repair(RepairArgs),
     /// Exit with 0 when the API is ready: for container health checks
     Healthcheck(HealthcheckArgs),
     /// Print the completions of a shell
@@ -141,6 +143,9 @@ pub(crate) struct ProcessArgs {
     /// Go on when over 20 % and over 10 of the known users' sources are gone, or all of them
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
+    /// Go on with exactly the removals that this run reported when the guard against mass deletion stopped it
+    #[arg(long, value_name = "RUN_ID", value_parser = parse_run_id, conflicts_with_all = ["allow_mass_delete", "schedule"])]
+    pub(crate) allow_mass_delete_of: Option<RunId>,
     #[command(flatten)]
     pub(crate) policy: RunPolicyArgs,
     /// How the run's report is printed
@@ -223,6 +228,20 @@ pub(crate) struct InitArgs {
     /// Upload the 100 sample users that this executable carries, unless the lake has a table
     #[arg(long, conflicts_with = "from")]
     pub(crate) samples: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RepairArgs {
+    #[command(flatten)]
+    pub(crate) lake: LakeArgs,
+    /// Rebuild without asking
+    #[arg(long)]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) policy: RunPolicyArgs,
+    /// How the run's report is printed
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) output: OutputFormat,
 }
 
 #[derive(Clone, Debug, Args)]

@@ -82,7 +82,7 @@ async fn made_in_time(past: &PastVersions, report: &RunReport, deadline: Instant
 }
 
 async fn made(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> {
-    let Some(until) = report.version.filter(|_| report.committed) else {
+    let Some(until) = report.version.filter(|_| report.committed == Some(true)) else {
         return Ok(Made::Nothing);
     };
     let after = match past.at(until).await {
@@ -137,7 +137,7 @@ fn page(run: &Run, made: &Made, stop: &Markup, now: Timestamp) -> Markup {
     };
     html! {
         (parts::heading(run.run_id.as_str(), &line, stop))
-        @if let Some(error) = &run.error { (failure(run.state, error)) }
+        @if let Some(error) = &run.error { (failure(run.state, error, run.report.as_ref().map_or(Some(false), |report| report.committed))) }
         @if run.state.is_active() { (progress(run, now)) }
         @if let Some(report) = &run.report { (figures(report)) }
         @if !run.state.is_active() { (times(run, now)) }
@@ -162,7 +162,21 @@ fn mode_in_words(mode: RunMode) -> &'static str {
     }
 }
 
-fn failure(state: RunState, error: &str) -> Markup {
+/// What a run that cannot work as it is configured has changed, and what to do.
+pub(crate) fn unusable_advice(committed: Option<bool>) -> &'static str {
+    match committed {
+        Some(false) => "Nothing was changed. Retrying will not help: fix the configuration, the credentials or the table.",
+        Some(true) => {
+            "The run committed a version and failed after that. Retrying will not help: fix the configuration, the credentials or the \
+             table; the next run then finishes the publication."
+        }
+        None => {
+            "Whether the run committed a version is not known. Retrying will not help: fix the configuration, the credentials or the table."
+        }
+    }
+}
+
+fn failure(state: RunState, error: &str, committed: Option<bool>) -> Markup {
     let (tone, title, advice) = match state.outcome() {
         None => (Tone::Plain, "What keeps it", ""),
         Some(RunOutcome::Refused) => (
@@ -170,11 +184,7 @@ fn failure(state: RunState, error: &str) -> Markup {
             "A guard refused to publish",
             "Nothing was changed, and no retry helps: see whether the sources are as they should be.",
         ),
-        Some(RunOutcome::Misconfigured) => (
-            Tone::Bad,
-            "It cannot work as it is configured",
-            "Nothing was changed, and no retry helps: somebody has to mend the configuration, the credentials or the table.",
-        ),
+        Some(RunOutcome::Misconfigured) => (Tone::Bad, "Configuration error", unusable_advice(committed)),
         Some(RunOutcome::Stopped) => (Tone::Plain, "It was stopped", "What it had not committed is left to the next run."),
         Some(RunOutcome::Succeeded | RunOutcome::Failed) => (
             Tone::Bad,
@@ -266,7 +276,7 @@ fn times(run: &Run, now: Timestamp) -> Markup {
                     dt { "Version" }
                     dd {
                         a href={ "/page/people?version=" (version) } { (version) }
-                        @if report.is_some_and(|report| report.committed) { ", made by this run" } @else { ", as it was before" }
+                        @if report.is_some_and(|report| report.committed == Some(true)) { ", made by this run" } @else { ", as it was before" }
                     }
                 }
                 @if let Some(skew) = report.and_then(|report| report.clock_skew_seconds) {

@@ -9,6 +9,7 @@ use crate::{
     pages::{
         live::{Known, Overdue},
         parts::{self, Tone},
+        run::unusable_advice,
         visit::Starting,
     },
     table_watch::Held,
@@ -130,7 +131,7 @@ fn failed(run: &Run, outcome: RunOutcome, now: Timestamp) -> Markup {
         RunOutcome::Misconfigured => (
             Tone::Bad,
             "The last run cannot work as it is configured",
-            "Nothing was changed, and no retry helps: somebody has to mend the configuration, the credentials or the table.",
+            unusable_advice(run.report.as_ref().map_or(Some(false), |report| report.committed)),
         ),
         RunOutcome::Succeeded | RunOutcome::Failed | RunOutcome::Stopped => (
             Tone::Bad,

@@ -125,6 +125,8 @@ pub(crate) struct Lake {
     is_down: Arc<AtomicBool>,
     writes: Arc<AtomicU64>,
     reads: Arc<AtomicU64>,
+    /// The store behind it, for its clock.
+    memory: MemoryBucket,
 }
 
 impl Lake {
@@ -153,7 +155,8 @@ impl Lake {
                 Fate::Pass
             }
         };
-        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::new(Arc::new(MemoryBucket::new()), fate));
+        let memory = MemoryBucket::new();
+        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::new(Arc::new(memory.clone()), fate));
         let table = Table::new(Arc::clone(&bucket));
         let clock = Clock::new(now);
         let watch = TableWatch::new(table.clone(), clock);
@@ -174,6 +177,7 @@ impl Lake {
             is_down,
             writes,
             reads,
+            memory,
         }
     }
 
@@ -209,6 +213,7 @@ impl Lake {
             }),
             Edit::Remove(user_id) => Edit::Remove(user_id),
         });
+        self.memory.advance_to(at);
         let base = self.table.latest().await.unwrap();
         let staged = self.table.stage(base.as_ref(), edits.collect()).await.unwrap();
         let details = CommitDetails {

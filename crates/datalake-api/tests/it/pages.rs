@@ -48,7 +48,9 @@ pub(crate) fn report(minute: u8, outcome: RunOutcome, added: u64, error: Option<
         ended_at: at(&format!("2026-11-24T11:{minute:02}:30Z")),
         elapsed_ms: 30_000,
         version: Some(0),
-        committed: true,
+        committed: Some(true),
+        blocked_deletions: None,
+        repaired: None,
         counts: Counts {
             csv_listed: 7,
             added,

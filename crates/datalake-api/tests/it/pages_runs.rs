@@ -206,7 +206,7 @@ async fn a_run_tells_why_no_difference_shows() {
     let check = async |run: &str, version: Option<u64>, committed: bool, expected: &str| {
         let report = RunReport {
             version,
-            committed,
+            committed: Some(committed),
             ..report(run, 1)
         };
         leave(&lake, &report).await;

@@ -228,7 +228,9 @@ pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
         ended_at: Timestamp::from_second(3_600 * hour + 2).unwrap(),
         elapsed_ms: 2_001,
         version: Some(7),
-        committed: true,
+        committed: Some(true),
+        blocked_deletions: None,
+        repaired: None,
         counts: Counts {
             added: 3,
             ..Counts::default()

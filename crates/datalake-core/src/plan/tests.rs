@@ -186,7 +186,10 @@ fn check_guard(listed: u64, known: u64, gone: u64, refused: bool) {
 fn guards() {
     check_guard(0, 0, 0, true);
     check_guard(0, 5, 5, true);
-    check_guard(1, 5, 5, false);
+    check_guard(1, 5, 4, false);
+    check_guard(1, 5, 5, true);
+    check_guard(1, 10, 10, true);
+    check_guard(1, 0, 0, false);
     check_guard(90, 100, 10, false);
     check_guard(40, 51, 11, true);
     check_guard(44, 55, 11, false);

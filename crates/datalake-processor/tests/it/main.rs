@@ -11,6 +11,7 @@ mod histories;
 mod input_rules;
 mod lake;
 mod meanwhile;
+mod pauses;
 mod races;
 mod rules;
 mod small_segments;

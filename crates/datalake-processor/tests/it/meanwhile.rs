@@ -94,7 +94,7 @@ async fn a_picture_that_vanishes_between_listing_and_reading(#[values(Tags::Byte
     assert!(!plain(&bucket).objects(keys::IMAGES).await.contains_key(&keys::image("1")));
 }
 
-/// What is copied is what was read, or nothing: the next run sees the change.
+/// What is copied is what was read, or nothing; the same run reads again what was replaced after it was read.
 #[rstest]
 #[tokio::test]
 async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
@@ -112,12 +112,7 @@ async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(Tags::B
         });
         lake.run().await;
         let copy = |images: std::collections::BTreeMap<String, bytes::Bytes>| images.get(&keys::image("1")).cloned();
-        assert_eq!(
-            copy(lake.objects(keys::IMAGES).await),
-            Some(png("1").into()),
-            "the copy is the one that is linked"
-        );
-        assert!(plain(&bucket).run().await.committed == Some(true));
         assert_eq!(copy(lake.objects(keys::IMAGES).await), expected.map(bytes::Bytes::from));
+        assert_eq!(plain(&bucket).run().await.committed, Some(false));
     }
 }

@@ -5,6 +5,7 @@ mod healthcheck;
 mod init;
 mod man;
 mod process;
+mod repair;
 mod serve;
 mod up;
 
@@ -55,6 +56,7 @@ async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
         Command::Process(args) => process::process(args).await,
         Command::Serve(args) => serve::serve(args, log).await,
         Command::Init(args) => init::init(args).await,
+        Command::Repair(args) => repair::repair(args).await,
         Command::Healthcheck(args) => healthcheck::healthcheck(args).await,
         Command::Completions { shell } => {
             let mut script = Vec::new();

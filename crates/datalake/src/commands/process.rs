@@ -14,7 +14,6 @@ use datalake_processor::{
     options::{Lake, RunOptions, Writers},
     run,
 };
-use datalake_table::table::TableSettings;
 use serde_json::json;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -35,23 +34,22 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     let cancel = signals::cancelled_by_signals()?;
     let bar = Bar::new();
     let options = |run_id| RunOptions {
-        run_id,
         mode: if args.full { RunMode::Full } else { RunMode::Incremental },
         deletion_guard: if args.allow_mass_delete {
             DeletionGuard::Off
         } else {
             DeletionGuard::On
         },
+        allow_mass_delete_of: args.allow_mass_delete_of.clone(),
         reject_ratio_max: args.policy.max_reject_ratio,
         writers: if args.policy.single_writer {
             Writers::Single
         } else {
             Writers::Many
         },
-        table: TableSettings::default(),
-        clock: clock::now,
         progress: bar.listener(),
         cancel: cancel.clone(),
+        ..RunOptions::new(run_id, clock::now)
     };
     if args.dry_run {
         let plan = dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
@@ -121,7 +119,7 @@ fn run_span(options: &RunOptions) -> Span {
 
 fn record(span: &Span, report: &RunReport) {
     span.record("run.outcome", report.outcome.as_str());
-    span.record("run.committed", report.committed);
+    span.record("run.committed", report.committed == Some(true));
     let counts = &report.counts;
     let numbers = [
         ("run.version", report.version),
@@ -140,7 +138,7 @@ fn record(span: &Span, report: &RunReport) {
     }
 }
 
-fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {
+pub(super) fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {
     if format == OutputFormat::Json {
         return Ok(serde_json::to_string(report)? + "\n");
     }
@@ -161,8 +159,11 @@ fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<Str
 fn result_rows(report: &RunReport) -> Vec<(&'static str, String)> {
     let counts = &report.counts;
     let version = match report.version {
-        Some(version) if report.committed => format!("{version} (new)"),
-        Some(version) => format!("{version} (nothing changed)"),
+        Some(version) => match report.committed {
+            Some(true) => format!("{version} (new)"),
+            Some(false) => format!("{version} (nothing changed)"),
+            None => format!("{version} (whether this run made it is not known)"),
+        },
         None => "none".to_owned(),
     };
     vec![

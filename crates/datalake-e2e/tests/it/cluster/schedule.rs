@@ -27,7 +27,8 @@ fn ticks_beside_posted_runs_end_in_one_history() {
         edits += 1;
         release.edit("1000", &format!("Edit{edits}"));
         let run = release.post(&api, &[]);
-        assert_eq!(run.status, 202, "{run:?}");
+        // A few edits a second: runs that have begun to read cannot be joined, and three are the limit.
+        assert!([202, 429].contains(&run.status), "{run:?}");
         let ticks = release.jobs();
         let is_counted = |job: &&Value| is_tick(job) && has_ended(job) && !too_early.contains(&name(job));
         let ended = ticks.iter().filter(is_counted).count();
@@ -35,7 +36,7 @@ fn ticks_beside_posted_runs_end_in_one_history() {
     });
     release.settle();
     side_by_side(&release, &api);
-    // The last edit may have come too late for the run that its POST was answered with.
+    // The POST of the last edit may have found three active runs.
     let last = release.post(&api, &["--header", "Prefer: wait=60"]);
     assert_eq!(last.body["state"], "succeeded", "{last:?}");
 

@@ -1,0 +1,83 @@
+//! `datalake repair`
+
+use std::io::{self, BufRead, IsTerminal, Write};
+
+use datalake_core::{plan::DeletionGuard, report::RunMode};
+use datalake_processor::{
+    options::{Lake, RunOptions, Writers},
+    repair::{self, Condition},
+};
+
+use super::process::render_report;
+use crate::{
+    args::{self, RepairArgs},
+    clock,
+    exit::{UsageError, in_words},
+    progress::Bar,
+    signals,
+};
+
+/// What the operator has to know before the log is removed.
+const LOST: &str = "Rebuilding removes the table's log and reads all sources. Lost are: the history (earlier versions, and the change feed between \
+                    them), and the last valid rows of users whose source is rejected now. Sources are not changed.\n\
+                    Suspend all runs first: kubectl patch cronjob/datalake-processor -p '{\"spec\":{\"suspend\":true}}', and stop `datalake up`.";
+
+/// Rebuilds the table from the sources, where its log cannot be loaded.
+pub(crate) async fn repair(args: RepairArgs) -> anyhow::Result<u8> {
+    let lake = super::open(&args.lake).await?;
+    match repair::examine(&lake).await? {
+        Condition::Missing => {
+            return super::print(b"There is no table. `datalake process` makes one.\n").map(|()| 0);
+        }
+        Condition::Loadable { version, rows } => {
+            let text = format!(
+                "The table can be loaded (version {version}, {rows} rows). Nothing to repair: runs replace lost files by themselves.\n"
+            );
+            return super::print(text.as_bytes()).map(|()| 0);
+        }
+        Condition::Damaged(error) => {
+            let mut stderr = io::stderr().lock();
+            // A closed standard error must not stop the repair.
+            let _unread = writeln!(stderr, "{}\n{LOST}", in_words(&error.into()));
+        }
+    }
+    if !args.yes && !is_confirmed()? {
+        return Err(
+            UsageError("nothing was changed: the repair was not confirmed; pass --yes to rebuild without a question".to_owned()).into(),
+        );
+    }
+    rebuild(&lake, &args).await
+}
+
+fn is_confirmed() -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "Rebuild the table? [y/N] ")?;
+    stderr.flush()?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
+    let bar = Bar::new();
+    let options = RunOptions {
+        mode: RunMode::Full,
+        deletion_guard: DeletionGuard::On,
+        reject_ratio_max: args.policy.max_reject_ratio,
+        writers: if args.policy.single_writer {
+            Writers::Single
+        } else {
+            Writers::Many
+        },
+        progress: bar.listener(),
+        cancel: signals::cancelled_by_signals()?,
+        ..RunOptions::new(args::new_run_id(clock::now()), clock::now)
+    };
+    let report = repair::rebuild(lake, &options).await?;
+    bar.clear();
+    super::print(render_report(&report, args.output)?.as_bytes())?;
+    Ok(report.outcome.exit_status())
+}
