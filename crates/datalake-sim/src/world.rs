@@ -553,6 +553,7 @@ impl World {
 
     /// Sets the store's clock off by so much, in either direction.
     pub fn shift_store_clock(&mut self, by: SignedDuration) {
+        self.record("store", format!("clock leaps by {by:#}"), "");
         let store_now = self.store.now();
         self.store.set_now(store_now.saturating_add(by).unwrap_or(store_now));
     }

@@ -12,7 +12,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -33,6 +33,9 @@ pub enum Tags {
     /// Its bytes alone, as those of S3's plain puts: a tag that was there before comes back with the bytes.
     Bytes,
 }
+
+/// S3 refuses requests that were signed by a clock so far ahead of its own.
+const FENCE_SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// How writes through a fenced view expire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -150,7 +153,10 @@ impl MemoryBucket {
         let Some(fence) = &self.fence else { return Ok(()) };
         let is_valid = match (objects.expiry, objects.fences.get(&fence.number)) {
             (Expiry::Never, _) => true,
-            (Expiry::Timed, Some(made_ms)) => objects.now_ms - made_ms <= FENCE_LIFETIME.as_secs() * 1_000,
+            (Expiry::Timed, Some(made_ms)) => {
+                let age_ms = objects.now_ms - made_ms;
+                (-FENCE_SKEW_MAX.as_secs() * 1_000..=FENCE_LIFETIME.as_secs() * 1_000).contains(&age_ms)
+            }
             (Expiry::Swept, made) => made.is_some(),
             (Expiry::Timed, None) => false,
         };
