@@ -37,7 +37,8 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
     Ok(())
 }
 
-/// Two creates decide; further ones follow where the client's own retry made the store refuse the first.
+/// Creates of one key. The first refusal after a success decides. A single success too many proves nothing: while this process was paused, a
+/// vacuum may have removed the object.
 const CREATES_MAX: u32 = 4;
 
 /// Creates one key again and again. The key is unique: another process of the same run must not interfere.
@@ -50,20 +51,16 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
         Err(error) if error.is_not_supported() => Err(RunError::NoCreateIfAbsent { source: Some(error) }),
         Err(error) => Err(error.into()),
     };
-    let mut was_created = false;
-    let mut refused = true;
+    let mut created = 0;
     for _ in 0..CREATES_MAX {
-        match (create().await?, was_created) {
-            (false, true) => break,
-            // Refused because of an earlier request of this very create, or of a store that was busy.
-            (false, false) => {}
-            (true, false) => was_created = true,
-            (true, true) => {
-                refused = false;
-                break;
-            }
+        match create().await? {
+            true => created += 1,
+            false if created > 0 => break,
+            // Refused because of an earlier request of this very create, or by a store that was busy.
+            false => {}
         }
     }
+    let refused = created < CREATES_MAX;
     bucket.delete(&key, None).await?;
     Ok(refused)
 }

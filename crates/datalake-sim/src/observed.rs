@@ -13,7 +13,11 @@ use datalake_core::{
     keys, output,
     user::{Ages, Day},
 };
-use datalake_store::{bucket::Object, memory::MemoryBucket};
+use datalake_store::{
+    bucket::Object,
+    memory::MemoryBucket,
+    simulation::{self, Bug},
+};
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};
 use sha2::{Digest, Sha256};
@@ -127,12 +131,13 @@ pub(crate) type Load = Result<Option<Rc<Loaded>>, String>;
 const LOADS_MAX: usize = 50_000;
 
 thread_local! {
-    static LOADS: RefCell<HashMap<u64, Load>> = RefCell::default();
+    static LOADS: RefCell<HashMap<(Option<Bug>, u64), Load>> = RefCell::default();
 }
 
 /// Loads the newest version and all its rows as a new reader does. Equal states of the table are loaded once.
 pub(crate) fn load(store: &MemoryBucket, fingerprints: &Fingerprints) -> Load {
-    if let Some(load) = LOADS.with_borrow(|loads| loads.get(&fingerprints.table).cloned()) {
+    let state = (simulation::bug(), fingerprints.table);
+    if let Some(load) = LOADS.with_borrow(|loads| loads.get(&state).cloned()) {
         return load;
     }
     let load = load_now(store);
@@ -140,7 +145,7 @@ pub(crate) fn load(store: &MemoryBucket, fingerprints: &Fingerprints) -> Load {
         if loads.len() >= LOADS_MAX {
             loads.clear();
         }
-        loads.insert(fingerprints.table, load.clone());
+        loads.insert(state, load.clone());
     });
     load
 }

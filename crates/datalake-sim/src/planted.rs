@@ -1,5 +1,7 @@
 //! Planted bugs: each must be found by the explorer or within a thousand seeds, or the checks do not check.
 
+use std::collections::{BTreeMap, btree_map::Entry};
+
 use datalake_store::simulation::Bug;
 
 use crate::{
@@ -24,20 +26,52 @@ pub struct Detection {
     pub violation: Violation,
 }
 
-/// Executions of a scenario in one turn. The simplest violations come first, so that many scenarios a little find more than one in depth.
-const EXECUTIONS_A_TURN: u64 = 400;
+/// One turn of a hunt: many scenarios a little find more than one in depth, because the simplest executions come first.
+struct Turn {
+    /// Seeds, after those of the turn before.
+    seeds: u64,
+    /// Kinds of stores of each scenario.
+    kinds: usize,
+    /// Executions of each scenario over each kind.
+    executions: u64,
+    /// Changes between living actors, at most.
+    switches: u32,
+}
 
-/// Seeds before the explorer begins, after its first turn, and after its second turn.
-const SEEDS_A_TURN: [u64; 3] = [100, 300, 600];
+const TURNS: [Turn; 4] = [
+    Turn {
+        seeds: 200,
+        kinds: 1,
+        executions: 100,
+        switches: 0,
+    },
+    Turn {
+        seeds: 800,
+        kinds: 1,
+        executions: 300,
+        switches: 1,
+    },
+    Turn {
+        seeds: 0,
+        kinds: 2,
+        executions: 1_500,
+        switches: 2,
+    },
+    Turn {
+        seeds: 0,
+        kinds: StoreKind::ALL.len(),
+        executions: 10_000,
+        switches: 4,
+    },
+];
 
 /// Looks for a planted bug, until it is found or everything is tried.
 pub fn hunt(machine: &Machine, bug: Bug) -> Option<Detection> {
     let mut executions = 0;
-    let mut seed = 0;
-    let mut explorers: Option<Vec<Explorer>> = None;
-    for (turn, seeds) in SEEDS_A_TURN.into_iter().enumerate() {
-        for _ in 0..seeds {
-            seed += 1;
+    let mut seeds = 1..=SEEDS_MAX;
+    let mut explorers: BTreeMap<(usize, usize), Explorer> = BTreeMap::new();
+    for turn in TURNS {
+        for seed in seeds.by_ref().take(usize::try_from(turn.seeds).unwrap_or(usize::MAX)) {
             executions += 1;
             if let Some(violation) = simulate(machine, seed, Some(bug)).violation {
                 return Some(Detection {
@@ -47,45 +81,36 @@ pub fn hunt(machine: &Machine, bug: Bug) -> Option<Detection> {
                 });
             }
         }
-        if turn == 0 {
-            match prepare(machine, bug) {
-                Ok(prepared) => explorers = Some(prepared),
-                Err(violation) => {
+        for (index, scenario) in Scenario::all().into_iter().enumerate() {
+            for offset in 0..turn.kinds {
+                let kind = StoreKind::ALL[(index + offset) % StoreKind::ALL.len()];
+                let explorer = match explorers.entry((index, offset)) {
+                    Entry::Occupied(explorer) => explorer.into_mut(),
+                    Entry::Vacant(place) => match Explorer::new(machine, &scenario, kind, Some(bug)) {
+                        Ok(explorer) => place.insert(explorer),
+                        Err(violation) => {
+                            return Some(Detection {
+                                by: format!("preparing {} {kind}", scenario.name),
+                                executions,
+                                violation,
+                            });
+                        }
+                    },
+                };
+                let before = explorer.counts().executions;
+                explorer.pass(turn.switches, |explorer| {
+                    explorer.counts().executions - before >= turn.executions || !explorer.found().is_empty()
+                });
+                executions += explorer.counts().executions - before;
+                if let Some(found) = explorer.found().first() {
                     return Some(Detection {
-                        by: "the preparation of a scenario".to_owned(),
+                        by: explorer.name(),
                         executions,
-                        violation,
+                        violation: found.violation.clone(),
                     });
                 }
             }
         }
-        let switches = if turn == 0 { 0 } else { 2 };
-        for explorer in explorers.iter_mut().flatten() {
-            let before = explorer.counts().executions;
-            explorer.pass(switches, |explorer| {
-                explorer.counts().executions - before >= EXECUTIONS_A_TURN || !explorer.found().is_empty()
-            });
-            executions += explorer.counts().executions - before;
-            if let Some(found) = explorer.found().first() {
-                return Some(Detection {
-                    by: explorer.name(),
-                    executions,
-                    violation: found.violation.clone(),
-                });
-            }
-        }
     }
     None
-}
-
-fn prepare(machine: &Machine, bug: Bug) -> Result<Vec<Explorer>, Violation> {
-    let mut explorers = Vec::new();
-    for (index, scenario) in Scenario::all().into_iter().enumerate() {
-        // Each scenario over one kind of store that expires, and over one that does not.
-        let kinds = [StoreKind::ALL[index % 3], StoreKind::ALL[3 + index % 2]];
-        for kind in kinds {
-            explorers.push(Explorer::new(machine, &scenario, kind, Some(bug))?);
-        }
-    }
-    Ok(explorers)
 }

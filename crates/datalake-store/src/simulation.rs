@@ -169,6 +169,11 @@ mod hooks {
         BUG.get() == Some(bug)
     }
 
+    /// The bug that is planted.
+    pub fn bug() -> Option<Bug> {
+        BUG.get()
+    }
+
     /// The result of a pure function of `input`, remembered while this thread simulates: executions repeat the same work thousands of times.
     /// `function` tells functions apart.
     pub fn remembered<T: Clone + 'static, E>(
