@@ -36,7 +36,7 @@ use crate::{
     changes::{self, Changes, Scope},
     error::RunError,
     fence::Fence,
-    healing,
+    healing::{self, Finding},
     image_notes::{self, ImageNote},
     images,
     options::{Lake, Progress, RunOptions, Writers, cancellable},
@@ -73,6 +73,7 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
         notices: Vec::new(),
         rejects: Vec::new(),
         clock_skew_seconds: None,
+        allow_mass_delete_of: options.allow_mass_delete_of.clone(),
         blocked_deletions: None,
         repaired: None,
         error: None,
@@ -203,10 +204,10 @@ impl Run<'_> {
             let prepared = match cancellable(&self.options.cancel, self.prepare(reader, progressed, report)).await {
                 Ok(prepared) => prepared,
                 Err(error) => {
-                    if !cancellable(&self.options.cancel, self.find_lost(progressed, &error)).await? {
+                    if !cancellable(&self.options.cancel, self.can_recover(progressed, &error)).await? {
                         return Err(error);
                     }
-                    // Each time something more is known to be lost, so that this ends.
+                    attempt += 1;
                     continue;
                 }
             };
@@ -248,9 +249,21 @@ impl Run<'_> {
             };
             report.version = Some(version.number());
             report.counts = sum(&prepared.counts, &progressed.committed);
-            let lost = self
+            let finished = self
                 .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
-                .await?;
+                .await;
+            let lost = match finished {
+                Ok(lost) => lost,
+                Err(error) => {
+                    progressed.base = Some(version);
+                    if !self.can_recover(progressed, &error).await? {
+                        return Err(error);
+                    }
+                    progressed.committed = report.counts.clone();
+                    attempt += 1;
+                    continue;
+                }
+            };
             // What was read for such a user already is as the sources have it now: the next run sees the next change.
             let again: BTreeSet<UserId> = lost.difference(&progressed.reread).cloned().collect();
             if again.is_empty() || simulation::has(Bug::LostImagesAreIgnored) {
@@ -269,11 +282,16 @@ impl Run<'_> {
         })
     }
 
-    /// Whether a failure to read the base comes from derived objects that are lost; the next attempt does without them.
-    async fn find_lost(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
+    /// Whether a failure to read the table comes from a version that was superseded, or from derived objects that are lost: the next attempt
+    /// reads the newest version, and does without what is lost.
+    async fn can_recover(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
         let Some(base) = &progressed.base else { return Ok(false) };
-        let lost = healing::find_lost(self.bucket(), &self.table, base, failure).await?;
-        let Some(lost) = lost else { return Ok(false) };
+        let found = healing::find_lost(self.bucket(), &self.table, base, failure, self.options.second_look_after).await?;
+        let lost = match found {
+            Finding::Nothing => return Ok(false),
+            Finding::Superseded => return Ok(true),
+            Finding::Lost(lost) => lost,
+        };
         tracing::warn!(
             table.version = base.number(),
             data_files = lost.data_files.len(),
