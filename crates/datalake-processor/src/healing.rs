@@ -39,9 +39,8 @@ pub(crate) async fn find_lost(
     failure: &RunError,
     second_look_after: Duration,
 ) -> Result<Finding, RunError> {
-    let key = match failure {
-        RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) => key,
-        _ => return Ok(Finding::Nothing),
+    let RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) = failure else {
+        return Ok(Finding::Nothing);
     };
     let is_refusals = version.refusals_key().as_ref() == Some(key);
     if !is_refusals && !version.segments().iter().any(|file| file.key() == *key) {

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census, GuardError},
+    plan::{self, Census, GuardError, SourceChange},
     report::{BlockedDeletions, Counts, Repaired, Requests, RunOutcome, RunReport},
     row::Row,
     user::UserId,
@@ -238,7 +238,7 @@ impl Run<'_> {
                         report.committed = None;
                         progressed.unknown = Some(tried);
                         if let Some(error) = source {
-                            return Err(error.into());
+                            return Err((*error).into());
                         }
                         self.wait_before(attempt).await?;
                         attempt += 1;
@@ -303,9 +303,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Base, list, plan, guards, read: nothing is changed.
-    async fn ingest(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Ingested, RunError> {
-        let progress = self.options.progress.as_ref();
+    /// The newest version, without what was found to be lost of it.
+    async fn load_base(&self, progressed: &mut Progressed) -> Result<Option<Version>, RunError> {
         let mut base = self.table.latest().await?;
         if let (Some(version), Some((digest, lost))) = (&base, &progressed.lost)
             && version.digest() == *digest
@@ -313,6 +312,13 @@ impl Run<'_> {
             base = Some(version.without(lost.clone()));
         }
         progressed.base.clone_from(&base);
+        Ok(base)
+    }
+
+    /// Base, list, plan, guards, read: nothing is changed.
+    async fn ingest(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Ingested, RunError> {
+        let progress = self.options.progress.as_ref();
+        let base = self.load_base(progressed).await?;
         let refusals_before = match &base {
             Some(version) => self.table.refusals(version).await?,
             None => Vec::new(),
@@ -343,10 +349,7 @@ impl Run<'_> {
         if found.is_some() || report.committed != Some(true) {
             report.repaired = found;
         }
-        let now = (self.options.clock)();
-        // A store whose newest object is old says nothing of its clock.
-        let newest_modified = newest_modified.filter(|newest| *newest > now);
-        report.clock_skew_seconds = newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now));
+        report.clock_skew_seconds = self.clock_ahead(newest_modified);
         report.counts = Counts {
             listed: census.listed,
             csv_listed,
@@ -355,11 +358,8 @@ impl Run<'_> {
             users: base.as_ref().map_or(0, Version::row_count),
             ..Counts::default()
         };
-        let gone: Vec<&UserId> = users
-            .iter()
-            .filter(|change| change.csv == plan::SourceChange::Gone)
-            .map(|change| &change.user_id)
-            .collect();
+        let gone = users.iter().filter(|change| change.csv == SourceChange::Gone);
+        let gone = gone.map(|change| &change.user_id).collect();
         self.guard_deletions(census, gone, report).await?;
 
         let reads = reader.read_all(users, progress).await?;
@@ -407,6 +407,13 @@ impl Run<'_> {
             reads,
             refusals,
         })
+    }
+
+    /// How far the store's clock is ahead, as its newest object shows: one that is old says nothing of the clock.
+    fn clock_ahead(&self, newest_modified: Option<Timestamp>) -> Option<i64> {
+        let now = (self.options.clock)();
+        let newest_modified = newest_modified.filter(|newest| *newest > now);
+        newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now))
     }
 
     /// Refuses a mass deletion, unless the very removals are allowed that a blocked run reported.
