@@ -126,7 +126,7 @@ impl Notice {
 }
 
 /// A place in a source's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Place {
     /// From 1; lines end with LF, CRLF or CR, also within quotes. None in a source that has no lines: a picture.
     pub line: Option<u32>,
@@ -137,7 +137,7 @@ pub struct Place {
 }
 
 /// Why one source was rejected, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reject {
     /// The stable code.
     pub code: RejectCode,
@@ -204,7 +204,7 @@ fn shown(bytes: &[u8]) -> impl Iterator<Item = (char, usize)> {
 }
 
 /// Whether a source was looked at and rejected, or never was one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// It was read, or was too large to be read.
     Rejected(Reject),
@@ -223,7 +223,7 @@ impl Refusal {
 }
 
 /// An object under `src-data/` that is refused now: part of the table's state, so that an unchanged bad source is not read again.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OpenRefusal {
     /// The raw key.
     pub key: Box<str>,

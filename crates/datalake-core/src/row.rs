@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Which state of a source object a value was read from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Provenance {
     /// The store's tag of the bytes that were read, without quotes.
     pub etag: Box<str>,
@@ -26,7 +26,7 @@ impl Provenance {
 }
 
 /// A row of the table. `img_path` is not a field: it follows from the id and from whether there is a picture.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
     /// Whose row it is.
     pub user_id: UserId,

@@ -189,7 +189,7 @@ pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
 }
 
 /// What a user's CSV says, apart from the id, which is the key's.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserRecord {
     /// UTF-8, 1 to 1,000 bytes, without control characters but for the CR and LF that a quoted field may hold.
     pub first_name: Box<str>,

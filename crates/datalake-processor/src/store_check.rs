@@ -37,7 +37,10 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
     Ok(())
 }
 
-/// Creates one key twice. The key is unique: another process of the same run must not interfere.
+/// Two creates decide; further ones follow where the client's own retry made the store refuse the first.
+const CREATES_MAX: u32 = 4;
+
+/// Creates one key again and again. The key is unique: another process of the same run must not interfere.
 async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
     let key = keys::create_proof(&unique());
     let create = async || match bucket.put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new()).await {
@@ -47,7 +50,20 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
         Err(error) if error.is_not_supported() => Err(RunError::NoCreateIfAbsent { source: Some(error) }),
         Err(error) => Err(error.into()),
     };
-    let refused = create().await? && !create().await?;
+    let mut was_created = false;
+    let mut refused = true;
+    for _ in 0..CREATES_MAX {
+        match (create().await?, was_created) {
+            (false, true) => break,
+            // Refused because of an earlier request of this very create, or of a store that was busy.
+            (false, false) => {}
+            (true, false) => was_created = true,
+            (true, true) => {
+                refused = false;
+                break;
+            }
+        }
+    }
     bucket.delete(&key, None).await?;
     Ok(refused)
 }

@@ -12,7 +12,7 @@ use futures_util::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -33,6 +33,9 @@ pub enum Tags {
     /// Its bytes alone, as those of S3's plain puts: a tag that was there before comes back with the bytes.
     Bytes,
 }
+
+/// S3 refuses requests that were signed by a clock so far ahead of its own.
+const FENCE_SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// How writes through a fenced view expire.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -79,6 +82,8 @@ struct Objects {
     /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`], but for the leaps that a
     /// test makes.
     now_ms: i64,
+    /// Whether only a test moves the clock.
+    is_frozen: bool,
     tags: Tags,
     expiry: Expiry,
     fences_made: u64,
@@ -115,6 +120,14 @@ impl MemoryBucket {
         self
     }
 
+    /// The store with a clock that only [`MemoryBucket::set_now`] and [`MemoryBucket::advance_to`] move: states of the store that differ in
+    /// nothing but the order of writes are then equal.
+    #[must_use]
+    pub fn frozen(self) -> Self {
+        self.lock().is_frozen = true;
+        self
+    }
+
     /// Has views expire so from now on.
     pub fn set_expiry(&self, expiry: Expiry) {
         self.lock().expiry = expiry;
@@ -140,7 +153,10 @@ impl MemoryBucket {
         let Some(fence) = &self.fence else { return Ok(()) };
         let is_valid = match (objects.expiry, objects.fences.get(&fence.number)) {
             (Expiry::Never, _) => true,
-            (Expiry::Timed, Some(made_ms)) => objects.now_ms - made_ms <= FENCE_LIFETIME.as_secs() * 1_000,
+            (Expiry::Timed, Some(made_ms)) => {
+                let age_ms = objects.now_ms - made_ms;
+                (-FENCE_SKEW_MAX.as_secs() * 1_000..=FENCE_LIFETIME.as_secs() * 1_000).contains(&age_ms)
+            }
             (Expiry::Swept, made) => made.is_some(),
             (Expiry::Timed, None) => false,
         };
@@ -151,6 +167,31 @@ impl MemoryBucket {
     pub fn advance_to(&self, at: Timestamp) {
         let mut objects = self.lock();
         objects.now_ms = objects.now_ms.max(at.as_millisecond() - EPOCH.as_millisecond());
+    }
+
+    /// Sets the store's clock to `at`, which may be earlier than it was.
+    pub fn set_now(&self, at: Timestamp) {
+        self.lock().now_ms = at.as_millisecond() - EPOCH.as_millisecond();
+    }
+
+    /// The object under the key, without a request.
+    pub fn peek(&self, key: &str) -> Option<Object> {
+        self.lock().by_key.get(key).cloned()
+    }
+
+    /// Every object whose key begins with `prefix`, in byte order of their keys, without a request.
+    pub fn peek_all(&self, prefix: &str) -> Vec<Object> {
+        let objects = self.lock();
+        let in_range = objects.by_key.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        in_range
+            .take_while(|(key, _)| key.starts_with(prefix))
+            .map(|(_, object)| object.clone())
+            .collect()
+    }
+
+    /// Takes an object over from another store as it is: bytes, ETag, metadata and time.
+    pub fn restore(&self, object: Object) {
+        self.lock().by_key.insert(object.meta.key.clone(), object);
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
@@ -180,7 +221,7 @@ impl Objects {
     }
 
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
-        self.now_ms += 1;
+        self.now_ms += i64::from(!self.is_frozen);
         let mut hasher = Sha256::new_with_prefix(&bytes);
         if self.tags == Tags::BytesAndMetadata {
             for (name, value) in metadata {

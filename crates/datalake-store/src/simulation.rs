@@ -112,8 +112,10 @@ impl Bug {
 #[cfg(feature = "testing")]
 mod hooks {
     use std::{
+        any::Any,
         cell::{Cell, RefCell},
-        collections::BTreeMap,
+        collections::{BTreeMap, HashMap},
+        hash::{DefaultHasher, Hash, Hasher},
         marker::PhantomData,
     };
 
@@ -124,7 +126,11 @@ mod hooks {
         static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
         static ACTOR: Cell<u32> = const { Cell::new(0) };
         static UNIQUES: RefCell<BTreeMap<u32, u64>> = const { RefCell::new(BTreeMap::new()) };
+        static REMEMBERED: RefCell<HashMap<u64, Box<dyn Any>>> = RefCell::default();
     }
+
+    /// Results that a thread remembers. Each takes a few KiB.
+    const REMEMBERED_MAX: usize = 20_000;
 
     /// This thread simulates until the value is dropped.
     #[derive(Debug)]
@@ -163,6 +169,33 @@ mod hooks {
         BUG.get() == Some(bug)
     }
 
+    /// The result of a pure function of `input`, remembered while this thread simulates: executions repeat the same work thousands of times.
+    /// `function` tells functions apart.
+    pub fn remembered<T: Clone + 'static, E>(
+        function: &'static str,
+        input: impl Hash,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        if !is_active() {
+            return work();
+        }
+        let mut hasher = DefaultHasher::new();
+        (function, input).hash(&mut hasher);
+        let key = hasher.finish();
+        let known = REMEMBERED.with_borrow(|remembered| remembered.get(&key).and_then(|result| result.downcast_ref::<T>()).cloned());
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let result = work()?;
+        REMEMBERED.with_borrow_mut(|remembered| {
+            if remembered.len() >= REMEMBERED_MAX {
+                remembered.clear();
+            }
+            remembered.insert(key, Box::new(result.clone()));
+        });
+        Ok(result)
+    }
+
     /// The next number of the polled actor's sequence of unique names; none outside of a simulation.
     pub fn next_unique() -> Option<u128> {
         is_active().then(|| {
@@ -189,6 +222,15 @@ mod hooks {
     /// Whether the bug is planted.
     pub const fn has(_: Bug) -> bool {
         false
+    }
+
+    /// The result of `work`.
+    pub fn remembered<T: Clone + 'static, E>(
+        _: &'static str,
+        _: impl std::hash::Hash,
+        work: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        work()
     }
 
     /// The next unique number of a simulation.

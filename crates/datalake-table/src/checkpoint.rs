@@ -199,7 +199,8 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
 fn encode(key: &str, actions: &[Action]) -> Result<Bytes, TableError> {
     let records = actions.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| TableError::undecodable(key, "an action cannot be encoded", error))?;
-    encode_records(&records).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be encoded", error))
+    let encoded = simulation::remembered("checkpoint::encode", &records, || encode_records(&records));
+    encoded.map_err(|error| TableError::undecodable(key, "the checkpoint cannot be encoded", error))
 }
 
 fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
@@ -221,7 +222,7 @@ fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
 
 /// The actions of a checkpoint, by whichever engine.
 pub(crate) fn decode(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
-    let records = decode_records(bytes).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
+    let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone())).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
     let action = |record| Action::deserialize(Value::from(record));
     let actions = records.into_iter().map(action).collect::<Result<Vec<_>, _>>();
     actions.map_err(|error| TableError::undecodable(key, "an action of the checkpoint cannot be read", error))

@@ -9,6 +9,7 @@ use datalake_core::{
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
 };
+use datalake_store::simulation;
 use jiff::Timestamp;
 use polars::prelude::{
     Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, ParquetCompression, ParquetReader, ParquetWriter, PolarsError,
@@ -27,7 +28,7 @@ use crate::{
 };
 
 /// A segment that is not written yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
     pub(crate) stats: Stats,
@@ -35,6 +36,10 @@ pub(crate) struct Encoded {
 
 /// The rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
 pub(crate) fn encode(rows: &[Row]) -> Result<Encoded, TableError> {
+    simulation::remembered("frame::encode", rows, || encode_now(rows))
+}
+
+fn encode_now(rows: &[Row]) -> Result<Encoded, TableError> {
     let columns = vec![
         texts(USER_ID, rows.iter().map(|row| Some(row.user_id.as_str()))),
         texts(FIRST_NAME, rows.iter().map(|row| Some(&*row.record.first_name))),
@@ -243,6 +248,10 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
 
 /// The columns of a Parquet file, in the types of the table. A column that the file lacks is all nulls, as the protocol says.
 pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
+    simulation::remembered("frame::read", (&bytes, names), || read_now(key, bytes.clone(), names))
+}
+
+fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
     let failed = |error: PolarsError| TableError::undecodable(key, "it cannot be read as Parquet", error);
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let present = reader.schema().map_err(failed)?;

@@ -8,7 +8,10 @@ use datalake_core::{
     report::RunId,
     user::UserId,
 };
-use datalake_store::bucket::{Bucket, Metadata, PutMode};
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    simulation,
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -100,6 +103,10 @@ const COLUMNS: [&str; 14] = [
 ];
 
 fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
+    simulation::remembered("refusals::encode", refusals, || encode_now(refusals))
+}
+
+fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
     let reject = |refusal: &OpenRefusal| match &refusal.refusal {
         Refusal::Rejected(reject) => Some(reject.clone()),
         Refusal::Ignored(_) => None,

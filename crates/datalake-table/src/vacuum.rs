@@ -88,9 +88,20 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
         doomed.push(object.key);
     }
     let mut deletions = stream::iter(doomed)
-        .map(|key| async move { bucket.delete(&key, None).await })
+        .map(|key| {
+            let bucket = &fenced.bucket;
+            async move { bucket.delete(&key, None).await }
+        })
         .buffer_unordered(REQUESTS_IN_FLIGHT);
-    while deletions.try_next().await?.is_some() {}
+    while let Some(deleted) = deletions.next().await {
+        match deleted {
+            Ok(()) => {}
+            // This vacuum was paused, or the store's clock was set: the next one decides again.
+            Err(StoreError::Expired { .. }) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    drop(deletions);
     Ok(summary)
 }
 
@@ -120,18 +131,19 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
         .into_iter()
         .chain(listing.entries.iter().map(|version| keys::log_entry(*version)))
         .collect::<Vec<_>>();
+    let is_later = |key: &str| matches!(keys::parse_log(key), Some(LogKey::Entry(number)) if number > version.number());
     let mut read = stream::iter(keys)
-        .map(|key| async move { actions(bucket, &key).await })
+        .map(|key| async move { actions(bucket, &key).await.map(|logged| (is_later(&key), logged)) })
         .buffer_unordered(REQUESTS_IN_FLIGHT);
-    while let Some(logged) = read.try_next().await? {
-        let is_retained = now.duration_since(logged.modified) <= retention;
+    while let Some((is_later, logged)) = read.try_next().await? {
+        // What another run commits while this vacuum decides stays, whatever the store's clock says of it.
+        let is_retained = is_later || now.duration_since(logged.modified) <= retention;
         for action in logged.actions {
             let refusals = action
                 .meta_data
                 .as_ref()
                 .and_then(|metadata| metadata.refusals().map(keys::in_table));
             named.refusals.extend(refusals);
-            // An entry that another run adds while this vacuum decides is young, and so is all that it removes.
             named
                 .segments
                 .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));

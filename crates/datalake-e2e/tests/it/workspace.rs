@@ -64,6 +64,10 @@ fn arrows_point_one_way() {
             ],
         ),
         ("datalake-e2e", &[]),
+        (
+            "datalake-sim",
+            &["datalake-core", "datalake-processor", "datalake-store", "datalake-table"],
+        ),
     ]);
     let found = dependencies(&metadata());
     assert_eq!(

@@ -1,0 +1,118 @@
+//! Schedules as text: what the explorer found, to be read and to be replayed.
+
+use std::{fmt, str::FromStr};
+
+use crate::{
+    explorer::pause_actor,
+    oracle::{Invariant, Violation, violation},
+    scenario::{Pause, Scenario, StoreKind},
+    world::{Event, Next, World},
+};
+
+/// The order of operations of one execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The kind of store.
+    pub kind: StoreKind,
+    /// What happened, in order.
+    pub(crate) lines: Vec<Line>,
+}
+
+/// One step of a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    actor: String,
+    what: String,
+    remark: String,
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "scenario {} {}", self.scenario, self.kind)?;
+        for Line { actor, what, remark } in &self.lines {
+            writeln!(f, "{actor} {what}{}{remark}", if remark.is_empty() { "" } else { "  # " })?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for Schedule {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+        let header = lines.next().and_then(|line| line.strip_prefix("scenario "));
+        let (name, kind) = header.and_then(|header| header.split_once(' ')).ok_or("the first line names the scenario")?;
+        let kind = StoreKind::ALL
+            .into_iter()
+            .find(|known| known.to_string() == kind.trim())
+            .ok_or_else(|| format!("there is no kind of store {kind}"))?;
+        if Scenario::named(name).is_none() {
+            return Err(format!("there is no scenario {name}"));
+        }
+        let line = |line: &str| {
+            let (line, remark) = line.split_once("  # ").unwrap_or((line, ""));
+            let (actor, what) = line.split_once(' ').ok_or_else(|| format!("not a step: {line}"))?;
+            Ok::<_, String>(Line {
+                actor: actor.to_owned(),
+                what: what.trim().to_owned(),
+                remark: remark.to_owned(),
+            })
+        };
+        Ok(Self {
+            scenario: name.to_owned(),
+            kind,
+            lines: lines.map(line).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Schedule {
+    pub(crate) fn new(scenario: &str, kind: StoreKind, events: &[Event]) -> Self {
+        let line = |event: &Event| Line {
+            actor: event.actor.clone(),
+            what: event.what.clone(),
+            remark: event.result.to_owned(),
+        };
+        Self {
+            scenario: scenario.to_owned(),
+            kind,
+            lines: events.iter().map(line).collect(),
+        }
+    }
+}
+
+impl Line {
+    /// Takes the step. What follows from a pause by itself is skipped.
+    pub(crate) fn apply(&self, scenario: &Scenario, world: &mut World) -> Result<(), Violation> {
+        let is_of_scenario = self.actor == "C" || scenario.actors.iter().any(|(name, _)| *name == self.actor);
+        let Some(actor) = world.named(&self.actor).filter(|_| is_of_scenario) else {
+            return Ok(());
+        };
+        if world.has_ended(actor) {
+            return Ok(());
+        }
+        if self.what == "killed" {
+            world.kill(actor);
+            return Ok(());
+        }
+        if let Some(pause) = self.what.strip_prefix("paused ") {
+            let pause = Pause::parse(pause).ok_or_else(|| violation(Invariant::NoPanic, format!("there is no pause {pause}")))?;
+            return pause_actor(scenario, world, actor, pause);
+        }
+        let next = match world.next(actor) {
+            Next::Operation(operation) => operation.to_string(),
+            Next::Timer => "timer".to_owned(),
+            Next::Ended => String::new(),
+        };
+        if next != self.what {
+            return Err(violation(
+                Invariant::NoPanic,
+                format!("the schedule is out of date: {} comes to {next}, not to {}", self.actor, self.what),
+            ));
+        }
+        world.step(actor)
+    }
+}

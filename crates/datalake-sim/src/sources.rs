@@ -1,0 +1,35 @@
+//! Contents of sources: small, valid or broken, told apart by a text.
+
+use bytes::Bytes;
+
+/// The CSV of a user.
+pub(crate) fn csv(last_name: &str) -> Bytes {
+    format!("first_name,last_name,birthts\nAda,{last_name},1\n").into()
+}
+
+/// A CSV that every run rejects.
+pub(crate) fn broken_csv(content: &str) -> Bytes {
+    format!("first_name;last_name\n{content}\n").into()
+}
+
+/// A valid PNG.
+pub(crate) fn png(content: &str) -> Bytes {
+    let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0];
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let checked = [kind.as_slice(), content].concat();
+        let length = u32::try_from(content.len()).unwrap_or(u32::MAX).to_be_bytes();
+        [length.as_slice(), &checked, &crc32fast::hash(&checked).to_be_bytes()].concat()
+    };
+    let image = [
+        b"\x89PNG\r\n\x1a\n".to_vec(),
+        chunk(b"IHDR", &header),
+        chunk(b"IDAT", content.as_bytes()),
+        chunk(b"IEND", b""),
+    ];
+    image.concat().into()
+}
+
+/// An image that every run rejects.
+pub(crate) fn broken_png(content: &str) -> Bytes {
+    format!("not an image: {content}").into()
+}
