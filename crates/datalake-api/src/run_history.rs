@@ -9,7 +9,7 @@ use std::{
 
 use datalake_core::{
     keys,
-    report::{RunId, RunOutcome, RunReport},
+    report::{RunId, RunReport},
 };
 use datalake_store::{
     bucket::{Bucket, Etag, ObjectMeta},
@@ -278,7 +278,7 @@ impl RunHistory {
         match found {
             None => nothing("there is no such run; /runs shows those that are known", false),
             Some(run) if run.state.is_active() => nothing("the run is active; retry when it has ended and was blocked", true),
-            Some(run) if run.report.as_deref().is_some_and(blocked_deletions) => Ok(()),
+            Some(run) if run.report.as_deref().is_some_and(|report| report.blocked_deletions.is_some()) => Ok(()),
             Some(_) => nothing(
                 "the run's report does not say that the mass-deletion guard blocked it; name a run with the state `refused` whose error names the deletions",
                 false,
@@ -431,12 +431,6 @@ impl RunHistory {
     }
 }
 
-/// Whether the mass-deletion guard blocked the run: the error of its report names the remedy.
-fn blocked_deletions(report: &RunReport) -> bool {
-    let names_remedy = |error: &str| error.contains("--allow-mass-delete");
-    report.outcome == RunOutcome::Refused && report.error.as_deref().is_some_and(names_remedy)
-}
-
 /// The run as its report shows it, with what the launcher alone knows. A report that was written before the launched run began is an earlier
 /// run's of the same name; one of a run that began after the launched one had ended is a later run's, of another replica.
 fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
@@ -452,7 +446,7 @@ fn one_of(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
         return Some(reported.clone());
     }
     Some(Run {
-        parameters: launched.parameters.clone(),
+        parameters: launched.parameters.clone().or_else(|| reported.parameters.clone()),
         trigger: launched.trigger,
         log_tail: launched.log_tail.clone(),
         ..reported.clone()

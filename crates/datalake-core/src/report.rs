@@ -238,6 +238,9 @@ pub struct RunReport {
     /// Seconds that the store's clock is ahead of the run's, where that is over [`RunReport::CLOCK_SKEW_MAX`] either way.
     #[serde(default)]
     pub clock_skew_seconds: Option<i64>,
+    /// The blocked run whose removals this one was allowed to make; none unless the caller named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allow_mass_delete_of: Option<RunId>,
     /// The removals that the guard against mass deletion refused; none unless it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_deletions: Option<BlockedDeletions>,

@@ -17,36 +17,51 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::error::RunError;
 
-/// Between the two looks.
-const SECOND_LOOK_AFTER: Duration = Duration::from_secs(10);
-
 /// Descriptions are small requests.
 const LOOKS_IN_FLIGHT: usize = 8;
 
-/// What `version`, without what was found before, turns out to have lost beyond that, given the failure of a run that read it. None where the
-/// failure is another one, or the version is not the newest any more.
-pub(crate) async fn find_lost(bucket: &dyn Bucket, table: &Table, version: &Version, failure: &RunError) -> Result<Option<Lost>, RunError> {
-    let key = match failure {
-        RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) => key,
-        _ => return Ok(None),
+/// What the failure to read an object of a version means.
+#[derive(Debug)]
+pub(crate) enum Finding {
+    /// Nothing of the version is lost: the failure stands.
+    Nothing,
+    /// The version is not the newest any more: files of superseded versions are removed in time.
+    Superseded,
+    /// What the version has lost, together with what was found before.
+    Lost(Lost),
+}
+
+/// What is behind the failure of a run that read `version`.
+pub(crate) async fn find_lost(
+    bucket: &dyn Bucket,
+    table: &Table,
+    version: &Version,
+    failure: &RunError,
+    second_look_after: Duration,
+) -> Result<Finding, RunError> {
+    let RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) = failure else {
+        return Ok(Finding::Nothing);
     };
     let is_refusals = version.refusals_key().as_ref() == Some(key);
     if !is_refusals && !version.segments().iter().any(|file| file.key() == *key) {
-        return Ok(None);
+        return Ok(Finding::Nothing);
     }
-    // Files of a version that was superseded are removed in time.
     if !matches!(table.newest(version).await?, Newest::Held) {
-        return Ok(None);
+        return Ok(Finding::Superseded);
     }
     tracing::warn!(object.key = %key, "a derived object is missing or damaged; looking again before it is replaced");
     let first = look(bucket, table, version, key).await?;
-    tokio::time::sleep(SECOND_LOOK_AFTER).await;
+    tokio::time::sleep(second_look_after).await;
     let second = look(bucket, table, version, key).await?;
     let mut lost = version.lost().clone();
     lost.refusals |= first.refusals && second.refusals;
     lost.data_files
         .extend(first.data_files.into_iter().filter(|file| second.data_files.contains(file)));
-    Ok((lost != *version.lost()).then_some(lost))
+    Ok(if lost == *version.lost() {
+        Finding::Nothing
+    } else {
+        Finding::Lost(lost)
+    })
 }
 
 /// The data files that are missing, and the object under `key` if that is damaged.

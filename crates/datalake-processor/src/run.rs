@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census, GuardError},
+    plan::{self, Census, GuardError, SourceChange},
     report::{BlockedDeletions, Counts, Repaired, Requests, RunOutcome, RunReport},
     row::Row,
     user::UserId,
@@ -36,7 +36,7 @@ use crate::{
     changes::{self, Changes, Scope},
     error::RunError,
     fence::Fence,
-    healing,
+    healing::{self, Finding},
     image_notes::{self, ImageNote},
     images,
     options::{Lake, Progress, RunOptions, Writers, cancellable},
@@ -73,6 +73,7 @@ pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
         notices: Vec::new(),
         rejects: Vec::new(),
         clock_skew_seconds: None,
+        allow_mass_delete_of: options.allow_mass_delete_of.clone(),
         blocked_deletions: None,
         repaired: None,
         error: None,
@@ -203,10 +204,10 @@ impl Run<'_> {
             let prepared = match cancellable(&self.options.cancel, self.prepare(reader, progressed, report)).await {
                 Ok(prepared) => prepared,
                 Err(error) => {
-                    if !cancellable(&self.options.cancel, self.find_lost(progressed, &error)).await? {
+                    if !cancellable(&self.options.cancel, self.can_recover(progressed, &error)).await? {
                         return Err(error);
                     }
-                    // Each time something more is known to be lost, so that this ends.
+                    attempt += 1;
                     continue;
                 }
             };
@@ -237,7 +238,7 @@ impl Run<'_> {
                         report.committed = None;
                         progressed.unknown = Some(tried);
                         if let Some(error) = source {
-                            return Err(error.into());
+                            return Err((*error).into());
                         }
                         self.wait_before(attempt).await?;
                         attempt += 1;
@@ -248,9 +249,21 @@ impl Run<'_> {
             };
             report.version = Some(version.number());
             report.counts = sum(&prepared.counts, &progressed.committed);
-            let lost = self
+            let finished = self
                 .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
-                .await?;
+                .await;
+            let lost = match finished {
+                Ok(lost) => lost,
+                Err(error) => {
+                    progressed.base = Some(version);
+                    if !self.can_recover(progressed, &error).await? {
+                        return Err(error);
+                    }
+                    progressed.committed = report.counts.clone();
+                    attempt += 1;
+                    continue;
+                }
+            };
             // What was read for such a user already is as the sources have it now: the next run sees the next change.
             let again: BTreeSet<UserId> = lost.difference(&progressed.reread).cloned().collect();
             if again.is_empty() || simulation::has(Bug::LostImagesAreIgnored) {
@@ -269,11 +282,16 @@ impl Run<'_> {
         })
     }
 
-    /// Whether a failure to read the base comes from derived objects that are lost; the next attempt does without them.
-    async fn find_lost(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
+    /// Whether a failure to read the table comes from a version that was superseded, or from derived objects that are lost: the next attempt
+    /// reads the newest version, and does without what is lost.
+    async fn can_recover(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
         let Some(base) = &progressed.base else { return Ok(false) };
-        let lost = healing::find_lost(self.bucket(), &self.table, base, failure).await?;
-        let Some(lost) = lost else { return Ok(false) };
+        let found = healing::find_lost(self.bucket(), &self.table, base, failure, self.options.second_look_after).await?;
+        let lost = match found {
+            Finding::Nothing => return Ok(false),
+            Finding::Superseded => return Ok(true),
+            Finding::Lost(lost) => lost,
+        };
         tracing::warn!(
             table.version = base.number(),
             data_files = lost.data_files.len(),
@@ -285,9 +303,8 @@ impl Run<'_> {
         Ok(true)
     }
 
-    /// Base, list, plan, guards, read: nothing is changed.
-    async fn ingest(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Ingested, RunError> {
-        let progress = self.options.progress.as_ref();
+    /// The newest version, without what was found to be lost of it.
+    async fn load_base(&self, progressed: &mut Progressed) -> Result<Option<Version>, RunError> {
         let mut base = self.table.latest().await?;
         if let (Some(version), Some((digest, lost))) = (&base, &progressed.lost)
             && version.digest() == *digest
@@ -295,6 +312,13 @@ impl Run<'_> {
             base = Some(version.without(lost.clone()));
         }
         progressed.base.clone_from(&base);
+        Ok(base)
+    }
+
+    /// Base, list, plan, guards, read: nothing is changed.
+    async fn ingest(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<Ingested, RunError> {
+        let progress = self.options.progress.as_ref();
+        let base = self.load_base(progressed).await?;
         let refusals_before = match &base {
             Some(version) => self.table.refusals(version).await?,
             None => Vec::new(),
@@ -325,10 +349,7 @@ impl Run<'_> {
         if found.is_some() || report.committed != Some(true) {
             report.repaired = found;
         }
-        let now = (self.options.clock)();
-        // A store whose newest object is old says nothing of its clock.
-        let newest_modified = newest_modified.filter(|newest| *newest > now);
-        report.clock_skew_seconds = newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now));
+        report.clock_skew_seconds = self.clock_ahead(newest_modified);
         report.counts = Counts {
             listed: census.listed,
             csv_listed,
@@ -337,11 +358,8 @@ impl Run<'_> {
             users: base.as_ref().map_or(0, Version::row_count),
             ..Counts::default()
         };
-        let gone: Vec<&UserId> = users
-            .iter()
-            .filter(|change| change.csv == plan::SourceChange::Gone)
-            .map(|change| &change.user_id)
-            .collect();
+        let gone = users.iter().filter(|change| change.csv == SourceChange::Gone);
+        let gone = gone.map(|change| &change.user_id).collect();
         self.guard_deletions(census, gone, report).await?;
 
         let reads = reader.read_all(users, progress).await?;
@@ -389,6 +407,13 @@ impl Run<'_> {
             reads,
             refusals,
         })
+    }
+
+    /// How far the store's clock is ahead, as its newest object shows: one that is old says nothing of the clock.
+    fn clock_ahead(&self, newest_modified: Option<Timestamp>) -> Option<i64> {
+        let now = (self.options.clock)();
+        let newest_modified = newest_modified.filter(|newest| *newest > now);
+        newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now))
     }
 
     /// Refuses a mass deletion, unless the very removals are allowed that a blocked run reported.

@@ -143,7 +143,7 @@ async fn check(
             }
         })
         .buffer_unordered(CHECKS_IN_FLIGHT)
-        .try_any(|is_missing| std::future::ready(is_missing));
+        .try_any(std::future::ready);
     if !simulation::has(Bug::CommitSkipsStagedCheck) && missing.await? {
         return stale("a data file that it staged is gone");
     }
@@ -152,13 +152,11 @@ async fn check(
 
 /// Whether the log ends with the base of a commit, as far as the base itself tells: before a first version, whether there is no log.
 async fn has_base(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
-    match attempt.base {
-        Some(base) => log::has(bucket, attempt.number - 1, base).await,
-        None => {
-            let listing = log::list(bucket, 0).await?;
-            Ok(listing.entries.is_empty() && listing.checkpoints.is_empty())
-        }
+    if let Some(base) = attempt.base {
+        return log::has(bucket, attempt.number - 1, base).await;
     }
+    let listing = log::list(bucket, 0).await?;
+    Ok(listing.entries.is_empty() && listing.checkpoints.is_empty())
 }
 
 /// Creates the entry through `fenced`, and reads it and its base again: a create that succeeded proves nothing if the base was removed while
@@ -166,7 +164,7 @@ async fn has_base(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<b
 async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &CommitAttempt, entry: &str) -> Result<(), CommitError> {
     let version = attempt.number;
     let key = keys::log_entry(version);
-    let unknown = |source| CommitError::Unknown {
+    let unknown = |source: Option<Box<TableError>>| CommitError::Unknown {
         attempt: attempt.clone(),
         source,
     };
@@ -181,13 +179,13 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
         };
         let found = match log::entry_if_there(bucket, version).await {
             Ok(found) => found.map(|object| Digest::of(&object.bytes)),
-            Err(error) => return Err(unknown(Some(error))),
+            Err(error) => return Err(unknown(Some(Box::new(error)))),
         };
         return match (found, failure) {
             (Some(found), _) if found == attempt.digest => match is_valid(bucket, attempt).await {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(unknown(None)),
-                Err(error) => Err(unknown(Some(error))),
+                Err(error) => Err(unknown(Some(Box::new(error)))),
             },
             (Some(_), Some(_)) => Err(CommitError::Conflict { version }),
             (None, Some(StoreError::Expired { .. })) => Err(CommitError::Stale {
@@ -198,7 +196,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
                 puts += 1;
                 continue;
             }
-            (None, Some(error @ StoreError::Unavailable { .. })) => Err(unknown(Some(error.into()))),
+            (None, Some(error @ StoreError::Unavailable { .. })) => Err(unknown(Some(Box::new(error.into())))),
             // Created and replaced, or created and removed since.
             (Some(_) | None, _) => Err(unknown(None)),
         };
@@ -207,23 +205,17 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
 
 /// Whether the entry of an attempt, which is there, continues the history that its writer read.
 async fn is_valid(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
-    match attempt.base {
-        Some(base) => log::has(bucket, attempt.number - 1, base).await,
-        // A log that was cleaned up has no entry 0: one that was created late is followed by a gap.
-        None => {
-            let listing = log::list(bucket, 0).await?;
-            let numbers = listing
-                .entries
-                .iter()
-                .copied()
-                .eq(0..u64::try_from(listing.entries.len()).unwrap_or(u64::MAX));
-            let follows = match log::entry_if_there(bucket, 1).await? {
-                Some(next) => follows(&next, attempt.digest)?,
-                None => true,
-            };
-            Ok(numbers && follows)
-        }
+    if let Some(base) = attempt.base {
+        return log::has(bucket, attempt.number - 1, base).await;
     }
+    // A log that was cleaned up has no entry 0: one that was created late is followed by a gap.
+    let listing = log::list(bucket, 0).await?;
+    let has_no_gap = (0..).zip(&listing.entries).all(|(expected, number)| expected == *number);
+    let follows = match log::entry_if_there(bucket, 1).await? {
+        Some(next) => follows(&next, attempt.digest)?,
+        None => true,
+    };
+    Ok(has_no_gap && follows)
 }
 
 /// Whether an entry says that it follows the one of this digest, or says nothing of it.

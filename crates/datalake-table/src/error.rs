@@ -101,7 +101,7 @@ pub enum CommitError {
         /// What was tried.
         attempt: CommitAttempt,
         /// Why it is not known, where the store or the table failed.
-        source: Option<TableError>,
+        source: Option<Box<TableError>>,
     },
     /// The table could not be written. After [`StoreError::Unavailable`] the version may still have been made.
     #[error(transparent)]

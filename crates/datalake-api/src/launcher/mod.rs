@@ -363,7 +363,10 @@ impl From<Arc<RunReport>> for Run {
             run_id: report.run_id.clone(),
             state: RunState::Ended(report.outcome),
             mode: Some(report.mode),
-            parameters: None,
+            parameters: Some(RunParameters {
+                mode: report.mode,
+                allow_mass_delete_of: report.allow_mass_delete_of.clone(),
+            }),
             trigger: None,
             started_at: Some(report.started_at),
             ended_at: Some(report.ended_at),

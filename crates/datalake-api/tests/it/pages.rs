@@ -49,6 +49,7 @@ pub(crate) fn report(minute: u8, outcome: RunOutcome, added: u64, error: Option<
         elapsed_ms: 30_000,
         version: Some(0),
         committed: Some(true),
+        allow_mass_delete_of: None,
         blocked_deletions: None,
         repaired: None,
         counts: Counts {

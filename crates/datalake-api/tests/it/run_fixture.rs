@@ -229,6 +229,7 @@ pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
         elapsed_ms: 2_001,
         version: Some(7),
         committed: Some(true),
+        allow_mass_delete_of: None,
         blocked_deletions: None,
         repaired: None,
         counts: Counts {

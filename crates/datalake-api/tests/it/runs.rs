@@ -14,7 +14,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use datalake_api::launcher::{IdempotencyKey, RunLauncher, none::NoLauncher, process::RunCommand};
-use datalake_core::report::{RunId, RunOutcome, RunReport};
+use datalake_core::report::{BlockedDeletions, RunId, RunOutcome, RunReport};
 use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -144,13 +144,17 @@ async fn a_key_names_one_run_and_one_body() {
     assert_eq!(fixture.children(), 1);
 }
 
-/// A run that the mass-deletion guard blocked, by its report.
-fn blocked(run_id: &str, remedy: &str) -> RunReport {
+/// A run that a guard blocked, by its report.
+fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
     RunReport {
         outcome: RunOutcome::Refused,
-        error: Some(format!(
-            "11 of 12 known users have no CSV any more; run `datalake process {remedy}`"
-        )),
+        error: Some("a guard refused to publish".to_owned()),
+        blocked_deletions: deletions.map(|count| BlockedDeletions {
+            count,
+            known: 12,
+            digest: "0".repeat(64),
+            users: Vec::new(),
+        }),
         ..report(run_id, 1)
     }
 }
@@ -158,8 +162,8 @@ fn blocked(run_id: &str, remedy: &str) -> RunReport {
 #[tokio::test]
 async fn deletions_of_a_blocked_run_are_permitted() {
     let fixture = Fixture::new("echo $2 $3 > $1/told; echo started >> $1/children");
-    fixture.put_report(&blocked("blocked", "--allow-mass-delete")).await;
-    fixture.put_report(&blocked("rejected", "--max-reject-ratio")).await;
+    fixture.put_report(&blocked("blocked", Some(11))).await;
+    fixture.put_report(&blocked("rejected", None)).await;
     fixture.put_report(&report("well", 2)).await;
     let request = Request::post("/data")
         .header("content-type", "application/json")
