@@ -44,10 +44,17 @@ impl Table {
         let by_others = |actors: Option<&Actors>| actors.is_some_and(|actors| actors & !bit(actor) != 0);
         if operation.kind == OperationKind::List && !operation.is_completion {
             let prefix = operation.key.as_str();
-            return self.writes.iter().any(|(key, actors)| key.starts_with(prefix) && by_others(Some(actors)));
+            return self
+                .writes
+                .iter()
+                .any(|(key, actors)| key.starts_with(prefix) && by_others(Some(actors)));
         }
         touched(operation).any(|(key, is_write)| {
-            let is_listed = || self.lists.iter().any(|(prefix, actors)| key.starts_with(prefix) && by_others(Some(actors)));
+            let is_listed = || {
+                self.lists
+                    .iter()
+                    .any(|(prefix, actors)| key.starts_with(prefix) && by_others(Some(actors)))
+            };
             by_others(self.writes.get(key)) || is_write && (by_others(self.reads.get(key)) || is_listed())
         })
     }
@@ -62,7 +69,11 @@ fn touched(operation: &Operation) -> impl Iterator<Item = (&str, bool)> {
         (_, OperationKind::Get | OperationKind::Head) => Some((key, false)),
         (_, OperationKind::Put | OperationKind::Copy | OperationKind::Delete) => Some((key, true)),
     };
-    let source = operation.source.as_deref().filter(|_| !operation.is_completion).map(|key| (key, false));
+    let source = operation
+        .source
+        .as_deref()
+        .filter(|_| !operation.is_completion)
+        .map(|key| (key, false));
     let fence = (operation.is_fenced && operation.is_write()).then_some((FENCES, false));
     own.into_iter().chain(source).chain(fence)
 }

@@ -109,7 +109,9 @@ pub struct Explorer {
 
 impl std::fmt::Debug for Explorer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Explorer").field("scenario", &self.scenario.name).finish_non_exhaustive()
+        f.debug_struct("Explorer")
+            .field("scenario", &self.scenario.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -265,7 +267,9 @@ impl Explorer {
                 }
             }
             let choices = self.choices(execution, &living, state, switches_max, is_bounded);
-            let Some((first, _)) = choices.first().copied() else { return Ok(true) };
+            let Some((first, _)) = choices.first().copied() else {
+                return Ok(true);
+            };
             frames.push(Frame { choices, at: 0 });
             match self.apply(execution, first) {
                 Advance::On => {}

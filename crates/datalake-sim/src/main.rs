@@ -93,7 +93,8 @@ fn explore(arguments: &Arguments) -> Result<bool, String> {
     for kind in StoreKind::ALL {
         for scenario in Scenario::all() {
             if is_chosen("scenario", &scenario.name) && is_chosen("store", &kind.to_string()) {
-                let explorer = Explorer::new(&machine, &scenario, kind, None).map_err(|violation| format!("{}: {violation}", scenario.name))?;
+                let explorer =
+                    Explorer::new(&machine, &scenario, kind, None).map_err(|violation| format!("{}: {violation}", scenario.name))?;
                 explorers.push((explorer, false));
             }
         }
@@ -173,7 +174,10 @@ fn simulate_seeds(arguments: &Arguments) -> Result<bool, String> {
         for event in &outcome.events {
             println!("{event}");
         }
-        println!("trace {:016x}, {} steps, {:?}", outcome.trace_hash, outcome.steps, outcome.activations);
+        println!(
+            "trace {:016x}, {} steps, {:?}",
+            outcome.trace_hash, outcome.steps, outcome.activations
+        );
         if let Some(violation) = &outcome.violation {
             println!("VIOLATION: {violation}");
         }
@@ -248,7 +252,11 @@ fn planted(arguments: &Arguments) -> Result<bool, String> {
     });
     let missed = missed.into_inner().unwrap_or_else(PoisonError::into_inner);
     let elapsed = started.elapsed().as_secs_f64();
-    println!("{} planted bugs, {} found; {elapsed:.0} s; not found: {missed:?}", bugs.len(), bugs.len() - missed.len());
+    println!(
+        "{} planted bugs, {} found; {elapsed:.0} s; not found: {missed:?}",
+        bugs.len(),
+        bugs.len() - missed.len()
+    );
     Ok(missed.is_empty())
 }
 

@@ -187,10 +187,7 @@ fn load_now(store: &MemoryBucket) -> Load {
 }
 
 /// `output.csv` of a version.
-pub(crate) async fn shown(
-    table: &Table,
-    version: &datalake_table::version::Version,
-) -> Result<String, datalake_table::error::TableError> {
+pub(crate) async fn shown(table: &Table, version: &datalake_table::version::Version) -> Result<String, datalake_table::error::TableError> {
     let mut text = String::new();
     let ages = Ages::on(Day::FIRST);
     output::push_header(&mut text, &Column::STORED);

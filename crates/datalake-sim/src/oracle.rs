@@ -144,7 +144,10 @@ impl Oracle {
     pub(crate) fn digest(&self, hasher: &mut DefaultHasher) {
         let identity = |version: &Loaded| (version.table_id.clone(), version.number, version.digest.clone());
         self.newest.as_deref().map(identity).hash(hasher);
-        self.published.and_then(|index| self.versions.get(index)).map(|version| identity(version)).hash(hasher);
+        self.published
+            .and_then(|index| self.versions.get(index))
+            .map(|version| identity(version))
+            .hash(hasher);
     }
 
     /// The newest version that was visible.
@@ -254,21 +257,24 @@ impl Oracle {
         if self.leniency != Leniency::default() {
             return Ok(());
         }
-        let was_linked = |user_id: &str| {
-            before.is_some_and(|before| before.rows.iter().any(|row| row.user_id == user_id && row.image.is_some()))
-        };
+        let was_linked =
+            |user_id: &str| before.is_some_and(|before| before.rows.iter().any(|row| row.user_id == user_id && row.image.is_some()));
         for row in found.rows.iter().filter(|row| row.image.is_some() && !was_linked(&row.user_id)) {
             let is_noted_by_another = UserId::parse(&row.user_id)
                 .ok()
                 .and_then(|user_id| self.noted.get(&user_id))
                 .is_some_and(|runs| {
                     let is_old = |noted_at: &Timestamp| store.now().duration_since(*noted_at).abs() >= NOTE_AGE_MAX;
-                    runs.iter().any(|(run, noted_at)| Some(run) != found.run_id.as_ref() || is_old(noted_at))
+                    runs.iter()
+                        .any(|(run, noted_at)| Some(run) != found.run_id.as_ref() || is_old(noted_at))
                 });
             if !is_noted_by_another && store.peek(&keys::image(&row.user_id)).is_none() {
                 return Err(violation(
                     Invariant::LinkedImage,
-                    format!("version {} links the image of user {}, and there is no copy", found.number, row.user_id),
+                    format!(
+                        "version {} links the image of user {}, and there is no copy",
+                        found.number, row.user_id
+                    ),
                 ));
             }
         }

@@ -40,10 +40,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     let before = world.fingerprints().clone();
     let report = world.run_alone("Q2", 901)?;
     let written = before.differing(world.fingerprints());
-    if let Some(key) = written
-        .iter()
-        .find(|key| !key.starts_with(keys::RUNS) && *key != keys::LAST_VACUUM)
-    {
+    if let Some(key) = written.iter().find(|key| !key.starts_with(keys::RUNS) && *key != keys::LAST_VACUUM) {
         return Err(violation(
             Invariant::Idempotence,
             format!("a second run writes {key}, counts: {:?}", report.counts),

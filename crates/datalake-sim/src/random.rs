@@ -103,8 +103,14 @@ pub fn simulate(machine: &Machine, seed: u64, bug: Option<Bug>) -> Outcome {
     let on: Vec<Family> = Family::ALL.into_iter().filter(|_| rng.bool()).collect();
     let is_on = |family| on.contains(&family);
     let kind = StoreKind {
-        tags: if is_on(Family::ContentEtags) { Tags::Bytes } else { Tags::BytesAndMetadata },
-        expiry: *rng.choice(&[Expiry::Timed, Expiry::Timed, Expiry::Swept, Expiry::Never]).unwrap_or(&Expiry::Timed),
+        tags: if is_on(Family::ContentEtags) {
+            Tags::Bytes
+        } else {
+            Tags::BytesAndMetadata
+        },
+        expiry: *rng
+            .choice(&[Expiry::Timed, Expiry::Timed, Expiry::Swept, Expiry::Never])
+            .unwrap_or(&Expiry::Timed),
     };
     let mut world = World::new(machine, &kind.store(), kind.tags, bug);
     world.oracle.leniency = Leniency {
@@ -161,7 +167,10 @@ impl Chaos {
         }
         for _ in 0..self.rng.u32(2..6) {
             self.round(world)?;
-            let pause = *self.rng.choice(&[1, 1, 30, 70, 70, 25 * 60, 50 * 60, 8 * 24 * 60, 32 * 24 * 60]).unwrap_or(&1);
+            let pause = *self
+                .rng
+                .choice(&[1, 1, 30, 70, 70, 25 * 60, 50 * 60, 8 * 24 * 60, 32 * 24 * 60])
+                .unwrap_or(&1);
             world.advance(SignedDuration::from_mins(pause));
         }
         // The faults are over.
@@ -192,7 +201,11 @@ impl Chaos {
             let run_number = if shares_id { first_number } else { self.number };
             let role = Role::Run {
                 run_id: format!("run-{run_number}"),
-                mode: if self.rng.u32(0..8) == 0 { RunMode::Full } else { RunMode::Incremental },
+                mode: if self.rng.u32(0..8) == 0 {
+                    RunMode::Full
+                } else {
+                    RunMode::Incremental
+                },
             };
             active.push(self.spawn(world, &role)?);
         }
@@ -255,7 +268,10 @@ impl Chaos {
 
     /// From seconds to months, in both directions.
     fn leap(&mut self) -> SignedDuration {
-        let seconds = *self.rng.choice(&[2, 400, 3_700, 90_000, 700_000, 3_000_000, 33_000_000]).unwrap_or(&2);
+        let seconds = *self
+            .rng
+            .choice(&[2, 400, 3_700, 90_000, 700_000, 3_000_000, 33_000_000])
+            .unwrap_or(&2);
         SignedDuration::from_secs(if self.rng.bool() { seconds } else { -seconds })
     }
 

@@ -326,7 +326,11 @@ impl Scenario {
         let mut all = Vec::new();
         // A run that sleeps; a further run begins as it wakes up.
         for (index, change) in Change::ALL.into_iter().enumerate() {
-            let start = if index % 2 == 0 { Start::AfterCheckpoint } else { Start::BeforeCheckpoint };
+            let start = if index % 2 == 0 {
+                Start::AfterCheckpoint
+            } else {
+                Start::BeforeCheckpoint
+            };
             let alone = vec![("A", Role::run("run-a"))];
             all.push(Self {
                 has_companion: true,
@@ -334,7 +338,11 @@ impl Scenario {
             });
         }
         for (index, change) in Change::ALL.into_iter().enumerate() {
-            let start = if index % 2 == 0 { Start::BeforeCheckpoint } else { Start::AfterCheckpoint };
+            let start = if index % 2 == 0 {
+                Start::BeforeCheckpoint
+            } else {
+                Start::AfterCheckpoint
+            };
             all.push(Self::new(format!("two-runs-{}", change.name()), start, &[change], two_runs()));
         }
         let mixed = [Change::Add, Change::Delete, Change::Link, Change::Replace, Change::Reject];

@@ -44,7 +44,9 @@ impl FromStr for Schedule {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
         let header = lines.next().and_then(|line| line.strip_prefix("scenario "));
-        let (name, kind) = header.and_then(|header| header.split_once(' ')).ok_or("the first line names the scenario")?;
+        let (name, kind) = header
+            .and_then(|header| header.split_once(' '))
+            .ok_or("the first line names the scenario")?;
         let kind = StoreKind::ALL
             .into_iter()
             .find(|known| known.to_string() == kind.trim())

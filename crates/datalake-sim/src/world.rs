@@ -170,7 +170,11 @@ pub struct Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.actor, self.what)?;
-        if self.result.is_empty() { Ok(()) } else { write!(f, "  # {}", self.result) }
+        if self.result.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "  # {}", self.result)
+        }
     }
 }
 
@@ -217,9 +221,7 @@ impl Machine {
             .start_paused(true)
             .build()
             .expect("a runtime without I/O needs nothing of the system");
-        Self {
-            runtime: Rc::new(runtime),
-        }
+        Self { runtime: Rc::new(runtime) }
     }
 }
 
@@ -496,7 +498,10 @@ impl World {
             None => Ok(()),
             Some(Ended::Owner) => Ok(()),
             Some(Ended::Run(report)) => {
-                let same_id = self.actors.iter().filter(|other| other.run_id.as_deref() == Some(report.run_id.as_str()));
+                let same_id = self
+                    .actors
+                    .iter()
+                    .filter(|other| other.run_id.as_deref() == Some(report.run_id.as_str()));
                 self.oracle.check_report(report, same_id.count() == 1)
             }
             Some(Ended::Reader(seen)) => self.check_reader(seen, actor.was_paused),

@@ -221,8 +221,13 @@ fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
 }
 
 /// The actions of a checkpoint, by whichever engine.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a decoder owns the bytes; only simulations decode them twice"
+)]
 pub(crate) fn decode(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
-    let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone())).map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
+    let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
+        .map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
     let action = |record| Action::deserialize(Value::from(record));
     let actions = records.into_iter().map(action).collect::<Result<Vec<_>, _>>();
     actions.map_err(|error| TableError::undecodable(key, "an action of the checkpoint cannot be read", error))

@@ -247,6 +247,10 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
 }
 
 /// The columns of a Parquet file, in the types of the table. A column that the file lacks is all nulls, as the protocol says.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a decoder owns the bytes; only simulations decode them twice"
+)]
 pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
     simulation::remembered("frame::read", (&bytes, names), || read_now(key, bytes.clone(), names))
 }

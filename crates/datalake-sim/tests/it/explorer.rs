@@ -36,5 +36,8 @@ fn a_planted_bug_is_found_and_its_schedule_replays() {
     assert_eq!(schedule, found.schedule, "{text}");
     let (violation, _) = *replay(&Machine::new(), &schedule, bug).unwrap_err();
     assert_eq!(violation, found.violation);
-    assert!(replay(&Machine::new(), &schedule, None).is_ok(), "without the bug nothing is violated");
+    assert!(
+        replay(&Machine::new(), &schedule, None).is_ok(),
+        "without the bug nothing is violated"
+    );
 }

@@ -29,6 +29,9 @@ fn every_family_of_faults_strikes() {
             *struck.entry(family).or_default() += strikes;
         }
     }
-    let silent: Vec<_> = Family::ALL.into_iter().filter(|family| struck.get(family).is_none_or(|strikes| *strikes == 0)).collect();
+    let silent: Vec<_> = Family::ALL
+        .into_iter()
+        .filter(|family| struck.get(family).is_none_or(|strikes| *strikes == 0))
+        .collect();
     assert_eq!(silent, [], "{struck:?}");
 }
