@@ -191,15 +191,13 @@ impl Explorer {
                     break Some(if is_bounded { Pass::Bounded } else { Pass::Exhausted });
                 }
             };
-            match outcome {
-                Some(pass) => return pass,
-                // An operation was taken along that must be branched at.
-                None => {
-                    self.accesses.restart();
-                    self.visited.clear();
-                    self.paused.clear();
-                }
+            if let Some(pass) = outcome {
+                return pass;
             }
+            // An operation was taken along that must be branched at.
+            self.accesses.restart();
+            self.visited.clear();
+            self.paused.clear();
         }
     }
 
@@ -248,7 +246,7 @@ impl Explorer {
             }
         }
         loop {
-            let living = self.living(&execution.world);
+            let living = Self::living(&execution.world);
             if living.is_empty() || execution.has_stopped {
                 self.counts.pauses += u64::from(execution.has_paused);
                 return self.settle(execution).map(|()| true);
@@ -279,7 +277,7 @@ impl Explorer {
         }
     }
 
-    fn living(&self, world: &World) -> Vec<ActorId> {
+    fn living(world: &World) -> Vec<ActorId> {
         (0..world.actors()).filter(|actor| !world.has_ended(*actor)).collect()
     }
 
@@ -328,7 +326,7 @@ impl Explorer {
             Choice::Step(actor) => self.step(execution, actor),
             Choice::Stop => {
                 execution.has_stopped = true;
-                for actor in self.living(&execution.world) {
+                for actor in Self::living(&execution.world) {
                     execution.world.kill(actor);
                 }
                 Advance::On
@@ -346,7 +344,7 @@ impl Explorer {
     /// Takes a step and those after it that nothing can conflict with. The last actor, if it is a run, takes single steps: it may sleep or
     /// die between any two.
     fn step(&mut self, execution: &mut Execution, actor: ActorId) -> Advance {
-        let living = self.living(&execution.world);
+        let living = Self::living(&execution.world);
         let is_single = living.len() == 1 && self.scenario.has_pauses && !execution.has_paused && self.is_run(actor);
         if execution.last.is_some_and(|last| last != actor && living.contains(&last)) {
             execution.switches += 1;

@@ -374,7 +374,9 @@ fn digest_meta(meta: &ObjectMeta, hasher: &mut DefaultHasher) {
 impl Answer for Vec<ObjectMeta> {
     fn digest(&self, hasher: &mut DefaultHasher) {
         self.len().hash(hasher);
-        self.iter().for_each(|meta| digest_meta(meta, hasher));
+        for meta in self {
+            digest_meta(meta, hasher);
+        }
     }
 
     fn without(mut self, hidden: &[String]) -> Self {

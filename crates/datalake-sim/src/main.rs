@@ -111,7 +111,7 @@ fn explore(arguments: &Arguments) -> Result<bool, String> {
                 break 'passes;
             }
             // What is left of the time is shared among those that are left of the pass.
-            let share = (seconds - elapsed) / u32::try_from(open - index).unwrap_or(1);
+            let share = seconds.saturating_sub(elapsed) / u32::try_from(open - index).unwrap_or(1);
             let pass_started = real_now();
             let pass = explorer.pass(switches, |_| pass_started.elapsed() > share);
             *is_done = pass == Pass::Exhausted;
@@ -140,7 +140,9 @@ fn explore(arguments: &Arguments) -> Result<bool, String> {
         }
     }
     let mut total = Counts::default();
-    explorers.iter().for_each(|(explorer, _)| total.add(&explorer.counts()));
+    for (explorer, _) in &explorers {
+        total.add(&explorer.counts());
+    }
     let exhausted = explorers.iter().filter(|(_, is_done)| *is_done).count();
     let elapsed = started.elapsed().as_secs_f64();
     println!(
@@ -203,7 +205,7 @@ fn simulate_seeds(arguments: &Arguments) -> Result<bool, String> {
         if let Some(violation) = outcome.violation {
             violations += 1;
             println!("VIOLATION seed {seed}: {violation}");
-            let events: String = outcome.events.iter().map(|event| format!("{event}\n")).collect();
+            let events = outcome.events.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             report(arguments, &format!("seed-{seed}"), &format!("# {violation}\n{events}"))?;
         }
     }
@@ -237,14 +239,11 @@ fn planted(arguments: &Arguments) -> Result<bool, String> {
                     let bug_started = real_now();
                     let found = hunt(&machine, *bug);
                     let took = bug_started.elapsed().as_secs_f64();
-                    match found {
-                        Some(Detection { by, executions, violation }) => {
-                            println!("{bug:?}: found by {by} after {executions} executions, {took:.1} s: {violation}");
-                        }
-                        None => {
-                            println!("{bug:?}: NOT FOUND, {took:.1} s");
-                            missed.lock().unwrap_or_else(PoisonError::into_inner).push(*bug);
-                        }
+                    if let Some(Detection { by, executions, violation }) = found {
+                        println!("{bug:?}: found by {by} after {executions} executions, {took:.1} s: {violation}");
+                    } else {
+                        println!("{bug:?}: NOT FOUND, {took:.1} s");
+                        missed.lock().unwrap_or_else(PoisonError::into_inner).push(*bug);
                     }
                 }
             });

@@ -20,7 +20,6 @@ use datalake_store::{
 };
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};
-use sha2::{Digest, Sha256};
 
 /// SHA-256 of an entry's bytes, in hexadecimal digits.
 pub(crate) type EntryDigest = String;
@@ -233,5 +232,5 @@ pub(crate) fn described(entry: &[u8]) -> Described {
 
 /// SHA-256 in hexadecimal digits.
 pub(crate) fn digest(bytes: &[u8]) -> EntryDigest {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    datalake_table::digest::Digest::of(bytes).to_string()
 }

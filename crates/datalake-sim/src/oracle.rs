@@ -211,7 +211,7 @@ impl Oracle {
         }
         check_rows(&found)?;
         if let Some(newest) = &self.newest {
-            self.check_successor(newest, &found)?;
+            Self::check_successor(newest, &found)?;
             if newest.number == found.number {
                 // The entry was removed and the checkpoint is left, or another file of the table changed.
                 return Ok(());
@@ -222,7 +222,7 @@ impl Oracle {
         self.check_links(store, versions_before.as_deref(), &found)
     }
 
-    fn check_successor(&self, newest: &Loaded, found: &Loaded) -> Result<(), Violation> {
+    fn check_successor(newest: &Loaded, found: &Loaded) -> Result<(), Violation> {
         let broken = |detail: String| Err(violation(Invariant::LinearHistory, detail));
         if found.table_id != newest.table_id {
             return broken(format!("table {} was replaced by table {}", newest.table_id, found.table_id));

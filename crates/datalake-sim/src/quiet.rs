@@ -70,11 +70,8 @@ fn check(world: &World) -> Result<Rc<Loaded>, Violation> {
             let user_id = line.split(',').next().unwrap_or_default();
             newest.rejected.iter().any(|rejected| rejected == user_id)
         };
-        output
-            .lines()
-            .filter(|line| !is_rejected(line))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let lines = output.lines().filter(|line| !is_rejected(line));
+        lines.flat_map(|line| [line, "\n"]).collect()
     };
     if comparable(&newest.output) != comparable(&rebuilt) {
         return Err(violation(
@@ -88,8 +85,11 @@ fn check(world: &World) -> Result<Rc<Loaded>, Violation> {
 /// Rebuilds that are remembered, by the sources and the planted bug.
 const REBUILDS_MAX: usize = 10_000;
 
+/// `output.csv` by the planted bug and the fingerprint of the sources.
+type Rebuilds = HashMap<(Option<Bug>, u64), Rc<str>>;
+
 thread_local! {
-    static REBUILDS: RefCell<HashMap<(Option<Bug>, u64), Rc<str>>> = RefCell::default();
+    static REBUILDS: RefCell<Rebuilds> = RefCell::default();
 }
 
 /// `output.csv` of a rebuild in an empty lake.

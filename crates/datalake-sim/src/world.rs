@@ -232,7 +232,7 @@ impl Default for Machine {
 }
 
 /// The longest that an actor waits for a timer before it counts as stuck.
-const TIMER_MAX: Duration = Duration::from_secs(24 * 3_600);
+const TIMER_MAX: Duration = Duration::from_hours(24);
 const TIMER_STEP: Duration = Duration::from_secs(1);
 
 /// One execution.

@@ -9,8 +9,8 @@ use datalake_sim::{
 use datalake_store::simulation::Bug;
 
 fn explorer(name: &str, kind: StoreKind, bug: Option<Bug>) -> Explorer {
-    let scenario = Scenario::named(name).unwrap();
-    Explorer::new(&Machine::new(), &scenario, kind, bug).unwrap()
+    let scenario = Scenario::named(name).expect("the scenario exists");
+    Explorer::new(&Machine::new(), &scenario, kind, bug).expect("the lake is prepared without a violation")
 }
 
 #[test]
