@@ -2,7 +2,7 @@
 //!
 //! A search without stored states would have to enumerate every equivalence class of orders. This one knows each state: the store's
 //! content, and what each actor learned, which decides what the actor does next. So it visits each state once, by a depth-first search
-//! that replays executions from the beginning. Operations that conflict with nothing are not branched at (see [`crate::access`]). The
+//! that replays executions from the beginning. Operations that conflict with nothing are not branched at (see `access.rs`). The
 //! search is repeated with more and more changes from one living actor to another, so that the simplest violation is found first.
 //!
 //! Processes die at every state: all of them at once, which covers the death of one, because the others can have ended before. A run
