@@ -105,7 +105,8 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// Pages are fetched as the stream is polled. A missing bucket or folder is `Denied`; a prefix without objects is an empty stream.
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;
 
-    /// The object's bytes, or those of `range` (clipped at the object's end; a start at or past it is `Invalid`).
+    /// The object's bytes, or those of `range` (clipped at the object's end; a start at or past it is `Invalid`). More than
+    /// [`GET_BYTES_MAX`] are `Invalid` as well: the size of an object that another program wrote is not to be trusted.
     /// `Conflict` where the object no longer has the tag `if_match`.
     async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError>;
 
@@ -144,6 +145,20 @@ pub const FENCE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
 /// The age after which staged bytes belong to a writer that died or was suspended: staging and publishing take minutes.
 pub const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// The most bytes that one get returns. Data files, the largest objects that are read whole, have some 50 bytes per row: 20 million users.
+pub const GET_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+
+/// Refuses to read more than [`GET_BYTES_MAX`] bytes.
+pub(crate) fn require_readable(key: &str, bytes: u64) -> Result<(), StoreError> {
+    if bytes <= GET_BYTES_MAX {
+        return Ok(());
+    }
+    Err(StoreError::Invalid {
+        key: key.to_owned(),
+        reason: format!("the object is too large to be read: {bytes} bytes; remove it if it is not an object of the lake"),
+    })
+}
 
 /// The part of an object's bytes that `range` names, clipped at their end.
 pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {

@@ -32,7 +32,12 @@ fn main() -> ExitCode {
         .max_blocking_threads(BLOCKING_THREADS_MAX)
         .build()
         .map_err(anyhow::Error::from)
-        .and_then(|runtime| runtime.block_on(commands::dispatch(cli)));
+        .and_then(|runtime| {
+            let done = runtime.block_on(commands::dispatch(cli));
+            // A command that was stopped may have left a file call that does not return, on a network file system for example.
+            runtime.shutdown_background();
+            done
+        });
     match result {
         Ok(status) => ExitCode::from(status),
         Err(error) => {

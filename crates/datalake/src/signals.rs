@@ -1,23 +1,43 @@
 //! SIGTERM and Ctrl-C: the first asks everything to end cleanly, the second ends it.
 
-use std::process;
+use std::{process, sync::mpsc, thread};
 
+use anyhow::Context;
 use datalake_core::report::RunOutcome;
 use tokio_util::sync::CancellationToken;
 
 /// A token that the first SIGTERM or Ctrl-C cancels. The second ends the process at once: whatever is left half done, the next run
 /// repairs.
+///
+/// Signals have a thread of their own: file calls that do not return may block all others.
 pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancel = token.clone();
-    let mut signals = Signals::new()?;
-    tokio::spawn(async move {
+    let (listening, listens) = mpsc::channel();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || match end_by_signals(&cancel, &listening) {
+            Ok(()) => process::exit(i32::from(RunOutcome::Stopped.exit_status())),
+            Err(error) => {
+                // The caller waits for this, or is gone.
+                let _received = listening.send(Err(error));
+            }
+        })?;
+    listens.recv().context("the thread for signals ended")??;
+    Ok(token)
+}
+
+/// Cancels with the first signal, and returns with the second.
+fn end_by_signals(cancel: &CancellationToken, listening: &mpsc::Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        listening.send(Ok(()))?;
         signals.next().await;
         cancel.cancel();
         signals.next().await;
-        process::exit(i32::from(RunOutcome::Stopped.exit_status()));
-    });
-    Ok(token)
+        Ok(())
+    })
 }
 
 struct Signals {

@@ -1,14 +1,17 @@
 //! Files of a folder store: paths of keys, tags, and the atomic ways to write.
 
 use std::{
-    fs::{self, File, Metadata as FileMetadata, OpenOptions},
+    fs::{self, File, Metadata as FileMetadata, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write},
     ops::Range,
     path::{Component, Path, PathBuf},
     sync::Once,
+    thread,
+    time::Duration,
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 use super::{
     etags,
@@ -16,13 +19,22 @@ use super::{
     store_error, sync_folder,
 };
 use crate::{
-    bucket::{Etag, Metadata, ObjectMeta},
+    bucket::{Etag, Metadata, ObjectMeta, require_readable},
     error::StoreError,
     unique::unique,
 };
 
 /// How often a file that its owner is writing is read anew before the store counts as unavailable.
 const READ_ATTEMPTS_MAX: u32 = 8;
+
+/// A process holds the lock for some milliseconds. One that was suspended while it did must not suspend all others.
+const LOCK_WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// A longer wait is worth a line in the log.
+const LOCK_WAIT_USUAL: Duration = Duration::from_secs(2);
+
+/// The longest time between two attempts, about as long as the lock is held once.
+const LOCK_POLL_MAX_MS: u64 = 5;
 
 /// The root of a store and the places beside the objects.
 #[derive(Debug)]
@@ -276,20 +288,43 @@ impl Files {
         Ok(folder)
     }
 
-    /// Held until dropped; the system lets go of a dead process's.
+    /// A lock that is held until it is dropped; the system releases it when the process ends.
     fn lock(&self, key: &str) -> Result<File, StoreError> {
         let folder = self.root.join(PRIVATE);
         let open = || {
             fs::create_dir_all(&folder)?;
-            let file = OpenOptions::new()
+            OpenOptions::new()
                 .create(true)
                 .truncate(false)
                 .write(true)
-                .open(folder.join("lock"))?;
-            file.lock()?;
-            Ok(file)
+                .open(folder.join("lock"))
         };
-        open().map_err(|error| store_error(key, error))
+        let file = open().map_err(|error| store_error(key, error))?;
+        let start = Instant::now();
+        let mut attempts = 0;
+        let mut is_logged = false;
+        loop {
+            attempts += 1;
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                Err(TryLockError::Error(error)) => return Err(store_error(key, error)),
+                Err(TryLockError::WouldBlock) => {}
+            }
+            if start.elapsed() > LOCK_WAIT_MAX {
+                let path = folder.join("lock");
+                let held = format!("another process holds {}; end it if it is suspended", path.display());
+                return Err(StoreError::Unavailable {
+                    key: key.to_owned(),
+                    attempts,
+                    source: Some(held.into()),
+                });
+            }
+            if !is_logged && start.elapsed() > LOCK_WAIT_USUAL {
+                is_logged = true;
+                tracing::warn!(key, "waiting for the lock of the lake's folder; another process holds it");
+            }
+            thread::sleep(Duration::from_millis(fastrand::u64(1..=LOCK_POLL_MAX_MS)));
+        }
     }
 }
 
@@ -327,6 +362,18 @@ pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError>
     etags::object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
 }
 
+/// Opens a file to read. A named pipe in its place must not block until a writer comes: it is opened, and found not to be a file.
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
+    }
+    options.open(path)
+}
+
 /// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
 /// first, and names the range to read.
 pub(super) fn read_stable(
@@ -337,10 +384,11 @@ pub(super) fn read_stable(
     let failed = |error| store_error(key, error);
     let missing = || StoreError::NotFound { key: key.to_owned() };
     for _ in 0..READ_ATTEMPTS_MAX {
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = open(path).map_err(failed)?;
         let meta = etags::object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
         let range = choose(&meta)?.unwrap_or(0..meta.size);
         let length = range.end - range.start;
+        require_readable(key, length)?;
         let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
         if range.start > 0 {
             file.seek(SeekFrom::Start(range.start)).map_err(failed)?;

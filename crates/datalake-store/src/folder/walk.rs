@@ -36,8 +36,8 @@ pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Re
 struct Walk<'a> {
     prefix: &'a str,
     start_after: Option<&'a str>,
-    /// The real paths from the root to the folder that is looked into. A link back to one of them adds nothing, and would not end.
-    way: Vec<PathBuf>,
+    /// The folders from the root to the one that is read. A link back to one of them adds nothing, and would not end.
+    way: Vec<FolderId>,
     found: Vec<ObjectMeta>,
 }
 
@@ -46,9 +46,8 @@ impl Walk<'_> {
     fn folder_within(&mut self, root: &Path, folder: &str) -> io::Result<()> {
         let mut path = root.to_owned();
         for part in folder.split('/') {
-            let real = real_path(&path)?;
-            match real {
-                Some(real) if !self.way.contains(&real) => self.way.push(real),
+            match folder_id(&path)? {
+                Some(id) if !self.way.contains(&id) => self.way.push(id),
                 _ => return Ok(()),
             }
             path.push(part);
@@ -58,8 +57,8 @@ impl Walk<'_> {
 
     /// `key` is what the keys in the folder begin with: empty, or ending with `/`.
     fn folder(&mut self, path: &Path, key: &str) -> io::Result<()> {
-        match real_path(path)? {
-            Some(real) if !self.way.contains(&real) => self.way.push(real),
+        match folder_id(path)? {
+            Some(id) if !self.way.contains(&id) => self.way.push(id),
             _ => return Ok(()),
         }
         let result = self.entries(path, key);
@@ -108,7 +107,22 @@ fn followed(entry: &DirEntry) -> io::Result<FileMetadata> {
     }
 }
 
-fn real_path(path: &Path) -> io::Result<Option<PathBuf>> {
+/// The device and the inode: a real path would cost a call for each of its parts, of which a stray folder can have thousands.
+#[cfg(unix)]
+type FolderId = (u64, u64);
+
+#[cfg(unix)]
+fn folder_id(path: &Path) -> io::Result<Option<FolderId>> {
+    use std::os::unix::fs::MetadataExt;
+    let folder = unless_gone(fs::metadata(path))?;
+    Ok(folder.map(|folder| (folder.dev(), folder.ino())))
+}
+
+#[cfg(not(unix))]
+type FolderId = PathBuf;
+
+#[cfg(not(unix))]
+fn folder_id(path: &Path) -> io::Result<Option<FolderId>> {
     unless_gone(fs::canonicalize(path))
 }
 

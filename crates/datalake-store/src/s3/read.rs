@@ -13,7 +13,7 @@ use super::{
     write::WRITER,
 };
 use crate::{
-    bucket::{Etag, Head, Metadata, Object, ObjectMeta, slice},
+    bucket::{Etag, Head, Metadata, Object, ObjectMeta, require_readable, slice},
     counter::RequestCounter,
     error::StoreError,
 };
@@ -80,6 +80,7 @@ async fn get_once(inner: &Inner, key: &str, if_match: Option<&Etag>, range: Opti
 async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
     // Without a length, bytes that are missing could not be told from an end.
     let length = length(key, found.content_length())?;
+    require_readable(key, length)?;
     let part = found.content_range().map(|part| parse_content_range(key, part)).transpose()?;
     let modified = timestamp(key, found.last_modified())?;
     let (metadata, _) = split_metadata(found.metadata());

@@ -1,7 +1,7 @@
 use std::{fs, ops::Deref, sync::Arc};
 
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::{Bucket, GET_BYTES_MAX, Metadata, PutMode},
     error::StoreError,
     folder::FolderBucket,
     store_contract,
@@ -181,4 +181,31 @@ async fn the_etag_of_a_source_that_was_put_is_the_one_that_is_listed() {
     etags.dedup();
     assert_eq!(etags.len(), 6);
     assert_eq!(fs::read_dir(folder.root.path().join("lake/.datalake/metadata")).unwrap().count(), 0);
+}
+
+/// A sparse file costs its owner nothing, and would be more than this process can hold.
+#[tokio::test]
+async fn huge_objects_are_invalid_and_their_ranges_are_read() {
+    let folder = folder();
+    let file = fs::File::create(folder.root.path().join("lake/huge")).unwrap();
+    file.set_len(1 << 43).unwrap();
+    for range in [None, Some(0..GET_BYTES_MAX + 1)] {
+        let whole = folder.get("huge", None, range).await;
+        assert!(matches!(whole, Err(StoreError::Invalid { .. })), "{whole:?}");
+    }
+    let part = folder.get("huge", None, Some(1 << 42..(1 << 42) + 3)).await.unwrap();
+    assert_eq!((&part.bytes[..], part.meta.size), (&[0; 3][..], 1 << 43));
+}
+
+/// The stack of a thread must not limit a listing: paths are limited by the file system, at some 2,000 folders.
+#[tokio::test]
+async fn deep_folders_are_listed() {
+    let folder = folder();
+    let depth = 1_900;
+    let key = format!("{}x", "d/".repeat(depth));
+    let path = folder.root.path().join("lake").join(&key);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "x").unwrap();
+    let listed: Vec<_> = folder.list("", None).try_collect().await.unwrap();
+    assert_eq!(listed[0].key, key);
 }

@@ -138,6 +138,23 @@ async fn what_a_dead_process_left_half_written_is_removed() {
     assert_eq!(left, ["young"]);
 }
 
+/// A named pipe in the place of a source that was listed: to open it must not block until a writer comes.
+#[tokio::test]
+async fn a_named_pipe_is_not_an_object() {
+    let lake = lake(&["src-data/1.csv"]);
+    let made = std::process::Command::new("mkfifo")
+        .arg(lake.root.join("src-data/2.csv"))
+        .status()
+        .unwrap();
+    assert!(made.success());
+    let get = lake.bucket.get("src-data/2.csv", None, None);
+    let got = tokio::time::timeout(Duration::from_mins(1), get).await.expect("it does not block");
+    assert!(matches!(got, Err(StoreError::NotFound { .. })), "{got:?}");
+    let head = lake.bucket.head("src-data/2.csv").await;
+    assert!(matches!(head, Err(StoreError::NotFound { .. })), "{head:?}");
+    assert_eq!(keys(&lake, "src-data/").await, ["src-data/1.csv"]);
+}
+
 #[tokio::test]
 async fn what_a_folder_cannot_hold_is_invalid() {
     // A file stands where a folder would have to, or a folder where the file would: no retry and no other tag helps.

@@ -422,3 +422,14 @@ async fn weak_etags_are_compared_by_their_opaque_part() {
     assert_eq!(bucket.get("a", Some(&etag), None).await.unwrap().meta.etag, etag);
     assert_eq!(matches.get().unwrap(), "\"tag\"");
 }
+
+#[tokio::test]
+async fn huge_objects_are_not_read() {
+    let (bucket, _) = canned(vec![|| object("", "9223372036854775807")]);
+    let result = bucket.get("a", None, None).await;
+    let Err(error @ StoreError::Invalid { .. }) = result else {
+        panic!("{result:?}")
+    };
+    assert!(error.to_string().contains("9223372036854775807 bytes"), "{error}");
+    assert_eq!(bucket.head("a").await.unwrap().meta.size, 9_223_372_036_854_775_807);
+}

@@ -1,6 +1,10 @@
 //! A run that is asked to end, or killed, in its middle; and a store that cannot decide between two runs.
 
-use std::process::{Child, Stdio};
+use std::{
+    fs,
+    io::{self, BufRead, BufReader},
+    process::{Child, Stdio},
+};
 
 use datalake_core::keys;
 use nix::{
@@ -8,8 +12,13 @@ use nix::{
     unistd::Pid,
 };
 use serde_json::Value;
+use tempfile::TempDir;
 
-use crate::{process::check_status, s3::S3Lake, s3_server::Conditions};
+use crate::{
+    process::{check_status, csv, datalake},
+    s3::S3Lake,
+    s3_server::Conditions,
+};
 
 const OBEYED: Conditions = Conditions { are_obeyed: true };
 
@@ -117,6 +126,32 @@ fn a_run_that_is_killed_is_finished_by_the_next() {
         held.release();
         check_converges(&lake);
     }
+}
+
+/// The lock of a folder stands for any file call that does not return, as on a network file system.
+#[test]
+fn a_second_signal_ends_a_run_whose_file_call_does_not_return() {
+    let lake = TempDir::new().unwrap();
+    for folder in ["src-data", ".datalake"] {
+        fs::create_dir(lake.path().join(folder)).unwrap();
+    }
+    fs::write(lake.path().join("src-data/1.csv"), csv("Ada")).unwrap();
+    let lock = fs::File::create(lake.path().join(".datalake/lock")).unwrap();
+    lock.lock().unwrap();
+
+    let mut command = datalake();
+    command.args(["process", "--output", "json", "--lake"]).arg(lake.path());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    let is_waiting = |line: io::Result<String>| line.unwrap().contains("waiting for the lock");
+    assert!(log.lines().any(is_waiting), "the run waits for the lock");
+    // Two of a kind could be one.
+    signal(&child, Signal::SIGTERM);
+    signal(&child, Signal::SIGINT);
+    let output = child.wait_with_output().unwrap();
+    check_status(&output, 1);
+    assert!(output.stdout.is_empty(), "it ended at once, without a report");
+    drop(lock);
 }
 
 #[test]
