@@ -1,4 +1,3 @@
-//! The checks check: small explorations, seeds that repeat, and faults of every family.
+//! The simulation checks itself: seeds that repeat, and faults of every family.
 
-mod explorer;
 mod seeds;
