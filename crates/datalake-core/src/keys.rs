@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::{reject::IgnoreCode, report::RunId, user::UserId};
+use crate::{reject::IgnoreCode, report::RunId, text, user::UserId};
 
 /// Where the sources lie. The product never writes here, `init` and `demo` aside.
 pub const SOURCES: &str = "src-data/";
@@ -30,7 +30,7 @@ pub const LAST_VACUUM: &str = "processed_data/users/_ingest/last_vacuum.json";
 pub enum SourceKind {
     /// `{user_id}.csv`: the user.
     Csv,
-    /// `{user_id}.png`: the user's picture.
+    /// `{user_id}.png`: the user's image.
     Image,
 }
 
@@ -57,11 +57,53 @@ pub struct SourceKey {
 static SOURCE_NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)^(.*)\.(csv|CSV|png|PNG)$").expect("the pattern is a constant that the tests compile"));
 
-/// What a raw key under `src-data/` is: a user's source, an object to ignore, or none at all for the folder marker itself.
+/// Names of temporary and sidecar files, matched without regard to case. The documentation lists them (docs/INPUT.md).
+const TEMPORARY_NAMES: &[&str] = &[
+    // macOS metadata next to a file; Thumbnails and view settings of file managers.
+    r"\._.*",
+    r"\.ds_store",
+    r"thumbs\.db",
+    r"desktop\.ini",
+    // Locks and owner files of LibreOffice and Microsoft Office.
+    r"\.~.*",
+    r"~\$.*",
+    // Backups and swap files of editors: Emacs, Vim, GNOME.
+    r".*~",
+    r"\.#.*",
+    r"#.*#",
+    r".*\.sw[a-p]",
+    r".*\.(bak|orig|old|save)",
+    r"\.goutputstream-.*",
+    // Unfinished copies: rsync, browsers, SFTP and download tools.
+    r"\..*\.(csv|png)\.[a-z0-9]{6}",
+    r".*\.(part|partial|tmp|temp|filepart|crdownload|download|opdownload|aria2|!ut)",
+    r".*\.(part|partial|tmp|temp)\.(csv|png)",
+    // Names that got their extension twice.
+    r".*\.csv\.csv",
+    r".*\.png\.png",
+    // Conflicts: Syncthing, Dropbox, Nextcloud.
+    r".*\.sync-conflict-.*",
+    r"~syncthing~.*",
+    r"\.syncthing\..*",
+    r".*conflicted copy.*",
+    // Removed or replaced files that are still open: NFS, FUSE.
+    r"\.nfs[0-9a-f]{8,}",
+    r"\.fuse_hidden.*",
+];
+
+static TEMPORARY_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = format!("(?si)^(?:{})$", TEMPORARY_NAMES.join("|"));
+    Regex::new(&pattern).expect("the patterns are constants that the tests compile")
+});
+
+/// What a raw key under `src-data/` is: a user's source, or an object to ignore. The folder marker itself is neither; callers leave it out.
 pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
     let name = key.strip_prefix(SOURCES).ok_or(IgnoreCode::UnknownKind)?;
     if name.contains('/') {
         return Err(IgnoreCode::Nested);
+    }
+    if TEMPORARY_NAME.is_match(name) {
+        return Err(IgnoreCode::Temporary);
     }
     let captures = SOURCE_NAME.captures(name).ok_or(IgnoreCode::UnknownKind)?;
     let (_, [stem, extension]) = captures.extract();
@@ -73,6 +115,92 @@ pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
     };
     let user_id = UserId::parse(stem).map_err(|_| IgnoreCode::BadId)?;
     Ok(SourceKey { user_id, kind, spelling })
+}
+
+/// How a name differs from the nearest one that is a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// Only in the case of its extension: `1.Png`.
+    Case,
+    /// Only by white space or invisible characters: `1.csv `.
+    Blank,
+    /// By another extension after that of a source: `1.csv.txt`.
+    SecondExtension,
+    /// By the extension of another image format: `1.jpg`.
+    ImageType,
+    /// By the extension of another table format: `1.xlsx`.
+    TableType,
+}
+
+/// The source that an ignored name was probably meant to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss {
+    /// The user whose source it would be.
+    pub user_id: UserId,
+    /// Which of the user's sources it would be.
+    pub kind: SourceKind,
+    /// The key that the source would have.
+    pub key: String,
+    /// How the name differs from that key.
+    pub difference: Difference,
+}
+
+const IMAGE_TYPES: &[&str] = &[
+    "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jpe", "jpeg", "jpg", "jxl", "svg", "tif", "tiff", "webp",
+];
+
+const TABLE_TYPES: &[&str] = &[
+    "json", "numbers", "ods", "parquet", "psv", "tab", "tsv", "txt", "xls", "xlsm", "xlsx",
+];
+
+/// The source that a file name without a folder was probably meant to be, if the name is not a source's but close to one.
+pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
+    let new = |stem: &str, extension: &str, difference| {
+        let kind = match extension {
+            "csv" => SourceKind::Csv,
+            _ => SourceKind::Image,
+        };
+        let key = source(&format!("{stem}.{extension}"));
+        // A name that is ignored for another reason is no correction.
+        let user_id = parse_source(&key).ok()?.user_id;
+        Some(NearMiss {
+            user_id,
+            kind,
+            key,
+            difference,
+        })
+    };
+    let own = |extension: &str| ["csv", "png"].into_iter().find(|known| extension.eq_ignore_ascii_case(known));
+    let is_within = |character: &char| character.is_whitespace() || !text::is_invisible(*character);
+    let visible: String = name.chars().filter(is_within).collect();
+    let (stem, extension) = visible.trim().rsplit_once('.')?;
+    let stem = stem.trim_end();
+    if stem.len() + 1 + extension.len() != name.len() {
+        return new(stem, own(extension)?, Difference::Blank);
+    }
+    if let Some(extension) = own(extension) {
+        return new(stem, extension, Difference::Case);
+    }
+    if let Some((stem, first)) = stem.rsplit_once('.')
+        && let Some(first) = own(first)
+    {
+        return new(stem, first, Difference::SecondExtension);
+    }
+    let lower = extension.to_ascii_lowercase();
+    if IMAGE_TYPES.contains(&&*lower) {
+        return new(stem, "png", Difference::ImageType);
+    }
+    TABLE_TYPES.contains(&&*lower).then(|| new(stem, "csv", Difference::TableType))?
+}
+
+/// The user whose source an object is, or would be under a name that is close to its own.
+pub fn user_of(key: &str) -> Option<UserId> {
+    match parse_source(key) {
+        Ok(source) => Some(source.user_id),
+        // An ID is bad by white space alone in ` 1.csv`.
+        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(key.strip_prefix(SOURCES)?).map(|near| near.user_id),
+        Err(_) => None,
+    }
 }
 
 /// The last key that any source of the user can have: listings are in key order, so past it the user's sources are all known.
@@ -213,64 +341,138 @@ pub fn is_refusals(key: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rstest::rstest;
+
     use super::*;
 
-    #[track_caller]
-    fn check(name: &str, expected: Result<(&str, SourceKind, Spelling), IgnoreCode>) {
-        let parsed = parse_source(&format!("{SOURCES}{name}"));
-        let expected = expected.map(|(id, kind, spelling)| SourceKey {
-            user_id: UserId::parse(id).unwrap(),
-            kind,
-            spelling,
-        });
-        assert_eq!(parsed, expected, "name: {name:?}");
+    #[rstest]
+    #[case::lower("1000.csv", "1000", SourceKind::Csv, Spelling::Lower)]
+    #[case::image("0001.png", "0001", SourceKind::Image, Spelling::Lower)]
+    #[case::upper_csv("1000.CSV", "1000", SourceKind::Csv, Spelling::Upper)]
+    #[case::upper_image("1000.PNG", "1000", SourceKind::Image, Spelling::Upper)]
+    #[case::long(&format!("{}.csv", "7".repeat(64)), &"7".repeat(64), SourceKind::Csv, Spelling::Lower)]
+    #[case::all_characters("A-Z_a.z-09.csv", "A-Z_a.z-09", SourceKind::Csv, Spelling::Lower)]
+    #[case::other_extension_within("a.png.csv", "a.png", SourceKind::Csv, Spelling::Lower)]
+    #[case::hyphen("-.png", "-", SourceKind::Image, Spelling::Lower)]
+    #[case::dots("....csv", "...", SourceKind::Csv, Spelling::Lower)]
+    #[case::hidden(".1.csv", ".1", SourceKind::Csv, Spelling::Lower)]
+    #[case::ends_like_a_word("depart.csv", "depart", SourceKind::Csv, Spelling::Lower)]
+    #[case::begins_like_a_word("part.1.csv", "part.1", SourceKind::Csv, Spelling::Lower)]
+    fn names_of_sources_are_ids_with_an_extension(
+        #[case] name: &str,
+        #[case] id: &str,
+        #[case] kind: SourceKind,
+        #[case] spelling: Spelling,
+    ) {
+        let user_id = UserId::parse(id).unwrap();
+        let expected = SourceKey { user_id, kind, spelling };
+        assert_eq!(parse_source(&source(name)), Ok(expected), "name: {name:?}");
     }
 
-    #[test]
-    fn names_of_sources() {
-        use SourceKind::{Csv, Image};
-        use Spelling::{Lower, Upper};
-        check("1000.csv", Ok(("1000", Csv, Lower)));
-        check("0001.png", Ok(("0001", Image, Lower)));
-        check("1000.CSV", Ok(("1000", Csv, Upper)));
-        check("1000.PNG", Ok(("1000", Image, Upper)));
-        check(&format!("{}.csv", "7".repeat(40)), Ok((&"7".repeat(40), Csv, Lower)));
-        check(&format!("{}.csv", "7".repeat(64)), Ok((&"7".repeat(64), Csv, Lower)));
-        check("A-Z_a.z-09.csv", Ok(("A-Z_a.z-09", Csv, Lower)));
-        check("a.csv.csv", Ok(("a.csv", Csv, Lower)));
-        check("-.png", Ok(("-", Image, Lower)));
+    #[rstest]
+    // The first two IDs would be `..` and `.`.
+    #[case::two_dots("...csv")]
+    #[case::dot("..csv")]
+    #[case::nothing(".csv")]
+    #[case::space("a b.csv")]
+    #[case::percent("a%2Fb.csv")]
+    #[case::letter_beyond_ascii("é.csv")]
+    #[case::line_feed("a\nb.csv")]
+    #[case::nul("a\u{0}b.png")]
+    #[case::parentheses("1 (1).csv")]
+    #[case::zero_width_space("1\u{200b}.csv")]
+    #[case::backslash("a\\1.csv")]
+    #[case::full_width_digit("１.csv")]
+    #[case::too_long(&format!("{}.csv", "7".repeat(65)))]
+    fn other_characters_or_a_longer_id_are_bad_id(#[case] name: &str) {
+        assert_eq!(parse_source(&source(name)), Err(IgnoreCode::BadId));
     }
 
-    #[test]
-    fn bad_id() {
-        let too_long = format!("{}.csv", "7".repeat(65));
-        // The first two ids would be `..` and `.`.
-        for name in [
-            "...csv",
-            "..csv",
-            ".csv",
-            "a b.csv",
-            "a%2Fb.csv",
-            "é.csv",
-            "a\nb.csv",
-            "a\u{0}b.png",
-            &too_long,
-        ] {
-            check(name, Err(IgnoreCode::BadId));
-        }
+    #[rstest]
+    #[case::mixed_case("1000.Csv")]
+    #[case::text("1000.txt")]
+    #[case::none("1000")]
+    #[case::jpeg("1000.jpg")]
+    #[case::space_after("1000.csv ")]
+    #[case::second_extension("1000.csv.gz")]
+    #[case::csv_alone("csv")]
+    fn another_extension_or_none_is_unknown_kind(#[case] name: &str) {
+        assert_eq!(parse_source(&source(name)), Err(IgnoreCode::UnknownKind));
     }
 
-    #[test]
-    fn unknown_kind() {
-        for name in ["1000.Csv", "1000.txt", "1000", ""] {
-            check(name, Err(IgnoreCode::UnknownKind));
-        }
+    #[rstest]
+    #[case::apple_double("._1000.csv")]
+    #[case::libre_office_lock(".~lock.1000.csv#")]
+    #[case::office_owner("~$1000.csv")]
+    #[case::backup("1000.csv~")]
+    #[case::rsync(".1000.csv.aB3xYz")]
+    #[case::rsync_image(".1000.png.aB3xYz")]
+    #[case::part_before_the_extension("1000.part.csv")]
+    #[case::part_after_the_extension("1000.csv.part")]
+    #[case::upper_case_part("1000.PART.CSV")]
+    #[case::tmp("1000.tmp")]
+    #[case::tmp_image("1000.png.tmp")]
+    #[case::tmp_before_the_extension("1000.tmp.png")]
+    #[case::csv_twice("1003.csv.csv")]
+    #[case::png_twice("1003.png.png")]
+    #[case::syncthing_conflict("x.sync-conflict-20260101-120000-ABCDEFG.csv")]
+    #[case::syncthing_temporary(".syncthing.1000.csv.tmp")]
+    #[case::dropbox_conflict("1000 (Ada's conflicted copy 2026-01-01).csv")]
+    #[case::vim(".1000.csv.swp")]
+    #[case::emacs_lock(".#1000.csv")]
+    #[case::emacs_save("#1000.csv#")]
+    #[case::gnome(".goutputstream-ABC123")]
+    #[case::win_scp("1000.csv.filepart")]
+    #[case::browser("1000.csv.crdownload")]
+    #[case::finder(".DS_Store")]
+    #[case::explorer("Thumbs.db")]
+    #[case::nfs(".nfs000000000001")]
+    #[case::fuse(".fuse_hidden0000000100000002")]
+    #[case::backup_extension("1000.csv.bak")]
+    fn names_of_temporary_and_sidecar_files_are_temporary(#[case] name: &str) {
+        assert_eq!(parse_source(&source(name)), Err(IgnoreCode::Temporary));
     }
 
-    #[test]
-    fn nested() {
-        for name in ["a/1.csv", "a/", "/1.csv"] {
-            check(name, Err(IgnoreCode::Nested));
+    #[rstest]
+    #[case::source("a/1.csv")]
+    #[case::marker("a/")]
+    #[case::empty_folder_name("/1.csv")]
+    #[case::temporary("a/._1.csv")]
+    fn objects_in_folders_are_nested(#[case] name: &str) {
+        assert_eq!(parse_source(&source(name)), Err(IgnoreCode::Nested));
+    }
+
+    #[rstest]
+    #[case::case("1.Png", Some(("1.png", Difference::Case)))]
+    #[case::case_of_csv("a.b.cSV", Some(("a.b.csv", Difference::Case)))]
+    #[case::jpeg("1.jpg", Some(("1.png", Difference::ImageType)))]
+    #[case::upper_jpeg("1.JPEG", Some(("1.png", Difference::ImageType)))]
+    #[case::workbook("1.xlsx", Some(("1.csv", Difference::TableType)))]
+    #[case::hidden_extension("1.csv.txt", Some(("1.csv", Difference::SecondExtension)))]
+    #[case::compressed("1.PNG.gz", Some(("1.png", Difference::SecondExtension)))]
+    #[case::space_after("1.csv ", Some(("1.csv", Difference::Blank)))]
+    #[case::space_before(" 1.png", Some(("1.png", Difference::Blank)))]
+    #[case::byte_order_mark("\u{feff}1.CSV", Some(("1.csv", Difference::Blank)))]
+    #[case::bad_id("é.Png", None)]
+    #[case::other("notes.md", None)]
+    #[case::none("README", None)]
+    fn near_misses_name_the_source_that_was_meant(#[case] name: &str, #[case] expected: Option<(&str, Difference)>) {
+        let near = near_miss(name);
+        assert_eq!(user_of(&source(name)), near.as_ref().map(|near| near.user_id.clone()));
+        let found = near.map(|near| (near.key, near.difference));
+        assert_eq!(found, expected.map(|(target, difference)| (source(target), difference)));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_has_one_outcome(name in "(\\PC|[ ._~#/-]|csv|png){0,12}(\\.(csv|Png|jpg|tmp|\\PC))?") {
+            let key = source(&name);
+            let parsed = parse_source(&key);
+            let near = near_miss(&name);
+            proptest::prop_assert!(near.is_none_or(|near| parse_source(&near.key).is_ok_and(|source| source.user_id == near.user_id)));
+            if let Ok(source) = parsed {
+                proptest::prop_assert_eq!(user_of(&key), Some(source.user_id));
+            }
         }
     }
 

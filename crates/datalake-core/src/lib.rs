@@ -1,4 +1,4 @@
-//! The rules of the lake, without the lake: what a user, a key, a source, a picture, a plan, a filter and a report are.
+//! The rules of the lake, without the lake: what a user, a key, a source, an image, a plan, a filter and a report are.
 //!
 //! Everything here is a function of its arguments. This crate never does I/O, never asks a clock or the environment, and knows no
 //! store, no table format and no HTTP: the shells around it do.
@@ -6,6 +6,7 @@
 pub mod column;
 pub mod condition;
 pub mod filter;
+mod format;
 pub mod keys;
 pub mod moment;
 pub mod order;
@@ -17,4 +18,7 @@ pub mod reject;
 pub mod report;
 pub mod row;
 pub mod source;
+#[cfg(test)]
+mod testing;
+mod text;
 pub mod user;

@@ -99,6 +99,10 @@ struct Waiting {
 impl Gatherer {
     /// Takes the next object of the listing and adds to `out` what it completes.
     pub fn push(&mut self, object: SourceObject, out: &mut Vec<Listed>) -> Result<(), OutOfOrder> {
+        // The marker of the folder itself says nothing about any user.
+        if &*object.key == keys::SOURCES {
+            return Ok(());
+        }
         let source = match keys::parse_source(&object.key) {
             Ok(source) => source,
             Err(code) => {

@@ -1,22 +1,31 @@
-//! The bytes of one `{user_id}.csv`: a user's record, or a reject that names its code and place.
+//! The bytes of one `{user_id}.csv`: a user's record, or a reject that states its code, place and reason.
 //!
-//! The dialect is fixed: RFC 4180, comma, UTF-8, columns by the header's names. Nothing is sniffed.
+//! The dialect is fixed: RFC 4180, comma, UTF-8, columns by the header's names. Nothing is detected.
 
-use csv_core::{ReadRecordResult, Reader};
+use std::{borrow::Cow, ops::Range};
+
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    reject::{Notice, Place, Reject, RejectCode, excerpt},
+    format,
+    reject::{Notice, Place, Reason, Reject, RejectCode, excerpt},
+    text::{self, code_point, code_points, grouped, quoted},
     user::{BirthTimestamp, UserRecord},
 };
 
-/// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and room for columns beyond them.
+mod delimiter;
+mod header;
+mod records;
+
+use records::{Field, Records};
+
+/// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and additional columns.
 pub const CSV_BYTES_MAX: u64 = 64 * 1024;
 
 /// Longest name. The longest on record have some 700 letters.
 pub const NAME_BYTES_MAX: usize = 1_000;
 
-/// A birth may lie this far in the run's future: time zones and clocks differ by less.
+/// A birth may be this far after the run: time zones and clocks differ by less.
 pub const FUTURE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
 /// As milliseconds this is within 116 days of 1970; as seconds it is any birth from 1653 to 2286.
@@ -24,244 +33,326 @@ const MAYBE_SECONDS_BELOW: u64 = 10_000_000_000;
 
 const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
 
-/// What an accepted CSV says.
+/// What an accepted CSV contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    /// The user, without the id, which the key has.
+    /// The user, without the ID, which is part of the key.
     pub record: UserRecord,
-    /// What was unusual, in the order of its finding.
+    /// What was unusual; each at most once.
     pub notices: Vec<Notice>,
 }
 
-/// The reject of a CSV whose listed size is over the limit: it is never fetched.
-pub fn too_large() -> Reject {
-    Reject::whole(
-        RejectCode::TooLarge,
-        "the file is over 64 KiB; it must hold one header and one user",
-    )
+/// The reject of a CSV whose listed size is over the limit, which is never fetched.
+pub fn too_large(size: u64) -> Option<Reject> {
+    let reason = || {
+        Reason::new(
+            format!("the file has {} bytes", grouped(size)),
+            format!("at most {} bytes (64 KiB): a header and one user", grouped(CSV_BYTES_MAX)),
+            "store one file per user, and remove what does not belong to the user",
+        )
+    };
+    (size > CSV_BYTES_MAX).then(|| Reject::whole(RejectCode::TooLarge, reason()))
 }
 
-/// Reads CSVs one after the other into buffers that it keeps.
-#[derive(Debug)]
+/// Parses CSVs one after the other, with buffers that it keeps.
+#[derive(Debug, Default)]
 pub struct SourceParser {
-    layout: Layout,
-    reader: Reader,
-    header: Record,
-    row: Record,
-    repeated: Record,
-}
-
-impl Default for SourceParser {
-    fn default() -> Self {
-        Self::new()
-    }
+    records: Records,
 }
 
 impl SourceParser {
     /// A parser without any buffer yet.
     pub fn new() -> Self {
-        // `Reader::default` would leave its table of transitions empty.
-        let reader = Reader::new();
-        Self {
-            layout: Layout::default(),
-            reader,
-            header: Record::default(),
-            row: Record::default(),
-            repeated: Record::default(),
-        }
+        Self::default()
     }
 
-    /// Takes the whole bytes of a user's CSV. `run_at` is the time of the run, for births in the future.
+    /// Parses the whole bytes of a user's CSV. `run_at` is the time of the run, for births in the future.
     pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<Accepted, Reject> {
-        if u64::try_from(bytes.len()).map_or(true, |length| length > CSV_BYTES_MAX) {
-            return Err(too_large());
+        if let Some(reject) = too_large(u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+            return Err(reject);
         }
         let source = Source::decode(bytes)?;
-        // Before anything is said of quotes: `"first_name";"last_name"` is well quoted, but for another delimiter.
-        if let Some((at, delimiter)) = other_delimiter(source.text.as_bytes()) {
-            return Err(source.reject(RejectCode::Delimiter, at, delimiter_hint(delimiter)));
-        }
-        self.layout.read(&source)?;
-        self.reader.reset();
-
-        let mut canonical = self.layout.canonical.as_slice();
-        if !self.header.read(&mut self.reader, &mut canonical) {
-            return Err(Reject::whole(
-                RejectCode::Empty,
-                "there is no user: the file needs a header and one row",
-            ));
-        }
-        let columns = self.columns(&source)?;
-        if !self.row.read(&mut self.reader, &mut canonical) {
-            return Err(Reject::whole(RejectCode::Empty, "there is a header and no row; add the user's row"));
-        }
-        self.check_width(&source, &self.row, 1)?;
-
-        let mut notices = Vec::new();
-        let mut index = 2;
-        while self.repeated.read(&mut self.reader, &mut canonical) {
-            self.check_width(&source, &self.repeated, index)?;
-            if self.repeated != self.row {
-                let message = "there are two different rows, and a file holds one user; keep one row";
-                return Err(source.reject(RejectCode::MultipleRows, self.layout.offset(index, 0), message));
+        delimiter::check_first_line(&source)?;
+        self.records.read(&source)?;
+        let (records, mut rows) = (&self.records, self.records.indices());
+        let Some(header) = rows.next() else {
+            return Err(empty(match bytes.len() {
+                0 => "the file has 0 bytes",
+                _ => "the file has only blank lines",
+            }));
+        };
+        let header = header::Header::read(&source, records, header)?;
+        let mut first: Option<Row<'_>> = None;
+        let mut is_repeated = false;
+        for row in rows {
+            let fields = records.fields(row.clone());
+            header.check_width(&source, fields)?;
+            let values = header.positions.map(|position| Value::read(&source, &fields[position]));
+            match &first {
+                None => first = Some(Row { values }),
+                Some(first) => {
+                    first.check_repeated(&source, &Row { values }, records.offset(row), run_at)?;
+                    is_repeated = true;
+                }
             }
-            index += 1;
         }
-        if index > 2 {
+        let Some(row) = first else {
+            return Err(empty("the file has a header and no row"));
+        };
+        let mut notices = Vec::new();
+        if is_repeated {
             notices.push(Notice::RepeatedRow);
         }
-        let record = self.record(&source, columns, run_at, &mut notices)?;
+        let record = row.record(&source, run_at, &mut notices)?;
         Ok(Accepted { record, notices })
     }
+}
 
-    /// The places of the three columns in the header.
-    fn columns(&self, source: &Source<'_>) -> Result<[usize; 3], Reject> {
-        let mut found = [None; 3];
-        for (position, name) in self.header.fields().enumerate() {
-            let Some(column) = COLUMNS.iter().position(|known| name.eq_ignore_ascii_case(known.as_bytes())) else {
-                continue;
-            };
-            if found[column].replace(position).is_some() {
-                let message = format!("the column {} is named twice; keep one", COLUMNS[column]);
-                return Err(source.reject(RejectCode::DuplicateColumn, self.layout.offset(0, position), message));
-            }
+fn empty(found: &str) -> Reject {
+    let reason = Reason::new(
+        found,
+        "the header first_name,last_name,birthts and one row",
+        "add what is missing; remove the file if the user is to be removed",
+    );
+    Reject::whole(RejectCode::Empty, reason)
+}
+
+/// The value of one field, without quotes and without the blanks around it.
+#[derive(Debug)]
+struct Value<'a> {
+    text: Cow<'a, str>,
+    raw: Range<usize>,
+    is_trimmed: bool,
+}
+
+impl<'a> Value<'a> {
+    fn read(source: &Source<'a>, field: &Field) -> Self {
+        let (text, is_trimmed) = match field.content(source) {
+            Cow::Borrowed(content) => (Cow::Borrowed(text::trim(content)), text::trim(content).len() != content.len()),
+            Cow::Owned(content) => (
+                Cow::Owned(text::trim(&content).to_owned()),
+                text::trim(&content).len() != content.len(),
+            ),
+        };
+        Self {
+            text,
+            raw: field.content.clone(),
+            is_trimmed: is_trimmed || field.has_blanks_around,
         }
-        if let [Some(first_name), Some(last_name), Some(birthts)] = found {
-            return Ok([first_name, last_name, birthts]);
-        }
-        let mut names = self.header.fields();
-        // A whole line in quotes, as some spreadsheets write it.
-        if let (Some(only), None) = (names.next(), names.next())
-            && let Some(delimiter) = only.iter().find(|byte| is_other_delimiter(**byte))
-        {
-            return Err(source.reject(RejectCode::Delimiter, self.layout.offset(0, 0), delimiter_hint(*delimiter)));
-        }
-        if found == [None; 3] {
-            let message = "the first line names no column; begin with first_name,last_name,birthts";
-            return Err(source.reject(RejectCode::NoHeader, self.layout.offset(0, 0), message));
-        }
-        let missing: Vec<_> = COLUMNS
-            .iter()
-            .zip(found)
-            .filter(|(_, place)| place.is_none())
-            .map(|(name, _)| *name)
-            .collect();
-        let message = format!("the header lacks {}; add it", missing.join(" and "));
-        Err(source.reject(RejectCode::MissingColumn, self.layout.offset(0, 0), message))
     }
 
-    fn check_width(&self, source: &Source<'_>, record: &Record, index: usize) -> Result<(), Reject> {
-        let (expected, found) = (self.header.len(), record.len());
-        if expected == found {
+    fn reject(&self, source: &Source<'_>, code: RejectCode, column: &str, reason: Reason) -> Reject {
+        source.reject(code, Some(column), self.raw.start, reason)
+    }
+}
+
+/// The values of the declared columns.
+#[derive(Debug)]
+struct Row<'a> {
+    values: [Value<'a>; 3],
+}
+
+impl Row<'_> {
+    fn record(&self, source: &Source<'_>, run_at: Timestamp, notices: &mut Vec<Notice>) -> Result<UserRecord, Reject> {
+        let [first_name, last_name, birthts] = &self.values;
+        if self.values.iter().any(|value| value.is_trimmed) {
+            notices.push(Notice::Trimmed);
+        }
+        Ok(UserRecord {
+            first_name: name(source, first_name, COLUMNS[0])?,
+            last_name: name(source, last_name, COLUMNS[1])?,
+            birth: birth(source, birthts, COLUMNS[2], run_at, notices)?,
+        })
+    }
+
+    /// Rejects another row that does not have the same parsed values.
+    fn check_repeated(&self, source: &Source<'_>, other: &Self, at: usize, run_at: Timestamp) -> Result<(), Reject> {
+        let texts = |row: &Self| row.values.each_ref().map(|value| value.text.to_string());
+        let (own, others) = (texts(self), texts(other));
+        if own == others {
             return Ok(());
         }
-        let message = format!("the header has {expected} fields and the row {found}; quote values that hold a comma");
-        Err(source.reject(RejectCode::FieldCount, self.layout.offset(index, 0), message))
+        let parse = |row: &Self| row.record(source, run_at, &mut Vec::new()).ok();
+        if let (Some(own), Some(other)) = (parse(self), parse(other))
+            && own == other
+        {
+            return Ok(());
+        }
+        let found = if others.iter().zip(COLUMNS).all(|(text, column)| text.eq_ignore_ascii_case(column)) {
+            "the header is repeated in this line".to_owned()
+        } else {
+            let differs = COLUMNS.iter().zip(own.iter().zip(&others)).filter(|(_, (own, other))| own != other);
+            let columns: Vec<_> = differs.map(|(column, _)| *column).collect();
+            format!("this row differs from the first one in {}", columns.join(", "))
+        };
+        let reason = Reason::new(found, "one row: a file contains one user", "keep the row of this user");
+        Err(source.reject(RejectCode::MultipleRows, None, at, reason))
     }
+}
 
-    fn record(
-        &self,
-        source: &Source<'_>,
-        [first_name, last_name, birthts]: [usize; 3],
-        run_at: Timestamp,
-        notices: &mut Vec<Notice>,
-    ) -> Result<UserRecord, Reject> {
-        let at = |column| self.layout.offset(1, column);
-        let name = |column, what| check_name(self.row.text(column), what, source, at(column));
-        let first_name = name(first_name, "first_name")?;
-        let last_name = name(last_name, "last_name")?;
-        let birth =
-            check_birthts(self.row.text(birthts), run_at, notices).map_err(|(code, message)| source.reject(code, at(birthts), message))?;
-        Ok(UserRecord {
-            first_name,
-            last_name,
-            birth,
+fn name(source: &Source<'_>, value: &Value<'_>, column: &str) -> Result<Box<str>, Reject> {
+    let text = &*value.text;
+    if text.chars().all(text::is_invisible) && !text.chars().any(is_forbidden_control) {
+        let raw = source.text.get(value.raw.clone()).unwrap_or_default();
+        let found = match code_points(raw.chars()) {
+            characters if characters.is_empty() => format!("{column} is empty"),
+            characters => format!("{column} has only characters that cannot be seen: {characters}"),
+        };
+        let reason = Reason::new(found, "a name", "write the name; a user without one cannot be accepted");
+        return Err(value.reject(source, RejectCode::ValueEmpty, column, reason));
+    }
+    if text.len() > NAME_BYTES_MAX {
+        let reason = Reason::new(
+            format!("{column} has {} bytes", grouped(u64::try_from(text.len()).unwrap_or(u64::MAX))),
+            format!("at most {} bytes", grouped(u64::try_from(NAME_BYTES_MAX).unwrap_or(u64::MAX))),
+            "shorten it; check that no quote is missing",
+        );
+        return Err(value.reject(source, RejectCode::ValueTooLong, column, reason));
+    }
+    if let Some(character) = text.chars().find(|character| is_forbidden_control(*character)) {
+        let raw = source.text.get(value.raw.clone()).unwrap_or_default();
+        let at = value.raw.start + raw.find(is_forbidden_control).unwrap_or_default();
+        let reason = Reason::new(
+            format!("{column} contains the control character {}", code_point(character)),
+            "a name without control characters",
+            "remove the character",
+        );
+        return Err(source.reject(RejectCode::ControlCharacter, Some(column), at, reason));
+    }
+    Ok(text.into())
+}
+
+/// A quoted name may span lines (RFC 4180, section 2.6); every other control character is an accident or an attack.
+fn is_forbidden_control(character: char) -> bool {
+    character.is_control() && !matches!(character, '\n' | '\r')
+}
+
+fn birth(
+    source: &Source<'_>,
+    value: &Value<'_>,
+    column: &str,
+    run_at: Timestamp,
+    notices: &mut Vec<Notice>,
+) -> Result<BirthTimestamp, Reject> {
+    let text = &*value.text;
+    let reject = |code, reason| value.reject(source, code, column, reason);
+    let number = Number::read(text).map_err(|(found, remedy)| {
+        const EXPECTED: &str = "a whole number of milliseconds since 1970-01-01 UTC, like 612302400000";
+        let found = match text {
+            "" => format!("{column} is empty"),
+            _ => format!("{column} is {}, {found}", quoted(text)),
+        };
+        reject(RejectCode::Type, Reason::new(found, EXPECTED, remedy))
+    })?;
+    let birthts_ms = number.value;
+    let shown = quoted(text);
+    let day = |birthts_ms| BirthTimestamp::from_ms(birthts_ms).map_or(String::new(), |birth| format!(", {}", birth.day().date()));
+    if birthts_ms < BirthTimestamp::EARLIEST.as_ms() {
+        let reason = Reason::new(
+            format!("{column} is {shown}{}", day(birthts_ms)),
+            format!("a birth of 1850 or later, at least {}", BirthTimestamp::EARLIEST.as_ms()),
+            "check the value and its unit, which is milliseconds",
+        );
+        return Err(reject(RejectCode::OutOfRange, reason));
+    }
+    let latest = run_at.saturating_add(FUTURE_MAX).map_or(i64::MAX, Timestamp::as_millisecond);
+    let birth = BirthTimestamp::from_ms(birthts_ms).filter(|birth| birth.as_ms() <= latest);
+    let Some(birth) = birth else {
+        let reason = Reason::new(
+            format!("{column} is {shown}{}, after the day of the run", day(birthts_ms)),
+            format!("at most 24 hours after the run, {latest}"),
+            "check the value and its unit, which is milliseconds",
+        );
+        let valid_from = Timestamp::from_millisecond(birthts_ms).ok();
+        let valid_from = valid_from.filter(|_| BirthTimestamp::from_ms(birthts_ms).is_some());
+        return Err(Reject {
+            valid_from: valid_from.and_then(|birth| birth.checked_sub(FUTURE_MAX).ok()),
+            ..reject(RejectCode::InFuture, reason)
+        });
+    };
+    if number.is_normalized {
+        notices.push(Notice::NumberFormat);
+    }
+    if birthts_ms.unsigned_abs() < MAYBE_SECONDS_BELOW {
+        notices.push(Notice::MaybeSeconds);
+    }
+    Ok(birth)
+}
+
+struct Number {
+    value: i64,
+    /// Whether it was written with a plus sign or a fraction of zero.
+    is_normalized: bool,
+}
+
+impl Number {
+    /// A whole number, or what the text is instead and what to do.
+    fn read(text: &str) -> Result<Self, (Cow<'static, str>, &'static str)> {
+        const CONVERT: &str = "convert it to milliseconds since 1970-01-01 UTC";
+        let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+        let (whole, fraction) = unsigned
+            .split_once('.')
+            .map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
+        let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_separator = |character: char| {
+            matches!(character, ',' | '.' | '\'' | '_' | '’' | '٬') || (character.is_whitespace() && !matches!(character, '\n' | '\r'))
+        };
+        let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, ""));
+        if is_digits(whole) && fraction.is_none_or(is_digits) {
+            if fraction.is_some_and(|digits| digits.bytes().any(|digit| digit != b'0')) {
+                return Err(("a number with a fraction".into(), "round it to whole milliseconds"));
+            }
+            let sign = if text.starts_with('-') { "-" } else { "" };
+            let value = format!("{sign}{whole}").parse();
+            let value = value.map_err(|_| {
+                (
+                    "a number beyond 64 bits".into(),
+                    "check the value and its unit, which is milliseconds",
+                )
+            })?;
+            return Ok(Self {
+                value,
+                is_normalized: fraction.is_some() || text.starts_with('+'),
+            });
+        }
+        Err(match text {
+            "" => ("empty".into(), "write the birth time"),
+            _ if is_digits(&mantissa.replace(['.', ','], "")) && is_digits(exponent.trim_start_matches(['+', '-'])) => (
+                "a number with an exponent".into(),
+                "write all digits; in a spreadsheet, format the column as a number without decimals",
+            ),
+            _ if is_digits(&unsigned.replace(is_separator, "")) => {
+                let separators = code_points(unsigned.chars().filter(|character| is_separator(*character)));
+                (format!("a number with separators: {separators}").into(), "write the digits alone")
+            }
+            _ if is_date(text) => ("a date".into(), CONVERT),
+            _ if text
+                .chars()
+                .any(|character| !character.is_ascii() && (character.is_numeric() || character == '\u{2212}')) =>
+            {
+                let foreign = code_points(text.chars().filter(|character| !character.is_ascii()));
+                (
+                    format!("which contains {foreign}").into(),
+                    "write it with the digits 0 to 9 and the ASCII sign -",
+                )
+            }
+            _ if text.chars().any(text::is_invisible) => {
+                let foreign = code_points(text.chars().filter(|character| text::is_invisible(*character)));
+                (format!("which contains {foreign}").into(), "write the digits alone")
+            }
+            _ => ("which is not a number".into(), CONVERT),
         })
     }
 }
 
-fn is_other_delimiter(byte: u8) -> bool {
-    matches!(byte, b';' | b'\t' | b'|')
-}
-
-/// Where the first record begins and what separates it, if that is no comma. Quotes only hide what is between them here: whether they
-/// are well set is another question.
-fn other_delimiter(bytes: &[u8]) -> Option<(usize, u8)> {
-    let start = bytes.iter().position(|byte| !matches!(byte, b' ' | b'\r' | b'\n'))?;
-    let (mut is_quoted, mut found) = (false, None);
-    for byte in &bytes[start..] {
-        match byte {
-            b'"' => is_quoted = !is_quoted,
-            _ if is_quoted => {}
-            b'\r' | b'\n' => break,
-            b',' => return None,
-            delimiter if is_other_delimiter(*delimiter) => found = found.or(Some(*delimiter)),
-            _ => {}
-        }
-    }
-    found.map(|delimiter| (start, delimiter))
-}
-
-fn delimiter_hint(delimiter: u8) -> String {
-    let delimiters = match delimiter {
-        b'\t' => "tabs",
-        b'|' => "vertical bars",
-        _ => "semicolons",
-    };
-    format!("the columns are separated by {delimiters}; separate them by commas")
-}
-
-fn check_name(name: &str, what: &str, source: &Source<'_>, offset: usize) -> Result<Box<str>, Reject> {
-    if name.trim().is_empty() {
-        return Err(source.reject(RejectCode::NameEmpty, offset, format!("{what} is empty; give the name")));
-    }
-    if name.len() > NAME_BYTES_MAX {
-        let message = format!("{what} is over {NAME_BYTES_MAX} bytes; shorten it");
-        return Err(source.reject(RejectCode::NameTooLong, offset, message));
-    }
-    // A quoted name may span lines (RFC 4180, section 2.6); every other control character is an accident or an attack.
-    let forbidden = |character: char| character.is_control() && !matches!(character, '\n' | '\r');
-    if let Some(at) = name.find(forbidden) {
-        let offset = offset + source.text[offset..].find(forbidden).unwrap_or(at);
-        return Err(source.reject(
-            RejectCode::ControlCharacter,
-            offset,
-            format!("{what} holds a control character; remove it"),
-        ));
-    }
-    Ok(name.into())
-}
-
-fn check_birthts(text: &str, run_at: Timestamp, notices: &mut Vec<Notice>) -> Result<BirthTimestamp, (RejectCode, &'static str)> {
-    const HINT: &str = "birthts must be a whole number of milliseconds since 1970-01-01 UTC, like 612302400000";
-    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
-    let (whole, fraction) = unsigned
-        .split_once('.')
-        .map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
-    let is_number = !whole.is_empty() && whole.bytes().all(|byte| byte.is_ascii_digit());
-    let is_whole = fraction.is_none_or(|digits| !digits.is_empty() && digits.bytes().all(|byte| byte == b'0'));
-    if !is_number || !is_whole {
-        return Err((RejectCode::BirthtsType, HINT));
-    }
-    let sign = if text.starts_with('-') { "-" } else { "" };
-    let birthts_ms: i64 = format!("{sign}{whole}").parse().map_err(|_| (RejectCode::BirthtsType, HINT))?;
-
-    if birthts_ms < BirthTimestamp::EARLIEST.as_ms() {
-        return Err((RejectCode::BirthtsRange, "birthts is before 1850; check its unit, milliseconds"));
-    }
-    let latest = run_at.saturating_add(FUTURE_MAX).map_or(i64::MAX, Timestamp::as_millisecond);
-    if birthts_ms > latest {
-        return Err((RejectCode::BirthtsFuture, "birthts is in the future; check its unit, milliseconds"));
-    }
-    let birth =
-        BirthTimestamp::from_ms(birthts_ms).ok_or((RejectCode::BirthtsFuture, "birthts is in the future; check its unit, milliseconds"))?;
-    if fraction.is_some() || text.starts_with('+') {
-        notices.push(Notice::BirthtsSpelling);
-    }
-    if birthts_ms.unsigned_abs() < MAYBE_SECONDS_BELOW {
-        notices.push(Notice::BirthtsMaybeSeconds);
-    }
-    Ok(birth)
+/// Whether a text begins like a date: three numbers with the same separator, at least one of four digits.
+fn is_date(text: &str) -> bool {
+    let date = text.split(['T', ' ']).next().unwrap_or_default();
+    ['-', '/', '.'].into_iter().any(|separator| {
+        let parts: Vec<_> = date.split(separator).collect();
+        let is_number = |part: &&str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
+        parts.len() == 3 && parts.iter().all(is_number)
+    })
 }
 
 /// A source's text; offsets are into `text`, which begins `skipped` bytes after the source.
@@ -271,15 +362,41 @@ struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// Rejects what is no text, and what is text of another format.
     fn decode(bytes: &'a [u8]) -> Result<Self, Reject> {
         const BOM: &str = "\u{feff}";
+        const EXPECTED: &str = "a CSV in UTF-8";
         let raw = Source { text: "", skipped: 0 };
-        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") || bytes.iter().take(4).any(|byte| *byte == 0) {
-            return Err(raw.reject_in(bytes, RejectCode::Encoding, 0, "the file seems to be UTF-16; store it as UTF-8"));
+        if let Some(format) = format::recognize(bytes) {
+            let reason = Reason::new(format!("the file is {}", format.name), EXPECTED, format.csv_remedy());
+            return Err(raw.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
+        }
+        if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+            let reason = Reason::new("the file has only NUL bytes", EXPECTED, "upload the file again");
+            return Err(raw.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
+        }
+        if let Some(encoding) = wide_encoding(bytes) {
+            let reason = Reason::new(
+                format!("the file is encoded in {encoding}"),
+                EXPECTED,
+                "store it as UTF-8; in Excel, save as \"CSV UTF-8\"",
+            );
+            return Err(raw.reject_in(bytes, RejectCode::Encoding, None, 0, reason));
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
-            let message = "the file is not UTF-8, perhaps latin-1 or windows-1252; store it as UTF-8";
-            raw.reject_in(bytes, RejectCode::Encoding, error.valid_up_to(), message)
+            let at = error.valid_up_to();
+            let byte = bytes.get(at).copied().unwrap_or_default();
+            let found = match error.error_len() {
+                None => "the file ends within a character of several bytes".to_owned(),
+                // ISO 8859-1 and windows-1252 agree on these.
+                Some(_) if byte >= 0xa0 => format!(
+                    "the byte 0x{byte:02X} is not UTF-8; in ISO 8859-1 it is {}",
+                    quoted(&char::from(byte).to_string())
+                ),
+                Some(_) => format!("the byte 0x{byte:02X} is not UTF-8"),
+            };
+            let reason = Reason::new(found, EXPECTED, "store it as UTF-8; in Excel, save as \"CSV UTF-8\"");
+            raw.reject_in(bytes, RejectCode::Encoding, None, at, reason)
         })?;
         Ok(match text.strip_prefix(BOM) {
             Some(text) => Self { text, skipped: BOM.len() },
@@ -287,11 +404,11 @@ impl<'a> Source<'a> {
         })
     }
 
-    fn reject(&self, code: RejectCode, offset: usize, message: impl Into<Box<str>>) -> Reject {
-        self.reject_in(self.text.as_bytes(), code, offset, message)
+    fn reject(&self, code: RejectCode, column_name: Option<&str>, offset: usize, reason: Reason) -> Reject {
+        self.reject_in(self.text.as_bytes(), code, column_name, offset, reason)
     }
 
-    fn reject_in(&self, bytes: &[u8], code: RejectCode, offset: usize, message: impl Into<Box<str>>) -> Reject {
+    fn reject_in(&self, bytes: &[u8], code: RejectCode, column_name: Option<&str>, offset: usize, reason: Reason) -> Reject {
         let before = &bytes[..offset.min(bytes.len())];
         let line_start = before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
         // CRLF is one end of a line: its CR does not count.
@@ -302,173 +419,45 @@ impl<'a> Source<'a> {
         let byte_offset = u64::try_from(self.skipped + offset).unwrap_or(u64::MAX);
         let (excerpt, excerpt_offset) = excerpt(bytes, line_start, offset).unzip();
         Reject {
-            code,
+            column_name: column_name.map(Box::from),
             place: Some(Place { line, column, byte_offset }),
             excerpt,
             excerpt_offset,
-            message: message.into(),
+            ..Reject::whole(code, reason)
         }
     }
 }
 
-/// Where each field begins, and the text in the canonical form that `csv-core` reads: no blanks about values, no blank lines.
-///
-/// `csv-core` takes any bytes for a CSV and never tells a quoted value from a plain one, so strictness and blanks are decided here.
-#[derive(Debug, Default)]
-struct Layout {
-    canonical: Vec<u8>,
-    /// Offset of each field of each record.
-    starts: Vec<usize>,
-    /// For each record, the index of its first field in `starts`.
-    records: Vec<usize>,
-}
-
-impl Layout {
-    fn read(&mut self, source: &Source<'_>) -> Result<(), Reject> {
-        self.canonical.clear();
-        self.starts.clear();
-        self.records.clear();
-        let bytes = source.text.as_bytes();
-        let mut at = 0;
-        while at < bytes.len() {
-            let (first_field, canonical_before) = (self.starts.len(), self.canonical.len());
-            at = self.read_record(source, bytes, at)?;
-            let is_blank = self.starts.len() == first_field + 1 && self.canonical.len() == canonical_before;
-            if is_blank {
-                self.starts.truncate(first_field);
-            } else {
-                self.records.push(first_field);
-                self.canonical.push(b'\n');
-            }
-        }
-        Ok(())
+/// The encoding of several bytes per character that a text is in: by its byte order mark, or by the zero bytes of its first ASCII characters.
+fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
+    /// Characters that must agree: a NUL by accident is no encoding.
+    const CHARACTERS: usize = 4;
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => return Some("UTF-32 (little-endian, with a byte order mark)"),
+        [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32 (big-endian, with a byte order mark)"),
+        [0xff, 0xfe, ..] => return Some("UTF-16 (little-endian, with a byte order mark)"),
+        [0xfe, 0xff, ..] => return Some("UTF-16 (big-endian, with a byte order mark)"),
+        _ => {}
     }
-
-    /// Reads one record from `at` and gives the offset behind its line's end.
-    fn read_record(&mut self, source: &Source<'_>, bytes: &[u8], mut at: usize) -> Result<usize, Reject> {
-        loop {
-            at += count_spaces(&bytes[at..]);
-            self.starts.push(at);
-            at = match bytes.get(at) {
-                Some(b'"') => self.read_quoted(source, bytes, at)?,
-                _ => self.read_plain(source, bytes, at)?,
-            };
-            match bytes.get(at) {
-                Some(b',') => {
-                    self.canonical.push(b',');
-                    at += 1;
-                }
-                Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => return Ok(at + 2),
-                Some(_) => return Ok(at + 1),
-                None => return Ok(at),
-            }
-        }
-    }
-
-    fn read_quoted(&mut self, source: &Source<'_>, bytes: &[u8], start: usize) -> Result<usize, Reject> {
-        let mut at = start + 1;
-        loop {
-            match (bytes.get(at), bytes.get(at + 1)) {
-                (None, _) => return Err(source.reject(RejectCode::Quote, start, "a quote is opened and never closed; close it")),
-                (Some(b'"'), Some(b'"')) => at += 2,
-                (Some(b'"'), _) => break,
-                _ => at += 1,
-            }
-        }
-        self.canonical.extend_from_slice(&bytes[start..=at]);
-        at += 1;
-        at += count_spaces(&bytes[at..]);
-        match bytes.get(at) {
-            None | Some(b',' | b'\r' | b'\n') => Ok(at),
-            Some(_) => Err(source.reject(
-                RejectCode::Quote,
-                at,
-                "there is text after a closing quote; double the quotes within a value",
-            )),
-        }
-    }
-
-    fn read_plain(&mut self, source: &Source<'_>, bytes: &[u8], start: usize) -> Result<usize, Reject> {
-        let length = bytes[start..]
-            .iter()
-            .position(|byte| matches!(byte, b',' | b'\r' | b'\n'))
-            .unwrap_or(bytes.len() - start);
-        let mut value = &bytes[start..start + length];
-        while let [rest @ .., b' '] = value {
-            value = rest;
-        }
-        if let Some(at) = value.iter().position(|byte| *byte == b'"') {
-            let message = "there is a quote within a value that is not quoted; quote the value and double the quote";
-            return Err(source.reject(RejectCode::Quote, start + at, message));
-        }
-        self.canonical.extend_from_slice(value);
-        Ok(start + length)
-    }
-
-    /// Offset of a field; of the source's beginning where there is none.
-    fn offset(&self, record: usize, field: usize) -> usize {
-        self.records
-            .get(record)
-            .and_then(|first| self.starts.get(first + field))
-            .copied()
-            .unwrap_or_default()
-    }
-}
-
-fn count_spaces(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| **byte == b' ').count()
-}
-
-/// The unquoted fields of one record.
-#[derive(Debug, Default)]
-struct Record {
-    bytes: Vec<u8>,
-    ends: Vec<usize>,
-    length: usize,
-    fields: usize,
-}
-
-impl PartialEq for Record {
-    fn eq(&self, other: &Self) -> bool {
-        self.fields().eq(other.fields())
-    }
-}
-
-impl Record {
-    /// Reads the next record off `input`; false where there is none.
-    fn read(&mut self, reader: &mut Reader, input: &mut &[u8]) -> bool {
-        (self.length, self.fields) = (0, 0);
-        loop {
-            let (result, read, written, ended) = reader.read_record(input, &mut self.bytes[self.length..], &mut self.ends[self.fields..]);
-            *input = &input[read..];
-            self.length += written;
-            self.fields += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull => self.bytes.resize((self.bytes.len() * 2).max(256), 0),
-                ReadRecordResult::OutputEndsFull => self.ends.resize((self.ends.len() * 2).max(8), 0),
-                ReadRecordResult::Record => return true,
-                ReadRecordResult::End => return false,
-            }
-        }
-    }
-
-    fn len(&self) -> usize {
-        self.fields
-    }
-
-    fn fields(&self) -> impl Iterator<Item = &[u8]> {
-        (0..self.fields).map(|index| self.field(index))
-    }
-
-    fn field(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        &self.bytes[start..self.ends[index]]
-    }
-
-    fn text(&self, index: usize) -> &str {
-        std::str::from_utf8(self.field(index)).expect("a field of a UTF-8 text, cut at ASCII characters, is UTF-8")
-    }
+    let all = |width: usize, is_text: fn(&[u8]) -> bool| {
+        let characters = bytes.chunks_exact(width).take(CHARACTERS);
+        characters.len() == CHARACTERS.min(bytes.len() / width).max(2) && characters.clone().all(is_text)
+    };
+    let is_wide = |little: bool, width: usize| match (little, width) {
+        (true, 4) => all(4, |bytes| bytes[0] != 0 && bytes[1..] == [0; 3]),
+        (false, 4) => all(4, |bytes| bytes[3] != 0 && bytes[..3] == [0; 3]),
+        (true, _) => all(2, |bytes| bytes[0] != 0 && bytes[1] == 0),
+        (false, _) => all(2, |bytes| bytes[0] == 0 && bytes[1] != 0),
+    };
+    [
+        (true, 4, "UTF-32 (little-endian)"),
+        (false, 4, "UTF-32 (big-endian)"),
+        (true, 2, "UTF-16 (little-endian)"),
+        (false, 2, "UTF-16 (big-endian)"),
+    ]
+    .into_iter()
+    .find(|(little, width, _)| is_wide(*little, *width))
+    .map(|(_, _, name)| name)
 }
 
 #[cfg(test)]

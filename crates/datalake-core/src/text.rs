@@ -1,0 +1,182 @@
+//! Characters that a reader cannot see: which are trimmed, and how messages and excerpts show them.
+
+use std::{borrow::Cow, fmt::Write as _};
+
+/// Longest value that a message repeats, in bytes as shown.
+const VALUE_BYTES_MAX: usize = 80;
+
+/// Whether a character is removed around a value: Unicode white space, or a format character of no width.
+pub(crate) fn is_blank(character: char) -> bool {
+    character.is_whitespace()
+        || matches!(
+            character,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+        )
+}
+
+/// Whether a character leaves no mark on a screen. Some belong to what is beside them (variation selectors, tags of flags), so that they are
+/// not trimmed; a value of these alone is empty.
+pub(crate) fn is_invisible(character: char) -> bool {
+    is_blank(character)
+        || character.is_control()
+        || matches!(
+            character,
+            '\u{34f}'
+                | '\u{115f}'
+                | '\u{1160}'
+                | '\u{17b4}'
+                | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{2800}'
+                | '\u{3164}'
+                | '\u{fe00}'..='\u{fe0f}'
+                | '\u{ffa0}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
+}
+
+/// A value without the blanks around it.
+pub(crate) fn trim(text: &str) -> &str {
+    text.trim_matches(is_blank)
+}
+
+/// The code point of a character, with its name where the name is better known.
+pub(crate) fn code_point(character: char) -> String {
+    let name = match character {
+        '\0' => "NULL",
+        '\t' => "TAB",
+        '\n' => "LINE FEED",
+        '\u{b}' => "VERTICAL TAB",
+        '\u{c}' => "FORM FEED",
+        '\r' => "CARRIAGE RETURN",
+        '\u{1a}' => "SUBSTITUTE, Ctrl-Z",
+        '\u{1b}' => "ESCAPE",
+        ' ' => "SPACE",
+        '\u{7f}' => "DELETE",
+        '\u{85}' => "NEXT LINE",
+        '\u{a0}' => "NO-BREAK SPACE",
+        '\u{ad}' => "SOFT HYPHEN",
+        '\u{200b}' => "ZERO WIDTH SPACE",
+        '\u{200c}' => "ZERO WIDTH NON-JOINER",
+        '\u{200d}' => "ZERO WIDTH JOINER",
+        '\u{200e}' => "LEFT-TO-RIGHT MARK",
+        '\u{200f}' => "RIGHT-TO-LEFT MARK",
+        '\u{2028}' => "LINE SEPARATOR",
+        '\u{2029}' => "PARAGRAPH SEPARATOR",
+        '\u{202a}' => "LEFT-TO-RIGHT EMBEDDING",
+        '\u{202b}' => "RIGHT-TO-LEFT EMBEDDING",
+        '\u{202c}' => "POP DIRECTIONAL FORMATTING",
+        '\u{202d}' => "LEFT-TO-RIGHT OVERRIDE",
+        '\u{202e}' => "RIGHT-TO-LEFT OVERRIDE",
+        '\u{202f}' => "NARROW NO-BREAK SPACE",
+        '\u{2060}' => "WORD JOINER",
+        '\u{2212}' => "MINUS SIGN",
+        '\u{3000}' => "IDEOGRAPHIC SPACE",
+        '\u{feff}' => "BYTE ORDER MARK",
+        '\u{fffd}' => "REPLACEMENT CHARACTER",
+        _ => return format!("U+{:04X}", u32::from(character)),
+    };
+    format!("U+{:04X} ({name})", u32::from(character))
+}
+
+/// The code points of different characters, for a message; at most three.
+pub(crate) fn code_points(characters: impl Iterator<Item = char>) -> String {
+    let mut seen: Vec<char> = Vec::new();
+    for character in characters {
+        if seen.len() == 3 {
+            break;
+        }
+        if !seen.contains(&character) {
+            seen.push(character);
+        }
+    }
+    seen.into_iter().map(code_point).collect::<Vec<_>>().join(", ")
+}
+
+/// A character as excerpts and messages show it: by its code point where it cannot be seen.
+pub(crate) fn shown(character: char) -> Cow<'static, str> {
+    match character {
+        ' ' => " ".into(),
+        _ if is_invisible(character) => format!("<U+{:04X}>", u32::from(character)).into(),
+        _ => character.to_string().into(),
+    }
+}
+
+/// A value in quotes for a message, cut where it is long.
+pub(crate) fn quoted(value: &str) -> String {
+    let mut text = String::from("\"");
+    for character in value.chars() {
+        let shown = shown(character);
+        if text.len() + shown.len() > VALUE_BYTES_MAX {
+            text.push('…');
+            break;
+        }
+        text.push_str(&shown);
+    }
+    text.push('"');
+    text
+}
+
+/// A number with separators between thousands.
+pub(crate) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A byte that is no text, as excerpts show it.
+pub(crate) fn shown_byte(byte: u8) -> String {
+    let mut text = String::new();
+    write!(text, "<0x{byte:02X}>").expect("a string takes any text");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_around_a_value_are_trimmed() {
+        for blank in [
+            " ", "\t", "\r\n", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ad}", "\u{202e}", "\u{2060}", "\u{85}",
+        ] {
+            assert_eq!(trim(&format!("{blank}a b{blank}{blank}")), "a b", "{blank:?}");
+        }
+        // A variation selector and a tag belong to the emoji before them.
+        for whole in ["❤\u{fe0f}", "🏴\u{e0067}\u{e007f}", "a\u{200d}b"] {
+            assert_eq!(trim(whole), whole);
+        }
+    }
+
+    #[test]
+    fn invisible_characters_are_named() {
+        assert_eq!(quoted("a\u{200b} b\0"), "\"a<U+200B> b<U+0000>\"");
+        assert_eq!(
+            code_points("\u{200b}a\u{200b}\u{e000}".chars()),
+            "U+200B (ZERO WIDTH SPACE), U+0061, U+E000"
+        );
+        assert_eq!(quoted(&"x".repeat(200)).len(), VALUE_BYTES_MAX + "…\"".len());
+    }
+
+    #[test]
+    fn thousands_are_separated() {
+        assert_eq!(
+            [0, 999, 1_000, 65_536, 1_234_567].map(grouped),
+            ["0", "999", "1,000", "65,536", "1,234,567"]
+        );
+    }
+}
