@@ -57,7 +57,7 @@ pub struct SourceKey {
 static SOURCE_NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)^(.*)\.(csv|CSV|png|PNG)$").expect("the pattern is a constant that the tests compile"));
 
-/// Names of temporary and sidecar files, matched without regard to case. The documentation lists them (docs/INPUT.md).
+/// Names of temporary and sidecar files, matched without regard to case. The documentation lists them (docs/src/input.md).
 const TEMPORARY_NAMES: &[&str] = &[
     // macOS metadata next to a file; Thumbnails and view settings of file managers.
     r"\._.*",
@@ -153,6 +153,15 @@ const TABLE_TYPES: &[&str] = &[
     "json", "numbers", "ods", "parquet", "psv", "tab", "tsv", "txt", "xls", "xlsm", "xlsx",
 ];
 
+/// The source that an ignored object was probably meant to be; none where its name is close to no source's.
+pub fn near_miss_of(key: &str) -> Option<NearMiss> {
+    match parse_source(key) {
+        // An ID is bad by white space alone in ` 1.csv`.
+        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(key.strip_prefix(SOURCES)?),
+        _ => None,
+    }
+}
+
 /// The source that a file name without a folder was probably meant to be, if the name is not a source's but close to one.
 pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
     let new = |stem: &str, extension: &str, difference| {
@@ -197,9 +206,7 @@ pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
 pub fn user_of(key: &str) -> Option<UserId> {
     match parse_source(key) {
         Ok(source) => Some(source.user_id),
-        // An ID is bad by white space alone in ` 1.csv`.
-        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(key.strip_prefix(SOURCES)?).map(|near| near.user_id),
-        Err(_) => None,
+        Err(_) => near_miss_of(key).map(|near| near.user_id),
     }
 }
 

@@ -475,6 +475,17 @@ mod tests {
     }
 
     #[test]
+    fn every_code_is_documented() {
+        const DOCUMENT: &str = include_str!("../../../docs/src/input.md");
+        let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
+        let ignored = IgnoreCode::ALL.iter().map(|code| code.as_str());
+        let notices = Notice::ALL.iter().map(|notice| notice.as_str());
+        for code in rejected.chain(ignored).chain(notices) {
+            assert!(DOCUMENT.contains(&format!("`{code}`")), "{code}");
+        }
+    }
+
+    #[test]
     fn excerpts_are_short_and_printable() {
         for bytes in [
             "ä".repeat(200).into_bytes(),

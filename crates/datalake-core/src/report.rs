@@ -121,28 +121,28 @@ pub struct Counts {
     pub listed: u64,
     /// Users' CSVs among them.
     pub csv_listed: u64,
-    /// Users' pictures among them.
+    /// Users' images among them.
     pub images_listed: u64,
-    /// Objects that are nobody's source, the folder marker among them.
+    /// Objects that are not sources.
     pub ignored: u64,
     /// CSVs read.
     pub csv_read: u64,
-    /// Pictures read.
+    /// Images read.
     pub images_read: u64,
     /// Rows added.
     pub added: u64,
-    /// Rows whose values, picture included, changed.
+    /// Rows whose values, image included, changed.
     pub changed: u64,
     /// Rows removed.
     pub removed: u64,
     /// Rows after the run.
     pub users: u64,
-    /// Pictures copied.
+    /// Images copied.
     pub images_copied: u64,
-    /// Copied pictures removed.
+    /// Copied images removed.
     pub images_removed: u64,
-    /// Sources read that were accepted after mending.
-    pub mended: u64,
+    /// Sources read that were accepted after a documented correction.
+    pub normalized: u64,
     /// Sources read that were rejected.
     pub rejected: u64,
     /// Sources rejected now, by whichever run.

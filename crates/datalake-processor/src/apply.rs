@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
-    keys,
+    keys::{self, SourceKind},
     plan::SourceObject,
     reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
     report::{Counts, RunId, RunReport, SourceNotice},
@@ -128,7 +128,7 @@ impl Outcome {
 /// What was read, whatever becomes of it.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
-    /// Sources read, mended, rejected and warned of; the rest is zero.
+    /// Sources read, normalized, rejected and warned of; the rest is zero.
     pub(crate) counts: Counts,
     /// Remarks on the first sources that were accepted.
     pub(crate) notices: Vec<SourceNotice>,
@@ -151,8 +151,8 @@ impl Reading {
         match read {
             CsvRead::Good { notices, object, .. } => {
                 self.counts.csv_read += 1;
-                self.counts.mended += u64::from(notices.iter().any(|notice| notice.is_mended()));
-                self.counts.warnings += u64::from(notices.iter().any(|notice| !notice.is_mended()));
+                self.counts.normalized += u64::from(notices.iter().any(|notice| notice.is_normalized()));
+                self.counts.warnings += u64::from(notices.iter().any(|notice| !notice.is_normalized()));
                 for notice in notices {
                     note(&mut self.notices, object, notice.as_str());
                 }
@@ -249,9 +249,9 @@ pub(crate) fn refusals(
     };
     let is_settled = |open: &&OpenRefusal| match (&open.refusal, &open.user_id) {
         (Refusal::Ignored(_), _) | (_, None) => true,
-        (Refusal::Rejected(reject), Some(user_id)) => read_of(user_id).is_some_and(|read| match reject.code.is_about_image() {
-            true => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
-            false => !matches!(read.csv, CsvRead::Same),
+        (Refusal::Rejected(_), Some(user_id)) => read_of(user_id).is_some_and(|read| match keys::parse_source(&open.key) {
+            Ok(source) if source.kind == SourceKind::Csv => !matches!(read.csv, CsvRead::Same),
+            _ => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
         }),
     };
     let fresh = |object: SourceObject, user_id: Option<UserId>, refusal: Refusal| OpenRefusal {
@@ -279,8 +279,8 @@ pub(crate) fn refusals(
         }
     }
     open.extend(ignored.into_iter().map(|(object, code)| {
-        // A picture without a CSV, and the spelling that does not count, say whose they would be.
-        let user_id = keys::parse_source(&object.key).ok().map(|source| source.user_id);
+        // An image without a CSV, the spelling that does not count, and a name that is close to a source's name their user.
+        let user_id = keys::user_of(&object.key);
         fresh(object, user_id, Refusal::Ignored(code))
     }));
     open.sort_by(|a, b| a.key.cmp(&b.key));

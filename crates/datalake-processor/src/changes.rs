@@ -43,6 +43,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) mode: RunMode,
     /// Users whose sources are read whatever the table recorded.
     pub(crate) reread: &'a BTreeSet<UserId>,
+    /// The time of the run.
+    pub(crate) run_at: jiff::Timestamp,
 }
 
 /// Lists everything under `src-data/` once, and keeps what differs from the table.
@@ -64,8 +66,9 @@ pub(crate) async fn find(
         refusals,
         mode,
         reread,
+        run_at,
     } = scope;
-    let mut known_users = KnownUsers::new(table, base, refusals).await?;
+    let mut known_users = KnownUsers::new(table, base, refusals, run_at).await?;
     let mut listed = listing.next_user(&mut changes).await?;
     let mut known = known_users.next().await?;
     loop {

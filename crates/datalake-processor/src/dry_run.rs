@@ -58,6 +58,7 @@ async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         refusals: &refusals,
         mode: options.mode,
         reread: &BTreeSet::new(),
+        run_at: (options.clock)(),
     };
     let found = changes::find(lake.bucket.as_ref(), &table, scope, progress).await?;
     let word = |change: &SourceChange| match change {

@@ -18,6 +18,7 @@ use datalake_table::{
     version::Version,
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
+use jiff::Timestamp;
 
 /// The rejected sources of one user.
 #[derive(Clone, Debug, Default)]
@@ -50,11 +51,17 @@ pub(crate) struct KnownUsers<'a> {
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
     ranker: Option<Ranker>,
     ranked: VecDeque<Known>,
+    run_at: Timestamp,
 }
 
 impl<'a> KnownUsers<'a> {
-    /// Begins with the first user; without a version there is none.
-    pub(crate) async fn new(table: &'a Table, base: Option<&'a Version>, refusals: &[OpenRefusal]) -> Result<Self, TableError> {
+    /// Begins with the first user; without a version there is none. `run_at` is the time of the run: some rejects end with time.
+    pub(crate) async fn new(
+        table: &'a Table,
+        base: Option<&'a Version>,
+        refusals: &[OpenRefusal],
+        run_at: Timestamp,
+    ) -> Result<Self, TableError> {
         let batches = match base {
             Some(version) => table.known(version).await.boxed(),
             None => stream::empty().boxed(),
@@ -65,6 +72,7 @@ impl<'a> KnownUsers<'a> {
             rejects: rejects_by_user(refusals).into_iter().peekable(),
             ranker: Some(Ranker::default()),
             ranked: VecDeque::new(),
+            run_at,
         })
     }
 
@@ -100,7 +108,10 @@ impl<'a> KnownUsers<'a> {
             (_, None) => false,
         };
         if rejects_come_first {
-            return Ok(self.rejects.next().map(|(user_id, rejects)| known(user_id, None, rejects)));
+            return Ok(self
+                .rejects
+                .next()
+                .map(|(user_id, rejects)| known(user_id, None, rejects, self.run_at)));
         }
         let Some(row) = self.rows.next() else { return Ok(None) };
         let rejects = self
@@ -108,19 +119,19 @@ impl<'a> KnownUsers<'a> {
             .next_if(|(user_id, _)| *user_id == row.user_id)
             .map(|(_, rejects)| rejects)
             .unwrap_or_default();
-        Ok(Some(known(row.user_id.clone(), Some(row), rejects)))
+        Ok(Some(known(row.user_id.clone(), Some(row), rejects, self.run_at)))
     }
 }
 
-fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects) -> Known {
+fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: Timestamp) -> Known {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
         None => (None, None),
     };
     let has_image = row_image.is_some() || rejects.image.is_some();
-    let csv = seen(row_csv, rejects.csv);
-    let image = seen(row_image, rejects.image);
+    let csv = seen(row_csv, rejects.csv, run_at);
+    let image = seen(row_image, rejects.image, run_at);
     Known {
         user_id,
         has_row,
@@ -131,12 +142,12 @@ fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects) -> Known 
 }
 
 /// The reject is younger than the row: it is what was last seen of the source.
-fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>) -> Option<Seen> {
+fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<Seen> {
     let Some(open) = reject else {
         return row.map(|(etag, size)| Seen { key: None, etag, size });
     };
     match open.refusal {
-        Refusal::Rejected(reject) if reject.code.may_pass_with_time() => None,
+        Refusal::Rejected(reject) if reject.may_change_by(run_at) => None,
         Refusal::Rejected(_) | Refusal::Ignored(_) => Some(Seen {
             key: Some(open.key),
             etag: open.etag,

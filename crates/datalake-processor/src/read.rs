@@ -5,10 +5,11 @@ use std::{
     sync::{Mutex as StdMutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use datalake_core::{
     picture,
     plan::{SourceChange, SourceObject, UserChange},
-    reject::{Notice, Reject},
+    reject::{Notice, Reject, RejectCode},
     source::{self, Accepted, SourceParser},
     user::{UserId, UserRecord},
 };
@@ -16,6 +17,7 @@ use datalake_store::{
     bucket::{Bucket, Etag, Metadata},
     error::StoreError,
 };
+use datalake_table::blocking::blocking;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
@@ -26,16 +28,16 @@ use crate::{changes::source_object, options::Progress};
 /// Requests in flight. Reading small objects is bound by the store's latency; past 64 the stores measured gained nothing.
 const READS_IN_FLIGHT_MAX: usize = 64;
 
-/// Bytes of pictures held at once, in KiB. Seven of the largest; and of usual ones as many as there are requests in flight.
+/// Bytes of images held at once, in KiB. Seven of the largest; and of usual ones as many as there are requests in flight.
 const IMAGE_KIB_IN_FLIGHT_MAX: u16 = 63 * 1024;
 
-/// How often a source that is replaced again and again is read anew. The next run sees it if it never rests in this one.
+/// How often a source that changes while it is read is read again, before it is rejected as `unstable`.
 const READ_ATTEMPTS_MAX: u32 = 4;
 
 /// What came of a change of a CSV.
 #[derive(Clone, Debug)]
 pub(crate) enum CsvRead {
-    /// Not read: it is the same, or would not rest.
+    /// Not read: it is the same.
     Same,
     /// Gone before the run or under its hands.
     Gone,
@@ -50,10 +52,10 @@ pub(crate) enum CsvRead {
     },
 }
 
-/// What came of a change of a picture.
+/// What came of a change of an image.
 #[derive(Clone, Debug)]
 pub(crate) enum ImageRead {
-    /// Not read: it is the same, or would not rest.
+    /// Not read: it is the same.
     Same,
     /// Gone before the run or under its hands.
     Gone,
@@ -67,7 +69,7 @@ pub(crate) enum ImageRead {
     },
 }
 
-/// SHA-256 of a picture's bytes: tells whether a copy holds them, without holding them.
+/// SHA-256 of an image's bytes: tells whether a copy holds them, without holding them.
 pub(crate) type ImageDigest = [u8; 32];
 
 /// What came of one user's change.
@@ -102,7 +104,9 @@ pub(crate) struct Reader<'a> {
     parsers: Mutex<Vec<SourceParser>>,
     csv_verdicts: Verdicts<Accepted>,
     image_verdicts: Verdicts<ImageDigest>,
-    /// A permit is room for a KiB of a picture.
+    /// The first failure to read a source that may be due to the source alone.
+    denied: Mutex<Option<StoreError>>,
+    /// A permit is room for a KiB of an image.
     image_room: Semaphore,
 }
 
@@ -114,6 +118,7 @@ impl<'a> Reader<'a> {
             parsers: Mutex::default(),
             csv_verdicts: Mutex::default(),
             image_verdicts: Mutex::default(),
+            denied: Mutex::default(),
             image_room: Semaphore::new(IMAGE_KIB_IN_FLIGHT_MAX.into()),
         }
     }
@@ -162,42 +167,39 @@ impl<'a> Reader<'a> {
     }
 
     async fn read_csv(&self, object: SourceObject) -> Result<CsvRead, StoreError> {
-        let parse = |bytes: &[u8]| {
-            // Parsers keep their buffers; as many come to be as parse at one time.
+        let parse = |bytes: Bytes| {
+            // Parsers keep their buffers; as many are created as parse at one time.
             let mut parser = self.parsers.lock().pop().unwrap_or_default();
-            let verdict = parser.parse(bytes, self.run_at);
+            let verdict = parser.parse(&bytes, self.run_at);
             self.parsers.lock().push(parser);
-            verdict
+            std::future::ready(verdict)
         };
         let limit = Limit {
-            bytes_max: source::CSV_BYTES_MAX,
             reject: source::too_large,
             room: None,
         };
         Ok(match self.judge(object, limit, &self.csv_verdicts, parse).await? {
             Judged::Gone => CsvRead::Gone,
-            Judged::Restless => CsvRead::Same,
             Judged::Good(object, Accepted { record, notices }) => CsvRead::Good { record, notices, object },
             Judged::Rejected(object, reject) => CsvRead::Rejected { reject, object },
         })
     }
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
-        let check = |bytes: &[u8]| picture::check(bytes).map(|()| digest(bytes));
+        // The largest images take tenths of a second.
+        let check = |bytes: Bytes| blocking(move || picture::check(&bytes).map(|_| digest(&bytes)));
         let limit = Limit {
-            bytes_max: picture::IMAGE_BYTES_MAX,
             reject: picture::too_large_bytes,
             room: Some(&self.image_room),
         };
         Ok(match self.judge(object, limit, &self.image_verdicts, check).await? {
             Judged::Gone => ImageRead::Gone,
-            Judged::Restless => ImageRead::Same,
             Judged::Good(object, digest) => ImageRead::Good { digest, object },
             Judged::Rejected(object, reject) => ImageRead::Rejected { reject, object },
         })
     }
 
-    /// What an object was put with, if it holds the picture of this size and digest. No more of it is fetched than that.
+    /// What an object was put with, if it holds the image of this size and digest. No more of it is fetched than that.
     pub(crate) async fn holds(&self, key: &str, size: u64, digest: &ImageDigest) -> Result<Option<Metadata>, StoreError> {
         let _room = self.image_room.acquire_many(kib(size)).await.expect("nobody closes it");
         match self.bucket.get(key, None, Some(0..size)).await {
@@ -209,16 +211,16 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads an object under its tag. One that was replaced since is described again and read under the new tag.
-    async fn judge<T: Clone>(
+    async fn judge<T: Clone, F: Future<Output = Result<T, Reject>>>(
         &self,
         mut object: SourceObject,
         limit: Limit<'_>,
         verdicts: &Verdicts<T>,
-        check: impl Fn(&[u8]) -> Result<T, Reject>,
+        check: impl Fn(Bytes) -> F,
     ) -> Result<Judged<T>, StoreError> {
         for _ in 0..READ_ATTEMPTS_MAX {
-            if object.size > limit.bytes_max {
-                return Ok(Judged::Rejected(object, (limit.reject)()));
+            if let Some(reject) = (limit.reject)(object.size) {
+                return Ok(Judged::Rejected(object, reject));
             }
             let state = (object.key.clone(), object.etag.clone());
             if let Some(verdict) = verdicts.lock().get(&state).cloned() {
@@ -230,7 +232,7 @@ impl<'a> Reader<'a> {
             };
             match self.bucket.get(&object.key, Some(&Etag::new(&object.etag)), None).await {
                 Ok(found) => {
-                    let verdict = check(&found.bytes);
+                    let verdict = check(found.bytes).await;
                     let mut verdicts = verdicts.lock();
                     if verdicts.len() < VERDICTS_MAX {
                         verdicts.insert(state, verdict.clone());
@@ -243,19 +245,50 @@ impl<'a> Reader<'a> {
                     Err(StoreError::NotFound { .. }) => return Ok(Judged::Gone),
                     Err(error) => return Err(error),
                 },
-                Err(error) => return Err(error),
+                Err(error) => return self.unreadable(object, error),
             }
         }
-        tracing::warn!(source.key = %object.key, "the source is replaced faster than it can be read; the next run sees it");
-        Ok(Judged::Restless)
+        tracing::warn!(source.key = %object.key, "source changed during each attempt to read it");
+        Ok(Judged::Rejected(object, Reject::unstable(READ_ATTEMPTS_MAX)))
+    }
+
+    /// The reject of an object that the store does not let this run read, which may be due to the object alone.
+    fn unreadable<T>(&self, object: SourceObject, error: StoreError) -> Result<Judged<T>, StoreError> {
+        let StoreError::Denied { reason, .. } = &error else {
+            return Err(error);
+        };
+        let mut cause = reason.clone();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            cause = format!("{cause}: {error}");
+            source = error.source();
+        }
+        tracing::warn!(source.key = %object.key, cause, "source cannot be read");
+        self.denied.lock().get_or_insert(error);
+        Ok(Judged::Rejected(object, Reject::unreadable(&cause)))
+    }
+
+    /// The first error of a source that could not be read, if these are most of `listed` sources: then the cause is not in the sources.
+    pub(crate) fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
+        let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
+        let csv = reads
+            .iter()
+            .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if is_unreadable(reject)));
+        let images = reads
+            .iter()
+            .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if is_unreadable(reject)));
+        let unreadable = u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX);
+        match self.denied.lock().take() {
+            Some(error) if unreadable.saturating_mul(2) > listed => Err(error),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Above so many bytes an object is rejected from its listed size, and never fetched.
+/// An object that is too large is rejected from its listed size, and never fetched.
 #[derive(Clone, Copy)]
 struct Limit<'a> {
-    bytes_max: u64,
-    reject: fn() -> Reject,
+    reject: fn(u64) -> Option<Reject>,
     /// Where its bytes find room; none for those of which any number in flight is small.
     room: Option<&'a Semaphore>,
 }
@@ -264,7 +297,6 @@ enum Judged<T> {
     Good(SourceObject, T),
     Rejected(SourceObject, Reject),
     Gone,
-    Restless,
 }
 
 impl<T> Judged<T> {
@@ -276,14 +308,14 @@ impl<T> Judged<T> {
     }
 }
 
-/// Permits for the bytes of a picture.
+/// Permits for the bytes of an image.
 fn kib(bytes: u64) -> u32 {
     u16::try_from(bytes.div_ceil(1024))
         .map_or(IMAGE_KIB_IN_FLIGHT_MAX, |kib| kib.clamp(1, IMAGE_KIB_IN_FLIGHT_MAX))
         .into()
 }
 
-/// What tells whether two pictures have the same bytes.
+/// What tells whether two images have the same bytes.
 pub(crate) fn digest(bytes: &[u8]) -> ImageDigest {
     Sha256::digest(bytes).into()
 }

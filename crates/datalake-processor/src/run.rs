@@ -328,6 +328,7 @@ impl Run<'_> {
             refusals: &refusals_before,
             mode: self.options.mode,
             reread: &progressed.reread,
+            run_at: report.started_at,
         };
         let found = changes::find(self.bucket(), &self.table, scope, progress).await?;
         let Changes {
@@ -363,6 +364,7 @@ impl Run<'_> {
         self.guard_deletions(census, gone, report).await?;
 
         let reads = reader.read_all(users, progress).await?;
+        reader.require_readable(&reads, csv_listed + images_listed)?;
         let old_rows = self.old_rows(base.as_ref(), &reads).await?;
         // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
         let gone = apply::gone(&refusals_before, &old_rows, &reads);
@@ -390,7 +392,7 @@ impl Run<'_> {
         report.counts = Counts {
             csv_read: counts.csv_read,
             images_read: counts.images_read,
-            mended: counts.mended,
+            normalized: counts.normalized,
             rejected: counts.rejected,
             warnings: counts.warnings,
             rejects_open: refusals.rejected(),

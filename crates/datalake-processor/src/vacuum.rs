@@ -154,7 +154,7 @@ async fn compare_images(bucket: &dyn Bucket, table: &Table, version: &Version, n
     let mut copies = Copies {
         objects: bucket.list(keys::IMAGES, None),
     };
-    let mut users = KnownUsers::new(table, Some(version), &[]).await?;
+    let mut users = KnownUsers::new(table, Some(version), &[], now).await?;
     let mut copy = copies.next().await?;
     let mut user = next_with_image(&mut users).await?;
     loop {

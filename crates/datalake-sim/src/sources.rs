@@ -23,7 +23,9 @@ pub(crate) fn png(content: &str) -> Bytes {
     let image = [
         b"\x89PNG\r\n\x1a\n".to_vec(),
         chunk(b"IHDR", &header),
-        chunk(b"IDAT", content.as_bytes()),
+        chunk(b"tEXt", content.as_bytes()),
+        // One black pixel.
+        chunk(b"IDAT", b"\x78\x01\x01\x04\0\xfb\xff\0\0\0\0\0\x04\0\x01"),
         chunk(b"IEND", b""),
     ];
     image.concat().into()

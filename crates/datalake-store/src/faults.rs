@@ -54,6 +54,8 @@ pub enum Fate {
     FailAfter,
     /// It is not carried out: `Conflict`.
     Conflict,
+    /// It is not carried out: `Denied`.
+    Deny,
     /// It is not carried out, and neither is anything after it, as if the process had been killed.
     HaltBefore,
     /// It is carried out, and nothing after it.
@@ -125,6 +127,11 @@ impl Faulty {
         match fate {
             Fate::FailBefore => Err(unavailable(key)),
             Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
+            Fate::Deny => Err(StoreError::Denied {
+                key: key.to_owned(),
+                reason: "the store denies access".to_owned(),
+                source: Some("KMS.DisabledException".into()),
+            }),
             Fate::HaltBefore => {
                 self.halted.store(true, Ordering::SeqCst);
                 Err(unavailable(key))

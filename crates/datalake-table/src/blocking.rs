@@ -3,7 +3,7 @@
 use datalake_store::simulation;
 
 /// Runs `work` on a blocking thread. A panic in it goes on here.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if simulation::is_active() {
         return work();
     }

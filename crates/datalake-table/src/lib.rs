@@ -4,7 +4,7 @@
 //! a source, and never changes an object in place, `_last_checkpoint` aside.
 
 mod actions;
-mod blocking;
+pub mod blocking;
 mod checkpoint;
 pub mod columns;
 pub mod commit;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
-    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::RunId,
     user::UserId,
 };
@@ -34,7 +34,11 @@ const COLUMN: &str = "column";
 const BYTE_OFFSET: &str = "byte_offset";
 const EXCERPT: &str = "excerpt";
 const EXCERPT_OFFSET: &str = "excerpt_offset";
-const MESSAGE: &str = "message";
+const COLUMN_NAME: &str = "column_name";
+const FOUND: &str = "found";
+const EXPECTED: &str = "expected";
+const REMEDY: &str = "remedy";
+const VALID_FROM: &str = "valid_from";
 const RUN_ID: &str = "run_id";
 const SINCE: &str = "since";
 
@@ -85,7 +89,7 @@ fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
 }
 
 /// The columns of a file of refusals.
-const COLUMNS: [&str; 14] = [
+const COLUMNS: [&str; 18] = [
     KEY,
     USER_ID,
     ETAG,
@@ -97,7 +101,11 @@ const COLUMNS: [&str; 14] = [
     BYTE_OFFSET,
     EXCERPT,
     EXCERPT_OFFSET,
-    MESSAGE,
+    COLUMN_NAME,
+    FOUND,
+    EXPECTED,
+    REMEDY,
+    VALID_FROM,
     RUN_ID,
     SINCE,
 ];
@@ -117,6 +125,7 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
         Refusal::Ignored(_) => IGNORED,
     };
     let places = || rejects.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
+    let reasons = || rejects.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     frame::write(vec![
         texts(KEY, refusals.iter().map(|refusal| Some(&*refusal.key))),
@@ -133,7 +142,11 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
             EXCERPT_OFFSET,
             rejects.iter().map(|reject| reject.as_ref()?.excerpt_offset.map(i64::from)),
         ),
-        texts(MESSAGE, rejects.iter().map(|reject| reject.as_ref().map(|reject| &*reject.message))),
+        texts(COLUMN_NAME, rejects.iter().map(|reject| reject.as_ref()?.column_name.as_deref())),
+        texts(FOUND, reasons().map(|reason| reason.map(|reason| &*reason.found))),
+        texts(EXPECTED, reasons().map(|reason| reason.map(|reason| &*reason.expected))),
+        texts(REMEDY, reasons().map(|reason| reason.map(|reason| &*reason.remedy))),
+        times(VALID_FROM, rejects.iter().map(|reject| reject.as_ref()?.valid_from)),
         texts(RUN_ID, refusals.iter().map(|refusal| Some(refusal.run_id.as_str()))),
         times(SINCE, refusals.iter().map(|refusal| Some(refusal.since))),
     ])
@@ -172,18 +185,19 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
             }),
             None => None,
         };
-        let (excerpt, message) = (optional_text(EXCERPT)?.map(Box::from), text(MESSAGE)?.into());
-        // Files of a time before this column have none, which reads as one of texts.
-        let excerpt_offset = columns.longs(EXCERPT_OFFSET).ok().and_then(|values| values.get(row));
-        RejectCode::parse(code).map(|code| {
-            Refusal::Rejected(Reject {
-                code,
+        let excerpt_offset = columns.longs(EXCERPT_OFFSET)?.get(row);
+        let valid_from = columns.longs(VALID_FROM)?.get(row);
+        let reject = |code| {
+            Ok::<_, TableError>(Reject {
+                column_name: optional_text(COLUMN_NAME)?.map(Box::from),
                 place,
-                excerpt,
+                excerpt: optional_text(EXCERPT)?.map(Box::from),
                 excerpt_offset: excerpt_offset.and_then(|offset| u8::try_from(offset).ok()),
-                message,
+                valid_from: valid_from.and_then(|time| Timestamp::from_microsecond(time).ok()),
+                ..Reject::whole(code, Reason::new(text(FOUND)?, text(EXPECTED)?, text(REMEDY)?))
             })
-        })
+        };
+        RejectCode::parse(code).map(reject).transpose()?.map(Refusal::Rejected)
     };
     let Some(refusal) = refusal else { return Ok(None) };
     let user_id = optional_text(USER_ID)?
@@ -208,30 +222,39 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
 mod tests {
     use super::*;
 
-    fn refusal(excerpt_offset: Option<u8>) -> OpenRefusal {
-        let reject = Reject {
-            excerpt: Some("a,b·c".into()),
-            excerpt_offset,
-            ..Reject::whole(RejectCode::FieldCount, "a record has 4 fields")
-        };
+    fn refusal(refusal: Refusal) -> OpenRefusal {
         OpenRefusal {
             key: "src-data/1.csv".into(),
             user_id: None,
             etag: "tag".into(),
             size: 41,
-            refusal: Refusal::Rejected(reject),
+            refusal,
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
         }
     }
 
     #[test]
-    fn a_file_of_a_time_before_places_in_excerpts_is_read() {
-        let given = [refusal(Some(2)), refusal(None)];
+    fn refusals_are_read_as_they_were_written() {
+        let whole = Reject::whole(RejectCode::InFuture, Reason::new("the cause", "a birth", "check it"));
+        let placed = Reject {
+            column_name: Some("birthts".into()),
+            place: Some(Place {
+                line: Some(2),
+                column: Some(5),
+                byte_offset: 33,
+            }),
+            excerpt: Some("a,b<U+0000>c".into()),
+            excerpt_offset: Some(2),
+            valid_from: Some(Timestamp::from_second(1_700_000_000).unwrap()),
+            ..whole.clone()
+        };
+        let given = [
+            Refusal::Rejected(whole),
+            Refusal::Rejected(placed),
+            Refusal::Ignored(IgnoreCode::Temporary),
+        ]
+        .map(refusal);
         assert_eq!(decode("key", encode(&given).unwrap()).unwrap(), given);
-        let names: Vec<_> = COLUMNS.into_iter().filter(|name| *name != EXCERPT_OFFSET).collect();
-        let former = frame::read("key", encode(&given).unwrap(), &names).unwrap();
-        let former = frame::write(former.columns().to_vec()).unwrap();
-        assert_eq!(decode("key", former).unwrap(), [refusal(None), refusal(None)]);
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn excerpt(text: &str, offset: Option<u8>) -> Markup {
         code.excerpt {
             @match cut {
                 None => (seen(text)),
-                Some((before, "")) => { (seen(before)) mark.end data-mark { "end of the file" } },
+                Some((before, "")) => { (seen(before)) mark.end data-mark { "end of the line" } },
                 Some((before, from)) => {
                     @let (place, behind) = first(from);
                     (seen(before)) mark data-mark { (seen(place)) } (seen(behind))
@@ -19,8 +19,13 @@ pub(super) fn excerpt(text: &str, offset: Option<u8>) -> Markup {
     }
 }
 
-/// The first character with those that combine with it, which alone would stand on nothing; and the rest.
+/// The first character with those that combine with it, which cannot be shown alone, or the code point that stands for it; and the rest.
 fn first(text: &str) -> (&str, &str) {
+    if (text.starts_with("<U+") || text.starts_with("<0x"))
+        && let Some(end) = text.find('>')
+    {
+        return text.split_at(end + 1);
+    }
     let combines = |character: char| matches!(character, '\u{300}'..='\u{36f}' | '\u{fe00}'..='\u{fe0f}' | '\u{20d0}'..='\u{20ff}');
     let behind = text.char_indices().skip(1).find(|(_, character)| !combines(*character));
     text.split_at(behind.map_or(text.len(), |(at, _)| at))
@@ -78,12 +83,15 @@ mod tests {
         check("a,b", None, "a,b");
         check("a,b", Some(0), "<mark>a</mark>,b");
         check("a,b", Some(1), "a<mark>,</mark>b");
-        check("a,b", Some(3), "a,b<mark class=\"end\">end of the file</mark>");
+        check("a,b", Some(3), "a,b<mark class=\"end\">end of the line</mark>");
         check("Zoë,", Some(2), "Zo<mark>ë</mark>,");
         // Within a character, or behind the end: whoever wrote that is wrong, and nothing is marked.
         check("Zoë,", Some(3), "Zoë,");
         check("a,b", Some(4), "a,b");
         check("e\u{301}x", Some(0), "<mark>e\u{301}</mark>x");
+        check("a<U+200B>b", Some(1), "a<mark>&lt;U+200B&gt;</mark>b");
+        check("a<0xE9>", Some(1), "a<mark>&lt;0xE9&gt;</mark>");
+        check("a<Ub>", Some(1), "a<mark>&lt;</mark>Ub&gt;");
         check("a\u{fffd}b", Some(1), "a<mark>\u{fffd}</mark>b");
     }
 

@@ -262,7 +262,7 @@ fn sources(runs: &[Run]) -> Markup {
                     dt { "CSV files" } dd { (parts::number(counts.csv_listed)) }
                     dt { "Pictures" } dd { (parts::number(counts.images_listed)) }
                     dt { "Read by that run" } dd { (parts::counted(counts.csv_read, "CSV file", "CSV files")) ", " (parts::counted(counts.images_read, "picture", "pictures")) }
-                    dt { "Mended" } dd { (parts::number(counts.mended)) }
+                    dt { "Normalized" } dd { (parts::number(counts.normalized)) }
                     dt { "Rejected now" } dd { a href="/page/rejects" { (parts::number(counts.rejects_open)) } }
                 }
             } @else {

@@ -244,7 +244,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
                 @for OpenRejectDocument { reject, meanwhile } in refused {
                     div.reject data-key=(reject.key) data-code=(reject.code) {
                         p.wrap { span.badge.warn { (reject.code) } " " code { (reject.key) } (place(reject)) }
-                        p.wrap { (parts::prose(reject.message)) }
+                        p.wrap { (parts::prose(&reject.message)) }
                         @if let Some(excerpt) = reject.excerpt {
                             (excerpt::excerpt(excerpt, reject.excerpt_offset))
                         }

@@ -22,6 +22,7 @@ fn of_reject(code: RejectCode) -> &'static str {
     match code {
         RejectCode::MultipleRows => "More than one row",
         RejectCode::Empty => "No row",
+        RejectCode::NotCsv => "A file of another format than CSV",
         RejectCode::MissingColumn => "A column is missing",
         RejectCode::DuplicateColumn => "A column is named twice",
         RejectCode::NoHeader => "No header",
@@ -30,33 +31,38 @@ fn of_reject(code: RejectCode) -> &'static str {
         RejectCode::Quote => "A misplaced quote",
         RejectCode::Encoding => "Not UTF-8",
         RejectCode::ControlCharacter => "A control character in a name",
-        RejectCode::NameEmpty => "An empty name",
-        RejectCode::NameTooLong => "A name that is too long",
+        RejectCode::ValueEmpty => "An empty name",
+        RejectCode::ValueTooLong => "A name that is too long",
         RejectCode::TooLarge => "A file that is too large",
-        RejectCode::BirthtsType => "A birth that is no number",
-        RejectCode::BirthtsRange => "A birth before 1850",
-        RejectCode::BirthtsFuture => "A birth in the future",
-        RejectCode::ImageNotPng => "A picture that is no PNG",
-        RejectCode::ImageDamaged => "A damaged picture",
-        RejectCode::ImageTooLarge => "A picture that is too large",
+        RejectCode::Type => "A value of another type",
+        RejectCode::OutOfRange => "A birth before 1850",
+        RejectCode::InFuture => "A birth in the future",
+        RejectCode::ImageNotPng => "An image of another format than PNG",
+        RejectCode::ImageDamaged => "A damaged image",
+        RejectCode::ImageTooLarge => "An image that is too large",
+        RejectCode::Unreadable => "A source that cannot be read",
+        RejectCode::Unstable => "A source that keeps changing",
     }
 }
 
 fn of_ignored(code: IgnoreCode) -> &'static str {
     match code {
-        IgnoreCode::BadId => "A name that is no user id",
+        IgnoreCode::BadId => "A name that is not a user ID",
         IgnoreCode::Shadowed => "Two spellings of one name",
         IgnoreCode::UnknownKind => "Neither CSV nor PNG",
-        IgnoreCode::Nested => "In a folder of its own",
-        IgnoreCode::OrphanImage => "A picture without a CSV",
+        IgnoreCode::Temporary => "A temporary or sidecar file",
+        IgnoreCode::Nested => "In a folder below the sources",
+        IgnoreCode::NotAFile => "Not a regular file",
+        IgnoreCode::OrphanImage => "An image without a CSV",
     }
 }
 
 fn of_notice(notice: Notice) -> &'static str {
     match notice {
-        Notice::RepeatedRow => "The same row more than once; it was taken once",
-        Notice::BirthtsSpelling => "A birth with a plus sign or a fraction of zero; it was taken without",
-        Notice::BirthtsMaybeSeconds => "A birth near 1970, perhaps in seconds; it was taken as milliseconds",
+        Notice::RepeatedRow => "The same row more than once; accepted once",
+        Notice::Trimmed => "White space or zero-width characters around a value; accepted without",
+        Notice::NumberFormat => "A number with a plus sign or a fraction of zero; accepted without",
+        Notice::MaybeSeconds => "A birth near 1970, perhaps in seconds; accepted as milliseconds",
     }
 }
 

@@ -31,7 +31,7 @@ use crate::{
     },
     problem::Problem,
     reading::Reading,
-    routes::{explain::meanwhile, rejects::message},
+    routes::explain::meanwhile,
 };
 
 /// Refused sources on one page: with the style and the script below 80 KB, and never a wait.
@@ -147,7 +147,7 @@ fn text_bytes(open: &OpenRefusal) -> usize {
         Refusal::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
         Refusal::Ignored(_) => 0,
     };
-    2 * open.key.len() + message(&open.refusal).len() + excerpt
+    2 * open.key.len() + open.reason().to_string().len() + excerpt
 }
 
 /// How many sources each code refuses, the most first.
@@ -166,7 +166,7 @@ fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
     let version = snapshot.version().number();
     let line = html! {
         "Sources that were not taken as they are at version " (version)
-        ". Each harms nobody else, and is taken by the next run once it is mended."
+        ". No other user is affected. The next run accepts a source once it is fixed."
     };
     html! {
         (parts::heading("Rejects", &line, &html! {}))
@@ -249,6 +249,7 @@ fn reject(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked, now: Timestamp
         Refusal::Rejected(reject) => Some(reject),
         Refusal::Ignored(_) => None,
     };
+    let reason = open.reason();
     html! {
         li data-key=(open.key) data-code=(open.refusal.code()) {
             header {
@@ -266,7 +267,8 @@ fn reject(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked, now: Timestamp
                 }
             }
             @if let Some(reject) = reject && let Some(text) = &reject.excerpt { (excerpt(text, reject.excerpt_offset)) }
-            p.wrap { (advice(message(&open.refusal))) }
+            p.wrap { (advice(&reason.found)) " Expected: " (reason.expected) "." }
+            p.wrap data-remedy { (advice(&reason.remedy)) }
             p.small.muted {
                 "Refused first " (parts::since(open.since, now)) ", by run " a href={ "/page/runs/" (open.run_id) } { (open.run_id) } ". "
                 span data-meanwhile { (served(open, snapshot, asked)) }
@@ -306,7 +308,11 @@ fn served(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::{reject::Reject, report::RunId, user::UserId};
+    use datalake_core::{
+        reject::{Reason, Reject},
+        report::RunId,
+        user::UserId,
+    };
 
     use super::*;
 
@@ -316,7 +322,7 @@ mod tests {
             user_id: UserId::parse("1").ok(),
             etag: "tag".into(),
             size: 1,
-            refusal: Refusal::Rejected(Reject::whole(code, "words")),
+            refusal: Refusal::Rejected(Reject::whole(code, Reason::new("cause", "another", "do it"))),
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
         }

@@ -328,7 +328,7 @@ fn sources(report: &RunReport) -> Markup {
                 }
                 @if !report.notices.is_empty() {
                     h3 { "Accepted with a remark" }
-                    (listed("Sources that were accepted with a remark", "run-notices", &report.notices, counts.mended + counts.warnings))
+                    (listed("Sources that were accepted with a remark", "run-notices", &report.notices, counts.normalized + counts.warnings))
                 }
             }
         }
@@ -368,17 +368,17 @@ fn work(report: &RunReport) -> Markup {
     let counts = [
         ("listed", "Objects listed", counts.listed),
         ("csv_listed", "CSV files among them", counts.csv_listed),
-        ("images_listed", "Pictures among them", counts.images_listed),
-        ("ignored", "Nobody's source", counts.ignored),
+        ("images_listed", "Images among them", counts.images_listed),
+        ("ignored", "Ignored", counts.ignored),
         ("csv_read", "CSV files read", counts.csv_read),
-        ("images_read", "Pictures read", counts.images_read),
-        ("mended", "Accepted after mending", counts.mended),
+        ("images_read", "Images read", counts.images_read),
+        ("normalized", "Normalized", counts.normalized),
         ("warnings", "Accepted with a warning", counts.warnings),
         ("rejected", "Rejected by this run", counts.rejected),
         ("added", "Rows added", counts.added),
         ("changed", "Rows changed", counts.changed),
         ("removed", "Rows removed", counts.removed),
-        ("images_copied", "Pictures copied", counts.images_copied),
+        ("images_copied", "Images copied", counts.images_copied),
         ("images_removed", "Copies removed", counts.images_removed),
     ];
     let last = last.into_iter().filter(|_| is_whole(report));

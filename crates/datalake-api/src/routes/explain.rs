@@ -182,6 +182,13 @@ impl<'a> Refusals<'a> {
         self.all.iter().find(is_wanted).copied()
     }
 
+    /// The reason for an ignored object whose name is close to that of a source of this kind.
+    fn near_miss(&self, kind: SourceKind) -> Option<String> {
+        let is_near = |refusal: &&&OpenRefusal| keys::near_miss_of(&refusal.key).is_some_and(|near| near.kind == kind);
+        let near = self.all.iter().find(is_near)?.reason();
+        Some(format!("{}; {}", near.found, near.remedy))
+    }
+
     fn has_orphan(&self) -> bool {
         self.all
             .iter()
@@ -215,7 +222,10 @@ fn summary(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Stri
             let [key, _] = keys::csv_sources(user_id);
             format!("there is no row: there is a picture, but no {key}")
         }
-        (None, None) => "there is no row: of the user's objects none counts".to_owned(),
+        (None, None) => match refusals.near_miss(SourceKind::Csv) {
+            Some(reason) => format!("there is no row: {reason}"),
+            None => "there is no row: of the user's objects none counts".to_owned(),
+        },
     }
 }
 
@@ -239,7 +249,10 @@ fn picture(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Pict
         ),
         (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.refusal.code())),
         (None, None) if refusals.has_orphan() => ("unused", "a picture is taken once there is a row of the user".to_owned()),
-        (None, None) => ("missing", format!("the run that looked last found no {key}")),
+        (None, None) => match refusals.near_miss(SourceKind::Image) {
+            Some(reason) => ("missing", format!("there is no {key}: {reason}")),
+            None => ("missing", format!("the run that looked last found no {key}")),
+        },
     };
     PictureDocument { state, reason }
 }
@@ -254,11 +267,11 @@ fn values(row: Option<&Row>) -> Vec<ValueDocument> {
         ("user_id", "the CSV's name without its extension, as it stands"),
         (
             "first_name",
-            "the CSV's field of this name, as it stands, but for spaces around a value without quotes",
+            "the CSV's field of this name, without white space and zero-width characters around it",
         ),
         (
             "last_name",
-            "the CSV's field of this name, as it stands, but for spaces around a value without quotes",
+            "the CSV's field of this name, without white space and zero-width characters around it",
         ),
         (
             "birthts",

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    reject::{IgnoreCode, OpenRefusal, Refusal},
+    reject::{OpenRefusal, Refusal},
     user::UserId,
 };
 use serde::Serialize;
@@ -29,20 +29,23 @@ struct RejectsDocument<'a> {
     rejects: Vec<RejectDocument<'a>>,
 }
 
-/// A source that is refused. The user's last good row, if there is one, stays.
+/// A source that is rejected or ignored. The user's last valid row, if there is one, is kept.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
 pub(crate) struct RejectDocument<'a> {
     /// Its key in the lake.
     pub(crate) key: &'a str,
-    /// Whose source it would be; null where the key names nobody.
+    /// The user whose source it is or would be; null where the key names no user.
     #[schema(required)]
     pub(crate) user_id: Option<&'a str>,
     /// Why; stable.
-    #[schema(example = "birthts_type")]
+    #[schema(example = "type")]
     pub(crate) code: &'static str,
-    /// `rejected`: it was looked at; `ignored`: by its key it is nobody's source.
+    /// `rejected`: its content is invalid, or it cannot be read; `ignored`: it is not a source.
     pub(crate) kind: &'static str,
+    /// The name of the column that the reason concerns; null where it concerns none.
+    #[schema(required, example = "birthts")]
+    pub(crate) column_name: Option<&'a str>,
     /// From 1; null where the reason is in no line.
     #[schema(required)]
     pub(crate) line: Option<u32>,
@@ -52,14 +55,21 @@ pub(crate) struct RejectDocument<'a> {
     /// From 0, in bytes of the source.
     #[schema(required)]
     pub(crate) byte_offset: Option<u64>,
-    /// At most 80 bytes of the source about that place.
+    /// The line around that place, at most 80 bytes; characters that cannot be seen are shown by their code points, as in `<U+200B>`.
     #[schema(required)]
     pub(crate) excerpt: Option<&'a str>,
     /// Where in the excerpt that place is: from 0, in bytes of UTF-8.
     #[schema(required)]
     pub(crate) excerpt_offset: Option<u8>,
-    /// What is wrong, and what to do.
-    pub(crate) message: &'a str,
+    /// The cause: what was found.
+    #[schema(example = "birthts is \"1989-05-27\", a date")]
+    pub(crate) found: String,
+    /// What was expected instead.
+    pub(crate) expected: String,
+    /// What to do.
+    pub(crate) remedy: String,
+    /// The last three in one sentence.
+    pub(crate) message: String,
     /// When the run began that refused the key with this code first.
     #[schema(format = DateTime)]
     pub(crate) since: String,
@@ -74,38 +84,25 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
             Refusal::Ignored(_) => ("ignored", None),
         };
         let place = reject.and_then(|reject| reject.place);
+        let reason = open.reason().into_owned();
         Self {
             key: &open.key,
             user_id: open.user_id.as_ref().map(UserId::as_str),
             code: open.refusal.code(),
             kind,
+            column_name: reject.and_then(|reject| reject.column_name.as_deref()),
             line: place.and_then(|place| place.line),
             column: place.and_then(|place| place.column),
             byte_offset: place.map(|place| place.byte_offset),
             excerpt: reject.and_then(|reject| reject.excerpt.as_deref()),
             excerpt_offset: reject.and_then(|reject| reject.excerpt_offset),
-            message: message(&open.refusal),
+            message: reason.to_string(),
+            found: reason.found.into(),
+            expected: reason.expected.into(),
+            remedy: reason.remedy.into(),
             since: open.since.to_string(),
             run_id: open.run_id.as_str(),
         }
-    }
-}
-
-/// What is wrong in words, and what to do about it.
-pub(crate) fn message(refusal: &Refusal) -> &str {
-    match refusal {
-        Refusal::Rejected(reject) => &reject.message,
-        Refusal::Ignored(code) => words(*code),
-    }
-}
-
-fn words(code: IgnoreCode) -> &'static str {
-    match code {
-        IgnoreCode::BadId => "the name before the extension is no user id: 1 to 64 of A-Z a-z 0-9 . _ -",
-        IgnoreCode::Shadowed => "the same name exists with its extension in lower case, and that one counts: remove one of the two",
-        IgnoreCode::UnknownKind => "the name ends neither with .csv nor with .png",
-        IgnoreCode::Nested => "sources lie in src-data/ itself, not in folders below it",
-        IgnoreCode::OrphanImage => "there is no CSV of this user: the picture is taken once there is one",
     }
 }
 

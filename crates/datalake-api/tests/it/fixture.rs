@@ -22,7 +22,7 @@ use datalake_api::{
 };
 use datalake_core::{
     keys,
-    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
@@ -100,7 +100,6 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
         since: committed_at(),
     };
     let reject = Reject {
-        code: RejectCode::Quote,
         place: Some(Place {
             line: Some(2),
             column: Some(5),
@@ -108,7 +107,7 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
         }),
         excerpt: Some("a\"b".into()),
         excerpt_offset: Some(1),
-        message: "there is a quote".into(),
+        ..Reject::whole(RejectCode::Quote, Reason::new("there is a quote", "no quote", "remove it"))
     };
     vec![
         open("src-data/1004.csv", Some("1004"), Refusal::Rejected(reject)),

@@ -36,7 +36,7 @@ datalake_last_run_images_listed gauge
 datalake_last_run_images_read gauge
 datalake_last_run_images_removed gauge
 datalake_last_run_listed gauge
-datalake_last_run_mended gauge
+datalake_last_run_normalized gauge
 datalake_last_run_rejected gauge
 datalake_last_run_rejects_open gauge
 datalake_last_run_removed gauge

@@ -16,7 +16,7 @@ use datalake_api::{
 };
 use datalake_core::{
     keys,
-    reject::{OpenRefusal, Place, Refusal, Reject, RejectCode},
+    reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::{RunId, RunOutcome, RunReport, SourceNotice},
     user::UserId,
 };
@@ -162,7 +162,7 @@ async fn a_run_shows_what_it_found_and_did() {
     let mut of_version = report("run-6", 6);
     of_version.version = Some(6);
     of_version.notices = vec![notice("repeated_row")];
-    of_version.rejects = vec![notice("birthts_type"), notice("of_another_release")];
+    of_version.rejects = vec![notice("type"), notice("of_another_release")];
     of_version.counts.rejected = 3;
     of_version.clock_skew_seconds = Some(-400);
     leave(&lake, &of_version).await;
@@ -315,7 +315,7 @@ async fn rejects_tell_where_and_what_is_served() {
             byte_offset: 40,
         }),
         excerpt: Some("<script>\u{202e}".into()),
-        ..Reject::whole(RejectCode::ControlCharacter, "it holds <b>; remove it")
+        ..Reject::whole(RejectCode::ControlCharacter, Reason::new("it contains <b>", "none", "remove it"))
     };
     lake.commit_as("run-2", now(), vec![put("1000", "<i>", "1990-01-01", true)], &[open(hostile)])
         .await;
@@ -359,7 +359,7 @@ async fn ten_thousand_rejects_are_paged() {
     let open = |number: usize| OpenRefusal {
         key: format!("src-data/{number:05} &.csv").into(),
         refusal: match number % 4 {
-            0 => Refusal::Rejected(Reject::whole(RejectCode::Empty, "there is no user")),
+            0 => Refusal::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
             _ => refusals().remove(0).refusal,
         },
         ..refusals().remove(0)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use datalake_core::{
     keys,
-    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::{Counts, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_store::bucket::{Metadata, PutMode};
@@ -52,7 +52,6 @@ fn refusal(number: usize) -> OpenRefusal {
     let refusal = match number % 12 {
         11 => Refusal::Ignored(IgnoreCode::Nested),
         code => Refusal::Rejected(Reject {
-            code: RejectCode::ALL[code],
             place: Some(Place {
                 line: Some(2),
                 column: Some(41),
@@ -67,7 +66,14 @@ fn refusal(number: usize) -> OpenRefusal {
                 .into(),
             ),
             excerpt_offset: Some(4),
-            message: "birthts is no whole number: write milliseconds since 1970-01-01 in UTC, as in 612302400000, without quotes".into(),
+            ..Reject::whole(
+                RejectCode::ALL[code],
+                Reason::new(
+                    "birthts is \"1989-05-27T00:00:00Z\", a date",
+                    "a whole number of milliseconds since 1970-01-01 UTC, like 612302400000",
+                    "convert it to milliseconds since 1970-01-01 UTC",
+                ),
+            )
         }),
     };
     OpenRefusal {
@@ -98,8 +104,8 @@ fn long_report(number: u16) -> RunReport {
             warnings: 200,
             ..Counts::default()
         },
-        notices: vec![notice("birthts_maybe_seconds"); RunReport::NOTICES_MAX],
-        rejects: vec![notice("birthts_type"); RunReport::NOTICES_MAX],
+        notices: vec![notice("maybe_seconds"); RunReport::NOTICES_MAX],
+        rejects: vec![notice("type"); RunReport::NOTICES_MAX],
         error: has_failed.then(|| "the store does not answer, key=src-data/1.csv: connection refused; ".repeat(20)),
         ..report(&run(number), 0)
     }

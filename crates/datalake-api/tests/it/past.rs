@@ -2,7 +2,7 @@
 
 use datalake_core::{
     keys,
-    reject::{OpenRefusal, Refusal, Reject, RejectCode},
+    reject::{OpenRefusal, Reason, Refusal, Reject, RejectCode},
     report::RunId,
     user::UserId,
 };
@@ -56,7 +56,11 @@ pub(crate) fn open(key: &str, user_id: &str, refusal: Refusal) -> OpenRefusal {
 }
 
 pub(crate) fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
-    open(key, user_id, Refusal::Rejected(Reject::whole(code, "something is wrong")))
+    open(
+        key,
+        user_id,
+        Refusal::Rejected(Reject::whole(code, Reason::new("something is wrong", "something right", "fix it"))),
+    )
 }
 
 /// Versions 0 to `last`.

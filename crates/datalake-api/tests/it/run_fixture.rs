@@ -246,7 +246,7 @@ pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
         }],
         rejects: vec![SourceNotice {
             key: "src-data/2.csv".to_owned(),
-            code: "birthts_type".to_owned(),
+            code: "type".to_owned(),
         }],
         clock_skew_seconds: None,
         error: None,

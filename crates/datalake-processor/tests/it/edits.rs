@@ -169,7 +169,7 @@ async fn a_rejected_change_keeps_the_last_good_row() {
     assert_eq!((report.counts.rejected, report.counts.rejects_open), (2, 2));
     assert_eq!(lake.output().await, good);
     assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
-    assert_eq!(lake.refusals().await, ["1.csv birthts_type", "1.png image_not_png"]);
+    assert_eq!(lake.refusals().await, ["1.csv type", "1.png image_not_png"]);
     assert!(
         lake.run().await.committed == Some(false),
         "an unchanged bad source is not read again"

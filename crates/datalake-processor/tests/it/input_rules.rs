@@ -1,5 +1,4 @@
-//! Every code of the input rules, as a run records it: one test each, named by the code. Which other bytes get the same code is a matter of
-//! the core, and tested there.
+//! Every code of the input rules, as a run records it: one test each, named by the code. Other contents with the same code are tests of the core.
 
 use datalake_core::{
     keys,
@@ -8,8 +7,7 @@ use datalake_core::{
 
 use crate::lake::{TestLake, csv, png};
 
-/// Two sound users, of whom `1` has a picture; then an object that is refused with `code`. Nobody is harmed: what is shown of `1` stays what
-/// its last good sources said.
+/// Two valid users, of whom `1` has an image; then an object that is refused with `code`. No user is affected: the last valid row of `1` is kept.
 fn check_refused(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let lake = TestLake::new();
@@ -29,7 +27,7 @@ fn check_refused(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
             (u64::from(is_rejected), u64::from(!is_rejected))
         );
         let after = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
-        assert_eq!(after, before, "nobody is harmed");
+        assert_eq!(after, before, "no user is affected");
         let again = lake.run().await;
         assert_eq!(
             (again.committed, again.counts.rejects_open),
@@ -47,23 +45,31 @@ fn check_noticed(code: &str, rows: &str) {
         let report = lake.run().await;
         let notices: Vec<_> = report.notices.iter().map(|notice| (&*notice.key, &*notice.code)).collect();
         assert_eq!(notices, [("src-data/1.csv", code)]);
-        let is_mended = Notice::parse(code).unwrap().is_mended();
+        let is_normalized = Notice::parse(code).unwrap().is_normalized();
         assert_eq!(
-            (report.counts.mended, report.counts.warnings),
-            (u64::from(is_mended), u64::from(!is_mended))
+            (report.counts.normalized, report.counts.warnings),
+            (u64::from(is_normalized), u64::from(!is_normalized))
         );
         assert!(lake.output().await.contains("\n1,Ada,Lee,") && lake.refusals().await.is_empty());
     });
 }
 
+/// A code that is a keyword of the language is written as a raw name.
+const fn code(name: &'static str) -> &'static str {
+    match name.as_bytes() {
+        [b'r', b'#', ..] => name.split_at(2).1,
+        _ => name,
+    }
+}
+
 /// Tests named by codes, and the list of them.
 macro_rules! codes {
     ($tested:ident by $check:ident: $($code:ident($($argument:expr),+);)+) => {
-        const $tested: &[&str] = &[$(stringify!($code)),+];
+        const $tested: &[&str] = &[$(code(stringify!($code))),+];
         $(
             #[test]
             fn $code() {
-                $check(stringify!($code), $($argument),+);
+                $check(code(stringify!($code)), $($argument),+);
             }
         )+
     };
@@ -81,10 +87,12 @@ codes! { REFUSED by check_refused:
     bad_id("a b.csv", csv("Eve", "Fox", 2));
     shadowed("1.CSV", csv("Shadow", "Fox", 2));
     unknown_kind("notes.txt", "a note");
+    temporary("._1.csv", csv("Eve", "Fox", 2));
     nested("a/1.csv", csv("Eve", "Fox", 2));
-    orphan_image("2.png", png("nobody's"));
+    orphan_image("2.png", png("orphan"));
     multiple_rows("1.csv", "first_name,last_name,birthts\nEve,Fox,2\nEve,Fox,3\n");
     empty("1.csv", "");
+    not_csv("1.csv", &b"\x1f\x8b\x08\0\0\0\0\0"[..]);
     missing_column("1.csv", "first_name,birthts\nEve,2\n");
     duplicate_column("1.csv", "first_name,last_name,last_name,birthts\nEve,Fox,Fox,2\n");
     no_header("1.csv", "Eve,Fox,2\n");
@@ -93,12 +101,12 @@ codes! { REFUSED by check_refused:
     quote("1.csv", "first_name,last_name,birthts\n\"Eve,Fox,2\n");
     encoding("1.csv", &b"first_name,last_name,birthts\nEv\xe9,Fox,2\n"[..]);
     control_character("1.csv", with_name("E\0ve"));
-    name_empty("1.csv", with_name(""));
-    name_too_long("1.csv", with_name(&"e".repeat(1_001)));
+    value_empty("1.csv", with_name(""));
+    value_too_long("1.csv", with_name(&"e".repeat(1_001)));
     too_large("1.csv", csv("Eve", "Fox", 2) + &"\n".repeat(64 * 1024));
-    birthts_type("1.csv", with_birth("1989-05-27"));
-    birthts_range("1.csv", with_birth("-3786825600001"));
-    birthts_future("1.csv", with_birth("9223372036854775807"));
+    r#type("1.csv", with_birth("1989-05-27"));
+    out_of_range("1.csv", with_birth("-3786825600001"));
+    in_future("1.csv", with_birth("9223372036854775807"));
     image_not_png("1.png", &b"\xff\xd8\xff\xe0JFIF"[..]);
     image_damaged("1.png", png("cut short")[..40].to_vec());
     image_too_large("1.png", vec![0; 8 * 1024 * 1024 + 1]);
@@ -106,9 +114,13 @@ codes! { REFUSED by check_refused:
 
 codes! { NOTICED by check_noticed:
     repeated_row("Ada,Lee,612302400000\nAda,Lee,612302400000");
-    birthts_spelling("Ada,Lee,612302400000.0");
-    birthts_maybe_seconds("Ada,Lee,612302400");
+    trimmed("\u{a0}Ada,Lee\u{200b},612302400000");
+    number_format("Ada,Lee,612302400000.0");
+    maybe_seconds("Ada,Lee,612302400");
 }
+
+/// Codes that need another store than this one: `unreadable.rs` tests the first two, and only a folder contains what is not a file.
+const OF_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
 
 #[test]
 fn every_code_has_its_test() {
@@ -116,6 +128,7 @@ fn every_code_has_its_test() {
     let mut codes: Vec<_> = IgnoreCode::ALL.iter().map(|code| code.as_str()).chain(rejected).collect();
     let mut tested = REFUSED.to_vec();
     codes.sort_unstable();
+    tested.extend(OF_STORES);
     tested.sort_unstable();
     assert_eq!(tested, codes);
     let mut notices: Vec<_> = Notice::ALL.iter().map(|notice| notice.as_str()).collect();

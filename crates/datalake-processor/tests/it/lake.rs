@@ -226,7 +226,7 @@ pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {
     format!("first_name, last_name, birthts\n{first_name}, {last_name}, {birthts}\n")
 }
 
-/// A sound PNG that differs by `content`.
+/// A valid PNG that differs by `content`.
 pub(crate) fn png(content: &str) -> Vec<u8> {
     let header = [0, 0, 0, 1, 0, 0, 0, 1, 8, 2, 0, 0, 0];
     let chunk = |kind: &[u8; 4], content: &[u8]| {
@@ -237,7 +237,9 @@ pub(crate) fn png(content: &str) -> Vec<u8> {
     [
         b"\x89PNG\r\n\x1a\n".to_vec(),
         chunk(b"IHDR", &header),
-        chunk(b"IDAT", content.as_bytes()),
+        chunk(b"tEXt", content.as_bytes()),
+        // One black pixel.
+        chunk(b"IDAT", b"\x78\x01\x01\x04\0\xfb\xff\0\0\0\0\0\x04\0\x01"),
         chunk(b"IEND", b""),
     ]
     .concat()

@@ -15,4 +15,5 @@ mod pauses;
 mod races;
 mod rules;
 mod small_segments;
+mod unreadable;
 mod vacuum;

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use datalake_core::{
-    reject::{IgnoreCode, OpenRefusal, Place, Refusal, Reject, RejectCode},
+    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
@@ -66,15 +66,22 @@ pub(crate) fn remove(user_id: &str) -> Edit {
 
 pub(crate) fn refusal(key: &str) -> OpenRefusal {
     let reject = Reject {
-        code: RejectCode::FieldCount,
         place: Some(Place {
             line: Some(2),
             column: None,
             byte_offset: 33,
         }),
-        excerpt: Some("a,b·c".into()),
+        excerpt: Some("a,b<U+0000>c".into()),
         excerpt_offset: Some(2),
-        message: "a record has 4 fields where the header has 3".into(),
+        column_name: Some("last_name".into()),
+        ..Reject::whole(
+            RejectCode::FieldCount,
+            Reason::new(
+                "this row has 4 fields",
+                "3 fields, as in the header",
+                "quote values that contain a comma",
+            ),
+        )
     };
     OpenRefusal {
         key: key.into(),

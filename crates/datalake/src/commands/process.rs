@@ -176,7 +176,10 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, String)> {
         ),
         ("users", counts.users.to_string()),
         ("rejects", format!("{} open, {} in this run", counts.rejects_open, counts.rejected)),
-        ("mended", format!("{}, and {} with a warning", counts.mended, counts.warnings)),
+        (
+            "normalized",
+            format!("{}, and {} with a warning", counts.normalized, counts.warnings),
+        ),
     ]
 }
 

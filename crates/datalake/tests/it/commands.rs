@@ -177,6 +177,31 @@ fn samples_are_uploaded_until_there_is_a_table() {
 }
 
 #[test]
+fn init_from_a_folder_skips_temporary_files() {
+    let dir = tempfile::tempdir().unwrap();
+    let [lake, from] = ["lake", "from"].map(|name| dir.path().join(name));
+    std::fs::create_dir(&from).unwrap();
+    for name in [
+        "1.csv",
+        "._1.csv",
+        "1.csv.csv",
+        "1.csv~",
+        "1.part.csv",
+        "1.sync-conflict-20260101-120000-ABCDEFG.csv",
+        ".1.csv.aB3xYz",
+    ] {
+        std::fs::write(from.join(name), "first_name,last_name,birthts\nAda,Lee,1\n").unwrap();
+    }
+    let arguments = ["init", "--lake", lake.to_str().unwrap(), "--from", from.to_str().unwrap()];
+    check(&arguments, 0, &["1 sources uploaded, 0 already there"]);
+    let names: Vec<_> = std::fs::read_dir(lake.join("src-data"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["1.csv"]);
+}
+
+#[test]
 fn nobody_listens() {
     check(&["healthcheck", "--listen", "127.0.0.1:1"], 1, &["is it running"]);
 }

