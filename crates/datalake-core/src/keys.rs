@@ -149,9 +149,7 @@ const IMAGE_TYPES: &[&str] = &[
     "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jpe", "jpeg", "jpg", "jxl", "svg", "tif", "tiff", "webp",
 ];
 
-const TABLE_TYPES: &[&str] = &[
-    "json", "numbers", "ods", "parquet", "psv", "tab", "tsv", "txt", "xls", "xlsm", "xlsx",
-];
+const TABLE_TYPES: &[&str] = &["numbers", "ods", "parquet", "psv", "tab", "tsv", "xls", "xlsm", "xlsx"];
 
 /// The source that an ignored object was probably meant to be; none where its name is close to no source's.
 pub fn near_miss_of(key: &str) -> Option<NearMiss> {
@@ -461,6 +459,7 @@ mod tests {
     #[case::space_before(" 1.png", Some(("1.png", Difference::Blank)))]
     #[case::byte_order_mark("\u{feff}1.CSV", Some(("1.csv", Difference::Blank)))]
     #[case::bad_id("é.Png", None)]
+    #[case::text("notes.txt", None)]
     #[case::other("notes.md", None)]
     #[case::none("README", None)]
     fn near_misses_name_the_source_that_was_meant(#[case] name: &str, #[case] expected: Option<(&str, Difference)>) {

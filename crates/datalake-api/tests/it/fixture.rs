@@ -107,6 +107,7 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
         }),
         excerpt: Some("a\"b".into()),
         excerpt_offset: Some(1),
+        column_name: Some("last_name".into()),
         ..Reject::whole(RejectCode::Quote, Reason::new("there is a quote", "no quote", "remove it"))
     };
     vec![

@@ -95,6 +95,39 @@ async fn check_explained(edits: Vec<Edit>, refusals: &[OpenRefusal], picture: &s
 }
 
 #[tokio::test]
+async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
+    let ignored = |key: &str| open(key, "7", Refusal::Ignored(IgnoreCode::UnknownKind));
+    check_explained(
+        vec![put("7", "Name", "1990-01-01", false)],
+        &[ignored("src-data/7.Png")],
+        "missing",
+        &[
+            "there is no src-data/7.png",
+            "differs from 7.png only in case",
+            "rename it to 7.png",
+        ],
+        &["the object is passed over"],
+    )
+    .await;
+    check_explained(
+        vec![put("7", "Name", "1990-01-01", false)],
+        &[ignored("src-data/7.jpg")],
+        "missing",
+        &["an image that is not a PNG", "convert the image to PNG and store it as 7.png"],
+        &["the object is passed over"],
+    )
+    .await;
+    check_explained(
+        vec![],
+        &[ignored("src-data/7.xlsx")],
+        "missing",
+        &["there is no row: the name", "export the user's row as CSV and store it as 7.csv"],
+        &["the object is passed over"],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn what_is_missing_is_explained() {
     let (with, without) = (
         vec![put("7", "Name", "1990-01-01", true)],
