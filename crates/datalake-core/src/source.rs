@@ -321,11 +321,11 @@ impl Number {
                 "a number with an exponent".into(),
                 "write all digits; in a spreadsheet, format the column as a number without decimals",
             ),
+            _ if is_date(text) => ("a date".into(), CONVERT),
             _ if is_digits(&unsigned.replace(is_separator, "")) => {
                 let separators = code_points(unsigned.chars().filter(|character| is_separator(*character)));
                 (format!("a number with separators: {separators}").into(), "write the digits alone")
             }
-            _ if is_date(text) => ("a date".into(), CONVERT),
             _ if text
                 .chars()
                 .any(|character| !character.is_ascii() && (character.is_numeric() || character == '\u{2212}')) =>
@@ -345,14 +345,12 @@ impl Number {
     }
 }
 
-/// Whether a text begins like a date: three numbers with the same separator, at least one of four digits.
+/// Whether a text begins like a date: three numbers of one, two or four digits with the same separator between them.
 fn is_date(text: &str) -> bool {
     let date = text.split(['T', ' ']).next().unwrap_or_default();
-    ['-', '/', '.'].into_iter().any(|separator| {
-        let parts: Vec<_> = date.split(separator).collect();
-        let is_number = |part: &&str| !part.is_empty() && part.len() <= 4 && part.bytes().all(|byte| byte.is_ascii_digit());
-        parts.len() == 3 && parts.iter().all(is_number)
-    })
+    let is_number = |part: &str| matches!(part.len(), 1 | 2 | 4) && part.bytes().all(|byte| byte.is_ascii_digit());
+    let has_three = |separator: char| date.split(separator).count() == 3 && date.split(separator).all(is_number);
+    ['-', '/', '.'].into_iter().any(has_three)
 }
 
 /// A source's text; offsets are into `text`, which begins `skipped` bytes after the source.
