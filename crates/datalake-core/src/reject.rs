@@ -453,9 +453,14 @@ impl OpenRefusal {
         }
     }
 
-    /// Whether a reader of the rejects could tell the two apart. The tag of the bytes, the run and its time do not count.
+    /// Whether both mean the same to a reader of the rejects. The ETag, the run and its time do not count, and neither does the store's own
+    /// text on why it cannot be read: it may name the request.
     pub fn shows_the_same_as(&self, other: &Self) -> bool {
-        self.key == other.key && self.refusal == other.refusal
+        let is_same = match (&self.refusal, &other.refusal) {
+            (Refusal::Rejected(own), Refusal::Rejected(other)) if own.code == RejectCode::Unreadable => own.code == other.code,
+            (own, other) => own == other,
+        };
+        self.key == other.key && is_same
     }
 }
 
@@ -472,6 +477,23 @@ mod tests {
             assert_eq!(IgnoreCode::parse(code.as_str()), Some(*code));
         }
         assert_eq!(RejectCode::parse("bad_id"), None);
+    }
+
+    #[test]
+    fn texts_of_the_store_alone_are_no_difference() {
+        let open = |reject| OpenRefusal {
+            key: "src-data/1.csv".into(),
+            user_id: None,
+            etag: "tag".into(),
+            size: 1,
+            refusal: Refusal::Rejected(reject),
+            run_id: RunId::parse("run-1").expect("an ID"),
+            since: Timestamp::UNIX_EPOCH,
+        };
+        let denied = |request| open(Reject::unreadable(&format!("access denied, request {request}")));
+        assert!(denied(1).shows_the_same_as(&denied(2)));
+        assert!(!denied(1).shows_the_same_as(&open(Reject::unstable(4))));
+        assert!(!open(Reject::unstable(4)).shows_the_same_as(&open(Reject::unstable(5))));
     }
 
     #[test]

@@ -260,7 +260,7 @@ fn birth(
     let Some(birth) = birth else {
         let reason = Reason::new(
             format!("{column} is {shown}{}, after the day of the run", day(birthts_ms)),
-            format!("at most 24 hours after the run, {latest}"),
+            "a birth at most 24 hours after the run",
             "check the value and its unit, which is milliseconds",
         );
         let valid_from = Timestamp::from_millisecond(birthts_ms).ok();
