@@ -63,6 +63,23 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
     assert!(pauses * 10 >= boundaries.len() * 9, "nearly all boundaries are reached");
 }
 
+/// A server on the same machine is suspended with the run, and goes on with the request.
+#[test]
+fn a_request_that_arrives_a_day_late_is_repeated_or_fails_the_run() {
+    let client = S3Client::from_environment();
+    let (lake, clock) = Lake::with_clock(&client);
+    prepare(&lake, &edited());
+    let proxy = Proxy::with_clock(&client.server, Some((0, Side::Before)), &clock.server_clock);
+    let mut disturbed = Run::start(&lake, &[], Some(&proxy.address));
+    assert!(proxy.await_boundary(&mut disturbed), "the run makes a request");
+    disturbed.pause();
+    clock.advance(SignedDuration::try_from(DAY).unwrap());
+    disturbed.resume();
+    proxy.open();
+    has_failed(&disturbed.end(), &"a request arrives a day late");
+    check_converges(&lake, &History::of(&[&prepared().0, &edited().0]), &"a request arrives a day late");
+}
+
 #[test]
 fn a_run_paused_for_a_day_overwrites_no_later_run() {
     check_paused(DAY, &edited_again(), 8);
