@@ -2,7 +2,8 @@
 //!
 //! The tests run the executable as it is and check what the contract promises afterwards. Those under `s3` need a server that
 //! `DATALAKE_TEST_S3_ENDPOINT` names, and its key as `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`. A sample of the boundaries is tested
-//! unless `DATALAKE_DEATHS` is `all`; `DATALAKE_DEATHS_ROUNDS` and `DATALAKE_DEATHS_SEED` are for the tests with random numbers.
+//! unless `DATALAKE_DEATHS` is `all`, `1/4` (every fourth boundary) or `17` (that one boundary); `DATALAKE_DEATHS_ROUNDS` and
+//! `DATALAKE_DEATHS_SEED` are for the tests with random numbers.
 
 #![expect(clippy::print_stdout, reason = "each test reports how much it has tested")]
 

@@ -1,6 +1,6 @@
 //! What the environment decides: the server, and how much is tested.
 
-/// The tests run every boundary instead of a sample if this is `all`, and one boundary if it is a number.
+/// The tests run every boundary instead of a sample if this is `all`, every n-th one if it is `1/n`, and one boundary if it is a number.
 const EXTENT: &str = "DATALAKE_DEATHS";
 /// Rounds of each test with several processors.
 const ROUNDS: &str = "DATALAKE_DEATHS_ROUNDS";
@@ -8,7 +8,7 @@ const ROUNDS: &str = "DATALAKE_DEATHS_ROUNDS";
 const SEED: &str = "DATALAKE_DEATHS_SEED";
 
 /// Rounds in CI.
-const ROUNDS_DEFAULT: u64 = 20;
+const ROUNDS_DEFAULT: u64 = 8;
 
 /// A variable that has to be set.
 pub(super) fn required(name: &str, meaning: &str) -> String {
@@ -23,10 +23,20 @@ pub(super) fn sampled(count: usize, sample_max: usize) -> Vec<usize> {
             let sample = sample_max.min(count);
             (0..sample).map(|index| index * count / sample).collect()
         }
-        Some(number) => {
-            let index = number.parse();
-            let index = index.unwrap_or_else(|_| panic!("{EXTENT} is {number:?}; set it to all, to a number, or not at all"));
-            vec![index].into_iter().filter(|index| *index < count).collect()
+        Some(text) => {
+            let number = |text: &str| {
+                let number = text.parse::<usize>();
+                number.unwrap_or_else(|_| panic!("{EXTENT} is {text:?}; set it to all, to 1/4, to a number, or not at all"))
+            };
+            let chosen: Vec<_> = match text.strip_prefix("1/") {
+                Some(step) => (0..count).step_by(number(step).max(1)).collect(),
+                None => vec![number(text)],
+            };
+            assert!(
+                chosen.iter().all(|index| *index < count),
+                "{EXTENT} is {text:?}; there are {count} boundaries, counted from 0"
+            );
+            chosen
         }
     }
 }

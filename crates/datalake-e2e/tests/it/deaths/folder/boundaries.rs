@@ -10,7 +10,7 @@ use crate::deaths::{
 };
 
 /// Boundaries of each test in CI: each takes some two seconds.
-const SAMPLE_MAX: usize = 20;
+const SAMPLE_MAX: usize = 12;
 
 /// The system calls of an undisturbed run over the edits.
 fn recorded(calls: Calls) -> Vec<Call> {

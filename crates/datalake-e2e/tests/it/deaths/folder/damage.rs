@@ -11,7 +11,7 @@ use crate::deaths::{
 };
 
 /// Cases in CI.
-const SAMPLE_MAX: usize = 40;
+const SAMPLE_MAX: usize = 24;
 
 /// Versions of the lake: there is a checkpoint, and entries before and after it.
 const COMMITS: usize = 22;

@@ -52,20 +52,20 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
 
 #[test]
 fn a_run_paused_for_a_day_overwrites_no_later_run() {
-    check_paused(DAY, &edited_again(), 16);
+    check_paused(DAY, &edited_again(), 10);
 }
 
 #[test]
 fn a_run_paused_for_a_day_while_its_edits_are_undone_brings_nothing_back() {
-    check_paused(DAY, &prepared(), 16);
+    check_paused(DAY, &prepared(), 10);
 }
 
 #[test]
 fn a_run_paused_for_ten_days_overwrites_no_later_run() {
-    check_paused(TEN_DAYS, &edited_again(), 4);
+    check_paused(TEN_DAYS, &edited_again(), 2);
 }
 
 #[test]
 fn a_run_paused_for_forty_days_overwrites_no_later_run() {
-    check_paused(FORTY_DAYS, &edited_again(), 4);
+    check_paused(FORTY_DAYS, &edited_again(), 2);
 }

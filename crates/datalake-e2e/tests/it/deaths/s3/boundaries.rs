@@ -13,7 +13,7 @@ use crate::deaths::{
 };
 
 /// Boundaries of each test in CI: each takes some two seconds.
-const SAMPLE_MAX: usize = 8;
+const SAMPLE_MAX: usize = 6;
 
 /// The requests of an undisturbed run over the edits.
 fn recorded(client: &S3Client) -> Vec<Recorded> {

@@ -82,20 +82,20 @@ fn a_request_that_arrives_a_day_late_is_repeated_or_fails_the_run() {
 
 #[test]
 fn a_run_paused_for_a_day_overwrites_no_later_run() {
-    check_paused(DAY, &edited_again(), 8);
+    check_paused(DAY, &edited_again(), 6);
 }
 
 #[test]
 fn a_run_paused_for_a_day_while_its_edits_are_undone_brings_nothing_back() {
-    check_paused(DAY, &prepared(), 8);
+    check_paused(DAY, &prepared(), 6);
 }
 
 #[test]
 fn a_run_paused_for_ten_days_overwrites_no_later_run() {
-    check_paused(TEN_DAYS, &edited_again(), 3);
+    check_paused(TEN_DAYS, &edited_again(), 2);
 }
 
 #[test]
 fn a_run_paused_for_forty_days_overwrites_no_later_run() {
-    check_paused(FORTY_DAYS, &edited_again(), 3);
+    check_paused(FORTY_DAYS, &edited_again(), 2);
 }
