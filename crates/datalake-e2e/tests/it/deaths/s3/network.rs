@@ -159,8 +159,10 @@ fn a_server_that_stops_answering_fails_the_run() {
         // The report is answered: a run waits for a minute for each operation that fails.
         let is_silent = move |index, target: &str| index >= boundary && !target.contains(RUNS);
         let faults = move |index, target: &str| is_silent(index, target).then_some(Fault::BlackHole);
-        let (ended, _) = check_faults(&client, &context, &[0, 1], faults);
-        assert_eq!(ended.status, Some(1), "{context}: {ended:?}");
+        let (ended, injected) = check_faults(&client, &context, &[0, 1], faults);
+        // The vacuum comes last. If it fails, the run has done its work, and the next one tries again.
+        let may_succeed = injected.is_empty() || ended.log.contains("vacuum failed");
+        assert!(may_succeed || ended.status == Some(1), "{context}: {ended:?}");
     });
     println!("from {} of {count} boundaries on without answers", boundaries.len());
 }
