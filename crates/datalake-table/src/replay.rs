@@ -18,6 +18,8 @@ use crate::{
 pub(crate) struct Replay {
     protocol: Option<Protocol>,
     metadata: Option<Metadata>,
+    /// The object that declared the protocol or the metadata last.
+    declared_in: String,
     /// By decoded path, as all files here: two spellings of one path are one file.
     files: BTreeMap<String, File>,
     tombstones: BTreeMap<String, Remove>,
@@ -38,6 +40,7 @@ impl Replay {
         Self {
             protocol: Some(state.protocol.clone()),
             metadata: Some(state.metadata.clone()),
+            declared_in: String::new(),
             files: state
                 .segments
                 .iter()
@@ -53,7 +56,7 @@ impl Replay {
     /// Applies the actions of a checkpoint, or of the entry after the last one applied.
     pub(crate) fn apply(&mut self, key: &str, actions: Vec<Action>) -> Result<(), TableError> {
         for action in actions {
-            self.apply_one(key, action)?;
+            self.apply_one(key, action).map_err(|error| error.in_object(key))?;
         }
         Ok(())
     }
@@ -61,9 +64,11 @@ impl Replay {
     fn apply_one(&mut self, key: &str, action: Action) -> Result<(), TableError> {
         if let Some(protocol) = action.protocol {
             self.protocol = Some(protocol);
+            self.declared_in = key.to_owned();
         }
         if let Some(metadata) = action.meta_data {
             self.metadata = Some(metadata);
+            self.declared_in = key.to_owned();
         }
         if let Some(transaction) = action.txn {
             self.transactions.insert(transaction.app_id.clone(), transaction);
@@ -108,7 +113,7 @@ impl Replay {
         let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("no entry up to this one holds {what}"));
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
-        schema::check_supported(&protocol, &metadata)?;
+        schema::check_supported(&protocol, &metadata).map_err(|error| error.in_object(&self.declared_in))?;
         let segment = |(path, file): (String, File)| match file {
             File::Known(segment) => Ok(segment),
             File::Added(add) => segment_file(&path, add).map(Arc::new),
