@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     actions::Action,
-    blocking::blocking,
+    blocking::decode,
     checkpoint,
     digest::Digest,
     error::TableError,
@@ -251,7 +251,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
         };
         let object = get(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await?;
         let (stored_at, own_digest) = (object.meta.modified, Digest::of(&object.bytes));
-        let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
+        let actions = decode(object, checkpoint::decode).await?;
         replay.apply(&keys::checkpoint(version), actions)?;
         if let Some(entry) = &entry {
             digest = Some(Digest::of(&entry.bytes));
@@ -293,7 +293,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.undescribed() {
         let object = bucket.get(&keys::in_table(&path), None, None).await?;
-        let stats = blocking(move || frame::describe(&object.meta.key, object.bytes)).await?;
+        let stats = decode(object, frame::describe).await?;
         replay.describe_file(&path, &stats);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))

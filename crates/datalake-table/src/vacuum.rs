@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     actions::{Action, Remove},
-    blocking::blocking,
+    blocking::decode,
     checkpoint,
     error::TableError,
     log,
@@ -174,7 +174,7 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableErr
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
-        Some(LogKey::Checkpoint(_)) => blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?,
+        Some(LogKey::Checkpoint(_)) => decode(object, checkpoint::decode).await?,
         Some(LogKey::Entry(_)) | None => log::parse_entry(&object)?,
     };
     Ok(Logged { modified, actions })

@@ -1,6 +1,6 @@
 //! Runs as Jobs, made from the live CronJob's template: what an operator changed there holds for every run. The only place that names kube.
 //!
-//! A request is answered by a run that provably begins to read after the request arrived, see [`join`], else by another Job. A replica handles
+//! A request is answered by a run that provably begins to read after the request arrived, see `join.rs`, else by another Job. A replica handles
 //! one request at a time, so that requests of the same moment share a Job. Replicas that see the same Jobs and have the same request derive the
 //! same name, so that one of them creates the Job and the others find it; otherwise each replica creates one at worst, which is safe.
 
