@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::keys;
+use datalake_store::simulation::{self, Bug};
 use jiff::Timestamp;
 
 use crate::{
@@ -161,7 +162,10 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
         // A writer's clock may be ahead, and a copied log is younger than its commits: the earlier of the two is right in both cases.
         committed_at: made_ms
             .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-            .map_or(stored_at, |made_at| made_at.min(stored_at)),
+            .map_or(stored_at, |made_at| match simulation::has(Bug::AsOfTrustsWriterClock) {
+                true => made_at,
+                false => made_at.min(stored_at),
+            }),
         counts: own.as_ref().map(|own| own.counts.clone()),
         run_id: own.map(|own| own.run_id),
         base,
