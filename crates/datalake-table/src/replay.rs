@@ -65,11 +65,11 @@ impl Replay {
     fn apply_one(&mut self, key: &str, action: Action) -> Result<(), TableError> {
         if let Some(protocol) = action.protocol {
             self.protocol = Some(protocol);
-            self.declared_in = key.to_owned();
+            key.clone_into(&mut self.declared_in);
         }
         if let Some(metadata) = action.meta_data {
             self.metadata = Some(metadata);
-            self.declared_in = key.to_owned();
+            key.clone_into(&mut self.declared_in);
         }
         if let Some(transaction) = action.txn {
             self.transactions.insert(transaction.app_id.clone(), transaction);
@@ -254,6 +254,20 @@ mod tests {
     fn add(path: &str, least: &str) -> String {
         let stats = format!(r#"{{\"numRecords\":1,\"minValues\":{{\"user_id\":\"{least}\"}},\"maxValues\":{{\"user_id\":\"{least}\"}}}}"#);
         format!(r#"{{"add":{{"path":"{path}","partitionValues":{{}},"size":1,"modificationTime":0,"dataChange":true,"stats":"{stats}"}}}}"#)
+    }
+
+    #[test]
+    fn unsupported_parts_are_reported_with_the_object_that_needs_them() {
+        for line in [
+            r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7}}"#,
+            r#"{"add":{"path":"s3://other/a","partitionValues":{},"size":1,"modificationTime":0,"dataChange":true}}"#,
+        ] {
+            let error = replayed(&[line]).unwrap_err().to_string();
+            assert!(
+                error.contains("entry: ") && error.contains("datalake repair"),
+                "line: {line}, error: {error}"
+            );
+        }
     }
 
     #[test]
