@@ -6,7 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use datalake_core::keys;
-use datalake_store::{bucket::Bucket, error::StoreError};
+use datalake_store::{
+    bucket::Bucket,
+    error::StoreError,
+    simulation::{self, Bug},
+};
 use datalake_table::{
     error::TableError,
     log::Newest,
@@ -43,7 +47,8 @@ pub(crate) async fn find_lost(
         return Ok(Finding::Nothing);
     };
     let is_refusals = version.refusals_key().as_ref() == Some(key);
-    if !is_refusals && !version.segments().iter().any(|file| file.key() == *key) {
+    let is_data_file = version.segments().iter().any(|file| file.key() == *key);
+    if !is_refusals && !is_data_file || simulation::has(Bug::HealingIsOff) {
         return Ok(Finding::Nothing);
     }
     if !matches!(table.newest(version).await?, Newest::Held) {

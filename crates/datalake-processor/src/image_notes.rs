@@ -33,8 +33,13 @@ pub(crate) struct ImageNote {
 impl ImageNote {
     /// Nothing is written yet.
     pub(crate) fn new(run_id: &RunId) -> Self {
+        let unique = if simulation::has(Bug::NotesAreNamedByRun) {
+            "run".into()
+        } else {
+            unique()
+        };
         Self {
-            key: keys::image_note(run_id, &unique()),
+            key: keys::image_note(run_id, &unique),
             users: BTreeSet::new(),
         }
     }
@@ -90,7 +95,8 @@ pub(crate) async fn others(bucket: &dyn Bucket, own: &ImageNote, now: Timestamp)
         for user_id in noted(bucket, &note.key, note.size).await? {
             *notes.users.entry(user_id).or_default() |= may_remove;
         }
-        if is_expired || simulation::has(Bug::OtherNotesAreRemovedAtOnce) {
+        let stays = simulation::has(Bug::ExpiredNotesStay);
+        if is_expired && !stays || simulation::has(Bug::OtherNotesAreRemovedAtOnce) {
             notes.expired.push(note.key);
         }
     }

@@ -16,6 +16,7 @@ use datalake_core::{
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata},
     error::StoreError,
+    simulation::{self, Bug},
 };
 use datalake_table::blocking::blocking;
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -230,7 +231,9 @@ impl<'a> Reader<'a> {
                 Some(room) => Some(room.acquire_many(kib(object.size)).await.expect("nobody closes it")),
                 None => None,
             };
-            match self.bucket.get(&object.key, Some(&Etag::new(&object.etag)), None).await {
+            let etag = Etag::new(&object.etag);
+            let condition = Some(&etag).filter(|_| !simulation::has(Bug::SourceReadIsUnconditional));
+            match self.bucket.get(&object.key, condition, None).await {
                 Ok(found) => {
                     let verdict = check(found.bytes).await;
                     let mut verdicts = verdicts.lock();

@@ -235,8 +235,8 @@ impl Run<'_> {
                             table.version = tried.number,
                             "the outcome of the commit is not known; reading the table again"
                         );
-                        report.committed = None;
-                        progressed.unknown = Some(tried);
+                        report.committed = simulation::has(Bug::UnknownCommitIsDenied).then_some(false);
+                        progressed.unknown = (report.committed != Some(false)).then_some(tried);
                         if let Some(error) = source {
                             return Err((*error).into());
                         }
@@ -423,6 +423,9 @@ impl Run<'_> {
         let Err(blocked) = plan::guard_deletions(census, self.options.deletion_guard) else {
             return Ok(());
         };
+        if census.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
+            return Ok(());
+        }
         gone.sort_unstable();
         gone.dedup();
         let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();

@@ -151,8 +151,7 @@ async fn remove(bucket: &dyn Bucket, copy_key: &str) -> Result<Outcome, StoreErr
         Err(StoreError::NotFound { .. }) => return Ok(Outcome::Settled),
         Err(error) => return Err(error),
     };
-    let condition = Some(&present).filter(|_| !simulation::has(Bug::ImageRemovalIsUnconditional));
-    match bucket.delete(copy_key, condition).await {
+    match bucket.delete(copy_key, Some(&present)).await {
         Ok(()) => Ok(Outcome::Removed),
         Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => Ok(Outcome::Settled),
         Err(error) => Err(error),

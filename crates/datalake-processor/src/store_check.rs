@@ -8,6 +8,7 @@ use datalake_core::keys;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
+    simulation::{self, Bug},
 };
 use datalake_table::digest::Digest;
 
@@ -26,6 +27,7 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
     let marker = keys::store_check(&identity);
     match bucket.head(&marker).await {
         Ok(_) => return Ok(()),
+        Err(StoreError::NotFound { .. }) if simulation::has(Bug::StoreIsNotChecked) => return Ok(()),
         Err(StoreError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
@@ -43,7 +45,11 @@ const CREATES_MAX: u32 = 4;
 
 /// Creates one key again and again. The key is unique: another process of the same run must not interfere.
 async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
-    let key = keys::create_proof(&unique());
+    let (key, creates_max) = if simulation::has(Bug::CreateProofIsShared) {
+        (keys::create_proof("shared"), 2)
+    } else {
+        (keys::create_proof(&unique()), CREATES_MAX)
+    };
     let create = async || match bucket.put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new()).await {
         Ok(_) => Ok(true),
         Err(StoreError::Conflict { .. }) => Ok(false),
@@ -52,7 +58,7 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
         Err(error) => Err(error.into()),
     };
     let mut created = 0;
-    for _ in 0..CREATES_MAX {
+    for _ in 0..creates_max {
         match create().await? {
             true => created += 1,
             false if created > 0 => break,
@@ -60,7 +66,7 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
             false => {}
         }
     }
-    let refused = created < CREATES_MAX;
+    let refused = created < creates_max;
     bucket.delete(&key, None).await?;
     Ok(refused)
 }

@@ -1,23 +1,27 @@
 //! The exhaustive exploration of a scenario: every order of conflicting operations, with every death and every pause.
 //!
 //! A search without stored states would have to enumerate every equivalence class of orders. This one knows each state: the store's
-//! content, and what each actor learned, which decides what the actor does next. So it visits each state once, by a depth-first search
-//! that replays executions from the beginning. Operations that conflict with nothing are not branched at (see `access.rs`). The
-//! search is repeated with more and more changes from one living actor to another, so that the simplest violation is found first.
+//! content, and what each actor learned, which decides what the actor does next. So it visits each state once, and replays executions
+//! from the beginning to get there. Operations that conflict with nothing are not branched at (see `access.rs`).
 //!
-//! Processes die at every state: all of them at once, which covers the death of one, because the others can have ended before. A run
-//! sleeps at every operation after the other actors have ended, which covers pauses while they are active: they can go on first.
+//! What is left to try is tried in random order, from a fixed seed, and executions with few changes from one living actor to another are
+//! preferred: a search that ends early has tried something of everything, and finds a simple violation first.
+//!
+//! Processes die at every state: all of them at once, which covers the death of one, because the others can have ended before. The last
+//! living actor sleeps at every operation, which covers pauses while others are active: they can go on first. It may die after it woke up.
 
-use std::collections::{HashMap, HashSet};
+use std::{collections::HashSet, rc::Rc};
 
+use datalake_core::report::RunOutcome;
 use datalake_store::{memory::MemoryBucket, simulation::Bug};
+use fastrand::Rng;
 
 use crate::{
     access::Accesses,
     gate::Operation,
     oracle::{Invariant, Violation, violation},
     quiet,
-    scenario::{Pause, Scenario, StoreKind},
+    scenario::{Expectation, Pause, Scenario, StoreKind},
     schedule::Schedule,
     world::{ActorId, Machine, Next, Role, World},
 };
@@ -73,20 +77,29 @@ pub struct Found {
     pub executions: u64,
 }
 
-/// Why a pass ended.
+/// Why an exploration ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
     /// Every state is visited.
     Exhausted,
     /// Every state within the bound of changes between actors is visited.
     Bounded,
-    /// It was interrupted.
+    /// It was interrupted, and can go on.
     Interrupted,
 }
 
+/// The decisions that lead to a state.
+#[derive(Debug)]
+struct Path {
+    before: Option<Rc<Path>>,
+    choice: Choice,
+}
+
+/// What is left to try after a state, with the same number of changes between living actors.
+#[derive(Debug)]
 struct Frame {
-    choices: Vec<(Choice, u32)>,
-    at: usize,
+    path: Option<Rc<Path>>,
+    choices: Vec<Choice>,
 }
 
 /// The exploration of one scenario over one kind of store.
@@ -96,10 +109,15 @@ pub struct Explorer {
     kind: StoreKind,
     bug: Option<Bug>,
     start: MemoryBucket,
+    rng: Rng,
     accesses: Accesses,
-    /// States, and how many changes between actors were explored from there on.
-    visited: HashMap<u64, u32>,
+    /// What is left to try, by changes between living actors.
+    frontier: Vec<Vec<Frame>>,
+    has_begun: bool,
+    visited: HashSet<u64>,
     paused: HashSet<(u64, Pause)>,
+    /// States of the store at which every process dies.
+    stopped: HashSet<u64>,
     settled: HashSet<u64>,
     counts: Counts,
     found: Vec<Found>,
@@ -118,10 +136,40 @@ impl std::fmt::Debug for Explorer {
 /// An execution under way.
 struct Execution {
     world: World,
+    path: Option<Rc<Path>>,
     last: Option<ActorId>,
-    switches: u32,
+    switches: usize,
     has_paused: bool,
     has_stopped: bool,
+}
+
+impl Drop for Path {
+    /// Long paths are dropped without recursion.
+    fn drop(&mut self) {
+        let mut before = self.before.take();
+        while let Some(path) = before {
+            before = Rc::into_inner(path).and_then(|mut path| path.before.take());
+        }
+    }
+}
+
+/// The decisions of a path, in order.
+fn decisions(mut path: Option<&Path>) -> Vec<Choice> {
+    let mut decisions = Vec::new();
+    while let Some(last) = path {
+        decisions.push(last.choice);
+        path = last.before.as_deref();
+    }
+    decisions.reverse();
+    decisions
+}
+
+fn is_same(one: Option<&Rc<Path>>, other: Option<&Rc<Path>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Rc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// How far an execution comes.
@@ -140,9 +188,13 @@ impl Explorer {
             kind,
             bug,
             start: scenario.prepare(machine, kind, bug)?,
+            rng: Rng::with_seed(1),
             accesses: Accesses::default(),
-            visited: HashMap::new(),
+            frontier: Vec::new(),
+            has_begun: false,
+            visited: HashSet::new(),
             paused: HashSet::new(),
+            stopped: HashSet::new(),
             settled: HashSet::new(),
             counts: Counts::default(),
             found: Vec::new(),
@@ -165,39 +217,73 @@ impl Explorer {
         format!("{} {}", self.scenario.name, self.kind)
     }
 
-    /// Explores every order with at most `switches_max` changes from a living actor to another, until `is_over`.
-    pub fn pass(&mut self, switches_max: u32, mut is_over: impl FnMut(&Self) -> bool) -> Pass {
+    /// Explores every order with at most `switches_max` changes from a living actor to another, until `is_over`. A further call goes on.
+    pub fn explore(&mut self, switches_max: usize, mut is_over: impl FnMut(&Self) -> bool) -> Pass {
         loop {
-            let mut is_bounded = false;
-            let mut frames: Vec<Frame> = Vec::new();
-            let outcome = loop {
-                if is_over(self) {
-                    break Some(Pass::Interrupted);
-                }
-                self.counts.executions += 1;
-                match self.execute(&mut frames, switches_max, &mut is_bounded) {
-                    Ok(true) => {}
-                    Ok(false) => break None,
-                    Err((violation, schedule)) => self.report(violation, schedule),
-                }
-                while let Some(frame) = frames.last_mut() {
-                    frame.at += 1;
-                    if frame.at < frame.choices.len() {
-                        break;
-                    }
-                    frames.pop();
-                }
-                if frames.is_empty() {
-                    break Some(if is_bounded { Pass::Bounded } else { Pass::Exhausted });
-                }
-            };
-            if let Some(pass) = outcome {
-                return pass;
+            if is_over(self) {
+                return Pass::Interrupted;
             }
-            // An operation was taken along that must be branched at.
-            self.accesses.restart();
-            self.visited.clear();
-            self.paused.clear();
+            let path = match self.take(switches_max) {
+                Some(path) => Some(path),
+                None if !self.has_begun => None,
+                None if self.frontier.iter().any(|frames| !frames.is_empty()) => return Pass::Bounded,
+                None => return Pass::Exhausted,
+            };
+            self.has_begun = true;
+            self.counts.executions += 1;
+            match self.execute(path) {
+                Ok(true) => {}
+                // An operation was taken along that must be branched at.
+                Ok(false) => {
+                    self.accesses.restart();
+                    self.has_begun = false;
+                    self.frontier.clear();
+                    self.visited.clear();
+                    self.paused.clear();
+                    self.stopped.clear();
+                }
+                Err((violation, schedule)) => self.report(violation, schedule),
+            }
+        }
+    }
+
+    /// Takes something that is left to try: half of the time with the least changes between living actors, otherwise with more.
+    fn take(&mut self, switches_max: usize) -> Option<Rc<Path>> {
+        let open = self.frontier.iter().take(switches_max.saturating_add(1)).enumerate();
+        let levels: Vec<usize> = open.filter(|(_, frames)| !frames.is_empty()).map(|(level, _)| level).collect();
+        let mut levels = levels.into_iter();
+        let mut chosen = levels.next()?;
+        for level in levels {
+            if self.rng.bool() {
+                break;
+            }
+            chosen = level;
+        }
+        let frames = self.frontier.get_mut(chosen)?;
+        let index = self.rng.usize(0..frames.len());
+        let frame = frames.get_mut(index)?;
+        let choice = frame.choices.swap_remove(self.rng.usize(0..frame.choices.len()));
+        let before = frame.path.clone();
+        if frame.choices.is_empty() {
+            frames.swap_remove(index);
+        }
+        Some(Rc::new(Path { before, choice }))
+    }
+
+    /// Notes what is left to try after a state.
+    fn leave(&mut self, path: Option<&Rc<Path>>, choices: &[(Choice, usize)]) {
+        for (choice, switches) in choices {
+            if self.frontier.len() <= *switches {
+                self.frontier.resize_with(switches + 1, Vec::new);
+            }
+            let Some(frames) = self.frontier.get_mut(*switches) else { continue };
+            match frames.last_mut() {
+                Some(frame) if is_same(frame.path.as_ref(), path) => frame.choices.push(*choice),
+                _ => frames.push(Frame {
+                    path: path.cloned(),
+                    choices: vec![*choice],
+                }),
+            }
         }
     }
 
@@ -211,19 +297,19 @@ impl Explorer {
         }
     }
 
-    /// Carries out the choices of the frames and then goes on to an end, to a known state or to the bound. False if the search has to
-    /// start again.
-    fn execute(&mut self, frames: &mut Vec<Frame>, switches_max: u32, is_bounded: &mut bool) -> Result<bool, (Violation, Schedule)> {
+    /// Carries out the decisions of a path and then goes on to an end or to a known state. False if the search has to start again.
+    fn execute(&mut self, path: Option<Rc<Path>>) -> Result<bool, (Violation, Schedule)> {
         let world = self.scenario.begin(&self.machine, self.kind, &self.start, self.bug);
         let world = world.map_err(|violation| (violation, Schedule::new(&self.scenario.name, self.kind, &[])))?;
         let mut execution = Execution {
             world,
+            path,
             last: None,
             switches: 0,
             has_paused: false,
             has_stopped: false,
         };
-        let result = self.follow(&mut execution, frames, switches_max, is_bounded);
+        let result = self.follow(&mut execution);
         self.counts.steps += execution.world.steps();
         result.map_err(|violation| {
             let schedule = Schedule::new(&self.scenario.name, self.kind, execution.world.events());
@@ -231,15 +317,9 @@ impl Explorer {
         })
     }
 
-    fn follow(
-        &mut self,
-        execution: &mut Execution,
-        frames: &mut Vec<Frame>,
-        switches_max: u32,
-        is_bounded: &mut bool,
-    ) -> Result<bool, Violation> {
-        for frame in frames.iter() {
-            match self.apply(execution, frame.choices[frame.at].0) {
+    fn follow(&mut self, execution: &mut Execution) -> Result<bool, Violation> {
+        for choice in decisions(execution.path.as_deref()) {
+            match self.apply(execution, choice) {
                 Advance::On => {}
                 Advance::Restart => return Ok(false),
                 Advance::Broken(violation) => return Err(violation),
@@ -252,24 +332,21 @@ impl Explorer {
                 return self.settle(execution).map(|()| true);
             }
             let state = execution.world.state();
-            let left = switches_max.saturating_sub(execution.switches);
-            match self.visited.get_mut(&state) {
-                Some(explored) if *explored >= left => {
-                    self.counts.pruned += 1;
-                    return Ok(true);
-                }
-                Some(explored) => *explored = left,
-                None => {
-                    self.visited.insert(state, left);
-                    self.counts.states += 1;
-                }
+            if !self.visited.insert(state) {
+                self.counts.pruned += 1;
+                return Ok(true);
             }
-            let choices = self.choices(execution, &living, state, switches_max, is_bounded);
-            let Some((first, _)) = choices.first().copied() else {
+            self.counts.states += 1;
+            let choices = self.choices(execution, &living, state);
+            let Some(((first, _), others)) = choices.split_first() else {
                 return Ok(true);
             };
-            frames.push(Frame { choices, at: 0 });
-            match self.apply(execution, first) {
+            self.leave(execution.path.as_ref(), others);
+            execution.path = Some(Rc::new(Path {
+                before: execution.path.take(),
+                choice: *first,
+            }));
+            match self.apply(execution, *first) {
                 Advance::On => {}
                 Advance::Restart => return Ok(false),
                 Advance::Broken(violation) => return Err(violation),
@@ -281,34 +358,22 @@ impl Explorer {
         (0..world.actors()).filter(|actor| !world.has_ended(*actor)).collect()
     }
 
-    fn choices(
-        &mut self,
-        execution: &Execution,
-        living: &[ActorId],
-        state: u64,
-        switches_max: u32,
-        is_bounded: &mut bool,
-    ) -> Vec<(Choice, u32)> {
+    /// What can be decided at a state, each with the changes between living actors up to then. The first is to go on as before.
+    fn choices(&mut self, execution: &Execution, living: &[ActorId], state: u64) -> Vec<(Choice, usize)> {
         let mut choices = Vec::new();
         let last = execution.last.filter(|last| living.contains(last));
         for actor in last.iter().chain(living.iter().filter(|actor| Some(**actor) != last)) {
-            let switches = execution.switches + u32::from(last.is_some_and(|last| last != *actor));
-            if switches <= switches_max {
-                choices.push((Choice::Step(*actor), switches));
-            } else {
-                *is_bounded = true;
-            }
+            let is_switch = last.is_some_and(|last| last != *actor);
+            choices.push((Choice::Step(*actor), execution.switches + usize::from(is_switch)));
         }
-        if !self.scenario.has_pauses || execution.has_paused {
-            return choices;
-        }
-        if !self.settled.contains(&quiet::state(&execution.world)) {
+        if self.stopped.insert(quiet::state(&execution.world)) {
             choices.push((Choice::Stop, execution.switches));
         }
         if let [only] = living
-            && self.is_run(*only)
+            && self.may_sleep(*only)
+            && !execution.has_paused
         {
-            for pause in Pause::all() {
+            for pause in self.scenario.pauses.clone() {
                 if self.paused.insert((state, pause)) {
                     choices.push((Choice::Pause(*only, pause), execution.switches));
                 }
@@ -317,8 +382,8 @@ impl Explorer {
         choices
     }
 
-    fn is_run(&self, actor: ActorId) -> bool {
-        matches!(self.scenario.actors.get(actor), None | Some((_, Role::Run { .. })))
+    fn may_sleep(&self, actor: ActorId) -> bool {
+        !self.scenario.pauses.is_empty() && !matches!(self.scenario.actors.get(actor), Some((_, Role::Owner { .. })))
     }
 
     fn apply(&mut self, execution: &mut Execution, choice: Choice) -> Advance {
@@ -333,6 +398,7 @@ impl Explorer {
             }
             Choice::Pause(actor, pause) => {
                 execution.has_paused = true;
+                execution.last = None;
                 match pause_actor(&self.scenario, &mut execution.world, actor, pause) {
                     Ok(()) => Advance::On,
                     Err(violation) => Advance::Broken(violation),
@@ -341,11 +407,11 @@ impl Explorer {
         }
     }
 
-    /// Takes a step and those after it that nothing can conflict with. The last actor, if it is a run, takes single steps: it may sleep or
-    /// die between any two.
+    /// Takes a step and those after it that nothing can conflict with. The last living actor takes single steps if it may sleep: it may sleep
+    /// or die between any two.
     fn step(&mut self, execution: &mut Execution, actor: ActorId) -> Advance {
         let living = Self::living(&execution.world);
-        let is_single = living.len() == 1 && self.scenario.has_pauses && !execution.has_paused && self.is_run(actor);
+        let is_single = living.len() == 1 && self.may_sleep(actor);
         if execution.last.is_some_and(|last| last != actor && living.contains(&last)) {
             execution.switches += 1;
         }
@@ -379,7 +445,7 @@ impl Explorer {
     fn settle(&mut self, execution: &mut Execution) -> Result<(), Violation> {
         if self.settled.insert(quiet::state(&execution.world)) {
             self.counts.ends += 1;
-            quiet::settle(&mut execution.world)?;
+            end(&self.scenario, &mut execution.world)?;
         }
         Ok(())
     }
@@ -391,9 +457,17 @@ pub(crate) fn pause_actor(scenario: &Scenario, world: &mut World, actor: ActorId
     scenario.sleep(world, pause)?;
     if scenario.has_companion {
         world.spawn("C", 50, &Role::run("run-c"))?;
-        return Ok(());
     }
-    world.finish(actor)
+    Ok(())
+}
+
+/// Checks what came of an execution whose actors have ended or died.
+fn end(scenario: &Scenario, world: &mut World) -> Result<(), Violation> {
+    match scenario.expectation {
+        Expectation::Convergence => quiet::settle(world),
+        Expectation::Refusal => world.check_refused(RunOutcome::Refused),
+        Expectation::Misconfiguration => world.check_refused(RunOutcome::Misconfigured),
+    }
 }
 
 /// Replays a schedule, and gives the violation that it shows.
@@ -411,7 +485,7 @@ pub fn replay(machine: &Machine, schedule: &Schedule, bug: Option<Bug>) -> Resul
         }
     }
     let has_ended = (0..world.actors()).all(|actor| world.has_ended(actor));
-    match has_ended.then(|| quiet::settle(&mut world)) {
+    match has_ended.then(|| end(&scenario, &mut world)) {
         Some(Err(violation)) => broken(world, violation),
         Some(Ok(())) => Ok(world),
         None => broken(world, violation(Invariant::NoPanic, "the schedule ends before its actors do")),

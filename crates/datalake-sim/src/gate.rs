@@ -196,6 +196,8 @@ pub(crate) struct Gate {
     inner: Arc<dyn Bucket>,
     queue: SharedQueue,
     is_fenced: bool,
+    /// Whether the store creates what exists, as one without conditional writes does.
+    ignores_create: bool,
 }
 
 impl fmt::Debug for Gate {
@@ -210,7 +212,13 @@ impl Gate {
             inner,
             queue,
             is_fenced: false,
+            ignores_create: false,
         }
+    }
+
+    /// The gate to a store without conditional creates.
+    pub(crate) fn ignoring_create(self, ignores_create: bool) -> Self {
+        Self { ignores_create, ..self }
     }
 
     fn operation(&self, kind: OperationKind, key: &str) -> Operation {
@@ -464,6 +472,10 @@ impl Bucket for Gate {
         let operation = Operation {
             is_conditional: mode != PutMode::Replace,
             ..self.operation(OperationKind::Put, key)
+        };
+        let mode = match mode {
+            PutMode::Create if self.ignores_create => PutMode::Replace,
+            mode => mode,
         };
         let (inner, key, metadata) = (Arc::clone(&self.inner), key.to_owned(), metadata.clone());
         let work = move || {

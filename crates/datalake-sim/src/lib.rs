@@ -8,6 +8,7 @@ mod clock;
 pub mod explorer;
 pub mod fate;
 mod gate;
+mod hints;
 mod observed;
 pub mod oracle;
 pub mod planted;

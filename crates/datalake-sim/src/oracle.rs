@@ -10,17 +10,20 @@ use std::{
 
 use bytes::Bytes;
 use datalake_core::{
-    keys,
+    keys::{self, LogKey},
     report::{RunOutcome, RunReport},
     user::UserId,
 };
 use datalake_store::{
-    bucket::Metadata,
-    memory::{MemoryBucket, Tags},
+    bucket::{Metadata, Object},
+    memory::{Expiry, MemoryBucket, Tags},
 };
 use jiff::{SignedDuration, Timestamp};
 
-use crate::observed::{Fingerprints, Loaded, load};
+use crate::{
+    observed::{Fingerprints, Loaded, load},
+    scenario::StoreKind,
+};
 
 /// What must hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,10 +52,16 @@ pub enum Invariant {
     ImageCopies,
     /// A second run writes nothing.
     Idempotence,
+    /// A run that would remove most users, or commit to a store without conditional creates, ends without a commit.
+    Guard,
+    /// Data files, log entries and checkpoints are never changed in place, and the pointer to the newest checkpoint never goes back.
+    Immutable,
     /// Nothing that dead runs left stays.
     NoLeftovers,
     /// The versions within the retention load.
     Retention,
+    /// The version as of now is the newest one.
+    AsOf,
     /// The product does not panic, and waits for nothing that never comes.
     NoPanic,
 }
@@ -107,13 +116,16 @@ fn noted_by(key: &str) -> Option<&str> {
 /// What was visible so far, and what follows from it for the next step.
 #[derive(Clone, Debug)]
 pub(crate) struct Oracle {
-    tags: Tags,
+    kind: StoreKind,
     pub(crate) leniency: Leniency,
     newest: Option<Rc<Loaded>>,
     /// Every version that was visible.
     versions: Vec<Rc<Loaded>>,
+    versions_at_start: usize,
     /// The table's load failed at the start: the lake is damaged until a run repairs it.
     is_damaged: bool,
+    /// The table was damaged once after that: a version may have been committed that was never seen, and versions may have lost files.
+    was_damaged: bool,
     /// The index in `versions` of the version that `output.csv` shows.
     published: Option<usize>,
     /// Runs that wrote notes, and when, by the users in them.
@@ -121,18 +133,20 @@ pub(crate) struct Oracle {
 }
 
 impl Oracle {
-    pub(crate) fn new(store: &MemoryBucket, fingerprints: &Fingerprints, tags: Tags) -> Self {
+    pub(crate) fn new(store: &MemoryBucket, fingerprints: &Fingerprints, kind: StoreKind) -> Self {
         for source in store.peek_all(keys::SOURCES) {
             remember(&source.meta.etag, &source.bytes);
         }
         let found = load(store, fingerprints);
         let newest = found.clone().ok().flatten();
         let mut oracle = Self {
-            tags,
+            kind,
             leniency: Leniency::default(),
             versions: newest.iter().cloned().collect(),
+            versions_at_start: usize::from(newest.is_some()),
             newest,
             is_damaged: found.is_err(),
+            was_damaged: false,
             published: None,
             noted: BTreeMap::new(),
         };
@@ -142,6 +156,7 @@ impl Oracle {
 
     /// A digest of what later checks depend on.
     pub(crate) fn digest(&self, hasher: &mut DefaultHasher) {
+        (self.is_damaged, self.was_damaged).hash(hasher);
         let identity = |version: &Loaded| (version.table_id.clone(), version.number, version.digest.clone());
         self.newest.as_deref().map(identity).hash(hasher);
         self.published
@@ -155,16 +170,33 @@ impl Oracle {
         self.newest.as_ref()
     }
 
-    /// Checks the store after a write of `key`.
-    pub(crate) fn after_write(
-        &mut self,
-        store: &MemoryBucket,
-        fingerprints: &Fingerprints,
-        key: &str,
-        is_owner: bool,
-    ) -> Result<(), Violation> {
+    /// Whether a version named files that were gone.
+    pub(crate) fn was_damaged(&self) -> bool {
+        self.was_damaged
+    }
+
+    /// Whether a version became visible after the first look.
+    pub(crate) fn has_grown(&self) -> bool {
+        self.versions.len() > self.versions_at_start
+    }
+
+    /// The operator removed the newest version, or the table.
+    pub(crate) fn rolled_back(&mut self, store: &MemoryBucket, fingerprints: &Fingerprints) {
+        self.newest = load(store, fingerprints).ok().flatten();
+        self.versions.extend(self.newest.clone());
+        self.published = None;
+    }
+
+    /// Whether writes that come too late have no effect: what must hold with every step then holds.
+    fn is_strict(&self) -> bool {
+        self.kind.expiry != Expiry::Never && !self.leniency.wrong_clocks && !self.leniency.late_writes
+    }
+
+    /// Checks the store after a write.
+    pub(crate) fn after_write(&mut self, store: &MemoryBucket, fingerprints: &Fingerprints, write: &Write) -> Result<(), Violation> {
+        let key = write.key.as_str();
         if key.starts_with(keys::SOURCES) {
-            if !is_owner {
+            if write.writer != Writer::Owner {
                 return Err(violation(Invariant::Sources, format!("a run wrote {key}")));
             }
             if let Some(source) = store.peek(key) {
@@ -175,9 +207,70 @@ impl Oracle {
         } else if let Some(run_id) = noted_by(key) {
             self.note(store, key, run_id);
         } else if key.starts_with(keys::TABLE) {
+            check_unchanged(store, write)?;
             self.check_table(store, fingerprints)?;
+            if self.is_strict() && key.starts_with(keys::LOG) {
+                self.check_log(store, write)?;
+            }
+        } else if key.starts_with(keys::IMAGES) && self.is_strict() {
+            self.check_copy(write)?;
         }
         Ok(())
+    }
+
+    /// An entry that is created is that of the newest version, a checkpoint is of a version whose entry is there, and the log has no gap.
+    fn check_log(&self, store: &MemoryBucket, write: &Write) -> Result<(), Violation> {
+        let broken = |detail: String| Err(violation(Invariant::LinearHistory, detail));
+        let newest = self.newest.as_ref().map(|newest| newest.number);
+        match keys::parse_log(&write.key) {
+            Some(LogKey::Entry(number)) if write.is_new() && newest != Some(number) => {
+                return broken(format!(
+                    "the entry of version {number} was created, and version {newest:?} is the newest"
+                ));
+            }
+            Some(LogKey::Checkpoint(number)) if write.is_new() && store.peek(&keys::log_entry(number)).is_none() => {
+                return broken(format!("a checkpoint of version {number} was written, whose entry is gone"));
+            }
+            _ => {}
+        }
+        let mut last: Option<u64> = None;
+        for object in store.peek_all(keys::LOG) {
+            let Some(LogKey::Entry(number)) = keys::parse_log(&object.meta.key) else {
+                continue;
+            };
+            if let Some(last) = last.filter(|last| last + 1 != number) {
+                return broken(format!("the log has entries {last} and {number}, and none between"));
+            }
+            last = Some(number);
+        }
+        Ok(())
+    }
+
+    /// A run that is alone does not replace a copy that is what the newest row records.
+    ///
+    /// Of two runs one may: it links an image that is newer than the one that the other run has just committed, and copies it before its own
+    /// commit fails. What is promised holds after a run that is alone.
+    fn check_copy(&self, write: &Write) -> Result<(), Violation> {
+        if write.writer != Writer::LoneRun {
+            return Ok(());
+        }
+        let (Some(before), Some(after), Some(newest)) = (&write.before, &write.after, &self.newest) else {
+            return Ok(());
+        };
+        let user_id = keys::parse_image(&write.key);
+        let row = newest
+            .rows
+            .iter()
+            .find(|row| user_id.as_ref().is_some_and(|user_id| user_id.as_str() == row.user_id));
+        let recorded = row.and_then(|row| row.image.as_ref());
+        let recorded = recorded.and_then(|etag| CONTENTS.with_borrow(|contents| contents.get(etag).cloned()));
+        match recorded {
+            Some(recorded) if recorded == before.bytes && recorded != after.bytes => Err(violation(
+                Invariant::ImageCopies,
+                format!("{} was what version {} links, and was replaced", write.key, newest.number),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn note(&mut self, store: &MemoryBucket, key: &str, run_id: &str) {
@@ -194,6 +287,13 @@ impl Oracle {
         let found = match load(store, fingerprints) {
             Ok(found) => found,
             Err(_) if self.is_damaged => return Ok(()),
+            // Where nothing expires, a writer that was paused for longer than the retention between its checks and its create names files
+            // that are gone. What is promised is that the next run repairs the table.
+            Err(_) if self.kind.expiry == Expiry::Never => {
+                (self.is_damaged, self.was_damaged) = (true, true);
+                self.newest = None;
+                return Ok(());
+            }
             Err(error) => return Err(violation(Invariant::Loadable, error)),
         };
         self.is_damaged = false;
@@ -283,10 +383,11 @@ impl Oracle {
 
     fn shown_by(&self, metadata: &Metadata) -> Option<usize> {
         let number: u64 = metadata.get("datalake-version")?.parse().ok()?;
-        let table_id = metadata.get("datalake-table")?;
-        self.versions
-            .iter()
-            .rposition(|version| version.number == number && version.table_id == *table_id)
+        let (table_id, digest) = (metadata.get("datalake-table")?, metadata.get("datalake-digest")?);
+        self.versions.iter().rposition(|version| {
+            let is_digest = version.digest.as_ref().is_none_or(|of_version| of_version == digest);
+            version.number == number && version.table_id == *table_id && is_digest
+        })
     }
 
     fn check_published(&mut self, store: &MemoryBucket) -> Result<(), Violation> {
@@ -303,7 +404,7 @@ impl Oracle {
             return broken(format!("output.csv is not that of version {}", version.number));
         }
         let goes_back = self.published.is_some_and(|published| published > index);
-        if goes_back && self.tags == Tags::BytesAndMetadata && !self.leniency.late_writes {
+        if goes_back && self.kind.tags == Tags::BytesAndMetadata && !self.leniency.late_writes {
             let published = self.published.and_then(|published| self.versions.get(published));
             let before = published.map(|version| version.number);
             return broken(format!("output.csv shows version {} after version {before:?}", version.number));
@@ -312,7 +413,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A report's version was visible, and is the run's own if the report says that the run committed it.
+    /// A report says that the run committed if and only if a version of it was visible.
     ///
     /// Of several processes of one run ID, one may have committed and another one not.
     pub(crate) fn check_report(&self, report: &RunReport, is_only_of_id: bool) -> Result<(), Violation> {
@@ -325,9 +426,13 @@ impl Oracle {
         }
         let own = |version: &&Rc<Loaded>| version.run_id.as_deref() == Some(report.run_id.as_str());
         match (report.committed, report.version) {
-            (Some(true), Some(number)) => match self.versions.iter().find(|version| version.number == number && own(version)) {
+            // A run that committed may end on a later version of another run.
+            (Some(true), Some(number)) => match self.versions.iter().find(|version| version.number <= number && own(version)) {
                 Some(_) => Ok(()),
-                None => false_report(format!("reports that it committed version {number}, which no reader saw")),
+                None if self.was_damaged => Ok(()),
+                None => false_report(format!(
+                    "reports that it committed version {number} or one before, which no reader saw"
+                )),
             },
             (Some(false), _) if is_only_of_id => match self.versions.iter().find(own) {
                 Some(version) => false_report(format!("reports that it committed nothing, and made version {}", version.number)),
@@ -338,7 +443,7 @@ impl Oracle {
     }
 
     /// What a reader observed is one version, whole.
-    pub(crate) fn check_observed(&self, table_id: &str, number: u64, output: &str) -> Result<(), Violation> {
+    pub(crate) fn check_observed(&self, (table_id, number): (&str, u64), output: &str) -> Result<(), Violation> {
         let mut of_number = self
             .versions
             .iter()
@@ -350,6 +455,57 @@ impl Oracle {
                 format!("a reader loaded version {number} with other rows than it has:\n{output}"),
             )),
         }
+    }
+}
+
+/// A write, and what it changed.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) key: String,
+    pub(crate) before: Option<Object>,
+    pub(crate) after: Option<Object>,
+    pub(crate) writer: Writer,
+}
+
+/// Who made a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Writer {
+    /// The data owner.
+    Owner,
+    /// A run, and no other run has lived at the same time.
+    LoneRun,
+    /// A run beside others.
+    Run,
+}
+
+impl Write {
+    fn is_new(&self) -> bool {
+        self.before.is_none() && self.after.is_some()
+    }
+}
+
+fn check_unchanged(store: &MemoryBucket, write: &Write) -> Result<(), Violation> {
+    let (Some(before), Some(after)) = (&write.before, &write.after) else {
+        return Ok(());
+    };
+    let key = write.key.as_str();
+    let broken = |detail: String| Err(violation(Invariant::Immutable, detail));
+    if key == keys::LAST_CHECKPOINT {
+        let named = |object: &Object| {
+            let pointer: Option<serde_json::Value> = serde_json::from_slice(&object.bytes).ok();
+            pointer.and_then(|pointer| pointer.get("version")?.as_u64())
+        };
+        return match (named(before), named(after)) {
+            (Some(before), Some(after)) if after < before && store.peek(&keys::checkpoint(before)).is_some() => {
+                broken(format!("the pointer names checkpoint {after} after checkpoint {before}"))
+            }
+            _ => Ok(()),
+        };
+    }
+    let is_immutable = keys::parse_log(key).is_some() || keys::parse_in_table(key).is_some() || keys::is_refusals(key);
+    match is_immutable && before.bytes != after.bytes {
+        true => broken(format!("{key} was changed in place")),
+        false => Ok(()),
     }
 }
 

@@ -6,6 +6,7 @@ use datalake_store::simulation::Bug;
 
 use crate::{
     explorer::Explorer,
+    hints::{Hint, hint},
     oracle::Violation,
     random::simulate,
     scenario::{Scenario, StoreKind},
@@ -14,6 +15,12 @@ use crate::{
 
 /// Seeds within which a bug must be found that the explorer does not find.
 pub const SEEDS_MAX: u64 = 1_000;
+
+/// Changes between living actors, at most: what needs more is left to seeds.
+const SWITCHES_MAX: usize = 8;
+
+/// Executions of the scenario that a hint names, before the whole search begins.
+const HINTED_EXECUTIONS_MAX: u64 = 20_000;
 
 /// How a bug was found.
 #[derive(Clone, Debug)]
@@ -26,7 +33,7 @@ pub struct Detection {
     pub violation: Violation,
 }
 
-/// One turn of a hunt: many scenarios a little find more than one in depth, because the simplest executions come first.
+/// One turn of a hunt: many scenarios a little find more than one in depth.
 struct Turn {
     /// Seeds, after those of the turn before.
     seeds: u64,
@@ -34,83 +41,118 @@ struct Turn {
     kinds: usize,
     /// Executions of each scenario over each kind.
     executions: u64,
-    /// Changes between living actors, at most.
-    switches: u32,
 }
 
-const TURNS: [Turn; 4] = [
+const TURNS: [Turn; 3] = [
     Turn {
-        seeds: 200,
+        seeds: 100,
         kinds: 1,
-        executions: 100,
-        switches: 0,
+        executions: 50,
     },
     Turn {
-        seeds: 800,
-        kinds: 1,
-        executions: 300,
-        switches: 1,
-    },
-    Turn {
-        seeds: 0,
+        seeds: 300,
         kinds: 2,
-        executions: 1_500,
-        switches: 2,
+        executions: 200,
     },
     Turn {
-        seeds: 0,
+        seeds: 600,
         kinds: StoreKind::ALL.len(),
-        executions: 10_000,
-        switches: 4,
+        executions: 1_000,
     },
 ];
 
 /// Looks for a planted bug, until it is found or everything is tried.
 pub fn hunt(machine: &Machine, bug: Bug) -> Option<Detection> {
-    let mut executions = 0;
-    let mut seeds = 1..=SEEDS_MAX;
-    let mut explorers: BTreeMap<(usize, usize), Explorer> = BTreeMap::new();
-    for turn in TURNS {
-        for seed in seeds.by_ref().take(usize::try_from(turn.seeds).unwrap_or(usize::MAX)) {
-            executions += 1;
-            if let Some(violation) = simulate(machine, seed, Some(bug)).violation {
-                return Some(Detection {
-                    by: format!("seed {seed}"),
-                    executions,
-                    violation,
-                });
-            }
-        }
-        for (index, scenario) in Scenario::all().into_iter().enumerate() {
-            for offset in 0..turn.kinds {
-                let kind = StoreKind::ALL[(index + offset) % StoreKind::ALL.len()];
-                let explorer = match explorers.entry((index, offset)) {
-                    Entry::Occupied(explorer) => explorer.into_mut(),
-                    Entry::Vacant(place) => match Explorer::new(machine, &scenario, kind, Some(bug)) {
-                        Ok(explorer) => place.insert(explorer),
-                        Err(violation) => {
-                            return Some(Detection {
-                                by: format!("preparing {} {kind}", scenario.name),
-                                executions,
-                                violation,
-                            });
-                        }
-                    },
-                };
-                let before = explorer.counts().executions;
-                explorer.pass(turn.switches, |explorer| {
-                    explorer.counts().executions - before >= turn.executions || !explorer.found().is_empty()
-                });
-                executions += explorer.counts().executions - before;
-                if let Some(found) = explorer.found().first() {
-                    return Some(Detection {
-                        by: explorer.name(),
-                        executions,
-                        violation: found.violation.clone(),
-                    });
+    let mut hunt = Hunt {
+        machine,
+        bug,
+        executions: 0,
+    };
+    hunt.by_hint().or_else(|| hunt.by_turns())
+}
+
+struct Hunt<'a> {
+    machine: &'a Machine,
+    bug: Bug,
+    executions: u64,
+}
+
+impl Hunt<'_> {
+    /// What found the bug before is tried first.
+    fn by_hint(&mut self) -> Option<Detection> {
+        match hint(self.bug) {
+            Hint::Seed(seed) => self.by_seed(seed),
+            Hint::Scenario(name, kind) => {
+                let scenario = Scenario::named(name)?;
+                match Explorer::new(self.machine, &scenario, kind, Some(self.bug)) {
+                    Ok(mut explorer) => self.by_explorer(&mut explorer, HINTED_EXECUTIONS_MAX),
+                    Err(violation) => Some(self.in_preparation(&scenario, kind, violation)),
                 }
             }
         }
     }
-    None
+
+    fn by_turns(&mut self) -> Option<Detection> {
+        let mut seeds = 1..=SEEDS_MAX;
+        let mut explorers: BTreeMap<(usize, usize), Explorer> = BTreeMap::new();
+        for turn in TURNS {
+            for seed in seeds.by_ref().take(usize::try_from(turn.seeds).unwrap_or(usize::MAX)) {
+                if let Some(found) = self.by_seed(seed) {
+                    return Some(found);
+                }
+            }
+            for (index, scenario) in Scenario::all().into_iter().enumerate() {
+                for offset in 0..turn.kinds {
+                    let kind = StoreKind::ALL[(index + offset) % StoreKind::ALL.len()];
+                    if !scenario.suits(kind) {
+                        continue;
+                    }
+                    let explorer = match explorers.entry((index, offset)) {
+                        Entry::Occupied(explorer) => explorer.into_mut(),
+                        Entry::Vacant(entry) => match Explorer::new(self.machine, &scenario, kind, Some(self.bug)) {
+                            Ok(explorer) => entry.insert(explorer),
+                            Err(violation) => return Some(self.in_preparation(&scenario, kind, violation)),
+                        },
+                    };
+                    if let Some(found) = self.by_explorer(explorer, turn.executions) {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn by_seed(&mut self, seed: u64) -> Option<Detection> {
+        self.executions += 1;
+        let violation = simulate(self.machine, seed, Some(self.bug)).violation?;
+        Some(Detection {
+            by: format!("seed {seed}"),
+            executions: self.executions,
+            violation,
+        })
+    }
+
+    fn by_explorer(&mut self, explorer: &mut Explorer, executions_max: u64) -> Option<Detection> {
+        let before = explorer.counts().executions;
+        explorer.explore(SWITCHES_MAX, |explorer| {
+            explorer.counts().executions - before >= executions_max || !explorer.found().is_empty()
+        });
+        self.executions += explorer.counts().executions - before;
+        let found = explorer.found().first()?;
+        Some(Detection {
+            by: explorer.name(),
+            executions: self.executions,
+            violation: found.violation.clone(),
+        })
+    }
+
+    /// A run of the preparation broke an invariant.
+    fn in_preparation(&self, scenario: &Scenario, kind: StoreKind, violation: Violation) -> Detection {
+        Detection {
+            by: format!("preparing {} {kind}", scenario.name),
+            executions: self.executions,
+            violation,
+        }
+    }
 }

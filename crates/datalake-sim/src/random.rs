@@ -112,7 +112,7 @@ pub fn simulate(machine: &Machine, seed: u64, bug: Option<Bug>) -> Outcome {
             .choice(&[Expiry::Timed, Expiry::Timed, Expiry::Swept, Expiry::Never])
             .unwrap_or(&Expiry::Timed),
     };
-    let mut world = World::new(machine, &kind.store(), kind.tags, bug);
+    let mut world = World::new(machine, &kind.store(), kind, bug);
     world.oracle.leniency = Leniency {
         stale_listings: is_on(Family::StaleListing),
         late_writes: is_on(Family::Duplicate),

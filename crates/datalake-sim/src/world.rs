@@ -2,6 +2,10 @@
 //!
 //! The world polls the actors itself and releases one operation of one actor at a time, so that the order of operations is the caller's.
 
+mod actor;
+mod checks;
+mod operator;
+
 use std::{
     cell::Cell,
     fmt,
@@ -17,32 +21,30 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use datalake_core::{
     keys,
     plan::DeletionGuard,
-    report::{RunId, RunMode, RunOutcome, RunReport},
-};
-use datalake_processor::{
-    options::{Lake, RunOptions},
-    run,
+    report::{RunOutcome, RunReport},
 };
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
-    memory::{MemoryBucket, Tags},
+    bucket::{Bucket, Object},
+    memory::{Expiry, MemoryBucket},
     simulation::{Bug, Simulation},
 };
-use datalake_table::table::{Table, TableSettings};
+use datalake_table::table::TableSettings;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
 
+pub(crate) use self::actor::options;
+pub use self::actor::{Edit, Ended, Role, Seen};
 use crate::{
     clock,
     fate::{Fate, Late, Stale},
     gate::{Gate, Operation, SharedQueue, lock, release},
-    observed::{Fingerprints, shown, words},
-    oracle::{Invariant, Oracle, Violation, violation},
+    observed::{Fingerprints, words},
+    oracle::{Invariant, Oracle, Violation, Write, Writer, violation},
+    scenario::StoreKind,
 };
 
 /// Tiny files and frequent checkpoints: three users take two data files, and every second commit writes a checkpoint and cleans up.
@@ -53,97 +55,6 @@ pub const SETTINGS: TableSettings = TableSettings {
 
 /// The number of an actor in its world.
 pub type ActorId = usize;
-
-/// An edit of a source by the data owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Edit {
-    /// The source.
-    pub key: String,
-    /// Its new bytes; none removes it.
-    pub bytes: Option<Bytes>,
-    /// Told apart by stores whose ETags are unique, although the bytes may be the same.
-    pub salt: u32,
-}
-
-impl Edit {
-    fn metadata(&self) -> Metadata {
-        match self.salt {
-            0 => Metadata::new(),
-            salt => Metadata::from([("salt".to_owned(), salt.to_string())]),
-        }
-    }
-
-    async fn apply(&self, bucket: &dyn Bucket) -> Result<(), datalake_store::error::StoreError> {
-        match &self.bytes {
-            Some(bytes) => bucket
-                .put(&self.key, bytes.clone(), PutMode::Replace, &self.metadata())
-                .await
-                .map(drop),
-            None => bucket.delete(&self.key, None).await,
-        }
-    }
-}
-
-/// What an actor does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// A run of the processor under this ID.
-    Run {
-        /// Runs of one ID are pods of one Job.
-        run_id: String,
-        /// Which sources it reads.
-        mode: RunMode,
-    },
-    /// A reader that loads the table and follows it.
-    Reader {
-        /// How often it polls after the first load.
-        polls: u32,
-    },
-    /// The data owner.
-    Owner {
-        /// Edits, in order.
-        edits: Vec<Edit>,
-    },
-}
-
-impl Role {
-    /// An incremental run.
-    pub fn run(run_id: &str) -> Self {
-        Self::Run {
-            run_id: run_id.to_owned(),
-            mode: RunMode::Incremental,
-        }
-    }
-}
-
-/// How an actor ended.
-#[derive(Debug)]
-pub enum Ended {
-    /// A run, by its report.
-    Run(Box<RunReport>),
-    /// A reader, with what it saw.
-    Reader(Vec<Seen>),
-    /// The data owner.
-    Owner,
-}
-
-/// What a reader saw in one load.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
-    /// A version and its rows, as `output.csv`.
-    Version {
-        /// The table.
-        table_id: String,
-        /// The version.
-        number: u64,
-        /// Its rows.
-        output: String,
-    },
-    /// The table is not there yet.
-    NoTable,
-    /// Why the load failed.
-    Failure(String),
-}
 
 /// What comes next of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,6 +116,10 @@ struct Actor {
     skew: SignedDuration,
     ended: Option<Ended>,
     was_paused: bool,
+    /// Whether no other run has lived at the same time.
+    is_alone: bool,
+    /// Of a reader: whether the log is as it was when the reader last looked whether it has lost the version that it holds.
+    is_current: Rc<Cell<bool>>,
 }
 
 /// What worlds of one thread share.
@@ -240,7 +155,8 @@ pub struct World {
     machine: Machine,
     simulation: Simulation,
     store: MemoryBucket,
-    tags: Tags,
+    kind: StoreKind,
+    guard: DeletionGuard,
     actors: Vec<Actor>,
     fingerprints: Fingerprints,
     pub(crate) oracle: Oracle,
@@ -255,6 +171,10 @@ pub struct World {
     bug: Option<Bug>,
     lost_files: bool,
     has_faults: bool,
+    /// Whether the store's clock has leapt.
+    has_leapt: bool,
+    /// Whether the store creates what exists.
+    ignores_create: bool,
 }
 
 impl fmt::Debug for World {
@@ -265,17 +185,18 @@ impl fmt::Debug for World {
 
 impl World {
     /// A world that begins with a copy of `store`, with a bug planted. Clocks begin at the store's time.
-    pub fn new(machine: &Machine, store: &MemoryBucket, tags: Tags, bug: Option<Bug>) -> Self {
+    pub fn new(machine: &Machine, store: &MemoryBucket, kind: StoreKind, bug: Option<Bug>) -> Self {
         let simulation = Simulation::enter(bug);
         let store = store.snapshot();
         let fingerprints = Fingerprints::of(&store);
-        let oracle = Oracle::new(&store, &fingerprints, tags);
+        let oracle = Oracle::new(&store, &fingerprints, kind);
         let now = store.now();
         Self {
             machine: machine.clone(),
             simulation,
             store,
-            tags,
+            kind,
+            guard: DeletionGuard::Off,
             actors: Vec::new(),
             fingerprints,
             oracle,
@@ -288,6 +209,8 @@ impl World {
             bug,
             lost_files: false,
             has_faults: false,
+            has_leapt: false,
+            ignores_create: false,
         }
     }
 
@@ -319,11 +242,13 @@ impl World {
     /// Adds an actor; it comes to its first operation. `number` tells its unique names apart from those of other actors.
     pub fn spawn(&mut self, name: &str, number: u32, role: &Role) -> Result<ActorId, Violation> {
         let queue = SharedQueue::default();
-        let gate: Arc<dyn Bucket> = Arc::new(Gate::new(Arc::new(self.store.clone()), Arc::clone(&queue)));
+        let gate = Gate::new(Arc::new(self.store.clone()), Arc::clone(&queue)).ignoring_create(self.ignores_create);
+        let gate: Arc<dyn Bucket> = Arc::new(gate);
+        let is_current = Rc::new(Cell::new(false));
         let future: Pin<Box<dyn Future<Output = Ended>>> = match role {
-            Role::Run { run_id, mode } => Box::pin(process(gate, options(run_id, *mode))),
-            Role::Reader { polls } => Box::pin(read(gate, *polls)),
-            Role::Owner { edits } => Box::pin(own(gate, edits.clone())),
+            Role::Run { run_id, mode } => Box::pin(actor::process(gate, options(run_id, *mode, self.guard))),
+            Role::Reader { polls } => Box::pin(actor::read(gate, *polls, Rc::clone(&is_current))),
+            Role::Owner { edits } => Box::pin(actor::own(gate, edits.clone())),
         };
         self.actors.push(Actor {
             name: name.to_owned(),
@@ -340,10 +265,23 @@ impl World {
             skew: SignedDuration::ZERO,
             ended: None,
             was_paused: false,
+            is_alone: true,
+            is_current,
         });
+        if matches!(role, Role::Run { .. }) {
+            self.note_company();
+        }
         let actor = self.actors.len() - 1;
         self.poll(actor)?;
         Ok(actor)
+    }
+
+    /// Notes that runs that live now are not alone.
+    fn note_company(&mut self) {
+        let is_living_run = |actor: &&mut Actor| actor.run_id.is_some() && actor.future.is_some();
+        if self.actors.iter_mut().filter(is_living_run).count() > 1 {
+            self.actors.iter_mut().filter(is_living_run).for_each(|run| run.is_alone = false);
+        }
     }
 
     /// Sets the actor's clock off by so much.
@@ -396,6 +334,11 @@ impl World {
             lock(&self.actors[actor].queue).hidden = self.written.iter().rev().take(lacks).cloned().collect();
         }
         let queue = Arc::clone(&self.actors[actor].queue);
+        let written = lock(&queue)
+            .head()
+            .filter(|operation| operation.is_write())
+            .map(|operation| operation.key.clone());
+        let before = written.as_ref().and_then(|key| self.store.peek(key));
         let Some(performed) = release(&queue, fate) else {
             return self.fire_timer(actor);
         };
@@ -404,11 +347,16 @@ impl World {
         let operation = &performed.operation;
         (one.history, operation.name(), &operation.key, performed.digest).hash(&mut hasher);
         one.history = hasher.finish();
-        let (is_owner, name) = (one.is_owner, one.name.clone());
+        let name = one.name.clone();
+        let writer = match (one.is_owner, one.is_alone) {
+            (true, _) => Writer::Owner,
+            (false, true) => Writer::LoneRun,
+            (false, false) => Writer::Run,
+        };
         self.late.extend(performed.late);
         let is_write = operation.is_write();
         let checked = match is_write {
-            true => self.after_write(&performed.operation.key, is_owner),
+            true => self.after_write(&performed.operation.key, before, writer),
             false => Ok(()),
         };
         self.record(&name, performed.operation.to_string(), performed.result);
@@ -417,13 +365,28 @@ impl World {
         self.after_poll(actor)
     }
 
-    fn after_write(&mut self, key: &str, is_owner: bool) -> Result<(), Violation> {
+    fn after_write(&mut self, key: &str, before: Option<Object>, writer: Writer) -> Result<(), Violation> {
         if self.fingerprints.refresh(&self.store, key) {
             self.written.retain(|written| written != key);
             self.written.push(key.to_owned());
-            self.oracle.after_write(&self.store, &self.fingerprints, key, is_owner)?;
+            if key.starts_with(keys::LOG) {
+                self.note_log_change();
+            }
+            let write = Write {
+                key: key.to_owned(),
+                before,
+                after: self.store.peek(key),
+                writer,
+            };
+            self.oracle.after_write(&self.store, &self.fingerprints, &write)?;
         }
         Ok(())
+    }
+
+    fn note_log_change(&self) {
+        for actor in &self.actors {
+            actor.is_current.set(false);
+        }
     }
 
     fn record(&mut self, actor: &str, what: String, result: &'static str) {
@@ -492,48 +455,6 @@ impl World {
         }
     }
 
-    fn after_poll(&mut self, index: ActorId) -> Result<(), Violation> {
-        let actor = &self.actors[index];
-        match &actor.ended {
-            None => Ok(()),
-            Some(Ended::Owner) => Ok(()),
-            Some(Ended::Run(report)) => {
-                let same_id = self
-                    .actors
-                    .iter()
-                    .filter(|other| other.run_id.as_deref() == Some(report.run_id.as_str()));
-                self.oracle.check_report(report, same_id.count() == 1)
-            }
-            Some(Ended::Reader(seen)) => self.check_reader(seen, actor.was_paused),
-        }
-    }
-
-    fn check_reader(&self, seen: &[Seen], was_paused: bool) -> Result<(), Violation> {
-        let is_lenient = was_paused || self.has_faults || self.oracle.leniency.stale_listings;
-        let mut last: Option<(&str, u64)> = None;
-        for seen in seen {
-            match seen {
-                Seen::Version { table_id, number, output } => {
-                    self.oracle.check_observed(table_id, *number, output)?;
-                    if !self.oracle.leniency.stale_listings && last.is_some_and(|(id, last)| id == table_id && last > *number) {
-                        return Err(violation(
-                            Invariant::WholeVersions,
-                            format!("a reader saw version {number} after version {last:?}"),
-                        ));
-                    }
-                    last = Some((table_id, *number));
-                }
-                Seen::NoTable => {}
-                // What a reader has loaded may be removed while it sleeps for longer than the retention.
-                Seen::Failure(_) if is_lenient => {}
-                Seen::Failure(error) => {
-                    return Err(violation(Invariant::WholeVersions, format!("a reader fails: {error}")));
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The actor's process is killed: what waits is never carried out.
     pub fn kill(&mut self, actor: ActorId) {
         let name = self.actors[actor].name.clone();
@@ -558,6 +479,7 @@ impl World {
 
     /// Sets the store's clock off by so much, in either direction.
     pub fn shift_store_clock(&mut self, by: SignedDuration) {
+        self.has_leapt = true;
         self.record("store", format!("clock leaps by {by:#}"), "");
         let store_now = self.store.now();
         self.store.set_now(store_now.saturating_add(by).unwrap_or(store_now));
@@ -597,7 +519,7 @@ impl World {
         applied
             .expect("the store in memory answers at once")
             .map_err(|error| violation(Invariant::Sources, words(&error)))?;
-        self.after_write(&edit.key, true)
+        self.after_write(&edit.key, None, Writer::Owner)
     }
 
     /// Writes that are on their way.
@@ -610,10 +532,18 @@ impl World {
         let late = self.late.swap_remove(index);
         late.arrive();
         self.record("store", "late write".to_owned(), "");
+        self.note_log_change();
         // Whichever object it was: everything is compared.
         let before = std::mem::replace(&mut self.fingerprints, Fingerprints::of(&self.store));
         for key in before.differing(&self.fingerprints) {
-            self.oracle.after_write(&self.store, &self.fingerprints, &key, false)?;
+            let after = self.store.peek(&key);
+            let write = Write {
+                key,
+                before: None,
+                after,
+                writer: Writer::Run,
+            };
+            self.oracle.after_write(&self.store, &self.fingerprints, &write)?;
         }
         Ok(())
     }
@@ -624,7 +554,7 @@ impl World {
         (self.fingerprints.all, self.now, self.store.now()).hash(&mut hasher);
         for actor in &self.actors {
             match actor.future {
-                Some(_) => (true, actor.history, actor.number).hash(&mut hasher),
+                Some(_) => (true, actor.history, actor.number, actor.is_current.get()).hash(&mut hasher),
                 None => false.hash(&mut hasher),
             }
         }
@@ -659,33 +589,23 @@ impl World {
 
     /// Whether files of the table were lost on purpose: older versions need them.
     pub(crate) fn lost_files(&self) -> bool {
-        self.lost_files
+        self.lost_files || self.oracle.was_damaged()
     }
 
-    /// Notes that files of the table were lost.
-    pub(crate) fn note_lost_files(&mut self) {
-        self.lost_files = true;
+    /// Whether writes may have arrived that were decided on long before: the store delivers them late, or a run slept between its decision and
+    /// a write that does not expire.
+    pub(crate) fn has_late_writes(&self) -> bool {
+        let was_paused = self.actors.iter().any(|actor| actor.was_paused);
+        self.oracle.leniency.late_writes || was_paused && self.kind.expiry == Expiry::Never
     }
 
-    /// Removes an object, as an operator or a lifecycle rule does.
-    pub(crate) fn lose(&mut self, key: &str) {
-        self.lost_files = true;
-        drop(self.store.delete(key, None).now_or_never());
-        self.fingerprints = Fingerprints::of(&self.store);
-        self.oracle = Oracle::new(&self.store, &self.fingerprints, self.tags);
+    /// Whether the store's clock has leapt.
+    pub(crate) fn has_leapt(&self) -> bool {
+        self.has_leapt
     }
 
-    /// Stores the vacuum's note again at the store's present time.
-    pub(crate) fn touch_vacuum_note(&mut self) {
-        if let Some(note) = self.store.peek(keys::LAST_VACUUM) {
-            let put = self.store.put(keys::LAST_VACUUM, note.bytes, PutMode::Replace, &note.metadata);
-            drop(put.now_or_never());
-        }
-        self.fingerprints = Fingerprints::of(&self.store);
-    }
-
-    pub(crate) fn tags(&self) -> Tags {
-        self.tags
+    pub(crate) fn kind(&self) -> StoreKind {
+        self.kind
     }
 }
 
@@ -695,67 +615,4 @@ impl Drop for World {
         let _entered = self.machine.runtime.enter();
         self.actors.clear();
     }
-}
-
-/// The options of every simulated run: the guards have tests of their own.
-pub(crate) fn options(run_id: &str, mode: RunMode) -> RunOptions {
-    let run_id = RunId::parse(run_id).expect("scenarios name runs by valid IDs");
-    RunOptions {
-        mode,
-        deletion_guard: DeletionGuard::Off,
-        reject_ratio_max: "1".parse().expect("1 is a share"),
-        table: SETTINGS,
-        // Timers fire when the scheduler lets them.
-        jitter: || 0.5,
-        ..RunOptions::new(run_id, clock::now)
-    }
-}
-
-async fn process(bucket: Arc<dyn Bucket>, options: RunOptions) -> Ended {
-    let requests = Arc::default();
-    Ended::Run(Box::new(run::run(&Lake { bucket, requests }, &options).await))
-}
-
-/// As the API does: a load, then polls of the next entry, and now and then of the entry that is held.
-async fn read(bucket: Arc<dyn Bucket>, polls: u32) -> Ended {
-    let table = Table::with_settings(bucket, SETTINGS);
-    let mut held = None;
-    let mut seen = Vec::new();
-    for poll in 0..=polls {
-        let found = match &held {
-            None => table.latest().await,
-            Some(held) if poll.is_multiple_of(2) => table.reload_if_lost(held).await,
-            Some(held) => table.newer_than(held).await,
-        };
-        let version = match found {
-            Ok(Some(version)) => version,
-            Ok(None) if held.is_none() => {
-                seen.push(Seen::NoTable);
-                continue;
-            }
-            Ok(None) => continue,
-            Err(error) => {
-                seen.push(Seen::Failure(words(&error)));
-                continue;
-            }
-        };
-        seen.push(match shown(&table, &version).await {
-            Ok(output) => Seen::Version {
-                table_id: version.table_id().to_owned(),
-                number: version.number(),
-                output,
-            },
-            Err(error) => Seen::Failure(words(&error)),
-        });
-        held = Some(version);
-    }
-    Ended::Reader(seen)
-}
-
-async fn own(bucket: Arc<dyn Bucket>, edits: Vec<Edit>) -> Ended {
-    for edit in edits {
-        // The owner repeats what fails.
-        while edit.apply(bucket.as_ref()).await.is_err() {}
-    }
-    Ended::Owner
 }

@@ -21,18 +21,46 @@ pub enum Bug {
     NewestTrustsMissingEntry,
     /// A checkpoint is written without checking that its entry is still there.
     CheckpointSkipsEntryCheck,
-    /// A checkpoint replaces one that exists.
-    CheckpointReplaces,
     /// The pointer to the newest checkpoint may go back.
     PointerGoesBack,
-    /// The vacuum decides without sweeping staged files first.
-    VacuumSkipsSweep,
     /// The vacuum removes files that no entry names after an hour.
     VacuumRemovesYoungFiles,
     /// Log entries are removed in descending order.
     CleanupDescends,
-    /// Log entries are removed without a condition on their ETag.
-    CleanupIsUnconditional,
+    /// The commit checks neither the age of its staged files nor that they exist.
+    CommitTrustsStagedFiles,
+    /// The commit relies on the create alone: it does not expire, and the base is read neither before nor after it.
+    CommitTrustsCreate,
+    /// The log entry replaces one that exists.
+    CommitReplacesEntry,
+    /// A run whose commit has an unknown outcome reports that it committed nothing.
+    UnknownCommitIsDenied,
+    /// A reader that follows the table compares versions by number alone.
+    ReaderComparesNumbers,
+    /// The time of a version is that of its writer's clock, however far that is ahead.
+    AsOfTrustsWriterClock,
+    /// Log entries are removed whether or not a checkpoint replaces them.
+    CleanupIgnoresCheckpoints,
+    /// An entry that is dated in the future keeps the entries after it.
+    CleanupStopsAtFutureEntry,
+    /// The vacuum removes the file of rejects that the newest version names.
+    VacuumForgetsRejectsFile,
+    /// The vacuum removes data files that left the table within the retention.
+    VacuumForgetsRemovedFiles,
+    /// A lost data file stops every run.
+    HealingIsOff,
+    /// The notes on images of dead runs are never removed.
+    ExpiredNotesStay,
+    /// Processes of one run share one note on images.
+    NotesAreNamedByRun,
+    /// The guard against mass deletion spares lakes of ten users and fewer.
+    GuardSparesSmallLakes,
+    /// A source is read whatever its ETag.
+    SourceReadIsUnconditional,
+    /// A table that comes from another store is not checked for create-if-absent again.
+    StoreIsNotChecked,
+    /// Processes share the object by which they check create-if-absent.
+    CreateProofIsShared,
     /// A run writes no note before it changes image copies.
     NoImageNote,
     /// A run removes copies that a note of an active run names and no row links yet.
@@ -45,8 +73,6 @@ pub enum Bug {
     SettleIsNotFenced,
     /// An image is copied whatever its source's ETag.
     ImageCopyIsUnconditional,
-    /// An image copy is removed whatever its ETag.
-    ImageRemovalIsUnconditional,
     /// A row whose image was rejected stays linked although its bytes are in neither copy nor source.
     RejectedImageStaysLinked,
     /// A replaced image is copied before the commit that links it.
@@ -82,19 +108,32 @@ impl Bug {
         Self::ReaderSkipsBaseDigest,
         Self::NewestTrustsMissingEntry,
         Self::CheckpointSkipsEntryCheck,
-        Self::CheckpointReplaces,
         Self::PointerGoesBack,
-        Self::VacuumSkipsSweep,
         Self::VacuumRemovesYoungFiles,
         Self::CleanupDescends,
-        Self::CleanupIsUnconditional,
+        Self::CommitTrustsStagedFiles,
+        Self::CommitTrustsCreate,
+        Self::CommitReplacesEntry,
+        Self::UnknownCommitIsDenied,
+        Self::ReaderComparesNumbers,
+        Self::AsOfTrustsWriterClock,
+        Self::CleanupIgnoresCheckpoints,
+        Self::CleanupStopsAtFutureEntry,
+        Self::VacuumForgetsRejectsFile,
+        Self::VacuumForgetsRemovedFiles,
+        Self::HealingIsOff,
+        Self::ExpiredNotesStay,
+        Self::NotesAreNamedByRun,
+        Self::GuardSparesSmallLakes,
+        Self::SourceReadIsUnconditional,
+        Self::StoreIsNotChecked,
+        Self::CreateProofIsShared,
         Self::NoImageNote,
         Self::SettleRemovesForYoungNotes,
         Self::OtherNotesAreRemovedAtOnce,
         Self::SettleSkipsSecondLook,
         Self::SettleIsNotFenced,
         Self::ImageCopyIsUnconditional,
-        Self::ImageRemovalIsUnconditional,
         Self::RejectedImageStaysLinked,
         Self::ReplacedImageIsCopiedBeforeCommit,
         Self::NewImageIsNotCopiedBeforeCommit,

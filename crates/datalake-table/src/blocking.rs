@@ -1,6 +1,11 @@
 //! CPU work off the threads that wait for the network.
 
-use datalake_store::simulation;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use bytes::Bytes;
+use datalake_store::{bucket::Object, simulation};
+
+use crate::error::TableError;
 
 /// Runs `work` on a blocking thread. A panic in it goes on here.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
@@ -11,4 +16,20 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         Ok(value) => value,
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
+}
+
+/// Decodes an object off the threads that wait for the network.
+///
+/// The Parquet decoders panic on some damaged files. That is reported as damage of the object, as the errors are that they return.
+pub(crate) async fn decode<T: Send + 'static>(
+    object: Object,
+    decoder: impl FnOnce(&str, Bytes) -> Result<T, TableError> + Send + 'static,
+) -> Result<T, TableError> {
+    blocking(move || {
+        let Object { meta, bytes, .. } = object;
+        // The decoder owns all that it changes.
+        let decoded = catch_unwind(AssertUnwindSafe(|| decoder(&meta.key, bytes)));
+        decoded.unwrap_or_else(|_| Err(TableError::corrupt(meta.key.as_str(), "its decoder panicked")))
+    })
+    .await
 }

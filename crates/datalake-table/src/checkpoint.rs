@@ -110,12 +110,7 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result
         move || encode(&key, &actions)
     })
     .await?;
-    let mode = if simulation::has(Bug::CheckpointReplaces) {
-        PutMode::Replace
-    } else {
-        PutMode::Create
-    };
-    match fenced.bucket.put(&key, bytes, mode, &ObjectMetadata::new()).await {
+    match fenced.bucket.put(&key, bytes, PutMode::Create, &ObjectMetadata::new()).await {
         // The checkpoint of another writer: equal states have equal checkpoints.
         Ok(_) | Err(StoreError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),

@@ -81,7 +81,7 @@ pub(crate) async fn commit(
     // Made before the checks: a process that is paused between them and the create then creates nothing.
     let fenced = bucket.fenced().await.map_err(TableError::from)?;
     check(bucket, &attempt, &staged, &actions, fenced.store_time).await?;
-    let create_in = if simulation::has(Bug::CommitIsNotFenced) {
+    let create_in = if simulation::has(Bug::CommitIsNotFenced) || simulation::has(Bug::CommitTrustsCreate) {
         bucket
     } else {
         &fenced.bucket
@@ -124,10 +124,13 @@ async fn check(
 ) -> Result<(), CommitError> {
     let version = attempt.number;
     let stale = |reason| Err(CommitError::Stale { version, reason });
-    if store_time.duration_since(staged.since) >= STAGED_AGE_MAX && !simulation::has(Bug::CommitIgnoresStagedAge) {
+    let trusts_staged = simulation::has(Bug::CommitTrustsStagedFiles);
+    let ignores_age = trusts_staged || simulation::has(Bug::CommitIgnoresStagedAge);
+    if store_time.duration_since(staged.since) >= STAGED_AGE_MAX && !ignores_age {
         return stale("its data files were staged 12 hours ago or earlier");
     }
-    if !simulation::has(Bug::CommitSkipsBaseCheck) && !has_base(bucket, attempt).await? {
+    let skips_base = simulation::has(Bug::CommitSkipsBaseCheck) || simulation::has(Bug::CommitTrustsCreate);
+    if !skips_base && !has_base(bucket, attempt).await? {
         return Err(CommitError::Conflict { version });
     }
     let refusals = actions
@@ -144,7 +147,8 @@ async fn check(
         })
         .buffer_unordered(CHECKS_IN_FLIGHT)
         .try_any(std::future::ready);
-    if !simulation::has(Bug::CommitSkipsStagedCheck) && missing.await? {
+    let skips_files = trusts_staged || simulation::has(Bug::CommitSkipsStagedCheck);
+    if !skips_files && missing.await? {
         return stale("a data file that it staged is gone");
     }
     Ok(())
@@ -171,8 +175,14 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
     let mut puts = 1;
     loop {
         // The store retries by itself: a conflict may be with the effect of an earlier request of this very put, and so may an expiry.
-        let failure = match fenced.put(&key, entry.to_owned().into(), PutMode::Create, &Metadata::new()).await {
-            Ok(_) if simulation::has(Bug::CommitSkipsCheckAfter) => return Ok(()),
+        let mode = if simulation::has(Bug::CommitReplacesEntry) {
+            PutMode::Replace
+        } else {
+            PutMode::Create
+        };
+        let skips_check = simulation::has(Bug::CommitSkipsCheckAfter) || simulation::has(Bug::CommitTrustsCreate);
+        let failure = match fenced.put(&key, entry.to_owned().into(), mode, &Metadata::new()).await {
+            Ok(_) if skips_check => return Ok(()),
             Ok(_) => None,
             Err(error @ (StoreError::Conflict { .. } | StoreError::Unavailable { .. } | StoreError::Expired { .. })) => Some(error),
             Err(error) => return Err(TableError::from(error).into()),

@@ -64,6 +64,16 @@ impl TableError {
             reason: format!("{}; {REPAIR}", reason.into()),
         }
     }
+
+    /// Names the object that needs the unsupported part; other errors name theirs already.
+    pub(crate) fn in_object(self, key: &str) -> Self {
+        match self {
+            Self::Unsupported { reason } => Self::Unsupported {
+                reason: format!("{key}: {reason}"),
+            },
+            error => error,
+        }
+    }
 }
 
 /// The way out where the log cannot be loaded; runs repair everything else by themselves.

@@ -11,13 +11,10 @@ use datalake_core::{
     row::RowView,
     user::{Age, Ages},
 };
-use polars::prelude::{
-    Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, ParquetCompression, ParquetWriter, PolarsError, Schema, SchemaExt,
-    StatisticsOptions,
-};
+use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
-use crate::{error::TableError, walk::Walk};
+use crate::{error::TableError, parquet_writer::parquet_writer, walk::Walk};
 
 /// Rows of a row group: some 3 MB of text, enough for compression, and small enough that a reader of a range reads little else.
 const GROUP_ROWS: usize = 65_536;
@@ -27,10 +24,8 @@ const BATCH_ROWS: usize = 8_192;
 
 /// Writes the rows of a walk as one Parquet file. The same rows make the same bytes.
 pub fn write_parquet(mut walk: Walk, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
-    let writer = ParquetWriter::new(file)
-        .with_compression(ParquetCompression::Zstd(None))
-        .with_statistics(StatisticsOptions::default());
-    let mut writer = writer.batched(&schema(columns)).map_err(failed)?;
+    let schema = schema(columns);
+    let mut writer = parquet_writer(file, &schema).batched(&schema).map_err(failed)?;
     let mut is_first = true;
     loop {
         let batch = Batch::take(&mut walk, columns, ages, GROUP_ROWS);

@@ -12,14 +12,15 @@ use datalake_core::{
 use datalake_store::simulation;
 use jiff::Timestamp;
 use polars::prelude::{
-    Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, ParquetCompression, ParquetReader, ParquetWriter, PolarsError,
-    SerReader, Series, StatisticsOptions, StringChunked, TimeUnit, TimeZone,
+    Column as PolarsColumn, DataFrame, DataType, Int64Chunked, IntoColumn, ParquetReader, PolarsError, SerReader, Series, StringChunked,
+    TimeUnit, TimeZone,
 };
 use serde_json::json;
 
 use crate::{
     actions::{Bounds, Stats},
     error::TableError,
+    parquet_writer::parquet_writer,
     schema::{
         BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
         LAST_NAME, RUN_ID, USER_ID, named,
@@ -76,10 +77,8 @@ pub(crate) fn write(columns: Vec<PolarsColumn>) -> Result<Bytes, TableError> {
     let failed = |error: PolarsError| TableError::undecodable("a new file", "its rows cannot be encoded", error);
     let mut frame = DataFrame::new_infer_height(columns).map_err(failed)?;
     let mut bytes = Vec::new();
-    let writer = ParquetWriter::new(&mut bytes)
-        .with_compression(ParquetCompression::Zstd(None))
-        .with_statistics(StatisticsOptions::default());
-    writer.finish(&mut frame).map_err(failed)?;
+    let schema = frame.schema().clone();
+    parquet_writer(&mut bytes, &schema).finish(&mut frame).map_err(failed)?;
     Ok(bytes.into())
 }
 

@@ -11,7 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     actions::Action,
-    blocking::blocking,
+    blocking::decode,
     checkpoint,
     error::TableError,
     frame,
@@ -148,9 +148,9 @@ async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &Us
     for path in files {
         let object = bucket.get(&keys::in_table(path), None, None).await?;
         let wanted = user_id.clone();
-        let found = blocking(move || {
-            let rows = frame::rows(&object.meta.key, object.bytes)?;
-            Ok::<_, TableError>(rows.into_iter().find(|row| row.user_id == wanted))
+        let found = decode(object, move |key, bytes| {
+            let rows = frame::rows(key, bytes)?;
+            Ok(rows.into_iter().find(|row| row.user_id == wanted))
         });
         if let Some(row) = found.await? {
             return Ok(Some(row));
@@ -171,7 +171,7 @@ async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Resul
     if first > 0 || !listing.entries.contains(&0) {
         let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
-        let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
+        let actions = decode(object, checkpoint::decode).await?;
         follow(&mut files, &key, &actions, user_id)?;
         steps.push(Step {
             facts: log::facts_of(bucket, first).await?,

@@ -16,6 +16,7 @@ mod frame;
 pub mod history;
 pub mod log;
 mod packed;
+mod parquet_writer;
 mod refusals;
 mod replay;
 mod retention;

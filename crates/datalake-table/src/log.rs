@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     actions::Action,
-    blocking::blocking,
+    blocking::decode,
     checkpoint,
     digest::Digest,
     error::TableError,
@@ -210,7 +210,13 @@ pub(crate) async fn has(bucket: &Arc<dyn Bucket>, number: u64, digest: Digest) -
 
 /// The newest version, unless it is `held`.
 async fn latest_unless(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    Ok(latest(bucket).await?.filter(|newest| newest.id() != held.id()))
+    let is_other = |newest: &Version| {
+        if simulation::has(Bug::ReaderComparesNumbers) {
+            return newest.table_id() != held.table_id() || newest.number() > held.number();
+        }
+        newest.id() != held.id()
+    };
+    Ok(latest(bucket).await?.filter(is_other))
 }
 
 async fn load(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {
@@ -235,16 +241,18 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
     let mut replay = Replay::default();
     let mut digest = None;
     if let Some(version) = plan.checkpoint {
-        let object = get(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await?;
-        let (stored_at, own_digest) = (object.meta.modified, Digest::of(&object.bytes));
-        let actions = blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?;
-        replay.apply(&keys::checkpoint(version), actions)?;
-        // A checkpoint holds no commitInfo: the entry beside it does, if it is still there.
+        // A checkpoint holds no commitInfo: the entry beside it does, if it is still there. The entry is read first: if an operator replaces both
+        // in between, the state is that of the new entry and the digest that of the old one, and a commit finds that its base is gone. The other
+        // way round, a commit would take the new entry for its base, and follow it with changes of the old state.
         let entry = if listing.entries.contains(&version) {
             entry_if_there(bucket, version).await?
         } else {
             None
         };
+        let object = get(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await?;
+        let (stored_at, own_digest) = (object.meta.modified, Digest::of(&object.bytes));
+        let actions = decode(object, checkpoint::decode).await?;
+        replay.apply(&keys::checkpoint(version), actions)?;
         if let Some(entry) = &entry {
             digest = Some(Digest::of(&entry.bytes));
         }
@@ -285,7 +293,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.undescribed() {
         let object = bucket.get(&keys::in_table(&path), None, None).await?;
-        let stats = blocking(move || frame::describe(&object.meta.key, object.bytes)).await?;
+        let stats = decode(object, frame::describe).await?;
         replay.describe_file(&path, &stats);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))

@@ -15,7 +15,7 @@ use datalake_store::{
 use jiff::Timestamp;
 
 use crate::{
-    blocking::blocking,
+    blocking,
     error::TableError,
     frame::{self, Columns, longs, texts, times},
     log,
@@ -53,7 +53,7 @@ pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<
         return Ok(Vec::new());
     };
     let object = log::get(bucket, &keys::in_table(path), REFUSALS_BYTES_MAX).await?;
-    blocking(move || decode(&object.meta.key, object.bytes)).await
+    blocking::decode(object, decode).await
 }
 
 /// Writes the refusals unless they are those of `base`, and gives the path of their file; none where nothing is refused.

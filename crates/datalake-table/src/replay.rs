@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::keys;
+use datalake_store::simulation::{self, Bug};
 use jiff::Timestamp;
 
 use crate::{
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) struct Replay {
     protocol: Option<Protocol>,
     metadata: Option<Metadata>,
+    /// The object that declared the protocol or the metadata last.
+    declared_in: String,
     /// By decoded path, as all files here: two spellings of one path are one file.
     files: BTreeMap<String, File>,
     tombstones: BTreeMap<String, Remove>,
@@ -38,6 +41,7 @@ impl Replay {
         Self {
             protocol: Some(state.protocol.clone()),
             metadata: Some(state.metadata.clone()),
+            declared_in: String::new(),
             files: state
                 .segments
                 .iter()
@@ -53,7 +57,7 @@ impl Replay {
     /// Applies the actions of a checkpoint, or of the entry after the last one applied.
     pub(crate) fn apply(&mut self, key: &str, actions: Vec<Action>) -> Result<(), TableError> {
         for action in actions {
-            self.apply_one(key, action)?;
+            self.apply_one(key, action).map_err(|error| error.in_object(key))?;
         }
         Ok(())
     }
@@ -61,9 +65,11 @@ impl Replay {
     fn apply_one(&mut self, key: &str, action: Action) -> Result<(), TableError> {
         if let Some(protocol) = action.protocol {
             self.protocol = Some(protocol);
+            key.clone_into(&mut self.declared_in);
         }
         if let Some(metadata) = action.meta_data {
             self.metadata = Some(metadata);
+            key.clone_into(&mut self.declared_in);
         }
         if let Some(transaction) = action.txn {
             self.transactions.insert(transaction.app_id.clone(), transaction);
@@ -108,7 +114,7 @@ impl Replay {
         let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("no entry up to this one holds {what}"));
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
-        schema::check_supported(&protocol, &metadata)?;
+        schema::check_supported(&protocol, &metadata).map_err(|error| error.in_object(&self.declared_in))?;
         let segment = |(path, file): (String, File)| match file {
             File::Known(segment) => Ok(segment),
             File::Added(add) => segment_file(&path, add).map(Arc::new),
@@ -156,7 +162,10 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
         // A writer's clock may be ahead, and a copied log is younger than its commits: the earlier of the two is right in both cases.
         committed_at: made_ms
             .and_then(|ms| Timestamp::from_millisecond(ms).ok())
-            .map_or(stored_at, |made_at| made_at.min(stored_at)),
+            .map_or(stored_at, |made_at| match simulation::has(Bug::AsOfTrustsWriterClock) {
+                true => made_at,
+                false => made_at.min(stored_at),
+            }),
         counts: own.as_ref().map(|own| own.counts.clone()),
         run_id: own.map(|own| own.run_id),
         base,
@@ -245,6 +254,20 @@ mod tests {
     fn add(path: &str, least: &str) -> String {
         let stats = format!(r#"{{\"numRecords\":1,\"minValues\":{{\"user_id\":\"{least}\"}},\"maxValues\":{{\"user_id\":\"{least}\"}}}}"#);
         format!(r#"{{"add":{{"path":"{path}","partitionValues":{{}},"size":1,"modificationTime":0,"dataChange":true,"stats":"{stats}"}}}}"#)
+    }
+
+    #[test]
+    fn unsupported_parts_are_reported_with_the_object_that_needs_them() {
+        for line in [
+            r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7}}"#,
+            r#"{"add":{"path":"s3://other/a","partitionValues":{},"size":1,"modificationTime":0,"dataChange":true}}"#,
+        ] {
+            let error = replayed(&[line]).unwrap_err().to_string();
+            assert!(
+                error.contains("entry: ") && error.contains("datalake repair"),
+                "line: {line}, error: {error}"
+            );
+        }
     }
 
     #[test]

@@ -42,6 +42,10 @@ pub(crate) const DELETED_FILE_RETENTION_PROPERTY: &str = "delta.deletedFileReten
 /// How long log entries are kept.
 pub(crate) const LOG_RETENTION_PROPERTY: &str = "delta.logRetentionDuration";
 
+/// The columns whose bounds are recorded for each file. Without it, delta-rs (1.6) takes a missing bound of any column for one that no value is within,
+/// and `to_pyarrow_table(filters=…)` finds nothing.
+const STATISTICS_COLUMNS: (&str, &str) = ("delta.dataSkippingStatsColumns", "user_id,birthts");
+
 /// The types of the columns, by their names in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -119,6 +123,7 @@ pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> M
         .map(|name| (name.to_owned(), Some("interval 7 days".to_owned())))
         .collect();
     configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
+    configuration.insert(STATISTICS_COLUMNS.0.to_owned(), Some(STATISTICS_COLUMNS.1.to_owned()));
     configuration.extend(refusals.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
     Metadata {
         id,

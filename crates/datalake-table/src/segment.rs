@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
 use crate::{
-    blocking::blocking,
+    blocking::{blocking, decode},
     columns::SegmentRows,
     error::TableError,
     frame, log,
@@ -47,7 +47,7 @@ async fn read(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<Object, Ta
 /// Fails as a reader of the file would, if it is missing or damaged.
 pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<(), TableError> {
     let object = read(bucket, file).await?;
-    blocking(move || frame::rows(&object.meta.key, object.bytes)).await.map(drop)
+    decode(object, frame::rows).await.map(drop)
 }
 
 /// What the segments of a cluster record of the users' sources, by id.
@@ -55,7 +55,7 @@ pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
     let mut batches = Vec::new();
     for segment in &cluster {
         let object = read(&bucket, segment).await?;
-        batches.push(blocking(move || frame::known(&object.meta.key, object.bytes)).await?);
+        batches.push(decode(object, frame::known).await?);
     }
     ordered(&cluster, batches, |row| &row.user_id)
 }
@@ -65,7 +65,7 @@ pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>])
     let mut batches = Vec::new();
     for segment in cluster {
         let object = read(bucket, segment).await?;
-        batches.push(blocking(move || frame::rows(&object.meta.key, object.bytes)).await?);
+        batches.push(decode(object, frame::rows).await?);
     }
     ordered(cluster, batches, |row| &row.user_id)
 }
@@ -134,5 +134,5 @@ pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
     let object = read(bucket, file).await?;
     let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
-    blocking(move || SegmentRows::from_frame(&frame::shown(&object.meta.key, object.bytes)?, &object.meta.key)).await
+    decode(object, |key, bytes| SegmentRows::from_frame(&frame::shown(key, bytes)?, key)).await
 }

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     actions::{Action, Remove},
-    blocking::blocking,
+    blocking::decode,
     checkpoint,
     error::TableError,
     log,
@@ -51,11 +51,7 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     // In this order: a writer whose staged entry is swept here creates nothing later, so that what the log names from now on is what it
     // names while the vacuum decides.
     let mut summary = VacuumSummary {
-        staged_removed: if simulation::has(Bug::VacuumSkipsSweep) {
-            0
-        } else {
-            bucket.sweep().await?
-        },
+        staged_removed: bucket.sweep().await?,
         ..VacuumSummary::default()
     };
     let fenced = bucket.fenced().await?;
@@ -119,11 +115,16 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
     let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
     let oldest_ms = now.as_millisecond() - retention.as_secs() * 1_000;
     let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
-    let buried = version.0.tombstones.iter().filter(|(_, remove)| is_young(remove));
+    let buried = version.0.tombstones.iter();
+    let buried = buried.filter(|(_, remove)| is_young(remove) && !simulation::has(Bug::VacuumForgetsRemovedFiles));
     let mut named = Named {
         segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
         refusals: version.0.metadata.refusals().map(keys::in_table).into_iter().collect(),
     };
+    let forgets_rejects = simulation::has(Bug::VacuumForgetsRejectsFile);
+    if forgets_rejects {
+        named.refusals.clear();
+    }
     let listing = log::list(bucket, 0).await?;
     // The oldest checkpoint names the file that held when the log, as it is left, begins.
     let checkpoint = listing.checkpoints.first().map(|version| keys::checkpoint(*version));
@@ -143,11 +144,13 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
                 .meta_data
                 .as_ref()
                 .and_then(|metadata| metadata.refusals().map(keys::in_table));
-            named.refusals.extend(refusals);
+            named.refusals.extend(refusals.filter(|_| !forgets_rejects));
             named
                 .segments
                 .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));
-            let removed = action.remove.filter(|_| is_retained);
+            let removed = action
+                .remove
+                .filter(|_| is_retained && !simulation::has(Bug::VacuumForgetsRemovedFiles));
             named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
         }
     }
@@ -171,7 +174,7 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableErr
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
-        Some(LogKey::Checkpoint(_)) => blocking(move || checkpoint::decode(&object.meta.key, object.bytes)).await?,
+        Some(LogKey::Checkpoint(_)) => decode(object, checkpoint::decode).await?,
         Some(LogKey::Entry(_)) | None => log::parse_entry(&object)?,
     };
     Ok(Logged { modified, actions })
@@ -194,9 +197,10 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     let mut log = log_objects(bucket).await?;
     let first_kept = |log: &BTreeMap<u64, Vec<LogObject>>| {
         let old = committed_before(log, now.saturating_sub(retention).unwrap_or(Timestamp::MIN));
+        let ignores_checkpoints = simulation::has(Bug::CleanupIgnoresCheckpoints);
         let checkpointed = old
             .rev()
-            .find(|(_, objects)| objects.iter().any(|object| is_checkpoint(&object.key)));
+            .find(|(_, objects)| ignores_checkpoints || objects.iter().any(|object| is_checkpoint(&object.key)));
         checkpointed.map(|(version, _)| version)
     };
     let newest_is_old =
@@ -213,8 +217,7 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
         log.range(..end).flat_map(|(_, objects)| objects).collect()
     };
     for object in doomed {
-        let condition = Some(&object.etag).filter(|_| !simulation::has(Bug::CleanupIsUnconditional));
-        match fenced.bucket.delete(&object.key, condition).await {
+        match fenced.bucket.delete(&object.key, Some(&object.etag)).await {
             Ok(()) => removed += 1,
             Err(StoreError::NotFound { .. }) => {}
             // Another object took its place, or this vacuum was paused: the next one decides again.
@@ -255,11 +258,13 @@ fn committed_before(log: &BTreeMap<u64, Vec<LogObject>>, time: Timestamp) -> imp
         let entry = objects.iter().find(|object| !is_checkpoint(&object.key));
         entry.or(objects.first()).map_or(Timestamp::MAX, |object| object.modified)
     };
-    let last = log
-        .iter()
-        .rev()
-        .find(|(_, objects)| committed_at(objects) < time)
-        .map(|(version, _)| *version);
+    let is_before = |objects: &[LogObject]| committed_at(objects) < time;
+    let last = if simulation::has(Bug::CleanupStopsAtFutureEntry) {
+        log.iter().take_while(|(_, objects)| is_before(objects)).last()
+    } else {
+        log.iter().rev().find(|(_, objects)| is_before(objects))
+    };
+    let last = last.map(|(version, _)| *version);
     let end = last.map_or(0, |last| last.saturating_add(1));
     log.range(..end).map(|(version, objects)| (*version, objects))
 }

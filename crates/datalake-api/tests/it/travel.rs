@@ -1,19 +1,24 @@
 //! Back in time: other versions than the newest.
 
+use std::time::Duration;
+
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderValue, Request, StatusCode},
+    http::{HeaderValue, Request, StatusCode, header},
 };
 use datalake_core::keys;
 use datalake_store::bucket::PutMode;
 use futures_util::{TryStreamExt, future::join_all};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::{
     fixture::{Lake, answer_at_the_end, put},
     past::{assert_problem, check_parameter, check_problem, hour, lake_until, publish},
+    rows::bytes,
 };
 
 async fn check_name(lake: &Lake, query: &str, number: u64) {
@@ -87,12 +92,12 @@ async fn a_version_that_is_left_behind_is_kept() {
 async fn a_version_that_nobody_asks_for_is_let_go() {
     let lake = lake_until(0).await;
     publish(&lake, 1..=1).await;
-    tokio::time::advance(std::time::Duration::from_secs(299)).await;
+    tokio::time::advance(Duration::from_secs(299)).await;
     lake.watch.refresh_now().await;
     let before = lake.reads();
     check_name(&lake, "version=0", 0).await;
     assert_eq!(lake.reads(), before);
-    tokio::time::advance(std::time::Duration::from_secs(301)).await;
+    tokio::time::advance(Duration::from_secs(301)).await;
     lake.watch.refresh_now().await;
     let before = lake.reads();
     check_name(&lake, "version=0", 0).await;
@@ -306,9 +311,9 @@ async fn a_version_is_waited_for() {
     let router = lake.router();
     let request = Request::get("/data/1?min_version=2&wait=30s").body(Body::empty()).unwrap();
     let waiting = tokio::spawn(router.oneshot(request));
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
     publish(&lake, 1..=1).await;
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    tokio::time::advance(Duration::from_secs(10)).await;
     assert!(!waiting.is_finished());
     publish(&lake, 2..=2).await;
     let response = waiting.await.unwrap().unwrap();
@@ -360,4 +365,55 @@ async fn versions_are_listed() {
         check_parameter(&lake, &format!("/versions?limit={value}"), "limit").await;
     }
     check_parameter(&lake, "/versions?limits=1", "limits").await;
+}
+
+/// The operator removes the newest versions, and another history continues under the same table ID and with the same numbers.
+#[tokio::test(start_paused = true)]
+async fn a_history_that_was_rolled_back_is_served_no_more() {
+    let lake = lake_until(3).await;
+    let edits = vec![put("1", "Abandoned", "1990-01-01", false), put("4", "Four", "1991-01-01", false)];
+    lake.commit_as("run-4", hour(4), edits, &[]).await;
+    lake.watch.refresh_now().await;
+    let before = lake.get("/data?limit=1").await;
+    let (etag, next) = (before.header("etag"), before.header("link"));
+    let past_before = lake.get("/data/1?version=3").await;
+    let (_hints, no_hint) = watch::channel(());
+    let shutdown = CancellationToken::new();
+    let following = tokio::spawn(lake.watch.clone().follow(no_hint, shutdown.clone()));
+    for number in 2..=4 {
+        lake.bucket.delete(&keys::log_entry(number), None).await.unwrap();
+    }
+    for number in 2..=4 {
+        let edits = vec![
+            put("1", &format!("Restored {number}"), "1990-01-01", false),
+            put("3", "Three", "1991-01-01", false),
+        ];
+        lake.commit_as(&format!("restored-{number}"), hour(number), edits, &[]).await;
+        // Once a minute the server looks whether the log still has the version that it serves.
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        let row = lake.get("/data/1").await;
+        assert_eq!(
+            row.header("datalake-version"),
+            number.to_string(),
+            "a lower number is served as well"
+        );
+        assert_eq!(row.json()["first_name"], format!("Restored {number}"));
+    }
+
+    shutdown.cancel();
+    following.await.unwrap();
+
+    // Version 4 of the other history: its number is all that it has in common with the one that was served.
+    let request = [(header::IF_NONE_MATCH, etag)];
+    let (status, headers, _) = bytes(&lake, "/data?limit=1", &request).await;
+    assert_eq!(
+        (status, &headers["datalake-version"]),
+        (StatusCode::OK, &HeaderValue::from_static("4"))
+    );
+    assert_ne!(headers[header::ETAG], etag);
+    let past = lake.get("/data/1?version=3").await;
+    assert_eq!(past.json()["first_name"], "Restored 3", "no state of the other history is kept");
+    assert_ne!(past.header("etag"), past_before.header("etag"));
+    let next = next.trim_start_matches('<').split('>').next().unwrap();
+    check_problem(&lake, next, 410, "cursor-gone").await;
 }

@@ -11,6 +11,8 @@ mod browser;
 mod cluster;
 #[cfg(feature = "compose")]
 mod compose;
+#[cfg(feature = "deaths")]
+mod deaths;
 mod demo;
 mod readme;
 mod server;

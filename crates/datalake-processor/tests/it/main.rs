@@ -13,6 +13,7 @@ mod lake;
 mod meanwhile;
 mod pauses;
 mod races;
+mod recovery;
 mod rules;
 mod small_segments;
 mod unreadable;

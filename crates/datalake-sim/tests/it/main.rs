@@ -1,3 +1,4 @@
-//! The simulation checks itself: seeds that repeat, and faults of every family.
+//! The explorer and the simulation check themselves: executions that repeat, faults of every family, and planted bugs that are found.
 
+mod explorer;
 mod seeds;

@@ -89,7 +89,7 @@ pub(super) async fn connect(options: &OpenOptions) -> Result<Connection, StoreEr
 
 /// A client over HTTP within the process, otherwise configured like the product's, but that it never waits between attempts.
 #[cfg(feature = "testing")]
-pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient) -> Connection {
+pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient, clock: aws_smithy_async::time::SharedTimeSource) -> Connection {
     let credentials = aws_sdk_s3::config::Credentials::new("in-process", "in-process", None, None, "in-process");
     let endpoint = "http://in-process";
     let config = Builder::new()
@@ -97,6 +97,7 @@ pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient) -> Connection {
         .region(Region::new(REGION_DEFAULT))
         .credentials_provider(credentials)
         .endpoint_url(endpoint)
+        .time_source(clock)
         .http_client(http);
     Connection {
         client: Client::from_conf(configure(config, Duration::ZERO, true).build()),

@@ -3,26 +3,32 @@
 use std::{
     error::Error,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
+    time::SystemTime,
 };
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_s3::{
-    config::{ConfigBag, Intercept, RuntimeComponents, interceptors::BeforeTransmitInterceptorContextRef},
+    config::{
+        ConfigBag, Intercept, RuntimeComponents,
+        interceptors::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef},
+    },
     error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
 };
 
-use super::Inner;
+use super::{Inner, retry::Signed};
 use crate::{counter::RequestCounter, error::StoreError};
 
-/// Counts the attempts of one operation, for the lake's counter and for what is said of a failure.
+/// Counts the attempts of one operation, for the lake's counter and for what is said of a failure, and marks the responses to those whose
+/// signature was out of date.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     counter: Arc<RequestCounter>,
     count: fn(&RequestCounter),
     made: Arc<AtomicU32>,
+    last: Arc<Mutex<Option<Signed>>>,
 }
 
 impl Attempts {
@@ -31,6 +37,7 @@ impl Attempts {
             counter: Arc::clone(counter),
             count,
             made: Arc::default(),
+            last: Arc::default(),
         }
     }
 
@@ -47,14 +54,32 @@ impl Intercept for Attempts {
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         (self.count)(&self.counter);
         self.made.fetch_add(1, Ordering::Relaxed);
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Signed::of(context.request(), local_time(components));
         Ok(())
     }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        components: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(signed) = last {
+            signed.mark(context.response_mut(), local_time(components));
+        }
+        Ok(())
+    }
+}
+
+fn local_time(components: &RuntimeComponents) -> SystemTime {
+    components.time_source().unwrap_or_default().now()
 }
 
 /// A failure as a caller reacts to it, but for those that only this module reacts to.

@@ -189,7 +189,8 @@ impl Intercept for Dates {
     }
 }
 
-fn date_of(response: &HttpResponse) -> Option<Timestamp> {
+/// The server's time of a response.
+pub(super) fn date_of(response: &HttpResponse) -> Option<Timestamp> {
     let date = DateTime::from_str(response.headers().get("date")?, DateTimeFormat::HttpDate).ok()?;
     Timestamp::from_second(date.secs()).ok()
 }

@@ -99,7 +99,19 @@ impl S3Bucket {
     /// between attempts.
     #[cfg(feature = "testing")]
     pub fn over(http: aws_sdk_s3::config::SharedHttpClient, bucket: &str, prefix: &str, counter: Arc<RequestCounter>) -> Self {
-        Self(Inner::new(client::over(http), bucket, prefix, counter))
+        Self::over_with_clock(http, aws_smithy_async::time::SharedTimeSource::default(), bucket, prefix, counter)
+    }
+
+    /// As [`Self::over`], with another clock of this machine.
+    #[cfg(feature = "testing")]
+    pub fn over_with_clock(
+        http: aws_sdk_s3::config::SharedHttpClient,
+        clock: aws_smithy_async::time::SharedTimeSource,
+        bucket: &str,
+        prefix: &str,
+        counter: Arc<RequestCounter>,
+    ) -> Self {
+        Self(Inner::new(client::over(http, clock), bucket, prefix, counter))
     }
 
     /// Makes the bucket as [`create_bucket`] does.

@@ -1,11 +1,15 @@
 //! What is worth a new attempt, how often, and how long to wait before it.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::config::{
+    http::{HttpRequest, HttpResponse},
     interceptors::InterceptorContext,
     retry::{ClassifyRetry, RetryAction},
 };
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
+
+use super::fence::date_of;
 
 /// Attempts of one request.
 pub(super) const ATTEMPTS_MAX: u32 = 5;
@@ -28,8 +32,49 @@ pub(super) async fn back_off(first: Duration, attempt: u32) {
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
 }
 
-/// What the SDK does not take for transient, but is: 408, 425 and 429; each 5xx (proxies have their own), but for 501; and an error inside
-/// a response of 200, which S3 sends when a copy or the completion of an upload fails after the head of the answer went out.
+/// Servers accept a signature for 5 to 15 minutes. An attempt is given up much earlier, unless the machine was suspended or its clock was set.
+const SIGNATURE_AGE_MAX: SignedDuration = SignedDuration::from_mins(4);
+
+/// When the last attempt of an operation was signed in its header and sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Signed {
+    signed_at: Timestamp,
+    sent_at: SystemTime,
+}
+
+impl Signed {
+    /// None for a request that is signed in its query: each attempt of it has the same signature.
+    pub(super) fn of(request: &HttpRequest, sent_at: SystemTime) -> Option<Self> {
+        let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", request.headers().get("x-amz-date")?).ok()?;
+        let signed_at = signed_at.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        Some(Self { signed_at, sent_at })
+    }
+
+    /// Marks the response to a request whose signature was out of date when the server read it: the machine was suspended in between, or the
+    /// request was signed by a clock that was wrong. The server's time decides, and this machine's where the response has none.
+    pub(super) fn mark(self, response: &mut HttpResponse, received_at: SystemTime) {
+        let age = match date_of(response) {
+            Some(date) => date.duration_since(self.signed_at).abs(),
+            None => received_at
+                .duration_since(self.sent_at)
+                .unwrap_or_else(|error| error.duration())
+                .try_into()
+                .unwrap_or(SignedDuration::MAX),
+        };
+        if age > SIGNATURE_AGE_MAX {
+            response.add_extension(Outdated);
+        }
+    }
+}
+
+/// The mark.
+#[derive(Clone, Copy, Debug)]
+struct Outdated;
+
+/// What the SDK does not take for transient, but is: 408, 425 and 429; each 5xx (proxies have their own), but for 501; an error inside a
+/// response of 200, which S3 sends when a copy or the completion of an upload fails after the head of the answer went out; and a rejected
+/// signature that was out of date, since each attempt is signed by itself. The SDK repeats the last only with some codes, which a HEAD has
+/// not, and only if less than 15 minutes have passed.
 #[derive(Debug)]
 pub(super) struct AlsoTransient;
 
@@ -37,8 +82,12 @@ impl ClassifyRetry for AlsoTransient {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let has_failed = context.output_or_error().is_some_and(|result| result.is_err());
         let status = context.response().map(|response| response.status().as_u16());
+        let is_outdated = context
+            .response()
+            .is_some_and(|response| response.extension::<Outdated>().is_some());
         match status {
             Some(200..300 | 408 | 425 | 429 | 500 | 502..600) if has_failed => RetryAction::transient_error(),
+            Some(400 | 401 | 403) if has_failed && is_outdated => RetryAction::transient_error(),
             _ => RetryAction::NoActionIndicated,
         }
     }

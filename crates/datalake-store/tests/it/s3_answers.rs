@@ -1,10 +1,14 @@
 //! What S3's answers become: a server that says, request by request, what it was told to.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use aws_smithy_async::time::{SharedTimeSource, TimeSource};
 use aws_smithy_runtime_api::{
     client::{http::HttpConnectorFuture, orchestrator::HttpResponse, result::ConnectorError},
     http::StatusCode,
@@ -197,6 +201,91 @@ async fn refusals_are_told_apart() {
         }
         assert_eq!(asked.load(Ordering::SeqCst), 1, "no retry helps: {reason}");
     }
+}
+
+/// Seconds since 1970 of 2026-11-24.
+const TUESDAY: u64 = 1_795_478_400;
+
+const ON_TUESDAY: &str = "Tue, 24 Nov 2026 00:00:01 GMT";
+const ON_WEDNESDAY: &str = "Wed, 25 Nov 2026 01:00:00 GMT";
+
+/// The clock of this machine, in seconds since 1970.
+#[derive(Clone, Debug)]
+struct LocalClock(Arc<AtomicU64>);
+
+impl TimeSource for LocalClock {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// A bucket whose machine is suspended for 25 h while the first request is on its way, and the signing times of its requests. The first
+/// request is answered with `first`, every later one with `later`.
+fn suspended(first: Answering, later: Answering) -> (S3Bucket, Arc<Mutex<Vec<String>>>) {
+    let (clock, signed) = (LocalClock(Arc::new(AtomicU64::new(TUESDAY))), Arc::<Mutex<Vec<String>>>::default());
+    let (local, times) = (clock.clone(), Arc::clone(&signed));
+    let client = http(move |request| {
+        let mut times = times.lock().unwrap();
+        times.push(request.headers().get("x-amz-date").unwrap().to_owned());
+        if times.len() > 1 {
+            return HttpConnectorFuture::ready(later());
+        }
+        local.0.fetch_add(25 * 3_600, Ordering::SeqCst);
+        HttpConnectorFuture::ready(first())
+    });
+    let bucket = S3Bucket::over_with_clock(client, SharedTimeSource::new(clock), "lake", "", Arc::default());
+    (bucket, signed)
+}
+
+#[tokio::test]
+async fn a_request_whose_signature_expired_in_a_suspended_machine_is_signed_again() {
+    let refusals: [Answering; 4] = [
+        || with(error(403, "RequestTimeTooSkewed"), &[("date", ON_WEDNESDAY)]),
+        || error(403, "RequestTimeTooSkewed"),
+        // A HEAD has no code.
+        || with(status(403, ""), &[("date", ON_WEDNESDAY)]),
+        || with(error(400, "ExpiredToken"), &[("date", ON_WEDNESDAY)]),
+    ];
+    for (number, refusal) in refusals.into_iter().enumerate() {
+        let (bucket, signed) = suspended(refusal, || object("x", "1"));
+        let head = bucket.head("a").await;
+        assert!(head.is_ok(), "{number}: {head:?}");
+        assert_eq!(*signed.lock().unwrap(), ["20261124T000000Z", "20261125T010000Z"], "{number}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_rejected_with_a_new_signature_is_given_up() {
+    let refused = || with(error(403, "RequestTimeTooSkewed"), &[("date", ON_WEDNESDAY)]);
+    let (bucket, signed) = suspended(refused, refused);
+    let result = put(&bucket, PutMode::Replace).await;
+    assert!(
+        matches!(&result, Err(StoreError::Denied { reason, .. }) if reason.contains("clock")),
+        "{result:?}"
+    );
+    assert_eq!(*signed.lock().unwrap(), ["20261124T000000Z", "20261125T010000Z"]);
+}
+
+/// The SDK signs by the time of the last response, which a proxy or a suspended server may have had wrong.
+#[tokio::test]
+async fn a_request_that_was_signed_by_a_wrong_time_of_the_store_is_signed_again() {
+    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::clone(&asked);
+    let client = http(move |request| {
+        let answer = match count.fetch_add(1, Ordering::SeqCst) {
+            0 => with(status(404, ""), &[("date", ON_WEDNESDAY)]),
+            _ if request.headers().get("x-amz-date").unwrap().starts_with("20261124") => written(),
+            _ => with(error(403, "RequestTimeTooSkewed"), &[("date", ON_TUESDAY)]),
+        };
+        HttpConnectorFuture::ready(answer)
+    });
+    let clock = SharedTimeSource::new(LocalClock(Arc::new(AtomicU64::new(TUESDAY))));
+    let bucket = S3Bucket::over_with_clock(client, clock, "lake", "", Arc::default());
+    assert!(matches!(bucket.head("a").await, Err(StoreError::NotFound { .. })));
+    put(&bucket, PutMode::Replace)
+        .await
+        .expect("the second signature has the right time");
+    assert_eq!(asked.load(Ordering::SeqCst), 3);
 }
 
 #[tokio::test]

@@ -1,10 +1,20 @@
 //! What a checkpoint keeps, and what a load does without one.
 
-use datalake_core::keys;
-use datalake_store::{bucket::Bucket, memory::MemoryBucket};
-use datalake_table::version::Version;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
-use crate::support::{commit, details, ids, keys as keys_under, put, read, refusal, table, write};
+use datalake_core::keys;
+use datalake_store::{
+    bucket::Bucket,
+    faults::{Fate, Faulty, Operation, OperationKind},
+    memory::MemoryBucket,
+};
+use datalake_table::{error::CommitError, table::Table, version::Version};
+use futures_util::FutureExt;
+
+use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, write};
 
 /// Versions 0 to `last`, a user each; the refusals of version 0 stay open.
 async fn filled(bucket: &MemoryBucket, last: u64) -> Version {
@@ -119,4 +129,30 @@ async fn a_commit_goes_on_from_a_checkpoint() {
     let loaded = table.latest().await.unwrap().unwrap();
     let next = commit(&table, Some(&loaded), vec![put("x", 2)]).await;
     assert_eq!((next.number(), next.row_count()), (4, 5));
+}
+
+#[tokio::test]
+async fn version_replaced_during_a_load_is_not_a_base() {
+    let bucket = MemoryBucket::new();
+    let base = filled(&bucket, 2).await;
+    let other = bucket.snapshot();
+    commit(&table(&bucket), Some(&base), vec![put("a", 1)]).await;
+    commit(&table(&other), Some(&base), vec![put("b", 1)]).await;
+    // Between the requests for the entry and the checkpoint of version 3 an operator rolls back, and a run commits another version 3.
+    let (reads, replaced) = (AtomicU32::new(0), bucket.clone());
+    let of_version = [keys::log_entry(3), keys::checkpoint(3)];
+    let hook = move |operation: Operation| {
+        let is_read = operation.kind == OperationKind::Get && of_version.contains(&operation.key);
+        if is_read && reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            other.peek_all(keys::TABLE).into_iter().for_each(|object| replaced.restore(object));
+        }
+        async {}.boxed()
+    };
+    let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
+    let slow = Table::with_settings(Arc::new(faulty), SMALL);
+    let loaded = slow.latest().await.unwrap().unwrap();
+    let staged = slow.stage(Some(&loaded), vec![put("b", 2)]).await.unwrap();
+    let error = slow.commit(Some(&loaded), staged, &[], &details()).await.unwrap_err();
+    assert!(matches!(error, CommitError::Conflict { version: 4 }), "{error}");
+    assert_eq!(ids(&slow, &table(&bucket).latest().await.unwrap().unwrap()).await.len(), 4);
 }

@@ -7,6 +7,7 @@
 
 mod checkpoints;
 mod commits;
+mod damage;
 mod foreign;
 mod history;
 mod readers;

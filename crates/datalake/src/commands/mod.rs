@@ -54,7 +54,7 @@ async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
         Command::Demo(args) => demo::demo(args, log).await,
         Command::Up(args) => up::up(args, log).await,
         Command::Process(args) => process::process(args).await,
-        Command::Serve(args) => serve::serve(args, log).await,
+        Command::Serve(args) => Box::pin(serve::serve(args, log)).await,
         Command::Init(args) => init::init(args).await,
         Command::Repair(args) => repair::repair(args).await,
         Command::Healthcheck(args) => healthcheck::healthcheck(args).await,

@@ -25,10 +25,30 @@ fn usage() {
     check(
         &["--help"],
         0,
-        &["demo", "up", "process", "serve", "init", "healthcheck", "completions", "man"],
+        &[
+            "demo",
+            "up",
+            "process",
+            "serve",
+            "init",
+            "repair",
+            "healthcheck",
+            "completions",
+            "man",
+        ],
     );
     check(&["--version"], 0, &["datalake"]);
-    for command in ["demo", "up", "process", "serve", "init", "healthcheck", "completions", "man"] {
+    for command in [
+        "demo",
+        "up",
+        "process",
+        "serve",
+        "init",
+        "repair",
+        "healthcheck",
+        "completions",
+        "man",
+    ] {
         check(&[command, "--help"], 0, &["Usage", command]);
         check(&[command, "--no-such-flag"], 2, &["--no-such-flag", "Usage", "--help"]);
     }

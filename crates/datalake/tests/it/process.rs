@@ -227,6 +227,84 @@ fn too_many_rejects_are_refused_unless_they_are_allowed() {
     );
 }
 
+/// The log entry of a version.
+fn entry(lake: &Lake, version: u64) -> std::path::PathBuf {
+    let log = lake.0.path().join("processed_data/users/_delta_log");
+    log.join(format!("{version:020}.json"))
+}
+
+/// Status and words of `datalake repair`.
+fn repair(lake: &Lake, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = datalake();
+    command.args(["repair", "--lake"]).arg(lake.0.path()).args(arguments);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), words)
+}
+
+#[test]
+fn a_table_whose_log_cannot_be_loaded_is_rebuilt_by_repair() {
+    let lake = Lake::of_users(3);
+    let (status, words) = repair(&lake, &[]);
+    assert!(status == Some(0) && words.contains("There is no table"), "{words}");
+    lake.process(&[], 0);
+    lake.put("1.csv", &csv("Bea"));
+    lake.process(&[], 0);
+    let (status, words) = repair(&lake, &["--yes"]);
+    assert!(
+        status == Some(0) && words.contains("version 1, 3 rows"),
+        "nothing is rebuilt that can be loaded: {words}"
+    );
+    let expected = lake.output();
+
+    fs::write(entry(&lake, 0), "no JSON\n").unwrap();
+    let words = lake.process(&[], 2);
+    let error = lake.process_json(&[], 2)["error"].as_str().unwrap().to_owned();
+    assert!(
+        error.contains("00000000000000000000.json") && error.contains("datalake repair"),
+        "{words}{error}"
+    );
+    let before = lake.files();
+    let (status, words) = repair(&lake, &[]);
+    assert_eq!(status, Some(2), "{words}");
+    for part in ["00000000000000000000.json", "history", "Suspend all runs", "--yes"] {
+        assert!(words.contains(part), "{part:?} is missing in {words}");
+    }
+    assert_eq!(lake.files(), before, "nothing is removed without a confirmation");
+
+    let (status, words) = repair(&lake, &["--yes"]);
+    assert_eq!(status, Some(0), "{words}");
+    assert_eq!(lake.output(), expected);
+    assert!(entry(&lake, 0).exists() && !entry(&lake, 1).exists());
+    assert_eq!(lake.process_json(&[], 0)["committed"], false);
+}
+
+#[test]
+fn a_table_of_a_newer_release_is_left_alone() {
+    let lake = Lake::of_users(1);
+    lake.process(&[], 0);
+    let first = fs::read_to_string(entry(&lake, 0)).unwrap();
+    assert!(first.contains(r#""datalake.format":"1""#), "{first}");
+    fs::write(
+        entry(&lake, 0),
+        first.replace(r#""datalake.format":"1""#, r#""datalake.format":"2""#),
+    )
+    .unwrap();
+    lake.put("new.csv", &csv("New"));
+    let before = lake.files();
+    let report = lake.process_json(&[], 2);
+    assert_eq!(report["outcome"], "misconfigured", "{report}");
+    assert!(report["error"].as_str().unwrap().contains("datalake.format is 2"), "{report}");
+    let changed: Vec<_> = lake
+        .files()
+        .into_keys()
+        .filter(|path| !before.contains_key(path) && !path.contains("/runs/"))
+        .collect();
+    assert_eq!(changed, [""; 0], "only the report is new");
+    let (status, words) = repair(&lake, &[]);
+    assert_eq!(status, Some(2), "{words}");
+}
+
 /// A cron expression of six fields begins with the seconds: nobody has to wait for a full minute here.
 #[test]
 fn a_schedule_runs_again_and_again_until_a_signal() {

@@ -1,0 +1,205 @@
+//! Damage, rollbacks, copies of lakes and clocks that were wrong: the next run continues from the sources.
+
+use std::{path::Path, process::Command, sync::Arc};
+
+use datalake_core::{
+    keys,
+    report::{RunMode, RunReport},
+};
+use datalake_processor::options::RunOptions;
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    folder::FolderBucket,
+    memory::{MemoryBucket, Tags},
+};
+use jiff::{SignedDuration, Timestamp};
+use rstest::rstest;
+use tempfile::TempDir;
+
+use crate::lake::{TestLake, csv, edited, now, options, plain, png, shown};
+
+/// What a table made anew from the same sources shows.
+async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
+    let empty = MemoryBucket::new();
+    let lake = plain(&empty);
+    for source in bucket.peek_all(keys::SOURCES) {
+        empty
+            .put(&source.meta.key, source.bytes, PutMode::Replace, &Metadata::new())
+            .await
+            .unwrap();
+    }
+    lake.run().await;
+    shown(&empty).await
+}
+
+/// Some users, a reject and two versions.
+async fn lake_of_two_versions(tags: Tags) -> MemoryBucket {
+    let bucket = MemoryBucket::new().tagged_by(tags);
+    let lake = plain(&bucket);
+    for id in ["1", "2", "3"] {
+        lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
+        lake.put(&format!("{id}.png"), png(id)).await;
+    }
+    lake.put("8.csv", "broken").await;
+    lake.run().await;
+    lake.put("2.csv", csv("Ada", "changed", 1)).await;
+    lake.run().await;
+    bucket
+}
+
+/// One of the objects with this beginning and end.
+fn key_of(bucket: &MemoryBucket, prefix: &str, end: &str) -> String {
+    let objects = bucket.peek_all(prefix);
+    let found = objects.into_iter().map(|object| object.meta.key).rfind(|key| key.ends_with(end));
+    found.unwrap_or_else(|| panic!("there is no {prefix}…{end}"))
+}
+
+async fn damage(bucket: &MemoryBucket, key: &str, is_deleted: bool) {
+    if is_deleted {
+        bucket.delete(key, None).await.unwrap();
+    } else {
+        let bytes = bucket.peek(key).unwrap().bytes.slice(..9);
+        bucket.put(key, bytes, PutMode::Replace, &Metadata::new()).await.unwrap();
+    }
+}
+
+/// Loses an object, edits a user that it has nothing to do with, and runs.
+async fn check_lost(tags: Tags, prefix: &str, end: &str, is_deleted: bool, mode: RunMode) -> RunReport {
+    let bucket = lake_of_two_versions(tags).await;
+    let key = key_of(&bucket, prefix, end);
+    damage(&bucket, &key, is_deleted).await;
+    let lake = plain(&bucket);
+    lake.put("9.csv", csv("Eve", "New", 9)).await;
+    let report = lake.run_in(mode).await;
+    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await, "{key}");
+    assert_eq!(lake.run().await.committed, Some(false), "{key}: the next run has nothing to do");
+    report
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lost_data_file_is_replaced_from_the_sources(
+    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(true, false)] is_deleted: bool,
+    #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
+) {
+    let report = check_lost(tags, "processed_data/users/part-", ".parquet", is_deleted, mode).await;
+    assert!(report.repaired.is_some(), "{report:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lost_rejects_file_is_replaced_from_the_sources(
+    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(true, false)] is_deleted: bool,
+    #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
+) {
+    let report = check_lost(tags, "processed_data/users/_ingest/rejects-", ".parquet", is_deleted, mode).await;
+    assert!(report.repaired.is_some(), "{report:?}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lost_output_file_is_made_again(#[values(true, false)] is_deleted: bool) {
+    check_lost(Tags::Bytes, keys::OUTPUT, "", is_deleted, RunMode::Incremental).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_lost_pointer_and_a_lost_vacuum_record_stop_no_run(#[values(true, false)] is_deleted: bool) {
+    check_lost(Tags::Bytes, keys::LAST_VACUUM, "", is_deleted, RunMode::Incremental).await;
+}
+
+/// The operator removes the newest versions; the sources have been edited since.
+#[rstest]
+#[tokio::test]
+async fn after_a_rollback_the_output_shows_the_history_that_continues(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = lake_of_two_versions(tags).await;
+    let lake = plain(&bucket);
+    for round in 0..3 {
+        lake.put("3.csv", csv("Ada", "abandoned", round)).await;
+        lake.run().await;
+    }
+    let abandoned = lake.table().latest().await.unwrap().unwrap();
+    for number in [2, 3, 4] {
+        bucket.delete(&keys::log_entry(number), None).await.unwrap();
+    }
+    lake.put("3.csv", csv("Ada", "restored", 1)).await;
+    let report = lake.run().await;
+    assert_eq!((report.committed, report.version), (Some(true), Some(2)), "numbers are given again");
+    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await);
+    assert!(lake.output().await.contains("restored"));
+
+    // A number that both histories have is another version.
+    for round in 0..2 {
+        lake.put("3.csv", csv("Ada", "later", round)).await;
+        lake.run().await;
+    }
+    let later = lake.table().latest().await.unwrap().unwrap();
+    assert_eq!((abandoned.number(), abandoned.table_id()), (later.number(), later.table_id()));
+    assert_ne!(abandoned.id(), later.id());
+}
+
+/// The same files under other inodes and times of change: every ETag differs, and no byte.
+#[tokio::test]
+async fn a_copied_folder_lake_has_nothing_to_do() {
+    let folders = TempDir::new().unwrap();
+    let [original, copy] = ["original", "copy"].map(|name| folders.path().join(name));
+    std::fs::create_dir(&original).unwrap();
+    let open = |root: &Path| TestLake::over(Arc::new(FolderBucket::new(root.to_owned())), Arc::default());
+    let lake = open(&original);
+    for id in ["1", "2", "3"] {
+        lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
+        lake.put(&format!("{id}.png"), png(id)).await;
+    }
+    lake.put("8.csv", "broken").await;
+    lake.run().await;
+    let copied = Command::new("cp").arg("-a").args([&original, &copy]).status().unwrap();
+    assert!(copied.success());
+
+    let lake = open(&copy);
+    let before = lake.objects("processed_data/users/").await;
+    let report = lake.run().await;
+    assert_eq!((report.committed, report.version), (Some(false), Some(0)), "{report:?}");
+    assert_eq!(report.counts.images_copied, 0, "{report:?}");
+    let mut after = lake.objects("processed_data/users/").await;
+    after.retain(|key, _| !key.contains("/_ingest/"));
+    assert!(
+        after.iter().all(|(key, bytes)| before.get(key) == Some(bytes)),
+        "{:?}",
+        after.keys()
+    );
+}
+
+/// A record of the vacuum that a wrong clock dated a year ahead.
+#[rstest]
+#[tokio::test]
+async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    fn in_two_days() -> Timestamp {
+        now() + SignedDuration::from_hours(48)
+    }
+    let bucket = edited(tags).await;
+    let lake = plain(&bucket);
+    let present = bucket.now();
+    bucket.set_now(present + SignedDuration::from_hours(365 * 24));
+    let record = bucket.peek(keys::LAST_VACUUM).unwrap();
+    bucket
+        .put(keys::LAST_VACUUM, record.bytes, PutMode::Replace, &Metadata::new())
+        .await
+        .unwrap();
+    bucket.set_now(present);
+    let left = "processed_data/users/part-left.parquet";
+    bucket
+        .put(left, "never committed".into(), PutMode::Create, &Metadata::new())
+        .await
+        .unwrap();
+
+    bucket.set_now(present + SignedDuration::from_hours(8 * 24));
+    let later = RunOptions {
+        clock: in_two_days,
+        ..options(RunMode::Incremental)
+    };
+    lake.run_with(&later).await;
+    assert!(bucket.peek(left).is_none(), "the vacuum has removed what no version names");
+    assert!(bucket.peek(keys::LAST_VACUUM).unwrap().meta.modified < present + SignedDuration::from_hours(9 * 24));
+}

@@ -1,0 +1,99 @@
+//! `explore`: every scenario over every kind of store, until its share of the time is over.
+
+use std::collections::BTreeMap;
+
+use datalake_sim::{
+    explorer::{Counts, Explorer, Pass},
+    scenario::{Scenario, StoreKind},
+    world::Machine,
+};
+
+use crate::{Arguments, on_threads, real_now};
+
+/// What was done in one scenario, over all kinds of stores.
+#[derive(Clone, Debug, Default)]
+struct Explored {
+    stores: u32,
+    exhausted: u32,
+    counts: Counts,
+    violations: u32,
+}
+
+pub(crate) fn explore(arguments: &Arguments) -> Result<bool, String> {
+    let seconds = arguments.seconds()?;
+    let switches_max = usize::try_from(arguments.number("switches")?.unwrap_or(64)).unwrap_or(usize::MAX);
+    let threads = arguments.threads()?;
+    let started = real_now();
+    let scenarios = Scenario::all();
+    let chosen: Vec<(&Scenario, StoreKind)> = StoreKind::ALL
+        .into_iter()
+        .flat_map(|kind| scenarios.iter().map(move |scenario| (scenario, kind)))
+        .filter(|(scenario, kind)| scenario.suits(*kind))
+        .filter(|(scenario, kind)| arguments.allows("scenario", &scenario.name) && arguments.allows("store", &kind.to_string()))
+        .collect();
+    if chosen.is_empty() {
+        return Err("no scenario is chosen".to_owned());
+    }
+    let by_thread = on_threads(threads, |thread| {
+        let machine = Machine::new();
+        let mut explored = BTreeMap::<&str, Explored>::new();
+        let own: Vec<_> = chosen.iter().skip(thread).step_by(threads).collect();
+        for (index, (scenario, kind)) in own.iter().enumerate() {
+            // What is left of the time is shared among those that are left.
+            let left = seconds.saturating_sub(started.elapsed());
+            let share = left / u32::try_from(own.len() - index).unwrap_or(u32::MAX);
+            let begun = real_now();
+            let mut explorer = Explorer::new(&machine, scenario, *kind, None)
+                .map_err(|violation| format!("cannot prepare {} {kind}: {violation}", scenario.name))?;
+            let pass = explorer.explore(switches_max, |_| begun.elapsed() >= share);
+            let entry = explored.entry(&scenario.name).or_default();
+            entry.stores += 1;
+            entry.exhausted += u32::from(pass == Pass::Exhausted);
+            entry.counts.add(&explorer.counts());
+            for found in explorer.found() {
+                entry.violations += 1;
+                let name = format!("{}-{:?}", explorer.name().replace(' ', "-"), found.violation.invariant);
+                println!("VIOLATION after {} executions: {name}: {}", found.executions, found.violation);
+                arguments.report(&name, &format!("# {}\n{}", found.violation, found.schedule))?;
+            }
+        }
+        Ok(explored)
+    })?;
+    let mut total = Explored::default();
+    let mut by_scenario = BTreeMap::<&str, Explored>::new();
+    for (name, explored) in by_thread.into_iter().flatten() {
+        total.add(&explored);
+        by_scenario.entry(name).or_default().add(&explored);
+    }
+    for (name, explored) in &by_scenario {
+        println!("{name:<32} {}", explored.words());
+    }
+    let elapsed = started.elapsed().as_secs_f64();
+    println!("{} scenarios, {}; {elapsed:.0} s", by_scenario.len(), total.words());
+    Ok(total.violations == 0)
+}
+
+impl Explored {
+    fn add(&mut self, other: &Self) {
+        self.stores += other.stores;
+        self.exhausted += other.exhausted;
+        self.counts.add(&other.counts);
+        self.violations += other.violations;
+    }
+
+    fn words(&self) -> String {
+        let Counts {
+            executions,
+            steps,
+            states,
+            pruned,
+            ends,
+            pauses,
+        } = self.counts;
+        format!(
+            "{} of {} exhausted, {executions} executions, {steps} steps, {states} states, {pruned} pruned, {ends} ends checked, {pauses} pauses, \
+             {} violations",
+            self.exhausted, self.stores, self.violations
+        )
+    }
+}

@@ -1,0 +1,61 @@
+//! Where to look for a planted bug first. A hint saves time and decides nothing: a bug that it does not lead to is looked for everywhere.
+
+use datalake_store::simulation::Bug;
+
+use crate::scenario::StoreKind;
+
+/// What found a bug before.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hint {
+    Seed(u64),
+    Scenario(&'static str, StoreKind),
+}
+
+const UNIQUE_TIMED: StoreKind = StoreKind::ALL[0];
+const CONTENT_TIMED: StoreKind = StoreKind::ALL[1];
+const UNIQUE_SWEPT: StoreKind = StoreKind::ALL[2];
+const UNIQUE_NEVER: StoreKind = StoreKind::ALL[4];
+
+/// The hint for a bug.
+pub(crate) fn hint(bug: Bug) -> Hint {
+    let (name, kind) = match bug {
+        Bug::CommitSkipsBaseCheck => ("sleeper-rollback", UNIQUE_TIMED),
+        Bug::CommitSkipsCheckAfter => ("sleeper-checkpoint-replace", UNIQUE_NEVER),
+        Bug::CommitIsNotFenced => ("sleeper-checkpoint-add", UNIQUE_SWEPT),
+        Bug::CheckpointSkipsEntryCheck | Bug::CommitTrustsCreate | Bug::NewestTrustsMissingEntry => ("sleeper-forty-days", UNIQUE_TIMED),
+        Bug::PointerGoesBack => ("sleeper-checkpoint-values", UNIQUE_NEVER),
+        Bug::CommitSkipsStagedCheck | Bug::PublishSkipsFirstLook | Bug::PublishIsUnconditional | Bug::VacuumForgetsRejectsFile => {
+            ("sleeper-values", UNIQUE_TIMED)
+        }
+        Bug::PublishSkipsSecondLook => ("sleeper-values", CONTENT_TIMED),
+        Bug::CommitIgnoresStagedAge | Bug::CommitTrustsStagedFiles | Bug::VacuumRemovesYoungFiles => ("sleeper-undisturbed", UNIQUE_TIMED),
+        Bug::SettleIsNotFenced => ("sleeper-checkpoint-unlink", UNIQUE_TIMED),
+        Bug::RejectedImageStaysLinked | Bug::ReplacedImageIsCopiedBeforeCommit => ("sleeper-replace", UNIQUE_TIMED),
+        Bug::NewImageIsNotCopiedBeforeCommit => ("sleeper-link", UNIQUE_TIMED),
+        Bug::ReaderSkipsBaseDigest | Bug::ReaderComparesNumbers => ("reader-sleeps", UNIQUE_TIMED),
+        Bug::VacuumForgetsRemovedFiles => ("vacuum-recent", UNIQUE_TIMED),
+        Bug::CleanupDescends => ("log-cleanup", UNIQUE_TIMED),
+        Bug::CleanupIgnoresCheckpoints => ("log-cleanup-idle", UNIQUE_TIMED),
+        Bug::CleanupStopsAtFutureEntry => ("future-entry", UNIQUE_TIMED),
+        Bug::VacuumTrustsFutureSchedule => ("future-vacuum", UNIQUE_TIMED),
+        Bug::CommitReplacesEntry => ("two-runs-values", UNIQUE_TIMED),
+        Bug::NoImageNote => ("two-runs-replace", UNIQUE_TIMED),
+        Bug::ExpiredNotesStay => ("two-runs-link", UNIQUE_TIMED),
+        Bug::NotesAreNamedByRun => ("owner-pods-of-one-job", UNIQUE_TIMED),
+        Bug::NotesOfFirstRunsAreSkipped => ("owner-first-runs", UNIQUE_TIMED),
+        Bug::SettleRemovesForYoungNotes => ("owner-upload", UNIQUE_TIMED),
+        Bug::OtherNotesAreRemovedAtOnce => ("owner-replace-twice", UNIQUE_TIMED),
+        Bug::SettleSkipsSecondLook => ("owner-relink", UNIQUE_TIMED),
+        Bug::ImageCopyIsUnconditional | Bug::LostImagesAreIgnored => ("owner-one-run-replace-twice", UNIQUE_TIMED),
+        Bug::SourceReadIsUnconditional => ("owner-aba", UNIQUE_TIMED),
+        Bug::PublishComparesNumbers => ("rolled-back", UNIQUE_TIMED),
+        Bug::HealingForgetsLostRows => ("lost-everything", UNIQUE_TIMED),
+        Bug::HealingIsOff => ("lost-file", UNIQUE_TIMED),
+        Bug::GuardSparesSmallLakes => ("emptied", UNIQUE_TIMED),
+        Bug::StoreIsNotChecked => ("store-without-create", UNIQUE_TIMED),
+        Bug::CreateProofIsShared => ("first-runs", UNIQUE_TIMED),
+        Bug::UnknownCommitIsDenied => return Hint::Seed(2),
+        Bug::AsOfTrustsWriterClock => return Hint::Seed(3),
+    };
+    Hint::Scenario(name, kind)
+}

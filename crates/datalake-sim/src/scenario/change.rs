@@ -1,0 +1,122 @@
+//! Changes of sources by the data owner.
+
+use datalake_core::keys;
+
+use crate::{
+    sources::{broken_csv, broken_png, csv, png},
+    world::Edit,
+};
+
+/// What the data owner changed before the runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A new user.
+    Add,
+    /// Other values of a user.
+    Values,
+    /// A user goes.
+    Delete,
+    /// A first image of a user.
+    Link,
+    /// A user's image goes.
+    Unlink,
+    /// Another image of a user.
+    Replace,
+    /// A CSV becomes invalid.
+    Reject,
+    /// An image becomes invalid.
+    RejectImage,
+    /// The same bytes are stored again.
+    Touch,
+}
+
+impl Change {
+    /// Every kind of change.
+    pub const ALL: [Self; 9] = [
+        Self::Add,
+        Self::Values,
+        Self::Delete,
+        Self::Link,
+        Self::Unlink,
+        Self::Replace,
+        Self::Reject,
+        Self::RejectImage,
+        Self::Touch,
+    ];
+
+    /// As scenarios spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Values => "values",
+            Self::Delete => "delete",
+            Self::Link => "link",
+            Self::Unlink => "unlink",
+            Self::Replace => "replace",
+            Self::Reject => "reject",
+            Self::RejectImage => "reject-image",
+            Self::Touch => "touch",
+        }
+    }
+
+    /// The edits that make it of the prepared lake.
+    pub(super) fn edits(self) -> Vec<Edit> {
+        match self {
+            Self::Add => vec![put("5.csv", csv("Five"))],
+            Self::Values => vec![put("1.csv", csv("Changed"))],
+            Self::Delete => vec![remove("2.csv"), remove("2.png")],
+            Self::Link => vec![put("3.png", png("three"))],
+            Self::Unlink => vec![remove("1.png")],
+            Self::Replace => vec![put("1.png", png("replaced"))],
+            Self::Reject => vec![put("1.csv", broken_csv("one"))],
+            Self::RejectImage => vec![put("1.png", broken_png("one"))],
+            Self::Touch => vec![salted("1.csv", csv("One"), 7), salted("1.png", png("one"), 7)],
+        }
+    }
+
+    /// The edits that undo it.
+    pub(super) fn undo(self) -> Vec<Edit> {
+        match self {
+            Self::Add => vec![remove("5.csv")],
+            Self::Values | Self::Reject => vec![put("1.csv", csv("One"))],
+            Self::Delete => vec![put("2.csv", csv("Two")), put("2.png", png("two"))],
+            Self::Link => vec![remove("3.png")],
+            Self::Unlink | Self::Replace | Self::RejectImage => vec![put("1.png", png("one"))],
+            Self::Touch => vec![put("1.csv", csv("One")), put("1.png", png("one"))],
+        }
+    }
+
+    /// The edits that make the changed sources invalid.
+    pub(super) fn spoil(self) -> Vec<Edit> {
+        match self {
+            Self::Add => vec![put("5.csv", broken_csv("spoiled"))],
+            Self::Values | Self::Reject => vec![put("1.csv", broken_csv("spoiled"))],
+            Self::Delete => vec![put("2.csv", broken_csv("spoiled"))],
+            Self::Link => vec![put("3.png", broken_png("spoiled"))],
+            Self::Unlink | Self::Replace | Self::RejectImage | Self::Touch => vec![put("1.png", broken_png("spoiled"))],
+        }
+    }
+}
+
+/// Replaces a source.
+pub(crate) fn put(name: &str, bytes: bytes::Bytes) -> Edit {
+    salted(name, bytes, 0)
+}
+
+/// Replaces a source by bytes that are under another ETag than without the salt, where ETags are unique.
+pub(crate) fn salted(name: &str, bytes: bytes::Bytes, salt: u32) -> Edit {
+    Edit {
+        key: keys::source(name),
+        bytes: Some(bytes),
+        salt,
+    }
+}
+
+/// Removes a source.
+pub(crate) fn remove(name: &str) -> Edit {
+    Edit {
+        key: keys::source(name),
+        bytes: None,
+        salt: 0,
+    }
+}
