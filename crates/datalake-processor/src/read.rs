@@ -129,10 +129,12 @@ impl<'a> Reader<'a> {
         self.bucket
     }
 
-    /// Reads the sources of every change, in no particular order, and gives the outcomes sorted by user id.
+    /// Reads the sources of every change, in no particular order, and returns the outcomes sorted by user id. Fails if most of the `listed` sources
+    /// cannot be read.
     pub(crate) async fn read_all(
         &self,
         changes: Vec<UserChange>,
+        listed: u64,
         progress: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<Vec<UserRead>, StoreError> {
         let total = changes.len();
@@ -146,6 +148,7 @@ impl<'a> Reader<'a> {
         }
         drop(outcomes);
         reads.sort_unstable_by(|a: &UserRead, b| a.user_id.cmp(&b.user_id));
+        self.require_readable(&reads, listed)?;
         Ok(reads)
     }
 
@@ -272,7 +275,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first error of a source that could not be read, if these are most of `listed` sources: then the cause is not in the sources.
-    pub(crate) fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
+    fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
         let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
         let csv = reads
             .iter()

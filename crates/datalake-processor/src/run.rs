@@ -363,8 +363,7 @@ impl Run<'_> {
         let gone = gone.map(|change| &change.user_id).collect();
         self.guard_deletions(census, gone, report).await?;
 
-        let reads = reader.read_all(users, progress).await?;
-        reader.require_readable(&reads, csv_listed + images_listed)?;
+        let reads = reader.read_all(users, csv_listed + images_listed, progress).await?;
         let old_rows = self.old_rows(base.as_ref(), &reads).await?;
         // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
         let gone = apply::gone(&refusals_before, &old_rows, &reads);
