@@ -3,7 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use datalake_table::{error::TableError, snapshot::Snapshot, table::Table, version::Version};
+use datalake_table::{
+    error::TableError,
+    snapshot::Snapshot,
+    table::Table,
+    version::{Version, VersionId},
+};
 use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, watch},
@@ -36,6 +41,16 @@ pub enum Held {
     NoTable,
     /// The newest version that the store has told of.
     Snapshot(Arc<Snapshot>),
+}
+
+impl Held {
+    /// The identity of the version held, none without one.
+    fn id(&self) -> Option<VersionId> {
+        match self {
+            Self::Unknown | Self::NoTable => None,
+            Self::Snapshot(snapshot) => Some(snapshot.version().id()),
+        }
+    }
 }
 
 /// What is held, and how far it can be trusted.
@@ -132,6 +147,7 @@ impl TableWatch {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut looked_deep_at = Instant::now();
         let mut hints_are_open = true;
+        let mut is_hinted = false;
         let (mut failures_in_a_row, mut checks_left_out) = (0, 0);
         loop {
             tokio::select! {
@@ -139,6 +155,7 @@ impl TableWatch {
                 _ = ticks.tick() => {}
                 hint = hints.changed(), if hints_are_open => {
                     hints_are_open = hint.is_ok();
+                    is_hinted = true;
                     checks_left_out = 0;
                 }
             }
@@ -146,7 +163,8 @@ impl TableWatch {
                 checks_left_out -= 1;
                 continue;
             }
-            let depth = if looked_deep_at.elapsed() >= RELOAD_PERIOD {
+            // A run that ended may have continued an earlier version, after a rollback.
+            let depth = if std::mem::take(&mut is_hinted) || looked_deep_at.elapsed() >= RELOAD_PERIOD {
                 looked_deep_at = Instant::now();
                 Depth::HeldEntry
             } else {
@@ -177,10 +195,13 @@ impl TableWatch {
             tracing::warn!(elapsed_ms = millis(begun), "the store was slow to tell what is newest");
         }
         self.retain_previous(&before.held, &after.held).await;
+        // After a rollback another version may have the same number.
+        let is_other = after.held.id() != before.held.id();
         self.shared.state.store(Arc::new(after));
-        self.shared
-            .version
-            .send_if_modified(|known| std::mem::replace(known, version) != version);
+        self.shared.version.send_if_modified(|known| {
+            *known = version;
+            is_other
+        });
         asked
     }
 

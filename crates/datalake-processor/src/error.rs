@@ -23,7 +23,7 @@ pub enum RunError {
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
     /// Other runs committed first, again and again.
-    #[error("other runs committed first {attempts} times; run it again")]
+    #[error("other runs kept committing first, {attempts} times; run it again")]
     Contended {
         /// How often this run tried.
         attempts: u32,
@@ -49,8 +49,8 @@ pub enum RunError {
         /// What the store said, where it said something.
         source: Option<StoreError>,
     },
-    /// A signal asked the run to stop before it committed.
-    #[error("the run was stopped before its commit")]
+    /// A signal asked the run to stop.
+    #[error("a signal stopped the run")]
     Stopped,
 }
 

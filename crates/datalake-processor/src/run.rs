@@ -142,10 +142,12 @@ struct Progressed {
     lost: Option<(Digest, Lost)>,
     /// Users whose image has no bytes any more: their sources are read whatever the table recorded.
     reread: BTreeSet<UserId>,
-    /// A commit whose outcome is not known.
-    unknown: Option<CommitAttempt>,
+    /// Commits whose outcome is not known.
+    unknown: Vec<CommitAttempt>,
     /// What the commits of earlier attempts changed.
     committed: Counts,
+    /// Whether the report's counts contain those of earlier attempts.
+    is_summed: bool,
 }
 
 /// What the table and the sources hold, before anything is copied or written.
@@ -182,18 +184,28 @@ impl Run<'_> {
             base: None,
             lost: None,
             reread: BTreeSet::new(),
-            unknown: None,
+            unknown: Vec::new(),
             committed: Counts::default(),
+            is_summed: false,
         };
         let result = self.attempts(&reader, &mut progressed, report).await;
-        if report.committed != Some(true)
-            && let Some(attempt) = progressed.unknown
-        {
-            // A failure here leaves the outcome unknown, and says nothing that the run's own failure does not say.
-            report.committed = self.table.is_committed(&attempt).await.unwrap_or(None);
-            if report.committed == Some(true) && report.version.is_none() {
-                report.version = Some(attempt.number);
+        if !progressed.is_summed {
+            report.counts = sum(&report.counts, &progressed.committed);
+        }
+        for attempt in progressed.unknown {
+            if report.committed == Some(true) {
+                break;
             }
+            // A failure here leaves the outcome unknown, and says nothing that the run's own failure does not say.
+            let outcome = self.table.is_committed(&attempt).await.unwrap_or(None);
+            if outcome == Some(true) {
+                report.version = report.version.or(Some(attempt.number));
+            }
+            report.committed = match (report.committed, outcome) {
+                (_, Some(true)) => Some(true),
+                (Some(false), Some(false)) => Some(false),
+                _ => None,
+            };
         }
         result
     }
@@ -201,6 +213,7 @@ impl Run<'_> {
     async fn attempts(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<(), RunError> {
         let mut attempt = 1;
         while attempt <= COMMIT_ATTEMPTS_MAX {
+            progressed.is_summed = false;
             let prepared = match cancellable(&self.options.cancel, self.prepare(reader, progressed, report)).await {
                 Ok(prepared) => prepared,
                 Err(error) => {
@@ -235,8 +248,9 @@ impl Run<'_> {
                             table.version = tried.number,
                             "the outcome of the commit is not known; reading the table again"
                         );
-                        report.committed = simulation::has(Bug::UnknownCommitIsDenied).then_some(false);
-                        progressed.unknown = (report.committed != Some(false)).then_some(tried);
+                        if !simulation::has(Bug::UnknownCommitIsDenied) {
+                            progressed.unknown.push(tried);
+                        }
                         if let Some(error) = source {
                             return Err((*error).into());
                         }
@@ -249,6 +263,7 @@ impl Run<'_> {
             };
             report.version = Some(version.number());
             report.counts = sum(&prepared.counts, &progressed.committed);
+            progressed.is_summed = true;
             let finished = self
                 .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
                 .await;
@@ -438,7 +453,8 @@ impl Run<'_> {
             None => blocked,
             Some(run_id) => {
                 let allowed = self.blocked_deletions_of(run_id).await?;
-                if allowed.digest == deletions.digest {
+                // The digest is of users whose row is known; the count includes those of lost files.
+                if (&allowed.digest, allowed.count) == (&deletions.digest, deletions.count) {
                     return Ok(());
                 }
                 GuardError::OtherDeletions {
@@ -564,7 +580,8 @@ impl Run<'_> {
         for key in others.expired {
             bucket.delete(&key, None).await?;
         }
-        if lost.is_empty() || !lost.iter().any(|user_id| !progressed.reread.contains(user_id)) {
+        let is_final = lost.iter().all(|user_id| progressed.reread.contains(user_id));
+        if is_final {
             note.clear(bucket).await?;
         }
         // From here on nothing is left that a reader could miss.
@@ -572,6 +589,10 @@ impl Run<'_> {
             && let Ok(entry) = bucket.head(&keys::log_entry(version.number())).await
         {
             report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
+        }
+        if !is_final {
+            // The next attempt reads these users again, and needs the note until then.
+            return Ok(lost);
         }
         match vacuum::vacuum_daily(bucket, table, &settled_at, note, now).await {
             Ok(found) => lost.extend(found),

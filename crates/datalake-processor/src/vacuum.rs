@@ -97,12 +97,14 @@ async fn vacuum(
     note: &mut ImageNote,
     now: Timestamp,
 ) -> Result<BTreeSet<UserId>, RunError> {
-    let files = table.vacuum().await?;
+    // Damage in the log must not keep image copies and reports from being cleaned up.
+    let files = table.vacuum().await;
     let candidates = compare_images(bucket, table, version, now).await?;
     note.record(bucket, candidates.keys().cloned()).await?;
     let Settled { removed, lost, .. } = settle::settle(bucket, table, version, &candidates, &BTreeSet::new()).await?;
     note.clear(bucket).await?;
     let reports_removed = remove_old_reports(bucket, now).await?;
+    let files = files?;
     tracing::info!(
         data_files_removed = files.segments_removed,
         rejects_files_removed = files.refusals_removed,

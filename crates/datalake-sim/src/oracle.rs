@@ -118,6 +118,8 @@ fn noted_by(key: &str) -> Option<&str> {
 pub(crate) struct Oracle {
     kind: StoreKind,
     pub(crate) leniency: Leniency,
+    /// The latest time that the store's clock showed: runs judged ages by it, even if the clock leapt back since.
+    latest_time: Timestamp,
     newest: Option<Rc<Loaded>>,
     /// Every version that was visible.
     versions: Vec<Rc<Loaded>>,
@@ -142,6 +144,7 @@ impl Oracle {
         let mut oracle = Self {
             kind,
             leniency: Leniency::default(),
+            latest_time: store.now(),
             versions: newest.iter().cloned().collect(),
             versions_at_start: usize::from(newest.is_some()),
             newest,
@@ -351,6 +354,11 @@ impl Oracle {
         }
     }
 
+    /// Notes the time that the store's clock shows.
+    pub(crate) fn observe_time(&mut self, now: Timestamp) {
+        self.latest_time = self.latest_time.max(now);
+    }
+
     /// Newly linked images are there when their rows become visible, unless another run may have removed the copy: one that noted the user
     /// too, or any, if the run that links it noted it long ago.
     fn check_links(&self, store: &MemoryBucket, before: Option<&Loaded>, found: &Loaded) -> Result<(), Violation> {
@@ -364,7 +372,8 @@ impl Oracle {
                 .ok()
                 .and_then(|user_id| self.noted.get(&user_id))
                 .is_some_and(|runs| {
-                    let is_old = |noted_at: &Timestamp| store.now().duration_since(*noted_at).abs() >= NOTE_AGE_MAX;
+                    let latest = self.latest_time.max(store.now());
+                    let is_old = |noted_at: &Timestamp| latest.duration_since(*noted_at).abs() >= NOTE_AGE_MAX;
                     runs.iter()
                         .any(|(run, noted_at)| Some(run) != found.run_id.as_ref() || is_old(noted_at))
                 });

@@ -483,6 +483,7 @@ impl World {
         self.record("store", format!("clock leaps by {by:#}"), "");
         let store_now = self.store.now();
         self.store.set_now(store_now.saturating_add(by).unwrap_or(store_now));
+        self.oracle.observe_time(self.store.now());
     }
 
     /// Lets the actor go on until it ends.

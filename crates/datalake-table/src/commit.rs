@@ -184,8 +184,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
         let failure = match fenced.put(&key, entry.to_owned().into(), mode, &Metadata::new()).await {
             Ok(_) if skips_check => return Ok(()),
             Ok(_) => None,
-            Err(error @ (StoreError::Conflict { .. } | StoreError::Unavailable { .. } | StoreError::Expired { .. })) => Some(error),
-            Err(error) => return Err(TableError::from(error).into()),
+            Err(error) => Some(error),
         };
         let found = match log::entry_if_there(bucket, version).await {
             Ok(found) => found.map(|object| Digest::of(&object.bytes)),
@@ -207,6 +206,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
                 continue;
             }
             (None, Some(error @ StoreError::Unavailable { .. })) => Err(unknown(Some(Box::new(error.into())))),
+            (None, Some(error)) if !matches!(error, StoreError::Conflict { .. }) => Err(TableError::from(error).into()),
             // Created and replaced, or created and removed since.
             (Some(_) | None, _) => Err(unknown(None)),
         };

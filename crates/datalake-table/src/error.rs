@@ -113,7 +113,7 @@ pub enum CommitError {
         /// Why it is not known, where the store or the table failed.
         source: Option<Box<TableError>>,
     },
-    /// The table could not be written. After [`StoreError::Unavailable`] the version may still have been made.
+    /// The table could not be written, and no version was made.
     #[error(transparent)]
     Table(#[from] TableError),
 }

@@ -348,7 +348,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// Whether the run is known to have been started with other parameters. A report records the mode alone.
+    /// Whether the run is known to have been started with other parameters.
     pub(crate) fn differs_from(&self, requested: &RunParameters) -> bool {
         match &self.parameters {
             Some(parameters) => parameters != requested,

@@ -4,11 +4,12 @@ use std::{path::Path, process::Command, sync::Arc};
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunReport},
+    report::{RunMode, RunOutcome, RunReport},
 };
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
+    faults::{Fate, Faulty, Operation, OperationKind},
     folder::FolderBucket,
     memory::{MemoryBucket, Tags},
 };
@@ -16,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::lake::{TestLake, csv, edited, now, options, plain, png, shown};
+use crate::lake::{TestLake, before_first, csv, edited, now, options, plain, png, shown};
 
 /// What a table made anew from the same sources shows.
 async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
@@ -202,4 +203,35 @@ async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(Tags::BytesAndM
     lake.run_with(&later).await;
     assert!(bucket.peek(left).is_none(), "the vacuum has removed what no version names");
     assert!(bucket.peek(keys::LAST_VACUUM).unwrap().meta.modified < present + SignedDuration::from_hours(9 * 24));
+}
+
+/// The first commit succeeds; an image is replaced before its copy is restored, so that the run tries again, and the second
+/// commit is not answered.
+#[rstest]
+#[tokio::test(start_paused = true)]
+async fn a_commit_is_reported_although_a_later_one_of_the_same_run_is_unknown(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+    let bucket = MemoryBucket::new().tagged_by(tags);
+    let lake = plain(&bucket);
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    lake.put("1.png", png("1")).await;
+    lake.run().await;
+    bucket.delete(&keys::image("1"), None).await.unwrap();
+    lake.put("2.csv", csv("Bea", "Lee", 1)).await;
+    bucket.advance_to(now() + SignedDuration::from_hours(48));
+
+    let edited = before_first(&bucket, OperationKind::Copy, &keys::image("1"), |bucket| async move {
+        plain(&bucket).put("1.png", png("new")).await;
+    });
+    let is_second_commit = |operation: &Operation| operation.key == keys::log_entry(2) && operation.kind == OperationKind::Put;
+    let silent = Faulty::new(edited.lake.bucket, move |operation| {
+        if is_second_commit(operation) {
+            Fate::FailBefore
+        } else {
+            Fate::Pass
+        }
+    });
+    let report = TestLake::behind(silent, &bucket).run_with(&options(RunMode::Incremental)).await;
+    assert_eq!((report.committed, report.counts.added), (Some(true), 1), "{report:?}");
+    assert_eq!(lake.run().await.outcome, RunOutcome::Succeeded);
+    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await);
 }

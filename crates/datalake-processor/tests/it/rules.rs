@@ -87,8 +87,8 @@ fn temporary() {
         ],
         &["1"],
         &[
-            "._1.csv temporary",
             ".1.csv.aB3xYz temporary",
+            "._1.csv temporary",
             "1.csv.csv temporary",
             "1.part.csv temporary",
             "1.png~ temporary",

@@ -16,7 +16,7 @@ use datalake_store::{
 };
 use futures_util::FutureExt;
 
-use crate::lake::{TestLake, csv, plain, png};
+use crate::lake::{TestLake, csv, options, plain, png};
 
 /// A lake of three users with images whose sources of these names are denied while the flag is set.
 async fn denying(bucket: &MemoryBucket, names: &'static [&str]) -> (TestLake, Arc<AtomicBool>) {
@@ -90,7 +90,7 @@ async fn the_last_valid_row_of_an_unreadable_source_is_kept() {
 async fn a_run_that_may_read_hardly_any_source_fails() {
     let bucket = MemoryBucket::new();
     let (lake, _) = denying(&bucket, &["1.csv", "2.csv", "3.csv", "1.png"]).await;
-    let report = lake.run().await;
+    let report = lake.run_with(&options(RunMode::Incremental)).await;
     assert_eq!((report.outcome, report.committed), (RunOutcome::Misconfigured, Some(false)));
     let error = report.error.unwrap();
     assert!(error.contains("the store denies access"), "{error}");

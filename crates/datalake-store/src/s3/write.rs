@@ -119,6 +119,8 @@ pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: 
                 return etag(to, copied.copy_object_result().and_then(|result| result.e_tag()));
             }
             Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
+            // A copy that an earlier attempt made may be made again.
+            Err(Failure::Expired(_)) => return Err(StoreError::Expired { key: to.to_owned() }),
             Err(failure) => return Err(failure.into()),
         }
     }
@@ -153,7 +155,11 @@ async fn delete_once(inner: &Inner, key: &str, if_match: Option<String>) -> Resu
     let deleted = fence::sign(inner, request)
         .send()
         .await
-        .map_err(|error| StoreError::from(classify(inner, key, &attempts, error)));
+        .map_err(|error| match classify(inner, key, &attempts, error) {
+            // A deletion that an earlier attempt made is successful when it is repeated, unless it has a condition.
+            Failure::Expired(_) if !has_condition => StoreError::Expired { key: key.to_owned() },
+            failure => failure.into(),
+        });
     match deleted {
         // Without a condition, the aim is reached. After a first attempt whose answer was lost, this is that attempt's effect.
         Err(StoreError::NotFound { .. }) if !has_condition || attempts.made() > 1 => Ok(()),

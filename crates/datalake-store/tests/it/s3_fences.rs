@@ -149,9 +149,9 @@ async fn plain_writes_do_not_expire() {
     assert!(matches!(fence, Err(StoreError::Denied { .. })), "{fence:?}");
 }
 
-/// An attempt whose answer was lost may have taken effect before the next one was refused.
+/// An attempt whose answer was lost may have taken effect before the next one was refused. Copies and deletions are repeated with a new fence.
 #[tokio::test]
-async fn an_expired_retry_leaves_the_outcome_open() {
+async fn an_expired_retry_leaves_the_outcome_of_a_create_open() {
     let lost = || Err(ConnectorError::timeout("the answer was lost".into()));
     let late = || at(refused("AccessDenied", "Request has expired"), LATE);
     let (view, _) = fenced(vec![lost, late, || status(404, "")]).await;
@@ -167,7 +167,7 @@ async fn an_expired_retry_leaves_the_outcome_open() {
             .await
             .map(drop),
     ] {
-        assert!(matches!(result, Err(StoreError::Unavailable { .. })), "{result:?}");
+        assert!(matches!(result, Err(StoreError::Expired { .. })), "{result:?}");
     }
 }
 

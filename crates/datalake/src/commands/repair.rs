@@ -20,7 +20,8 @@ use crate::{
 /// What the operator has to know before the log is removed.
 const LOST: &str = "Rebuilding removes the table's log and reads all sources. Lost are: the history (earlier versions, and the change feed between \
                     them), and the last valid rows of users whose source is rejected now. Sources are not changed.\n\
-                    Suspend all runs first: kubectl patch cronjob/datalake-processor -p '{\"spec\":{\"suspend\":true}}', and stop `datalake up`.";
+                    Stop all runs first: suspend the CronJob (kubectl patch cronjob/datalake-processor -p '{\"spec\":{\"suspend\":true}}'), delete its \
+                    active Jobs, send no POST /data, and stop `datalake up`.";
 
 /// Rebuilds the table from the sources, where its log cannot be loaded.
 pub(crate) async fn repair(args: RepairArgs) -> anyhow::Result<u8> {

@@ -267,7 +267,7 @@ fn a_table_whose_log_cannot_be_loaded_is_rebuilt_by_repair() {
     let before = lake.files();
     let (status, words) = repair(&lake, &[]);
     assert_eq!(status, Some(2), "{words}");
-    for part in ["00000000000000000000.json", "history", "Suspend all runs", "--yes"] {
+    for part in ["00000000000000000000.json", "history", "Stop all runs", "--yes"] {
         assert!(words.contains(part), "{part:?} is missing in {words}");
     }
     assert_eq!(lake.files(), before, "nothing is removed without a confirmation");

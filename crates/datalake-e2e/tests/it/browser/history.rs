@@ -32,7 +32,7 @@ fn rejects_are_shown_with_the_byte_marked() {
     let keys: Vec<_> = shown.iter().map(|(key, _)| key.clone()).collect();
     assert_eq!(keys, strings(&rejects, "key"));
     for (reject, (key, text)) in rejects.as_array().unwrap().iter().zip(&shown) {
-        for told in ["code", "message"] {
+        for told in ["code", "found", "expected", "remedy"] {
             let told = reject[told].as_str().unwrap();
             assert!(text.to_lowercase().contains(&told.to_lowercase()), "{key} says {told:?}: {text}");
         }
