@@ -40,9 +40,9 @@ pub fn check(bytes: &[u8]) -> Result<Image, Reject> {
             (None, b"CgBI") => return Err(apple_png(at(rest))),
             (None, b"IHDR") => {
                 let header = Header::read(chunk.content, at(rest))?;
-                let begun = decoder.insert(Decoder::new(header));
-                begun.feed(SIGNATURE).map_err(|found| damaged(found, 0))?;
-                begun
+                let first = decoder.insert(Decoder::new(header));
+                first.feed(SIGNATURE).map_err(|found| damaged(found, 0))?;
+                first
             }
             (None, kind) => return Err(damaged(format!("the first chunk is {}, not IHDR", name(*kind)), at(rest))),
             (Some(decoder), _) => decoder,

@@ -8,9 +8,9 @@ pub(crate) const LONGEST: Duration = Duration::from_millis(100);
 /// The processor time of the fastest of three attempts: other processes may interrupt some of them.
 pub(crate) fn fastest(mut work: impl FnMut()) -> Duration {
     let attempt = |_| {
-        let begun = processor_time();
+        let start = processor_time();
         work();
-        processor_time().saturating_sub(begun)
+        processor_time().saturating_sub(start)
     };
     (0..3).map(attempt).min().unwrap_or_default()
 }

@@ -21,8 +21,8 @@ pub(crate) fn is_blank(character: char) -> bool {
         )
 }
 
-/// Whether a character leaves no mark on a screen. Some belong to what is beside them (variation selectors, tags of flags), so that they are
-/// not trimmed; a value of these alone is empty.
+/// Whether a character is invisible on a screen. Variation selectors and tags of flags change the character before them, so they are not
+/// trimmed; a value that contains only invisible characters is empty.
 pub(crate) fn is_invisible(character: char) -> bool {
     is_blank(character)
         || character.is_control()
@@ -138,7 +138,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A byte that is no text, as excerpts show it.
+/// A byte that is not part of UTF-8 text, as excerpts show it.
 pub(crate) fn shown_byte(byte: u8) -> String {
     let mut text = String::new();
     write!(text, "<0x{byte:02X}>").expect("a string takes any text");

@@ -61,7 +61,7 @@ const DAY_MIN: i64 = -719_528;
 const DAY_MAX: i64 = 2_932_895;
 
 impl BirthTimestamp {
-    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`. Nobody alive was born before.
+    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`. No living user was born before.
     pub const EARLIEST: Self = Self(-3_786_825_600_000);
 
     /// None where `birthts_ms` has no date in the calendar.

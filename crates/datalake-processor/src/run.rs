@@ -146,8 +146,23 @@ struct Progressed {
     unknown: Vec<CommitAttempt>,
     /// What the commits of earlier attempts changed.
     committed: Counts,
-    /// Whether the report's counts contain those of earlier attempts.
-    is_summed: bool,
+}
+
+impl Progressed {
+    /// Moves what an attempt changed from the report to the counts of earlier attempts. What it found stays until the next attempt has listed.
+    fn keep_counts(&mut self, report: &mut RunReport) {
+        self.committed = sum(&report.counts, &self.committed);
+        report.counts = Counts {
+            csv_read: 0,
+            images_read: 0,
+            added: 0,
+            changed: 0,
+            removed: 0,
+            images_copied: 0,
+            images_removed: 0,
+            ..report.counts.clone()
+        };
+    }
 }
 
 /// What the table and the sources hold, before anything is copied or written.
@@ -186,12 +201,9 @@ impl Run<'_> {
             reread: BTreeSet::new(),
             unknown: Vec::new(),
             committed: Counts::default(),
-            is_summed: false,
         };
         let result = self.attempts(&reader, &mut progressed, report).await;
-        if !progressed.is_summed {
-            report.counts = sum(&report.counts, &progressed.committed);
-        }
+        report.counts = sum(&report.counts, &progressed.committed);
         for attempt in progressed.unknown {
             if report.committed == Some(true) {
                 break;
@@ -213,7 +225,6 @@ impl Run<'_> {
     async fn attempts(&self, reader: &Reader<'_>, progressed: &mut Progressed, report: &mut RunReport) -> Result<(), RunError> {
         let mut attempt = 1;
         while attempt <= COMMIT_ATTEMPTS_MAX {
-            progressed.is_summed = false;
             let prepared = match cancellable(&self.options.cancel, self.prepare(reader, progressed, report)).await {
                 Ok(prepared) => prepared,
                 Err(error) => {
@@ -262,8 +273,7 @@ impl Run<'_> {
                 },
             };
             report.version = Some(version.number());
-            report.counts = sum(&prepared.counts, &progressed.committed);
-            progressed.is_summed = true;
+            report.counts = prepared.counts;
             let finished = self
                 .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
                 .await;
@@ -274,7 +284,7 @@ impl Run<'_> {
                     if !self.can_recover(progressed, &error).await? {
                         return Err(error);
                     }
-                    progressed.committed = report.counts.clone();
+                    progressed.keep_counts(report);
                     attempt += 1;
                     continue;
                 }
@@ -289,7 +299,7 @@ impl Run<'_> {
                 "images were replaced before they were copied; reading them again"
             );
             progressed.reread.extend(again);
-            progressed.committed = report.counts.clone();
+            progressed.keep_counts(report);
             attempt += 1;
         }
         Err(RunError::Contended {

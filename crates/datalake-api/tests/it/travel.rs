@@ -377,6 +377,7 @@ async fn a_history_that_was_rolled_back_is_served_no_more() {
     let before = lake.get("/data?limit=1").await;
     let (etag, next) = (before.header("etag"), before.header("link"));
     let past_before = lake.get("/data/1?version=3").await;
+    let mut versions = lake.watch.versions();
     let (_hints, no_hint) = watch::channel(());
     let shutdown = CancellationToken::new();
     let following = tokio::spawn(lake.watch.clone().follow(no_hint, shutdown.clone()));
@@ -390,7 +391,7 @@ async fn a_history_that_was_rolled_back_is_served_no_more() {
         ];
         lake.commit_as(&format!("restored-{number}"), hour(number), edits, &[]).await;
         // Once a minute the server looks whether the log still has the version that it serves.
-        tokio::time::sleep(Duration::from_secs(61)).await;
+        versions.wait_for(|version| *version == Some(number)).await.unwrap();
         let row = lake.get("/data/1").await;
         assert_eq!(
             row.header("datalake-version"),

@@ -1,6 +1,13 @@
 //! Damage, rollbacks, copies of lakes and clocks that were wrong: the next run continues from the sources.
 
-use std::{path::Path, process::Command, sync::Arc};
+use std::{
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use datalake_core::{
     keys,
@@ -9,7 +16,7 @@ use datalake_core::{
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    faults::{Fate, Faulty, Operation, OperationKind},
+    faults::{Fate, Faulty, OperationKind},
     folder::FolderBucket,
     memory::{MemoryBucket, Tags},
 };
@@ -205,11 +212,14 @@ async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(Tags::BytesAndM
     assert!(bucket.peek(keys::LAST_VACUUM).unwrap().meta.modified < present + SignedDuration::from_hours(9 * 24));
 }
 
-/// The first commit succeeds; an image is replaced before its copy is restored, so that the run tries again, and the second
-/// commit is not answered.
+/// The first commit succeeds; an image is replaced before its copy is restored, so that the run tries again, and then either the second listing
+/// or the second commit is not answered.
 #[rstest]
 #[tokio::test(start_paused = true)]
-async fn a_commit_is_reported_although_a_later_one_of_the_same_run_is_unknown(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_commit_is_reported_although_a_later_attempt_of_the_same_run_fails(
+    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(OperationKind::List, OperationKind::Put)] failing: OperationKind,
+) {
     let bucket = MemoryBucket::new().tagged_by(tags);
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
@@ -222,9 +232,13 @@ async fn a_commit_is_reported_although_a_later_one_of_the_same_run_is_unknown(#[
     let edited = before_first(&bucket, OperationKind::Copy, &keys::image("1"), |bucket| async move {
         plain(&bucket).put("1.png", png("new")).await;
     });
-    let is_second_commit = |operation: &Operation| operation.key == keys::log_entry(2) && operation.kind == OperationKind::Put;
+    let listings = AtomicUsize::new(0);
     let silent = Faulty::new(edited.lake.bucket, move |operation| {
-        if is_second_commit(operation) {
+        let is_second = match operation.kind {
+            OperationKind::List => operation.key == keys::SOURCES && listings.fetch_add(1, Ordering::SeqCst) == 1,
+            _ => operation.key == keys::log_entry(2),
+        };
+        if is_second && operation.kind == failing {
             Fate::FailBefore
         } else {
             Fate::Pass

@@ -19,36 +19,24 @@ fn check(arguments: &[&str], status: i32, words: &[&str]) {
     }
 }
 
+const COMMANDS: [&str; 9] = [
+    "demo",
+    "up",
+    "process",
+    "serve",
+    "init",
+    "repair",
+    "healthcheck",
+    "completions",
+    "man",
+];
+
 #[test]
 fn usage() {
     check(&[], 2, &["Usage"]);
-    check(
-        &["--help"],
-        0,
-        &[
-            "demo",
-            "up",
-            "process",
-            "serve",
-            "init",
-            "repair",
-            "healthcheck",
-            "completions",
-            "man",
-        ],
-    );
+    check(&["--help"], 0, &COMMANDS);
     check(&["--version"], 0, &["datalake"]);
-    for command in [
-        "demo",
-        "up",
-        "process",
-        "serve",
-        "init",
-        "repair",
-        "healthcheck",
-        "completions",
-        "man",
-    ] {
+    for command in COMMANDS {
         check(&[command, "--help"], 0, &["Usage", command]);
         check(&[command, "--no-such-flag"], 2, &["--no-such-flag", "Usage", "--help"]);
     }
