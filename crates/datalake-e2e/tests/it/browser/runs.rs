@@ -203,6 +203,8 @@ fn a_button_that_waits_keeps_the_focus() {
     let browser = Browser::open(&server);
     browser.go("/page/runs");
     browser.run(&format!("document.querySelector('{START}').focus()"));
+    let count = || server.json("/runs")["count"].as_u64().unwrap();
+    let before = count();
     browser.press(Key::Enter);
     browser.until_run(
         "the button to wait",
@@ -210,11 +212,11 @@ fn a_button_that_waits_keeps_the_focus() {
     );
     let focused = "return document.activeElement.dataset.start ?? null";
     assert_eq!(browser.run(focused), "incremental");
-    let count = server.json("/runs")["count"].clone();
+    browser.until("the run that was asked for", || (count() == before + 1).then_some(()));
     browser.press(Key::Enter);
-    assert_eq!(server.json("/runs")["count"], count);
     drop(held);
     until_state(&browser, "succeeded");
+    assert_eq!(count(), before + 1, "a button that waits starts nothing");
     browser.until_run(
         "the button to be ready",
         &format!("return document.querySelector('{START}').getAttribute('aria-disabled') === 'false'"),
