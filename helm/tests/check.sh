@@ -90,6 +90,11 @@ check 'demo: the store is in the cluster' has 'value: http://datalake-demo-s3:70
 check 'demo: off' has_not versitygw
 check 'demo: fills no store of somebody' refused 'store of its own' --set demo.enabled=true --set s3.endpoint=http://minio:9000
 check 'demo: is a bucket' refused 'store of its own' --set demo.enabled=true --set lake.url=file:///lake
+check 'network policy: connections to the port of the S3 endpoint' has 'port: 9000' --set s3.endpoint=http://minio:9000/ \
+  --show-only templates/processor/networkpolicy.yaml
+check 'network policy: an endpoint without a port' has 'port: 80' --set s3.endpoint=http://minio --show-only templates/processor/networkpolicy.yaml
+check 'network policy: everything can be permitted' has '- {}' --set-json 'networkPolicy.egress=[{}]'
+check 'affinity: replaced by the values' has_not podAntiAffinity --set-json 'api.affinity={"nodeAffinity":{}}'
 check 'network policy: helm test reaches the API' has 'app.kubernetes.io/component: test' \
   --set 'networkPolicy.ingressFrom[0].podSelector.matchLabels.app=web' --show-only templates/api/networkpolicy.yaml
 check 'admission: two releases never share a policy' has 'name: lake.x-datalake-api-jobs' --namespace lake --set fullnameOverride=x-datalake

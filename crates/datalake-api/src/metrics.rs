@@ -2,10 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use datalake_core::{
-    reject::{OpenRefusal, Refusal},
-    report::{Counts, RunOutcome, RunReport},
-};
+use datalake_core::report::{Counts, RunOutcome, RunReport};
 use jiff::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
@@ -87,7 +84,7 @@ impl Metrics {
             if let Held::Snapshot(snapshot) = &table.held {
                 gauge!("datalake_table_version").set(float(snapshot.version().number()));
                 gauge!("datalake_table_rows").set(float(count(snapshot.len())));
-                gauge!("datalake_rejects_open").set(float(count(rejected(snapshot.refusals()))));
+                gauge!("datalake_rejects_open").set(float(count(snapshot.rejected_count())));
                 let committed_at = snapshot.version().committed_at();
                 gauge!("datalake_table_age_seconds").set(float(whole_seconds(committed_at, clock.now())));
                 gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at(committed_at, runs), clock.now())));
@@ -213,12 +210,6 @@ pub(crate) fn confirmed_at(committed_at: Timestamp, runs: &[Run]) -> Timestamp {
 fn last_success(runs: &[Run]) -> Option<Timestamp> {
     let succeeded = |run: &&Run| run.state == RunState::Ended(RunOutcome::Succeeded);
     runs.iter().filter(succeeded).filter_map(|run| run.started_at).max()
-}
-
-/// Sources that are rejected, those left aside that are nobody's.
-pub(crate) fn rejected(refusals: &[OpenRefusal]) -> usize {
-    let is_rejected = |open: &&OpenRefusal| matches!(open.refusal, Refusal::Rejected(_));
-    refusals.iter().filter(is_rejected).count()
 }
 
 fn count(number: usize) -> u64 {

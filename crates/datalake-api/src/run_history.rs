@@ -475,6 +475,7 @@ async fn in_time<T>(key: &str, asking: impl Future<Output = Result<T, StoreError
     tokio::time::timeout(STORE_WAIT_MAX, asking).await.unwrap_or_else(|_| {
         Err(StoreError::Unavailable {
             key: key.to_owned(),
+            reason: "the store did not respond in time".to_owned(),
             attempts: 1,
             source: None,
         })

@@ -293,9 +293,16 @@ pub fn is_foreign_checkpoint(key: &str) -> bool {
     key.strip_prefix(LOG).is_some_and(|name| name.contains(".checkpoint.")) && parse_log(key).is_none()
 }
 
-/// A new segment of the table: its path relative to the table's root, as the log names it. `unique` is a UUID.
-pub fn segment_path(unique: &str) -> String {
-    format!("part-{unique}.parquet")
+/// A new data file of the table: its path relative to the table's root, as the log names it. `unique` is a UUID; `checksum` is the CRC-32 of the
+/// file's bytes.
+pub fn segment_path(unique: &str, checksum: u32) -> String {
+    format!("part-{unique}-c{checksum:08x}.parquet")
+}
+
+/// The CRC-32 that the name of a Parquet file of this product contains; none for other files, such as those of other engines.
+pub fn checksum_of(key: &str) -> Option<u32> {
+    let (_, digits) = key.strip_suffix(".parquet")?.rsplit_once("-c")?;
+    (digits.len() == 8).then(|| u32::from_str_radix(digits, 16).ok())?
 }
 
 /// The key of a data file that the log names by a path relative to the table's root.
@@ -310,9 +317,9 @@ pub fn parse_in_table(key: &str) -> Option<&str> {
     (!hidden && path.ends_with(".parquet")).then_some(path)
 }
 
-/// A new file of refused sources. `unique` is a UUID.
-pub fn refusals(unique: &str) -> String {
-    format!("{INGEST}rejects-{unique}.parquet")
+/// A new file of refused sources. `unique` is a UUID; `checksum` is the CRC-32 of the file's bytes.
+pub fn refusals(unique: &str, checksum: u32) -> String {
+    format!("{INGEST}rejects-{unique}-c{checksum:08x}.parquet")
 }
 
 /// An object that a run creates twice to see whether the store refuses the second time. `unique` is a UUID: processes may share a run ID.
@@ -500,8 +507,13 @@ mod tests {
         assert!(!is_foreign_checkpoint(&log_entry(7)));
         assert_eq!(parse_in_table(&in_table("part-1.parquet")), Some("part-1.parquet"));
         assert_eq!(parse_in_table(&checkpoint(1)), None);
-        assert_eq!(parse_in_table(&refusals("x")), None);
-        assert!(is_refusals(&refusals("x")));
+        assert_eq!(checksum_of(&refusals("x", 7)), Some(7));
+        assert_eq!(checksum_of(&segment_path("x", u32::MAX)), Some(u32::MAX));
+        assert_eq!(checksum_of("part-00000-7a-c000.snappy.parquet"), None);
+        assert_eq!(checksum_of("part-7a-c0000000g.parquet"), None);
+        assert_eq!(checksum_of(&checkpoint(1)), None);
+        assert_eq!(parse_in_table(&refusals("x", 7)), None);
+        assert!(is_refusals(&refusals("x", 7)));
         assert!(!is_refusals(LAST_VACUUM));
         assert!(is_create_proof(&create_proof("7")));
         assert!(!is_create_proof(LAST_VACUUM));

@@ -55,6 +55,18 @@ pub fn check(bytes: &[u8]) -> Result<Image, Reject> {
     }
 }
 
+/// Bytes of a valid PNG up to the end of its `IEND` chunk; none where there is no such chunk.
+pub fn length(bytes: &[u8]) -> Option<usize> {
+    let mut rest = bytes.strip_prefix(SIGNATURE)?;
+    loop {
+        let chunk = Chunk::split_from(rest).ok()?;
+        rest = chunk.rest;
+        if chunk.kind == b"IEND" {
+            return Some(bytes.len() - rest.len());
+        }
+    }
+}
+
 /// The reject of an image whose listed size is over the limit, which is never fetched.
 pub fn too_large_bytes(size: u64) -> Option<Reject> {
     let reason = || {

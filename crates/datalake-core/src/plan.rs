@@ -163,7 +163,7 @@ impl Waiting {
 }
 
 /// A state of a source's bytes that needs no second look.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// The key, where the state belongs to one spelling of it alone: a reject is listed under its key.
     pub key: Option<Box<str>>,
@@ -260,10 +260,10 @@ pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMod
         false => SourceChange::Read(object.clone()),
     };
     let csv = judge(&sources.csv, known.and_then(|known| known.csv.as_ref()));
-    // A user without a row can have no picture until the CSV changes; then the picture is read along with it.
-    let gets_no_row = csv == SourceChange::Same && !known.is_some_and(|known| known.has_row);
+    // A new row links its image, whose digest no run has recorded.
+    let may_get_row = matches!(csv, SourceChange::Read(_)) && !known.is_some_and(|known| known.has_row);
     let image = match &sources.image {
-        Some(_) if gets_no_row => SourceChange::Same,
+        Some(object) if may_get_row => SourceChange::Read(object.clone()),
         Some(object) => judge(object, known.and_then(|known| known.image.as_ref())),
         None if known.is_some_and(|known| known.has_image) => SourceChange::Gone,
         None => SourceChange::Same,

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     keys::{self, Difference},
+    plan::Seen,
     report::RunId,
     text,
     user::UserId,
@@ -442,9 +443,16 @@ pub struct OpenRefusal {
     pub run_id: RunId,
     /// … and when that run began.
     pub since: Timestamp,
+    /// Of a rejected CSV of a user without a row: the state of the user's valid image, which no row records. It needs no second look.
+    pub valid_image: Option<Seen>,
 }
 
 impl OpenRefusal {
+    /// Whether the object is not a source.
+    pub fn is_ignored(&self) -> bool {
+        matches!(self.refusal, Refusal::Ignored(_))
+    }
+
     /// What was found and expected, and what to do.
     pub fn reason(&self) -> Cow<'_, Reason> {
         match &self.refusal {
@@ -462,6 +470,12 @@ impl OpenRefusal {
         };
         self.key == other.key && is_same
     }
+}
+
+/// The number of ignored objects, if `open` does not have all of them.
+pub fn ignored_beyond(open: &[OpenRefusal], ignored: u64) -> Option<u64> {
+    let listed = open.iter().filter(|open| open.is_ignored()).count();
+    Some(ignored).filter(|ignored| u64::try_from(listed).is_ok_and(|listed| *ignored > listed))
 }
 
 #[cfg(test)]
@@ -489,6 +503,7 @@ mod tests {
             refusal: Refusal::Rejected(reject),
             run_id: RunId::parse("run-1").expect("an ID"),
             since: Timestamp::UNIX_EPOCH,
+            valid_image: None,
         };
         let denied = |request| open(Reject::unreadable(&format!("access denied, request {request}")));
         assert!(denied(1).shows_the_same_as(&denied(2)));

@@ -259,7 +259,7 @@ impl RunReport {
     /// Clocks further apart than this are worth a warning; nothing depends on them.
     pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 
-    /// What [`RunReport::clock_skew_seconds`] says of one moment as two clocks tell it.
+    /// The value of the field: the difference of two clocks that were read at the same time, if it is worth a warning.
     pub fn clock_skew_seconds(store: Timestamp, run: Timestamp) -> Option<i64> {
         let skew = store.duration_since(run);
         (skew.abs() > Self::CLOCK_SKEW_MAX).then(|| skew.as_secs())

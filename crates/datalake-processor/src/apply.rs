@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::SourceObject,
+    plan::{Seen, SourceObject},
     reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
     report::{Counts, RunId, RunReport, SourceNotice},
     row::{Provenance, Row},
@@ -225,6 +225,11 @@ pub(crate) struct Refusals {
 }
 
 impl Refusals {
+    /// The number of ignored objects, if these are not all of them.
+    pub(crate) fn ignored_beyond(&self, ignored: u64) -> Option<u64> {
+        datalake_core::reject::ignored_beyond(&self.open, ignored)
+    }
+
     /// Those that were looked at and rejected.
     pub(crate) fn rejected(&self) -> u64 {
         let rejected = self.open.iter().filter(|open| matches!(open.refusal, Refusal::Rejected(_)));
@@ -262,6 +267,7 @@ pub(crate) fn refusals(
         refusal,
         run_id: run_id.clone(),
         since: run_at,
+        valid_image: None,
     };
     let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
         fresh(object.clone(), Some(user_id.clone()), Refusal::Rejected(reject.clone()))
@@ -271,9 +277,8 @@ pub(crate) fn refusals(
         if let CsvRead::Rejected { reject, object } = &read.csv {
             open.push(rejected(&read.user_id, object, reject));
         }
-        // A picture counts once there is a row that could link it; until then it is read again along with the CSV.
         if let ImageRead::Rejected { reject, object } = &read.image
-            && has_row_after(old_rows, read)
+            && !matches!(read.csv, CsvRead::Gone)
         {
             open.push(rejected(&read.user_id, object, reject));
         }
@@ -292,6 +297,21 @@ pub(crate) fn refusals(
         {
             refusal.since = before.since;
             refusal.run_id = before.run_id.clone();
+        }
+        let is_csv = keys::parse_source(&refusal.key).is_ok_and(|source| source.kind == SourceKind::Csv);
+        if let (Refusal::Rejected(_), true, Some(user_id)) = (&refusal.refusal, is_csv, &refusal.user_id)
+            && let Some(read) = read_of(user_id)
+            && !has_row_after(old_rows, read)
+        {
+            refusal.valid_image = match &read.image {
+                ImageRead::Good { object, .. } => Some(Seen {
+                    key: None,
+                    etag: object.etag.clone(),
+                    size: object.size,
+                }),
+                ImageRead::Same => earlier.get(&*refusal.key).and_then(|before| before.valid_image.clone()),
+                ImageRead::Gone | ImageRead::Rejected { .. } => None,
+            };
         }
     }
     let is_visible = open.len() != before.len()

@@ -12,26 +12,41 @@ use datalake_core::{
     report::RunMode,
     user::UserId,
 };
-use datalake_store::{bucket::Bucket, bucket::ObjectMeta, error::StoreError};
+use datalake_store::{
+    bucket::{Bucket, ObjectKind, ObjectMeta},
+    error::StoreError,
+};
 use datalake_table::{table::Table, version::Version};
 use futures_util::{StreamExt, stream::BoxStream};
 
 use crate::{error::RunError, known::KnownUsers, options::Progress};
+
+/// A reader of the rejects fixes names by their kind, and needs no more of them. 1,000 take about 100 KiB in the file of refused sources.
+const IGNORED_LISTED_MAX: usize = 1_000;
 
 /// What the listing holds that the table does not, or holds otherwise.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
     /// In rank order.
     pub(crate) users: Vec<UserChange>,
-    /// Every object that is nobody's source.
+    /// The first objects that are not sources, at most [`IGNORED_LISTED_MAX`].
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
+    /// The number of all objects that are not sources.
+    pub(crate) ignored_count: u64,
     pub(crate) census: Census,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
-    /// When the store took its newest object, in case our clock differs.
-    pub(crate) newest_modified: Option<jiff::Timestamp>,
     /// Users listed within the range of a data file that is lost and not known otherwise: their rows may have been in it.
     pub(crate) rederived: u64,
+}
+
+impl Changes {
+    fn ignore(&mut self, object: SourceObject, code: IgnoreCode) {
+        self.ignored_count += 1;
+        if self.ignored.len() < IGNORED_LISTED_MAX {
+            self.ignored.push((object, code));
+        }
+    }
 }
 
 /// What a run looks at beside the listing.
@@ -120,7 +135,7 @@ impl Listing<'_> {
                     changes.images_listed += u64::from(user.image.is_some());
                     return Ok(Some(user));
                 }
-                Some(Listed::Ignored(object, code)) => changes.ignored.push((object, code)),
+                Some(Listed::Ignored(object, code)) => changes.ignore(object, code),
                 None if self.gatherer.is_none() => return Ok(None),
                 None => self.gather(changes).await?,
             }
@@ -136,14 +151,19 @@ impl Listing<'_> {
                 let object = object?;
                 if object.key != keys::SOURCES {
                     changes.census.listed += 1;
-                    changes.newest_modified = changes.newest_modified.max(Some(object.modified));
                     if changes.census.listed.is_multiple_of(OBJECTS_A_STEP) {
                         (self.progress)(Progress::Listed {
                             objects: changes.census.listed,
                         });
                     }
                 }
-                gatherer.push(source_object(object), &mut out)?;
+                match object.kind {
+                    ObjectKind::Object => gatherer.push(source_object(object), &mut out)?,
+                    ObjectKind::NotAFile => {
+                        let code = code_of_other(&object.key);
+                        changes.ignore(source_object(object), code);
+                    }
+                }
                 self.gatherer = Some(gatherer);
             }
             (None, Some(gatherer)) => gatherer.finish(&mut out),
@@ -151,6 +171,14 @@ impl Listing<'_> {
         }
         self.gathered.extend(out);
         Ok(())
+    }
+}
+
+/// Why what is not a file is ignored: its name can be the reason as well.
+fn code_of_other(key: &str) -> IgnoreCode {
+    match keys::parse_source(key) {
+        Ok(_) | Err(IgnoreCode::BadId | IgnoreCode::UnknownKind) => IgnoreCode::NotAFile,
+        Err(code) => code,
     }
 }
 

@@ -28,6 +28,17 @@ pub enum RunError {
         /// How often this run tried.
         attempts: u32,
     },
+    /// A first run that could read no user, because the sources have other ETags when they are read than in the listing.
+    #[error(
+        "{unstable} of {listed} sources changed during each attempt to read them, or the store returns other ETags with objects than in \
+         listings; no table was created; check for a proxy between here and the store, or run it again when the writers have finished"
+    )]
+    Unstable {
+        /// Sources that could not be read for this reason.
+        unstable: u64,
+        /// Sources listed.
+        listed: u64,
+    },
     /// The table was removed while the run was active.
     #[error("the table was removed while the run was active; run it again")]
     TableGone,
@@ -64,17 +75,23 @@ impl RunError {
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
             // A damaged table stays damaged, and a store that lists in no order goes on doing so.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
-            Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::TableGone => RunOutcome::Failed,
+            Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unstable { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,
             Self::Stopped => RunOutcome::Stopped,
         }
     }
 
-    /// The error and what caused it, in one line for a report.
+    /// The error and what caused it, in one line for a report. The text of an error of the store states its cause itself.
     pub fn in_words(&self) -> String {
         let mut words = self.to_string();
+        if matches!(self, Self::Store(_) | Self::Table(TableError::Store(_))) {
+            return words;
+        }
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
+            if error.is::<StoreError>() {
+                return format!("{words}: {error}");
+            }
             words.push_str(": ");
             words.push_str(&error.to_string());
             source = error.source();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use datalake_core::{
-    keys,
+    keys, picture,
     plan::Seen,
     row::{Provenance, Row},
     user::UserId,
 };
 use datalake_store::{
-    bucket::{Bucket, Etag, Head, Metadata, ObjectMeta},
+    bucket::{Bucket, Etag, Head, Metadata, ObjectMeta, PutMode},
     error::StoreError,
     simulation::{self, Bug},
 };
@@ -18,6 +18,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     apply::{self, Image},
     fence::Fence,
+    image_budget::ImageBudget,
     options::Progress,
     read::{CsvRead, ImageRead, Reader, UserRead},
 };
@@ -27,6 +28,9 @@ pub(crate) const IMAGES_IN_FLIGHT_MAX: usize = 64;
 
 /// The source's ETag in a copy's metadata: where a store gives a copy another ETag, this says what it is a copy of.
 const SOURCE_ETAG: &str = "source-etag";
+
+/// The source's size in the metadata of a copy that lacks the bytes that follow the image in the source.
+const SOURCE_SIZE: &str = "source-size";
 
 /// What is to become of a user's image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub(crate) async fn judge(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>,
 
 async fn judge_one(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> Result<Verdict, StoreError> {
     let linked = old_rows.get(&read.user_id).and_then(|row| row.image.as_ref());
-    let (digest, object) = match &read.image {
+    let (image, object) = match &read.image {
         ImageRead::Same => return Ok(Verdict::Kept),
         ImageRead::Gone => return Ok(Verdict::Gone),
         ImageRead::Rejected { .. } => {
@@ -66,10 +70,10 @@ async fn judge_one(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: 
             return Ok(if is_kept { Verdict::Kept } else { Verdict::Gone });
         }
         ImageRead::Good { .. } if !apply::has_row_after(old_rows, read) => return Ok(Verdict::Kept),
-        ImageRead::Good { digest, object } => (digest, object),
+        ImageRead::Good { image, object } => (image, object),
     };
     let Some(linked) = linked else { return Ok(Verdict::New) };
-    let copy = reader.holds(&keys::image(read.user_id.as_str()), object.size, digest).await?;
+    let copy = reader.holds(&keys::image(read.user_id.as_str()), image).await?;
     let is_linked = linked.names(&object.etag, object.size);
     Ok(match copy {
         // A folder that was copied as a whole has lost the metadata of its objects; the bytes alone are compared then.
@@ -104,8 +108,9 @@ pub(crate) async fn copy_new(
 ) -> Result<Vec<Image>, StoreError> {
     let total = reads.len();
     let mut images = Vec::with_capacity(total);
+    let budget = ImageBudget::default();
     let mut copied = stream::iter(reads.iter().zip(verdicts))
-        .map(|(read, verdict)| copy_one(fence, read, *verdict))
+        .map(|(read, verdict)| copy_one(fence, &budget, read, *verdict))
         .buffered(IMAGES_IN_FLIGHT_MAX);
     while let Some(image) = copied.try_next().await? {
         images.push(image);
@@ -117,8 +122,8 @@ pub(crate) async fn copy_new(
     Ok(images)
 }
 
-async fn copy_one(fence: &Fence<'_>, read: &UserRead, verdict: Verdict) -> Result<Image, StoreError> {
-    let ImageRead::Good { object, .. } = &read.image else {
+async fn copy_one(fence: &Fence<'_>, budget: &ImageBudget, read: &UserRead, verdict: Verdict) -> Result<Image, StoreError> {
+    let ImageRead::Good { image, object } = &read.image else {
         return Ok(match verdict {
             Verdict::Gone => Image::Gone,
             _ => Image::Kept,
@@ -131,8 +136,12 @@ async fn copy_one(fence: &Fence<'_>, read: &UserRead, verdict: Verdict) -> Resul
         Verdict::New if simulation::has(Bug::NewImageIsNotCopiedBeforeCommit) => return Ok(Image::Linked(object.provenance())),
         Verdict::New | Verdict::Replaced => {}
     }
+    let (source, copy_key) = (object.provenance(), keys::image(read.user_id.as_str()));
     let copied = fence
-        .write(async |bucket| copy(bucket, &object.key, &object.provenance(), &keys::image(read.user_id.as_str())).await)
+        .write(async |bucket| match image.length == source.size {
+            true => copy(bucket, &object.key, &source, &copy_key).await,
+            false => copy_part(bucket, budget, &object.key, &source, &copy_key).await,
+        })
         .await;
     match copied {
         Ok(()) => Ok(Image::Linked(object.provenance())),
@@ -153,10 +162,27 @@ async fn copy(bucket: &dyn Bucket, key: &str, image: &Provenance, copy_key: &str
     bucket.copy(key, &condition, copy_key, &metadata).await.map(drop)
 }
 
+/// Writes the part of a source that is the image, as long as the source has the recorded ETag. Copies the source if that is all of it.
+async fn copy_part(bucket: &dyn Bucket, budget: &ImageBudget, key: &str, image: &Provenance, copy_key: &str) -> Result<(), StoreError> {
+    let _permit = budget.acquire(image.size).await;
+    let found = bucket.get(key, Some(&Etag::new(&image.etag)), None).await?;
+    match picture::length(&found.bytes) {
+        Some(length) if length < found.bytes.len() => {
+            let metadata = Metadata::from([
+                (SOURCE_ETAG.to_owned(), image.etag.to_string()),
+                (SOURCE_SIZE.to_owned(), image.size.to_string()),
+            ]);
+            let bytes = found.bytes.slice(..length);
+            bucket.put(copy_key, bytes, PutMode::Replace, &metadata).await.map(drop)
+        }
+        _ => copy(bucket, key, image, copy_key).await,
+    }
+}
+
 /// Copies the image that a row links, if its source still is what the row recorded. False otherwise.
-pub(crate) async fn restore(bucket: &dyn Bucket, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
+pub(crate) async fn restore(bucket: &dyn Bucket, budget: &ImageBudget, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
     for key in keys::image_sources(user_id) {
-        match copy(bucket, &key, image, &keys::image(user_id.as_str())).await {
+        match copy_part(bucket, budget, &key, image, &keys::image(user_id.as_str())).await {
             Ok(()) => return Ok(true),
             Err(StoreError::NotFound { .. } | StoreError::Conflict { .. }) => {}
             Err(error) => return Err(error),
@@ -168,7 +194,7 @@ pub(crate) async fn restore(bucket: &dyn Bucket, user_id: &UserId, image: &Prove
 /// Whether the copy of a user's image is of the state that a row recorded.
 pub(crate) async fn has_copy(bucket: &dyn Bucket, user_id: &UserId, image: &Provenance) -> Result<bool, StoreError> {
     match bucket.head(&keys::image(user_id.as_str())).await {
-        Ok(Head { meta, metadata }) => Ok(meta.size == image.size && (meta.etag.as_str() == &*image.etag || is_of(&metadata, &image.etag))),
+        Ok(head) => Ok(is_copy(&head, &image.etag, image.size)),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),
     }
@@ -176,17 +202,22 @@ pub(crate) async fn has_copy(bucket: &dyn Bucket, user_id: &UserId, image: &Prov
 
 /// Whether a listed object is a copy of an image in the state that the table recorded.
 pub(crate) async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &Seen) -> Result<bool, StoreError> {
-    if copy.size != image.size {
-        return Ok(false);
-    }
-    if copy.etag.as_str() == &*image.etag {
+    if copy.size == image.size && copy.etag.as_str() == &*image.etag {
         return Ok(true);
     }
-    // Where a store gives a copy another ETag, the copy's metadata has the source's.
+    // The metadata says what the copy is of, if the store gives a copy another ETag, and if bytes that follow the image were left out.
     match bucket.head(&copy.key).await {
-        Ok(head) => Ok(is_of(&head.metadata, &image.etag)),
+        Ok(head) => Ok(is_copy(&head, &image.etag, image.size)),
         Err(StoreError::NotFound { .. }) => Ok(false),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether an object is a copy of the source in this state.
+fn is_copy(copy: &Head, source_etag: &str, source_size: u64) -> bool {
+    match copy.metadata.get(SOURCE_SIZE) {
+        Some(size) => size.parse() == Ok(source_size) && is_of(&copy.metadata, source_etag),
+        None => copy.meta.size == source_size && (copy.meta.etag.as_str() == source_etag || is_of(&copy.metadata, source_etag)),
     }
 }
 

@@ -129,9 +129,10 @@ fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: T
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
         None => (None, None),
     };
+    let valid_image = rejects.csv.as_ref().and_then(|open| open.valid_image.clone()).filter(|_| !has_row);
     let has_image = row_image.is_some() || rejects.image.is_some();
     let csv = seen(row_csv, rejects.csv, run_at);
-    let image = seen(row_image, rejects.image, run_at);
+    let image = seen(row_image, rejects.image, run_at).or(valid_image);
     Known {
         user_id,
         has_row,

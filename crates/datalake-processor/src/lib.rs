@@ -9,6 +9,7 @@ pub mod dry_run;
 pub mod error;
 mod fence;
 mod healing;
+mod image_budget;
 mod image_notes;
 mod images;
 mod known;

@@ -22,15 +22,11 @@ use datalake_table::blocking::blocking;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
 
-use crate::{changes::source_object, options::Progress};
+use crate::{changes::source_object, image_budget::ImageBudget, options::Progress};
 
 /// Requests in flight. Reading small objects is bound by the store's latency; past 64 the stores measured gained nothing.
 const READS_IN_FLIGHT_MAX: usize = 64;
-
-/// Bytes of images held at once, in KiB. Seven of the largest; and of usual ones as many as there are requests in flight.
-const IMAGE_KIB_IN_FLIGHT_MAX: u16 = 63 * 1024;
 
 /// How often a source that changes while it is read is read again, before it is rejected as `unstable`.
 const READ_ATTEMPTS_MAX: u32 = 4;
@@ -61,7 +57,7 @@ pub(crate) enum ImageRead {
     /// Gone before the run or under its hands.
     Gone,
     Good {
-        digest: ImageDigest,
+        image: ImageBytes,
         object: SourceObject,
     },
     Rejected {
@@ -70,8 +66,23 @@ pub(crate) enum ImageRead {
     },
 }
 
-/// SHA-256 of an image's bytes: tells whether a copy holds them, without holding them.
-pub(crate) type ImageDigest = [u8; 32];
+/// What tells whether a copy holds an image, without holding it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ImageBytes {
+    /// Bytes up to the end of the image. What follows in the source is not part of it.
+    pub(crate) length: u64,
+    /// SHA-256 of these bytes.
+    pub(crate) digest: [u8; 32],
+}
+
+impl ImageBytes {
+    fn new(bytes: &[u8]) -> Self {
+        Self {
+            length: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            digest: Sha256::digest(bytes).into(),
+        }
+    }
+}
 
 /// What came of one user's change.
 #[derive(Clone, Debug)]
@@ -104,11 +115,10 @@ pub(crate) struct Reader<'a> {
     run_at: Timestamp,
     parsers: Mutex<Vec<SourceParser>>,
     csv_verdicts: Verdicts<Accepted>,
-    image_verdicts: Verdicts<ImageDigest>,
+    image_verdicts: Verdicts<ImageBytes>,
     /// The first failure to read a source that may be due to the source alone.
     denied: Mutex<Option<StoreError>>,
-    /// A permit is room for a KiB of an image.
-    image_room: Semaphore,
+    image_budget: ImageBudget,
 }
 
 impl<'a> Reader<'a> {
@@ -120,7 +130,7 @@ impl<'a> Reader<'a> {
             csv_verdicts: Mutex::default(),
             image_verdicts: Mutex::default(),
             denied: Mutex::default(),
-            image_room: Semaphore::new(IMAGE_KIB_IN_FLIGHT_MAX.into()),
+            image_budget: ImageBudget::default(),
         }
     }
 
@@ -180,7 +190,7 @@ impl<'a> Reader<'a> {
         };
         let limit = Limit {
             reject: source::too_large,
-            room: None,
+            budget: None,
         };
         Ok(match self.judge(object, limit, &self.csv_verdicts, parse).await? {
             Judged::Gone => CsvRead::Gone,
@@ -191,23 +201,23 @@ impl<'a> Reader<'a> {
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
         // The largest images take tenths of a second.
-        let check = |bytes: Bytes| blocking(move || picture::check(&bytes).map(|_| digest(&bytes)));
+        let check = |bytes: Bytes| blocking(move || picture::check(&bytes).map(|image| ImageBytes::new(&bytes[..image.length])));
         let limit = Limit {
             reject: picture::too_large_bytes,
-            room: Some(&self.image_room),
+            budget: Some(&self.image_budget),
         };
         Ok(match self.judge(object, limit, &self.image_verdicts, check).await? {
             Judged::Gone => ImageRead::Gone,
-            Judged::Good(object, digest) => ImageRead::Good { digest, object },
+            Judged::Good(object, image) => ImageRead::Good { image, object },
             Judged::Rejected(object, reject) => ImageRead::Rejected { reject, object },
         })
     }
 
-    /// What an object was put with, if it holds the image of this size and digest. No more of it is fetched than that.
-    pub(crate) async fn holds(&self, key: &str, size: u64, digest: &ImageDigest) -> Result<Option<Metadata>, StoreError> {
-        let _room = self.image_room.acquire_many(kib(size)).await.expect("nobody closes it");
-        match self.bucket.get(key, None, Some(0..size)).await {
-            Ok(found) if found.meta.size == size && self::digest(&found.bytes) == *digest => Ok(Some(found.metadata)),
+    /// What an object was put with, if it holds this image. No more of it is fetched than that.
+    pub(crate) async fn holds(&self, key: &str, image: &ImageBytes) -> Result<Option<Metadata>, StoreError> {
+        let _permit = self.image_budget.acquire(image.length).await;
+        match self.bucket.get(key, None, Some(0..image.length)).await {
+            Ok(found) if found.meta.size == image.length && ImageBytes::new(&found.bytes) == *image => Ok(Some(found.metadata)),
             // Of an empty object there is no range.
             Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -230,8 +240,8 @@ impl<'a> Reader<'a> {
             if let Some(verdict) = verdicts.lock().get(&state).cloned() {
                 return Ok(Judged::new(object, verdict));
             }
-            let _room = match limit.room {
-                Some(room) => Some(room.acquire_many(kib(object.size)).await.expect("nobody closes it")),
+            let _permit = match limit.budget {
+                Some(budget) => Some(budget.acquire(object.size).await),
                 None => None,
             };
             let etag = Etag::new(&object.etag);
@@ -263,27 +273,15 @@ impl<'a> Reader<'a> {
         let StoreError::Denied { reason, .. } = &error else {
             return Err(error);
         };
-        let mut cause = reason.clone();
-        let mut source = std::error::Error::source(&error);
-        while let Some(error) = source {
-            cause = format!("{cause}: {error}");
-            source = error.source();
-        }
-        tracing::warn!(source.key = %object.key, cause, "source cannot be read");
+        let reject = Reject::unreadable(reason);
+        tracing::warn!(source.key = %object.key, cause = reason, "source cannot be read");
         self.denied.lock().get_or_insert(error);
-        Ok(Judged::Rejected(object, Reject::unreadable(&cause)))
+        Ok(Judged::Rejected(object, reject))
     }
 
     /// The first error of a source that could not be read, if these are most of `listed` sources: then the cause is not in the sources.
     fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
-        let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
-        let csv = reads
-            .iter()
-            .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if is_unreadable(reject)));
-        let images = reads
-            .iter()
-            .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if is_unreadable(reject)));
-        let unreadable = u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX);
+        let unreadable = count_rejects(reads, RejectCode::Unreadable);
         match self.denied.lock().take() {
             Some(error) if unreadable.saturating_mul(2) > listed => Err(error),
             _ => Ok(()),
@@ -291,12 +289,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The number of sources that were rejected with this code.
+pub(crate) fn count_rejects(reads: &[UserRead], code: RejectCode) -> u64 {
+    let csv = reads
+        .iter()
+        .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if reject.code == code));
+    let images = reads
+        .iter()
+        .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if reject.code == code));
+    u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX)
+}
+
 /// An object that is too large is rejected from its listed size, and never fetched.
 #[derive(Clone, Copy)]
 struct Limit<'a> {
     reject: fn(u64) -> Option<Reject>,
-    /// Where its bytes find room; none for those of which any number in flight is small.
-    room: Option<&'a Semaphore>,
+    /// The memory for its bytes; none for sources so small that any number in flight is.
+    budget: Option<&'a ImageBudget>,
 }
 
 enum Judged<T> {
@@ -312,16 +321,4 @@ impl<T> Judged<T> {
             Err(reject) => Self::Rejected(object, reject),
         }
     }
-}
-
-/// Permits for the bytes of an image.
-fn kib(bytes: u64) -> u32 {
-    u16::try_from(bytes.div_ceil(1024))
-        .map_or(IMAGE_KIB_IN_FLIGHT_MAX, |kib| kib.clamp(1, IMAGE_KIB_IN_FLIGHT_MAX))
-        .into()
-}
-
-/// What tells whether two images have the same bytes.
-pub(crate) fn digest(bytes: &[u8]) -> ImageDigest {
-    Sha256::digest(bytes).into()
 }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use datalake_core::{
     keys,
     plan::{self, Census, GuardError, SourceChange},
+    reject::RejectCode,
     report::{BlockedDeletions, Counts, Repaired, Requests, RunOutcome, RunReport},
     row::Row,
     user::UserId,
@@ -28,7 +29,6 @@ use datalake_table::{
     table::{CommitDetails, Table},
     version::{Lost, Version},
 };
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
@@ -41,7 +41,7 @@ use crate::{
     images,
     options::{Lake, Progress, RunOptions, Writers, cancellable},
     publish,
-    read::{Reader, UserRead},
+    read::{self, Reader, UserRead},
     settle::{self, Settled},
     store_check, vacuum,
 };
@@ -274,10 +274,7 @@ impl Run<'_> {
             };
             report.version = Some(version.number());
             report.counts = prepared.counts;
-            let finished = self
-                .finish(&version, &prepared.fresh, progressed, details.committed_at, report)
-                .await;
-            let lost = match finished {
+            let lost = match self.finish(&version, &prepared.fresh, progressed, report).await {
                 Ok(lost) => lost,
                 Err(error) => {
                     progressed.base = Some(version);
@@ -359,28 +356,29 @@ impl Run<'_> {
         let Changes {
             users,
             ignored,
+            ignored_count,
             mut census,
             csv_listed,
             images_listed,
-            newest_modified,
             rederived,
         } = found;
         let lost_rows = base.as_ref().map_or(0, |base| base.lost().row_count());
         let lost_and_gone = lost_rows.saturating_sub(rederived);
-        if !simulation::has(Bug::HealingForgetsLostRows) {
-            census.known += lost_rows;
-            census.gone += lost_and_gone;
-        }
         let found = base.as_ref().and_then(|base| found_lost(base, lost_and_gone));
         if found.is_some() || report.committed != Some(true) {
             report.repaired = found;
         }
-        report.clock_skew_seconds = self.clock_ahead(newest_modified);
+        let (lost_rows, lost_and_gone) = match simulation::has(Bug::HealingForgetsLostRows) {
+            true => (0, 0),
+            false => (lost_rows, lost_and_gone),
+        };
+        census.known += lost_rows;
+        census.gone += lost_and_gone;
         report.counts = Counts {
             listed: census.listed,
             csv_listed,
             images_listed,
-            ignored: count(ignored.len()),
+            ignored: ignored_count,
             users: base.as_ref().map_or(0, Version::row_count),
             ..Counts::default()
         };
@@ -393,15 +391,14 @@ impl Run<'_> {
         // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
         let gone = apply::gone(&refusals_before, &old_rows, &reads);
         let after_reading = Census {
-            gone: count(gone.len())
-                + if simulation::has(Bug::HealingForgetsLostRows) {
-                    0
-                } else {
-                    lost_and_gone
-                },
+            gone: count(gone.len()) + lost_and_gone,
             ..census
         };
         self.guard_deletions(after_reading, gone, report).await?;
+
+        if base.is_none() {
+            require_stable(&reads, csv_listed + images_listed)?;
+        }
 
         let apply::Reading { counts, notices, rejects } = apply::count(&reads);
         (report.notices, report.rejects) = (notices, rejects);
@@ -433,13 +430,6 @@ impl Run<'_> {
             reads,
             refusals,
         })
-    }
-
-    /// How far the store's clock is ahead, as its newest object shows: one that is old says nothing of the clock.
-    fn clock_ahead(&self, newest_modified: Option<Timestamp>) -> Option<i64> {
-        let now = (self.options.clock)();
-        let newest_modified = newest_modified.filter(|newest| *newest > now);
-        newest_modified.and_then(|newest| RunReport::clock_skew_seconds(newest, now))
     }
 
     /// Refuses a mass deletion, unless the very removals are allowed that a blocked run reported.
@@ -515,7 +505,8 @@ impl Run<'_> {
         let images = images::copy_new(&fence, &reads, &verdicts, progress).await?;
         let outcome = apply::apply(&old_rows, reads, images, &self.options.run_id);
         let has_lost = base.as_ref().is_some_and(|base| !base.lost().is_empty());
-        let is_visible = outcome.is_visible || refusals.is_visible || has_lost;
+        let ignored_changed = base.as_ref().and_then(Version::ignored) != refusals.ignored_beyond(report.counts.ignored);
+        let is_visible = outcome.is_visible || refusals.is_visible || ignored_changed || has_lost;
         if is_visible && notes_images {
             progressed.note.record(self.bucket(), outcome.touched).await?;
         }
@@ -554,13 +545,13 @@ impl Run<'_> {
         version: &Version,
         fresh: &BTreeSet<UserId>,
         progressed: &mut Progressed,
-        committed_at: Timestamp,
         report: &mut RunReport,
     ) -> Result<BTreeSet<UserId>, RunError> {
         (self.options.progress)(Progress::Publishing);
         let (bucket, table, note) = (self.bucket(), &self.table, &mut progressed.note);
         let newest = publish::publish_output(bucket, table, version).await?;
         let now = bucket.fenced().await?.store_time;
+        report.clock_skew_seconds = RunReport::clock_skew_seconds(now, (self.options.clock)());
         let others = image_notes::others(bucket, note, now).await?;
         // A copy that was made for the first version needs no look, unless another run noted the same user or committed since.
         let is_own = report.committed == Some(true) && newest.id() == version.id();
@@ -593,12 +584,6 @@ impl Run<'_> {
         let is_final = lost.iter().all(|user_id| progressed.reread.contains(user_id));
         if is_final {
             note.clear(bucket).await?;
-        }
-        // From here on nothing is left that a reader could miss.
-        if report.committed == Some(true)
-            && let Ok(entry) = bucket.head(&keys::log_entry(version.number())).await
-        {
-            report.clock_skew_seconds = RunReport::clock_skew_seconds(entry.meta.modified, committed_at);
         }
         if !is_final {
             // The next attempt reads these users again, and needs the note until then.
@@ -634,6 +619,16 @@ impl Run<'_> {
 
     fn bucket(&self) -> &dyn Bucket {
         self.table.bucket().as_ref()
+    }
+}
+
+/// Fails if no user could be read in a first run because sources changed: a table without users would be published.
+fn require_stable(reads: &[UserRead], listed: u64) -> Result<(), RunError> {
+    let unstable = read::count_rejects(reads, RejectCode::Unstable);
+    let has_users = reads.iter().any(|read| apply::has_row_after(&BTreeMap::new(), read));
+    match unstable > 0 && !has_users {
+        true => Err(RunError::Unstable { unstable, listed }),
+        false => Ok(()),
     }
 }
 

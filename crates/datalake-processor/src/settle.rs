@@ -13,6 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     error::RunError,
+    image_budget::ImageBudget,
     images::{self, IMAGES_IN_FLIGHT_MAX},
 };
 
@@ -97,8 +98,9 @@ async fn settle_chunk(bucket: &dyn Bucket, table: &Table, users: &[(&UserId, boo
         }
         let ids: Vec<UserId> = users.iter().map(|(user_id, _)| (*user_id).clone()).collect();
         let rows = table.rows_of(&settled.version, &ids).await?;
+        let budget = ImageBudget::default();
         let outcomes: Result<Vec<Outcome>, StoreError> = stream::iter(users)
-            .map(|(user_id, may_remove)| settle_user(view, user_id, rows.get(*user_id), *may_remove))
+            .map(|(user_id, may_remove)| settle_user(view, &budget, user_id, rows.get(*user_id), *may_remove))
             .buffered(IMAGES_IN_FLIGHT_MAX)
             .try_collect()
             .await;
@@ -127,10 +129,16 @@ enum Outcome {
     Lost,
 }
 
-async fn settle_user(bucket: &dyn Bucket, user_id: &UserId, row: Option<&Row>, may_remove: bool) -> Result<Outcome, StoreError> {
+async fn settle_user(
+    bucket: &dyn Bucket,
+    budget: &ImageBudget,
+    user_id: &UserId,
+    row: Option<&Row>,
+    may_remove: bool,
+) -> Result<Outcome, StoreError> {
     match row.and_then(|row| row.image.as_ref()) {
         Some(image) => {
-            if images::has_copy(bucket, user_id, image).await? || images::restore(bucket, user_id, image).await? {
+            if images::has_copy(bucket, user_id, image).await? || images::restore(bucket, budget, user_id, image).await? {
                 return Ok(Outcome::Settled);
             }
             // Another run may have copied it between the look and the copy that failed.

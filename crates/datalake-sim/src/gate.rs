@@ -293,8 +293,9 @@ impl<W> Request<W> {
             })),
             Fate::Full => Err(StoreError::Unavailable {
                 key: key.to_owned(),
+                reason: "no space left on device".to_owned(),
                 attempts: 1,
-                source: Some("no space left on device".into()),
+                source: None,
             }),
             Fate::Twice => {
                 late = Some(Late::new((self.work)().map(drop)));
@@ -344,6 +345,7 @@ impl<W> Request<W> {
 fn unavailable(key: &str) -> StoreError {
     StoreError::Unavailable {
         key: key.to_owned(),
+        reason: "the store does not respond".to_owned(),
         attempts: 1,
         source: None,
     }

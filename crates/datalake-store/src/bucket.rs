@@ -47,6 +47,19 @@ pub struct ObjectMeta {
     pub size: u64,
     /// When the store took the object's present bytes.
     pub modified: Timestamp,
+    /// Whether it can be read.
+    pub kind: ObjectKind,
+}
+
+/// Whether what a listing names is an object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ObjectKind {
+    /// An object.
+    #[default]
+    Object,
+    /// In a folder: a FIFO, a socket, a device, a link that leads nowhere or out of the folder, or a link to a folder that is being listed. It is
+    /// listed so that it can be reported. Reading it returns [`StoreError::NotFound`], and nothing opens it.
+    NotAFile,
 }
 
 /// An object's description and the user metadata it was put with.

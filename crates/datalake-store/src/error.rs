@@ -4,53 +4,67 @@
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no such object, or no such bucket.
-    #[error("not found in the store, key={key}")]
+    #[error("there is no object {key} in the store")]
     NotFound {
         /// The key asked for.
         key: String,
     },
-    /// A create or another precondition was lost: somebody else wrote first.
-    #[error("somebody else changed the object first, key={key}")]
+    /// A precondition does not hold: another writer was first.
+    #[error("another writer changed {key} first; try again")]
     Conflict {
         /// The key asked for.
         key: String,
     },
     /// The write came later than its fence allows, and had no effect: see [`crate::bucket::Bucket::fenced`].
-    #[error("the write expired before it reached the store: the process was paused or the store was slow; start over, key={key}")]
+    #[error("the write of {key} expired before it reached the store: the process was paused or the store was slow; try again")]
     Expired {
         /// The key asked for.
         key: String,
     },
-    /// The bucket is missing or the store refuses these credentials: no retry helps, somebody must change the configuration.
-    #[error("{reason}, key={key}")]
+    /// The bucket is missing, or the store denies the request: retrying does not help, the operator must change the configuration.
+    #[error("{reason}")]
     Denied {
-        /// The key asked for.
+        /// The key of the request.
         key: String,
-        /// What was refused and what to do, in words.
+        /// What was denied, of which object, and what to do.
         reason: String,
         /// The store's own error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The store could not be reached or did not answer in time, after retries. A write may have taken effect.
-    #[error(
-        "the store does not answer; check that it is up, that it is reached from here, and its address, attempts={attempts}, key={key}"
-    )]
+    /// The store could not be reached, did not respond in time, or failed, after retries. A write may have taken effect.
+    #[error("{reason}{}", after(*attempts))]
     Unavailable {
-        /// The key asked for.
+        /// The key of the request.
         key: String,
+        /// What happened, and what to do.
+        reason: String,
         /// How often it was tried.
         attempts: u32,
         /// The last failure.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The request can never succeed: a range past the end, a key the store cannot hold, a lake URL that is none.
-    #[error("{reason}, key={key}")]
+    /// The request can never succeed: a range after the end, a key that the store cannot hold, a lake URL that is not valid.
+    #[error("{}{reason}", prefix(key))]
     Invalid {
-        /// The key asked for.
+        /// The key of the request.
         key: String,
         /// What is wrong with it and what to do.
         reason: String,
     },
+}
+
+fn after(attempts: u32) -> String {
+    match attempts {
+        0 | 1 => String::new(),
+        attempts => format!(" ({attempts} attempts)"),
+    }
+}
+
+fn prefix(key: &str) -> String {
+    match key {
+        "" => String::new(),
+        key => format!("{key}: "),
+    }
 }
 
 /// The source of a [`StoreError::Denied`] where the store cannot do at all what was asked of it: a condition that it does not know, a

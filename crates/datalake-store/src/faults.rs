@@ -129,8 +129,8 @@ impl Faulty {
             Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
             Fate::Deny => Err(StoreError::Denied {
                 key: key.to_owned(),
-                reason: "the store denies access".to_owned(),
-                source: Some("KMS.DisabledException".into()),
+                reason: "the store denies access (KMS.DisabledException)".to_owned(),
+                source: None,
             }),
             Fate::HaltBefore => {
                 self.halted.store(true, Ordering::SeqCst);
@@ -155,6 +155,7 @@ impl Faulty {
 fn unavailable(key: &str) -> StoreError {
     StoreError::Unavailable {
         key: key.to_owned(),
+        reason: "the store does not respond".to_owned(),
         attempts: 1,
         source: None,
     }

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    bucket::{Bucket, Etag, FENCE_LIFETIME, Fenced, Head, Metadata, Object, ObjectMeta, PutMode, STAGED_AGE_MAX, slice},
+    bucket::{Bucket, Etag, FENCE_LIFETIME, Fenced, Head, Metadata, Object, ObjectKind, ObjectMeta, PutMode, STAGED_AGE_MAX, slice},
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
 };
@@ -238,6 +238,7 @@ impl Objects {
             etag: etag.clone(),
             size,
             modified,
+            kind: ObjectKind::Object,
         };
         self.by_key.insert(
             key.to_owned(),

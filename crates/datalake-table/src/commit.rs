@@ -6,7 +6,10 @@
 
 use std::sync::Arc;
 
-use datalake_core::{keys, reject::OpenRefusal};
+use datalake_core::{
+    keys,
+    reject::{self, OpenRefusal},
+};
 use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
     error::StoreError,
@@ -22,7 +25,7 @@ use crate::{
     error::{CommitError, TableError},
     log, refusals,
     replay::{self, Replay},
-    schema::{self, FORMAT_PROPERTY},
+    schema::{self, FORMAT_PROPERTY, RefusalsState},
     stage::{NewSegment, Staged},
     table::{CommitDetails, Table},
     unique::unique,
@@ -69,7 +72,10 @@ pub(crate) async fn commit(
         let reason = format!("the table has {number} versions, and there can be no more");
         return Err(TableError::corrupt(keys::log_entry(number - 1), reason).into());
     }
-    let refusals = refusals::write(bucket, base, open).await?;
+    let refusals = RefusalsState {
+        path: refusals::write(bucket, base, open).await?,
+        ignored: reject::ignored_beyond(open, details.counts.ignored),
+    };
     let actions = actions(base, &staged, refusals, details).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
     let attempt = CommitAttempt {
@@ -264,18 +270,18 @@ pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttem
 fn actions(
     base: Option<&Version>,
     staged: &Staged,
-    refusals: Option<String>,
+    refusals: RefusalsState,
     details: &CommitDetails,
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique(), now_ms, refusals.as_deref())),
-        Some(base) if base.0.metadata.refusals() != refusals.as_deref() || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
-            Some(base.0.metadata.with_refusals(refusals.as_deref()))
+        None => Some(schema::metadata(unique(), now_ms, &refusals)),
+        Some(base) if base.0.metadata.refusals_state() != refusals || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
+            Some(base.0.metadata.with_refusals(&refusals))
         }
         Some(_) => None,
     };
-    let information = serde_json::to_value(commit_info(base, staged, refusals, details))?;
+    let information = serde_json::to_value(commit_info(base, staged, refusals.path, details))?;
     let mut actions = vec![Action {
         commit_info: Some(information),
         ..Action::default()

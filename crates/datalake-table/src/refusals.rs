@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
+    plan::Seen,
     reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::RunId,
     user::UserId,
@@ -41,6 +42,8 @@ const REMEDY: &str = "remedy";
 const VALID_FROM: &str = "valid_from";
 const RUN_ID: &str = "run_id";
 const SINCE: &str = "since";
+const IMAGE_ETAG: &str = "image_etag";
+const IMAGE_SIZE: &str = "image_size";
 
 /// A million rejected sources take some 100 MiB.
 const REFUSALS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -71,8 +74,9 @@ pub(crate) async fn write(
     {
         return Ok(Some(path.to_owned()));
     }
-    let key = keys::refusals(&unique());
-    bucket.put(&key, encode(refusals)?, PutMode::Create, &Metadata::new()).await?;
+    let bytes = encode(refusals)?;
+    let key = keys::refusals(&unique(), crc32fast::hash(&bytes));
+    bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }
 
@@ -89,7 +93,7 @@ fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
 }
 
 /// The columns of a file of refusals.
-const COLUMNS: [&str; 18] = [
+const COLUMNS: [&str; 20] = [
     KEY,
     USER_ID,
     ETAG,
@@ -108,6 +112,8 @@ const COLUMNS: [&str; 18] = [
     VALID_FROM,
     RUN_ID,
     SINCE,
+    IMAGE_ETAG,
+    IMAGE_SIZE,
 ];
 
 fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
@@ -149,6 +155,14 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
         times(VALID_FROM, rejects.iter().map(|reject| reject.as_ref()?.valid_from)),
         texts(RUN_ID, refusals.iter().map(|refusal| Some(refusal.run_id.as_str()))),
         times(SINCE, refusals.iter().map(|refusal| Some(refusal.since))),
+        texts(
+            IMAGE_ETAG,
+            refusals.iter().map(|refusal| Some(&*refusal.valid_image.as_ref()?.etag)),
+        ),
+        longs(
+            IMAGE_SIZE,
+            refusals.iter().map(|refusal| Some(number(refusal.valid_image.as_ref()?.size))),
+        ),
     ])
 }
 
@@ -207,6 +221,14 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
     let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
     let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
     let since = since.map_err(|_| columns.wrong(SINCE, "a time out of range"))?;
+    let valid_image = match optional_text(IMAGE_ETAG)? {
+        Some(etag) => Some(Seen {
+            key: None,
+            etag: etag.into(),
+            size: number(IMAGE_SIZE)?,
+        }),
+        None => None,
+    };
     Ok(Some(OpenRefusal {
         key: text(KEY)?.into(),
         user_id,
@@ -215,6 +237,7 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
         refusal,
         run_id,
         since,
+        valid_image,
     }))
 }
 
@@ -231,6 +254,7 @@ mod tests {
             refusal,
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
+            valid_image: None,
         }
     }
 
@@ -255,6 +279,15 @@ mod tests {
             Refusal::Ignored(IgnoreCode::Temporary),
         ]
         .map(refusal);
+        let with_image = OpenRefusal {
+            valid_image: Some(Seen {
+                key: None,
+                etag: "tag".into(),
+                size: 7,
+            }),
+            ..given[0].clone()
+        };
+        let given = [given.as_slice(), &[with_image]].concat();
         assert_eq!(decode("key", encode(&given).unwrap()).unwrap(), given);
     }
 }

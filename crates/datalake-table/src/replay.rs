@@ -226,7 +226,7 @@ mod tests {
 
     fn replayed(lines: &[&str]) -> Result<State, TableError> {
         let mut replay = Replay::default();
-        let metadata = schema::metadata("id".into(), 0, None);
+        let metadata = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
         let begin = Action {
             protocol: Some(schema::protocol()),
             meta_data: Some(metadata),
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn metadata_that_need_more_are_refused() {
-        let base = schema::metadata("id".into(), 0, None);
+        let base = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
         let check = |change: &dyn Fn(&mut Metadata), expected: &str| {
             let mut metadata = base.clone();
             change(&mut metadata);
@@ -331,7 +331,7 @@ mod tests {
         check(&|m| set(m, "datalake.format", "x"), "datalake.format is x");
         check(
             &|m| m.schema_string = m.schema_string.replace("first_name", "forename"),
-            "column=forename",
+            "column=first_name",
         );
         check(
             &|m| m.schema_string = m.schema_string.replace("\"long\"", "\"integer\""),
@@ -346,6 +346,16 @@ mod tests {
                     .replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1);
             },
             "invariant",
+        );
+        check(
+            &|m| {
+                m.schema_string = m.schema_string.replacen(
+                    "\"fields\":[",
+                    "\"fields\":[{\"name\":\"city\",\"type\":\"string\",\"nullable\":false},",
+                    1,
+                );
+            },
+            "column city of another engine",
         );
         assert!(schema::check_supported(&schema::protocol(), &base).is_ok());
     }

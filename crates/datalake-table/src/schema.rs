@@ -29,6 +29,9 @@ pub(crate) const RUN_ID: &str = "run_id";
 /// no other place of reader version 1: `commitInfo` is in no checkpoint.
 pub(crate) const REFUSALS_PROPERTY: &str = "datalake.refusals";
 
+/// The number of ignored objects, where it is larger than that of those in the file of refusals.
+const IGNORED_PROPERTY: &str = "datalake.ignored";
+
 /// Where the metadata name the format of what this program records beside the columns: the base digest of each entry, the file of refused
 /// sources, notes on images. Tables without it are of format 0, whose entries record no base digest.
 pub(crate) const FORMAT_PROPERTY: &str = "datalake.format";
@@ -115,7 +118,7 @@ pub(crate) fn protocol() -> Protocol {
 }
 
 /// The metadata of a new table.
-pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> Metadata {
+pub(crate) fn metadata(id: String, created_ms: i64, refusals: &RefusalsState) -> Metadata {
     // Other engines clean up too: they are to keep what our own clean-up keeps.
     let kept = [LOG_RETENTION_PROPERTY, DELETED_FILE_RETENTION_PROPERTY];
     let mut configuration: TextMap = kept
@@ -124,7 +127,7 @@ pub(crate) fn metadata(id: String, created_ms: i64, refusals: Option<&str>) -> M
         .collect();
     configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
     configuration.insert(STATISTICS_COLUMNS.0.to_owned(), Some(STATISTICS_COLUMNS.1.to_owned()));
-    configuration.extend(refusals.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
+    refusals.configure(&mut configuration);
     Metadata {
         id,
         name: Some("users".to_owned()),
@@ -145,19 +148,51 @@ fn schema_string() -> String {
     json!({"type": "struct", "fields": COLUMNS.iter().map(field).collect::<Vec<_>>()}).to_string()
 }
 
+/// What the metadata record of the refused sources of a version.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct RefusalsState {
+    /// The path of the file of refusals, relative to the table's root; none where nothing is refused.
+    pub(crate) path: Option<String>,
+    /// The number of ignored objects, where the file does not have all of them.
+    pub(crate) ignored: Option<u64>,
+}
+
+impl RefusalsState {
+    fn configure(&self, configuration: &mut TextMap) {
+        let mut set = |property: &str, value: Option<String>| match value {
+            Some(value) => drop(configuration.insert(property.to_owned(), Some(value))),
+            None => drop(configuration.remove(property)),
+        };
+        set(REFUSALS_PROPERTY, self.path.clone());
+        set(IGNORED_PROPERTY, self.ignored.map(|count| count.to_string()));
+    }
+}
+
 impl Metadata {
     /// The path of the file of refusals, relative to the table's root.
     pub(crate) fn refusals(&self) -> Option<&str> {
         self.configured(REFUSALS_PROPERTY)
     }
 
+    /// The number of ignored objects, where the file of refusals does not have all of them.
+    pub(crate) fn ignored(&self) -> Option<u64> {
+        self.configured(IGNORED_PROPERTY)?.parse().ok()
+    }
+
+    /// What is recorded of the refused sources.
+    pub(crate) fn refusals_state(&self) -> RefusalsState {
+        RefusalsState {
+            path: self.refusals().map(ToOwned::to_owned),
+            ignored: self.ignored(),
+        }
+    }
+
     /// The metadata of the same table with these refusals, in the present format.
-    pub(crate) fn with_refusals(&self, path: Option<&str>) -> Self {
+    pub(crate) fn with_refusals(&self, refusals: &RefusalsState) -> Self {
         let mut changed = self.clone();
         let configuration = changed.configuration.get_or_insert_default();
         configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
-        configuration.remove(REFUSALS_PROPERTY);
-        configuration.extend(path.map(|path| (REFUSALS_PROPERTY.to_owned(), Some(path.to_owned()))));
+        refusals.configure(configuration);
         changed
     }
 
@@ -220,6 +255,21 @@ fn check_format(metadata: &Metadata) -> Result<(), TableError> {
     }
 }
 
+/// Another engine may add columns. Data files that are rewritten lack them, which readers take for null.
+fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
+    let is_nullable = field.get("nullable").and_then(Value::as_bool) == Some(true);
+    let is_computed = field
+        .get("metadata")
+        .and_then(Value::as_object)
+        .is_some_and(|metadata| metadata.keys().any(|key| key.starts_with("delta.")));
+    match is_nullable && !is_computed {
+        true => Ok(()),
+        false => Err(TableError::unsupported(format!(
+            "column {name} of another engine, which is not plain and nullable; drop it, or restore the version before it"
+        ))),
+    }
+}
+
 fn check_columns(schema_string: &str) -> Result<(), TableError> {
     let unreadable = || TableError::unsupported("a schema that is no struct of fields");
     let schema: Value = serde_json::from_str(schema_string).map_err(|_| unreadable())?;
@@ -227,8 +277,10 @@ fn check_columns(schema_string: &str) -> Result<(), TableError> {
     let mut missing: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
     for field in fields {
         let name = field.get("name").and_then(Value::as_str).ok_or_else(unreadable)?;
-        // A rewritten segment would lose the column's values.
-        let column = named(name).ok_or_else(|| TableError::unsupported(format!("a column that is not the product's, column={name}")))?;
+        let Some(column) = named(name) else {
+            require_optional(name, field)?;
+            continue;
+        };
         let kind = field.get("type").and_then(|kind| ColumnType::deserialize(kind).ok());
         if kind != Some(column.kind) {
             return Err(TableError::unsupported(format!("a column whose type was changed, column={name}")));

@@ -120,6 +120,17 @@ impl Snapshot {
         &self.refusals
     }
 
+    /// The number of rejected sources.
+    pub fn rejected_count(&self) -> usize {
+        self.refusals.iter().filter(|open| !open.is_ignored()).count()
+    }
+
+    /// The number of ignored objects, of which [`Snapshot::refusals`] has the first ones.
+    pub fn ignored_count(&self) -> usize {
+        let all = self.version.ignored().and_then(|count| usize::try_from(count).ok());
+        all.unwrap_or_else(|| self.refusals.len() - self.rejected_count())
+    }
+
     /// The user's row.
     pub fn row(&self, user_id: &str) -> Option<RowView<'_>> {
         let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));

@@ -100,7 +100,7 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
 
 async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
     let encoded = blocking(move || frame::encode(&rows)).await?;
-    let path = keys::segment_path(&unique());
+    let path = keys::segment_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())

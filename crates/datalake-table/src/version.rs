@@ -239,6 +239,11 @@ impl Version {
         self.0.metadata.refusals().map(keys::in_table)
     }
 
+    /// The number of ignored objects, where the file of refused sources does not have all of them.
+    pub fn ignored(&self) -> Option<u64> {
+        self.0.metadata.ignored()
+    }
+
     /// The table's own id. A table that was removed and made anew counts its versions from 0 again, under another id.
     pub fn table_id(&self) -> &str {
         &self.0.metadata.id

@@ -84,6 +84,7 @@ mod tests {
         check(
             StoreError::Unavailable {
                 key: String::new(),
+                reason: "no".to_owned(),
                 attempts: 3,
                 source: None,
             },

@@ -88,10 +88,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- if and .Values.demo.enabled (or $endpoint (not (hasPrefix "s3://" .Values.lake.url))) }}
 {{- fail "demo.enabled brings a store of its own and fills it with invented users: leave out s3.endpoint, and let lake.url be s3://BUCKET" }}
 {{- end }}
-{{- if and .Values.demo.enabled (not $endpoint) }}
-{{- $endpoint = printf "http://%s:7070" (include "datalake.demo.name" .) }}
-{{- end }}
-{{- with $endpoint }}
+{{- with include "datalake.s3Endpoint" . }}
 - name: DATALAKE_S3_ENDPOINT
   value: {{ . | quote }}
 {{- end }}
@@ -219,21 +216,44 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- end }}
 {{- end -}}
 
-{{/* What a NetworkPolicy governs: what comes in, and what goes out where the user has rules for it. */}}
+{{/* What a NetworkPolicy governs, and where pods may connect to: name servers, the S3 server, and what the values permit. */}}
 {{- define "datalake.egress" -}}
 policyTypes:
   - Ingress
-{{- with .Values.networkPolicy.egress }}
   - Egress
 egress:
-  # Without names nothing is found.
   - ports:
       - port: 53
         protocol: UDP
       - port: 53
         protocol: TCP
+  {{- with include "datalake.s3Port" . }}
+  # The S3 server.
+  - ports:
+      - port: {{ . }}
+        protocol: TCP
+  {{- end }}
+  {{- with .Values.networkPolicy.egress }}
   {{- toYaml . | nindent 2 }}
-{{- end }}
+  {{- end }}
+{{- end -}}
+
+{{/* The S3 endpoint; empty for AWS. */}}
+{{- define "datalake.s3Endpoint" -}}
+{{- if .Values.s3.endpoint -}}
+{{- .Values.s3.endpoint -}}
+{{- else if .Values.demo.enabled -}}
+http://{{ include "datalake.demo.name" . }}:7070
+{{- end -}}
+{{- end -}}
+
+{{/* The port of the S3 endpoint; empty for AWS. */}}
+{{- define "datalake.s3Port" -}}
+{{- $endpoint := include "datalake.s3Endpoint" . -}}
+{{- if $endpoint -}}
+{{- $url := urlParse $endpoint -}}
+{{- regexFind ":[0-9]+$" $url.host | trimPrefix ":" | default (ternary "443" "80" (eq $url.scheme "https")) -}}
+{{- end -}}
 {{- end -}}
 
 {{/* What the pods that run the processor's image have in common. */}}

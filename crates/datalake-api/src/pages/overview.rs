@@ -16,7 +16,6 @@ use maud::{Markup, html};
 
 use crate::{
     launcher::{NextRun, Run},
-    metrics,
     pages::{
         ages,
         chart::{self, Column},
@@ -110,14 +109,13 @@ impl Lake {
             };
             snapshot.statistics(&snapshot.select(&filter, on))
         };
-        let rejects = metrics::rejected(snapshot.refusals());
         Self {
             version: snapshot.version().number(),
             committed_at: snapshot.version().committed_at(),
             all: figures(None),
             with_image: figures(Some(ImageFilter::With)),
-            rejects,
-            ignored: snapshot.refusals().len() - rejects,
+            rejects: snapshot.rejected_count(),
+            ignored: snapshot.ignored_count(),
         }
     }
 }

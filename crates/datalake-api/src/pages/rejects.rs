@@ -19,7 +19,6 @@ use url::form_urlencoded;
 
 use crate::{
     extract::Pairs,
-    metrics,
     pages::{
         excerpt::excerpt,
         layout::{self, View},
@@ -173,7 +172,7 @@ fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
         @if refusals.is_empty() {
             section.card.empty #no-rejects { p { "No source is refused: every one is in the table as it stands." } }
         } @else {
-            (counted(refusals))
+            (counted(snapshot))
             (codes(refusals, asked))
             (page(snapshot, asked, now))
         }
@@ -181,13 +180,14 @@ fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
 }
 
 /// How many there are of each kind. The figure of the overview and of runs is the first one.
-fn counted(refusals: &[OpenRefusal]) -> Markup {
-    let rejected = metrics::rejected(refusals);
-    let ignored = refusals.len() - rejected;
+fn counted(snapshot: &Snapshot) -> Markup {
+    let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
+    let listed = snapshot.refusals().len() - rejected;
     html! {
         p #counted data-rejected=(rejected) data-ignored=(ignored) {
             (parts::number(rejected)) " rejected: read, and not taken as they stand."
-            @if ignored > 0 { " Beside them " (parts::number(ignored)) " ignored: by the name nobody's source, so nobody's row is kept back." }
+            @if ignored > 0 { " Beside them " (parts::number(ignored)) " ignored: their names are not those of sources, and no row is kept back." }
+            @if ignored > listed { " The first " (parts::number(listed)) " of them are listed." }
         }
     }
 }
@@ -325,6 +325,7 @@ mod tests {
             refusal: Refusal::Rejected(Reject::whole(code, Reason::new("cause", "another", "do it"))),
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
+            valid_image: None,
         }
     }
 

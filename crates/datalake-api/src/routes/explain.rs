@@ -189,6 +189,11 @@ impl<'a> Refusals<'a> {
         Some(format!("{}; {}", near.found, near.remedy))
     }
 
+    /// Whether an image was accepted that no row links, because the CSV is rejected.
+    fn has_valid_image(&self) -> bool {
+        self.all.iter().any(|refusal| refusal.valid_image.is_some())
+    }
+
     fn has_orphan(&self) -> bool {
         self.all
             .iter()
@@ -224,7 +229,10 @@ fn summary(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Stri
         }
         (None, None) => match refusals.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
-            None => "there is no row: of the user's objects none counts".to_owned(),
+            None => match refusals.all.first() {
+                Some(refusal) => format!("there is no row: {}", refusal.reason().found),
+                None => "there is no row, and no source of the user".to_owned(),
+            },
         },
     }
 }
@@ -248,7 +256,9 @@ fn picture(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Pict
             ),
         ),
         (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.refusal.code())),
-        (None, None) if refusals.has_orphan() => ("unused", "a picture is taken once there is a row of the user".to_owned()),
+        (None, None) if refusals.has_orphan() || refusals.has_valid_image() => {
+            ("unused", format!("{key} is linked as soon as the user has a row"))
+        }
         (None, None) => match refusals.near_miss(SourceKind::Image) {
             Some(reason) => ("missing", format!("there is no {key}: {reason}")),
             None => ("missing", format!("the run that looked last found no {key}")),

@@ -23,8 +23,12 @@ use crate::{
 struct RejectsDocument<'a> {
     /// The version of the table.
     version: u64,
-    /// How many there are.
+    /// The number of rejected and ignored sources.
     count: usize,
+    /// The number of rejected sources, all of which are listed.
+    rejected: usize,
+    /// The number of ignored objects, of which the first 1,000 are listed.
+    ignored: usize,
     /// By key.
     rejects: Vec<RejectDocument<'a>>,
 }
@@ -123,11 +127,14 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
     )
 )]
 pub(crate) async fn list(_: MomentAlone, reading: Reading) -> Response {
-    let refusals = reading.snapshot.refusals();
+    let snapshot = &reading.snapshot;
+    let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
     let document = RejectsDocument {
-        version: reading.snapshot.version().number(),
-        count: refusals.len(),
-        rejects: refusals.iter().map(RejectDocument::from).collect(),
+        version: snapshot.version().number(),
+        count: rejected + ignored,
+        rejected,
+        ignored,
+        rejects: snapshot.refusals().iter().map(RejectDocument::from).collect(),
     };
     (reading.age(), Json(document)).into_response()
 }

@@ -98,6 +98,7 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
         refusal,
         run_id: run_id(),
         since: committed_at(),
+        valid_image: None,
     };
     let reject = Reject {
         place: Some(Place {

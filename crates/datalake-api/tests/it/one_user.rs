@@ -1,7 +1,10 @@
 //! What a user's row was, and why it is as it is.
 
 use axum::http::StatusCode;
-use datalake_core::reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode};
+use datalake_core::{
+    plan::Seen,
+    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
+};
 use datalake_table::table::Edit;
 use serde_json::{Value, json};
 
@@ -171,6 +174,22 @@ async fn what_is_missing_is_explained() {
         &[bad_csv()],
         "missing",
         &["there is no row: src-data/7.CSV is rejected (quote)"],
+        &["no row"],
+    )
+    .await;
+    let with_valid_image = OpenRefusal {
+        valid_image: Some(Seen {
+            key: None,
+            etag: "tag".into(),
+            size: 7,
+        }),
+        ..bad_csv()
+    };
+    check_explained(
+        vec![],
+        &[with_valid_image],
+        "unused",
+        &["src-data/7.png is linked as soon as the user has a row"],
         &["no row"],
     )
     .await;

@@ -52,6 +52,7 @@ pub(crate) fn open(key: &str, user_id: &str, refusal: Refusal) -> OpenRefusal {
         refusal,
         run_id: RunId::parse("run-2").unwrap(),
         since: hour(2),
+        valid_image: None,
     }
 }
 

@@ -152,8 +152,26 @@ fn changes_of_one_user() {
     );
     check_change(None, Some(known(true, Some("c"), None)), Incremental, Some(["gone", "gone"]));
     check_change(None, Some(known(false, Some("c"), None)), Incremental, Some(["gone", "gone"]));
-    // Rejected before, and never good: the picture waits for the CSV.
-    check_change(Some(listed("c", Some("i"))), Some(known(false, Some("c"), None)), Incremental, None);
+    // Rejected before, and never valid: the image is read for its own rejects.
+    check_change(
+        Some(listed("c", Some("i"))),
+        Some(known(false, Some("c"), None)),
+        Incremental,
+        Some(["same", "read"]),
+    );
+    check_change(
+        Some(listed("c", Some("i"))),
+        Some(known(false, Some("c"), Some("i"))),
+        Incremental,
+        None,
+    );
+    // A CSV that may be valid now needs the image again.
+    check_change(
+        Some(listed("d", Some("i"))),
+        Some(known(false, Some("c"), Some("i"))),
+        Incremental,
+        Some(["read", "read"]),
+    );
     check_change(
         Some(listed("d", Some("i"))),
         Some(known(false, Some("c"), None)),

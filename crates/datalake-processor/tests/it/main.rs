@@ -8,6 +8,7 @@
 mod edits;
 mod faults;
 mod histories;
+mod image_rules;
 mod input_rules;
 mod lake;
 mod meanwhile;

@@ -2,8 +2,9 @@
 
 use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome, user::UserId};
 use datalake_processor::options::RunOptions;
+use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 
-use crate::lake::{TestLake, csv, now, options, png, run_id};
+use crate::lake::{TestLake, csv, now, options, plain, png, run_id};
 
 /// The ids in the table, and the refusals, that one run makes of objects of these names. Each CSV is valid, and so is each image.
 #[track_caller]
@@ -327,4 +328,20 @@ async fn a_clock_that_is_off_is_reported() {
     check(now, None).await;
     check(slow, Some(600)).await;
     check(fast, Some(-599)).await;
+}
+
+/// The modification time of a source is set by its owner.
+#[tokio::test]
+async fn a_source_of_the_future_is_no_clock() {
+    let bucket = MemoryBucket::new();
+    let lake = plain(&bucket);
+    lake.put("1.csv", csv("Ada", "Lee", 1)).await;
+    let mut source = bucket.get(&keys::source("1.csv"), None, None).await.unwrap();
+    source.meta.modified = now() + jiff::SignedDuration::from_hours(4_000);
+    bucket.restore(source);
+    for _ in 0..2 {
+        let report = lake.run().await;
+        assert_eq!((report.outcome, report.clock_skew_seconds), (RunOutcome::Succeeded, None));
+    }
+    assert_eq!(lake.run().await.counts.csv_read, 0);
 }

@@ -57,7 +57,7 @@ async fn one_unreadable_source_is_rejected_with_its_cause() {
     let version = table.latest().await.unwrap().unwrap();
     let open = table.refusals(&version).await.unwrap();
     let found = &open[0].reason().found;
-    assert!(found.contains("the store denies access: KMS.DisabledException"), "{found}");
+    assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 
     // Permissions are not part of a listing, so that it is read again, and counted as new only once.
     let again = lake.run().await;
@@ -132,4 +132,26 @@ async fn a_source_that_keeps_changing_is_unstable_in_this_run() {
         "the next run reads it again"
     );
     assert!(lake.refusals().await.is_empty());
+}
+
+/// As behind a proxy that changes the ETags of objects, and not those of listings.
+#[tokio::test]
+async fn a_first_run_that_can_read_no_user_creates_no_table() {
+    let bucket = MemoryBucket::new();
+    for id in ["1", "2"] {
+        plain(&bucket).put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
+    }
+    let script = |operation: &Operation| match operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
+        true => Fate::Conflict,
+        false => Fate::Pass,
+    };
+    let lake = TestLake::behind(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
+    // Although all rejects are allowed.
+    let report = lake.run_with(&options(RunMode::Incremental)).await;
+    assert_eq!(report.outcome, RunOutcome::Failed);
+    let error = report.error.unwrap();
+    assert!(error.contains("2 of 2 sources changed during each attempt"), "{error}");
+    assert!(lake.objects(keys::TABLE).await.is_empty());
+    plain(&bucket).run().await;
+    assert_eq!(plain(&bucket).rows().await.len(), 2);
 }

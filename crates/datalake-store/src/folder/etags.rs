@@ -17,7 +17,7 @@ use datalake_core::keys;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::bucket::{Etag, ObjectMeta};
+use crate::bucket::{Etag, ObjectKind, ObjectMeta};
 
 /// The description of an object's file in a listing; none of a folder or a device.
 pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta> {
@@ -25,8 +25,20 @@ pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta
         etag: etag_of(&key, file),
         size: file.len(),
         modified: modified(file),
+        kind: ObjectKind::Object,
         key,
     })
+}
+
+/// The description of what is not a file, in a listing.
+pub(super) fn other_meta(key: String, found: &FileMetadata) -> ObjectMeta {
+    ObjectMeta {
+        etag: etag_of(&key, found),
+        size: 0,
+        modified: modified(found),
+        kind: ObjectKind::NotAFile,
+        key,
+    }
 }
 
 /// The ETag of the file as the object of this key.
@@ -80,6 +92,23 @@ fn content_name(file: &FileMetadata) -> String {
 fn change_name(_: &FileMetadata) -> String {
     // There is none.
     String::new()
+}
+
+/// Whether the file's owner may be writing it in place: it was written in the last seconds, and did not get its name after that, as a file does that
+/// is renamed or linked when it is complete. If this machine's clock and the file system's differ, the answer is no.
+#[cfg(unix)]
+pub(super) fn may_be_written(file: &FileMetadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    /// A copy that has paused for so long has ended, or is slower than any.
+    const YOUNG: Duration = Duration::from_secs(2);
+    let was_written_last = (file.mtime(), file.mtime_nsec()) == (file.ctime(), file.ctime_nsec());
+    let age = file.modified().ok().and_then(|time| time.elapsed().ok());
+    was_written_last && age.is_some_and(|age| age < YOUNG)
+}
+
+#[cfg(not(unix))]
+pub(super) fn may_be_written(_: &FileMetadata) -> bool {
+    false
 }
 
 fn modified(file: &FileMetadata) -> Timestamp {

@@ -11,10 +11,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use datalake_core::keys;
 use tokio::time::Instant;
 
 use super::{
-    etags,
+    beneath, etags,
     staging::{self, Fence, PRIVATE, Staging},
     store_error, sync_folder,
 };
@@ -35,6 +36,9 @@ const LOCK_WAIT_USUAL: Duration = Duration::from_secs(2);
 
 /// The longest time between two attempts, about as long as the lock is held once.
 const LOCK_POLL_MAX_MS: u64 = 5;
+
+/// The time between two looks at a source that its owner may still be writing: programs that copy a file write at least every few milliseconds.
+const WRITER_PAUSE: Duration = Duration::from_millis(200);
 
 /// The root of a store and the places beside the objects.
 #[derive(Debug)]
@@ -103,8 +107,8 @@ impl Files {
         }
         let root = self.root.display();
         let reason = match self.root.exists() {
-            true => format!("the lake is a folder, and there is something else of this name, dir={root}"),
-            false => format!("the lake's folder does not exist; make it with `datalake init --lake {root}`, dir={root}"),
+            true => format!("the lake {root} is a file, not a folder; pass a folder"),
+            false => format!("the lake's folder {root} does not exist; create it with `datalake init --lake {root}`"),
         };
         Err(StoreError::Denied {
             key: key.to_owned(),
@@ -135,6 +139,7 @@ impl Files {
         let failed = |error| match store_error(key, error) {
             // A missing folder here is the lake's, not the object's.
             StoreError::NotFound { key } => StoreError::Unavailable {
+                reason: format!("cannot write {key}: the folder {} was removed", self.root.display()),
                 key,
                 attempts: 1,
                 source: None,
@@ -301,10 +306,8 @@ impl Files {
         };
         let file = open().map_err(|error| store_error(key, error))?;
         let start = Instant::now();
-        let mut attempts = 0;
         let mut is_logged = false;
         loop {
-            attempts += 1;
             match file.try_lock() {
                 Ok(()) => return Ok(file),
                 Err(TryLockError::Error(error)) => return Err(store_error(key, error)),
@@ -312,11 +315,14 @@ impl Files {
             }
             if start.elapsed() > LOCK_WAIT_MAX {
                 let path = folder.join("lock");
-                let held = format!("another process holds {}; end it if it is suspended", path.display());
                 return Err(StoreError::Unavailable {
                     key: key.to_owned(),
-                    attempts,
-                    source: Some(held.into()),
+                    reason: format!(
+                        "cannot write {key}: another process holds the lock {}; end it if it is suspended",
+                        path.display()
+                    ),
+                    attempts: 1,
+                    source: None,
                 });
             }
             if !is_logged && start.elapsed() > LOCK_WAIT_USUAL {
@@ -331,9 +337,8 @@ impl Files {
 /// What it means that no file can be linked.
 fn no_hard_links(key: &str, root: &Path, refused: &io::Error) -> StoreError {
     let reason = format!(
-        "the file system of the lake's folder has no hard links (FAT, exFAT and some network shares have none), and without them two runs \
-         at once could overwrite each other's commit; put the lake on another file system, or pass --single-writer and make sure that \
-         never two runs are under way, dir={}",
+        "the file system of {} has no hard links (FAT, exFAT and some network shares have none), so that concurrent runs could overwrite \
+         each other's commit; store the lake on another file system, or pass --single-writer and make sure that only one run is active",
         root.display()
     );
     StoreError::not_supported(key, reason, refused.to_string())
@@ -356,35 +361,32 @@ fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
     store_error(key, error)
 }
 
+/// The description of the file that an object's key names.
+pub(super) fn describe_within(root: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
+    let missing = || StoreError::NotFound { key: key.to_owned() };
+    match beneath::describe(root, Path::new(key)) {
+        Ok(metadata) => etags::object_meta(key.to_owned(), &metadata).ok_or_else(missing),
+        Err(error) => Err(store_error(key, error)),
+    }
+}
+
 /// The description of an object's file.
 pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| store_error(key, error))?;
     etags::object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
 }
 
-/// Opens a file to read. A named pipe in its place must not block until a writer comes: it is opened, and found not to be a file.
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt;
-        options.custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOCTTY);
-    }
-    options.open(path)
-}
-
 /// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
-/// first, and names the range to read.
+/// first, and names the range to read. A source that changes while it is read is [`StoreError::Conflict`].
 pub(super) fn read_stable(
-    path: &Path,
+    root: &Path,
     key: &str,
     choose: impl Fn(&ObjectMeta) -> Result<Option<Range<u64>>, StoreError>,
 ) -> Result<(ObjectMeta, Bytes), StoreError> {
-    let failed = |error| store_error(key, error);
     let missing = || StoreError::NotFound { key: key.to_owned() };
+    let failed = |error| store_error(key, error);
     for _ in 0..READ_ATTEMPTS_MAX {
-        let mut file = open(path).map_err(failed)?;
+        let mut file = beneath::open(root, key).map_err(failed)?;
         let meta = etags::object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
         let range = choose(&meta)?.unwrap_or(0..meta.size);
         let length = range.end - range.start;
@@ -395,12 +397,24 @@ pub(super) fn read_stable(
         }
         Read::by_ref(&mut file).take(length).read_to_end(&mut bytes).map_err(failed)?;
         let is_whole = u64::try_from(bytes.len()) == Ok(length);
-        if is_whole && etags::etag_of(key, &file.metadata().map_err(failed)?) == meta.etag {
-            return Ok((meta, bytes.into()));
+        let described = file.metadata().map_err(failed)?;
+        if !is_whole || etags::etag_of(key, &described) != meta.etag {
+            continue;
         }
+        if key.starts_with(keys::SOURCES) && etags::may_be_written(&described) {
+            thread::sleep(WRITER_PAUSE);
+            if etags::etag_of(key, &file.metadata().map_err(failed)?) != meta.etag {
+                break;
+            }
+        }
+        return Ok((meta, bytes.into()));
+    }
+    if key.starts_with(keys::SOURCES) {
+        return Err(StoreError::Conflict { key: key.to_owned() });
     }
     Err(StoreError::Unavailable {
         key: key.to_owned(),
+        reason: format!("cannot read {key}: the file changes while it is read"),
         attempts: READ_ATTEMPTS_MAX,
         source: None,
     })
@@ -417,7 +431,7 @@ mod tests {
             let error = no_hard_links("a", Path::new("/media/stick"), &kind.into());
             assert!(error.is_not_supported());
             let words = error.to_string();
-            for word in ["hard links", "--single-writer", "dir=/media/stick"] {
+            for word in ["hard links", "--single-writer", "/media/stick"] {
                 assert!(words.contains(word), "{word}: {words}");
             }
         }

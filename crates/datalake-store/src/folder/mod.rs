@@ -3,6 +3,7 @@
 //! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. The metadata of an
 //! object is in a side file, which is named by a part of its ETag that is final before the object's file gets its name.
 
+mod beneath;
 mod etags;
 mod files;
 mod staging;
@@ -99,8 +100,8 @@ impl Bucket for FolderBucket {
         self.counter.count_get();
         let (key, if_match) = (key.to_owned(), if_match.cloned());
         self.blocking(move |files| {
-            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
-            let (meta, bytes) = read_stable(&path, &key, |meta| {
+            files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
+            let (meta, bytes) = read_stable(files.root(), &key, |meta| {
                 require(meta, if_match.as_ref())?;
                 range.as_ref().map(|range| clip(range, meta.size, &key)).transpose()
             })?;
@@ -132,9 +133,9 @@ impl Bucket for FolderBucket {
         self.counter.count_copy();
         let (from, source_if_match, to, metadata) = (from.to_owned(), source_if_match.clone(), to.to_owned(), metadata.clone());
         self.blocking(move |files| {
-            let source = files.path_of(&from).map_err(|_| StoreError::NotFound { key: from.clone() })?;
+            files.path_of(&from).map_err(|_| StoreError::NotFound { key: from.clone() })?;
             let target = files.path_of(&to)?;
-            let (_, bytes) = read_stable(&source, &from, |meta| require(meta, Some(&source_if_match)).map(|()| None))?;
+            let (_, bytes) = read_stable(files.root(), &from, |meta| require(meta, Some(&source_if_match)).map(|()| None))?;
             let written = files.write_temporary(&to, &bytes, &metadata)?;
             files.replace(&written, &target, &to, |_| Ok(()))
         })
@@ -159,8 +160,8 @@ impl Bucket for FolderBucket {
         self.counter.count_head();
         let key = key.to_owned();
         self.blocking(move |files| {
-            let path = files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
-            let meta = files::describe(&path, &key)?;
+            files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
+            let meta = files::describe_within(files.root(), &key)?;
             let metadata = files.metadata_of(&meta.etag);
             Ok(Head { meta, metadata })
         })
@@ -215,6 +216,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(StoreError::Unavailable {
             key: String::new(),
+            reason: "the process is shutting down".to_owned(),
             attempts: 1,
             source: Some(Box::new(error)),
         })
@@ -223,13 +225,31 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
 
 /// What a failure of the file system means to a caller.
 fn store_error(key: &str, error: io::Error) -> StoreError {
+    /// EIO: the disk cannot read or write this file.
+    const IO_ERROR: i32 = 5;
     let key = key.to_owned();
     match error.kind() {
+        _ if error.raw_os_error() == Some(IO_ERROR) => StoreError::Denied {
+            reason: format!("cannot access {key}: {error}; check the disk and its file system"),
+            key,
+            source: Some(Box::new(error)),
+        },
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => StoreError::NotFound { key },
         io::ErrorKind::AlreadyExists => StoreError::Conflict { key },
-        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
+        io::ErrorKind::PermissionDenied => StoreError::Denied {
+            reason: format!("cannot access {key}: {error}; check the owner and the mode of the file and its folders"),
             key,
-            reason: "this user may not read or write the lake's folder; check its owner and mode".to_owned(),
+            source: Some(Box::new(error)),
+        },
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
+            reason: format!("cannot write {key}: {error}; mount the folder of the lake with write access"),
+            key,
+            source: Some(Box::new(error)),
+        },
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Unavailable {
+            reason: format!("cannot write {key}: {error}; free space on the file system of the lake's folder"),
+            key,
+            attempts: 1,
             source: Some(Box::new(error)),
         },
         io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => StoreError::Invalid {
@@ -237,6 +257,7 @@ fn store_error(key: &str, error: io::Error) -> StoreError {
             reason: format!("the file system cannot hold this name ({error})"),
         },
         _ => StoreError::Unavailable {
+            reason: format!("cannot access {key}: {error}"),
             key,
             attempts: 1,
             source: Some(Box::new(error)),
@@ -247,4 +268,33 @@ fn store_error(key: &str, error: io::Error) -> StoreError {
 /// Makes the names in a folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: impl Into<io::Error>, is_retried: bool, words: &[&str]) {
+        let error = store_error("processed_data/output.csv", kind.into());
+        assert_eq!(matches!(error, StoreError::Unavailable { .. }), is_retried, "{error:?}");
+        for word in words {
+            assert!(error.to_string().contains(word), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn errors_of_the_file_system_state_cause_and_remedy() {
+        const NO_SPACE: i32 = 28;
+        const QUOTA: i32 = 122;
+        check(
+            io::Error::from_raw_os_error(NO_SPACE),
+            true,
+            &["cannot write processed_data/output.csv: No space left on device", "free space"],
+        );
+        check(io::Error::from_raw_os_error(QUOTA), true, &["quota exceeded", "free space"]);
+        check(io::ErrorKind::ReadOnlyFilesystem, false, &["mount the folder of the lake with write access"]);
+        check(io::ErrorKind::PermissionDenied, false, &["permission denied", "owner and the mode"]);
+        check(io::Error::from_raw_os_error(5), false, &["Input/output error", "check the disk"]);
+    }
 }

@@ -6,17 +6,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{etags::object_meta, files::Files, staging::PRIVATE, store_error};
+use datalake_core::keys;
+
+use super::{
+    beneath,
+    etags::{object_meta, other_meta},
+    files::Files,
+    staging::PRIVATE,
+    store_error,
+};
 use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
 /// The objects whose keys begin with `prefix` and come after `start_after`, in byte order. Memory grows with their number.
+///
+/// Below `src-data/`, what is not a file is listed too, as [`crate::bucket::ObjectKind::NotAFile`]; and a folder that cannot be read is listed as
+/// an object whose key ends with `/`, as the marker of a folder is named in a bucket. Elsewhere both are left out, or fail.
 pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Result<Vec<ObjectMeta>, StoreError> {
     let root = files.root();
     files.require_root(prefix)?;
     let mut walk = Walk {
+        root,
         prefix,
         start_after,
         way: Vec::new(),
@@ -26,14 +38,30 @@ pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Re
         None => walk.folder(root, ""),
         // No object can have a key in a folder that is the store's own or outside the root.
         Some((folder, _)) if files.path_of(folder).is_err() => Ok(()),
-        Some((folder, _)) => walk.folder_within(root, folder),
+        Some((folder, _)) => {
+            require_folder(root, folder)?;
+            walk.folder_within(folder)
+        }
     };
     walked.map_err(|error| store_error(prefix, error))?;
     walk.found.sort_unstable_by(|a, b| a.key.cmp(&b.key));
     Ok(walk.found)
 }
 
+/// Fails if a file has the name of the folder: to list nothing would look like an empty lake.
+fn require_folder(root: &Path, folder: &str) -> Result<(), StoreError> {
+    let path = root.join(folder);
+    match fs::metadata(&path) {
+        Ok(found) if !found.is_dir() => Err(StoreError::Invalid {
+            key: format!("{folder}/"),
+            reason: format!("{} is a file, not a folder; rename or remove it", path.display()),
+        }),
+        _ => Ok(()),
+    }
+}
+
 struct Walk<'a> {
+    root: &'a Path,
     prefix: &'a str,
     start_after: Option<&'a str>,
     /// The folders from the root to the one that is read. A link back to one of them adds nothing, and would not end.
@@ -43,8 +71,8 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Walks one folder of the root, as a walk of the root would have come to it.
-    fn folder_within(&mut self, root: &Path, folder: &str) -> io::Result<()> {
-        let mut path = root.to_owned();
+    fn folder_within(&mut self, folder: &str) -> io::Result<()> {
+        let mut path = self.root.to_owned();
         for part in folder.split('/') {
             match folder_id(&path)? {
                 Some(id) if !self.way.contains(&id) => self.way.push(id),
@@ -55,56 +83,129 @@ impl Walk<'_> {
         self.folder(&path, &format!("{folder}/"))
     }
 
-    /// `key` is what the keys in the folder begin with: empty, or ending with `/`.
+    /// Walks a folder and those below it. `key` is what the keys in it begin with: empty, or ending with `/`. Folders can be deeper than a stack is.
     fn folder(&mut self, path: &Path, key: &str) -> io::Result<()> {
-        match folder_id(path)? {
+        let mut steps = vec![Step::Enter(Box::new(Folder {
+            path: path.to_owned(),
+            key: key.to_owned(),
+            below: None,
+        }))];
+        while let Some(step) = steps.pop() {
+            let folder = match step {
+                Step::Enter(folder) => folder,
+                Step::Leave => {
+                    self.way.pop();
+                    continue;
+                }
+            };
+            match self.enter(&folder, &mut steps) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_source(&folder.key) => match folder.below {
+                    Some(metadata) if self.is_listed(&folder.key) => self.found.push(other_meta(folder.key, &metadata)),
+                    Some(_) => {}
+                    None => return Err(error),
+                },
+                entered => entered?,
+            }
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self, folder: &Folder, steps: &mut Vec<Step>) -> io::Result<()> {
+        match folder_id(&folder.path)? {
             Some(id) if !self.way.contains(&id) => self.way.push(id),
             _ => return Ok(()),
         }
-        let result = self.entries(path, key);
-        self.way.pop();
-        result
-    }
-
-    fn entries(&mut self, path: &Path, key: &str) -> io::Result<()> {
-        let Some(entries) = unless_gone(fs::read_dir(path))? else {
+        steps.push(Step::Leave);
+        let Some(entries) = unless_gone(fs::read_dir(&folder.path))? else {
             return Ok(());
         };
-        let mut subfolders: Vec<(PathBuf, String)> = Vec::new();
         for entry in entries {
             let entry = entry?;
             let name = entry.file_name();
-            if key.is_empty() && name == PRIVATE {
+            if folder.key.is_empty() && name == PRIVATE {
                 continue;
             }
-            let entry_key = format!("{key}{}", spelled(name.as_encoded_bytes()));
-            let folder_key = format!("{entry_key}/");
-            let may_be_object = entry_key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *entry_key > *after);
+            let key = format!("{}{}", folder.key, spelled(name.as_encoded_bytes()));
+            let folder_key = format!("{key}/");
+            let may_be_object = self.is_listed(&key);
             let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);
             if !may_be_object && !may_hold_objects {
                 continue;
             }
-            let Some(metadata) = unless_gone(followed(&entry))? else { continue };
-            if metadata.is_dir() {
-                subfolders.push((entry.path(), folder_key));
-            } else if may_be_object {
-                self.found.extend(object_meta(entry_key, &metadata));
+            match self.look(&entry)? {
+                Entry::Folder(metadata) => {
+                    // Such a name is that of a user's source; what is in the folder is listed as nested.
+                    if may_be_object && keys::parse_source(&key).is_ok() {
+                        self.found.push(other_meta(key, &metadata));
+                    }
+                    steps.push(Step::Enter(Box::new(Folder {
+                        path: entry.path(),
+                        key: folder_key,
+                        below: Some(metadata),
+                    })));
+                }
+                Entry::File(metadata) if may_be_object => self.found.extend(object_meta(key, &metadata)),
+                Entry::Other(metadata) if may_be_object && is_source(&key) => self.found.push(other_meta(key, &metadata)),
+                Entry::File(_) | Entry::Other(_) | Entry::Gone => {}
             }
-        }
-        for (path, key) in subfolders {
-            self.folder(&path, &key)?;
         }
         Ok(())
     }
+
+    fn is_listed(&self, key: &str) -> bool {
+        key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *key > *after)
+    }
+
+    /// What an entry is, or links to within the root; only a link costs a walk of its path.
+    fn look(&self, entry: &DirEntry) -> io::Result<Entry> {
+        let Some(own) = unless_gone(entry.metadata())? else {
+            return Ok(Entry::Gone);
+        };
+        if own.is_dir() {
+            return Ok(Entry::Folder(own));
+        }
+        if own.is_file() {
+            return Ok(Entry::File(own));
+        }
+        if !own.is_symlink() {
+            return Ok(Entry::Other(own));
+        }
+        let path = entry.path();
+        let target = path
+            .strip_prefix(self.root)
+            .map_err(io::Error::other)
+            .and_then(|within| beneath::describe(self.root, within));
+        Ok(match target {
+            Ok(target) if target.is_file() => Entry::File(target),
+            // A folder on the way to the link would be walked without end.
+            Ok(target) if target.is_dir() && !folder_id(&path)?.is_none_or(|id| self.way.contains(&id)) => Entry::Folder(target),
+            _ => Entry::Other(own),
+        })
+    }
 }
 
-/// The description of what an entry is or links to; only a link costs a walk of its path.
-fn followed(entry: &DirEntry) -> io::Result<FileMetadata> {
-    if entry.file_type()?.is_symlink() {
-        fs::metadata(entry.path())
-    } else {
-        entry.metadata()
-    }
+enum Step {
+    Enter(Box<Folder>),
+    Leave,
+}
+
+struct Folder {
+    path: PathBuf,
+    key: String,
+    /// The description of a folder below the one that is listed.
+    below: Option<FileMetadata>,
+}
+
+enum Entry {
+    File(FileMetadata),
+    Folder(FileMetadata),
+    /// Neither, or a link to neither.
+    Other(FileMetadata),
+    Gone,
+}
+
+fn is_source(key: &str) -> bool {
+    key.starts_with(keys::SOURCES)
 }
 
 /// The device and the inode: a real path would cost a call for each of its parts, of which a stray folder can have thousands.
@@ -133,5 +234,52 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
         Err(error) if error.raw_os_error() == Some(LINK_LOOP) => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    /// Does something without the right of the superuser to read everything.
+    fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+        let as_nobody = || {
+            // Of this thread alone.
+            nix::unistd::setfsuid(65_534.into());
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(as_nobody).join().expect("it does not panic"))
+    }
+
+    fn with_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("the test owns the path");
+    }
+
+    #[test]
+    fn a_folder_below_the_sources_that_cannot_be_read_stops_no_listing() {
+        let root = tempfile::tempdir().unwrap();
+        with_mode(root.path(), 0o755);
+        let closed = root.path().join("src-data/lost+found");
+        fs::create_dir_all(&closed).unwrap();
+        fs::write(root.path().join("src-data/1.csv"), "x").unwrap();
+        fs::write(closed.join("2.csv"), "x").unwrap();
+        with_mode(&closed, 0);
+        let files = Files::new(root.path().to_owned());
+        let list = |prefix: &str| unprivileged(|| walk(&files, prefix, None));
+        let keys: Vec<_> = list("src-data/").unwrap().into_iter().map(|meta| meta.key).collect();
+        assert_eq!(keys, ["src-data/1.csv", "src-data/lost+found/"]);
+
+        // Elsewhere, a listing that lacks objects would be wrong.
+        for sources in ["src-data", "processed_data"] {
+            let closed = root.path().join(sources);
+            fs::create_dir_all(&closed).unwrap();
+            with_mode(&closed, 0);
+            let listed = list(&format!("{sources}/"));
+            assert!(matches!(listed, Err(StoreError::Denied { .. })), "{sources}: {listed:?}");
+            with_mode(&closed, 0o755);
+        }
+        with_mode(&closed, 0o755);
     }
 }

@@ -7,8 +7,9 @@ use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use super::{
     Inner, client,
     errors::{Attempts, classify},
+    request::Request,
 };
-use crate::{counter::RequestCounter, error::StoreError, lake::OpenOptions};
+use crate::{error::StoreError, lake::OpenOptions};
 
 /// Makes the bucket if there is none. One that is there already and can be reached is a success.
 pub async fn create_bucket(bucket: &str, options: &OpenOptions) -> Result<(), StoreError> {
@@ -27,7 +28,7 @@ pub(super) async fn create(inner: &Inner) -> Result<(), StoreError> {
             .location_constraint(BucketLocationConstraint::from(region.as_str()))
             .build()
     });
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let attempts = Attempts::new(inner, Request::CreateBucket);
     let created = inner
         .client
         .create_bucket()
@@ -38,7 +39,7 @@ pub(super) async fn create(inner: &Inner) -> Result<(), StoreError> {
         .send()
         .await;
     let Err(error) = created else { return Ok(()) };
-    let error = StoreError::from(classify(inner, "", &attempts, error));
+    let error = StoreError::from(classify(inner, &attempts, error));
     // Somebody was faster, or the first attempt took effect and its answer was lost.
     match error {
         StoreError::Conflict { .. } if exists(inner).await? => Ok(()),
@@ -47,7 +48,7 @@ pub(super) async fn create(inner: &Inner) -> Result<(), StoreError> {
 }
 
 async fn exists(inner: &Inner) -> Result<bool, StoreError> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_head);
+    let attempts = Attempts::new(inner, Request::HeadBucket);
     let found = inner
         .client
         .head_bucket()
@@ -59,6 +60,6 @@ async fn exists(inner: &Inner) -> Result<bool, StoreError> {
     match found {
         Ok(_) => Ok(true),
         Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => Ok(false),
-        Err(error) => Err(classify(inner, "", &attempts, error).into()),
+        Err(error) => Err(classify(inner, &attempts, error).into()),
     }
 }

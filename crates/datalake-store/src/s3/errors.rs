@@ -18,7 +18,11 @@ use aws_sdk_s3::{
     error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
 };
 
-use super::{Inner, retry::Signed};
+use super::{
+    Inner,
+    request::Request,
+    retry::{Signed, is_page},
+};
 use crate::{counter::RequestCounter, error::StoreError};
 
 /// Counts the attempts of one operation, for the lake's counter and for what is said of a failure, and marks the responses to those whose
@@ -26,16 +30,16 @@ use crate::{counter::RequestCounter, error::StoreError};
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     counter: Arc<RequestCounter>,
-    count: fn(&RequestCounter),
+    request: Arc<Request>,
     made: Arc<AtomicU32>,
     last: Arc<Mutex<Option<Signed>>>,
 }
 
 impl Attempts {
-    pub(super) fn new(counter: &Arc<RequestCounter>, count: fn(&RequestCounter)) -> Self {
+    pub(super) fn new(inner: &Inner, request: Request) -> Self {
         Self {
-            counter: Arc::clone(counter),
-            count,
+            counter: Arc::clone(&inner.counter),
+            request: Arc::new(request),
             made: Arc::default(),
             last: Arc::default(),
         }
@@ -58,7 +62,7 @@ impl Intercept for Attempts {
         components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        (self.count)(&self.counter);
+        self.request.count(&self.counter);
         self.made.fetch_add(1, Ordering::Relaxed);
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Signed::of(context.request(), local_time(components));
         Ok(())
@@ -103,12 +107,13 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Classifies by code and status; where there was no answer, by what hindered it.
-pub(super) fn classify<E>(inner: &Inner, key: &str, attempts: &Attempts, error: SdkError<E>) -> Failure
+/// Classifies by code and status; without a response, by what prevented it.
+pub(super) fn classify<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let key = key.to_owned();
+    let request = &*attempts.request;
+    let key = request.key().to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(ToOwned::to_owned);
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
@@ -119,89 +124,167 @@ where
     if has_expired {
         return Failure::Expired(match attempts.made() {
             1 => StoreError::Expired { key },
-            _ => unavailable(key, attempts, error),
+            _ => unavailable(inner, attempts, error),
         });
     }
-    if let Some(refusal) = refusal(status, code.as_deref()).or_else(|| without_credentials(&error)) {
-        let reason = format!("{refusal}, bucket={}, endpoint={}", inner.bucket, inner.endpoint);
+    if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| without_credentials(&error)) {
+        let reason = match cause {
+            Denial::OfRequest(cause) => format!(
+                "cannot {}: {cause}; the credentials need {}",
+                request.describe(inner),
+                request.permissions(inner)
+            ),
+            Denial::OfAll(reason) => reason,
+        };
         return Failure::Final(StoreError::Denied {
             key,
             reason,
             source: Some(source(error)),
         });
     }
+    if let Some(what) = foreign(&error) {
+        return Failure::Final(nonsense(inner, request.key(), &what));
+    }
     let code = code.as_deref();
     match status {
         // A copy's or completion's error may come inside a 200: then the code alone tells.
         _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
-        _ if code == Some("NoSuchUpload") => Failure::UploadGone(StoreError::Unavailable {
-            key,
-            attempts: attempts.made(),
-            source: Some(source(error)),
-        }),
+        _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(inner, attempts, error)),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
         _ if code == Some("NotImplemented") || status == Some(501) => {
-            let said = format!("status={}, code={}", status.unwrap_or_default(), code.unwrap_or("none"));
-            let place = format!("bucket={}, endpoint={}", inner.bucket, inner.endpoint);
-            let reason = format!("the store does not know a part of S3 that this needs (NotImplemented); use another store, {place}");
-            Failure::Final(StoreError::not_supported(&key, reason, said))
+            let answer = answer(status, code, message);
+            let reason = format!(
+                "cannot {}: the store at {} does not implement a part of S3 that this needs ({answer}); use another store",
+                request.describe(inner),
+                inner.endpoint
+            );
+            Failure::Final(StoreError::not_supported(&key, reason, answer))
         }
         // S3's own words for "you were too slow": a 400.
-        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(key, attempts, error)),
+        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(inner, attempts, error)),
         Some(404) => Failure::Final(StoreError::NotFound { key }),
         Some(409) => Failure::Undecided(StoreError::Conflict { key }),
         Some(412) => Failure::Final(StoreError::Conflict { key }),
         Some(416) => Failure::Final(StoreError::Invalid {
             key,
-            reason: "the range begins past the object's end".to_owned(),
+            reason: "the range begins after the object's end".to_owned(),
         }),
-        Some(408 | 425 | 429) => Failure::Final(unavailable(key, attempts, error)),
-        Some(status @ 400..=499) => {
-            let reason = format!("the store refuses the request, status={status}, code={}", code.unwrap_or("none"));
-            Failure::Final(StoreError::Invalid { key, reason })
+        Some(408 | 425 | 429) => Failure::Final(unavailable(inner, attempts, error)),
+        Some(400..=499) => {
+            let reason = format!(
+                "cannot {}: the store at {} rejects the request ({})",
+                request.describe(inner),
+                inner.endpoint,
+                answer(status, code, message)
+            );
+            Failure::Final(StoreError::Invalid {
+                key: String::new(),
+                reason,
+            })
         }
         None if matches!(error, SdkError::ConstructionFailure(_)) => {
-            let reason = format!("no request can be made of it: {}", innermost(&error));
-            Failure::Final(StoreError::Invalid { key, reason })
+            let reason = format!(
+                "cannot {}: no request can be made of it: {}",
+                request.describe(inner),
+                innermost(&error)
+            );
+            Failure::Final(StoreError::Invalid {
+                key: String::new(),
+                reason,
+            })
         }
-        _ => Failure::Final(unavailable(key, attempts, error)),
+        _ => Failure::Final(unavailable(inner, attempts, error)),
     }
 }
 
-/// Why no retry helps, and what to do.
-fn refusal(status: Option<u16>, code: Option<&str>) -> Option<&'static str> {
-    let said = match (code, status) {
-        (Some("NoSuchBucket"), _) => "the bucket does not exist; make it with `datalake init`, or check the lake's URL",
-        // The other code is versitygw's.
-        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => "the store does not know the access key; check AWS_ACCESS_KEY_ID",
-        (Some("SignatureDoesNotMatch"), _) => "the secret key does not fit the access key; check AWS_SECRET_ACCESS_KEY",
-        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => "the credentials have expired; renew them",
-        (Some("InvalidToken"), _) => "the session token is not valid; check AWS_SESSION_TOKEN",
-        (Some("RequestTimeTooSkewed"), _) => "this machine's clock is too far from the store's; set it",
-        (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => {
-            "the bucket is in another region or at another endpoint; check the region (AWS_REGION) and the endpoint"
-        }
-        (_, Some(401)) => "the store does not accept the credentials; check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-        (_, Some(403)) | (Some("AccessDenied"), _) => {
-            "the store denies access; check the credentials, and that they may list the bucket and read and write its objects"
-        }
-        _ => return None,
-    };
-    Some(said)
+/// A response of the store, for an error: `403 AccessDenied: User x is not authorized`.
+fn answer(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> String {
+    /// A sentence or two; some servers return a whole page.
+    const MESSAGE_CHARS_MAX: usize = 300;
+    let status = status.map(|status| status.to_string());
+    let mut text = [status.as_deref(), code].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    let message: String = message.unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+    if !message.is_empty() && Some(&*message) != code {
+        text.push_str(": ");
+        text.extend(message.chars().take(MESSAGE_CHARS_MAX));
+    }
+    text
 }
 
-fn without_credentials(error: &(dyn Error + 'static)) -> Option<&'static str> {
+/// Why retrying does not help, and what to do.
+enum Denial {
+    /// The cause; the request and the permission that it needs belong to the error as well.
+    OfRequest(String),
+    /// The whole reason.
+    OfAll(String),
+}
+
+fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
+    let answer = || answer(status, code, message);
+    let reason = match (code, status) {
+        (Some("NoSuchBucket"), _) => inner.missing_bucket(),
+        // The other code is versitygw's.
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
+            format!(
+                "the store at {} does not know the access key; check AWS_ACCESS_KEY_ID",
+                inner.endpoint
+            )
+        }
+        (Some("SignatureDoesNotMatch"), _) => "the secret key does not match the access key; check AWS_SECRET_ACCESS_KEY".to_owned(),
+        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => "the credentials have expired; renew them".to_owned(),
+        (Some("InvalidToken"), _) => "the session token is not valid; check AWS_SESSION_TOKEN".to_owned(),
+        (Some("RequestTimeTooSkewed"), _) => "this machine's clock is too far from the store's; set it".to_owned(),
+        (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => format!(
+            "bucket {} is in another region or at another endpoint than {} ({}); check AWS_REGION and the endpoint",
+            inner.bucket,
+            inner.endpoint,
+            answer()
+        ),
+        (_, Some(401)) => format!(
+            "the store at {} does not accept the credentials ({}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+            inner.endpoint,
+            answer()
+        ),
+        (Some("InvalidObjectState"), _) => {
+            return Some(Denial::OfRequest(format!(
+                "the object is in an archive storage class and must be restored first ({})",
+                answer()
+            )));
+        }
+        (Some(code), _) if code.starts_with("KMS.") => {
+            return Some(Denial::OfRequest(format!("its encryption key cannot be used ({})", answer())));
+        }
+        (_, Some(403)) | (Some("AccessDenied"), _) => return Some(Denial::OfRequest(format!("the store denies access ({})", answer()))),
+        _ => return None,
+    };
+    Some(Denial::OfAll(reason))
+}
+
+/// What a response is that no S3 server sends: a page of another service behind the endpoint.
+fn foreign<E>(error: &SdkError<E>) -> Option<String> {
+    let response = error.raw_response()?;
+    let status = response.status().as_u16();
+    // A proxy in front of a store that is down sends pages with 502 to 504.
+    (is_page(response) && status < 500).then(|| format!("an HTML page with status {status}"))
+}
+
+fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
     const MISSING: &str = "there are no credentials for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role";
-    causes(error).find_map(|cause| match cause.downcast_ref()? {
-        CredentialsError::CredentialsNotLoaded(_) => Some(MISSING),
-        CredentialsError::InvalidConfiguration(_) => Some("the settings for the store's credentials cannot be used; check them"),
-        // Whoever gives them may be back in a moment.
+    let reason = causes(error).find_map(|cause| match cause.downcast_ref()? {
+        CredentialsError::CredentialsNotLoaded(_) => Some(MISSING.to_owned()),
+        CredentialsError::InvalidConfiguration(_) => Some(format!(
+            "the settings of the store's credentials cannot be used: {}; check them",
+            innermost(error)
+        )),
+        // The service that issues them may be back in a moment.
         CredentialsError::ProviderTimedOut(_) => None,
         _ if is_cut_off(cause) => None,
-        _ => Some(
-            "the credentials for the store cannot be had; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or check the profile or role",
-        ),
-    })
+        _ => Some(format!(
+            "cannot get the credentials of the store: {}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or check the profile or role",
+            innermost(error)
+        )),
+    })?;
+    Some(Denial::OfAll(reason))
 }
 
 /// Whether no answer came at all.
@@ -226,12 +309,33 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn unavailable<E>(key: String, attempts: &Attempts, error: SdkError<E>) -> StoreError
+fn unavailable<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> StoreError
 where
-    E: Error + Send + Sync + 'static,
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
+    let (request, endpoint) = (attempts.request.describe(inner), &inner.endpoint);
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let reason = match (&error, status) {
+        (_, Some(status)) => {
+            let service = error.as_service_error();
+            let answer = answer(
+                Some(status),
+                service.and_then(ProvideErrorMetadata::code),
+                service.and_then(ProvideErrorMetadata::message),
+            );
+            format!("cannot {request}: the store at {endpoint} failed ({answer}); try again later")
+        }
+        (SdkError::TimeoutError(_), None) => {
+            format!("cannot {request}: the store at {endpoint} did not respond in time; check that it is up and not overloaded")
+        }
+        _ => format!(
+            "cannot {request}: no response from the store at {endpoint}: {}; check that it is up, and that this machine reaches it",
+            innermost(&error)
+        ),
+    };
     StoreError::Unavailable {
-        key,
+        key: attempts.request.key().to_owned(),
+        reason,
         attempts: attempts.made(),
         source: Some(source(error)),
     }
@@ -241,11 +345,14 @@ fn source<E: Error + Send + Sync + 'static>(error: SdkError<E>) -> Box<dyn Error
     error.into_source().unwrap_or_else(Into::into)
 }
 
-/// The store answered with something that S3 never says.
-pub(super) fn nonsense(key: &str, what: &str) -> StoreError {
+/// The store answered with something that S3 never sends.
+pub(super) fn nonsense(inner: &Inner, key: &str, what: &str) -> StoreError {
     StoreError::Invalid {
         key: key.to_owned(),
-        reason: format!("the store does not speak S3 as it should: {what}"),
+        reason: format!(
+            "{} does not respond as S3 does: {what}; check that it is the endpoint of an S3 server",
+            inner.endpoint
+        ),
     }
 }
 
@@ -256,9 +363,14 @@ mod tests {
     #[track_caller]
     fn check(error: CredentialsError, word: Option<&str>) {
         let error = SdkError::<aws_sdk_s3::Error>::dispatch_failure(ConnectorError::other(error.into(), None));
-        let said = without_credentials(&error);
-        assert_eq!(said.is_some(), word.is_some(), "{said:?}");
-        assert!(said.zip(word).is_none_or(|(said, word)| said.contains(word)), "{said:?}");
+        let reason = without_credentials(&error).map(|denial| match denial {
+            Denial::OfRequest(reason) | Denial::OfAll(reason) => reason,
+        });
+        assert_eq!(reason.is_some(), word.is_some(), "{reason:?}");
+        assert!(
+            reason.as_ref().zip(word).is_none_or(|(reason, word)| reason.contains(word)),
+            "{reason:?}"
+        );
     }
 
     #[test]
@@ -267,7 +379,7 @@ mod tests {
         check(CredentialsError::invalid_configuration("no such profile"), Some("check them"));
         check(
             CredentialsError::provider_error("the role may not be assumed"),
-            Some("cannot be had"),
+            Some("cannot get the credentials of the store: the role may not be assumed"),
         );
         check(
             CredentialsError::provider_error(ConnectorError::io("connection refused".into())),

@@ -36,8 +36,9 @@ use jiff::Timestamp;
 use super::{
     Inner,
     errors::{Attempts, classify},
+    request::Request,
 };
-use crate::{bucket::FENCE_LIFETIME, counter::RequestCounter, error::StoreError};
+use crate::{bucket::FENCE_LIFETIME, error::StoreError};
 
 /// Codes that some servers send for a signature that has expired, whatever the status. `ExpiredToken` is Ceph's. Where the credentials have
 /// indeed expired, the next fence cannot be made, and that failure is final.
@@ -123,7 +124,7 @@ impl Intercept for Fence {
 pub(super) async fn fenced(inner: &Inner) -> Result<(Inner, Timestamp), StoreError> {
     static WARNING: Once = Once::new();
     let dates = Dates::default();
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_head);
+    let attempts = Attempts::new(inner, Request::Head(keys::OUTPUT.to_owned()));
     let found = inner
         .client
         .head_object()
@@ -136,7 +137,7 @@ pub(super) async fn fenced(inner: &Inner) -> Result<(Inner, Timestamp), StoreErr
         .send()
         .await;
     if let Err(error) = found {
-        match classify(inner, keys::OUTPUT, &attempts, error).into() {
+        match classify(inner, &attempts, error).into() {
             StoreError::NotFound { .. } => {}
             error => return Err(error),
         }

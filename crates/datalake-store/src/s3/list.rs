@@ -13,11 +13,13 @@ use percent_encoding::percent_decode_str;
 use super::{
     Inner,
     errors::{Attempts, classify, nonsense},
-    etag, timestamp,
+    etag,
+    request::Request,
+    timestamp,
 };
 use crate::{
-    bucket::ObjectMeta,
-    counter::{PAGE_OBJECTS, RequestCounter},
+    bucket::{ObjectKind, ObjectMeta},
+    counter::PAGE_OBJECTS,
     error::StoreError,
     spelling::spelled,
 };
@@ -37,7 +39,7 @@ enum Page {
 
 /// The objects under a prefix; a page is asked for when the one before is used up.
 pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
-    let prefix = inner.key(prefix);
+    let prefix = prefix.to_owned();
     let start_after = start_after.map(|key| inner.key(key));
     let start = Cursor {
         page: Page::First,
@@ -55,13 +57,13 @@ pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> Box
             // To take a listing for whole that is not would pass for a mass deletion.
             cursor.page = match (found.is_truncated(), found.next_continuation_token()) {
                 (Some(true), Some(token)) => Page::Next(token.to_owned()),
-                (Some(true), None) => return Err(nonsense(&prefix, "there is more to list, but no token to go on with")),
+                (Some(true), None) => return Err(nonsense(&inner, &prefix, "there is more to list, but no token to go on with")),
                 (Some(false), _) => Page::End,
-                (None, _) => return Err(nonsense(&prefix, "a listing does not say whether it is the whole")),
+                (None, _) => return Err(nonsense(&inner, &prefix, "a listing does not say whether it is the whole")),
             };
             let count = found.key_count().and_then(|count| usize::try_from(count).ok());
             if count.is_some_and(|count| count != found.contents().len()) {
-                return Err(nonsense(&prefix, "a listing holds another number of keys than it says"));
+                return Err(nonsense(&inner, &prefix, "a listing holds another number of keys than it says"));
             }
             let is_encoded = found.encoding_type() == Some(&EncodingType::Url);
             let mut objects = Vec::with_capacity(found.contents().len());
@@ -80,12 +82,12 @@ pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> Box
 }
 
 async fn fetch(inner: &Inner, prefix: &str, start_after: Option<String>, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_list);
+    let attempts = Attempts::new(inner, Request::List(prefix.to_owned()));
     let listed = inner
         .client
         .list_objects_v2()
         .bucket(&*inner.bucket)
-        .prefix(prefix)
+        .prefix(inner.key(prefix))
         .set_start_after(start_after)
         .set_continuation_token(token)
         .max_keys(i32::try_from(PAGE_OBJECTS).unwrap_or(i32::MAX))
@@ -95,16 +97,22 @@ async fn fetch(inner: &Inner, prefix: &str, start_after: Option<String>, token: 
         .interceptor(attempts.clone())
         .send()
         .await;
-    listed.map_err(|error| match StoreError::from(classify(inner, prefix, &attempts, error)) {
+    listed.map_err(|error| match StoreError::from(classify(inner, &attempts, error)) {
         // A listing of nothing is empty: what is not found is the bucket, also where the server does not say so by its code.
-        StoreError::NotFound { key } => inner.missing_bucket(key),
+        StoreError::NotFound { key } => StoreError::Denied {
+            key,
+            reason: inner.missing_bucket(),
+            source: None,
+        },
         error => error,
     })
 }
 
 /// The object, whose key must be greater than `last` and becomes it. The run's merge of two streams relies on the order.
 fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>) -> Result<ObjectMeta, StoreError> {
-    let raw = object.key().ok_or_else(|| nonsense("", "an object is listed without a key"))?;
+    let raw = object
+        .key()
+        .ok_or_else(|| nonsense(inner, "", "an object is listed without a key"))?;
     let bytes: Vec<u8> = if is_encoded {
         percent_decode_str(&raw.replace('+', " ")).collect()
     } else {
@@ -118,6 +126,7 @@ fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>
     if bytes <= *last {
         let after = spelled(last);
         return Err(nonsense(
+            inner,
             &whole,
             &format!("its listing is not in the order of the keys' bytes, after={after:?}"),
         ));
@@ -129,16 +138,17 @@ fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>
 fn described(inner: &Inner, object: &Object, whole: &str) -> Result<ObjectMeta, StoreError> {
     let key = whole
         .strip_prefix(&*inner.prefix)
-        .ok_or_else(|| nonsense(whole, "it lists a key without the prefix asked for"))?
+        .ok_or_else(|| nonsense(inner, whole, "it lists a key without the prefix asked for"))?
         .to_owned();
     let (Some(modified), Some(size)) = (object.last_modified(), object.size()) else {
-        return Err(nonsense(&key, "an object is listed without its time or size"));
+        return Err(nonsense(inner, &key, "an object is listed without its time or size"));
     };
-    let size = u64::try_from(size).map_err(|_| nonsense(&key, "an object's size is negative"))?;
+    let size = u64::try_from(size).map_err(|_| nonsense(inner, &key, "an object's size is negative"))?;
     Ok(ObjectMeta {
-        etag: etag(&key, object.e_tag())?,
+        etag: etag(inner, &key, object.e_tag())?,
         size,
-        modified: timestamp(&key, Some(modified))?,
+        modified: timestamp(inner, &key, Some(modified))?,
+        kind: ObjectKind::Object,
         key,
     })
 }

@@ -7,17 +7,26 @@ mod fence;
 mod list;
 mod multipart;
 mod read;
+mod request;
 mod retry;
 mod sweep;
 mod write;
 
-use std::{ops::Range, sync::Arc, time::Duration};
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_sdk_s3::{Client, primitives::DateTime};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
 pub use self::create::create_bucket;
 use self::{client::Connection, errors::nonsense, fence::Fence};
@@ -43,8 +52,27 @@ struct Inner {
     /// The longest wait after a first failure.
     backoff_first: Duration,
     counter: Arc<RequestCounter>,
+    copies: Arc<Copies>,
     /// What the writes of a fenced view are signed with.
     fence: Option<Fence>,
+}
+
+/// Copies whose bytes pass through this process, because the store does not implement `CopyObject`.
+#[derive(Debug)]
+struct Copies {
+    are_by_reading: AtomicBool,
+    permits: Semaphore,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        /// Images, which are copied, have at most 8 MiB: 32 MiB in memory.
+        const COPIES_BY_READING_MAX: usize = 4;
+        Self {
+            are_by_reading: AtomicBool::new(false),
+            permits: Semaphore::new(COPIES_BY_READING_MAX),
+        }
+    }
 }
 
 impl Inner {
@@ -61,6 +89,7 @@ impl Inner {
             endpoint: endpoint.into(),
             backoff_first,
             counter,
+            copies: Arc::default(),
             fence: None,
         }
     }
@@ -70,10 +99,27 @@ impl Inner {
         format!("{}{key}", self.prefix)
     }
 
-    fn missing_bucket(&self, key: String) -> StoreError {
-        let place = format!("bucket={}, endpoint={}", self.bucket, self.endpoint);
-        let reason = format!("the bucket does not exist; make it with `datalake init`, or check the lake's URL and the endpoint, {place}");
-        StoreError::Denied { key, reason, source: None }
+    /// Whether the store implements `CopyObject`, as far as is known.
+    fn can_copy(&self) -> bool {
+        !self.copies.are_by_reading.load(Ordering::Relaxed)
+    }
+
+    /// Remembers that the store does not implement `CopyObject`.
+    fn cannot_copy(&self) {
+        if !self.copies.are_by_reading.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                bucket = &*self.bucket,
+                endpoint = &*self.endpoint,
+                "the store does not implement CopyObject; images are copied by reading and writing them"
+            );
+        }
+    }
+
+    fn missing_bucket(&self) -> String {
+        format!(
+            "bucket {} does not exist at {}; create it with `datalake init`, or check the lake's URL and the endpoint",
+            self.bucket, self.endpoint
+        )
     }
 }
 
@@ -165,12 +211,11 @@ impl Bucket for S3Bucket {
 }
 
 /// The ETag of a response. Without one, or with one that is empty, changes of the object could not be detected.
-fn etag(key: &str, text: Option<&str>) -> Result<Etag, StoreError> {
+fn etag(inner: &Inner, key: &str, text: Option<&str>) -> Result<Etag, StoreError> {
     let etag = text.map(Etag::new).filter(|etag| !etag.as_str().is_empty());
     etag.ok_or_else(|| {
         let found = if text.is_some() { "an empty ETag" } else { "no ETag" };
-        let remedy = "upload the object again through S3, or use another store";
-        nonsense(key, &format!("the object has {found}; {remedy}"))
+        nonsense(inner, key, &format!("the object has {found}; upload the object again through S3"))
     })
 }
 
@@ -179,7 +224,7 @@ fn quoted(etag: &Etag) -> String {
 }
 
 /// In whole seconds: a listing knows milliseconds on some servers, an object's own headers never do, and both are to say the same.
-fn timestamp(key: &str, time: Option<&DateTime>) -> Result<Timestamp, StoreError> {
-    let time = time.ok_or_else(|| nonsense(key, "an object comes without a time"))?;
-    Timestamp::from_second(time.secs()).map_err(|_| nonsense(key, "an object's time is outside the calendar"))
+fn timestamp(inner: &Inner, key: &str, time: Option<&DateTime>) -> Result<Timestamp, StoreError> {
+    let time = time.ok_or_else(|| nonsense(inner, key, "an object comes without a time"))?;
+    Timestamp::from_second(time.secs()).map_err(|_| nonsense(inner, key, "an object's time is outside the calendar"))
 }

@@ -12,9 +12,10 @@ use super::{
     Inner,
     errors::{Attempts, Failure, classify, nonsense},
     etag, fence,
+    request::Request,
     write::Write,
 };
-use crate::{bucket::Etag, counter::RequestCounter};
+use crate::bucket::Etag;
 
 /// Above so many bytes an object is written in parts.
 pub(super) const PUT_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -27,7 +28,7 @@ const PARTS_IN_FLIGHT_MAX: usize = 4;
 
 /// Writes an object in parts. What was uploaded of one that fails is removed.
 pub(super) async fn put(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
     let begun = inner
         .client
         .create_multipart_upload()
@@ -38,10 +39,10 @@ pub(super) async fn put(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failur
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+        .map_err(|error| classify(inner, &attempts, error))?;
     let id = begun
         .upload_id()
-        .ok_or_else(|| Failure::Final(nonsense(write.key, "an upload begins without an id")))?;
+        .ok_or_else(|| Failure::Final(nonsense(inner, write.key, "an upload begins without an id")))?;
     let uploaded = upload(inner, write, id).await;
     // A refused precondition leaves the parts behind as well; where the upload is gone, so are they.
     if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Expired(_) | Failure::Final(_))) {
@@ -58,7 +59,7 @@ async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Fail
         .buffered(PARTS_IN_FLIGHT_MAX)
         .try_collect()
         .await?;
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
     let request = inner
         .client
         .complete_multipart_upload()
@@ -74,12 +75,12 @@ async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Fail
     let completed = fence::sign(inner, request)
         .send()
         .await
-        .map_err(|error| classify(inner, write.key, &attempts, error))?;
-    etag(write.key, completed.e_tag()).map_err(Failure::Final)
+        .map_err(|error| classify(inner, &attempts, error))?;
+    etag(inner, write.key, completed.e_tag()).map_err(Failure::Final)
 }
 
 async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, range: Range<usize>) -> Result<CompletedPart, Failure> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
     let uploaded = inner
         .client
         .upload_part()
@@ -92,7 +93,7 @@ async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, ra
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(inner, write.key, &attempts, error))?;
+        .map_err(|error| classify(inner, &attempts, error))?;
     Ok(CompletedPart::builder()
         .part_number(number)
         .set_e_tag(uploaded.e_tag().map(ToOwned::to_owned))
@@ -100,7 +101,7 @@ async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, ra
 }
 
 async fn abort(inner: &Inner, key: &str, id: &str) {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
+    let attempts = Attempts::new(inner, Request::AbortUpload(key.to_owned()));
     let request = inner
         .client
         .abort_multipart_upload()

@@ -8,13 +8,13 @@ use super::{
     Inner,
     errors::{Attempts, classify, nonsense},
     etag, quoted,
+    request::Request,
     retry::{OWN_ATTEMPTS_MAX, back_off},
     timestamp,
     write::WRITER,
 };
 use crate::{
-    bucket::{Etag, Head, Metadata, Object, ObjectMeta, require_readable, slice},
-    counter::RequestCounter,
+    bucket::{Etag, Head, Metadata, Object, ObjectKind, ObjectMeta, require_readable, slice},
     error::StoreError,
 };
 
@@ -45,6 +45,10 @@ pub(super) async fn get(inner: &Inner, key: &str, if_match: Option<&Etag>, range
             Reading::Broken(source) if attempt >= OWN_ATTEMPTS_MAX => {
                 return Err(StoreError::Unavailable {
                     key: key.to_owned(),
+                    reason: format!(
+                        "cannot read {key}: the store at {} broke off its response: {source}",
+                        inner.endpoint
+                    ),
                     attempts: attempt,
                     source: Some(source),
                 });
@@ -56,7 +60,7 @@ pub(super) async fn get(inner: &Inner, key: &str, if_match: Option<&Etag>, range
 }
 
 async fn get_once(inner: &Inner, key: &str, if_match: Option<&Etag>, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_get);
+    let attempts = Attempts::new(inner, Request::Get(key.to_owned()));
     let found = inner
         .client
         .get_object()
@@ -68,21 +72,24 @@ async fn get_once(inner: &Inner, key: &str, if_match: Option<&Etag>, range: Opti
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(inner, key, &attempts, error))?;
+        .map_err(|error| classify(inner, &attempts, error))?;
     // A server that ignores the condition sends what is there now.
-    let etag = etag(key, found.e_tag())?;
+    let etag = etag(inner, key, found.e_tag())?;
     if if_match.is_some_and(|expected| etag != *expected) {
         return Err(StoreError::Conflict { key: key.to_owned() });
     }
-    read(key, etag, found, range).await
+    read(inner, key, etag, found, range).await
 }
 
-async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
+async fn read(inner: &Inner, key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Range<u64>>) -> Result<Reading, StoreError> {
     // Without a length, bytes that are missing could not be told from an end.
-    let length = length(key, found.content_length())?;
+    let length = length(inner, key, found.content_length())?;
     require_readable(key, length)?;
-    let part = found.content_range().map(|part| parse_content_range(key, part)).transpose()?;
-    let modified = timestamp(key, found.last_modified())?;
+    let part = found
+        .content_range()
+        .map(|part| parse_content_range(inner, key, part))
+        .transpose()?;
+    let modified = timestamp(inner, key, found.last_modified())?;
     let (metadata, _) = split_metadata(found.metadata());
     let bytes = match found.body.collect().await {
         Ok(body) => body.into_bytes(),
@@ -96,7 +103,7 @@ async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Rang
         (Some(range), Some((start, size))) if start == range.start && length == range.end.min(size) - start => (bytes, size),
         // A server may answer a range with the whole.
         (Some(range), None) => (slice(&bytes, range, key)?, length),
-        _ => return Err(nonsense(key, "another range came than was asked for")),
+        _ => return Err(nonsense(inner, key, "another range came than was asked for")),
     };
     Ok(Reading::Whole(Object {
         meta: ObjectMeta {
@@ -104,6 +111,7 @@ async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Rang
             etag,
             size,
             modified,
+            kind: ObjectKind::Object,
         },
         metadata,
         bytes,
@@ -111,19 +119,19 @@ async fn read(key: &str, etag: Etag, found: GetObjectOutput, range: Option<&Rang
 }
 
 /// Start and whole size of `bytes 5-9/100`. A start past the size is refused.
-fn parse_content_range(key: &str, text: &str) -> Result<(u64, u64), StoreError> {
+fn parse_content_range(inner: &Inner, key: &str, text: &str) -> Result<(u64, u64), StoreError> {
     let parse = || {
         let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
         let (start, _) = range.split_once('-')?;
         let (start, size) = (start.parse().ok()?, size.parse().ok()?);
         (start < size).then_some((start, size))
     };
-    parse().ok_or_else(|| nonsense(key, "the range of the answer cannot be read"))
+    parse().ok_or_else(|| nonsense(inner, key, "the range of the answer cannot be read"))
 }
 
 /// The description, and apart from it the writer's id, which callers do not see.
 pub(super) async fn head(inner: &Inner, key: &str) -> Result<(Head, Option<String>), StoreError> {
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_head);
+    let attempts = Attempts::new(inner, Request::Head(key.to_owned()));
     let found = inner
         .client
         .head_object()
@@ -133,21 +141,22 @@ pub(super) async fn head(inner: &Inner, key: &str) -> Result<(Head, Option<Strin
         .interceptor(attempts.clone())
         .send()
         .await
-        .map_err(|error| classify(inner, key, &attempts, error))?;
-    let size = length(key, found.content_length())?;
+        .map_err(|error| classify(inner, &attempts, error))?;
+    let size = length(inner, key, found.content_length())?;
     let meta = ObjectMeta {
         key: key.to_owned(),
-        etag: etag(key, found.e_tag())?,
+        etag: etag(inner, key, found.e_tag())?,
         size,
-        modified: timestamp(key, found.last_modified())?,
+        modified: timestamp(inner, key, found.last_modified())?,
+        kind: ObjectKind::Object,
     };
     let (metadata, writer) = split_metadata(found.metadata());
     Ok((Head { meta, metadata }, writer))
 }
 
-fn length(key: &str, length: Option<i64>) -> Result<u64, StoreError> {
+fn length(inner: &Inner, key: &str, length: Option<i64>) -> Result<u64, StoreError> {
     let length = length.and_then(|length| u64::try_from(length).ok());
-    length.ok_or_else(|| nonsense(key, "an object comes without a length"))
+    length.ok_or_else(|| nonsense(inner, key, "an object comes without a length"))
 }
 
 fn split_metadata(found: Option<&HashMap<String, String>>) -> (Metadata, Option<String>) {

@@ -67,6 +67,12 @@ impl Signed {
     }
 }
 
+/// Whether a response is a page for browsers.
+pub(super) fn is_page(response: &HttpResponse) -> bool {
+    let kind = response.headers().get("content-type");
+    kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
+}
+
 /// The mark.
 #[derive(Clone, Copy, Debug)]
 struct Outdated;
@@ -86,6 +92,8 @@ impl ClassifyRetry for AlsoTransient {
             .response()
             .is_some_and(|response| response.extension::<Outdated>().is_some());
         match status {
+            // What is behind the endpoint is no S3 server.
+            Some(200..300) if context.response().is_some_and(is_page) => RetryAction::RetryForbidden,
             Some(200..300 | 408 | 425 | 429 | 500 | 502..600) if has_failed => RetryAction::transient_error(),
             Some(400 | 401 | 403) if has_failed && is_outdated => RetryAction::transient_error(),
             _ => RetryAction::NoActionIndicated,

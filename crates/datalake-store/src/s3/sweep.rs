@@ -9,8 +9,9 @@ use super::{
     Inner,
     errors::{Attempts, classify},
     fence::Dates,
+    request::Request,
 };
-use crate::{bucket::STAGED_AGE_MAX, counter::RequestCounter, error::StoreError};
+use crate::{bucket::STAGED_AGE_MAX, error::StoreError};
 
 /// Where this product writes objects that may be large. It must never abort the uploads of the owner of the sources. MinIO lists the
 /// uploads of a whole key only, which the first one is; the others it removes itself after a day.
@@ -37,7 +38,7 @@ pub(super) async fn sweep(inner: &Inner) -> Result<u64, StoreError> {
 
 async fn list(inner: &Inner, prefix: &str) -> Result<Vec<MultipartUpload>, StoreError> {
     let dates = Dates::default();
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_list);
+    let attempts = Attempts::new(inner, Request::ListUploads(prefix.to_owned()));
     let listed = inner
         .client
         .list_multipart_uploads()
@@ -49,7 +50,7 @@ async fn list(inner: &Inner, prefix: &str) -> Result<Vec<MultipartUpload>, Store
         .interceptor(dates.clone())
         .send()
         .await
-        .map_err(|error| classify(inner, prefix, &attempts, error))?;
+        .map_err(|error| classify(inner, &attempts, error))?;
     let oldest = dates.newest().and_then(|now| now.checked_sub(STAGED_AGE_MAX).ok());
     let is_old = |upload: &MultipartUpload| {
         let initiated = upload.initiated().and_then(|time| Timestamp::from_second(time.secs()).ok());
@@ -63,7 +64,7 @@ async fn list(inner: &Inner, prefix: &str) -> Result<Vec<MultipartUpload>, Store
 
 async fn abort(inner: &Inner, uploads: Vec<MultipartUpload>) -> u64 {
     let aborts = stream::iter(uploads).map(|upload| async move {
-        let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
+        let attempts = Attempts::new(inner, Request::AbortUpload(upload.key.clone().unwrap_or_default()));
         let aborted = inner
             .client
             .abort_multipart_upload()

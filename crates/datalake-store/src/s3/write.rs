@@ -8,11 +8,11 @@ use super::{
     Inner,
     errors::{Attempts, Failure, classify},
     etag, fence, multipart, quoted, read,
+    request::Request,
     retry::{OWN_ATTEMPTS_MAX, back_off},
 };
 use crate::{
     bucket::{Etag, Metadata, PutMode},
-    counter::RequestCounter,
     error::StoreError,
     unique::unique,
 };
@@ -50,7 +50,7 @@ pub(super) async fn put(inner: &Inner, key: &str, bytes: Bytes, mode: PutMode, m
         if_match,
         metadata,
     };
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_put);
+    let attempts = Attempts::new(inner, Request::Put(key.to_owned()));
     for attempt in 1..=OWN_ATTEMPTS_MAX {
         match put_once(inner, &write, &attempts).await {
             Ok(etag) => return Ok(etag),
@@ -94,14 +94,23 @@ async fn put_once(inner: &Inner, write: &Write<'_>, attempts: &Attempts) -> Resu
     let written = fence::sign(inner, request)
         .send()
         .await
-        .map_err(|error| classify(inner, write.key, attempts, error))?;
-    etag(write.key, written.e_tag()).map_err(Failure::Final)
+        .map_err(|error| classify(inner, attempts, error))?;
+    etag(inner, write.key, written.e_tag()).map_err(Failure::Final)
 }
 
 pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
     let source = format!("{}/{}", inner.bucket, utf8_percent_encode(&inner.key(from), IN_COPY_SOURCE));
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_copy);
+    let attempts = Attempts::new(
+        inner,
+        Request::Copy {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        },
+    );
     for attempt in 1..=OWN_ATTEMPTS_MAX {
+        if !inner.can_copy() {
+            return copy_by_reading(inner, from, source_if_match, to, metadata).await;
+        }
         let request = inner
             .client
             .copy_object()
@@ -114,17 +123,27 @@ pub(super) async fn copy(inner: &Inner, from: &str, source_if_match: &Etag, to: 
             .customize()
             .interceptor(attempts.clone());
         let copied = fence::sign(inner, request).send().await;
-        match copied.map_err(|error| classify(inner, from, &attempts, error)) {
+        match copied.map_err(|error| classify(inner, &attempts, error)) {
             Ok(copied) => {
-                return etag(to, copied.copy_object_result().and_then(|result| result.e_tag()));
+                return etag(inner, to, copied.copy_object_result().and_then(|result| result.e_tag()));
             }
             Err(Failure::Undecided(_)) if attempt < OWN_ATTEMPTS_MAX => back_off(inner.backoff_first, attempt).await,
             // A copy that an earlier attempt made may be made again.
             Err(Failure::Expired(_)) => return Err(StoreError::Expired { key: to.to_owned() }),
-            Err(failure) => return Err(failure.into()),
+            Err(failure) => match StoreError::from(failure) {
+                error if error.is_not_supported() => inner.cannot_copy(),
+                error => return Err(error),
+            },
         }
     }
     Err(StoreError::Conflict { key: from.to_owned() })
+}
+
+/// A copy on a store without `CopyObject`: the bytes pass through here.
+async fn copy_by_reading(inner: &Inner, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError> {
+    let _permit = inner.copies.permits.acquire().await.expect("the semaphore is never closed");
+    let source = read::get(inner, from, Some(source_if_match), None).await?;
+    put(inner, to, source.bytes, PutMode::Replace, metadata).await
 }
 
 pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
@@ -143,7 +162,7 @@ pub(super) async fn delete(inner: &Inner, key: &str, if_match: Option<&Etag>) ->
 
 async fn delete_once(inner: &Inner, key: &str, if_match: Option<String>) -> Result<(), StoreError> {
     let has_condition = if_match.is_some();
-    let attempts = Attempts::new(&inner.counter, RequestCounter::count_delete);
+    let attempts = Attempts::new(inner, Request::Delete(key.to_owned()));
     let request = inner
         .client
         .delete_object()
@@ -155,7 +174,7 @@ async fn delete_once(inner: &Inner, key: &str, if_match: Option<String>) -> Resu
     let deleted = fence::sign(inner, request)
         .send()
         .await
-        .map_err(|error| match classify(inner, key, &attempts, error) {
+        .map_err(|error| match classify(inner, &attempts, error) {
             // A deletion that an earlier attempt made is successful when it is repeated, unless it has a condition.
             Failure::Expired(_) if !has_condition => StoreError::Expired { key: key.to_owned() },
             failure => failure.into(),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
+    bucket::{Bucket, Etag, Metadata, ObjectKind, PutMode},
     error::StoreError,
     folder::FolderBucket,
 };
@@ -140,7 +140,7 @@ async fn what_a_dead_process_left_half_written_is_removed() {
 
 /// A named pipe in the place of a source that was listed: to open it must not block until a writer comes.
 #[tokio::test]
-async fn a_named_pipe_is_not_an_object() {
+async fn a_named_pipe_is_never_waited_for() {
     let lake = lake(&["src-data/1.csv"]);
     let made = std::process::Command::new("mkfifo")
         .arg(lake.root.join("src-data/2.csv"))
@@ -152,7 +152,6 @@ async fn a_named_pipe_is_not_an_object() {
     assert!(matches!(got, Err(StoreError::NotFound { .. })), "{got:?}");
     let head = lake.bucket.head("src-data/2.csv").await;
     assert!(matches!(head, Err(StoreError::NotFound { .. })), "{head:?}");
-    assert_eq!(keys(&lake, "src-data/").await, ["src-data/1.csv"]);
 }
 
 #[tokio::test]
@@ -169,4 +168,112 @@ async fn what_a_folder_cannot_hold_is_invalid() {
     let result = lake.bucket.copy("file", &etag, "folder", &Metadata::new()).await;
     assert!(matches!(result, Err(StoreError::Invalid { .. })), "{result:?}");
     assert_eq!(keys(&lake, "").await, ["file", "folder/file"]);
+}
+
+/// What a listing of the sources names, with its kind.
+async fn kinds(lake: &Lake) -> Vec<(String, ObjectKind)> {
+    let listed = lake.bucket.list("src-data/", None).map_ok(|meta| (meta.key, meta.kind));
+    listed.try_collect().await.unwrap()
+}
+
+#[tokio::test]
+async fn what_is_not_a_file_below_the_sources_is_listed_and_never_read() {
+    use ObjectKind::{NotAFile, Object};
+
+    let lake = lake(&["src-data/1.csv", "src-data/folder.csv/1.csv", "elsewhere/2.csv"]);
+    let sources = lake.root.join("src-data");
+    write(lake.root.parent().unwrap(), "secret");
+    write(lake.root.parent().unwrap(), "secrets/3.csv");
+    let outside = lake.root.parent().unwrap().join("secret");
+    link("nothing", &sources.join("dangling.csv"));
+    link("itself.csv", &sources.join("itself.csv"));
+    link("../../secret", &sources.join("out.csv"));
+    link(outside.to_str().unwrap(), &sources.join("out-absolute.csv"));
+    link("../../secrets", &sources.join("out-folder"));
+    link("..", &sources.join("up"));
+    link("../elsewhere/2.csv", &sources.join("2.csv"));
+    link("../elsewhere", &sources.join("within"));
+    let made = std::process::Command::new("mkfifo").arg(sources.join("fifo.csv")).status().unwrap();
+    assert!(made.success());
+    let _socket = std::os::unix::net::UnixListener::bind(sources.join("socket")).unwrap();
+
+    let expected = [
+        ("1.csv", Object),
+        ("2.csv", Object),
+        ("dangling.csv", NotAFile),
+        ("fifo.csv", NotAFile),
+        ("folder.csv", NotAFile),
+        ("folder.csv/1.csv", Object),
+        ("itself.csv", NotAFile),
+        ("out-absolute.csv", NotAFile),
+        ("out-folder", NotAFile),
+        ("out.csv", NotAFile),
+        ("socket", NotAFile),
+        ("up", NotAFile),
+        ("within/2.csv", Object),
+    ];
+    let expected: Vec<_> = expected
+        .into_iter()
+        .map(|(name, kind)| (format!("src-data/{name}"), kind))
+        .collect();
+    let found = kinds(&lake).await;
+    assert_eq!(found, expected);
+    for (key, kind) in found {
+        let got = tokio::time::timeout(Duration::from_mins(1), lake.bucket.get(&key, None, None)).await;
+        let got = got.expect("it does not block");
+        let head = lake.bucket.head(&key).await;
+        match kind {
+            Object => assert!(got.is_ok() && head.is_ok(), "{key}: {got:?}, {head:?}"),
+            NotAFile => assert!(
+                matches!((&got, &head), (Err(StoreError::NotFound { .. }), Err(StoreError::NotFound { .. }))),
+                "{key}: {got:?}, {head:?}"
+            ),
+        }
+    }
+}
+
+/// A link is judged when it is read, not only when it is listed.
+#[tokio::test]
+async fn a_source_that_was_replaced_by_a_link_out_of_the_lake_is_not_read() {
+    let lake = lake(&["src-data/1.csv"]);
+    write(lake.root.parent().unwrap(), "secret");
+    fs::remove_file(lake.root.join("src-data/1.csv")).unwrap();
+    link("../../secret", &lake.root.join("src-data/1.csv"));
+    let got = lake.bucket.get("src-data/1.csv", None, None).await;
+    assert!(matches!(got, Err(StoreError::NotFound { .. })), "{got:?}");
+    let etag = Etag::new("any");
+    let copied = lake.bucket.copy("src-data/1.csv", &etag, "copy", &Metadata::new()).await;
+    assert!(matches!(copied, Err(StoreError::NotFound { .. })), "{copied:?}");
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_sources_is_named() {
+    let lake = lake(&["src-data"]);
+    let listed: Result<Vec<_>, _> = lake.bucket.list("src-data/", None).try_collect().await;
+    let error = listed.unwrap_err().to_string();
+    assert!(error.contains("src-data is a file, not a folder"), "{error}");
+}
+
+/// A copy that stops for some milliseconds after each part, as over a slow network.
+#[tokio::test]
+async fn a_source_that_is_being_written_is_a_conflict() {
+    use std::io::Write;
+    let lake = lake(&["src-data/1.csv"]);
+    let path = lake.root.join("src-data/2.csv");
+    let mut file = fs::File::create(&path).unwrap();
+    file.write_all(b"first_name,last_name,birthts\nAda,Byrne,61230240000").unwrap();
+    let stops = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = std::sync::Arc::clone(&stops);
+    let writer = std::thread::spawn(move || {
+        while !stopped.load(std::sync::atomic::Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+            file.write_all(b"0").unwrap();
+        }
+    });
+    let got = lake.bucket.get("src-data/2.csv", None, None).await;
+    assert!(matches!(got, Err(StoreError::Conflict { .. })), "{got:?}");
+    stops.store(true, std::sync::atomic::Ordering::SeqCst);
+    writer.join().unwrap();
+    let got = lake.bucket.get("src-data/2.csv", None, None).await.unwrap();
+    assert_eq!(got.bytes, fs::read(path).unwrap());
 }

@@ -186,3 +186,37 @@ async fn another_engines_checkpoint_is_read() {
     let next = commit(&table, Some(&version), vec![put("a", 1)]).await;
     assert_eq!(rows(&table, &next).await.len(), 238);
 }
+
+/// As `ALTER TABLE … ADD COLUMNS` of Spark.
+#[tokio::test]
+async fn columns_of_another_engine_are_kept() {
+    let bucket = MemoryBucket::new();
+    let table = table(&bucket);
+    let base = commit(&table, None, vec![put("1", 1), put("2", 1)]).await;
+    let entry = read(&bucket, &keys::log_entry(0)).await;
+    let actions = entry
+        .split(|byte| *byte == b'\n')
+        .map(|line| serde_json::from_slice::<Value>(line).unwrap());
+    let mut metadata = actions.into_iter().find_map(|action| action.get("metaData").cloned()).unwrap();
+    let mut schema: Value = serde_json::from_str(metadata["schemaString"].as_str().unwrap()).unwrap();
+    let city = json!({"name": "city", "type": "string", "nullable": true, "metadata": {"comment": "of residence"}});
+    schema["fields"].as_array_mut().unwrap().push(city);
+    metadata["schemaString"] = schema.to_string().into();
+    append(&bucket, 1, &[json!({"metaData": metadata})]).await;
+
+    let altered = table.newer_than(&base).await.unwrap().unwrap();
+    let next = commit(&table, Some(&altered), vec![put("2", 2), put("3", 3)]).await;
+    assert_eq!(ids(&table, &next).await, ["1", "2", "3"]);
+    // A change of the rejects changes the metadata too.
+    let staged = table.stage(Some(&next), Vec::new()).await.unwrap();
+    let last = table
+        .commit(Some(&next), staged, &[refusal("src-data/9.csv")], &details())
+        .await
+        .unwrap();
+    let written = read(&bucket, &keys::log_entry(last.number())).await;
+    assert!(
+        String::from_utf8_lossy(&written).contains("of residence"),
+        "the column is still declared"
+    );
+    assert_eq!(ids(&table, &table.latest().await.unwrap().unwrap()).await, ["1", "2", "3"]);
+}

@@ -59,7 +59,7 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
     for path in abandoned {
         write(&bucket, &keys::in_table(path), "x").await;
     }
-    write(&bucket, &keys::refusals("abandoned"), "x").await;
+    write(&bucket, &keys::refusals("abandoned", 0), "x").await;
     for path in ["_changes/x.parquet", "notes.txt", "_delta_log/.tmp", "_ingest/last_vacuum.json"] {
         write(&bucket, &keys::in_table(path), "x").await;
     }

@@ -91,6 +91,7 @@ pub(crate) fn refusal(key: &str) -> OpenRefusal {
         refusal: Refusal::Rejected(reject),
         run_id: RunId::parse("run-1").unwrap(),
         since: Timestamp::from_second(1_700_000_000).unwrap(),
+        valid_image: None,
     }
 }
 
@@ -216,6 +217,7 @@ impl Bucket for FaultyBucket {
         let fault = if is_entry { self.faults.lock().unwrap().pop() } else { None };
         let lost = || StoreError::Unavailable {
             key: key.to_owned(),
+            reason: "the store does not respond".to_owned(),
             attempts: 3,
             source: None,
         };

@@ -65,8 +65,13 @@ fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     for entry in fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
-        if keys::parse_source(&keys::source(&name)).is_ok() {
-            sources.insert(name, Origin::File(entry.path()));
+        if keys::parse_source(&keys::source(&name)).is_err() {
+            continue;
+        }
+        // To open a FIFO would wait for a writer.
+        match fs::metadata(entry.path()) {
+            Ok(metadata) if metadata.is_file() => drop(sources.insert(name, Origin::File(entry.path()))),
+            _ => tracing::warn!(file = %entry.path().display(), "skipped: not a regular file"),
         }
     }
     if sources.is_empty() {

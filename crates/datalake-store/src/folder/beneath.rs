@@ -1,0 +1,80 @@
+//! Opens files of a folder store without following a link out of it.
+//!
+//! Who may write to `src-data/` may make a link there. A link that is followed out of the lake would publish files that only this process may
+//! read, so that the system resolves each path beneath the root, in one step with the open: no check comes before it that a swapped link could
+//! pass.
+
+use std::{
+    fs::{self, File, Metadata as FileMetadata},
+    io,
+    path::Path,
+};
+
+/// Opens the file of a key to read. A FIFO or device does not block: it is opened, and found not to be a file. A path that leads out of `root`, that
+/// has no end, or that ends at a socket is [`io::ErrorKind::NotFound`]: there is no object.
+pub(super) fn open(root: &Path, key: &str) -> io::Result<File> {
+    resolve(root, Path::new(key), Purpose::Read)
+}
+
+/// Describes what is at a path below `root`, following links beneath `root`, and opens nothing.
+pub(super) fn describe(root: &Path, within: &Path) -> io::Result<FileMetadata> {
+    resolve(root, within, Purpose::Describe)?.metadata()
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Read,
+    Describe,
+}
+
+#[cfg(target_os = "linux")]
+fn resolve(root: &Path, within: &Path, purpose: Purpose) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use nix::{
+        errno::Errno,
+        fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
+    };
+    /// The kernel returns EAGAIN if it cannot tell, because something was renamed at the same moment.
+    const ATTEMPTS_MAX: usize = 16;
+    let as_folder = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
+    let folder = fs::OpenOptions::new().read(true).custom_flags(as_folder).open(root)?;
+    let flags = match purpose {
+        Purpose::Read => OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
+        Purpose::Describe => OFlag::O_PATH,
+    };
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let mut result = Err(Errno::EAGAIN);
+    for _ in 0..ATTEMPTS_MAX {
+        result = openat2(&folder, within, how);
+        if !matches!(result, Err(Errno::EAGAIN)) {
+            break;
+        }
+    }
+    match result {
+        Ok(file) => Ok(file.into()),
+        // Linux before 5.6, and sandboxes that do not know the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => resolve_by_name(root, within),
+        Err(Errno::EXDEV | Errno::ELOOP | Errno::ENXIO) => Err(io::ErrorKind::NotFound.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn resolve(root: &Path, within: &Path, _: Purpose) -> io::Result<File> {
+    resolve_by_name(root, within)
+}
+
+/// Without help of the system: a link that is swapped between the two steps is followed.
+fn resolve_by_name(root: &Path, within: &Path) -> io::Result<File> {
+    let path = fs::canonicalize(root.join(within))?;
+    if !path.starts_with(fs::canonicalize(root)?) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    if !fs::metadata(&path)?.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    File::open(path)
+}
