@@ -293,7 +293,11 @@ mod tests {
             &["cannot write processed_data/output.csv: No space left on device", "free space"],
         );
         check(io::Error::from_raw_os_error(QUOTA), true, &["quota exceeded", "free space"]);
-        check(io::ErrorKind::ReadOnlyFilesystem, false, &["mount the folder of the lake with write access"]);
+        check(
+            io::ErrorKind::ReadOnlyFilesystem,
+            false,
+            &["mount the folder of the lake with write access"],
+        );
         check(io::ErrorKind::PermissionDenied, false, &["permission denied", "owner and the mode"]);
         check(io::Error::from_raw_os_error(5), false, &["Input/output error", "check the disk"]);
     }
