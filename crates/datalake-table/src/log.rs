@@ -237,7 +237,46 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
         // The pointer names a checkpoint that is in several parts or gone: the log may still be whole.
         listing = list(bucket, 0).await?;
     }
-    let Some(plan) = plan(&listing, number)? else { return Ok(None) };
+    let mut damage = None;
+    loop {
+        let plan = match plan(&listing, number) {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Ok(None),
+            Err(error) => return Err(damage.unwrap_or(error)),
+        };
+        match load_planned(bucket, &listing, &plan).await {
+            // The entries from an older checkpoint on, or from the first version on, make the same state.
+            Err(error @ TableError::Corrupt { .. }) if is_of_checkpoint(&error, plan.checkpoint) => {
+                tracing::warn!(error = %error, "checkpoint is damaged; loading the table without it");
+                if damage.is_none() {
+                    listing = list(bucket, 0).await?;
+                    damage = Some(error);
+                }
+                listing.checkpoints = listing.checkpoints.into_iter().filter(|version| Some(*version) < plan.checkpoint).collect();
+            }
+            loaded => return loaded.map(Some),
+        }
+    }
+}
+
+/// Whether the damage is that of this checkpoint.
+fn is_of_checkpoint(error: &TableError, checkpoint: Option<u64>) -> bool {
+    matches!((error, checkpoint), (TableError::Corrupt { key, .. }, Some(version)) if *key == keys::checkpoint(version))
+}
+
+/// Whether a checkpoint can be decoded.
+pub(crate) async fn is_checkpoint_whole(bucket: &Arc<dyn Bucket>, version: u64) -> Result<bool, TableError> {
+    let Some(object) = get_if_there(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await? else {
+        return Ok(false);
+    };
+    match decode(object, checkpoint::decode).await {
+        Ok(_) => Ok(true),
+        Err(TableError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPlan) -> Result<Version, TableError> {
     let mut replay = Replay::default();
     let mut digest = None;
     if let Some(version) = plan.checkpoint {
@@ -262,7 +301,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
                 None => replay::commit_facts(&[], stored_at),
             });
             let digest = digest.unwrap_or(own_digest);
-            return finish(bucket, replay, version, digest).await.map(Some);
+            return finish(bucket, replay, version, digest).await;
         }
     }
     let keys: Vec<String> = plan.entries.iter().map(|entry| keys::log_entry(*entry)).collect();
@@ -286,7 +325,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
     }
     drop(objects);
     let digest = digest.expect("a plan without a checkpoint has an entry");
-    finish(bucket, replay, plan.number, digest).await.map(Some)
+    finish(bucket, replay, plan.number, digest).await
 }
 
 /// Looks into files that foreign writers added without saying what they hold.

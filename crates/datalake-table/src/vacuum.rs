@@ -174,7 +174,11 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableErr
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
-        Some(LogKey::Checkpoint(_)) => decode(object, checkpoint::decode).await?,
+        // No version is loaded from a damaged checkpoint: the entries that stay name the files of all others.
+        Some(LogKey::Checkpoint(_)) => match decode(object, checkpoint::decode).await {
+            Err(TableError::Corrupt { .. }) => Vec::new(),
+            actions => actions?,
+        },
         Some(LogKey::Entry(_)) | None => log::parse_entry(&object)?,
     };
     Ok(Logged { modified, actions })
@@ -211,6 +215,14 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     }
     let Some(first_kept) = first_kept(&log) else { return Ok(0) };
     let (mut removed, end) = (0, first_kept.min(newest.number()));
+    if log.range(..end).next().is_none() {
+        return Ok(0);
+    }
+    // Without the entries before it, a damaged checkpoint could not be done without.
+    if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !log::is_checkpoint_whole(bucket, first_kept).await? {
+        tracing::warn!(key = keys::checkpoint(first_kept), "checkpoint is damaged; keeping the log before it");
+        return Ok(0);
+    }
     let doomed: Vec<&LogObject> = if simulation::has(Bug::CleanupDescends) {
         log.range(..end).rev().flat_map(|(_, objects)| objects).collect()
     } else {

@@ -224,16 +224,17 @@ fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Optio
     let reason = match (code, status) {
         (Some("NoSuchBucket"), _) => inner.missing_bucket(),
         // The other code is versitygw's.
-        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
-            format!(
-                "the store at {} does not know the access key; check AWS_ACCESS_KEY_ID",
-                inner.endpoint
-            )
+        (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => format!(
+            "the store at {} does not know the access key ({}); check AWS_ACCESS_KEY_ID",
+            inner.endpoint,
+            answer()
+        ),
+        (Some("SignatureDoesNotMatch"), _) => {
+            format!("the secret key does not match the access key ({}); check AWS_SECRET_ACCESS_KEY", answer())
         }
-        (Some("SignatureDoesNotMatch"), _) => "the secret key does not match the access key; check AWS_SECRET_ACCESS_KEY".to_owned(),
-        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => "the credentials have expired; renew them".to_owned(),
-        (Some("InvalidToken"), _) => "the session token is not valid; check AWS_SESSION_TOKEN".to_owned(),
-        (Some("RequestTimeTooSkewed"), _) => "this machine's clock is too far from the store's; set it".to_owned(),
+        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", answer()),
+        (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", answer()),
+        (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", answer()),
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => format!(
             "bucket {} is in another region or at another endpoint than {} ({}); check AWS_REGION and the endpoint",
             inner.bucket,

@@ -113,10 +113,25 @@ async fn checkpoints_in_parts_are_refused_only_where_the_log_is_not_whole() {
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_is_damage() {
+async fn a_table_is_loaded_without_a_damaged_checkpoint() {
+    let bucket = MemoryBucket::new();
+    let last = filled(&bucket, 7).await;
+    write(&bucket, &keys::checkpoint(7), "no parquet").await;
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!((loaded.id(), loaded.row_count()), (last.id(), last.row_count()));
+    write(&bucket, &keys::checkpoint(3), "no parquet").await;
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!((loaded.id(), loaded.segments()), (last.id(), last.segments()));
+    let next = commit(&table(&bucket), Some(&loaded), vec![put("x", 2)]).await;
+    assert_eq!(next.number(), 8);
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_damage_if_entries_before_it_are_gone() {
     let bucket = MemoryBucket::new();
     filled(&bucket, 3).await;
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
+    bucket.delete(&keys::log_entry(0), None).await.unwrap();
     let error = table(&bucket).latest().await.unwrap_err();
     assert!(error.to_string().contains(&keys::checkpoint(3)), "{error}");
 }

@@ -138,6 +138,21 @@ async fn entries_past_the_retention_are_removed() {
 }
 
 #[tokio::test]
+async fn the_log_before_a_damaged_checkpoint_stays() {
+    let bucket = MemoryBucket::new();
+    let mut held = filled(&bucket, &[10, 20, 30, 40, 50]).await;
+    for value in 5..8 {
+        held = commit_at(&bucket, Some(&held), value, 8 * DAY).await;
+    }
+    write(&bucket, &keys::checkpoint(3), "no parquet").await;
+    write(&bucket, &keys::checkpoint(6), "no parquet").await;
+    assert_eq!(vacuum(&bucket, 8 * DAY + 60).await.log_objects_removed, 0);
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
+    assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_held_version_notices_that_entries_are_gone() {
     let bucket = MemoryBucket::new();
     let held = filled(&bucket, &[10]).await;

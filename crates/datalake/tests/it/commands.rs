@@ -276,22 +276,22 @@ fn a_bucket_that_is_missing_or_forbidden_needs_somebody_to_mend_it() {
 /// Each is tried for some seconds: they are tests of their own, that wait at the same time.
 #[test]
 fn a_store_that_nobody_listens_for_is_worth_a_retry() {
-    check_s3("http://127.0.0.1:1", 1, &["does not answer"]);
+    check_s3("http://127.0.0.1:1", 1, &["no response from the store at http://127.0.0.1:1: Connection refused"]);
 }
 
 #[test]
 fn a_store_that_is_busy_is_worth_a_retry() {
     let busy = answering("HTTP/1.1 503 Slow Down\r\nconnection: close\r\n\r\n<Error><Code>SlowDown</Code></Error>");
-    check_s3(&busy, 1, &["does not answer"]);
+    check_s3(&busy, 1, &["failed (503 SlowDown)", "5 attempts"]);
 }
 
 #[test]
 fn a_store_that_is_broken_is_worth_a_retry() {
     let broken = answering("HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>");
-    check_s3(&broken, 1, &["does not answer"]);
+    check_s3(&broken, 1, &["failed (500 InternalError)"]);
 }
 
 #[test]
 fn a_store_that_closes_connections_is_worth_a_retry() {
-    check_s3(&answering(""), 1, &["does not answer"]);
+    check_s3(&answering(""), 1, &["no response from the store", "connection closed"]);
 }
