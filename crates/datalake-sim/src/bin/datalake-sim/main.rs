@@ -16,12 +16,13 @@ use std::{
 };
 
 use datalake_sim::{explorer::replay, schedule::Schedule, world::Machine};
+use datalake_store::simulation::Bug;
 
 const USAGE: &str = "usage: datalake-sim explore [--seconds N] [--threads N] [--scenario NAME] [--store KIND] [--switches N] [--out DIR]
        datalake-sim simulate [--seconds N] [--threads N] [--seeds N] [--first SEED] [--out DIR]
        datalake-sim simulate --seed SEED
        datalake-sim planted [--threads N] [--bug NAME]
-       datalake-sim replay FILE";
+       datalake-sim replay FILE [--bug NAME]";
 
 /// Options as `--name value`, and what is not one.
 struct Arguments {
@@ -112,7 +113,8 @@ fn replay_file(arguments: &Arguments) -> Result<bool, String> {
     let path = arguments.rest.get(1).ok_or(USAGE)?;
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     let schedule: Schedule = text.parse()?;
-    let replayed = replay(&Machine::new(), &schedule, None);
+    let is_chosen = |bug: &Bug| arguments.options.get("bug").is_some_and(|name| *name == format!("{bug:?}"));
+    let replayed = replay(&Machine::new(), &schedule, Bug::ALL.iter().copied().find(is_chosen));
     let (world, violation) = match replayed {
         Ok(world) => (world, None),
         Err(broken) => (broken.1, Some(broken.0)),
