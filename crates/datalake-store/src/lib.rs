@@ -6,11 +6,14 @@ pub mod bucket;
 #[cfg(feature = "testing")]
 pub mod contract;
 pub mod counter;
+pub mod endpoint;
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
 pub mod folder;
 pub mod lake;
+pub mod lake_url;
+pub mod masked;
 pub mod memory;
 pub mod s3;
 pub mod simulation;

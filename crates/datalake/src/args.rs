@@ -1,13 +1,17 @@
 //! Arguments: flags beat the environment, the environment beats defaults.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use datalake_api::cors::Origin;
 use datalake_core::{plan::RejectRatio, report::RunId};
-use datalake_store::lake::{LakeUrl, OpenOptions};
+use datalake_store::{
+    endpoint::{Addressing, Endpoint, Region},
+    lake::OpenOptions,
+    lake_url::LakeUrl,
+};
 
-use crate::schedule::Schedule;
+use crate::{listen::ListenAddress, schedule::Schedule};
 
 /// One CSV and one picture per user in a bucket become a table that never loses, doubles or delays a row, and that is served.
 #[derive(Debug, Parser)]
@@ -56,6 +60,7 @@ pub(crate) struct LakeArgs {
         long,
         env = "DATALAKE_LAKE",
         value_name = "URL",
+        hide_env_values = true,
         help = "The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or a folder's path"
     )]
     pub(crate) lake: LakeUrl,
@@ -67,32 +72,64 @@ pub(crate) struct LakeArgs {
 pub(crate) struct S3Args {
     /// The S3 server's address where it is not AWS
     #[arg(
-        long,
+        long = "s3-endpoint",
         env = "DATALAKE_S3_ENDPOINT",
         value_name = "URL",
+        hide_env_values = true,
         help = "The S3 server's address where it is not AWS, like http://localhost:9000"
     )]
-    pub(crate) s3_endpoint: Option<String>,
+    pub(crate) endpoint: Option<Endpoint>,
     /// The bucket's region
-    #[arg(long, env = "DATALAKE_S3_REGION", value_name = "REGION")]
-    pub(crate) s3_region: Option<String>,
+    #[arg(long = "s3-region", env = "DATALAKE_S3_REGION", value_name = "REGION")]
+    pub(crate) region: Option<Region>,
+    /// Where the bucket's name is in the address of a request
+    #[arg(
+        long = "s3-addressing",
+        env = "DATALAKE_S3_ADDRESSING",
+        value_name = "STYLE",
+        default_value = "auto",
+        ignore_case = true
+    )]
+    pub(crate) addressing: AddressingStyle,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AddressingStyle {
+    /// In the host's name at AWS, in the path where an endpoint is set
+    #[default]
+    Auto,
+    /// In the path: <https://host/bucket/key>
+    Path,
+    /// In the host's name: <https://bucket.host/key>
+    Virtual,
+}
+
+impl AddressingStyle {
+    fn addressing(self) -> Addressing {
+        match self {
+            Self::Auto => Addressing::Auto,
+            Self::Path => Addressing::Path,
+            Self::Virtual => Addressing::Virtual,
+        }
+    }
 }
 
 impl S3Args {
     /// What opening a lake needs of them.
     pub(crate) fn open_options(&self) -> OpenOptions {
         OpenOptions {
-            endpoint: self.s3_endpoint.clone(),
-            region: self.s3_region.clone(),
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            addressing: self.addressing.addressing(),
         }
     }
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArgs {
-    /// The IP address and port that the API listens on
-    #[arg(long, env = "DATALAKE_LISTEN", value_name = "IP:PORT", default_value = "0.0.0.0:8080")]
-    pub(crate) listen: SocketAddr,
+    /// The address and port that the API listens on, like 127.0.0.1:8080 or localhost:8080; :8080 means all interfaces
+    #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8080")]
+    pub(crate) listen: ListenAddress,
 }
 
 /// What every run of a lake goes by, whoever starts it.
@@ -102,7 +139,7 @@ pub(crate) struct RunPolicyArgs {
     #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
     pub(crate) max_reject_ratio: RejectRatio,
     /// Accept a store that cannot refuse to create what exists; then never run two processors at once
-    #[arg(long, env = "DATALAKE_SINGLE_WRITER")]
+    #[arg(long, env = "DATALAKE_SINGLE_WRITER", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) single_writer: bool,
 }
 
@@ -181,7 +218,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
     pub(crate) launcher: LauncherKind,
     /// The CronJob whose template makes the Jobs of --launcher kubernetes
-    #[arg(long, env = "DATALAKE_CRONJOB", value_name = "NAME", required_if_eq("launcher", "kubernetes"))]
+    #[arg(long, env = "DATALAKE_CRONJOB", value_name = "NAME", required_if_eq("launcher", "kubernetes"), value_parser = parse_cron_job)]
     pub(crate) cronjob: Option<String>,
 }
 
@@ -195,7 +232,7 @@ pub(crate) struct AccessArgs {
     #[arg(long, env = "DATALAKE_TOKEN_HINT", value_name = "WORDS", requires = "token_file")]
     pub(crate) token_hint: Option<String>,
     /// Reads need the token, too; health, readiness and metrics do not
-    #[arg(long, env = "DATALAKE_PROTECT_READS", requires = "token_file")]
+    #[arg(long, env = "DATALAKE_PROTECT_READS", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) protect_reads: bool,
     /// Pages of this site may read answers in a browser
     #[arg(
@@ -253,11 +290,32 @@ pub(crate) struct HealthcheckArgs {
     pub(crate) url: Option<hyper::Uri>,
 }
 
+/// A switch as its variable sets it.
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" | "1" | "yes" => Ok(true),
+        "false" | "0" | "no" => Ok(false),
+        _ => Err("must be true, false, 1, 0, yes or no".to_owned()),
+    }
+}
+
 fn parse_http_url(text: &str) -> Result<hyper::Uri, String> {
     let url = text.parse::<hyper::Uri>().ok();
-    let is_http = |url: &hyper::Uri| url.scheme_str() == Some("http") && url.host().is_some();
+    let has_user = |url: &hyper::Uri| url.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    let is_http = |url: &hyper::Uri| url.scheme_str() == Some("http") && url.host().is_some() && !has_user(url);
     url.filter(is_http)
-        .ok_or_else(|| "must be like http://127.0.0.1:8080/readyz".to_owned())
+        .ok_or_else(|| "must be like http://127.0.0.1:8080/readyz, without credentials".to_owned())
+}
+
+/// A CronJob's name is at most 52 characters long, since Kubernetes appends the time to it for its Jobs.
+fn parse_cron_job(text: &str) -> Result<String, String> {
+    let is_end = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    let bytes = text.as_bytes();
+    let is_inner = |byte: &u8| is_end(Some(byte)) || matches!(byte, b'-' | b'.');
+    match bytes.len() <= 52 && is_end(bytes.first()) && is_end(bytes.last()) && bytes.iter().all(is_inner) {
+        true => Ok(text.to_owned()),
+        false => Err("the name of a CronJob has at most 52 lower-case letters, digits, `-` and `.`, like datalake-processor".to_owned()),
+    }
 }
 
 fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> {

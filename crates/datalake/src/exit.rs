@@ -1,8 +1,10 @@
 //! Exit statuses and last words of a command that failed.
 
+use std::{io::Write, process::ExitCode};
+
 use datalake_core::report::RunOutcome;
 use datalake_processor::error::RunError;
-use datalake_store::error::StoreError;
+use datalake_store::{error::StoreError, masked::without_credentials};
 
 /// Somebody has to change the arguments, the configuration or the credentials: what clap uses for its own refusals.
 pub(crate) const USAGE: u8 = 2;
@@ -23,9 +25,16 @@ pub(crate) fn status_of(error: &anyhow::Error) -> u8 {
     RunOutcome::Failed.exit_status()
 }
 
-/// The error and its causes in one line.
+/// Prints the error, and returns its exit status.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    // If stderr is closed, the exit status still reports the error.
+    let _closed = writeln!(std::io::stderr().lock(), "error: {}", in_words(error));
+    ExitCode::from(status_of(error))
+}
+
+/// The error and its causes in one line, without credentials: a library may repeat a URL.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    without_credentials(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 /// Arguments or configuration that cannot work; no retry helps.

@@ -7,9 +7,45 @@ use opentelemetry_sdk::trace::SdkTracer;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+use crate::exit::UsageError;
+
 /// The AWS client warns of every failure, in its own structures; what a failure means is told by whoever asked for it. A filter given
 /// later in the list overrides this one.
 const CLIENTS: &str = "aws_config=error";
+
+/// A filter for one part of the program does not silence the errors of the others; `off` does.
+const ERRORS: &str = "error";
+
+const FORM: &str = "a filter is off, error, warn, info, debug or trace, or like info,datalake_table=debug";
+
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
+/// A word alone is a level. It would be taken for the name of a part of the program otherwise, and a misspelt level would silence the log.
+fn checked(filter: &str) -> Result<String, UsageError> {
+    let directives: Vec<_> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
+    if directives.is_empty() {
+        return Err(UsageError(format!("--log is empty; {FORM}")));
+    }
+    let is_known = |directive: &&str| {
+        directive.contains(['=', '['])
+            || LEVELS.iter().any(|level| directive.eq_ignore_ascii_case(level))
+            || directive.split("::").next().is_some_and(|name| CRATES.contains(&name))
+    };
+    match directives.iter().find(|directive| !is_known(directive)) {
+        Some(unknown) => Err(UsageError(format!("--log has `{unknown}`, which is not a level; {FORM}"))),
+        None => Ok(directives.join(",")),
+    }
+}
+
+/// The parts of the program that log.
+const CRATES: [&str; 6] = [
+    "datalake",
+    "datalake_api",
+    "datalake_core",
+    "datalake_processor",
+    "datalake_store",
+    "datalake_table",
+];
 
 /// Whether a person reads along.
 pub(crate) fn is_terminal() -> bool {
@@ -19,8 +55,8 @@ pub(crate) fn is_terminal() -> bool {
 /// Starts the log, and the traces where there is a `tracer`. `filter` is in the syntax of `tracing`, as `--log` gives it.
 pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
     // A span is no line: where nothing exports it, it is not even made.
-    let filter = format!("{CLIENTS},{}=off,{filter}", traces::TARGET);
-    let filter = EnvFilter::try_new(filter).map_err(|error| crate::exit::UsageError(format!("--log is no filter: {error}")))?;
+    let filter = format!("{ERRORS},{CLIENTS},{}=off,{}", traces::TARGET, checked(filter)?);
+    let filter = EnvFilter::try_new(filter).map_err(|error| UsageError(format!("--log is not a filter: {error}; {FORM}")))?;
     let lines = fmt::layer().with_writer(io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_terminal() {
         lines.with_ansi(has_colour()).with_target(false).compact().boxed()
@@ -45,6 +81,32 @@ pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<(
     clippy::disallowed_methods,
     reason = "NO_COLOR is a convention over all programs, not an argument of ours"
 )]
-fn has_colour() -> bool {
+pub(crate) fn has_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters() {
+        for filter in [
+            "info",
+            "WARN",
+            "off",
+            "datalake_table",
+            "info, datalake_table=debug",
+            "hyper=trace",
+            "[run]=debug",
+            "datalake_api::server",
+        ] {
+            let checked = checked(filter).unwrap();
+            assert!(EnvFilter::try_new(&checked).is_ok(), "{checked}");
+        }
+        for filter in ["inof", "", ",", "verbose", "info,wran", "datalaek_table"] {
+            let error = checked(filter).unwrap_err().0;
+            assert!(error.contains("--log") && error.contains("off, error, warn"), "{filter}: {error}");
+        }
+    }
 }

@@ -4,17 +4,16 @@ mod args;
 mod clock;
 mod commands;
 mod exit;
+mod lake_place;
+mod listen;
 mod logging;
 mod progress;
 mod schedule;
 mod signals;
 mod traces;
+mod usage;
 
-use std::{io::Write, process::ExitCode};
-
-use clap::Parser;
-
-use crate::args::Cli;
+use std::process::ExitCode;
 
 /// Files and Parquet are read on such threads. Tokio's default of 512 makes a thread for each small file in flight, and each keeps
 /// memory of its own: a first run over a folder then holds 200 MiB more, and is slower.
@@ -24,7 +23,10 @@ const BLOCKING_THREADS_MAX: usize = 16;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match usage::parse() {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
     // One TLS stack for all clients; installing it fails only where one is installed already.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let result = tokio::runtime::Builder::new_multi_thread()
@@ -40,10 +42,6 @@ fn main() -> ExitCode {
         });
     match result {
         Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            // Where stderr is gone, the exit status still tells.
-            let _nobody_reads = writeln!(std::io::stderr().lock(), "error: {}", exit::in_words(&error));
-            ExitCode::from(exit::status_of(&error))
-        }
+        Err(error) => exit::report(&error),
     }
 }

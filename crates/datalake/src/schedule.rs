@@ -2,10 +2,13 @@
 
 use std::{str::FromStr, time::Duration};
 
-use croner::Cron;
+use croner::{
+    Cron,
+    parser::{CronParser, Seconds, Year},
+};
 use jiff::{Timestamp, tz::TimeZone};
 
-/// A cron expression, in UTC: minute, hour, day of month, month, day of week.
+/// A cron expression, in UTC: minute, hour, day of month, month, day of week; or `@hourly` and the like. It matches at some time.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule(Cron);
 
@@ -13,9 +16,19 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Cron::from_str(text)
-            .map(Self)
-            .map_err(|error| format!("{error}; write five fields like \"0 * * * *\" for every full hour"))
+        const FORM: &str = "write five fields (minute, hour, day of month, month, day of week), like \"0 * * * *\" for every full hour, or @hourly, \
+                            @daily, @weekly, @monthly, @yearly";
+        let fields = text.split_whitespace().count();
+        if fields != 5 && !text.starts_with('@') {
+            return Err(format!("a schedule has five fields, and this one has {fields}; {FORM}"));
+        }
+        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
+        let cron = parser.parse(text).map_err(|error| format!("{error}; {FORM}"))?;
+        // Days and months repeat every 400 years, and the search goes further.
+        match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
+            Ok(_) => Ok(Self(cron)),
+            Err(_) => Err(format!("no day matches this schedule; {FORM}")),
+        }
     }
 }
 
@@ -95,5 +108,29 @@ mod tests {
         assert!("hourly please".parse::<Schedule>().unwrap_err().contains("five fields"));
         assert!("61 * * * *".parse::<Schedule>().is_err());
         assert!("".parse::<Schedule>().is_err());
+        for (text, word) in [
+            ("* * * * * *", "this one has 6"),
+            ("0 0 * * * * 2027", "this one has 7"),
+            ("0 0 * *", "this one has 4"),
+            ("0 0 31 2 *", "no day matches"),
+            ("0 0 30 2 *", "no day matches"),
+            ("0 0 31 4,6,9,11 *", "no day matches"),
+            ("@often", "@hourly"),
+            ("@reboot", "@hourly"),
+        ] {
+            let error = text.parse::<Schedule>().expect_err(text);
+            assert!(error.contains(word) && error.contains("five fields"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn forms() {
+        check("@hourly", "2026-11-24T07:59:30Z", 30);
+        check("@Daily", "2026-11-24T23:59:00Z", 60);
+        check("0 0 L * *", "2026-11-29T00:00:00Z", 86_400);
+        check("0 0 ? * MON", "2026-11-29T00:00:00Z", 86_400);
+        check("0 0 * * MON#1", "2026-12-06T00:00:00Z", 86_400);
+        check("0 0 29 2 *", "2028-02-28T00:00:00Z", 86_400);
+        check("*/5 9-17 * JAN-DEC MON-FRI", "2026-11-24T09:01:00Z", 240);
     }
 }

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use aws_config::{
-    BehaviorVersion, Region, SdkConfig, environment::EnvironmentVariableRegionProvider, meta::region::RegionProviderChain,
-    profile::ProfileFileRegionProvider, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    BehaviorVersion, Region, SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
     timeout::TimeoutConfig,
 };
 use aws_sdk_s3::{
@@ -14,15 +13,19 @@ use aws_sdk_s3::{
         retry::{RetryPartition, TokenBucket},
     },
 };
-use aws_smithy_http_client::{
-    Builder as HttpBuilder,
-    tls::{Provider, rustls_provider::CryptoMode},
-};
 use aws_types::service_config::ServiceConfigKey;
-use url::Url;
 
-use super::retry::{ATTEMPTS_MAX, AlsoTransient, BACKOFF_FIRST, BACKOFF_MAX};
-use crate::{error::StoreError, lake::OpenOptions};
+use super::{
+    environment::{CheckedCredentials, Environment, invalid},
+    http,
+    retry::{ATTEMPTS_MAX, AlsoTransient, BACKOFF_FIRST, BACKOFF_MAX},
+};
+use crate::{
+    endpoint::{Addressing, Endpoint},
+    error::StoreError,
+    lake::OpenOptions,
+    masked::masked,
+};
 
 /// A store that is there answers the handshake within a second, from another continent as well. Five attempts at an address that
 /// swallows packets take 10 s, and back-off adds some 7 s.
@@ -40,13 +43,6 @@ const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 /// Nothing of an object's bytes for so long, and the connection counts as dead.
 const BODY_STALL_MAX: Duration = Duration::from_secs(15);
 
-/// As many requests as a run has in flight. Connections above that are closed after use instead of being kept.
-const IDLE_CONNECTIONS_MAX: usize = 128;
-
-/// Below the 20 s and more after which servers and load balancers close an idle connection: better ours than theirs, which a request
-/// in that moment would run into.
-const IDLE_MAX: Duration = Duration::from_secs(15);
-
 /// Where no setting names a region. Servers that are not AWS accept it, and asking the instance for one would delay the start.
 const REGION_DEFAULT: &str = "us-east-1";
 
@@ -58,31 +54,40 @@ pub(super) struct Connection {
     pub(super) backoff_first: Duration,
 }
 
-/// A client for the options, and for the AWS SDK's own settings where they say nothing.
-pub(super) async fn connect(options: &OpenOptions) -> Result<Connection, StoreError> {
-    let http = HttpBuilder::new()
-        .tls_provider(Provider::Rustls(CryptoMode::Ring))
-        .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-        .pool_idle_timeout(IDLE_MAX)
-        .build_https();
-    let region = RegionProviderChain::first_try(options.region.clone().map(Region::new))
-        .or_else(EnvironmentVariableRegionProvider::new())
-        .or_else(ProfileFileRegionProvider::new())
-        .or_else(Region::new(REGION_DEFAULT));
+/// A client for the options, and for the AWS SDK's own settings where they are silent. All of them are checked before the first request.
+pub(super) async fn connect(options: &OpenOptions, bucket: &str) -> Result<Connection, StoreError> {
+    let environment = Environment::load().await?;
+    let region = match &options.region {
+        Some(region) => Some(region.clone()),
+        None => environment.region()?,
+    };
+    let region = region.map_or(Region::from_static(REGION_DEFAULT), |region| Region::new(region.to_string()));
     // On the loader, so that the requests for credentials use the same client.
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http)
-        .region(region);
-    if let Some(endpoint) = &options.endpoint {
-        loader = loader.endpoint_url(endpoint);
+    let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http::client(&environment)?)
+        .profile_name(environment.profile_name())
+        .region(region)
+        .load()
+        .await;
+    let endpoint = match &options.endpoint {
+        Some(endpoint) => Some(endpoint.clone()),
+        None => configured_endpoint(&shared)?,
+    };
+    if let Some(endpoint) = &endpoint {
+        let rejected = |error| invalid(format!("--s3-endpoint or AWS_ENDPOINT_URL is `{endpoint}`: {error}"));
+        endpoint.require_server_of(bucket).map_err(rejected)?;
     }
-    let shared = loader.load().await;
-    let endpoint = custom_endpoint(&shared);
-    let shown = endpoint.as_deref().map_or_else(|| Ok("AWS".to_owned()), shown)?;
-    let config = configure(Builder::from(&shared), BACKOFF_FIRST, endpoint.is_some());
+    let mut config = Builder::from(&shared);
+    if let Some(credentials) = shared.credentials_provider() {
+        config = config.credentials_provider(CheckedCredentials(credentials));
+    }
+    if let Some(endpoint) = &endpoint {
+        config = config.endpoint_url(endpoint.as_str());
+    }
+    let config = configure(config, BACKOFF_FIRST, endpoint.is_some(), options.addressing);
     Ok(Connection {
         client: Client::from_conf(config.build()),
-        endpoint: shown,
+        endpoint: endpoint.map_or_else(|| "AWS".to_owned(), |endpoint| endpoint.to_string()),
         backoff_first: BACKOFF_FIRST,
     })
 }
@@ -100,14 +105,14 @@ pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient, clock: aws_smithy
         .time_source(clock)
         .http_client(http);
     Connection {
-        client: Client::from_conf(configure(config, Duration::ZERO, true).build()),
+        client: Client::from_conf(configure(config, Duration::ZERO, true, Addressing::Auto).build()),
         endpoint: endpoint.to_owned(),
         backoff_first: Duration::ZERO,
     }
 }
 
 /// What the product wants of every client, wherever its settings came from.
-fn configure(config: Builder, backoff_first: Duration, is_custom: bool) -> Builder {
+fn configure(config: Builder, backoff_first: Duration, has_endpoint: bool, addressing: Addressing) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
@@ -126,53 +131,41 @@ fn configure(config: Builder, backoff_first: Duration, is_custom: bool) -> Build
         .retry_partition(unshared)
         .retry_classifier(AlsoTransient)
         .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(BODY_STALL_MAX).build());
-    if !is_custom {
+    // Servers that are not AWS rarely have a name for each bucket.
+    let is_path_style = match addressing {
+        Addressing::Auto => has_endpoint,
+        Addressing::Path => true,
+        Addressing::Virtual => false,
+    };
+    let config = config.force_path_style(is_path_style);
+    if !has_endpoint {
         return config;
     }
-    // Servers that are not AWS rarely have a name for each bucket, and some refuse checksums in trailers (awslabs/aws-sdk-rust#1240).
+    // Some of them reject checksums in trailers (awslabs/aws-sdk-rust#1240).
     config
-        .force_path_style(true)
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
 }
 
-/// The endpoint that an option, the environment or a profile names, in the SDK's own order: the one for S3 alone before the general.
-fn custom_endpoint(shared: &SdkConfig) -> Option<String> {
+/// The endpoint that the environment or the profile names, in the SDK's own order: the one for S3 alone before the general.
+fn configured_endpoint(shared: &SdkConfig) -> Result<Option<Endpoint>, StoreError> {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
         .env("AWS_ENDPOINT_URL")
         .profile("endpoint_url")
-        .build()
-        .ok()?;
-    let for_s3 = shared.service_config().and_then(|settings| settings.load_config(key));
-    for_s3.or_else(|| shared.endpoint_url().map(ToOwned::to_owned))
-}
-
-/// The endpoint as errors name it: without what could be a password.
-fn shown(endpoint: &str) -> Result<String, StoreError> {
-    let refused = || StoreError::Invalid {
-        key: String::new(),
-        reason: "the S3 endpoint must be a URL such as https://s3.example.com; check the option or AWS_ENDPOINT_URL".to_owned(),
-    };
-    let mut url = Url::parse(endpoint).map_err(|_| refused())?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(refused());
-    }
-    url.set_username("").and_then(|()| url.set_password(None)).map_err(|()| refused())?;
-    url.set_query(None);
-    Ok(url.as_str().trim_end_matches('/').to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn endpoints() {
-        assert_eq!(shown("http://127.0.0.1:9000/").unwrap(), "http://127.0.0.1:9000");
-        assert_eq!(shown("https://me:secret@s3.example.com").unwrap(), "https://s3.example.com");
-        for refused in ["", "127.0.0.1:9000", "localhost:9000", "s3.example.com", "ftp://s3.example.com"] {
-            assert!(matches!(shown(refused), Err(StoreError::Invalid { .. })), "{refused}");
-        }
-    }
+        .build();
+    let for_s3 = key.ok().and_then(|key| shared.service_config()?.load_config(key));
+    let endpoint = for_s3
+        .filter(|endpoint| !endpoint.is_empty())
+        .or_else(|| shared.endpoint_url().map(ToOwned::to_owned));
+    let parsed = endpoint.map(|endpoint| {
+        let rejected = |error| {
+            invalid(format!(
+                "`endpoint_url` of the profile, or AWS_ENDPOINT_URL, is not an endpoint: `{}`: {error}",
+                masked(&endpoint)
+            ))
+        };
+        endpoint.parse().map_err(rejected)
+    });
+    parsed.transpose()
 }

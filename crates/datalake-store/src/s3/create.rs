@@ -13,7 +13,7 @@ use crate::{error::StoreError, lake::OpenOptions};
 
 /// Makes the bucket if there is none. One that is there already and can be reached is a success.
 pub async fn create_bucket(bucket: &str, options: &OpenOptions) -> Result<(), StoreError> {
-    let inner = Inner::new(client::connect(options).await?, bucket, "", Arc::default());
+    let inner = Inner::new(client::connect(options, bucket).await?, bucket, "", Arc::default());
     create(&inner).await
 }
 

@@ -22,6 +22,7 @@ use super::{
     Inner,
     request::Request,
     retry::{Signed, is_page},
+    tls,
 };
 use crate::{counter::RequestCounter, error::StoreError};
 
@@ -126,6 +127,10 @@ where
             1 => StoreError::Expired { key },
             _ => unavailable(inner, attempts, error),
         });
+    }
+    if let Some(failure) = tls::failure(&error) {
+        let reason = format!("cannot {}: {}: {}", request.describe(inner), inner.endpoint, tls::reason(failure));
+        return Failure::Final(StoreError::Denied { key, reason, source: None });
     }
     if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| without_credentials(&error)) {
         let reason = match cause {

@@ -2,14 +2,17 @@
 
 mod client;
 mod create;
+mod environment;
 mod errors;
 mod fence;
+mod http;
 mod list;
 mod multipart;
 mod read;
 mod request;
 mod retry;
 mod sweep;
+mod tls;
 mod write;
 
 use std::{
@@ -127,7 +130,7 @@ impl S3Bucket {
     /// Configures a client. Nothing is asked of the store yet; settings that can never work are refused. `prefix` is empty or ends
     /// with `/`, and every request to S3 is counted in `counter`, each attempt of each.
     pub async fn open(bucket: &str, prefix: &str, options: &OpenOptions, counter: Arc<RequestCounter>) -> Result<Self, StoreError> {
-        let connection = client::connect(options).await?;
+        let connection = client::connect(options, bucket).await?;
         Ok(Self(Inner::new(connection, bucket, prefix, counter)))
     }
 

@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{
 };
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::fence::date_of;
+use super::{fence::date_of, tls};
 
 /// Attempts of one request.
 pub(super) const ATTEMPTS_MAX: u32 = 5;
@@ -80,12 +80,19 @@ struct Outdated;
 /// What the SDK does not take for transient, but is: 408, 425 and 429; each 5xx (proxies have their own), but for 501; an error inside a
 /// response of 200, which S3 sends when a copy or the completion of an upload fails after the head of the answer went out; and a rejected
 /// signature that was out of date, since each attempt is signed by itself. The SDK repeats the last only with some codes, which a HEAD has
-/// not, and only if less than 15 minutes have passed.
+/// not, and only if less than 15 minutes have passed. What the SDK takes for transient, but is not, is a TLS handshake that fails because of a certificate or the protocol.
 #[derive(Debug)]
 pub(super) struct AlsoTransient;
 
 impl ClassifyRetry for AlsoTransient {
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        let is_rejected_by_tls = context
+            .output_or_error()
+            .and_then(|result| result.err()?.as_connector_error())
+            .is_some_and(|error| tls::failure(error).is_some());
+        if is_rejected_by_tls {
+            return RetryAction::RetryForbidden;
+        }
         let has_failed = context.output_or_error().is_some_and(|result| result.is_err());
         let status = context.response().map(|response| response.status().as_u16());
         let is_outdated = context

@@ -10,7 +10,8 @@ use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
     contract,
     error::StoreError,
-    lake::{self, LakeUrl, OpenOptions},
+    lake::{self, OpenOptions},
+    lake_url::LakeUrl,
     s3::S3Bucket,
 };
 use futures_util::TryStreamExt;
@@ -38,8 +39,8 @@ fn new_lake() -> LakeUrl {
 
 fn options() -> OpenOptions {
     OpenOptions {
-        endpoint: Some(endpoint()),
-        region: None,
+        endpoint: Some(endpoint().parse().unwrap()),
+        ..OpenOptions::default()
     }
 }
 
@@ -177,8 +178,8 @@ async fn denied_access_is_not_an_expired_fence() {
 async fn open_lossy(method: &'static str, part: &'static str) -> (Arc<dyn Bucket>, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = OpenOptions {
-        endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
-        region: None,
+        endpoint: Some(format!("http://{}", listener.local_addr().unwrap()).parse().unwrap()),
+        ..OpenOptions::default()
     };
     let loses_next = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&loses_next);

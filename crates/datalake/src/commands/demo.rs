@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use bytes::Bytes;
 use datalake_core::keys;
-use datalake_store::lake::{self, LakeUrl, OpenOptions};
+use datalake_store::lake_url::LakeUrl;
 use include_dir::{Dir, include_dir};
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     up,
 };
 use crate::{
-    args::{DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
+    args::{AddressingStyle, DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
     signals,
 };
 
@@ -25,13 +25,14 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     let lake_args = LakeArgs {
         lake: LakeUrl::Folder(PathBuf::from("demo-lake")),
         s3: S3Args {
-            s3_endpoint: None,
-            s3_region: None,
+            endpoint: None,
+            region: None,
+            addressing: AddressingStyle::default(),
         },
     };
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = serve::listen(args.listen.listen).await?;
-    lake::create(&lake_args.lake, &OpenOptions::default()).await?;
+    let listener = serve::listen(&args.listen.listen).await?;
+    super::create(&lake_args).await?;
     let lake = super::open(&lake_args).await?;
     let uploaded = init::upload_samples(lake.bucket.as_ref()).await?;
     tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");

@@ -1,9 +1,6 @@
 //! `datalake healthcheck`
 
-use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
@@ -22,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
     let url = match args.url {
         Some(url) => url,
-        None => format!("http://{}/readyz", reachable(args.listen.listen)).parse()?,
+        None => format!("http://{}/readyz", args.listen.listen.reachable()).parse()?,
     };
     let client: Client<HttpConnector, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let request = client.get(url.clone());
@@ -34,14 +31,4 @@ pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
         bail!("the API is not ready, status={}, url={url}", response.status().as_u16());
     }
     Ok(0)
-}
-
-/// An address to listen on everywhere is reached on the loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
-    let address = match listen.ip() {
-        IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        address => address,
-    };
-    SocketAddr::new(address, listen.port())
 }

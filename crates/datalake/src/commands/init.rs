@@ -10,25 +10,29 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use datalake_core::keys;
-use datalake_store::{
-    bucket::{Bucket, Metadata, PutMode},
-    lake,
-};
+use datalake_store::bucket::{Bucket, Metadata, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
-use crate::{args::InitArgs, exit::UsageError};
+use crate::{args::InitArgs, exit::UsageError, lake_place};
 
 /// Uploads in flight: the sources of a folder that are held at one time.
 const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
 /// Makes the lake and uploads a folder's sources, where one is named.
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
-    lake::create(&args.lake.lake, &args.lake.s3.open_options()).await?;
+    let sources = match &args.from {
+        Some(folder) => {
+            lake_place::check_sources(folder, &args.lake.lake)?;
+            Some(list_folder(folder)?)
+        }
+        None => None,
+    };
+    super::create(&args.lake).await?;
     let mut words = format!("the lake is ready: {}\n", args.lake.lake);
     let lake = super::open(&args.lake).await?;
-    let uploaded = match (&args.from, args.samples) {
-        (Some(folder), _) => Some(upload(lake.bucket.as_ref(), list_folder(folder)?, Present::Compared).await?),
+    let uploaded = match (sources, args.samples) {
+        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, Present::Compared).await?),
         (None, true) => Some(upload_samples(lake.bucket.as_ref()).await?),
         (None, false) => None,
     };

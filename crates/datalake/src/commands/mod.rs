@@ -11,13 +11,14 @@ mod up;
 
 use std::io::{self, Write};
 
+use anyhow::Context;
 use clap::CommandFactory;
 use datalake_processor::options::Lake;
 use datalake_store::lake;
 
 use crate::{
     args::{Cli, Command, LakeArgs},
-    exit, logging,
+    exit, lake_place, logging,
     traces::Traces,
 };
 
@@ -69,15 +70,22 @@ async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
 }
 
 /// Data goes to stdout. A reader that went away, like `head`, is not an error.
-fn print(bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("cannot write to standard output"),
         _ => Ok(()),
     }
 }
 
+/// Makes the lake if there is none.
+async fn create(args: &LakeArgs) -> anyhow::Result<()> {
+    lake_place::check(&args.lake)?;
+    Ok(lake::create(&args.lake, &args.s3.open_options()).await?)
+}
+
 async fn open(args: &LakeArgs) -> anyhow::Result<Lake> {
+    lake_place::check(&args.lake)?;
     let opened = lake::open(&args.lake, &args.s3.open_options()).await?;
     Ok(Lake {
         bucket: opened.bucket,

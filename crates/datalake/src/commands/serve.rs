@@ -1,8 +1,9 @@
 //! `datalake serve`, and what `up` shares with it.
 
-use std::{ffi::OsString, net::SocketAddr, sync::Arc, time::Duration};
+use std::{ffi::OsString, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use clap::ValueEnum;
 use datalake_api::{
     clock::Clock,
     cors::Origin,
@@ -24,9 +25,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{self, AccessArgs, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
+    args::{self, AccessArgs, AddressingStyle, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
     clock,
     exit::{self, UsageError},
+    listen::ListenAddress,
     signals,
 };
 
@@ -45,7 +47,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     let admission = admission(&args.access)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = listen(args.listen.listen).await?;
+    let listener = listen(&args.listen.listen).await?;
     match args.launcher {
         LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
@@ -81,7 +83,10 @@ pub(crate) fn admission(args: &AccessArgs) -> anyhow::Result<Admission> {
 /// Who may do what, with the token that the file holds.
 fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     let Some(file) = &args.token_file else {
-        return Ok(Access::Open);
+        return match args.protect_reads {
+            true => Err(UsageError("--protect-reads needs a token; name its file with --token-file".to_owned()).into()),
+            false => Ok(Access::Open),
+        };
     };
     let refused = |reason: String| UsageError(format!("{reason}, file={}", file.display()));
     let text = std::fs::read_to_string(file).map_err(|error| {
@@ -107,8 +112,13 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
 }
 
 /// Takes the address before anything else is done, so that a taken one is said at once.
-pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| {
+pub(crate) async fn listen(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+    let addresses = address.resolve().await.map_err(|error| {
+        UsageError(format!(
+            "cannot listen on {address}: the host's name cannot be resolved ({error}); use an address of this machine in --listen"
+        ))
+    })?;
+    let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| {
         format!("the API cannot listen there; is another program using the port? choose another --listen, address={address}")
     })?;
     raise_open_files();
@@ -171,10 +181,15 @@ fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> V
     let mut arguments: Vec<OsString> = ["process", "--lake", &lake.lake.to_string(), "--output", "json"]
         .map(OsString::from)
         .into();
+    let addressing = match lake.s3.addressing {
+        AddressingStyle::Auto => None,
+        style => style.to_possible_value().map(|value| value.get_name().to_owned()),
+    };
     let settings = [
-        ("--s3-endpoint", lake.s3.s3_endpoint.as_deref()),
-        ("--s3-region", lake.s3.s3_region.as_deref()),
-        ("--log", log),
+        ("--s3-endpoint", lake.s3.endpoint.as_ref().map(ToString::to_string)),
+        ("--s3-region", lake.s3.region.as_ref().map(ToString::to_string)),
+        ("--s3-addressing", addressing),
+        ("--log", log.map(ToOwned::to_owned)),
     ];
     for (flag, value) in settings {
         if let Some(value) = value {
@@ -212,8 +227,16 @@ mod tests {
     #[test]
     fn a_run_is_told_all_that_the_server_was_told() {
         check(
-            &["--lake", "s3://b/a%25b"],
-            &["process", "--lake", "s3://b/a%25b", "--output", "json", "--max-reject-ratio", "0.5"],
+            &["--lake", "s3://bucket/a%25b"],
+            &[
+                "process",
+                "--lake",
+                "s3://bucket/a%25b",
+                "--output",
+                "json",
+                "--max-reject-ratio",
+                "0.5",
+            ],
         );
         check(
             &[
@@ -223,6 +246,8 @@ mod tests {
                 "http://e",
                 "--s3-region",
                 "r",
+                "--s3-addressing",
+                "virtual",
                 "--max-reject-ratio",
                 "1",
                 "--single-writer",
@@ -239,6 +264,8 @@ mod tests {
                 "http://e",
                 "--s3-region",
                 "r",
+                "--s3-addressing",
+                "virtual",
                 "--log",
                 "debug",
                 "--max-reject-ratio",

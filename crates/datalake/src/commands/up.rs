@@ -15,7 +15,7 @@ use crate::{args::UpArgs, clock, schedule::Schedule, signals};
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let admission = serve::admission(&args.access)?;
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = serve::listen(args.listen.listen).await?;
+    let listener = serve::listen(&args.listen.listen).await?;
     let lake = super::open(&args.lake).await?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
     serve_and_run(listener, lake, launcher, admission, &args.schedule, shutdown).await

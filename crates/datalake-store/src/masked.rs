@@ -1,0 +1,141 @@
+//! Settings as messages show them: without credentials, in one line.
+
+use std::borrow::Cow;
+
+/// How an `@` is written in a URL, also percent-encoded, also twice.
+const AT_SIGNS: [&str; 3] = ["@", "%40", "%2540"];
+
+/// The value without what could be a credential: what precedes an `@` in an address, what follows a colon where a port belongs, and a
+/// query. Control characters are escaped, so that a line break is seen.
+pub fn masked(value: &str) -> String {
+    let (scheme, rest) = match value.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), value),
+    };
+    let (rest, query) = match rest.split_once('?') {
+        Some((rest, _)) if !scheme.is_empty() => (rest, "?…"),
+        _ => (rest, ""),
+    };
+    let rest = without_user(&scheme, rest);
+    let mut shown = String::with_capacity(value.len());
+    for character in format!("{scheme}{rest}{query}").chars() {
+        match character.is_control() {
+            true => shown.extend(character.escape_default()),
+            false => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Whether [`masked`] leaves something out.
+pub(crate) fn has_secret(value: &str) -> bool {
+    masked(value).contains('…') && !value.contains('…')
+}
+
+fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
+    let authority = rest.split('/').next().unwrap_or_default();
+    let is_path = match scheme.is_empty() {
+        true => rest.starts_with(['.', '/']) || !rest.contains(':'),
+        false => false,
+    };
+    let port = match authority.split_once(':') {
+        Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
+        _ => None,
+    };
+    match (end_of_user(rest), port) {
+        _ if is_path => rest.into(),
+        // A password may hold a slash.
+        (Some(end), _) if end_of_user(authority).is_some() || port.is_some() => format!("…@{}", &rest[end..]).into(),
+        (_, Some(host)) if !scheme.is_empty() => format!("{host}:…").into(),
+        _ => rest.into(),
+    }
+}
+
+/// Where what follows the last `@` begins.
+fn end_of_user(text: &str) -> Option<usize> {
+    AT_SIGNS.iter().filter_map(|sign| Some(text.rfind(sign)? + sign.len())).max()
+}
+
+/// The text with what precedes the `@` of each URL in it left out: for messages of libraries, which may repeat a URL.
+pub fn without_credentials(text: &str) -> String {
+    let mut parts = text.split("://");
+    let mut shown = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let end = part.find(|character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '/'));
+        let authority = &part[..end.unwrap_or(part.len())];
+        shown.push_str("://");
+        match end_of_user(authority) {
+            Some(at) => {
+                shown.push_str("…@");
+                shown.push_str(&part[at..]);
+            }
+            None => shown.push_str(part),
+        }
+    }
+    shown
+}
+
+/// What is wrong with a value of any setting: white space around it, or a control character in it.
+pub fn white_space_problem(value: &str) -> Option<&'static str> {
+    match value {
+        _ if value.ends_with(['\n', '\r']) => Some(
+            "the value ends in a line break; remove it (`echo` writes one: create Secrets and variables with `printf %s` or `echo -n`)",
+        ),
+        _ if value.trim() != value => Some("the value begins or ends with white space; remove it"),
+        _ if value.contains(char::is_control) => Some("the value contains a line break or another control character; remove it"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: &str) {
+        assert_eq!(masked(value), expected);
+    }
+
+    #[test]
+    fn credentials_are_masked() {
+        check("s3://key:secret@bucket/a", "s3://…@bucket/a");
+        check("s3://key:sec/r@et@bucket", "s3://…@bucket");
+        check("s3://key%3Asecret%40bucket", "s3://…@bucket");
+        check("s3://key%253Asecret%2540bucket", "s3://…@bucket");
+        check("key:secret@bucket", "…@bucket");
+        check("s3:key:secret@bucket", "…@bucket");
+        check("s3://key:secret", "s3://key:…");
+        check("s3://key:sec/ret", "s3://key:…");
+        check("https://h/b?X-Amz-Signature=secret", "https://h/b?…");
+    }
+
+    #[test]
+    fn values_without_credentials_are_shown() {
+        check("s3://bucket/prefix", "s3://bucket/prefix");
+        check("http://localhost:9000", "http://localhost:9000");
+        check("http://[::1]:9000", "http://[::1]:9000");
+        check("s3://bucket/me@home", "s3://bucket/me@home");
+        check("file:///me@home", "file:///me@home");
+        check("./me:1@home?", "./me:1@home?");
+        check("admin\n", "admin\\n");
+        assert!(!has_secret("http://localhost:9000") && has_secret("http://a:b@c"));
+    }
+
+    #[test]
+    fn texts_of_others_lose_their_credentials() {
+        assert_eq!(
+            without_credentials("cannot reach `http://me:secret@h:1/x` or http://h2/@a"),
+            "cannot reach `http://…@h:1/x` or http://h2/@a"
+        );
+    }
+
+    #[test]
+    fn white_space() {
+        for value in ["admin\n", " a", "a\t", "a\r\n", "a\nb", "a\u{a0}"] {
+            assert!(white_space_problem(value).is_some(), "{value:?}");
+        }
+        for value in ["", "a", "a b", "0 * * * *"] {
+            assert!(white_space_problem(value).is_none(), "{value:?}");
+        }
+    }
+}

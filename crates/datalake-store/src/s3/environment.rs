@@ -1,0 +1,269 @@
+//! The AWS variables and profiles, checked before the first request: the SDK ignores many invalid values, or panics on them.
+
+use aws_config::profile::{self, Profile, ProfileSet};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_types::os_shim_internal::{Env, Fs};
+
+use crate::{
+    endpoint::{Endpoint, Region},
+    error::StoreError,
+    masked::{masked, white_space_problem},
+};
+
+/// Variables that are read, and whether a message may show the value.
+const VARIABLES: &[(&str, Shown)] = &[
+    (ACCESS_KEY_ID, Shown::Value),
+    (SECRET_ACCESS_KEY, Shown::Nothing),
+    ("AWS_SESSION_TOKEN", Shown::Nothing),
+    ("AWS_REGION", Shown::Value),
+    ("AWS_DEFAULT_REGION", Shown::Value),
+    (PROFILE, Shown::Value),
+    ("AWS_CONFIG_FILE", Shown::Value),
+    ("AWS_SHARED_CREDENTIALS_FILE", Shown::Value),
+    ("AWS_ENDPOINT_URL", Shown::Value),
+    ("AWS_ENDPOINT_URL_S3", Shown::Value),
+    ("AWS_ENDPOINT_URL_STS", Shown::Value),
+    (TOKEN_FILE, Shown::Value),
+    (ROLE_ARN, Shown::Value),
+    ("AWS_ROLE_SESSION_NAME", Shown::Value),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Shown::Value),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Shown::Value),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Shown::Nothing),
+    ("AWS_CA_BUNDLE", Shown::Value),
+    ("SSL_CERT_FILE", Shown::Value),
+    ("SSL_CERT_DIR", Shown::Value),
+    ("HTTPS_PROXY", Shown::Value),
+    ("https_proxy", Shown::Value),
+    ("HTTP_PROXY", Shown::Value),
+    ("http_proxy", Shown::Value),
+    ("ALL_PROXY", Shown::Value),
+    ("all_proxy", Shown::Value),
+    ("NO_PROXY", Shown::Value),
+    ("no_proxy", Shown::Value),
+];
+
+const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
+const PROFILE: &str = "AWS_PROFILE";
+const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
+const ROLE_ARN: &str = "AWS_ROLE_ARN";
+
+/// Keys of a profile that stand for a way to sign in that is not built in.
+const SIGN_IN_KEYS: &[&str] = &["sso_session", "sso_start_url", "sso_account_id", "login_session"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Value,
+    Nothing,
+}
+
+/// The variables and profiles, with nothing in them that can never work.
+#[derive(Debug)]
+pub(super) struct Environment {
+    profiles: ProfileSet,
+}
+
+impl Environment {
+    pub(super) async fn load() -> Result<Self, StoreError> {
+        check_white_space()?;
+        check_access_keys()?;
+        // For the SDK, a variable that is empty names a profile without a name.
+        let selected = variable(PROFILE).unwrap_or_else(|| "default".to_owned());
+        let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), Some(selected.into()))
+            .await
+            .map_err(|error| {
+                let cause = std::error::Error::source(&error)
+                    .map(|cause| format!(": {cause}"))
+                    .unwrap_or_default();
+                invalid(format!(
+                    "the profiles cannot be used: {error}{cause}; check AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE"
+                ))
+            })?;
+        let environment = Self { profiles };
+        environment.check_profile()?;
+        if variable(ACCESS_KEY_ID).is_none() {
+            check_web_identity()?;
+        }
+        for name in ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"] {
+            check_endpoint(name)?;
+        }
+        Ok(environment)
+    }
+
+    /// The region that a variable or the profile names.
+    pub(super) fn region(&self) -> Result<Option<Region>, StoreError> {
+        let named = ["AWS_REGION", "AWS_DEFAULT_REGION"]
+            .into_iter()
+            .find_map(|name| Some((name.to_owned(), variable(name)?)));
+        let named = named.or_else(|| {
+            Some((
+                format!("`region` of the profile `{}`", self.profile_name()),
+                self.get("region")?.to_owned(),
+            ))
+        });
+        named
+            .map(|(name, value)| {
+                let region = value.parse::<Region>();
+                region.map_err(|error| invalid(format!("{name} is not a region: `{}`: {error}", masked(&value))))
+            })
+            .transpose()
+    }
+
+    /// A key of the selected profile.
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
+        self.selected()?.get(key).filter(|value| !value.is_empty())
+    }
+
+    /// The name of the selected profile, which need not exist.
+    pub(super) fn profile_name(&self) -> &str {
+        self.profiles.selected_profile()
+    }
+
+    fn selected(&self) -> Option<&Profile> {
+        self.profiles.get_profile(self.profile_name())
+    }
+
+    fn check_profile(&self) -> Result<(), StoreError> {
+        let Some(selected) = self.selected() else {
+            return match variable(PROFILE) {
+                None => Ok(()),
+                Some(name) => {
+                    let mut known: Vec<_> = self.profiles.profiles().collect();
+                    known.sort_unstable();
+                    let known = match known.as_slice() {
+                        [] => "none is defined".to_owned(),
+                        known => format!("defined are {}", known.join(", ")),
+                    };
+                    Err(invalid(format!(
+                        "{PROFILE} names the profile `{name}`, which does not exist; {known}, in ~/.aws/config and ~/.aws/credentials, or where \
+                         AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE say"
+                    )))
+                }
+            };
+        };
+        let has_keys = variable(ACCESS_KEY_ID).is_some() || selected.get("aws_access_key_id").is_some();
+        match SIGN_IN_KEYS.iter().find(|key| selected.get(key).is_some()) {
+            Some(key) if !has_keys => Err(invalid(format!(
+                "the profile `{name}` signs in by `{key}`, which is not supported; run `eval \"$(aws configure export-credentials --profile {name} \
+                 --format env)\"` first",
+                name = selected.name()
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The variable; one that is empty counts as not set.
+#[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
+pub(super) fn variable(name: &str) -> Option<String> {
+    let value = std::env::var_os(name)?;
+    // One that is not UTF-8 is an error in `check_white_space`.
+    value.into_string().ok().filter(|value| !value.is_empty())
+}
+
+pub(super) fn invalid(reason: String) -> StoreError {
+    StoreError::Invalid {
+        key: String::new(),
+        reason,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
+fn check_white_space() -> Result<(), StoreError> {
+    for (name, shown) in VARIABLES {
+        let Some(value) = std::env::var_os(name) else { continue };
+        let problem = match value.to_str() {
+            None => Some("the value is not UTF-8"),
+            Some("") => None,
+            Some(value) => white_space_problem(value),
+        };
+        let Some(problem) = problem else { continue };
+        let shown = match shown {
+            Shown::Value => format!(" is `{}`", masked(&value.to_string_lossy())),
+            Shown::Nothing => " (not shown)".to_owned(),
+        };
+        return Err(invalid(format!("{name}{shown}: {problem}")));
+    }
+    Ok(())
+}
+
+/// One key alone is a mistake that the SDK answers by looking elsewhere, which takes seconds.
+fn check_access_keys() -> Result<(), StoreError> {
+    let secret = variable(SECRET_ACCESS_KEY).or_else(|| variable("SECRET_ACCESS_KEY"));
+    let (set, missing) = match (variable(ACCESS_KEY_ID), secret) {
+        (Some(_), None) => (ACCESS_KEY_ID, SECRET_ACCESS_KEY),
+        (None, Some(_)) if variable(SECRET_ACCESS_KEY).is_some() => (SECRET_ACCESS_KEY, ACCESS_KEY_ID),
+        (Some(key), Some(_)) => {
+            return check_header(ACCESS_KEY_ID, &key, &masked(&key))
+                .and_then(|()| variable("AWS_SESSION_TOKEN").map_or(Ok(()), |token| check_header("AWS_SESSION_TOKEN", &token, "not shown")))
+                .map_err(invalid);
+        }
+        _ => return Ok(()),
+    };
+    Err(invalid(format!("{set} is set and {missing} is not; set both or neither")))
+}
+
+/// What goes into a header has to be visible ASCII.
+fn check_header(name: &str, value: &str, shown: &str) -> Result<(), String> {
+    match value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(()),
+        false => Err(format!(
+            "{name} ({shown}) contains a space or a character that is not ASCII; copy it again"
+        )),
+    }
+}
+
+fn check_web_identity() -> Result<(), StoreError> {
+    let Some(file) = variable(TOKEN_FILE) else { return Ok(()) };
+    match variable(ROLE_ARN) {
+        None => {
+            return Err(invalid(format!("{TOKEN_FILE} is set and {ROLE_ARN} is not; set both or neither")));
+        }
+        Some(role) if !role.starts_with("arn:") => {
+            return Err(invalid(format!(
+                "{ROLE_ARN} is not an ARN: `{role}`; it is like arn:aws:iam::123456789012:role/NAME"
+            )));
+        }
+        Some(_) => {}
+    }
+    match std::fs::read(&file) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(invalid(format!("{TOKEN_FILE} names `{file}`, which cannot be read: {error}"))),
+    }
+}
+
+/// The SDK would ignore an endpoint that is no URL, and send the requests to AWS.
+fn check_endpoint(name: &str) -> Result<(), StoreError> {
+    let Some(value) = variable(name) else { return Ok(()) };
+    value
+        .parse::<Endpoint>()
+        .map(|_| ())
+        .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", masked(&value))))
+}
+
+/// Credentials of any source, checked before a header is made of them: the SDK's signer panics otherwise.
+#[derive(Debug)]
+pub(super) struct CheckedCredentials(pub(super) SharedCredentialsProvider);
+
+impl ProvideCredentials for CheckedCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(async {
+            let credentials = self.0.provide_credentials().await?;
+            check_header("the access key", credentials.access_key_id(), &masked(credentials.access_key_id()))
+                .and_then(|()| check_header("the session token", credentials.session_token().unwrap_or_default(), "not shown"))
+                .map_err(CredentialsError::invalid_configuration)?;
+            Ok(credentials)
+        })
+    }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        self.0.fallback_on_interrupt()
+    }
+}

@@ -1,0 +1,140 @@
+//! The command line and the environment, parsed. What is invalid is reported with its source and without credentials.
+
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+
+use clap::{
+    ArgMatches, Command, CommandFactory, Error, FromArgMatches,
+    builder::{Resettable, StyledStr},
+    error::{ContextKind, ContextValue, ErrorKind},
+    parser::ValueSource,
+};
+use datalake_store::masked::{masked, white_space_problem};
+
+use crate::{args::Cli, commands, exit};
+
+/// The arguments, or the exit status once help, the version or an error is printed.
+pub(crate) fn parse() -> Result<Cli, ExitCode> {
+    let mut command = without_empty_variables(Cli::command());
+    // Arguments of commands that are not built cannot be shown.
+    command.build();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        check_white_space(&command, &matches)?;
+        Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
+    });
+    parsed.map_err(|error| report(&command, error))
+}
+
+/// A variable that is empty counts as not set: files for `docker compose` have such variables.
+fn without_empty_variables(command: Command) -> Command {
+    command
+        .mut_args(|argument| match argument.get_env().map(variable) {
+            Some(Some(value)) if value.is_empty() => argument.env(Resettable::Reset),
+            _ => argument,
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
+#[expect(clippy::disallowed_methods, reason = "this is the place that reads the variables of arguments")]
+fn variable(name: &std::ffi::OsStr) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// No setting has white space around it or a line break in it, whatever its type.
+fn check_white_space(command: &Command, matches: &ArgMatches) -> Result<(), Error> {
+    for argument in command.get_arguments() {
+        let id = argument.get_id().as_str();
+        let Ok(Some(values)) = matches.try_get_raw(id) else { continue };
+        let source = matches.value_source(id);
+        let problem = values
+            .filter_map(|value| value.to_str())
+            .find_map(|value| Some((value, white_space_problem(value)?)));
+        let Some((value, problem)) = problem.filter(|_| source != Some(ValueSource::DefaultValue)) else {
+            continue;
+        };
+        let origin = match (source, argument.get_env()) {
+            (Some(ValueSource::EnvVariable), Some(name)) => format!("{argument}, from the variable {}", name.display()),
+            _ => argument.to_string(),
+        };
+        let message = format!("invalid value '{}' for '{origin}': {problem}", masked(value));
+        return Err(command.clone().error(ErrorKind::ValueValidation, message));
+    }
+    match matches.subcommand() {
+        Some((name, matches)) => command
+            .find_subcommand(name)
+            .map_or(Ok(()), |command| check_white_space(command, matches)),
+        None => Ok(()),
+    }
+}
+
+fn report(command: &Command, mut error: Error) -> ExitCode {
+    if !error.use_stderr() {
+        return match commands::print(text_of(&error, io::stdout().is_terminal()).as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => exit::report(&error),
+        };
+    }
+    if let Some(name) = variable_of(command, &error) {
+        let tip = StyledStr::from(format!("the value is that of the variable {name}"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    }
+    let text = without_secrets(text_of(&error, io::stderr().is_terminal()));
+    // If stderr is closed, the exit status still reports the error.
+    let _closed = io::stderr().lock().write_all(text.as_bytes());
+    ExitCode::from(exit::USAGE)
+}
+
+fn text_of(error: &Error, is_terminal: bool) -> String {
+    let text = error.render();
+    match is_terminal && crate::logging::has_colour() {
+        true => text.ansi().to_string(),
+        false => text.to_string(),
+    }
+}
+
+/// The variable that the invalid value comes from.
+fn variable_of(command: &Command, error: &Error) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) else {
+        return None;
+    };
+    let commands = std::iter::once(command).chain(command.get_subcommands());
+    let name = commands
+        .flat_map(Command::get_arguments)
+        .find(|known| known.to_string() == *argument)?
+        .get_env()?;
+    let is_argument = std::env::args().any(|given| given.ends_with(value.as_str()));
+    let is_variable = variable(name).is_some_and(|variable| variable.to_string_lossy() == *value);
+    (is_variable && !is_argument).then(|| name.display().to_string())
+}
+
+/// An error repeats what was given. What could be a credential in it is left out, and line breaks in it are shown as such.
+fn without_secrets(text: String) -> String {
+    let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
+    let given = arguments.chain(variables()).flat_map(|value| {
+        let value_of_flag = value.split_once('=').map(|(_, value)| value.to_owned());
+        std::iter::once(value).chain(value_of_flag)
+    });
+    given.fold(text, |text, value| match masked(&value) {
+        shown if shown != value => text.replace(&value, &shown),
+        _ => text,
+    })
+}
+
+/// The values of all variables of arguments.
+fn variables() -> impl Iterator<Item = String> {
+    let command = Cli::command();
+    let commands = std::iter::once(&command).chain(command.get_subcommands());
+    let names: Vec<_> = commands
+        .flat_map(Command::get_arguments)
+        .filter_map(|argument| argument.get_env().map(ToOwned::to_owned))
+        .collect();
+    names
+        .into_iter()
+        .filter_map(|name| Some(variable(&name)?.to_string_lossy().into_owned()))
+}
