@@ -1,26 +1,74 @@
 //! `datalake man`
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_mangen::Man;
+use jiff::{Timestamp, tz::TimeZone};
 
-use crate::args::Cli;
+use crate::{args::Cli, clock, exit::UsageError, traces};
 
 /// Prints the page of the whole, or writes a page for each command into a folder.
 pub(crate) fn man(dir: Option<PathBuf>) -> anyhow::Result<u8> {
+    let date = date()?;
+    let mut command = Cli::command().disable_help_subcommand(true);
+    command.build();
     match dir {
         None => {
-            let mut page = Vec::new();
-            Man::new(Cli::command()).render(&mut page)?;
-            super::print(&page)?;
+            let mut text = Vec::new();
+            page(&command, &date).render(&mut text)?;
+            super::print(&text)?;
         }
         Some(dir) => {
-            fs::create_dir_all(&dir).with_context(|| format!("the folder cannot be made, dir={}", dir.display()))?;
-            clap_mangen::generate_to(Cli::command(), &dir)
-                .with_context(|| format!("the pages cannot be written, dir={}", dir.display()))?;
+            let failed = |error| {
+                UsageError(format!(
+                    "cannot write man pages to {}: {error}; choose another folder",
+                    dir.display()
+                ))
+            };
+            fs::create_dir_all(&dir).map_err(failed)?;
+            write_pages(&command, &date, &dir).map_err(failed)?;
         }
     }
     Ok(0)
+}
+
+fn write_pages(command: &Command, date: &str, dir: &Path) -> std::io::Result<()> {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
+        write_pages(command, date, dir)?;
+    }
+    let page = page(command, date);
+    let mut file = File::create(dir.join(page.get_filename()))?;
+    page.render(&mut file)?;
+    file.flush()
+}
+
+/// As man-pages(7) has it: the title in upper case, and a date.
+fn page(command: &Command, date: &str) -> Man {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    Man::new(command.clone())
+        .title(name.to_uppercase())
+        .date(date)
+        .source(concat!("datalake ", env!("CARGO_PKG_VERSION")))
+        .manual("datalake manual")
+}
+
+/// Today, or the date of `SOURCE_DATE_EPOCH`, by which packages are built reproducibly: <https://reproducible-builds.org/specs/source-date-epoch/>
+fn date() -> anyhow::Result<String> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let time = match traces::variable(NAME) {
+        None => clock::now(),
+        Some(text) => {
+            let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+            seconds
+                .ok_or_else(|| UsageError(format!("{NAME} is `{text}`, and not a number of seconds since 1970")))
+                .context("cannot date the man pages")?
+        }
+    };
+    Ok(time.to_zoned(TimeZone::UTC).strftime("%Y-%m-%d").to_string())
 }

@@ -8,6 +8,7 @@
 mod arguments;
 mod commands;
 mod credentials;
+mod output;
 mod process;
 mod proxies;
 mod recorder;
