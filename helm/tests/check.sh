@@ -118,6 +118,15 @@ check 'schema refuses a lake that is no URL' refused 'lake' --set lake.url=datal
 check 'schema refuses an origin with a path' refused 'origins' --set 'api.cors.origins={https://a.example/}'
 check 'schema refuses an origin without scheme' refused 'origins' --set 'api.cors.origins={a.example}'
 check 'schema refuses an endpoint without scheme' refused 'endpoint' --set s3.endpoint=minio:9000
+check 's3: addressing is left to the program' has_not DATALAKE_S3_ADDRESSING
+check 's3: addressing reaches the processor' has 'name: DATALAKE_S3_ADDRESSING' --set s3.addressing=virtual --show-only templates/processor/cronjob.yaml
+check 's3: addressing reaches the API' has 'name: DATALAKE_S3_ADDRESSING' --set s3.addressing=path --show-only templates/api/deployment.yaml
+check 'schema refuses an unknown addressing' refused 'addressing' --set s3.addressing=dns
+check 'schema refuses an endpoint with credentials' refused 'endpoint' --set s3.endpoint=http://me:secret@minio:9000
+check 'schema refuses white space after an endpoint' refused 'endpoint' --set 's3.endpoint=http://minio:9000 '
+check 'schema refuses a region with white space' refused 'region' --set 's3.region=us east'
+check 'schema refuses a bucket that S3 refuses' refused 'url' --set lake.url=s3://ab
+check 'schema refuses the sources as a lake' refused 'url' --set lake.url=s3://datalake/src-data
 check 'schema refuses a digest that is none' refused 'digest' --set api.image.digest=latest
 check 'schema refuses a schedule of three fields' refused 'schedule' --set 'processor.schedule=0 * *'
 check 'protectReads without a token is refused' refused 'api.protectReads needs api.token.enabled' \

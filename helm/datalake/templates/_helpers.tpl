@@ -96,6 +96,10 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 - name: DATALAKE_S3_REGION
   value: {{ . | quote }}
 {{- end }}
+{{- if ne .Values.s3.addressing "auto" }}
+- name: DATALAKE_S3_ADDRESSING
+  value: {{ .Values.s3.addressing | quote }}
+{{- end }}
 {{- with include "datalake.s3.secretName" . }}
 - name: AWS_ACCESS_KEY_ID
   valueFrom:
