@@ -252,7 +252,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
                     listing = list(bucket, 0).await?;
                     damage = Some(error);
                 }
-                listing.checkpoints = listing.checkpoints.into_iter().filter(|version| Some(*version) < plan.checkpoint).collect();
+                listing.checkpoints.retain(|version| Some(*version) < plan.checkpoint);
             }
             loaded => return loaded.map(Some),
         }

@@ -220,7 +220,10 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     }
     // Without the entries before it, a damaged checkpoint could not be done without.
     if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !log::is_checkpoint_whole(bucket, first_kept).await? {
-        tracing::warn!(key = keys::checkpoint(first_kept), "checkpoint is damaged; keeping the log before it");
+        tracing::warn!(
+            key = keys::checkpoint(first_kept),
+            "checkpoint is damaged; keeping the log before it"
+        );
         return Ok(0);
     }
     let doomed: Vec<&LogObject> = if simulation::has(Bug::CleanupDescends) {

@@ -235,7 +235,10 @@ fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Optio
             answer()
         ),
         (Some("SignatureDoesNotMatch"), _) => {
-            format!("the secret key does not match the access key ({}); check AWS_SECRET_ACCESS_KEY", answer())
+            format!(
+                "the secret key does not match the access key ({}); check AWS_SECRET_ACCESS_KEY",
+                answer()
+            )
         }
         (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", answer()),
         (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", answer()),

@@ -272,7 +272,11 @@ fn a_bucket_that_is_missing_or_forbidden_needs_somebody_to_mend_it() {
 /// Each is tried for some seconds: they are tests of their own, that wait at the same time.
 #[test]
 fn a_store_that_nobody_listens_for_is_worth_a_retry() {
-    check_s3("http://127.0.0.1:1", 1, &["no response from the store at http://127.0.0.1:1: Connection refused"]);
+    check_s3(
+        "http://127.0.0.1:1",
+        1,
+        &["no response from the store at http://127.0.0.1:1: Connection refused"],
+    );
 }
 
 #[test]
