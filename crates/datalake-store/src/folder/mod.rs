@@ -272,11 +272,13 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use datalake_core::keys;
+
     use super::*;
 
     #[track_caller]
     fn check(kind: impl Into<io::Error>, is_retried: bool, words: &[&str]) {
-        let error = store_error("processed_data/output.csv", kind.into());
+        let error = store_error(keys::OUTPUT, kind.into());
         assert_eq!(matches!(error, StoreError::Unavailable { .. }), is_retried, "{error:?}");
         for word in words {
             assert!(error.to_string().contains(word), "{word}: {error}");

@@ -261,15 +261,15 @@ mod tests {
     fn a_folder_below_the_sources_that_cannot_be_read_stops_no_listing() {
         let root = tempfile::tempdir().unwrap();
         with_mode(root.path(), 0o755);
-        let closed = root.path().join("src-data/lost+found");
+        let closed = root.path().join(keys::source("lost+found"));
         fs::create_dir_all(&closed).unwrap();
-        fs::write(root.path().join("src-data/1.csv"), "x").unwrap();
+        fs::write(root.path().join(keys::source("1.csv")), "x").unwrap();
         fs::write(closed.join("2.csv"), "x").unwrap();
         with_mode(&closed, 0);
         let files = Files::new(root.path().to_owned());
         let list = |prefix: &str| unprivileged(|| walk(&files, prefix, None));
-        let keys: Vec<_> = list("src-data/").unwrap().into_iter().map(|meta| meta.key).collect();
-        assert_eq!(keys, ["src-data/1.csv", "src-data/lost+found/"]);
+        let keys: Vec<_> = list(keys::SOURCES).unwrap().into_iter().map(|meta| meta.key).collect();
+        assert_eq!(keys, [keys::source("1.csv"), keys::source("lost+found/")]);
 
         // Elsewhere, a listing that lacks objects would be wrong.
         for sources in ["src-data", "processed_data"] {
