@@ -6,7 +6,8 @@
 use std::fmt;
 
 use datalake_core::{
-    question::{self, QueryError},
+    calendar,
+    question::QueryError,
     user::{Day, UserId},
 };
 use datalake_table::version::Version;
@@ -55,7 +56,7 @@ impl Cursor {
         let mut part = || parts.next().ok_or_else(refusal);
         let version = part()?.parse().map_err(|_| refusal())?;
         let (state, day) = (part()?.to_owned(), part()?);
-        let day = question::parse_day(CURSOR, day).map_err(|_| refusal())?;
+        let day = calendar::parse_day(CURSOR, day).map_err(|_| refusal())?;
         let question = part()?.to_owned();
         let user_id = UserId::parse(part()?).map_err(|_| refusal())?;
         match parts.next() {

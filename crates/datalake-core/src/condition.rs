@@ -7,6 +7,7 @@ use std::{borrow::Cow, collections::BTreeSet};
 use crate::{
     column::{Column, ColumnKind},
     keys,
+    nearest::nearest,
     question::QueryError,
     row::RowView,
     user::{Age, Ages},
@@ -256,7 +257,7 @@ fn list(name: &str, value: &str) -> Result<Vec<String>, QueryError> {
 }
 
 fn unknown_operator(name: &str, column: Column, operator: &str) -> QueryError {
-    let nearest = QueryError::nearest(operator, OPERATORS.iter().copied());
+    let nearest = nearest(operator, OPERATORS);
     QueryError {
         parameter: name.to_owned(),
         reason: format!("unknown operator; known are {}", OPERATORS.join(", ")),

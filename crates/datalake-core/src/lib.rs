@@ -3,12 +3,14 @@
 //! Everything here is a function of its arguments. This crate never does I/O, never asks a clock or the environment, and knows no
 //! store, no table format and no HTTP: the shells around it do.
 
+pub mod calendar;
 pub mod column;
 pub mod condition;
 pub mod filter;
 mod format;
 pub mod keys;
 pub mod moment;
+pub mod nearest;
 pub mod order;
 pub mod output;
 pub mod picture;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp, civil::Date};
+use jiff::Timestamp;
 
-use crate::{question::QueryError, user::Day};
+use crate::{calendar::parse_time, question::QueryError};
 
 /// The state of the table that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -91,22 +91,6 @@ pub fn parse_version(name: &str, value: &str) -> Result<u64, QueryError> {
     number.ok_or_else(|| QueryError::value(name, "must be the number of a version, like 12"))
 }
 
-/// An instant, or a day that stands for its end: whoever asks for a day means what was there when it was over.
-fn parse_time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
-    let end_of = |date: Date| Day::from_date(date)?.end();
-    let is_day = value.len() == 10 && value.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    let time = if is_day {
-        value.parse().ok().and_then(end_of)
-    } else {
-        value.parse().ok()
-    };
-    time.ok_or_else(|| {
-        let reason = "must be a time as RFC 3339 has it, like 2026-11-24T12:00:00Z (a plus sign is written %2B), or a day like 2026-11-24, \
-                      which means its end in UTC";
-        QueryError::value(name, reason)
-    })
-}
-
 fn parse_wait(name: &str, value: &str) -> Result<Duration, QueryError> {
     let (digits, unit) = match value.strip_suffix("ms") {
         Some(digits) => (digits, Duration::from_millis(1)),
@@ -116,14 +100,6 @@ fn parse_wait(name: &str, value: &str) -> Result<Duration, QueryError> {
     let number: Option<u32> = is_number.then(|| digits.parse().ok()).flatten();
     let wait = number.and_then(|number| unit.checked_mul(number)).filter(|wait| *wait <= WAIT_MAX);
     wait.ok_or_else(|| QueryError::value(name, "must be a time like 30s or 500ms, and at most 60s"))
-}
-
-impl Day {
-    /// The last instant of the day in UTC; none where the calendar ends before.
-    fn end(self) -> Option<Timestamp> {
-        let begin = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
-        begin.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
-    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use crate::{
     column::Column,
     keys,
+    nearest::nearest,
     question::QueryError,
     row::RowView,
     user::{Age, Ages},
@@ -83,7 +84,7 @@ impl Order {
 /// The columns of a list between commas; `name` is the parameter's.
 pub(crate) fn column_of(name: &str, column: &str) -> Result<Column, QueryError> {
     Column::named(column).ok_or_else(|| {
-        let nearest = QueryError::nearest(column, Column::ALL.map(Column::name).into_iter());
+        let nearest = nearest(column, Column::ALL.map(Column::name));
         QueryError {
             parameter: name.to_owned(),
             reason: format!("there is no column {column:?}; known are {}", Column::names()),

@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU16;
 
-use jiff::civil::Date;
-
 use crate::{
+    calendar::parse_day,
     column::Column,
     condition::Condition,
     filter::{AgeBound, Filter, ImageFilter},
+    nearest::nearest,
     order::{self, Order},
     user::Day,
 };
@@ -73,22 +73,8 @@ impl QueryError {
         Self {
             parameter: parameter.to_owned(),
             reason,
-            nearest: Self::nearest(parameter, known.iter().copied()).map(str::to_owned),
+            nearest: nearest(parameter, known.iter().copied()).map(str::to_owned),
         }
-    }
-
-    /// The known name that a slip of the pen is nearest to.
-    pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-        /// Over this many edits a name is another name, not a slip.
-        const EDITS_MAX: usize = 4;
-        let length = name.chars().count();
-        // Of a short name, half as many letters make another one.
-        let edits_max = EDITS_MAX.min(length / 2);
-        // A longer name needs as many edits at least, and would cost its length for each of the known ones.
-        let known = known.filter(|known| known.chars().count().abs_diff(length) <= edits_max);
-        let lower = name.to_lowercase();
-        let edits = |known: &&str| strsim::damerau_levenshtein(&lower, known);
-        known.min_by_key(edits).filter(|known| edits(known) <= edits_max)
     }
 }
 
@@ -101,6 +87,22 @@ impl Scope {
         }
     }
 
+    /// The parameter that a comparison with a sign means: `age>=30` comes as the name `age>`, and `age>30` as a name without a value.
+    fn by_sign(name: &str) -> Option<String> {
+        let at = name.find(['<', '>', '!'])?;
+        let (column, sign) = name.split_at(at);
+        let column = Column::named(column)?;
+        let operator = match sign {
+            ">" => "gte",
+            "<" => "lte",
+            "!" => "not",
+            sign if sign.starts_with('>') => "gt",
+            sign if sign.starts_with('<') => "lt",
+            _ => return None,
+        };
+        Some(format!("{column}__{operator}"))
+    }
+
     /// The refusal of a name, where the route also takes `others`.
     fn unknown(self, name: &str, others: &[&str]) -> QueryError {
         let fixed = self.parameters().iter().chain(others).copied();
@@ -109,8 +111,8 @@ impl Scope {
             .map_or((name, None), |(column, operator)| (column, Some(operator)));
         let columns = Column::ALL.map(Column::name);
         let nearest = match operator {
-            None => QueryError::nearest(name, fixed.clone().chain(columns)).map(str::to_owned),
-            Some(operator) => QueryError::nearest(column, columns.into_iter()).map(|column| format!("{column}__{operator}")),
+            None => Self::by_sign(name).or_else(|| nearest(name, fixed.clone().chain(columns)).map(str::to_owned)),
+            Some(operator) => nearest(column, columns).map(|column| format!("{column}__{operator}")),
         };
         let known: Vec<_> = fixed.collect();
         QueryError {
@@ -184,20 +186,6 @@ fn parse_age(name: &str, value: &str) -> Result<AgeBound, QueryError> {
         _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| refusal()),
         _ => Err(refusal()),
     }
-}
-
-/// A day as YYYY-MM-DD.
-pub fn parse_day(name: &str, value: &str) -> Result<Day, QueryError> {
-    let refusal = || QueryError::value(name, "must be a day as YYYY-MM-DD, like 2026-11-24");
-    let shape_is_right = value.len() == 10
-        && value
-            .bytes()
-            .enumerate()
-            .all(|(at, byte)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() });
-    if !shape_is_right {
-        return Err(refusal());
-    }
-    value.parse::<Date>().ok().and_then(Day::from_date).ok_or_else(refusal)
 }
 
 fn parse_select(name: &str, value: &str) -> Result<Vec<Column>, QueryError> {
@@ -300,6 +288,12 @@ mod tests {
         check_refused(&[("is_image_exist", "1")], "is_image_exist", Some("is_image_exists"));
         check_refused(&[("MAX_AGE", "1")], "MAX_AGE", Some("max_age"));
         check_refused(&[("frobnicate", "1")], "frobnicate", None);
+        check_refused(&[("age>", "30")], "age>", Some("age__gte"));
+        check_refused(&[("age<", "30")], "age<", Some("age__lte"));
+        check_refused(&[("age>30", "")], "age>30", Some("age__gt"));
+        check_refused(&[("birthts<0", "")], "birthts<0", Some("birthts__lt"));
+        check_refused(&[("last_name!", "Lee")], "last_name!", Some("last_name__not"));
+        check_refused(&[("height>", "2")], "height>", None);
 
         let limit = NonZeroU16::new(100);
         check_parse(

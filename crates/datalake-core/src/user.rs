@@ -102,6 +102,9 @@ impl Day {
     /// 0000-01-01, the first day of the calendar.
     pub const FIRST: Self = Self(-719_528);
 
+    /// 9999-12-30, the last day of the calendar.
+    pub const LAST: Self = Self(2_932_895);
+
     /// The day after; none after the last day of the calendar.
     pub fn next(self) -> Option<Self> {
         (i64::from(self.0) < DAY_MAX).then(|| Self(self.0 + 1))
