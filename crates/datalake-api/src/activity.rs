@@ -3,10 +3,13 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
     time::Duration,
 };
 
 use tokio::time::Instant;
+
+use crate::{request_error::RequestError, request_heads::Refusal};
 
 /// How long each step may last.
 #[derive(Clone, Copy, Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Times {
     pub(crate) idle: Duration,
     /// From one sign of life of an answer to the next.
     pub(crate) silence: Duration,
+    /// The same once the client sends no more: it may have gone.
+    pub(crate) silence_to_ended: Duration,
 }
 
 /// Why a connection should end.
@@ -26,7 +31,7 @@ pub(crate) enum Overdue {
     Idle,
     /// A request was begun and is not complete.
     Head,
-    /// An answer was begun and is not taken.
+    /// An answer was begun and is not taken, or not ready in the time for a client that sends no more.
     Answer,
 }
 
@@ -42,10 +47,14 @@ struct Doing {
     asked: u64,
     /// Bytes of the next request have come.
     is_hearing: bool,
-    /// HTTP/2, where bytes between requests mean nothing.
-    is_multiplexed: bool,
     /// The last step between answers.
     since: Instant,
+    /// Whether a head that was begun is to be refused.
+    is_timed_out: bool,
+    /// The request that was refused; the connection ends with it.
+    refusal: Option<Refusal>,
+    /// Since when the client sends no more while answers go on, and who waits for their end.
+    ended: Option<(Instant, Waker)>,
 }
 
 /// A request in flight: until its answer has ended or was given up.
@@ -62,28 +71,55 @@ impl Activity {
             answering: BTreeMap::new(),
             asked: 0,
             is_hearing: false,
-            is_multiplexed: false,
             since: Instant::now(),
+            is_timed_out: false,
+            refusal: None,
+            ended: None,
         }))
     }
 
     /// Bytes have come.
     pub(crate) fn heard(&self) {
         let mut doing = self.doing();
-        if doing.answering.is_empty() && !doing.is_hearing && !doing.is_multiplexed {
+        if doing.answering.is_empty() && !doing.is_hearing {
             doing.is_hearing = true;
             doing.since = Instant::now();
         }
     }
 
+    /// Has the head that was begun refused; false where that was done before.
+    pub(crate) fn time_out(&self) -> bool {
+        !std::mem::replace(&mut self.doing().is_timed_out, true)
+    }
+
+    /// Whether the head that was begun is to be refused.
+    pub(crate) fn is_timed_out(&self) -> bool {
+        self.doing().is_timed_out
+    }
+
+    /// A request was refused before hyper saw it.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.doing().refusal = Some(refusal);
+    }
+
+    /// The client sends no more. Whether there are answers that it may still take; the waker is woken at the end of the last.
+    pub(crate) fn wait_for_answers(&self, waker: &Waker) -> bool {
+        let mut doing = self.doing();
+        if doing.answering.is_empty() {
+            return false;
+        }
+        let since = doing.ended.take().map_or_else(Instant::now, |(since, _)| since);
+        doing.ended = Some((since, waker.clone()));
+        true
+    }
+
     /// A request's head is complete.
-    pub(crate) fn begin(self: &Arc<Self>, is_multiplexed: bool) -> Answering {
+    pub(crate) fn begin(self: &Arc<Self>) -> Answering {
         let mut doing = self.doing();
         let number = doing.asked;
         doing.asked += 1;
         doing.answering.insert(number, Instant::now());
         doing.is_hearing = false;
-        doing.is_multiplexed = is_multiplexed;
         Answering {
             activity: Arc::clone(self),
             number,
@@ -95,8 +131,12 @@ impl Activity {
         let doing = self.doing();
         // A client that stalls one answer does not gain time by taking others.
         let stalled = doing.answering.values().min();
+        let ended = doing.ended.as_ref().map(|(since, _)| since);
         let (since, bound, overdue) = match (stalled, doing.is_hearing) {
-            (Some(stalled), _) => (stalled, times.silence, Overdue::Answer),
+            (Some(stalled), _) => match ended {
+                Some(ended) => (stalled.max(ended), times.silence_to_ended, Overdue::Answer),
+                None => (stalled, times.silence, Overdue::Answer),
+            },
             (None, false) => (&doing.since, times.idle, Overdue::Idle),
             (None, true) => (&doing.since, times.head, Overdue::Head),
         };
@@ -110,6 +150,13 @@ impl Activity {
 }
 
 impl Answering {
+    /// Why the request was refused before it came here, if it was.
+    pub(crate) fn refusal(&self) -> Option<RequestError> {
+        let mut doing = self.activity.doing();
+        let refusal = doing.refusal.take_if(|refusal| refusal.number == self.number);
+        refusal.map(|refusal| refusal.error)
+    }
+
     /// A part of the answer was taken.
     pub(crate) fn proceed(&self) {
         self.activity.doing().answering.insert(self.number, Instant::now());
@@ -121,6 +168,11 @@ impl Drop for Answering {
         let mut doing = self.activity.doing();
         doing.answering.remove(&self.number);
         doing.since = Instant::now();
+        if doing.answering.is_empty()
+            && let Some((_, reader)) = doing.ended.take()
+        {
+            reader.wake();
+        }
     }
 }
 
@@ -132,6 +184,7 @@ mod tests {
         head: Duration::ZERO,
         idle: Duration::ZERO,
         silence: Duration::ZERO,
+        silence_to_ended: Duration::ZERO,
     };
 
     /// What a connection without any time is overdue with: what it is doing.
@@ -149,24 +202,13 @@ mod tests {
         assert_eq!(doing(&activity), Some(Overdue::Idle));
         activity.heard();
         assert_eq!(doing(&activity), Some(Overdue::Head));
-        let answering = activity.begin(false);
+        let answering = activity.begin();
         activity.heard();
         assert_eq!(doing(&activity), Some(Overdue::Answer));
         drop(answering);
         assert_eq!(doing(&activity), Some(Overdue::Idle));
         activity.heard();
         assert_eq!(doing(&activity), Some(Overdue::Head));
-    }
-
-    #[test]
-    fn frames_between_requests_are_no_request() {
-        let activity = Arc::new(Activity::new());
-        let (first, second) = (activity.begin(true), activity.begin(true));
-        drop(first);
-        assert_eq!(doing(&activity), Some(Overdue::Answer));
-        drop(second);
-        activity.heard();
-        assert_eq!(doing(&activity), Some(Overdue::Idle));
     }
 
     #[test]
@@ -186,16 +228,38 @@ mod tests {
             ..NONE
         };
         let activity = Arc::new(Activity::new());
-        let first = activity.begin(true);
+        let first = activity.begin();
         tokio::time::advance(minute).await;
         // Others, of which one is taken and one ends.
-        let second = activity.begin(true);
-        drop(activity.begin(true));
+        let second = activity.begin();
+        drop(activity.begin());
         tokio::time::advance(minute).await;
         second.proceed();
         assert_eq!(activity.overdue(&times), Some(Overdue::Answer));
         first.proceed();
         assert_eq!(activity.overdue(&times), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_to_a_client_that_sends_no_more_has_less_time() {
+        let second = Duration::from_secs(1);
+        let times = Times {
+            silence: 100 * second,
+            silence_to_ended: 10 * second,
+            ..NONE
+        };
+        let activity = Arc::new(Activity::new());
+        assert!(!activity.wait_for_answers(Waker::noop()), "there is no answer to wait for");
+        let answering = activity.begin();
+        tokio::time::advance(20 * second).await;
+        assert!(activity.wait_for_answers(Waker::noop()));
+        tokio::time::advance(9 * second).await;
+        assert!(activity.wait_for_answers(Waker::noop()), "it looks again");
+        assert_eq!(activity.overdue(&times), None);
+        tokio::time::advance(second).await;
+        assert_eq!(activity.overdue(&times), Some(Overdue::Answer));
+        answering.proceed();
+        assert_eq!(activity.overdue(&times), None, "it is being taken");
     }
 
     #[test]
@@ -206,7 +270,7 @@ mod tests {
         assert_eq!(activity.overdue(&Times { idle, ..NONE }), None);
         activity.heard();
         assert_eq!(activity.overdue(&Times { head, ..NONE }), None);
-        let _answering = activity.begin(false);
+        let _answering = activity.begin();
         assert_eq!(activity.overdue(&Times { silence, ..NONE }), None);
     }
 }

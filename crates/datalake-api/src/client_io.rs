@@ -1,31 +1,54 @@
-//! The bytes of one connection: what a client sends is noticed, and a client that takes too little of its answers is cut.
+//! The bytes of one connection: hyper is given checked heads, a client that takes too little of its answers is cut, and one that sends no
+//! more still gets its answer.
 
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep},
 };
 
-use crate::activity::Activity;
+use crate::{
+    activity::Activity,
+    request_error::RequestError,
+    request_heads::{Next, RequestHeads},
+};
 
 /// So many bytes a client has to take in the time it is waited for: in 30 seconds that is 2 KiB a second, which the slowest of mobile
 /// networks carries. Each connection that takes less would hold the memory of its answer for as long as it likes.
 const PACE_BYTES: usize = 64 * 1024;
 
+/// Most heads have fewer bytes.
+const READ_BYTES: usize = 4 * 1024;
+
+/// A client that is still sending when the connection ends would lose the answer, since the kernel then resets the connection: it is
+/// listened to for as long after the answer, and for as many bytes.
+const LINGER_MAX: Duration = Duration::from_secs(2);
+const LINGER_BYTES_MAX: usize = 1024 * 1024;
+
 /// A client's stream, with the time spent waiting for it.
 pub(crate) struct ClientIo<S> {
     stream: S,
     activity: Arc<Activity>,
+    heads: RequestHeads,
+    lingering: Option<Lingering>,
     pace: Pace,
+    /// Who waits to tell hyper of the client's end until the client has what there is for it.
+    reader: Option<Waker>,
     /// The wait that goes on now.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// The end of a connection whose client may still be sending.
+struct Lingering {
+    over: Pin<Box<Sleep>>,
+    bytes: usize,
 }
 
 /// How fast a client takes what there is for it. Time in which there was nothing to send does not count.
@@ -55,16 +78,19 @@ impl Pace {
 }
 
 impl<S> ClientIo<S> {
-    /// A stream whose client is waited for so long each 64 KiB.
-    pub(crate) fn new(stream: S, activity: Arc<Activity>, wait_max: Duration) -> Self {
+    /// A stream whose client is waited for so long each 64 KiB, and may send heads of so many bytes.
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, wait_max: Duration, head_bytes_max: usize) -> Self {
         Self {
             stream,
             activity,
+            heads: RequestHeads::new(head_bytes_max),
+            lingering: None,
             pace: Pace {
                 wait_max,
                 waited: Duration::ZERO,
                 taken: 0,
             },
+            reader: None,
             waiting: None,
         }
     }
@@ -75,6 +101,9 @@ impl<S> ClientIo<S> {
             Poll::Ready(Ok(bytes)) => {
                 let wait = self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
                 self.pace.take(bytes, wait);
+                if let Some(reader) = self.reader.take() {
+                    reader.wake();
+                }
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -90,18 +119,107 @@ impl<S> ClientIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
-    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if buffer.filled().len() > before {
+impl<S: AsyncRead + Unpin> ClientIo<S> {
+    /// Reads more of a head. Ready where there is nothing to read any more, or an answer to what there is.
+    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Ended>>> {
+        let mut bytes = [0; READ_BYTES];
+        let mut bytes = ReadBuf::new(&mut bytes);
+        if self.heads.is_in_head() {
             self.activity.heard();
         }
-        read
+        if self.activity.is_timed_out() {
+            let refusal = self.heads.refuse(RequestError::TimedOut);
+            self.activity.refuse(refusal);
+            return Poll::Ready(Ok(None));
+        }
+        ready!(Pin::new(&mut self.stream).poll_read(context, &mut bytes))?;
+        let refusal = if !bytes.filled().is_empty() {
+            self.heads.push(bytes.filled())
+        } else if self.heads.is_in_head() {
+            let error = RequestError::malformed("the request ends within its head; send an empty line after the headers");
+            Some(self.heads.refuse(error))
+        } else {
+            return Poll::Ready(Ok(Some(Ended)));
+        };
+        if let Some(refusal) = refusal {
+            self.activity.refuse(refusal);
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Hands on what comes straight from the client, at most so many bytes. Ready also where the client has ended.
+    fn poll_pass(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>, most: u64) -> Poll<io::Result<Option<Ended>>> {
+        let before = buffer.filled().len();
+        let mut part = AsyncReadExt::take(&mut self.stream, most);
+        ready!(Pin::new(&mut part).poll_read(context, buffer))?;
+        let passed = buffer.filled().get(before..).unwrap_or_default();
+        self.heads.passed(passed);
+        Poll::Ready(Ok(passed.is_empty().then_some(Ended)))
+    }
+
+    /// The client sends no more. hyper would take that for the end of the client, and give up its answer.
+    fn poll_end(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let may_end = self.heads.may_end();
+        if may_end && self.activity.wait_for_answers(context.waker()) {
+            return Poll::Pending;
+        }
+        if may_end && self.waiting.is_some() {
+            self.reader = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Takes what the client is still sending, until it ends, too.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let lingering = self.lingering.get_or_insert_with(|| Lingering {
+            over: Box::pin(sleep(LINGER_MAX)),
+            bytes: 0,
+        });
+        while lingering.bytes < LINGER_BYTES_MAX && lingering.over.as_mut().poll(context).is_pending() {
+            let mut bytes = [0; READ_BYTES];
+            let mut bytes = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut bytes) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => lingering.bytes += bytes.filled().len(),
+                Poll::Ready(_) => break,
+            }
+        }
+        Poll::Ready(())
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
+/// The client has ended the half of the connection on which it sends.
+struct Ended;
+
+impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let ended = match self.heads.next() {
+                Next::Came(came) => {
+                    let taken = came.len().min(buffer.remaining());
+                    buffer.put_slice(came.get(..taken).unwrap_or_default());
+                    if let Some(refusal) = self.heads.give(taken) {
+                        self.activity.refuse(refusal);
+                    }
+                    return Poll::Ready(Ok(()));
+                }
+                Next::Pass(most) => match ready!(self.poll_pass(context, buffer, most))? {
+                    None => return Poll::Ready(Ok(())),
+                    ended => ended,
+                },
+                Next::More => ready!(self.poll_head(context))?,
+                // The answer to what stands for the refusal ends the connection.
+                Next::Nothing => return Poll::Pending,
+            };
+            if ended.is_some() {
+                return self.poll_end(context);
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.paced(context, written)
@@ -121,7 +239,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+        match self.heads.is_unread() {
+            true => self.poll_linger(context).map(Ok),
+            false => Poll::Ready(Ok(())),
+        }
     }
 }
 
@@ -134,7 +256,7 @@ mod tests {
     /// Both ends of a connection whose kernel takes 1 KiB.
     fn connection(wait_max: Duration) -> (ClientIo<DuplexStream>, DuplexStream) {
         let (ours, theirs) = tokio::io::duplex(1024);
-        (ClientIo::new(ours, Arc::new(Activity::new()), wait_max), theirs)
+        (ClientIo::new(ours, Arc::new(Activity::new()), wait_max, 1024), theirs)
     }
 
     #[tokio::test]

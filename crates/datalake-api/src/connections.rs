@@ -1,4 +1,4 @@
-//! Connections: accepting them, serving HTTP/1 and HTTP/2 on each, and ending them, by themselves or when the server is to end.
+//! Connections: accepting them, serving HTTP/1.1 on each, and ending them, by themselves or when the server is to end.
 
 use std::{
     convert::Infallible,
@@ -12,17 +12,15 @@ use std::{
 use axum::{
     Router,
     body::{Body, HttpBody},
-    http::{Request, Response, Version},
+    http::{HeaderValue, Request, Response, header},
 };
 use bytes::Bytes;
 use hyper::{
     body::{Frame, Incoming, SizeHint},
+    server::conn::http1::Builder,
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -35,32 +33,23 @@ use tower::Service;
 use crate::{
     activity::{Activity, Answering, Overdue, Times},
     client_io::ClientIo,
-    first_head::has_come,
+    first_head::{self, FirstHead},
+    request_error::RefusedRequest,
+    table_watch::chain,
 };
 
 /// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. Those over it wait in the kernel until others end, which all do in time.
 const CONNECTIONS_MAX: u32 = 4_096;
 
-/// A head that lists a thousand user ids in its query has room. All connections sending such heads at once hold 128 MiB.
+/// A head that lists a thousand user ids in its query has room. All connections sending such heads at once hold 160 MiB, hyper's first
+/// buffers among them.
 /// It also bounds what of a stream waits in the process beside the chunk that is being sent.
 const HEAD_BYTES_MAX: usize = 32 * 1024;
-
-/// The same for HTTP/2, whose own type for it is this.
-const HEAD_BYTES_MAX_MULTIPLEXED: u32 = 32 * 1024;
-
-/// Browsers ask for six things at a time. The answers of one connection, 256 KiB each (larger ones are counted), then hold at most 8 MiB.
-const STREAMS_MAX: u32 = 32;
-
-/// What a client that reads slowly lets wait in the process, a stream: one chunk.
-const SEND_BYTES_MAX: usize = 64 * 1024;
 
 /// What waits in the kernel beyond what the network has room for. Without it a slow client is given megabytes at once, and then seems to
 /// take nothing for minutes. `client_io.rs` wants half of it taken in 30 seconds.
 #[cfg(target_os = "linux")]
 const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
-/// A peer that went away without a word is noticed by then, while an answer to it goes on.
-const PING_PERIOD: Duration = Duration::from_secs(30);
 
 /// How long a connection may take for what.
 const PATIENCE: Patience = Patience {
@@ -71,6 +60,8 @@ const PATIENCE: Patience = Patience {
         idle: Duration::from_secs(75),
         // An answer begins within 90 seconds (see `limits.rs`), and a stream of events shows life more often.
         silence: Duration::from_mins(2),
+        // A client that closed its connection looks the same, and what it waited for holds a place that others may need.
+        silence_to_ended: Duration::from_secs(10),
     },
     // Longer than a train is in a tunnel between two cells.
     wait: Duration::from_secs(30),
@@ -112,9 +103,10 @@ async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Rout
         let (protocol, router, shutdown) = (protocol.clone(), router.clone(), shutdown.child_token());
         tokio::spawn(async move {
             let activity = Arc::new(Activity::new());
-            if has_come(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
+            match first_head::wait(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
+                FirstHead::None => {}
                 // In a box, so that the wait before it takes little room.
-                Box::pin(attend(stream, activity, protocol, router, PATIENCE, shutdown)).await;
+                FirstHead::Came => Box::pin(attend(stream, activity, protocol, router, PATIENCE, shutdown)).await,
             }
             drop(permit);
         });
@@ -155,32 +147,19 @@ fn tune(stream: &TcpStream) {
     let _gone_already = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
 }
 
-fn protocol() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
+fn protocol() -> Builder {
+    let mut builder = Builder::new();
     // Times are `activity.rs`'s: hyper's own would give an idle connection no more time than a head that does not end.
-    builder.http1().header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(HEAD_BYTES_MAX_MULTIPLEXED)
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_send_buf_size(SEND_BYTES_MAX)
-        .keep_alive_interval(PING_PERIOD);
+    builder.header_read_timeout(None).max_buf_size(HEAD_BYTES_MAX);
     builder
 }
 
 /// Serves one connection to its end.
-async fn attend<S>(
-    stream: S,
-    activity: Arc<Activity>,
-    protocol: Builder<TokioExecutor>,
-    router: Router,
-    patience: Patience,
-    shutdown: CancellationToken,
-) where
+async fn attend<S>(stream: S, activity: Arc<Activity>, protocol: Builder, router: Router, patience: Patience, shutdown: CancellationToken)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), patience.wait));
+    let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), patience.wait, HEAD_BYTES_MAX));
     let answering = Arc::clone(&activity);
     let service = service_fn(move |request| answer(router.clone(), &answering, request));
     let mut connection = pin!(protocol.serve_connection(io, service));
@@ -193,7 +172,7 @@ async fn attend<S>(
             biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = error.as_ref(), "a connection broke");
+                    tracing::debug!(error = chain(&error), "a connection broke");
                 }
                 return;
             }
@@ -201,13 +180,15 @@ async fn attend<S>(
             _ = looks.tick() => match activity.overdue(&patience.times) {
                 None => continue,
                 Some(Overdue::Idle) if !is_ending => {}
+                // The client is answered; where it does not take that, it is cut the next time.
+                Some(Overdue::Head) if activity.time_out() => continue,
                 Some(overdue) => {
                     tracing::debug!(overdue = ?overdue, "a connection is cut");
                     return;
                 }
             },
         }
-        // Requests in flight get their answers, and a client of HTTP/2 is told that no more are taken.
+        // Requests in flight get their answers.
         is_ending = true;
         connection.as_mut().graceful_shutdown();
     }
@@ -217,11 +198,22 @@ async fn attend<S>(
 fn answer(
     mut router: Router,
     activity: &Arc<Activity>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Attended>, Infallible>> + use<> {
-    let answering = activity.begin(request.version() == Version::HTTP_2);
+    let answering = activity.begin();
+    if let Some(error) = answering.refusal() {
+        request.extensions_mut().insert(RefusedRequest(error));
+    }
+    // Where its body ends is hyper's to know: what follows it is not checked, and not read.
+    let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
     let answer = router.call(request);
-    async move { Ok(answer.await?.map(|body| Attended { body, answering })) }
+    async move {
+        let mut answer = answer.await?;
+        if is_last {
+            answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer.map(|body| Attended { body, answering }))
+    }
 }
 
 /// A body whose end, and each step towards it, are noted.
@@ -253,7 +245,11 @@ impl HttpBody for Attended {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
+    use axum::{
+        http::StatusCode,
+        middleware,
+        routing::{get, post},
+    };
     use futures_util::{StreamExt, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -264,6 +260,9 @@ mod tests {
             .route("/", get(async || "hello"))
             .route("/endless", get(async || endless()))
             .route("/never", get(std::future::pending::<()>))
+            .route("/echo", post(async |body: String| body))
+            .fallback(async || StatusCode::NOT_FOUND)
+            .layer(middleware::from_fn(crate::problem::write_documents))
     }
 
     fn endless() -> Body {
@@ -279,6 +278,7 @@ mod tests {
             head: LONG,
             idle: LONG,
             silence: LONG,
+            silence_to_ended: LONG,
         },
         wait: LONG,
         look: Duration::from_millis(1),
@@ -323,13 +323,11 @@ mod tests {
     async fn connections_end_by_themselves() {
         // Nothing, not even a version.
         check(Overdue::Idle, "", "").await;
-        check(Overdue::Head, "GE", "").await;
-        check(Overdue::Head, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow:", "").await;
+        check(Overdue::Head, "GE", "HTTP/1.1 408").await;
+        check(Overdue::Head, "GET / HTTP/1.1\r\nHost: x\r\nX-Slow:", "HTTP/1.1 408").await;
         check(Overdue::Idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK").await;
-        check(Overdue::Idle, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", "HTTP/1.1 200 OK").await;
+        check(Overdue::Head, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /", "HTTP/1.1 200 OK").await;
         check(Overdue::Answer, "GET /never HTTP/1.1\r\nHost: x\r\n\r\n", "").await;
-        // The preface and empty settings: a client that then asks nothing.
-        check(Overdue::Head, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", "\0").await;
     }
 
     async fn status_line(head_bytes: usize) -> String {
@@ -345,6 +343,125 @@ mod tests {
     async fn heads_are_bounded() {
         assert_eq!(status_line(HEAD_BYTES_MAX - 100).await, "HTTP/1.1 200 OK");
         assert_eq!(status_line(HEAD_BYTES_MAX).await, "HTTP/1.1 431 Request Header Fields Too Large");
+    }
+
+    #[tokio::test]
+    async fn a_body_of_chunks_is_the_last_of_its_connection() {
+        let post = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+        let answer = to_the_end(PATIENT, &format!("{post}GET / HTTP/1.1\r\n\r\n")).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\nhello"),
+            "{answer}"
+        );
+        assert!(answer.contains("connection: close"), "{answer}");
+    }
+
+    /// Sends `text` and nothing more, and gives what comes until the server closes.
+    async fn after_the_end(patience: Patience, text: &str) -> String {
+        let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+        let activity = Arc::new(Activity::new());
+        let attended = attend(ours, activity, protocol(), router(), patience, CancellationToken::new());
+        let asking = async {
+            theirs.write_all(text.as_bytes()).await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let mut answer = Vec::new();
+            theirs.read_to_end(&mut answer).await.unwrap();
+            String::from_utf8_lossy(&answer).into_owned()
+        };
+        let both = async { tokio::join!(attended, asking).1 };
+        let ended = tokio::time::timeout(Duration::from_mins(1), both).await;
+        ended.unwrap_or_else(|_| panic!("{text:?}: still open"))
+    }
+
+    #[tokio::test]
+    async fn a_client_that_ends_after_its_request_is_answered() {
+        let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        let posted = |framing: &str| format!("POST /echo HTTP/1.1\r\nHost: x\r\n{framing}");
+        for (text, status, answers) in [
+            (get.to_owned(), "200 OK", 1),
+            (format!("{get}{get}"), "200 OK", 2),
+            (posted("Content-Length: 2\r\n\r\nab"), "200 OK", 1),
+            (posted("Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"), "200 OK", 1),
+            ("GET / HTTP/1.1\r\nHost".to_owned(), "400 Bad Request", 1),
+            // Nothing was asked.
+            (String::new(), "", 0),
+        ] {
+            let answer = after_the_end(PATIENT, &text).await;
+            assert_eq!(
+                answer.matches(&format!("HTTP/1.1 {status}\r\n")).count(),
+                answers,
+                "{text:?}: {answer}"
+            );
+        }
+        // It may as well have gone.
+        let mut patience = PATIENT;
+        patience.times.silence_to_ended = Duration::ZERO;
+        assert_eq!(after_the_end(patience, &get.replace("/ ", "/never ")).await, "");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_ends_and_reads_slowly_gets_the_whole_answer() {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let large = Router::new().route("/", get(async || vec![b'x'; 50_000]));
+        let attended = attend(
+            ours,
+            Arc::new(Activity::new()),
+            protocol(),
+            large,
+            PATIENT,
+            CancellationToken::new(),
+        );
+        let asking = async {
+            theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+            theirs.shutdown().await.unwrap();
+            let (mut answer, mut bytes) = (Vec::new(), [0; 100]);
+            loop {
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                match theirs.read(&mut bytes).await.unwrap() {
+                    0 => break answer,
+                    read => answer.extend_from_slice(&bytes[..read]),
+                }
+            }
+        };
+        let both = async { tokio::join!(attended, asking).1 };
+        let answer = tokio::time::timeout(Duration::from_mins(1), both).await.unwrap();
+        assert!(answer.ends_with(&vec![b'x'; 50_000]), "{} bytes", answer.len());
+    }
+
+    #[tokio::test]
+    async fn what_hyper_would_refuse_without_a_word_is_a_problem() {
+        let long = format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(HEAD_BYTES_MAX));
+        let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+        for (text, status) in [
+            ("GET / HTTP/1.1\r\n\r\n", 400),
+            ("GET / HTTP/2.0\r\nHost: x\r\n\r\n", 505),
+            ("\x16\x03\x01", 400),
+            ("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
+            (&long, 431),
+            (&format!("{get}GET / HTTP/1.1\r\nHost: x\r\nA b: c\r\n\r\n{get}"), 400),
+        ] {
+            let answer = to_the_end(PATIENT, text).await;
+            let (head, body) = answer.rsplit_once("\r\n\r\n").unwrap();
+            assert!(head.contains(&format!("HTTP/1.1 {status} ")), "{text:?}: {answer}");
+            assert!(
+                head.ends_with("\r\nconnection: close") || head.contains("\r\nconnection: close\r\n"),
+                "{text:?}: {answer}"
+            );
+            assert!(head.contains("content-type: application/problem+json"), "{text:?}: {answer}");
+            let document: serde_json::Value = serde_json::from_str(body).unwrap();
+            assert_eq!(
+                (&document["status"], &document["instance"]),
+                (&status.into(), &"".into()),
+                "{text:?}"
+            );
+            assert_eq!(
+                answer.matches("HTTP/1.1 200").count(),
+                usize::from(text.starts_with(get)),
+                "{text:?}: {answer}"
+            );
+        }
     }
 
     #[tokio::test]

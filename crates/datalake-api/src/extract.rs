@@ -1,11 +1,12 @@
 //! Parts of a request, parsed at the edge. Each refusal is a problem.
 
 use axum::{
-    extract::{FromRequestParts, Path},
+    extract::{FromRequestParts, MatchedPath, Path},
     http::request::Parts,
 };
 use datalake_core::{
     moment::MOMENT_PARAMETERS,
+    output::Escape,
     question::{QueryError, Question, Scope},
     user::UserId,
 };
@@ -22,13 +23,15 @@ use crate::{
 pub(crate) struct Pairs(Vec<(String, String)>);
 
 impl Pairs {
-    /// Those of a request. Bytes that are no text are refused: with replacement characters in their place the question would be another.
+    /// Those of a request. What cannot be decoded is refused: with something else in its place the question would be another.
     pub(crate) fn of(parts: &Parts) -> Result<Self, QueryError> {
         let query = parts.uri.query().unwrap_or_default();
-        let is_text = |part: &str| percent_decode_str(part).decode_utf8().is_ok();
-        let malformed = query.split('&').find(|pair| !is_text(pair));
-        if let Some((name, _)) = malformed.and_then(|pair| form_urlencoded::parse(pair.as_bytes()).next()) {
-            return Err(QueryError::value(&name, "is not UTF-8 once its percent signs are decoded"));
+        for pair in query.split('&') {
+            if let Some(reason) = undecodable(pair) {
+                let decoded = form_urlencoded::parse(pair.as_bytes()).next();
+                let (name, _) = decoded.unwrap_or_default();
+                return Err(QueryError::value(&name, &reason));
+            }
         }
         Ok(Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
     }
@@ -105,6 +108,29 @@ impl Pairs {
     }
 }
 
+/// Why percent-encoded text cannot be decoded, if so.
+fn undecodable(text: &str) -> Option<String> {
+    if let Some(escape) = malformed_encoding(text) {
+        return Some(format!(
+            "has a malformed percent-encoding, `{escape}`; write a percent sign itself as %25"
+        ));
+    }
+    let is_text = percent_decode_str(text).decode_utf8().is_ok();
+    (!is_text).then(|| "is not UTF-8 once its percent signs are decoded; encode text as UTF-8".to_owned())
+}
+
+/// The first percent sign that no two hexadecimal digits follow, with up to two characters after it.
+pub(crate) fn malformed_encoding(text: &str) -> Option<&str> {
+    let is_malformed = |at: &usize| {
+        let digits = text.as_bytes().get(at + 1..at + 3);
+        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    let mut signs = text.match_indices('%').map(|(at, _)| at);
+    let escape = text.get(signs.find(is_malformed)?..)?;
+    let end = escape.char_indices().nth(3).map_or(escape.len(), |(end, _)| end);
+    escape.get(..end)
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Pairs {
     type Rejection = Problem;
 
@@ -179,6 +205,8 @@ pub(crate) struct RowsAsked {
     pub(crate) format: Option<Format>,
     /// `shape=`
     pub(crate) shape: Shape,
+    /// `escape=`
+    pub(crate) escape: Escape,
     /// `cursor=`
     pub(crate) cursor: Option<Cursor>,
     /// Names the question: equal texts are equal questions.
@@ -189,11 +217,14 @@ pub(crate) struct RowsAsked {
     next: String,
 }
 
+/// The parameter that says what of a CSV is escaped.
+pub(crate) const ESCAPE: &str = "escape";
+
 /// What `/data` takes beside the question itself.
-const ROWS_PARAMETERS: [&str; 3] = ["format", "shape", CURSOR];
+const ROWS_PARAMETERS: [&str; 4] = ["format", "shape", ESCAPE, CURSOR];
 
 /// What changes nothing about which rows there are, and in which order: a walk over pages may change these on its way.
-const SHOWING_PARAMETERS: [&str; 6] = ["format", "shape", CURSOR, "select", "limit", "on"];
+const SHOWING_PARAMETERS: [&str; 7] = ["format", "shape", ESCAPE, CURSOR, "select", "limit", "on"];
 
 impl<S: Send + Sync> FromRequestParts<S> for RowsAsked {
     type Rejection = Problem;
@@ -232,12 +263,20 @@ impl RowsAsked {
             question,
             format: pairs.get("format").map(Format::parse).transpose()?,
             shape: pairs.get("shape").map(Shape::parse).transpose()?.unwrap_or_default(),
+            escape: pairs.get(ESCAPE).map(parse_escape).transpose()?.unwrap_or_default(),
             cursor,
             // With the path, since it is in the link to the next page.
             identity: format!("{path}?{}", pairs.canonical(&[])),
             listing,
             next: format!("{path}?{}", pairs.encoded(&[CURSOR])),
         })
+    }
+}
+
+fn parse_escape(value: &str) -> Result<Escape, QueryError> {
+    match value {
+        "spreadsheet" => Ok(Escape::Spreadsheet),
+        _ => Err(QueryError::value(ESCAPE, "must be spreadsheet, or left out")),
     }
 }
 
@@ -280,14 +319,42 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // axum leaves a malformed percent-encoding as it is.
+        if let Some(reason) = undecodable(parts.uri.path()) {
+            return Err(Problem::Path(QueryError::value(&variable(parts), &reason)));
+        }
         let decoded = Path::<String>::from_request_parts(parts, state).await;
-        decoded.map(|Path(text)| Self(text)).map_err(|_| Problem::UndecodablePath)
+        // The route has one variable part.
+        decoded.map(|Path(text)| Self(text)).map_err(|_| Problem::Internal)
     }
+}
+
+/// The name of the one variable part of the path.
+fn variable(parts: &Parts) -> String {
+    let template = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let name = template.split_once('{').and_then(|(_, rest)| rest.split_once('}'));
+    name.map_or("path", |(name, _)| name).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[track_caller]
+    fn check_encoding(text: &str, expected: Option<&str>) {
+        assert_eq!(malformed_encoding(text), expected, "{text}");
+    }
+
+    #[test]
+    fn malformed_encodings() {
+        check_encoding("", None);
+        check_encoding("a%20%C3%bc", None);
+        check_encoding("%", Some("%"));
+        check_encoding("a%f", Some("%f"));
+        check_encoding("%zz%", Some("%zz"));
+        check_encoding("%20%é1x", Some("%é1"));
+        check_encoding("%%41", Some("%%4"));
+    }
 
     #[test]
     fn limits() {

@@ -11,24 +11,44 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::activity::{Activity, Times};
+use crate::activity::{Activity, Overdue, Times};
 
 /// Heads are smaller as a rule. Of a longer one the rest is read as it comes.
 const LOOKED_AT_BYTES: usize = 8 * 1024;
 
-/// Waits until there is something to serve. Not where the client takes longer than it may, which is looked at each `look`, or the server
-/// is to end.
-pub(crate) async fn has_come(stream: &TcpStream, activity: &Activity, times: &Times, look: Duration, shutdown: &CancellationToken) -> bool {
+/// What there is at the beginning of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FirstHead {
+    /// A head, or the time for it is over: something to answer.
+    Came,
+    /// Nothing, and no more is waited for.
+    None,
+}
+
+/// Waits until there is something to answer, at most for as long as the client may take, which is looked at each `look`, and not longer than
+/// the server lives.
+pub(crate) async fn wait(
+    stream: &TcpStream,
+    activity: &Activity,
+    times: &Times,
+    look: Duration,
+    shutdown: &CancellationToken,
+) -> FirstHead {
     let mut looks = interval(look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             // What has come counts, however late it is looked at.
             biased;
-            () = come(stream, activity) => return true,
-            () = shutdown.cancelled() => return false,
-            _ = looks.tick() => if activity.overdue(times).is_some() {
-                return false;
+            () = come(stream, activity) => return FirstHead::Came,
+            () = shutdown.cancelled() => return FirstHead::None,
+            _ = looks.tick() => match activity.overdue(times) {
+                None => {}
+                Some(Overdue::Head) => {
+                    activity.time_out();
+                    return FirstHead::Came;
+                }
+                Some(Overdue::Idle | Overdue::Answer) => return FirstHead::None,
             }
         }
     }
@@ -83,7 +103,6 @@ mod tests {
         check(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", true);
         check(b"GET / HTTP/1.1\nHost: x\n\n", true);
         check(b"POST /data HTTP/1.1\r\n\r\n{}", true);
-        check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", true);
         // The beginning of TLS, and of nothing.
         check(b"\x16\x03\x01", true);
         check(b"get / HTTP/1.1", true);
@@ -92,7 +111,7 @@ mod tests {
     }
 
     /// Both ends of a connection, and what the server waits for.
-    async fn waiting(head: Duration, shutdown: &CancellationToken) -> (TcpStream, Arc<Activity>, JoinHandle<bool>) {
+    async fn waiting(head: Duration, shutdown: &CancellationToken) -> (TcpStream, Arc<Activity>, JoinHandle<FirstHead>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let theirs = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (ours, _) = listener.accept().await.unwrap();
@@ -103,8 +122,9 @@ mod tests {
                 head,
                 idle: LONG,
                 silence: LONG,
+                silence_to_ended: LONG,
             };
-            has_come(&ours, &activity, &times, Duration::from_millis(1), &shutdown).await
+            wait(&ours, &activity, &times, Duration::from_millis(1), &shutdown).await
         });
         (theirs, heard, waits)
     }
@@ -117,6 +137,7 @@ mod tests {
             head: Duration::ZERO,
             idle: LONG,
             silence: LONG,
+            silence_to_ended: LONG,
         };
         // Until it is seen.
         while activity.overdue(&none).is_none() {
@@ -124,7 +145,7 @@ mod tests {
         }
         assert!(!waits.is_finished());
         client.write_all(b"\r\n").await.unwrap();
-        assert!(waits.await.unwrap());
+        assert_eq!(waits.await.unwrap(), FirstHead::Came);
     }
 
     #[tokio::test]
@@ -133,15 +154,16 @@ mod tests {
             let (mut client, _, waits) = waiting(LONG, &CancellationToken::new()).await;
             client.write_all(part.as_bytes()).await.unwrap();
             drop(client);
-            assert!(waits.await.unwrap(), "the reader finds the end behind {part:?}");
+            assert_eq!(waits.await.unwrap(), FirstHead::Came, "the reader finds the end behind {part:?}");
         }
     }
 
     #[tokio::test]
-    async fn a_head_that_does_not_end_is_given_up() {
-        let (mut client, _, waits) = waiting(Duration::ZERO, &CancellationToken::new()).await;
+    async fn a_head_that_does_not_end_is_answered() {
+        let (mut client, activity, waits) = waiting(Duration::ZERO, &CancellationToken::new()).await;
         client.write_all(b"GET /").await.unwrap();
-        assert!(!waits.await.unwrap());
+        assert_eq!(waits.await.unwrap(), FirstHead::Came);
+        assert!(activity.is_timed_out());
     }
 
     #[tokio::test]
@@ -149,6 +171,6 @@ mod tests {
         let shutdown = CancellationToken::new();
         let (_client, _, waits) = waiting(LONG, &shutdown).await;
         shutdown.cancel();
-        assert!(!waits.await.unwrap());
+        assert_eq!(waits.await.unwrap(), FirstHead::None);
     }
 }

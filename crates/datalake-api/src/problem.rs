@@ -15,14 +15,25 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, table_watch::chain, views::format::Format,
+    launcher::LaunchError,
+    pages::failure::Asker,
+    past_versions::PastError,
+    request_error::{RefusedRequest, RequestError},
+    run_view::RunView,
+    table_watch::chain,
+    views::format::Format,
 };
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
 pub(crate) enum Problem {
+    /// The request was refused before a route could be found for it.
+    Request(RequestError),
     /// No route has the path.
-    NoSuchPath,
+    NoSuchPath {
+        /// The nearest path that there is.
+        nearest: Option<String>,
+    },
     /// The route does not take the method; the `Allow` header says which it takes.
     MethodNotAllowed,
     /// A query parameter is unknown or malformed.
@@ -40,8 +51,8 @@ pub(crate) enum Problem {
     },
     /// `If-Match` or `If-Unmodified-Since` wants another answer than there is.
     ConditionFailed,
-    /// The path is not UTF-8 once decoded.
-    UndecodablePath,
+    /// A variable part of the path is malformed.
+    Path(QueryError),
     /// A header is malformed.
     Header {
         /// Its name.
@@ -50,7 +61,10 @@ pub(crate) enum Problem {
         reason: &'static str,
     },
     /// The body is no JSON.
-    BodyType,
+    BodyType {
+        /// The `Content-Type` header, if there is one.
+        found: Option<String>,
+    },
     /// The body is over the limit.
     BodyTooLarge {
         /// The limit.
@@ -186,10 +200,38 @@ const fn kind(status: StatusCode, name: &'static str, title: &'static str) -> Ki
     Kind { status, name, title }
 }
 
+fn kind_of_request(error: &RequestError) -> Kind {
+    match error {
+        RequestError::Malformed { .. } => kind(StatusCode::BAD_REQUEST, "malformed-request", "The request is malformed"),
+        RequestError::TooLarge { .. } => kind(
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            "head-too-large",
+            "The head of the request is too large",
+        ),
+        RequestError::TimedOut => kind(
+            StatusCode::REQUEST_TIMEOUT,
+            "request-timed-out",
+            "The request did not arrive in time",
+        ),
+        RequestError::Version => kind(
+            StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            "http-version-not-supported",
+            "The version of HTTP is not supported",
+        ),
+        RequestError::TransferCoding => kind(
+            StatusCode::NOT_IMPLEMENTED,
+            "transfer-coding-not-supported",
+            "The transfer coding is not supported",
+        ),
+        RequestError::NoProxy => kind(StatusCode::NOT_IMPLEMENTED, "no-proxy", "The server is no proxy"),
+    }
+}
+
 impl Problem {
     fn kind(&self) -> Kind {
         match self {
-            Self::NoSuchPath => kind(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
+            Self::Request(error) => kind_of_request(error),
+            Self::NoSuchPath { .. } => kind(StatusCode::NOT_FOUND, "no-such-path", "There is nothing at this path"),
             Self::MethodNotAllowed => kind(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
@@ -213,9 +255,9 @@ impl Problem {
                 "condition-failed",
                 "The answer is another than the request wants",
             ),
-            Self::UndecodablePath => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
+            Self::Path(_) => kind(StatusCode::BAD_REQUEST, "invalid-path", "The path is malformed"),
             Self::Header { .. } => kind(StatusCode::BAD_REQUEST, "invalid-header", "A header is malformed"),
-            Self::BodyType => kind(
+            Self::BodyType { .. } => kind(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
                 "The body must be JSON",
@@ -276,9 +318,11 @@ impl Problem {
     /// What is wrong with this request, and what to do.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::NoSuchPath => "see / for what there is".to_owned(),
+            Self::Request(error) => error.detail(),
+            Self::NoSuchPath { nearest: None } => "no path like this is known; / and /openapi.json list those that are".to_owned(),
+            Self::NoSuchPath { nearest: Some(nearest) } => format!("no such path is known; did you mean `{nearest}`?"),
             Self::MethodNotAllowed => "the Allow header says which methods it takes".to_owned(),
-            Self::Parameter(error) => error.to_string(),
+            Self::Parameter(error) | Self::Path(error) => error.to_string(),
             Self::NotAcceptable => {
                 let types = Format::ALL.map(Format::media_type).join(", ");
                 format!(
@@ -293,9 +337,13 @@ impl Problem {
                 "a version came since, or the day changed: begin anew; of rows and figures, `version=` and `on=` ask for those of before"
                     .to_owned()
             }
-            Self::UndecodablePath => "the path is not UTF-8 once its percent signs are decoded".to_owned(),
             Self::Header { name, reason } => format!("{reason}, header={name}"),
-            Self::BodyType => "send the body as application/json, or none at all".to_owned(),
+            Self::BodyType { found } => {
+                let found = found.as_ref().map_or("the body has no Content-Type".to_owned(), |found| {
+                    format!("the Content-Type is `{found}`")
+                });
+                format!("{found}; send JSON as application/json (`curl --json BODY`), or no body")
+            }
             Self::BodyTooLarge { bytes_max } => format!("the body may have {bytes_max} bytes"),
             Self::BodyInvalid { reason }
             | Self::LaunchFailed { reason }
@@ -363,7 +411,8 @@ impl Problem {
             _ => None,
         };
         let (parameter, nearest, run) = match self {
-            Self::Parameter(error) => (Some(error.parameter), error.nearest, None),
+            Self::Parameter(error) | Self::Path(error) => (Some(error.parameter), error.nearest, None),
+            Self::NoSuchPath { nearest } => (None, nearest, None),
             Self::NoTable { run } => (None, None, run),
             _ => (None, None, None),
         };
@@ -452,15 +501,25 @@ impl IntoResponse for Problem {
     }
 }
 
+/// The kind of the problem that an answer is, for what observes it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ProblemKind(pub(crate) &'static str);
+
 /// Writes the documents of the problems that come out of the routes, or pages for people.
-pub(crate) async fn write_documents(request: Request, next: Next) -> Response {
-    let instance = request.uri().path().to_owned();
+pub(crate) async fn write_documents(mut request: Request, next: Next) -> Response {
+    let refused = request.extensions_mut().remove::<RefusedRequest>();
+    // What was asked for is not known where the request was refused.
+    let instance = refused.as_ref().map_or(request.uri().path(), |_| "").to_owned();
     let asker = Asker::of(&request);
-    let mut response = next.run(request).await;
+    let mut response = match refused {
+        Some(RefusedRequest(error)) => Problem::from(error).into_response(),
+        None => next.run(request).await,
+    };
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
     };
     let (mut parts, _) = response.into_parts();
+    parts.extensions.insert(ProblemKind(problem.kind().name));
     let document = problem.document(instance);
     parts.headers.remove(header::CONTENT_LENGTH);
     let document = if asker.wants_page(parts.status) {

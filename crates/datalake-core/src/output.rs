@@ -7,6 +7,26 @@ use crate::{
     user::{Age, Ages},
 };
 
+/// What of a text is written otherwise than it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Escape {
+    /// Nothing: `output.csv`.
+    #[default]
+    Nothing,
+    /// What a spreadsheet would evaluate when it opens the file. Numbers are not: they evaluate to themselves.
+    Spreadsheet,
+}
+
+impl Escape {
+    /// What the field begins with.
+    fn prefix(self, field: &str) -> &'static str {
+        match self {
+            Self::Spreadsheet if field.starts_with(['=', '+', '-', '@', '\t', '\r']) => "'",
+            Self::Spreadsheet | Self::Nothing => "",
+        }
+    }
+}
+
 /// Appends the line of the columns' names.
 pub fn push_header(text: &mut String, columns: &[Column]) {
     let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
@@ -16,15 +36,20 @@ pub fn push_header(text: &mut String, columns: &[Column]) {
 
 /// Appends a row's line. A null is empty.
 pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages: Ages) {
+    push_escaped_line(text, row, columns, ages, Escape::Nothing);
+}
+
+/// Appends a row's line with what is escaped.
+pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages: Ages, escape: Escape) {
     let start = text.len();
     for (index, column) in columns.iter().enumerate() {
         if index > 0 {
             text.push(',');
         }
         match column {
-            Column::UserId => push_field(text, row.user_id),
-            Column::FirstName => push_field(text, row.first_name),
-            Column::LastName => push_field(text, row.last_name),
+            Column::UserId => push_field(text, row.user_id, escape),
+            Column::FirstName => push_field(text, row.first_name, escape),
+            Column::LastName => push_field(text, row.last_name, escape),
             Column::Birthts => text.push_str(&row.birth.as_ms().to_string()),
             Column::ImgPath if row.has_image => keys::image_parts(row.user_id).into_iter().for_each(|part| text.push_str(part)),
             Column::ImgPath => {}
@@ -43,13 +68,16 @@ pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages:
 }
 
 /// Quotes where RFC 4180 asks for it, and about blanks at an end, which many readers drop otherwise.
-fn push_field(text: &mut String, field: &str) {
+fn push_field(text: &mut String, field: &str, escape: Escape) {
+    let prefix = escape.prefix(field);
     let needs_quotes = field.contains(['"', ',', '\n', '\r']) || field.starts_with(' ') || field.ends_with(' ');
     if needs_quotes {
         text.push('"');
+        text.push_str(prefix);
         text.push_str(&field.replace('"', "\"\""));
         text.push('"');
     } else {
+        text.push_str(prefix);
         text.push_str(field);
     }
 }
@@ -89,6 +117,34 @@ mod tests {
         check("=cmd()", false, stored, "0001,Ada,=cmd(),-1,\n");
         check("Lee", false, &[Column::Age, Column::UserId], "56,0001\n");
         check("Lee", false, &[Column::ImgPath], "\"\"\n");
+    }
+
+    #[track_caller]
+    fn check_escaped(last_name: &str, expected: &str) {
+        let row = RowView {
+            user_id: "-1",
+            first_name: "@Ada",
+            last_name,
+            birth: BirthTimestamp::from_ms(-1).unwrap(),
+            has_image: false,
+        };
+        let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
+        let mut text = String::new();
+        push_escaped_line(&mut text, &row, &Column::STORED, ages, Escape::Spreadsheet);
+        assert_eq!(text, format!("'-1,'@Ada,{expected},-1,\n"));
+    }
+
+    #[test]
+    fn what_a_spreadsheet_would_evaluate_is_prefixed() {
+        check_escaped("=cmd()", "'=cmd()");
+        check_escaped("+1", "'+1");
+        check_escaped("-1+1", "'-1+1");
+        check_escaped("=A1,\"x\"", "\"'=A1,\"\"x\"\"\"");
+        check_escaped("\r=1", "\"'\r=1\"");
+        check_escaped("\t1", "'\t1");
+        check_escaped("Lee=", "Lee=");
+        check_escaped("'=1", "'=1");
+        check_escaped("", "");
     }
 
     #[test]

@@ -25,7 +25,43 @@ enum Source {
     Listed { rows: Arc<Vec<u32>>, next: usize },
 }
 
+/// Where a walk is: another walk over the same rows of the same version goes on from there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalkPlace {
+    source: SourcePlace,
+    left: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SourcePlace {
+    Scan(Span),
+    Listed(usize),
+}
+
 impl Walk {
+    /// Where it is.
+    pub fn place(&self) -> WalkPlace {
+        WalkPlace {
+            source: match &self.source {
+                Source::Scan(span) => SourcePlace::Scan(*span),
+                Source::Listed { next, .. } => SourcePlace::Listed(*next),
+            },
+            left: self.left,
+        }
+    }
+
+    /// Goes on from a place of a walk over the same rows.
+    pub fn move_to(&mut self, place: WalkPlace) {
+        self.left = place.left;
+        match (&mut self.source, place.source) {
+            (Source::Scan(span), SourcePlace::Scan(to)) => *span = to,
+            (Source::Listed { next, .. }, SourcePlace::Listed(to)) => *next = to,
+            (Source::Scan(_), SourcePlace::Listed(_)) | (Source::Listed { .. }, SourcePlace::Scan(_)) => {
+                unreachable!("walks over the same rows have the same source")
+            }
+        }
+    }
+
     /// Begins a walk. `after` is the id of the row that the walk goes on behind; none is from the first. `limit` is the most rows; none is
     /// all of them.
     ///

@@ -75,7 +75,10 @@ pub(super) fn icon() -> String {
 /// A file of the pages. Another name is that of another release: a page of it loads its own files when it is opened anew.
 pub(super) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
     let assets = [&*STYLE, &*SCRIPT, &*ICON];
-    let asset = assets.into_iter().find(|asset| asset.name == name).ok_or(Problem::NoSuchPath)?;
+    let asset = assets
+        .into_iter()
+        .find(|asset| asset.name == name)
+        .ok_or(Problem::NoSuchPath { nearest: None })?;
     Ok((HEADERS, [(header::CONTENT_TYPE, asset.media_type)], asset.text.as_str()).into_response())
 }
 

@@ -69,6 +69,9 @@ enum Rest {
     Unknown,
 }
 
+/// Where the page is.
+pub(crate) const PATH: &str = "/page/examples";
+
 /// The page. `api` are the routes that it asks.
 pub(crate) fn router(api: &Router<ApiState>) -> Router<ApiState> {
     let api = api.clone();
@@ -76,7 +79,7 @@ pub(crate) fn router(api: &Router<ApiState>) -> Router<ApiState> {
         let api = api.clone().layer(middleware::from_fn(problem::write_documents));
         show(&visit, &InProcess(api.with_state(state))).await
     };
-    Router::new().route("/page/examples", get(show))
+    Router::new().route(PATH, get(show))
 }
 
 async fn show(visit: &Visit, api: &InProcess) -> Response {

@@ -36,22 +36,37 @@ mod versions;
 pub(crate) mod visit;
 mod warnings;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    routing::{MethodRouter, get},
+};
 
 use crate::state::ApiState;
 
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 9] {
+    [
+        ("/page/changes", get(changes::show)),
+        ("/page/live", get(live::wait)),
+        (people::PATH, get(people::show)),
+        ("/page/people/{user_id}", get(person::show)),
+        ("/page/assets/{name}", get(assets::show)),
+        ("/page/rejects", get(rejects::show)),
+        ("/page/runs", get(runs::show)),
+        ("/page/runs/{run_id}", get(run::show)),
+        ("/page/versions", get(versions::show)),
+    ]
+}
+
 /// The pages and their files.
 pub(crate) fn router() -> Router<ApiState> {
-    Router::new()
-        .route("/page/changes", get(changes::show))
-        .route("/page/live", get(live::wait))
-        .route(people::PATH, get(people::show))
-        .route("/page/people/{user_id}", get(person::show))
-        .route("/page/assets/{name}", get(assets::show))
-        .route("/page/rejects", get(rejects::show))
-        .route("/page/runs", get(runs::show))
-        .route("/page/runs/{run_id}", get(run::show))
-        .route("/page/versions", get(versions::show))
+    routes()
+        .into_iter()
+        .fold(Router::new(), |router, (path, show)| router.route(path, show))
+}
+
+/// Where the pages and their files are.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    routes().into_iter().map(|(path, _)| path)
 }
 
 /// Where the files of the pages lie, which hold nothing of the lake.

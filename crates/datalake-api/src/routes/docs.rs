@@ -73,20 +73,27 @@ const FILES: &[File] = &[
     ),
 ];
 
+/// Where the page and its files are.
+pub(crate) const PATHS: [&str; 3] = ["/docs", "/docs/", "/docs/{file}"];
+
 /// The page and its files. None of them is part of the description.
 pub(crate) fn router() -> Router<ApiState> {
+    let [bare, page, file] = PATHS;
     Router::new()
         // Relative, for proxies that put a path before it.
-        .route("/docs", get(async |_: NoParameters| Redirect::temporary("docs/")))
-        .route("/docs/", get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
+        .route(bare, get(async |_: NoParameters| Redirect::temporary("docs/")))
+        .route(page, get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
         .route(
-            "/docs/{file}",
+            file,
             get(async |Segment(name): Segment, _: NoParameters, headers: HeaderMap| show(&name, &headers)),
         )
 }
 
 fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
-    let file = FILES.iter().find(|file| file.name == name).ok_or(Problem::NoSuchPath)?;
+    let file = FILES
+        .iter()
+        .find(|file| file.name == name)
+        .ok_or(Problem::NoSuchPath { nearest: None })?;
     let media_type = [(header::CONTENT_TYPE, file.media_type)];
     Ok(match file.content {
         Content::Plain(bytes) => (HEADERS, media_type, Bytes::from_static(bytes)).into_response(),

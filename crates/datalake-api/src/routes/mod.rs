@@ -14,33 +14,49 @@ mod parameters;
 pub(crate) mod rejects;
 mod rows;
 pub(crate) mod runs;
+mod start_body;
 mod stats;
 mod stored_row;
 mod suffixed;
+mod unknown;
 pub(crate) mod versions;
 
-use axum::{Router, routing::get};
+use axum::{
+    Router,
+    http::{Method, Uri},
+    routing::get,
+};
 use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{extract::NoParameters, pages, problem::Problem, state::ApiState};
+use self::unknown::KnownPaths;
+use crate::{extract::NoParameters, pages, state::ApiState};
+
+/// Where the description is, which is not part of itself.
+const OPENAPI: &str = "/openapi.json";
 
 /// Every route, and the document that describes them.
 pub(crate) fn router() -> Router<ApiState> {
     let (router, mut document) = described().split_for_parts();
     suffixed::describe(&mut document);
     openapi::add_common_refusals(&mut document);
+    let described = document.paths.paths.keys().cloned();
+    let others = [OPENAPI, pages::examples::PATH]
+        .into_iter()
+        .chain(docs::PATHS)
+        .chain(pages::paths());
+    let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     let api = router
         .merge(suffixed::router())
-        .route("/openapi.json", get(async move |_: NoParameters| openapi::show(text.clone())));
+        .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
     let examples = pages::examples::router(&api);
     api.merge(docs::router())
         .merge(pages::router())
         .merge(examples)
-        .fallback(async || Problem::NoSuchPath)
+        .fallback(async move |method: Method, uri: Uri| known.answer(&method, &uri))
         .method_not_allowed_fallback(options::answer)
 }
 

@@ -4,16 +4,12 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    body::Body,
     extract::{FromRef, FromRequest, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use bytes::BytesMut;
-use datalake_core::report::{RunId, RunMode};
-use futures_util::TryStreamExt;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use datalake_core::report::RunId;
+use serde::Serialize;
 use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
@@ -23,14 +19,12 @@ use crate::{
     limits::WaitingRoom,
     prefer,
     problem::{Problem, ProblemDocument},
+    routes::start_body::{self, StartRun},
     run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
     table_watch::TableWatch,
     token::{Access, MayRun},
 };
-
-/// A body is under 200 bytes; this leaves room for white space.
-const BODY_BYTES_MAX: usize = 16 * 1024;
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
 const REFRESH_MAX: Duration = Duration::from_secs(5);
@@ -42,61 +36,6 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
 /// Says that runs of other servers, since the store last answered, are missing.
 const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
-
-/// What the run is to do. All fields are optional; no body, `{}` and `null` are the default.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub(super) struct StartRun {
-    /// `incremental` reads the sources that have changed, `full` reads every one.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Mode, required = false)]
-    mode: Option<Value>,
-    /// The ID of a run that the mass-deletion guard blocked: permits exactly the deletions that it reported.
-    #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = String, required = false, min_length = 1, max_length = 128, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    allow_mass_delete_of: Option<Value>,
-}
-
-/// Which sources a run reads: those that have changed, or every one.
-#[derive(ToSchema)]
-#[schema(as = Mode, default = "incremental", example = "incremental")]
-#[serde(rename_all = "snake_case")]
-#[expect(dead_code, reason = "the mode is parsed below; this describes it")]
-enum Mode {
-    /// Those that have changed.
-    Incremental,
-    /// Every one.
-    Full,
-}
-
-/// A field that is there, `null` included: that is no value of it.
-fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
-    Value::deserialize(deserializer).map(Some)
-}
-
-impl StartRun {
-    fn parameters(self) -> Result<RunParameters, Problem> {
-        let invalid = |field: &str, value: &Value, expected: &str| Problem::BodyInvalid {
-            reason: format!("{field} is {value}: it must be {expected}, or left out"),
-        };
-        let mode = match &self.mode {
-            None => RunMode::default(),
-            Some(value) => match value.as_str() {
-                Some("incremental") => RunMode::Incremental,
-                Some("full") => RunMode::Full,
-                _ => return Err(invalid("mode", value, r#""incremental" or "full""#)),
-            },
-        };
-        let run_id = |value: &Value| {
-            let parsed = value.as_str().and_then(|text| RunId::parse(text).ok());
-            parsed.ok_or_else(|| invalid("allow_mass_delete_of", value, "the ID of a run, as /runs shows it"))
-        };
-        Ok(RunParameters {
-            mode,
-            allow_mass_delete_of: self.allow_mass_delete_of.as_ref().map(run_id).transpose()?,
-        })
-    }
-}
 
 /// Runs, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -126,49 +65,13 @@ where
         MayRun::from_request_parts(&mut parts, state).await?;
         let NoParameters = NoParameters::from_request_parts(&mut parts, state).await?;
         let headers = parts.headers;
-        let parameters = start_body(&headers, body).await?.parameters()?;
+        let parameters = start_body::read(&headers, body).await?;
         Ok(Self {
             key: idempotency_key(&headers)?,
             parameters,
             wait: prefer::wait(&headers),
         })
     }
-}
-
-async fn start_body(headers: &HeaderMap, body: Body) -> Result<StartRun, Problem> {
-    let broken = |_| Problem::BodyInvalid {
-        reason: "the body ended before its time".to_owned(),
-    };
-    let mut bytes = BytesMut::new();
-    let mut parts = body.into_data_stream();
-    while let Some(part) = parts.try_next().await.map_err(broken)? {
-        if bytes.len() + part.len() > BODY_BYTES_MAX {
-            return Err(Problem::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
-        }
-        bytes.extend_from_slice(&part);
-    }
-    // Some clients name a type also where they send nothing.
-    if bytes.is_empty() {
-        return Ok(StartRun::default());
-    }
-    let content_type = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let essence = content_type.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        return Err(Problem::BodyType);
-    }
-    if bytes.trim_ascii() == b"null" {
-        return Ok(StartRun::default());
-    }
-    // serde also takes an array of the fields' values for a struct, which no client means.
-    if !bytes.trim_ascii_start().starts_with(b"{") {
-        return Err(Problem::BodyInvalid {
-            reason: r#"it is no JSON object, like {"mode":"full"}"#.to_owned(),
-        });
-    }
-    serde_json::from_slice(&bytes).map_err(|error| Problem::BodyInvalid { reason: error.to_string() })
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {

@@ -27,6 +27,7 @@ mod pages_versions;
 mod pages_weight;
 mod past;
 mod problems;
+mod raw;
 mod rows;
 mod run_fixture;
 mod runs;

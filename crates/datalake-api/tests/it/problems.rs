@@ -74,7 +74,119 @@ async fn missing_things() {
     check_missing(&lake, "/runs/%20", "no-such-run").await;
     check_missing(&lake, "/nothing", "no-such-path").await;
     check_missing(&lake, "/data/1/image/more", "no-such-path").await;
-    check_document(&lake.get("/data/%FF").await, "/data/%FF", 400, "invalid-path");
+}
+
+async fn check_path(lake: &Lake, path: &str, parameter: &str, words: &str) {
+    let document = check_document(&lake.get(path).await, path, 400, "invalid-path");
+    assert_eq!(document["parameter"], parameter, "{path}");
+    let detail = document["detail"].as_str().unwrap();
+    assert!(detail.contains(words), "{path}: {detail}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_decoded_is_named() {
+    let lake = Lake::of_users().await;
+    check_path(&lake, "/data/%FF", "user_id", "not UTF-8").await;
+    check_path(&lake, "/data/%zz", "user_id", "`%zz`").await;
+    check_path(&lake, "/data/a%/image", "user_id", "`%/i`").await;
+    check_path(&lake, "/data/%f/history", "user_id", "`%f/`").await;
+    check_path(&lake, "/runs/%c3", "run_id", "not UTF-8").await;
+    check_path(&lake, "/runs/%/events", "run_id", "`%/e`").await;
+    check_document(&lake.get("/nowhere/%zz").await, "/nowhere/%zz", 400, "malformed-request");
+    for (query, parameter) in [
+        ("/data?last_name=%zz", "last_name"),
+        ("/data?last_name=a%", "last_name"),
+        ("/stats?min_age=1&first_name=%f", "first_name"),
+        ("/data.csv?last_name=100%&limit=1", "last_name"),
+        ("/data?%zz=1", "%zz"),
+        ("/data?%=1", "%"),
+        ("/data?last_name=%ff", "last_name"),
+        ("/data/1000?on=%2", "on"),
+        ("/runs?limit=%", "limit"),
+        ("/healthz?x=%", "x"),
+        ("/changes?since=%g0", "since"),
+        ("/rejects?cursor=%", "cursor"),
+    ] {
+        check_parameter(&lake, query, parameter, None).await;
+    }
+    let detail = lake.get("/data?last_name=100%").await.json()["detail"].to_string();
+    assert!(detail.contains("%25"), "{detail}");
+}
+
+#[tokio::test]
+async fn days_are_refused_for_what_they_are() {
+    let lake = Lake::of_users().await;
+    for (query, words) in [
+        ("/data?on=9999-12-31", "0000-01-01 to 9999-12-30"),
+        ("/stats?on=2023-02-30", "2023-02 has the days 01 to 28"),
+        ("/data/1000?on=2026-13-01", "months are 01 to 12"),
+        ("/data?on=tomorrow", "like 2026-11-24"),
+        ("/data?as_of=2023-02-30", "2023-02 has the days 01 to 28"),
+        ("/data?as_of=9999-12-31", "0000-01-01 to 9999-12-30"),
+        ("/rejects?as_of=2026-11-24T12:00:00", "no offset"),
+        ("/stats?as_of=2026-11-24T12:00:00+01:00", "%2B"),
+    ] {
+        let answer = lake.get(query).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
+        let detail = answer.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains(words), "{query}: {detail}");
+    }
+    assert_eq!(lake.get("/stats?on=0000-01-01").await.status, StatusCode::OK);
+    assert_eq!(lake.get("/stats?on=9999-12-30").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_slash_at_the_end_leads_to_the_path() {
+    let lake = Lake::of_users().await;
+    let document = lake.get("/openapi.json").await.json();
+    let described = document["paths"].as_object().unwrap().keys().map(String::as_str);
+    let others = [
+        "/openapi.json",
+        "/page/people",
+        "/page/people/{user_id}",
+        "/page/runs",
+        "/page/examples",
+        "/page/assets/x",
+        "/docs/x",
+    ];
+    for template in described.chain(others).filter(|template| *template != "/") {
+        let path = template.replace("{user_id}", "1000").replace("{run_id}", "run-1");
+        for method in [Method::GET, Method::HEAD, Method::POST] {
+            let request = Request::builder()
+                .method(method)
+                .uri(format!("{path}/?a=%20&b"))
+                .body(Body::empty())
+                .unwrap();
+            let answer = lake.send(request).await;
+            assert_eq!(answer.status, StatusCode::PERMANENT_REDIRECT, "{path}");
+            assert_eq!(answer.header("location"), format!("{path}?a=%20&b"));
+        }
+    }
+    assert_eq!(lake.get("/docs/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_unknown_path_names_the_nearest() {
+    let lake = Lake::of_users().await;
+    for (path, nearest) in [
+        ("/datas", Some("/data")),
+        ("/Data", Some("/data")),
+        ("/data.CSV", Some("/data.csv")),
+        ("/run/x", Some("/runs/x")),
+        ("/runs/x/event", Some("/runs/x/events")),
+        ("/data/1000/Image", Some("/data/1000/image")),
+        ("/health", Some("/healthz")),
+        ("/version", Some("/versions")),
+        ("/openapi.yaml", Some("/openapi.json")),
+        ("/doc", Some("/docs")),
+        ("/frobnicate", None),
+        ("//evil.example/", None),
+    ] {
+        let document = check_document(&lake.get(path).await, path, 404, "no-such-path");
+        assert_eq!(document.get("nearest"), nearest.map(|path| json!(path)).as_ref(), "{path}");
+        let detail = document["detail"].as_str().unwrap();
+        assert_eq!(detail.contains("did you mean"), nearest.is_some(), "{detail}");
+    }
 }
 
 #[tokio::test]

@@ -390,7 +390,7 @@ async fn check_named(body: &str, words: &[&str]) {
 async fn unknown_fields_and_values_are_named() {
     check_named(r#"{"modes":"full"}"#, &["modes", "mode", "allow_mass_delete_of"]).await;
     check_named(r#"{"mode":"all"}"#, &["mode", "\"all\"", "incremental", "full"]).await;
-    check_named(r#"{"mode":7}"#, &["mode is 7"]).await;
+    check_named(r#"{"mode":7}"#, &["`mode` is 7"]).await;
     check_named(r#"{"allow_mass_delete_of":"-"}"#, &["allow_mass_delete_of", "\"-\"", "ID of a run"]).await;
 }
 

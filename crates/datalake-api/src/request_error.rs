@@ -1,0 +1,56 @@
+//! Why a request is refused before a route is found for it.
+
+use crate::problem::Problem;
+
+/// What is wrong with the head of a request. `problem.rs` chooses the status.
+#[derive(Clone, Debug)]
+pub(crate) enum RequestError {
+    /// It is no HTTP/1.1.
+    Malformed {
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// It is over a limit.
+    TooLarge {
+        /// Over which, and what to do.
+        reason: String,
+    },
+    /// It did not come in time.
+    TimedOut,
+    /// It is of another version of HTTP.
+    Version,
+    /// The body has a coding that this server does not decode.
+    TransferCoding,
+    /// The client takes the server for a proxy.
+    NoProxy,
+}
+
+impl RequestError {
+    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
+        Self::Malformed { reason: reason.into() }
+    }
+
+    /// What is wrong, and what to do.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Malformed { reason } | Self::TooLarge { reason } => reason.clone(),
+            Self::TimedOut => "the head of the request is not complete after 10 seconds; send it again".to_owned(),
+            Self::Version => "this server speaks HTTP/1.1; send the request in that version".to_owned(),
+            Self::TransferCoding => {
+                "the body has a coding other than `chunked`; send it with Content-Length, or with `Transfer-Encoding: chunked` alone"
+                    .to_owned()
+            }
+            Self::NoProxy => "CONNECT asks for a tunnel, which only a proxy opens; send requests to this server directly".to_owned(),
+        }
+    }
+}
+
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+/// Marks a request that stands for one that was refused.
+#[derive(Clone, Debug)]
+pub(crate) struct RefusedRequest(pub(crate) RequestError);
