@@ -2,6 +2,14 @@
 
 use std::ops::Range;
 
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use crate::{links::Links, problem::Problem};
+
 /// What a client wants of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
@@ -29,6 +37,33 @@ pub(crate) fn wanted(header: &str, bytes: u64) -> Wanted {
         true => Wanted::Unsatisfiable,
         false => Wanted::Part(range),
     }
+}
+
+/// The whole of so many bytes, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the
+/// server.
+pub(crate) fn part_of(
+    bytes: u64,
+    range: Option<&HeaderValue>,
+    body: impl FnOnce(Range<u64>) -> (Links, Body),
+) -> Result<Response, Problem> {
+    let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+    let asked = range.and_then(|range| range.to_str().ok());
+    let part = match asked.map_or(Wanted::Whole, |asked| wanted(asked, bytes)) {
+        Wanted::Whole => {
+            let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
+            return Ok(([accepts, length], body(0..bytes)).into_response());
+        }
+        Wanted::Part(part) => part,
+        Wanted::Unsatisfiable => return Err(Problem::RangeNotSatisfiable { bytes }),
+    };
+    let told =
+        HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");
+    let headers = [
+        accepts,
+        (header::CONTENT_RANGE, told),
+        (header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start)),
+    ];
+    Ok((StatusCode::PARTIAL_CONTENT, headers, body(part)).into_response())
 }
 
 /// The two numbers of the only range, each of which may be missing.

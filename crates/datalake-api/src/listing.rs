@@ -133,7 +133,7 @@ impl Listing {
         Some(self.asked.page_behind(&cursor))
     }
 
-    fn is_quick(&self) -> bool {
+    pub(crate) fn is_quick(&self) -> bool {
         let question = &self.asked.question;
         let takes_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
         takes_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX

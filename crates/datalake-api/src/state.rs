@@ -16,7 +16,7 @@ use crate::{
     server::Parts,
     table_watch::TableWatch,
     token::Access,
-    views::parquet::ParquetFiles,
+    views::{parquet::ParquetFiles, text_parts::TextIndexes},
 };
 
 /// Where pictures are read from.
@@ -54,6 +54,7 @@ parts! {
     access: Access,
     answers: Answers,
     parquet_files: ParquetFiles,
+    text_indexes: TextIndexes,
     ordered_rows: OrderedRows,
     large_answers: LargeAnswers,
     waiting: WaitingRoom,
@@ -80,6 +81,7 @@ impl From<Parts> for ApiState {
             access,
             answers: Answers::new(),
             parquet_files: ParquetFiles::new(),
+            text_indexes: TextIndexes::new(),
             ordered_rows: OrderedRows::new(),
             large_answers: LargeAnswers::new(),
             waiting: WaitingRoom::new(),

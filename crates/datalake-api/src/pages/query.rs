@@ -204,7 +204,7 @@ fn ordered([column, direction]: &[&str; 2]) -> String {
 
 /// What names the rows of a page's query on whatever page: neither how they look, nor where a page begins or how long it is.
 pub(super) fn of_all_pages(query: &Query) -> Query {
-    query.without(&[VIEW, CURSOR, "limit", "format", "shape"])
+    query.without(&[VIEW, CURSOR, "limit", "format", "shape", "escape"])
 }
 
 #[cfg(test)]

@@ -61,6 +61,10 @@ pub(super) struct ShowingParameters {
     /// How JSON is laid out: `rows`, or `columns` as pandas has it
     #[param(example = "rows")]
     shape: Option<String>,
+    /// `spreadsheet` prefixes the cells of a CSV that a spreadsheet would evaluate (those of text that begin with `=`, `+`, `-`, `@`, a tab or
+    /// a carriage return) with `'`; for CSV alone
+    #[param(example = "spreadsheet")]
+    escape: Option<String>,
 }
 
 /// Rows as JSON: an array of them, or with `shape=columns` an object a column, of values by row number.

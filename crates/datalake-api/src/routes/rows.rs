@@ -1,18 +1,21 @@
 //! The rows that a question takes: as a page or all of them, in the format that the client likes.
 
+use std::sync::Arc;
+
 use axum::{
+    body::Body,
     extract::{FromRef, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{column::Column, question::QueryError, user::Ages};
+use datalake_core::{column::Column, output::Escape, question::QueryError, user::Ages};
 use datalake_table::{export::ArrowStream, walk::Walk};
 
 use crate::{
     accept::Accept,
     answers::{Answer, Answers},
-    byte_range::{self, Wanted},
-    extract::RowsAsked,
+    byte_range,
+    extract::{ESCAPE, RowsAsked},
     limits::{LargeAnswers, SMALL_ANSWER_BYTES_MAX},
     links::{Links, Page},
     listing::{ListedRows, Listing, failed},
@@ -20,6 +23,7 @@ use crate::{
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
     routes::parameters::{Binary, FilterParameters, RowsDocument, ShowingParameters},
+    scan::scan,
     state::ApiState,
     validators::ConditionParameters,
     views::{
@@ -28,6 +32,7 @@ use crate::{
         parquet::{ParquetFile, ParquetFiles},
         stream::{self, Begun, CHUNK_BYTES, Writer},
         text::{Notation, RowsText},
+        text_parts::TextIndexes,
     },
 };
 
@@ -85,6 +90,7 @@ pub(super) async fn list_rows(
 pub(super) struct Kept {
     answers: Answers,
     files: ParquetFiles,
+    indexes: TextIndexes,
     ordered: OrderedRows,
     large: LargeAnswers,
 }
@@ -94,6 +100,7 @@ impl FromRef<ApiState> for Kept {
         Self {
             answers: FromRef::from_ref(state),
             files: FromRef::from_ref(state),
+            indexes: FromRef::from_ref(state),
             ordered: FromRef::from_ref(state),
             large: FromRef::from_ref(state),
         }
@@ -122,6 +129,9 @@ pub(super) async fn answer(
     if asked.shape == Shape::Columns && format != Format::Json {
         return Err(QueryError::value("shape", "columns are laid out in JSON alone").into());
     }
+    if asked.escape != Escape::Nothing && format != Format::Csv {
+        return Err(QueryError::value(ESCAPE, "applies to CSV alone; ask for /data.csv, or leave it out").into());
+    }
     let listing = Listing::new(asked, &reading)?;
     let question = &listing.asked.question;
     let columns: Box<[Column]> = question.select.as_deref().unwrap_or(format.columns()).into();
@@ -133,6 +143,10 @@ pub(super) async fn answer(
         return Ok((age, settled).into_response());
     }
     let writing = Writing { listing, format, columns };
+    // Of what has no body there is no part.
+    let range = headers
+        .get(header::RANGE)
+        .filter(|_| *method == Method::GET && validators.allow_range(headers));
     let response = match format {
         Format::Parquet => {
             let is_of_all = *method == Method::GET && !headers.contains_key(header::RANGE);
@@ -140,13 +154,18 @@ pub(super) async fn answer(
             if is_of_all && kept.large.are_all_taken() && is_large() {
                 return Err(Problem::TooManyStreams);
             }
-            // Of what has no body there is no part.
-            let range = headers
-                .get(header::RANGE)
-                .filter(|_| *method == Method::GET && validators.allow_range(headers));
-            part_of(writing.file(validators.etag(), kept).await?, range)?
+            let file = writing.file(validators.etag(), kept).await?;
+            let (bytes, links) = (file.bytes(), file.links().clone());
+            byte_range::part_of(bytes, range, |part| (links, file.body(part)))?
         }
-        Format::Json | Format::Ndjson | Format::Csv | Format::Arrow => writing.text(validators.etag(), kept).await?,
+        Format::Csv | Format::Ndjson if range.is_some() || *method == Method::HEAD => {
+            writing.text_part(validators.etag(), kept, range).await?
+        }
+        Format::Csv | Format::Ndjson => {
+            let accepts = [(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
+            (accepts, writing.text(validators.etag(), kept).await?).into_response()
+        }
+        Format::Json | Format::Arrow => writing.text(validators.etag(), kept).await?,
     };
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
     Ok((age, validators.headers(), content_type, response).into_response())
@@ -182,6 +201,27 @@ impl Writing {
         })
     }
 
+    /// The length of the text, and the part of it that is asked for.
+    async fn text_part(self, etag: &str, kept: &Kept, range: Option<&HeaderValue>) -> Result<Response, Problem> {
+        let Self { listing, format, columns } = self;
+        let is_quick = listing.is_quick();
+        let (listing, ordered) = (Arc::new(listing), kept.ordered.clone());
+        let text = move || {
+            let (Page { walk, links }, room) = page(&listing, &ordered)?;
+            Ok((links, rows_text(&listing, walk, format, &columns), room))
+        };
+        let index = kept.indexes.get(etag, text.clone()).await?;
+        let links = index.links.clone();
+        if range.is_none() {
+            return byte_range::part_of(index.bytes(), None, |_| (links, Body::empty()));
+        }
+        let (_, text, room) = match is_quick {
+            true => text()?,
+            false => scan(text).await.map_err(|panic| failed(&panic))??,
+        };
+        byte_range::part_of(index.bytes(), range, |part| (links, index.body(text, &part, room)))
+    }
+
     async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {
         let (ages, ordered) = (Ages::on(self.listing.day), kept.ordered.clone());
         let columns = self.columns.clone();
@@ -213,34 +253,16 @@ fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> 
     let ages = Ages::on(listing.day);
     match (format, listing.asked.shape) {
         (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, columns, ages)),
-        (Format::Json, Shape::Rows) => Writer::Rows(RowsText::new(walk, Notation::Json, columns, ages)),
-        (Format::Ndjson, _) => Writer::Rows(RowsText::new(walk, Notation::Ndjson, columns, ages)),
-        (Format::Csv, _) => Writer::Rows(RowsText::new(walk, Notation::Csv, columns, ages)),
+        (Format::Json | Format::Ndjson | Format::Csv, _) => Writer::Rows(rows_text(listing, walk, format, columns)),
         (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(walk, columns, ages))),
     }
 }
 
-/// The whole file, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the server.
-fn part_of(file: ParquetFile, range: Option<&HeaderValue>) -> Result<Response, Problem> {
-    let bytes = file.bytes();
-    let links = file.links().clone();
-    let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let whole = |file: ParquetFile| {
-        let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
-        (links.clone(), [accepts.clone(), length], file.body(0..bytes)).into_response()
+fn rows_text(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> RowsText {
+    let notation = match format {
+        Format::Csv => Notation::Csv(listing.asked.escape),
+        Format::Ndjson => Notation::Ndjson,
+        Format::Json | Format::Parquet | Format::Arrow => Notation::Json,
     };
-    let asked = range.and_then(|range| range.to_str().ok());
-    let part = match asked.map_or(Wanted::Whole, |asked| byte_range::wanted(asked, bytes)) {
-        Wanted::Whole => return Ok(whole(file)),
-        Wanted::Part(part) => part,
-        Wanted::Unsatisfiable => return Err(Problem::RangeNotSatisfiable { bytes }),
-    };
-    let told =
-        HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");
-    let headers = [
-        accepts,
-        (header::CONTENT_RANGE, told),
-        (header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start)),
-    ];
-    Ok((StatusCode::PARTIAL_CONTENT, links, headers, file.body(part)).into_response())
+    RowsText::new(walk, notation, columns, Ages::on(listing.day))
 }

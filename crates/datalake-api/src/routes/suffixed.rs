@@ -14,7 +14,12 @@ use utoipa::openapi::{
 };
 
 use super::rows::{self, Kept};
-use crate::{extract::RowsAsked, reading::Reading, state::ApiState, views::format::Format};
+use crate::{
+    extract::{ESCAPE, RowsAsked},
+    reading::Reading,
+    state::ApiState,
+    views::format::Format,
+};
 
 /// The routes.
 pub(super) fn router() -> Router<ApiState> {
@@ -49,7 +54,12 @@ fn of_format(mut operation: Operation, format: Format) -> Operation {
     operation.operation_id = Some(format!("listRowsAs{}", capitalized(format.name())));
     operation.summary = Some(format!("The same as `/data`, as {media_type}."));
     operation.description = None;
-    let is_taken = |name: &str| name != "format" && (name != "shape" || format == Format::Json);
+    let is_taken = |name: &str| match name {
+        "format" => false,
+        "shape" => format == Format::Json,
+        ESCAPE => format == Format::Csv,
+        _ => true,
+    };
     let parameters = operation.parameters.get_or_insert_default();
     parameters.retain(|parameter| !matches!(parameter, RefOr::T(parameter) if !is_taken(&parameter.name)));
     let responses = &mut operation.responses.responses;
@@ -58,7 +68,7 @@ fn of_format(mut operation: Operation, format: Format) -> Operation {
     if let Some(RefOr::T(whole)) = responses.get_mut("200") {
         whole.content.retain(|name, _| name == media_type);
     }
-    if format == Format::Parquet {
+    if matches!(format, Format::Parquet | Format::Csv | Format::Ndjson) {
         parameters.push(RefOr::T(range()));
         let part = responses.get("200").cloned().map(part_of);
         responses.extend(part.map(|part| ("206".to_owned(), part)));

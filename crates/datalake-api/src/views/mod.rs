@@ -5,3 +5,4 @@ pub(crate) mod format;
 pub(crate) mod parquet;
 pub(crate) mod stream;
 pub(crate) mod text;
+pub(crate) mod text_parts;

@@ -2,11 +2,12 @@
 
 use datalake_core::{
     column::Column,
-    keys, output,
+    keys,
+    output::{self, Escape},
     row::RowView,
     user::{Age, Ages},
 };
-use datalake_table::walk::Walk;
+use datalake_table::walk::{Walk, WalkPlace};
 
 /// How rows become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub(crate) enum Notation {
     /// `{…}`, a line each.
     Ndjson,
     /// Lines of RFC 4180 behind a header.
-    Csv,
+    Csv(Escape),
 }
 
 /// The text of the rows of a walk, from where it stands.
@@ -54,7 +55,7 @@ impl RowsText {
 
     /// Appends at least so many bytes, or what is left.
     pub(crate) fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
-        if self.place == Place::Start && self.notation == Notation::Csv {
+        if self.place == Place::Start && matches!(self.notation, Notation::Csv(_)) {
             write_csv(text, |line| output::push_header(line, &self.columns));
         }
         let until = text.len() + bytes_min;
@@ -75,10 +76,23 @@ impl RowsText {
                     write_object(text, &row, &self.columns, &self.names, self.ages);
                     text.push(b'\n');
                 }
-                Notation::Csv => write_csv(text, |line| output::push_line(line, &row, &self.columns, self.ages)),
+                Notation::Csv(escape) => {
+                    write_csv(text, |line| output::push_escaped_line(line, &row, &self.columns, self.ages, escape));
+                }
             }
             self.place = Place::AfterRow;
         }
+    }
+
+    /// Where it is, after a row.
+    pub(crate) fn mark(&self) -> WalkPlace {
+        self.walk.place()
+    }
+
+    /// Goes on behind a row of the same text.
+    pub(crate) fn move_to(&mut self, mark: WalkPlace) {
+        self.walk.move_to(mark);
+        self.place = Place::AfterRow;
     }
 
     /// Whether no row is looked at that is not written.

@@ -32,4 +32,5 @@ mod rows;
 mod run_fixture;
 mod runs;
 mod server;
+mod text_parts;
 mod travel;
