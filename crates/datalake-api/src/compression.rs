@@ -14,22 +14,26 @@ use tower_http::{
     CompressionLevel,
     compression::{
         CompressionLayer,
-        predicate::{And, DefaultPredicate, NotForContentType, Predicate},
+        predicate::{And, DefaultPredicate, NotForContentType, Predicate, SizeAbove},
     },
 };
 
 use crate::problem::Problem;
 
+/// A smaller body fits the first packet of an answer, and may be larger once it is compressed.
+const BYTES_MIN: u64 = 1024;
+
 /// Whether an answer with this head may be compressed.
 type OfHead = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
 
-/// Neither what is compressed already nor what is to arrive at once; and no part of a whole, whose offsets are those of the plain bytes.
-type Compressible = And<And<And<DefaultPredicate, NotForContentType>, NotForContentType>, OfHead>;
+/// Neither what is small, nor what is compressed already, nor what is to arrive at once; and no part of a whole, whose offsets are those of the plain bytes.
+type Compressible = And<And<And<And<SizeAbove, DefaultPredicate>, NotForContentType>, NotForContentType>, OfHead>;
 
 /// Compresses with gzip and zstd. Pictures and events are among the defaults of what is left alone.
 pub(crate) fn compression() -> CompressionLayer<Compressible> {
     let is_whole: OfHead = |status, _, _, _| status != StatusCode::PARTIAL_CONTENT;
-    let compressible = DefaultPredicate::new()
+    let compressible = SizeAbove::new(BYTES_MIN)
+        .and(DefaultPredicate::new())
         .and(NotForContentType::const_new("application/vnd.apache.parquet"))
         .and(NotForContentType::const_new("application/vnd.apache.arrow"))
         .and(is_whole);
@@ -77,7 +81,7 @@ mod tests {
 
     async fn check(status: u16, content_type: &'static str, accepted: &str, coding: Option<&str>) {
         let status = StatusCode::from_u16(status).unwrap();
-        let handler = async move || (status, [(header::CONTENT_TYPE, content_type)], "a".repeat(1000));
+        let handler = async move || (status, [(header::CONTENT_TYPE, content_type)], "a".repeat(2000));
         let router = Router::new().route("/", get(handler)).layer(compression());
         let request = Request::get("/")
             .header(header::ACCEPT_ENCODING, accepted)
@@ -110,13 +114,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn small_bodies_are_left_as_they_are() {
+        for (bytes, coding) in [(BYTES_MIN - 1, None), (BYTES_MIN, Some("gzip"))] {
+            let body = "a".repeat(usize::try_from(bytes).unwrap());
+            let router = Router::new().route("/", get(async move || body.clone())).layer(compression());
+            let request = Request::get("/").header(header::ACCEPT_ENCODING, "gzip");
+            let answer = router.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+            let found = answer.headers().get(header::CONTENT_ENCODING).map(|value| value.to_str().unwrap());
+            assert_eq!(found, coding, "{bytes} bytes");
+        }
+    }
+
+    #[tokio::test]
     async fn who_takes_no_coding_is_refused_before_anything_is_done() {
         let done = Arc::new(AtomicUsize::new(0));
         let handler = {
             let done = Arc::clone(&done);
             async move || {
                 done.fetch_add(1, Ordering::Relaxed);
-                "a".repeat(1000)
+                "a".repeat(2000)
             }
         };
         let router = Router::new()

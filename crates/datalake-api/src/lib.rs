@@ -7,6 +7,7 @@ mod accept;
 mod activity;
 mod answers;
 mod byte_range;
+mod caching;
 mod client_io;
 pub mod clock;
 mod compression;

@@ -19,6 +19,7 @@ use tower_http::{
 };
 
 use crate::{
+    caching::caching,
     clock::Clock,
     compression::{compression, refuse_codings},
     connections,
@@ -77,6 +78,7 @@ pub fn router(parts: Parts) -> Router {
         .layer(middleware::from_fn_with_state(metrics, observe))
         .layer(no_sniff)
         .layer(no_referrer)
+        .layer(middleware::from_fn(caching))
         .layer(middleware::from_fn_with_state(allowed, cors))
         .layer(middleware::from_fn(etags))
         .layer(middleware::from_fn(hand_on))

@@ -9,10 +9,8 @@ use axum::{
 use jiff::{SignedDuration, Timestamp};
 use utoipa::IntoParams;
 
-use crate::problem::Problem;
+use crate::{caching::PRIVATE, problem::Problem};
 
-/// May be kept, and is to be asked about each time: a version may have come meanwhile, and asking costs a hundred bytes.
-const CACHE_CONTROL: HeaderValue = HeaderValue::from_static("no-cache");
 /// One path has several formats.
 const VARY: HeaderValue = HeaderValue::from_static("accept");
 
@@ -138,7 +136,7 @@ impl IntoResponseParts for ValidatorHeaders {
         let headers = response.headers_mut();
         headers.insert(header::ETAG, self.etag);
         headers.extend(self.modified.map(|modified| (header::LAST_MODIFIED, modified)));
-        headers.insert(header::CACHE_CONTROL, CACHE_CONTROL);
+        headers.insert(header::CACHE_CONTROL, PRIVATE);
         headers.insert(header::VARY, VARY);
         Ok(response)
     }

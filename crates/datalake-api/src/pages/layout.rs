@@ -89,6 +89,9 @@ const NAVIGATION: [(View, &str, &str); 6] = [
 /// Says of the request behind a view that its answer is what the view shows.
 pub(super) const SAME: &str = "This view, asked of the API:";
 
+/// What search engines and messengers show of a page. It is the same for all: a title may name a user.
+const DESCRIPTION: &str = "A data lake: its users and their images, the runs that process them, rejected files, and versions.";
+
 /// What an open page is redrawn for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Redrawn<'a> {
@@ -155,6 +158,7 @@ impl Frame<'_> {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     meta name="color-scheme" content="light dark";
+                    meta name="description" content=(DESCRIPTION);
                     title { (self.title) " · datalake" }
                     link rel="icon" type="image/svg+xml" href=(assets::icon());
                     link rel="stylesheet" href=(assets::style());

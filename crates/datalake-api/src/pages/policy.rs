@@ -1,19 +1,21 @@
 //! What a page may do in a browser: load its own files, ask its own server, and nothing else.
 
 use axum::{
-    http::{HeaderName, header},
+    http::{HeaderName, HeaderValue, header},
     response::{Html, IntoResponse, Response},
 };
 use maud::Markup;
+
+use crate::caching::PRIVATE;
 
 /// A page runs the one script and loads the one style that come from here; no other site may frame it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// A page names people: it is kept by nobody but the browser, which asks before it shows it again.
-const HEADERS: [(HeaderName, &str); 2] = [
-    (header::CONTENT_SECURITY_POLICY, POLICY),
-    (header::CACHE_CONTROL, "private, no-cache"),
+const HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (header::CACHE_CONTROL, PRIVATE),
 ];
 
 /// A page as an answer.

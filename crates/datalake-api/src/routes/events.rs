@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::{FromRequestParts, State},
-    http::{HeaderName, StatusCode, request::Parts},
+    http::{HeaderName, StatusCode, header, request::Parts},
     response::{
         IntoResponse, Response, Sse,
         sse::{Event, KeepAlive},
@@ -32,8 +32,11 @@ const STREAM_MAX: Duration = Duration::from_mins(15);
 const RETRY: Duration = Duration::from_secs(2);
 
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
-/// nginx would hold events back until its buffer is full.
-const UNBUFFERED: (HeaderName, &str) = (HeaderName::from_static("x-accel-buffering"), "no");
+/// nginx would hold events back until its buffer is full, and no cache may keep them.
+const HEADERS: [(HeaderName, &str); 2] = [
+    (HeaderName::from_static("x-accel-buffering"), "no"),
+    (header::CACHE_CONTROL, "no-store"),
+];
 
 /// The number of the event that the client saw last; none where it saw none, or says it in another server's way.
 pub(super) struct LastSeen(Option<u8>);
@@ -85,7 +88,7 @@ pub(super) async fn follow_run(
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
     let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(place));
     let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
-    Ok(([UNBUFFERED], Sse::new(events).keep_alive(alive)).into_response())
+    Ok((HEADERS, Sse::new(events).keep_alive(alive)).into_response())
 }
 
 /// Ends when a stream has to. The place is held until then, or until the stream is dropped, and this with it.

@@ -31,7 +31,7 @@ async fn what_a_client_has_is_not_sent_again() {
     for path in paths {
         let (_, headers, _) = bytes(&lake, path, &[]).await;
         let etag = headers[header::ETAG].to_str().unwrap().to_owned();
-        assert_eq!(headers[header::CACHE_CONTROL], "no-cache", "{path}");
+        assert_eq!(headers[header::CACHE_CONTROL], "private, no-cache", "{path}");
         let (status, again, body) = bytes(&lake, path, &[(header::IF_NONE_MATCH, &etag)]).await;
         assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0), "{path}");
         assert_eq!(again[header::ETAG], etag.as_str());
@@ -91,7 +91,7 @@ async fn a_picture_is_sent_once() {
     let path = "/data/1000/image";
     let (_, headers, picture) = bytes(&lake, path, &[]).await;
     assert_eq!(picture, "a picture");
-    assert_eq!(headers[header::CACHE_CONTROL], "no-cache");
+    assert_eq!(headers[header::CACHE_CONTROL], "private, no-cache");
     let etag = headers[header::ETAG].to_str().unwrap();
     let (status, _, body) = bytes(&lake, path, &[(header::IF_NONE_MATCH, etag)]).await;
     assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));

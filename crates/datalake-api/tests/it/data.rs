@@ -205,15 +205,19 @@ async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
 #[tokio::test]
 async fn compressed_answers() {
     let lake = Lake::of_users().await;
+    // What has less than a KiB is not compressed.
+    let more = (0..100).map(|number| put(&format!("u{number}"), "Abe", "1990-01-01", false));
+    lake.commit(more.collect()).await;
+    lake.watch.refresh_now().await;
     for path in [
         "/data",
-        "/data?min_age",
+        "/data?min_age=30",
         "/data?format=ndjson",
         "/data?format=csv",
         "/data?format=arrow",
         "/data?format=parquet",
         "/changes?since=0",
-        "/stats",
+        "/openapi.json",
     ] {
         for encoding in ["gzip", "zstd"] {
             check_compressed(&lake, path, encoding).await;

@@ -157,7 +157,7 @@ async fn each_state_is_told_and_the_end_is_the_last() {
     let stage = Stage::new(RunState::Pending);
     let mut events = Events::of(&stage.router(), None).await;
     assert_eq!(events.headers["content-type"], "text/event-stream");
-    assert_eq!(events.headers["cache-control"], "no-cache");
+    assert_eq!(events.headers["cache-control"], "no-store");
     assert_eq!(events.headers["x-accel-buffering"], "no");
     Events::expect(events.next().await, "1", "pending");
     stage.set(RunState::Running);

@@ -1,0 +1,30 @@
+//! How answers may be kept by caches. What no handler decides is decided here: users are named in most answers, so that none but the client
+//! itself may keep one.
+
+use axum::{
+    extract::Request,
+    http::{HeaderValue, Method, header},
+    middleware::Next,
+    response::Response,
+};
+
+/// Of the present alone: probes, metrics, and what was done.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+
+/// May be kept by the client, which is to ask each time: a version may have come meanwhile, and asking costs a hundred bytes.
+pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+
+/// Sets `Cache-Control` where the handler did not.
+pub(crate) async fn caching(request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let is_of_present = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    let mut response = next.run(request).await;
+    let is_answer = response.status().is_success() || response.status().is_redirection();
+    let default = if is_read && is_answer && !is_of_present {
+        PRIVATE
+    } else {
+        NOT_KEPT
+    };
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(default);
+    response
+}
