@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tower_http::request_id::RequestId;
 use tracing::Instrument;
 
-use crate::{metrics::Metrics, traces::RequestSpan};
+use crate::{metrics::Metrics, problem::ProblemKind, traces::RequestSpan};
 
 /// Stands for a route in logs and metrics where there is none: paths that somebody made up are without number.
 const NO_ROUTE: &str = "none";
@@ -28,7 +28,8 @@ pub(crate) async fn observe(State(metrics): State<Metrics>, request: Request, ne
     let span = RequestSpan::begin(&method, route, request_id, request.headers());
     let response = next.run(request).instrument(span.span().clone()).await;
     let (elapsed, status) = (begun.elapsed(), response.status());
-    span.end(status.as_u16());
+    let problem = response.extensions().get::<ProblemKind>();
+    span.end(status.as_u16(), problem.map(|ProblemKind(kind)| *kind));
     metrics.count_request(route, status.as_u16(), elapsed);
     let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     let (method, status) = (method.as_str(), status.as_u16());

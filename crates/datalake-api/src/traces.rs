@@ -32,6 +32,7 @@ impl RequestSpan {
             otel.name = %format_args!("{method} {route}"),
             otel.kind = "server",
             otel.status_code = Empty,
+            error.type = Empty,
             http.request.method = method.as_str(),
             http.route = route,
             http.response.status_code = Empty,
@@ -53,12 +54,16 @@ impl RequestSpan {
         &self.span
     }
 
-    /// Writes down how it was answered. What a client did wrong is no failure of the server.
-    pub(crate) fn end(&self, status: u16) {
+    /// Records how it was answered. `problem` is the kind of the problem, if it was one. What a client did wrong is no error of the server.
+    pub(crate) fn end(&self, status: u16, problem: Option<&'static str>) {
         // What is unsigned would be exported as a text.
         self.span.record("http.response.status_code", i64::from(status));
         if status >= 500 {
             self.span.record("otel.status_code", "ERROR");
+            match problem {
+                Some(kind) => self.span.record("error.type", kind),
+                None => self.span.record("error.type", status.to_string()),
+            };
         }
     }
 

@@ -19,12 +19,13 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use opentelemetry::{global, trace::TracerProvider};
+use opentelemetry::{KeyValue, global, trace::TracerProvider};
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::{
     Resource,
     propagation::TraceContextPropagator,
+    resource::{EnvResourceDetector, SdkProvidedResourceDetector, TelemetryResourceDetector},
     trace::{SdkTracer, SdkTracerProvider},
 };
 use tokio::runtime::Handle;
@@ -64,7 +65,13 @@ impl Traces {
             .with_http_client(CollectorClient::new()?)
             .build()?;
         global::set_text_map_propagator(TraceContextPropagator::new());
-        let resource = Resource::builder();
+        let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));
+        let resource = Resource::builder_empty().with_attribute(version).with_detectors(&[
+            Box::new(SdkProvidedResourceDetector),
+            Box::new(TelemetryResourceDetector),
+            // The last one wins: an operator may name another version.
+            Box::new(EnvResourceDetector::new()),
+        ]);
         let resource = match variable("OTEL_SERVICE_NAME") {
             Some(_) => resource,
             None => resource.with_service_name("datalake"),

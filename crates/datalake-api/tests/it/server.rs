@@ -14,6 +14,7 @@ use datalake_table::table::Edit;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::fixture::{Lake, USERS, put};
 
@@ -188,6 +189,42 @@ async fn each_line_of_the_access_log_names_its_request_and_its_trace() {
         !lines.contains("1000") && !lines.contains("2026-11-24") && !lines.contains("nothing"),
         "{lines}"
     );
+}
+
+#[tokio::test]
+async fn a_span_records_the_type_of_an_error_of_the_server() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let spans = tracing_subscriber::fmt()
+        .json()
+        .with_span_events(FmtSpan::CLOSE)
+        .with_writer(move || writer.clone());
+    let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
+    let _until_the_end = tracing::subscriber::set_default(spans.finish());
+    let lake = Lake::empty();
+    lake.get("/data").await;
+    lake.get("/nowhere").await;
+    let bytes = lines.0.lock().unwrap().clone();
+    let closed: Vec<Value> = String::from_utf8(bytes)
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .filter(|line| line["target"] == datalake_api::traces::TARGET)
+        .map(|mut line| line["span"].take())
+        .collect();
+    let [error, refusal] = &closed[..] else {
+        panic!("two spans: {closed:?}");
+    };
+    assert_eq!(
+        (
+            &error["http.response.status_code"],
+            &error["otel.status_code"],
+            &error["error.type"]
+        ),
+        (&json!(503), &json!("ERROR"), &json!("table-unknown"))
+    );
+    assert_eq!(refusal["http.response.status_code"], 404);
+    assert_eq!((refusal.get("otel.status_code"), refusal.get("error.type")), (None, None));
 }
 
 #[tokio::test]

@@ -131,6 +131,11 @@ fn requests_and_runs_are_one_trace() {
 
     let spans = collector.spans();
     assert!(spans.iter().all(|(sender, _)| text(sender, "service.name") == "datalake"));
+    assert!(
+        spans
+            .iter()
+            .all(|(sender, _)| text(sender, "service.version") == env!("CARGO_PKG_VERSION"))
+    );
     let read = named(&spans, "GET /data/{user_id}");
     assert_eq!(
         (hexadecimal(&read.trace_id), hexadecimal(&read.parent_span_id)),
@@ -181,6 +186,7 @@ fn a_run_that_fails_says_so() {
     let environment = [
         ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", format!("{}/v1/traces", collector.endpoint)),
         ("OTEL_SERVICE_NAME", "lakes".to_owned()),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.version=1.2.3".to_owned()),
         ("TRACEPARENT", format!("00-{TRACE}-{CALLER}-01")),
     ];
     let environment = environment.each_ref().map(|(name, value)| (*name, value.as_str()));
@@ -196,6 +202,8 @@ fn a_run_that_fails_says_so() {
         ("run", "refused")
     );
     assert_eq!(run.status.clone().unwrap().code(), StatusCode::Error);
+    assert_eq!(text(&run.attributes, "error.type"), "refused");
+    assert_eq!(text(sender, "service.version"), "1.2.3", "the operator's word counts");
     assert_eq!(
         (hexadecimal(&run.trace_id), hexadecimal(&run.parent_span_id)),
         (TRACE.into(), CALLER.into())

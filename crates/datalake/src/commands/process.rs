@@ -99,6 +99,7 @@ fn run_span(options: &RunOptions) -> Span {
         target: datalake_api::traces::TARGET,
         "run",
         otel.status_code = Empty,
+        error.type = Empty,
         run.id = %options.run_id,
         run.mode = options.mode.as_str(),
         run.outcome = Empty,
@@ -135,6 +136,7 @@ fn record(span: &Span, report: &RunReport) {
     }
     if report.error.is_some() {
         span.record("otel.status_code", "ERROR");
+        span.record("error.type", report.outcome.as_str());
     }
 }
 
