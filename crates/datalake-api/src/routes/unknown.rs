@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     http::{HeaderValue, Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, Redirect, Response},
 };
 use datalake_core::nearest::edits;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
@@ -39,7 +39,7 @@ impl KnownPaths {
             return Problem::from(RequestError::malformed(reason)).into_response();
         }
         if let Some(location) = self.without_slash(uri) {
-            return (StatusCode::PERMANENT_REDIRECT, [(header::LOCATION, location)]).into_response();
+            return Redirect::permanent(&location).into_response();
         }
         Problem::NoSuchPath {
             nearest: self.nearest(path),
@@ -48,16 +48,15 @@ impl KnownPaths {
     }
 
     /// Path and query without the slashes at the end of the path. Only of a route's path: what begins with two slashes names a host.
-    fn without_slash(&self, uri: &Uri) -> Option<HeaderValue> {
+    fn without_slash(&self, uri: &Uri) -> Option<String> {
         let path = uri.path().trim_end_matches('/');
         if path.len() == uri.path().len() || !self.0.iter().any(|template| is_of(template, path)) {
             return None;
         }
-        let location = match uri.query() {
+        Some(match uri.query() {
             Some(query) => format!("{path}?{query}"),
             None => path.to_owned(),
-        };
-        HeaderValue::try_from(location).ok()
+        })
     }
 
     /// The path that a slip of the pen is nearest to.
@@ -133,7 +132,7 @@ mod tests {
     #[track_caller]
     fn check_redirect(address: &str, expected: Option<&str>) {
         let location = paths().without_slash(&address.parse().unwrap());
-        assert_eq!(location.as_ref().map(|location| location.to_str().unwrap()), expected, "{address}");
+        assert_eq!(location.as_deref(), expected, "{address}");
     }
 
     #[test]

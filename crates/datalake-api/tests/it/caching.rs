@@ -91,7 +91,7 @@ async fn a_304_varies_as_the_answer_with_bytes_does() {
     ] {
         for accepted in ["identity", "gzip"] {
             let sent = (header::ACCEPT_ENCODING, accepted);
-            let (_, headers, _) = bytes(&lake, path, &[sent.clone()]).await;
+            let (_, headers, _) = bytes(&lake, path, std::slice::from_ref(&sent)).await;
             let etag = headers[header::ETAG].to_str().unwrap();
             let (status, again, _) = bytes(&lake, path, &[sent, (header::IF_NONE_MATCH, etag)]).await;
             assert_eq!(status, StatusCode::NOT_MODIFIED, "{path}, {accepted}");
