@@ -16,21 +16,83 @@ use crate::{
 /// Values of one `in`: more would not fit a request's line anyway.
 const IN_MAX: usize = 1_000;
 
-/// The operators, as they stand behind a column's name and two underscores.
-pub const OPERATORS: [&str; 12] = [
-    "exact",
-    "not",
-    "contains",
-    "startswith",
-    "endswith",
-    "gt",
-    "gte",
-    "lt",
-    "lte",
-    "in",
-    "isnull",
-    "notnull",
-];
+/// What a condition compares: the part of a parameter's name after the column and two underscores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// Equal; the same as no operator.
+    Exact,
+    /// Not equal.
+    Not,
+    /// Contains a text.
+    Contains,
+    /// Begins with a text.
+    StartsWith,
+    /// Ends with a text.
+    EndsWith,
+    /// Greater than.
+    Gt,
+    /// Greater than or equal to.
+    Gte,
+    /// Less than.
+    Lt,
+    /// Less than or equal to.
+    Lte,
+    /// Equal to one of several values.
+    In,
+    /// Has no value.
+    IsNull,
+    /// Has a value.
+    NotNull,
+}
+
+impl Operator {
+    /// Every operator, in the order in which users are shown them.
+    pub const ALL: [Self; 12] = [
+        Self::Exact,
+        Self::Not,
+        Self::Contains,
+        Self::StartsWith,
+        Self::EndsWith,
+        Self::Gt,
+        Self::Gte,
+        Self::Lt,
+        Self::Lte,
+        Self::In,
+        Self::IsNull,
+        Self::NotNull,
+    ];
+
+    /// As parameters spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Not => "not",
+            Self::Contains => "contains",
+            Self::StartsWith => "startswith",
+            Self::EndsWith => "endswith",
+            Self::Gt => "gt",
+            Self::Gte => "gte",
+            Self::Lt => "lt",
+            Self::Lte => "lte",
+            Self::In => "in",
+            Self::IsNull => "isnull",
+            Self::NotNull => "notnull",
+        }
+    }
+
+    /// The operator of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|operator| operator.name() == name)
+    }
+
+    /// Whether columns of this kind have it: numbers have no parts.
+    pub fn applies_to(self, kind: ColumnKind) -> bool {
+        match self {
+            Self::Contains | Self::StartsWith | Self::EndsWith => kind == ColumnKind::Text,
+            Self::Exact | Self::Not | Self::Gt | Self::Gte | Self::Lt | Self::Lte | Self::In | Self::IsNull | Self::NotNull => true,
+        }
+    }
+}
 
 /// What a value is compared for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,18 +161,22 @@ enum Value<'a> {
 impl Condition {
     /// The condition that a parameter words; none where its name begins with no column's.
     pub(crate) fn parse(name: &str, value: &str) -> Result<Option<Self>, QueryError> {
-        let (column, operator) = name.split_once("__").unwrap_or((name, "exact"));
+        let (column, operator) = match name.split_once("__") {
+            Some((column, operator)) => (column, Some(operator)),
+            None => (name, None),
+        };
         let Some(column) = Column::named(column) else {
             return Ok(None);
+        };
+        let operator = match operator {
+            None => Operator::Exact,
+            Some(text) => Operator::named(text).ok_or_else(|| unknown_operator(name, column, text))?,
         };
         let test = match column.kind() {
             ColumnKind::Text => text_test(name, operator, value)?,
             ColumnKind::Number => number_test(name, operator, value)?,
         };
-        match test.or(null_test(name, operator, value)?) {
-            Some(test) => Ok(Some(Self { column, test })),
-            None => Err(unknown_operator(name, column, operator)),
-        }
+        Ok(Some(Self { column, test }))
     }
 
     /// Whether a row meets it.
@@ -174,64 +240,55 @@ impl Part {
     }
 }
 
-fn comparison(operator: &str) -> Option<Comparison> {
-    match operator {
-        "exact" => Some(Comparison::Equal),
-        "not" => Some(Comparison::NotEqual),
-        "gt" => Some(Comparison::Greater),
-        "gte" => Some(Comparison::GreaterOrEqual),
-        "lt" => Some(Comparison::Less),
-        "lte" => Some(Comparison::LessOrEqual),
-        _ => None,
-    }
+fn text_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryError> {
+    let compared = |comparison| Test::Text(comparison, value.into());
+    let part = |part| Test::TextPart(part, value.into());
+    Ok(match operator {
+        Operator::Exact => compared(Comparison::Equal),
+        Operator::Not => compared(Comparison::NotEqual),
+        Operator::Gt => compared(Comparison::Greater),
+        Operator::Gte => compared(Comparison::GreaterOrEqual),
+        Operator::Lt => compared(Comparison::Less),
+        Operator::Lte => compared(Comparison::LessOrEqual),
+        Operator::Contains => part(Part::Anywhere),
+        Operator::StartsWith => part(Part::Start),
+        Operator::EndsWith => part(Part::End),
+        Operator::In => Test::TextIn(list(name, value)?.into_iter().map(String::into_boxed_str).collect()),
+        Operator::IsNull => null_test(Test::IsNull, name, value)?,
+        Operator::NotNull => null_test(Test::NotNull, name, value)?,
+    })
 }
 
-fn text_test(name: &str, operator: &str, value: &str) -> Result<Option<Test>, QueryError> {
-    let part = match operator {
-        "contains" => Part::Anywhere,
-        "startswith" => Part::Start,
-        "endswith" => Part::End,
-        "in" => {
-            return Ok(Some(Test::TextIn(
-                list(name, value)?.into_iter().map(String::into_boxed_str).collect(),
-            )));
-        }
-        _ => return Ok(comparison(operator).map(|comparison| Test::Text(comparison, value.into()))),
-    };
-    Ok(Some(Test::TextPart(part, value.into())))
-}
-
-fn number_test(name: &str, operator: &str, value: &str) -> Result<Option<Test>, QueryError> {
+fn number_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryError> {
     let number = |text: &str| {
         let refusal = || QueryError::value(name, "must be a whole number between -2^63 and 2^63 - 1");
         text.trim().parse::<i64>().map_err(|_| refusal())
     };
+    let compared = |comparison| number(value).map(|number| Test::Number(comparison, number));
     match operator {
-        "in" => {
+        Operator::Exact => compared(Comparison::Equal),
+        Operator::Not => compared(Comparison::NotEqual),
+        Operator::Gt => compared(Comparison::Greater),
+        Operator::Gte => compared(Comparison::GreaterOrEqual),
+        Operator::Lt => compared(Comparison::Less),
+        Operator::Lte => compared(Comparison::LessOrEqual),
+        Operator::In => {
             let numbers = list(name, value)?;
-            Ok(Some(Test::NumberIn(
-                numbers.iter().map(|text| number(text)).collect::<Result<_, _>>()?,
-            )))
+            let numbers = numbers.iter().map(|text| number(text)).collect::<Result<_, _>>()?;
+            Ok(Test::NumberIn(numbers))
         }
-        "contains" | "startswith" | "endswith" => Err(QueryError::value(
+        Operator::IsNull => null_test(Test::IsNull, name, value),
+        Operator::NotNull => null_test(Test::NotNull, name, value),
+        Operator::Contains | Operator::StartsWith | Operator::EndsWith => Err(QueryError::value(
             name,
             "looks into texts, and this column holds numbers: use gt, gte, lt, lte, in or not",
         )),
-        _ => match comparison(operator) {
-            Some(comparison) => Ok(Some(Test::Number(comparison, number(value)?))),
-            None => Ok(None),
-        },
     }
 }
 
-fn null_test(name: &str, operator: &str, value: &str) -> Result<Option<Test>, QueryError> {
-    let test = match operator {
-        "isnull" => Test::IsNull,
-        "notnull" => Test::NotNull,
-        _ => return Ok(None),
-    };
+fn null_test(test: Test, name: &str, value: &str) -> Result<Test, QueryError> {
     match value.to_ascii_lowercase().as_str() {
-        "" | "1" | "true" => Ok(Some(test)),
+        "" | "1" | "true" => Ok(test),
         _ => Err(QueryError::value(name, "takes no value, or 1; the opposite of isnull is notnull")),
     }
 }
@@ -257,10 +314,11 @@ fn list(name: &str, value: &str) -> Result<Vec<String>, QueryError> {
 }
 
 fn unknown_operator(name: &str, column: Column, operator: &str) -> QueryError {
-    let nearest = nearest(operator, OPERATORS);
+    let known = Operator::ALL.map(Operator::name);
+    let nearest = nearest(operator, known);
     QueryError {
         parameter: name.to_owned(),
-        reason: format!("unknown operator; known are {}", OPERATORS.join(", ")),
+        reason: format!("unknown operator; known are {}", known.join(", ")),
         nearest: nearest.map(|operator| format!("{column}__{operator}")),
     }
 }
@@ -333,6 +391,18 @@ mod tests {
         check("img_path__isnull", "true", &["2"]);
         check("img_path__contains", "images/1", &["1"]);
         check("img_path__not", "x", &["1", "3"]);
+    }
+
+    #[test]
+    fn an_operator_is_parsed_where_it_applies() {
+        for column in Column::ALL {
+            for operator in Operator::ALL {
+                assert_eq!(Operator::named(operator.name()), Some(operator));
+                let name = format!("{column}__{}", operator.name());
+                let parses = ["1", "text"].map(|value| Condition::parse(&name, value).is_ok());
+                assert_eq!(parses.contains(&true), operator.applies_to(column.kind()), "{name}");
+            }
+        }
     }
 
     #[test]

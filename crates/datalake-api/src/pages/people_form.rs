@@ -2,7 +2,7 @@
 
 use datalake_core::{
     column::{Column, ColumnKind},
-    condition::OPERATORS,
+    condition::Operator,
     user::Day,
 };
 use jiff::civil::Date;
@@ -190,10 +190,10 @@ fn conditions(filled: &Filled<'_>) -> Markup {
                         }
                     }
                     select name="operator" aria-label={ "Operator of condition " (number) } {
-                        @for named in OPERATORS {
+                        @for named in Operator::ALL.map(Operator::name) {
                             option value=(named) selected[named == operator] { (words(named)) }
                         }
-                        (other((!OPERATORS.contains(&operator)).then_some(operator)))
+                        (other(Operator::named(operator).is_none().then_some(operator)))
                     }
                     input type="text" name="value" dir="auto" autocomplete="off" aria-label={ "Value of condition " (number) } value=(value)
                         aria-invalid=[filled.invalid(name)] aria-describedby=[filled.described_by(name)];
@@ -400,8 +400,9 @@ mod tests {
 
     #[test]
     fn every_operator_has_words() {
-        let own: Vec<_> = OPERATORS.iter().filter(|operator| words(operator) == **operator).collect();
-        assert_eq!(own, [&"contains"]);
+        let names = Operator::ALL.map(Operator::name).into_iter();
+        let own: Vec<_> = names.filter(|operator| words(operator) == *operator).collect();
+        assert_eq!(own, ["contains"]);
     }
 
     #[test]
