@@ -177,15 +177,19 @@ pub(crate) struct ProblemDocument {
     instance: String,
     /// The newest version, where it is not new enough.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     newest_version: Option<u64>,
     /// The query parameter that is wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     parameter: Option<String>,
     /// The nearest known parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) nearest: Option<String>,
     /// The run that makes the table.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) run: Option<Box<RunView>>,
 }
 

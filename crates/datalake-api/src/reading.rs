@@ -37,23 +37,28 @@ const VERSION_AGE: HeaderName = HeaderName::from_static("datalake-version-age");
 /// Seconds since the store last said that nothing is newer.
 const CHECKED_AGE: HeaderName = HeaderName::from_static("datalake-checked-age");
 
-/// The parameters of every read that can be asked of any version.
+/// The parameters of every read of any version.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the core parses them; this describes them")]
 pub(crate) struct MomentParameters {
-    /// As this version had it. 404 where it is not there yet, 410 where it is gone: versions are kept for a week.
+    /// The version of the table to read. The response is a 404 before that version exists, and a 410 after it is removed: a week after
+    /// it is replaced.
     #[param(example = 0)]
     version: Option<u64>,
-    /// As the newest version had it that was committed at this time or before: RFC 3339, or a day, which means its end in UTC. Not
-    /// together with `version`. Ages are counted on the day `on` all the same.
-    #[param(example = "2026-11-24T12:00:00Z")]
+    /// Reads the newest version that was committed at this time or before: an RFC 3339 timestamp, or a day, which means its end (UTC). Not
+    /// together with `version`. Ages are computed on the day `on` nevertheless.
+    #[param(
+        pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
+        example = "2026-11-24T12:00:00Z"
+    )]
     as_of: Option<String>,
-    /// As the newest version has it, which must not be older than this one. Not together with `version` and `as_of`.
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Not together
+    /// with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
-    /// How long to wait for `min_version`: `30s`, `500ms`; at most 60s, and not at all where it is left out. 409 where it does not come.
-    #[param(example = "5s")]
+    /// The time to wait for `min_version`, like `30s` or `500ms`, at most `60s`; by default, the server does not wait.
+    #[param(pattern = "^0*(([0-5]?[0-9]|60)s|([0-5]?[0-9]{1,4}|60000)ms)$", example = "5s")]
     wait: Option<String>,
 }
 
@@ -62,11 +67,12 @@ pub(crate) struct MomentParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the core parses them; this describes them")]
 pub(crate) struct NewestParameters {
-    /// As the newest version has it, which must not be older than this one. Not together with `version` and `as_of`.
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Not together
+    /// with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
-    /// How long to wait for `min_version`: `30s`, `500ms`; at most 60s, and not at all where it is left out. 409 where it does not come.
-    #[param(example = "5s")]
+    /// The time to wait for `min_version`, like `30s` or `500ms`, at most `60s`; by default, the server does not wait.
+    #[param(pattern = "^0*(([0-5]?[0-9]|60)s|([0-5]?[0-9]{1,4}|60000)ms)$", example = "5s")]
     wait: Option<String>,
 }
 

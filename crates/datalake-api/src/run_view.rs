@@ -1,9 +1,14 @@
 //! How a run is shown.
 
+use std::borrow::Cow;
+
 use datalake_core::report::{Counts, Requests, RunId, RunMode, SourceNotice};
 use jiff::Timestamp;
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
+};
 
 use crate::launcher::{Run, Trigger};
 
@@ -15,45 +20,113 @@ pub(crate) struct RunView {
     /// `pending`, `running`, `succeeded`, `failed`, `refused`, `misconfigured` or `stopped`.
     state: &'static str,
     /// `incremental` or `full`; null where nobody recorded it.
+    #[schema(required)]
     mode: Option<&'static str>,
     /// The blocked run whose deletions it permits; only where this server knows of one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = String, required = false)]
     allow_mass_delete_of: Option<RunId>,
     /// What made it begin: `posted`, `schedule`, `kubectl`, or `first_run` where the server began it, as there was no table; null where
     /// nobody recorded it.
+    #[schema(required)]
     trigger: Option<&'static str>,
     /// When it began.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
     /// When it ended.
-    #[schema(value_type = Option<String>, format = DateTime)]
+    #[schema(required, value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// Milliseconds between the two; by a monotonic clock where the run told.
+    #[schema(required)]
     elapsed_ms: Option<u64>,
     /// The table's version that it ended on.
+    #[schema(required)]
     version: Option<u64>,
     /// Whether that version is its own; false where there was nothing to do.
+    #[schema(required)]
     committed: Option<bool>,
     /// What it found and did, once it has left its report.
-    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    #[schema(required, value_type = Option<CountsDocument>)]
     counts: Option<Counts>,
     /// What it asked of the store, by kind, once it has left its report.
-    #[schema(value_type = Option<BTreeMap<String, u64>>)]
+    #[schema(required, value_type = Option<RequestsDocument>)]
     requests: Option<Requests>,
     /// Why it did not succeed.
+    #[schema(required)]
     error: Option<String>,
     /// Remarks on sources that were accepted, the first hundred; only where one run is asked for, and only if there are any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<BTreeMap<String, String>>)]
+    #[schema(required = false, value_type = Vec<NoticeDocument>)]
     notices: Vec<SourceNotice>,
     /// Sources that the run read and rejected, likewise.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schema(value_type = Vec<BTreeMap<String, String>>)]
+    #[schema(required = false, value_type = Vec<NoticeDocument>)]
     rejects: Vec<SourceNotice>,
     /// The end of what its process wrote, in whole lines; likewise, and only where this server heard it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     log_tail: Option<String>,
+}
+
+/// Describes [`Counts`], which the core writes.
+pub(crate) struct CountsDocument;
+
+impl PartialSchema for CountsDocument {
+    fn schema() -> RefOr<Schema> {
+        numbers(
+            "What a run found and did. Sources are counted as objects, users as rows.",
+            &Counts::default(),
+        )
+    }
+}
+
+impl ToSchema for CountsDocument {
+    fn name() -> Cow<'static, str> {
+        "Counts".into()
+    }
+}
+
+/// Describes [`Requests`], which the core writes.
+pub(crate) struct RequestsDocument;
+
+impl PartialSchema for RequestsDocument {
+    fn schema() -> RefOr<Schema> {
+        numbers("Requests that a run sent to the store, by kind.", &Requests::default())
+    }
+}
+
+impl ToSchema for RequestsDocument {
+    fn name() -> Cow<'static, str> {
+        "Requests".into()
+    }
+}
+
+/// The schema of a document of whole numbers. Its names are those that serde writes, so that no number is missing.
+fn numbers(description: &str, document: &impl Serialize) -> RefOr<Schema> {
+    let number = || {
+        let integer = ObjectBuilder::new().schema_type(Type::Integer);
+        let integer = integer.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
+        integer.minimum(Some(0))
+    };
+    let written = serde_json::to_value(document).expect("numbers become JSON in memory");
+    let names = written.as_object().into_iter().flat_map(|document| document.keys().cloned());
+    let document = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
+    names
+        .fold(document, |document, name| document.property(&name, number()).required(name))
+        .into()
+}
+
+/// A source that a run remarked on or rejected.
+#[derive(ToSchema)]
+#[schema(as = SourceNotice)]
+#[expect(dead_code, reason = "this describes `SourceNotice`, which the core writes")]
+pub(crate) struct NoticeDocument {
+    /// The source's key.
+    #[schema(example = "src-data/1000.csv")]
+    key: String,
+    /// Why; stable.
+    #[schema(example = "trimmed")]
+    code: String,
 }
 
 impl RunView {

@@ -22,11 +22,11 @@ const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "`Validators::settle` reads the headers; this describes them")]
 pub(crate) struct ConditionParameters {
-    /// Tags of answers that the client has: where this would be one of them, it is an empty 304.
-    #[param(rename = "If-None-Match", example = "\"a-1-b\"")]
+    /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without content.
+    #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"a-1-b\"")]
     if_none_match: Option<String>,
-    /// Tags of the answers that the client goes on with: where this would be another, it is a 412.
-    #[param(rename = "If-Match", example = "*")]
+    /// ETags, separated by commas. If none of them is current, the response is a 412.
+    #[param(rename = "If-Match", value_type = String, required = false, example = "*")]
     if_match: Option<String>,
 }
 

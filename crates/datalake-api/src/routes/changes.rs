@@ -1,6 +1,6 @@
 //! What differs between two versions, a line a row.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::Body,
@@ -14,9 +14,12 @@ use datalake_table::difference::{Change, Difference};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::task::JoinError;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-use super::stored_row::StoredRowDocument;
+use super::{parameters::lines_of, stored_row::StoredRowDocument};
 use crate::{
     extract::Pairs,
     past_versions::PastVersions,
@@ -47,6 +50,26 @@ struct ChangeDocument<'a> {
     after: Option<StoredRowDocument<'a>>,
 }
 
+/// Describes changes as NDJSON.
+pub(crate) struct ChangeLines;
+
+impl PartialSchema for ChangeLines {
+    fn schema() -> RefOr<Schema> {
+        lines_of("Changes as NDJSON: one JSON object per line.", "Change")
+    }
+}
+
+impl ToSchema for ChangeLines {
+    fn name() -> Cow<'static, str> {
+        "ChangeLines".into()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((ChangeDocument::name().into_owned(), ChangeDocument::schema()));
+        ChangeDocument::schemas(schemas);
+    }
+}
+
 impl<'a> From<Change<'a>> for ChangeDocument<'a> {
     fn from(Change { before, after }: Change<'a>) -> Self {
         Self {
@@ -70,7 +93,7 @@ pub(crate) struct ChangesParameters {
     /// The earlier version.
     #[param(example = 0)]
     since: u64,
-    /// The later version; the newest if left out.
+    /// The later version, not less than `since`; the newest by default.
     #[param(example = 0)]
     until: Option<u64>,
 }
@@ -108,11 +131,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
     }
 }
 
-/// The rows that two versions show differently, by `user_id`: what was, and what is. What came and went in between does not show, nor does
-/// a picture that another replaced.
+/// The rows that differ between two versions.
 ///
-/// `since=N&min_version=M&wait=30s`, where M is N + 1, waits for the next version: whoever then goes on with the version that the header
-/// `datalake-version` names follows the table.
+/// One JSON object per line (`Change`), ordered by `user_id`, with the row before and after. Changes that a later version reverted are not
+/// included, nor are images that were replaced by another. `since=N&min_version=M&wait=30s`, where M is N + 1, waits for the next version; a
+/// client follows the table if it continues with the version in the header `datalake-version`.
 #[utoipa::path(
     get,
     path = "/changes",
@@ -120,7 +143,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
     tag = "data",
     params(ChangesParameters, NewestParameters),
     responses(
-        (status = 200, description = "A JSON object a line", body = ChangeDocument, content_type = "application/x-ndjson", headers(
+        (status = 200, description = "A JSON object a line", body = ChangeLines, content_type = "application/x-ndjson", headers(
             ("datalake-version" = u64, description = "The later version"),
         )),
         (status = 400, description = "A parameter is missing, unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),

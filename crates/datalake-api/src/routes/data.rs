@@ -24,7 +24,7 @@ use crate::{
     limits::Place,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
-    routes::parameters::Binary,
+    routes::parameters::{Binary, UserPath},
     state::Pictures,
     validators::{ConditionParameters, Validators},
 };
@@ -74,14 +74,16 @@ impl<'a> RowDocument<'a> {
 }
 
 /// One user.
+///
+/// The user's row, with the age on the day `on`.
 #[utoipa::path(
     get,
     path = "/data/{user_id}",
     operation_id = "showRow",
     tag = "data",
     params(
-        ("user_id" = String, Path, description = "The user"),
-        ("on" = Option<String>, Query, format = Date, description = "The day on which the age is counted; today (UTC) if left out"),
+        UserPath,
+        ("on" = Option<String>, Query, format = Date, description = "The day on which the age is computed, as `YYYY-MM-DD`; today (UTC) by default.", example = "2026-11-24"),
         MomentParameters,
         ConditionParameters,
     ),
@@ -114,13 +116,15 @@ pub(crate) async fn show_row(
     Ok((reading.age(), validators.headers(), Json(document)).into_response())
 }
 
-/// One user's picture as the newest version has it, read from the store: pictures are replaced, and former ones not kept.
+/// The image of one user.
+///
+/// The image of the newest version, read from the store. Images of earlier versions are not kept.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/image",
     operation_id = "showImage",
     tag = "data",
-    params(("user_id" = String, Path, description = "The user"), NewestParameters, ConditionParameters),
+    params(UserPath, NewestParameters, ConditionParameters),
     responses(
         (status = 200, description = "The picture", body = Binary, content_type = "image/png", headers(
             ("etag" = String, description = "Names these bytes: for `If-None-Match`"),

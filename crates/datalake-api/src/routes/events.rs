@@ -13,11 +13,13 @@ use axum::{
 use datalake_core::report::RunId;
 use futures_util::{StreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa::IntoParams;
 
 use crate::{
     extract::{NoParameters, Segment},
     launcher::{Run, RunState},
     problem::{Problem, ProblemDocument},
+    routes::parameters::RunPath,
     run_history::RunHistory,
     run_view::RunView,
 };
@@ -41,6 +43,16 @@ const HEADERS: [(HeaderName, &str); 2] = [
 /// The number of the event that the client saw last; none where it saw none, or says it in another server's way.
 pub(super) struct LastSeen(Option<u8>);
 
+/// The header that [`LastSeen`] is read from, for the description alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the header is read below; this describes it")]
+pub(super) struct EventsParameters {
+    /// The ID of the last event that the client received; an unknown ID is ignored.
+    #[param(rename = "Last-Event-ID", value_type = String, required = false, example = "2")]
+    last_event_id: Option<String>,
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for LastSeen {
     type Rejection = Infallible;
 
@@ -50,20 +62,17 @@ impl<S: Send + Sync> FromRequestParts<S> for LastSeen {
     }
 }
 
-/// A run's states as they come, as server-sent events.
+/// The states of one run as server-sent events.
 ///
-/// Each event is called `state` and holds the run as `/runs/{run_id}` shows it: one at once, one at each change, and the last one at the
-/// run's end. Its id is 1 while the run is pending, 2 while it is running and 3 once it has ended. A client that comes back with
-/// `Last-Event-ID` is not told again what it has seen; one that has seen the end gets 204, upon which an `EventSource` asks no more.
+/// Each event has the name `state` and contains the run as `/runs/{run_id}` shows it: one at once, one at each change, and the last one at the
+/// run's end. The event's ID is 1 while the run is pending, 2 while it is running and 3 once it has ended. A client that reconnects with
+/// `Last-Event-ID` does not receive that event again; after the last event, the response is a 204, which ends an `EventSource`.
 #[utoipa::path(
     get,
     path = "/runs/{run_id}/events",
     operation_id = "followRun",
     tag = "runs",
-    params(
-        ("run_id" = String, Path, description = "The run's id"),
-        ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event seen; what is no such id is passed over"),
-    ),
+    params(RunPath, EventsParameters),
     responses(
         (status = 200, description = "The events, until the run has ended", body = String, content_type = "text/event-stream"),
         (status = 204, description = "The client has seen the run's end"),

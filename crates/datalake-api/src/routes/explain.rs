@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{rejects::RejectDocument, stored_row::StoredRowDocument};
+use super::{parameters::UserPath, rejects::RejectDocument, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, MomentAlone},
     limits::Place,
@@ -304,13 +304,16 @@ pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'st
     }
 }
 
-/// Where a user's values come from: the objects in the lake, the run, the rules; and why there is no picture, or no row.
+/// The provenance of one user's row.
+///
+/// The objects in the lake and the run that the row comes from, the rule for each value, the user's open rejects, and why there is no image or
+/// no row.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/explain",
     operation_id = "explainRow",
     tag = "data",
-    params(("user_id" = String, Path, description = "The user", example = "1000"), MomentParameters),
+    params(UserPath, MomentParameters),
     responses(
         (status = 200, description = "The explanation", body = ExplanationDocument),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),

@@ -26,7 +26,9 @@ pub(crate) struct Readiness {
     checked_age: Option<u64>,
 }
 
-/// Whether the process lives. It asks nobody.
+/// Liveness.
+///
+/// Reports that the process runs. It sends no request to the store.
 #[utoipa::path(
     get,
     path = "/healthz",
@@ -38,7 +40,9 @@ pub(crate) async fn alive(_: NoParameters) -> &'static str {
     "ok\n"
 }
 
-/// Whether requests can be answered: from when the table's state is known, and from then on also while the store is down.
+/// Readiness.
+///
+/// The server is ready as soon as it knows the state of the table, and remains ready while the store is unavailable.
 #[utoipa::path(
     get,
     path = "/readyz",
@@ -68,7 +72,9 @@ pub(crate) async fn ready(
     }))
 }
 
-/// What the server counted, in the text format of Prometheus.
+/// Metrics.
+///
+/// The metrics of the server in the text format of Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",

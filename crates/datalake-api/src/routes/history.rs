@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::stored_row::StoredRowDocument;
+use super::{parameters::UserPath, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, NewestAlone},
     limits::Place,
@@ -119,14 +119,16 @@ impl<'a> StateDocument<'a> {
     }
 }
 
-/// What a user's row was, the newest state first, each with the version, the time and the run that made it so. It goes back as far as
-/// the table's log and files do, and says how far that is.
+/// The history of one user's row.
+///
+/// The states of the row, the newest first, each with the version, the time and the run that produced it. The history goes back as far as the
+/// table's log and files do; `ends` says why it goes back no further.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/history",
     operation_id = "showHistory",
     tag = "data",
-    params(("user_id" = String, Path, description = "The user", example = "1000"), NewestParameters),
+    params(UserPath, NewestParameters),
     responses(
         (status = 200, description = "The states of the row", body = HistoryDocument),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),

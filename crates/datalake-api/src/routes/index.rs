@@ -27,7 +27,9 @@ struct IndexDocument {
     examples: Vec<Example>,
 }
 
-/// The overview as a page; an index with examples of queries for clients that ask for JSON.
+/// The start page, or an index as JSON.
+///
+/// Browsers get the web UI. Clients that prefer JSON (`Accept: application/json`) get an index with examples of requests.
 #[utoipa::path(
     get,
     path = "/",

@@ -1,6 +1,7 @@
 //! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
 
 pub(crate) mod changes;
+mod column_parameters;
 mod data;
 mod docs;
 mod events;
@@ -40,7 +41,8 @@ const OPENAPI: &str = "/openapi.json";
 pub(crate) fn router() -> Router<ApiState> {
     let (router, mut document) = described().split_for_parts();
     suffixed::describe(&mut document);
-    openapi::add_common_refusals(&mut document);
+    openapi::add_rules_of_the_server(&mut document);
+    openapi::share_parameters(&mut document);
     let described = document.paths.paths.keys().cloned();
     let others = [OPENAPI, pages::examples::PATH]
         .into_iter()

@@ -1,5 +1,7 @@
 //! The description of the API, made from the handlers themselves.
 
+use std::collections::BTreeMap;
+
 use axum::{
     http::header,
     response::{IntoResponse, Response},
@@ -8,12 +10,14 @@ use bytes::Bytes;
 use utoipa::{
     Modify, OpenApi,
     openapi::{
-        OpenApi as Document, RefOr,
+        OpenApi as Document, PathItem, Ref, RefOr, Required,
+        path::{Operation, Parameter, ParameterIn},
         security::{Http, HttpAuthScheme, SecurityScheme},
     },
 };
 
-use super::suffixed::refusal;
+use super::{parameters::EscapeDocument, suffixed::refusal};
+use crate::views::format::{Format, Shape};
 
 /// What no handler says by itself.
 #[derive(OpenApi)]
@@ -21,15 +25,21 @@ use super::suffixed::refusal;
     info(
         title = "datalake",
         description = "The users of a lake, and the runs that keep them up to date.\n\nReads are answered from memory: they never wait for a \
-                       run and never fail because the store is down. The headers `datalake-version`, `datalake-version-age` and \
-                       `datalake-checked-age` (seconds) say how old an answer is. Errors are problem documents (RFC 9457).",
+                       run, and do not fail while the store is unavailable. The headers `datalake-version`, `datalake-version-age` and \
+                       `datalake-checked-age` (seconds) state the version and its age. Errors are problem documents (RFC 9457).\n\nIf the \
+                       server has a token, `POST` and `DELETE` need it, and with `--protect-reads` so does everything else except `/healthz`, \
+                       `/readyz` and `/metrics`. Otherwise no request needs it.",
+        contact(name = "The maintainers of datalake"),
         license(name = "MIT", identifier = "MIT"),
     ),
+    servers((url = "/", description = "The server that this description comes from")),
     tags(
-        (name = "data", description = "The users, as the newest version of the table has them"),
-        (name = "runs", description = "What reads the sources and makes new versions"),
-        (name = "server", description = "For those who run this server"),
+        (name = "data", description = "The users and their history, from the table"),
+        (name = "runs", description = "The runs that read the sources and commit new versions"),
+        (name = "server", description = "Start page, health and metrics of the server"),
     ),
+    components(schemas(Format, Shape, EscapeDocument)),
+    security((), ("token" = [])),
     modifiers(&Token)
 )]
 pub(crate) struct Description;
@@ -39,29 +49,90 @@ struct Token;
 
 impl Modify for Token {
     fn modify(&self, document: &mut Document) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some("The token of the server (`--token-file`). Not every server has one.".to_owned());
+        let scheme = SecurityScheme::Http(scheme);
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
     }
 }
 
-/// What any route may be answered with, and what only the server as a whole decides.
-pub(super) fn add_common_refusals(document: &mut Document) {
+/// The errors that a request to any path may get.
+const OF_ALL: &[(&str, &str)] = &[("400", "A parameter is unknown or malformed")];
+
+/// The errors of all paths but probes and metrics, which need no token and have their own budget.
+const OF_OTHERS: &[(&str, &str)] = &[
+    ("401", "This server needs a token for this request"),
+    ("406", "There is no content coding that the client accepts"),
+    ("503", "Too many requests are in flight"),
+    ("504", "The request took too long"),
+];
+
+/// Adds what no handler decides: who needs a token, and errors of the server as a whole.
+pub(super) fn add_rules_of_the_server(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
-        if ["/healthz", "/readyz", "/metrics"].contains(&path.as_str()) {
-            continue;
-        }
-        for operation in [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten() {
-            for (status, description) in [
-                ("401", "This server needs a token for this"),
-                ("406", "There is no coding that the client takes"),
-                ("503", "Too many requests are in flight"),
-                ("504", "The request took too long"),
-            ] {
+        let is_open = ["/healthz", "/readyz", "/metrics"].contains(&path.as_str());
+        for operation in operations(item) {
+            if is_open {
+                operation.security = Some(Vec::new());
+            }
+            // Of a body that may also be null, generators make clients that cannot leave it out.
+            if let Some(RefOr::T(body)) = &mut operation.request_body {
+                body.required = Some(Required::False);
+            }
+            let others = if is_open { &[] } else { OF_OTHERS };
+            for (status, description) in OF_ALL.iter().chain(others) {
                 let refusal = || RefOr::T(refusal(description));
-                operation.responses.responses.entry(status.to_owned()).or_insert_with(refusal);
+                operation.responses.responses.entry((*status).to_owned()).or_insert_with(refusal);
             }
         }
     }
+}
+
+/// Moves parameters that several operations have in common to the components, so that each is described once.
+pub(super) fn share_parameters(document: &mut Document) {
+    let mut uses: BTreeMap<String, Vec<Parameter>> = BTreeMap::new();
+    for parameter in document.paths.paths.values_mut().flat_map(operations).flat_map(parameters) {
+        if let RefOr::T(parameter) = parameter {
+            uses.entry(key(parameter)).or_default().push(parameter.clone());
+        }
+    }
+    // A name may be that of another parameter elsewhere, as `limit` is.
+    uses.retain(
+        |_, parameters| matches!(&parameters[..], [first, rest @ ..] if !rest.is_empty() && rest.iter().all(|other| other == first)),
+    );
+    for parameter in document.paths.paths.values_mut().flat_map(operations).flat_map(parameters) {
+        let shared = match parameter {
+            RefOr::T(parameter) => Some(key(parameter)).filter(|key| uses.contains_key(key)),
+            RefOr::Ref(_) => None,
+        };
+        if let Some(key) = shared {
+            *parameter = RefOr::Ref(Ref::new(format!("#/components/parameters/{key}")));
+        }
+    }
+    let shared = uses
+        .into_iter()
+        .filter_map(|(key, mut parameters)| Some((key, RefOr::T(parameters.pop()?))));
+    document.components.get_or_insert_default().parameters.extend(shared);
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten()
+}
+
+fn parameters(operation: &mut Operation) -> impl Iterator<Item = &mut RefOr<Parameter>> {
+    operation.parameters.iter_mut().flatten()
+}
+
+/// The key of a parameter in the components: a path and a query may both have a `user_id`.
+fn key(parameter: &Parameter) -> String {
+    let place = match parameter.parameter_in {
+        ParameterIn::Query => "query",
+        ParameterIn::Path => "path",
+        ParameterIn::Header => "header",
+        ParameterIn::Cookie => "cookie",
+        ParameterIn::QueryString => "querystring",
+    };
+    format!("{place}.{}", parameter.name)
 }
 
 /// The document. It is not part of itself.

@@ -1,42 +1,41 @@
-//! What reads take and give, for the description alone: parameters are parsed in `datalake-core`, and rows are written by `views/`.
+//! The parameters and schemas of reads, for the description alone: parameters are parsed in `datalake-core`, and rows are written by `views/`.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use serde_json::json;
+use utoipa::{
+    IntoParams, PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
-/// Which rows, and on which day ages are counted.
+use crate::views::format::{Format, Shape};
+
+/// Which rows, and on which day ages are computed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "this describes what `Question::parse` takes")]
 pub(super) struct FilterParameters {
-    /// `True`: those with a picture; `False`: those without; any case
-    #[param(example = "True")]
+    /// `True` selects users with an image, `False` users without one; any case.
+    #[param(pattern = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$", example = "True")]
     is_image_exists: Option<String>,
-    /// At least so many completed years; without a value: the youngest
-    #[param(allow_reserved = false, example = "30")]
+    /// The lower bound of ages in completed years, inclusive. An empty value selects the lowest age among the rows that match all other
+    /// filters.
+    #[param(
+        pattern = "^(0*([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$",
+        example = "30"
+    )]
     min_age: Option<String>,
-    /// At most so many completed years; without a value: the oldest
-    #[param(example = "40")]
+    /// The upper bound of ages in completed years, inclusive. An empty value selects the highest age among the rows that match all other
+    /// filters.
+    #[param(
+        pattern = "^(0*([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$",
+        example = "40"
+    )]
     max_age: Option<String>,
-    /// The day on which ages are counted; today (UTC) if left out
+    /// The day on which ages are computed, as `YYYY-MM-DD`; today (UTC) by default.
     #[param(value_type = Option<String>, format = Date, example = "2026-11-24")]
     on: Option<String>,
-    /// The user of this id. Like every column, with an operator behind two underscores it asks for more: `user_id__startswith=10`.
-    /// Operators: `not`, `contains`, `startswith`, `endswith`, `gt`, `gte`, `lt`, `lte`, `in` (values between commas, or a JSON array),
-    /// `isnull`, `notnull`
-    user_id: Option<String>,
-    /// Those of this first name; with an operator: `first_name__contains=an`
-    first_name: Option<String>,
-    /// Those of this last name; with an operator: `last_name__in=Lee,Fox`
-    #[param(example = "Lee")]
-    last_name: Option<String>,
-    /// Those born at this time, in milliseconds since 1970-01-01 UTC; with an operator: `birthts__gte=0`
-    birthts: Option<i64>,
-    /// Those whose picture lies there; with an operator: `img_path__isnull`
-    img_path: Option<String>,
-    /// Those of this age; with an operator: `age__not=30`
-    age: Option<i64>,
 }
 
 /// How rows are shown.
@@ -44,40 +43,114 @@ pub(super) struct FilterParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "this describes what `Question::parse` and `RowsAsked` take")]
 pub(super) struct ShowingParameters {
-    /// Columns between commas, in the order in which they are to be shown; all if left out
-    #[param(example = "user_id,age")]
-    select: Option<String>,
-    /// Columns between commas, each with `.asc` or `.desc` behind it; `user_id` decides among equals, and rows without a value come last
-    #[param(example = "age.desc,last_name")]
-    order: Option<String>,
-    /// Most rows in the answer; all if left out. `Link: …; rel="next"` says where the next page is
-    #[param(minimum = 1, maximum = 10000)]
+    /// The maximum number of rows in the response; all by default. The header `Link` with `rel="next"` names the next page.
+    #[param(minimum = 1, maximum = 10000, example = 100)]
     limit: Option<u16>,
-    /// Where the page begins: from the `Link` header of the page before. A walk over pages sees one version of the table
+    /// The start of the page, from the `Link` header of the previous page. All pages show one version of the table.
     cursor: Option<String>,
-    /// `json`, `ndjson`, `csv`, `parquet` or `arrow`; by the `Accept` header if left out
+    /// The format of the rows; negotiated by the `Accept` header by default.
     #[param(example = "json")]
-    format: Option<String>,
-    /// How JSON is laid out: `rows`, or `columns` as pandas has it
+    format: Option<Format>,
+    /// The layout of JSON.
     #[param(example = "rows")]
-    shape: Option<String>,
-    /// `spreadsheet` prefixes the cells of a CSV that a spreadsheet would evaluate (those of text that begin with `=`, `+`, `-`, `@`, a tab or
-    /// a carriage return) with `'`; for CSV alone
+    shape: Option<Shape>,
+    /// How a CSV shows cells that a spreadsheet would evaluate (text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return).
     #[param(example = "spreadsheet")]
-    escape: Option<String>,
+    escape: Option<EscapeDocument>,
 }
 
-/// Rows as JSON: an array of them, or with `shape=columns` an object a column, of values by row number.
+/// Which cells of a CSV are prefixed with `'`.
+#[derive(ToSchema)]
+#[schema(as = Escape, rename_all = "snake_case")]
+#[expect(dead_code, reason = "this describes what `RowsAsked` takes")]
+pub(super) enum EscapeDocument {
+    /// Those that a spreadsheet would evaluate.
+    Spreadsheet,
+}
+
+/// The user that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "this describes what `UserId::parse` takes")]
+pub(super) struct UserPath {
+    /// The user's ID: the name of the user's CSV file without its extension.
+    #[param(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^(\\.*[A-Za-z0-9_-][A-Za-z0-9._-]*|\\.{3,})$",
+        example = "1000"
+    )]
+    user_id: String,
+}
+
+/// The run that a path names.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "this describes what `RunId::parse` takes")]
+pub(super) struct RunPath {
+    /// The run's ID, as `/runs` shows it.
+    #[param(
+        min_length = 1,
+        max_length = 128,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        example = "datalake-processor-29384756"
+    )]
+    run_id: String,
+}
+
+/// Rows as JSON: an array of rows, or, with `shape=columns`, an object of columns.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rows)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "this describes what `views/` writes")]
 pub(super) enum RowsDocument {
-    Rows(Vec<ShownRow>),
-    Columns(BTreeMap<String, BTreeMap<String, serde_json::Value>>),
+    List(RowList),
+    Columns(RowColumns),
 }
 
-/// Bytes that are no text.
+/// An array of rows.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RowList(Vec<ShownRow>);
+
+/// The selected columns by name, as pandas lays them out.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RowColumns(BTreeMap<String, ColumnValues>);
+
+/// The values of a column by row number, from 0: texts, whole numbers, or null.
+///
+/// What the values are is not described further: of a map of maps of a choice of types, generators make clients that do not compile.
+#[derive(Serialize, ToSchema)]
+#[schema(value_type = Object, description = "The values of a column by row number, from 0: texts, whole numbers, or null.")]
+pub(super) struct ColumnValues(BTreeMap<String, serde_json::Value>);
+
+/// Describes rows as NDJSON.
+pub(super) struct RowLines;
+
+impl PartialSchema for RowLines {
+    fn schema() -> RefOr<Schema> {
+        lines_of("Rows as NDJSON: one JSON object per line.", "ShownRow")
+    }
+}
+
+impl ToSchema for RowLines {
+    fn name() -> Cow<'static, str> {
+        "RowLines".into()
+    }
+}
+
+/// The schema of NDJSON: a text, since no JSON parser takes it whole, whose lines have the schema of that name.
+pub(super) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
+    let mut text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .description(Some(description))
+        .content_media_type("application/x-ndjson")
+        .build();
+    let schema = json!({ "$ref": format!("#/components/schemas/{name}") });
+    text.extensions.get_or_insert_default().insert("contentSchema".to_owned(), schema);
+    text.into()
+}
+
+/// Binary content.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "this describes what `views/` and the store give")]
@@ -86,16 +159,18 @@ pub(super) struct Binary(Box<[u8]>);
 /// A user, with the selected columns.
 #[derive(Serialize, ToSchema)]
 pub(super) struct ShownRow {
-    /// Names the user; text, also where it looks like a number.
-    #[schema(example = "1000")]
+    /// Identifies the user; text, even if it looks like a number.
+    #[schema(nullable = false, example = "1000")]
     user_id: Option<String>,
+    #[schema(nullable = false)]
     first_name: Option<String>,
+    #[schema(nullable = false)]
     last_name: Option<String>,
-    /// When the user was born, in milliseconds since 1970-01-01 UTC.
-    #[schema(example = 334_540_800_000_i64)]
+    /// The time of birth in milliseconds since 1970-01-01 UTC.
+    #[schema(nullable = false, example = 334_540_800_000_i64)]
     birthts: Option<i64>,
-    /// Where in the lake the user's picture lies; null where there is none.
+    /// The key of the user's image in the lake; null without an image.
     img_path: Option<String>,
-    /// Completed years on the day of the question; null for one born after it.
+    /// Completed years on the requested day; null for a user born after it.
     age: Option<u16>,
 }

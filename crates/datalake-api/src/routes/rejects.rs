@@ -110,7 +110,9 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
     }
 }
 
-/// The sources that are refused at a version, the newest if none is asked for, with the reasons.
+/// The rejected and ignored sources.
+///
+/// The sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for each.
 #[utoipa::path(
     get,
     path = "/rejects",

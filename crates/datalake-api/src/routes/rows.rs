@@ -22,7 +22,10 @@ use crate::{
     ordered_rows::{OrderedRows, RowsRoom},
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    routes::parameters::{Binary, FilterParameters, RowsDocument, ShowingParameters},
+    routes::{
+        column_parameters::{ConditionsOnColumns, OrderParameters},
+        parameters::{Binary, FilterParameters, RowLines, RowsDocument, ShowingParameters},
+    },
     scan::scan,
     state::ApiState,
     validators::ConditionParameters,
@@ -36,21 +39,22 @@ use crate::{
     },
 };
 
-/// The users that the parameters select, by `user_id` or in another order.
+/// The users that the parameters select.
 ///
-/// Ages are completed calendar years. `min_age` or `max_age` without a value selects the youngest or the oldest of those whom all other
-/// parameters leave, ties included; both without a value select both. Every column is a parameter as well, alone or with an operator:
-/// `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`. All conditions hold together.
+/// Rows are ordered by `user_id` by default. The age is the number of completed calendar years on the day `on`. An empty `min_age` selects the
+/// youngest of the users that match all other filters, an empty `max_age` the oldest, ties included; together they select both. Each column is
+/// a parameter as well, alone or with an operator: `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`. A row is selected if all
+/// conditions hold; a parameter with an operator may be repeated.
 #[utoipa::path(
     get,
     path = "/data",
     operation_id = "listRows",
     tag = "data",
-    params(FilterParameters, ShowingParameters, MomentParameters, ConditionParameters),
+    params(FilterParameters, OrderParameters, ShowingParameters, MomentParameters, ConditionParameters, ConditionsOnColumns),
     responses(
         (status = 200, description = "The users", content(
             (RowsDocument = "application/json"),
-            (String = "application/x-ndjson"),
+            (RowLines = "application/x-ndjson"),
             (String = "text/csv"),
             (Binary = "application/vnd.apache.parquet"),
             (Binary = "application/vnd.apache.arrow.stream"),

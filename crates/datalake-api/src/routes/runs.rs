@@ -19,7 +19,10 @@ use crate::{
     limits::WaitingRoom,
     prefer,
     problem::{Problem, ProblemDocument},
-    routes::start_body::{self, StartRun},
+    routes::{
+        parameters::RunPath,
+        start_body::{self, StartRun},
+    },
     run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
     table_watch::TableWatch,
@@ -44,6 +47,27 @@ pub(super) struct RunsBody {
     count: usize,
     /// The newest first.
     runs: Vec<RunView>,
+}
+
+/// The headers of `POST /data`, for the description alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "the headers are parsed below; this describes them")]
+pub(super) struct StartParameters {
+    /// Identifies the request: 1 to 255 visible ASCII characters. A repeated request with the same key and body returns the same run.
+    #[param(
+        rename = "Idempotency-Key",
+        value_type = String,
+        required = false,
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[!-~]+$",
+        example = "8e03978e-40d5-43dd-bc93-6894a57f9324"
+    )]
+    idempotency_key: Option<String>,
+    /// `wait=N` waits up to N seconds, at most 60, for the end of the run. Other preferences are ignored.
+    #[param(rename = "Prefer", value_type = String, required = false, example = "wait=30")]
+    prefer: Option<String>,
 }
 
 /// What the client of `POST /data` requests.
@@ -90,18 +114,16 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     }
 }
 
-/// Starts a run, or joins one that begins to read after this request: its result reflects everything that was stored before.
+/// Starts a run.
+///
+/// Starts a run, or joins one that begins to read after this request. Its result reflects everything that was stored before the request.
 #[utoipa::path(
     post,
     path = "/data",
     operation_id = "startRun",
     tag = "runs",
-    security(("token" = []), ()),
-    request_body(content = Option<StartRun>, description = "What the run is to do; no body is an incremental run"),
-    params(
-        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters; a request with the same key and body is answered with the same run"),
-        ("Prefer" = Option<String>, Header, description = "`wait=N` waits up to N seconds, at most 60, for the run's end"),
-    ),
+    request_body(content = StartRun, description = "What the run does. Without a body, it is an incremental run."),
+    params(StartParameters),
     responses(
         (status = 202, description = "The run, which was started or joined", body = RunView, headers(
             ("Location" = String, description = "Where the run is found"),
@@ -155,8 +177,8 @@ async fn wait_for_result(runs: &RunHistory, table: &TableWatch, run: Run, wait: 
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the limit is parsed below; this describes it")]
 pub(super) struct RunsParameters {
-    /// Most runs in the answer.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
+    /// The maximum number of runs in the response.
+    #[param(minimum = 1, maximum = 1000, default = 50, example = 50)]
     limit: Option<u16>,
 }
 
@@ -173,7 +195,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     }
 }
 
-/// The newest runs, however they were started.
+/// The runs.
+///
+/// The newest runs, the newest first, regardless of how they were started.
 #[utoipa::path(
     get,
     path = "/runs",
@@ -196,12 +220,14 @@ pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHist
 }
 
 /// One run.
+///
+/// The run with its state, its counts, and the first hundred remarks and rejects.
 #[utoipa::path(
     get,
     path = "/runs/{run_id}",
     operation_id = "showRun",
     tag = "runs",
-    params(("run_id" = String, Path, description = "The run's id")),
+    params(RunPath),
     responses(
         (status = 200, description = "The run", body = RunView),
         (status = 404, description = "No such run", body = ProblemDocument, content_type = "application/problem+json"),
@@ -218,14 +244,15 @@ pub(super) async fn show_run(
     run.map(|run| Json(RunView::with_notices(run))).ok_or(Problem::NoSuchRun)
 }
 
-/// Asks an active run to end. What it had not committed by then is left to the next run.
+/// Stops a run.
+///
+/// Requests an active run to end. Changes that it has not committed are left to the next run.
 #[utoipa::path(
     delete,
     path = "/runs/{run_id}",
     operation_id = "stopRun",
     tag = "runs",
-    security(("token" = []), ()),
-    params(("run_id" = String, Path, description = "The run's id")),
+    params(RunPath),
     responses(
         (status = 202, description = "The run, which is about to end", body = RunView),
         (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),

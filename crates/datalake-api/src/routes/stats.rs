@@ -19,7 +19,7 @@ use crate::{
     links::Links,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    routes::parameters::FilterParameters,
+    routes::{column_parameters::ConditionsOnColumns, parameters::FilterParameters},
     scan::scan,
     table_watch::chain,
     validators::ConditionParameters,
@@ -82,13 +82,15 @@ impl StatisticsDocument {
     }
 }
 
-/// Figures of the users that the parameters select, the same as for `/data`.
+/// Statistics of the users that the parameters select.
+///
+/// The statistics are over the rows that `/data` returns for the same parameters. Statistics of ages are null if no user has an age.
 #[utoipa::path(
     get,
     path = "/stats",
     operation_id = "showStatistics",
     tag = "data",
-    params(FilterParameters, MomentParameters, ConditionParameters),
+    params(FilterParameters, MomentParameters, ConditionParameters, ConditionsOnColumns),
     responses(
         (status = 200, description = "The figures", body = StatisticsDocument),
         (status = 304, description = "The client has this answer"),

@@ -52,8 +52,8 @@ pub(super) fn describe(document: &mut Document) {
 fn of_format(mut operation: Operation, format: Format) -> Operation {
     let media_type = format.media_type();
     operation.operation_id = Some(format!("listRowsAs{}", capitalized(format.name())));
-    operation.summary = Some(format!("The same as `/data`, as {media_type}."));
-    operation.description = None;
+    operation.summary = Some(format!("The users that the parameters select, as {media_type}."));
+    operation.description = Some(format!("The same as `/data?format={}`.", format.name()));
     let is_taken = |name: &str| match name {
         "format" => false,
         "shape" => format == Format::Json,

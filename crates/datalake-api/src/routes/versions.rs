@@ -17,6 +17,7 @@ use crate::{
     past_versions::{PastVersions, RetainedVersions},
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
+    run_view::CountsDocument,
 };
 
 /// Two days of hourly runs.
@@ -58,7 +59,7 @@ struct VersionDocument {
     #[schema(required, value_type = Option<String>, example = "MERGE")]
     operation: Option<Box<str>>,
     /// What the run found and did; `added`, `changed` and `removed` are rows. Null unless a run made the version.
-    #[schema(required, value_type = Option<BTreeMap<String, u64>>)]
+    #[schema(required, value_type = Option<CountsDocument>)]
     counts: Option<Counts>,
 }
 
@@ -84,8 +85,8 @@ impl From<VersionFacts> for VersionDocument {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the limit is parsed below; this describes it")]
 pub(crate) struct VersionsParameters {
-    /// Most versions in the answer.
-    #[param(minimum = 1, maximum = 1000, default = 50)]
+    /// The maximum number of versions in the response.
+    #[param(minimum = 1, maximum = 1000, default = 50, example = 50)]
     limit: Option<u16>,
 }
 
@@ -102,7 +103,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
     }
 }
 
-/// The versions of the table, the newest first: when each was committed, by which run, and what that run did.
+/// The versions of the table.
+///
+/// The versions, the newest first: when each was committed, by which run, and what that run did.
 #[utoipa::path(
     get,
     path = "/versions",

@@ -1,11 +1,13 @@
 //! The formats of rows.
 
 use datalake_core::{column::Column, question::QueryError};
+use utoipa::ToSchema;
 
 use crate::{accept::Accept, problem::Problem};
 
 /// A format of rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(crate) enum Format {
     /// One JSON array of objects.
     Json,
@@ -20,7 +22,8 @@ pub(crate) enum Format {
 }
 
 /// How JSON is laid out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
 pub(crate) enum Shape {
     /// An array of rows.
     #[default]

@@ -19,6 +19,7 @@ mod manners;
 mod metrics;
 mod namespace;
 mod one_user;
+mod openapi;
 mod pages;
 mod pages_form;
 mod pages_known;
