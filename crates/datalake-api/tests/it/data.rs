@@ -140,7 +140,7 @@ async fn pictures() {
 async fn rejects() {
     let lake = Lake::of_users().await;
     let expected = json!({
-        "version": 0, "count": 2, "rejects": [
+        "version": 0, "count": 2, "rejected": 1, "ignored": 1, "rejects": [
             {
                 "key": "src-data/1004.csv", "user_id": "1004", "code": "quote", "kind": "rejected", "column_name": "last_name",
                 "line": 2, "column": 5, "byte_offset": 40, "excerpt": "a\"b", "excerpt_offset": 1,
