@@ -5,6 +5,7 @@ use std::iter;
 use datalake_core::{
     column::{Column, ColumnKind},
     condition::Operator,
+    keys,
 };
 use serde_json::Value;
 use utoipa::{
@@ -111,20 +112,22 @@ fn schema(kind: ColumnKind, operator: Operator) -> ObjectBuilder {
 }
 
 fn example(column: Column, operator: Operator) -> Value {
-    let (one, two): (Value, &str) = match column {
-        Column::UserId => ("1000".into(), "1000,1001"),
-        Column::FirstName => ("Ann".into(), "Ann,Bob"),
-        Column::LastName => ("Lee".into(), "Lee,Fox"),
-        Column::Birthts => (0.into(), "0,334540800000"),
-        Column::ImgPath => (
-            "processed_data/images/1000.png".into(),
-            "processed_data/images/1000.png,processed_data/images/1001.png",
-        ),
-        Column::Age => (30.into(), "30,40"),
+    let texts = |texts: [&str; 2]| texts.map(Value::from);
+    let values = match column {
+        Column::UserId => texts(["1000", "1001"]),
+        Column::FirstName => texts(["Ann", "Bob"]),
+        Column::LastName => texts(["Lee", "Fox"]),
+        Column::Birthts => [0.into(), 334_540_800_000_i64.into()],
+        Column::ImgPath => ["1000", "1001"].map(|user_id| keys::image(user_id).into()),
+        Column::Age => [30.into(), 40.into()],
     };
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match operator {
-        Operator::In => two.into(),
+        Operator::In => values.each_ref().map(text).join(",").into(),
         Operator::IsNull | Operator::NotNull => "true".into(),
-        _ => one,
+        _ => {
+            let [value, _] = values;
+            value
+        }
     }
 }
