@@ -28,15 +28,15 @@ pub enum RunError {
         /// How often this run tried.
         attempts: u32,
     },
-    /// A first run that could read no user, because the sources have other ETags when they are read than in the listing.
+    /// A first run that could read no user, because the sources had other ETags when they were read than in the listing, or were gone.
     #[error(
-        "{unstable} of {listed} sources changed during each attempt to read them, or the store returns other ETags with objects than in \
-         listings; no table was created; check for a proxy between here and the store, or run it again when the writers have finished"
+        "{unread} of {listed} CSV sources changed or vanished while they were read, or the store returns other objects than it lists; no \
+         table was created; check for a proxy between here and the store, or run it again when the writers have finished"
     )]
-    Unstable {
-        /// Sources that could not be read for this reason.
-        unstable: u64,
-        /// Sources listed.
+    Unread {
+        /// CSV sources that could not be read for this reason.
+        unread: u64,
+        /// CSV sources listed.
         listed: u64,
     },
     /// The table was removed while the run was active.
@@ -53,8 +53,8 @@ pub enum RunError {
     /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit; or the store knows no such
     /// condition at all.
     #[error(
-        "this store cannot refuse to create an object that exists (If-None-Match: *), so two runs at once would lose rows; use a store \
-         that can, or pass --single-writer and make sure that never two runs are under way"
+        "this store does not support conditional creates (If-None-Match: *), so that concurrent runs could lose rows; use another store, or \
+         pass --single-writer and make sure that only one run is active"
     )]
     NoCreateIfAbsent {
         /// What the store said, where it said something.
@@ -75,7 +75,7 @@ impl RunError {
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
             // A damaged table stays damaged, and a store that lists in no order goes on doing so.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
-            Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unstable { .. } | Self::TableGone => RunOutcome::Failed,
+            Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,
             Self::Stopped => RunOutcome::Stopped,
         }

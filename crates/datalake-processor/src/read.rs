@@ -270,7 +270,8 @@ impl<'a> Reader<'a> {
 
     /// The reject of an object that the store does not let this run read, which may be due to the object alone.
     fn unreadable<T>(&self, object: SourceObject, error: StoreError) -> Result<Judged<T>, StoreError> {
-        let StoreError::Denied { reason, .. } = &error else {
+        // A store rejects a request for one object as invalid too: one that is encrypted with a key of its owner, for example.
+        let (StoreError::Denied { reason, .. } | StoreError::Invalid { reason, .. }) = &error else {
             return Err(error);
         };
         let reject = Reject::unreadable(reason);
@@ -281,23 +282,19 @@ impl<'a> Reader<'a> {
 
     /// The first error of a source that could not be read, if these are most of `listed` sources: then the cause is not in the sources.
     fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
-        let unreadable = count_rejects(reads, RejectCode::Unreadable);
+        let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
+        let csv = reads
+            .iter()
+            .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if is_unreadable(reject)));
+        let images = reads
+            .iter()
+            .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if is_unreadable(reject)));
+        let unreadable = u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX);
         match self.denied.lock().take() {
             Some(error) if unreadable.saturating_mul(2) > listed => Err(error),
             _ => Ok(()),
         }
     }
-}
-
-/// The number of sources that were rejected with this code.
-pub(crate) fn count_rejects(reads: &[UserRead], code: RejectCode) -> u64 {
-    let csv = reads
-        .iter()
-        .filter(|read| matches!(&read.csv, CsvRead::Rejected { reject, .. } if reject.code == code));
-    let images = reads
-        .iter()
-        .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if reject.code == code));
-    u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX)
 }
 
 /// An object that is too large is rejected from its listed size, and never fetched.

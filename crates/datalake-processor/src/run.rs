@@ -41,7 +41,7 @@ use crate::{
     images,
     options::{Lake, Progress, RunOptions, Writers, cancellable},
     publish,
-    read::{self, Reader, UserRead},
+    read::{CsvRead, Reader, UserRead},
     settle::{self, Settled},
     store_check, vacuum,
 };
@@ -396,10 +396,6 @@ impl Run<'_> {
         };
         self.guard_deletions(after_reading, gone, report).await?;
 
-        if base.is_none() {
-            require_stable(&reads, csv_listed + images_listed)?;
-        }
-
         let apply::Reading { counts, notices, rejects } = apply::count(&reads);
         (report.notices, report.rejects) = (notices, rejects);
         let refusals = apply::refusals(
@@ -424,6 +420,9 @@ impl Run<'_> {
             csv_listed + images_listed,
             self.options.reject_ratio_max,
         )?;
+        if base.is_none() {
+            require_a_user(&reads, csv_listed)?;
+        }
         Ok(Ingested {
             base,
             old_rows,
@@ -622,12 +621,17 @@ impl Run<'_> {
     }
 }
 
-/// Fails if no user could be read in a first run because sources changed: a table without users would be published.
-fn require_stable(reads: &[UserRead], listed: u64) -> Result<(), RunError> {
-    let unstable = read::count_rejects(reads, RejectCode::Unstable);
-    let has_users = reads.iter().any(|read| apply::has_row_after(&BTreeMap::new(), read));
-    match unstable > 0 && !has_users {
-        true => Err(RunError::Unstable { unstable, listed }),
+/// Fails if a first run could read none of its users: a table without them would be published.
+fn require_a_user(reads: &[UserRead], listed: u64) -> Result<(), RunError> {
+    let is_unread = |read: &&UserRead| match &read.csv {
+        CsvRead::Gone => true,
+        CsvRead::Rejected { reject, .. } => reject.code == RejectCode::Unstable,
+        CsvRead::Same | CsvRead::Good { .. } => false,
+    };
+    let unread = count(reads.iter().filter(is_unread).count());
+    let has_users = reads.iter().any(|read| matches!(read.csv, CsvRead::Good { .. }));
+    match !has_users && unread.saturating_mul(2) > listed {
+        true => Err(RunError::Unread { unread, listed }),
         false => Ok(()),
     }
 }

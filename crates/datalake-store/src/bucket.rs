@@ -13,12 +13,22 @@ use crate::error::StoreError;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Etag(Box<str>);
 
+/// Content codings, as proxies append them to an ETag.
+const CODINGS: [&str; 4] = ["gzip", "br", "zstd", "deflate"];
+
 impl Etag {
-    /// Takes an ETag as the store or the table wrote it. Surrounding quotes are dropped, and so is the mark of a weak ETag: a proxy that
-    /// compresses sets it, while the store compares the ETag without it.
+    /// Takes an ETag as the store or the table wrote it. Surrounding quotes are dropped, and so are the mark of a weak ETag and that of a content
+    /// coding: a proxy that compresses sets them, while the store compares the ETag without them.
     pub fn new(tag: &str) -> Self {
         let opaque = tag.strip_prefix("W/").filter(|opaque| opaque.starts_with('"')).unwrap_or(tag);
-        Self(opaque.trim_matches('"').into())
+        let opaque = opaque.trim_matches('"');
+        // Proxies that compress mark the ETag by the coding: `"…-gzip"` (Apache), `"…--gzip"` (Jetty), `"…;br"`.
+        let unmarked = CODINGS.iter().find_map(|coding| {
+            let rest = opaque.strip_suffix(coding)?;
+            let rest = rest.strip_suffix("--").or_else(|| rest.strip_suffix(['-', ';']))?;
+            (!rest.is_empty()).then_some(rest)
+        });
+        Self(unmarked.unwrap_or(opaque).into())
     }
 
     /// The tag without quotes.
@@ -213,5 +223,10 @@ mod tests {
         check("W/a", "W/a");
         check("\"W/a\"", "W/a");
         check("W/\"\"", "");
+        check("\"a-gzip\"", "a");
+        check("W/\"a--gzip\"", "a");
+        check("\"a;br\"", "a");
+        check("\"9b2c-2\"", "9b2c-2");
+        check("-gzip", "-gzip");
     }
 }

@@ -54,6 +54,8 @@ pub enum Fate {
     FailAfter,
     /// It is not carried out: `Conflict`.
     Conflict,
+    /// It is not carried out: `NotFound`.
+    Vanish,
     /// It is not carried out: `Denied`.
     Deny,
     /// It is not carried out, and neither is anything after it, as if the process had been killed.
@@ -127,6 +129,7 @@ impl Faulty {
         match fate {
             Fate::FailBefore => Err(unavailable(key)),
             Fate::Conflict => Err(StoreError::Conflict { key: key.to_owned() }),
+            Fate::Vanish => Err(StoreError::NotFound { key: key.to_owned() }),
             Fate::Deny => Err(StoreError::Denied {
                 key: key.to_owned(),
                 reason: "the store denies access (KMS.DisabledException)".to_owned(),

@@ -42,10 +42,12 @@ fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
         Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
         _ => None,
     };
+    // A bucket has no port: what is before the colon is an access key.
+    let is_s3_with_key = scheme.eq_ignore_ascii_case("s3://") && authority.contains(':');
     match (end_of_user(rest), port) {
         _ if is_path => rest.into(),
         // A password may hold a slash.
-        (Some(end), _) if end_of_user(authority).is_some() || port.is_some() => format!("…@{}", &rest[end..]).into(),
+        (Some(end), _) if end_of_user(authority).is_some() || port.is_some() || is_s3_with_key => format!("…@{}", &rest[end..]).into(),
         (_, Some(host)) if !scheme.is_empty() => format!("{host}:…").into(),
         _ => rest.into(),
     }
@@ -105,6 +107,7 @@ mod tests {
         check("key:secret@bucket", "…@bucket");
         check("s3:key:secret@bucket", "…@bucket");
         check("s3://key:secret", "s3://key:…");
+        check("s3://key:123/abc@bucket", "s3://…@bucket");
         check("s3://key:sec/ret", "s3://key:…");
         check("https://h/b?X-Amz-Signature=secret", "https://h/b?…");
     }

@@ -127,7 +127,7 @@ impl S3Args {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArgs {
-    /// The address and port that the API listens on, like 127.0.0.1:8080 or localhost:8080; :8080 means all interfaces
+    /// The address and port that the API listens on, like 127.0.0.1:8080 or localhost:8080; :8080 means all IPv4 interfaces
     #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8080")]
     pub(crate) listen: ListenAddress,
 }
@@ -138,7 +138,7 @@ pub(crate) struct RunPolicyArgs {
     /// The share of the sources that may be rejected, 0 to 1; above it the run fails and publishes nothing
     #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
     pub(crate) max_reject_ratio: RejectRatio,
-    /// Accept a store that cannot refuse to create what exists; then never run two processors at once
+    /// Allow a store without conditional writes (only one run may be active)
     #[arg(long, env = "DATALAKE_SINGLE_WRITER", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) single_writer: bool,
 }

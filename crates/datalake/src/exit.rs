@@ -34,7 +34,13 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// The error and its causes in one line, without credentials: a library may repeat a URL.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
-    without_credentials(&error.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    if let Some(error) = error.downcast_ref::<RunError>() {
+        return without_credentials(&error.in_words());
+    }
+    // An error of the store states its cause itself.
+    let end = error.chain().position(<dyn std::error::Error + 'static>::is::<StoreError>);
+    let causes = error.chain().take(end.map_or(usize::MAX, |end| end + 1));
+    without_credentials(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 /// Arguments or configuration that cannot work; no retry helps.

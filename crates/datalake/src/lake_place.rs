@@ -20,20 +20,19 @@ fn parts() -> [&'static str; 3] {
 pub(crate) fn check(lake: &LakeUrl) -> Result<(), UsageError> {
     match lake {
         LakeUrl::S3 { bucket, prefix } => {
-            let (parent, last) = match prefix.trim_end_matches('/').rsplit_once('/') {
-                Some((parent, last)) => (format!("{parent}/"), last),
-                None => (String::new(), prefix.trim_end_matches('/')),
+            // A prefix that goes through such a folder is among the sources or the data of the lake before it.
+            let names: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
+            let Some(depth) = names.iter().position(|name| parts().contains(name)) else {
+                return Ok(());
             };
-            match parts().contains(&last) {
-                true => Err(part_of(
-                    lake,
-                    &LakeUrl::S3 {
-                        bucket: bucket.clone(),
-                        prefix: parent,
-                    },
-                )),
-                false => Ok(()),
-            }
+            let parent = names[..depth].iter().flat_map(|name| [*name, "/"]).collect();
+            Err(part_of(
+                lake,
+                &LakeUrl::S3 {
+                    bucket: bucket.clone(),
+                    prefix: parent,
+                },
+            ))
         }
         LakeUrl::Folder(path) => check_folder(lake, &resolved(path)),
     }
@@ -112,7 +111,8 @@ mod tests {
     #[test]
     fn parts_of_a_lake_are_no_lake() {
         check_url("s3://bucket", None);
-        check_url("s3://bucket/src-data/team", None);
+        check_url("s3://bucket/src-data/team", Some("s3://bucket"));
+        check_url("s3://bucket/a/processed_data/b/c", Some("s3://bucket/a"));
         check_url("s3://bucket/src-data", Some("s3://bucket"));
         check_url("s3://bucket/a/src-data/", Some("s3://bucket/a"));
         check_url("s3://bucket/a/processed_data", Some("s3://bucket/a"));

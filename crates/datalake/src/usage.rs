@@ -108,7 +108,7 @@ fn variable_of(command: &Command, error: &Error) -> Option<String> {
         .flat_map(Command::get_arguments)
         .find(|known| known.to_string() == *argument)?
         .get_env()?;
-    let is_argument = std::env::args().any(|given| given.ends_with(value.as_str()));
+    let is_argument = std::env::args_os().any(|given| given.to_string_lossy().ends_with(value.as_str()));
     let is_variable = variable(name).is_some_and(|variable| variable.to_string_lossy() == *value);
     (is_variable && !is_argument).then(|| name.display().to_string())
 }

@@ -141,17 +141,19 @@ async fn a_first_run_that_can_read_no_user_creates_no_table() {
     for id in ["1", "2"] {
         plain(&bucket).put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
     }
-    let script = |operation: &Operation| match operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
-        true => Fate::Conflict,
-        false => Fate::Pass,
-    };
-    let lake = TestLake::behind(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
-    // Although all rejects are allowed.
-    let report = lake.run_with(&options(RunMode::Incremental)).await;
-    assert_eq!(report.outcome, RunOutcome::Failed);
-    let error = report.error.unwrap();
-    assert!(error.contains("2 of 2 sources changed during each attempt"), "{error}");
-    assert!(lake.objects(keys::TABLE).await.is_empty());
+    for fate in [Fate::Conflict, Fate::Vanish] {
+        let script = move |operation: &Operation| match operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
+            true => fate,
+            false => Fate::Pass,
+        };
+        let lake = TestLake::behind(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
+        // Although all rejects are allowed.
+        let report = lake.run_with(&options(RunMode::Incremental)).await;
+        assert_eq!(report.outcome, RunOutcome::Failed);
+        let error = report.error.unwrap();
+        assert!(error.contains("2 of 2 CSV sources changed or vanished"), "{error}");
+        assert!(lake.objects(keys::TABLE).await.is_empty());
+    }
     plain(&bucket).run().await;
     assert_eq!(plain(&bucket).rows().await.len(), 2);
 }

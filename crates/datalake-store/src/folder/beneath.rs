@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File, Metadata as FileMetadata},
     io,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 /// Opens the file of a key to read. A FIFO or device does not block: it is opened, and found not to be a file. A path that leads out of `root`, that
@@ -29,23 +29,48 @@ enum Purpose {
 
 #[cfg(target_os = "linux")]
 fn resolve(root: &Path, within: &Path, purpose: Purpose) -> io::Result<File> {
+    use nix::{errno::Errno, fcntl::ResolveFlag};
+    let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    match open_beneath(root, within, purpose, beneath) {
+        Ok(file) => Ok(file),
+        // A link to an absolute path, or one of the lake's folders that is a link: where the path leads is opened without any link.
+        Err(Errno::EXDEV) => {
+            let (base, rest) = real_place(root, within)?;
+            open_beneath(&base, &rest, purpose, beneath | ResolveFlag::RESOLVE_NO_SYMLINKS).map_err(not_an_object)
+        }
+        // Linux before 5.6, and sandboxes that do not know the call.
+        Err(Errno::ENOSYS | Errno::EPERM) => resolve_by_name(root, within),
+        Err(error) => Err(not_an_object(error)),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn not_an_object(error: nix::errno::Errno) -> io::Error {
+    use nix::errno::Errno;
+    match error {
+        Errno::EXDEV | Errno::ELOOP | Errno::ENXIO => io::ErrorKind::NotFound.into(),
+        error => error.into(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn open_beneath(root: &Path, within: &Path, purpose: Purpose, resolution: nix::fcntl::ResolveFlag) -> nix::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
 
     use nix::{
         errno::Errno,
-        fcntl::{OFlag, OpenHow, ResolveFlag, openat2},
+        fcntl::{OFlag, OpenHow, openat2},
     };
     /// The kernel returns EAGAIN if it cannot tell, because something was renamed at the same moment.
     const ATTEMPTS_MAX: usize = 16;
     let as_folder = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
-    let folder = fs::OpenOptions::new().read(true).custom_flags(as_folder).open(root)?;
+    let folder = fs::OpenOptions::new().read(true).custom_flags(as_folder).open(root);
+    let folder = folder.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
     let flags = match purpose {
         Purpose::Read => OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY,
         Purpose::Describe => OFlag::O_PATH,
     };
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolution);
     let mut result = Err(Errno::EAGAIN);
     for _ in 0..ATTEMPTS_MAX {
         result = openat2(&folder, within, how);
@@ -53,13 +78,7 @@ fn resolve(root: &Path, within: &Path, purpose: Purpose) -> io::Result<File> {
             break;
         }
     }
-    match result {
-        Ok(file) => Ok(file.into()),
-        // Linux before 5.6, and sandboxes that do not know the call.
-        Err(Errno::ENOSYS | Errno::EPERM) => resolve_by_name(root, within),
-        Err(Errno::EXDEV | Errno::ELOOP | Errno::ENXIO) => Err(io::ErrorKind::NotFound.into()),
-        Err(error) => Err(error.into()),
-    }
+    result.map(File::from)
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -67,12 +86,26 @@ fn resolve(root: &Path, within: &Path, _: Purpose) -> io::Result<File> {
     resolve_by_name(root, within)
 }
 
+/// Where a path leads, as a folder without links and a path below it: within the lake, or within what one of the lake's own folders links to. Who
+/// writes sources cannot replace those folders; an operator may keep them on another file system.
+fn real_place(root: &Path, within: &Path) -> io::Result<(PathBuf, PathBuf)> {
+    let path = fs::canonicalize(root.join(within))?;
+    let own_folder = within.components().next().map_or_else(|| root.to_owned(), |first| root.join(first));
+    for base in [root, &own_folder] {
+        let base = fs::canonicalize(base)?;
+        if let Ok(rest) = path.strip_prefix(&base)
+            && !rest.as_os_str().is_empty()
+        {
+            return Ok((base.clone(), rest.to_owned()));
+        }
+    }
+    Err(io::ErrorKind::NotFound.into())
+}
+
 /// Without help of the system: a link that is swapped between the two steps is followed.
 fn resolve_by_name(root: &Path, within: &Path) -> io::Result<File> {
-    let path = fs::canonicalize(root.join(within))?;
-    if !path.starts_with(fs::canonicalize(root)?) {
-        return Err(io::ErrorKind::NotFound.into());
-    }
+    let (base, rest) = real_place(root, within)?;
+    let path = base.join(rest);
     if !fs::metadata(&path)?.is_file() {
         return Err(io::ErrorKind::NotFound.into());
     }

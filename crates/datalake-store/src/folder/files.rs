@@ -117,6 +117,34 @@ impl Files {
         })
     }
 
+    /// Adds the folder to an error of the file system: the operator has to find the disk.
+    pub(super) fn located(&self, error: StoreError) -> StoreError {
+        let folder = self.root.display();
+        match error {
+            StoreError::Denied {
+                key,
+                reason,
+                source: Some(source),
+            } if source.is::<io::Error>() => StoreError::Denied {
+                key,
+                reason: format!("{reason} (lake {folder})"),
+                source: Some(source),
+            },
+            StoreError::Unavailable {
+                key,
+                reason,
+                attempts,
+                source: Some(source),
+            } if source.is::<io::Error>() => StoreError::Unavailable {
+                key,
+                reason: format!("{reason} (lake {folder})"),
+                attempts,
+                source: Some(source),
+            },
+            error => error,
+        }
+    }
+
     /// The file of a key. A key that could leave the root, or that is the store's own, is `Invalid`.
     pub(super) fn path_of(&self, key: &str) -> Result<PathBuf, StoreError> {
         let is_plain = !key.is_empty()

@@ -67,11 +67,12 @@ impl FolderBucket {
     ) -> Result<T, StoreError> {
         let files = Arc::clone(&self.files);
         blocking(move || {
+            let located = |error| files.located(error);
             work(&files).map_err(|error| match error {
                 // What is missing may be all of the lake, and then this says nothing of the object.
                 StoreError::NotFound { key } => files.require_root(&key).err().unwrap_or(StoreError::NotFound { key }),
                 StoreError::Expired { key } => files.require_root(&key).err().unwrap_or(StoreError::Expired { key }),
-                error => error,
+                error => located(error),
             })
         })
         .await
@@ -225,11 +226,15 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
 
 /// What a failure of the file system means to a caller.
 fn store_error(key: &str, error: io::Error) -> StoreError {
-    /// EIO: the disk cannot read or write this file.
-    const IO_ERROR: i32 = 5;
+    /// EIO, ESTALE, and on Linux EBADMSG, EUCLEAN and ENOKEY: what is wrong with this file alone.
+    const OF_ONE_FILE: &[i32] = if cfg!(target_os = "linux") {
+        &[5, 116, 74, 117, 126]
+    } else {
+        &[5, 70]
+    };
     let key = key.to_owned();
     match error.kind() {
-        _ if error.raw_os_error() == Some(IO_ERROR) => StoreError::Denied {
+        _ if error.raw_os_error().is_some_and(|code| OF_ONE_FILE.contains(&code)) => StoreError::Denied {
             reason: format!("cannot access {key}: {error}; check the disk and its file system"),
             key,
             source: Some(Box::new(error)),

@@ -99,7 +99,8 @@ impl Walk<'_> {
                 }
             };
             match self.enter(&folder, &mut steps) {
-                Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_source(&folder.key) => match folder.below {
+                // What is wrong with one folder below the sources stops no listing.
+                Err(error) if is_source(&folder.key) => match folder.below {
                     Some(metadata) if self.is_listed(&folder.key) => self.found.push(other_meta(folder.key, &metadata)),
                     Some(_) => {}
                     None => return Err(error),

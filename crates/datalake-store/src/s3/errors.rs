@@ -273,8 +273,9 @@ fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Optio
 fn foreign<E>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
     let status = response.status().as_u16();
-    // A proxy in front of a store that is down sends pages with 502 to 504.
-    (is_page(response) && status < 500).then(|| format!("an HTML page with status {status}"))
+    // A proxy in front of a store that is down or busy sends pages as well.
+    let may_be_proxy = status >= 500 || matches!(status, 408 | 425 | 429);
+    (is_page(response) && !may_be_proxy).then(|| format!("an HTML page with status {status}"))
 }
 
 fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {

@@ -60,10 +60,13 @@ fn trusted(environment: &Environment) -> Result<TrustStore, StoreError> {
         ))
     });
     if let Some((name, file)) = bundle {
-        let pem = read_certificates(&name, &file)?;
-        return Ok(TrustStore::empty().with_pem_certificate(pem));
+        return match read_certificates(&name, &file)? {
+            (_, Some(unusable)) => Err(unusable),
+            (pem, None) => Ok(TrustStore::empty().with_pem_certificate(pem)),
+        };
     }
     if let Some(file) = variable("SSL_CERT_FILE") {
+        // Bundles of a system have old certificates that no TLS library accepts.
         read_certificates("SSL_CERT_FILE", &file)?;
     }
     if let Some(folders) = variable("SSL_CERT_DIR") {
@@ -78,8 +81,8 @@ fn trusted(environment: &Environment) -> Result<TrustStore, StoreError> {
     Ok(TrustStore::default())
 }
 
-/// The bytes of a file that holds at least one certificate, and none that is damaged.
-fn read_certificates(name: &str, file: &str) -> Result<Vec<u8>, StoreError> {
+/// The bytes of a file with at least one certificate that can be used, and why the first of the others cannot.
+fn read_certificates(name: &str, file: &str) -> Result<(Vec<u8>, Option<StoreError>), StoreError> {
     let refused = |reason: String| {
         invalid(format!(
             "{name} names `{file}`, {reason}; it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)"
@@ -89,16 +92,17 @@ fn read_certificates(name: &str, file: &str) -> Result<Vec<u8>, StoreError> {
         return Err(refused("which is a folder".to_owned()));
     }
     let pem = fs::read(file).map_err(|error| refused(format!("which cannot be read: {error}")))?;
-    let mut store = RootCertStore::empty();
+    let (mut store, mut unusable) = (RootCertStore::empty(), None);
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| refused(format!("which is damaged: {error}")))?;
-        store
-            .add(certificate)
-            .map_err(|error| refused(format!("which holds an invalid certificate: {error}")))?;
+        if let Err(error) = store.add(certificate) {
+            unusable.get_or_insert_with(|| refused(format!("which holds an invalid certificate: {error}")));
+        }
     }
-    match store.is_empty() {
-        true => Err(refused("which holds no certificate".to_owned())),
-        false => Ok(pem),
+    match (store.is_empty(), unusable) {
+        (true, Some(error)) => Err(error),
+        (true, None) => Err(refused("which holds no certificate".to_owned())),
+        (false, unusable) => Ok((pem, unusable)),
     }
 }
 

@@ -277,3 +277,46 @@ async fn a_source_that_is_being_written_is_a_conflict() {
     let got = lake.bucket.get("src-data/2.csv", None, None).await.unwrap();
     assert_eq!(got.bytes, fs::read(path).unwrap());
 }
+
+#[tokio::test]
+async fn absolute_links_within_the_lake_are_followed() {
+    let lake = lake(&["elsewhere/1.csv", "src-data/0.csv"]);
+    let target = fs::canonicalize(&lake.root).unwrap().join("elsewhere/1.csv");
+    link(target.to_str().unwrap(), &lake.root.join("src-data/1.csv"));
+    let expected = ["0.csv", "1.csv"].map(|name| (format!("src-data/{name}"), ObjectKind::Object));
+    assert_eq!(kinds(&lake).await, expected);
+    assert_eq!(&lake.bucket.get("src-data/1.csv", None, None).await.unwrap().bytes[..], b"x");
+}
+
+/// An operator may keep the sources or the table on another file system.
+#[tokio::test]
+async fn a_folder_of_the_lake_may_be_a_link() {
+    for relative in [true, false] {
+        let lake = lake(&["other"]);
+        let outside = lake.root.parent().unwrap().join("sources");
+        write(&outside, "1.csv");
+        write(&outside, "below/2.csv");
+        write(lake.root.parent().unwrap(), "secret");
+        link("1.csv", &outside.join("3.csv"));
+        link("../secret", &outside.join("4.csv"));
+        let target = if relative { "../sources" } else { outside.to_str().unwrap() };
+        link(target, &lake.root.join("src-data"));
+        let expected = [
+            ("1.csv", ObjectKind::Object),
+            ("3.csv", ObjectKind::Object),
+            ("4.csv", ObjectKind::NotAFile),
+            ("below/2.csv", ObjectKind::Object),
+        ];
+        let found = kinds(&lake).await;
+        assert_eq!(found, expected.map(|(name, kind)| (format!("src-data/{name}"), kind)));
+        for (key, kind) in found {
+            let got = lake.bucket.get(&key, None, None).await;
+            assert_eq!(got.is_ok(), kind == ObjectKind::Object, "{key}: {got:?}");
+        }
+        let put = lake
+            .bucket
+            .put("src-data/5.csv", "y".into(), PutMode::Create, &Metadata::new())
+            .await;
+        assert!(put.is_ok(), "{put:?}");
+    }
+}

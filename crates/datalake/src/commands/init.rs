@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use bytes::Bytes;
 use datalake_core::keys;
-use datalake_store::bucket::{Bucket, Metadata, PutMode};
+use datalake_store::bucket::{Bucket, Metadata, ObjectKind, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
@@ -55,7 +55,7 @@ impl Origin {
             Self::Carried(bytes) => Ok(bytes),
             Self::File(path) => {
                 let bytes = tokio::fs::read(&path).await;
-                let bytes = bytes.with_context(|| format!("the source cannot be read, file={}", path.display()))?;
+                let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
                 Ok(bytes.into())
             }
         }
@@ -64,7 +64,7 @@ impl Origin {
 
 /// The sources in a folder, by file name. Files that are nobody's source are left out.
 fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
-    let refused = |error| UsageError(format!("the folder of sources cannot be read, dir={}: {error}", folder.display()));
+    let refused = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
     let mut sources = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(refused)? {
         let entry = entry.map_err(refused)?;
@@ -80,7 +80,7 @@ fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     }
     if sources.is_empty() {
         return Err(UsageError(format!(
-            "there is no {{user_id}}.csv or {{user_id}}.png in the folder, dir={}",
+            "there is no {{user_id}}.csv or {{user_id}}.png in {}; pass the folder of the sources to --from",
             folder.display()
         ))
         .into());
@@ -121,7 +121,9 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_prese
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
     while let Some(object) = listing.try_next().await? {
-        present.insert(object.key, object.size);
+        if object.kind == ObjectKind::Object {
+            present.insert(object.key, object.size);
+        }
     }
     let present = &present;
     let mut written = stream::iter(sources)

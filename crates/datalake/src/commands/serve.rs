@@ -88,16 +88,13 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
             false => Ok(Access::Open),
         };
     };
-    let refused = |reason: String| UsageError(format!("{reason}, file={}", file.display()));
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        refused(format!(
-            "--token-file cannot be read; it is to hold the token and nothing else: {error}"
-        ))
-    })?;
+    let refused = |reason: String| UsageError(format!("--token-file {}: {reason}", file.display()));
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| refused(format!("cannot read it: {error}; it must contain the token and nothing else")))?;
     // Editors and `echo` end a file with a line feed, which no header can carry.
     let token = text.trim();
     if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refused("--token-file holds no token: it must be visible ASCII characters".to_owned()).into());
+        return Err(refused("it contains no token; a token is visible ASCII characters".to_owned()).into());
     }
     let token = Token::new(token);
     let token = match &args.token_hint {
@@ -118,9 +115,9 @@ pub(crate) async fn listen(address: &ListenAddress) -> anyhow::Result<TcpListene
             "cannot listen on {address}: the host's name cannot be resolved ({error}); use an address of this machine in --listen"
         ))
     })?;
-    let listener = TcpListener::bind(addresses.as_slice()).await.with_context(|| {
-        format!("the API cannot listen there; is another program using the port? choose another --listen, address={address}")
-    })?;
+    let listener = TcpListener::bind(addresses.as_slice())
+        .await
+        .with_context(|| format!("cannot listen on {address}; choose another address or port with --listen"))?;
     raise_open_files();
     tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)
