@@ -36,7 +36,7 @@ fn a_run_that_fails_says_why() {
         &api,
         &secret,
         "misconfigured",
-        &["the secret key does not fit", "AWS_SECRET_ACCESS_KEY"],
+        &["the secret key does not match", "AWS_SECRET_ACCESS_KEY"],
     );
     let lake = with_variable(&template, "DATALAKE_LAKE", "s3://nowhere");
     check(&release, &api, &lake, "misconfigured", &["bucket", "nowhere"]);
