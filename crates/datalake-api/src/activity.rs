@@ -29,9 +29,9 @@ pub(crate) struct Times {
 pub(crate) enum Overdue {
     /// Nothing was asked for a long time.
     Idle,
-    /// A request was begun and is not complete.
+    /// A request is incomplete.
     Head,
-    /// An answer was begun and is not taken, or not ready in the time for a client that sends no more.
+    /// A response is not read by the client, or is not ready in the time for a client that sends no more.
     Answer,
 }
 
@@ -49,7 +49,7 @@ struct Doing {
     is_hearing: bool,
     /// The last step between answers.
     since: Instant,
-    /// Whether a head that was begun is to be refused.
+    /// Whether an incomplete head must be rejected.
     is_timed_out: bool,
     /// The request that was refused; the connection ends with it.
     refusal: Option<Refusal>,
@@ -87,12 +87,12 @@ impl Activity {
         }
     }
 
-    /// Has the head that was begun refused; false where that was done before.
+    /// Requests the rejection of the incomplete head. Returns false if it was requested before.
     pub(crate) fn time_out(&self) -> bool {
         !std::mem::replace(&mut self.doing().is_timed_out, true)
     }
 
-    /// Whether the head that was begun is to be refused.
+    /// Whether the incomplete head must be rejected.
     pub(crate) fn is_timed_out(&self) -> bool {
         self.doing().is_timed_out
     }

@@ -11,7 +11,7 @@ use axum::{
 /// Of the present alone: probes, metrics, and what was done.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 
-/// May be kept by the client, which is to ask each time: a version may have come meanwhile, and asking costs a hundred bytes.
+/// The client may store the response and must revalidate it each time: there may be a newer version, and a revalidation costs a hundred bytes.
 pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Sets `Cache-Control` where the handler did not.

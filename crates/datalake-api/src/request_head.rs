@@ -108,7 +108,7 @@ fn is_version(text: &str) -> bool {
     matches!(text.as_bytes(), [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Names the first line that is no header.
+/// Describes the first line that is not a header.
 fn broken_line(head: &[u8]) -> String {
     let lines = head.split(|byte| *byte == b'\n').enumerate().skip(1);
     for (index, line) in lines {
@@ -166,12 +166,12 @@ fn check_host(headers: &[Header<'_>], is_http_10: bool) -> Result<(), RequestErr
     match (hosts.next(), hosts.next()) {
         (None, _) if is_http_10 => Ok(()),
         (None, _) => Err(RequestError::malformed(
-            "the request has no Host header; send one, as HTTP/1.1 asks for",
+            "the request has no Host header; send one, which HTTP/1.1 requires",
         )),
         (Some(_), Some(_)) => Err(RequestError::malformed("the request has more than one Host header; send one")),
         (Some(host), None) if is_host(host.value) => Ok(()),
         (Some(_), None) => Err(RequestError::malformed(
-            "the Host header is malformed; send a host name or an address, and a port behind a colon if there is one",
+            "the Host header is malformed; send a host name or an address, optionally followed by `:PORT`",
         )),
     }
 }

@@ -38,9 +38,9 @@ pub(crate) struct RequestHeads {
 /// What hyper may be given now.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next<'a> {
-    /// These bytes, of which [`RequestHeads::give`] is told how many were taken.
+    /// These bytes. The caller passes the number of those that it used to [`RequestHeads::give`].
     Came(&'a [u8]),
-    /// So many bytes at most, straight from the client; [`RequestHeads::passed`] is told of them.
+    /// At most this many bytes, directly from the client. The caller passes them to [`RequestHeads::passed`].
     Pass(u64),
     /// Nothing before more of a head has come, which [`RequestHeads::push`] takes.
     More,
@@ -120,7 +120,7 @@ impl RequestHeads {
         self.look()
     }
 
-    /// Whether a head was begun and is not complete.
+    /// Whether there is an incomplete head.
     pub(crate) fn is_in_head(&self) -> bool {
         matches!(self.place, Place::Head) && !self.came.is_empty()
     }
@@ -140,7 +140,7 @@ impl RequestHeads {
         }
     }
 
-    /// Refuses the head that was begun, for what did not come.
+    /// Rejects the incomplete head.
     pub(crate) fn refuse(&mut self, error: RequestError) -> Refusal {
         // The answer to HEAD has no body.
         let method = if self.came.starts_with(b"HEAD ") { "HEAD" } else { "GET" };

@@ -186,7 +186,7 @@ fn counted(snapshot: &Snapshot) -> Markup {
     html! {
         p #counted data-rejected=(rejected) data-ignored=(ignored) {
             (parts::number(rejected)) " rejected: read, and not taken as they stand."
-            @if ignored > 0 { " Beside them " (parts::number(ignored)) " ignored: their names are not those of sources, and no row is kept back." }
+            @if ignored > 0 { " " (parts::number(ignored)) " ignored: objects that are not sources. They affect no user." }
             @if ignored > listed { " The first " (parts::number(listed)) " of them are listed." }
         }
     }

@@ -128,3 +128,24 @@ pub(super) fn make_unique(file: &File, id: Uuid) -> io::Result<()> {
     let whole_milliseconds_ns = since_epoch.subsec_nanos() / MILLISECOND_NS * MILLISECOND_NS;
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn only_a_young_file_that_was_written_in_place_may_be_written() {
+        let folder = tempfile::tempdir().expect("a folder can be created");
+        let path = folder.path().join("1.csv");
+        fs::write(&path, "x").expect("the file can be written");
+        let described = |path: &std::path::Path| fs::metadata(path).expect("the file is there");
+        assert!(may_be_written(&described(&path)));
+        let file = File::options().write(true).open(&path).expect("the file can be opened");
+        // As `cp -p` and `rsync` set it when the copy is complete.
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
+            .expect("the time can be set");
+        assert!(!may_be_written(&described(&path)));
+    }
+}
