@@ -4,7 +4,6 @@
 use axum::{
     extract::Request,
     http::{HeaderValue, Method, header},
-    middleware::Next,
     response::Response,
 };
 
@@ -15,10 +14,10 @@ const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Sets `Cache-Control` where the handler did not.
-pub(crate) async fn caching(request: Request, next: Next) -> Response {
+pub(crate) async fn caching(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
     let is_of_present = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
-    let mut response = next.run(request).await;
+    let mut response = next(request).await;
     let is_answer = response.status().is_success() || response.status().is_redirection();
     let default = if is_read && is_answer && !is_of_present {
         PRIVATE

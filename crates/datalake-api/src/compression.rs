@@ -6,7 +6,6 @@ use axum::{
     body::Body,
     extract::Request,
     http::{Extensions, HeaderMap, StatusCode, Version, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use tower::{Layer, ServiceExt, service_fn};
@@ -45,11 +44,11 @@ pub(crate) fn compression() -> CompressionLayer<Compressible> {
 
 /// Refuses before anything is done what the compression would refuse after it, with 406 as well: a client that takes neither the plain bytes
 /// nor any coding.
-pub(crate) async fn refuse_codings(request: Request, next: Next) -> Response {
+pub(crate) async fn refuse_codings(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if is_refused(request.headers()).await {
         return Problem::NoCoding.into_response();
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// What the compression itself says of the header.
@@ -75,7 +74,11 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use axum::{Router, middleware, routing::get};
+    use axum::{
+        Router,
+        middleware::{self, Next},
+        routing::get,
+    };
 
     use super::*;
 
@@ -137,7 +140,9 @@ mod tests {
         };
         let router = Router::new()
             .route("/", get(handler))
-            .layer(middleware::from_fn(refuse_codings))
+            .layer(middleware::from_fn(|request, next: Next| {
+                refuse_codings(request, |request| next.run(request))
+            }))
             .layer(compression());
         for (accepted, expected) in [
             ("*;q=0", 406),

@@ -262,7 +262,9 @@ mod tests {
             .route("/never", get(std::future::pending::<()>))
             .route("/echo", post(async |body: String| body))
             .fallback(async || StatusCode::NOT_FOUND)
-            .layer(middleware::from_fn(crate::problem::write_documents))
+            .layer(middleware::from_fn(|request, next: middleware::Next| {
+                crate::problem::write_documents(request, |request| next.run(request))
+            }))
     }
 
     fn endless() -> Body {

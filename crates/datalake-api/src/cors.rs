@@ -3,9 +3,8 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use thiserror::Error;
@@ -82,15 +81,15 @@ impl AllowList {
 }
 
 /// Answers the question of a browser whether a page may ask, and marks the answers that it may read.
-pub(crate) async fn cors(State(list): State<AllowList>, request: Request, next: Next) -> Response {
+pub(crate) async fn cors(list: &AllowList, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if list.0.is_empty() {
-        return next.run(request).await;
+        return next(request).await;
     }
     let origin = list.allowed(request.headers());
     let asks_first = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (&origin, asks_first) {
         (Some(_), true) => allowance().into_response(),
-        _ => next.run(request).await,
+        _ => next(request).await,
     };
     let headers = response.headers_mut();
     // A cache must not hand one site what was marked for another.

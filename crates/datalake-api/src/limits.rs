@@ -11,9 +11,8 @@ use std::{
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{FromRef, FromRequestParts, Request, State},
+    extract::{FromRef, FromRequestParts, Request},
     http::{header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
@@ -168,16 +167,16 @@ where
 }
 
 /// Refuses a request at once where too many are in flight, and one that takes too long to be answered. An answer that has begun is not cut.
-pub(crate) async fn limit(State(limits): State<Limits>, request: Request, next: Next) -> Response {
+pub(crate) async fn limit(limits: &Limits, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     // A probe that is refused has the server killed, and with it the answers that are under way.
     if PROBES.contains(&request.uri().path()) {
-        return next.run(request).await;
+        return next(request).await;
     }
     let Ok(_permit) = limits.room.try_acquire() else {
         return Problem::TooBusy.into_response();
     };
-    match tokio::time::timeout(limits.answer_max, next.run(request)).await {
-        Ok(response) => bounded(&limits, response),
+    match tokio::time::timeout(limits.answer_max, next(request)).await {
+        Ok(response) => bounded(limits, response),
         Err(_) => Problem::TimedOut.into_response(),
     }
 }
@@ -196,8 +195,8 @@ fn bounded(limits: &Limits, mut response: Response) -> Response {
 
 /// Hands an answer on in pieces, and holds what it takes until the last. Outside of the compression: a turn is given to a body that waits for it,
 /// which must be one that is asked again, and a compressor with something to hand on is not.
-pub(crate) async fn hand_on(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+pub(crate) async fn hand_on(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let mut response = next(request).await;
     let Some(taken) = response.extensions_mut().remove::<Arc<Taken>>() else {
         return response;
     };
@@ -288,8 +287,9 @@ mod tests {
     use axum::{
         Router,
         body::to_bytes,
+        extract::State,
         http::{HeaderName, StatusCode},
-        middleware,
+        middleware::{self, Next},
         routing::get,
     };
     use futures_util::{FutureExt, StreamExt, stream};
@@ -313,17 +313,29 @@ mod tests {
 
     const EVENTS: [(HeaderName, &str); 1] = [(header::CONTENT_TYPE, "text/event-stream; charset=utf-8")];
 
+    fn limited(router: Router, limits: Limits) -> Router {
+        router.layer(middleware::from_fn_with_state(
+            limits,
+            async |State(limits): State<Limits>, request: Request, next: Next| limit(&limits, request, |request| next.run(request)).await,
+        ))
+    }
+
+    fn handed_on(router: Router) -> Router {
+        router.layer(middleware::from_fn(|request, next: Next| {
+            hand_on(request, |request| next.run(request))
+        }))
+    }
+
     fn router(limits: Limits) -> Router {
-        Router::new()
+        let router = Router::new()
             .route("/", get(std::future::pending::<()>))
             .route("/healthz", get(async || "alive"))
             .route("/readyz", get(async || "ready"))
             .route("/tiny", get(async || vec![b'x'; 16 * 1024]))
             .route("/whole", get(async || vec![b'x'; 256 * 1024 + 1]))
             .route("/stream", get(async || streamed()))
-            .route("/events", get(async || (EVENTS, streamed())))
-            .layer(middleware::from_fn_with_state(limits, limit))
-            .layer(middleware::from_fn(hand_on))
+            .route("/events", get(async || (EVENTS, streamed())));
+        handed_on(limited(router, limits))
     }
 
     async fn ask(router: &Router, path: &str) -> Response {
@@ -397,11 +409,9 @@ mod tests {
         // Bytes that hardly compress.
         let bytes = |seed: u64| (0..4_000).flat_map(move |number: u64| (seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
         let text = move || stream::iter((0..100).map(move |number| Ok::<_, Infallible>(bytes(number * 4_000).collect::<Vec<u8>>())));
-        let router = Router::new()
-            .route("/", get(async move || Body::from_stream(text())))
-            .layer(middleware::from_fn_with_state(limits.clone(), limit))
-            .layer(crate::compression::compression())
-            .layer(middleware::from_fn(hand_on));
+        let router = Router::new().route("/", get(async move || Body::from_stream(text())));
+        let router = limited(router, limits.clone()).layer(crate::compression::compression());
+        let router = handed_on(router);
         let ask = async |accepted: &str| {
             let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted);
             let answer = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -446,10 +456,8 @@ mod tests {
     #[tokio::test]
     async fn large_answers_give_way() {
         let frames = || stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
-        let router = Router::new()
-            .route("/", get(async move || Body::from_stream(frames())))
-            .layer(middleware::from_fn_with_state(limits(100, ANSWER_MAX), limit))
-            .layer(middleware::from_fn(hand_on));
+        let router = Router::new().route("/", get(async move || Body::from_stream(frames())));
+        let router = handed_on(limited(router, limits(100, ANSWER_MAX)));
         let mut frames = ask(&router, "/").await.into_body().into_data_stream();
         let mut ready = Vec::new();
         for _ in 0..19 {

@@ -1,32 +1,28 @@
 //! What the server tells of the requests it answers: one line, one count and one span each. Never a path or a query: they name people.
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    middleware::Next,
+    extract::{MatchedPath, Request},
     response::Response,
 };
 use tokio::time::Instant;
-use tower_http::request_id::RequestId;
 use tracing::Instrument;
 
-use crate::{metrics::Metrics, problem::ProblemKind, traces::RequestSpan};
+use crate::{metrics::Metrics, problem::ProblemKind, request_id::RequestId, traces::RequestSpan};
 
 /// Stands for a route in logs and metrics where there is none: paths that somebody made up are without number.
 const NO_ROUTE: &str = "none";
 
 /// Logs, counts and traces a request when its answer begins.
-pub(crate) async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe(metrics: &Metrics, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let begun = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let request_id = request
-        .extensions()
-        .get::<RequestId>()
-        .and_then(|id| id.header_value().to_str().ok().map(str::to_owned));
-    let request_id = request_id.as_deref();
-    let span = RequestSpan::begin(&method, route, request_id, request.headers());
-    let response = next.run(request).instrument(span.span().clone()).await;
+    let request_id = RequestId::of(&request);
+    let span = RequestSpan::begin(&method, route, Some(request_id.as_str()), request.headers());
+    let mut response = next(request).instrument(span.span().clone()).await;
+    request_id.mark(&mut response);
+    let request_id = request_id.as_str();
     let (elapsed, status) = (begun.elapsed(), response.status());
     let problem = response.extensions().get::<ProblemKind>();
     span.end(status.as_u16(), problem.map(|ProblemKind(kind)| *kind));

@@ -7,7 +7,6 @@ use axum::{
     body::Body,
     extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use datalake_core::question::QueryError;
@@ -510,14 +509,14 @@ impl IntoResponse for Problem {
 pub(crate) struct ProblemKind(pub(crate) &'static str);
 
 /// Writes the documents of the problems that come out of the routes, or pages for people.
-pub(crate) async fn write_documents(mut request: Request, next: Next) -> Response {
+pub(crate) async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let refused = request.extensions_mut().remove::<RefusedRequest>();
     // What was asked for is not known where the request was refused.
     let instance = refused.as_ref().map_or(request.uri().path(), |_| "").to_owned();
     let asker = Asker::of(&request);
     let mut response = match refused {
         Some(RefusedRequest(error)) => Problem::from(error).into_response(),
-        None => next.run(request).await,
+        None => next(request).await,
     };
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {
         return response;
@@ -552,7 +551,12 @@ pub(crate) fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::to_bytes, middleware, routing::get};
+    use axum::{
+        Router,
+        body::to_bytes,
+        middleware::{self, Next},
+        routing::get,
+    };
     use tower::ServiceExt;
     use tower_http::catch_panic::CatchPanicLayer;
 
@@ -567,7 +571,9 @@ mod tests {
         let router = Router::new()
             .route("/broken", get(broken))
             .layer(CatchPanicLayer::custom(of_panic))
-            .layer(middleware::from_fn(write_documents));
+            .layer(middleware::from_fn(|request, next: Next| {
+                write_documents(request, |request| next.run(request))
+            }));
         let request = Request::get("/broken").body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);

@@ -2,38 +2,27 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{
-    Router,
-    extract::FromRef,
-    http::{HeaderValue, header},
-    middleware,
-};
+use axum::{Router, extract::FromRef, middleware};
 use datalake_store::bucket::Bucket;
 use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
-use tower_http::{
-    catch_panic::CatchPanicLayer,
-    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
-    set_header::SetResponseHeaderLayer,
-};
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    caching::caching,
     clock::Clock,
-    compression::{compression, refuse_codings},
+    compression::compression,
     connections,
-    cors::{AllowList, Origin, cors},
-    etags::etags,
+    cors::{AllowList, Origin},
     first_run,
-    limits::{Limits, hand_on, limit},
+    limits::Limits,
     metrics::Metrics,
-    observe::observe,
     problem, routes,
     run_history::RunHistory,
     state::ApiState,
+    surroundings::{self, Inside, Outside},
     table_watch::TableWatch,
-    token::{self, Access},
+    token::Access,
 };
 
 /// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
@@ -63,30 +52,21 @@ pub struct Parts {
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
-    let metrics = parts.metrics.clone();
+    let outside = Outside {
+        metrics: parts.metrics.clone(),
+        allowed: AllowList::new(&parts.cors_origins),
+    };
     let access = parts.access.clone();
-    let allowed = AllowList::new(&parts.cors_origins);
-    // Of what comes from sources, a browser must take nothing for more than it is said to be; and paths name people, to whom links lead away.
-    let no_sniff = SetResponseHeaderLayer::if_not_present(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    let no_referrer = SetResponseHeaderLayer::if_not_present(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     let state = ApiState::from(parts);
-    let limits = Limits::new(FromRef::from_ref(&state));
+    let inside = Inside {
+        limits: Limits::new(FromRef::from_ref(&state)),
+        access,
+    };
     // From the outside in.
     let layers = ServiceBuilder::new()
-        .layer(SetRequestIdLayer::x_request_id(MakeRequestUuid))
-        .layer(PropagateRequestIdLayer::x_request_id())
-        .layer(middleware::from_fn_with_state(metrics, observe))
-        .layer(no_sniff)
-        .layer(no_referrer)
-        .layer(middleware::from_fn(caching))
-        .layer(middleware::from_fn_with_state(allowed, cors))
-        .layer(middleware::from_fn(etags))
-        .layer(middleware::from_fn(hand_on))
+        .layer(middleware::from_fn_with_state(outside, surroundings::outside))
         .layer(compression())
-        .layer(middleware::from_fn(problem::write_documents))
-        .layer(middleware::from_fn(refuse_codings))
-        .layer(middleware::from_fn_with_state(limits, limit))
-        .layer(middleware::from_fn_with_state(access, token::protect_reads))
+        .layer(middleware::from_fn_with_state(inside, surroundings::inside))
         .layer(CatchPanicLayer::custom(problem::of_panic));
     routes::router().layer(layers).with_state(state)
 }

@@ -3,9 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use axum::{
-    extract::{FromRef, FromRequestParts, Request, State},
+    extract::{FromRef, FromRequestParts, Request},
     http::{HeaderMap, HeaderValue, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
@@ -91,15 +90,15 @@ where
 }
 
 /// Refuses reads without the token, where reads need it. Probes and scrapes carry none.
-pub(crate) async fn protect_reads(State(access): State<Access>, request: Request, next: Next) -> Response {
+pub(crate) async fn protect_reads(access: &Access, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let path = request.uri().path();
     // A browser that is refused a page still draws the refusal.
     let is_open = matches!(path, "/healthz" | "/readyz" | "/metrics") || path.starts_with(pages::ASSETS);
     match access {
         Access::AllNeeds(token) if !is_open => match token.check(request.headers()) {
-            Ok(()) => next.run(request).await,
+            Ok(()) => next(request).await,
             Err(problem) => problem.into_response(),
         },
-        Access::Open | Access::RunsNeed(_) | Access::AllNeeds(_) => next.run(request).await,
+        Access::Open | Access::RunsNeed(_) | Access::AllNeeds(_) => next(request).await,
     }
 }

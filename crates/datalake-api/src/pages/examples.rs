@@ -76,7 +76,9 @@ pub(crate) const PATH: &str = "/page/examples";
 pub(crate) fn router(api: &Router<ApiState>) -> Router<ApiState> {
     let api = api.clone();
     let show = async move |visit: Visit, _: NoParameters, State(state): State<ApiState>| {
-        let api = api.clone().layer(middleware::from_fn(problem::write_documents));
+        let api = api.clone().layer(middleware::from_fn(|request, next: middleware::Next| {
+            problem::write_documents(request, |request| next.run(request))
+        }));
         show(&visit, &InProcess(api.with_state(state))).await
     };
     Router::new().route(PATH, get(show))
