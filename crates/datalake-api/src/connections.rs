@@ -3,6 +3,7 @@
 use std::{
     convert::Infallible,
     io,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -32,6 +33,7 @@ use tower::Service;
 
 use crate::{
     activity::{Activity, Answering, Overdue, Times},
+    client_connections::ClientConnections,
     client_io::ClientIo,
     first_head::{self, FirstHead},
     request_error::RefusedRequest,
@@ -40,6 +42,10 @@ use crate::{
 
 /// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. Those over it wait in the kernel until others end, which all do in time.
 const CONNECTIONS_MAX: u32 = 4_096;
+
+/// One client may have a quarter of them, so that its silent connections leave room for others and for probes. A proxy needs no more: as many requests
+/// are answered at once (`limits.rs`).
+const CONNECTIONS_PER_CLIENT_MAX: u32 = CONNECTIONS_MAX / 4;
 
 /// A head that lists a thousand user ids in its query has room. All connections sending such heads at once hold 160 MiB, hyper's first
 /// buffers among them.
@@ -84,10 +90,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
 /// it returns when all have.
 pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    serve_at_most(CONNECTIONS_MAX, listener, router, shutdown).await;
+    let clients = ClientConnections::new(CONNECTIONS_PER_CLIENT_MAX);
+    serve_at_most(CONNECTIONS_MAX, clients, listener, router, shutdown).await;
 }
 
-async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Router, shutdown: CancellationToken) {
+async fn serve_at_most(
+    connections_max: u32,
+    clients: ClientConnections,
+    listener: TcpListener,
+    router: Router,
+    shutdown: CancellationToken,
+) {
     let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS)));
     let protocol = protocol();
     loop {
@@ -95,9 +108,13 @@ async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Rout
             let permit = Arc::clone(&room).acquire_owned().await;
             (permit.expect("the semaphore is never closed"), accept(&listener).await)
         };
-        let (permit, stream) = tokio::select! {
+        let (permit, (stream, address)) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
+        };
+        let Some(connection) = clients.enter(address.ip()) else {
+            tracing::debug!("connection closed: the client has as many as it may");
+            continue;
         };
         tune(&stream);
         let (protocol, router, shutdown) = (protocol.clone(), router.clone(), shutdown.child_token());
@@ -108,7 +125,7 @@ async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Rout
                 // In a box, so that the wait before it takes little room.
                 FirstHead::Came => Box::pin(attend(stream, activity, protocol, router, PATIENCE, shutdown)).await,
             }
-            drop(permit);
+            drop((connection, permit));
         });
     }
     // Whoever comes now is refused by the kernel and goes to another replica.
@@ -118,10 +135,10 @@ async fn serve_at_most(connections_max: u32, listener: TcpListener, router: Rout
 }
 
 /// The next connection. What fails is tried again: a server that gave up here would answer nobody any more.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok(accepted) => return accepted,
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
                 tracing::error!(error = %error, "a connection cannot be accepted; trying again in a second");
@@ -251,7 +268,10 @@ mod tests {
         routing::{get, post},
     };
     use futures_util::{StreamExt, stream};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpSocket,
+    };
 
     use super::*;
 
@@ -506,7 +526,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(serve_at_most(1, listener, router(), shutdown.clone()));
+        let clients = ClientConnections::new(10);
+        let serving = tokio::spawn(serve_at_most(1, clients, listener, router(), shutdown.clone()));
         let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
         let mut first = TcpStream::connect(address).await.unwrap();
         first.write_all(request).await.unwrap();
@@ -523,6 +544,28 @@ mod tests {
         drop(first);
         assert!(second.read(&mut answer).await.unwrap() > 0);
         assert!(answer.starts_with(b"HTTP/1.1 200 OK"));
+        shutdown.cancel();
+        serving.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn silent_connections_of_one_client_keep_no_other_out() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(serve_at_most(8, ClientConnections::new(2), listener, router(), shutdown.clone()));
+        let silent = [
+            TcpStream::connect(address).await.unwrap(),
+            TcpStream::connect(address).await.unwrap(),
+        ];
+        let mut over = TcpStream::connect(address).await.unwrap();
+        assert_eq!(over.read(&mut [0; 1]).await.unwrap(), 0, "closed at once");
+        let other = TcpSocket::new_v4().unwrap();
+        other.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut other = other.connect(address).await.unwrap();
+        other.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        assert!(other.read(&mut [0; 1024]).await.unwrap() > 0);
+        drop((silent, other));
         shutdown.cancel();
         serving.await.unwrap();
     }

@@ -13,8 +13,10 @@ use url::Url;
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
 
 /// What a page may send beside what every page may.
-const HEADERS: HeaderValue =
-    HeaderValue::from_static("authorization, content-type, idempotency-key, prefer, if-none-match, range, last-event-id");
+const HEADERS: HeaderValue = HeaderValue::from_static(
+    "authorization, content-type, idempotency-key, prefer, if-match, if-none-match, if-modified-since, if-unmodified-since, \
+     range, if-range, last-event-id",
+);
 
 /// What a page may look at beside what every page may. The wildcard would do, were it not for `Authorization`.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
@@ -74,7 +76,7 @@ impl AllowList {
     }
 
     /// The request's origin, if its pages may read the answer.
-    fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+    pub(crate) fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
         let origin = headers.get(header::ORIGIN)?;
         self.0.iter().any(|allowed| allowed.0 == origin).then(|| origin.clone())
     }

@@ -5,14 +5,17 @@
 
 mod accept;
 mod activity;
+pub mod allowed_hosts;
 mod answers;
 mod byte_range;
 mod caching;
+mod client_connections;
 mod client_io;
 pub mod clock;
 mod compression;
 mod connections;
 pub mod cors;
+mod cross_site;
 mod cursor;
 mod etags;
 mod examples;

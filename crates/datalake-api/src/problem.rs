@@ -81,6 +81,15 @@ pub(crate) enum Problem {
         /// How it is got here, where that was configured.
         hint: Option<Arc<str>>,
     },
+    /// The server does not answer under the name of this host.
+    HostNotAllowed {
+        /// The name.
+        host: String,
+    },
+    /// A page of another site would change something.
+    CrossSite,
+    /// The body did not arrive in time.
+    BodyTimedOut,
     /// The table has no such user.
     NoSuchUser,
     /// The user has no picture.
@@ -268,6 +277,13 @@ impl Problem {
             Self::BodyTooLarge { .. } => kind(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large"),
             Self::BodyInvalid { .. } => kind(StatusCode::BAD_REQUEST, "invalid-body", "The body is malformed"),
             Self::Unauthorized { .. } => kind(StatusCode::UNAUTHORIZED, "unauthorized", "A bearer token is needed"),
+            Self::HostNotAllowed { .. } => kind(
+                StatusCode::MISDIRECTED_REQUEST,
+                "host-not-allowed",
+                "The server does not answer under this host name",
+            ),
+            Self::CrossSite => kind(StatusCode::FORBIDDEN, "cross-site", "Another site may not change anything here"),
+            Self::BodyTimedOut => kind(StatusCode::REQUEST_TIMEOUT, "body-timed-out", "The body did not arrive in time"),
             Self::NoSuchUser => kind(StatusCode::NOT_FOUND, "no-such-user", "There is no such user"),
             Self::NoPicture => kind(StatusCode::NOT_FOUND, "no-picture", "The user has no picture"),
             Self::NoSuchVersion { .. } | Self::BeforeFirstVersion => {
@@ -326,6 +342,11 @@ impl Problem {
             Self::NoSuchPath { nearest: Some(nearest) } => format!("no such path is known; did you mean `{nearest}`?"),
             Self::MethodNotAllowed => "the Allow header says which methods it takes".to_owned(),
             Self::Parameter(error) | Self::Path(error) => error.to_string(),
+            Self::HostNotAllowed { host } => {
+                format!("the host `{host}` is not allowed; use localhost or an address, or allow the name with --allowed-hosts")
+            }
+            Self::CrossSite => "a browser sent this request for a page of another site; allow that site with --cors-origin".to_owned(),
+            Self::BodyTimedOut => "the body must arrive within 10 seconds; send it again".to_owned(),
             Self::NotAcceptable => {
                 let types = Format::ALL.map(Format::media_type).join(", ");
                 format!(

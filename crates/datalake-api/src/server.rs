@@ -10,6 +10,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
+    allowed_hosts::AllowedHosts,
     clock::Clock,
     compression::compression,
     connections,
@@ -48,19 +49,24 @@ pub struct Parts {
     pub access: Access,
     /// The sites whose pages may read answers.
     pub cors_origins: Vec<Origin>,
+    /// The host names under which the server answers.
+    pub allowed_hosts: AllowedHosts,
 }
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
+    let allowed_origins = AllowList::new(&parts.cors_origins);
     let outside = Outside {
         metrics: parts.metrics.clone(),
-        allowed: AllowList::new(&parts.cors_origins),
+        allowed_origins: allowed_origins.clone(),
     };
-    let access = parts.access.clone();
+    let (access, allowed_hosts) = (parts.access.clone(), parts.allowed_hosts.clone());
     let state = ApiState::from(parts);
     let inside = Inside {
         limits: Limits::new(FromRef::from_ref(&state)),
         access,
+        allowed_hosts,
+        allowed_origins,
     };
     // From the outside in.
     let layers = ServiceBuilder::new()

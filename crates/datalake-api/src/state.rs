@@ -70,6 +70,7 @@ impl From<Parts> for ApiState {
             metrics,
             access,
             cors_origins: _,
+            allowed_hosts: _,
         } = parts;
         Self(Arc::new(Shared {
             clock,

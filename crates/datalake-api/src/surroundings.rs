@@ -3,20 +3,22 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderValue, header},
+    http::{HeaderName, HeaderValue, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 
 use crate::{
+    allowed_hosts::AllowedHosts,
     caching::caching,
     compression::refuse_codings,
     cors::{AllowList, cors},
+    cross_site::is_cross_site,
     etags::etags,
     limits::{Limits, hand_on, limit},
     metrics::Metrics,
     observe::observe,
-    problem::write_documents,
+    problem::{Problem, write_documents},
     token::{Access, protect_reads},
 };
 
@@ -24,7 +26,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
     pub(crate) metrics: Metrics,
-    pub(crate) allowed: AllowList,
+    pub(crate) allowed_origins: AllowList,
 }
 
 /// What the steps inside of the compression need.
@@ -32,6 +34,8 @@ pub(crate) struct Outside {
 pub(crate) struct Inside {
     pub(crate) limits: Limits,
     pub(crate) access: Access,
+    pub(crate) allowed_hosts: AllowedHosts,
+    pub(crate) allowed_origins: AllowList,
 }
 
 /// The steps outside of the compression, from the outside in.
@@ -39,7 +43,7 @@ pub(crate) async fn outside(State(outside): State<Outside>, request: Request, ne
     let answer = async |request| next.run(request).await;
     let answer = async |request| hand_on(request, answer).await;
     let answer = async |request| etags(request, answer).await;
-    let answer = async |request| cors(&outside.allowed, request, answer).await;
+    let answer = async |request| cors(&outside.allowed_origins, request, answer).await;
     let answer = async |request| caching(request, answer).await;
     let answer = async |request| secure(request, answer).await;
     observe(&outside.metrics, request, answer).await
@@ -51,18 +55,38 @@ pub(crate) async fn inside(State(inside): State<Inside>, request: Request, next:
     let answer = async |request| protect_reads(&inside.access, request, answer).await;
     let answer = async |request| limit(&inside.limits, request, answer).await;
     let answer = async |request| refuse_codings(request, answer).await;
+    let answer = async |request| admit(&inside, request, answer).await;
     write_documents(request, answer).await
 }
 
-/// Of what comes from sources, a browser must take nothing for more than its type says; and paths name users, to whom links lead away.
+/// Refuses what a page of another site may have had a browser send.
+async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    if let Some(host) = inside.allowed_hosts.refused(&request) {
+        return Problem::HostNotAllowed { host }.into_response();
+    }
+    if is_cross_site(&request, &inside.allowed_origins) {
+        return Problem::CrossSite.into_response();
+    }
+    next(request).await
+}
+
+/// What browsers are told where the route says nothing of it.
+const SECURITY: [(HeaderName, HeaderValue); 3] = [
+    // A source's bytes are taken for nothing but their type.
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // Paths name users, and links lead to other sites.
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    // A page of another site that embeds a user's image would learn whether there is one.
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+];
+
 async fn secure(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let mut response = next(request).await;
-    let headers = response.headers_mut();
-    headers
-        .entry(header::X_CONTENT_TYPE_OPTIONS)
-        .or_insert(HeaderValue::from_static("nosniff"));
-    headers
-        .entry(header::REFERRER_POLICY)
-        .or_insert(HeaderValue::from_static("no-referrer"));
+    for (name, value) in SECURITY {
+        response.headers_mut().entry(name).or_insert(value);
+    }
     response
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use axum::{
     extract::{FromRef, FromRequestParts, Request},
     http::{HeaderMap, HeaderValue, header, request::Parts},
@@ -24,10 +25,10 @@ pub enum Access {
     AllNeeds(Token),
 }
 
-/// The digest of a configured token. The token itself is not kept, and no log can show it.
+/// The digest of a configured token. The token itself is not kept, and no log can show it. Clones share it.
 #[derive(Clone)]
 pub struct Token {
-    digest: [u8; 32],
+    digest: Arc<ArcSwap<[u8; 32]>>,
     hint: Option<Arc<str>>,
 }
 
@@ -35,9 +36,15 @@ impl Token {
     /// Takes the token as it was configured.
     pub fn new(token: &str) -> Self {
         Self {
-            digest: Sha256::digest(token).into(),
+            digest: Arc::new(ArcSwap::from_pointee(Sha256::digest(token).into())),
             hint: None,
         }
+    }
+
+    /// Takes another token from now on, in all clones. Returns false if it is the same.
+    pub fn replace(&self, token: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        *self.digest.swap(Arc::new(digest)) != digest
     }
 
     /// Tells whoever comes without the token how it is got. That is told to everybody.
@@ -60,8 +67,18 @@ impl Token {
             .and_then(|value| value.split_at_checked("Bearer ".len()))
             .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
             .ok_or_else(|| refused(false))?;
-        let holds = bool::from(self.digest.ct_eq(&Sha256::digest(token)));
+        let holds = bool::from(self.digest.load().ct_eq(&Sha256::digest(token)));
         holds.then_some(()).ok_or_else(|| refused(true))
+    }
+}
+
+impl Access {
+    /// The token, where anything needs one.
+    pub fn token(&self) -> Option<&Token> {
+        match self {
+            Self::Open => None,
+            Self::RunsNeed(token) | Self::AllNeeds(token) => Some(token),
+        }
     }
 }
 

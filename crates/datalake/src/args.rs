@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use datalake_api::cors::Origin;
+use datalake_api::{allowed_hosts::HostName, cors::Origin};
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
@@ -127,8 +127,8 @@ impl S3Args {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArgs {
-    /// The address and port that the API listens on, like 127.0.0.1:8080 or localhost:8080; :8080 means all IPv4 interfaces
-    #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "0.0.0.0:8080")]
+    /// The address and port that the API listens on, like localhost:8080; :8080 means all IPv4 interfaces
+    #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: ListenAddress,
 }
 
@@ -147,6 +147,8 @@ pub(crate) struct RunPolicyArgs {
 pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// When the processor runs, in cron syntax (UTC)
     #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
     pub(crate) schedule: Schedule,
@@ -243,6 +245,16 @@ pub(crate) struct AccessArgs {
         help = "Pages of this site may read answers in a browser, like https://app.example.com; repeat it, or separate by commas"
     )]
     pub(crate) cors_origins: Vec<Origin>,
+    /// A host name under which the API answers
+    #[arg(
+        long = "allowed-hosts",
+        env = "DATALAKE_ALLOWED_HOSTS",
+        value_name = "HOST",
+        value_delimiter = ',',
+        help = "A host name under which the API answers, like data.example.com; repeat it, or separate by commas. Default: localhost \
+                where the API listens on a loopback address, otherwise any. IP addresses are always allowed"
+    )]
+    pub(crate) allowed_hosts: Vec<HostName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

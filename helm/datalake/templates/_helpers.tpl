@@ -200,6 +200,8 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{/* The environment of the API. */}}
 {{- define "datalake.apiEnv" -}}
 {{ include "datalake.lakeEnv" . }}
+- name: DATALAKE_LISTEN
+  value: 0.0.0.0:8080
 - name: DATALAKE_LAUNCHER
   value: kubernetes
 - name: DATALAKE_CRONJOB

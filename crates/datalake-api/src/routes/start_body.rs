@@ -1,6 +1,6 @@
 //! The body of `POST /data`: what a run is to do. An error names the field, the value that was found, and what is allowed.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use axum::{
     body::Body,
@@ -23,6 +23,9 @@ use crate::{launcher::RunParameters, problem::Problem};
 
 /// A body is under 200 bytes; this leaves room for white space.
 const BODY_BYTES_MAX: usize = 16 * 1024;
+
+/// From the end of the head to the end of the body: as long as a head may take. A body that is not sent would hold its place for longer.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// A value in a message is cut after so many characters.
 const SHOWN_MAX: usize = 80;
@@ -59,7 +62,8 @@ const MODES: [&str; 2] = ["incremental", "full"];
 
 /// Reads the body and what it asks for.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RunParameters, Problem> {
-    let bytes = collect(body).await?;
+    let collected = tokio::time::timeout(BODY_WAIT_MAX, collect(body)).await;
+    let bytes = collected.map_err(|_| Problem::BodyTimedOut)??;
     // Some clients name a type also where they send nothing.
     if bytes.is_empty() {
         return Ok(RunParameters::default());
@@ -261,6 +265,15 @@ mod tests {
         check(r#"{"mode":"incremental"}"#, RunMode::Incremental, None);
         check(r#" { "mode" : "full" } "#, RunMode::Full, None);
         check(r#"{"allow_mass_delete_of":"run-1","mode":"full"}"#, RunMode::Full, Some("run-1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_arrive_is_given_up() {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
+        let begun = tokio::time::Instant::now();
+        let refused = read(&HeaderMap::new(), body).await;
+        assert!(matches!(refused, Err(Problem::BodyTimedOut)));
+        assert_eq!(begun.elapsed(), BODY_WAIT_MAX);
     }
 
     #[track_caller]

@@ -12,6 +12,7 @@ use axum::{
     response::Response,
 };
 use datalake_api::{
+    allowed_hosts::AllowedHosts,
     clock::Clock,
     launcher::{RunLauncher, none::NoLauncher},
     metrics::Metrics,
@@ -169,6 +170,7 @@ impl Lake {
             metrics: Metrics::new(),
             access: Access::Open,
             cors_origins: Vec::new(),
+            allowed_hosts: AllowedHosts::default(),
         };
         Self {
             bucket,

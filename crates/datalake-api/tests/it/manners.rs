@@ -4,7 +4,10 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use datalake_api::token::{Access, Token};
+use datalake_api::{
+    allowed_hosts::AllowedHosts,
+    token::{Access, Token},
+};
 use tokio::io::AsyncReadExt;
 
 use crate::{
@@ -96,6 +99,44 @@ async fn pages_of_listed_sites_may_read() {
     check_reader(&Lake::of_users().await, "/data", ORIGIN, None).await;
 }
 
+#[tokio::test]
+async fn host_names_that_are_not_allowed_are_misdirected_but_probes_are_answered() {
+    let mut lake = Lake::of_users().await;
+    lake.parts.allowed_hosts = AllowedHosts::Loopback(["mybox".parse().unwrap()].into());
+    for host in ["localhost:8080", "127.0.0.1", "mybox:1"] {
+        let answer = send(&lake, Method::GET, "/data", &[("host", host)]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{host}");
+    }
+    for path in ["/", "/data", "/data/1000/image", "/openapi.json", "/nowhere"] {
+        let answer = send(&lake, Method::GET, path, &[("host", "evil.example:8080")]).await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        assert!(answer.body.contains("`evil.example`"), "{path}: {}", answer.body);
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let answer = send(&lake, Method::GET, path, &[("host", "10-1-2-3.pod")]).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_of_other_sites_start_and_stop_no_runs() {
+    let lake = shared().await;
+    let of = async |method: Method, path: &str, site: &str, origin: &str| {
+        let headers = [("sec-fetch-site", site), ("origin", origin), ("host", "localhost:8080")];
+        send(&lake, method, path, &headers).await.status
+    };
+    for (method, path) in [(Method::POST, "/data"), (Method::DELETE, "/runs/run-1")] {
+        let evil = of(method.clone(), path, "cross-site", "https://evil.example").await;
+        assert_eq!(evil, StatusCode::FORBIDDEN, "{method}");
+        // Not refused for its site: this server starts no runs.
+        let own = of(method.clone(), path, "same-origin", "http://localhost:8080").await;
+        assert_ne!(own, StatusCode::FORBIDDEN, "{method}");
+        let allowed = of(method.clone(), path, "cross-site", ORIGIN).await;
+        assert_ne!(allowed, StatusCode::FORBIDDEN, "{method}");
+    }
+    assert_eq!(of(Method::GET, "/data", "cross-site", "https://evil.example").await, StatusCode::OK);
+}
+
 async fn ask_first(lake: &Lake, origin: &str) -> Answer {
     let headers = [
         ("origin", origin),
@@ -117,7 +158,8 @@ async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
     let allowed = answer.header("access-control-allow-headers");
     assert_eq!(
         allowed,
-        "authorization, content-type, idempotency-key, prefer, if-none-match, range, last-event-id"
+        "authorization, content-type, idempotency-key, prefer, if-match, if-none-match, if-modified-since, if-unmodified-since, \
+         range, if-range, last-event-id"
     );
     assert_eq!(answer.header("access-control-max-age"), "600");
     let stranger = ask_first(&lake, "https://evil.example").await;
@@ -143,7 +185,11 @@ async fn every_answer_is_safe_in_a_browser() {
         "/healthz",
     ] {
         let answer = lake.get(path).await;
-        for (name, value) in [("x-content-type-options", "nosniff"), ("referrer-policy", "no-referrer")] {
+        for (name, value) in [
+            ("x-content-type-options", "nosniff"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-resource-policy", "same-origin"),
+        ] {
             let found = answer.headers.get_all(name).iter().collect::<Vec<_>>();
             assert_eq!(found, [value], "{path}: {name}");
         }

@@ -16,6 +16,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, request},
 };
 use datalake_api::{
+    allowed_hosts::AllowedHosts,
     clock::Clock,
     launcher::{
         RunLauncher,
@@ -195,6 +196,7 @@ pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> 
         metrics: Metrics::new(),
         access: Access::Open,
         cors_origins: Vec::new(),
+        allowed_hosts: AllowedHosts::default(),
     }
 }
 

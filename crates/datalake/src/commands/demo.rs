@@ -7,11 +7,7 @@ use datalake_core::keys;
 use datalake_store::lake_url::LakeUrl;
 use include_dir::{Dir, include_dir};
 
-use super::{
-    init,
-    serve::{self, Admission},
-    up,
-};
+use super::{init, serve, up};
 use crate::{
     args::{AddressingStyle, DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
     signals,
@@ -30,6 +26,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
             addressing: AddressingStyle::default(),
         },
     };
+    let admission = serve::admission(&args.access)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listener = serve::listen(&args.listen.listen).await?;
     super::create(&lake_args).await?;
@@ -38,16 +35,22 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
 
     let port = listener.local_addr()?.port();
+    let bearer = args.access.token_file.as_ref().map(|file| {
+        let file = file.display();
+        format!("-H \"Authorization: Bearer $(cat '{file}')\" ")
+    });
+    let bearer = bearer.as_deref().unwrap_or_default();
+    let reader = if args.access.protect_reads { bearer } else { "" };
     let words = format!(
         "\n  The 100 sample users are served at http://localhost:{port}/\n\n  \
-         curl 'http://localhost:{port}/data?min_age'\n  \
-         curl 'http://localhost:{port}/stats'\n  \
-         curl -X POST http://localhost:{port}/data\n\n  \
+         curl {reader}'http://localhost:{port}/data?min_age'\n  \
+         curl {reader}'http://localhost:{port}/stats'\n  \
+         curl {bearer}-X POST http://localhost:{port}/data\n\n  \
          Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
     );
     super::print(words.as_bytes())?;
     let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
-    up::serve_and_run(listener, lake, launcher, Admission::default(), &args.schedule, shutdown).await
+    up::serve_and_run(listener, lake, launcher, admission, &args.schedule, shutdown).await
 }
 
 /// The sample sources that the executable carries, by file name.

@@ -1,10 +1,16 @@
 //! `datalake serve`, and what `up` shares with it.
 
-use std::{ffi::OsString, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use datalake_api::{
+    allowed_hosts::{AllowedHosts, HostName},
     clock::Clock,
     cors::Origin,
     launcher::{
@@ -35,11 +41,19 @@ use crate::{
 /// From the polite request to a run's process to its end by force. A run between commit and report needs seconds.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 
+/// How often the token's file is read again: a few bytes in the page cache.
+const TOKEN_PERIOD: Duration = Duration::from_secs(5);
+
+/// 64 bits in hexadecimal digits cannot be guessed over a network.
+const TOKEN_BYTES_RECOMMENDED: usize = 16;
+
 /// Who is let in, and the sites whose pages may read what is answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Admission {
     access: Access,
+    token_file: Option<PathBuf>,
     cors_origins: Vec<Origin>,
+    allowed_hosts: Vec<HostName>,
 }
 
 /// Serves until a signal comes.
@@ -76,7 +90,9 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
 pub(crate) fn admission(args: &AccessArgs) -> anyhow::Result<Admission> {
     Ok(Admission {
         access: access(args)?,
+        token_file: args.token_file.clone(),
         cors_origins: args.cors_origins.clone(),
+        allowed_hosts: args.allowed_hosts.clone(),
     })
 }
 
@@ -88,15 +104,14 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
             false => Ok(Access::Open),
         };
     };
-    let refused = |reason: String| UsageError(format!("--token-file {}: {reason}", file.display()));
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| refused(format!("cannot read it: {error}; it must contain the token and nothing else")))?;
-    // Editors and `echo` end a file with a line feed, which no header can carry.
-    let token = text.trim();
-    if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(refused("it contains no token; a token is visible ASCII characters".to_owned()).into());
+    let text = read_token(file).map_err(|reason| UsageError(format!("--token-file {}: {reason}", file.display())))?;
+    if text.len() < TOKEN_BYTES_RECOMMENDED {
+        tracing::warn!(
+            bytes = text.len(),
+            "the token is short enough to be guessed; `openssl rand -hex 32` makes a better one"
+        );
     }
-    let token = Token::new(token);
+    let token = Token::new(&text);
     let token = match &args.token_hint {
         Some(hint) => token.with_hint(hint),
         None => token,
@@ -106,6 +121,40 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     } else {
         Access::RunsNeed(token)
     })
+}
+
+/// The token in a file.
+fn read_token(file: &Path) -> Result<String, String> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read it: {error}; it must contain the token and nothing else"))?;
+    // Editors and `echo` end a file with a line feed, which no header can carry.
+    let token = text.trim();
+    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        true => Ok(token.to_owned()),
+        false => Err("it contains no token; a token is visible ASCII characters".to_owned()),
+    }
+}
+
+/// Takes another token whenever the file has one: a Secret that is rotated shows in its volume, and the former token then ends.
+async fn follow_token(file: &Path, token: &Token) {
+    let mut last_reason = None;
+    loop {
+        tokio::time::sleep(TOKEN_PERIOD).await;
+        match read_token(file) {
+            Ok(text) => {
+                last_reason = None;
+                if token.replace(&text) {
+                    tracing::info!("token replaced");
+                }
+            }
+            Err(reason) => {
+                if last_reason.as_ref() != Some(&reason) {
+                    tracing::warn!(file = %file.display(), reason, "cannot read token file; the last token stays valid");
+                    last_reason = Some(reason);
+                }
+            }
+        }
+    }
 }
 
 /// Takes the address before anything else is done, so that a taken one is said at once.
@@ -145,6 +194,11 @@ pub(crate) async fn answer(
     admission: Admission,
     shutdown: CancellationToken,
 ) {
+    let local = listener.local_addr().map(|address| address.ip());
+    let is_loopback = local.as_ref().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    if !is_loopback {
+        warn_of_open_access(&admission.access);
+    }
     let hints = launcher.changes();
     let clock = Clock::new(clock::now);
     let parts = Parts {
@@ -155,8 +209,41 @@ pub(crate) async fn answer(
         metrics: Metrics::new(),
         access: admission.access,
         cors_origins: admission.cors_origins,
+        allowed_hosts: allowed_hosts(admission.allowed_hosts, is_loopback),
     };
-    server::serve(listener, parts, hints, shutdown).await;
+    let token = parts.access.token().cloned();
+    let following = async {
+        if let (Some(file), Some(token)) = (&admission.token_file, &token) {
+            follow_token(file, token).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = server::serve(listener, parts, hints, shutdown) => {}
+        () = following => {}
+    }
+}
+
+/// The names under which a server that listens here is reached.
+fn allowed_hosts(listed: Vec<HostName>, is_loopback: bool) -> AllowedHosts {
+    match (is_loopback, listed.is_empty()) {
+        (true, _) => AllowedHosts::Loopback(listed.into()),
+        (false, false) => AllowedHosts::Listed(listed.into()),
+        (false, true) => AllowedHosts::Any,
+    }
+}
+
+/// Other machines reach the server.
+fn warn_of_open_access(access: &Access) {
+    match access {
+        Access::Open => tracing::warn!(
+            "without a token, every client that reaches this address can read all rows and start runs; set --token-file, or listen on 127.0.0.1"
+        ),
+        Access::RunsNeed(_) => {
+            tracing::warn!("every client that reaches this address can read all rows; set --protect-reads, or listen on 127.0.0.1");
+        }
+        Access::AllNeeds(_) => {}
+    }
 }
 
 /// Starts this very executable for each run, with the arguments that a Job would have. `log` is what `--log` says.
@@ -206,6 +293,27 @@ mod tests {
 
     use super::*;
     use crate::args::{Cli, Command};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_is_replaced_ends_the_former_one_and_a_missing_file_ends_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        std::fs::write(&file, "first\n").unwrap();
+        let token = Token::new(&read_token(&file).unwrap());
+        let follow = async |text: Option<&str>| {
+            match text {
+                Some(text) => std::fs::write(&file, text).unwrap(),
+                None => std::fs::remove_file(&file).unwrap(),
+            }
+            // Virtual time: it reads the file again before this ends.
+            let _over = tokio::time::timeout(TOKEN_PERIOD * 2, follow_token(&file, &token)).await;
+        };
+        follow(Some("second\n")).await;
+        assert!(!token.replace("second"), "the second token is in force");
+        follow(None).await;
+        follow(Some("")).await;
+        assert!(!token.replace("second"), "neither a missing nor an empty file changes that");
+    }
 
     /// What `up` with these arguments tells its runs.
     #[track_caller]

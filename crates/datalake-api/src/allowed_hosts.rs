@@ -1,0 +1,170 @@
+//! The host names under which the server answers. A page of another site can make its own name resolve to this machine (DNS rebinding), and
+//! would then read every response as its own: its name is what gives it away.
+
+use std::{
+    net::{Ipv4Addr, Ipv6Addr},
+    str::FromStr,
+    sync::Arc,
+};
+
+use axum::{
+    extract::Request,
+    http::{Uri, header, uri::Authority},
+};
+use thiserror::Error;
+
+/// The host names in requests that are answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AllowedHosts {
+    /// Every name: the server is reached under names that it does not know, and something before it checks them.
+    #[default]
+    Any,
+    /// The names of this machine for itself, as `localhost`, and these.
+    Loopback(Arc<[HostName]>),
+    /// These alone.
+    Listed(Arc<[HostName]>),
+}
+
+/// A host's name in lower case, without a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostName(Box<str>);
+
+/// The text is no host's name.
+#[derive(Clone, Debug, Error)]
+#[error("not a host's name: {reason}; a name is like data.example.com, without scheme and port")]
+pub struct HostNameError {
+    reason: &'static str,
+}
+
+impl FromStr for HostName {
+    type Err = HostNameError;
+
+    fn from_str(text: &str) -> Result<Self, HostNameError> {
+        let refusal = |reason| Err(HostNameError { reason });
+        if text.is_empty() {
+            return refusal("it is empty");
+        }
+        if text.contains('/') {
+            return refusal("it has a scheme or a path");
+        }
+        if text.contains(':') {
+            return refusal("it has a port; every port is allowed");
+        }
+        match text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+        {
+            true => Ok(Self(text.trim_end_matches('.').to_ascii_lowercase().into())),
+            false => refusal("it has other characters than letters, digits, `-`, `.` and `_`"),
+        }
+    }
+}
+
+impl AllowedHosts {
+    /// Whether a request for this host is answered. Addresses always are: no name was resolved, so that the page that sends the request is one
+    /// of this server.
+    fn allow(&self, host: &str) -> bool {
+        let host = host.trim_end_matches('.');
+        let is_listed = |names: &[HostName]| names.iter().any(|HostName(name)| name.eq_ignore_ascii_case(host));
+        match self {
+            Self::Any => true,
+            _ if is_address(host) => true,
+            Self::Loopback(names) => is_loopback_name(host) || is_listed(names),
+            Self::Listed(names) => is_listed(names),
+        }
+    }
+
+    /// The host that the request names, where it is not allowed. Probes and scrapers come under any name and are shown no data.
+    pub(crate) fn refused(&self, request: &Request) -> Option<String> {
+        if *self == Self::Any || matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+            return None;
+        }
+        let host = host(request)?;
+        (!self.allow(&host)).then_some(host)
+    }
+}
+
+/// The host that a request names, without its port.
+fn host(request: &Request) -> Option<String> {
+    let in_header = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
+    let authority = request.uri().authority().cloned().or_else(in_header)?;
+    Uri::from(authority).host().map(str::to_owned)
+}
+
+fn is_address(host: &str) -> bool {
+    let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    host.parse::<Ipv4Addr>().is_ok() || inner.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok())
+}
+
+/// RFC 6761, 6.3: `localhost` and the names under it are this machine.
+fn is_loopback_name(host: &str) -> bool {
+    let host = host.to_ascii_lowercase();
+    host == "localhost" || host.ends_with(".localhost")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn listed(names: &[&str]) -> Arc<[HostName]> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    #[track_caller]
+    fn check(hosts: &AllowedHosts, host: &str, is_allowed: bool) {
+        let request = Request::get("/data").header(header::HOST, host).body(Body::empty()).unwrap();
+        assert_eq!(hosts.refused(&request).is_none(), is_allowed, "{host}: {hosts:?}");
+    }
+
+    #[test]
+    fn names_that_are_not_allowed_are_refused() {
+        let loopback = AllowedHosts::Loopback(listed(&["MyBox"]));
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "localhost.",
+            "a.localhost:1",
+            "127.0.0.1:8080",
+            "[::1]:8080",
+            "10.1.2.3",
+            "mybox:8080",
+        ] {
+            check(&loopback, host, true);
+        }
+        for host in [
+            "evil.example:8080",
+            "localhost.evil.example",
+            "notlocalhost",
+            "127.0.0.1.evil.example",
+        ] {
+            check(&loopback, host, false);
+            check(&AllowedHosts::Any, host, true);
+        }
+        let listed = AllowedHosts::Listed(listed(&["data.example.com"]));
+        check(&listed, "DATA.example.com:443", true);
+        check(&listed, "localhost", false);
+        check(&listed, "x.data.example.com", false);
+    }
+
+    #[test]
+    fn the_host_of_an_absolute_target_counts_and_probes_come_under_any_name() {
+        let hosts = AllowedHosts::Loopback(listed(&[]));
+        let request = |target: &str| {
+            let request = Request::get(target).header(header::HOST, "localhost");
+            request.body(Body::empty()).unwrap()
+        };
+        assert_eq!(hosts.refused(&request("http://evil.example/data")).as_deref(), Some("evil.example"));
+        assert_eq!(hosts.refused(&request("http://evil.example/healthz")), None);
+        assert_eq!(hosts.refused(&request("http://localhost:1/data")), None);
+    }
+
+    #[test]
+    fn names_are_parsed() {
+        for text in ["", "http://a", "a:80", "a b", "ä"] {
+            assert!(text.parse::<HostName>().is_err(), "{text}");
+        }
+        assert_eq!("A.b.".parse::<HostName>().unwrap(), HostName("a.b".into()));
+    }
+}
