@@ -17,7 +17,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    actions::{Action, Remove},
+    actions::{Action, Metadata, Remove},
     blocking::decode,
     checkpoint,
     error::TableError,
@@ -73,7 +73,7 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
         let age = now.duration_since(object.modified);
         if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
             summary.segments_removed += 1;
-        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.contains(&object.key) {
+        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
             summary.refusals_removed += 1;
         } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
             // A run that died within its check.
@@ -105,8 +105,36 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
 struct Named {
     /// Paths of the data files that the version or one within the retention holds.
     segments: BTreeSet<String>,
-    /// Keys of the files of refused sources that a version still in the log names.
-    refusals: BTreeSet<String>,
+    /// Files of refused sources.
+    refusals: NamedRefusals,
+}
+
+/// The files of refused sources that the newest version, or one within the retention, names. A version is within the retention until its
+/// successor is past it. The files hold excerpts of the sources: that an older version is still in the log is no reason to keep them.
+#[derive(Default)]
+struct NamedRefusals {
+    keys: BTreeSet<String>,
+    /// The file of the version up to which the log was read.
+    current: Option<String>,
+    /// Another vacuum removed part of the log meanwhile: which versions name a file is not known, and all stay.
+    is_incomplete: bool,
+}
+
+impl NamedRefusals {
+    fn has(&self, key: &str) -> bool {
+        self.is_incomplete || self.keys.contains(key)
+    }
+
+    /// Takes the metadata of the next object of the log.
+    fn follow(&mut self, metadata: &Metadata, is_retained: bool) {
+        let next = metadata.refusals().map(keys::in_table);
+        if is_retained {
+            self.keys.extend(next.clone());
+            self.keys.extend(std::mem::replace(&mut self.current, next));
+        } else {
+            self.current = next;
+        }
+    }
 }
 
 /// A data file is past its retention when the entry that removed it is, by the store's clock. The time within an entry is that of its
@@ -119,32 +147,34 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
     let buried = buried.filter(|(_, remove)| is_young(remove) && !simulation::has(Bug::VacuumForgetsRemovedFiles));
     let mut named = Named {
         segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
-        refusals: version.0.metadata.refusals().map(keys::in_table).into_iter().collect(),
+        refusals: NamedRefusals::default(),
     };
-    let forgets_rejects = simulation::has(Bug::VacuumForgetsRejectsFile);
-    if forgets_rejects {
-        named.refusals.clear();
-    }
+    named.refusals.keys.extend(version.0.metadata.refusals().map(keys::in_table));
     let listing = log::list(bucket, 0).await?;
-    // The oldest checkpoint names the file that held when the log, as it is left, begins.
-    let checkpoint = listing.checkpoints.first().map(|version| keys::checkpoint(*version));
-    let keys = checkpoint
-        .into_iter()
-        .chain(listing.entries.iter().map(|version| keys::log_entry(*version)))
+    // The oldest checkpoint names the rejects file of the version with which the log, as it is left, begins.
+    let checkpoint = listing.checkpoints.first().copied();
+    let before = listing.entries.range(..checkpoint.unwrap_or(0));
+    let after = listing.entries.range(checkpoint.unwrap_or(0)..);
+    let keys = before
+        .map(|version| keys::log_entry(*version))
+        .chain(checkpoint.map(keys::checkpoint))
+        .chain(after.map(|version| keys::log_entry(*version)))
         .collect::<Vec<_>>();
     let is_later = |key: &str| matches!(keys::parse_log(key), Some(LogKey::Entry(number)) if number > version.number());
     let mut read = stream::iter(keys)
         .map(|key| async move { actions(bucket, &key).await.map(|logged| (is_later(&key), logged)) })
-        .buffer_unordered(REQUESTS_IN_FLIGHT);
+        .buffered(REQUESTS_IN_FLIGHT);
     while let Some((is_later, logged)) = read.try_next().await? {
+        let Some(logged) = logged else {
+            named.refusals.is_incomplete = true;
+            continue;
+        };
         // What another run commits while this vacuum decides stays, whatever the store's clock says of it.
         let is_retained = is_later || now.duration_since(logged.modified) <= retention;
         for action in logged.actions {
-            let refusals = action
-                .meta_data
-                .as_ref()
-                .and_then(|metadata| metadata.refusals().map(keys::in_table));
-            named.refusals.extend(refusals.filter(|_| !forgets_rejects));
+            if let Some(metadata) = &action.meta_data {
+                named.refusals.follow(metadata, is_retained);
+            }
             named
                 .segments
                 .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));
@@ -153,6 +183,9 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
                 .filter(|_| is_retained && !simulation::has(Bug::VacuumForgetsRemovedFiles));
             named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
         }
+    }
+    if simulation::has(Bug::VacuumForgetsRejectsFile) {
+        named.refusals = NamedRefusals::default();
     }
     Ok(named)
 }
@@ -163,14 +196,11 @@ struct Logged {
     actions: Vec<Action>,
 }
 
-/// The actions under a key of the log; none where a clean-up was faster.
-async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableError> {
+/// The actions under a key of the log; none where another vacuum has removed it.
+async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Option<Logged>, TableError> {
     let bytes_max = log::ENTRY_BYTES_MAX.max(log::CHECKPOINT_BYTES_MAX);
     let Some(object) = log::get_if_there(bucket, key, bytes_max).await? else {
-        return Ok(Logged {
-            modified: Timestamp::MIN,
-            actions: Vec::new(),
-        });
+        return Ok(None);
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
@@ -181,7 +211,7 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Logged, TableErr
         },
         Some(LogKey::Entry(_)) | None => log::parse_entry(&object)?,
     };
-    Ok(Logged { modified, actions })
+    Ok(Some(Logged { modified, actions }))
 }
 
 /// An object of the log.

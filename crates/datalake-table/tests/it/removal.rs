@@ -1,12 +1,15 @@
 //! What is removed, and what must stay. Seconds are counted by the store's clock, from the memory's first write. The runs' own clocks stand
 //! still, years before that: nothing depends on them.
 
-use datalake_core::keys;
-use datalake_store::memory::{EPOCH, MemoryBucket};
-use datalake_table::{vacuum::VacuumSummary, version::Version};
+use datalake_core::{keys, reject::OpenRefusal};
+use datalake_store::{
+    error::StoreError,
+    memory::{EPOCH, MemoryBucket},
+};
+use datalake_table::{error::TableError, vacuum::VacuumSummary, version::Version};
 use jiff::Timestamp;
 
-use crate::support::{details, ids, keys as keys_under, put, refusal, rows, table, write};
+use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, write};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -16,13 +19,14 @@ fn at(second: i64) -> Timestamp {
 
 /// Each commit replaces the one user, with refusals of its own, at the second given.
 async fn commit_at(bucket: &MemoryBucket, held: Option<&Version>, value: u8, second: i64) -> Version {
+    commit_with(bucket, held, value, &[refusal(&format!("src-data/{value}.csv"))], second).await
+}
+
+async fn commit_with(bucket: &MemoryBucket, held: Option<&Version>, value: u8, rejected: &[OpenRefusal], second: i64) -> Version {
     bucket.advance_to(at(second));
     let table = table(bucket);
     let staged = table.stage(held, vec![put("1", value)]).await.unwrap();
-    table
-        .commit(held, staged, &[refusal(&format!("src-data/{value}.csv"))], &details())
-        .await
-        .unwrap()
+    table.commit(held, staged, rejected, &details()).await.unwrap()
 }
 
 async fn filled(bucket: &MemoryBucket, seconds: &[i64]) -> Version {
@@ -130,11 +134,95 @@ async fn entries_past_the_retention_are_removed() {
     let at_checkpoint = table.at(6).await.unwrap();
     assert_eq!(rows(&table, &at_checkpoint).await.len(), 1);
 
-    // Files that were removed within the week stay, and so do the refusals of all versions that are in the log.
-    assert_eq!((before.segments_removed, before.refusals_removed), (4, 3));
+    // Data files and rejects files that were superseded within the week stay.
+    assert_eq!((before.segments_removed, before.refusals_removed), (4, 4));
     assert_eq!(table.refusals(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
     assert_eq!(vacuum(&bucket, 16 * DAY).await.segments_removed, 3);
     assert_eq!(rows(&table, &held).await.len(), 1);
+}
+
+/// The table keeps its log for 30 days, as Delta Lake does without the property.
+async fn keep_log_for_30_days(bucket: &MemoryBucket) -> Version {
+    let key = keys::log_entry(0);
+    let entry = String::from_utf8(read(bucket, &key).await.to_vec()).unwrap();
+    let property = r#""delta.logRetentionDuration":"interval 7 days""#;
+    assert!(entry.contains(property), "{entry}");
+    write(bucket, &key, entry.replace(property, &property.replace('7', "30"))).await;
+    table(bucket).latest().await.unwrap().unwrap()
+}
+
+async fn rejects_files(bucket: &MemoryBucket) -> usize {
+    keys_under(bucket, keys::TABLE)
+        .await
+        .iter()
+        .filter(|key| keys::is_refusals(key))
+        .count()
+}
+
+#[tokio::test]
+async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_retention() {
+    let bucket = MemoryBucket::new();
+    filled(&bucket, &[10]).await;
+    let first = keep_log_for_30_days(&bucket).await;
+    let without_rejects = commit_with(&bucket, Some(&first), 1, &[], 20).await;
+    let rejected = [refusal("src-data/2.csv")];
+    let newest = commit_with(&bucket, Some(&without_rejects), 2, &rejected, 6 * DAY).await;
+    let table = table(&bucket);
+    assert_eq!(
+        vacuum(&bucket, 7 * DAY).await.refusals_removed,
+        0,
+        "superseded within the retention"
+    );
+    assert_eq!(table.refusals(&first).await.unwrap(), [refusal("src-data/0.csv")]);
+
+    let removed = vacuum(&bucket, 7 * DAY + 60).await;
+    assert_eq!((removed.refusals_removed, removed.log_objects_removed), (1, 0));
+    let version = table.at(0).await.unwrap();
+    let gone = table.refusals(&version).await;
+    assert!(matches!(gone, Err(TableError::Store(StoreError::NotFound { .. }))), "{gone:?}");
+    for day in [8, 12, 20] {
+        assert_eq!(
+            vacuum(&bucket, day * DAY).await.refusals_removed,
+            0,
+            "the newest version names it, day {day}"
+        );
+    }
+    assert_eq!(table.refusals(&newest).await.unwrap(), rejected);
+}
+
+#[tokio::test]
+async fn rejects_file_that_unchanged_versions_share_stays_until_all_are_superseded() {
+    let bucket = MemoryBucket::new();
+    let rejected = [refusal("src-data/x.csv")];
+    let mut version = commit_with(&bucket, None, 0, &rejected, 10).await;
+    for (value, day) in [(1, 3), (2, 6)] {
+        version = commit_with(&bucket, Some(&version), value, &rejected, day * DAY).await;
+    }
+    let last = version;
+    commit_with(&bucket, Some(&last), 3, &[], 9 * DAY).await;
+    for (day, files) in [(10, 1), (15, 1), (17, 0)] {
+        vacuum(&bucket, day * DAY).await;
+        assert_eq!(rejects_files(&bucket).await, files, "day {day}");
+    }
+}
+
+/// A source was rejected and then deleted. No run has committed anything since.
+#[tokio::test]
+async fn excerpts_of_a_deleted_source_expire_on_a_lake_without_changes() {
+    let bucket = MemoryBucket::new();
+    filled(&bucket, &[10]).await;
+    let first = keep_log_for_30_days(&bucket).await;
+    let newest = commit_with(&bucket, Some(&first), 1, &[], 20).await;
+    let mut rejects_files_on = Vec::new();
+    for day in 1..=32 {
+        vacuum(&bucket, day * DAY).await;
+        rejects_files_on.push(rejects_files(&bucket).await);
+    }
+    assert_eq!(rejects_files_on.iter().sum::<usize>(), 7, "{rejects_files_on:?}");
+    assert_eq!(entries(&bucket).await, ["1.checkpoint.parquet", "1.json", "_last_checkpoint"]);
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!((loaded.id(), loaded.segments()), (newest.id(), newest.segments()));
+    assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
 }
 
 #[tokio::test]
