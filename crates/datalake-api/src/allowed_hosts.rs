@@ -9,9 +9,11 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{Uri, header, uri::Authority},
+    http::{header, uri::Authority},
 };
 use thiserror::Error;
+
+use crate::probes::is_probe_or_metrics;
 
 /// The host names in requests that are answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -76,7 +78,7 @@ impl AllowedHosts {
 
     /// The host that the request names, where it is not allowed. Probes and scrapers come under any name and are shown no data.
     pub(crate) fn refused(&self, request: &Request) -> Option<String> {
-        if *self == Self::Any || matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
+        if *self == Self::Any || is_probe_or_metrics(request.uri().path()) {
             return None;
         }
         let host = host(request)?;
@@ -84,11 +86,14 @@ impl AllowedHosts {
     }
 }
 
-/// The host that a request names, without its port.
+/// The host that a request names, without its port; what is no host as it is. None where there is no `Host`, which no browser leaves out.
 fn host(request: &Request) -> Option<String> {
-    let in_header = || request.headers().get(header::HOST)?.to_str().ok()?.parse::<Authority>().ok();
-    let authority = request.uri().authority().cloned().or_else(in_header)?;
-    Uri::from(authority).host().map(str::to_owned)
+    if let Some(host) = request.uri().host() {
+        return Some(host.to_owned());
+    }
+    let text = String::from_utf8_lossy(request.headers().get(header::HOST)?.as_bytes());
+    let host = text.parse::<Authority>().map(|authority| authority.host().to_owned());
+    Some(host.unwrap_or_else(|_| text.into_owned()))
 }
 
 fn is_address(host: &str) -> bool {
@@ -138,6 +143,8 @@ mod tests {
             "localhost.evil.example",
             "notlocalhost",
             "127.0.0.1.evil.example",
+            "",
+            "a b",
         ] {
             check(&loopback, host, false);
             check(&AllowedHosts::Any, host, true);

@@ -7,6 +7,8 @@ use axum::{
     response::Response,
 };
 
+use crate::probes::is_probe_or_metrics;
+
 /// Of the present alone: probes, metrics, and what was done.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 
@@ -16,7 +18,7 @@ pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-ca
 /// Sets `Cache-Control` where the handler did not.
 pub(crate) async fn caching(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_of_present = matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics");
+    let is_of_present = is_probe_or_metrics(request.uri().path());
     let mut response = next(request).await;
     let is_answer = response.status().is_success() || response.status().is_redirection();
     let default = if is_read && is_answer && !is_of_present {

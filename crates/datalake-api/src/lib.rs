@@ -33,6 +33,7 @@ mod pages;
 mod past_cache;
 mod past_versions;
 mod prefer;
+mod probes;
 mod problem;
 mod reading;
 mod request_error;

@@ -7,7 +7,7 @@ use axum::{
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{metrics::Metrics, problem::ProblemKind, request_id::RequestId, traces::RequestSpan};
+use crate::{metrics::Metrics, probes::is_probe_or_metrics, problem::ProblemKind, request_id::RequestId, traces::RequestSpan};
 
 /// Stands for a route in logs and metrics where there is none: paths that somebody made up are without number.
 const NO_ROUTE: &str = "none";
@@ -31,7 +31,7 @@ pub(crate) async fn observe(metrics: &Metrics, request: Request, next: impl Asyn
     let (method, status) = (method.as_str(), status.as_u16());
     let trace_id = span.trace_id();
     // What probes and scrapers ask each few seconds would hide all else.
-    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+    if is_probe_or_metrics(route) {
         tracing::debug!(
             http.method = method,
             http.route = route,

@@ -70,7 +70,7 @@ async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request
     next(request).await
 }
 
-/// What browsers are told where the route says nothing of it.
+/// Headers for browsers where the route sets none of its own.
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
     // A source's bytes are taken for nothing but their type.
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),

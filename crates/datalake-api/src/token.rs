@@ -11,7 +11,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{pages, problem::Problem};
+use crate::{pages, probes::is_probe_or_metrics, problem::Problem};
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]
@@ -110,7 +110,7 @@ where
 pub(crate) async fn protect_reads(access: &Access, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let path = request.uri().path();
     // A browser that is refused a page still draws the refusal.
-    let is_open = matches!(path, "/healthz" | "/readyz" | "/metrics") || path.starts_with(pages::ASSETS);
+    let is_open = is_probe_or_metrics(path) || path.starts_with(pages::ASSETS);
     match access {
         Access::AllNeeds(token) if !is_open => match token.check(request.headers()) {
             Ok(()) => next(request).await,

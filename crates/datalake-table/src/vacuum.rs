@@ -116,7 +116,7 @@ struct NamedRefusals {
     keys: BTreeSet<String>,
     /// The file of the version up to which the log was read.
     current: Option<String>,
-    /// Another vacuum removed part of the log meanwhile: which versions name a file is not known, and all stay.
+    /// Another vacuum removed part of the log during the read: which versions name a file is not known, and all files stay.
     is_incomplete: bool,
 }
 

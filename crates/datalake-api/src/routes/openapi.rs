@@ -17,7 +17,10 @@ use utoipa::{
 };
 
 use super::{parameters::EscapeDocument, suffixed::refusal};
-use crate::views::format::{Format, Shape};
+use crate::{
+    probes::is_probe_or_metrics,
+    views::format::{Format, Shape},
+};
 
 /// What no handler says by itself.
 #[derive(OpenApi)]
@@ -63,6 +66,7 @@ const OF_ALL: &[(&str, &str)] = &[("400", "A parameter is unknown or malformed")
 const OF_OTHERS: &[(&str, &str)] = &[
     ("401", "This server needs a token for this request"),
     ("406", "There is no content coding that the client accepts"),
+    ("421", "The server does not answer under this host name"),
     ("503", "Too many requests are in flight"),
     ("504", "The request took too long"),
 ];
@@ -70,7 +74,7 @@ const OF_OTHERS: &[(&str, &str)] = &[
 /// Adds what no handler decides: who needs a token, and errors of the server as a whole.
 pub(super) fn add_rules_of_the_server(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
-        let is_open = ["/healthz", "/readyz", "/metrics"].contains(&path.as_str());
+        let is_open = is_probe_or_metrics(path);
         for operation in operations(item) {
             if is_open {
                 operation.security = Some(Vec::new());

@@ -131,6 +131,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
         )),
         (status = 400, description = "A malformed body, header or parameter", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "A browser sent the request for a page of another site", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 408, description = "The body did not arrive within 10 seconds", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "The run of `allow_mass_delete_of` has not ended", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 413, description = "The body is too large", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 415, description = "The body is no JSON", body = ProblemDocument, content_type = "application/problem+json"),
@@ -256,6 +258,7 @@ pub(super) async fn show_run(
     responses(
         (status = 202, description = "The run, which is about to end", body = RunView),
         (status = 401, description = "This server needs a token", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 403, description = "A browser sent the request for a page of another site", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "No such run", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "The run has ended", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 501, description = "This server starts and stops no runs", body = ProblemDocument, content_type = "application/problem+json"),

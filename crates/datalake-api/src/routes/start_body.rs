@@ -270,10 +270,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_does_not_arrive_is_given_up() {
         let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
-        let begun = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let refused = read(&HeaderMap::new(), body).await;
         assert!(matches!(refused, Err(Problem::BodyTimedOut)));
-        assert_eq!(begun.elapsed(), BODY_WAIT_MAX);
+        assert_eq!(start.elapsed(), BODY_WAIT_MAX);
     }
 
     #[track_caller]

@@ -167,6 +167,18 @@ async fn what_is_removed_is_gone() {
     assert_eq!((&versions["oldest"], &versions["count"]), (&json!(5), &json!(1)));
 }
 
+/// The vacuum removes a rejects file a week after the last version that names it is superseded, while the log still has that version.
+#[tokio::test]
+async fn rejects_of_a_version_whose_rejects_file_was_removed_are_gone() {
+    let lake = lake_until(5).await;
+    let version = lake.table.at(2).await.unwrap();
+    let rejects_file = version.refusals_key().unwrap();
+    lake.bucket.delete(&rejects_file, None).await.unwrap();
+    check_problem(&lake, "/rejects?version=2", 410, "version-gone").await;
+    check_problem(&lake, "/data?version=2", 410, "version-gone").await;
+    assert_eq!(lake.get("/rejects").await.status, StatusCode::OK);
+}
+
 #[tokio::test]
 async fn before_the_log_begins_all_is_gone() {
     let lake = lake_until(22).await;
