@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{request_error::RequestError, request_heads::Refusal};
+use crate::{request_error::RequestError, request_heads::Refusal, response_budget::HeldBudget};
 
 /// How long each step may last.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,8 @@ struct Doing {
     refusal: Option<Refusal>,
     /// Since when the client sends no more while answers go on, and who waits for their end.
     ended: Option<(Instant, Waker)>,
+    /// What answers hold whose last bytes are still in the buffer of the connection.
+    unwritten: Vec<HeldBudget>,
 }
 
 /// A request in flight: until its answer has ended or was given up.
@@ -62,6 +64,7 @@ struct Doing {
 pub(crate) struct Answering {
     activity: Arc<Activity>,
     number: u64,
+    held: Option<HeldBudget>,
 }
 
 impl Activity {
@@ -75,6 +78,7 @@ impl Activity {
             is_timed_out: false,
             refusal: None,
             ended: None,
+            unwritten: Vec::new(),
         }))
     }
 
@@ -123,6 +127,15 @@ impl Activity {
         Answering {
             activity: Arc::clone(self),
             number,
+            held: None,
+        }
+    }
+
+    /// The buffer of the connection is empty.
+    pub(crate) fn written(&self) {
+        let mut doing = self.doing();
+        if !doing.unwritten.is_empty() {
+            doing.unwritten.clear();
         }
     }
 
@@ -157,6 +170,11 @@ impl Answering {
         refusal.map(|refusal| refusal.error)
     }
 
+    /// Holds this until the last byte of the answer is written.
+    pub(crate) fn hold(&mut self, held: HeldBudget) {
+        self.held = Some(held);
+    }
+
     /// A part of the answer was taken.
     pub(crate) fn proceed(&self) {
         self.activity.doing().answering.insert(self.number, Instant::now());
@@ -167,6 +185,7 @@ impl Drop for Answering {
     fn drop(&mut self) {
         let mut doing = self.activity.doing();
         doing.answering.remove(&self.number);
+        doing.unwritten.extend(self.held.take());
         doing.since = Instant::now();
         if doing.answering.is_empty()
             && let Some((_, reader)) = doing.ended.take()

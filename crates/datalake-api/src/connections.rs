@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
@@ -32,20 +32,40 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
+    accepting::Accepting,
     activity::{Activity, Answering, Overdue, Times},
-    client_connections::ClientConnections,
     client_io::ClientIo,
+    clients::{Client, Clients, OfClient, Resource},
     first_head::{self, FirstHead},
     request_error::RefusedRequest,
+    response_budget::HeldBudget,
     table_watch::chain,
+    trusted_proxies::TrustedProxies,
 };
 
-/// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. Those over it wait in the kernel until others end, which all do in time.
-const CONNECTIONS_MAX: u32 = 4_096;
+/// How many connections a listener serves.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    /// All of them. Those over it wait in the kernel until others end, which all do in time.
+    max: u32,
+    /// Those of one client, so that its silent connections leave room for others and for probes.
+    per_client_max: u32,
+}
 
-/// One client may have a quarter of them, so that its silent connections leave room for others and for probes. A proxy needs no more: as many
-/// requests are answered at once (`limits.rs`).
-const CONNECTIONS_PER_CLIENT_MAX: u32 = CONNECTIONS_MAX / 4;
+impl ConnectionLimits {
+    /// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. A proxy needs no more than a fourth of them: as many requests
+    /// are handled at once (`limits.rs`).
+    pub(crate) const API: Self = Self {
+        max: 4_096,
+        per_client_max: 1_024,
+    };
+
+    /// Probes and scrapers open one connection each.
+    pub(crate) const ADMIN: Self = Self {
+        max: 64,
+        per_client_max: 16,
+    };
+}
 
 /// A head that lists a thousand user ids in its query has room. All connections sending such heads at once hold 160 MiB, hyper's first
 /// buffers among them.
@@ -87,61 +107,108 @@ struct Patience {
 /// Where descriptors or memory ran out, some are free again after that.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
-/// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
-/// it returns when all have.
-pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: CancellationToken) {
-    let clients = ClientConnections::new(CONNECTIONS_PER_CLIENT_MAX);
-    serve_at_most(CONNECTIONS_MAX, clients, listener, router, shutdown).await;
+/// A listener, and how its connections are served.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    pub(crate) listener: TcpListener,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) accepting: Accepting,
 }
 
-async fn serve_at_most(
-    connections_max: u32,
-    clients: ClientConnections,
-    listener: TcpListener,
-    router: Router,
-    shutdown: CancellationToken,
-) {
-    let room = Arc::new(Semaphore::new(usize::try_from(connections_max).unwrap_or(Semaphore::MAX_PERMITS)));
+/// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
+/// it returns when all have.
+pub(crate) async fn serve(listening: Listening, router: Router, shutdown: CancellationToken) {
+    let Listening {
+        listener,
+        limits,
+        trusted_proxies,
+        accepting,
+    } = listening;
+    let room = Arc::new(Semaphore::new(usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS)));
+    let origins = Origins {
+        clients: Clients::default(),
+        trusted_proxies: Arc::new(trusted_proxies),
+    };
     let protocol = protocol();
+    // However this ends, nothing is accepted afterwards.
+    let _until_the_end = accepting.begin();
     loop {
         let accepted = async {
             let permit = Arc::clone(&room).acquire_owned().await;
-            (permit.expect("the semaphore is never closed"), accept(&listener).await)
+            (permit.expect("the semaphore is never closed"), accept(&listener, &accepting).await)
         };
         let (permit, (stream, address)) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let Some(connection) = clients.enter(address.ip()) else {
+        let peer = origins.clients.of(address.ip());
+        let Some(connection) = peer.use_up_to(limits.per_client_max, Resource::Connections, 1) else {
             tracing::debug!("connection closed: the client has as many as it may");
             continue;
         };
         tune(&stream);
+        let origin = Origin {
+            origins: origins.clone(),
+            address: address.ip(),
+            peer,
+        };
         let (protocol, router, shutdown) = (protocol.clone(), router.clone(), shutdown.child_token());
         tokio::spawn(async move {
             let activity = Arc::new(Activity::new());
             match first_head::wait(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
                 FirstHead::None => {}
                 // In a box, so that the wait before it takes little room.
-                FirstHead::Came => Box::pin(attend(stream, activity, protocol, router, PATIENCE, shutdown)).await,
+                FirstHead::Came => Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown)).await,
             }
             drop((connection, permit));
         });
     }
-    // Whoever comes now is refused by the kernel and goes to another replica.
+    // The kernel refuses new connections, and their clients go to another replica.
     drop(listener);
     // All the room there is: the last connection has ended.
-    let _all = room.acquire_many(connections_max).await;
+    let _all = room.acquire_many(limits.max).await;
 }
 
-/// The next connection. What fails is tried again: a server that gave up here would answer nobody any more.
-async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+/// What attributes requests to clients.
+#[derive(Clone, Debug)]
+struct Origins {
+    clients: Clients,
+    trusted_proxies: Arc<TrustedProxies>,
+}
+
+/// Where the requests of a connection come from.
+#[derive(Clone, Debug)]
+struct Origin {
+    origins: Origins,
+    address: IpAddr,
+    /// The client of this address.
+    peer: Arc<Client>,
+}
+
+impl Origin {
+    /// The client of a request.
+    fn client(&self, request: &Request<Incoming>) -> OfClient {
+        let address = self.origins.trusted_proxies.client(self.address, request.headers());
+        match address == self.address {
+            true => OfClient(Arc::clone(&self.peer)),
+            false => OfClient(self.origins.clients.of(address)),
+        }
+    }
+}
+
+/// The next connection. A failure is retried: a server that gave up here would not serve any more.
+async fn accept(listener: &TcpListener, accepting: &Accepting) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(accepted) => return accepted,
+            Ok(accepted) => {
+                accepting.succeeded();
+                return accepted;
+            }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
-                tracing::error!(error = %error, "a connection cannot be accepted; trying again in a second");
+                accepting.failed();
+                tracing::error!(error = %error, "cannot accept a connection; retrying in a second");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -172,13 +239,20 @@ fn protocol() -> Builder {
 }
 
 /// Serves one connection to its end.
-async fn attend<S>(stream: S, activity: Arc<Activity>, protocol: Builder, router: Router, patience: Patience, shutdown: CancellationToken)
-where
+async fn attend<S>(
+    stream: S,
+    activity: Arc<Activity>,
+    protocol: Builder,
+    router: Router,
+    origin: Origin,
+    patience: Patience,
+    shutdown: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let io = TokioIo::new(ClientIo::new(stream, Arc::clone(&activity), patience.wait, HEAD_BYTES_MAX));
     let answering = Arc::clone(&activity);
-    let service = service_fn(move |request| answer(router.clone(), &answering, request));
+    let service = service_fn(move |request| answer(router.clone(), &origin, &answering, request));
     let mut connection = pin!(protocol.serve_connection(io, service));
     let mut looks = tokio::time::interval(patience.look);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -214,13 +288,16 @@ where
 /// The router's answer, with a note of when it ends.
 fn answer(
     mut router: Router,
+    origin: &Origin,
     activity: &Arc<Activity>,
     mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<Attended>, Infallible>> + use<> {
-    let answering = activity.begin();
+    let mut answering = activity.begin();
     if let Some(error) = answering.refusal() {
         request.extensions_mut().insert(RefusedRequest(error));
     }
+    let client = origin.client(&request);
+    request.extensions_mut().insert(client);
     // Where its body ends is hyper's to know: what follows it is not checked, and not read.
     let is_last = request.headers().contains_key(header::TRANSFER_ENCODING);
     let answer = router.call(request);
@@ -228,6 +305,9 @@ fn answer(
         let mut answer = answer.await?;
         if is_last {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Some(held) = answer.extensions_mut().remove::<HeldBudget>() {
+            answering.hold(held);
         }
         Ok(answer.map(|body| Attended { body, answering }))
     }

@@ -46,21 +46,15 @@ impl Cursor {
     }
 
     pub(crate) fn parse(value: &str) -> Result<Self, QueryError> {
-        let refusal = || {
-            QueryError::value(
-                CURSOR,
-                "is none that this server gave: take it from the Link header of the page before",
-            )
-        };
         let mut parts = value.split('~');
-        let mut part = || parts.next().ok_or_else(refusal);
-        let version = part()?.parse().map_err(|_| refusal())?;
+        let mut part = || parts.next().ok_or_else(unknown);
+        let version = part()?.parse().map_err(|_| unknown())?;
         let (state, day) = (part()?.to_owned(), part()?);
-        let day = calendar::parse_day(CURSOR, day).map_err(|_| refusal())?;
+        let day = calendar::parse_day(CURSOR, day).map_err(|_| unknown())?;
         let question = part()?.to_owned();
-        let user_id = UserId::parse(part()?).map_err(|_| refusal())?;
+        let user_id = UserId::parse(part()?).map_err(|_| unknown())?;
         match parts.next() {
-            Some(_) => Err(refusal()),
+            Some(_) => Err(unknown()),
             None => Ok(Self {
                 version,
                 state,
@@ -84,6 +78,20 @@ impl Cursor {
     pub(crate) fn is_of(&self, version: &Version) -> bool {
         self.version == version.number() && self.state == state(version)
     }
+}
+
+/// The version of the table that any cursor names first.
+pub(crate) fn version_of(value: &str) -> Result<u64, QueryError> {
+    let version = value.split_once('~').and_then(|(version, _)| version.parse().ok());
+    version.ok_or_else(unknown)
+}
+
+/// A text that is not a cursor of this server.
+pub(crate) fn unknown() -> QueryError {
+    QueryError::value(
+        CURSOR,
+        "is none that this server gave: take it from the Link header of the page before",
+    )
 }
 
 impl fmt::Display for Cursor {

@@ -74,7 +74,7 @@ impl Pairs {
     }
 
     /// The pairs as a query string, but for those about time and those of some names.
-    fn encoded(&self, without: &[&str]) -> String {
+    pub(crate) fn encoded(&self, without: &[&str]) -> String {
         let kept = self.without_moment().filter(|(name, _)| !without.contains(name));
         form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
     }

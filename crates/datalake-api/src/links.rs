@@ -26,6 +26,11 @@ pub(crate) struct Links {
     pub(crate) next: Option<HeaderValue>,
 }
 
+/// The link to the next page; none for an address that no header can carry.
+pub(crate) fn next_page(address: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("<{address}>; rel=\"next\"")).ok()
+}
+
 impl IntoResponseParts for Links {
     type Error = Infallible;
 

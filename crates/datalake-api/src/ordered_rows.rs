@@ -36,7 +36,9 @@ impl OrderedRows {
     pub(crate) fn take(&self, rows: usize) -> Result<RowsRoom, Problem> {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(ROWS_OF_ONE_MAX);
         let taken = Arc::clone(&self.0).try_acquire_many_owned(rows);
-        taken.map(|rows| RowsRoom { _rows: rows }).map_err(|_| Problem::TooManyStreams)
+        taken
+            .map(|rows| RowsRoom { _rows: rows })
+            .map_err(|_| Problem::ResponseBudgetExhausted)
     }
 }
 

@@ -68,7 +68,17 @@ pub(crate) struct KnownFacts {
     table_id: String,
     /// The oldest version that the log reached back to when it was listed last.
     pub(crate) first: Option<u64>,
+    /// The last listing.
+    pub(crate) listed: Option<Listed>,
     pub(crate) by_number: BTreeMap<u64, VersionFacts>,
+}
+
+/// A listing of the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Listed {
+    pub(crate) began_at: Instant,
+    /// The oldest version.
+    pub(crate) reply: Result<Option<u64>, PastError>,
 }
 
 impl PastCache {

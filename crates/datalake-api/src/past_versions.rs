@@ -14,10 +14,13 @@ use datalake_table::{
 };
 use futures_util::{FutureExt, TryStreamExt};
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 
 use crate::{
-    past_cache::{KnownFacts, Loading, PastCache},
+    past_cache::{KnownFacts, Listed, Loading, PastCache},
     table_watch::{Held, TableWatch, chain},
 };
 
@@ -82,6 +85,17 @@ impl PastVersions {
         }
     }
 
+    /// The version of a moment, if it is in memory. `newest` is the newest.
+    pub(crate) fn in_memory(&self, moment: Moment, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
+        let version = newest.version();
+        match moment {
+            Moment::Newest => Some(Arc::clone(newest)),
+            Moment::Version(number) if number == version.number() => Some(Arc::clone(newest)),
+            Moment::Version(number) => self.cache().lock().take_up(version.table_id(), number),
+            Moment::AsOf(time) => (time >= now && time >= version.committed_at()).then(|| Arc::clone(newest)),
+        }
+    }
+
     /// The version `number`: the newest, one that is kept, or one that is read now.
     pub(crate) async fn at(&self, number: u64) -> Result<Arc<Snapshot>, PastError> {
         let newest = self.newest()?;
@@ -110,8 +124,9 @@ impl PastVersions {
     pub(crate) async fn retained(&self, limit: usize) -> Result<RetainedVersions, PastError> {
         let newest = self.newest()?;
         let newest = newest.version();
+        let called_at = Instant::now();
         let mut known = self.cache().facts.lock().await;
-        let retained = self.list(&mut known, newest).await?;
+        let retained = self.list(&mut known, newest, called_at).await?;
         let many = u64::try_from(limit).unwrap_or(u64::MAX).saturating_sub(1);
         let numbers = newest.number().saturating_sub(many).max(*retained.start())..=newest.number();
         let facts = self.learn(&mut known, newest, numbers).await?;
@@ -203,11 +218,12 @@ impl PastVersions {
     }
 
     async fn number_as_of(&self, newest: &Version, time: Timestamp) -> Result<u64, PastError> {
+        let called_at = Instant::now();
         let mut known = self.cache().facts.lock().await;
         known.begin(newest);
         let first = match known.first {
             Some(first) => first,
-            None => *self.list(&mut known, newest).await?.start(),
+            None => *self.list(&mut known, newest, called_at).await?.start(),
         };
         let facts = self.learn(&mut known, newest, first..=newest.number()).await?;
         let first = facts.first().map_or(0, |facts| facts.number);
@@ -218,14 +234,25 @@ impl PastVersions {
         }
     }
 
-    /// The versions that the log reaches back to, up to the newest one held.
-    async fn list(&self, known: &mut KnownFacts, newest: &Version) -> Result<RangeInclusive<u64>, PastError> {
+    /// The versions that the log reaches back to, up to the newest in memory. Callers that waited for one listing share the next.
+    async fn list(&self, known: &mut KnownFacts, newest: &Version, called_at: Instant) -> Result<RangeInclusive<u64>, PastError> {
         known.begin(newest);
+        if let Some(listed) = known.listed.filter(|listed| listed.began_at > called_at) {
+            return listed.reply.map(|first| first.unwrap_or(newest.number())..=newest.number());
+        }
+        let began_at = Instant::now();
+        let reply = self.read_first(newest).await;
+        known.listed = Some(Listed { began_at, reply });
+        known.first = reply?;
+        Ok(known.first.unwrap_or(newest.number())..=newest.number())
+    }
+
+    /// The oldest version in the log.
+    async fn read_first(&self, newest: &Version) -> Result<Option<u64>, PastError> {
         let retained = self.watch.table().retained().await.map_err(|error| refused(&error))?;
         // Else the table was removed, or made anew in its place: of the one that is served, nothing is left but what is held.
         let retained = retained.filter(|retained| retained.contains(&newest.number()));
-        known.first = retained.as_ref().map(|retained| *retained.start());
-        Ok(known.first.unwrap_or(newest.number())..=newest.number())
+        Ok(retained.map(|retained| *retained.start()))
     }
 
     /// What the entries of `numbers` say, ascending; of the newest version alone where the log is another table's by now.

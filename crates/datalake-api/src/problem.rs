@@ -161,8 +161,10 @@ pub(crate) enum Problem {
     },
     /// Too many requests are in flight.
     TooBusy,
-    /// Too many answers that last are being sent.
-    TooManyStreams,
+    /// Responses in memory hold as much as they may, of this client or of all.
+    ResponseBudgetExhausted,
+    /// The listener of the API does not accept connections.
+    NotAccepting,
     /// The request took too long.
     TimedOut,
     /// A fault of this program.
@@ -314,10 +316,15 @@ impl Problem {
             ),
             Self::LauncherBusy { .. } => kind(StatusCode::SERVICE_UNAVAILABLE, "launcher-busy", "No run can be started yet"),
             Self::TooBusy => kind(StatusCode::SERVICE_UNAVAILABLE, "too-busy", "Too many requests are in flight"),
-            Self::TooManyStreams => kind(
+            Self::ResponseBudgetExhausted => kind(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "too-many-streams",
-                "Too many large answers are being sent",
+                "response-budget-exhausted",
+                "Too many large responses are being sent",
+            ),
+            Self::NotAccepting => kind(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "not-accepting",
+                "The API does not accept connections",
             ),
             Self::TimedOut => kind(StatusCode::GATEWAY_TIMEOUT, "timed-out", "The request took too long"),
             Self::Internal => kind(StatusCode::INTERNAL_SERVER_ERROR, "internal", "A fault of this program"),
@@ -407,7 +414,10 @@ impl Problem {
             Self::StoreUnavailable => "this is read from the store, which does not answer now; ask again later".to_owned(),
             Self::NotLaunching => "it was started to only read; start runs with `datalake process`".to_owned(),
             Self::ShuttingDown | Self::TooBusy => "ask again in a moment".to_owned(),
-            Self::TooManyStreams => "each holds memory until its client has read it; ask again in a moment, or for less".to_owned(),
+            Self::ResponseBudgetExhausted => {
+                "each response holds memory until its client has read it; retry after a few seconds, or request less".to_owned()
+            }
+            Self::NotAccepting => "the log of the server names the cause; restart the server".to_owned(),
             Self::TimedOut => "ask again, or for less".to_owned(),
             Self::Internal => "the request failed for a reason that the server's log tells under its request id".to_owned(),
         }
@@ -419,7 +429,7 @@ impl Problem {
             Self::NoTable { .. }
             | Self::TableUnknown
             | Self::StoreUnavailable
-            | Self::TooManyStreams
+            | Self::ResponseBudgetExhausted
             | Self::TooManyRuns { .. }
             | Self::NothingBlocked { is_active: true, .. } => Some(5),
             Self::ShuttingDown | Self::LauncherBusy { .. } | Self::TooBusy | Self::VersionNotReached { .. } => Some(1),

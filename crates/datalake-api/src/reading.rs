@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use datalake_core::{
-    moment::{AskedMoment, MinVersion},
+    moment::{AskedMoment, MinVersion, Moment},
     question::QueryError,
     user::Day,
 };
@@ -18,10 +18,12 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use crate::{
+    clients::OfClient,
     clock::{Clock, whole_seconds},
-    cursor::{self, CURSOR, Cursor},
+    cursor::{self, CURSOR},
     extract::Pairs,
-    limits::WaitingRoom,
+    limits::{StoreReadLimit, WaitLimit},
+    past_reads::PastReads,
     past_versions::{PastError, PastVersions},
     problem::Problem,
     run_history::RunHistory,
@@ -106,6 +108,11 @@ impl Reading {
         Validators::new(&name, modified_at, self.now)
     }
 
+    /// When the snapshot was picked.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
     /// The same moment with another version.
     pub(crate) fn of(&self, snapshot: Arc<Snapshot>) -> Self {
         Self { snapshot, ..*self }
@@ -129,7 +136,8 @@ where
     PastVersions: FromRef<S>,
     RunHistory: FromRef<S>,
     Clock: FromRef<S>,
-    WaitingRoom: FromRef<S>,
+    WaitLimit: FromRef<S>,
+    StoreReadLimit: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -137,7 +145,7 @@ where
         let pairs = Pairs::from_request_parts(parts, state).await?;
         let asked = AskedMoment::parse(pairs.iter())?;
         // Routes that take no cursor have refused it by now.
-        let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;
+        let cursor = pairs.get(CURSOR).map(cursor::version_of).transpose()?;
         if cursor.is_some() && asked != AskedMoment::default() {
             return Err(QueryError::value(
                 CURSOR,
@@ -146,19 +154,19 @@ where
             .into());
         }
         let watch = TableWatch::from_ref(state);
+        let client = OfClient::of(&parts.extensions);
         if let Some(min_version) = asked.min_version {
             let shutdown = RunHistory::from_ref(state).shutdown();
-            reach(&watch, min_version, &WaitingRoom::from_ref(state), &shutdown).await?;
+            reach(&watch, min_version, &WaitLimit::from_ref(state), &client, &shutdown).await?;
         }
         let table = watch.state();
         let now = Clock::from_ref(state).now();
         match &table.held {
             Held::Snapshot(newest) => {
-                let past = PastVersions::from_ref(state);
-                let snapshot = match cursor {
-                    Some(cursor) => past.at(cursor.version).await.map_err(of_cursor)?,
-                    None => past.of(asked.moment, newest, now).await?,
-                };
+                let Ok(past) = PastReads::from_request_parts(parts, state).await;
+                let moment = cursor.map_or(asked.moment, Moment::Version);
+                let snapshot = past.of(moment, newest, now).await;
+                let snapshot = snapshot.map_err(|error| if cursor.is_some() { of_cursor(error) } else { error.into() })?;
                 Ok(Self {
                     snapshot,
                     now,
@@ -185,13 +193,19 @@ fn of_cursor(error: PastError) -> Problem {
 }
 
 /// Waits until a version is held that is not older than the one asked for. Where there is none at all, the caller says why.
-async fn reach(watch: &TableWatch, asked: MinVersion, room: &WaitingRoom, shutdown: &CancellationToken) -> Result<(), Problem> {
+async fn reach(
+    watch: &TableWatch,
+    asked: MinVersion,
+    limit: &WaitLimit,
+    client: &OfClient,
+    shutdown: &CancellationToken,
+) -> Result<(), Problem> {
     let mut versions = watch.versions();
     let is_reached = |held: &Option<u64>| held.is_some_and(|held| held >= asked.number);
     if is_reached(&versions.borrow()) {
         return Ok(());
     }
-    let _place = room.enter().ok_or(Problem::TooBusy)?;
+    let _permit = limit.permit(client)?;
     tokio::select! {
         reached = tokio::time::timeout(asked.wait, versions.wait_for(is_reached)) => if reached.is_ok() {
             return Ok(());

@@ -17,14 +17,12 @@ use datalake_store::{
 };
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
-    time::Instant,
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, Trigger},
+    shared_read::{SharedRead, SharedReads},
     table_watch::chain,
     told::Told,
 };
@@ -50,9 +48,6 @@ const KEEP_UP_PERIOD: Duration = Duration::from_secs(30);
 /// A report is written a moment after what else tells of a run's end, and many changes at once are one.
 const KEEP_UP_PAUSE_MIN: Duration = Duration::from_secs(1);
 
-/// Those who follow a run read its report at its end, all at once: as many requests as that the store has to bear.
-const FOLLOWERS_MAX: usize = 256;
-
 /// The runs of a lake. Cheap to clone; all clones share what was read.
 #[derive(Clone, Debug)]
 pub struct RunHistory {
@@ -60,14 +55,25 @@ pub struct RunHistory {
     launcher: Arc<dyn RunLauncher>,
     cache: Arc<Mutex<Cache>>,
     told: Told,
-    followers: Arc<Semaphore>,
     reports_read: Arc<watch::Sender<()>>,
+    listings: Arc<SharedRead<Listed>>,
+    report_reads: Arc<SharedReads<RunId, Found>>,
     shutdown: Arc<OnceLock<CancellationToken>>,
 }
+
+/// The run of a report, if there is one.
+type Found = Result<Option<Run>, Arc<StoreError>>;
 
 /// The reports that were read, with their tags: a run that is tried again under its name writes its report anew. None stands for a
 /// report that cannot be understood, so that it is neither read nor complained of twice.
 type Cache = BTreeMap<RunId, (Etag, Option<Run>)>;
+
+/// A listing of the reports, and how many of the newest were read.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    limit: usize,
+    completeness: Completeness,
+}
 
 /// Whether all that is in the store is in the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +92,9 @@ impl RunHistory {
             launcher,
             cache: Arc::default(),
             told: Told::default(),
-            followers: Arc::new(Semaphore::new(FOLLOWERS_MAX)),
             reports_read: Arc::new(watch::Sender::new(())),
+            listings: Arc::default(),
+            report_reads: Arc::default(),
             shutdown: Arc::default(),
         }
     }
@@ -113,8 +120,19 @@ impl RunHistory {
         (self.newest_known(limit).await, completeness)
     }
 
-    /// Reads the reports that were not known.
+    /// Reads the reports that were not known, once for all that request them meanwhile.
     async fn look_for_newest(&self, limit: usize) -> Completeness {
+        let listed = self.listings.get(
+            |listed| listed.limit >= limit,
+            async || Listed {
+                limit,
+                completeness: self.read_unknown(limit).await,
+            },
+        );
+        listed.await.completeness
+    }
+
+    async fn read_unknown(&self, limit: usize) -> Completeness {
         match in_time(keys::RUNS, self.read_newest(limit.min(RUNS_MAX))).await {
             Ok(()) => Completeness::Complete,
             Err(error) => {
@@ -193,7 +211,7 @@ impl RunHistory {
     }
 
     /// The run of an id, if anybody knows it.
-    pub async fn find(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
+    pub async fn find(&self, run_id: &RunId) -> Found {
         match self.find_known(run_id).await {
             // Most ids that are asked for are those of reports: whoever starts runs is asked last.
             Ok(None) => Ok(self.launcher.find(run_id).await),
@@ -203,13 +221,14 @@ impl RunHistory {
     }
 
     /// The run of an id, if the launcher has heard of it or it left a report.
-    async fn find_known(&self, run_id: &RunId) -> Result<Option<Run>, StoreError> {
+    async fn find_known(&self, run_id: &RunId) -> Found {
         let launched = self.launcher.runs().await.into_iter().find(|run| run.run_id == *run_id);
         // The report of an active run would be that of an earlier attempt.
         if let Some(run) = launched.as_ref().filter(|run| run.state.is_active()) {
             return Ok(Some(run.clone()));
         }
-        match in_time(&keys::run_report(run_id), self.read(run_id)).await {
+        let read = async || in_time(&keys::run_report(run_id), self.read(run_id)).await.map_err(Arc::new);
+        match self.report_reads.get(run_id, read).await {
             Ok(reported) => Ok(one_of(reported, launched)),
             Err(error) => match one_of(self.cache().get(run_id).and_then(|(_, run)| run.clone()), launched) {
                 Some(run) => Ok(Some(run)),
@@ -317,11 +336,6 @@ impl RunHistory {
             () = shutdown.cancelled() => {}
         }
         run
-    }
-
-    /// Room for one more to follow a run, for as long as it is held.
-    pub(crate) fn room_to_follow(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.followers).try_acquire_owned().ok()
     }
 
     /// The run each time that it differs from how it was last seen, its end the last; none where it had ended. It stops when the server

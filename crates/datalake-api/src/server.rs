@@ -10,13 +10,15 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
+    accepting::Accepting,
+    admin,
     allowed_hosts::AllowedHosts,
     clock::Clock,
     compression::compression,
-    connections,
+    connections::{self, ConnectionLimits, Listening},
     cors::{AllowList, Origin},
     first_run,
-    limits::Limits,
+    limits::RequestLimits,
     metrics::Metrics,
     problem, routes,
     run_history::RunHistory,
@@ -24,6 +26,7 @@ use crate::{
     surroundings::{self, Inside, Outside},
     table_watch::TableWatch,
     token::Access,
+    trusted_proxies::TrustedProxies,
 };
 
 /// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
@@ -51,10 +54,32 @@ pub struct Parts {
     pub cors_origins: Vec<Origin>,
     /// The host names under which the server answers.
     pub allowed_hosts: AllowedHosts,
+    /// The proxies that name the clients of their requests.
+    pub trusted_proxies: TrustedProxies,
+}
+
+/// What a server listens on.
+#[derive(Debug)]
+pub struct Listeners {
+    /// For everything.
+    pub api: TcpListener,
+    /// For probes and metrics alone, with limits of its own.
+    pub admin: Option<TcpListener>,
+}
+
+impl From<TcpListener> for Listeners {
+    fn from(api: TcpListener) -> Self {
+        Self { api, admin: None }
+    }
 }
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
+    layered(parts).0
+}
+
+/// The router with every layer, and its state.
+fn layered(parts: Parts) -> (Router, ApiState) {
     let allowed_origins = AllowList::new(&parts.cors_origins);
     let outside = Outside {
         metrics: parts.metrics.clone(),
@@ -63,7 +88,7 @@ pub fn router(parts: Parts) -> Router {
     let (access, allowed_hosts) = (parts.access.clone(), parts.allowed_hosts.clone());
     let state = ApiState::from(parts);
     let inside = Inside {
-        limits: Limits::new(FromRef::from_ref(&state)),
+        limits: RequestLimits::new(FromRef::from_ref(&state)),
         access,
         allowed_hosts,
         allowed_origins,
@@ -74,14 +99,14 @@ pub fn router(parts: Parts) -> Router {
         .layer(compression())
         .layer(middleware::from_fn_with_state(inside, surroundings::inside))
         .layer(CatchPanicLayer::custom(problem::of_panic));
-    routes::router().layer(layers).with_state(state)
+    (routes::router().layer(layers).with_state(state.clone()), state)
 }
 
 /// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.
 ///
 /// Meanwhile it follows the table: twice a second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
 /// is no table yet, it starts the first run.
-pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
+pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // What goes on beside the answers ends with the last of them.
     let beside = shutdown.child_token();
     parts.runs.end_with(shutdown.clone());
@@ -89,20 +114,34 @@ pub async fn serve(listener: TcpListener, parts: Parts, hints: watch::Receiver<(
     let first_run = first_run::see_to(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
     let keep_up = parts.runs.clone().keep_up(beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
+    let Listeners { api, admin } = listeners.into();
+    let accepting = Accepting::default();
+    let listening = Listening {
+        listener: api,
+        limits: ConnectionLimits::API,
+        trusted_proxies: parts.trusted_proxies.clone(),
+        accepting: accepting.clone(),
+    };
+    let (router, state) = layered(parts);
     let answer = async {
-        answer(listener, router(parts), shutdown).await;
+        answer(listening, router, shutdown).await;
         beside.cancel();
     };
-    let ((), (), (), (), ()) = tokio::join!(answer, follow, first_run, keep_up, fold);
+    let admin = async {
+        if let Some(listener) = admin {
+            admin::serve(listener, accepting, state, beside.clone()).await;
+        }
+    };
+    let ((), (), (), (), (), ()) = tokio::join!(answer, admin, follow, first_run, keep_up, fold);
 }
 
-async fn answer(listener: TcpListener, router: Router, shutdown: CancellationToken) {
+async fn answer(listening: Listening, router: Router, shutdown: CancellationToken) {
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connections::serve(listener, router, shutdown.clone()) => {}
+        () = connections::serve(listening, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
     }
 }

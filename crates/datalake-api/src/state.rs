@@ -8,10 +8,11 @@ use datalake_store::bucket::Bucket;
 use crate::{
     answers::Answers,
     clock::Clock,
-    limits::{LargeAnswers, WaitingRoom},
+    limits::{FollowerLimit, StoreReadLimit, WaitLimit},
     metrics::Metrics,
     ordered_rows::OrderedRows,
     past_versions::PastVersions,
+    response_budget::ResponseBudget,
     run_history::RunHistory,
     server::Parts,
     table_watch::TableWatch,
@@ -56,8 +57,10 @@ parts! {
     parquet_files: ParquetFiles,
     text_indexes: TextIndexes,
     ordered_rows: OrderedRows,
-    large_answers: LargeAnswers,
-    waiting: WaitingRoom,
+    response_budget: ResponseBudget,
+    wait_limit: WaitLimit,
+    store_read_limit: StoreReadLimit,
+    follower_limit: FollowerLimit,
 }
 
 impl From<Parts> for ApiState {
@@ -71,6 +74,7 @@ impl From<Parts> for ApiState {
             access,
             cors_origins: _,
             allowed_hosts: _,
+            trusted_proxies: _,
         } = parts;
         Self(Arc::new(Shared {
             clock,
@@ -84,8 +88,10 @@ impl From<Parts> for ApiState {
             parquet_files: ParquetFiles::new(),
             text_indexes: TextIndexes::new(),
             ordered_rows: OrderedRows::new(),
-            large_answers: LargeAnswers::new(),
-            waiting: WaitingRoom::new(),
+            response_budget: ResponseBudget::new(),
+            wait_limit: WaitLimit::new(),
+            store_read_limit: StoreReadLimit::new(),
+            follower_limit: FollowerLimit::new(),
         }))
     }
 }

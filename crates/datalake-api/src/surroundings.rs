@@ -15,10 +15,11 @@ use crate::{
     cors::{AllowList, cors},
     cross_site::is_cross_site,
     etags::etags,
-    limits::{Limits, hand_on, limit},
+    limits::{RequestLimits, limit},
     metrics::Metrics,
     observe::observe,
     problem::{Problem, write_documents},
+    response_budget::pass_in_chunks,
     token::{Access, protect_reads},
 };
 
@@ -32,7 +33,7 @@ pub(crate) struct Outside {
 /// What the steps inside of the compression need.
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
-    pub(crate) limits: Limits,
+    pub(crate) limits: RequestLimits,
     pub(crate) access: Access,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) allowed_origins: AllowList,
@@ -41,7 +42,7 @@ pub(crate) struct Inside {
 /// The steps outside of the compression, from the outside in.
 pub(crate) async fn outside(State(outside): State<Outside>, request: Request, next: Next) -> Response {
     let answer = async |request| next.run(request).await;
-    let answer = async |request| hand_on(request, answer).await;
+    let answer = async |request| pass_in_chunks(request, answer).await;
     let answer = async |request| etags(request, answer).await;
     let answer = async |request| cors(&outside.allowed_origins, request, answer).await;
     let answer = async |request| caching(request, answer).await;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use datalake_api::{allowed_hosts::HostName, cors::Origin};
+use datalake_api::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
@@ -148,6 +148,8 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     #[command(flatten)]
+    pub(crate) clients: ClientArgs,
+    #[command(flatten)]
     pub(crate) access: AccessArgs,
     /// When the processor runs, in cron syntax (UTC)
     #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
@@ -162,6 +164,8 @@ pub(crate) struct UpArgs {
     pub(crate) policy: RunPolicyArgs,
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
+    #[command(flatten)]
+    pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     /// When the processor runs after the first time, in cron syntax (UTC)
@@ -215,6 +219,8 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
     #[command(flatten)]
+    pub(crate) clients: ClientArgs,
+    #[command(flatten)]
     pub(crate) access: AccessArgs,
     /// How POST /data starts a run
     #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
@@ -222,6 +228,24 @@ pub(crate) struct ServeArgs {
     /// The CronJob whose template makes the Jobs of --launcher kubernetes
     #[arg(long, env = "DATALAKE_CRONJOB", value_name = "NAME", required_if_eq("launcher", "kubernetes"), value_parser = parse_cron_job)]
     pub(crate) cronjob: Option<String>,
+}
+
+/// How clients reach the server besides the address of the API.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ClientArgs {
+    /// The address and port for probes and metrics alone, with limits of its own, like :8081
+    #[arg(long, env = "DATALAKE_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    pub(crate) admin_listen: Option<ListenAddress>,
+    /// A proxy that names its clients
+    #[arg(
+        long = "trusted-proxies",
+        env = "DATALAKE_TRUSTED_PROXIES",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        help = "A network of proxies, like 10.0.0.0/8, whose `Forwarded` or `X-Forwarded-For` names the client that limits count; repeat it, \
+                or separate by commas"
+    )]
+    pub(crate) trusted_proxies: Vec<ProxyNetwork>,
 }
 
 /// Who may do what over HTTP.

@@ -1,5 +1,7 @@
 //! Connections over a pipe and over loopback.
 
+use std::net::Ipv4Addr;
+
 use axum::{
     http::StatusCode,
     middleware,
@@ -12,6 +14,7 @@ use tokio::{
 };
 
 use super::*;
+use crate::response_budget::ResponseBudget;
 
 fn router() -> Router {
     Router::new()
@@ -28,6 +31,28 @@ fn router() -> Router {
 fn endless() -> Body {
     let chunks = stream::repeat(Bytes::from_static(&[b'x'; 4096]));
     Body::from_stream(chunks.map(Ok::<_, Infallible>))
+}
+
+fn origin() -> Origin {
+    let origins = Origins {
+        clients: Clients::default(),
+        trusted_proxies: Arc::default(),
+    };
+    let address = Ipv4Addr::LOCALHOST.into();
+    Origin {
+        peer: origins.clients.of(address),
+        origins,
+        address,
+    }
+}
+
+fn listening(listener: TcpListener, max: u32, per_client_max: u32) -> Listening {
+    Listening {
+        listener,
+        limits: ConnectionLimits { max, per_client_max },
+        trusted_proxies: TrustedProxies::default(),
+        accepting: Accepting::default(),
+    }
 }
 
 const LONG: Duration = Duration::from_mins(10);
@@ -52,6 +77,7 @@ async fn to_the_end(patience: Patience, text: &str) -> String {
         Arc::new(Activity::new()),
         protocol(),
         router(),
+        origin(),
         patience,
         CancellationToken::new(),
     );
@@ -120,7 +146,7 @@ async fn a_body_of_chunks_is_the_last_of_its_connection() {
 async fn after_the_end(patience: Patience, text: &str) -> String {
     let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
     let activity = Arc::new(Activity::new());
-    let attended = attend(ours, activity, protocol(), router(), patience, CancellationToken::new());
+    let attended = attend(ours, activity, protocol(), router(), origin(), patience, CancellationToken::new());
     let asking = async {
         theirs.write_all(text.as_bytes()).await.unwrap();
         theirs.shutdown().await.unwrap();
@@ -168,6 +194,7 @@ async fn a_client_that_ends_and_reads_slowly_gets_the_whole_answer() {
         Arc::new(Activity::new()),
         protocol(),
         large,
+        origin(),
         PATIENT,
         CancellationToken::new(),
     );
@@ -234,6 +261,7 @@ async fn a_client_that_takes_nothing_is_cut() {
         Arc::new(Activity::new()),
         protocol(),
         router(),
+        origin(),
         Patience { wait, ..PATIENT },
         CancellationToken::new(),
     );
@@ -249,6 +277,7 @@ async fn the_end_of_the_server_is_the_end_of_idle_connections_at_once() {
         Arc::new(Activity::new()),
         protocol(),
         router(),
+        origin(),
         PATIENT,
         shutdown.clone(),
     ));
@@ -264,8 +293,7 @@ async fn one_over_the_bound_waits_for_room() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let clients = ClientConnections::new(10);
-    let serving = tokio::spawn(serve_at_most(1, clients, listener, router(), shutdown.clone()));
+    let serving = tokio::spawn(serve(listening(listener, 1, 10), router(), shutdown.clone()));
     let request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut first = TcpStream::connect(address).await.unwrap();
     first.write_all(request).await.unwrap();
@@ -291,7 +319,7 @@ async fn silent_connections_of_one_client_keep_no_other_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(serve_at_most(8, ClientConnections::new(2), listener, router(), shutdown.clone()));
+    let serving = tokio::spawn(serve(listening(listener, 8, 2), router(), shutdown.clone()));
     let silent = [
         TcpStream::connect(address).await.unwrap(),
         TcpStream::connect(address).await.unwrap(),
@@ -321,4 +349,49 @@ fn errors_of_one_client_are_passed_over() {
     }
     // Too many open files.
     assert!(!is_of_one_client(&io::Error::from_raw_os_error(24)));
+}
+
+/// A client that reads nothing holds its part of the budget, although hyper has taken the whole body.
+#[tokio::test]
+async fn unread_tiny_response_holds_the_budget_until_it_is_read() {
+    let budget = ResponseBudget::new();
+    let free = budget.free_kib();
+    let admit = budget.clone();
+    let router = Router::new()
+        .route("/", get(async || vec![b'x'; 16 * 1024]))
+        .layer(middleware::from_fn(
+            move |request: axum::extract::Request, next: middleware::Next| {
+                let admit = admit.clone();
+                async move {
+                    let OfClient(client) = OfClient::of(request.extensions());
+                    admit.admit(&client, next.run(request).await)
+                }
+            },
+        ));
+    // The pipe takes less than the response.
+    let (ours, mut theirs) = tokio::io::duplex(1024);
+    let activity = Arc::new(Activity::new());
+    let _attending = tokio::spawn(attend(
+        ours,
+        activity,
+        protocol(),
+        router,
+        origin(),
+        PATIENT,
+        CancellationToken::new(),
+    ));
+    theirs.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    let mut head = [0; 100];
+    theirs.read_exact(&mut head).await.unwrap();
+    assert_eq!(budget.free_kib(), free - 16);
+    let mut rest = vec![0; 16 * 1024];
+    theirs.read_exact(&mut rest).await.unwrap();
+    // The last bytes of the head are read with the body.
+    let freed = async {
+        while budget.free_kib() < free {
+            tokio::task::yield_now().await;
+            let _ = tokio::time::timeout(Duration::from_millis(1), theirs.read(&mut rest)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), freed).await.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, State},
+    extract::FromRequestParts,
     http::request::Parts,
     response::{IntoResponse, Response},
 };
@@ -20,7 +20,7 @@ use crate::{
         policy::Page,
         visit::{ApiAddress, Visit},
     },
-    past_versions::PastVersions,
+    past_reads::PastReads,
     problem::Problem,
     reading::Reading,
     routes::changes::Span,
@@ -49,17 +49,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
 }
 
 /// What two versions show differently.
-pub(super) async fn show(
-    visit: Visit,
-    Pair { since, until }: Pair,
-    reading: Reading,
-    State(past): State<PastVersions>,
-) -> Result<Response, Problem> {
+pub(super) async fn show(visit: Visit, Pair { since, until }: Pair, reading: Reading, past: PastReads) -> Result<Response, Problem> {
+    let (newest, now) = (&reading.snapshot, reading.now());
     let after = match until {
-        Some(until) => past.at(until).await?,
-        None => Arc::clone(&reading.snapshot),
+        Some(until) => past.at(until, newest, now).await?,
+        None => Arc::clone(newest),
     };
-    let before = past.at(since).await?;
+    let before = past.at(since, newest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
     let changes = Changes::first_of(Difference::between(&before, &after), difference::ROWS_MAX).await?;
     let address = address(since.number, until.number);

@@ -1,6 +1,6 @@
 //! Requests to begin with, each with what this server answers now: by the very routes that answer everybody.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -16,10 +16,12 @@ use maud::{Markup, html};
 use tower::ServiceExt;
 
 use crate::{
+    clients::OfClient,
     examples::{self, Example},
     extract::NoParameters,
     pages::{layout::View, parts, people, policy::Page, visit::ApiAddress, visit::Visit},
     problem,
+    shared_read::SharedRead,
     state::ApiState,
 };
 
@@ -37,7 +39,14 @@ const HEADERS: [&str; 2] = ["x-total-count", "datalake-version"];
 
 /// The routes of the API, asked without a connection.
 #[derive(Clone, Debug)]
-struct InProcess(Router);
+struct InProcess {
+    router: Router,
+    /// The client of the page, whose limits the requests count towards.
+    client: OfClient,
+}
+
+/// The examples with their responses, of which one that takes too long is missing.
+type Answered = Arc<[(Example, Option<Answer>)]>;
 
 /// What an example is answered.
 #[derive(Debug)]
@@ -75,18 +84,27 @@ pub(crate) const PATH: &str = "/page/examples";
 /// The page. `api` are the routes that it asks.
 pub(crate) fn router(api: &Router<ApiState>) -> Router<ApiState> {
     let api = api.clone();
-    let show = async move |visit: Visit, _: NoParameters, State(state): State<ApiState>| {
+    let responses = Arc::new(SharedRead::default());
+    let show = async move |visit: Visit, _: NoParameters, client: OfClient, State(state): State<ApiState>| {
         let api = api.clone().layer(middleware::from_fn(|request, next: middleware::Next| {
             problem::write_documents(request, |request| next.run(request))
         }));
-        show(&visit, &InProcess(api.with_state(state))).await
+        let api = InProcess {
+            router: api.with_state(state),
+            client,
+        };
+        show(&visit, &api, &responses).await
     };
     Router::new().route(PATH, get(show))
 }
 
-async fn show(visit: &Visit, api: &InProcess) -> Response {
-    let basic = answered(examples::basic(), api).await;
-    let further = answered(examples::further(&visit.known.table.held), api).await;
+async fn show(visit: &Visit, api: &InProcess, responses: &SharedRead<(Answered, Answered)>) -> Response {
+    // One page makes many requests: clients that open it at the same time share them.
+    let read = async || {
+        let basic = answered(examples::basic(), api).await;
+        (basic, answered(examples::further(&visit.known.table.held), api).await)
+    };
+    let (basic, further) = responses.get(|_| true, read).await;
     let frame = visit.frame(View::Examples, "Examples").api(ApiAddress::new("/"));
     let frame = frame
         .words("The list of these examples, asked of the API:")
@@ -94,18 +112,19 @@ async fn show(visit: &Visit, api: &InProcess) -> Response {
     Page(frame.page(&page(&basic, &further, &visit.origin))).into_response()
 }
 
-async fn answered(examples: Vec<Example>, api: &InProcess) -> Vec<(Example, Option<Answer>)> {
+async fn answered(examples: Vec<Example>, api: &InProcess) -> Answered {
     let answers = examples.into_iter().map(async |example| {
         let answer = tokio::time::timeout(ANSWER_MAX, api.answer(&example.href)).await;
         (example, answer.ok())
     });
-    stream::iter(answers).buffered(AT_ONCE).collect().await
+    stream::iter(answers).buffered(AT_ONCE).collect::<Vec<_>>().await.into()
 }
 
 impl InProcess {
     async fn answer(&self, href: &str) -> Answer {
-        let request = Request::get(href).body(Body::empty()).expect("every example is an address");
-        let answer = self.0.clone().oneshot(request).await;
+        let request = Request::get(href).extension(self.client.clone()).body(Body::empty());
+        let request = request.expect("every example is an address");
+        let answer = self.router.clone().oneshot(request).await;
         let (parts, body) = answer.unwrap_or_else(|never| match never {}).into_parts();
         Answer {
             status: parts.status,

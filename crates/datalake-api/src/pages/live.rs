@@ -17,7 +17,7 @@ use crate::{
     cursor,
     extract::Pairs,
     launcher::Run,
-    limits::Place,
+    limits::WaitPermit,
     metrics,
     problem::Problem,
     run_history::{RUNS_KEPT_UP, RunHistory},
@@ -149,7 +149,7 @@ impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
 /// The name of the present state, as soon as it is another than the page's, or as it is after a while.
 pub(super) async fn wait(
     HeldByPage(held): HeldByPage,
-    _: Place,
+    _: WaitPermit,
     State(table): State<TableWatch>,
     State(runs): State<RunHistory>,
     State(clock): State<Clock>,

@@ -12,6 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     extract::{AskedOfRow, AskedUser},
+    limits::StoreReadPermit,
     pages::{
         excerpt,
         layout::View,
@@ -65,6 +66,7 @@ pub(super) async fn show(
     AskedUser(user_id): AskedUser,
     AskedOfRow { question, .. }: AskedOfRow,
     reading: Reading,
+    _: StoreReadPermit,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
     let (explanation, history) = gather(&visit, &user_id, &reading, &past).await;

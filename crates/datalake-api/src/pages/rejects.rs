@@ -9,8 +9,7 @@ use axum::{
 };
 use datalake_core::{
     moment::MOMENT_PARAMETERS,
-    question::QueryError,
-    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
+    reject::{OpenRefusal, Refusal},
 };
 use datalake_table::snapshot::Snapshot;
 use jiff::Timestamp;
@@ -21,7 +20,7 @@ use crate::{
     extract::Pairs,
     pages::{
         excerpt::excerpt,
-        layout::{self, View},
+        layout::View,
         parts, people_rows,
         policy::Page,
         query::Query,
@@ -30,7 +29,7 @@ use crate::{
     },
     problem::Problem,
     reading::Reading,
-    routes::explain::meanwhile,
+    routes::{explain::meanwhile, rejects::parse_code},
 };
 
 /// Refused sources on one page: with the style and the script below 80 KB, and never a wait.
@@ -61,14 +60,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&[&["code", "after"], MOMENT_PARAMETERS].concat())?;
-        let code = pairs.get("code").filter(|code| !code.is_empty());
-        let is_known = |code: &&str| RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
-        if code.is_some_and(|code| !is_known(&code)) {
-            return Err(QueryError::value("code", "is no code of a refused source").into());
-        }
+        let code = pairs.get("code").filter(|code| !code.is_empty()).map(parse_code).transpose()?;
         let moment = pairs.iter().filter(|(name, _)| MOMENT_PARAMETERS.contains(name));
         Ok(Self {
-            code: code.map(str::to_owned),
+            code,
             after: pairs.get("after").map(str::to_owned),
             moment: moment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         })
@@ -92,20 +87,12 @@ impl Asked {
         let pairs = self.moment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         people_rows::own_as(user_id, &Query::new(pairs))
     }
-
-    /// What the API's answer has to do with the page: it has all of them, whatever the page picks.
-    fn words(&self) -> &'static str {
-        match (&self.code, &self.after) {
-            (None, None) => layout::SAME,
-            _ => "The API gives all of them at once, this page some of those:",
-        }
-    }
 }
 
 /// The sources that are refused at a version.
 pub(super) async fn show(visit: Visit, asked: Asked, reading: Reading) -> Response {
-    let api = ApiAddress::new(asked.address("/rejects", None, None));
-    let frame = visit.frame(View::Rejects, "Rejects").api(api).words(asked.words());
+    let api = ApiAddress::new(asked.address("/rejects", asked.code.as_deref(), None));
+    let frame = visit.frame(View::Rejects, "Rejects").api(api);
     let main = rejects(&reading.snapshot, &asked, visit.now);
     (reading.age(), Page(frame.page(&main))).into_response()
 }
@@ -309,7 +296,7 @@ fn served(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked) -> Markup {
 #[cfg(test)]
 mod tests {
     use datalake_core::{
-        reject::{Reason, Reject},
+        reject::{Reason, Reject, RejectCode},
         report::RunId,
         user::UserId,
     };

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::{
     extract::{NoParameters, Segment},
     launcher::{Run, RunState},
+    limits::StoreReadPermit,
     pages::{
         difference::{self, Changes},
         layout::View,
@@ -53,6 +54,7 @@ pub(super) async fn show(
     visit: Visit,
     Segment(run_id): Segment,
     _: NoParameters,
+    _: StoreReadPermit,
     State(history): State<RunHistory>,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {

@@ -12,6 +12,7 @@ use maud::{Markup, html};
 
 use crate::{
     extract::Pairs,
+    limits::StoreReadPermit,
     pages::{
         layout::View,
         parts,
@@ -53,7 +54,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 }
 
 /// The newest versions, or those below one of them.
-pub(super) async fn show(visit: Visit, asked: Asked, reading: Reading, State(past): State<PastVersions>) -> Result<Response, Problem> {
+pub(super) async fn show(
+    visit: Visit,
+    asked: Asked,
+    reading: Reading,
+    _: StoreReadPermit,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
     let newest = reading.snapshot.version().number();
     let above = asked.before.map_or(0, |before| newest.saturating_add(1).saturating_sub(before));
     let above = usize::try_from(above).unwrap_or(usize::MAX);

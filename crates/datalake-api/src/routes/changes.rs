@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{FromRequestParts, State},
+    extract::FromRequestParts,
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -22,7 +22,7 @@ use utoipa::{
 use super::{parameters::lines_of, stored_row::StoredRowDocument};
 use crate::{
     extract::Pairs,
-    past_versions::PastVersions,
+    past_reads::PastReads,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
     scan::scan,
@@ -153,12 +153,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(Span { since, until }: Span, reading: Reading, State(past): State<PastVersions>) -> Result<Response, Problem> {
+pub(crate) async fn list(Span { since, until }: Span, reading: Reading, past: PastReads) -> Result<Response, Problem> {
+    let (newest, now) = (&reading.snapshot, reading.now());
     let after = match until {
-        Some(until) => past.at(until).await?,
-        None => Arc::clone(&reading.snapshot),
+        Some(until) => past.at(until, newest, now).await?,
+        None => Arc::clone(newest),
     };
-    let before = past.at(since).await?;
+    let before = past.at(since, newest, now).await?;
     // A version may have come after the newest was looked at.
     if before.version().number() > after.version().number() {
         return Err(Problem::NoSuchVersion {

@@ -10,6 +10,7 @@ use axum::{
 };
 use datalake_core::{
     keys,
+    picture::IMAGE_BYTES_MAX,
     row::RowView,
     user::{Age, Day, age_on},
 };
@@ -21,7 +22,7 @@ use utoipa::ToSchema;
 use crate::{
     cursor,
     extract::{AskedOfRow, NewestAlone, Segment},
-    limits::Place,
+    limits::StoreReadPermit,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
     routes::parameters::{Binary, UserPath},
@@ -32,7 +33,7 @@ use crate::{
 /// Of a picture from the sources' owners, a browser must take nothing but a picture.
 const NOT_SNIFFED: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 
-/// A picture has 8 MiB at most; a store that is well sends it within a second.
+/// An image has 8 MiB at most; a store that is well sends it within a second.
 const STORE_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Pictures that are read at once: 64 MiB of the largest. What is read is counted by `limits.rs` until it is sent.
@@ -141,8 +142,8 @@ pub(crate) async fn show_image(
     State(Pictures(bucket)): State<Pictures>,
     Segment(user_id): Segment,
     _: NewestAlone,
-    _: Place,
     reading: Reading,
+    _: StoreReadPermit,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -169,9 +170,16 @@ pub(crate) async fn show_image(
     }
     let object = in_time(async {
         let _turn = READS.acquire().await.expect("the semaphore is never closed");
-        bucket.get(&key, None, None).await
+        bucket.get(&key, None, Some(0..IMAGE_BYTES_MAX)).await
     });
     let object = object.await?;
+    if object.meta.size > IMAGE_BYTES_MAX {
+        tracing::warn!(
+            bytes = object.meta.size,
+            "image copy larger than any image that a run copies; the vacuum replaces it"
+        );
+        return Err(Problem::StoreUnavailable);
+    }
     let validators = of_picture(&object.meta);
     // A run may have replaced it since its description was read.
     if let Some(settled) = validators.settle(&headers) {

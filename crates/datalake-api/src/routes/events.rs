@@ -12,12 +12,13 @@ use axum::{
 };
 use datalake_core::report::RunId;
 use futures_util::{StreamExt, stream};
-use tokio::sync::OwnedSemaphorePermit;
 use utoipa::IntoParams;
 
 use crate::{
+    clients::OfClient,
     extract::{NoParameters, Segment},
     launcher::{Run, RunState},
+    limits::{FollowerLimit, FollowerPermit, StoreReadPermit},
     problem::{Problem, ProblemDocument},
     routes::parameters::RunPath,
     run_history::RunHistory,
@@ -85,6 +86,9 @@ pub(super) async fn follow_run(
     _: NoParameters,
     LastSeen(seen): LastSeen,
     State(history): State<RunHistory>,
+    State(limit): State<FollowerLimit>,
+    client: OfClient,
+    _: StoreReadPermit,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
@@ -93,15 +97,15 @@ pub(super) async fn follow_run(
     if is_seen && !run.state.is_active() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let place = history.room_to_follow().ok_or(Problem::TooBusy)?;
+    let permit = limit.permit(&client)?;
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
-    let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(place));
+    let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(permit));
     let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
     Ok((HEADERS, Sse::new(events).keep_alive(alive)).into_response())
 }
 
-/// Ends when a stream has to. The place is held until then, or until the stream is dropped, and this with it.
-async fn longest(_place: OwnedSemaphorePermit) {
+/// Ends when a stream has to. The permit is held until then, or until the stream is dropped, and this with it.
+async fn longest(_permit: FollowerPermit) {
     tokio::time::sleep(STREAM_MAX).await;
 }
 

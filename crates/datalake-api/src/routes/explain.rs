@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 use super::{parameters::UserPath, rejects::RejectDocument, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, MomentAlone},
-    limits::Place,
+    limits::StoreReadPermit,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
@@ -326,8 +326,8 @@ pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'st
 pub(crate) async fn show(
     AskedUser(user_id): AskedUser,
     _: MomentAlone,
-    _: Place,
     reading: Reading,
+    _: StoreReadPermit,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
     let explanation = Explanation::gather(user_id, &reading.snapshot, &past).await?;

@@ -13,6 +13,9 @@ use crate::{
     table_watch::{Held, TableWatch},
 };
 
+/// The response of a process that is alive.
+pub(crate) const ALIVE: &str = "ok\n";
+
 /// What the server is ready with.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Readiness {
@@ -37,7 +40,7 @@ pub(crate) struct Readiness {
     responses((status = 200, description = "It does", body = String, content_type = "text/plain"))
 )]
 pub(crate) async fn alive(_: NoParameters) -> &'static str {
-    "ok\n"
+    ALIVE
 }
 
 /// Readiness.

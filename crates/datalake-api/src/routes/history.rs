@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use super::{parameters::UserPath, stored_row::StoredRowDocument};
 use crate::{
     extract::{AskedUser, NewestAlone},
-    limits::Place,
+    limits::StoreReadPermit,
     past_versions::PastVersions,
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
@@ -141,8 +141,8 @@ impl<'a> StateDocument<'a> {
 pub(crate) async fn show(
     AskedUser(user_id): AskedUser,
     _: NewestAlone,
-    _: Place,
     reading: Reading,
+    _: StoreReadPermit,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
     let history = gather(&user_id, reading.snapshot.version(), &past).await?;

@@ -6,7 +6,7 @@ mod data;
 mod docs;
 mod events;
 pub(crate) mod explain;
-mod health;
+pub(crate) mod health;
 pub(crate) mod history;
 mod index;
 mod openapi;

@@ -1,21 +1,37 @@
-//! The sources that are refused now.
+//! The sources that are rejected or ignored at a version, in pages.
+
+use std::fmt;
 
 use axum::{
     Json,
+    extract::FromRequestParts,
+    http::{HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    reject::{OpenRefusal, Refusal},
+    moment::MOMENT_PARAMETERS,
+    question::QueryError,
+    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
     user::UserId,
 };
+use datalake_table::version::Version;
 use serde::Serialize;
-use utoipa::ToSchema;
+use url::form_urlencoded;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    extract::MomentAlone,
-    problem::ProblemDocument,
+    cursor::{self, CURSOR},
+    extract::Pairs,
+    links::{self, Links},
+    problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
 };
+
+/// A page that a reader looks through.
+const REJECTS_DEFAULT: usize = 100;
+
+/// Each source takes some 700 bytes of the response.
+const REJECTS_MAX: usize = 1_000;
 
 /// The sources that are refused at a version of the table.
 #[derive(Debug, Serialize, ToSchema)]
@@ -25,11 +41,11 @@ struct RejectsDocument<'a> {
     version: u64,
     /// The number of rejected and ignored sources.
     count: usize,
-    /// The number of rejected sources, all of which are listed.
+    /// The number of rejected sources, all of which are on some page.
     rejected: usize,
-    /// The number of ignored objects, of which the first 1,000 are listed.
+    /// The number of ignored objects, of which the first 1,000 are on some page.
     ignored: usize,
-    /// By key.
+    /// One page, ordered by key.
     rejects: Vec<RejectDocument<'a>>,
 }
 
@@ -110,17 +126,107 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
     }
 }
 
+/// The parameters of `/rejects`, for the description alone.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "they are parsed below; this describes them")]
+pub(crate) struct RejectsParameters {
+    /// Only the sources with this code.
+    #[param(example = "type")]
+    code: Option<String>,
+    /// The maximum number of sources in the response.
+    #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
+    limit: Option<u16>,
+    /// Where the page begins: from the `Link` header of the page before. Not together with `version`, `as_of`, `min_version` or `wait`.
+    cursor: Option<String>,
+}
+
+/// Which sources are requested.
+pub(crate) struct RejectsRequest {
+    code: Option<String>,
+    limit: usize,
+    cursor: Option<RejectsCursor>,
+    /// Path and query of the next page, except its cursor.
+    next: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let pairs = Pairs::from_request_parts(parts, state).await?;
+        pairs.check(&[&["code", "limit", CURSOR], MOMENT_PARAMETERS].concat())?;
+        Ok(Self {
+            code: pairs.get("code").map(parse_code).transpose()?,
+            limit: pairs.limit(REJECTS_DEFAULT, REJECTS_MAX, "")?,
+            cursor: pairs.get(CURSOR).map(RejectsCursor::parse).transpose()?,
+            next: format!("{}?{}", parts.uri.path(), pairs.encoded(&[CURSOR])),
+        })
+    }
+}
+
+/// The code of rejected or ignored sources.
+pub(crate) fn parse_code(code: &str) -> Result<String, QueryError> {
+    let is_known = RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
+    let unknown = || QueryError::value("code", "is not a code of a rejected or ignored source");
+    is_known.then(|| code.to_owned()).ok_or_else(unknown)
+}
+
+/// The last key of a page, and of which version.
+struct RejectsCursor {
+    version: u64,
+    state: String,
+    key: String,
+}
+
+impl RejectsCursor {
+    fn new(version: &Version, key: &str) -> Self {
+        Self {
+            version: version.number(),
+            state: cursor::state(version),
+            key: key.to_owned(),
+        }
+    }
+
+    fn parse(value: &str) -> Result<Self, QueryError> {
+        let mut parts = value.splitn(3, '~');
+        let (Some(_), Some(state), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(cursor::unknown());
+        };
+        Ok(Self {
+            version: cursor::version_of(value)?,
+            state: state.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+
+    /// Whether it is of this very version.
+    fn is_of(&self, version: &Version) -> bool {
+        self.version == version.number() && self.state == cursor::state(version)
+    }
+}
+
+impl fmt::Display for RejectsCursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}~{}~{}", self.version, self.state, self.key)
+    }
+}
+
 /// The rejected and ignored sources.
 ///
-/// The sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for each.
+/// The sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for each. The header
+/// `Link` names the next page, which is of the same version.
 #[utoipa::path(
     get,
     path = "/rejects",
     operation_id = "listRejects",
     tag = "data",
-    params(MomentParameters),
+    params(RejectsParameters, MomentParameters),
     responses(
-        (status = 200, description = "The sources", body = RejectsDocument),
+        (status = 200, description = "The sources", body = RejectsDocument, headers(
+            ("x-total-count" = u64, description = "The number of listed sources on all pages"),
+            ("link" = String, description = "The next page, if there is one"),
+        )),
         (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
@@ -128,15 +234,42 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(_: MomentAlone, reading: Reading) -> Response {
+pub(crate) async fn list(request: RejectsRequest, reading: Reading) -> Result<Response, Problem> {
     let snapshot = &reading.snapshot;
+    let version = snapshot.version();
+    if request.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
+        return Err(Problem::CursorGone);
+    }
+    let has_code = |open: &&OpenRefusal| request.code.as_deref().is_none_or(|code| open.refusal.code() == code);
+    let refusals = snapshot.refusals();
+    let total = match request.code {
+        None => refusals.len(),
+        Some(_) => refusals.iter().filter(has_code).count(),
+    };
+    let after = request.cursor.as_ref().map(|cursor| cursor.key.as_str());
+    let start = refusals.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    let mut rest = refusals.iter().skip(start).filter(has_code);
+    let page: Vec<_> = rest.by_ref().take(request.limit).collect();
+    let next = page.last().filter(|_| rest.next().is_some());
+    let next = next.and_then(|last| next_page(&request.next, &RejectsCursor::new(version, &last.key)));
     let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
+    let links = Links {
+        total: u64::try_from(total).unwrap_or(u64::MAX),
+        next,
+    };
     let document = RejectsDocument {
-        version: snapshot.version().number(),
+        version: version.number(),
         count: rejected + ignored,
         rejected,
         ignored,
-        rejects: snapshot.refusals().iter().map(RejectDocument::from).collect(),
+        rejects: page.into_iter().map(RejectDocument::from).collect(),
     };
-    (reading.age(), Json(document)).into_response()
+    Ok((reading.age(), links, Json(document)).into_response())
+}
+
+/// The page after the cursor.
+fn next_page(address: &str, cursor: &RejectsCursor) -> Option<HeaderValue> {
+    let separator = if address.ends_with('?') { "" } else { "&" };
+    let cursor: String = form_urlencoded::byte_serialize(cursor.to_string().as_bytes()).collect();
+    links::next_page(&format!("{address}{separator}{CURSOR}={cursor}"))
 }

@@ -16,12 +16,12 @@ use crate::{
     answers::{Answer, Answers},
     byte_range,
     extract::{ESCAPE, RowsAsked},
-    limits::{LargeAnswers, SMALL_ANSWER_BYTES_MAX},
-    links::{Links, Page},
+    links::{self, Links, Page},
     listing::{ListedRows, Listing, failed},
     ordered_rows::{OrderedRows, RowsRoom},
     problem::{Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
+    response_budget::{ResponseBudget, SMALL_RESPONSE_BYTES_MAX},
     routes::{
         column_parameters::{ConditionsOnColumns, OrderParameters},
         parameters::{Binary, FilterParameters, RowLines, RowsDocument, ShowingParameters},
@@ -96,7 +96,7 @@ pub(super) struct Kept {
     files: ParquetFiles,
     indexes: TextIndexes,
     ordered: OrderedRows,
-    large: LargeAnswers,
+    budget: ResponseBudget,
 }
 
 impl FromRef<ApiState> for Kept {
@@ -106,7 +106,7 @@ impl FromRef<ApiState> for Kept {
             files: FromRef::from_ref(state),
             indexes: FromRef::from_ref(state),
             ordered: FromRef::from_ref(state),
-            large: FromRef::from_ref(state),
+            budget: FromRef::from_ref(state),
         }
     }
 }
@@ -155,8 +155,8 @@ pub(super) async fn answer(
         Format::Parquet => {
             let is_of_all = *method == Method::GET && !headers.contains_key(header::RANGE);
             let is_large = || writing.listing.counted_rows().is_some_and(|rows| rows > ROWS_OF_LARGE_FILE);
-            if is_of_all && kept.large.are_all_taken() && is_large() {
-                return Err(Problem::TooManyStreams);
+            if is_of_all && kept.budget.is_exhausted() && is_large() {
+                return Err(Problem::ResponseBudgetExhausted);
             }
             let file = writing.file(validators.etag(), kept).await?;
             let (bytes, links) = (file.bytes(), file.links().clone());
@@ -180,14 +180,14 @@ impl Writing {
         if let Some(Answer { body, links }) = kept.answers.get(etag) {
             return Ok((links, body).into_response());
         }
-        if kept.large.are_all_taken() && self.is_surely_large() {
-            return Err(Problem::TooManyStreams);
+        if kept.budget.is_exhausted() && self.is_surely_large() {
+            return Err(Problem::ResponseBudgetExhausted);
         }
         let ordered = kept.ordered.clone();
         let Self { listing, format, columns } = self;
         // A page is made whole, so that it holds nothing but its bytes.
         let bytes_whole = match listing.asked.question.limit {
-            Some(_) => usize::try_from(SMALL_ANSWER_BYTES_MAX).unwrap_or(CHUNK_BYTES),
+            Some(_) => usize::try_from(SMALL_RESPONSE_BYTES_MAX).unwrap_or(CHUNK_BYTES),
             None => CHUNK_BYTES,
         };
         let begun = listing.work(move |listing| {
@@ -242,13 +242,13 @@ impl Writing {
         };
         let row_bytes_min = u64::try_from(row_bytes_min).unwrap_or(0);
         let bytes_min = self.listing.counted_rows().map(|rows| rows.saturating_mul(row_bytes_min));
-        bytes_min.is_some_and(|bytes| bytes > SMALL_ANSWER_BYTES_MAX)
+        bytes_min.is_some_and(|bytes| bytes > SMALL_RESPONSE_BYTES_MAX)
     }
 }
 
 fn page(listing: &Listing, ordered: &OrderedRows) -> Result<(Page, Option<RowsRoom>), Problem> {
     let (ListedRows { walk, total, next }, room) = listing.rows_in(ordered)?;
-    let next = next.and_then(|next| HeaderValue::try_from(format!("<{next}>; rel=\"next\"")).ok());
+    let next = next.and_then(|next| links::next_page(&next));
     let links = Links { total, next };
     Ok((Page { walk, links }, room))
 }

@@ -14,9 +14,10 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    clients::OfClient,
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, RunParameters, Trigger},
-    limits::WaitingRoom,
+    limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
     prefer,
     problem::{Problem, ProblemDocument},
     routes::{
@@ -75,12 +76,15 @@ pub(super) struct StartRequest {
     key: Option<IdempotencyKey>,
     parameters: RunParameters,
     wait: Option<Duration>,
+    /// For the body, which may be slow, and for what is read to start the run.
+    permit: StoreReadPermit,
 }
 
 impl<S> FromRequest<S> for StartRequest
 where
     S: Send + Sync,
     Access: FromRef<S>,
+    StoreReadLimit: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -88,12 +92,14 @@ where
         let (mut parts, body) = request.into_parts();
         MayRun::from_request_parts(&mut parts, state).await?;
         let NoParameters = NoParameters::from_request_parts(&mut parts, state).await?;
+        let permit = StoreReadPermit::from_request_parts(&mut parts, state).await?;
         let headers = parts.headers;
         let parameters = start_body::read(&headers, body).await?;
         Ok(Self {
             key: idempotency_key(&headers)?,
             parameters,
             wait: prefer::wait(&headers),
+            permit,
         })
     }
 }
@@ -146,14 +152,21 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 pub(super) async fn start_run(
     State(runs): State<RunHistory>,
     State(table): State<TableWatch>,
-    State(room): State<WaitingRoom>,
+    State(limit): State<WaitLimit>,
+    client: OfClient,
     request: StartRequest,
 ) -> Result<Response, Problem> {
-    let StartRequest { key, parameters, wait } = request;
+    let StartRequest {
+        key,
+        parameters,
+        wait,
+        permit,
+    } = request;
     let mut run = runs.start(key.as_ref(), parameters, Trigger::Posted).await?.run;
-    // To wait is a preference: where too many do, the run is answered as it stands.
-    let place = wait.and_then(|_| room.enter());
-    let wait = wait.filter(|_| place.is_some());
+    drop(permit);
+    // To wait is a preference: where too many requests wait, the response shows the run as it is.
+    let permit = wait.and_then(|_| limit.permit(&client).ok());
+    let wait = wait.filter(|_| permit.is_some());
     if let Some(wait) = wait {
         run = wait_for_result(&runs, &table, run, wait).await;
     }
@@ -211,7 +224,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHistory>) -> Response {
+pub(super) async fn list_runs(Limit(limit): Limit, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
     let (runs, completeness) = history.newest(limit).await;
     let runs: Vec<_> = runs.into_iter().map(RunView::from).collect();
     let body = Json(RunsBody { count: runs.len(), runs });
@@ -239,6 +252,7 @@ pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHist
 pub(super) async fn show_run(
     Segment(run_id): Segment,
     _: NoParameters,
+    _: StoreReadPermit,
     State(history): State<RunHistory>,
 ) -> Result<Json<RunView>, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
@@ -270,6 +284,7 @@ pub(super) async fn stop_run(
     _: MayRun,
     Segment(run_id): Segment,
     _: NoParameters,
+    _: StoreReadPermit,
     State(history): State<RunHistory>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;

@@ -14,6 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::Pairs,
+    limits::StoreReadPermit,
     past_versions::{PastVersions, RetainedVersions},
     problem::{Problem, ProblemDocument},
     reading::{NewestParameters, Reading},
@@ -119,7 +120,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(Limit(limit): Limit, reading: Reading, State(past): State<PastVersions>) -> Result<Response, Problem> {
+pub(crate) async fn list(
+    Limit(limit): Limit,
+    reading: Reading,
+    _: StoreReadPermit,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
     let RetainedVersions { newest, oldest, facts } = past.retained(limit).await?;
     let document = VersionsDocument {
         newest,

@@ -122,7 +122,7 @@ impl ParquetFiles {
             if let Err(error) = export::write_parquet(walk, &columns, ages, &mut file) {
                 let is_full = file.is_full;
                 return Err(if is_full {
-                    Problem::TooManyStreams
+                    Problem::ResponseBudgetExhausted
                 } else {
                     failed("it cannot be written", &error)
                 });
@@ -185,7 +185,7 @@ impl<'a> Counted<'a> {
         Ok(Self {
             inner,
             files,
-            room: files.more_room().ok_or(Problem::TooManyStreams)?,
+            room: files.more_room().ok_or(Problem::ResponseBudgetExhausted)?,
             bytes: 0,
             is_full: false,
         })

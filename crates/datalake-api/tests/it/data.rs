@@ -1,18 +1,17 @@
 //! Rows, figures, pictures, rejects.
 
-use std::sync::Arc;
-
 use axum::{
     body::{Body, to_bytes},
-    http::{HeaderValue, Request, StatusCode},
+    http::{Request, StatusCode},
 };
 use datalake_core::keys;
-use datalake_store::faults::{Fate, Faulty, Operation};
-use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use crate::fixture::{Lake, ids, put};
+use crate::{
+    fixture::{Answer, Lake, ids, now, put},
+    past::{check_parameter, check_problem},
+};
 
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
     let answer = lake.get(&format!("/data?{query}")).await;
@@ -225,33 +224,40 @@ async fn compressed_answers() {
     }
 }
 
-/// A store that takes requests and answers none keeps those alone who ask it.
-#[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_keeps_nobody_from_the_rows() {
-    let mut lake = Lake::of_users().await;
+#[tokio::test]
+async fn rejects_are_paged() {
+    let lake = Lake::of_users().await;
+    let first = lake.get("/rejects?limit=1").await;
+    assert_eq!(first.header("x-total-count"), "2");
+    assert_eq!(keys(&first), ["src-data/1004.csv"]);
+    let next = first
+        .header("link")
+        .strip_prefix('<')
+        .and_then(|link| link.strip_suffix(">; rel=\"next\""));
+    let next = next.unwrap().to_owned();
+    // Later versions change nothing of it.
+    lake.commit_as("run-2", now(), vec![put("7", "Gus", "1990-01-01", false)], &[])
+        .await;
     lake.watch.refresh_now().await;
-    let hang = |_: Operation| std::future::pending::<()>().boxed();
-    lake.parts.bucket = Arc::new(Faulty::with_hook(Arc::clone(&lake.bucket), |_: &Operation| Fate::Pass, hang));
-    let router = lake.router();
-    let picture = || {
-        let request = Request::get("/data/1000/image").body(Body::empty()).unwrap();
-        tokio::spawn(router.clone().oneshot(request))
-    };
-    let waiting: Vec<_> = (0..512).map(|_| picture()).collect();
-    tokio::task::yield_now().await;
-    let refused = picture().await.unwrap().unwrap();
+    assert_eq!(lake.get("/rejects").await.json()["count"], 0);
+    let second = lake.get(&next).await;
+    assert_eq!(keys(&second), ["src-data/notes.txt"]);
+    assert_eq!((second.header("datalake-version"), second.headers.get("link")), ("0", None));
+
+    let with_code = lake.get("/rejects?version=0&code=unknown_kind").await;
     assert_eq!(
-        (refused.status().as_u16(), &refused.headers()["retry-after"]),
-        (503, &HeaderValue::from_static("1"))
+        (keys(&with_code), with_code.header("x-total-count")),
+        (vec!["src-data/notes.txt".to_owned()], "1")
     );
-    let row = router
-        .clone()
-        .oneshot(Request::get("/data/1000").body(Body::empty()).unwrap())
-        .await
-        .unwrap();
-    assert_eq!(row.status().as_u16(), 200);
-    // Nor is anybody kept for the store's own attempts.
-    for picture in waiting {
-        assert_eq!(picture.await.unwrap().unwrap().status().as_u16(), 503);
-    }
+    check_parameter(&lake, "/rejects?code=typo", "code").await;
+    check_parameter(&lake, "/rejects?limit=1001", "limit").await;
+    check_parameter(&lake, "/rejects?cursor=0~x", "cursor").await;
+    check_parameter(&lake, &format!("{next}&version=0"), "cursor").await;
+    check_problem(&lake, "/rejects?cursor=0~other~src-data/1004.csv", 410, "cursor-gone").await;
+}
+
+fn keys(rejects: &Answer) -> Vec<String> {
+    let document = rejects.json();
+    let rejects = document["rejects"].as_array().unwrap();
+    rejects.iter().map(|reject| reject["key"].as_str().unwrap().to_owned()).collect()
 }

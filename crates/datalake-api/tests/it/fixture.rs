@@ -1,8 +1,11 @@
 //! A lake of seven users in memory, a server over it, and what tests ask of both.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use axum::{
@@ -20,6 +23,7 @@ use datalake_api::{
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
+    trusted_proxies::TrustedProxies,
 };
 use datalake_core::{
     keys,
@@ -34,7 +38,7 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::table::{CommitDetails, Edit, Table};
-use futures_util::poll;
+use futures_util::{FutureExt, poll};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;
 use tokio::{
@@ -127,6 +131,8 @@ pub(crate) struct Lake {
     is_down: Arc<AtomicBool>,
     writes: Arc<AtomicU64>,
     reads: Arc<AtomicU64>,
+    /// How long each operation takes.
+    latency: Arc<Mutex<Duration>>,
     /// The store behind it, for its clock.
     memory: MemoryBucket,
 }
@@ -158,7 +164,18 @@ impl Lake {
             }
         };
         let memory = MemoryBucket::new();
-        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::new(Arc::new(memory.clone()), fate));
+        let latency = Arc::new(Mutex::new(Duration::ZERO));
+        let delay = Arc::clone(&latency);
+        let hook = move |_: Operation| {
+            let latency = *delay.lock().unwrap();
+            async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+            }
+            .boxed()
+        };
+        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::with_hook(Arc::new(memory.clone()), fate, hook));
         let table = Table::new(Arc::clone(&bucket));
         let clock = Clock::new(now);
         let watch = TableWatch::new(table.clone(), clock);
@@ -171,6 +188,7 @@ impl Lake {
             access: Access::Open,
             cors_origins: Vec::new(),
             allowed_hosts: AllowedHosts::default(),
+            trusted_proxies: TrustedProxies::default(),
         };
         Self {
             bucket,
@@ -180,6 +198,7 @@ impl Lake {
             is_down,
             writes,
             reads,
+            latency,
             memory,
         }
     }
@@ -230,6 +249,11 @@ impl Lake {
 
     pub(crate) fn set_down(&self, is_down: bool) {
         self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// From now on, each operation of the store takes so long.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        *self.latency.lock().unwrap() = latency;
     }
 
     /// Writes of whatever kind to the lake, those of the fixture among them.

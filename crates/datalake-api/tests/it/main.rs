@@ -15,6 +15,7 @@ mod fixture;
 mod freshness;
 mod kubernetes;
 mod kubernetes_reads;
+mod limits;
 mod manners;
 mod metrics;
 mod namespace;

@@ -27,6 +27,7 @@ use datalake_api::{
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
+    trusted_proxies::TrustedProxies,
 };
 use datalake_core::{
     keys,
@@ -197,6 +198,7 @@ pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> 
         access: Access::Open,
         cors_origins: Vec::new(),
         allowed_hosts: AllowedHosts::default(),
+        trusted_proxies: TrustedProxies::default(),
     }
 }
 

@@ -26,15 +26,15 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
             addressing: AddressingStyle::default(),
         },
     };
-    let admission = serve::admission(&args.access)?;
+    let admission = serve::admission(&args.access, &args.clients)?;
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = serve::listen(&args.listen.listen).await?;
+    let listeners = serve::listen(&args.listen, &args.clients).await?;
     super::create(&lake_args).await?;
     let lake = super::open(&lake_args).await?;
     let uploaded = init::upload_samples(lake.bucket.as_ref()).await?;
     tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
 
-    let port = listener.local_addr()?.port();
+    let port = listeners.api.local_addr()?.port();
     let bearer = args.access.token_file.as_ref().map(|file| {
         let file = file.display();
         format!("-H \"Authorization: Bearer $(cat '{file}')\" ")
@@ -50,7 +50,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     );
     super::print(words.as_bytes())?;
     let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
-    up::serve_and_run(listener, lake, launcher, admission, &args.schedule, shutdown).await
+    up::serve_and_run(listeners, lake, launcher, admission, &args.schedule, shutdown).await
 }
 
 /// The sample sources that the executable carries, by file name.

@@ -21,9 +21,10 @@ use datalake_api::{
     },
     metrics::Metrics,
     run_history::RunHistory,
-    server::{self, Parts},
+    server::{self, Listeners, Parts},
     table_watch::TableWatch,
     token::{Access, Token},
+    trusted_proxies::{ProxyNetwork, TrustedProxies},
 };
 use datalake_processor::options::Lake;
 use datalake_table::table::Table;
@@ -31,7 +32,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    args::{self, AccessArgs, AddressingStyle, LakeArgs, LauncherKind, RunPolicyArgs, ServeArgs},
+    args::{self, AccessArgs, AddressingStyle, ClientArgs, LakeArgs, LauncherKind, ListenArgs, RunPolicyArgs, ServeArgs},
     clock,
     exit::{self, UsageError},
     listen::ListenAddress,
@@ -54,19 +55,20 @@ pub(crate) struct Admission {
     token_file: Option<PathBuf>,
     cors_origins: Vec<Origin>,
     allowed_hosts: Vec<HostName>,
+    trusted_proxies: Vec<ProxyNetwork>,
 }
 
 /// Serves until a signal comes.
 pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<u8> {
-    let admission = admission(&args.access)?;
+    let admission = admission(&args.access, &args.clients)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = listen(&args.listen.listen).await?;
+    let listeners = listen(&args.listen, &args.clients).await?;
     match args.launcher {
-        LauncherKind::None => answer(listener, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
+        LauncherKind::None => answer(listeners, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
-            answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+            answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
             launcher.shut_down().await;
         }
         LauncherKind::Kubernetes => {
@@ -77,7 +79,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
             // It follows the Jobs while answers are given.
             let following = shutdown.child_token();
             let answering = async {
-                answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+                answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
                 following.cancel();
             };
             let ((), ()) = tokio::join!(answering, launcher.follow(following.clone()));
@@ -87,12 +89,13 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
 }
 
 /// What the arguments say of those who ask.
-pub(crate) fn admission(args: &AccessArgs) -> anyhow::Result<Admission> {
+pub(crate) fn admission(args: &AccessArgs, clients: &ClientArgs) -> anyhow::Result<Admission> {
     Ok(Admission {
         access: access(args)?,
         token_file: args.token_file.clone(),
         cors_origins: args.cors_origins.clone(),
         allowed_hosts: args.allowed_hosts.clone(),
+        trusted_proxies: clients.trusted_proxies.clone(),
     })
 }
 
@@ -157,19 +160,30 @@ async fn follow_token(file: &Path, token: &Token) {
     }
 }
 
-/// Takes the address before anything else is done, so that a taken one is said at once.
-pub(crate) async fn listen(address: &ListenAddress) -> anyhow::Result<TcpListener> {
+/// Binds the addresses before anything else is done, so that one in use is reported at once.
+pub(crate) async fn listen(args: &ListenArgs, clients: &ClientArgs) -> anyhow::Result<Listeners> {
+    let api = bind(&args.listen, "--listen").await?;
+    let admin = match &clients.admin_listen {
+        Some(address) => Some(bind(address, "--admin-listen").await?),
+        None => None,
+    };
+    raise_open_files();
+    tracing::info!(address = %api.local_addr()?, "listening");
+    if let Some(admin) = &admin {
+        tracing::info!(address = %admin.local_addr()?, "listening for probes and metrics");
+    }
+    Ok(Listeners { api, admin })
+}
+
+async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener> {
     let addresses = address.resolve().await.map_err(|error| {
         UsageError(format!(
-            "cannot listen on {address}: the host's name cannot be resolved ({error}); use an address of this machine in --listen"
+            "cannot listen on {address}: the host's name cannot be resolved ({error}); use an address of this machine in {flag}"
         ))
     })?;
-    let listener = TcpListener::bind(addresses.as_slice())
+    TcpListener::bind(addresses.as_slice())
         .await
-        .with_context(|| format!("cannot listen on {address}; choose another address or port with --listen"))?;
-    raise_open_files();
-    tracing::info!(address = %listener.local_addr()?, "listening");
-    Ok(listener)
+        .with_context(|| format!("cannot listen on {address}; choose another address or port with {flag}"))
 }
 
 /// Shells and service managers allow a process 1,024 files, as a courtesy to programs of the last century: as many slow clients would
@@ -188,13 +202,13 @@ fn raise_open_files() {}
 
 /// Answers requests until `shutdown`, and until those in flight have their answers.
 pub(crate) async fn answer(
-    listener: TcpListener,
+    listeners: Listeners,
     lake: Lake,
     launcher: Arc<dyn RunLauncher>,
     admission: Admission,
     shutdown: CancellationToken,
 ) {
-    let local = listener.local_addr().map(|address| address.ip());
+    let local = listeners.api.local_addr().map(|address| address.ip());
     let is_loopback = local.as_ref().is_ok_and(|ip| ip.to_canonical().is_loopback());
     if !is_loopback {
         warn_of_open_access(&admission.access);
@@ -210,6 +224,7 @@ pub(crate) async fn answer(
         access: admission.access,
         cors_origins: admission.cors_origins,
         allowed_hosts: allowed_hosts(admission.allowed_hosts, is_loopback),
+        trusted_proxies: TrustedProxies::from_iter(admission.trusted_proxies),
     };
     let token = parts.access.token().cloned();
     let following = async {
@@ -219,7 +234,7 @@ pub(crate) async fn answer(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = server::serve(listener, parts, hints, shutdown) => {}
+        () = server::serve(listeners, parts, hints, shutdown) => {}
         () = following => {}
     }
 }

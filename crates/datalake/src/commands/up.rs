@@ -2,10 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_api::launcher::{LaunchError, NextRun, RunLauncher, RunParameters, RunRequest, RunState, Trigger, process::ProcessLauncher};
+use datalake_api::{
+    launcher::{LaunchError, NextRun, RunLauncher, RunParameters, RunRequest, RunState, Trigger, process::ProcessLauncher},
+    server::Listeners,
+};
 use datalake_core::report::{RunId, RunOutcome};
 use datalake_processor::options::Lake;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};
@@ -13,17 +15,17 @@ use crate::{args::UpArgs, clock, schedule::Schedule, signals};
 
 /// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
-    let admission = serve::admission(&args.access)?;
+    let admission = serve::admission(&args.access, &args.clients)?;
     let shutdown = signals::cancelled_by_signals()?;
-    let listener = serve::listen(&args.listen.listen).await?;
+    let listeners = serve::listen(&args.listen, &args.clients).await?;
     let lake = super::open(&args.lake).await?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
-    serve_and_run(listener, lake, launcher, admission, &args.schedule, shutdown).await
+    serve_and_run(listeners, lake, launcher, admission, &args.schedule, shutdown).await
 }
 
 /// What `up` and `demo` have in common.
 pub(crate) async fn serve_and_run(
-    listener: TcpListener,
+    listeners: Listeners,
     lake: Lake,
     launcher: ProcessLauncher,
     admission: Admission,
@@ -31,7 +33,7 @@ pub(crate) async fn serve_and_run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
-    let answer = serve::answer(listener, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
+    let answer = serve::answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
     let ((), ()) = tokio::join!(runs, answer);
     launcher.shut_down().await;
     Ok(0)

@@ -1,0 +1,80 @@
+//! Whether the listener of the API accepts connections, as its liveness probe reports it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// A shortage of file descriptors or memory ends sooner, since idle connections end after 75 seconds (`connections.rs`).
+const FAILING_MAX: Duration = Duration::from_secs(90);
+
+/// Whether a listener accepts connections. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accepting(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    has_ended: bool,
+    failing_since: Option<Instant>,
+}
+
+/// The time during which the listener accepts; its end is when this is dropped.
+#[derive(Debug)]
+pub(crate) struct AcceptingTime(Accepting);
+
+impl Accepting {
+    /// The listener begins to accept.
+    pub(crate) fn begin(&self) -> AcceptingTime {
+        AcceptingTime(self.clone())
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn succeeded(&self) {
+        self.state().failing_since = None;
+    }
+
+    /// A connection could not be accepted.
+    pub(crate) fn failed(&self) {
+        self.state().failing_since.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether it accepts, or has not failed for long.
+    pub(crate) fn is_accepting(&self) -> bool {
+        let state = self.state();
+        !state.has_ended && state.failing_since.is_none_or(|since| since.elapsed() < FAILING_MAX)
+    }
+
+    /// Changes are single steps: a panic elsewhere leaves the state intact.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AcceptingTime {
+    fn drop(&mut self) {
+        self.0.state().has_ended = true;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn long_failure_or_end_is_reported() {
+        let accepting = Accepting::default();
+        let time = accepting.begin();
+        accepting.failed();
+        tokio::time::advance(FAILING_MAX / 2).await;
+        accepting.failed();
+        assert!(accepting.is_accepting());
+        tokio::time::advance(FAILING_MAX / 2).await;
+        assert!(!accepting.is_accepting());
+        accepting.succeeded();
+        assert!(accepting.is_accepting());
+        drop(time);
+        assert!(!accepting.is_accepting());
+    }
+}

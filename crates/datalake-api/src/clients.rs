@@ -1,0 +1,235 @@
+//! What each client uses of the limits of the server: one client, with any number of connections, leaves a part of each limit to the others.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// What is limited per client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resource {
+    Connections,
+    /// Requests that are being handled.
+    Requests,
+    /// Requests that wait for a version or for the end of a run.
+    Waits,
+    /// Requests that read the store.
+    StoreReads,
+    /// Responses that follow a run.
+    Followers,
+    /// KiB of responses in memory.
+    ResponseKib,
+}
+
+/// The clients that use anything now. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Clients(Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>);
+
+/// A client: a host by its IPv4 address or by its IPv6 network.
+#[derive(Debug)]
+pub(crate) struct Client {
+    address: IpAddr,
+    clients: Clients,
+    used: Used,
+}
+
+/// How much of each resource a client uses.
+#[derive(Debug, Default)]
+struct Used {
+    connections: AtomicU32,
+    requests: AtomicU32,
+    waits: AtomicU32,
+    store_reads: AtomicU32,
+    followers: AtomicU32,
+    response_kib: AtomicU32,
+}
+
+/// A limit of the server, of which each client may use a part.
+#[derive(Clone, Debug)]
+pub(crate) struct Limit {
+    resource: Resource,
+    free: Arc<Semaphore>,
+    per_client_max: u32,
+}
+
+/// What one client uses of a limit, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _share: Share,
+    _of_all: OwnedSemaphorePermit,
+}
+
+/// What one client uses of a resource, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    client: Arc<Client>,
+    resource: Resource,
+    count: u32,
+}
+
+impl Clients {
+    /// The client of this address.
+    pub(crate) fn of(&self, address: IpAddr) -> Arc<Client> {
+        let address = client_address(address);
+        let mut clients = self.lock();
+        if let Some(client) = clients.get(&address).and_then(Weak::upgrade) {
+            return client;
+        }
+        let client = Arc::new(Client {
+            address,
+            clients: self.clone(),
+            used: Used::default(),
+        });
+        clients.insert(address, Arc::downgrade(&client));
+        client
+    }
+
+    /// Insertions and removals are single steps: a panic elsewhere leaves the map intact.
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Weak<Client>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let mut clients = self.clients.lock();
+        // The same host may have come back meanwhile.
+        if clients.get(&self.address).is_some_and(|client| client.strong_count() == 0) {
+            clients.remove(&self.address);
+        }
+    }
+}
+
+impl Client {
+    /// Uses `count` more of the resource; none where the client would use more than `max`.
+    pub(crate) fn use_up_to(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<Share> {
+        let add = |used: u32| used.checked_add(count).filter(|used| *used <= max);
+        self.used(resource).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
+        Some(Share {
+            client: Arc::clone(self),
+            resource,
+            count,
+        })
+    }
+
+    fn used(&self, resource: Resource) -> &AtomicU32 {
+        match resource {
+            Resource::Connections => &self.used.connections,
+            Resource::Requests => &self.used.requests,
+            Resource::Waits => &self.used.waits,
+            Resource::StoreReads => &self.used.store_reads,
+            Resource::Followers => &self.used.followers,
+            Resource::ResponseKib => &self.used.response_kib,
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.client.used(self.resource).fetch_sub(self.count, Ordering::Relaxed);
+    }
+}
+
+impl Limit {
+    /// All clients together may use `max`, each of them `per_client_max`.
+    pub(crate) fn new(resource: Resource, max: u32, per_client_max: u32) -> Self {
+        Self {
+            resource,
+            free: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS))),
+            per_client_max,
+        }
+    }
+
+    /// Takes `count` for the client; none where the client or all clients together would exceed the limit.
+    pub(crate) fn take(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
+        let share = client.use_up_to(self.per_client_max, self.resource, count)?;
+        let of_all = Arc::clone(&self.free).try_acquire_many_owned(count).ok()?;
+        Some(Permit {
+            _share: share,
+            _of_all: of_all,
+        })
+    }
+
+    /// What no client uses.
+    pub(crate) fn free(&self) -> usize {
+        self.free.available_permits()
+    }
+}
+
+/// The client of the request. A request without a connection, which the server makes itself, is a client of its own.
+#[derive(Clone, Debug)]
+pub(crate) struct OfClient(pub(crate) Arc<Client>);
+
+impl OfClient {
+    /// The client among the extensions of a request.
+    pub(crate) fn of(extensions: &axum::http::Extensions) -> Self {
+        let known = extensions.get::<Self>().cloned();
+        known.unwrap_or_else(|| Self(Clients::default().of(Ipv4Addr::LOCALHOST.into())))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for OfClient {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(&parts.extensions))
+    }
+}
+
+/// A host with IPv6 has a network of 64 bits, whose addresses are all its own (RFC 6177).
+fn client_address(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_client_has_its_own_share() {
+        let clients = Clients::default();
+        let connect = |address: &str| clients.of(address.parse().unwrap()).use_up_to(2, Resource::Connections, 1);
+        let first = [connect("10.0.0.1"), connect("::ffff:10.0.0.1")];
+        assert!(first.iter().all(Option::is_some) && connect("10.0.0.1").is_none());
+        let other = [connect("10.0.0.2"), connect("2001:db8::1"), connect("2001:db8::ffff:1")];
+        assert!(other.iter().all(Option::is_some) && connect("2001:db8::2").is_none());
+        assert!(connect("2001:db8:0:1::1").is_some());
+        drop(first);
+        assert!(connect("10.0.0.1").is_some());
+        drop(other);
+        assert!(clients.lock().is_empty(), "clients that use nothing take no memory");
+    }
+
+    #[test]
+    fn a_limit_bounds_each_client_and_all_together() {
+        let clients = Clients::default();
+        let [first, second, third] = [1, 2, 3].map(|host| clients.of(Ipv4Addr::new(10, 0, 0, host).into()));
+        let limit = Limit::new(Resource::ResponseKib, 10, 6);
+        let permit = limit.take(&first, 6).unwrap();
+        assert!(limit.take(&first, 1).is_none(), "it has its share");
+        let _second = limit.take(&second, 4).unwrap();
+        assert!(limit.take(&third, 1).is_none(), "all together have all");
+        assert_eq!(limit.free(), 0);
+        drop(permit);
+        assert!(limit.take(&third, 6).is_some());
+        assert!(limit.take(&first, 6).is_some());
+    }
+
+    #[test]
+    fn resources_are_counted_apart() {
+        let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+        let _waits = client.use_up_to(1, Resource::Waits, 1).unwrap();
+        assert!(client.use_up_to(1, Resource::Requests, 1).is_some());
+    }
+}
