@@ -29,6 +29,9 @@ use crate::{
 /// An object of a check whether the store refuses to create what exists: such a check takes seconds.
 const CREATE_PROOF_AGE_MIN: SignedDuration = SignedDuration::from_hours(48);
 
+/// How much longer than the retention a superseded entry may stay. A lake that changes each hour gets a checkpoint sooner, with a commit.
+const LINGERING_MAX: SignedDuration = SignedDuration::from_hours(24);
+
 /// Entries and deletions are small requests.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
@@ -223,8 +226,8 @@ struct LogObject {
 
 /// Removes entries and checkpoints of versions that were superseded before the retention began, and returns their number.
 ///
-/// The versions within the retention stay loadable: from the newest checkpoint of a version that was committed before it began. A log without
-/// such a checkpoint gets one if the newest version is that old. Objects go in ascending order, one at a time, and the first failure ends it:
+/// The versions within the retention stay loadable: from the newest checkpoint of a version that was committed before it began. Where such a
+/// checkpoint would leave superseded entries for longer than [`LINGERING_MAX`], the newest version of that age gets one. Objects go in ascending order, one at a time, and the first failure ends it:
 /// what is left is always a log without gaps, and whoever finds an entry knows that every later one that ever was is there, too.
 async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, retention: SignedDuration) -> Result<u64, TableError> {
     let now = fenced.store_time;
@@ -237,10 +240,12 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
             .find(|(_, objects)| ignores_checkpoints || objects.iter().any(|object| is_checkpoint(&object.key)));
         checkpointed.map(|(version, _)| version)
     };
-    let newest_is_old =
-        committed_before(&log, now.saturating_sub(retention).unwrap_or(Timestamp::MIN)).any(|(version, _)| version == newest.number());
-    if newest_is_old && first_kept(&log) != Some(newest.number()) && log.len() > 1 {
-        checkpoint::write(bucket, newest).await?;
+    if let Some(version) = lingering_before(&log, newest, now, retention, first_kept(&log)) {
+        if version == newest.number() {
+            checkpoint::write(bucket, newest).await?;
+        } else {
+            checkpoint::write(bucket, &log::at(bucket, version).await?).await?;
+        }
         log = log_objects(bucket).await?;
     }
     let Some(first_kept) = first_kept(&log) else { return Ok(0) };
@@ -275,6 +280,27 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
         }
     }
     Ok(removed)
+}
+
+/// The newest version committed before the retention began, if entries before it would linger without a checkpoint of its own. `first_kept` is the
+/// newest such version that has one.
+fn lingering_before(
+    log: &BTreeMap<u64, Vec<LogObject>>,
+    newest: &Version,
+    now: Timestamp,
+    retention: SignedDuration,
+    first_kept: Option<u64>,
+) -> Option<u64> {
+    let began = |age: SignedDuration| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+    let (newest_old, _) = committed_before(log, began(retention)).next_back()?;
+    if first_kept == Some(newest_old) || log.len() == 1 {
+        return None;
+    }
+    // No later commit of a lake that does not change brings a checkpoint.
+    let is_newest = newest_old == newest.number();
+    let lingers = |version: u64| first_kept.is_none_or(|first_kept| version >= first_kept) && version < newest_old;
+    let mut old = committed_before(log, began(retention.saturating_add(LINGERING_MAX)));
+    (is_newest || old.any(|(version, _)| lingers(version))).then_some(newest_old)
 }
 
 /// The entries and checkpoints of the log by version; of one version the checkpoint first, so that what is left begins with an entry that can

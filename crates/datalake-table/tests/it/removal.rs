@@ -108,10 +108,10 @@ async fn entries_past_the_retention_are_removed() {
     let table = table(&bucket);
     let mut held = version;
     for value in 5..8 {
-        held = commit_at(&bucket, Some(&held), value, 8 * DAY).await;
+        held = commit_at(&bucket, Some(&held), value, 7 * DAY).await;
     }
     // The checkpoint of version 6 is young; that of version 3 is old by then.
-    let before = vacuum(&bucket, 8 * DAY + 60).await;
+    let before = vacuum(&bucket, 7 * DAY + 60).await;
     assert_eq!(before.log_objects_removed, 3);
     assert_eq!(
         entries(&bucket).await,
@@ -230,14 +230,19 @@ async fn the_log_before_a_damaged_checkpoint_stays() {
     let bucket = MemoryBucket::new();
     let mut held = filled(&bucket, &[10, 20, 30, 40, 50]).await;
     for value in 5..8 {
-        held = commit_at(&bucket, Some(&held), value, 8 * DAY).await;
+        held = commit_at(&bucket, Some(&held), value, 7 * DAY).await;
     }
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
     write(&bucket, &keys::checkpoint(6), "no parquet").await;
-    assert_eq!(vacuum(&bucket, 8 * DAY + 60).await.log_objects_removed, 0);
+    assert_eq!(vacuum(&bucket, 7 * DAY + 60).await.log_objects_removed, 0);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
     assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
     assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
+
+    // A day later, a checkpoint of its own lets the entries go, and the damaged one with them.
+    assert_eq!(vacuum(&bucket, 8 * DAY + 60).await.log_objects_removed, 5);
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
 }
 
 #[tokio::test]
@@ -257,4 +262,29 @@ async fn a_held_version_notices_that_entries_are_gone() {
 #[tokio::test]
 async fn a_vacuum_of_no_table_does_nothing() {
     assert_eq!(vacuum(&MemoryBucket::new(), 9 * DAY).await, VacuumSummary::default());
+}
+
+/// Five commits in a year, the last of them within the retention: no commit brings a checkpoint.
+#[tokio::test]
+async fn entries_of_a_lake_that_changes_rarely_expire() {
+    let bucket = MemoryBucket::new();
+    filled(&bucket, &[10]).await;
+    let mut version = keep_log_for_30_days(&bucket).await;
+    for (value, day) in [(1, 100), (2, 200), (3, 300), (4, 360)] {
+        version = commit_with(&bucket, Some(&version), value, &[], day * DAY).await;
+    }
+    vacuum(&bucket, 330 * DAY).await;
+    vacuum(&bucket, 365 * DAY).await;
+    let newest = version.number();
+    let (old, new) = (newest - 1, newest);
+    let expected = [
+        format!("{old}.checkpoint.parquet"),
+        format!("{old}.json"),
+        format!("{new}.json"),
+        "_last_checkpoint".to_owned(),
+    ];
+    assert_eq!(entries(&bucket).await, expected);
+    let loaded = table(&bucket).latest().await.unwrap().unwrap();
+    assert_eq!(loaded.id(), version.id());
+    assert_eq!(table(&bucket).at(old).await.unwrap().number(), old);
 }
