@@ -1,18 +1,39 @@
 #!/usr/bin/env bash
-# Renders the chart into the manifests of k8s/base and k8s/overlays/demo:
-#   k8s/render.sh            writes them
+# Renders the chart into manifests for `kubectl apply -k`:
+#   k8s/render.sh            writes k8s/base and k8s/overlays/demo
 #   k8s/render.sh --check    changes nothing, and fails when they differ from what it would write
-# The kustomization.yaml, namespace.yaml and README.md beside them are written by hand. Needs helm.
+#   k8s/render.sh --values FILE… --out DIR [--namespace NAME]
+#                            writes the manifests of a lake of your own to DIR, with a kustomization.yaml, in the namespace NAME (datalake)
+# In k8s/base and k8s/overlays/demo, kustomization.yaml, namespace.yaml and README.md are written by hand. Needs helm.
 set -euo pipefail
-cd "$(dirname "$0")"
+
+usage() { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
+is_check=false values=() out='' namespace=datalake
+while [ $# -gt 0 ]; do
+  case $1 in
+    --check) is_check=true; shift; continue ;;
+    --values | --out | --namespace) [ $# -ge 2 ] && [ -n "$2" ] || usage ;;
+    *) usage ;;
+  esac
+  case $1 in
+    --values) values+=(--values "$(realpath "$2")") ;;
+    --out) out=$(realpath -m "$2") ;;
+    --namespace) namespace=$2 ;;
+  esac
+  shift 2
+done
+# Without a folder there is nothing to set, and a lake of one's own has values.
+if [ -n "$out" ]; then [ ${#values[@]} -gt 0 ] && ! $is_check || usage; else [ ${#values[@]} -eq 0 ] && [ "$namespace" = datalake ] || usage; fi
+
+cd "$(dirname "${BASH_SOURCE[0]}")"
 chart=../helm/datalake
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 
-# What Helm would manage is managed by whoever applies these files.
+# What Helm would manage is managed by the operator who applies these files.
 render() { # folder values…
   local folder=$1; shift
-  helm template datalake "$chart" --namespace datalake --kube-version 1.34.0 --skip-tests --output-dir "$new/charts" "$@" >/dev/null
+  helm template datalake "$chart" --namespace "$namespace" --kube-version 1.34.0 --skip-tests --output-dir "$new/charts" "$@" >/dev/null
   mkdir -p "$new/$folder"
   local file name
   while IFS= read -r file; do
@@ -22,6 +43,41 @@ render() { # folder values…
   done < <(find "$new/charts/datalake/templates" -name '*.yaml')
   rm -r "$new/charts"
 }
+
+# The policy for Jobs compares with what the values render: it matches the lake only if lake, images and Secrets are values, not patches.
+render_own() {
+  local marker='# Written by k8s/render.sh: change the values and run it again.' name secret
+  # A file comes before the operator's, so that the operator's values win.
+  printf 'api: {token: {existingSecret: datalake-api-token}}\n' >"$new/defaults.yaml"
+  render own --values "$new/defaults.yaml" "${values[@]}"
+  if secret=$(grep -lx 'kind: Secret' "$new"/own/*.yaml); then
+    echo "the values render a Secret ($(basename -a $secret | tr '\n' ' ')): create it in the cluster and name it in the values, as s3.existingSecret or api.token.existingSecret" >&2
+    exit 1
+  fi
+  sed "s/^  name: datalake\$/  name: $namespace/" base/namespace.yaml >"$new/own/namespace.yaml"
+  {
+    printf '%s\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: %s\nresources:\n' "$marker" "$namespace"
+    (cd "$new/own" && printf '  - %s\n' *.yaml)
+  } >"$new/kustomization.yaml"
+  mv "$new/kustomization.yaml" "$new/own/"
+  # Files that an earlier rendering wrote go; a folder that something else wrote stays as it is.
+  if [ -e "$out/kustomization.yaml" ]; then
+    if [ "$(head -n 1 "$out/kustomization.yaml")" != "$marker" ]; then
+      echo "$out/kustomization.yaml was not written by k8s/render.sh: choose another folder with --out" >&2
+      exit 1
+    fi
+    while IFS= read -r name; do rm -f -- "$out/$name"; done < <(sed -n 's/^  - \([a-z-]*\.yaml\)$/\1/p' "$out/kustomization.yaml")
+  fi
+  mkdir -p "$out"
+  for name in "$new"/own/*.yaml; do
+    if [ "$(basename "$name")" != kustomization.yaml ] && [ -e "$out/$(basename "$name")" ]; then
+      echo "$out/$(basename "$name") was not written by k8s/render.sh: choose another folder with --out" >&2
+      exit 1
+    fi
+  done
+  cp "$new"/own/*.yaml "$out/"
+}
+if [ -n "$out" ]; then render_own; exit; fi
 
 # No manifest holds a secret: base names the token's Secret, and the overlay makes its own.
 token=(--set api.token.existingSecret=datalake-api-token)
@@ -40,7 +96,7 @@ for folder in base overlays/demo; do
   for file in "$folder"/*.yaml; do
     name=$(basename "$file")
     if [ ! -e "$file" ] || by_hand "$name" || [ -e "$new/$folder/$name" ]; then continue; fi
-    if [ "${1:-}" = --check ]; then echo "k8s/$file is not rendered from the chart any more"; status=1; else rm "$file"; fi
+    if $is_check; then echo "k8s/$file is not rendered from the chart any more"; status=1; else rm "$file"; fi
   done
   for file in "$new/$folder"/*.yaml; do
     name=$(basename "$file")
@@ -48,12 +104,12 @@ for folder in base overlays/demo; do
       echo "k8s/$folder/kustomization.yaml does not name $name"; status=1
     fi
     if cmp -s "$file" "$folder/$name"; then continue; fi
-    if [ "${1:-}" = --check ]; then
+    if $is_check; then
       echo "k8s/$folder/$name is not what the chart renders:"; diff -u "$folder/$name" "$file" 2>&1 | head -20; status=1
     else
       cp "$file" "$folder/$name"
     fi
   done
 done
-if [ $status -ne 0 ] && [ "${1:-}" = --check ]; then echo 'k8s/render.sh brings the rendered files up to date'; fi
+if [ $status -ne 0 ] && $is_check; then echo 'k8s/render.sh brings the rendered files up to date'; fi
 exit $status

@@ -49,6 +49,22 @@ refused() { # text values…
   if output=$(render "$@" 2>&1 >/dev/null); then echo 'it was accepted'; return 1; fi
   grep -qF -- "$text" <<<"$output" || { echo "refused, but for another reason: $output"; return 1; }
 }
+# What `helm install` prints: NOTES.txt as a template of a copy of the chart, since only an installation renders it.
+notes() { # values…
+  rm -rf "$work/noted" && cp -r "$chart" "$work/noted" || return 1
+  { printf '{{- define "notes" }}'; cat "$chart/templates/NOTES.txt"; printf '{{ end }}'; } >"$work/noted/templates/_notes.tpl"
+  printf 'kind: Notes\ntext: |\n  {{- include "notes" . | nindent 2 }}\n' >"$work/noted/templates/notes.yaml"
+  helm template datalake "$work/noted" --namespace lake --kube-version 1.34.0 --show-only templates/notes.yaml "$@"
+}
+notes_say() { # text values…
+  local text=$1; shift
+  notes "$@" >"$work/notes" && grep -qF -- "$text" "$work/notes" || { echo "not in the notes: $text"; return 1; }
+}
+notes_lack() { # text values…
+  local text=$1; shift
+  notes "$@" >"$work/notes" || return 1
+  ! grep -nF -- "$text" "$work/notes"
+}
 invalid() { # file
   if valid "$1"; then echo 'it was accepted'; return 1; fi
 }
@@ -93,6 +109,85 @@ check 'demo: is a bucket' refused 'store of its own' --set demo.enabled=true --s
 check 'network policy: connections to the port of the S3 endpoint' has 'port: 9000' --set s3.endpoint=http://minio:9000/ \
   --show-only templates/processor/networkpolicy.yaml
 check 'network policy: an endpoint without a port' has 'port: 80' --set s3.endpoint=http://minio --show-only templates/processor/networkpolicy.yaml
+# The ingress rules for a port of the API: what stands between its port and the next one.
+ingress_of() { # port values…
+  local port=$1; shift
+  render --show-only templates/api/networkpolicy.yaml "$@" >"$work/api-networkpolicy.yaml" || return 1
+  sed -n '/^  ingress:/,$p' "$work/api-networkpolicy.yaml" |
+    awk -v port="$port" '/- port: / { inside = ($3 == port) } /^    (- ports:|#)/ { next } inside' | sed 's/^      //'
+}
+permits() { # port rules values…
+  local port=$1 rules=$2; shift 2
+  diff <(printf 'protocol: TCP\n%s' "$rules") <(ingress_of "$port" "$@" | sed -e '/^  - port: /d' -e 's/^    protocol/protocol/')
+}
+helm_test='  # `helm test`.
+  - podSelector:
+      matchLabels:
+        app.kubernetes.io/name: datalake
+        app.kubernetes.io/instance: datalake
+        app.kubernetes.io/component: test
+'
+check 'network policy: the namespace reaches the API' permits http "from:
+  - podSelector: {}
+$helm_test"
+check 'network policy: an empty list permits every client' permits http '' --set-json 'networkPolicy.ingressFrom=[]'
+check 'network policy: Prometheus alone reaches probes and metrics' permits admin 'from:
+  - namespaceSelector: {}
+    podSelector:
+      matchLabels:
+        app.kubernetes.io/name: prometheus
+'
+check 'network policy: metricsFrom is for probes and metrics' permits admin 'from:
+  - podSelector:
+      matchLabels:
+        app: agent
+' --set-json 'networkPolicy.metricsFrom=[{"podSelector":{"matchLabels":{"app":"agent"}}}]'
+check 'network policy: metricsFrom is not for the API' permits http "from:
+  - podSelector: {}
+$helm_test" --set-json 'networkPolicy.metricsFrom=[]'
+exposed=(--set-json 'networkPolicy.ingressFrom=[{"namespaceSelector":{"matchLabels":{"kubernetes.io/metadata.name":"ingress-nginx"}}}]')
+for exposure in api.ingress.enabled=true api.httpRoute.enabled=true api.service.type=LoadBalancer api.service.type=NodePort; do
+  check "network policy: $exposure needs ingressFrom" refused "needs networkPolicy.ingressFrom" --set "$exposure"
+  check "network policy: $exposure with ingressFrom" has 'kind: NetworkPolicy' --set "$exposure" "${exposed[@]}"
+  check "network policy: $exposure without NetworkPolicies" has_not 'kind: NetworkPolicy' --skip-tests --set "$exposure" --set networkPolicy.enabled=false
+  check "notes: $exposure with open reads" notes_say "can read all rows without a token (${exposure%=true}" --set "$exposure" "${exposed[@]}"
+  check "notes: $exposure with protected reads" notes_lack WARNING --set "$exposure" "${exposed[@]}" --set api.protectReads=true
+done
+check 'notes: no warning by default' notes_lack WARNING
+check 'notes: every client reads and starts runs' notes_say 'start and stop runs (networkPolicy.ingressFrom=[], api.token.enabled=false)' \
+  --set-json 'networkPolicy.ingressFrom=[]' --set api.token.enabled=false
+check 'notes: reads are open to the cluster' notes_say 'without a token (networkPolicy.enabled=false' --set networkPolicy.enabled=false
+check 'notes: what the missing policies permit' notes_say 'any image as any ServiceAccount of the namespace lake' --set api.admissionPolicy.enabled=false
+check 'notes: an Ingress without trusted proxies' notes_say 'Set api.trustedProxies' --set api.ingress.enabled=true "${exposed[@]}"
+check 'notes: an Ingress with trusted proxies' notes_lack 'Set api.trustedProxies' --set api.ingress.enabled=true "${exposed[@]}" \
+  --set 'api.trustedProxies={10.244.0.0/16}'
+
+check 'admin port: the API listens on it' has 'value: 0.0.0.0:8081' --show-only templates/api/deployment.yaml
+probes_ask() { # port
+  render --show-only templates/api/deployment.yaml >"$work/probes.yaml" &&
+    [ "$(grep -c 'httpGet:' "$work/probes.yaml")" -eq 3 ] && [ "$(grep -A2 'httpGet:' "$work/probes.yaml" | grep -c "port: $1\$")" -eq 3 ]
+}
+check 'admin port: all probes ask it' probes_ask admin
+check 'admin port: the Service has it' has 'port: 9090' --set api.service.adminPort=9090 --show-only templates/api/service.yaml
+for type in LoadBalancer NodePort; do
+  check "admin port: a Service of type $type lacks it" has_not 'admin' --set "api.service.type=$type" "${exposed[@]}" --show-only templates/api/service.yaml
+done
+check 'admin port: a Service has each port once' refused 'must differ' --set api.service.port=8081
+check 'admin port: the PodMonitor scrapes it' has 'port: admin' --set metrics.podMonitor.enabled=true --show-only templates/api/podmonitor.yaml
+check 'alerts: select the job of the PodMonitor' has 'job="lake/datalake-api"' --set metrics.prometheusRule.enabled=true \
+  --show-only templates/prometheusrule.yaml
+check 'trusted proxies: none by default' has_not DATALAKE_TRUSTED_PROXIES
+check 'trusted proxies: networks are joined' has 'value: 10.244.0.0/16,fd00::/8' --set 'api.trustedProxies={10.244.0.0/16,fd00::/8}'
+for network in 10.244.0.0 10.244.0.0/33 fd00::/129 ingress-nginx 10.0.0.0/8,10.1.0.0/16; do
+  check "schema refuses the trusted proxy $network" refused trustedProxies --set-json "api.trustedProxies=[\"$network\"]"
+done
+secrets=(--set s3.existingSecret=writer --set api.s3.existingSecret=reader)
+check 's3: the API has a Secret of its own' has 'name: reader' "${secrets[@]}" --show-only templates/api/deployment.yaml
+check 's3: the API does not have the processor'"'"'s Secret' has_not 'name: writer' "${secrets[@]}" --show-only templates/api/deployment.yaml
+check 's3: runs do not have the API'"'"'s Secret' has_not 'name: reader' "${secrets[@]}" --show-only templates/processor/cronjob.yaml
+check 's3: the API'"'"'s Jobs have the processor'"'"'s Secret' has '\"name\": dyn(\"writer\")' "${secrets[@]}" \
+  --show-only templates/api/validatingadmissionpolicy.yaml
+check 's3: one Secret is for both' has 'name: writer' --set s3.existingSecret=writer --show-only templates/api/deployment.yaml
 check 'network policy: everything can be permitted' has '- {}' --set-json 'networkPolicy.egress=[{}]'
 check 'affinity: replaced by the values' has_not podAntiAffinity --set-json 'api.affinity={"nodeAffinity":{}}'
 check 'network policy: helm test reaches the API' has 'app.kubernetes.io/component: test' \
@@ -110,7 +205,8 @@ carried() {
 }
 check 'dashboard: the ConfigMap carries the file' carried
 
-for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.secret=x demo.enable=true api.token.enable=false metrics.prometheusRule.enable=true metrics.grafanaDashboard.enable=true; do
+for typo in replicas=3 api.replicas=3 api.image.repo=x processor.schedul=x s3.secret=x demo.enable=true api.token.enable=false metrics.prometheusRule.enable=true metrics.grafanaDashboard.enable=true metrics.serviceMonitor.enabled=true \
+  api.s3.secret=x networkPolicy.ingressFrom[0].namespace=x; do
   check "schema refuses --set $typo" refused "additional properties" --set "$typo"
 done
 check 'schema refuses a wrong type' refused 'want integer' --set api.replicaCount=many
@@ -155,24 +251,23 @@ done
 holds_no_secret() { kustomize build k8s/base >"$work/base.yaml" && ! grep -n 'kind: Secret' "$work/base.yaml"; }
 check 'k8s/base holds no secret' holds_no_secret
 
-# `kubectl apply -k` and helm make the same objects, but for what Helm would manage and for the Secrets that everybody knows.
-same_objects() {
-  mkdir -p "$work/rendered" || return 1
-  helm template datalake "$chart" --namespace datalake --kube-version 1.34.0 --skip-tests --set demo.enabled=true \
-    --set api.token.existingSecret=datalake-api-token --set s3.existingSecret=datalake-demo-s3 |
+# `kubectl apply -k` and helm make the same objects, but for what Helm would manage and for the objects that helm does not make.
+same_objects() { # folder namespace OBJECT… -- values…
+  local folder=$1 namespace=$2 others=() file; shift 2
+  while [ "$1" != -- ]; do others+=("$work/by-kustomize/$1"); shift; done; shift
+  rm -rf "$work"/rendered "$work"/by-helm "$work"/by-kustomize && mkdir -p "$work/rendered" || return 1
+  helm template datalake "$chart" --namespace "$namespace" --kube-version 1.34.0 --skip-tests "$@" |
     sed -e '/^ *helm\.sh\/chart: /d' -e '/^ *app\.kubernetes\.io\/managed-by: Helm$/d' >"$work/rendered/all.yaml" || return 1
   # Kustomize writes both in one order and one style.
-  printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: datalake\nresources: [all.yaml]\n' \
+  printf 'apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nnamespace: %s\nresources: [all.yaml]\n' "$namespace" \
     >"$work/rendered/kustomization.yaml"
-  kustomize build "$work/rendered" >"$work/by-helm.yaml" && kustomize build k8s/overlays/demo >"$work/by-kustomize.yaml" || return 1
-  local file
+  kustomize build "$work/rendered" >"$work/by-helm.yaml" && kustomize build "$folder" >"$work/by-kustomize.yaml" || return 1
   for file in by-helm by-kustomize; do
     mkdir -p "$work/$file" || return 1
     objects "$work/$file" <"$work/$file.yaml"
   done
   [ "$(find "$work/by-helm" -type f | wc -l)" -gt 10 ] || { echo 'helm renders hardly anything'; return 1; }
-  rm "$work/by-kustomize/Namespace-datalake" "$work/by-kustomize/Secret-datalake-api-token" "$work/by-kustomize/Secret-datalake-demo-s3" &&
-    diff -ru "$work/by-helm" "$work/by-kustomize"
+  rm "${others[@]}" && diff -ru "$work/by-helm" "$work/by-kustomize"
 }
 objects() { # folder: a file an object, from a stream of them
   awk -v folder="$1" '
@@ -185,7 +280,59 @@ objects() { # folder: a file an object, from a stream of them
     { text = text $0 "\n" }
     END { flush() }'
 }
-check 'k8s/overlays/demo makes what helm makes' same_objects
+check 'k8s/overlays/demo makes what helm makes' same_objects k8s/overlays/demo datalake \
+  Namespace-datalake Secret-datalake-api-token Secret-datalake-demo-s3 -- \
+  --set demo.enabled=true --set api.token.existingSecret=datalake-api-token --set s3.existingSecret=datalake-demo-s3
+
+# A lake of one's own, as k8s/README.md describes it.
+own=$work/my-lake
+mkdir -p "$own"
+sed -n '/^# my-lake\/values.yaml$/,/^```$/p' k8s/README.md | sed '/^```$/d' >"$own/values.yaml"
+# With another namespace and another account, which the policies name as well.
+printf 'api: {serviceAccount: {name: reader}}\nprocessor: {extraEnv: [{name: DATALAKE_LOG, value: debug}]}\n' >"$own/more.yaml"
+check 'own lake: README.md names the command' grep -qF 'k8s/render.sh --values my-lake/values.yaml --out my-lake/manifests' k8s/README.md
+check 'own lake: is rendered' k8s/render.sh --values "$own/values.yaml" --out "$own/manifests"
+check 'own lake: makes what helm makes' same_objects "$own/manifests" datalake Namespace-datalake -- \
+  --values "$own/values.yaml" --set api.token.existingSecret=datalake-api-token
+check 'own lake: in another namespace' k8s/render.sh --values "$own/values.yaml" --values "$own/more.yaml" --namespace other --out "$own/other"
+check 'own lake: in another namespace, makes what helm makes' same_objects "$own/other" other Namespace-other -- \
+  --values "$own/values.yaml" --values "$own/more.yaml" --set api.token.existingSecret=datalake-api-token
+# The policies are there with their bindings, and what the CronJob's container has is what they permit the API's Jobs.
+policy_matches() { # folder namespace account
+  local folder=$1 kind suffix text policy="$1/api-validatingadmissionpolicy.yaml" made="$work/own-objects" count=0
+  kustomize build "$folder" >"$work/own.yaml" && valid "$work/own.yaml" && rm -rf "$made" && mkdir "$made" && objects "$made" <"$work/own.yaml" || return 1
+  for kind in ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding; do
+    for suffix in '' -update -deletion; do
+      [ -e "$made/$kind-$2.datalake-api-jobs$suffix" ] || { echo "there is no $kind $2.datalake-api-jobs$suffix"; return 1; }
+    done
+  done
+  grep -qF "'system:serviceaccount:$2:$3'" "$policy" || { echo "the policy is for another account than $2:$3"; return 1; }
+  while IFS= read -r text; do
+    count=$((count + 1))
+    grep -qF "dyn(\\\"$text\\\")" "$policy" || { echo "the policy does not permit $text"; return 1; }
+  done < <(sed -n -e 's/^ *\(- \)\{0,1\}\(image\|name\|value\|key\): "\{0,1\}\([^"]*\)"\{0,1\}$/\3/p' "$folder/processor-cronjob.yaml" | sed 1d)
+  [ "$count" -gt 10 ] || { echo 'the CronJob has hardly anything'; return 1; }
+}
+check 'own lake: the policies match the CronJob' policy_matches "$own/manifests" datalake datalake-api
+check 'own lake: the policies match another CronJob' policy_matches "$own/other" other reader
+mismatched() {
+  sed -i 's/registry.example.com/mirror.example.com/' "$own/other/processor-cronjob.yaml"
+  if policy_matches "$own/other" other reader >"$work/mismatch"; then return 1; fi
+  grep -F 'does not permit mirror.example.com' "$work/mismatch"
+}
+check 'own lake: a CronJob that was patched does not match' mismatched
+fails_as() { # text command…
+  local text=$1 output; shift
+  if output=$("$@" 2>&1); then echo 'it succeeded'; return 1; fi
+  grep -qF -- "$text" <<<"$output" || { echo "it failed for another reason: $output"; return 1; }
+}
+printf 'demo: {enabled: true}\n' >"$own/secret.yaml"
+check 'own lake: no Secret is rendered' fails_as 'render a Secret (demo-secret.yaml' k8s/render.sh --values "$own/secret.yaml" --out "$own/secret"
+check 'own lake: nothing is written then' test ! -e "$own/secret"
+check 'own lake: a folder of others is left alone' fails_as 'choose another folder' k8s/render.sh --values "$own/values.yaml" --out k8s/base
+printf 'api: {podDisruptionBudget: {enabled: false}}\n' >"$own/fewer.yaml"
+check 'own lake: is rendered again' k8s/render.sh --values "$own/values.yaml" --values "$own/fewer.yaml" --out "$own/manifests"
+check 'own lake: files that are not rendered any more go' test ! -e "$own/manifests/api-poddisruptionbudget.yaml"
 
 # skaffold itself cannot be had everywhere: its keys, and that what they name is there.
 check 'skaffold.yaml: its keys' valid skaffold.yaml

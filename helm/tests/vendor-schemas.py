@@ -33,7 +33,7 @@ KINDS = [
     ("rbac.authorization.k8s.io", "v1", "Role"),
     ("rbac.authorization.k8s.io", "v1", "RoleBinding"),
 ]
-CUSTOM_KINDS = {"HTTPRoute", "PrometheusRule", "ServiceMonitor"}
+CUSTOM_KINDS = {"HTTPRoute", "PodMonitor", "PrometheusRule"}
 OUT = pathlib.Path(__file__).parent / "schemas"
 PREFIX = "#/definitions/"
 

@@ -80,8 +80,12 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* Where the lake lies and how it is reached: the environment that every command takes. */}}
+{{/*
+The lake's URL and how to reach it, the environment that every command takes: (list . SECRET), with the Secret of the credentials or nothing.
+*/}}
 {{- define "datalake.lakeEnv" -}}
+{{- $secret := index . 1 -}}
+{{- with index . 0 -}}
 - name: DATALAKE_LAKE
   value: {{ .Values.lake.url | quote }}
 {{- $endpoint := .Values.s3.endpoint }}
@@ -100,23 +104,24 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 - name: DATALAKE_S3_ADDRESSING
   value: {{ .Values.s3.addressing | quote }}
 {{- end }}
-{{- with include "datalake.s3.secretName" . }}
+{{- if $secret }}
 - name: AWS_ACCESS_KEY_ID
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
-      key: {{ $.Values.s3.existingSecretKeys.accessKeyId }}
+      name: {{ $secret }}
+      key: {{ .Values.s3.existingSecretKeys.accessKeyId }}
 - name: AWS_SECRET_ACCESS_KEY
   valueFrom:
     secretKeyRef:
-      name: {{ . }}
-      key: {{ $.Values.s3.existingSecretKeys.secretAccessKey }}
+      name: {{ $secret }}
+      key: {{ .Values.s3.existingSecretKeys.secretAccessKey }}
+{{- end }}
 {{- end }}
 {{- end -}}
 
 {{/* The environment of the processor: the lake, and the Job's name as the run's id. */}}
 {{- define "datalake.processorEnv" -}}
-{{ include "datalake.lakeEnv" . }}
+{{ include "datalake.lakeEnv" (list . (include "datalake.s3.secretName" .)) }}
 - name: DATALAKE_RUN_ID
   valueFrom:
     fieldRef:
@@ -199,9 +204,11 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 
 {{/* The environment of the API. */}}
 {{- define "datalake.apiEnv" -}}
-{{ include "datalake.lakeEnv" . }}
+{{ include "datalake.lakeEnv" (list . (.Values.api.s3.existingSecret | default (include "datalake.s3.secretName" .))) }}
 - name: DATALAKE_LISTEN
   value: 0.0.0.0:8080
+- name: DATALAKE_ADMIN_LISTEN
+  value: 0.0.0.0:8081
 - name: DATALAKE_LAUNCHER
   value: kubernetes
 - name: DATALAKE_CRONJOB
@@ -220,6 +227,19 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 - name: DATALAKE_CORS_ORIGINS
   value: {{ join "," . | quote }}
 {{- end }}
+{{- with .Values.api.trustedProxies }}
+- name: DATALAKE_TRUSTED_PROXIES
+  value: {{ join "," . | quote }}
+{{- end }}
+{{- end -}}
+
+{{/* The values by which clients from outside the release's namespace are meant to reach the API, separated by commas; nothing if there is none. */}}
+{{- define "datalake.exposedBy" -}}
+{{- $by := list -}}
+{{- if .Values.api.ingress.enabled -}}{{- $by = append $by "api.ingress.enabled" -}}{{- end -}}
+{{- if .Values.api.httpRoute.enabled -}}{{- $by = append $by "api.httpRoute.enabled" -}}{{- end -}}
+{{- if ne .Values.api.service.type "ClusterIP" -}}{{- $by = append $by (printf "api.service.type=%s" .Values.api.service.type) -}}{{- end -}}
+{{- join ", " $by -}}
 {{- end -}}
 
 {{/* What a NetworkPolicy governs, and where pods may connect to: name servers, the S3 server, and what the values permit. */}}
