@@ -24,9 +24,11 @@ use crate::{
     limits::WaitingRoom,
     past_versions::{PastError, PastVersions},
     problem::Problem,
+    run_details,
     run_history::RunHistory,
     run_view::RunView,
     table_watch::{Held, TableWatch},
+    token::{Access, Caller},
     validators::Validators,
 };
 
@@ -130,6 +132,7 @@ where
     RunHistory: FromRef<S>,
     Clock: FromRef<S>,
     WaitingRoom: FromRef<S>,
+    Access: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -167,8 +170,9 @@ where
             }
             Held::NoTable => {
                 let run = RunHistory::from_ref(state).newest_known(1).await.into_iter().next();
+                let Ok(caller) = Caller::from_request_parts(parts, state).await;
                 Err(Problem::NoTable {
-                    run: run.map(|run| Box::new(RunView::from(run))),
+                    run: run.map(|run| Box::new(RunView::from(run_details::for_caller(run, caller)))),
                 })
             }
             Held::Unknown => Err(Problem::TableUnknown),

@@ -14,7 +14,7 @@ use crate::{
     clock::Clock,
     compression::compression,
     connections,
-    cors::{AllowList, Origin},
+    cors::{Cors, Origin},
     first_run,
     limits::Limits,
     metrics::Metrics,
@@ -55,18 +55,19 @@ pub struct Parts {
 
 /// The router with every layer. It answers by itself; somebody else has to refresh the table.
 pub fn router(parts: Parts) -> Router {
-    let allowed_origins = AllowList::new(&parts.cors_origins);
+    let cors = Cors::new(&parts.cors_origins);
     let outside = Outside {
         metrics: parts.metrics.clone(),
-        allowed_origins: allowed_origins.clone(),
+        cors: cors.clone(),
     };
-    let (access, allowed_hosts) = (parts.access.clone(), parts.allowed_hosts.clone());
+    let (access, clock, allowed_hosts) = (parts.access.clone(), parts.clock, parts.allowed_hosts.clone());
     let state = ApiState::from(parts);
     let inside = Inside {
         limits: Limits::new(FromRef::from_ref(&state)),
         access,
+        clock,
         allowed_hosts,
-        allowed_origins,
+        cors,
     };
     // From the outside in.
     let layers = ServiceBuilder::new()

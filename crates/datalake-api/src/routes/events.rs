@@ -20,8 +20,10 @@ use crate::{
     launcher::{Run, RunState},
     problem::{Problem, ProblemDocument},
     routes::parameters::RunPath,
+    run_details,
     run_history::RunHistory,
     run_view::RunView,
+    token::Caller,
 };
 
 /// Proxies cut what says nothing for a minute, some of them for half of one.
@@ -84,6 +86,7 @@ pub(super) async fn follow_run(
     Segment(run_id): Segment,
     _: NoParameters,
     LastSeen(seen): LastSeen,
+    caller: Caller,
     State(history): State<RunHistory>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
@@ -95,7 +98,10 @@ pub(super) async fn follow_run(
     }
     let place = history.room_to_follow().ok_or(Problem::TooBusy)?;
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
-    let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(place));
+    let events = at_once
+        .chain(history.changes_of(run))
+        .map(move |run| event(run_details::for_caller(run, caller)))
+        .take_until(longest(place));
     let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
     Ok((HEADERS, Sse::new(events).keep_alive(alive)).into_response())
 }

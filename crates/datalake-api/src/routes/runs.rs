@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
+    clock::Clock,
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::WaitingRoom,
@@ -23,10 +24,11 @@ use crate::{
         parameters::RunPath,
         start_body::{self, StartRun},
     },
+    run_details,
     run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
     table_watch::TableWatch,
-    token::{Access, MayRun},
+    token::{Access, Caller, MayRun},
 };
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
@@ -81,6 +83,7 @@ impl<S> FromRequest<S> for StartRequest
 where
     S: Send + Sync,
     Access: FromRef<S>,
+    Clock: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -211,9 +214,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHistory>) -> Response {
+pub(super) async fn list_runs(Limit(limit): Limit, caller: Caller, State(history): State<RunHistory>) -> Response {
     let (runs, completeness) = history.newest(limit).await;
-    let runs: Vec<_> = runs.into_iter().map(RunView::from).collect();
+    let runs: Vec<_> = runs
+        .into_iter()
+        .map(|run| RunView::from(run_details::for_caller(run, caller)))
+        .collect();
     let body = Json(RunsBody { count: runs.len(), runs });
     match completeness {
         Completeness::Complete => body.into_response(),
@@ -239,11 +245,13 @@ pub(super) async fn list_runs(Limit(limit): Limit, State(history): State<RunHist
 pub(super) async fn show_run(
     Segment(run_id): Segment,
     _: NoParameters,
+    caller: Caller,
     State(history): State<RunHistory>,
 ) -> Result<Json<RunView>, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
-    run.map(|run| Json(RunView::with_notices(run))).ok_or(Problem::NoSuchRun)
+    run.map(|run| Json(RunView::with_notices(run_details::for_caller(run, caller))))
+        .ok_or(Problem::NoSuchRun)
 }
 
 /// Stops a run.
