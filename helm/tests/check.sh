@@ -235,7 +235,7 @@ check 'schema refuses a name with dots' refused 'fullnameOverride' --set fullnam
 check 'a grace that cuts requests off is refused' refused 'api.terminationGracePeriodSeconds' --set api.preStopSleepSeconds=25
 check 'a variable that is named twice is refused' refused 'extraEnv names A twice' \
   --set 'processor.extraEnv[0].name=A' --set 'processor.extraEnv[1].name=A'
-check 'token: a 401 names the Secret' has 'get secret mine -o' --set api.token.existingSecret=mine
+check 'token: a 401 names no Secret' has_not 'get secret' --set api.token.existingSecret=mine
 
 documented() {
   helm-docs --chart-search-root "$chart" --dry-run --log-level error >"$work/README.md" || return 1

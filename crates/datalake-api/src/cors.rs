@@ -1,31 +1,53 @@
 //! Which pages of other sites may read answers (CORS): those of the configured origins, and none by default.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{convert::Infallible, fmt, str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use thiserror::Error;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_http::cors::CorsLayer;
 use url::Url;
 
-const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, DELETE, OPTIONS");
+const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS];
 
-/// What a page may send beside what every page may.
-const HEADERS: HeaderValue = HeaderValue::from_static(
-    "authorization, content-type, idempotency-key, prefer, if-match, if-none-match, if-modified-since, if-unmodified-since, \
-     range, if-range, last-event-id",
-);
+/// What a page may send in addition to what every page may send.
+const HEADERS: [HeaderName; 11] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("idempotency-key"),
+    HeaderName::from_static("prefer"),
+    header::IF_MATCH,
+    header::IF_NONE_MATCH,
+    header::IF_MODIFIED_SINCE,
+    header::IF_UNMODIFIED_SINCE,
+    header::RANGE,
+    header::IF_RANGE,
+    HeaderName::from_static("last-event-id"),
+];
 
-/// What a page may look at beside what every page may. The wildcard would do, were it not for `Authorization`.
-const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "datalake-version, datalake-version-age, datalake-checked-age, datalake-runs-stale, etag, link, x-total-count, location, \
-     retry-after, x-request-id, preference-applied, content-range, accept-ranges",
-);
+/// What a page may read in addition to what every page may read. A wildcard does not cover `Authorization`.
+const EXPOSED: [HeaderName; 13] = [
+    HeaderName::from_static("datalake-version"),
+    HeaderName::from_static("datalake-version-age"),
+    HeaderName::from_static("datalake-checked-age"),
+    HeaderName::from_static("datalake-runs-stale"),
+    header::ETAG,
+    header::LINK,
+    HeaderName::from_static("x-total-count"),
+    header::LOCATION,
+    header::RETRY_AFTER,
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("preference-applied"),
+    header::CONTENT_RANGE,
+    header::ACCEPT_RANGES,
+];
 
-/// Browsers ask again after two hours at the latest; a list that is changed shows sooner with ten minutes.
-const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
+/// Browsers keep the answer for two hours at most; with ten minutes, a changed list takes effect sooner.
+const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// Scheme, host and port of a site, as browsers write it in the header `Origin`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,52 +88,73 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The origins whose pages may read answers.
+/// The origins whose pages may read answers. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct AllowList(Arc<[Origin]>);
+pub(crate) struct Cors(Option<Arc<Allowed>>);
 
-impl AllowList {
+#[derive(Debug)]
+struct Allowed {
+    origins: Vec<HeaderValue>,
+    layer: CorsLayer,
+}
+
+impl Cors {
     pub(crate) fn new(origins: &[Origin]) -> Self {
-        Self(origins.into())
+        if origins.is_empty() {
+            return Self(None);
+        }
+        let origins: Vec<_> = origins.iter().map(|Origin(origin)| origin.clone()).collect();
+        let layer = CorsLayer::new()
+            .allow_origin(origins.clone())
+            .allow_methods(METHODS)
+            .allow_headers(HEADERS)
+            .expose_headers(EXPOSED)
+            .max_age(MAX_AGE)
+            .vary([header::ORIGIN]);
+        Self(Some(Arc::new(Allowed { origins, layer })))
     }
 
-    /// The request's origin, if its pages may read the answer.
-    pub(crate) fn allowed(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        let origin = headers.get(header::ORIGIN)?;
-        self.0.iter().any(|allowed| allowed.0 == origin).then(|| origin.clone())
+    /// Whether pages of the request's origin may read the answer.
+    pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
+        self.0.as_ref().is_some_and(|allowed| allowed.allow(headers))
     }
 }
 
-/// Answers the question of a browser whether a page may ask, and marks the answers that it may read.
-pub(crate) async fn cors(list: &AllowList, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    if list.0.is_empty() {
-        return next(request).await;
+impl Allowed {
+    fn allow(&self, headers: &HeaderMap) -> bool {
+        headers.get(header::ORIGIN).is_some_and(|origin| self.origins.contains(origin))
     }
-    let origin = list.allowed(request.headers());
-    let asks_first = request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    let mut response = match (&origin, asks_first) {
-        (Some(_), true) => allowance().into_response(),
-        _ => next(request).await,
+}
+
+/// Answers the preflight requests of browsers, and marks the answers that pages of allowed origins may read.
+///
+/// The layer gets only what it should answer or mark. It would answer every `OPTIONS` request, also those that ask for the methods of a path. Other
+/// requests, which is nearly all of them, pay for one comparison.
+pub(crate) async fn cors(cors: &Cors, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let Some(allowed) = &cors.0 else {
+        return next(request).await;
     };
-    let headers = response.headers_mut();
-    // A cache must not hand one site what was marked for another.
-    headers.append(header::VARY, HeaderValue::from_static("origin"));
-    if let Some(origin) = origin {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
+    let is_options = request.method() == Method::OPTIONS;
+    let is_preflight = is_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !allowed.allow(request.headers()) || is_options && !is_preflight {
+        let mut response = next(request).await;
+        // A cache must not hand one site what was marked for another.
+        response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
+        return response;
+    }
+    let mut next = Some(next);
+    let inner = service_fn(move |request| {
+        let next = next.take().expect("the service gets one request");
+        async move { Ok::<_, Infallible>(next(request).await) }
+    });
+    let mut response = match allowed.layer.layer(inner).oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    if is_preflight {
+        *response.status_mut() = StatusCode::NO_CONTENT;
     }
     response
-}
-
-fn allowance() -> (StatusCode, [(HeaderName, HeaderValue); 3]) {
-    (
-        StatusCode::NO_CONTENT,
-        [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS),
-            (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
-        ],
-    )
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::{
     request_error::{RefusedRequest, RequestError},
     run_view::RunView,
     table_watch::chain,
+    token::Refusal,
     views::format::Format,
 };
 
@@ -74,10 +75,10 @@ pub(crate) enum Problem {
         /// What is wrong with it.
         reason: String,
     },
-    /// The bearer token is missing or wrong.
+    /// The request does not have the rights of the token.
     Unauthorized {
-        /// Whether there is one, and it is another server's.
-        is_wrong: bool,
+        /// Why.
+        refusal: Refusal,
         /// How it is got here, where that was configured.
         hint: Option<Arc<str>>,
     },
@@ -336,6 +337,11 @@ impl Problem {
         self.kind().status
     }
 
+    /// The kind of problem, for what observes the answer.
+    pub(crate) fn observed(&self) -> ProblemKind {
+        ProblemKind(self.kind().name)
+    }
+
     /// The kind of problem in words.
     pub(crate) fn title(&self) -> &'static str {
         self.kind().title
@@ -383,12 +389,14 @@ impl Problem {
             | Self::KeyReused { reason }
             | Self::NothingBlocked { reason, .. }
             | Self::LauncherBusy { reason } => reason.clone(),
-            Self::Unauthorized { is_wrong, hint } => {
+            Self::Unauthorized { refusal, hint } => {
                 let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
-                let what = if *is_wrong {
-                    "the token that was sent is not this server's"
-                } else {
-                    "no token was sent"
+                let what = match refusal {
+                    Refusal::NoToken => "no token was sent",
+                    Refusal::WrongToken => "the token that was sent is not this server's",
+                    Refusal::OtherOrigin => {
+                        "a session starts and stops runs only from pages of this server (Origin), and no token was sent"
+                    }
                 };
                 format!("{what}: send its own as `Authorization: Bearer TOKEN`; {hint}")
             }
@@ -553,7 +561,7 @@ pub(crate) async fn write_documents(mut request: Request, next: impl AsyncFnOnce
         return response;
     };
     let (mut parts, _) = response.into_parts();
-    parts.extensions.insert(ProblemKind(problem.kind().name));
+    parts.extensions.insert(problem.observed());
     let document = problem.document(instance);
     parts.headers.remove(header::CONTENT_LENGTH);
     let document = if asker.wants_page(parts.status) {

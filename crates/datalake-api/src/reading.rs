@@ -26,9 +26,11 @@ use crate::{
     past_reads::PastReads,
     past_versions::{PastError, PastVersions},
     problem::Problem,
+    run_details,
     run_history::RunHistory,
     run_view::RunView,
     table_watch::{Held, TableWatch},
+    token::{Access, Caller},
     validators::Validators,
 };
 
@@ -138,6 +140,7 @@ where
     Clock: FromRef<S>,
     WaitLimit: FromRef<S>,
     StoreReadLimit: FromRef<S>,
+    Access: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -175,8 +178,9 @@ where
             }
             Held::NoTable => {
                 let run = RunHistory::from_ref(state).newest_known(1).await.into_iter().next();
+                let Ok(caller) = Caller::from_request_parts(parts, state).await;
                 Err(Problem::NoTable {
-                    run: run.map(|run| Box::new(RunView::from(run))),
+                    run: run.map(|run| Box::new(RunView::from(run_details::for_caller(run, caller)))),
                 })
             }
             Held::Unknown => Err(Problem::TableUnknown),

@@ -51,7 +51,7 @@ pub(crate) struct RunView {
     /// What it asked of the store, by kind, once it has left its report.
     #[schema(required, value_type = Option<RequestsDocument>)]
     requests: Option<Requests>,
-    /// Why it did not succeed.
+    /// Why it did not succeed; a fixed message where the server has a token and the request does not.
     #[schema(required)]
     error: Option<String>,
     /// Remarks on sources that were accepted, the first hundred; only where one run is asked for, and only if there are any.
@@ -62,7 +62,8 @@ pub(crate) struct RunView {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, value_type = Vec<NoticeDocument>)]
     rejects: Vec<SourceNotice>,
-    /// The end of what its process wrote, in whole lines; likewise, and only where this server heard it.
+    /// The end of what its process wrote, in whole lines; likewise, and only where this server heard it, and not where the
+    /// server has a token and the request does not.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     log_tail: Option<String>,

@@ -16,7 +16,7 @@ use crate::{
     clock::Clock,
     compression::compression,
     connections::{self, ConnectionLimits, Listening},
-    cors::{AllowList, Origin},
+    cors::{Cors, Origin},
     first_run,
     limits::RequestLimits,
     metrics::Metrics,
@@ -80,18 +80,19 @@ pub fn router(parts: Parts) -> Router {
 
 /// The router with every layer, and its state.
 fn layered(parts: Parts) -> (Router, ApiState) {
-    let allowed_origins = AllowList::new(&parts.cors_origins);
+    let cors = Cors::new(&parts.cors_origins);
     let outside = Outside {
         metrics: parts.metrics.clone(),
-        allowed_origins: allowed_origins.clone(),
+        cors: cors.clone(),
     };
-    let (access, allowed_hosts) = (parts.access.clone(), parts.allowed_hosts.clone());
+    let (access, clock, allowed_hosts) = (parts.access.clone(), parts.clock, parts.allowed_hosts.clone());
     let state = ApiState::from(parts);
     let inside = Inside {
         limits: RequestLimits::new(FromRef::from_ref(&state)),
         access,
+        clock,
         allowed_hosts,
-        allowed_origins,
+        cors,
     };
     // From the outside in.
     let layers = ServiceBuilder::new()

@@ -11,8 +11,9 @@ use axum::{
 use crate::{
     allowed_hosts::AllowedHosts,
     caching::caching,
+    clock::Clock,
     compression::refuse_codings,
-    cors::{AllowList, cors},
+    cors::{Cors, cors},
     cross_site::is_cross_site,
     etags::etags,
     limits::{RequestLimits, limit},
@@ -27,7 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
     pub(crate) metrics: Metrics,
-    pub(crate) allowed_origins: AllowList,
+    pub(crate) cors: Cors,
 }
 
 /// What the steps inside of the compression need.
@@ -35,8 +36,9 @@ pub(crate) struct Outside {
 pub(crate) struct Inside {
     pub(crate) limits: RequestLimits,
     pub(crate) access: Access,
+    pub(crate) clock: Clock,
     pub(crate) allowed_hosts: AllowedHosts,
-    pub(crate) allowed_origins: AllowList,
+    pub(crate) cors: Cors,
 }
 
 /// The steps outside of the compression, from the outside in.
@@ -44,7 +46,7 @@ pub(crate) async fn outside(State(outside): State<Outside>, request: Request, ne
     let answer = async |request| next.run(request).await;
     let answer = async |request| pass_in_chunks(request, answer).await;
     let answer = async |request| etags(request, answer).await;
-    let answer = async |request| cors(&outside.allowed_origins, request, answer).await;
+    let answer = async |request| cors(&outside.cors, request, answer).await;
     let answer = async |request| caching(request, answer).await;
     let answer = async |request| secure(request, answer).await;
     observe(&outside.metrics, request, answer).await
@@ -53,7 +55,7 @@ pub(crate) async fn outside(State(outside): State<Outside>, request: Request, ne
 /// The steps inside of the compression, from the outside in.
 pub(crate) async fn inside(State(inside): State<Inside>, request: Request, next: Next) -> Response {
     let answer = async |request| next.run(request).await;
-    let answer = async |request| protect_reads(&inside.access, request, answer).await;
+    let answer = async |request| protect_reads(&inside.access, inside.clock, request, answer).await;
     let answer = async |request| limit(&inside.limits, request, answer).await;
     let answer = async |request| refuse_codings(request, answer).await;
     let answer = async |request| admit(&inside, request, answer).await;
@@ -65,7 +67,7 @@ async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request
     if let Some(host) = inside.allowed_hosts.refused(&request) {
         return Problem::HostNotAllowed { host }.into_response();
     }
-    if is_cross_site(&request, &inside.allowed_origins) {
+    if is_cross_site(&request, &inside.cors) {
         return Problem::CrossSite.into_response();
     }
     next(request).await

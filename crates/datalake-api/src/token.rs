@@ -1,17 +1,18 @@
-//! Who may do what: the bearer token that a request must carry.
+//! Who may do what: a request has the bearer token, or the cookie of a browser that has signed in with it.
 
-use std::{fmt, sync::Arc};
+use std::{convert::Infallible, fmt, sync::Arc};
 
 use arc_swap::ArcSwap;
 use axum::{
     extract::{FromRef, FromRequestParts, Request},
-    http::{HeaderMap, HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, Method, Uri, header, request::Parts, uri::Authority},
     response::{IntoResponse, Response},
 };
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{pages, probes::is_probe_or_metrics, problem::Problem};
+use crate::{clock::Clock, cross_site::is_of_own_page, pages, probes::is_probe_or_metrics, problem::Problem, session::SessionKey};
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]
@@ -25,29 +26,69 @@ pub enum Access {
     AllNeeds(Token),
 }
 
-/// The digest of a configured token. The token itself is not kept, and no log can show it. Clones share it.
+/// A configured token, as what verifies it. The token itself is not kept, and no log can show it. Clones share it.
 #[derive(Clone)]
 pub struct Token {
-    digest: Arc<ArcSwap<[u8; 32]>>,
+    keys: Arc<ArcSwap<Keys>>,
     hint: Option<Arc<str>>,
+}
+
+/// What is derived from the token.
+struct Keys {
+    digest: [u8; 32],
+    session: SessionKey,
+}
+
+impl Keys {
+    fn of(token: &str) -> Self {
+        Self {
+            digest: Sha256::digest(token).into(),
+            session: SessionKey::of_token(token),
+        }
+    }
+}
+
+/// The client of a request, as far as access is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Caller {
+    /// Anyone: the server has no token.
+    Any,
+    /// A client that sent the token.
+    Token,
+    /// A browser that has signed in.
+    Session,
+    /// A client without the token.
+    Anonymous,
+}
+
+/// Why a request does not have the rights of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// It has no token, and no session that is valid.
+    NoToken,
+    /// It has a token that is not the server's.
+    WrongToken,
+    /// It would change something, and has a session, but no `Origin` of the server's own.
+    OtherOrigin,
 }
 
 impl Token {
     /// Takes the token as it was configured.
     pub fn new(token: &str) -> Self {
         Self {
-            digest: Arc::new(ArcSwap::from_pointee(Sha256::digest(token).into())),
+            keys: Arc::new(ArcSwap::from_pointee(Keys::of(token))),
             hint: None,
         }
     }
 
     /// Takes another token from now on, in all clones. Returns false if it is the same.
     pub fn replace(&self, token: &str) -> bool {
-        let digest: [u8; 32] = Sha256::digest(token).into();
-        *self.digest.swap(Arc::new(digest)) != digest
+        let keys = Keys::of(token);
+        let digest = keys.digest;
+        self.keys.swap(Arc::new(keys)).digest != digest
     }
 
-    /// Tells whoever comes without the token how it is got. That is told to everybody.
+    /// Shows every client without the token how to get it.
     #[must_use]
     pub fn with_hint(self, hint: &str) -> Self {
         Self {
@@ -56,20 +97,49 @@ impl Token {
         }
     }
 
-    /// Whether the headers carry the token. How long that takes tells nothing of the token, not even its length.
-    fn check(&self, headers: &HeaderMap) -> Result<(), Problem> {
-        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes);
-        let refused = |is_wrong| Problem::Unauthorized {
-            is_wrong,
-            hint: self.hint.clone(),
-        };
-        let (_, token) = given
-            .and_then(|value| value.split_at_checked("Bearer ".len()))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"Bearer "))
-            .ok_or_else(|| refused(false))?;
-        let holds = bool::from(self.digest.load().ct_eq(&Sha256::digest(token)));
-        holds.then_some(()).ok_or_else(|| refused(true))
+    /// Whether a client sent this token. How long that takes reveals nothing of the token, not even its length.
+    pub(crate) fn is(&self, given: &[u8]) -> bool {
+        self.keys.load().digest.ct_eq(&Sha256::digest(given)).into()
     }
+
+    /// The `Set-Cookie` of a session that begins now.
+    pub(crate) fn begin_session(&self, now: Timestamp, is_https: bool) -> HeaderValue {
+        self.keys.load().session.begin(now, is_https)
+    }
+
+    fn caller(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
+        // A proxy may use other schemes for itself. A bearer token decides: the client chose it for this request.
+        if let Some(token) = bearer(headers) {
+            return self.is(token).then_some(Caller::Token).ok_or(Refusal::WrongToken);
+        }
+        if !self.keys.load().session.is_active(headers, now) {
+            return Err(Refusal::NoToken);
+        }
+        // Pages of other servers on this host are of the same site, so that browsers send the cookie with their requests as well.
+        let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        match is_read || is_of_own_page(headers, uri.authority().map(Authority::as_str)) {
+            true => Ok(Caller::Session),
+            false => Err(Refusal::OtherOrigin),
+        }
+    }
+
+    fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<(), Problem> {
+        let caller = self.caller(method, uri, headers, now);
+        caller.map(|_| ()).map_err(|refusal| self.refusal(refusal))
+    }
+
+    pub(crate) fn refusal(&self, refusal: Refusal) -> Problem {
+        Problem::Unauthorized {
+            refusal,
+            hint: self.hint.clone(),
+        }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let value = headers.get(header::AUTHORIZATION)?.as_bytes();
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then_some(token)
 }
 
 impl Access {
@@ -79,6 +149,30 @@ impl Access {
             Self::Open => None,
             Self::RunsNeed(token) | Self::AllNeeds(token) => Some(token),
         }
+    }
+}
+
+impl Caller {
+    /// Whether the client may start and stop runs without being asked for the token.
+    pub(crate) fn has_rights(self) -> bool {
+        self != Self::Anonymous
+    }
+}
+
+impl<S> FromRequestParts<S> for Caller
+where
+    S: Send + Sync,
+    Access: FromRef<S>,
+    Clock: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let now = Clock::from_ref(state).now();
+        Ok(match Access::from_ref(state).token() {
+            None => Self::Any,
+            Some(token) => { token.caller(&parts.method, &parts.uri, &parts.headers, now) }.unwrap_or(Self::Anonymous),
+        })
     }
 }
 
@@ -95,24 +189,31 @@ impl<S> FromRequestParts<S> for MayRun
 where
     S: Send + Sync,
     Access: FromRef<S>,
+    Clock: FromRef<S>,
 {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        match Access::from_ref(state) {
-            Access::Open => Ok(Self),
-            Access::RunsNeed(token) | Access::AllNeeds(token) => token.check(&parts.headers).map(|()| Self),
+        let now = Clock::from_ref(state).now();
+        match Access::from_ref(state).token() {
+            None => Ok(Self),
+            Some(token) => token.check(&parts.method, &parts.uri, &parts.headers, now).map(|()| Self),
         }
     }
 }
 
-/// Refuses reads without the token, where reads need it. Probes and scrapes carry none.
-pub(crate) async fn protect_reads(access: &Access, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+/// Refuses reads without the token, where reads need it. Probes and scrapes have none.
+pub(crate) async fn protect_reads(
+    access: &Access,
+    clock: Clock,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let path = request.uri().path();
-    // A browser that is refused a page still draws the refusal.
-    let is_open = is_probe_or_metrics(path) || path.starts_with(pages::ASSETS);
+    // A browser that gets the sign-in page loads its style and its script.
+    let is_open = is_probe_or_metrics(path) || path.starts_with(pages::ASSETS) || pages::is_for_signing_in(path);
     match access {
-        Access::AllNeeds(token) if !is_open => match token.check(request.headers()) {
+        Access::AllNeeds(token) if !is_open => match token.check(request.method(), request.uri(), request.headers(), clock.now()) {
             Ok(()) => next(request).await,
             Err(problem) => problem.into_response(),
         },

@@ -251,13 +251,13 @@ pub(crate) struct ClientArgs {
 /// Who may do what over HTTP.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AccessArgs {
-    /// Starting and stopping runs needs the bearer token in this file
+    /// Starting and stopping runs needs the bearer token in this file, and so do details of runs
     #[arg(long, env = "DATALAKE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How the token is got, in words for whoever comes without it
+    /// How a client gets the token; every client without it gets this text, so name no internals
     #[arg(long, env = "DATALAKE_TOKEN_HINT", value_name = "WORDS", requires = "token_file")]
     pub(crate) token_hint: Option<String>,
-    /// Reads need the token, too; health, readiness and metrics do not
+    /// Reads need the token, too; browsers get a sign-in page; health, readiness and metrics do not need it
     #[arg(long, env = "DATALAKE_PROTECT_READS", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) protect_reads: bool,
     /// Pages of this site may read answers in a browser

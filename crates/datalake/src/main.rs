@@ -10,6 +10,7 @@ mod logging;
 mod progress;
 mod schedule;
 mod signals;
+mod token_file;
 mod traces;
 mod usage;
 

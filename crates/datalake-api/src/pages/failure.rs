@@ -12,9 +12,10 @@ use crate::{
     cursor::CURSOR,
     pages::{
         ASSETS,
-        layout::{self, Frame, Redrawn, View},
+        layout::{self, Account, Frame, Redrawn, View},
         parts,
         policy::Page,
+        sign_in::{self, LocalAddress, SignIn},
         visit::{self, ApiAddress},
     },
     problem::{self, ProblemDocument},
@@ -26,6 +27,7 @@ pub(crate) struct Asker {
     origin: String,
     address: String,
     prefers_pages: bool,
+    is_from_other_site: bool,
 }
 
 impl Asker {
@@ -35,6 +37,7 @@ impl Asker {
             origin: visit::origin(request.headers(), request.uri()),
             address: visit::address(request.uri()),
             // What takes everything alike, as curl does, is no browser.
+            is_from_other_site: sign_in::is_from_other_site(request.headers()),
             prefers_pages: accept.weight("text/html") > accept.weight("application/problem+json"),
         }
     }
@@ -47,24 +50,38 @@ impl Asker {
         is_page || self.prefers_pages && (path == "/" || path == "/page" || problem::is_for_want_of_a_token(status.as_u16()))
     }
 
-    /// The problem as a page, with status 200: the caller knows the right one.
+    /// The problem as a page, with status 200: the caller knows the right one. For want of the token it is the sign-in page.
     pub(crate) fn page(&self, problem: &ProblemDocument) -> Response {
-        let frame = Frame {
+        let page = match problem::is_for_want_of_a_token(problem.status) {
+            true => self.sign_in(problem).page(),
+            false => self.frame(problem).page(&self.words(problem)),
+        };
+        let mut response = Page(page).into_response();
+        response.headers_mut().remove(header::CACHE_CONTROL);
+        response
+    }
+
+    fn frame<'a>(&'a self, problem: &'a ProblemDocument) -> Frame<'a> {
+        Frame {
             view: View::Failure,
             title: problem.title,
-            api: ApiAddress::of_page(&self.address).filter(|_| !problem::is_for_want_of_a_token(problem.status)),
+            api: ApiAddress::of_page(&self.address),
             words: layout::SAME,
             command: "curl",
             origin: &self.origin,
-            redrawn: match problem::is_for_want_of_a_token(problem.status) {
-                // Who may not read is told of no change either.
-                true => Redrawn::Never,
-                false => Redrawn::Problem,
-            },
-        };
-        let mut response = Page(frame.page(&self.words(problem))).into_response();
-        response.headers_mut().remove(header::CACHE_CONTROL);
-        response
+            redrawn: Redrawn::Problem,
+            account: Account::None,
+        }
+    }
+
+    fn sign_in<'a>(&'a self, problem: &'a ProblemDocument) -> SignIn<'a> {
+        SignIn {
+            origin: &self.origin,
+            return_to: LocalAddress::or_overview(&self.address),
+            is_wrong: false,
+            is_from_other_site: self.is_from_other_site,
+            detail: &problem.detail,
+        }
     }
 
     fn words(&self, problem: &ProblemDocument) -> Markup {
@@ -79,20 +96,15 @@ impl Asker {
                 @if let Some(run) = &problem.run {
                     p { "The run: " a href={ "/page/runs/" (run.run_id()) } { (run.run_id()) } }
                 }
-                @if problem::is_for_want_of_a_token(problem.status) {
-                    p { "A browser cannot send the token by itself. Ask from a shell, or through a proxy that adds the header:" }
-                    (parts::command("curl -H \"Authorization: Bearer $TOKEN\"", &self.origin, &ApiAddress::new("/data")))
-                } @else {
-                    p.actions {
-                        @let first = self.first_page();
-                        @if let Some(first) = &first {
-                            a.button.primary #first-page href=(first) { "Begin anew with the first page" }
-                        }
-                        @if let Some(back) = self.way_back() {
-                            a.button.primary[first.is_none()] href=(back.0) { (back.1) }
-                        }
-                        a.button href="/" { "Overview" }
+                p.actions {
+                    @let first = self.first_page();
+                    @if let Some(first) = &first {
+                        a.button.primary #first-page href=(first) { "Begin anew with the first page" }
                     }
+                    @if let Some(back) = self.way_back() {
+                        a.button.primary[first.is_none()] href=(back.0) { (back.1) }
+                    }
+                    a.button href="/" { "Overview" }
                 }
             }
         }

@@ -32,7 +32,13 @@
 
 use maud::{DOCTYPE, Markup, html};
 
-use crate::pages::{assets, live::Live, parts, visit::ApiAddress};
+use crate::pages::{
+    assets,
+    live::Live,
+    parts,
+    sign_in::{LocalAddress, SIGN_OUT},
+    visit::ApiAddress,
+};
 
 /// What a page shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +52,7 @@ pub(super) enum View {
     Versions,
     Changes,
     Examples,
+    SignIn,
     Failure,
 }
 
@@ -62,6 +69,7 @@ impl View {
             Self::Versions => "versions",
             Self::Changes => "changes",
             Self::Examples => "examples",
+            Self::SignIn => "sign-in",
             Self::Failure => "failure",
         }
     }
@@ -103,6 +111,17 @@ pub(super) enum Redrawn<'a> {
     Never,
 }
 
+/// Whether the user has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// There is nothing to sign in to, or that is not known.
+    None,
+    /// The user has not signed in, and returns to this page after it.
+    Anonymous(LocalAddress),
+    /// The user has signed in.
+    SignedIn,
+}
+
 /// What stands around a view.
 #[derive(Debug)]
 pub(super) struct Frame<'a> {
@@ -118,6 +137,7 @@ pub(super) struct Frame<'a> {
     /// Where the server is reached.
     pub(super) origin: &'a str,
     pub(super) redrawn: Redrawn<'a>,
+    pub(super) account: Account,
 }
 
 impl Frame<'_> {
@@ -190,6 +210,11 @@ impl Frame<'_> {
                         }
                     }
                     span.live #live role="status" hidden {}
+                    @match &self.account {
+                        Account::None => {}
+                        Account::Anonymous(page) => a.account href=(page.sign_in()) { "Sign in" },
+                        Account::SignedIn => form.account #sign-out method="post" action=(SIGN_OUT) { button type="submit" { "Sign out" } },
+                    }
                 }
             }
         }

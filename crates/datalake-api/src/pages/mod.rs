@@ -32,18 +32,19 @@ mod reasons;
 mod rejects;
 mod run;
 mod runs;
+mod sign_in;
 mod versions;
 pub(crate) mod visit;
 mod warnings;
 
 use axum::{
     Router,
-    routing::{MethodRouter, get},
+    routing::{MethodRouter, get, post},
 };
 
 use crate::state::ApiState;
 
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 9] {
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 11] {
     [
         ("/page/changes", get(changes::show)),
         ("/page/live", get(live::wait)),
@@ -53,6 +54,8 @@ fn routes() -> [(&'static str, MethodRouter<ApiState>); 9] {
         ("/page/rejects", get(rejects::show)),
         ("/page/runs", get(runs::show)),
         ("/page/runs/{run_id}", get(run::show)),
+        (sign_in::PATH, get(sign_in::show).post(sign_in::submit)),
+        (sign_in::SIGN_OUT, post(sign_in::sign_out)),
         ("/page/versions", get(versions::show)),
     ]
 }
@@ -67,6 +70,11 @@ pub(crate) fn router() -> Router<ApiState> {
 /// Where the pages and their files are.
 pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
     routes().into_iter().map(|(path, _)| path)
+}
+
+/// Whether the path is one that a client without the token needs for signing in, or out.
+pub(crate) fn is_for_signing_in(path: &str) -> bool {
+    sign_in::is_path(path)
 }
 
 /// Where the files of the pages lie, which hold nothing of the lake.

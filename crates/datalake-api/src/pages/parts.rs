@@ -49,7 +49,7 @@ pub(super) fn start_run(starting: Starting, origin: &str) -> Markup {
     let before = match starting {
         Starting::NotOffered => return html! {},
         Starting::Open => "curl -X POST",
-        Starting::NeedsToken => "curl -X POST -H \"Authorization: Bearer $TOKEN\"",
+        Starting::NeedsToken | Starting::SignedIn => "curl -X POST -H \"Authorization: Bearer $TOKEN\"",
     };
     html! {
         div #start-run data-needs-token[starting == Starting::NeedsToken] {

@@ -13,9 +13,11 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
                       base-uri 'none'; frame-ancestors 'none'";
 
 /// A page names people: it is kept by nobody but the browser, which asks before it shows it again.
-const HEADERS: [(HeaderName, HeaderValue); 2] = [
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
     (header::CACHE_CONTROL, PRIVATE),
+    // No other site gets an address. With `no-referrer`, browsers would send the forms of the page with `Origin: null`.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
 ];
 
 /// A page as an answer.

@@ -25,6 +25,7 @@ use crate::{
     },
     past_versions::{PastError, PastVersions},
     problem::Problem,
+    run_details,
     run_history::RunHistory,
 };
 
@@ -69,6 +70,7 @@ pub(super) async fn show(
         Some(report) => made_in_time(&past, report, deadline).await?,
         None => Made::Nothing,
     };
+    let run = run_details::for_caller(run, visit.caller);
     let title = format!("Run {}", run.run_id);
     let frame = visit.frame(View::Run, &title);
     let main = page(&run, &made, &stop_run(&run, &visit), visit.now);
@@ -120,7 +122,7 @@ fn stop_run(run: &Run, visit: &Visit) -> Markup {
         Starting::NotOffered => return html! {},
         _ if !run.state.is_active() => return html! {},
         Starting::Open => "curl -X DELETE",
-        Starting::NeedsToken => "curl -X DELETE -H \"Authorization: Bearer $TOKEN\"",
+        Starting::NeedsToken | Starting::SignedIn => "curl -X DELETE -H \"Authorization: Bearer $TOKEN\"",
     };
     let address = ApiAddress::new(format!("/runs/{}", run.run_id));
     html! {

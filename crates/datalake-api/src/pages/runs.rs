@@ -20,6 +20,7 @@ use crate::{
         visit::{ApiAddress, Visit},
     },
     problem::Problem,
+    run_details,
     run_history::{Completeness, RUNS_MAX, RunHistory},
 };
 
@@ -81,6 +82,7 @@ pub(super) async fn show(visit: Visit, asked: Asked, State(history): State<RunHi
     // One more than are shown tells whether there is another page.
     let read = if asked.after.is_some() { RUNS_MAX } else { asked.limit + 1 };
     let (runs, completeness) = history.newest_by(read, visit.deadline()).await;
+    let runs: Vec<_> = runs.into_iter().map(|run| run_details::for_caller(run, visit.caller)).collect();
     let shown = shown(&runs, &asked).ok_or(Problem::NoSuchRun)?;
     // The API begins with the newest one.
     let api = ApiAddress::new(format!("/runs?limit={}", shown.before + asked.limit));

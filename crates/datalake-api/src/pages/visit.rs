@@ -11,13 +11,16 @@ use tokio::time::Instant;
 
 use crate::{
     clock::Clock,
+    forwarded::is_https,
     pages::{
-        layout::{self, Frame, Redrawn, View},
+        layout::{self, Account, Frame, Redrawn, View},
         live::{Known, Live},
+        sign_in::LocalAddress,
     },
+    run_details,
     run_history::RunHistory,
     table_watch::TableWatch,
-    token::Access,
+    token::{Access, Caller},
 };
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
@@ -35,6 +38,8 @@ pub(crate) struct Visit {
     pub(super) live: Live,
     /// Who may start a run here.
     pub(super) starting: Starting,
+    /// The client, as far as access is concerned.
+    pub(super) caller: Caller,
     begun: Instant,
 }
 
@@ -46,8 +51,10 @@ const WAIT_MAX: Duration = Duration::from_secs(2);
 pub(super) enum Starting {
     /// Whoever reaches the server.
     Open,
-    /// Whoever has the token.
+    /// Clients with the token.
     NeedsToken,
+    /// This browser, which has signed in; other clients need the token.
+    SignedIn,
     /// Nobody: the server was started to only read.
     NotOffered,
 }
@@ -68,6 +75,12 @@ impl Visit {
             command: "curl",
             origin: &self.origin,
             redrawn: Redrawn::After(&self.live),
+            account: match self.caller {
+                // A client that has the token anyway, as behind a proxy that adds it, has nothing to sign in to.
+                Caller::Any | Caller::Token => Account::None,
+                Caller::Session => Account::SignedIn,
+                Caller::Anonymous => Account::Anonymous(LocalAddress::or_overview(&self.address)),
+            },
         }
     }
 }
@@ -86,18 +99,22 @@ where
         let begun = Instant::now();
         let now = Clock::from_ref(state).now();
         let runs = RunHistory::from_ref(state);
-        let known = Known::gather(&TableWatch::from_ref(state), &runs, now).await;
+        let Ok(caller) = Caller::from_request_parts(parts, state).await;
+        let mut known = Known::gather(&TableWatch::from_ref(state), &runs, now).await;
+        known.runs = known.runs.into_iter().map(|run| run_details::for_caller(run, caller)).collect();
         Ok(Self {
             origin: origin(&parts.headers, &parts.uri),
             address: address(&parts.uri),
             now,
             live: known.live(),
             known,
-            starting: match (runs.starts_runs(), Access::from_ref(state)) {
+            starting: match (runs.starts_runs(), caller) {
                 (false, _) => Starting::NotOffered,
-                (true, Access::Open) => Starting::Open,
-                (true, Access::RunsNeed(_) | Access::AllNeeds(_)) => Starting::NeedsToken,
+                (true, Caller::Any) => Starting::Open,
+                (true, Caller::Token | Caller::Session) => Starting::SignedIn,
+                (true, Caller::Anonymous) => Starting::NeedsToken,
             },
+            caller,
             begun,
         })
     }
@@ -113,13 +130,10 @@ pub(super) fn address(uri: &Uri) -> String {
     uri.path_and_query().map_or("/", |address| address.as_str()).to_owned()
 }
 
-/// Scheme, host and port under which the client reaches the server; a proxy in between may say that it speaks TLS for it.
+/// Scheme, host and port under which the client reaches the server; a proxy in between may state that it speaks TLS for it.
 pub(super) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = match text(header::HeaderName::from_static("x-forwarded-proto")) {
-        Some("https") => "https",
-        _ => "http",
-    };
+    let scheme = if is_https(headers) { "https" } else { "http" };
     let is_host = |host: &&str| host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte));
     let host = uri
         .authority()

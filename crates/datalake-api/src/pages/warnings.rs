@@ -96,7 +96,7 @@ fn banner(warning: &Warning<'_>, starting: Starting, now: Timestamp) -> Markup {
                     }
                     "See " a href="/page/runs" { "what became of the runs" } ", and whether the schedule still starts them"
                     @match starting {
-                        Starting::Open | Starting::NeedsToken => "; or start one here.",
+                        Starting::Open | Starting::NeedsToken | Starting::SignedIn => "; or start one here.",
                         Starting::NotOffered => ".",
                     }
                 }

@@ -21,8 +21,10 @@ use crate::{
     limits::{FollowerLimit, FollowerPermit, StoreReadPermit},
     problem::{Problem, ProblemDocument},
     routes::parameters::RunPath,
+    run_details,
     run_history::RunHistory,
     run_view::RunView,
+    token::Caller,
 };
 
 /// Proxies cut what says nothing for a minute, some of them for half of one.
@@ -85,6 +87,7 @@ pub(super) async fn follow_run(
     Segment(run_id): Segment,
     _: NoParameters,
     LastSeen(seen): LastSeen,
+    caller: Caller,
     State(history): State<RunHistory>,
     State(limit): State<FollowerLimit>,
     client: OfClient,
@@ -99,7 +102,10 @@ pub(super) async fn follow_run(
     }
     let permit = limit.permit(&client)?;
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
-    let events = at_once.chain(history.changes_of(run)).map(event).take_until(longest(permit));
+    let events = at_once
+        .chain(history.changes_of(run))
+        .map(move |run| event(run_details::for_caller(run, caller)))
+        .take_until(longest(permit));
     let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
     Ok((HEADERS, Sse::new(events).keep_alive(alive)).into_response())
 }

@@ -31,7 +31,9 @@ use crate::{
                        run, and do not fail while the store is unavailable. The headers `datalake-version`, `datalake-version-age` and \
                        `datalake-checked-age` (seconds) state the version and its age. Errors are problem documents (RFC 9457).\n\nIf the \
                        server has a token, `POST` and `DELETE` need it, and with `--protect-reads` so does everything else except `/healthz`, \
-                       `/readyz` and `/metrics`. Otherwise no request needs it.",
+                       `/readyz` and `/metrics`. Otherwise no request needs it. A browser that has signed in (`/page/sign-in`) sends a session cookie \
+                       instead, which permits `POST` and `DELETE` from pages of the server. If the server has a token, responses to requests \
+                       without it have a fixed message in place of a run's `error`, and no `log_tail`.",
         contact(name = "The maintainers of datalake"),
         license(name = "MIT", identifier = "MIT"),
     ),

@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     clients::OfClient,
+    clock::Clock,
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
@@ -24,10 +25,11 @@ use crate::{
         parameters::RunPath,
         start_body::{self, StartRun},
     },
+    run_details,
     run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
     table_watch::TableWatch,
-    token::{Access, MayRun},
+    token::{Access, Caller, MayRun},
 };
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
@@ -85,6 +87,7 @@ where
     S: Send + Sync,
     Access: FromRef<S>,
     StoreReadLimit: FromRef<S>,
+    Clock: FromRef<S>,
 {
     type Rejection = Problem;
 
@@ -224,9 +227,12 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list_runs(Limit(limit): Limit, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
+pub(super) async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
     let (runs, completeness) = history.newest(limit).await;
-    let runs: Vec<_> = runs.into_iter().map(RunView::from).collect();
+    let runs: Vec<_> = runs
+        .into_iter()
+        .map(|run| RunView::from(run_details::for_caller(run, caller)))
+        .collect();
     let body = Json(RunsBody { count: runs.len(), runs });
     match completeness {
         Completeness::Complete => body.into_response(),
@@ -252,12 +258,14 @@ pub(super) async fn list_runs(Limit(limit): Limit, _: StoreReadPermit, State(his
 pub(super) async fn show_run(
     Segment(run_id): Segment,
     _: NoParameters,
+    caller: Caller,
     _: StoreReadPermit,
     State(history): State<RunHistory>,
 ) -> Result<Json<RunView>, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
-    run.map(|run| Json(RunView::with_notices(run))).ok_or(Problem::NoSuchRun)
+    run.map(|run| Json(RunView::with_notices(run_details::for_caller(run, caller))))
+        .ok_or(Problem::NoSuchRun)
 }
 
 /// Stops a run.

@@ -1,17 +1,15 @@
 //! The body of `POST /data`: what a run is to do. An error names the field, the value that was found, and what is allowed.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use axum::{
     body::Body,
     http::{HeaderMap, header},
 };
-use bytes::{Bytes, BytesMut};
 use datalake_core::{
     nearest::nearest,
     report::{RunId, RunMode},
 };
-use futures_util::TryStreamExt;
 use serde::{
     Deserialize, Deserializer,
     de::{MapAccess, Visitor},
@@ -19,13 +17,7 @@ use serde::{
 use serde_json::{Value, error::Category};
 use utoipa::ToSchema;
 
-use crate::{launcher::RunParameters, problem::Problem};
-
-/// A body is under 200 bytes; this leaves room for white space.
-const BODY_BYTES_MAX: usize = 16 * 1024;
-
-/// From the end of the head to the end of the body: as long as a head may take. A body that is not sent would hold its place for longer.
-const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
+use crate::{body, launcher::RunParameters, problem::Problem};
 
 /// A value in a message is cut after so many characters.
 const SHOWN_MAX: usize = 80;
@@ -62,8 +54,7 @@ const MODES: [&str; 2] = ["incremental", "full"];
 
 /// Reads the body and what it asks for.
 pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RunParameters, Problem> {
-    let collected = tokio::time::timeout(BODY_WAIT_MAX, collect(body)).await;
-    let bytes = collected.map_err(|_| Problem::BodyTimedOut)??;
+    let bytes = body::read(body).await?;
     // Some clients name a type also where they send nothing.
     if bytes.is_empty() {
         return Ok(RunParameters::default());
@@ -78,21 +69,6 @@ pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RunParameter
         });
     }
     parse(&bytes).map_err(|reason| Problem::BodyInvalid { reason })
-}
-
-async fn collect(body: Body) -> Result<Bytes, Problem> {
-    let broken = |_| Problem::BodyInvalid {
-        reason: "the body ends before its length, or its chunks are malformed; send it again".to_owned(),
-    };
-    let mut bytes = BytesMut::new();
-    let mut parts = body.into_data_stream();
-    while let Some(part) = parts.try_next().await.map_err(broken)? {
-        if bytes.len() + part.len() > BODY_BYTES_MAX {
-            return Err(Problem::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
-        }
-        bytes.extend_from_slice(&part);
-    }
-    Ok(bytes.freeze())
 }
 
 /// What the fields ask for, or what is wrong with them.
@@ -265,15 +241,6 @@ mod tests {
         check(r#"{"mode":"incremental"}"#, RunMode::Incremental, None);
         check(r#" { "mode" : "full" } "#, RunMode::Full, None);
         check(r#"{"allow_mass_delete_of":"run-1","mode":"full"}"#, RunMode::Full, Some("run-1"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_arrive_is_given_up() {
-        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
-        let start = tokio::time::Instant::now();
-        let refused = read(&HeaderMap::new(), body).await;
-        assert!(matches!(refused, Err(Problem::BodyTimedOut)));
-        assert_eq!(start.elapsed(), BODY_WAIT_MAX);
     }
 
     #[track_caller]

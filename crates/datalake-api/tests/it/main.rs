@@ -5,6 +5,7 @@
     reason = "a test binary, whose shared functions clippy does not know for tests"
 )]
 
+mod access;
 mod caching;
 mod changes;
 mod conditions;

@@ -77,7 +77,7 @@ async fn check_reader(lake: &Lake, path: &str, origin: &str, reader: Option<&str
             "retry-after",
             "x-request-id",
         ] {
-            assert!(exposed.split(", ").any(|found| found == name), "{name} is not in {exposed}");
+            assert!(exposed.split(',').any(|found| found == name), "{name} is not in {exposed}");
         }
     }
 }
@@ -154,17 +154,29 @@ async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
     let answer = ask_first(&lake, ORIGIN).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);
-    assert_eq!(answer.header("access-control-allow-methods"), "GET, HEAD, POST, DELETE, OPTIONS");
+    assert_eq!(answer.header("access-control-allow-methods"), "GET,HEAD,POST,DELETE,OPTIONS");
     let allowed = answer.header("access-control-allow-headers");
     assert_eq!(
         allowed,
-        "authorization, content-type, idempotency-key, prefer, if-match, if-none-match, if-modified-since, if-unmodified-since, \
-         range, if-range, last-event-id"
+        "authorization,content-type,idempotency-key,prefer,if-match,if-none-match,if-modified-since,if-unmodified-since,\
+         range,if-range,last-event-id"
     );
+    // Credentials of the browser, as its session, are for the server's own pages.
+    assert!(answer.headers.get("access-control-allow-credentials").is_none());
     assert_eq!(answer.header("access-control-max-age"), "600");
     let stranger = ask_first(&lake, "https://evil.example").await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert!(stranger.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
+    // Not a preflight: a client asks for the methods of a path.
+    let open = shared().await;
+    for headers in [vec![], vec![("origin", ORIGIN)]] {
+        let answer = send(&open, Method::OPTIONS, "/data", &headers).await;
+        assert_eq!(
+            (answer.status, answer.header("allow")),
+            (StatusCode::NO_CONTENT, "GET,HEAD,POST"),
+            "{headers:?}"
+        );
+    }
     let private = Lake::of_users().await;
     let answer = ask_first(&private, ORIGIN).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
@@ -187,7 +199,8 @@ async fn every_answer_is_safe_in_a_browser() {
         let answer = lake.get(path).await;
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            ("referrer-policy", "no-referrer"),
+            // A page has forms, which browsers would send with `Origin: null`.
+            ("referrer-policy", if path == "/" { "same-origin" } else { "no-referrer" }),
             ("cross-origin-resource-policy", "same-origin"),
         ] {
             let found = answer.headers.get_all(name).iter().collect::<Vec<_>>();

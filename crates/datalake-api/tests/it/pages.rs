@@ -319,12 +319,17 @@ async fn problems_of_pages_are_pages() {
 }
 
 #[tokio::test]
-async fn a_browser_without_rights_is_told_so_in_words() {
+async fn a_browser_without_the_token_gets_the_sign_in_page() {
     let mut lake = Lake::of_users().await;
     lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
     for path in ["/", "/page/people", "/data"] {
         let answer = browse(&lake, path).await;
-        check_problem(&answer, StatusCode::UNAUTHORIZED, "unauthorized");
+        check_is_page(&answer, "sign-in");
+        assert_eq!(
+            (answer.status, answer.header("cache-control")),
+            (StatusCode::UNAUTHORIZED, "no-store")
+        );
+        assert_eq!(values(&answer.body, "data-problem"), ["urn:datalake:problem:unauthorized"]);
         assert_eq!(answer.header("www-authenticate"), "Bearer", "{path}");
         assert!(
             answer.body.contains("kubectl get secret mine") && answer.body.contains("Bearer $TOKEN"),

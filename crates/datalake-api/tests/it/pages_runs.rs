@@ -267,7 +267,12 @@ async fn an_active_run_is_followed_and_can_be_stopped() {
     while launcher.find(&run_id("made-here")).await.unwrap().state.is_active() {
         changes.changed().await.unwrap();
     }
-    let ended = page(&lake, "/page/runs/made-here").await;
+    // The log is for clients with the token.
+    let ask = async |path: &str| {
+        let request = Request::get(path).header("authorization", "Bearer secret");
+        lake.send(request.body(Body::empty()).unwrap()).await
+    };
+    let ended = checked(ask("/page/runs/made-here").await);
     assert!(values(&ended, "data-follow").is_empty() && values(&ended, "data-stop").is_empty());
     assert_eq!(values(&ended, "data-banner"), ["run-error"]);
     let log = between(&ended, "id=\"log-tail\"", "</pre>");
@@ -275,7 +280,7 @@ async fn an_active_run_is_followed_and_can_be_stopped() {
         log.contains("WARN") && log.contains("a &lt;word&gt;") && log.contains("rows=2") && log.contains("away"),
         "{log}"
     );
-    let api = lake.get("/runs/made-here").await.json();
+    let api = ask("/runs/made-here").await.json();
     assert_eq!(
         (&api["trigger"], api["log_tail"].as_str().unwrap().lines().last()),
         (&"posted".into(), Some("away"))

@@ -36,7 +36,7 @@ use crate::{
     clock,
     exit::{self, UsageError},
     listen::ListenAddress,
-    signals,
+    signals, token_file,
 };
 
 /// From the polite request to a run's process to its end by force. A run between commit and report needs seconds.
@@ -114,6 +114,7 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
             "the token is short enough to be guessed; `openssl rand -hex 32` makes a better one"
         );
     }
+    token_file::warn_if_readable_by_all(file);
     let token = Token::new(&text);
     let token = match &args.token_hint {
         Some(hint) => token.with_hint(hint),

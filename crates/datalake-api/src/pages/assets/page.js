@@ -174,6 +174,8 @@
     while (!mine.signal.aborted) {
       try {
         const answer = await fetch(`/page/live?held=${main.dataset.live}`, { signal: mine.signal, cache: "no-store" });
+        // The session has ended: the page shows the sign-in form in its place.
+        if (answer.status === 401) return location.reload();
         if (!answer.ok) throw new Error(String(answer.status));
         const now = await answer.text();
         const isDrawn = now === main.dataset.live || await look();
@@ -325,6 +327,9 @@
       });
     }
   });
+
+  // After a link on another site, the browser sends the session cookie only with a request of this page itself.
+  if (document.querySelector("#problem[data-again]")) location.replace(location.pathname + location.search);
 
   enhance();
 })();

@@ -128,6 +128,13 @@ fn a_dialog_is_accessible() {
 }
 
 #[test]
+fn the_sign_in_page_is_accessible() {
+    let server = lakes::protected();
+    let paths = ["/".to_owned(), "/page/sign-in".to_owned()];
+    check(&Browser::open(&server), &paths);
+}
+
+#[test]
 fn an_active_run_is_accessible() {
     let server = lakes::samples();
     let held = HeldRun::start(&server);

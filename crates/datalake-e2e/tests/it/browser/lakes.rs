@@ -107,7 +107,21 @@ pub(super) fn samples_with(arguments: &[&str]) -> Server {
     samples_of("serve", arguments)
 }
 
-fn samples_of(command: &str, arguments: &[&str]) -> Server {
+/// The token of [`protected`].
+pub(super) const TOKEN: &str = "a-token-that-nobody-guesses";
+
+/// The 100 sample users, where reads need the token.
+pub(super) fn protected() -> Server {
+    let folder = samples_folder();
+    fs::write(folder.path().join("token"), TOKEN).unwrap();
+    let server = Server::start(folder, &["serve", "--lake", "lake", "--token-file", "token", "--protect-reads"]);
+    let header = format!("--header 'Authorization: Bearer {TOKEN}'");
+    let stats: Value = serde_json::from_str(&server.curl("/stats", &header)).unwrap();
+    assert_eq!(stats["count"], 100);
+    server
+}
+
+fn samples_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
     let made = Command::new(executable())
         .args(["init", "--lake", "lake", "--samples"])
@@ -115,6 +129,11 @@ fn samples_of(command: &str, arguments: &[&str]) -> Server {
         .status()
         .unwrap();
     assert!(made.success());
+    folder
+}
+
+fn samples_of(command: &str, arguments: &[&str]) -> Server {
+    let folder = samples_folder();
     let server = Server::start(folder, &[&[command, "--lake", "lake"], arguments].concat());
     assert_eq!(server.json("/stats")["count"], 100);
     server

@@ -15,4 +15,5 @@ mod people_form;
 mod person;
 mod runs;
 mod screenshots;
+mod sign_in;
 mod views;
