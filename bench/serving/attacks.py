@@ -133,12 +133,18 @@ async def read_all(attacker, requests):
             part = await loop.sock_recv(connection, RECEIVE_BYTES)
 
 
+def scans(attacker):
+    """A request that looks at all rows and that no other request repeats."""
+    return get(f"/data?limit=1&first_name__contains=q{next(attacker.numbers)}&order=last_name")
+
+
 async def flood(attacker, request, count):
     """Sends so many requests at once over one connection, and again when all have their status."""
     loop = asyncio.get_running_loop()
     async with attacker.connection() as connection:
         while True:
-            await loop.sock_sendall(connection, request * count)
+            batch = request * count if isinstance(request, bytes) else b"".join(request(attacker) for _ in range(count))
+            await loop.sock_sendall(connection, batch)
             missing, tail = count, b""
             while missing > 0:
                 part = await loop.sock_recv(connection, RECEIVE_BYTES)
@@ -187,16 +193,21 @@ ATTACKS = {
     "get-flood": Attack(
         f"`/data?limit=100`, {FLOOD_REQUESTS} pipelined", 256, functools.partial(flood, request=get("/data?limit=100"), count=FLOOD_REQUESTS)
     ),
+    "scan-flood": Attack(
+        f"`first_name__contains=` of all rows, {FLOOD_REQUESTS} pipelined", 256, functools.partial(flood, request=scans, count=FLOOD_REQUESTS)
+    ),
     "post-flood": Attack("`POST /data`", 256, functools.partial(flood, request=post(b"{}", "Content-Length: 2"), count=1)),
     "run-flood": Attack(
         "`POST /data` that starts child processes",
         256,
         functools.partial(flood, request=post(b"{}", "Content-Length: 2"), count=1),
+        lake="small",
         launcher="process",
     ),
     "listings": Attack("long listings", 64, functools.partial(read_all, requests=LISTINGS), pause=0),
     "versions": Attack("pages of 20 past versions", 64, functools.partial(read_all, requests=PAST_VERSIONS), pause=0),
     "http2": Attack("preface of HTTP/2, offer of h2c", 64, functools.partial(read_all, requests=HTTP2), pause=0),
+    "rejects": Attack("`/rejects`", 64, functools.partial(read_all, requests=closing("/rejects")), pause=0),
     "examples": Attack("`/page/examples`", 64, functools.partial(read_all, requests=closing("/page/examples")), pause=0),
     "stray": Attack(
         "`/rejects` beside 400,000 stray objects", 16, functools.partial(read_all, requests=closing("/rejects")), pause=0, lake="stray"

@@ -53,7 +53,7 @@ class Limit:
     """A cgroup v2 with `memory.max`, where this system has one; without it, memory is only measured."""
 
     def __init__(self, mib):
-        self.folder = own_cgroup(mib)
+        self.folder = new_cgroup(mib)
 
     def command(self, command):
         """The command that runs another one within the limit."""
@@ -74,17 +74,19 @@ class Limit:
             self.folder.rmdir()
 
 
-def own_cgroup(mib):
-    """A new cgroup within that of this process; none where the memory controller is not delegated to it."""
+def new_cgroup(mib, mounted=pathlib.Path("/sys/fs/cgroup")):
+    """A new cgroup below the nearest one, from that of this process up, that gives its children a memory controller; None without one."""
     lines = pathlib.Path("/proc/self/cgroup").read_text().splitlines()
-    path = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), None)
-    parent = pathlib.Path("/sys/fs/cgroup") / (path or "")
-    folder = parent / f"datalake-bench-{os.getpid()}"
-    with contextlib.suppress(OSError):
-        if path is not None and "memory" in (parent / "cgroup.subtree_control").read_text().split():
-            folder.mkdir()
-            (folder / "memory.max").write_text(str(mib * MIB))
-            return folder
+    own = next((line.removeprefix("0::/") for line in lines if line.startswith("0::/")), "")
+    for path in (pathlib.Path(own), *pathlib.Path(own).parents):
+        parent = mounted / path
+        # A cgroup v1, or one of another user.
+        with contextlib.suppress(OSError):
+            if "memory" in (parent / "cgroup.subtree_control").read_text().split():
+                folder = parent / f"datalake-bench-{os.getpid()}"
+                folder.mkdir()
+                (folder / "memory.max").write_text(str(mib * MIB))
+                return folder
     return None
 
 
