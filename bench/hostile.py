@@ -247,7 +247,7 @@ def main():
             if broken:
                 broken_in[name] = broken
     broken_text = ", ".join(broken_in)
-    print(f"\nBounds: {f'broken by {broken_text}' if broken_in else 'kept by all attacks'}.")
+    print(f"\nLoad average {os.getloadavg()[0]:.1f} after. Bounds: {f'broken by {broken_text}' if broken_in else 'kept by all attacks'}.")
     raise SystemExit(1 if broken_in else 0)
 
 
