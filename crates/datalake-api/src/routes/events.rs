@@ -15,10 +15,9 @@ use futures_util::{StreamExt, stream};
 use utoipa::IntoParams;
 
 use crate::{
-    clients::OfClient,
     extract::{NoParameters, Segment},
     launcher::{Run, RunState},
-    limits::{FollowerLimit, FollowerPermit, StoreReadPermit},
+    limits::{FollowerPermit, StoreReadPermit},
     problem::{Problem, ProblemDocument},
     routes::parameters::RunPath,
     run_details,
@@ -89,8 +88,7 @@ pub(super) async fn follow_run(
     LastSeen(seen): LastSeen,
     caller: Caller,
     State(history): State<RunHistory>,
-    State(limit): State<FollowerLimit>,
-    client: OfClient,
+    permit: FollowerPermit,
     _: StoreReadPermit,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
@@ -100,7 +98,6 @@ pub(super) async fn follow_run(
     if is_seen && !run.state.is_active() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let permit = limit.permit(&client)?;
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
     let events = at_once
         .chain(history.changes_of(run))
