@@ -153,7 +153,11 @@ impl Shown {
         let (mut taken, mut is_ended) = (Vec::new(), false);
         while taken.len() <= SHOWN_BYTES_MAX && !is_ended {
             match pieces.next().await {
-                Some(Ok(piece)) => taken.extend_from_slice(&piece),
+                Some(Ok(piece)) => {
+                    // One byte more than is shown tells that there is more.
+                    let bytes = piece.len().min(SHOWN_BYTES_MAX + 1);
+                    taken.extend_from_slice(piece.get(..bytes).unwrap_or_default());
+                }
                 Some(Err(_)) | None => is_ended = true,
             }
         }
