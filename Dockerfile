@@ -1,8 +1,14 @@
 # Two images of one executable: `docker build --target processor .` and `--target api`. Whoever publishes them says what they are made of:
 # `--build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=… --build-arg CREATED=…` (RFC 3339, as the commit's).
 # The dependencies are a layer of their own, so that a change of ours compiles ours alone.
+#
+# A release pins both base images by digest, so that a build of the same commit has the same base:
+# `--build-arg RUST_IMAGE=rust:1.95-bookworm@sha256:…` and `--build-arg BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:…`. Print the
+# current digests with `docker buildx imagetools inspect rust:1.95-bookworm`. Without them, the tags are used.
+ARG RUST_IMAGE=rust:1.95-bookworm
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
 
-FROM rust:1.95-bookworm AS chef
+FROM ${RUST_IMAGE} AS chef
 WORKDIR /build
 RUN cargo install cargo-chef --locked --version 0.1.77
 
@@ -20,17 +26,21 @@ RUN cargo build --locked --profile "$PROFILE" --package datalake \
     && install -D --strip target/*/datalake /out/usr/local/bin/datalake
 
 # No shell, no package manager, user 65532.
-FROM gcr.io/distroless/cc-debian12:nonroot AS base
+FROM ${BASE_IMAGE} AS base
+COPY LICENSE THIRD-PARTY-NOTICES /usr/share/doc/datalake/
 COPY --from=builder /out/ /
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/datalake"]
+ARG BASE_IMAGE
+# packaging/notices.py checks the licenses, which are those of THIRD-PARTY-NOTICES.
+LABEL org.opencontainers.image.base.name="$BASE_IMAGE" \
+      org.opencontainers.image.licenses="MIT AND 0BSD AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND BSL-1.0 AND GPL-2.0-only AND GPL-2.0-or-later AND GPL-3.0-or-later WITH GCC-exception-3.1 AND ISC AND LGPL-2.1-or-later AND MPL-2.0 AND Unicode-3.0 AND Unlicense AND Zlib"
 # What changes with each commit comes last: no layer is made anew for it.
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 ARG SOURCE=unknown
 ARG CREATED=1970-01-01T00:00:00Z
-LABEL org.opencontainers.image.licenses="MIT" \
-      org.opencontainers.image.version="$VERSION" \
+LABEL org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION" \
       org.opencontainers.image.source="$SOURCE" \
       org.opencontainers.image.created="$CREATED"
