@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     task::Waker,
     time::Duration,
 };
@@ -37,7 +40,11 @@ pub(crate) enum Overdue {
 
 /// One connection's requests.
 #[derive(Debug)]
-pub(crate) struct Activity(Mutex<Doing>);
+pub(crate) struct Activity {
+    doing: Mutex<Doing>,
+    /// How often the connection was polled.
+    polls: AtomicU64,
+}
 
 #[derive(Debug)]
 struct Doing {
@@ -70,7 +77,7 @@ pub(crate) struct Answering {
 impl Activity {
     /// Nothing has come yet.
     pub(crate) fn new() -> Self {
-        Self(Mutex::new(Doing {
+        let doing = Mutex::new(Doing {
             answering: BTreeMap::new(),
             asked: 0,
             is_hearing: false,
@@ -79,7 +86,21 @@ impl Activity {
             refusal: None,
             ended: None,
             unwritten: Vec::new(),
-        }))
+        });
+        Self {
+            doing,
+            polls: AtomicU64::new(0),
+        }
+    }
+
+    /// The connection is polled.
+    pub(crate) fn begin_poll(&self) {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Which poll of the connection this is.
+    pub(crate) fn poll(&self) -> u64 {
+        self.polls.load(Ordering::Relaxed)
     }
 
     /// Bytes have come.
@@ -158,7 +179,7 @@ impl Activity {
 
     /// A panic elsewhere leaves numbers that are still right.
     fn doing(&self) -> MutexGuard<'_, Doing> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

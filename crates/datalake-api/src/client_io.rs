@@ -37,12 +37,22 @@ pub(crate) struct ClientIo<S> {
     stream: S,
     activity: Arc<Activity>,
     heads: RequestHeads,
+    /// The last head that hyper was given, and in which poll of the connection.
+    begun: Begun,
     lingering: Option<Lingering>,
     pace: Pace,
     /// Who waits to tell hyper of the client's end until the client has what there is for it.
     reader: Option<Waker>,
     /// The wait that goes on now.
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+}
+
+/// A head that hyper was given.
+#[derive(Debug, Default)]
+struct Begun {
+    /// Which head of the connection, from 1 on.
+    head: u64,
+    poll: u64,
 }
 
 /// The end of a connection whose client may still be sending.
@@ -84,6 +94,7 @@ impl<S> ClientIo<S> {
             stream,
             activity,
             heads: RequestHeads::new(head_bytes_max),
+            begun: Begun::default(),
             lingering: None,
             pace: Pace {
                 wait_max,
@@ -120,6 +131,20 @@ impl<S> ClientIo<S> {
 }
 
 impl<S: AsyncRead + Unpin> ClientIo<S> {
+    /// One request is handled in each poll of the connection: a client that sends many at once would otherwise delay those of other clients, whose
+    /// tasks wait in the same queue.
+    fn poll_begin(&mut self, context: &Context<'_>) -> Poll<()> {
+        let (head, poll) = (self.heads.accepted(), self.activity.poll());
+        if head != self.begun.head {
+            if self.begun.head > 0 && self.begun.poll == poll {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            self.begun = Begun { head, poll };
+        }
+        Poll::Ready(())
+    }
+
     /// Reads more of a head. Ready where there is nothing to read any more, or an answer to what there is.
     fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Ended>>> {
         let mut bytes = [0; READ_BYTES];
@@ -195,6 +220,7 @@ struct Ended;
 impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
+            ready!(self.poll_begin(context));
             let ended = match self.heads.next() {
                 Next::Came(came) => {
                     let taken = came.len().min(buffer.remaining());

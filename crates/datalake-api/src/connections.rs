@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     io,
     net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
@@ -261,7 +262,7 @@ async fn attend<S>(
         tokio::select! {
             // What has come counts, however late it is looked at.
             biased;
-            ended = connection.as_mut() => {
+            ended = polled(&activity, connection.as_mut()) => {
                 if let Err(error) = ended {
                     tracing::debug!(error = chain(&error), "a connection broke");
                 }
@@ -283,6 +284,14 @@ async fn attend<S>(
         is_ending = true;
         connection.as_mut().graceful_shutdown();
     }
+}
+
+/// Counts the polls of a connection.
+fn polled<F: Future>(activity: &Activity, mut connection: Pin<&mut F>) -> impl Future<Output = F::Output> {
+    poll_fn(move |context| {
+        activity.begin_poll();
+        connection.as_mut().poll(context)
+    })
 }
 
 /// The router's answer, with a note of when it ends.

@@ -120,6 +120,11 @@ impl RequestHeads {
         self.look()
     }
 
+    /// The number of accepted heads.
+    pub(crate) fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
     /// Whether there is an incomplete head.
     pub(crate) fn is_in_head(&self) -> bool {
         matches!(self.place, Place::Head) && !self.came.is_empty()

@@ -1,6 +1,12 @@
 //! Connections over a pipe and over loopback.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::Ipv4Addr,
+    sync::{
+        Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use axum::{
     http::StatusCode,
@@ -394,4 +400,54 @@ async fn unread_tiny_response_holds_the_budget_until_it_is_read() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), freed).await.unwrap();
+}
+
+/// Unlike `yield_now`, which waits until no other task is ready.
+async fn to_the_end_of_the_queue() {
+    let mut is_queued = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut is_queued, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Requests that a client sends at once are not handled at once: other tasks run in between.
+#[tokio::test]
+async fn pipelined_requests_yield_to_other_tasks() {
+    let turns = Arc::new(AtomicU64::new(0));
+    let others = Arc::clone(&turns);
+    let _other = tokio::spawn(async move {
+        loop {
+            others.fetch_add(1, Ordering::Relaxed);
+            to_the_end_of_the_queue().await;
+        }
+    });
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let handled = Arc::clone(&seen);
+    let router = Router::new().route("/", get(async move || handled.lock().unwrap().push(turns.load(Ordering::Relaxed))));
+    let (ours, mut theirs) = tokio::io::duplex(64 * 1024);
+    let activity = Arc::new(Activity::new());
+    let attending = tokio::spawn(attend(
+        ours,
+        activity,
+        protocol(),
+        router,
+        origin(),
+        PATIENT,
+        CancellationToken::new(),
+    ));
+    theirs
+        .write_all("GET / HTTP/1.1\r\nHost: x\r\n\r\n".repeat(50).as_bytes())
+        .await
+        .unwrap();
+    theirs.shutdown().await.unwrap();
+    theirs.read_to_end(&mut Vec::new()).await.unwrap();
+    attending.await.unwrap();
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 50);
+    assert!(seen.windows(2).all(|pair| pair[0] < pair[1]), "{seen:?}");
 }
