@@ -32,7 +32,7 @@ const ARGUMENTS: &[&str] = &[
     "--no-first-run",
     "--no-default-browser-check",
     "--no-pings",
-    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
     "--lang=en-GB",
     "--window-size=1280,800",
 ];

@@ -52,7 +52,7 @@ fn a_browser_signs_in_starts_a_run_and_signs_out() {
     browser.check_not_reloaded();
     browser.check_quiet("a run in a session");
 
-    // Of a link on another site the browser sends no cookie at first; `localhost` is another site than 127.0.0.1.
+    // After a link on another site the browser sends no cookie at first; `localhost` is another site than 127.0.0.1.
     browser.run(&format!("location.href = 'http://localhost:{}/page/sign-in'", server.port));
     let is_at = |host: &str, id: &str| format!("return location.hostname === '{host}' && document.getElementById('{id}') !== null");
     browser.until_run("the other site", &is_at("localhost", "sign-in"));
