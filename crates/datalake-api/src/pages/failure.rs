@@ -81,6 +81,7 @@ impl Asker {
             is_wrong: false,
             is_from_other_site: self.is_from_other_site,
             detail: &problem.detail,
+            status: problem.status,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::{IntoResponse, Redirect, Response},
 };
 use maud::{Markup, html};
@@ -78,6 +78,8 @@ pub(super) struct SignIn<'a> {
     pub(super) is_from_other_site: bool,
     /// How a client gets the token.
     pub(super) detail: &'a str,
+    /// The status of the answer that asks for it.
+    pub(super) status: u16,
 }
 
 /// Whether a page of another site led to the request.
@@ -106,7 +108,7 @@ impl SignIn<'_> {
         let line = html! { "This server shows its pages to users who have its token." };
         html! {
             (parts::heading("Sign in", &line, &html! {}))
-            section.card #problem data-problem=(kind) data-status=(StatusCode::UNAUTHORIZED.as_u16()) data-again[self.is_from_other_site] {
+            section.card #problem data-problem=(kind) data-status=(self.status) data-again[self.is_from_other_site] {
                 form #sign-in method="post" action=(PATH) {
                     @if self.is_wrong { p.hint.bad #sign-in-error role="alert" { "The token is not valid." } }
                     input type="hidden" name=(RETURN_TO) value=(self.return_to.0);
@@ -146,13 +148,15 @@ pub(super) async fn show(ReturnTo(return_to): ReturnTo, State(access): State<Acc
     match access.token() {
         None => Redirect::to(&return_to.0).into_response(),
         Some(token) => {
-            let detail = token.refusal(Refusal::NoToken).detail();
+            let refusal = token.refusal(Refusal::NoToken);
+            let detail = refusal.detail();
             let page = SignIn {
                 origin: &visit::origin(request.headers(), request.uri()),
                 return_to,
                 is_wrong: false,
                 is_from_other_site: false,
                 detail: &detail,
+                status: refusal.status().as_u16(),
             };
             Page(page.page()).into_response()
         }
@@ -214,14 +218,17 @@ pub(super) async fn submit(State(access): State<Access>, State(clock): State<Clo
         is_wrong: true,
         is_from_other_site: false,
         detail: &detail,
+        status: refusal.status().as_u16(),
     };
-    let challenge = [(header::WWW_AUTHENTICATE, "Bearer"), (header::CACHE_CONTROL, "no-store")];
-    let mut response = (StatusCode::UNAUTHORIZED, Page(page.page())).into_response();
-    for (name, value) in challenge {
-        response.headers_mut().insert(name, header::HeaderValue::from_static(value));
-    }
-    response.extensions_mut().insert(refusal.observed());
-    response
+    let page = Page(page.page()).into_response();
+    let observed = refusal.observed();
+    let (mut parts, _) = refusal.into_response().into_parts();
+    // The page is written already: the problem is not written once more.
+    parts.extensions.remove::<Problem>();
+    parts.extensions.insert(observed);
+    parts.headers.extend(page.headers().clone());
+    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Response::from_parts(parts, page.into_body())
 }
 
 /// Removes the cookie from the browser. What another client copied of it stays valid until it expires or the token changes.
