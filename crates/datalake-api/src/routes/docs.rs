@@ -80,8 +80,7 @@ pub(crate) const PATHS: [&str; 3] = ["/docs", "/docs/", "/docs/{file}"];
 pub(crate) fn router() -> Router<ApiState> {
     let [bare, page, file] = PATHS;
     Router::new()
-        // Relative, for proxies that put a path before it.
-        .route(bare, get(async |_: NoParameters| Redirect::temporary("docs/")))
+        .route(bare, get(async |_: NoParameters| Redirect::temporary(page)))
         .route(page, get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
         .route(
             file,

@@ -78,7 +78,7 @@ async fn files_are_sent_as_they_are_stored_to_those_who_can_unpack_them() {
 async fn other_paths_and_methods_are_problems() {
     let lake = Lake::empty();
     let moved = lake.get("/docs").await;
-    assert_eq!((moved.status, moved.header("location")), (StatusCode::TEMPORARY_REDIRECT, "docs/"));
+    assert_eq!((moved.status, moved.header("location")), (StatusCode::TEMPORARY_REDIRECT, "/docs/"));
     // Parts of Swagger UI that the page does not need.
     for path in [
         "/docs/index.html",

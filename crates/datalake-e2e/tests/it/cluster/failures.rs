@@ -45,7 +45,7 @@ fn a_run_that_fails_says_why() {
 
     // Reads went on, and so do runs once all is mended.
     let run = started(&release, &api, &template);
-    told(&api, &run, "succeeded", &[]);
+    told(&release, &api, &run, "succeeded", &[]);
     assert_eq!(api.json("/stats")["count"], 100);
 }
 
@@ -53,7 +53,7 @@ fn a_run_that_fails_says_why() {
 #[track_caller]
 fn check(release: &Release, api: &Forward, template: &Value, state: &str, words: &[&str]) {
     let run = started(release, api, template);
-    told(api, &run, state, words);
+    told(release, api, &run, state, words);
     match state {
         "pending" | "running" => stop(release, api, &run),
         _ => ended(release, api, &run),
@@ -68,10 +68,10 @@ fn killed(release: &Release, api: &Forward, template: &Value) {
     let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", &nobody);
     hanging["spec"]["backoffLimit"] = json!(0);
     let run = started(release, api, &hanging);
-    told(api, &run, "running", &[]);
+    told(release, api, &run, "running", &[]);
     let selector = format!("batch.kubernetes.io/job-name={run}");
     release.kubectl(&["delete", "pod", "--selector", &selector, "--grace-period", "0", "--force"]);
-    told(api, &run, "failed", &["its pod vanished"]);
+    told(release, api, &run, "failed", &["its pod vanished"]);
 }
 
 fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
@@ -105,9 +105,11 @@ fn started(release: &Release, api: &Forward, template: &Value) -> String {
 }
 
 #[track_caller]
-fn told(api: &Forward, run_id: &str, state: &str, words: &[&str]) {
+fn told(release: &Release, api: &Forward, run_id: &str, state: &str, words: &[&str]) {
+    // A client without the token does not get the cause.
+    let authorization = release.authorization();
     until("the run says what is wrong", TOLD_WITHIN, || {
-        let run = api.json(&format!("/runs/{run_id}"));
+        let run = api.ask(&format!("/runs/{run_id}"), &["--header", &authorization]).body;
         let error = run["error"].as_str().unwrap_or_default();
         let is_told = run["state"] == state && words.iter().all(|word| error.contains(word));
         is_told.then_some(()).ok_or(format!("{state}, {words:?} are expected: {run}"))
@@ -126,7 +128,7 @@ fn stop(release: &Release, api: &Forward, run_id: &str) {
     let stopped = delete(release, api, run_id);
     assert_eq!(stopped.status, 202, "{stopped:?}");
     release.settle();
-    told(api, run_id, "stopped", &["deleted"]);
+    told(release, api, run_id, "stopped", &["deleted"]);
 }
 
 fn delete(release: &Release, api: &Forward, run_id: &str) -> Answer {
