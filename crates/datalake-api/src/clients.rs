@@ -3,15 +3,25 @@
 use std::{
     collections::HashMap,
     convert::Infallible,
+    future::poll_fn,
+    mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
+    task::Poll,
 };
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many tasks of a client with many connections wait for a processor at the same time.
+const TURNS: usize = 4;
+
+/// A client with more connections takes turns. Browsers open 6, load generators and pools more.
+const CONNECTIONS_WITHOUT_TURNS: u32 = 16;
 
 /// What is limited per client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +49,7 @@ pub(crate) struct Client {
     address: IpAddr,
     clients: Clients,
     used: Used,
+    turns: Semaphore,
 }
 
 /// How much of each resource a client uses.
@@ -87,6 +98,7 @@ impl Clients {
             address,
             clients: self.clone(),
             used: Used::default(),
+            turns: Semaphore::new(TURNS),
         });
         clients.insert(address, Arc::downgrade(&client));
         client
@@ -120,6 +132,27 @@ impl Client {
         })
     }
 
+    /// The output of `handled`, which begins in the client's turn.
+    ///
+    /// Tasks of all connections wait for processors in one queue: those of a client with hundreds of connections would delay those of other clients.
+    /// Here only a few of them are in the queue, and the others wait for one another.
+    pub(crate) async fn in_turn<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
+        let connections = self.used.connections.load(Ordering::Relaxed);
+        // A client behind a proxy has no connections of its own.
+        if (1..=CONNECTIONS_WITHOUT_TURNS).contains(&connections) {
+            return handled.await;
+        }
+        let turn = self.turns.acquire().await;
+        to_the_end_of_the_queue().await;
+        // What waits for something else leaves the turn to the next.
+        let first = poll_fn(|context| Poll::Ready(handled.as_mut().poll(context))).await;
+        drop(turn);
+        match first {
+            Poll::Ready(output) => output,
+            Poll::Pending => handled.await,
+        }
+    }
+
     fn used(&self, resource: Resource) -> &AtomicU32 {
         match resource {
             Resource::Connections => &self.used.connections,
@@ -130,6 +163,19 @@ impl Client {
             Resource::ResponseKib => &self.used.response_kib,
         }
     }
+}
+
+/// Lets every task run that is ready now. Unlike `yield_now`, this does not wait for those that become ready meanwhile.
+pub(crate) async fn to_the_end_of_the_queue() {
+    let mut is_queued = false;
+    poll_fn(|context| {
+        if mem::replace(&mut is_queued, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 impl Drop for Share {
@@ -194,6 +240,8 @@ fn client_address(address: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[test]
@@ -231,5 +279,30 @@ mod tests {
         let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
         let _waits = client.use_up_to(1, Resource::Waits, 1).unwrap();
         assert!(client.use_up_to(1, Resource::Requests, 1).is_some());
+    }
+
+    #[tokio::test]
+    async fn few_requests_of_a_client_are_handled_at_once_and_waiting_ones_hold_no_turn() {
+        let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+        let waiting: Vec<_> = (0..=TURNS)
+            .map(|_| {
+                let client = Arc::clone(&client);
+                tokio::spawn(async move { client.in_turn(pin!(std::future::pending::<()>())).await })
+            })
+            .collect();
+        for _ in 0..10 {
+            to_the_end_of_the_queue().await;
+        }
+        assert_eq!(client.turns.available_permits(), TURNS, "requests that wait hold no turn");
+        let _all = client.turns.acquire_many(4).await.unwrap();
+        let mut handled = pin!(client.in_turn(pin!(async { "handled" })));
+        assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
+        let _connection = client.use_up_to(1, Resource::Connections, 1).unwrap();
+        assert_eq!(
+            client.in_turn(pin!(async { "handled" })).await,
+            "handled",
+            "few connections take no turns"
+        );
+        drop(waiting);
     }
 }

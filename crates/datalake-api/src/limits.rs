@@ -1,6 +1,6 @@
 //! The limits of requests: how many are handled at the same time, how many of them wait, and for how long.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     extract::{FromRef, FromRequestParts, Request},
@@ -75,7 +75,8 @@ pub(crate) async fn limit(limits: &RequestLimits, request: Request, next: impl A
     let Some(_permit) = limits.requests.take(&client, 1) else {
         return Problem::TooBusy.into_response();
     };
-    match tokio::time::timeout(limits.response_time_max, next(request)).await {
+    let handled = pin!(next(request));
+    match tokio::time::timeout(limits.response_time_max, client.in_turn(handled)).await {
         Ok(response) => limits.budget.admit(&client, response),
         Err(_) => Problem::TimedOut.into_response(),
     }

@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::response_budget::ResponseBudget;
+use crate::{clients::to_the_end_of_the_queue, response_budget::ResponseBudget};
 
 fn router() -> Router {
     Router::new()
@@ -400,19 +400,6 @@ async fn unread_tiny_response_holds_the_budget_until_it_is_read() {
         }
     };
     tokio::time::timeout(Duration::from_secs(10), freed).await.unwrap();
-}
-
-/// Unlike `yield_now`, which waits until no other task is ready.
-async fn to_the_end_of_the_queue() {
-    let mut is_queued = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut is_queued, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Requests that a client sends at once are not handled at once: other tasks run in between.
