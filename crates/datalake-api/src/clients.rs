@@ -295,7 +295,8 @@ mod tests {
         }
         assert_eq!(client.turns.available_permits(), TURNS, "requests that wait hold no turn");
         let _all = client.turns.acquire_many(4).await.unwrap();
-        let mut handled = pin!(client.in_turn(pin!(async { "handled" })));
+        let handled = pin!(async { "handled" });
+        let mut handled = pin!(client.in_turn(handled));
         assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
         let _connection = client.use_up_to(1, Resource::Connections, 1).unwrap();
         assert_eq!(
