@@ -218,7 +218,11 @@ impl OfClient {
     /// The client among the extensions of a request.
     pub(crate) fn of(extensions: &axum::http::Extensions) -> Self {
         let known = extensions.get::<Self>().cloned();
-        known.unwrap_or_else(|| Self(Clients::default().of(Ipv4Addr::LOCALHOST.into())))
+        known.unwrap_or_else(|| {
+            let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+            client.used.connections.store(1, Ordering::Relaxed);
+            Self(client)
+        })
     }
 }
 

@@ -159,8 +159,12 @@ pub(crate) async fn serve(listening: Listening, router: Router, shutdown: Cancel
             let activity = Arc::new(Activity::new());
             match first_head::wait(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
                 FirstHead::None => {}
-                // In a box, so that the wait before it takes little room.
-                FirstHead::Came => Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown)).await,
+                FirstHead::Came => {
+                    let client = Arc::clone(&origin.peer);
+                    // In a box, so that the wait before it takes little room.
+                    let mut attending = Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown));
+                    client.in_turn(attending.as_mut()).await;
+                }
             }
             drop((connection, permit));
         });
