@@ -6,19 +6,18 @@ use std::{
     future::poll_fn,
     mem,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZero,
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, Ordering},
     },
     task::Poll,
+    thread,
 };
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-/// How many tasks of a client with many connections wait for a processor at the same time.
-const TURNS: usize = 4;
 
 /// A client with more connections takes turns. Browsers open 6, load generators and pools more.
 const CONNECTIONS_WITHOUT_TURNS: u32 = 16;
@@ -40,8 +39,21 @@ pub(crate) enum Resource {
 }
 
 /// The clients that use anything now. Clones share them.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Clients(Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>);
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    by_address: Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>,
+    /// How many requests of a client with many connections wait for a processor at the same time: one for each processor.
+    turns: usize,
+}
+
+impl Default for Clients {
+    fn default() -> Self {
+        Self {
+            by_address: Arc::default(),
+            turns: thread::available_parallelism().map_or(1, NonZero::get),
+        }
+    }
+}
 
 /// A client: a host by its IPv4 address or by its IPv6 network.
 #[derive(Debug)]
@@ -98,7 +110,7 @@ impl Clients {
             address,
             clients: self.clone(),
             used: Used::default(),
-            turns: Semaphore::new(TURNS),
+            turns: Semaphore::new(self.turns),
         });
         clients.insert(address, Arc::downgrade(&client));
         client
@@ -106,7 +118,7 @@ impl Clients {
 
     /// Insertions and removals are single steps: a panic elsewhere leaves the map intact.
     fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Weak<Client>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.by_address.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -287,8 +299,9 @@ mod tests {
 
     #[tokio::test]
     async fn few_requests_of_a_client_are_handled_at_once_and_waiting_ones_hold_no_turn() {
-        let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
-        let waiting: Vec<_> = (0..=TURNS)
+        let clients = Clients::default();
+        let client = clients.of(Ipv4Addr::LOCALHOST.into());
+        let waiting: Vec<_> = (0..=clients.turns)
             .map(|_| {
                 let client = Arc::clone(&client);
                 tokio::spawn(async move { client.in_turn(pin!(std::future::pending::<()>())).await })
@@ -297,8 +310,8 @@ mod tests {
         for _ in 0..10 {
             to_the_end_of_the_queue().await;
         }
-        assert_eq!(client.turns.available_permits(), TURNS, "requests that wait hold no turn");
-        let _all = client.turns.acquire_many(4).await.unwrap();
+        assert_eq!(client.turns.available_permits(), clients.turns, "requests that wait hold no turn");
+        let _all = client.turns.acquire_many(u32::try_from(clients.turns).unwrap()).await.unwrap();
         let handled = pin!(async { "handled" });
         let mut handled = pin!(client.in_turn(handled));
         assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
