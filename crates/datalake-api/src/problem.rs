@@ -390,7 +390,7 @@ impl Problem {
             | Self::NothingBlocked { reason, .. }
             | Self::LauncherBusy { reason } => reason.clone(),
             Self::Unauthorized { refusal, hint } => {
-                let hint = hint.as_deref().unwrap_or("it stands in the file that --token-file names");
+                let hint = hint.as_deref().unwrap_or("it is in the file that --token-file names");
                 let what = match refusal {
                     Refusal::NoToken => "no token was sent",
                     Refusal::WrongToken => "the token that was sent is not this server's",
@@ -398,7 +398,7 @@ impl Problem {
                         "a session starts and stops runs only from pages of this server (Origin), and no token was sent"
                     }
                 };
-                format!("{what}: send its own as `Authorization: Bearer TOKEN`; {hint}")
+                format!("{what}: send the token of this server as `Authorization: Bearer TOKEN`; {hint}")
             }
             Self::NoSuchUser => "no row of the table has this user_id; ids are compared byte by byte".to_owned(),
             Self::NoPicture => "the lake holds no good picture of this user; /data/{id}/explain says why".to_owned(),
