@@ -19,8 +19,8 @@ use std::{
 use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// A client with more connections takes turns. Browsers open 6, load generators and pools more.
-const CONNECTIONS_WITHOUT_TURNS: u32 = 16;
+/// A client with more connections takes turns. Browsers open 6, pools of HTTP clients some ten.
+const CONNECTIONS_WITHOUT_TURNS: u32 = 32;
 
 /// What is limited per client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
