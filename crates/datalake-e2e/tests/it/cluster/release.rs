@@ -41,6 +41,19 @@ pub(super) fn until<T>(what: &str, wait_max: Duration, mut look: impl FnMut() ->
     }
 }
 
+/// `POST /data` with an `Authorization` header and further arguments of curl. A 503 is retried, as its `Retry-After` requests: on a busy machine the
+/// store can take longer than the API waits for it.
+pub(super) fn post(api: &Forward, authorization: &str, arguments: &[&str]) -> Answer {
+    until("the API and its store are available", PATIENCE, || {
+        let answer = api.ask("/data", &[&["--request", "POST", "--header", authorization], arguments].concat());
+        if answer.status == 503 {
+            Err(format!("{answer:?}"))
+        } else {
+            Ok(answer)
+        }
+    })
+}
+
 /// Makes an object, or says why it was refused.
 pub(super) fn create(object: &Value, arguments: &[&str]) -> Result<(), String> {
     let folder = TempDir::new().unwrap();
@@ -237,8 +250,7 @@ impl Release {
 
     /// `POST /data` with the token and further arguments of curl.
     pub(super) fn post(&self, api: &Forward, arguments: &[&str]) -> Answer {
-        let authorization = self.authorization();
-        api.ask("/data", &[&["--request", "POST", "--header", &authorization], arguments].concat())
+        post(api, &self.authorization(), arguments)
     }
 
     /// Replaces the row of a user's source, as its owner does from outside.

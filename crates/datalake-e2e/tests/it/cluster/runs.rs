@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     forward::Forward,
-    release::{PATIENCE, Release, until},
+    release::{PATIENCE, Release, post, until},
 };
 
 /// What the contract promises: so long after a run's end every replica shows its result.
@@ -184,9 +184,8 @@ fn many(release: &Release, replicas: &[Forward], count: usize, key: impl Fn(usiz
     let authorization = release.authorization();
     let ask = |replica: &Forward, key: Option<String>| {
         let key = key.map(|key| format!("Idempotency-Key: {key}"));
-        let mut arguments = vec!["--request", "POST", "--header", &authorization];
-        arguments.extend(key.iter().flat_map(|key| ["--header", key]));
-        replica.ask("/data", &arguments)
+        let arguments: Vec<&str> = key.iter().flat_map(|key| ["--header", key]).collect();
+        post(replica, &authorization, &arguments)
     };
     let ask = &ask;
     thread::scope(|scope| {
