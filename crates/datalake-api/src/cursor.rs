@@ -7,10 +7,10 @@ use std::fmt;
 
 use datalake_core::{
     calendar,
-    question::QueryError,
+    query::error::QueryError,
     user::{Day, UserId},
 };
-use datalake_table::version::Version;
+use datalake_table::delta::version::Version;
 use sha2::{Digest, Sha256};
 
 /// The parameter's name.

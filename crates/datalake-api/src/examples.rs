@@ -1,7 +1,7 @@
 //! Requests to begin with: the index lists them, and a page shows their answers.
 
-use datalake_core::{filter::Filter, user::Day};
-use datalake_table::snapshot::Snapshot;
+use datalake_core::{query::filter::Filter, user::Day};
+use datalake_table::memory::snapshot::Snapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 

@@ -5,9 +5,8 @@ use axum::{
     http::request::Parts,
 };
 use datalake_core::{
-    moment::MOMENT_PARAMETERS,
     output::Escape,
-    question::{QueryError, Question, Scope},
+    query::{Query, Scope, as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
     user::UserId,
 };
 use percent_encoding::percent_decode_str;
@@ -48,7 +47,7 @@ impl Pairs {
 
     /// The pairs but for those about time, which [`crate::reading::Reading`] takes.
     fn without_moment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.iter().filter(|(name, _)| !MOMENT_PARAMETERS.contains(name))
+        self.iter().filter(|(name, _)| !TIME_TRAVEL_PARAMETERS.contains(name))
     }
 
     /// Refuses names that are none of `known`, and names that are given twice.
@@ -160,7 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for MomentAlone {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check(MOMENT_PARAMETERS)?;
+        pairs.check(TIME_TRAVEL_PARAMETERS)?;
         Ok(Self)
     }
 }
@@ -180,7 +179,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NewestAlone {
 
 /// What `/stats` is asked.
 pub(crate) struct Asked {
-    pub(crate) question: Question,
+    pub(crate) question: Query,
     /// Names the question: equal texts are equal questions.
     pub(crate) identity: String,
 }
@@ -190,7 +189,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        let question = Question::parse(pairs.without_moment(), Scope::Figures, MOMENT_PARAMETERS)?;
+        let question = Query::parse(pairs.without_moment(), Scope::Stats, TIME_TRAVEL_PARAMETERS)?;
         Ok(Self {
             question,
             identity: pairs.canonical(&[]),
@@ -200,7 +199,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// What `/data` is asked.
 pub(crate) struct RowsAsked {
-    pub(crate) question: Question,
+    pub(crate) question: Query,
     /// `format=`; none is by suffix or `Accept`.
     pub(crate) format: Option<Format>,
     /// `shape=`
@@ -246,8 +245,8 @@ impl RowsAsked {
     pub(crate) fn parse(pairs: &Pairs, path: &str) -> Result<Self, QueryError> {
         let apart = |name: &str| ROWS_PARAMETERS.contains(&name);
         pairs.check_once(&ROWS_PARAMETERS)?;
-        let others = [&ROWS_PARAMETERS, MOMENT_PARAMETERS].concat();
-        let question = Question::parse(pairs.without_moment().filter(|pair| !apart(pair.0)), Scope::Rows, &others)?;
+        let others = [&ROWS_PARAMETERS, TIME_TRAVEL_PARAMETERS].concat();
+        let question = Query::parse(pairs.without_moment().filter(|pair| !apart(pair.0)), Scope::Rows, &others)?;
         let cursor = pairs.get(CURSOR).map(Cursor::parse).transpose()?;
         let listing = pairs.canonical(&SHOWING_PARAMETERS);
         if let Some(cursor) = &cursor {
@@ -282,7 +281,7 @@ fn parse_escape(value: &str) -> Result<Escape, QueryError> {
 
 /// What one row is asked: the day on which ages are counted, and nothing else.
 pub(crate) struct AskedOfRow {
-    pub(crate) question: Question,
+    pub(crate) question: Query,
     /// Names the question, with the path: equal texts are equal questions.
     pub(crate) identity: String,
 }
@@ -294,7 +293,7 @@ impl<S: Send + Sync> FromRequestParts<S> for AskedOfRow {
         let pairs = Pairs::from_request_parts(parts, state).await?;
         pairs.check(&["on", "version", "as_of", "min_version", "wait"])?;
         Ok(Self {
-            question: Question::parse(pairs.without_moment(), Scope::Figures, &[])?,
+            question: Query::parse(pairs.without_moment(), Scope::Stats, &[])?,
             identity: format!("{}?{}", parts.uri.path(), pairs.canonical(&[])),
         })
     }

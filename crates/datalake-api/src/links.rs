@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_table::walk::Walk;
+use datalake_table::memory::row_cursor::Walk;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 

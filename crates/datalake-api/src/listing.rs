@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use datalake_core::{
-    filter::Selection,
+    query::filter::Selection,
     user::{Day, UserId},
 };
-use datalake_table::{
+use datalake_table::memory::{
+    row_cursor::{self, Walk},
     snapshot::Snapshot,
-    walk::{self, Walk},
 };
 
 use crate::{
@@ -97,7 +97,7 @@ impl Listing {
     /// How many rows the pages before have.
     pub(crate) fn count_before(&self) -> u64 {
         let order = &self.asked.question.order;
-        let count = |after| walk::count_up_to(&self.snapshot, &self.selection(), order, after);
+        let count = |after| row_cursor::count_up_to(&self.snapshot, &self.selection(), order, after);
         self.after().map_or(0, count)
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_table::walk::PLACE_BYTES;
+use datalake_table::memory::row_cursor::PLACE_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;

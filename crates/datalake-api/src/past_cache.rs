@@ -7,8 +7,8 @@ use std::{
 };
 
 use datalake_table::{
-    snapshot::Snapshot,
-    version::{Version, VersionFacts},
+    delta::version::{Version, VersionFacts},
+    memory::snapshot::Snapshot,
 };
 use futures_util::future::{BoxFuture, Shared};
 use tokio::{sync::Semaphore, time::Instant};

@@ -6,8 +6,8 @@ use axum::{
     extract::{FromRef, FromRequestParts},
     http::request::Parts,
 };
-use datalake_core::moment::Moment;
-use datalake_table::snapshot::Snapshot;
+use datalake_core::query::as_of::VersionSelector;
+use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) struct PastReads {
 
 impl PastReads {
     /// The version of a moment, where `newest` is the newest.
-    pub(crate) async fn of(&self, moment: Moment, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+    pub(crate) async fn of(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
         if let Some(snapshot) = self.past.in_memory(moment, newest, now) {
             return Ok(snapshot);
         }
@@ -35,7 +35,7 @@ impl PastReads {
 
     /// The version `number`, where `newest` is the newest.
     pub(crate) async fn at(&self, number: u64, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
-        self.of(Moment::Version(number), newest, now).await
+        self.of(VersionSelector::Version(number), newest, now).await
     }
 }
 

@@ -4,13 +4,15 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{moment::Moment, row::Row, user::UserId};
+use datalake_core::{query::as_of::VersionSelector, row::Row, user::UserId};
 use datalake_store::error::StoreError;
 use datalake_table::{
+    delta::{
+        history::RowHistory,
+        version::{Version, VersionFacts, committed_by},
+    },
     error::TableError,
-    history::RowHistory,
-    snapshot::Snapshot,
-    version::{Version, VersionFacts, committed_by},
+    memory::snapshot::Snapshot,
 };
 use futures_util::{FutureExt, TryStreamExt};
 use jiff::Timestamp;
@@ -77,22 +79,22 @@ impl PastVersions {
     }
 
     /// The version of a moment, where this one is the newest.
-    pub(crate) async fn of(&self, moment: Moment, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+    pub(crate) async fn of(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
         match moment {
-            Moment::Newest => Ok(Arc::clone(newest)),
-            Moment::Version(number) => self.at(number).await,
-            Moment::AsOf(time) => self.as_of(time, now).await,
+            VersionSelector::Newest => Ok(Arc::clone(newest)),
+            VersionSelector::Version(number) => self.at(number).await,
+            VersionSelector::AsOf(time) => self.as_of(time, now).await,
         }
     }
 
     /// The version of a moment, if it is in memory. `newest` is the newest.
-    pub(crate) fn in_memory(&self, moment: Moment, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
+    pub(crate) fn in_memory(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
         let version = newest.version();
         match moment {
-            Moment::Newest => Some(Arc::clone(newest)),
-            Moment::Version(number) if number == version.number() => Some(Arc::clone(newest)),
-            Moment::Version(number) => self.cache().lock().take_up(version.table_id(), number),
-            Moment::AsOf(time) => (time >= now && time >= version.committed_at()).then(|| Arc::clone(newest)),
+            VersionSelector::Newest => Some(Arc::clone(newest)),
+            VersionSelector::Version(number) if number == version.number() => Some(Arc::clone(newest)),
+            VersionSelector::Version(number) => self.cache().lock().take_up(version.table_id(), number),
+            VersionSelector::AsOf(time) => (time >= now && time >= version.committed_at()).then(|| Arc::clone(newest)),
         }
     }
 

@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::question::QueryError;
+use datalake_core::query::error::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 

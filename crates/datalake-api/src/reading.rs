@@ -8,11 +8,13 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use datalake_core::{
-    moment::{AskedMoment, MinVersion, Moment},
-    question::QueryError,
+    query::{
+        as_of::{MinVersion, TimeTravel, VersionSelector},
+        error::QueryError,
+    },
     user::Day,
 };
-use datalake_table::snapshot::Snapshot;
+use datalake_table::memory::snapshot::Snapshot;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
@@ -146,10 +148,10 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        let asked = AskedMoment::parse(pairs.iter())?;
+        let asked = TimeTravel::parse(pairs.iter())?;
         // Routes that take no cursor have refused it by now.
         let cursor = pairs.get(CURSOR).map(cursor::version_of).transpose()?;
-        if cursor.is_some() && asked != AskedMoment::default() {
+        if cursor.is_some() && asked != TimeTravel::default() {
             return Err(QueryError::value(
                 CURSOR,
                 "says which version it is of: leave out version, as_of, min_version and wait",
@@ -167,7 +169,7 @@ where
         match &table.held {
             Held::Snapshot(newest) => {
                 let Ok(past) = PastReads::from_request_parts(parts, state).await;
-                let moment = cursor.map_or(asked.moment, Moment::Version);
+                let moment = cursor.map_or(asked.moment, VersionSelector::Version);
                 let snapshot = past.of(moment, newest, now).await;
                 let snapshot = snapshot.map_err(|error| if cursor.is_some() { of_cursor(error) } else { error.into() })?;
                 Ok(Self {

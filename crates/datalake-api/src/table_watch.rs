@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use datalake_table::{
+    delta::version::{Version, VersionId},
     error::TableError,
-    snapshot::Snapshot,
+    memory::snapshot::Snapshot,
     table::Table,
-    version::{Version, VersionId},
 };
 use jiff::Timestamp;
 use tokio::{

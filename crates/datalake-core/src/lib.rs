@@ -4,18 +4,13 @@
 //! store, no table format and no HTTP: the shells around it do.
 
 pub mod calendar;
-pub mod column;
-pub mod condition;
-pub mod filter;
 mod format;
+pub mod image;
 pub mod keys;
-pub mod moment;
 pub mod nearest;
-pub mod order;
 pub mod output;
-pub mod picture;
 pub mod plan;
-pub mod question;
+pub mod query;
 pub mod reject;
 pub mod report;
 pub mod row;

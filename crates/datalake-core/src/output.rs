@@ -1,8 +1,8 @@
 //! `output.csv`: the rows as RFC 4180, LF. The same rows make the same bytes.
 
 use crate::{
-    column::Column,
     keys,
+    query::column::Column,
     row::RowView,
     user::{Age, Ages},
 };

@@ -16,7 +16,7 @@ use datalake_store::{
     bucket::{Bucket, ObjectKind, ObjectMeta},
     error::StoreError,
 };
-use datalake_table::{table::Table, version::Version};
+use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{StreamExt, stream::BoxStream};
 
 use crate::{error::RunError, known::KnownUsers, options::Progress};

@@ -6,7 +6,7 @@ use datalake_core::{
     plan::{self, GuardError, SourceChange},
     user::UserId,
 };
-use datalake_table::{table::Table, version::Version};
+use datalake_table::{delta::version::Version, table::Table};
 
 use crate::{
     changes::{self, Scope},

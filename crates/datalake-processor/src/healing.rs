@@ -12,10 +12,12 @@ use datalake_store::{
     simulation::{self, Bug},
 };
 use datalake_table::{
+    delta::{
+        log::Newest,
+        version::{Lost, SegmentFile, Version},
+    },
     error::TableError,
-    log::Newest,
     table::Table,
-    version::{Lost, SegmentFile, Version},
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 

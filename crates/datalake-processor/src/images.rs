@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use datalake_core::{
-    keys, picture,
+    image, keys,
     plan::Seen,
     row::{Provenance, Row},
     user::UserId,
@@ -166,7 +166,7 @@ async fn copy(bucket: &dyn Bucket, key: &str, image: &Provenance, copy_key: &str
 async fn copy_part(bucket: &dyn Bucket, budget: &ImageBudget, key: &str, image: &Provenance, copy_key: &str) -> Result<(), StoreError> {
     let _permit = budget.acquire(image.size).await;
     let found = bucket.get(key, Some(&Etag::new(&image.etag)), None).await?;
-    match picture::length(&found.bytes) {
+    match image::length(&found.bytes) {
         Some(length) if length < found.bytes.len() => {
             let metadata = Metadata::from([
                 (SOURCE_ETAG.to_owned(), image.etag.to_string()),

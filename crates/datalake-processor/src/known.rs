@@ -13,9 +13,9 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_table::{
+    delta::version::Version,
     error::TableError,
     table::{KnownRow, Table},
-    version::Version,
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;

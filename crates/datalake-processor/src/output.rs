@@ -1,11 +1,11 @@
 //! `output.csv` of a version: every row, sorted by user id.
 
 use datalake_core::{
-    column::Column,
     output,
+    query::column::Column,
     user::{Ages, Day},
 };
-use datalake_table::{error::TableError, table::Table, version::Version};
+use datalake_table::{delta::version::Version, error::TableError, table::Table};
 use futures_util::TryStreamExt;
 
 /// The whole file of a version. Reads one segment after the other.

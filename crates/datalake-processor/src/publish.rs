@@ -7,7 +7,10 @@ use datalake_store::{
     error::StoreError,
     simulation::{self, Bug},
 };
-use datalake_table::{log::Newest, table::Table, version::Version};
+use datalake_table::{
+    delta::{log::Newest, version::Version},
+    table::Table,
+};
 
 use crate::{error::RunError, output};
 

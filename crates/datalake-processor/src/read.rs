@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use datalake_core::{
-    picture,
+    image,
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
     source::{self, Accepted, SourceParser},
@@ -201,9 +201,9 @@ impl<'a> Reader<'a> {
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
         // The largest images take tenths of a second.
-        let check = |bytes: Bytes| blocking(move || picture::check(&bytes).map(|image| ImageBytes::new(&bytes[..image.length])));
+        let check = |bytes: Bytes| blocking(move || image::check(&bytes).map(|image| ImageBytes::new(&bytes[..image.length])));
         let limit = Limit {
-            reject: picture::too_large_bytes,
+            reject: image::too_large_bytes,
             budget: Some(&self.image_budget),
         };
         Ok(match self.judge(object, limit, &self.image_verdicts, check).await? {

@@ -22,12 +22,14 @@ use datalake_store::{
     single_writer::SingleWriter,
 };
 use datalake_table::{
-    commit::CommitAttempt,
+    delta::{
+        commit::CommitAttempt,
+        stage::Staged,
+        version::{Lost, Version},
+    },
     digest::Digest,
     error::CommitError,
-    stage::Staged,
     table::{CommitDetails, Table},
-    version::{Lost, Version},
 };
 use tokio::time::Instant;
 

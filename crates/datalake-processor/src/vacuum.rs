@@ -18,7 +18,7 @@ use datalake_store::{
     error::StoreError,
     simulation::{self, Bug},
 };
-use datalake_table::{table::Table, version::Version};
+use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{
     StreamExt, TryStreamExt,
     stream::{self, BoxStream},

@@ -9,8 +9,8 @@ use std::{
 };
 
 use datalake_core::{
-    column::Column,
     keys, output,
+    query::column::Column,
     user::{Ages, Day},
 };
 use datalake_store::{
@@ -186,7 +186,10 @@ fn load_now(store: &MemoryBucket) -> Load {
 }
 
 /// `output.csv` of a version.
-pub(crate) async fn shown(table: &Table, version: &datalake_table::version::Version) -> Result<String, datalake_table::error::TableError> {
+pub(crate) async fn shown(
+    table: &Table,
+    version: &datalake_table::delta::version::Version,
+) -> Result<String, datalake_table::error::TableError> {
     let mut text = String::new();
     let ages = Ages::on(Day::FIRST);
     output::push_header(&mut text, &Column::STORED);

@@ -9,7 +9,7 @@ use datalake_core::{
 };
 use datalake_processor::{options::Lake, run};
 use datalake_store::{memory::MemoryBucket, simulation::Bug};
-use datalake_table::{table::Table, version::committed_by};
+use datalake_table::{delta::version::committed_by, table::Table};
 use futures_util::{FutureExt, TryStreamExt};
 use jiff::SignedDuration;
 

@@ -16,15 +16,18 @@ use futures_util::{
 use jiff::Timestamp;
 
 use crate::{
-    columns::SegmentRows,
-    commit::{self, CommitAttempt},
+    delta::{
+        commit::{self, CommitAttempt},
+        data_file,
+        history::{self, RowHistory},
+        log::{self, Newest},
+        rejects_file,
+        stage::{self, Staged},
+        vacuum::{self, VacuumSummary},
+        version::{SegmentFile, Version, VersionFacts},
+    },
     error::{CommitError, TableError},
-    history::{self, RowHistory},
-    log::{self, Newest},
-    refusals, segment,
-    stage::{self, Staged},
-    vacuum::{self, VacuumSummary},
-    version::{SegmentFile, Version, VersionFacts},
+    memory::columns::SegmentRows,
 };
 
 /// The users table in a lake. Cheap to clone.
@@ -174,35 +177,35 @@ impl Table {
     )]
     pub async fn known(&self, version: &Version) -> BoxStream<'static, Result<Vec<KnownRow>, TableError>> {
         let bucket = Arc::clone(&self.bucket);
-        let clusters: Vec<_> = segment::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        let clusters: Vec<_> = data_file::clusters(version.segments()).map(<[_]>::to_vec).collect();
         stream::iter(clusters)
-            .map(move |cluster| segment::known(Arc::clone(&bucket), cluster))
+            .map(move |cluster| data_file::known(Arc::clone(&bucket), cluster))
             .buffered(READS_IN_FLIGHT)
             .boxed()
     }
 
     /// The rows of those of `user_ids` that have one. Only segments whose range holds one of them are read. `user_ids` are sorted.
     pub async fn rows_of(&self, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
-        segment::rows_of(&self.bucket, version, user_ids).await
+        data_file::rows_of(&self.bucket, version, user_ids).await
     }
 
     /// What a reader shows of a segment.
     pub async fn columns(&self, file: &SegmentFile) -> Result<SegmentRows, TableError> {
-        segment::columns(&self.bucket, file).await
+        data_file::columns(&self.bucket, file).await
     }
 
     /// What a reader shows of every row, in byte order of the ids over all batches. A batch is a segment, or those that overlap as one.
     pub fn shown(&self, version: &Version) -> BoxStream<'static, Result<SegmentRows, TableError>> {
         let bucket = Arc::clone(&self.bucket);
-        let clusters: Vec<_> = segment::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        let clusters: Vec<_> = data_file::clusters(version.segments()).map(<[_]>::to_vec).collect();
         stream::iter(clusters)
-            .then(move |cluster| segment::shown(Arc::clone(&bucket), cluster))
+            .then(move |cluster| data_file::shown(Arc::clone(&bucket), cluster))
             .boxed()
     }
 
     /// The sources that are refused at `version`, by key.
     pub async fn refusals(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
-        refusals::read(&self.bucket, version).await
+        rejects_file::read(&self.bucket, version).await
     }
 
     /// Writes the segments that `edits` make of those of `base`. No reader sees them before the commit.
@@ -233,7 +236,7 @@ impl Table {
 
     /// Fails as a reader of the data file would, if it is missing or damaged.
     pub async fn check_data_file(&self, file: &SegmentFile) -> Result<(), TableError> {
-        segment::check(&self.bucket, file).await
+        data_file::check(&self.bucket, file).await
     }
 
     /// Removes log entries, data files and files of refused sources that are past the table's retention, by the store's clock.

@@ -123,9 +123,9 @@ pub(crate) const ALLOW_MASS_DELETE_OF: &str = "--allow-mass-delete-of";
 
 /// A position in the order of arrivals of requests and starts of runs in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(u64);
+pub struct VersionSelector(u64);
 
-impl Moment {
+impl VersionSelector {
     /// A moment after every earlier one. A counter, since two readings of a clock may be equal.
     pub fn now() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -143,7 +143,7 @@ pub struct RunRequest {
     /// What requests the run.
     pub trigger: Trigger,
     /// When the request arrived: the run reflects everything that was stored before.
-    pub arrived: Moment,
+    pub arrived: VersionSelector,
 }
 
 impl RunRequest {
@@ -153,7 +153,7 @@ impl RunRequest {
             run_id,
             parameters,
             trigger,
-            arrived: Moment::now(),
+            arrived: VersionSelector::now(),
         }
     }
 }
@@ -409,7 +409,7 @@ mod tests {
 
     #[test]
     fn moments_are_ordered_and_never_equal() {
-        let moments = [Moment::now(), Moment::now(), Moment::now()];
+        let moments = [VersionSelector::now(), VersionSelector::now(), VersionSelector::now()];
         assert!(moments.windows(2).all(|pair| pair[0] < pair[1]), "{moments:?}");
     }
 

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     clock::Clock,
     launcher::{
-        ACTIVE_RUNS_MAX, JoinedRun, LaunchError, Launched, Moment, NextRun, Run, RunLauncher, RunParameters, RunRequest, RunState,
+        ACTIVE_RUNS_MAX, JoinedRun, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, RunState, VersionSelector,
         joined::JoinedKeys, last_words::last_words,
     },
     traces,
@@ -97,7 +97,7 @@ struct ActiveRun {
     run: Run,
     parameters: RunParameters,
     /// Before the child was spawned: it reads later than every request that arrived before.
-    spawned: Moment,
+    spawned: VersionSelector,
     stop: CancellationToken,
     said: Said,
 }
@@ -232,7 +232,7 @@ impl ProcessLauncher {
             log_tail: None,
             report: None,
         };
-        let spawned = Moment::now();
+        let spawned = VersionSelector::now();
         let child = self.shared.command.spawn(&run.run_id, &parameters)?;
         tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "run started as a child process");
         let (stop, said) = (CancellationToken::new(), Said::default());

@@ -7,7 +7,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_table::{difference::Difference, version::VersionFacts};
+use datalake_table::{delta::version::VersionFacts, memory::difference::Difference};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -1,7 +1,7 @@
 //! Rows before and after, side by side, with what differs in them marked word by word. Deciding what is marked is pure.
 
 use datalake_core::{row::RowView, user::BirthTimestamp};
-use datalake_table::difference::Difference;
+use datalake_table::memory::difference::Difference;
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -120,7 +120,7 @@ impl Known {
         let is_failing = self.table.failing_since.is_some();
         let is_old = self.overdue().is_some();
         let text = format!("{held}\n{day}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
-        let number = version.map(datalake_table::version::Version::number);
+        let number = version.map(datalake_table::delta::version::Version::number);
         Live {
             name: format!(
                 "{}-{}",

@@ -6,11 +6,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    filter::{Filter, ImageFilter},
+    query::filter::{Filter, ImageFilter},
     report::{Counts, RunOutcome},
     user::Day,
 };
-use datalake_table::{snapshot::Snapshot, statistics::Statistics};
+use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -8,9 +8,7 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
 };
 use datalake_core::{
-    column::Column,
-    order::Direction,
-    question::QueryError,
+    query::{column::Column, error::QueryError, order::Direction},
     user::{Age, Ages, BirthTimestamp, Day},
 };
 use maud::{Markup, html};

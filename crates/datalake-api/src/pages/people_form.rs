@@ -1,8 +1,10 @@
 //! The form of the filters, and the filters that hold, in words. Its fields are those of [`query::canonical`].
 
 use datalake_core::{
-    column::{Column, ColumnKind},
-    condition::Operator,
+    query::{
+        column::{Column, ColumnKind},
+        condition::Operator,
+    },
     user::Day,
 };
 use jiff::civil::Date;

@@ -70,7 +70,7 @@ fn refused(filled: &Filled<'_>, problem: &ProblemDocument) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::question::QueryError;
+    use datalake_core::query::error::QueryError;
 
     use super::*;
 

@@ -1,6 +1,6 @@
 //! People side by side, as a table or by their pictures.
 
-use datalake_core::{column::Column, order::Direction};
+use datalake_core::query::{column::Column, order::Direction};
 use maud::{Markup, html};
 
 use crate::pages::{

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::user::{Age, BirthTimestamp, Day, UserId, age_on};
-use datalake_table::history::RowHistory;
+use datalake_table::delta::history::RowHistory;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::time::timeout_at;

@@ -4,7 +4,7 @@
 //! fields of its own and says by [`FORM`] that they are a form's; whoever sends them is led to what they mean. The address bar always holds
 //! what the API takes.
 
-use datalake_core::column::Column;
+use datalake_core::query::column::Column;
 use url::form_urlencoded;
 
 use crate::cursor::CURSOR;

@@ -8,10 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    moment::MOMENT_PARAMETERS,
+    query::as_of::TIME_TRAVEL_PARAMETERS,
     reject::{OpenRefusal, Refusal},
 };
-use datalake_table::snapshot::Snapshot;
+use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use url::form_urlencoded;
@@ -59,9 +59,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check(&[&["code", "after"], MOMENT_PARAMETERS].concat())?;
+        pairs.check(&[&["code", "after"], TIME_TRAVEL_PARAMETERS].concat())?;
         let code = pairs.get("code").filter(|code| !code.is_empty()).map(parse_code).transpose()?;
-        let moment = pairs.iter().filter(|(name, _)| MOMENT_PARAMETERS.contains(name));
+        let moment = pairs.iter().filter(|(name, _)| TIME_TRAVEL_PARAMETERS.contains(name));
         Ok(Self {
             code,
             after: pairs.get("after").map(str::to_owned),

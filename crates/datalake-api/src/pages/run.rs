@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::report::{Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice};
-use datalake_table::difference::Difference;
+use datalake_table::memory::difference::Difference;
 use jiff::Timestamp;
 use maud::{Markup, html};
 use tokio::time::Instant;

@@ -5,8 +5,8 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{question::QueryError, report::Counts};
-use datalake_table::version::{Author, VersionFacts};
+use datalake_core::{query::error::QueryError, report::Counts};
+use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

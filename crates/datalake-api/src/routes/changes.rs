@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use datalake_core::{moment::parse_version, question::QueryError};
-use datalake_table::difference::{Change, Difference};
+use datalake_core::query::{as_of::parse_version, error::QueryError};
+use datalake_table::memory::difference::{Change, Difference};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::task::JoinError;

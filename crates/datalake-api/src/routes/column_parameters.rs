@@ -3,9 +3,11 @@
 use std::iter;
 
 use datalake_core::{
-    column::{Column, ColumnKind},
-    condition::Operator,
     keys,
+    query::{
+        column::{Column, ColumnKind},
+        condition::Operator,
+    },
 };
 use serde_json::Value;
 use utoipa::{

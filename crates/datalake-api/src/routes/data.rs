@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    image::IMAGE_BYTES_MAX,
     keys,
-    picture::IMAGE_BYTES_MAX,
     row::RowView,
     user::{Age, Day, age_on},
 };

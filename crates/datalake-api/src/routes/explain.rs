@@ -14,7 +14,7 @@ use datalake_core::{
     row::{Provenance, Row, RowView},
     user::UserId,
 };
-use datalake_table::snapshot::Snapshot;
+use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{report::RunId, user::UserId};
-use datalake_table::{
+use datalake_table::delta::{
     history::{Reach, RowHistory, RowState},
     version::Version,
 };

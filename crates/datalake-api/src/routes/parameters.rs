@@ -14,7 +14,7 @@ use crate::views::format::{Format, Shape};
 /// Which rows, and on which day ages are computed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "this describes what `Question::parse` takes")]
+#[expect(dead_code, reason = "this describes what `Query::parse` takes")]
 pub(super) struct FilterParameters {
     /// `True` selects users with an image, `False` users without one; any case.
     #[param(pattern = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$", example = "True")]
@@ -41,7 +41,7 @@ pub(super) struct FilterParameters {
 /// How rows are shown.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "this describes what `Question::parse` and `RowsAsked` take")]
+#[expect(dead_code, reason = "this describes what `Query::parse` and `RowsAsked` take")]
 pub(super) struct ShowingParameters {
     /// The maximum number of rows in the response; all by default. The header `Link` with `rel="next"` names the next page.
     #[param(minimum = 1, maximum = 10000, example = 100)]

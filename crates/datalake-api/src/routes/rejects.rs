@@ -9,12 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    moment::MOMENT_PARAMETERS,
-    question::QueryError,
+    query::{as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
     reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
     user::UserId,
 };
-use datalake_table::version::Version;
+use datalake_table::delta::version::Version;
 use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
@@ -155,7 +154,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check(&[&["code", "limit", CURSOR], MOMENT_PARAMETERS].concat())?;
+        pairs.check(&[&["code", "limit", CURSOR], TIME_TRAVEL_PARAMETERS].concat())?;
         Ok(Self {
             code: pairs.get("code").map(parse_code).transpose()?,
             limit: pairs.limit(REJECTS_DEFAULT, REJECTS_MAX, "")?,

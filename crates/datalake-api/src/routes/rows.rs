@@ -8,8 +8,12 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{column::Column, output::Escape, question::QueryError, user::Ages};
-use datalake_table::{export::ArrowStream, walk::Walk};
+use datalake_core::{
+    output::Escape,
+    query::{column::Column, error::QueryError},
+    user::Ages,
+};
+use datalake_table::memory::{export::ArrowStream, row_cursor::Walk};
 
 use crate::{
     accept::Accept,

@@ -8,8 +8,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use datalake_core::{question::Question, user::Day};
-use datalake_table::{snapshot::Snapshot, statistics::Statistics};
+use datalake_core::{query::Query, user::Day};
+use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -124,7 +124,7 @@ pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<A
 }
 
 /// The document as JSON. Conditions on values take a look at every row.
-async fn figures(snapshot: &Arc<Snapshot>, question: &Question, on: Day) -> Result<Bytes, Problem> {
+async fn figures(snapshot: &Arc<Snapshot>, question: &Query, on: Day) -> Result<Bytes, Problem> {
     let filter = question.filter.clone();
     let snapshot = Arc::clone(snapshot);
     let is_quick = filter.conditions.is_empty();

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, Method},
     routing::get,
 };
-use datalake_core::question::QueryError;
+use datalake_core::query::error::QueryError;
 use utoipa::openapi::{
     Content, Header, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Required, Response,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},

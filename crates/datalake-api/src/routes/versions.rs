@@ -7,7 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::report::{Counts, RunId};
-use datalake_table::version::{Author, VersionFacts};
+use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};

@@ -1,7 +1,7 @@
 //! Rows by column, as pandas lays them out: `{"user_id":{"0":"1000","1":"1001"},"first_name":{…}}`.
 
-use datalake_core::{column::Column, user::Ages};
-use datalake_table::walk::Walk;
+use datalake_core::{query::column::Column, user::Ages};
+use datalake_table::memory::row_cursor::Walk;
 
 use crate::views::text::write_value;
 

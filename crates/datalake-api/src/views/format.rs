@@ -1,6 +1,6 @@
 //! The formats of rows.
 
-use datalake_core::{column::Column, question::QueryError};
+use datalake_core::query::{column::Column, error::QueryError};
 use utoipa::ToSchema;
 
 use crate::{accept::Accept, problem::Problem};

@@ -10,8 +10,8 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_core::{column::Column, user::Ages};
-use datalake_table::export;
+use datalake_core::{query::column::Column, user::Ages};
+use datalake_table::memory::export;
 use futures_util::stream;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_table::{error::TableError, export::ArrowStream};
+use datalake_table::{error::TableError, memory::export::ArrowStream};
 use futures_util::stream;
 
 use crate::{

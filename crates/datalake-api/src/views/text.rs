@@ -1,13 +1,13 @@
 //! Rows as text, a chunk at a time: JSON, NDJSON, CSV.
 
 use datalake_core::{
-    column::Column,
     keys,
     output::{self, Escape},
+    query::column::Column,
     row::RowView,
     user::{Age, Ages},
 };
-use datalake_table::walk::{Walk, WalkPlace};
+use datalake_table::memory::row_cursor::{Walk, WalkPlace};
 
 /// How rows become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::{fmt, io, ops::Range, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_table::walk::WalkPlace;
+use datalake_table::memory::row_cursor::WalkPlace;
 use futures_util::{StreamExt, stream};
 use quick_cache::{Weighter, sync::Cache};
 

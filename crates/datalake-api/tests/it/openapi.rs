@@ -8,7 +8,11 @@ use axum::{
     http::{Method, Request, StatusCode},
 };
 use datalake_api::token::{Access, Token};
-use datalake_core::{column::Column, condition::Operator, report::RunId, user::UserId};
+use datalake_core::{
+    query::{column::Column, condition::Operator},
+    report::RunId,
+    user::UserId,
+};
 use jiff::civil::Date;
 use regex::Regex;
 use serde_json::{Map, Value};

@@ -11,7 +11,7 @@ use datalake_store::{
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
-use datalake_table::{error::CommitError, table::Table, version::Version};
+use datalake_table::{delta::version::Version, error::CommitError, table::Table};
 use futures_util::FutureExt;
 
 use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, write};

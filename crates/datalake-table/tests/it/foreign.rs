@@ -2,7 +2,7 @@
 
 use datalake_core::keys;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
-use datalake_table::{error::TableError, version::Version};
+use datalake_table::{delta::version::Version, error::TableError};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ async fn overlapping_segments_are_read_in_order_and_taken_apart() {
     let shown: Vec<_> = table.shown(&mixed).try_collect().await.unwrap();
     let shown: Vec<_> = shown
         .iter()
-        .flat_map(datalake_table::columns::SegmentRows::iter)
+        .flat_map(datalake_table::memory::columns::SegmentRows::iter)
         .map(|row| row.user_id.to_owned())
         .collect();
     assert_eq!(shown, ["1", "3", "5", "7"], "a reader sees them as one");

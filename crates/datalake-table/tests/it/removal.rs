@@ -6,7 +6,10 @@ use datalake_store::{
     error::StoreError,
     memory::{EPOCH, MemoryBucket},
 };
-use datalake_table::{error::TableError, vacuum::VacuumSummary, version::Version};
+use datalake_table::{
+    delta::{vacuum::VacuumSummary, version::Version},
+    error::TableError,
+};
 use jiff::Timestamp;
 
 use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, write};

@@ -3,15 +3,17 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
-    filter::{AgeBound, Filter, ImageFilter},
-    question::{Question, Scope},
+    query::{
+        Query, Scope,
+        filter::{AgeBound, Filter, ImageFilter},
+    },
     row::{Row, RowView},
     user::{Day, UserId, age_on},
 };
 use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
 use datalake_table::{
     error::TableError,
-    snapshot::Snapshot,
+    memory::snapshot::Snapshot,
     table::{Edit, Table},
 };
 use jiff::civil::date;
@@ -126,7 +128,7 @@ async fn ranges_of_ids_are_counted_as_they_are_read() {
     .collect::<Vec<_>>();
     for first in &bounds {
         for second in bounds.iter().filter(|second| first.0 != second.0 || first.0.contains("__")) {
-            let question = Question::parse([*first, *second], Scope::Rows, &[]).unwrap();
+            let question = Query::parse([*first, *second], Scope::Rows, &[]).unwrap();
             let selection = snapshot.select(&question.filter, on());
             let holds = |id: &&String| [first, second].into_iter().all(|(name, value)| meets(id, name, value));
             let expected: Vec<_> = all.iter().filter(holds).collect();

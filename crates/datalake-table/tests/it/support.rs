@@ -20,8 +20,8 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::{
+    delta::version::Version,
     table::{CommitDetails, Edit, Table, TableSettings},
-    version::Version,
 };
 use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;

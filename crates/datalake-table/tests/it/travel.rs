@@ -13,12 +13,13 @@ use datalake_store::{
     memory::{EPOCH, MemoryBucket},
 };
 use datalake_table::{
-    difference::Difference,
+    delta::{
+        history::{Reach, RowHistory},
+        version::{Author, Version},
+    },
     error::TableError,
-    history::{Reach, RowHistory},
-    snapshot::Snapshot,
+    memory::{difference::Difference, snapshot::Snapshot},
     table::{CommitDetails, Edit, Table},
-    version::{Author, Version},
 };
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -172,7 +173,7 @@ async fn the_entry_tells_a_table_from_one_made_anew() {
 
 /// The versions that made the states, the newest first, each with the run that the row names.
 fn shown(history: &RowHistory) -> Vec<(u64, Option<String>)> {
-    let state = |state: &datalake_table::history::RowState| {
+    let state = |state: &datalake_table::delta::history::RowState| {
         let run = state.row.as_ref().map(|row| row.run_id.to_string());
         (state.version.number, run)
     };

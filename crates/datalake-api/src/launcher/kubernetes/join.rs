@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::{KubernetesLauncher, ask, fold, job};
 use crate::{
-    launcher::{LaunchError, Moment, RunParameters, RunRequest},
+    launcher::{LaunchError, RunParameters, RunRequest, VersionSelector},
     table_watch::chain,
 };
 
@@ -22,7 +22,7 @@ const JOINED: &str = "datalake/joined-";
 
 /// The last list that was taken for arrivals, and when it began. Requests that arrived before share it.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals(Mutex<Option<(Moment, Arrival)>>);
+pub(super) struct Arrivals(Mutex<Option<(VersionSelector, Arrival)>>);
 
 /// The uids of the Jobs that existed at some time after a request arrived.
 #[derive(Clone, Debug)]
@@ -41,14 +41,14 @@ impl Arrival {
 
 impl KubernetesLauncher {
     /// The Jobs that exist, by a list that begins after the request arrived.
-    pub(super) async fn arrive(&self, arrived: Moment) -> Result<Arrival, LaunchError> {
+    pub(super) async fn arrive(&self, arrived: VersionSelector) -> Result<Arrival, LaunchError> {
         let mut last = self.shared.arrivals.0.lock().await;
         if let Some((begun, arrival)) = &*last
             && arrived < *begun
         {
             return Ok(arrival.clone());
         }
-        let begun = Moment::now();
+        let begun = VersionSelector::now();
         let arrival = Arrival::new(&self.list_own().await?);
         *last = Some((begun, arrival.clone()));
         Ok(arrival)

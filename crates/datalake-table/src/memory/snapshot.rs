@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
-    filter::{Filter, Selection},
+    query::filter::{Filter, Selection},
     reject::OpenRefusal,
     row::RowView,
     user::Day,
@@ -12,12 +12,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     blocking::blocking,
-    columns::SegmentRows,
+    delta::{
+        data_file,
+        version::{SegmentFile, Version},
+    },
     error::TableError,
-    segment,
-    statistics::{BirthCounts, Statistics},
+    memory::{
+        columns::SegmentRows,
+        statistics::{BirthCounts, Statistics},
+    },
     table::{READS_IN_FLIGHT, Table},
-    version::{SegmentFile, Version},
 };
 
 /// A version of the table with all that readers ask of it.
@@ -50,7 +54,7 @@ impl Part {
     }
 
     async fn load(table: &Table, cluster: &[Arc<SegmentFile>]) -> Result<Self, TableError> {
-        let rows = segment::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
+        let rows = data_file::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
         let paths = paths(cluster);
         Ok(blocking(move || Self::new(paths, rows)).await)
     }
@@ -70,7 +74,7 @@ impl Snapshot {
             let previous = previous?;
             previous.parts.get(previous.parts.partition_point(after)).filter(same).cloned()
         };
-        let clusters: Vec<_> = segment::clusters(version.segments())
+        let clusters: Vec<_> = data_file::clusters(version.segments())
             .map(|cluster| (cluster.to_vec(), held(cluster)))
             .collect();
         let parts: Vec<Arc<Part>> = stream::iter(clusters)

@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use datalake_core::{
-    filter::{Births, ImageFilter, Selection, births_aged},
+    query::filter::{Births, ImageFilter, Selection, births_aged},
     user::{Age, Day},
 };
 
@@ -253,7 +253,7 @@ fn float(number: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use datalake_core::{
-        filter::{AgeBound, Filter},
+        query::filter::{AgeBound, Filter},
         user::BirthTimestamp,
     };
     use proptest::prelude::*;

@@ -18,13 +18,15 @@ use polars::prelude::{
 use serde_json::json;
 
 use crate::{
-    actions::{Bounds, Stats},
-    error::TableError,
-    parquet_writer::parquet_writer,
-    schema::{
-        BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
-        LAST_NAME, RUN_ID, USER_ID, named,
+    delta::{
+        actions::{Bounds, Stats},
+        parquet_writer::parquet_writer,
+        schema::{
+            BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
+            LAST_NAME, RUN_ID, USER_ID, named,
+        },
     },
+    error::TableError,
     table::KnownRow,
 };
 
@@ -37,7 +39,7 @@ pub(crate) struct Encoded {
 
 /// The rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
 pub(crate) fn encode(rows: &[Row]) -> Result<Encoded, TableError> {
-    simulation::remembered("frame::encode", rows, || encode_now(rows))
+    simulation::remembered("parquet_rows::encode", rows, || encode_now(rows))
 }
 
 fn encode_now(rows: &[Row]) -> Result<Encoded, TableError> {
@@ -251,7 +253,7 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
 pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
-    simulation::remembered("frame::read", (&bytes, names), || read_now(key, bytes.clone(), names))
+    simulation::remembered("parquet_rows::read", (&bytes, names), || read_now(key, bytes.clone(), names))
 }
 
 fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {

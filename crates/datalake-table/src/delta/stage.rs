@@ -8,13 +8,15 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use crate::{
-    actions::Stats,
     blocking::blocking,
+    delta::{
+        actions::Stats,
+        data_file, parquet_rows,
+        unique_name::unique,
+        version::{SegmentFile, Version, VersionId},
+    },
     error::TableError,
-    frame, segment,
     table::{Edit, TableSettings},
-    unique::unique,
-    version::{SegmentFile, Version, VersionId},
 };
 
 /// Groups of segments rewritten at once, and segments of one group encoded at once: a new table is one group of many segments, a
@@ -82,7 +84,7 @@ pub(crate) async fn stage(
 
 /// Writes what the edits make of a group. Nothing where they change nothing.
 async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<SegmentFile>>), TableError> {
-    let rows = segment::rows(bucket, &group.segments).await?;
+    let rows = data_file::rows(bucket, &group.segments).await?;
     // Small neighbours, or segments of another engine's that overlap.
     let joins = group.segments.len() > 1;
     let Group { segments, edits } = group;
@@ -99,7 +101,7 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
 }
 
 async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
-    let encoded = blocking(move || frame::encode(&rows)).await?;
+    let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
     let path = keys::segment_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
@@ -114,7 +116,7 @@ async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, T
 
 /// Which segments are rewritten together. Segments that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
 fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
-    let clusters: Vec<_> = segment::clusters(segments).collect();
+    let clusters: Vec<_> = data_file::clusters(segments).collect();
     if clusters.is_empty() {
         let puts = edits.iter().any(|edit| matches!(edit, Edit::Put(_)));
         return if puts {

@@ -5,10 +5,12 @@
 use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
-    column::{Column, ColumnKind},
     keys,
     nearest::nearest,
-    question::QueryError,
+    query::{
+        column::{Column, ColumnKind},
+        error::QueryError,
+    },
     row::RowView,
     user::{Age, Ages},
 };

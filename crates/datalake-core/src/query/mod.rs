@@ -1,26 +1,36 @@
 //! What readers ask: which rows, which columns, in which order, how many. Parsed from the pairs of a query string.
 
+pub mod as_of;
+pub mod column;
+pub mod condition;
+pub mod error;
+pub mod filter;
+pub mod order;
+
 use std::num::NonZeroU16;
 
 use crate::{
     calendar::parse_day,
-    column::Column,
-    condition::Condition,
-    filter::{AgeBound, Filter, ImageFilter},
     nearest::nearest,
-    order::{self, Order},
+    query::{
+        column::Column,
+        condition::Condition,
+        error::QueryError,
+        filter::{AgeBound, Filter, ImageFilter},
+        order::Order,
+    },
     user::Day,
 };
 
 /// Rows of a page: some 2 MB, of which a client makes something before the connection is forgotten.
 const LIMIT_MAX: u16 = 10_000;
 
-/// Conditions of one question: each costs a look at every row.
+/// Conditions of one query: each is evaluated for every row.
 const CONDITIONS_MAX: usize = 32;
 
 /// What rows are asked for, and how they are to be shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Question {
+pub struct Query {
     /// Which rows.
     pub filter: Filter,
     /// The day on which ages are counted; none is today.
@@ -38,44 +48,8 @@ pub struct Question {
 pub enum Scope {
     /// Rows: all of it.
     Rows,
-    /// Figures of rows: which rows, and on which day.
-    Figures,
-}
-
-/// A parameter that is not known or not well formed: never an unfiltered answer.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}, parameter={parameter}", .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
-pub struct QueryError {
-    /// The parameter's name as it was given.
-    pub parameter: String,
-    /// What is wrong and what is accepted.
-    pub reason: String,
-    /// The nearest known name, where the name is not known and one is near.
-    pub nearest: Option<String>,
-}
-
-impl QueryError {
-    /// The refusal of a value.
-    pub fn value(parameter: &str, reason: &str) -> Self {
-        Self {
-            parameter: parameter.to_owned(),
-            reason: reason.to_owned(),
-            nearest: None,
-        }
-    }
-
-    /// The refusal of a name that is none of `known`.
-    pub fn unknown(parameter: &str, known: &[&str]) -> Self {
-        let reason = match known {
-            [] => "unknown parameter; none is taken here".to_owned(),
-            _ => format!("unknown parameter; known are {}", known.join(", ")),
-        };
-        Self {
-            parameter: parameter.to_owned(),
-            reason,
-            nearest: nearest(parameter, known.iter().copied()).map(str::to_owned),
-        }
-    }
+    /// Statistics of rows: which rows, and on which day.
+    Stats,
 }
 
 impl Scope {
@@ -83,7 +57,7 @@ impl Scope {
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Rows => &["is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
-            Self::Figures => &["is_image_exists", "min_age", "max_age", "on"],
+            Self::Stats => &["is_image_exists", "min_age", "max_age", "on"],
         }
     }
 
@@ -127,7 +101,7 @@ impl Scope {
     }
 }
 
-impl Question {
+impl Query {
     /// Takes the decoded pairs of a query string in their order. A name given twice is refused, for which one counts would be a guess;
     /// but of conditions with an operator, all hold. `others` are names that the route takes apart from these, for messages.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, scope: Scope, others: &[&str]) -> Result<Self, QueryError> {
@@ -218,9 +192,9 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_parse(pairs: &[(&str, &str)], expected: Question) {
+    fn check_parse(pairs: &[(&str, &str)], expected: Query) {
         assert_eq!(
-            Question::parse(pairs.iter().copied(), Scope::Rows, &[]),
+            Query::parse(pairs.iter().copied(), Scope::Rows, &[]),
             Ok(expected),
             "pairs: {pairs:?}"
         );
@@ -228,7 +202,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&str>) {
-        let error = Question::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be refused");
+        let error = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be refused");
         assert_eq!(
             (error.parameter.as_str(), error.nearest.as_deref()),
             (parameter, nearest),
@@ -238,11 +212,11 @@ mod tests {
 
     #[test]
     fn parameters() {
-        let filter = |filter| Question {
+        let filter = |filter| Query {
             filter,
-            ..Question::default()
+            ..Query::default()
         };
-        check_parse(&[], Question::default());
+        check_parse(&[], Query::default());
         check_parse(
             &[("is_image_exists", "True")],
             filter(Filter {
@@ -272,7 +246,7 @@ mod tests {
             }),
         );
         let on = Day::from_date(date(2026, 2, 28));
-        check_parse(&[("on", "2026-02-28")], Question { on, ..Question::default() });
+        check_parse(&[("on", "2026-02-28")], Query { on, ..Query::default() });
 
         check_refused(&[("is_image_exists", "yes")], "is_image_exists", None);
         check_refused(&[("is_image_exists", "")], "is_image_exists", None);
@@ -296,19 +270,13 @@ mod tests {
         check_refused(&[("height>", "2")], "height>", None);
 
         let limit = NonZeroU16::new(100);
-        check_parse(
-            &[("limit", "100")],
-            Question {
-                limit,
-                ..Question::default()
-            },
-        );
+        check_parse(&[("limit", "100")], Query { limit, ..Query::default() });
         let select = Some(vec![Column::Age, Column::UserId]);
         check_parse(
             &[("select", "age,user_id")],
-            Question {
+            Query {
                 select,
-                ..Question::default()
+                ..Query::default()
             },
         );
         check_refused(&[("limit", "0")], "limit", None);
@@ -323,7 +291,7 @@ mod tests {
 
     #[test]
     fn conditions_add_up() {
-        let parse = |pairs: &[(&'static str, &'static str)]| Question::parse(pairs.iter().copied(), Scope::Figures, &[]);
+        let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(pairs.iter().copied(), Scope::Stats, &[]);
         let question = parse(&[("first_name__not", "A"), ("first_name__not", "B"), ("last_name", "C")]).unwrap();
         assert_eq!(question.filter.conditions.len(), 3);
         let too_many = [("first_name__not", "A"); CONDITIONS_MAX + 1];
@@ -340,9 +308,7 @@ mod tests {
     #[test]
     fn days_matter_where_ages_do() {
         let about_age = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
-            Question::parse(pairs.iter().copied(), Scope::Rows, &[])
-                .unwrap()
-                .is_about_age(shown)
+            Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap().is_about_age(shown)
         };
         assert!(about_age(&[], &Column::ALL));
         assert!(!about_age(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));

@@ -7,11 +7,13 @@ use datalake_store::simulation::{self, Bug};
 use jiff::Timestamp;
 
 use crate::{
-    actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+    delta::{
+        actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+        schema,
+        version::{Author, CommitFacts, Lost, SegmentFile, State, percent_decoded},
+    },
     digest::Digest,
     error::TableError,
-    schema,
-    version::{Author, CommitFacts, Lost, SegmentFile, State, percent_decoded},
 };
 
 /// The state while actions are applied to it.

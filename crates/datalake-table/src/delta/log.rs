@@ -15,14 +15,15 @@ use futures_util::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    actions::Action,
     blocking::decode,
-    checkpoint,
+    delta::{
+        actions::Action,
+        checkpoint, parquet_rows,
+        replay::{self, Replay},
+        version::{State, Version, VersionFacts},
+    },
     digest::Digest,
     error::TableError,
-    frame,
-    replay::{self, Replay},
-    version::{State, Version, VersionFacts},
 };
 
 /// The log may be cleaned up while it is read; each attempt begins with a fresh listing, and clean-ups are days apart.
@@ -332,7 +333,7 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.undescribed() {
         let object = bucket.get(&keys::in_table(&path), None, None).await?;
-        let stats = decode(object, frame::describe).await?;
+        let stats = decode(object, parquet_rows::describe).await?;
         replay.describe_file(&path, &stats);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))

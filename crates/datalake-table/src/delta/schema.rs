@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    actions::{Format, Metadata, Protocol, TextMap},
+    delta::actions::{Format, Metadata, Protocol, TextMap},
     error::TableError,
 };
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::{
-    condition::{Comparison, Condition},
+    query::condition::{Comparison, Condition},
     row::RowView,
     user::{Ages, Day, last_birth_day},
 };

@@ -6,15 +6,15 @@ use std::{
 };
 
 use datalake_core::{
-    column::{Column, ColumnKind},
     keys,
+    query::column::{Column, ColumnKind},
     row::RowView,
     user::{Age, Ages},
 };
 use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
-use crate::{error::TableError, parquet_writer::parquet_writer, walk::Walk};
+use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::Walk};
 
 /// Rows of a row group: some 3 MB of text, enough for compression, and small enough that a reader of a range reads little else.
 const GROUP_ROWS: usize = 65_536;

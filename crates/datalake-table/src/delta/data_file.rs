@@ -9,11 +9,13 @@ use tokio::sync::Semaphore;
 
 use crate::{
     blocking::{blocking, decode},
-    columns::SegmentRows,
+    delta::{
+        log, parquet_rows,
+        version::{SegmentFile, Version},
+    },
     error::TableError,
-    frame, log,
+    memory::columns::SegmentRows,
     table::{KnownRow, READS_IN_FLIGHT},
-    version::{SegmentFile, Version},
 };
 
 /// Segments decoded for readers at once: one takes some 40 MB for a moment, and polars has every core work on it.
@@ -47,7 +49,7 @@ async fn read(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<Object, Ta
 /// Fails as a reader of the file would, if it is missing or damaged.
 pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<(), TableError> {
     let object = read(bucket, file).await?;
-    decode(object, frame::rows).await.map(drop)
+    decode(object, parquet_rows::rows).await.map(drop)
 }
 
 /// What the segments of a cluster record of the users' sources, by id.
@@ -55,7 +57,7 @@ pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
     let mut batches = Vec::new();
     for segment in &cluster {
         let object = read(&bucket, segment).await?;
-        batches.push(decode(object, frame::known).await?);
+        batches.push(decode(object, parquet_rows::known).await?);
     }
     ordered(&cluster, batches, |row| &row.user_id)
 }
@@ -65,7 +67,7 @@ pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>])
     let mut batches = Vec::new();
     for segment in cluster {
         let object = read(bucket, segment).await?;
-        batches.push(decode(object, frame::rows).await?);
+        batches.push(decode(object, parquet_rows::rows).await?);
     }
     ordered(cluster, batches, |row| &row.user_id)
 }
@@ -134,5 +136,5 @@ pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
     let object = read(bucket, file).await?;
     let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
-    decode(object, |key, bytes| SegmentRows::from_frame(&frame::shown(key, bytes)?, key)).await
+    decode(object, |key, bytes| SegmentRows::from_frame(&parquet_rows::shown(key, bytes)?, key)).await
 }

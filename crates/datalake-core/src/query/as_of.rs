@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{calendar::parse_time, question::QueryError};
+use crate::{calendar::parse_time, query::error::QueryError};
 
 /// The state of the table that is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Moment {
+pub enum VersionSelector {
     /// As it is now.
     #[default]
     Newest,
@@ -29,26 +29,26 @@ pub struct MinVersion {
 
 /// What the parameters about time ask for. The default is the newest version, at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct AskedMoment {
+pub struct TimeTravel {
     /// `version` or `as_of`
-    pub moment: Moment,
-    /// `min_version` and `wait`; only together with [`Moment::Newest`].
+    pub moment: VersionSelector,
+    /// `min_version` and `wait`; only together with [`VersionSelector::Newest`].
     pub min_version: Option<MinVersion>,
 }
 
-/// The parameters that an [`AskedMoment`] is made of.
-pub const MOMENT_PARAMETERS: &[&str] = &["version", "as_of", "min_version", "wait"];
+/// The parameters that an [`TimeTravel`] is made of.
+pub const TIME_TRAVEL_PARAMETERS: &[&str] = &["version", "as_of", "min_version", "wait"];
 
 /// A wait holds a connection open: over this, proxies give up before the server does.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-impl AskedMoment {
-    /// Takes the decoded pairs of a query string in their order, and passes over names that are none of [`MOMENT_PARAMETERS`]. A name
+impl TimeTravel {
+    /// Takes the decoded pairs of a query string in their order, and passes over names that are none of [`TIME_TRAVEL_PARAMETERS`]. A name
     /// given twice is refused, and so are names that contradict each other: which one counts would be a guess.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryError> {
         let mut given = [None::<&str>; 4];
         for (name, value) in pairs {
-            if let Some(place) = MOMENT_PARAMETERS.iter().position(|known| *known == name)
+            if let Some(place) = TIME_TRAVEL_PARAMETERS.iter().position(|known| *known == name)
                 && given[place].replace(value).is_some()
             {
                 return Err(QueryError::value(name, "given more than once"));
@@ -57,9 +57,9 @@ impl AskedMoment {
         let [version, as_of, min_version, wait] = given;
         let moment = match (version, as_of) {
             (Some(_), Some(_)) => return Err(QueryError::value("as_of", "cannot be given together with version")),
-            (Some(value), None) => Moment::Version(parse_version("version", value)?),
-            (None, Some(value)) => Moment::AsOf(parse_time("as_of", value)?),
-            (None, None) => Moment::Newest,
+            (Some(value), None) => VersionSelector::Version(parse_version("version", value)?),
+            (None, Some(value)) => VersionSelector::AsOf(parse_time("as_of", value)?),
+            (None, None) => VersionSelector::Newest,
         };
         let min_version = match (min_version, wait) {
             (None, None) => None,
@@ -69,7 +69,7 @@ impl AskedMoment {
                     "says how long to wait for min_version, which is not given",
                 ));
             }
-            (Some(_), _) if moment != Moment::Newest => {
+            (Some(_), _) if moment != VersionSelector::Newest => {
                 return Err(QueryError::value(
                     "min_version",
                     "is about the newest version; give it without version and as_of",
@@ -107,41 +107,45 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(pairs: &[(&str, &str)], moment: Moment, min_version: Option<(u64, u64)>) {
+    fn check(pairs: &[(&str, &str)], moment: VersionSelector, min_version: Option<(u64, u64)>) {
         let min_version = min_version.map(|(number, wait_ms)| MinVersion {
             number,
             wait: Duration::from_millis(wait_ms),
         });
-        let expected = AskedMoment { moment, min_version };
-        assert_eq!(AskedMoment::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
+        let expected = TimeTravel { moment, min_version };
+        assert_eq!(TimeTravel::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
     }
 
     #[track_caller]
     fn check_refused(pairs: &[(&str, &str)], parameter: &str) {
-        let error = AskedMoment::parse(pairs.iter().copied()).expect_err("must be refused");
+        let error = TimeTravel::parse(pairs.iter().copied()).expect_err("must be refused");
         assert_eq!(error.parameter, parameter, "pairs: {pairs:?}");
     }
 
-    fn as_of(time: &str) -> Moment {
-        Moment::AsOf(time.parse().unwrap())
+    fn as_of(time: &str) -> VersionSelector {
+        VersionSelector::AsOf(time.parse().unwrap())
     }
 
     #[test]
     fn moments() {
-        check(&[], Moment::Newest, None);
-        check(&[("min_age", "3"), ("x", ""), ("x", "")], Moment::Newest, None);
-        check(&[("version", "0")], Moment::Version(0), None);
-        check(&[("version", "007")], Moment::Version(7), None);
+        check(&[], VersionSelector::Newest, None);
+        check(&[("min_age", "3"), ("x", ""), ("x", "")], VersionSelector::Newest, None);
+        check(&[("version", "0")], VersionSelector::Version(0), None);
+        check(&[("version", "007")], VersionSelector::Version(7), None);
         check(&[("as_of", "2026-11-24T12:00:00Z")], as_of("2026-11-24T12:00:00Z"), None);
         check(&[("as_of", "2026-11-24T12:00:00.5+01:00")], as_of("2026-11-24T11:00:00.5Z"), None);
         check(&[("as_of", "2026-11-24")], as_of("2026-11-24T23:59:59.999999999Z"), None);
         check(&[("as_of", "2028-02-29")], as_of("2028-02-29T23:59:59.999999999Z"), None);
-        check(&[("min_version", "3")], Moment::Newest, Some((3, 0)));
-        check(&[("min_version", "3"), ("wait", "5s")], Moment::Newest, Some((3, 5_000)));
-        check(&[("wait", "500ms"), ("min_version", "3")], Moment::Newest, Some((3, 500)));
-        check(&[("min_version", "3"), ("wait", "60s")], Moment::Newest, Some((3, 60_000)));
-        check(&[("min_version", "3"), ("wait", "60000ms")], Moment::Newest, Some((3, 60_000)));
-        check(&[("min_version", "3"), ("wait", "0s")], Moment::Newest, Some((3, 0)));
+        check(&[("min_version", "3")], VersionSelector::Newest, Some((3, 0)));
+        check(&[("min_version", "3"), ("wait", "5s")], VersionSelector::Newest, Some((3, 5_000)));
+        check(&[("wait", "500ms"), ("min_version", "3")], VersionSelector::Newest, Some((3, 500)));
+        check(&[("min_version", "3"), ("wait", "60s")], VersionSelector::Newest, Some((3, 60_000)));
+        check(
+            &[("min_version", "3"), ("wait", "60000ms")],
+            VersionSelector::Newest,
+            Some((3, 60_000)),
+        );
+        check(&[("min_version", "3"), ("wait", "0s")], VersionSelector::Newest, Some((3, 0)));
     }
 
     #[test]

@@ -6,10 +6,12 @@ use datalake_core::{row::RowView, user::BirthTimestamp};
 use polars::prelude::DataFrame;
 
 use crate::{
+    delta::{
+        parquet_rows::Columns,
+        schema::{BIRTHTS, FIRST_NAME, IMG_PATH, LAST_NAME, USER_ID},
+    },
     error::TableError,
-    frame::Columns,
-    packed::{Bits, Texts, Times, Words},
-    schema::{BIRTHTS, FIRST_NAME, IMG_PATH, LAST_NAME, USER_ID},
+    memory::packed::{Bits, Texts, Times, Words},
 };
 
 /// The rows of one segment, by user id in byte order, each user once.
@@ -141,17 +143,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::frame;
+    use crate::delta::parquet_rows;
 
     type Case<'a> = (Option<&'a str>, Option<&'a str>, Option<i64>, bool);
 
     fn made(cases: &[Case<'_>]) -> DataFrame {
         let path = |case: &Case<'_>| case.3.then(|| keys::image(case.0.unwrap_or_default()));
         DataFrame::new_infer_height(vec![
-            frame::texts(USER_ID, cases.iter().map(|case| case.0)),
-            frame::texts(FIRST_NAME, cases.iter().map(|case| case.1)),
-            frame::texts(LAST_NAME, cases.iter().map(|_| Some("Last"))),
-            frame::longs(BIRTHTS, cases.iter().map(|case| case.2)),
+            parquet_rows::texts(USER_ID, cases.iter().map(|case| case.0)),
+            parquet_rows::texts(FIRST_NAME, cases.iter().map(|case| case.1)),
+            parquet_rows::texts(LAST_NAME, cases.iter().map(|_| Some("Last"))),
+            parquet_rows::longs(BIRTHTS, cases.iter().map(|case| case.2)),
             Column::new(IMG_PATH.into(), cases.iter().map(path).collect::<Vec<_>>()),
         ])
         .unwrap()

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 
-use crate::{
+use crate::delta::{
     actions::Metadata,
     schema::{DELETED_FILE_RETENTION_PROPERTY, LOG_RETENTION_PROPERTY},
 };
@@ -66,7 +66,7 @@ fn parse_interval(text: &str) -> Option<SignedDuration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::schema;
+    use crate::delta::schema;
 
     #[track_caller]
     fn check(text: &str, hours: Option<i64>) {

@@ -10,14 +10,15 @@ use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    actions::Action,
     blocking::decode,
-    checkpoint,
+    delta::{
+        actions::Action,
+        checkpoint,
+        log::{self, Listing},
+        parquet_rows, replay,
+        version::{Author, VersionFacts, percent_decoded},
+    },
     error::TableError,
-    frame,
-    log::{self, Listing},
-    replay,
-    version::{Author, VersionFacts, percent_decoded},
 };
 
 /// Six weeks of hourly runs; the log keeps one. Their entries are read and thrown away one after the other.
@@ -149,7 +150,7 @@ async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &Us
         let object = bucket.get(&keys::in_table(path), None, None).await?;
         let wanted = user_id.clone();
         let found = decode(object, move |key, bytes| {
-            let rows = frame::rows(key, bytes)?;
+            let rows = parquet_rows::rows(key, bytes)?;
             Ok(rows.into_iter().find(|row| row.user_id == wanted))
         });
         if let Some(row) = found.await? {

@@ -17,13 +17,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    actions::{Action, Metadata, Remove},
     blocking::decode,
-    checkpoint,
+    delta::{
+        actions::{Action, Metadata, Remove},
+        checkpoint, log,
+        retention::Retention,
+        version::{Version, percent_decoded},
+    },
     error::TableError,
-    log,
-    retention::Retention,
-    version::{Version, percent_decoded},
 };
 
 /// An object of a check whether the store refuses to create what exists: such a check takes seconds.

@@ -9,7 +9,7 @@ use datalake_core::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    actions::{Add, Metadata, Protocol, Remove, Transaction},
+    delta::actions::{Add, Metadata, Protocol, Remove, Transaction},
     digest::Digest,
 };
 

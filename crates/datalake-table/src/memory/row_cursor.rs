@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use datalake_core::{filter::Selection, order::Order, row::RowView};
+use datalake_core::{
+    query::{filter::Selection, order::Order},
+    row::RowView,
+};
 
-use crate::snapshot::{Snapshot, Span};
+use crate::memory::snapshot::{Snapshot, Span};
 
 /// The rows that a selection takes, in an order, after a row and up to a number.
 #[derive(Clone, Debug)]

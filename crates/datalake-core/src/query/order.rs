@@ -3,10 +3,9 @@
 use std::cmp::{Ordering, Reverse};
 
 use crate::{
-    column::Column,
     keys,
     nearest::nearest,
-    question::QueryError,
+    query::{column::Column, error::QueryError},
     row::RowView,
     user::{Age, Ages},
 };

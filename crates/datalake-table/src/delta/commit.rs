@@ -19,17 +19,18 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
-    checkpoint,
+    delta::{
+        actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
+        checkpoint, log, rejects_file,
+        replay::{self, Replay},
+        schema::{self, FORMAT_PROPERTY, RefusalsState},
+        stage::{NewSegment, Staged},
+        unique_name::unique,
+        version::{SegmentFile, Version},
+    },
     digest::Digest,
     error::{CommitError, TableError},
-    log, refusals,
-    replay::{self, Replay},
-    schema::{self, FORMAT_PROPERTY, RefusalsState},
-    stage::{NewSegment, Staged},
     table::{CommitDetails, Table},
-    unique::unique,
-    version::{SegmentFile, Version},
 };
 
 /// Names the writer in the log, as the protocol asks.
@@ -73,7 +74,7 @@ pub(crate) async fn commit(
         return Err(TableError::corrupt(keys::log_entry(number - 1), reason).into());
     }
     let refusals = RefusalsState {
-        path: refusals::write(bucket, base, open).await?,
+        path: rejects_file::write(bucket, base, open).await?,
         ignored: reject::ignored_beyond(open, details.counts.ignored),
     };
     let actions = actions(base, &staged, refusals, details).map_err(|error| undecodable(number, error))?;

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use datalake_core::row::RowView;
 
-use crate::snapshot::{Part, Snapshot};
+use crate::memory::snapshot::{Part, Snapshot};
 
 /// A row that two versions show differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,11 +17,13 @@ use jiff::Timestamp;
 
 use crate::{
     blocking,
+    delta::{
+        log,
+        parquet_rows::{self, Columns, longs, texts, times},
+        unique_name::unique,
+        version::Version,
+    },
     error::TableError,
-    frame::{self, Columns, longs, texts, times},
-    log,
-    unique::unique,
-    version::Version,
 };
 
 const KEY: &str = "key";
@@ -117,7 +119,7 @@ const COLUMNS: [&str; 20] = [
 ];
 
 fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
-    simulation::remembered("refusals::encode", refusals, || encode_now(refusals))
+    simulation::remembered("rejects_file::encode", refusals, || encode_now(refusals))
 }
 
 fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
@@ -133,7 +135,7 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
     let places = || rejects.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
     let reasons = || rejects.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    frame::write(vec![
+    parquet_rows::write(vec![
         texts(KEY, refusals.iter().map(|refusal| Some(&*refusal.key))),
         texts(USER_ID, refusals.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
         texts(ETAG, refusals.iter().map(|refusal| Some(&*refusal.etag))),
@@ -167,7 +169,7 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
 }
 
 fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError> {
-    let frame = frame::read(key, bytes, &COLUMNS)?;
+    let frame = parquet_rows::read(key, bytes, &COLUMNS)?;
     let columns = Columns { key, frame: &frame };
     let refusals = (0..frame.height()).map(|row| decode_row(columns, row));
     refusals.filter_map(Result::transpose).collect()

@@ -28,13 +28,15 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    actions::{Action, Add, Remove},
     blocking::blocking,
+    delta::{
+        actions::{Action, Add, Remove},
+        log::{self, LastCheckpoint},
+        retention::Retention,
+        shred,
+        version::{State, Version},
+    },
     error::TableError,
-    log::{self, LastCheckpoint},
-    retention::Retention,
-    shred,
-    version::{State, Version},
 };
 
 const SCHEMA: &str = "
