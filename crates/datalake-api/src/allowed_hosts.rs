@@ -13,8 +13,6 @@ use axum::{
 };
 use thiserror::Error;
 
-use crate::probes::is_probe_or_metrics;
-
 /// The host names in requests that are answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AllowedHosts {
@@ -76,9 +74,9 @@ impl AllowedHosts {
         }
     }
 
-    /// The host that the request names, where it is not allowed. Probes and scrapers come under any name and are shown no data.
-    pub(crate) fn refused(&self, request: &Request) -> Option<String> {
-        if *self == Self::Any || is_probe_or_metrics(request.uri().path()) {
+    /// The host that the request names, if it is not allowed.
+    pub(crate) fn rejected(&self, request: &Request) -> Option<String> {
+        if *self == Self::Any {
             return None;
         }
         let host = host(request)?;
@@ -120,7 +118,7 @@ mod tests {
     #[track_caller]
     fn check(hosts: &AllowedHosts, host: &str, is_allowed: bool) {
         let request = Request::get("/data").header(header::HOST, host).body(Body::empty()).unwrap();
-        assert_eq!(hosts.refused(&request).is_none(), is_allowed, "{host}: {hosts:?}");
+        assert_eq!(hosts.rejected(&request).is_none(), is_allowed, "{host}: {hosts:?}");
     }
 
     #[test]
@@ -162,9 +160,11 @@ mod tests {
             let request = Request::get(target).header(header::HOST, "localhost");
             request.body(Body::empty()).unwrap()
         };
-        assert_eq!(hosts.refused(&request("http://evil.example/data")).as_deref(), Some("evil.example"));
-        assert_eq!(hosts.refused(&request("http://evil.example/healthz")), None);
-        assert_eq!(hosts.refused(&request("http://localhost:1/data")), None);
+        assert_eq!(
+            hosts.rejected(&request("http://evil.example/data")).as_deref(),
+            Some("evil.example")
+        );
+        assert_eq!(hosts.rejected(&request("http://localhost:1/data")), None);
     }
 
     #[test]

@@ -5,10 +5,8 @@ use std::ops::Range;
 use axum::{
     body::Body,
     http::{HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::{IntoResponse, IntoResponseParts, Response},
 };
-
-use crate::{links::Links, problem::Problem};
 
 /// What a client wants of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,13 +37,20 @@ pub(crate) fn wanted(header: &str, bytes: u64) -> Wanted {
     }
 }
 
+/// The range begins after the end of the representation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RangeNotSatisfiable {
+    /// Bytes of the representation.
+    pub(crate) bytes: u64,
+}
+
 /// The whole of so many bytes, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the
 /// server.
-pub(crate) fn part_of(
+pub(crate) fn part_of<H: IntoResponseParts>(
     bytes: u64,
     range: Option<&HeaderValue>,
-    body: impl FnOnce(Range<u64>) -> (Links, Body),
-) -> Result<Response, Problem> {
+    body: impl FnOnce(Range<u64>) -> (H, Body),
+) -> Result<Response, RangeNotSatisfiable> {
     let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let asked = range.and_then(|range| range.to_str().ok());
     let part = match asked.map_or(Wanted::Whole, |asked| wanted(asked, bytes)) {
@@ -54,7 +59,7 @@ pub(crate) fn part_of(
             return Ok(([accepts, length], body(0..bytes)).into_response());
         }
         Wanted::Part(part) => part,
-        Wanted::Unsatisfiable => return Err(Problem::RangeNotSatisfiable { bytes }),
+        Wanted::Unsatisfiable => return Err(RangeNotSatisfiable { bytes }),
     };
     let told =
         HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");

@@ -7,13 +7,10 @@ use axum::{
     response::Response,
 };
 
-use crate::probes::is_probe_or_metrics;
+use crate::{probes::is_probe_or_metrics, validators::PRIVATE};
 
 /// Of the present alone: probes, metrics, and what was done.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
-
-/// The client may store the response and must revalidate it each time: there may be a newer version, and a revalidation costs a hundred bytes.
-pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// Sets `Cache-Control` where the handler did not.
 pub(crate) async fn caching(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {

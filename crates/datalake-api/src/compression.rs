@@ -1,14 +1,12 @@
-//! Which answers are compressed, and how much.
-
-use std::convert::Infallible;
+//! Content codings: which responses are compressed, which codings a client accepts, and weak ETags for compressed responses.
+//!
+//! A strong ETag names bytes, and each coding has other bytes (RFC 9110, 8.8.3).
 
 use axum::{
-    body::Body,
     extract::Request,
-    http::{Extensions, HeaderMap, StatusCode, Version, header},
-    response::{IntoResponse, Response},
+    http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header},
+    response::Response,
 };
-use tower::{Layer, ServiceExt, service_fn};
 use tower_http::{
     CompressionLevel,
     compression::{
@@ -16,8 +14,6 @@ use tower_http::{
         predicate::{And, DefaultPredicate, NotForContentType, Predicate, SizeAbove},
     },
 };
-
-use crate::problem::Problem;
 
 /// A smaller body fits the first packet of an answer, and may be larger once it is compressed.
 const BYTES_MIN: u64 = 1024;
@@ -42,43 +38,60 @@ pub(crate) fn compression() -> CompressionLayer<Compressible> {
         .compress_when(compressible)
 }
 
-/// Refuses before anything is done what the compression would refuse after it, with 406 as well: a client that takes neither the plain bytes
-/// nor any coding.
-pub(crate) async fn refuse_codings(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    if is_refused(request.headers()).await {
-        return Problem::NoCoding.into_response();
-    }
-    next(request).await
+/// Whether the client accepts the coding, by `Accept-Encoding` (RFC 9110, 12.5.3). `identity` is the plain bytes.
+pub(crate) fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    let weight_of = |name: &str| {
+        let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
+        let mut elements = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+        elements.find_map(|element| {
+            let (found, parameter) = element.split_once(';').unwrap_or((element, ""));
+            let weight = parameter
+                .trim()
+                .strip_prefix("q=")
+                .map_or(Some(1.0), |weight| weight.parse::<f32>().ok());
+            found.trim().eq_ignore_ascii_case(name).then_some(weight.unwrap_or_default())
+        })
+    };
+    let default = if coding == "identity" { 1.0 } else { 0.0 };
+    weight_of(coding).or_else(|| weight_of("*")).unwrap_or(default) > 0.0
 }
 
-/// What the compression itself says of the header.
-async fn is_refused(headers: &HeaderMap) -> bool {
-    let asked = headers.get_all(header::ACCEPT_ENCODING);
-    // Nothing is refused without a weight of 0, which hardly any client sends.
-    if !asked.iter().any(|value| value.as_bytes().contains(&b'0')) {
-        return false;
+/// Whether the client accepts the plain bytes or a coding of [`compression`].
+pub(crate) fn accepts_any(headers: &HeaderMap) -> bool {
+    ["identity", "gzip", "zstd"].iter().any(|coding| accepts(headers, coding))
+}
+
+/// Makes the ETag of a compressed response weak, as nginx does. Handlers know the ETag of the plain bytes only.
+pub(crate) async fn weaken_etags(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let mut response = next(request).await;
+    let is_compressed = response.headers().contains_key(header::CONTENT_ENCODING);
+    if let Some(etag) = response.headers().get(header::ETAG).cloned() {
+        vary(response.headers_mut());
+        if is_compressed && etag.as_bytes().starts_with(b"\"") {
+            let weak = HeaderValue::from_bytes(&[b"W/", etag.as_bytes()].concat()).expect("an ETag has visible characters only");
+            response.headers_mut().insert(header::ETAG, weak);
+        }
     }
-    let mut question = Request::new(Body::empty());
-    for value in asked {
-        question.headers_mut().append(header::ACCEPT_ENCODING, value.clone());
+    response
+}
+
+/// Whether a response is compressed depends on its size and its type, which a 304 does not know: each response with an ETag varies.
+fn vary(headers: &mut HeaderMap) {
+    let varies = headers.get_all(header::VARY).iter().any(|value| value == "accept-encoding");
+    if !varies {
+        headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
-    let empty = service_fn(async |_: Request| Ok::<_, Infallible>(Response::new(Body::empty())));
-    let Ok(answer) = compression().layer(empty).oneshot(question).await;
-    !answer.status().is_success()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    };
-
     use axum::{
         Router,
+        body::Body,
         middleware::{self, Next},
         routing::get,
     };
+    use tower::ServiceExt;
 
     use super::*;
 
@@ -128,40 +141,73 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_takes_no_coding_is_refused_before_anything_is_done() {
-        let done = Arc::new(AtomicUsize::new(0));
-        let handler = {
-            let done = Arc::clone(&done);
-            async move || {
-                done.fetch_add(1, Ordering::Relaxed);
-                "a".repeat(2000)
-            }
+    #[track_caller]
+    fn check_accepts(value: &'static str, coding: &str, expected: bool) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+        assert_eq!(accepts(&headers, coding), expected, "Accept-Encoding: {value}, {coding}");
+    }
+
+    #[test]
+    fn accept_encoding_is_parsed() {
+        check_accepts("gzip", "gzip", true);
+        check_accepts("deflate, GZIP;q=0.5, br", "gzip", true);
+        check_accepts("gzip;q=0", "gzip", false);
+        check_accepts("gzip; q=0.000", "gzip", false);
+        check_accepts("gzip;q=x", "gzip", false);
+        check_accepts("*", "gzip", true);
+        check_accepts("*;q=0, gzip", "gzip", true);
+        check_accepts("identity", "gzip", false);
+        check_accepts("br", "gzip", false);
+        check_accepts("", "gzip", false);
+        check_accepts("gzip", "identity", true);
+        check_accepts("", "identity", true);
+        check_accepts("*;q=0", "identity", false);
+        check_accepts("*;q=0, identity", "identity", true);
+        check_accepts("identity;q=0", "identity", false);
+        assert!(accepts(&HeaderMap::new(), "identity") && !accepts(&HeaderMap::new(), "gzip"));
+    }
+
+    #[track_caller]
+    fn check_accepts_any(value: &'static str, expected: bool) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+        assert_eq!(accepts_any(&headers), expected, "Accept-Encoding: {value}");
+    }
+
+    #[test]
+    fn clients_that_accept_no_coding_are_recognized() {
+        check_accepts_any("*;q=0", false);
+        check_accepts_any("identity;q=0", false);
+        check_accepts_any("identity;q=0, gzip;q=0.0", false);
+        check_accepts_any("identity;q=0, gzip", true);
+        check_accepts_any("gzip;q=0", true);
+        check_accepts_any("*;q=0, identity", true);
+        check_accepts_any("gzip;q=0.5", true);
+    }
+
+    /// The ETag that a client receives where the handler's is `etag` and the response has the coding.
+    async fn check_etag(etag: &'static str, coding: Option<&'static str>, expected: &str) {
+        let handler = async move || {
+            let mut response = Response::new(Body::empty());
+            response.headers_mut().insert(header::ETAG, HeaderValue::from_static(etag));
+            let coding = coding.map(|coding| (header::CONTENT_ENCODING, HeaderValue::from_static(coding)));
+            response.headers_mut().extend(coding);
+            response
         };
         let router = Router::new()
             .route("/", get(handler))
             .layer(middleware::from_fn(|request, next: Next| {
-                refuse_codings(request, |request| next.run(request))
-            }))
-            .layer(compression());
-        for (accepted, expected) in [
-            ("*;q=0", 406),
-            ("identity;q=0", 406),
-            ("identity;q=0, gzip;q=0.0", 406),
-            ("identity;q=0, gzip", 200),
-            ("gzip;q=0", 200),
-            ("*;q=0, identity", 200),
-            ("gzip;q=0.5", 200),
-        ] {
-            let before = done.load(Ordering::Relaxed);
-            let request = Request::get("/")
-                .header(header::ACCEPT_ENCODING, accepted)
-                .body(Body::empty())
-                .unwrap();
-            let answer = router.clone().oneshot(request).await.unwrap();
-            assert_eq!(answer.status().as_u16(), expected, "{accepted}");
-            let was_done = done.load(Ordering::Relaxed) > before;
-            assert_eq!(was_done, expected == 200, "{accepted}");
-        }
+                weaken_etags(request, |request| next.run(request))
+            }));
+        let response = router.oneshot(Request::get("/").body(Body::empty()).unwrap()).await.unwrap();
+        assert_eq!(response.headers()[header::ETAG], expected, "{etag}, coding: {coding:?}");
+        assert_eq!(response.headers()[header::VARY], "accept-encoding");
+    }
+
+    #[tokio::test]
+    async fn etags_of_compressed_responses_are_weak() {
+        check_etag("\"a\"", None, "\"a\"").await;
+        check_etag("\"a\"", Some("gzip"), "W/\"a\"").await;
+        check_etag("\"a\"", Some("zstd"), "W/\"a\"").await;
+        check_etag("W/\"a\"", Some("gzip"), "W/\"a\"").await;
     }
 }

@@ -37,12 +37,11 @@ use crate::{
     activity::{Activity, Answering, Overdue, Times},
     client_io::ClientIo,
     clients::{Client, Clients, OfClient, Resource},
-    first_head::{self, FirstHead},
     request_error::RefusedRequest,
     response_budget::HeldBudget,
-    table_watch::chain,
     trusted_proxies::TrustedProxies,
 };
+use datalake_core::error_chain::error_chain;
 
 /// How many connections a listener serves.
 #[derive(Clone, Copy, Debug)]
@@ -157,15 +156,10 @@ pub(crate) async fn serve(listening: Listening, router: Router, shutdown: Cancel
         let (protocol, router, shutdown) = (protocol.clone(), router.clone(), shutdown.child_token());
         tokio::spawn(async move {
             let activity = Arc::new(Activity::new());
-            match first_head::wait(&stream, &activity, &PATIENCE.times, PATIENCE.look, &shutdown).await {
-                FirstHead::None => {}
-                FirstHead::Came => {
-                    let client = Arc::clone(&origin.peer);
-                    // In a box, so that the wait before it takes little room.
-                    let mut attending = Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown));
-                    client.in_turn(attending.as_mut()).await;
-                }
-            }
+            let client = Arc::clone(&origin.peer);
+            // On the heap, so that a task is small.
+            let mut attending = Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown));
+            client.in_turn(attending.as_mut()).await;
             drop((connection, permit));
         });
     }
@@ -268,7 +262,7 @@ async fn attend<S>(
             biased;
             ended = polled(&activity, connection.as_mut()) => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = chain(&error), "a connection broke");
+                    tracing::debug!(error = error_chain(&error), "a connection broke");
                 }
                 return;
             }

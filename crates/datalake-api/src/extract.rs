@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use crate::{
     cursor::{CURSOR, Cursor},
+    percent_encoding::malformed_encoding,
     problem::Problem,
     views::format::{Format, Shape},
 };
@@ -116,18 +117,6 @@ fn undecodable(text: &str) -> Option<String> {
     }
     let is_text = percent_decode_str(text).decode_utf8().is_ok();
     (!is_text).then(|| "is not UTF-8 once its percent signs are decoded; encode text as UTF-8".to_owned())
-}
-
-/// The first percent sign that no two hexadecimal digits follow, with up to two characters after it.
-pub(crate) fn malformed_encoding(text: &str) -> Option<&str> {
-    let is_malformed = |at: &usize| {
-        let digits = text.as_bytes().get(at + 1..at + 3);
-        !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-    };
-    let mut signs = text.match_indices('%').map(|(at, _)| at);
-    let escape = text.get(signs.find(is_malformed)?..)?;
-    let end = escape.char_indices().nth(3).map_or(escape.len(), |(end, _)| end);
-    escape.get(..end)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Pairs {
@@ -338,22 +327,6 @@ fn variable(parts: &Parts) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check_encoding(text: &str, expected: Option<&str>) {
-        assert_eq!(malformed_encoding(text), expected, "{text}");
-    }
-
-    #[test]
-    fn malformed_encodings() {
-        check_encoding("", None);
-        check_encoding("a%20%C3%bc", None);
-        check_encoding("%", Some("%"));
-        check_encoding("a%f", Some("%f"));
-        check_encoding("%zz%", Some("%zz"));
-        check_encoding("%20%é1x", Some("%é1"));
-        check_encoding("%%41", Some("%%4"));
-    }
 
     #[test]
     fn limits() {

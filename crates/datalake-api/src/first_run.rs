@@ -9,11 +9,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
     launcher::{IdempotencyKey, LaunchError, Run, RunParameters, RunState, Trigger},
     run_history::{RUNS_MAX, RunHistory},
-    table_watch::{Held, TableWatch, chain},
+    table_watch::{Held, TableWatch},
 };
+use datalake_core::{clock::Clock, error_chain::error_chain};
 
 /// How often is looked whether there is a table by now, and where the attempt stands.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -113,7 +113,7 @@ impl Attempts {
             Err(error) => {
                 if !self.is_failing {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "the first run cannot be started; it is tried again and again"
                     );
                 }

@@ -77,7 +77,10 @@ pub(crate) async fn limit(limits: &RequestLimits, request: Request, next: impl A
     };
     let handled = pin!(next(request));
     match tokio::time::timeout(limits.response_time_max, client.in_turn(handled)).await {
-        Ok(response) => limits.budget.admit(&client, response),
+        Ok(response) => limits
+            .budget
+            .admit(&client, response)
+            .unwrap_or_else(|error| Problem::from(error).into_response()),
         Err(_) => Problem::TimedOut.into_response(),
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     problem::Problem,
     reading::Reading,
     scan::scan,
-    table_watch::chain,
 };
+use datalake_core::error_chain::error_chain;
 
 /// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
 const ROWS_AT_ONCE_MAX: usize = 20_000;
@@ -142,6 +142,6 @@ impl Listing {
 
 /// Rows that cannot be shown for no fault of the client's.
 pub(crate) fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
-    tracing::error!(error = chain(error), "rows cannot be written");
+    tracing::error!(error = error_chain(error), "rows cannot be written");
     Problem::Internal
 }

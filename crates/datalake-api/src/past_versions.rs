@@ -23,8 +23,9 @@ use tokio::{
 
 use crate::{
     past_cache::{KnownFacts, Listed, Loading, PastCache},
-    table_watch::{Held, TableWatch, chain},
+    table_watch::{Held, TableWatch},
 };
+use datalake_core::error_chain::error_chain;
 
 /// Versions that are loaded or wait for it. Who asks for one more is asked to come back.
 const LOADS_WAITING_MAX: usize = 16;
@@ -308,11 +309,11 @@ fn refused(error: &TableError) -> PastError {
     match error {
         TableError::NoSuchVersion { .. } | TableError::Store(StoreError::NotFound { .. }) => PastError::Gone,
         TableError::Store(_) => {
-            tracing::warn!(error = chain(error), "a version of the table cannot be read");
+            tracing::warn!(error = error_chain(error), "a version of the table cannot be read");
             PastError::StoreUnavailable
         }
         TableError::Corrupt { .. } | TableError::Unsupported { .. } => {
-            tracing::error!(error = chain(error), "a version of the table cannot be read");
+            tracing::error!(error = error_chain(error), "a version of the table cannot be read");
             PastError::Damaged
         }
     }

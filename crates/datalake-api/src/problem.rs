@@ -14,15 +14,18 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
+    byte_range::RangeNotSatisfiable,
     launcher::LaunchError,
     pages::failure::Asker,
     past_versions::PastError,
     request_error::{RefusedRequest, RequestError},
+    response_budget::BudgetExhausted,
     run_view::RunView,
-    table_watch::chain,
     token::Refusal,
+    validators::{Precondition, Validators},
     views::format::Format,
 };
+use datalake_core::error_chain::error_chain;
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -477,6 +480,32 @@ pub(crate) fn is_for_want_of_a_token(status: u16) -> bool {
     status == StatusCode::UNAUTHORIZED
 }
 
+impl From<RequestError> for Problem {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<BudgetExhausted> for Problem {
+    fn from(BudgetExhausted: BudgetExhausted) -> Self {
+        Self::ResponseBudgetExhausted
+    }
+}
+
+impl From<RangeNotSatisfiable> for Problem {
+    fn from(RangeNotSatisfiable { bytes }: RangeNotSatisfiable) -> Self {
+        Self::RangeNotSatisfiable { bytes }
+    }
+}
+
+/// The response that a condition requires instead of the representation that the validators name.
+pub(crate) fn of_precondition(precondition: Precondition, validators: &Validators) -> Response {
+    match precondition {
+        Precondition::NotModified => (StatusCode::NOT_MODIFIED, validators.headers(), ()).into_response(),
+        Precondition::Failed => (validators.headers(), Problem::ConditionFailed).into_response(),
+    }
+}
+
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
         Self::Parameter(error)
@@ -511,12 +540,12 @@ impl From<LaunchError> for Problem {
                 is_active,
             },
             LaunchError::StoreUnavailable { .. } => {
-                tracing::warn!(error = chain(&error), "request for a run needs the store");
+                tracing::warn!(error = error_chain(&error), "request for a run needs the store");
                 Self::StoreUnavailable
             }
             LaunchError::Failed { .. } => {
                 // The answer says what was tried; what came of it may name the inside of a cluster, and is the operator's.
-                tracing::warn!(error = chain(&error), "a run could not be started or stopped");
+                tracing::warn!(error = error_chain(&error), "a run could not be started or stopped");
                 Self::LaunchFailed { reason: error.to_string() }
             }
         }

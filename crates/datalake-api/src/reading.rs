@@ -21,7 +21,6 @@ use utoipa::IntoParams;
 
 use crate::{
     clients::OfClient,
-    clock::{Clock, whole_seconds},
     cursor::{self, CURSOR},
     extract::Pairs,
     limits::{StoreReadLimit, WaitLimit},
@@ -35,6 +34,7 @@ use crate::{
     token::{Access, Caller},
     validators::Validators,
 };
+use datalake_core::clock::{Clock, whole_seconds};
 
 /// The version of the table that the answer is of.
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");

@@ -1,7 +1,5 @@
 //! Why a request is refused before a route is found for it.
 
-use crate::problem::Problem;
-
 /// What is wrong with the head of a request. `problem.rs` chooses the status.
 #[derive(Clone, Debug)]
 pub(crate) enum RequestError {
@@ -42,12 +40,6 @@ impl RequestError {
             }
             Self::NoProxy => "CONNECT asks for a tunnel, which only a proxy opens; send requests to this server directly".to_owned(),
         }
-    }
-}
-
-impl From<RequestError> for Problem {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
     }
 }
 

@@ -189,7 +189,7 @@ fn is_host(value: &[u8]) -> bool {
         None => text.rsplit_once(':').unwrap_or((text, "")),
     };
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    host.bytes().all(is_of_host) && crate::extract::malformed_encoding(host).is_none() && is_port(port)
+    host.bytes().all(is_of_host) && crate::percent_encoding::malformed_encoding(host).is_none() && is_port(port)
 }
 
 fn is_port(text: &str) -> bool {

@@ -12,17 +12,14 @@ use axum::{
     body::{Body, HttpBody},
     extract::Request,
     http::header,
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
-use crate::{
-    clients::{Client, Limit, Permit, Resource},
-    problem::Problem,
-};
+use crate::clients::{Client, Limit, Permit, Resource};
 
 /// All responses in memory: a fourth of what the chart gives the API.
 const BUDGET_KIB: u32 = 128 * 1024;
@@ -69,6 +66,10 @@ pub(crate) struct HeldBudget {
     turns: Option<Arc<Semaphore>>,
 }
 
+/// The budget of the client or of all clients is exhausted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BudgetExhausted;
+
 impl ResponseBudget {
     pub(crate) fn new() -> Self {
         // One core is always free for small responses: between many large ones they would wait for the work of all.
@@ -97,24 +98,25 @@ impl ResponseBudget {
         u64::try_from(self.kib.free()).is_ok_and(|free| free >= needed)
     }
 
-    /// The response with its part of the budget among its extensions; a problem where the budget of the client or of all clients is exhausted.
-    pub(crate) fn admit(&self, client: &Arc<Client>, mut response: Response) -> Response {
+    /// The response with its part of the budget among its extensions.
+    pub(crate) fn admit(&self, client: &Arc<Client>, mut response: Response) -> Result<Response, BudgetExhausted> {
         let kib = match response.body().size_hint().exact() {
-            Some(0) => return response,
+            Some(0) => return Ok(response),
             Some(bytes) => u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
             None if is_event_stream(&response) => EVENTS_KIB,
             None => STREAM_KIB,
         };
-        let permit = self.has_room(kib).then(|| self.kib.take(client, kib)).flatten();
-        let Some(permit) = permit else {
-            return Problem::ResponseBudgetExhausted.into_response();
-        };
+        let permit = self
+            .has_room(kib)
+            .then(|| self.kib.take(client, kib))
+            .flatten()
+            .ok_or(BudgetExhausted)?;
         let is_stream = kib == STREAM_KIB && response.body().size_hint().exact().is_none();
         response.extensions_mut().insert(HeldBudget {
             _permit: Arc::new(permit),
             turns: is_stream.then(|| Arc::clone(&self.turns)),
         });
-        response
+        Ok(response)
     }
 }
 

@@ -23,9 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, Trigger},
     shared_read::{SharedRead, SharedReads},
-    table_watch::chain,
     told::Told,
 };
+use datalake_core::error_chain::error_chain;
 
 /// Most runs in one answer: over a month of hourly ones.
 pub const RUNS_MAX: usize = 1_000;
@@ -137,7 +137,7 @@ impl RunHistory {
             Ok(()) => Completeness::Complete,
             Err(error) => {
                 tracing::warn!(
-                    error = chain(&error),
+                    error = error_chain(&error),
                     "the reports of runs cannot be read; those read before are shown"
                 );
                 Completeness::StoreUnavailable

@@ -13,7 +13,6 @@ use crate::{
     accepting::Accepting,
     admin,
     allowed_hosts::AllowedHosts,
-    clock::Clock,
     compression::compression,
     connections::{self, ConnectionLimits, Listening},
     cors::{Cors, Origin},
@@ -28,6 +27,7 @@ use crate::{
     token::Access,
     trusted_proxies::TrustedProxies,
 };
+use datalake_core::clock::Clock;
 
 /// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
 const DRAIN_MAX: Duration = Duration::from_secs(20);

@@ -7,7 +7,6 @@ use datalake_store::bucket::Bucket;
 
 use crate::{
     answers::Answers,
-    clock::Clock,
     limits::{FollowerLimit, StoreReadLimit, WaitLimit},
     metrics::Metrics,
     ordered_rows::OrderedRows,
@@ -19,6 +18,7 @@ use crate::{
     token::Access,
     views::{parquet::ParquetFiles, text_parts::TextIndexes},
 };
+use datalake_core::clock::Clock;
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]

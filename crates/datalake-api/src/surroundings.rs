@@ -11,18 +11,18 @@ use axum::{
 use crate::{
     allowed_hosts::AllowedHosts,
     caching::caching,
-    clock::Clock,
-    compression::refuse_codings,
+    compression::{accepts_any, weaken_etags},
     cors::{Cors, cors},
     cross_site::is_cross_site,
-    etags::etags,
     limits::{RequestLimits, limit},
     metrics::Metrics,
     observe::observe,
+    probes::is_probe_or_metrics,
     problem::{Problem, write_documents},
     response_budget::pass_in_chunks,
     token::{Access, protect_reads},
 };
+use datalake_core::clock::Clock;
 
 /// What the steps outside of the compression need.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Inside {
 pub(crate) async fn outside(State(outside): State<Outside>, request: Request, next: Next) -> Response {
     let answer = async |request| next.run(request).await;
     let answer = async |request| pass_in_chunks(request, answer).await;
-    let answer = async |request| etags(request, answer).await;
+    let answer = async |request| weaken_etags(request, answer).await;
     let answer = async |request| cors(&outside.cors, request, answer).await;
     let answer = async |request| caching(request, answer).await;
     let answer = async |request| secure(request, answer).await;
@@ -57,18 +57,22 @@ pub(crate) async fn inside(State(inside): State<Inside>, request: Request, next:
     let answer = async |request| next.run(request).await;
     let answer = async |request| protect_reads(&inside.access, inside.clock, request, answer).await;
     let answer = async |request| limit(&inside.limits, request, answer).await;
-    let answer = async |request| refuse_codings(request, answer).await;
     let answer = async |request| admit(&inside, request, answer).await;
     write_documents(request, answer).await
 }
 
-/// Refuses what a page of another site may have had a browser send.
+/// Rejects requests that browsers send for pages of other sites, and clients that accept no content coding, before a handler runs.
 async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    if let Some(host) = inside.allowed_hosts.refused(&request) {
+    if !is_probe_or_metrics(request.uri().path())
+        && let Some(host) = inside.allowed_hosts.rejected(&request)
+    {
         return Problem::HostNotAllowed { host }.into_response();
     }
     if is_cross_site(&request, &inside.cors) {
         return Problem::CrossSite.into_response();
+    }
+    if !accepts_any(request.headers()) {
+        return Problem::NoCoding.into_response();
     }
     next(request).await
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use datalake_core::error_chain::error_chain;
 use datalake_table::{
     delta::version::{Version, VersionId},
     error::TableError,
@@ -16,7 +17,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{clock::Clock, past_cache::PastCache};
+use crate::past_cache::PastCache;
+use datalake_core::clock::Clock;
 
 /// A quarter of the two seconds within which every replica shows a run's result. The rest is for loading what changed, and for a request
 /// that the store has to be asked twice: the store waits up to a second before it tries again.
@@ -265,7 +267,7 @@ impl TableWatch {
     /// Logs the first of a row of failures: one each time would hide all else.
     fn failed(&self, error: &TableError, before: &TableState) -> TableState {
         if before.failing_since.is_none() {
-            tracing::error!(error = chain(error), "the table cannot be read; what is held is served on");
+            tracing::error!(error = error_chain(error), "the table cannot be read; what is held is served on");
         }
         TableState {
             failing_since: before.failing_since.or_else(|| Some(self.shared.clock.now())),
@@ -276,10 +278,4 @@ impl TableWatch {
 
 fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// An error with all its causes, for a log's field.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{clock::Clock, cross_site::is_of_own_page, pages, probes::is_probe_or_metrics, problem::Problem, session::SessionKey};
+use crate::{cross_site::is_of_own_page, pages, probes::is_probe_or_metrics, problem::Problem, session::SessionKey};
+use datalake_core::clock::Clock;
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]

@@ -3,13 +3,14 @@
 use std::convert::Infallible;
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    response::{IntoResponse, IntoResponseParts, Response, ResponseParts},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    response::{IntoResponseParts, ResponseParts},
 };
 use jiff::{SignedDuration, Timestamp};
 use utoipa::IntoParams;
 
-use crate::{caching::PRIVATE, problem::Problem};
+/// The client may store the response and must revalidate it each time: there may be a newer version, and a revalidation costs a hundred bytes.
+pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// One path has several formats.
 const VARY: HeaderValue = HeaderValue::from_static("accept");
@@ -20,7 +21,7 @@ const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 /// The headers by which a client says which answer it has, or wants.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "`Validators::settle` reads the headers; this describes them")]
+#[expect(dead_code, reason = "`Validators::evaluate_preconditions` reads the headers; this describes them")]
 pub(crate) struct ConditionParameters {
     /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without content.
     #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"a-1-b\"")]
@@ -70,15 +71,14 @@ impl Validators {
         &self.etag
     }
 
-    /// The answer where the request's conditions settle it, in the order of RFC 9110, 13.2.2: 412 to one who wants a part or a state of
-    /// another answer than this, 304 to one who has it.
-    pub(crate) fn settle(&self, headers: &HeaderMap) -> Option<Response> {
+    /// What the request's conditions require instead of the representation, evaluated in the order of RFC 9110, 13.2.2.
+    pub(crate) fn evaluate_preconditions(&self, headers: &HeaderMap) -> Option<Precondition> {
         let is_wanted = match tags(headers, &header::IF_MATCH) {
             Some(mut tags) => tags.any(|tag| tag == "*" || tag == self.etag),
             None => !self.changed_since(headers),
         };
         if !is_wanted {
-            return Some((self.headers(), Problem::ConditionFailed).into_response());
+            return Some(Precondition::Failed);
         }
         let is_held = match tags(headers, &header::IF_NONE_MATCH) {
             Some(mut tags) => tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag),
@@ -87,7 +87,7 @@ impl Validators {
                 self.is_settled && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|asked| self.second() == Some(asked.as_second()))
             }
         };
-        is_held.then(|| (StatusCode::NOT_MODIFIED, self.headers(), ()).into_response())
+        is_held.then_some(Precondition::NotModified)
     }
 
     /// Whether the answer changed after the date of `If-Unmodified-Since`, or may have in its very second.
@@ -120,6 +120,15 @@ impl Validators {
                 .map(|modified_at| text(&modified_at.strftime(HTTP_DATE).to_string())),
         }
     }
+}
+
+/// What conditions require instead of the representation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Precondition {
+    /// 304: the client has the representation.
+    NotModified,
+    /// 412: the client requires another representation than the current one.
+    Failed,
 }
 
 /// The tag and the date, and how the answer may be kept.
@@ -162,6 +171,8 @@ fn http_date(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use axum::response::IntoResponse;
+
     use super::*;
 
     const MODIFIED: &str = "2026-11-24T11:00:00.5Z";
@@ -177,8 +188,12 @@ mod tests {
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
-        let settled = validators().settle(&headers);
-        assert_eq!(settled.map(|answer| answer.status().as_u16()), expected, "{headers:?}");
+        let precondition = validators().evaluate_preconditions(&headers);
+        let status = precondition.map(|precondition| match precondition {
+            Precondition::NotModified => 304,
+            Precondition::Failed => 412,
+        });
+        assert_eq!(status, expected, "{headers:?}");
     }
 
     #[test]
@@ -246,11 +261,11 @@ mod tests {
         assert!(!headers.contains_key(header::LAST_MODIFIED) && headers.contains_key(header::ETAG));
         let asked = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Tue, 24 Nov 2026 11:00:00 GMT"))]);
         let validators = Validators::new("x", modified_at, now);
-        assert!(validators.settle(&asked).is_none());
+        assert_eq!(validators.evaluate_preconditions(&asked), None);
         // Who goes on with an older version, or one of the same second, is told that it is another.
         for since in ["Tue, 24 Nov 2026 10:00:00 GMT", "Tue, 24 Nov 2026 11:00:00 GMT"] {
             let asked = HeaderMap::from_iter([(header::IF_UNMODIFIED_SINCE, HeaderValue::from_static(since))]);
-            assert_eq!(validators.settle(&asked).unwrap().status(), 412, "{since}");
+            assert_eq!(validators.evaluate_preconditions(&asked), Some(Precondition::Failed), "{since}");
         }
     }
 }

@@ -4,6 +4,8 @@
 //! store, no table format and no HTTP: the shells around it do.
 
 pub mod calendar;
+pub mod clock;
+pub mod error_chain;
 mod format;
 pub mod image;
 pub mod keys;

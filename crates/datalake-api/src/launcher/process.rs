@@ -26,13 +26,13 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clock::Clock,
     launcher::{
         ACTIVE_RUNS_MAX, JoinedRun, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, RunState, VersionSelector,
         joined::JoinedKeys, last_words::last_words,
     },
     traces,
 };
+use datalake_core::clock::Clock;
 
 /// Ended runs that are remembered for the case that they left no report: a day of them at one each quarter of an hour.
 const ENDED_RUNS_MAX: usize = 100;

@@ -13,7 +13,6 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
 use crate::{
-    clock::Clock,
     cursor,
     extract::Pairs,
     launcher::Run,
@@ -23,6 +22,7 @@ use crate::{
     run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableState, TableWatch},
 };
+use datalake_core::clock::Clock;
 
 /// Proxies cut what says nothing for half a minute.
 const WAIT_MAX: Duration = Duration::from_secs(25);

@@ -10,7 +10,6 @@ use url::form_urlencoded;
 
 use crate::{
     body,
-    clock::Clock,
     cross_site::SEC_FETCH_SITE,
     extract::{NoParameters, Pairs},
     forwarded::is_https,
@@ -24,6 +23,7 @@ use crate::{
     session,
     token::{Access, Refusal},
 };
+use datalake_core::clock::Clock;
 
 pub(super) const PATH: &str = "/page/sign-in";
 pub(super) const SIGN_OUT: &str = "/page/sign-out";

@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    clock::Clock,
     forwarded::is_https,
     pages::{
         layout::{self, Account, Frame, Redrawn, View},
@@ -22,6 +21,7 @@ use crate::{
     table_watch::TableWatch,
     token::{Access, Caller},
 };
+use datalake_core::clock::Clock;
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
 #[derive(Clone, Debug)]

@@ -23,7 +23,7 @@ use crate::{
     cursor,
     extract::{AskedOfRow, NewestAlone, Segment},
     limits::StoreReadPermit,
-    problem::{Problem, ProblemDocument},
+    problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
     routes::parameters::{Binary, UserPath},
     state::Pictures,
@@ -110,8 +110,8 @@ pub(crate) async fn show_row(
     let row = reading.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
     let day = reading.day(question.on);
     let validators = reading.validators(&format!("row\n{identity}"), Some(day), question.on.is_none());
-    if let Some(settled) = validators.settle(&headers) {
-        return Ok((reading.age(), settled).into_response());
+    if let Some(precondition) = validators.evaluate_preconditions(&headers) {
+        return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
     }
     let document = RowDocument::new(row, day);
     Ok((reading.age(), validators.headers(), Json(document)).into_response())
@@ -160,8 +160,8 @@ pub(crate) async fn show_image(
     if is_conditional || method == Method::HEAD {
         let head = in_time(bucket.head(&key)).await?;
         let validators = of_picture(&head.meta);
-        if let Some(settled) = validators.settle(&headers) {
-            return Ok((reading.age(), settled).into_response());
+        if let Some(precondition) = validators.evaluate_preconditions(&headers) {
+            return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
         }
         if method == Method::HEAD {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(head.meta.size));
@@ -182,8 +182,8 @@ pub(crate) async fn show_image(
     }
     let validators = of_picture(&object.meta);
     // A run may have replaced it since its description was read.
-    if let Some(settled) = validators.settle(&headers) {
-        return Ok((reading.age(), settled).into_response());
+    if let Some(precondition) = validators.evaluate_preconditions(&headers) {
+        return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
     }
     Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED], object.bytes).into_response())
 }
@@ -207,7 +207,7 @@ fn refused(error: &StoreError) -> Problem {
         | StoreError::Denied { .. }
         | StoreError::Unavailable { .. }
         | StoreError::Invalid { .. } => {
-            tracing::warn!(error = crate::table_watch::chain(error), "a picture cannot be read");
+            tracing::warn!(error = datalake_core::error_chain::error_chain(error), "a picture cannot be read");
             Problem::StoreUnavailable
         }
     }

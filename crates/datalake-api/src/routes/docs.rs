@@ -12,6 +12,7 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 
 use crate::{
+    compression::accepts,
     extract::{NoParameters, Segment},
     problem::Problem,
     state::ApiState,
@@ -96,22 +97,11 @@ fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
     let media_type = [(header::CONTENT_TYPE, file.media_type)];
     Ok(match file.content {
         Content::Plain(bytes) => (HEADERS, media_type, Bytes::from_static(bytes)).into_response(),
-        Content::Gzip(bytes) if accepts_gzip(headers) => {
+        Content::Gzip(bytes) if accepts(headers, "gzip") => {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
             (HEADERS, media_type, encoding, Bytes::from_static(bytes)).into_response()
         }
         Content::Gzip(bytes) => (HEADERS, media_type, unpacked(bytes)).into_response(),
-    })
-}
-
-/// Whether the client names gzip, as every browser does.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
-    let mut codings = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-    codings.any(|coding| {
-        let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
-        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0));
-        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
     })
 }
 
@@ -125,29 +115,4 @@ fn unpacked(bytes: &[u8]) -> Vec<u8> {
         .read_to_end(&mut unpacked)
         .expect("the build compressed it, and memory does not fail");
     unpacked
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderValue;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(value: &'static str, expected: bool) {
-        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static(value))]);
-        assert_eq!(accepts_gzip(&headers), expected, "Accept-Encoding: {value}");
-    }
-
-    #[test]
-    fn codings() {
-        check("gzip", true);
-        check("deflate, GZIP;q=0.5, br", true);
-        check("gzip;q=0", false);
-        check("gzip; q=0.000", false);
-        check("identity", false);
-        check("br", false);
-        check("", false);
-        assert!(!accepts_gzip(&HeaderMap::new()));
-    }
 }

@@ -5,13 +5,13 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    clock::{Clock, whole_seconds},
     extract::NoParameters,
     metrics::Metrics,
     problem::{Problem, ProblemDocument},
     run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableWatch},
 };
+use datalake_core::clock::{Clock, whole_seconds};
 
 /// The response of a process that is alive.
 pub(crate) const ALIVE: &str = "ok\n";

@@ -23,7 +23,7 @@ use crate::{
     links::{self, Links, Page},
     listing::{ListedRows, Listing, failed},
     ordered_rows::{OrderedRows, RowsRoom},
-    problem::{Problem, ProblemDocument},
+    problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
     response_budget::{ResponseBudget, SMALL_RESPONSE_BYTES_MAX},
     routes::{
@@ -147,8 +147,8 @@ pub(super) async fn answer(
     let identity = format!("{}\n{}", format.name(), listing.asked.identity);
     let validators = reading.validators(&identity, counted_on, listing.is_of_today());
     let age = reading.age();
-    if let Some(settled) = validators.settle(headers) {
-        return Ok((age, settled).into_response());
+    if let Some(precondition) = validators.evaluate_preconditions(headers) {
+        return Ok((age, problem::of_precondition(precondition, &validators)).into_response());
     }
     let writing = Writing { listing, format, columns };
     // Of what has no body there is no part.
@@ -221,13 +221,15 @@ impl Writing {
         let index = kept.indexes.get(etag, text.clone()).await?;
         let links = index.links.clone();
         if range.is_none() {
-            return byte_range::part_of(index.bytes(), None, |_| (links, Body::empty()));
+            return Ok(byte_range::part_of(index.bytes(), None, |_| (links, Body::empty()))?);
         }
         let (_, text, room) = match is_quick {
             true => text()?,
             false => scan(text).await.map_err(|panic| failed(&panic))??,
         };
-        byte_range::part_of(index.bytes(), range, |part| (links, index.body(text, &part, room)))
+        Ok(byte_range::part_of(index.bytes(), range, |part| {
+            (links, index.body(text, &part, room))
+        })?)
     }
 
     async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {

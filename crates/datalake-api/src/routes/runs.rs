@@ -15,7 +15,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     clients::OfClient,
-    clock::Clock,
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
@@ -31,6 +30,7 @@ use crate::{
     table_watch::TableWatch,
     token::{Access, Caller, MayRun},
 };
+use datalake_core::clock::Clock;
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
 const REFRESH_MAX: Duration = Duration::from_secs(5);

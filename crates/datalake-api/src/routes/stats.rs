@@ -17,13 +17,13 @@ use crate::{
     answers::{Answer, Answers},
     extract::Asked,
     links::Links,
-    problem::{Problem, ProblemDocument},
+    problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
     routes::{column_parameters::ConditionsOnColumns, parameters::FilterParameters},
     scan::scan,
-    table_watch::chain,
     validators::ConditionParameters,
 };
+use datalake_core::error_chain::error_chain;
 
 /// Figures of ages. One born after the day of the question is counted, and is in no figure of ages.
 #[derive(Debug, Serialize, ToSchema)]
@@ -108,8 +108,8 @@ pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<A
     // The day is part of the document.
     let validators = reading.validators(&format!("stats\n{identity}"), Some(on), question.on.is_none());
     let age = reading.age();
-    if let Some(settled) = validators.settle(&headers) {
-        return Ok((age, settled).into_response());
+    if let Some(precondition) = validators.evaluate_preconditions(&headers) {
+        return Ok((age, problem::of_precondition(precondition, &validators)).into_response());
     }
     let body = if let Some(answer) = answers.get(validators.etag()) {
         answer.body
@@ -137,7 +137,7 @@ async fn figures(snapshot: &Arc<Snapshot>, question: &Query, on: Day) -> Result<
         return Ok(count());
     }
     scan(count).await.map_err(|panic| {
-        tracing::error!(error = chain(&panic), "rows cannot be counted");
+        tracing::error!(error = error_chain(&panic), "rows cannot be counted");
         Problem::Internal
     })
 }

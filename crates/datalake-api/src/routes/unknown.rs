@@ -9,7 +9,7 @@ use axum::{
 use datalake_core::nearest::edits;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use crate::{extract, problem::Problem, request_error::RequestError};
+use crate::{percent_encoding::malformed_encoding, problem::Problem, request_error::RequestError};
 
 /// What `OPTIONS *` names: the methods that some path takes.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,POST,DELETE,OPTIONS");
@@ -34,7 +34,7 @@ impl KnownPaths {
         if path == "*" && method == Method::OPTIONS {
             return (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response();
         }
-        if let Some(escape) = extract::malformed_encoding(path) {
+        if let Some(escape) = malformed_encoding(path) {
             let reason = format!("the path has a malformed percent-encoding: `{escape}`; write a percent sign itself as %25");
             return Problem::from(RequestError::malformed(reason)).into_response();
         }

@@ -20,9 +20,9 @@ use crate::{
     ordered_rows::RowsRoom,
     problem::Problem,
     scan::{apart, scan},
-    table_watch::chain,
     views::stream::CHUNK_BYTES,
 };
+use datalake_core::error_chain::error_chain;
 
 /// Files that are kept for who comes back for another part. Of ten million rows one is some 200 MB on disk.
 const KEPT_MAX: usize = 4;
@@ -166,7 +166,7 @@ impl ParquetFiles {
 }
 
 fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Problem {
-    tracing::error!(reason = what, error = chain(error), "a Parquet file cannot be made");
+    tracing::error!(reason = what, error = error_chain(error), "a Parquet file cannot be made");
     Problem::Internal
 }
 

@@ -14,9 +14,9 @@ use crate::{
     ordered_rows::RowsRoom,
     problem::Problem,
     scan::{scan, scan_apart},
-    table_watch::chain,
     views::{stream::CHUNK_BYTES, text::RowsText},
 };
+use datalake_core::error_chain::error_chain;
 
 /// Bytes between two places at first: what is written in vain for a part takes less than a millisecond.
 const SPACING_BYTES: u64 = 256 * 1024;
@@ -83,7 +83,7 @@ impl TextIndexes {
                 Ok(Arc::new(TextIndex::of(text, links, SPACING_BYTES, MARKS_MAX)))
             });
             made.await.map_err(|panic| {
-                tracing::error!(error = chain(&panic), "the length of rows as text cannot be found");
+                tracing::error!(error = error_chain(&panic), "the length of rows as text cannot be found");
                 Problem::Internal
             })?
         };

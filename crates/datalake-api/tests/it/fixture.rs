@@ -16,7 +16,6 @@ use axum::{
 };
 use datalake_api::{
     allowed_hosts::AllowedHosts,
-    clock::Clock,
     launcher::{RunLauncher, none::NoLauncher},
     metrics::Metrics,
     run_history::RunHistory,
@@ -25,6 +24,7 @@ use datalake_api::{
     token::Access,
     trusted_proxies::TrustedProxies,
 };
+use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},

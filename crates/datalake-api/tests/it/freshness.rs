@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use datalake_api::{clock::Clock, table_watch::TableWatch};
+use datalake_api::table_watch::TableWatch;
+use datalake_core::clock::Clock;
 use tokio::{
     sync::watch,
     time::{Instant, advance},

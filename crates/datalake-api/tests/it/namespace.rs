@@ -5,10 +5,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use datalake_api::{
-    clock::Clock,
-    launcher::{IdempotencyKey, RunLauncher, RunParameters, RunRequest, Trigger, kubernetes::KubernetesLauncher},
-};
+use datalake_api::launcher::{IdempotencyKey, RunLauncher, RunParameters, RunRequest, Trigger, kubernetes::KubernetesLauncher};
+use datalake_core::clock::Clock;
 use datalake_core::report::{RunId, RunMode};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};

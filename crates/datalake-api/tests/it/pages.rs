@@ -11,13 +11,13 @@ use axum::{
     http::{Request, StatusCode},
 };
 use datalake_api::{
-    clock::Clock,
     launcher::{
         NextRun,
         process::{ProcessLauncher, RunCommand},
     },
     token::{Access, Token},
 };
+use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport},

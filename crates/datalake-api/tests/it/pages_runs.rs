@@ -7,13 +7,13 @@ use axum::{
     http::{Request, StatusCode},
 };
 use datalake_api::{
-    clock::Clock,
     launcher::{
         RunLauncher,
         process::{ProcessLauncher, RunCommand},
     },
     token::{Access, Token},
 };
+use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},

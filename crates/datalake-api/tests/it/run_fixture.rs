@@ -17,7 +17,6 @@ use axum::{
 };
 use datalake_api::{
     allowed_hosts::AllowedHosts,
-    clock::Clock,
     launcher::{
         RunLauncher,
         process::{ProcessLauncher, RunCommand},
@@ -29,6 +28,7 @@ use datalake_api::{
     token::Access,
     trusted_proxies::TrustedProxies,
 };
+use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},

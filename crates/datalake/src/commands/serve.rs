@@ -11,7 +11,6 @@ use anyhow::Context;
 use clap::ValueEnum;
 use datalake_api::{
     allowed_hosts::{AllowedHosts, HostName},
-    clock::Clock,
     cors::Origin,
     launcher::{
         RunLauncher,
@@ -26,6 +25,7 @@ use datalake_api::{
     token::{Access, Token},
     trusted_proxies::{ProxyNetwork, TrustedProxies},
 };
+use datalake_core::clock::Clock;
 use datalake_processor::options::Lake;
 use datalake_table::table::Table;
 use tokio::net::TcpListener;

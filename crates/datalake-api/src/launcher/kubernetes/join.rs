@@ -12,10 +12,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 
 use super::{KubernetesLauncher, ask, fold, job};
-use crate::{
-    launcher::{LaunchError, RunParameters, RunRequest, VersionSelector},
-    table_watch::chain,
-};
+use crate::launcher::{LaunchError, RunParameters, RunRequest, VersionSelector};
+use datalake_core::error_chain::error_chain;
 
 /// Begins the name of the annotations that record the keys that joined a Job; the admission policy lets the API add these alone.
 const JOINED: &str = "datalake/joined-";
@@ -117,7 +115,7 @@ impl KubernetesLauncher {
             Err(error) => {
                 tracing::warn!(
                     run.id = name,
-                    error = chain(&error),
+                    error = error_chain(&error),
                     "idempotency key not recorded on the Job; it gets a run of its own"
                 );
                 false

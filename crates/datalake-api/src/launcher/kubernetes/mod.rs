@@ -37,11 +37,8 @@ use tokio::sync::{self, watch};
 use tokio_util::sync::CancellationToken;
 
 use self::{join::Arrivals, known::Known, reads::Reads, schedule::Due};
-use crate::{
-    clock::Clock,
-    launcher::{ACTIVE_RUNS_MAX, IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
-    table_watch::chain,
-};
+use crate::launcher::{ACTIVE_RUNS_MAX, IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest};
+use datalake_core::{clock::Clock, error_chain::error_chain};
 
 /// The label by which Kubernetes tells a Job's pods.
 const JOB_NAME: &str = "batch.kubernetes.io/job-name";
@@ -135,7 +132,7 @@ impl KubernetesLauncher {
                 Some(Err(error)) => {
                     if !is_failing {
                         tracing::warn!(
-                            error = chain(&error),
+                            error = error_chain(&error),
                             "the cluster's Jobs cannot be followed; what is known of them is shown"
                         );
                     }
@@ -267,7 +264,7 @@ impl KubernetesLauncher {
                 // One line for a row of failures: this is asked each second.
                 if !self.shared.are_pods_hidden.swap(true, Ordering::Relaxed) {
                     tracing::warn!(
-                        error = chain(&error),
+                        error = error_chain(&error),
                         "the pods of runs cannot be listed; what their Jobs tell is shown"
                     );
                 }

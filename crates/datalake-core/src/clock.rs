@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use datalake_core::user::Day;
+use crate::user::Day;
 use jiff::Timestamp;
 
 /// Where the present comes from.
@@ -27,6 +27,6 @@ impl Clock {
 }
 
 /// Whole seconds from one instant to another; 0 where clocks disagree and the first is later.
-pub(crate) fn whole_seconds(from: Timestamp, to: Timestamp) -> u64 {
+pub fn whole_seconds(from: Timestamp, to: Timestamp) -> u64 {
     Duration::try_from(to.duration_since(from)).map_or(0, |elapsed| elapsed.as_secs())
 }
