@@ -7,13 +7,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    accepting::Accepting,
-    connections::{self, ConnectionLimits, Listening},
     extract::NoParameters,
     probes::{LIVENESS, METRICS, READINESS},
     problem::{self, Problem},
     routes::health,
     state::ApiState,
+};
+use datalake_http::{
+    server::{
+        accepting::Accepting,
+        connection::{self, ConnectionLimits, Listening},
+    },
     trusted_proxies::TrustedProxies,
 };
 
@@ -34,7 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, accepting: Accepting, state: Ap
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connections::serve(listening, router(accepting, state), shutdown.clone()) => {}
+        () = connection::serve(listening, router(accepting, state), shutdown.clone()) => {}
         () = drained => {}
     }
 }

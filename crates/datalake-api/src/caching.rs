@@ -7,7 +7,8 @@ use axum::{
     response::Response,
 };
 
-use crate::{probes::is_probe_or_metrics, validators::PRIVATE};
+use crate::probes::is_probe_or_metrics;
+use datalake_http::conditional::PRIVATE;
 
 /// Of the present alone: probes, metrics, and what was done.
 const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");

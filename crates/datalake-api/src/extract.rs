@@ -14,10 +14,10 @@ use url::form_urlencoded;
 
 use crate::{
     cursor::{CURSOR, Cursor},
-    percent_encoding::malformed_encoding,
     problem::Problem,
     views::format::{Format, Shape},
 };
+use datalake_http::percent_encoding::malformed_encoding;
 
 /// The decoded pairs of the query string, in order.
 pub(crate) struct Pairs(Vec<(String, String)>);

@@ -10,9 +10,11 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    clients::{Limit, OfClient, Permit, Resource},
     probes::{METRICS, is_probe},
     problem::Problem,
+};
+use datalake_http::{
+    clients::{Limit, OfClient, Permit, Resource},
     response_budget::ResponseBudget,
 };
 

@@ -7,7 +7,8 @@ use axum::{
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{metrics::Metrics, probes::is_probe_or_metrics, problem::ProblemKind, request_id::RequestId, traces::RequestSpan};
+use crate::{metrics::Metrics, probes::is_probe_or_metrics, problem::ProblemKind, traces::RequestSpan};
+use datalake_http::request_id::RequestId;
 
 /// Stands for a route in logs and metrics where there is none: paths that somebody made up are without number.
 const NO_ROUTE: &str = "none";

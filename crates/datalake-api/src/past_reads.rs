@@ -11,10 +11,10 @@ use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 
 use crate::{
-    clients::OfClient,
     limits::StoreReadLimit,
     past_versions::{PastError, PastVersions},
 };
+use datalake_http::clients::OfClient;
 
 /// The versions as one client reads them: a version in memory takes nothing of the limit.
 pub(crate) struct PastReads {

@@ -14,18 +14,15 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    byte_range::RangeNotSatisfiable,
-    launcher::LaunchError,
-    pages::failure::Asker,
-    past_versions::PastError,
-    request_error::{RefusedRequest, RequestError},
-    response_budget::BudgetExhausted,
-    run_view::RunView,
-    token::Refusal,
-    validators::{Precondition, Validators},
-    views::format::Format,
+    launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, token::Refusal, views::format::Format,
 };
 use datalake_core::error_chain::error_chain;
+use datalake_http::{
+    conditional::{Precondition, Validators},
+    range::RangeNotSatisfiable,
+    response_budget::BudgetExhausted,
+    server::request_error::{RefusedRequest, RequestError},
+};
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]

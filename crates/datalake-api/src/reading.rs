@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use crate::{
-    clients::OfClient,
     cursor::{self, CURSOR},
     extract::Pairs,
     limits::{StoreReadLimit, WaitLimit},
@@ -32,9 +31,9 @@ use crate::{
     run_view::RunView,
     table_watch::{Held, TableWatch},
     token::{Access, Caller},
-    validators::Validators,
 };
 use datalake_core::clock::{Clock, whole_seconds};
+use datalake_http::{clients::OfClient, conditional::Validators};
 
 /// The version of the table that the answer is of.
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");

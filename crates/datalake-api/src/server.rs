@@ -10,13 +10,7 @@ use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::{
-    accepting::Accepting,
-    admin,
-    allowed_hosts::AllowedHosts,
-    compression::compression,
-    connections::{self, ConnectionLimits, Listening},
-    cors::{Cors, Origin},
-    first_run,
+    admin, first_run,
     limits::RequestLimits,
     metrics::Metrics,
     problem, routes,
@@ -25,9 +19,18 @@ use crate::{
     surroundings::{self, Inside, Outside},
     table_watch::TableWatch,
     token::Access,
-    trusted_proxies::TrustedProxies,
 };
 use datalake_core::clock::Clock;
+use datalake_http::{
+    allowed_hosts::AllowedHosts,
+    content_coding::compression,
+    cors::{Cors, Origin},
+    server::{
+        accepting::Accepting,
+        connection::{self, ConnectionLimits, Listening},
+    },
+    trusted_proxies::TrustedProxies,
+};
 
 /// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
@@ -142,7 +145,7 @@ async fn answer(listening: Listening, router: Router, shutdown: CancellationToke
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connections::serve(listening, router, shutdown.clone()) => {}
+        () = connection::serve(listening, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
     }
 }

@@ -11,7 +11,6 @@ use crate::{
     metrics::Metrics,
     ordered_rows::OrderedRows,
     past_versions::PastVersions,
-    response_budget::ResponseBudget,
     run_history::RunHistory,
     server::Parts,
     table_watch::TableWatch,
@@ -19,6 +18,7 @@ use crate::{
     views::{parquet::ParquetFiles, text_parts::TextIndexes},
 };
 use datalake_core::clock::Clock;
+use datalake_http::response_budget::ResponseBudget;
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]

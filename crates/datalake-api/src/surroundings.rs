@@ -9,20 +9,22 @@ use axum::{
 };
 
 use crate::{
-    allowed_hosts::AllowedHosts,
     caching::caching,
-    compression::{accepts_any, weaken_etags},
-    cors::{Cors, cors},
-    cross_site::is_cross_site,
     limits::{RequestLimits, limit},
     metrics::Metrics,
     observe::observe,
     probes::is_probe_or_metrics,
     problem::{Problem, write_documents},
-    response_budget::pass_in_chunks,
     token::{Access, protect_reads},
 };
 use datalake_core::clock::Clock;
+use datalake_http::{
+    allowed_hosts::AllowedHosts,
+    content_coding::{accepts_any, weaken_etags},
+    cors::{Cors, cors},
+    cross_site::is_cross_site,
+    response_budget::pass_in_chunks,
+};
 
 /// What the steps outside of the compression need.
 #[derive(Clone, Debug)]

@@ -12,8 +12,9 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{cross_site::is_of_own_page, pages, probes::is_probe_or_metrics, problem::Problem, session::SessionKey};
+use crate::{pages, probes::is_probe_or_metrics, problem::Problem, session::SessionKey};
 use datalake_core::clock::Clock;
+use datalake_http::cross_site::is_of_own_page;
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
-use datalake_api::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_core::{plan::RejectRatio, report::RunId};
+use datalake_http::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
     lake::OpenOptions,

@@ -11,7 +11,7 @@ use axum::{
 use tower::ServiceExt;
 
 use super::*;
-use crate::clients::Clients;
+use datalake_http::clients::Clients;
 
 fn limits(requests_max: u32, response_time_max: Duration) -> RequestLimits {
     RequestLimits {

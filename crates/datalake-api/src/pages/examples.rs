@@ -16,14 +16,19 @@ use maud::{Markup, html};
 use tower::ServiceExt;
 
 use crate::{
-    clients::OfClient,
     examples::{self, Example},
     extract::NoParameters,
-    pages::{layout::View, parts, people, policy::Page, visit::ApiAddress, visit::Visit},
+    pages::{
+        layout::View,
+        parts, people,
+        policy::Page,
+        visit::{ApiAddress, Visit},
+    },
     problem,
     shared_read::SharedRead,
     state::ApiState,
 };
+use datalake_http::clients::OfClient;
 
 /// Of an answer, the beginning tells what it looks like.
 const SHOWN_BYTES_MAX: usize = 400;

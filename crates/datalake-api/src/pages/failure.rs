@@ -8,7 +8,6 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    accept::Accept,
     cursor::CURSOR,
     pages::{
         ASSETS,
@@ -20,6 +19,7 @@ use crate::{
     },
     problem::{self, ProblemDocument},
 };
+use datalake_http::accept::Accept;
 
 /// Who asked, as far as that decides how a problem is written.
 #[derive(Debug)]

@@ -6,7 +6,7 @@ use axum::{
 };
 use maud::Markup;
 
-use crate::validators::PRIVATE;
+use datalake_http::conditional::PRIVATE;
 
 /// A page runs the one script and loads the one style that come from here; no other site may frame it.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; \

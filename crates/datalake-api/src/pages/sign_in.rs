@@ -10,9 +10,7 @@ use url::form_urlencoded;
 
 use crate::{
     body,
-    cross_site::SEC_FETCH_SITE,
     extract::{NoParameters, Pairs},
-    forwarded::is_https,
     pages::{
         layout::{self, Account, Frame, Redrawn, View},
         parts,
@@ -24,6 +22,7 @@ use crate::{
     token::{Access, Refusal},
 };
 use datalake_core::clock::Clock;
+use datalake_http::{cross_site::SEC_FETCH_SITE, forwarded::is_https};
 
 pub(super) const PATH: &str = "/page/sign-in";
 pub(super) const SIGN_OUT: &str = "/page/sign-out";

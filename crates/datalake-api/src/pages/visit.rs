@@ -10,7 +10,6 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::{
-    forwarded::is_https,
     pages::{
         layout::{self, Account, Frame, Redrawn, View},
         live::{Known, Live},
@@ -22,6 +21,7 @@ use crate::{
     token::{Access, Caller},
 };
 use datalake_core::clock::Clock;
+use datalake_http::forwarded::is_https;
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
 #[derive(Clone, Debug)]

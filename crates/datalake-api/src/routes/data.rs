@@ -25,10 +25,10 @@ use crate::{
     limits::StoreReadPermit,
     problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, NewestParameters, Reading},
-    routes::parameters::{Binary, UserPath},
+    routes::parameters::{Binary, ConditionParameters, UserPath},
     state::Pictures,
-    validators::{ConditionParameters, Validators},
 };
+use datalake_http::conditional::Validators;
 
 /// Of a picture from the sources' owners, a browser must take nothing but a picture.
 const NOT_SNIFFED: (HeaderName, HeaderValue) = (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 
 use crate::{
-    compression::accepts,
     extract::{NoParameters, Segment},
     problem::Problem,
     state::ApiState,
 };
+use datalake_http::content_coding::accepts;
 
 /// Swagger UI draws its icons from `data:` addresses, and shows a picture that was answered from a `blob:`; all else comes from files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \

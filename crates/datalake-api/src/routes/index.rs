@@ -10,12 +10,12 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    accept::Accept,
     examples::{self, Example},
     extract::NoParameters,
     pages::overview::Overview,
     table_watch::TableWatch,
 };
+use datalake_http::accept::Accept;
 
 /// What a client that asks for JSON gets.
 #[derive(Debug, Serialize, ToSchema)]

@@ -11,6 +11,19 @@ use utoipa::{
 
 use crate::views::format::{Format, Shape};
 
+/// The conditional request headers (RFC 9110, 13.1).
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "`datalake_http::conditional` reads the headers; this describes them")]
+pub(crate) struct ConditionParameters {
+    /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without content.
+    #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"a-1-b\"")]
+    if_none_match: Option<String>,
+    /// ETags, separated by commas. If none of them is current, the response is a 412.
+    #[param(rename = "If-Match", value_type = String, required = false, example = "*")]
+    if_match: Option<String>,
+}
+
 /// Which rows, and on which day ages are computed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -16,23 +16,19 @@ use datalake_core::{
 use datalake_table::memory::{export::ArrowStream, row_cursor::Walk};
 
 use crate::{
-    accept::Accept,
     answers::{Answer, Answers},
-    byte_range,
     extract::{ESCAPE, RowsAsked},
     links::{self, Links, Page},
     listing::{ListedRows, Listing, failed},
     ordered_rows::{OrderedRows, RowsRoom},
     problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    response_budget::{ResponseBudget, SMALL_RESPONSE_BYTES_MAX},
     routes::{
         column_parameters::{ConditionsOnColumns, OrderParameters},
-        parameters::{Binary, FilterParameters, RowLines, RowsDocument, ShowingParameters},
+        parameters::{Binary, ConditionParameters, FilterParameters, RowLines, RowsDocument, ShowingParameters},
     },
     scan::scan,
     state::ApiState,
-    validators::ConditionParameters,
     views::{
         columns::ColumnsText,
         format::{Format, Shape},
@@ -41,6 +37,11 @@ use crate::{
         text::{Notation, RowsText},
         text_parts::TextIndexes,
     },
+};
+use datalake_http::{
+    accept::Accept,
+    range,
+    response_budget::{ResponseBudget, SMALL_RESPONSE_BYTES_MAX},
 };
 
 /// The users that the parameters select.
@@ -164,7 +165,7 @@ pub(super) async fn answer(
             }
             let file = writing.file(validators.etag(), kept).await?;
             let (bytes, links) = (file.bytes(), file.links().clone());
-            byte_range::part_of(bytes, range, |part| (links, file.body(part)))?
+            range::part_of(bytes, range, |part| (links, file.body(part)))?
         }
         Format::Csv | Format::Ndjson if range.is_some() || *method == Method::HEAD => {
             writing.text_part(validators.etag(), kept, range).await?
@@ -221,15 +222,13 @@ impl Writing {
         let index = kept.indexes.get(etag, text.clone()).await?;
         let links = index.links.clone();
         if range.is_none() {
-            return Ok(byte_range::part_of(index.bytes(), None, |_| (links, Body::empty()))?);
+            return Ok(range::part_of(index.bytes(), None, |_| (links, Body::empty()))?);
         }
         let (_, text, room) = match is_quick {
             true => text()?,
             false => scan(text).await.map_err(|panic| failed(&panic))??,
         };
-        Ok(byte_range::part_of(index.bytes(), range, |part| {
-            (links, index.body(text, &part, room))
-        })?)
+        Ok(range::part_of(index.bytes(), range, |part| (links, index.body(text, &part, room)))?)
     }
 
     async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {

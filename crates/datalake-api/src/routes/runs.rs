@@ -14,11 +14,9 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    clients::OfClient,
     extract::{NoParameters, Pairs, Segment},
     launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
-    prefer,
     problem::{Problem, ProblemDocument},
     routes::{
         parameters::RunPath,
@@ -31,6 +29,7 @@ use crate::{
     token::{Access, Caller, MayRun},
 };
 use datalake_core::clock::Clock;
+use datalake_http::{clients::OfClient, prefer};
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
 const REFRESH_MAX: Duration = Duration::from_secs(5);

@@ -19,9 +19,11 @@ use crate::{
     links::Links,
     problem::{self, Problem, ProblemDocument},
     reading::{MomentParameters, Reading},
-    routes::{column_parameters::ConditionsOnColumns, parameters::FilterParameters},
+    routes::{
+        column_parameters::ConditionsOnColumns,
+        parameters::{ConditionParameters, FilterParameters},
+    },
     scan::scan,
-    validators::ConditionParameters,
 };
 use datalake_core::error_chain::error_chain;
 

@@ -9,7 +9,8 @@ use axum::{
 use datalake_core::nearest::edits;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
 
-use crate::{percent_encoding::malformed_encoding, problem::Problem, request_error::RequestError};
+use crate::problem::Problem;
+use datalake_http::{percent_encoding::malformed_encoding, server::request_error::RequestError};
 
 /// What `OPTIONS *` names: the methods that some path takes.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,POST,DELETE,OPTIONS");

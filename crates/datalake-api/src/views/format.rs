@@ -3,7 +3,8 @@
 use datalake_core::query::{column::Column, error::QueryError};
 use utoipa::ToSchema;
 
-use crate::{accept::Accept, problem::Problem};
+use crate::problem::Problem;
+use datalake_http::accept::Accept;
 
 /// A format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]

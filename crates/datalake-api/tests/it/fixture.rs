@@ -15,14 +15,12 @@ use axum::{
     response::Response,
 };
 use datalake_api::{
-    allowed_hosts::AllowedHosts,
     launcher::{RunLauncher, none::NoLauncher},
     metrics::Metrics,
     run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
-    trusted_proxies::TrustedProxies,
 };
 use datalake_core::clock::Clock;
 use datalake_core::{
@@ -32,6 +30,7 @@ use datalake_core::{
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
 };
+use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
 use datalake_store::{
     bucket::{Bucket, PutMode},
     faults::{Fate, Faulty, Operation, OperationKind},

@@ -4,10 +4,8 @@ use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
-use datalake_api::{
-    allowed_hosts::AllowedHosts,
-    token::{Access, Token},
-};
+use datalake_api::token::{Access, Token};
+use datalake_http::allowed_hosts::AllowedHosts;
 use tokio::io::AsyncReadExt;
 
 use crate::{

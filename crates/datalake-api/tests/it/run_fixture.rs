@@ -16,7 +16,6 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, request},
 };
 use datalake_api::{
-    allowed_hosts::AllowedHosts,
     launcher::{
         RunLauncher,
         process::{ProcessLauncher, RunCommand},
@@ -26,13 +25,13 @@ use datalake_api::{
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
-    trusted_proxies::TrustedProxies,
 };
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
 };
+use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     faults::{Fate, Faulty},

@@ -10,8 +10,6 @@ use std::{
 use anyhow::Context;
 use clap::ValueEnum;
 use datalake_api::{
-    allowed_hosts::{AllowedHosts, HostName},
-    cors::Origin,
     launcher::{
         RunLauncher,
         kubernetes::KubernetesLauncher,
@@ -23,9 +21,13 @@ use datalake_api::{
     server::{self, Listeners, Parts},
     table_watch::TableWatch,
     token::{Access, Token},
-    trusted_proxies::{ProxyNetwork, TrustedProxies},
 };
 use datalake_core::clock::Clock;
+use datalake_http::{
+    allowed_hosts::{AllowedHosts, HostName},
+    cors::Origin,
+    trusted_proxies::{ProxyNetwork, TrustedProxies},
+};
 use datalake_processor::options::Lake;
 use datalake_table::table::Table;
 use tokio::net::TcpListener;

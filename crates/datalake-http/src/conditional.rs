@@ -7,10 +7,9 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use jiff::{SignedDuration, Timestamp};
-use utoipa::IntoParams;
 
 /// The client may store the response and must revalidate it each time: there may be a newer version, and a revalidation costs a hundred bytes.
-pub(crate) const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
+pub const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 /// One path has several formats.
 const VARY: HeaderValue = HeaderValue::from_static("accept");
@@ -18,26 +17,13 @@ const VARY: HeaderValue = HeaderValue::from_static("accept");
 /// How HTTP writes instants: RFC 9110, 5.6.7.
 const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
-/// The headers by which a client says which answer it has, or wants.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "`Validators::evaluate_preconditions` reads the headers; this describes them")]
-pub(crate) struct ConditionParameters {
-    /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without content.
-    #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"a-1-b\"")]
-    if_none_match: Option<String>,
-    /// ETags, separated by commas. If none of them is current, the response is a 412.
-    #[param(rename = "If-Match", value_type = String, required = false, example = "*")]
-    if_match: Option<String>,
-}
-
 /// HTTP's instants are whole seconds, of which two versions may be made in one. Every replica shows a version two seconds after it was made, so
 /// that whoever reads an older one after this time reads what no other version of the same second can follow.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Names the bytes of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Validators {
+pub struct Validators {
     /// The strong tag, in quotes.
     etag: String,
     /// When the answer changed last.
@@ -49,7 +35,7 @@ pub(crate) struct Validators {
 impl Validators {
     /// `name` holds visible ASCII characters other than quotes; `modified_at` is when the answer changed last, of which clocks may tell
     /// different times.
-    pub(crate) fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
+    pub fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
         Self {
             modified_at: Some(modified_at),
             is_settled: now.duration_since(modified_at) >= SETTLED_AFTER,
@@ -58,7 +44,7 @@ impl Validators {
     }
 
     /// Of what is known by its tag alone.
-    pub(crate) fn undated(name: &str) -> Self {
+    pub fn undated(name: &str) -> Self {
         Self {
             etag: format!("\"{name}\""),
             modified_at: None,
@@ -67,12 +53,12 @@ impl Validators {
     }
 
     /// The tag, in quotes.
-    pub(crate) fn etag(&self) -> &str {
+    pub fn etag(&self) -> &str {
         &self.etag
     }
 
     /// What the request's conditions require instead of the representation, evaluated in the order of RFC 9110, 13.2.2.
-    pub(crate) fn evaluate_preconditions(&self, headers: &HeaderMap) -> Option<Precondition> {
+    pub fn evaluate_preconditions(&self, headers: &HeaderMap) -> Option<Precondition> {
         let is_wanted = match tags(headers, &header::IF_MATCH) {
             Some(mut tags) => tags.any(|tag| tag == "*" || tag == self.etag),
             None => !self.changed_since(headers),
@@ -102,7 +88,7 @@ impl Validators {
     }
 
     /// Whether `If-Range` lets a range be answered: a part of another answer would be put together with this one.
-    pub(crate) fn allow_range(&self, headers: &HeaderMap) -> bool {
+    pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(header::IF_RANGE) else {
             return true;
         };
@@ -110,7 +96,7 @@ impl Validators {
     }
 
     /// The headers of an answer that they name.
-    pub(crate) fn headers(&self) -> ValidatorHeaders {
+    pub fn headers(&self) -> ValidatorHeaders {
         let text = |text: &str| HeaderValue::try_from(text).expect("tags and dates are visible ASCII characters");
         ValidatorHeaders {
             etag: text(&self.etag),
@@ -124,7 +110,7 @@ impl Validators {
 
 /// What conditions require instead of the representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Precondition {
+pub enum Precondition {
     /// 304: the client has the representation.
     NotModified,
     /// 412: the client requires another representation than the current one.
@@ -133,7 +119,7 @@ pub(crate) enum Precondition {
 
 /// The tag and the date, and how the answer may be kept.
 #[derive(Clone, Debug)]
-pub(crate) struct ValidatorHeaders {
+pub struct ValidatorHeaders {
     etag: HeaderValue,
     modified: Option<HeaderValue>,
 }

@@ -6,7 +6,7 @@ const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto
 
 /// Whether the client reached the proxy over HTTPS (`X-Forwarded-Proto`, `Forwarded`). A client can send these headers itself, so nothing that
 /// protects the server from that client may depend on them.
-pub(crate) fn is_https(headers: &HeaderMap) -> bool {
+pub fn is_https(headers: &HeaderMap) -> bool {
     let first = |name| {
         let value = headers.get(name).map(HeaderValue::as_bytes)?;
         // The first element is that of the proxy that is nearest to the client.

@@ -25,7 +25,7 @@ type OfHead = fn(StatusCode, Version, &HeaderMap, &Extensions) -> bool;
 type Compressible = And<And<And<And<SizeAbove, DefaultPredicate>, NotForContentType>, NotForContentType>, OfHead>;
 
 /// Compresses with gzip and zstd. Pictures and events are among the defaults of what is left alone.
-pub(crate) fn compression() -> CompressionLayer<Compressible> {
+pub fn compression() -> CompressionLayer<Compressible> {
     let is_whole: OfHead = |status, _, _, _| status != StatusCode::PARTIAL_CONTENT;
     let compressible = SizeAbove::new(BYTES_MIN)
         .and(DefaultPredicate::new())
@@ -39,7 +39,7 @@ pub(crate) fn compression() -> CompressionLayer<Compressible> {
 }
 
 /// Whether the client accepts the coding, by `Accept-Encoding` (RFC 9110, 12.5.3). `identity` is the plain bytes.
-pub(crate) fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+pub fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     let weight_of = |name: &str| {
         let values = headers.get_all(header::ACCEPT_ENCODING).into_iter();
         let mut elements = values.filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
@@ -57,12 +57,12 @@ pub(crate) fn accepts(headers: &HeaderMap, coding: &str) -> bool {
 }
 
 /// Whether the client accepts the plain bytes or a coding of [`compression`].
-pub(crate) fn accepts_any(headers: &HeaderMap) -> bool {
+pub fn accepts_any(headers: &HeaderMap) -> bool {
     ["identity", "gzip", "zstd"].iter().any(|coding| accepts(headers, coding))
 }
 
 /// Makes the ETag of a compressed response weak, as nginx does. Handlers know the ETag of the plain bytes only.
-pub(crate) async fn weaken_etags(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn weaken_etags(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let mut response = next(request).await;
     let is_compressed = response.headers().contains_key(header::CONTENT_ENCODING);
     if let Some(etag) = response.headers().get(header::ETAG).cloned() {

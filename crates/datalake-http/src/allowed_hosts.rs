@@ -75,7 +75,7 @@ impl AllowedHosts {
     }
 
     /// The host that the request names, if it is not allowed.
-    pub(crate) fn rejected(&self, request: &Request) -> Option<String> {
+    pub fn rejected(&self, request: &Request) -> Option<String> {
         if *self == Self::Any {
             return None;
         }

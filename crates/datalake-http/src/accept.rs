@@ -4,14 +4,14 @@ use axum::http::{HeaderMap, header};
 
 /// The media ranges of a request, each with its weight in thousandths.
 #[derive(Clone, Debug)]
-pub(crate) struct Accept(Vec<(String, u16)>);
+pub struct Accept(Vec<(String, u16)>);
 
 /// The weight where none is given: as glad as can be.
 const WHOLE: u16 = 1_000;
 
 impl Accept {
     /// No header, and one without a range that can be understood, take everything.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub fn of(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         let mut ranges: Vec<_> = values.flat_map(|value| value.split(',')).filter_map(range).collect();
         if ranges.is_empty() {
@@ -21,7 +21,7 @@ impl Accept {
     }
 
     /// How gladly a type is taken; the range that names it most closely counts. 0 is not at all.
-    pub(crate) fn weight(&self, media_type: &str) -> u16 {
+    pub fn weight(&self, media_type: &str) -> u16 {
         let kind = media_type.split('/').next().unwrap_or_default();
         let of_range = |wanted: &str| self.0.iter().find(|(range, _)| range == wanted).map(|(_, weight)| *weight);
         of_range(media_type)

@@ -1,7 +1,7 @@
 //! Percent-encoding of URIs (RFC 3986, 2.1).
 
 /// The first percent sign that no two hexadecimal digits follow, with up to two characters after it.
-pub(crate) fn malformed_encoding(text: &str) -> Option<&str> {
+pub fn malformed_encoding(text: &str) -> Option<&str> {
     let is_malformed = |at: &usize| {
         let digits = text.as_bytes().get(at + 1..at + 3);
         !digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))

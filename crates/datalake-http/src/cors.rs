@@ -90,7 +90,7 @@ impl fmt::Display for Origin {
 
 /// The origins whose pages may read answers. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Cors(Option<Arc<Allowed>>);
+pub struct Cors(Option<Arc<Allowed>>);
 
 #[derive(Debug)]
 struct Allowed {
@@ -99,7 +99,8 @@ struct Allowed {
 }
 
 impl Cors {
-    pub(crate) fn new(origins: &[Origin]) -> Self {
+    /// Allows requests from pages of these origins.
+    pub fn new(origins: &[Origin]) -> Self {
         if origins.is_empty() {
             return Self(None);
         }
@@ -115,7 +116,7 @@ impl Cors {
     }
 
     /// Whether pages of the request's origin may read the answer.
-    pub(crate) fn allows(&self, headers: &HeaderMap) -> bool {
+    pub fn allows(&self, headers: &HeaderMap) -> bool {
         self.0.as_ref().is_some_and(|allowed| allowed.allow(headers))
     }
 }
@@ -130,7 +131,7 @@ impl Allowed {
 ///
 /// The layer gets only what it should answer or mark. It would answer every `OPTIONS` request, also those that ask for the methods of a path. Other
 /// requests, which is nearly all of them, pay for one comparison.
-pub(crate) async fn cors(cors: &Cors, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn cors(cors: &Cors, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let Some(allowed) = &cors.0 else {
         return next(request).await;
     };

@@ -12,7 +12,7 @@ const FAILING_MAX: Duration = Duration::from_secs(90);
 
 /// Whether a listener accepts connections. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Accepting(Arc<Mutex<State>>);
+pub struct Accepting(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -22,26 +22,26 @@ struct State {
 
 /// The time during which the listener accepts; its end is when this is dropped.
 #[derive(Debug)]
-pub(crate) struct AcceptingTime(Accepting);
+pub struct AcceptingTime(Accepting);
 
 impl Accepting {
     /// The listener begins to accept.
-    pub(crate) fn begin(&self) -> AcceptingTime {
+    pub fn begin(&self) -> AcceptingTime {
         AcceptingTime(self.clone())
     }
 
     /// A connection was accepted.
-    pub(crate) fn succeeded(&self) {
+    pub fn succeeded(&self) {
         self.state().failing_since = None;
     }
 
     /// A connection could not be accepted.
-    pub(crate) fn failed(&self) {
+    pub fn failed(&self) {
         self.state().failing_since.get_or_insert_with(Instant::now);
     }
 
     /// Whether it accepts, or has not failed for long.
-    pub(crate) fn is_accepting(&self) -> bool {
+    pub fn is_accepting(&self) -> bool {
         let state = self.state();
         !state.has_ended && state.failing_since.is_none_or(|since| since.elapsed() < FAILING_MAX)
     }

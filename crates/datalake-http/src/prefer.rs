@@ -9,7 +9,7 @@ const WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// How long the client would like to wait for the end of what it starts, at most a minute; none where it does not say, or says it in a way
 /// that is no number of seconds: a preference that is not understood is passed over.
-pub(crate) fn wait(headers: &HeaderMap) -> Option<Duration> {
+pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split(','));
     // Of a preference that is given more than once, the first counts.

@@ -9,10 +9,10 @@ use axum::{
 use crate::{cors::Cors, forwarded::is_https};
 
 /// In which relation to the server's site the page is that sent the request; `none` if the user did. Only sent over HTTPS and to loopback addresses.
-pub(crate) const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Whether the request would change something on behalf of a site that is neither the server's own nor allowed.
-pub(crate) fn is_cross_site(request: &Request, cors: &Cors) -> bool {
+pub fn is_cross_site(request: &Request, cors: &Cors) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
     }
@@ -33,7 +33,7 @@ fn is_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
 }
 
 /// Whether a browser states that a page of this server sent the request, which a session needs to change something.
-pub(crate) fn is_of_own_page(headers: &HeaderMap, authority: Option<&str>) -> bool {
+pub fn is_of_own_page(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
         return false;
     };

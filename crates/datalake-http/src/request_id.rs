@@ -14,20 +14,22 @@ const BYTES_MAX: usize = 128;
 
 /// The ID of a request: the client's own where it is at most 128 visible ASCII characters, otherwise a random UUID.
 #[derive(Clone, Debug)]
-pub(crate) struct RequestId(HeaderValue);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
-    pub(crate) fn of(request: &Request) -> Self {
+    /// The ID of the request, from `X-Request-Id` or generated.
+    pub fn of(request: &Request) -> Self {
         let own = request.headers().get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
         Self(own.cloned().unwrap_or_else(generated))
     }
 
-    pub(crate) fn as_str(&self) -> &str {
+    /// The ID, in visible ASCII characters.
+    pub fn as_str(&self) -> &str {
         self.0.to_str().expect("visible ASCII characters")
     }
 
     /// Names the request in its response.
-    pub(crate) fn mark(&self, response: &mut Response) {
+    pub fn mark(&self, response: &mut Response) {
         response.headers_mut().insert(X_REQUEST_ID, self.0.clone());
     }
 }

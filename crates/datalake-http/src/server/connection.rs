@@ -33,19 +33,20 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    accepting::Accepting,
-    activity::{Activity, Answering, Overdue, Times},
-    client_io::ClientIo,
     clients::{Client, Clients, OfClient, Resource},
-    request_error::RefusedRequest,
     response_budget::HeldBudget,
+    server::{
+        accepting::Accepting,
+        activity::{Activity, Answering, Overdue, Times},
+        paced_io::ClientIo,
+        request_error::RefusedRequest,
+    },
     trusted_proxies::TrustedProxies,
 };
-use datalake_core::error_chain::error_chain;
 
 /// How many connections a listener serves.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ConnectionLimits {
+pub struct ConnectionLimits {
     /// All of them. Those over it wait in the kernel until others end, which all do in time.
     max: u32,
     /// Those of one client, so that its silent connections leave room for others and for probes.
@@ -55,13 +56,13 @@ pub(crate) struct ConnectionLimits {
 impl ConnectionLimits {
     /// Each connection that was served and does nothing costs about 16 KiB: 64 MiB. A proxy needs no more than a fourth of them: as many requests
     /// are handled at once (`limits.rs`).
-    pub(crate) const API: Self = Self {
+    pub const API: Self = Self {
         max: 4_096,
         per_client_max: 1_024,
     };
 
     /// Probes and scrapers open one connection each.
-    pub(crate) const ADMIN: Self = Self {
+    pub const ADMIN: Self = Self {
         max: 64,
         per_client_max: 16,
     };
@@ -109,16 +110,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A listener, and how its connections are served.
 #[derive(Debug)]
-pub(crate) struct Listening {
-    pub(crate) listener: TcpListener,
-    pub(crate) limits: ConnectionLimits,
-    pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) accepting: Accepting,
+pub struct Listening {
+    /// The listener whose connections are accepted.
+    pub listener: TcpListener,
+    /// How many connections are served at once.
+    pub limits: ConnectionLimits,
+    /// The proxies that name the clients of their requests.
+    pub trusted_proxies: TrustedProxies,
+    /// Records whether connections are accepted, for the liveness probe.
+    pub accepting: Accepting,
 }
 
 /// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
 /// it returns when all have.
-pub(crate) async fn serve(listening: Listening, router: Router, shutdown: CancellationToken) {
+pub async fn serve(listening: Listening, router: Router, shutdown: CancellationToken) {
     let Listening {
         listener,
         limits,
@@ -262,7 +267,7 @@ async fn attend<S>(
             biased;
             ended = polled(&activity, connection.as_mut()) => {
                 if let Err(error) = ended {
-                    tracing::debug!(error = error_chain(&error), "a connection broke");
+                    tracing::debug!(error = ?error, "a connection broke");
                 }
                 return;
             }

@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::Ipv6Addr};
 use axum::http::Uri;
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
-use crate::request_error::RequestError;
+use crate::server::request_error::RequestError;
 
 /// hyper's own bound.
 pub(crate) const HEADERS_MAX: usize = 100;
@@ -258,7 +258,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::problem::Problem;
 
     /// The status of a refusal, and a part of its message; 0 where the head is accepted.
     #[track_caller]
@@ -267,9 +266,8 @@ mod tests {
         match check(head) {
             Ok(_) => assert_eq!((0, ""), (status, words), "accepted: {text:?}"),
             Err(error) => {
-                let problem = Problem::from(error);
-                assert_eq!(problem.status().as_u16(), status, "{text:?}: {}", problem.detail());
-                assert!(problem.detail().contains(words), "{text:?}: {}", problem.detail());
+                assert_eq!(error.status(), status, "{text:?}: {}", error.detail());
+                assert!(error.detail().contains(words), "{text:?}: {}", error.detail());
             }
         }
     }

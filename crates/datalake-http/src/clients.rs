@@ -24,7 +24,8 @@ const CONNECTIONS_WITHOUT_TURNS: u32 = 32;
 
 /// What is limited per client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resource {
+pub enum Resource {
+    /// Open connections.
     Connections,
     /// Requests that are being handled.
     Requests,
@@ -40,7 +41,7 @@ pub(crate) enum Resource {
 
 /// The clients that use anything now. Clones share them.
 #[derive(Clone, Debug)]
-pub(crate) struct Clients {
+pub struct Clients {
     by_address: Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>,
     /// How many requests of a client with many connections wait for a processor at the same time: one for each processor.
     turns: usize,
@@ -57,7 +58,7 @@ impl Default for Clients {
 
 /// A client: a host by its IPv4 address or by its IPv6 network.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     address: IpAddr,
     clients: Clients,
     used: Used,
@@ -77,7 +78,7 @@ struct Used {
 
 /// A limit of the server, of which each client may use a part.
 #[derive(Clone, Debug)]
-pub(crate) struct Limit {
+pub struct Limit {
     resource: Resource,
     free: Arc<Semaphore>,
     per_client_max: u32,
@@ -85,14 +86,14 @@ pub(crate) struct Limit {
 
 /// What one client uses of a limit, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Permit {
+pub struct Permit {
     _share: Share,
     _of_all: OwnedSemaphorePermit,
 }
 
 /// What one client uses of a resource, until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Share {
+pub struct Share {
     client: Arc<Client>,
     resource: Resource,
     count: u32,
@@ -100,7 +101,7 @@ pub(crate) struct Share {
 
 impl Clients {
     /// The client of this address.
-    pub(crate) fn of(&self, address: IpAddr) -> Arc<Client> {
+    pub fn of(&self, address: IpAddr) -> Arc<Client> {
         let address = client_address(address);
         let mut clients = self.lock();
         if let Some(client) = clients.get(&address).and_then(Weak::upgrade) {
@@ -134,7 +135,7 @@ impl Drop for Client {
 
 impl Client {
     /// Uses `count` more of the resource; none where the client would use more than `max`.
-    pub(crate) fn use_up_to(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<Share> {
+    pub fn use_up_to(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<Share> {
         let add = |used: u32| used.checked_add(count).filter(|used| *used <= max);
         self.used(resource).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
         Some(Share {
@@ -148,7 +149,7 @@ impl Client {
     ///
     /// Tasks of all connections wait for processors in one queue: those of a client with hundreds of connections would delay those of other clients.
     /// Here only a few of them are in the queue, and the others wait for one another.
-    pub(crate) async fn in_turn<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
+    pub async fn in_turn<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
         let connections = self.used.connections.load(Ordering::Relaxed);
         // A client behind a proxy has no connections of its own.
         if (1..=CONNECTIONS_WITHOUT_TURNS).contains(&connections) {
@@ -178,7 +179,7 @@ impl Client {
 }
 
 /// Lets every task run that is ready now. Unlike `yield_now`, this does not wait for those that become ready meanwhile.
-pub(crate) async fn to_the_end_of_the_queue() {
+pub async fn to_the_end_of_the_queue() {
     let mut is_queued = false;
     poll_fn(|context| {
         if mem::replace(&mut is_queued, true) {
@@ -198,7 +199,7 @@ impl Drop for Share {
 
 impl Limit {
     /// All clients together may use `max`, each of them `per_client_max`.
-    pub(crate) fn new(resource: Resource, max: u32, per_client_max: u32) -> Self {
+    pub fn new(resource: Resource, max: u32, per_client_max: u32) -> Self {
         Self {
             resource,
             free: Arc::new(Semaphore::new(usize::try_from(max).unwrap_or(Semaphore::MAX_PERMITS))),
@@ -207,7 +208,7 @@ impl Limit {
     }
 
     /// Takes `count` for the client; none where the client or all clients together would exceed the limit.
-    pub(crate) fn take(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
+    pub fn take(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
         let share = client.use_up_to(self.per_client_max, self.resource, count)?;
         let of_all = Arc::clone(&self.free).try_acquire_many_owned(count).ok()?;
         Some(Permit {
@@ -217,18 +218,18 @@ impl Limit {
     }
 
     /// What no client uses.
-    pub(crate) fn free(&self) -> usize {
+    pub fn free(&self) -> usize {
         self.free.available_permits()
     }
 }
 
 /// The client of the request. A request without a connection, which the server makes itself, is a client of its own.
 #[derive(Clone, Debug)]
-pub(crate) struct OfClient(pub(crate) Arc<Client>);
+pub struct OfClient(pub Arc<Client>);
 
 impl OfClient {
     /// The client among the extensions of a request.
-    pub(crate) fn of(extensions: &axum::http::Extensions) -> Self {
+    pub fn of(extensions: &axum::http::Extensions) -> Self {
         let known = extensions.get::<Self>().cloned();
         known.unwrap_or_else(|| {
             let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());

@@ -12,7 +12,10 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{request_error::RequestError, request_heads::Refusal, response_budget::HeldBudget};
+use crate::{
+    response_budget::HeldBudget,
+    server::{request_error::RequestError, request_stream::Refusal},
+};
 
 /// How long each step may last.
 #[derive(Clone, Copy, Debug)]

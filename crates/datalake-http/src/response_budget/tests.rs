@@ -118,7 +118,7 @@ async fn unread_compressed_response_keeps_no_turn() {
     let bytes = |seed: u64| (0..4_000).flat_map(move |number: u64| (seed + number).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes());
     let text = move || stream::iter((0..100).map(move |number| Ok::<_, Infallible>(bytes(number * 4_000).collect::<Vec<u8>>())));
     let router = Router::new().route("/", get(async move || Body::from_stream(text())));
-    let router = admitted(router, budget.clone()).layer(crate::compression::compression());
+    let router = admitted(router, budget.clone()).layer(crate::content_coding::compression());
     let router = passed_in_chunks(router);
     let ask = async |accepted: &str| {
         let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted);

@@ -34,7 +34,7 @@ const STREAM_KIB: u32 = 1024;
 const EVENTS_KIB: u32 = 16;
 
 /// A page of a thousand rows is smaller: it is made whole.
-pub(crate) const SMALL_RESPONSE_BYTES_MAX: u64 = 256 * 1024;
+pub const SMALL_RESPONSE_BYTES_MAX: u64 = 256 * 1024;
 
 /// A page of a hundred rows is smaller.
 const TINY_RESPONSE_KIB_MAX: u32 = 16;
@@ -52,7 +52,7 @@ const FRAMES_BEFORE_YIELD: u32 = 8;
 
 /// The budget. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct ResponseBudget {
+pub struct ResponseBudget {
     kib: Limit,
     /// How many streamed responses are made at the same time; the others wait in order.
     turns: Arc<Semaphore>,
@@ -60,7 +60,7 @@ pub(crate) struct ResponseBudget {
 
 /// The part of the budget that a response holds, until its last byte was written to the connection.
 #[derive(Clone, Debug)]
-pub(crate) struct HeldBudget {
+pub struct HeldBudget {
     _permit: Arc<Permit>,
     /// By which chunks of a stream are made.
     turns: Option<Arc<Semaphore>>,
@@ -68,10 +68,11 @@ pub(crate) struct HeldBudget {
 
 /// The budget of the client or of all clients is exhausted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct BudgetExhausted;
+pub struct BudgetExhausted;
 
 impl ResponseBudget {
-    pub(crate) fn new() -> Self {
+    /// The whole budget, shared by all clients.
+    pub fn new() -> Self {
         // One core is always free for small responses: between many large ones they would wait for the work of all.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
@@ -82,12 +83,12 @@ impl ResponseBudget {
 
     /// KiB that no response holds.
     #[cfg(test)]
-    pub(crate) fn free_kib(&self) -> usize {
+    pub fn free_kib(&self) -> usize {
         self.kib.free()
     }
 
     /// Whether a streamed response would be refused: nothing of it need be made.
-    pub(crate) fn is_exhausted(&self) -> bool {
+    pub fn is_exhausted(&self) -> bool {
         !self.has_room(STREAM_KIB)
     }
 
@@ -99,7 +100,7 @@ impl ResponseBudget {
     }
 
     /// The response with its part of the budget among its extensions.
-    pub(crate) fn admit(&self, client: &Arc<Client>, mut response: Response) -> Result<Response, BudgetExhausted> {
+    pub fn admit(&self, client: &Arc<Client>, mut response: Response) -> Result<Response, BudgetExhausted> {
         let kib = match response.body().size_hint().exact() {
             Some(0) => return Ok(response),
             Some(bytes) => u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX),
@@ -127,7 +128,7 @@ fn is_event_stream(response: &Response) -> bool {
 
 /// Passes a large response on in chunks that hold its part of the budget until the last. This is outside of the compression: a turn is given to a
 /// body that waits for it, which must be one that is polled again, and a compressor with something to pass on is not.
-pub(crate) async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let response = next(request).await;
     let is_small = response
         .body()

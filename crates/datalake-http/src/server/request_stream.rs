@@ -1,7 +1,7 @@
 //! The bytes of a connection, of which hyper is given one checked head after the other, each with its body. In the place of a head that is
 //! refused it is given one that stands for the refusal, and nothing after it.
 
-use crate::{
+use crate::server::{
     request_error::RequestError,
     request_head::{self, Framing},
 };
@@ -232,7 +232,6 @@ fn keep_tail(tail: &mut [u8; 4], bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::problem::Problem;
 
     const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
 
@@ -262,7 +261,7 @@ mod tests {
                     heads.push(bytes)
                 }
             };
-            refused = refused.or(refusal.map(|refusal| (refusal.number, Problem::from(refusal.error).status().as_u16())));
+            refused = refused.or(refusal.map(|refusal| (refusal.number, refusal.error.status())));
         }
         (String::from_utf8_lossy(&given).into_owned(), refused)
     }

@@ -14,10 +14,10 @@ use tokio::{
     time::{Instant, Sleep, sleep},
 };
 
-use crate::{
+use crate::server::{
     activity::Activity,
     request_error::RequestError,
-    request_heads::{Next, RequestHeads},
+    request_stream::{Next, RequestHeads},
 };
 
 /// So many bytes a client has to take in the time it is waited for: in 30 seconds that is 2 KiB a second, which the slowest of mobile

@@ -2,7 +2,7 @@
 
 /// What is wrong with the head of a request. `problem.rs` chooses the status.
 #[derive(Clone, Debug)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// It is no HTTP/1.1.
     Malformed {
         /// What is wrong with it, and what to do.
@@ -24,12 +24,25 @@ pub(crate) enum RequestError {
 }
 
 impl RequestError {
-    pub(crate) fn malformed(reason: impl Into<String>) -> Self {
+    /// A request that is no HTTP/1.1, with the reason and the remedy.
+    pub fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed { reason: reason.into() }
     }
 
+    /// The status that the API chooses for it, as a short name in tests.
+    #[cfg(test)]
+    pub(crate) fn status(&self) -> u16 {
+        match self {
+            Self::Malformed { .. } => 400,
+            Self::TimedOut => 408,
+            Self::TooLarge { .. } => 431,
+            Self::TransferCoding | Self::NoProxy => 501,
+            Self::Version => 505,
+        }
+    }
+
     /// What is wrong, and what to do.
-    pub(crate) fn detail(&self) -> String {
+    pub fn detail(&self) -> String {
         match self {
             Self::Malformed { reason } | Self::TooLarge { reason } => reason.clone(),
             Self::TimedOut => "the head of the request is not complete after 10 seconds; send it again".to_owned(),
@@ -45,4 +58,4 @@ impl RequestError {
 
 /// Marks a request that stands for one that was refused.
 #[derive(Clone, Debug)]
-pub(crate) struct RefusedRequest(pub(crate) RequestError);
+pub struct RefusedRequest(pub RequestError);

@@ -10,7 +10,7 @@ use axum::{
 
 /// What a client wants of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Wanted {
+pub enum Wanted {
     /// All of it: the header is none that this server follows, as one of several ranges, or one that is malformed.
     Whole,
     /// These bytes, at least one.
@@ -20,7 +20,7 @@ pub(crate) enum Wanted {
 }
 
 /// What `header` wants of a representation of `bytes` bytes.
-pub(crate) fn wanted(header: &str, bytes: u64) -> Wanted {
+pub fn wanted(header: &str, bytes: u64) -> Wanted {
     let Some((first, last)) = parse(header) else {
         return Wanted::Whole;
     };
@@ -39,14 +39,14 @@ pub(crate) fn wanted(header: &str, bytes: u64) -> Wanted {
 
 /// The range begins after the end of the representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RangeNotSatisfiable {
+pub struct RangeNotSatisfiable {
     /// Bytes of the representation.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// The whole of so many bytes, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the
 /// server.
-pub(crate) fn part_of<H: IntoResponseParts>(
+pub fn part_of<H: IntoResponseParts>(
     bytes: u64,
     range: Option<&HeaderValue>,
     body: impl FnOnce(Range<u64>) -> (H, Body),

@@ -46,7 +46,7 @@ impl TrustedProxies {
     ///
     /// A proxy appends to one of the two headers and may leave the other as its client sent it. Where they name different clients, none of them is
     /// believed, and the request counts as the proxy's.
-    pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if self.0.is_empty() || !self.trusts(peer) {
             return peer;
         }

@@ -1,0 +1,9 @@
+//! The server below the router: it accepts connections, checks the head of each request, and ends connections that make no progress.
+
+pub mod accepting;
+mod activity;
+pub mod connection;
+mod paced_io;
+pub mod request_error;
+mod request_head;
+mod request_stream;
