@@ -8,12 +8,14 @@ use datalake_core::report::RunId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    launcher::{IdempotencyKey, LaunchError, Run, RunParameters, RunState, Trigger},
-    run_history::{RUNS_MAX, RunHistory},
-    table_watch::{Held, TableWatch},
-};
+use crate::table_watch::{Held, TableWatch};
 use datalake_core::{clock::Clock, error_chain::error_chain};
+use datalake_runs::{
+    idempotency::IdempotencyKey,
+    launcher::LaunchError,
+    run::{Run, RunParameters, RunState, Trigger},
+    runs::{RUNS_MAX, RunHistory},
+};
 
 /// How often is looked whether there is a table by now, and where the attempt stands.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -156,7 +158,7 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::launcher::{Launched, RunLauncher, RunRequest};
+    use datalake_runs::launcher::{Launched, RunLauncher, RunRequest};
 
     /// What every replica's launcher sees: of several that make a run of one name, one makes it.
     #[derive(Clone, Debug, Default)]

@@ -7,11 +7,9 @@ use jiff::Timestamp;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use crate::{
-    launcher::{Run, RunState},
-    table_watch::{Held, TableState},
-};
+use crate::table_watch::{Held, TableState};
 use datalake_core::clock::{Clock, whole_seconds};
+use datalake_runs::run::{Run, RunState};
 
 /// From an answer out of memory to the longest that a request may take, in seconds.
 const DURATION_BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0];

@@ -13,9 +13,7 @@ use datalake_core::query::error::QueryError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{
-    launcher::LaunchError, pages::failure::Asker, past_versions::PastError, run_view::RunView, token::Refusal, views::format::Format,
-};
+use crate::{pages::failure::Asker, past_versions::PastError, run_view::RunView, token::Refusal, views::format::Format};
 use datalake_core::error_chain::error_chain;
 use datalake_http::{
     conditional::{Precondition, Validators},
@@ -23,6 +21,7 @@ use datalake_http::{
     response_budget::BudgetExhausted,
     server::request_error::{RefusedRequest, RequestError},
 };
+use datalake_runs::launcher::LaunchError;
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]

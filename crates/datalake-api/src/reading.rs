@@ -27,13 +27,13 @@ use crate::{
     past_versions::{PastError, PastVersions},
     problem::Problem,
     run_details,
-    run_history::RunHistory,
     run_view::RunView,
     table_watch::{Held, TableWatch},
     token::{Access, Caller},
 };
 use datalake_core::clock::{Clock, whole_seconds};
 use datalake_http::{clients::OfClient, conditional::Validators};
+use datalake_runs::runs::RunHistory;
 
 /// The version of the table that the answer is of.
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");

@@ -2,10 +2,8 @@
 
 use datalake_core::report::RunOutcome;
 
-use crate::{
-    launcher::{Run, RunState},
-    token::Caller,
-};
+use crate::token::Caller;
+use datalake_runs::run::{Run, RunState};
 
 /// The run as this client may see it. A server without a token shows everything.
 pub(crate) fn for_caller(run: Run, caller: Caller) -> Run {

@@ -10,7 +10,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, schema::Type},
 };
 
-use crate::launcher::{Run, Trigger};
+use datalake_runs::run::{Run, Trigger};
 
 /// A run and where it stands.
 #[derive(Clone, Debug, Serialize, ToSchema)]

@@ -14,7 +14,6 @@ use crate::{
     limits::RequestLimits,
     metrics::Metrics,
     problem, routes,
-    run_history::RunHistory,
     state::ApiState,
     surroundings::{self, Inside, Outside},
     table_watch::TableWatch,
@@ -31,6 +30,7 @@ use datalake_http::{
     },
     trusted_proxies::TrustedProxies,
 };
+use datalake_runs::runs::RunHistory;
 
 /// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
 const DRAIN_MAX: Duration = Duration::from_secs(20);

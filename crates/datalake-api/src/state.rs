@@ -11,7 +11,6 @@ use crate::{
     metrics::Metrics,
     ordered_rows::OrderedRows,
     past_versions::PastVersions,
-    run_history::RunHistory,
     server::Parts,
     table_watch::TableWatch,
     token::Access,
@@ -19,6 +18,7 @@ use crate::{
 };
 use datalake_core::clock::Clock;
 use datalake_http::response_budget::ResponseBudget;
+use datalake_runs::runs::RunHistory;
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]

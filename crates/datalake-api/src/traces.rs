@@ -1,8 +1,8 @@
 //! Spans for whoever exports traces. Where nobody does, a span costs a look at a flag. Never a path, a query or an id of a user: they name people.
 
 use axum::http::{HeaderMap, HeaderName, Method};
-use opentelemetry::{Context, global, trace::TraceContextExt};
-use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use opentelemetry::{global, trace::TraceContextExt};
+use opentelemetry_http::HeaderExtractor;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
@@ -11,9 +11,6 @@ pub const TARGET: &str = "datalake_spans";
 
 /// The header by which a trace goes on elsewhere: <https://www.w3.org/TR/trace-context/>.
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-
-/// The variable that says the same to a child process: <https://opentelemetry.io/docs/specs/otel/context/env-carriers/>.
-pub const ENVIRONMENT: &str = "TRACEPARENT";
 
 /// A request's span, a part of the trace that its caller names.
 #[derive(Debug)]
@@ -77,22 +74,6 @@ impl RequestSpan {
         let own = context.span().span_context().clone();
         own.is_valid().then(|| own.trace_id().to_string()).or_else(given)
     }
-}
-
-/// What a child process finds in its environment, so that its spans are part of the trace of what is done here now; none where nothing is
-/// exported.
-pub(crate) fn for_child() -> Option<(&'static str, String)> {
-    let mut headers = HeaderMap::new();
-    let context = Span::current().context();
-    global::get_text_map_propagator(|propagator| propagator.inject_context(&context, &mut HeaderInjector(&mut headers)));
-    let value = headers.get(TRACEPARENT)?.to_str().ok()?;
-    Some((ENVIRONMENT, value.to_owned()))
-}
-
-/// The place in a trace that the variable names.
-pub fn parent_of(traceparent: &str) -> Context {
-    let headers = HeaderMap::from_iter(traceparent.parse().ok().map(|value| (TRACEPARENT, value)));
-    global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(&headers)))
 }
 
 /// The trace id of a well-formed `traceparent`.

@@ -15,14 +15,16 @@ use tokio::time::Instant;
 use crate::{
     cursor,
     extract::Pairs,
-    launcher::Run,
     limits::WaitPermit,
     metrics,
     problem::Problem,
-    run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableState, TableWatch},
 };
 use datalake_core::clock::Clock;
+use datalake_runs::{
+    run::Run,
+    runs::{RUNS_KEPT_UP, RunHistory},
+};
 
 /// Proxies cut what says nothing for half a minute.
 const WAIT_MAX: Duration = Duration::from_secs(25);
@@ -187,7 +189,7 @@ mod tests {
     use datalake_core::report::{RunId, RunOutcome, RunReport};
 
     use super::*;
-    use crate::launcher::RunState;
+    use datalake_runs::run::RunState;
 
     fn known(report: Option<&str>, now: &str) -> Known {
         let report = report.map(|text| Arc::new(serde_json::from_str::<RunReport>(text).unwrap()));

@@ -12,7 +12,7 @@ mod assets;
 mod changes;
 mod chart;
 mod difference;
-pub(crate) mod examples;
+mod examples;
 mod excerpt;
 pub(crate) mod failure;
 mod layout;
@@ -44,9 +44,10 @@ use axum::{
 
 use crate::state::ApiState;
 
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 11] {
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
     [
         ("/page/changes", get(changes::show)),
+        ("/page/examples", get(examples::show)),
         ("/page/live", get(live::wait)),
         (people::PATH, get(people::show)),
         ("/page/people/{user_id}", get(person::show)),

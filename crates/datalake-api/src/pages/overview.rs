@@ -15,7 +15,6 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    launcher::{NextRun, Run},
     pages::{
         ages,
         chart::{self, Column},
@@ -26,9 +25,9 @@ use crate::{
         visit::Visit,
         warnings,
     },
-    run_history::RunHistory,
     table_watch::Held,
 };
+use datalake_runs::{launcher::NextRun, run::Run, runs::RunHistory};
 
 /// A day of hourly runs.
 const RUNS_DRAWN: usize = 24;

@@ -6,10 +6,8 @@ use datalake_core::report::RunOutcome;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use crate::{
-    launcher::RunState,
-    pages::visit::{ApiAddress, Starting},
-};
+use crate::pages::visit::{ApiAddress, Starting};
+use datalake_runs::run::RunState;
 
 /// What a view begins with: its name, a line about it, and what can be done there.
 pub(super) fn heading(title: &str, line: &Markup, actions: &Markup) -> Markup {

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use crate::{
     extract::{NoParameters, Segment},
-    launcher::{Run, RunState},
     limits::StoreReadPermit,
     pages::{
         difference::{self, Changes},
@@ -26,7 +25,10 @@ use crate::{
     past_versions::{PastError, PastVersions},
     problem::Problem,
     run_details,
-    run_history::RunHistory,
+};
+use datalake_runs::{
+    run::{Run, RunState},
+    runs::RunHistory,
 };
 
 /// Rows before and after that a report has room for; the page of the two versions has more.

@@ -11,7 +11,6 @@ use maud::{Markup, html};
 
 use crate::{
     extract::Pairs,
-    launcher::{NextRun, Run, RunState, Trigger},
     pages::{
         layout::View,
         parts::{self, Tone},
@@ -21,7 +20,11 @@ use crate::{
     },
     problem::Problem,
     run_details,
-    run_history::{Completeness, RUNS_MAX, RunHistory},
+};
+use datalake_runs::{
+    launcher::NextRun,
+    run::{Run, RunState, Trigger},
+    runs::{Completeness, RUNS_MAX, RunHistory},
 };
 
 /// Runs on one page: a day of hourly ones, and some 20 KB of it.

@@ -16,12 +16,12 @@ use crate::{
         sign_in::LocalAddress,
     },
     run_details,
-    run_history::RunHistory,
     table_watch::TableWatch,
     token::{Access, Caller},
 };
 use datalake_core::clock::Clock;
 use datalake_http::forwarded::is_https;
+use datalake_runs::runs::RunHistory;
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
 #[derive(Clone, Debug)]

@@ -5,7 +5,6 @@ use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use crate::{
-    launcher::Run,
     pages::{
         live::{Known, Overdue},
         parts::{self, Tone},
@@ -14,6 +13,7 @@ use crate::{
     },
     table_watch::Held,
 };
+use datalake_runs::run::Run;
 
 /// What somebody has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,7 +159,8 @@ mod tests {
     use datalake_core::report::RunId;
 
     use super::*;
-    use crate::{launcher::RunState, table_watch::TableState};
+    use crate::table_watch::TableState;
+    use datalake_runs::run::RunState;
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).unwrap()

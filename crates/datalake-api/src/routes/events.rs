@@ -16,14 +16,16 @@ use utoipa::IntoParams;
 
 use crate::{
     extract::{NoParameters, Segment},
-    launcher::{Run, RunState},
     limits::{FollowerPermit, StoreReadPermit},
     problem::{Problem, ProblemDocument},
     routes::parameters::RunPath,
     run_details,
-    run_history::RunHistory,
     run_view::RunView,
     token::Caller,
+};
+use datalake_runs::{
+    run::{Run, RunState},
+    runs::RunHistory,
 };
 
 /// Proxies cut what says nothing for a minute, some of them for half of one.

@@ -8,10 +8,10 @@ use crate::{
     extract::NoParameters,
     metrics::Metrics,
     problem::{Problem, ProblemDocument},
-    run_history::{RUNS_KEPT_UP, RunHistory},
     table_watch::{Held, TableWatch},
 };
 use datalake_core::clock::{Clock, whole_seconds};
+use datalake_runs::runs::{RUNS_KEPT_UP, RunHistory};
 
 /// The response of a process that is alive.
 pub(crate) const ALIVE: &str = "ok\n";

@@ -44,20 +44,15 @@ pub(crate) fn router() -> Router<ApiState> {
     openapi::add_rules_of_the_server(&mut document);
     openapi::share_parameters(&mut document);
     let described = document.paths.paths.keys().cloned();
-    let others = [OPENAPI, pages::examples::PATH]
-        .into_iter()
-        .chain(docs::PATHS)
-        .chain(pages::paths());
+    let others = [OPENAPI].into_iter().chain(docs::PATHS).chain(pages::paths());
     let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     let api = router
         .merge(suffixed::router())
         .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
-    let examples = pages::examples::router(&api);
     api.merge(docs::router())
         .merge(pages::router())
-        .merge(examples)
         .fallback(async move |method: Method, uri: Uri| known.answer(&method, &uri))
         .method_not_allowed_fallback(options::answer)
 }

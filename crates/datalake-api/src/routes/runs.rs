@@ -15,7 +15,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     extract::{NoParameters, Pairs, Segment},
-    launcher::{IdempotencyKey, Run, RunParameters, Trigger},
     limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
     problem::{Problem, ProblemDocument},
     routes::{
@@ -23,13 +22,17 @@ use crate::{
         start_body::{self, StartRun},
     },
     run_details,
-    run_history::{Completeness, RUNS_MAX, RunHistory},
     run_view::RunView,
     table_watch::TableWatch,
     token::{Access, Caller, MayRun},
 };
 use datalake_core::clock::Clock;
 use datalake_http::{clients::OfClient, prefer};
+use datalake_runs::{
+    idempotency::IdempotencyKey,
+    run::{Run, RunParameters, Trigger},
+    runs::{Completeness, RUNS_MAX, RunHistory},
+};
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
 const REFRESH_MAX: Duration = Duration::from_secs(5);

@@ -17,7 +17,8 @@ use serde::{
 use serde_json::{Value, error::Category};
 use utoipa::ToSchema;
 
-use crate::{body, launcher::RunParameters, problem::Problem};
+use crate::{body, problem::Problem};
+use datalake_runs::run::RunParameters;
 
 /// A value in a message is cut after so many characters.
 const SHOWN_MAX: usize = 80;

@@ -8,11 +8,11 @@ use axum::{
     http::{Method, Request, StatusCode, header},
 };
 use datalake_api::{
-    launcher::{RunLauncher, process::ProcessLauncher},
     server,
     token::{Access, Token},
 };
 use datalake_core::clock::Clock;
+use datalake_runs::{launcher::RunLauncher, process::ProcessLauncher};
 use datalake_store::memory::MemoryBucket;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;

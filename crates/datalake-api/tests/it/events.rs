@@ -9,13 +9,14 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
     response::Response,
 };
-use datalake_api::{
-    launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest, RunState},
-    server,
-};
+use datalake_api::server;
 use datalake_core::{
     keys,
     report::{RunId, RunMode, RunOutcome},
+};
+use datalake_runs::{
+    launcher::{LaunchError, Launched, RunLauncher, RunRequest},
+    run::{Run, RunState},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},

@@ -15,9 +15,7 @@ use axum::{
     response::Response,
 };
 use datalake_api::{
-    launcher::{RunLauncher, none::NoLauncher},
     metrics::Metrics,
-    run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
@@ -31,6 +29,7 @@ use datalake_core::{
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
+use datalake_runs::{disabled::NoLauncher, launcher::RunLauncher, runs::RunHistory};
 use datalake_store::{
     bucket::{Bucket, PutMode},
     faults::{Fate, Faulty, Operation, OperationKind},

@@ -1,7 +1,10 @@
 //! Runs as Jobs: what is asked of Kubernetes to make one, to join one and to stop one.
 
-use datalake_api::launcher::{LaunchError, RunLauncher, RunParameters, RunRequest, RunState, Trigger};
 use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_runs::{
+    launcher::{LaunchError, RunLauncher, RunRequest},
+    run::{RunParameters, RunState, Trigger},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -258,7 +261,7 @@ async fn a_key_names_the_job_that_it_starts_on_every_replica() {
 }
 
 /// The same key with another body.
-async fn check_reused(launcher: &datalake_api::launcher::kubernetes::KubernetesLauncher, key: &str) {
+async fn check_reused(launcher: &datalake_runs::kubernetes::launcher::KubernetesLauncher, key: &str) {
     let other = RunRequest {
         run_id: Some(key_id(launcher, key)),
         ..full()

@@ -2,14 +2,11 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use datalake_api::{
-    launcher::{RunLauncher, RunState},
-    run_history::RunHistory,
-};
 use datalake_core::{
     keys,
     report::{RunId, RunOutcome},
 };
+use datalake_runs::{launcher::RunLauncher, run::RunState, runs::RunHistory};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     memory::MemoryBucket,

@@ -73,7 +73,6 @@ async fn hanging_store_delays_no_reads_from_memory() {
         "/page/versions",
         "/page/runs/some-run",
         "/page/people/1000",
-        "/page/examples",
     ] {
         check_hanging_store(path).await;
     }
@@ -94,7 +93,7 @@ async fn reads_for(requests: usize, path: &str) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn requests_at_the_same_time_share_listings() {
-    for path in ["/versions", "/runs", "/page/examples"] {
+    for path in ["/versions", "/runs"] {
         let of_one = reads_for(1, path).await;
         let of_many = reads_for(200, path).await;
         assert!(of_many <= 2 * of_one, "{path}: {of_many} reads for 200 requests, {of_one} for one");

@@ -5,9 +5,14 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use datalake_api::launcher::{IdempotencyKey, RunLauncher, RunParameters, RunRequest, Trigger, kubernetes::KubernetesLauncher};
 use datalake_core::clock::Clock;
 use datalake_core::report::{RunId, RunMode};
+use datalake_runs::{
+    idempotency::IdempotencyKey,
+    kubernetes::launcher::KubernetesLauncher,
+    launcher::{RunLauncher, RunRequest},
+    run::{RunParameters, Trigger},
+};
 use http::{Method, Request, Response};
 use kube::{Client, client::Body};
 use serde_json::{Value, json};

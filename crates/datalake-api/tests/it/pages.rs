@@ -10,17 +10,15 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use datalake_api::{
-    launcher::{
-        NextRun,
-        process::{ProcessLauncher, RunCommand},
-    },
-    token::{Access, Token},
-};
+use datalake_api::token::{Access, Token};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport},
+};
+use datalake_runs::{
+    launcher::NextRun,
+    process::{ProcessLauncher, RunCommand},
 };
 use datalake_store::bucket::PutMode;
 use jiff::Timestamp;

@@ -4,13 +4,15 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use datalake_api::{
-    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest},
-    token::{Access, Token},
-};
+use datalake_api::token::{Access, Token};
 use datalake_core::{
     keys,
     report::{RunId, RunOutcome},
+};
+use datalake_runs::{
+    idempotency::IdempotencyKey,
+    launcher::{LaunchError, Launched, NextRun, RunLauncher, RunRequest},
+    run::Run,
 };
 use datalake_store::bucket::{Metadata, PutMode};
 use jiff::{SignedDuration, Timestamp};

@@ -361,14 +361,12 @@ async fn a_person_is_shown_while_the_store_is_down() {
     assert_eq!(page(&lake, "/page/people").await.status.as_u16(), 200);
 }
 
-/// What stands on the page is what the API answers, and the index has the same examples.
+/// Each example of the page and of the index has a response.
 #[tokio::test]
-async fn examples_have_their_live_answers() {
+async fn examples_of_the_page_and_of_the_index_have_responses() {
     let lake = Lake::of_users().await;
     let shown = page(&lake, "/page/examples").await.body;
     let hrefs = attributes(&shown, "data-example");
-    let statuses = attributes(&shown, "data-status");
-    assert_eq!(hrefs.len(), statuses.len());
     let index = Request::get("/").header("accept", "application/json").body(Body::empty()).unwrap();
     let index = lake.send(index).await.json();
     let listed: Vec<_> = index["examples"]
@@ -378,24 +376,9 @@ async fn examples_have_their_live_answers() {
         .map(|example| example["href"].as_str().unwrap())
         .collect();
     assert_eq!(hrefs, listed);
-    for (href, status) in hrefs.iter().zip(&statuses) {
-        let answer = lake.get(href).await;
-        assert_eq!(answer.status.as_u16().to_string(), *status, "{href}");
-        assert_eq!(status, "200", "{href}");
-        let section = &shown[shown.find(&format!("data-example=\"{}\"", href.replace('&', "&amp;"))).unwrap()..];
-        let section = &section[..section.find("</section>").unwrap()];
-        if href.ends_with("/image") {
-            assert_eq!(attributes(section, "src"), [href.as_str()]);
-            continue;
-        }
-        // The log's numbers go up as one asks.
-        if href == "/metrics" {
-            continue;
-        }
-        let text = section.split("<code>").nth(1).unwrap().split("</code>").next().unwrap();
-        let text = unescaped(text);
-        assert!(answer.body.starts_with(text.trim_end_matches('…')), "{href}: {text}");
-        assert_eq!(text.ends_with('…'), answer.body.len() > 400, "{href}");
+    for href in &hrefs {
+        assert_eq!(lake.get(href).await.status.as_u16(), 200, "{href}");
+        assert!(attributes(&shown, "href").contains(href), "{href}");
     }
     // The two groups have names, and the line at the end asks for the list.
     for id in ["basic", "further"] {

@@ -6,19 +6,17 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use datalake_api::{
-    launcher::{
-        RunLauncher,
-        process::{ProcessLauncher, RunCommand},
-    },
-    token::{Access, Token},
-};
+use datalake_api::token::{Access, Token};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::{RunId, RunOutcome, RunReport, SourceNotice},
     user::UserId,
+};
+use datalake_runs::{
+    launcher::RunLauncher,
+    process::{ProcessLauncher, RunCommand},
 };
 use datalake_store::bucket::{Metadata, PutMode};
 use futures_util::TryStreamExt;

@@ -16,12 +16,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode, request},
 };
 use datalake_api::{
-    launcher::{
-        RunLauncher,
-        process::{ProcessLauncher, RunCommand},
-    },
     metrics::Metrics,
-    run_history::RunHistory,
     server::{self, Parts},
     table_watch::TableWatch,
     token::Access,
@@ -32,6 +27,11 @@ use datalake_core::{
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
+use datalake_runs::{
+    launcher::RunLauncher,
+    process::{ProcessLauncher, RunCommand},
+    runs::RunHistory,
+};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     faults::{Fate, Faulty},

@@ -13,8 +13,8 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use datalake_api::launcher::{IdempotencyKey, RunLauncher, none::NoLauncher, process::RunCommand};
 use datalake_core::report::{BlockedDeletions, RunId, RunOutcome, RunReport};
+use datalake_runs::{disabled::NoLauncher, idempotency::IdempotencyKey, launcher::RunLauncher, process::RunCommand};
 use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
 use serde_json::{Value, json};

@@ -111,9 +111,9 @@ fn run_span(options: &RunOptions) -> Span {
         run.removed = Empty,
         run.rejected = Empty,
     );
-    if let (false, Some(parent)) = (span.is_disabled(), traces::variable(datalake_api::traces::ENVIRONMENT)) {
+    if let (false, Some(parent)) = (span.is_disabled(), traces::variable(datalake_runs::trace_context::ENVIRONMENT)) {
         // It fails only where nothing exports the span.
-        let _not_exported = span.set_parent(datalake_api::traces::parent_of(&parent));
+        let _not_exported = span.set_parent(datalake_runs::trace_context::parent_of(&parent));
     }
     span
 }

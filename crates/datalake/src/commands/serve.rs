@@ -10,14 +10,7 @@ use std::{
 use anyhow::Context;
 use clap::ValueEnum;
 use datalake_api::{
-    launcher::{
-        RunLauncher,
-        kubernetes::KubernetesLauncher,
-        none::NoLauncher,
-        process::{ProcessLauncher, RunCommand},
-    },
     metrics::Metrics,
-    run_history::RunHistory,
     server::{self, Listeners, Parts},
     table_watch::TableWatch,
     token::{Access, Token},
@@ -29,6 +22,13 @@ use datalake_http::{
     trusted_proxies::{ProxyNetwork, TrustedProxies},
 };
 use datalake_processor::options::Lake;
+use datalake_runs::{
+    disabled::NoLauncher,
+    kubernetes::launcher::KubernetesLauncher,
+    launcher::RunLauncher,
+    process::{ProcessLauncher, RunCommand},
+    runs::RunHistory,
+};
 use datalake_table::table::Table;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

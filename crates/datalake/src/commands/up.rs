@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_api::{
-    launcher::{LaunchError, NextRun, RunLauncher, RunParameters, RunRequest, RunState, Trigger, process::ProcessLauncher},
-    server::Listeners,
-};
+use datalake_api::server::Listeners;
 use datalake_core::report::{RunId, RunOutcome};
 use datalake_processor::options::Lake;
+use datalake_runs::{
+    launcher::{LaunchError, NextRun, RunLauncher, RunRequest},
+    process::ProcessLauncher,
+    run::{RunParameters, RunState, Trigger},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};

@@ -241,7 +241,7 @@ fn a_job_that_is_deleted_has_stopped() {
 fn the_parameters_are_read_from_the_arguments() {
     let mut full = job(&json!({}));
     let read = |job: &Job| run_of(job, Some(&[]), at(30)).unwrap().parameters.unwrap();
-    assert_eq!(read(&full), crate::launcher::RunParameters::default());
+    assert_eq!(read(&full), crate::run::RunParameters::default());
     let containers = &mut full.spec.as_mut().unwrap().template.spec.as_mut().unwrap().containers;
     containers[0].args = Some(["process", "--full", "--allow-mass-delete-of", "a"].map(str::to_owned).to_vec());
     let read = read(&full);

@@ -13,7 +13,10 @@ use k8s_openapi::{
 };
 
 use super::job;
-use crate::launcher::{Run, RunState, Trigger, last_words::last_words};
+use crate::{
+    failure_message::last_words,
+    run::{Run, RunState, Trigger},
+};
 
 /// What the CronJob's controller marks the Jobs with that it makes.
 const SCHEDULED: &str = "batch.kubernetes.io/cronjob-scheduled-timestamp";
@@ -83,7 +86,7 @@ pub(super) fn has_no_pod_counted(job: &Job) -> bool {
 pub(super) fn is_pod_of(pod: &Pod, job: &str) -> bool {
     let labels = pod.metadata.labels.as_ref();
     labels
-        .and_then(|labels| labels.get(super::JOB_NAME))
+        .and_then(|labels| labels.get(super::launcher::JOB_NAME))
         .is_some_and(|name| name == job)
 }
 

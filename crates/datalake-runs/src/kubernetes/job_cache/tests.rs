@@ -111,7 +111,7 @@ fn events_change_one_job() {
 #[test]
 fn a_job_that_was_made_anew_between_two_listings_is_another_one() {
     let mut known = after(listing([job("a", &ended("Failed"))]));
-    let told = fold::run_of(&job("a", &ended("Failed")), Some(&[]), now()).unwrap();
+    let told = status::run_of(&job("a", &ended("Failed")), Some(&[]), now()).unwrap();
     known.tell(&job("a", &ended("Failed")), told);
     take_in(&mut known, listing([made_anew("a", "2", &ended("Failed"))]));
     assert_eq!(known.told(&made_anew("a", "2", &ended("Failed"))), None);
@@ -130,7 +130,7 @@ fn a_failure_outlives_its_job_and_its_pods() {
     assert_eq!(untold, ["a"]);
     let run = Run {
         error: Some("by its pod's last words".to_owned()),
-        ..fold::run_of(&failed, Some(&[]), now()).unwrap()
+        ..status::run_of(&failed, Some(&[]), now()).unwrap()
     };
     known.tell(&failed, run.clone());
     assert_eq!((known.untold().len(), known.told(&failed)), (0, Some(run.clone())));
@@ -138,7 +138,7 @@ fn a_failure_outlives_its_job_and_its_pods() {
     assert_eq!((known.all().1, known.told(&failed)), (vec![run], None));
     // What still may change is not kept.
     let running = job("c", &active());
-    known.tell(&running, fold::run_of(&running, Some(&[]), now()).unwrap());
+    known.tell(&running, status::run_of(&running, Some(&[]), now()).unwrap());
     assert_eq!(known.told(&running), None);
 }
 
@@ -160,7 +160,7 @@ fn a_job_is_held_before_the_watch_tells_of_it_and_not_after_it_is_gone() {
     // The watch knows better.
     take_in(&mut known, [Event::Apply(job("a", &ended("Complete")))]);
     known.hold(Arc::new(job("a", &active())));
-    assert!(known.all().0.iter().all(|job| fold::is_ended(job)));
+    assert!(known.all().0.iter().all(|job| status::is_ended(job)));
     take_in(&mut known, [Event::Delete(job("a", &ended("Complete")))]);
     known.hold(Arc::new(job("a", &active())));
     check(&known, &[], &[("a", "succeeded")]);

@@ -4,13 +4,6 @@
 //! one request at a time, so that requests of the same moment share a Job. Replicas that see the same Jobs and have the same request derive the
 //! same name, so that one of them creates the Job and the others find it; otherwise each replica creates one at worst, which is safe.
 
-mod fold;
-mod job;
-mod join;
-mod known;
-mod reads;
-mod schedule;
-
 use std::{
     fmt,
     sync::{
@@ -36,12 +29,23 @@ use kube::{
 use tokio::sync::{self, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::{join::Arrivals, known::Known, reads::Reads, schedule::Due};
-use crate::launcher::{ACTIVE_RUNS_MAX, IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunRequest};
+use super::{
+    job,
+    job_cache::{self, Known},
+    join::{self, Arrivals},
+    refresh::Reads,
+    schedule::Due,
+    status,
+};
+use crate::{
+    idempotency::IdempotencyKey,
+    launcher::{ACTIVE_RUNS_MAX, LaunchError, Launched, NextRun, RunLauncher, RunRequest},
+    run::Run,
+};
 use datalake_core::{clock::Clock, error_chain::error_chain};
 
 /// The label by which Kubernetes tells a Job's pods.
-const JOB_NAME: &str = "batch.kubernetes.io/job-name";
+pub(super) const JOB_NAME: &str = "batch.kubernetes.io/job-name";
 
 /// An API server that is well answers within milliseconds; a client is told rather than kept.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -52,23 +56,23 @@ const NAMES_MAX: usize = 3;
 /// Starts runs as Jobs. Cheap to clone; all clones share what is known.
 #[derive(Clone)]
 pub struct KubernetesLauncher {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
-struct Shared {
-    client: Client,
-    namespace: String,
-    cron_job: String,
-    clock: Clock,
-    known: Mutex<Known>,
-    arrivals: Arrivals,
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) namespace: String,
+    pub(super) cron_job: String,
+    pub(super) clock: Clock,
+    pub(super) known: Mutex<Known>,
+    pub(super) arrivals: Arrivals,
     /// Held by the request that may create a Job: the next one sees that Job.
-    turn: sync::Mutex<()>,
-    reads: Reads,
+    pub(super) turn: sync::Mutex<()>,
+    pub(super) reads: Reads,
     /// Whether pods could not be listed when that was tried last.
-    are_pods_hidden: AtomicBool,
-    due: Mutex<Due>,
-    changes: watch::Sender<()>,
+    pub(super) are_pods_hidden: AtomicBool,
+    pub(super) due: Mutex<Due>,
+    pub(super) changes: watch::Sender<()>,
 }
 
 /// The cluster cannot be reached as this process is configured.
@@ -142,7 +146,7 @@ impl KubernetesLauncher {
         }
     }
 
-    fn jobs(&self) -> Api<Job> {
+    pub(super) fn jobs(&self) -> Api<Job> {
         Api::namespaced(self.shared.client.clone(), &self.shared.namespace)
     }
 
@@ -151,7 +155,7 @@ impl KubernetesLauncher {
         Api::namespaced_with(self.shared.client.clone(), &self.shared.namespace, resource)
     }
 
-    async fn live_cron_job(&self) -> Result<DynamicObject, LaunchError> {
+    pub(super) async fn live_cron_job(&self) -> Result<DynamicObject, LaunchError> {
         let cron_jobs = self.raw(&ApiResource::erase::<CronJob>(&()));
         let (name, namespace) = (&self.shared.cron_job, &self.shared.namespace);
         let found = ask("read the CronJob", cron_jobs.get_opt(name)).await?;
@@ -162,10 +166,10 @@ impl KubernetesLauncher {
     }
 
     /// The Jobs that belong to the CronJob, by whomever they were made, the newest last.
-    async fn list_own(&self) -> Result<Vec<Job>, LaunchError> {
+    pub(super) async fn list_own(&self) -> Result<Vec<Job>, LaunchError> {
         let mut jobs = ask("list Jobs", self.jobs().list(&ListParams::default())).await?.items;
-        jobs.retain(|job| known::is_own(job, &self.shared.cron_job));
-        jobs.sort_by_key(known::age_order);
+        jobs.retain(|job| job_cache::is_own(job, &self.shared.cron_job));
+        jobs.sort_by_key(job_cache::age_order);
         Ok(jobs)
     }
 
@@ -181,7 +185,7 @@ impl KubernetesLauncher {
                 return self.launched(job, true).await;
             }
             let present = ask("read the Job", self.jobs().get_opt(run_id.as_str())).await?;
-            let present = present.filter(|job| known::is_own(job, &self.shared.cron_job));
+            let present = present.filter(|job| job_cache::is_own(job, &self.shared.cron_job));
             match (present, &request.run_id) {
                 (Some(job), Some(key)) => {
                     join::check_key(key, job::parameters_of(&job) == request.parameters)?;
@@ -224,7 +228,7 @@ impl KubernetesLauncher {
     }
 
     /// The runs of Jobs, with what their pods tell.
-    async fn runs_of(&self, jobs: &[Arc<Job>]) -> Vec<Run> {
+    pub(super) async fn runs_of(&self, jobs: &[Arc<Job>]) -> Vec<Run> {
         let told: Vec<Option<Run>> = {
             let known = self.known();
             jobs.iter().map(|job| known.told(job)).collect()
@@ -232,7 +236,7 @@ impl KubernetesLauncher {
         let names: Vec<&str> = jobs
             .iter()
             .zip(&told)
-            .filter(|(job, told)| told.is_none() && fold::needs_pods(job))
+            .filter(|(job, told)| told.is_none() && status::needs_pods(job))
             .filter_map(|(job, _)| job.metadata.name.as_deref())
             .collect();
         let pods = if names.is_empty() {
@@ -242,7 +246,7 @@ impl KubernetesLauncher {
         };
         let now = self.shared.clock.now();
         let fold = |(job, told): (&Arc<Job>, Option<Run>)| {
-            let run = told.or_else(|| fold::run_of(job, pods.as_deref(), now))?;
+            let run = told.or_else(|| status::run_of(job, pods.as_deref(), now))?;
             if pods.is_some() {
                 self.known().tell(job, run.clone());
             }
@@ -252,7 +256,7 @@ impl KubernetesLauncher {
     }
 
     /// The pods of these Jobs; none where they cannot be had, since the Jobs themselves tell most.
-    async fn pods_of(&self, names: &[&str]) -> Option<Vec<Pod>> {
+    pub(super) async fn pods_of(&self, names: &[&str]) -> Option<Vec<Pod>> {
         let pods: Api<Pod> = Api::namespaced(self.shared.client.clone(), &self.shared.namespace);
         let selector = ListParams::default().labels(&format!("{JOB_NAME} in ({})", names.join(",")));
         match ask("list pods", pods.list(&selector)).await {
@@ -286,7 +290,7 @@ impl KubernetesLauncher {
     }
 
     /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
-    fn known(&self) -> MutexGuard<'_, Known> {
+    pub(super) fn known(&self) -> MutexGuard<'_, Known> {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -295,7 +299,7 @@ impl KubernetesLauncher {
         self.known().hold(Arc::clone(&job));
         let run = match started {
             // Nobody has made a pod for it yet.
-            true => fold::run_of(&job, Some(&[]), self.shared.clock.now()),
+            true => status::run_of(&job, Some(&[]), self.shared.clock.now()),
             false => self.runs_of(&[job]).await.pop(),
         };
         let run = run.ok_or_else(|| LaunchError::Failed {
@@ -328,7 +332,7 @@ impl RunLauncher for KubernetesLauncher {
             return self.launched(job, false).await;
         }
         // The pod of a Job that was deleted may still be at work.
-        let is_at_work = |job: &&Job| fold::is_active(job) || fold::is_leaving(job);
+        let is_at_work = |job: &&Job| status::is_active(job) || status::is_leaving(job);
         if own.iter().filter(is_at_work).count() >= ACTIVE_RUNS_MAX {
             return Err(LaunchError::TooManyRuns);
         }
@@ -356,7 +360,7 @@ impl RunLauncher for KubernetesLauncher {
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError> {
         let job = ask("read the Job", self.jobs().get_opt(run_id.as_str())).await?;
         // A namespace has other Jobs, too.
-        if job.is_none_or(|job| !known::is_own(&job, &self.shared.cron_job) || !fold::is_active(&job)) {
+        if job.is_none_or(|job| !job_cache::is_own(&job, &self.shared.cron_job) || !status::is_active(&job)) {
             return Ok(());
         }
         self.delete(run_id).await
@@ -376,7 +380,7 @@ impl RunLauncher for KubernetesLauncher {
 }
 
 /// The answer in time, or why there is none, in words.
-async fn ask<T>(what: &str, asking: impl Future<Output = kube::Result<T>>) -> Result<T, LaunchError> {
+pub(super) async fn ask<T>(what: &str, asking: impl Future<Output = kube::Result<T>>) -> Result<T, LaunchError> {
     let failed = |reason, source| Err(LaunchError::Failed { reason, source });
     match tokio::time::timeout(ANSWER_WAIT_MAX, asking).await {
         Ok(Ok(answer)) => Ok(answer),

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use kube::{api::DynamicObject, runtime::watcher::Event};
 
-use super::{fold, job};
-use crate::launcher::{Run, RunParameters, RunState};
+use super::job;
+use crate::kubernetes::status;
+use crate::run::{Run, RunParameters, RunState};
 
 /// Names and runs of removed Jobs: four days of hourly ones.
 const REMOVED_MAX: usize = 100;
@@ -106,7 +107,7 @@ impl Known {
     /// Remembers the run of a failed Job with what its pods told.
     pub(super) fn tell(&mut self, job: &Job, run: Run) {
         if let Some(key) = told_key(job)
-            && fold::is_failed(job)
+            && status::is_failed(job)
         {
             self.told.insert(key.to_owned(), run);
         }
@@ -114,7 +115,7 @@ impl Known {
 
     /// The failed Jobs whose pods were not heard yet.
     pub(super) fn untold(&self) -> Vec<Arc<Job>> {
-        let is_untold = |job: &&Arc<Job>| fold::is_failed(job) && told_key(job).is_some_and(|key| !self.told.contains_key(key));
+        let is_untold = |job: &&Arc<Job>| status::is_failed(job) && told_key(job).is_some_and(|key| !self.told.contains_key(key));
         self.jobs.values().filter(is_untold).cloned().collect()
     }
 
@@ -135,15 +136,17 @@ impl Known {
 
     fn remove(&mut self, name: String, job: &Job, now: Timestamp) {
         let told = told_key(job).and_then(|key| self.told.remove(key));
-        let run = told.or_else(|| fold::run_of(job, None, now)).map(|run| match fold::is_ended(job) {
-            true => run,
-            false => Run {
-                state: RunState::Ended(RunOutcome::Stopped),
-                ended_at: Some(now),
-                error: Some("its Job was deleted".to_owned()),
-                ..run
-            },
-        });
+        let run = told
+            .or_else(|| status::run_of(job, None, now))
+            .map(|run| match status::is_ended(job) {
+                true => run,
+                false => Run {
+                    state: RunState::Ended(RunOutcome::Stopped),
+                    ended_at: Some(now),
+                    error: Some("its Job was deleted".to_owned()),
+                    ..run
+                },
+            });
         if let Some(run) = run {
             self.gone.retain(|gone| gone.run_id != run.run_id);
             push(&mut self.gone, run);

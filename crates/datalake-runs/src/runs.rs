@@ -21,9 +21,11 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    launcher::{IdempotencyKey, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, Trigger},
+    idempotency::IdempotencyKey,
+    launcher::{LaunchError, Launched, NextRun, RunLauncher, RunRequest},
+    run::{Run, RunParameters, Trigger},
+    run_cache::Told,
     shared_read::{SharedRead, SharedReads},
-    told::Told,
 };
 use datalake_core::error_chain::error_chain;
 
@@ -40,7 +42,7 @@ const REPORT_BYTES_MAX: u64 = 256 * 1024;
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
-pub(crate) const RUNS_KEPT_UP: usize = 50;
+pub const RUNS_KEPT_UP: usize = 50;
 
 /// A run that another server started, or nobody, shows by its report alone: one listing finds it.
 const KEEP_UP_PERIOD: Duration = Duration::from_secs(30);
@@ -100,7 +102,7 @@ impl RunHistory {
     }
 
     /// From `shutdown` on nobody follows a run any more: an answer that goes on would hold the server's end up.
-    pub(crate) fn end_with(&self, shutdown: CancellationToken) {
+    pub fn end_with(&self, shutdown: CancellationToken) {
         // A second server over the same history does not outlive the first one.
         let _set_before = self.shutdown.set(shutdown);
     }
@@ -114,7 +116,7 @@ impl RunHistory {
     }
 
     /// The same without waiting for anybody longer than until `deadline`.
-    pub(crate) async fn newest_by(&self, limit: usize, deadline: Instant) -> (Vec<Run>, Completeness) {
+    pub async fn newest_by(&self, limit: usize, deadline: Instant) -> (Vec<Run>, Completeness) {
         let looking = tokio::time::timeout_at(deadline, self.look_for_newest(limit));
         let completeness = looking.await.unwrap_or(Completeness::StoreUnavailable);
         (self.newest_known(limit).await, completeness)
@@ -147,7 +149,7 @@ impl RunHistory {
 
     /// The newest runs without asking the store: [`RunHistory::keep_up`] does. Where the launcher does not answer, they are those that it
     /// told last.
-    pub(crate) async fn newest_known(&self, limit: usize) -> Vec<Run> {
+    pub async fn newest_known(&self, limit: usize) -> Vec<Run> {
         let launched = self.told.runs(&*self.launcher).await;
         let mut runs = self.joined(launched);
         runs.truncate(limit);
@@ -155,7 +157,7 @@ impl RunHistory {
     }
 
     /// Reads new reports now and then until `shutdown`, so that those who ask for what is known hear of runs that others started.
-    pub(crate) async fn keep_up(self, shutdown: CancellationToken) {
+    pub async fn keep_up(self, shutdown: CancellationToken) {
         let mut changes = self.launcher.changes();
         loop {
             changes.mark_unchanged();
@@ -181,32 +183,32 @@ impl RunHistory {
     }
 
     /// Whether this server starts runs.
-    pub(crate) fn starts_runs(&self) -> bool {
+    pub fn starts_runs(&self) -> bool {
         self.launcher.starts_runs()
     }
 
     /// When the next run begins by itself, as far as the launcher knows.
-    pub(crate) async fn next_run(&self) -> NextRun {
+    pub async fn next_run(&self) -> NextRun {
         self.launcher.next_run().await
     }
 
     /// The last time, `at` or before, at which a run was due by itself, as far as the launcher knows.
-    pub(crate) async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
+    pub async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
         self.launcher.last_due(at).await
     }
 
     /// Changes whenever the launcher's runs do.
-    pub(crate) fn launcher_changes(&self) -> watch::Receiver<()> {
+    pub fn launcher_changes(&self) -> watch::Receiver<()> {
         self.launcher.changes()
     }
 
     /// Changes whenever a report was read that was not known.
-    pub(crate) fn reports_read(&self) -> watch::Receiver<()> {
+    pub fn reports_read(&self) -> watch::Receiver<()> {
         self.reports_read.subscribe()
     }
 
     /// Is cancelled when the server is about to end.
-    pub(crate) fn shutdown(&self) -> CancellationToken {
+    pub fn shutdown(&self) -> CancellationToken {
         self.shutdown.get().cloned().unwrap_or_default()
     }
 
@@ -311,7 +313,7 @@ impl RunHistory {
     }
 
     /// The id of every run that is asked for with the key.
-    pub(crate) fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
+    pub fn run_id_of(&self, key: &IdempotencyKey) -> RunId {
         self.launcher.run_id_of(key)
     }
 
@@ -340,7 +342,7 @@ impl RunHistory {
 
     /// The run each time that it differs from how it was last seen, its end the last; none where it had ended. It stops when the server
     /// does.
-    pub(crate) fn changes_of(&self, run: Run) -> impl Stream<Item = Run> + Send + use<> {
+    pub fn changes_of(&self, run: Run) -> impl Stream<Item = Run> + Send + use<> {
         let mut changes = self.launcher.changes();
         // What changed after the caller looked would be missed: the first round waits for nothing.
         changes.mark_changed();
@@ -501,7 +503,7 @@ mod tests {
     use datalake_core::report::RunOutcome;
 
     use super::*;
-    use crate::launcher::RunState;
+    use crate::run::RunState;
 
     fn run(run_id: &str, started_at: Option<i64>, ended_at: Option<i64>) -> Run {
         let at = |second| Timestamp::from_second(second).unwrap();

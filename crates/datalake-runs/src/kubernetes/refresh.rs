@@ -7,8 +7,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::KubernetesLauncher;
-use crate::launcher::Run;
+use crate::kubernetes::launcher::KubernetesLauncher;
+use crate::run::Run;
 
 /// Reads ask Kubernetes no more often than this, and a pod's words are that old at most.
 const READ_PERIOD: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ pub(super) struct Reads {
 #[derive(Debug, Default)]
 struct All {
     read_at: Option<Instant>,
-    /// What [`super::known::Known::changes`] said then.
+    /// What [`super::job_cache::Known::changes`] said then.
     changes: u64,
     runs: Arc<[Run]>,
 }

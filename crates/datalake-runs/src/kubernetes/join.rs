@@ -11,8 +11,15 @@ use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::json;
 use tokio::sync::Mutex;
 
-use super::{KubernetesLauncher, ask, fold, job};
-use crate::launcher::{LaunchError, RunParameters, RunRequest, VersionSelector};
+use super::job;
+use crate::kubernetes::{
+    launcher::{KubernetesLauncher, ask},
+    status,
+};
+use crate::{
+    launcher::{LaunchError, LogicalTime, RunRequest},
+    run::RunParameters,
+};
 use datalake_core::error_chain::error_chain;
 
 /// Begins the name of the annotations that record the keys that joined a Job; the admission policy lets the API add these alone.
@@ -20,7 +27,7 @@ const JOINED: &str = "datalake/joined-";
 
 /// The last list that was taken for arrivals, and when it began. Requests that arrived before share it.
 #[derive(Debug, Default)]
-pub(super) struct Arrivals(Mutex<Option<(VersionSelector, Arrival)>>);
+pub(super) struct Arrivals(Mutex<Option<(LogicalTime, Arrival)>>);
 
 /// The uids of the Jobs that existed at some time after a request arrived.
 #[derive(Clone, Debug)]
@@ -39,14 +46,14 @@ impl Arrival {
 
 impl KubernetesLauncher {
     /// The Jobs that exist, by a list that begins after the request arrived.
-    pub(super) async fn arrive(&self, arrived: VersionSelector) -> Result<Arrival, LaunchError> {
+    pub(super) async fn arrive(&self, arrived: LogicalTime) -> Result<Arrival, LaunchError> {
         let mut last = self.shared.arrivals.0.lock().await;
         if let Some((begun, arrival)) = &*last
             && arrived < *begun
         {
             return Ok(arrival.clone());
         }
-        let begun = VersionSelector::now();
+        let begun = LogicalTime::now();
         let arrival = Arrival::new(&self.list_own().await?);
         *last = Some((begun, arrival.clone()));
         Ok(arrival)
@@ -62,12 +69,12 @@ impl KubernetesLauncher {
     ) -> Result<Option<Job>, LaunchError> {
         let mut candidates: Vec<&Job> = own.iter().rev().filter(|job| does(job, cron_job, request)).collect();
         if !request.trigger.needs_later_read() {
-            return Ok(candidates.into_iter().find(|job| fold::is_active(job)).cloned());
+            return Ok(candidates.into_iter().find(|job| status::is_active(job)).cloned());
         }
         if let Some(job) = candidates.iter().find(|job| arrival.precedes(job) && may_succeed(job)) {
             return Ok(Some((*job).clone()));
         }
-        candidates.retain(|job| fold::has_no_pod_counted(job));
+        candidates.retain(|job| status::has_no_pod_counted(job));
         let names: Vec<&str> = candidates.iter().filter_map(|job| job.metadata.name.as_deref()).collect();
         if names.is_empty() {
             return Ok(None);
@@ -77,12 +84,12 @@ impl KubernetesLauncher {
             return Ok(None);
         };
         for (candidate, name) in candidates.iter().zip(&names) {
-            if pods.iter().any(|pod| fold::is_pod_of(pod, name) && is_bound(pod)) {
+            if pods.iter().any(|pod| status::is_pod_of(pod, name) && is_bound(pod)) {
                 continue;
             }
             let present = ask("read the Job", self.jobs().get_opt(name)).await?;
             let is_same = |job: &Job| job.metadata.uid == candidate.metadata.uid;
-            if let Some(job) = present.filter(|job| is_same(job) && fold::has_no_pod_counted(job)) {
+            if let Some(job) = present.filter(|job| is_same(job) && status::has_no_pod_counted(job)) {
                 return Ok(Some(job));
             }
         }
@@ -126,12 +133,12 @@ impl KubernetesLauncher {
 
 /// Whether the Job's run does what the request asks for.
 pub(super) fn does(job: &Job, cron_job: &DynamicObject, request: &RunRequest) -> bool {
-    !fold::is_suspended(job) && job::parameters_of(job).cover(&request.parameters) && job::runs_like(job, cron_job)
+    !status::is_suspended(job) && job::parameters_of(job).cover(&request.parameters) && job::runs_like(job, cron_job)
 }
 
 /// Whether the Job's run has succeeded or may do so.
 pub(super) fn may_succeed(job: &Job) -> bool {
-    fold::is_active(job) || fold::is_complete(job) && job.metadata.deletion_timestamp.is_none()
+    status::is_active(job) || status::is_complete(job) && job.metadata.deletion_timestamp.is_none()
 }
 
 /// The Job that the key started or joined.

@@ -25,12 +25,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::trace_context;
 use crate::{
-    launcher::{
-        ACTIVE_RUNS_MAX, JoinedRun, LaunchError, Launched, NextRun, Run, RunLauncher, RunParameters, RunRequest, RunState, VersionSelector,
-        joined::JoinedKeys, last_words::last_words,
-    },
-    traces,
+    failure_message::last_words,
+    idempotency::{JoinedKeys, JoinedRun},
+    launcher::{ACTIVE_RUNS_MAX, LaunchError, Launched, LogicalTime, NextRun, RunLauncher, RunRequest},
+    run::{Run, RunParameters, RunState},
 };
 use datalake_core::clock::Clock;
 
@@ -97,7 +97,7 @@ struct ActiveRun {
     run: Run,
     parameters: RunParameters,
     /// Before the child was spawned: it reads later than every request that arrived before.
-    spawned: VersionSelector,
+    spawned: LogicalTime,
     stop: CancellationToken,
     said: Said,
 }
@@ -232,7 +232,7 @@ impl ProcessLauncher {
             log_tail: None,
             report: None,
         };
-        let spawned = VersionSelector::now();
+        let spawned = LogicalTime::now();
         let child = self.shared.command.spawn(&run.run_id, &parameters)?;
         tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "run started as a child process");
         let (stop, said) = (CancellationToken::new(), Said::default());
@@ -295,7 +295,7 @@ impl RunCommand {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(parameters.arguments());
         // That of this process, if it has one, is about something else.
-        command.env_remove(traces::ENVIRONMENT).envs(traces::for_child());
+        command.env_remove(trace_context::ENVIRONMENT).envs(trace_context::for_child());
         // Its standard output is the report, which is read from the lake.
         command
             .env("DATALAKE_RUN_ID", run_id.as_str())

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::launcher::{Run, RunLauncher};
+use crate::{launcher::RunLauncher, run::Run};
 
 /// Nobody waits longer for an answer: it is half of what a page waits in all.
 const WAIT_MAX: Duration = Duration::from_secs(1);

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use datalake_core::report::RunId;
 use tokio::sync::watch;
 
-use crate::launcher::{LaunchError, Launched, Run, RunLauncher, RunRequest};
+use crate::{
+    launcher::{LaunchError, Launched, RunLauncher, RunRequest},
+    run::Run,
+};
 
 /// Starts nothing and says so.
 #[derive(Debug)]

@@ -15,7 +15,7 @@ use kube::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::launcher::{ALLOW_MASS_DELETE_OF, FULL, RunParameters, Trigger};
+use crate::run::{ALLOW_MASS_DELETE_OF, FULL, RunParameters, Trigger};
 
 /// What kubectl marks the Jobs with that it makes from a CronJob.
 pub(super) const INSTANTIATE: &str = "cronjob.kubernetes.io/instantiate";

@@ -13,7 +13,7 @@ use kube::api::DynamicObject;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::KubernetesLauncher;
+use crate::kubernetes::launcher::KubernetesLauncher;
 use crate::launcher::NextRun;
 
 /// Schedules change by hand; a minute later everybody sees it.
