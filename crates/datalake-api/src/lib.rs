@@ -1,38 +1,15 @@
-//! The reader: serves the newest version of the users table from memory, and starts runs through a launcher.
+//! The data API: rows, statistics, history, changes, images and runs of a lake over HTTP, from a table in memory.
 //!
-//! It never writes to the lake and never links the processor. The only crate that names axum. Status codes are chosen in `problem.rs`
-//! alone; handlers extract, call and encode.
+//! It owns the meaning of every request: parameters, snapshots, formats, limits, problems, telemetry. Status codes are chosen in `problem.rs`
+//! alone; handlers extract, call and encode. It never writes to the lake, never links the processor, and knows no pages and no sockets.
 
-mod admin;
-mod answers;
-mod body;
-mod caching;
-mod cursor;
-mod examples;
-mod extract;
-mod first_run;
-mod limits;
-mod links;
-mod listing;
-pub mod metrics;
-mod observe;
-mod ordered_rows;
-mod pages;
-mod past_cache;
-mod past_reads;
-mod past_versions;
-mod probes;
-mod problem;
-mod reading;
-mod routes;
-mod run_details;
-mod run_view;
-mod scan;
-pub mod server;
-mod session;
-mod state;
-mod surroundings;
-pub mod table_watch;
-pub mod token;
-pub mod traces;
-mod views;
+pub mod cache_control;
+pub mod limits;
+pub mod probes;
+pub mod problem;
+pub mod request;
+pub mod routes;
+pub mod rows;
+pub mod snapshots;
+pub mod state;
+pub mod telemetry;

@@ -6,28 +6,50 @@ use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
 use crate::{
-    answers::Answers,
-    limits::{FollowerLimit, StoreReadLimit, WaitLimit},
-    metrics::Metrics,
-    ordered_rows::OrderedRows,
-    past_versions::PastVersions,
-    server::Parts,
-    table_watch::TableWatch,
-    token::Access,
-    views::{parquet::ParquetFiles, text_parts::TextIndexes},
+    limits::{
+        requests::{FollowerLimit, StoreReadLimit, WaitLimit},
+        sort_budget::OrderedRows,
+    },
+    request::auth::Access,
+    rows::{parquet_files::ParquetFiles, response_cache::Answers, text_parts::TextIndexes},
+    snapshots::{versions::PastVersions, watch::TableWatch},
+    telemetry::metrics::Metrics,
 };
 use datalake_core::clock::Clock;
-use datalake_http::response_budget::ResponseBudget;
+use datalake_http::{allowed_hosts::AllowedHosts, cors::Origin, response_budget::ResponseBudget, trusted_proxies::TrustedProxies};
 use datalake_runs::runs::RunHistory;
+
+/// What a server is made of.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where the present comes from.
+    pub clock: Clock,
+    /// The table; the server follows it.
+    pub table: TableWatch,
+    /// The runs, with what starts them.
+    pub runs: RunHistory,
+    /// The lake: pictures are read from it.
+    pub bucket: Arc<dyn Bucket>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Who may start runs, and read.
+    pub access: Access,
+    /// The sites whose pages may read answers.
+    pub cors_origins: Vec<Origin>,
+    /// The host names under which the server answers.
+    pub allowed_hosts: AllowedHosts,
+    /// The proxies that name the clients of their requests.
+    pub trusted_proxies: TrustedProxies,
+}
 
 /// Where pictures are read from.
 #[derive(Clone, Debug)]
-pub(crate) struct Pictures(pub(crate) Arc<dyn Bucket>);
+pub struct Pictures(pub Arc<dyn Bucket>);
 
 /// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves. It is cloned with each
 /// request and layer: one count goes up.
 #[derive(Clone, Debug)]
-pub(crate) struct ApiState(Arc<Shared>);
+pub struct ApiState(Arc<Shared>);
 
 macro_rules! parts {
     ($($field:ident: $part:ty),+ $(,)?) => {

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal};
 
-use datalake_api::traces;
+use datalake_api::telemetry::traces;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
@@ -99,7 +99,7 @@ mod tests {
             "info, datalake_table=debug",
             "hyper=trace",
             "[run]=debug",
-            "datalake_api::server",
+            "datalake_server::serve",
         ] {
             let checked = checked(filter).unwrap();
             assert!(EnvFilter::try_new(&checked).is_ok(), "{checked}");

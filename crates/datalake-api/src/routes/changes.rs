@@ -19,13 +19,16 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use super::{parameters::lines_of, stored_row::StoredRowDocument};
+use super::parameters::lines_of;
+use crate::routes::row_document::StoredRowDocument;
 use crate::{
-    extract::Pairs,
-    past_reads::PastReads,
+    limits::scan_pool::scan,
     problem::{Problem, ProblemDocument},
-    reading::{NewestParameters, Reading},
-    scan::scan,
+    request::{
+        query_string::Pairs,
+        snapshot::{NewestParameters, Reading},
+        version_reads::PastReads,
+    },
 };
 
 /// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
@@ -51,7 +54,8 @@ struct ChangeDocument<'a> {
 }
 
 /// Describes changes as NDJSON.
-pub(crate) struct ChangeLines;
+#[derive(Debug)]
+pub struct ChangeLines;
 
 impl PartialSchema for ChangeLines {
     fn schema() -> RefOr<Schema> {
@@ -86,10 +90,10 @@ impl<'a> From<Change<'a>> for ChangeDocument<'a> {
 }
 
 /// What `/changes` is asked.
-#[derive(IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the versions are parsed below; this describes them")]
-pub(crate) struct ChangesParameters {
+pub struct ChangesParameters {
     /// The earlier version.
     #[param(example = 0)]
     since: u64,
@@ -99,15 +103,17 @@ pub(crate) struct ChangesParameters {
 }
 
 /// Two versions.
-pub(crate) struct Span {
-    pub(crate) since: u64,
+#[derive(Debug)]
+pub struct Span {
+    /// The earlier version.
+    pub since: u64,
     /// The newest if none.
-    pub(crate) until: Option<u64>,
+    pub until: Option<u64>,
 }
 
 impl Span {
     /// In whatever order they are given.
-    pub(crate) fn parse(pairs: &Pairs) -> Result<Self, QueryError> {
+    pub fn parse(pairs: &Pairs) -> Result<Self, QueryError> {
         pairs.check_newest(&["since", "until", "min_version", "wait"])?;
         let since = pairs
             .get("since")
@@ -153,7 +159,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Span {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(Span { since, until }: Span, reading: Reading, past: PastReads) -> Result<Response, Problem> {
+pub async fn list(Span { since, until }: Span, reading: Reading, past: PastReads) -> Result<Response, Problem> {
     let (newest, now) = (&reading.snapshot, reading.now());
     let after = match until {
         Some(until) => past.at(until, newest, now).await?,

@@ -26,7 +26,7 @@ const NUMBERS: &str = r"^( *-?[0-9]+ *(, *-?[0-9]+ *)*|\[.*\])$";
 const TRUE: &str = "^(1|[Tt][Rr][Uu][Ee])?$";
 
 /// Which columns are shown, and by which of them rows are ordered.
-pub(super) struct OrderParameters;
+pub(crate) struct OrderParameters;
 
 impl IntoParams for OrderParameters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
@@ -48,7 +48,7 @@ impl IntoParams for OrderParameters {
 }
 
 /// The conditions on columns.
-pub(super) struct ConditionsOnColumns;
+pub(crate) struct ConditionsOnColumns;
 
 impl IntoParams for ConditionsOnColumns {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {

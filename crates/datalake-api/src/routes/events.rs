@@ -15,13 +15,13 @@ use futures_util::{StreamExt, stream};
 use utoipa::IntoParams;
 
 use crate::{
-    extract::{NoParameters, Segment},
-    limits::{FollowerPermit, StoreReadPermit},
+    limits::requests::{FollowerPermit, StoreReadPermit},
     problem::{Problem, ProblemDocument},
-    routes::parameters::RunPath,
-    run_details,
-    run_view::RunView,
-    token::Caller,
+    request::{
+        auth::Caller,
+        query_string::{NoParameters, Segment},
+    },
+    routes::{parameters::RunPath, run_document::RunView, run_redaction},
 };
 use datalake_runs::{
     run::{Run, RunState},
@@ -45,13 +45,13 @@ const HEADERS: [(HeaderName, &str); 2] = [
 ];
 
 /// The number of the event that the client saw last; none where it saw none, or says it in another server's way.
-pub(super) struct LastSeen(Option<u8>);
+pub(crate) struct LastSeen(Option<u8>);
 
 /// The header that [`LastSeen`] is read from, for the description alone.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "the header is read below; this describes it")]
-pub(super) struct EventsParameters {
+pub(crate) struct EventsParameters {
     /// The ID of the last event that the client received; an unknown ID is ignored.
     #[param(rename = "Last-Event-ID", value_type = String, required = false, example = "2")]
     last_event_id: Option<String>,
@@ -84,7 +84,7 @@ impl<S: Send + Sync> FromRequestParts<S> for LastSeen {
         (status = 503, description = "The store does not answer, or too many follow runs", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn follow_run(
+pub(crate) async fn follow_run(
     Segment(run_id): Segment,
     _: NoParameters,
     LastSeen(seen): LastSeen,
@@ -103,7 +103,7 @@ pub(super) async fn follow_run(
     let at_once = stream::iter((!is_seen).then(|| run.clone()));
     let events = at_once
         .chain(history.changes_of(run))
-        .map(move |run| event(run_details::for_caller(run, caller)))
+        .map(move |run| event(run_redaction::for_caller(run, caller)))
         .take_until(longest(permit));
     let alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
     Ok((HEADERS, Sse::new(events).keep_alive(alive)).into_response())

@@ -19,91 +19,96 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{parameters::UserPath, rejects::RejectDocument, stored_row::StoredRowDocument};
+use super::{parameters::UserPath, rejects::RejectDocument};
+use crate::routes::row_document::StoredRowDocument;
 use crate::{
-    extract::{AskedUser, MomentAlone},
-    limits::StoreReadPermit,
-    past_versions::PastVersions,
+    limits::requests::StoreReadPermit,
     problem::{Problem, ProblemDocument},
-    reading::{MomentParameters, Reading},
+    request::{
+        query_string::{AskedUser, MomentAlone},
+        snapshot::{MomentParameters, Reading},
+    },
+    snapshots::versions::PastVersions,
 };
 
 /// Where a user's row comes from.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
-pub(crate) struct ExplanationDocument<'a> {
+pub struct ExplanationDocument<'a> {
     /// Whose row.
     #[schema(example = "1000")]
-    pub(crate) user_id: &'a str,
+    pub user_id: &'a str,
     /// The version of the table.
-    pub(crate) version: u64,
+    pub version: u64,
     /// In one sentence, why the row is as it is, or why there is none.
-    pub(crate) summary: String,
+    pub summary: String,
     /// The row; null where there is none.
     #[schema(required)]
-    pub(crate) row: Option<StoredRowDocument<'a>>,
+    pub row: Option<StoredRowDocument<'a>>,
     /// The run that changed the row last; see `/runs/{id}`.
     #[schema(required)]
-    pub(crate) run_id: Option<&'a str>,
+    pub run_id: Option<&'a str>,
     /// The CSV that the row was read from.
     #[schema(required)]
-    pub(crate) csv: Option<ObjectDocument<'a>>,
+    pub csv: Option<ObjectDocument<'a>>,
     /// The picture that is linked.
     #[schema(required)]
-    pub(crate) image: Option<ObjectDocument<'a>>,
+    pub image: Option<ObjectDocument<'a>>,
     /// Each value of the row, and the rule that made it.
-    pub(crate) values: Vec<ValueDocument>,
+    pub values: Vec<ValueDocument>,
     /// Whether there is a picture, and why not.
-    pub(crate) picture: PictureDocument,
+    pub picture: PictureDocument,
     /// The user's sources that are refused, and what is served meanwhile.
-    pub(crate) rejects: Vec<OpenRejectDocument<'a>>,
+    pub rejects: Vec<OpenRejectDocument<'a>>,
 }
 
 /// A state of a source object that a value was read from.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SourceObject)]
-pub(crate) struct ObjectDocument<'a> {
+pub struct ObjectDocument<'a> {
     /// Its key in the lake; the extension may also stand there in upper case.
     #[schema(example = "src-data/1000.csv")]
-    pub(crate) key: String,
+    pub key: String,
     /// The store's tag of the bytes that were read.
-    pub(crate) etag: &'a str,
+    pub etag: &'a str,
     /// Their number.
-    pub(crate) size: u64,
+    pub size: u64,
     /// When the store took them.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
-    pub(crate) modified: Timestamp,
+    pub modified: Timestamp,
 }
 
 /// A value of the row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedValue)]
-pub(crate) struct ValueDocument {
+pub struct ValueDocument {
     #[schema(example = "first_name")]
-    pub(crate) column: &'static str,
+    /// The name of the column.
+    pub column: &'static str,
     /// How the value comes about.
-    pub(crate) rule: &'static str,
+    pub rule: &'static str,
 }
 
 /// Whether there is a picture.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedPicture)]
-pub(crate) struct PictureDocument {
+pub struct PictureDocument {
     /// `linked`; `missing`: there is no object; `rejected`: there is one, and it is refused; `unused`: there is one, and no user.
     #[schema(example = "linked")]
-    pub(crate) state: &'static str,
+    pub state: &'static str,
     /// The same in words.
-    pub(crate) reason: String,
+    pub reason: String,
 }
 
 /// A refused source of the user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenReject)]
-pub(crate) struct OpenRejectDocument<'a> {
+pub struct OpenRejectDocument<'a> {
     #[serde(flatten)]
-    pub(crate) reject: RejectDocument<'a>,
+    /// Why the source was rejected.
+    pub reject: RejectDocument<'a>,
     /// What is served as long as the source is refused.
-    pub(crate) meanwhile: &'static str,
+    pub meanwhile: &'static str,
 }
 
 impl<'a> ObjectDocument<'a> {
@@ -119,7 +124,7 @@ impl<'a> ObjectDocument<'a> {
 
 /// What an explanation is made of.
 #[derive(Debug)]
-pub(crate) struct Explanation {
+pub struct Explanation {
     user_id: UserId,
     snapshot: Arc<Snapshot>,
     row: Option<Row>,
@@ -127,7 +132,7 @@ pub(crate) struct Explanation {
 
 impl Explanation {
     /// Refuses a user of whom there is neither a row nor a source that is refused.
-    pub(crate) async fn gather(user_id: UserId, snapshot: &Arc<Snapshot>, past: &PastVersions) -> Result<Self, Problem> {
+    pub async fn gather(user_id: UserId, snapshot: &Arc<Snapshot>, past: &PastVersions) -> Result<Self, Problem> {
         // Who has no row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
             Some(_) => past.row(snapshot.version(), &user_id).await?,
@@ -141,7 +146,8 @@ impl Explanation {
         })
     }
 
-    pub(crate) fn document(&self) -> ExplanationDocument<'_> {
+    /// The explanation as the API responds it.
+    pub fn document(&self) -> ExplanationDocument<'_> {
         let Self { user_id, snapshot, row } = self;
         let (row, shown) = (row.as_ref(), snapshot.row(user_id.as_str()));
         let refusals = Refusals::of(user_id, snapshot.refusals());
@@ -293,7 +299,7 @@ fn values(row: Option<&Row>) -> Vec<ValueDocument> {
 }
 
 /// What is served of a user as long as a source of theirs is refused.
-pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
+pub fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
     let is_rejected = matches!(refusal.refusal, Refusal::Rejected(_));
     match (source_kind(refusal), row) {
         _ if !is_rejected => "the object is passed over",
@@ -323,7 +329,7 @@ pub(crate) fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'st
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show(
+pub async fn show(
     AskedUser(user_id): AskedUser,
     _: MomentAlone,
     reading: Reading,

@@ -5,20 +5,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    extract::NoParameters,
-    metrics::Metrics,
     problem::{Problem, ProblemDocument},
-    table_watch::{Held, TableWatch},
+    request::query_string::NoParameters,
+    snapshots::watch::{Held, TableWatch},
+    telemetry::metrics::Metrics,
 };
 use datalake_core::clock::{Clock, whole_seconds};
 use datalake_runs::runs::{RUNS_KEPT_UP, RunHistory};
 
 /// The response of a process that is alive.
-pub(crate) const ALIVE: &str = "ok\n";
+pub const ALIVE: &str = "ok\n";
 
 /// What the server is ready with.
 #[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct Readiness {
+pub struct Readiness {
     /// `ready`, or `no_table_yet`: the first run has not ended.
     table: &'static str,
     /// The version of the table; null where there is no table yet.
@@ -39,7 +39,7 @@ pub(crate) struct Readiness {
     tag = "server",
     responses((status = 200, description = "It does", body = String, content_type = "text/plain"))
 )]
-pub(crate) async fn alive(_: NoParameters) -> &'static str {
+pub async fn alive(_: NoParameters) -> &'static str {
     ALIVE
 }
 
@@ -56,11 +56,7 @@ pub(crate) async fn alive(_: NoParameters) -> &'static str {
         (status = 503, description = "The store has not answered yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn ready(
-    State(table): State<TableWatch>,
-    State(clock): State<Clock>,
-    _: NoParameters,
-) -> Result<Json<Readiness>, Problem> {
+pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, _: NoParameters) -> Result<Json<Readiness>, Problem> {
     let state = table.state();
     let (table, version) = match &state.held {
         Held::Unknown => return Err(Problem::TableUnknown),
@@ -85,7 +81,7 @@ pub(crate) async fn ready(
     tag = "server",
     responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"))
 )]
-pub(crate) async fn metrics(
+pub async fn metrics(
     State(metrics): State<Metrics>,
     State(table): State<TableWatch>,
     State(runs): State<RunHistory>,

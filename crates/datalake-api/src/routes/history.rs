@@ -14,64 +14,68 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{parameters::UserPath, stored_row::StoredRowDocument};
+use super::parameters::UserPath;
+use crate::routes::row_document::StoredRowDocument;
 use crate::{
-    extract::{AskedUser, NewestAlone},
-    limits::StoreReadPermit,
-    past_versions::PastVersions,
+    limits::requests::StoreReadPermit,
     problem::{Problem, ProblemDocument},
-    reading::{NewestParameters, Reading},
+    request::{
+        query_string::{AskedUser, NewestAlone},
+        snapshot::{NewestParameters, Reading},
+    },
+    snapshots::versions::PastVersions,
 };
 
 /// What a user's row was, version after version.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
-pub(crate) struct HistoryDocument<'a> {
+pub struct HistoryDocument<'a> {
     /// Whose row.
     #[schema(example = "1000")]
-    pub(crate) user_id: &'a str,
+    pub user_id: &'a str,
     /// Whether it goes back to the table's first version.
-    pub(crate) complete: bool,
+    pub complete: bool,
     /// The oldest version that was looked at.
-    pub(crate) oldest: u64,
+    pub oldest: u64,
     /// Why none before it was: `begin_of_table`, `log_ends` and `files_gone` (both are kept for a week), or `bound` (more would be too much
     /// work for one question).
     #[schema(example = "begin_of_table")]
-    pub(crate) ends: &'static str,
+    pub ends: &'static str,
     /// States in this answer.
-    pub(crate) count: usize,
+    pub count: usize,
     /// The newest first.
-    pub(crate) states: Vec<StateDocument<'a>>,
+    pub states: Vec<StateDocument<'a>>,
 }
 
 /// What the row was from one version on, up to the next state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HistoryState)]
-pub(crate) struct StateDocument<'a> {
+pub struct StateDocument<'a> {
     /// The version that made it so.
-    pub(crate) version: u64,
+    pub version: u64,
     /// When that was committed.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
-    pub(crate) committed_at: Timestamp,
+    pub committed_at: Timestamp,
     /// The run that made it so; null where another engine did.
     #[schema(required)]
-    pub(crate) run_id: Option<&'a str>,
+    pub run_id: Option<&'a str>,
     /// `insert`, `update` or `delete`; null where the row was so already in the oldest version that was looked at.
     #[schema(required, example = "update")]
-    pub(crate) change: Option<&'static str>,
+    pub change: Option<&'static str>,
     /// The row; null where the user had none any more.
     #[schema(required)]
-    pub(crate) row: Option<StoredRowDocument<'a>>,
+    pub row: Option<StoredRowDocument<'a>>,
     /// The tag of the CSV that the row was read from.
     #[schema(required)]
-    pub(crate) csv_etag: Option<&'a str>,
+    pub csv_etag: Option<&'a str>,
     /// The tag of the picture that was linked: a picture that another replaced is an update, too.
     #[schema(required)]
-    pub(crate) image_etag: Option<&'a str>,
+    pub image_etag: Option<&'a str>,
 }
 
 impl<'a> HistoryDocument<'a> {
-    pub(crate) fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
+    /// The states of the user, the newest first.
+    pub fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
         let states = history.states.iter().zip(older);
@@ -138,7 +142,7 @@ impl<'a> StateDocument<'a> {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn show(
+pub async fn show(
     AskedUser(user_id): AskedUser,
     _: NewestAlone,
     reading: Reading,
@@ -150,7 +154,7 @@ pub(crate) async fn show(
 }
 
 /// What the user's row was up to a version. Refuses a user whom no version had that was looked at.
-pub(crate) async fn gather(user_id: &UserId, newest: &Version, past: &PastVersions) -> Result<RowHistory, Problem> {
+pub async fn gather(user_id: &UserId, newest: &Version, past: &PastVersions) -> Result<RowHistory, Problem> {
     let history = past.history(newest, user_id).await?;
     match history.states.as_slice() {
         [] => Err(Problem::NoSuchUser),

@@ -1,26 +1,28 @@
 //! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
 
-pub(crate) mod changes;
+pub mod changes;
 mod column_parameters;
-mod data;
-mod docs;
 mod events;
-pub(crate) mod explain;
-pub(crate) mod health;
-pub(crate) mod history;
-mod index;
+pub mod examples;
+pub mod explain;
+mod format_suffix;
+pub mod health;
+pub mod history;
 mod openapi;
 mod options;
 mod parameters;
-pub(crate) mod rejects;
-mod rows;
-pub(crate) mod runs;
+pub mod rejects;
+mod row_document;
+pub mod run_document;
+pub mod run_redaction;
+pub mod runs;
 mod start_body;
 mod stats;
-mod stored_row;
-mod suffixed;
-mod unknown;
-pub(crate) mod versions;
+mod swagger_ui;
+mod unknown_path;
+mod user;
+mod users;
+pub mod versions;
 
 use axum::{
     Router,
@@ -31,38 +33,39 @@ use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use self::unknown::KnownPaths;
-use crate::{extract::NoParameters, pages, state::ApiState};
+use crate::routes::unknown_path::KnownPaths;
+use crate::{request::query_string::NoParameters, state::ApiState};
 
 /// Where the description is, which is not part of itself.
 const OPENAPI: &str = "/openapi.json";
 
-/// Every route, and the document that describes them.
-pub(crate) fn router() -> Router<ApiState> {
-    let (router, mut document) = described().split_for_parts();
-    suffixed::describe(&mut document);
+/// Every route of the API with the document that describes them, and the routes of `pages`, which it does not describe. `index` is the route `/`;
+/// `page_paths` are suggested for unknown paths.
+pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_paths: impl Iterator<Item = &'static str>) -> Router<ApiState> {
+    let (router, mut document) = described(index).split_for_parts();
+    format_suffix::describe(&mut document);
     openapi::add_rules_of_the_server(&mut document);
     openapi::share_parameters(&mut document);
     let described = document.paths.paths.keys().cloned();
-    let others = [OPENAPI].into_iter().chain(docs::PATHS).chain(pages::paths());
+    let others = [OPENAPI].into_iter().chain(swagger_ui::PATHS).chain(page_paths);
     let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
     let text = document.to_pretty_json().expect("the document holds texts and numbers only");
     let text = Bytes::from(text);
     let api = router
-        .merge(suffixed::router())
+        .merge(format_suffix::router())
         .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
-    api.merge(docs::router())
-        .merge(pages::router())
+    api.merge(swagger_ui::router())
+        .merge(pages)
         .fallback(async move |method: Method, uri: Uri| known.answer(&method, &uri))
         .method_not_allowed_fallback(options::answer)
 }
 
-fn described() -> OpenApiRouter<ApiState> {
+fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
     OpenApiRouter::with_openapi(base())
-        .routes(routes!(index::show))
-        .routes(routes!(rows::list_rows))
-        .routes(routes!(data::show_row))
-        .routes(routes!(data::show_image))
+        .merge(index)
+        .routes(routes!(users::list_rows))
+        .routes(routes!(user::show_row))
+        .routes(routes!(user::show_image))
         .routes(routes!(history::show))
         .routes(routes!(explain::show))
         .routes(routes!(stats::show))

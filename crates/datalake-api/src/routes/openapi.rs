@@ -16,10 +16,11 @@ use utoipa::{
     },
 };
 
-use super::{parameters::EscapeDocument, suffixed::refusal};
+use super::parameters::EscapeDocument;
+use crate::routes::format_suffix::refusal;
 use crate::{
     probes::is_probe_or_metrics,
-    views::format::{Format, Shape},
+    rows::format::{Format, Shape},
 };
 
 /// What no handler says by itself.
@@ -74,7 +75,7 @@ const OF_OTHERS: &[(&str, &str)] = &[
 ];
 
 /// Adds what no handler decides: who needs a token, and errors of the server as a whole.
-pub(super) fn add_rules_of_the_server(document: &mut Document) {
+pub(crate) fn add_rules_of_the_server(document: &mut Document) {
     for (path, item) in &mut document.paths.paths {
         let is_open = is_probe_or_metrics(path);
         for operation in operations(item) {
@@ -95,7 +96,7 @@ pub(super) fn add_rules_of_the_server(document: &mut Document) {
 }
 
 /// Moves parameters that several operations have in common to the components, so that each is described once.
-pub(super) fn share_parameters(document: &mut Document) {
+pub(crate) fn share_parameters(document: &mut Document) {
     let mut uses: BTreeMap<String, Vec<Parameter>> = BTreeMap::new();
     for parameter in document.paths.paths.values_mut().flat_map(operations).flat_map(parameters) {
         if let RefOr::T(parameter) = parameter {

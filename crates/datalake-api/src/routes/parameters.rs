@@ -9,7 +9,7 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
-use crate::views::format::{Format, Shape};
+use crate::rows::format::{Format, Shape};
 
 /// The conditional request headers (RFC 9110, 13.1).
 #[derive(IntoParams)]
@@ -28,7 +28,7 @@ pub(crate) struct ConditionParameters {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "this describes what `Query::parse` takes")]
-pub(super) struct FilterParameters {
+pub(crate) struct FilterParameters {
     /// `True` selects users with an image, `False` users without one; any case.
     #[param(pattern = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$", example = "True")]
     is_image_exists: Option<String>,
@@ -55,7 +55,7 @@ pub(super) struct FilterParameters {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "this describes what `Query::parse` and `RowsAsked` take")]
-pub(super) struct ShowingParameters {
+pub(crate) struct ShowingParameters {
     /// The maximum number of rows in the response; all by default. The header `Link` with `rel="next"` names the next page.
     #[param(minimum = 1, maximum = 10000, example = 100)]
     limit: Option<u16>,
@@ -76,7 +76,7 @@ pub(super) struct ShowingParameters {
 #[derive(ToSchema)]
 #[schema(as = Escape, rename_all = "snake_case")]
 #[expect(dead_code, reason = "this describes what `RowsAsked` takes")]
-pub(super) enum EscapeDocument {
+pub(crate) enum EscapeDocument {
     /// Those that a spreadsheet would evaluate.
     Spreadsheet,
 }
@@ -85,7 +85,7 @@ pub(super) enum EscapeDocument {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "this describes what `UserId::parse` takes")]
-pub(super) struct UserPath {
+pub(crate) struct UserPath {
     /// The user's ID: the name of the user's CSV file without its extension.
     #[param(
         min_length = 1,
@@ -100,7 +100,7 @@ pub(super) struct UserPath {
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "this describes what `RunId::parse` takes")]
-pub(super) struct RunPath {
+pub(crate) struct RunPath {
     /// The run's ID, as `/runs` shows it.
     #[param(
         min_length = 1,
@@ -116,28 +116,28 @@ pub(super) struct RunPath {
 #[schema(as = Rows)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "this describes what `views/` writes")]
-pub(super) enum RowsDocument {
+pub(crate) enum RowsDocument {
     List(RowList),
     Columns(RowColumns),
 }
 
 /// An array of rows.
 #[derive(Serialize, ToSchema)]
-pub(super) struct RowList(Vec<ShownRow>);
+pub(crate) struct RowList(Vec<ShownRow>);
 
 /// The selected columns by name, as pandas lays them out.
 #[derive(Serialize, ToSchema)]
-pub(super) struct RowColumns(BTreeMap<String, ColumnValues>);
+pub(crate) struct RowColumns(BTreeMap<String, ColumnValues>);
 
 /// The values of a column by row number, from 0: texts, whole numbers, or null.
 ///
 /// What the values are is not described further: of a map of maps of a choice of types, generators make clients that do not compile.
 #[derive(Serialize, ToSchema)]
 #[schema(value_type = Object, description = "The values of a column by row number, from 0: texts, whole numbers, or null.")]
-pub(super) struct ColumnValues(BTreeMap<String, serde_json::Value>);
+pub(crate) struct ColumnValues(BTreeMap<String, serde_json::Value>);
 
 /// Describes rows as NDJSON.
-pub(super) struct RowLines;
+pub(crate) struct RowLines;
 
 impl PartialSchema for RowLines {
     fn schema() -> RefOr<Schema> {
@@ -152,7 +152,7 @@ impl ToSchema for RowLines {
 }
 
 /// The schema of NDJSON: a text, since no JSON parser takes it whole, whose lines have the schema of that name.
-pub(super) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
+pub(crate) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
     let mut text = ObjectBuilder::new()
         .schema_type(Type::String)
         .description(Some(description))
@@ -167,11 +167,11 @@ pub(super) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "this describes what `views/` and the store give")]
-pub(super) struct Binary(Box<[u8]>);
+pub(crate) struct Binary(Box<[u8]>);
 
 /// A user, with the selected columns.
 #[derive(Serialize, ToSchema)]
-pub(super) struct ShownRow {
+pub(crate) struct ShownRow {
     /// Identifies the user; text, even if it looks like a number.
     #[schema(nullable = false, example = "1000")]
     user_id: Option<String>,

@@ -19,11 +19,13 @@ use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    cursor::{self, CURSOR},
-    extract::Pairs,
-    links::{self, Links},
     problem::{Problem, ProblemDocument},
-    reading::{MomentParameters, Reading},
+    request::{
+        cursor::{self, CURSOR},
+        query_string::Pairs,
+        snapshot::{MomentParameters, Reading},
+    },
+    rows::pagination::{self, Links},
 };
 
 /// A page that a reader looks through.
@@ -51,49 +53,49 @@ struct RejectsDocument<'a> {
 /// A source that is rejected or ignored. The user's last valid row, if there is one, is kept.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
-pub(crate) struct RejectDocument<'a> {
+pub struct RejectDocument<'a> {
     /// Its key in the lake.
-    pub(crate) key: &'a str,
+    pub key: &'a str,
     /// The user whose source it is or would be; null where the key names no user.
     #[schema(required)]
-    pub(crate) user_id: Option<&'a str>,
+    pub user_id: Option<&'a str>,
     /// Why; stable.
     #[schema(example = "type")]
-    pub(crate) code: &'static str,
+    pub code: &'static str,
     /// `rejected`: its content is invalid, or it cannot be read; `ignored`: it is not a source.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// The name of the column that the reason concerns; null where it concerns none.
     #[schema(required, example = "birthts")]
-    pub(crate) column_name: Option<&'a str>,
+    pub column_name: Option<&'a str>,
     /// From 1; null where the reason is in no line.
     #[schema(required)]
-    pub(crate) line: Option<u32>,
+    pub line: Option<u32>,
     /// From 1, in bytes of the line.
     #[schema(required)]
-    pub(crate) column: Option<u32>,
+    pub column: Option<u32>,
     /// From 0, in bytes of the source.
     #[schema(required)]
-    pub(crate) byte_offset: Option<u64>,
+    pub byte_offset: Option<u64>,
     /// The line around that place, at most 80 bytes; characters that cannot be seen are shown by their code points, as in `<U+200B>`.
     #[schema(required)]
-    pub(crate) excerpt: Option<&'a str>,
+    pub excerpt: Option<&'a str>,
     /// Where in the excerpt that place is: from 0, in bytes of UTF-8.
     #[schema(required)]
-    pub(crate) excerpt_offset: Option<u8>,
+    pub excerpt_offset: Option<u8>,
     /// The cause: what was found.
     #[schema(example = "birthts is \"1989-05-27\", a date")]
-    pub(crate) found: String,
+    pub found: String,
     /// What was expected instead.
-    pub(crate) expected: String,
+    pub expected: String,
     /// What to do.
-    pub(crate) remedy: String,
+    pub remedy: String,
     /// The last three in one sentence.
-    pub(crate) message: String,
+    pub message: String,
     /// When the run began that refused the key with this code first.
     #[schema(format = DateTime)]
-    pub(crate) since: String,
+    pub since: String,
     /// That run.
-    pub(crate) run_id: &'a str,
+    pub run_id: &'a str,
 }
 
 impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
@@ -126,10 +128,10 @@ impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
 }
 
 /// The parameters of `/rejects`, for the description alone.
-#[derive(IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "they are parsed below; this describes them")]
-pub(crate) struct RejectsParameters {
+pub struct RejectsParameters {
     /// Only the sources with this code.
     #[param(example = "type")]
     code: Option<String>,
@@ -141,7 +143,8 @@ pub(crate) struct RejectsParameters {
 }
 
 /// Which sources are requested.
-pub(crate) struct RejectsRequest {
+#[derive(Debug)]
+pub struct RejectsRequest {
     code: Option<String>,
     limit: usize,
     cursor: Option<RejectsCursor>,
@@ -165,13 +168,14 @@ impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
 }
 
 /// The code of rejected or ignored sources.
-pub(crate) fn parse_code(code: &str) -> Result<String, QueryError> {
+pub fn parse_code(code: &str) -> Result<String, QueryError> {
     let is_known = RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
     let unknown = || QueryError::value("code", "is not a code of a rejected or ignored source");
     is_known.then(|| code.to_owned()).ok_or_else(unknown)
 }
 
 /// The last key of a page, and of which version.
+#[derive(Debug)]
 struct RejectsCursor {
     version: u64,
     state: String,
@@ -233,7 +237,7 @@ impl fmt::Display for RejectsCursor {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(request: RejectsRequest, reading: Reading) -> Result<Response, Problem> {
+pub async fn list(request: RejectsRequest, reading: Reading) -> Result<Response, Problem> {
     let snapshot = &reading.snapshot;
     let version = snapshot.version();
     if request.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
@@ -270,5 +274,5 @@ pub(crate) async fn list(request: RejectsRequest, reading: Reading) -> Result<Re
 fn next_page(address: &str, cursor: &RejectsCursor) -> Option<HeaderValue> {
     let separator = if address.ends_with('?') { "" } else { "&" };
     let cursor: String = form_urlencoded::byte_serialize(cursor.to_string().as_bytes()).collect();
-    links::next_page(&format!("{address}{separator}{CURSOR}={cursor}"))
+    pagination::next_page(&format!("{address}{separator}{CURSOR}={cursor}"))
 }

@@ -14,17 +14,19 @@ use tokio::time::Instant;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    extract::{NoParameters, Pairs, Segment},
-    limits::{StoreReadLimit, StoreReadPermit, WaitLimit},
+    limits::requests::{StoreReadLimit, StoreReadPermit, WaitLimit},
     problem::{Problem, ProblemDocument},
+    request::{
+        auth::{Access, Caller, MayRun},
+        query_string::{NoParameters, Pairs, Segment},
+    },
     routes::{
         parameters::RunPath,
+        run_document::RunView,
+        run_redaction,
         start_body::{self, StartRun},
     },
-    run_details,
-    run_view::RunView,
-    table_watch::TableWatch,
-    token::{Access, Caller, MayRun},
+    snapshots::watch::TableWatch,
 };
 use datalake_core::clock::Clock;
 use datalake_http::{clients::OfClient, prefer};
@@ -47,7 +49,7 @@ const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
 
 /// Runs, the newest first.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct RunsBody {
+pub struct RunsBody {
     /// Runs in this answer.
     count: usize,
     /// The newest first.
@@ -55,10 +57,10 @@ pub(super) struct RunsBody {
 }
 
 /// The headers of `POST /data`, for the description alone.
-#[derive(IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "the headers are parsed below; this describes them")]
-pub(super) struct StartParameters {
+pub struct StartParameters {
     /// Identifies the request: 1 to 255 visible ASCII characters. A repeated request with the same key and body returns the same run.
     #[param(
         rename = "Idempotency-Key",
@@ -76,7 +78,8 @@ pub(super) struct StartParameters {
 }
 
 /// What the client of `POST /data` requests.
-pub(super) struct StartRequest {
+#[derive(Debug)]
+pub struct StartRequest {
     key: Option<IdempotencyKey>,
     parameters: RunParameters,
     wait: Option<Duration>,
@@ -154,7 +157,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
         (status = 503, description = "The server is shutting down or too busy, or the store does not answer; `Retry-After` says when to retry", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn start_run(
+pub async fn start_run(
     State(runs): State<RunHistory>,
     State(table): State<TableWatch>,
     State(limit): State<WaitLimit>,
@@ -193,17 +196,18 @@ async fn wait_for_result(runs: &RunHistory, table: &TableWatch, run: Run, wait: 
 }
 
 /// The parameters of `/runs`, for the description alone.
-#[derive(IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the limit is parsed below; this describes it")]
-pub(super) struct RunsParameters {
+pub struct RunsParameters {
     /// The maximum number of runs in the response.
     #[param(minimum = 1, maximum = 1000, default = 50, example = 50)]
     limit: Option<u16>,
 }
 
 /// How many runs are asked for.
-pub(crate) struct Limit(pub(crate) usize);
+#[derive(Debug)]
+pub struct Limit(pub usize);
 
 impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;
@@ -229,11 +233,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
+pub async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
     let (runs, completeness) = history.newest(limit).await;
     let runs: Vec<_> = runs
         .into_iter()
-        .map(|run| RunView::from(run_details::for_caller(run, caller)))
+        .map(|run| RunView::from(run_redaction::for_caller(run, caller)))
         .collect();
     let body = Json(RunsBody { count: runs.len(), runs });
     match completeness {
@@ -257,7 +261,7 @@ pub(super) async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadP
         (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn show_run(
+pub async fn show_run(
     Segment(run_id): Segment,
     _: NoParameters,
     caller: Caller,
@@ -266,7 +270,7 @@ pub(super) async fn show_run(
 ) -> Result<Json<RunView>, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
-    run.map(|run| Json(RunView::with_notices(run_details::for_caller(run, caller))))
+    run.map(|run| Json(RunView::with_notices(run_redaction::for_caller(run, caller))))
         .ok_or(Problem::NoSuchRun)
 }
 
@@ -290,7 +294,7 @@ pub(super) async fn show_run(
         (status = 503, description = "The store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn stop_run(
+pub async fn stop_run(
     _: MayRun,
     Segment(run_id): Segment,
     _: NoParameters,

@@ -17,7 +17,7 @@ use serde::{
 use serde_json::{Value, error::Category};
 use utoipa::ToSchema;
 
-use crate::{body, problem::Problem};
+use crate::{problem::Problem, request::body};
 use datalake_runs::run::RunParameters;
 
 /// A value in a message is cut after so many characters.
@@ -27,7 +27,7 @@ const SHOWN_MAX: usize = 80;
 #[derive(ToSchema)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "the fields are parsed below; this describes them")]
-pub(super) struct StartRun {
+pub(crate) struct StartRun {
     /// `incremental` reads the sources that have changed, `full` reads every one.
     #[schema(value_type = Mode, required = false)]
     mode: Option<RunMode>,
@@ -54,7 +54,7 @@ const FIELDS: [&str; 2] = [MODE, ALLOW_MASS_DELETE_OF];
 const MODES: [&str; 2] = ["incremental", "full"];
 
 /// Reads the body and what it asks for.
-pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<RunParameters, Problem> {
+pub(crate) async fn read(headers: &HeaderMap, body: Body) -> Result<RunParameters, Problem> {
     let bytes = body::read(body).await?;
     // Some clients name a type also where they send nothing.
     if bytes.is_empty() {

@@ -14,16 +14,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    answers::{Answer, Answers},
-    extract::Asked,
-    links::Links,
+    limits::scan_pool::scan,
     problem::{self, Problem, ProblemDocument},
-    reading::{MomentParameters, Reading},
+    request::{
+        query_string::Asked,
+        snapshot::{MomentParameters, Reading},
+    },
     routes::{
         column_parameters::ConditionsOnColumns,
         parameters::{ConditionParameters, FilterParameters},
     },
-    scan::scan,
+    rows::{
+        pagination::Links,
+        response_cache::{Answer, Answers},
+    },
 };
 use datalake_core::error_chain::error_chain;
 

@@ -13,19 +13,21 @@ use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    extract::Pairs,
-    limits::StoreReadPermit,
-    past_versions::{PastVersions, RetainedVersions},
+    limits::requests::StoreReadPermit,
     problem::{Problem, ProblemDocument},
-    reading::{NewestParameters, Reading},
-    run_view::CountsDocument,
+    request::{
+        query_string::Pairs,
+        snapshot::{NewestParameters, Reading},
+    },
+    routes::run_document::CountsDocument,
+    snapshots::versions::{PastVersions, RetainedVersions},
 };
 
 /// Two days of hourly runs.
 const VERSIONS_DEFAULT: usize = 50;
 
 /// Each version is an entry to read once, and some 600 bytes of the answer.
-pub(crate) const VERSIONS_MAX: usize = 1_000;
+pub const VERSIONS_MAX: usize = 1_000;
 
 /// The versions of the table that its log reaches back to.
 #[derive(Debug, Serialize, ToSchema)]
@@ -82,17 +84,18 @@ impl From<VersionFacts> for VersionDocument {
 }
 
 /// What `/versions` is asked.
-#[derive(IntoParams)]
+#[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "the limit is parsed below; this describes it")]
-pub(crate) struct VersionsParameters {
+pub struct VersionsParameters {
     /// The maximum number of versions in the response.
     #[param(minimum = 1, maximum = 1000, default = 50, example = 50)]
     limit: Option<u16>,
 }
 
 /// How many versions are asked for.
-pub(crate) struct Limit(pub(crate) usize);
+#[derive(Debug)]
+pub struct Limit(pub usize);
 
 impl<S: Send + Sync> FromRequestParts<S> for Limit {
     type Rejection = Problem;
@@ -120,7 +123,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub(crate) async fn list(
+pub async fn list(
     Limit(limit): Limit,
     reading: Reading,
     _: StoreReadPermit,

@@ -96,7 +96,7 @@ async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFo
 /// The run's span, a part of the trace of whoever started it.
 fn run_span(options: &RunOptions) -> Span {
     let span = tracing::info_span!(
-        target: datalake_api::traces::TARGET,
+        target: datalake_api::telemetry::traces::TARGET,
         "run",
         otel.status_code = Empty,
         error.type = Empty,

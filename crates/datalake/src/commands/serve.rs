@@ -10,10 +10,10 @@ use std::{
 use anyhow::Context;
 use clap::ValueEnum;
 use datalake_api::{
-    metrics::Metrics,
-    server::{self, Listeners, Parts},
-    table_watch::TableWatch,
-    token::{Access, Token},
+    request::auth::{Access, Token},
+    snapshots::watch::TableWatch,
+    state::Parts,
+    telemetry::metrics::Metrics,
 };
 use datalake_core::clock::Clock;
 use datalake_http::{
@@ -29,6 +29,7 @@ use datalake_runs::{
     process::{ProcessLauncher, RunCommand},
     runs::RunHistory,
 };
+use datalake_server::serve::{self, Listeners};
 use datalake_table::table::Table;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -237,7 +238,7 @@ pub(crate) async fn answer(
         std::future::pending::<()>().await;
     };
     tokio::select! {
-        () = server::serve(listeners, parts, hints, shutdown) => {}
+        () = serve::serve(listeners, parts, hints, shutdown) => {}
         () = following => {}
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_api::server::Listeners;
 use datalake_core::report::{RunId, RunOutcome};
 use datalake_processor::options::Lake;
 use datalake_runs::{
@@ -10,6 +9,7 @@ use datalake_runs::{
     process::ProcessLauncher,
     run::{RunParameters, RunState, Trigger},
 };
+use datalake_server::serve::Listeners;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};

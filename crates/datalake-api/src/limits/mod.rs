@@ -1,0 +1,5 @@
+//! What requests may use at the same time: handlers, waits, reads of the store, processors for scans, rows in another order.
+
+pub mod requests;
+pub mod scan_pool;
+pub mod sort_budget;

@@ -1,0 +1,142 @@
+//! The limits of requests: how many are handled at the same time, how many of them wait, and for how long.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use axum::{
+    extract::{FromRef, FromRequestParts, Request},
+    http::request::Parts,
+    response::{IntoResponse, Response},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    probes::{METRICS, is_probe},
+    problem::Problem,
+};
+use datalake_http::{
+    clients::{Limit, OfClient, Permit, Resource},
+    response_budget::ResponseBudget,
+};
+
+/// The longest wait that a client may request is a minute; a request that takes longer than that and the retries of the store hangs.
+const RESPONSE_TIME_MAX: Duration = Duration::from_secs(90);
+
+/// A request in flight holds some KiB.
+const REQUESTS_MAX: u32 = 1_024;
+
+/// Requests may wait for a minute for a run's end, a version or news. With the reads of the store, they leave a fourth to requests that are
+/// answered from memory.
+const WAITS_MAX: u32 = REQUESTS_MAX / 2;
+
+/// Requests may wait for a store that hangs.
+const STORE_READS_MAX: u32 = REQUESTS_MAX / 4;
+
+/// Responses that follow a run hold their connection for minutes.
+const FOLLOWERS_MAX: u32 = 256;
+
+/// Metrics are scraped every few seconds, and under overload above all.
+const SCRAPES_MAX: usize = 8;
+
+/// One client may use half of each limit.
+const fn per_client(max: u32) -> u32 {
+    max / 2
+}
+
+/// The limits of every request. Clones share them.
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
+    requests: Limit,
+    scrapes: Arc<Semaphore>,
+    budget: ResponseBudget,
+    response_time_max: Duration,
+}
+
+impl RequestLimits {
+    /// The limits of a server whose responses share the budget.
+    pub fn new(budget: ResponseBudget) -> Self {
+        Self {
+            requests: Limit::new(Resource::Requests, REQUESTS_MAX, per_client(REQUESTS_MAX)),
+            scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
+            budget,
+            response_time_max: RESPONSE_TIME_MAX,
+        }
+    }
+}
+
+/// Refuses a request at once where too many are in flight, and one that takes too long. A response that has begun is not cut.
+pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    // A server whose probe is refused is killed, and with it the responses in flight.
+    if is_probe(request.uri().path()) {
+        return next(request).await;
+    }
+    if request.uri().path() == METRICS
+        && let Ok(_permit) = limits.scrapes.try_acquire()
+    {
+        return next(request).await;
+    }
+    let OfClient(client) = OfClient::of(request.extensions());
+    let Some(_permit) = limits.requests.take(&client, 1) else {
+        return Problem::TooBusy.into_response();
+    };
+    let handled = pin!(next(request));
+    match tokio::time::timeout(limits.response_time_max, client.in_turn(handled)).await {
+        Ok(response) => limits
+            .budget
+            .admit(&client, response)
+            .unwrap_or_else(|error| Problem::from(error).into_response()),
+        Err(_) => Problem::TimedOut.into_response(),
+    }
+}
+
+macro_rules! limits_of_routes {
+    ($($(#[$doc:meta])* $limit:ident, $permit:ident: $resource:ident, $max:ident;)+) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Debug)]
+            pub struct $limit(Limit);
+
+            impl $limit {
+                /// The limit, with no permit taken.
+                pub fn new() -> Self {
+                    Self(Limit::new(Resource::$resource, $max, per_client($max)))
+                }
+
+                /// A permit for one more request of the client.
+                pub fn permit(&self, OfClient(client): &OfClient) -> Result<$permit, Problem> {
+                    let permit = self.0.take(client, 1).ok_or(Problem::TooBusy)?;
+                    Ok($permit { _permit: permit })
+                }
+            }
+
+            #[doc = concat!("A permit of a [`", stringify!($limit), "`], until this is dropped.")]
+            #[derive(Debug)]
+            pub struct $permit {
+                _permit: Permit,
+            }
+
+            impl<S> FromRequestParts<S> for $permit
+            where
+                S: Send + Sync,
+                $limit: FromRef<S>,
+            {
+                type Rejection = Problem;
+
+                async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+                    $limit::from_ref(state).permit(&OfClient::of(&parts.extensions))
+                }
+            }
+        )+
+    };
+}
+
+limits_of_routes! {
+    /// The limit of requests that wait for something to happen. Clones share it.
+    WaitLimit, WaitPermit: Waits, WAITS_MAX;
+    /// The limit of requests that read the store. Clones share it.
+    StoreReadLimit, StoreReadPermit: StoreReads, STORE_READS_MAX;
+    /// The limit of responses that follow a run. Clones share it.
+    FollowerLimit, FollowerPermit: Followers, FOLLOWERS_MAX;
+}
+
+#[cfg(test)]
+mod tests;

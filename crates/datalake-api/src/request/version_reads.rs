@@ -1,0 +1,58 @@
+//! Reads of earlier versions, within the limit of requests that read the store.
+
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{
+    extract::{FromRef, FromRequestParts},
+    http::request::Parts,
+};
+use datalake_core::query::as_of::VersionSelector;
+use datalake_table::memory::snapshot::Snapshot;
+use jiff::Timestamp;
+
+use crate::{
+    limits::requests::StoreReadLimit,
+    snapshots::{error::PastError, versions::PastVersions},
+};
+use datalake_http::clients::OfClient;
+
+/// The versions as one client reads them: a version in memory takes nothing of the limit.
+#[derive(Debug)]
+pub struct PastReads {
+    past: PastVersions,
+    limit: StoreReadLimit,
+    client: OfClient,
+}
+
+impl PastReads {
+    /// The version of a moment, where `newest` is the newest.
+    pub async fn of(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+        if let Some(snapshot) = self.past.in_memory(moment, newest, now) {
+            return Ok(snapshot);
+        }
+        let _permit = self.limit.permit(&self.client).map_err(|_| PastError::TooBusy)?;
+        self.past.of(moment, newest, now).await
+    }
+
+    /// The version `number`, where `newest` is the newest.
+    pub async fn at(&self, number: u64, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+        self.of(VersionSelector::Version(number), newest, now).await
+    }
+}
+
+impl<S> FromRequestParts<S> for PastReads
+where
+    S: Send + Sync,
+    PastVersions: FromRef<S>,
+    StoreReadLimit: FromRef<S>,
+{
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self {
+            past: PastVersions::from_ref(state),
+            limit: StoreReadLimit::from_ref(state),
+            client: OfClient::of(&parts.extensions),
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! The formats of rows.
+
+use datalake_core::query::{column::Column, error::QueryError};
+use utoipa::ToSchema;
+
+use crate::problem::Problem;
+use datalake_http::accept::Accept;
+
+/// A format of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Format {
+    /// One JSON array of objects.
+    Json,
+    /// A JSON object a line.
+    Ndjson,
+    /// `output.csv`: RFC 4180, LF.
+    Csv,
+    /// A Parquet file.
+    Parquet,
+    /// An Arrow IPC stream.
+    Arrow,
+}
+
+/// How JSON is laid out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
+#[schema(rename_all = "snake_case")]
+pub enum Shape {
+    /// An array of rows.
+    #[default]
+    Rows,
+    /// An object a column, of values by row number: what pandas' `read_json` takes and `to_json` gives.
+    Columns,
+}
+
+impl Format {
+    /// The one that the server likes best first.
+    pub const ALL: [Self; 5] = [Self::Json, Self::Ndjson, Self::Csv, Self::Parquet, Self::Arrow];
+
+    /// As `format=` and the suffix spell it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Arrow => "arrow",
+        }
+    }
+
+    /// The media type, for `Accept` and `Content-Type`.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Ndjson => "application/x-ndjson",
+            Self::Csv => "text/csv",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Arrow => "application/vnd.apache.arrow.stream",
+        }
+    }
+
+    /// The value of `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json | Self::Ndjson | Self::Parquet | Self::Arrow => self.media_type(),
+        }
+    }
+
+    /// The columns where none are selected: `output.csv` has no ages.
+    pub fn columns(self) -> &'static [Column] {
+        match self {
+            Self::Csv => &Column::STORED,
+            Self::Json | Self::Ndjson | Self::Parquet | Self::Arrow => &Column::ALL,
+        }
+    }
+
+    /// The value of `format=`.
+    pub fn parse(value: &str) -> Result<Self, QueryError> {
+        let named = Self::ALL.into_iter().find(|format| format.name() == value);
+        named.ok_or_else(|| QueryError::value("format", &format!("must be one of {}", Self::names())))
+    }
+
+    /// The format that the client takes most gladly; among equals the one that the server likes best.
+    pub fn accepted(accept: &Accept) -> Result<Self, Problem> {
+        let weight = |format: &Self| accept.weight(format.media_type());
+        // Of equals, `max_by_key` gives the last.
+        let best = Self::ALL.into_iter().rev().max_by_key(weight);
+        best.filter(|format| weight(format) > 0).ok_or(Problem::NotAcceptable)
+    }
+
+    /// The names of all formats, for messages.
+    pub fn names() -> String {
+        Self::ALL.map(Self::name).join(", ")
+    }
+}
+
+impl Shape {
+    /// The value of `shape=`.
+    pub fn parse(value: &str) -> Result<Self, QueryError> {
+        match value {
+            "rows" => Ok(Self::Rows),
+            "columns" => Ok(Self::Columns),
+            _ => Err(QueryError::value("shape", "must be rows or columns")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::{HeaderMap, HeaderValue, header};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(accept: &'static str, expected: Option<Format>) {
+        let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
+        assert_eq!(Format::accepted(&Accept::of(&headers)).ok(), expected, "Accept: {accept}");
+    }
+
+    #[test]
+    fn accepted_formats() {
+        check("*/*", Some(Format::Json));
+        check("text/csv", Some(Format::Csv));
+        check("text/html,application/xhtml+xml,*/*;q=0.8", Some(Format::Json)); // A browser.
+        check("application/vnd.apache.parquet, application/json;q=0.9", Some(Format::Parquet));
+        check("application/*", Some(Format::Json));
+        check("application/json;q=0, */*;q=0.1", Some(Format::Ndjson));
+        check("text/html", None);
+        check("application/json;q=0", None);
+    }
+}

@@ -1,0 +1,337 @@
+//! A lake of seven users in memory, a server over it, and what tests ask of both.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+    response::Response,
+};
+use datalake_api::{request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
+use datalake_core::clock::Clock;
+use datalake_core::{
+    keys,
+    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    report::{Counts, RunId, RunMode},
+    row::{Provenance, Row},
+    user::{BirthTimestamp, UserId, UserRecord},
+};
+use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
+use datalake_runs::{disabled::NoLauncher, launcher::RunLauncher, runs::RunHistory};
+use datalake_server::serve;
+use datalake_store::{
+    bucket::{Bucket, PutMode},
+    faults::{Fate, Faulty, Operation, OperationKind},
+    memory::MemoryBucket,
+};
+use datalake_table::table::{CommitDetails, Edit, Table};
+use futures_util::{FutureExt, poll};
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Id, first name, birth, picture. The day of the clock below is 2026-11-24.
+pub(crate) const USERS: &[(&str, &str, &str, bool)] = &[
+    ("0001", "Ada", "1980-08-09", true),        // 46
+    ("1", "Zoë \"Z\" \\", "2004-07-17", false), // 22
+    ("1000", "Bea", "1990-01-01", true),        // 36
+    ("1001", "Cem", "1996-02-29", false),       // 30
+    ("1002", "Dia", "2004-11-24", true),        // 22, today
+    ("1003", "Eve", "2030-01-01", true),        // not born yet
+    ("a", "Fay", "1980-12-31", false),          // 45
+];
+
+/// An hour after the commits.
+pub(crate) fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn committed_at() -> Timestamp {
+    "2026-11-24T11:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn put(user_id: &str, first_name: &str, birth: &str, has_image: bool) -> Edit {
+    let source = |etag: &str| Provenance {
+        etag: etag.into(),
+        size: 1,
+        modified: committed_at(),
+    };
+    let birth: Date = birth.parse().unwrap();
+    let birth = birth.to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond();
+    Edit::Put(Row {
+        user_id: UserId::parse(user_id).unwrap(),
+        record: UserRecord {
+            first_name: first_name.into(),
+            last_name: "Last".into(),
+            birth: BirthTimestamp::from_ms(birth).unwrap(),
+        },
+        csv: source("csv"),
+        image: has_image.then(|| source("png")),
+        run_id: run_id(),
+    })
+}
+
+fn run_id() -> RunId {
+    RunId::parse("run-1").unwrap()
+}
+
+pub(crate) fn refusals() -> Vec<OpenRefusal> {
+    let open = |key: &str, user_id: Option<&str>, refusal| OpenRefusal {
+        key: key.into(),
+        user_id: user_id.map(|id| UserId::parse(id).unwrap()),
+        etag: "bad".into(),
+        size: 3,
+        refusal,
+        run_id: run_id(),
+        since: committed_at(),
+        valid_image: None,
+    };
+    let reject = Reject {
+        place: Some(Place {
+            line: Some(2),
+            column: Some(5),
+            byte_offset: 40,
+        }),
+        excerpt: Some("a\"b".into()),
+        excerpt_offset: Some(1),
+        column_name: Some("last_name".into()),
+        ..Reject::whole(RejectCode::Quote, Reason::new("there is a quote", "no quote", "remove it"))
+    };
+    vec![
+        open("src-data/1004.csv", Some("1004"), Refusal::Rejected(reject)),
+        open("src-data/notes.txt", None, Refusal::Ignored(IgnoreCode::UnknownKind)),
+    ]
+}
+
+/// A lake with a server over it.
+pub(crate) struct Lake {
+    pub(crate) bucket: Arc<dyn Bucket>,
+    pub(crate) table: Table,
+    pub(crate) watch: TableWatch,
+    pub(crate) parts: Parts,
+    is_down: Arc<AtomicBool>,
+    writes: Arc<AtomicU64>,
+    reads: Arc<AtomicU64>,
+    /// How long each operation takes.
+    latency: Arc<Mutex<Duration>>,
+    /// The store behind it, for its clock.
+    memory: MemoryBucket,
+}
+
+impl Lake {
+    /// Without a table, and nothing asked yet.
+    pub(crate) fn empty() -> Self {
+        Self::launching(|_| Arc::new(NoLauncher::new()))
+    }
+
+    /// With another launcher.
+    pub(crate) fn launching(launcher: impl FnOnce(Arc<dyn Bucket>) -> Arc<dyn RunLauncher>) -> Self {
+        let is_down = Arc::new(AtomicBool::new(false));
+        let down = Arc::clone(&is_down);
+        let writes = Arc::new(AtomicU64::new(0));
+        let written = Arc::clone(&writes);
+        let reads = Arc::new(AtomicU64::new(0));
+        let read = Arc::clone(&reads);
+        let fate = move |operation: &Operation| {
+            if matches!(operation.kind, OperationKind::Put | OperationKind::Copy | OperationKind::Delete) {
+                written.fetch_add(1, Ordering::SeqCst);
+            } else {
+                read.fetch_add(1, Ordering::SeqCst);
+            }
+            if down.load(Ordering::SeqCst) {
+                Fate::FailBefore
+            } else {
+                Fate::Pass
+            }
+        };
+        let memory = MemoryBucket::new();
+        let latency = Arc::new(Mutex::new(Duration::ZERO));
+        let delay = Arc::clone(&latency);
+        let hook = move |_: Operation| {
+            let latency = *delay.lock().unwrap();
+            async move {
+                if !latency.is_zero() {
+                    tokio::time::sleep(latency).await;
+                }
+            }
+            .boxed()
+        };
+        let bucket: Arc<dyn Bucket> = Arc::new(Faulty::with_hook(Arc::new(memory.clone()), fate, hook));
+        let table = Table::new(Arc::clone(&bucket));
+        let clock = Clock::new(now);
+        let watch = TableWatch::new(table.clone(), clock);
+        let parts = Parts {
+            clock,
+            table: watch.clone(),
+            runs: RunHistory::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
+            bucket: Arc::clone(&bucket),
+            metrics: Metrics::new(),
+            access: Access::Open,
+            cors_origins: Vec::new(),
+            allowed_hosts: AllowedHosts::default(),
+            trusted_proxies: TrustedProxies::default(),
+        };
+        Self {
+            bucket,
+            table,
+            watch,
+            parts,
+            is_down,
+            writes,
+            reads,
+            latency,
+            memory,
+        }
+    }
+
+    /// With the users, and a server that has read them.
+    pub(crate) async fn of_users() -> Self {
+        let lake = Self::empty();
+        lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect())
+            .await;
+        lake.bucket
+            .put(
+                &keys::image("1000"),
+                "a picture".into(),
+                PutMode::Create,
+                &std::collections::BTreeMap::new(),
+            )
+            .await
+            .unwrap();
+        lake.watch.refresh_now().await;
+        lake
+    }
+
+    pub(crate) async fn commit(&self, edits: Vec<Edit>) {
+        self.commit_as("run-1", committed_at(), edits, &refusals()).await;
+    }
+
+    /// By another run at another time, which the rows and the version name.
+    pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[OpenRefusal]) {
+        let run_id = RunId::parse(run).unwrap();
+        let edits = edits.into_iter().map(|edit| match edit {
+            Edit::Put(row) => Edit::Put(Row {
+                run_id: run_id.clone(),
+                ..row
+            }),
+            Edit::Remove(user_id) => Edit::Remove(user_id),
+        });
+        self.memory.advance_to(at);
+        let base = self.table.latest().await.unwrap();
+        let staged = self.table.stage(base.as_ref(), edits.collect()).await.unwrap();
+        let details = CommitDetails {
+            run_id,
+            mode: RunMode::Incremental,
+            counts: Counts::default(),
+            committed_at: at,
+        };
+        self.table.commit(base.as_ref(), staged, refusals, &details).await.unwrap();
+    }
+
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.is_down.store(is_down, Ordering::SeqCst);
+    }
+
+    /// From now on, each operation of the store takes so long.
+    pub(crate) fn set_latency(&self, latency: Duration) {
+        *self.latency.lock().unwrap() = latency;
+    }
+
+    /// Writes of whatever kind to the lake, those of the fixture among them.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Reads of whatever kind, likewise.
+    pub(crate) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        serve::router(self.parts.clone())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 10_000_000).await.unwrap();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+}
+
+/// The answer to a request that waits while the server of the same parts comes to its end.
+pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> Response {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let shutdown = CancellationToken::new();
+    let router = serve::router(parts.clone());
+    let token = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let (_hints, hinted) = watch::channel(());
+        serve::serve(listener, parts, hinted, token).await;
+    });
+    // Once it answers, the parts know of its end.
+    let mut probe = TcpStream::connect(address).await.unwrap();
+    let asked = b"GET /healthz HTTP/1.1\r\nhost: lake\r\nconnection: close\r\n\r\n";
+    probe.write_all(asked).await.unwrap();
+    probe.read_to_end(&mut Vec::new()).await.unwrap();
+    let mut answer = std::pin::pin!(router.oneshot(request));
+    assert!(poll!(&mut answer).is_pending(), "there is something to wait for");
+    shutdown.cancel();
+    let answer = answer.await.unwrap();
+    serving.await.unwrap();
+    answer
+}
+
+/// The ids of an answer's rows, in their order.
+pub(crate) fn ids(rows: &Value) -> Vec<&str> {
+    rows.as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["user_id"].as_str().unwrap())
+        .collect()
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .unwrap_or_else(|| panic!("no header {name}: {:?}", self.headers))
+            .to_str()
+            .unwrap()
+    }
+}

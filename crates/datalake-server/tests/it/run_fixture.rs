@@ -1,0 +1,262 @@
+//! A server whose runs are shell scripts and whose reports are in memory.
+
+use std::{
+    fs,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode, request},
+};
+use datalake_api::{request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
+use datalake_core::clock::Clock;
+use datalake_core::{
+    keys,
+    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
+};
+use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
+use datalake_runs::{
+    launcher::RunLauncher,
+    process::{ProcessLauncher, RunCommand},
+    runs::RunHistory,
+};
+use datalake_server::serve;
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    faults::{Fate, Faulty},
+    memory::MemoryBucket,
+};
+use datalake_table::table::Table;
+use jiff::Timestamp;
+use serde_json::Value;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// Blocks the child until the test opens the gate, and leaves a line for each child.
+pub(crate) const GATED: &str = "echo started >> $1/children; read _ < $1/gate";
+
+/// A server whose runs are `sh -c SCRIPT run DIR [--full]`: `$1` is a directory of the test's.
+pub(crate) struct Fixture {
+    pub(crate) dir: TempDir,
+    pub(crate) launcher: ProcessLauncher,
+    pub(crate) bucket: MemoryBucket,
+    pub(crate) is_store_down: Arc<AtomicBool>,
+    pub(crate) router: Router,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Fixture {
+    pub(crate) fn new(script: &str) -> Self {
+        let (dir, command) = Self::scripted(script);
+        Self::with_command(dir, command)
+    }
+
+    /// The directory and the command of a server whose runs are this script.
+    pub(crate) fn scripted(script: &str) -> (TempDir, RunCommand) {
+        let dir = TempDir::new().unwrap();
+        let made = Command::new("mkfifo")
+            .arg(dir.path().join("gate"))
+            .arg(dir.path().join("ready"))
+            .status()
+            .unwrap();
+        assert!(made.success(), "mkfifo: {made}");
+        let command = RunCommand {
+            program: "/bin/sh".into(),
+            arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
+            grace: Duration::from_millis(50),
+        };
+        (dir, command)
+    }
+
+    pub(crate) fn with_command(dir: TempDir, command: RunCommand) -> Self {
+        Self::of_lake(dir, command, MemoryBucket::new())
+    }
+
+    /// A server of a lake that others may share.
+    pub(crate) fn of_lake(dir: TempDir, command: RunCommand, bucket: MemoryBucket) -> Self {
+        let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
+        let is_store_down = Arc::new(AtomicBool::new(false));
+        let is_down = Arc::clone(&is_store_down);
+        let fate = move |_: &_| {
+            if is_down.load(Ordering::SeqCst) {
+                Fate::FailBefore
+            } else {
+                Fate::Pass
+            }
+        };
+        let router = router(Arc::new(Faulty::new(Arc::new(bucket.clone()), fate)), Arc::new(launcher.clone()));
+        Self {
+            dir,
+            launcher,
+            bucket,
+            is_store_down,
+            router,
+        }
+    }
+
+    pub(crate) async fn send(&self, request: request::Builder, body: impl Into<Body>) -> Answer {
+        send(&self.router, request, body).await
+    }
+
+    pub(crate) async fn post(&self, headers: &[(&str, &str)]) -> Answer {
+        let request = headers
+            .iter()
+            .fold(Request::post("/data"), |request, (name, value)| request.header(*name, *value));
+        self.send(request, Body::empty()).await
+    }
+
+    pub(crate) async fn post_json(&self, key: Option<&str>, body: &str) -> Answer {
+        let request = Request::post("/data").header("content-type", "application/json");
+        let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
+        self.send(request, body.to_owned()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path), Body::empty()).await
+    }
+
+    /// The run once it has ended.
+    pub(crate) async fn ended(&self, run_id: &str) -> Value {
+        let mut changes = self.launcher.changes();
+        loop {
+            changes.mark_unchanged();
+            let run = self.get(&format!("/runs/{run_id}")).await.body;
+            if run["state"] != "running" {
+                return run;
+            }
+            changes.changed().await.unwrap();
+        }
+    }
+
+    /// A page as a browser gets it.
+    pub(crate) async fn page(&self, path: &str) -> String {
+        let request = Request::get(path).header("accept", "text/html").body(Body::empty()).unwrap();
+        let body = self.router.clone().oneshot(request).await.unwrap().into_body();
+        String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
+    }
+
+    /// A gate that lets children go on, one for each line; lines are kept for children that are yet to come to it.
+    pub(crate) async fn gate(&self) -> tokio::fs::File {
+        let gate = self.dir.path().join("gate");
+        tokio::fs::OpenOptions::new().read(true).write(true).open(gate).await.unwrap()
+    }
+
+    /// Lets the child go on; waits until it stands at the gate.
+    pub(crate) async fn open_gate(&self) {
+        tokio::fs::write(self.dir.path().join("gate"), "\n").await.unwrap();
+    }
+
+    pub(crate) fn children(&self) -> usize {
+        fs::read_to_string(self.dir.path().join("children"))
+            .unwrap_or_default()
+            .lines()
+            .count()
+    }
+
+    pub(crate) async fn put_report(&self, report: &RunReport) {
+        self.put(&keys::run_report(&report.run_id), &serde_json::to_string(report).unwrap())
+            .await;
+    }
+
+    pub(crate) async fn put(&self, key: &str, text: &str) {
+        self.bucket
+            .put(key, text.to_owned().into(), PutMode::Replace, &Metadata::new())
+            .await
+            .unwrap();
+    }
+}
+
+pub(crate) fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Router {
+    serve::router(parts(bucket, launcher))
+}
+
+pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Parts {
+    let clock = Clock::new(now);
+    Parts {
+        clock,
+        table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
+        runs: RunHistory::new(Arc::clone(&bucket), launcher),
+        bucket,
+        metrics: Metrics::new(),
+        access: Access::Open,
+        cors_origins: Vec::new(),
+        allowed_hosts: AllowedHosts::default(),
+        trusted_proxies: TrustedProxies::default(),
+    }
+}
+
+pub(crate) async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
+    let response = router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 10_000_000).await.unwrap();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body: serde_json::from_slice(&bytes).unwrap(),
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_second(1_700_000_000).unwrap()
+}
+
+pub(crate) fn new_run_id() -> RunId {
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    RunId::parse(&format!("run-{}", RUNS.fetch_add(1, Ordering::SeqCst))).unwrap()
+}
+
+/// A report of a run that began so many hours after the epoch.
+pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
+    RunReport {
+        run_id: RunId::parse(run_id).unwrap(),
+        outcome: RunOutcome::Succeeded,
+        mode: RunMode::Incremental,
+        started_at: Timestamp::from_second(3_600 * hour).unwrap(),
+        ended_at: Timestamp::from_second(3_600 * hour + 2).unwrap(),
+        elapsed_ms: 2_001,
+        version: Some(7),
+        committed: Some(true),
+        allow_mass_delete_of: None,
+        blocked_deletions: None,
+        repaired: None,
+        counts: Counts {
+            added: 3,
+            ..Counts::default()
+        },
+        requests: Requests {
+            list: 1,
+            ..Requests::default()
+        },
+        notices: vec![SourceNotice {
+            key: "src-data/1.csv".to_owned(),
+            code: "bom".to_owned(),
+        }],
+        rejects: vec![SourceNotice {
+            key: "src-data/2.csv".to_owned(),
+            code: "type".to_owned(),
+        }],
+        clock_skew_seconds: None,
+        error: None,
+    }
+}
+
+pub(crate) fn ids(answer: &Answer) -> Vec<&str> {
+    answer.body["runs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| run["id"].as_str().unwrap())
+        .collect()
+}

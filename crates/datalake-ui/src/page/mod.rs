@@ -1,0 +1,8 @@
+//! What every page has: its frame, its context, the sign-in page, problems as pages, and the policy of the browser.
+
+pub mod context;
+pub(crate) mod csp;
+pub mod layout;
+pub(crate) mod live;
+pub mod problem;
+pub(crate) mod sign_in;
