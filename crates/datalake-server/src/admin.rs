@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use datalake_api::{
     probes::{LIVENESS, METRICS, READINESS},
-    problem::{self, Problem},
+    problem::{Problem, document::write_documents},
     request::query_string::NoParameters,
     routes::health,
     state::ApiState,
@@ -54,7 +54,7 @@ fn router(accepting: Accepting, state: ApiState) -> Router {
         .fallback(async || Problem::NoSuchPath { nearest: None })
         .method_not_allowed_fallback(async || Problem::MethodNotAllowed)
         .layer(middleware::from_fn(|request, next: middleware::Next| {
-            problem::write_documents(request, |request| next.run(request))
+            write_documents(request, |request| next.run(request))
         }))
 }
 

@@ -5,11 +5,7 @@ use maud::{Markup, html};
 
 use crate::{
     components,
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users,
 };
 use datalake_api::{
@@ -18,7 +14,7 @@ use datalake_api::{
 };
 
 /// The page.
-pub(crate) async fn show(visit: Visit, _: NoParameters) -> Response {
+pub(crate) async fn show(visit: PageContext, _: NoParameters) -> Response {
     let further = examples::further(&visit.known.table.held);
     let frame = visit.frame(View::Examples, "Examples").api(ApiAddress::new("/"));
     let frame = frame.words("This list from the API:").command("curl -H 'Accept: application/json'");

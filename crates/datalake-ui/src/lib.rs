@@ -1,6 +1,6 @@
 //! The web UI: HTML pages that show what the API responds. Written by the server, complete without a script.
 //!
-//! It owns pages, components and assets, one folder for each view: a thin handler takes a [`page::context::Visit`] and what it shows, and hands
+//! It owns pages, components and assets, one folder for each view: a thin handler takes a [`page::context::PageContext`] and what it shows, and hands
 //! plain data to a pure function that writes the [`maud::Markup`] inside `<main>`; [`page::layout::Frame`] adds the rest. It never decides what
 //! is true and never reads the store but through the API's types. No page has a style or a script of its own: the policy forbids it.
 

@@ -18,11 +18,7 @@ use url::form_urlencoded;
 
 use crate::{
     components::{self, excerpt::excerpt, reject_titles},
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users::{form_query::Query, rows},
 };
 use datalake_api::{
@@ -89,7 +85,7 @@ impl Asked {
 }
 
 /// The sources that are refused at a version.
-pub(crate) async fn show(visit: Visit, asked: Asked, reading: Reading) -> Response {
+pub(crate) async fn show(visit: PageContext, asked: Asked, reading: Reading) -> Response {
     let api = ApiAddress::new(asked.address("/rejects", asked.code.as_deref(), None));
     let frame = visit.frame(View::Rejects, "Rejects").api(api);
     let main = rejects(&reading.snapshot, &asked, visit.now);

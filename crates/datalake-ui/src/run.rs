@@ -13,11 +13,7 @@ use tokio::time::Instant;
 use crate::{
     components::{self, Tone, log_line, reject_titles},
     diff::table::{self, Changes},
-    page::{
-        context::{ApiAddress, Starting, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View, run_permission::RunPermission},
     runs,
 };
 use datalake_api::{
@@ -55,7 +51,7 @@ enum Made {
 
 /// A run, if anybody knows it.
 pub(crate) async fn show(
-    visit: Visit,
+    visit: PageContext,
     Segment(run_id): Segment,
     _: NoParameters,
     _: StoreReadPermit,
@@ -120,16 +116,16 @@ fn unseen(error: &PastError) -> Made {
 }
 
 /// The place from which an active run is stopped: a button where there is a script, and the request as a line where there is none.
-fn stop_run(run: &Run, visit: &Visit) -> Markup {
+fn stop_run(run: &Run, visit: &PageContext) -> Markup {
     let before = match visit.starting {
-        Starting::NotOffered => return html! {},
+        RunPermission::NotOffered => return html! {},
         _ if !run.state.is_active() => return html! {},
-        Starting::Open => "curl -X DELETE",
-        Starting::NeedsToken | Starting::SignedIn => "curl -X DELETE -H \"Authorization: Bearer $TOKEN\"",
+        RunPermission::Open => "curl -X DELETE",
+        RunPermission::NeedsToken | RunPermission::SignedIn => "curl -X DELETE -H \"Authorization: Bearer $TOKEN\"",
     };
     let address = ApiAddress::new(format!("/runs/{}", run.run_id));
     html! {
-        div #stop-run data-needs-token[visit.starting == Starting::NeedsToken] {
+        div #stop-run data-needs-token[visit.starting == RunPermission::NeedsToken] {
             button type="button" data-stop=(run.run_id) hidden { "Stop this run" }
             (components::command(before, &visit.origin, &address))
             p #stop-state role="status" {}

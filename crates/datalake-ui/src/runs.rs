@@ -11,11 +11,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::{self, Tone},
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users::form_query,
 };
 use datalake_api::{problem::Problem, request::query_string::Pairs, routes::run_redaction};
@@ -79,7 +75,7 @@ fn shown<'a>(runs: &'a [Run], asked: &Asked) -> Option<Shown<'a>> {
 }
 
 /// The newest runs, or those behind one of them.
-pub(crate) async fn show(visit: Visit, asked: Asked, State(history): State<RunHistory>) -> Result<Response, Problem> {
+pub(crate) async fn show(visit: PageContext, asked: Asked, State(history): State<RunHistory>) -> Result<Response, Problem> {
     // One more than are shown tells whether there is another page.
     let read = if asked.after.is_some() { RUNS_MAX } else { asked.limit + 1 };
     let (runs, completeness) = history.newest_by(read, visit.deadline()).await;

@@ -12,11 +12,7 @@ use maud::{Markup, html};
 
 use crate::{
     components,
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     runs,
 };
 use datalake_api::{
@@ -56,7 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 
 /// The newest versions, or those below one of them.
 pub(crate) async fn show(
-    visit: Visit,
+    visit: PageContext,
     asked: Asked,
     reading: Reading,
     _: StoreReadPermit,

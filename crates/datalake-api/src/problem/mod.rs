@@ -1,27 +1,19 @@
 //! Everything that can go wrong with a request, and the one place that chooses status codes. Problems are documents as RFC 9457 has them.
 
+pub mod document;
+pub mod from;
+
 use std::{any::Any, sync::Arc};
 
 use axum::{
-    Json,
     body::Body,
-    extract::Request,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use datalake_core::query::error::QueryError;
-use serde::Serialize;
-use utoipa::ToSchema;
+use datalake_http::server::request_error::RequestError;
 
-use crate::{request::auth::Refusal, routes::run_document::RunView, rows::format::Format, snapshots::error::PastError};
-use datalake_core::error_chain::error_chain;
-use datalake_http::{
-    conditional::{Precondition, Validators},
-    range::RangeNotSatisfiable,
-    response_budget::BudgetExhausted,
-    server::request_error::{RefusedRequest, RequestError},
-};
-use datalake_runs::launcher::LaunchError;
+use crate::routes::run_document::RunView;
 
 /// Why a request has no other answer. A variant a reaction of the client.
 #[derive(Clone, Debug)]
@@ -37,8 +29,11 @@ pub enum Problem {
     MethodNotAllowed,
     /// A query parameter is unknown or malformed.
     Parameter(QueryError),
-    /// The client takes none of the formats that there are.
-    NotAcceptable,
+    /// The client accepts none of the formats.
+    NotAcceptable {
+        /// The media types and the names of the formats.
+        offered: String,
+    },
     /// The client takes neither the plain bytes nor a coding that there is.
     NoCoding,
     /// The state of the table that a cursor is bound to is not to be had any more.
@@ -171,36 +166,15 @@ pub enum Problem {
     Internal,
 }
 
-/// A problem as RFC 9457 words it.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ProblemDocument {
-    /// Names the kind of problem; stable.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The kind in words.
-    pub title: &'static str,
-    /// The status code once more.
-    pub status: u16,
-    /// What is wrong with this request, and what to do.
-    pub detail: String,
-    /// The path that was asked for.
-    instance: String,
-    /// The newest version, where it is not new enough.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    newest_version: Option<u64>,
-    /// The query parameter that is wrong.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    parameter: Option<String>,
-    /// The nearest known parameter.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub nearest: Option<String>,
-    /// The run that makes the table.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
-    pub run: Option<Box<RunView>>,
+/// Why a request does not have the rights of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It has no token, and no session that is valid.
+    NoToken,
+    /// It has a token that is not the server's.
+    WrongToken,
+    /// It would change something, and has a session, but no `Origin` of the server's own.
+    OtherOrigin,
 }
 
 /// What all problems of one kind share.
@@ -252,7 +226,7 @@ impl Problem {
                 "This path does not take the method",
             ),
             Self::Parameter(_) => kind(StatusCode::BAD_REQUEST, "invalid-parameter", "A parameter is unknown or malformed"),
-            Self::NotAcceptable => kind(
+            Self::NotAcceptable { .. } => kind(
                 StatusCode::NOT_ACCEPTABLE,
                 "not-acceptable",
                 "There is no format that the client takes",
@@ -359,12 +333,8 @@ impl Problem {
             }
             Self::CrossSite => "a browser sent this request for a page of another site; allow that site with --cors-origin".to_owned(),
             Self::BodyTimedOut => "the body must arrive within 10 seconds; send it again".to_owned(),
-            Self::NotAcceptable => {
-                let types = Format::ALL.map(Format::media_type).join(", ");
-                format!(
-                    "there are {types}; ask by the Accept header, format= or a suffix like /data.csv ({})",
-                    Format::names()
-                )
+            Self::NotAcceptable { offered } => {
+                format!("the response can be {offered}; request one by the Accept header, format= or a suffix like /data.csv")
             }
             Self::NoCoding => "take identity, gzip or zstd by Accept-Encoding".to_owned(),
             Self::CursorGone => "begin again without a cursor: the table is another now".to_owned(),
@@ -443,110 +413,11 @@ impl Problem {
             _ => None,
         }
     }
-
-    /// The document of the problem for a request of the path `instance`.
-    pub fn document(self, instance: String) -> ProblemDocument {
-        let Kind { status, name, title } = self.kind();
-        let detail = self.detail();
-        let newest_version = match self {
-            Self::NoSuchVersion { newest } | Self::VersionNotReached { held: newest, .. } => Some(newest),
-            _ => None,
-        };
-        let (parameter, nearest, run) = match self {
-            Self::Parameter(error) | Self::Path(error) => (Some(error.parameter), error.nearest, None),
-            Self::NoSuchPath { nearest } => (None, nearest, None),
-            Self::NoTable { run } => (None, None, run),
-            _ => (None, None, None),
-        };
-        ProblemDocument {
-            kind: format!("urn:datalake:problem:{name}"),
-            title,
-            status: status.as_u16(),
-            detail,
-            instance,
-            newest_version,
-            parameter,
-            nearest,
-            run,
-        }
-    }
 }
 
 /// Whether a response of this status asks for the token, which a browser does not send by itself.
 pub fn is_unauthorized(status: u16) -> bool {
     status == StatusCode::UNAUTHORIZED
-}
-
-impl From<RequestError> for Problem {
-    fn from(error: RequestError) -> Self {
-        Self::Request(error)
-    }
-}
-
-impl From<BudgetExhausted> for Problem {
-    fn from(BudgetExhausted: BudgetExhausted) -> Self {
-        Self::ResponseBudgetExhausted
-    }
-}
-
-impl From<RangeNotSatisfiable> for Problem {
-    fn from(RangeNotSatisfiable { bytes }: RangeNotSatisfiable) -> Self {
-        Self::RangeNotSatisfiable { bytes }
-    }
-}
-
-/// The response that a condition requires instead of the representation that the validators name.
-pub fn of_precondition(precondition: Precondition, validators: &Validators) -> Response {
-    match precondition {
-        Precondition::NotModified => (StatusCode::NOT_MODIFIED, validators.headers(), ()).into_response(),
-        Precondition::Failed => (validators.headers(), Problem::ConditionFailed).into_response(),
-    }
-}
-
-impl From<QueryError> for Problem {
-    fn from(error: QueryError) -> Self {
-        Self::Parameter(error)
-    }
-}
-
-impl From<PastError> for Problem {
-    fn from(error: PastError) -> Self {
-        match error {
-            PastError::Unknown => Self::TableUnknown,
-            PastError::NoTable => Self::NoTable { run: None },
-            PastError::NotYet { newest } => Self::NoSuchVersion { newest },
-            PastError::BeforeFirst => Self::BeforeFirstVersion,
-            PastError::Gone => Self::VersionGone,
-            PastError::TooBusy => Self::TooBusy,
-            PastError::StoreUnavailable => Self::StoreUnavailable,
-            PastError::Damaged => Self::Internal,
-        }
-    }
-}
-
-impl From<LaunchError> for Problem {
-    fn from(error: LaunchError) -> Self {
-        match error {
-            LaunchError::NotOffered => Self::NotLaunching,
-            LaunchError::ShuttingDown => Self::ShuttingDown,
-            LaunchError::Busy { reason } => Self::LauncherBusy { reason },
-            LaunchError::TooManyRuns => Self::TooManyRuns { reason: error.to_string() },
-            LaunchError::KeyReused { .. } => Self::KeyReused { reason: error.to_string() },
-            LaunchError::NothingBlocked { is_active, .. } => Self::NothingBlocked {
-                reason: error.to_string(),
-                is_active,
-            },
-            LaunchError::StoreUnavailable { .. } => {
-                tracing::warn!(error = error_chain(&error), "request for a run needs the store");
-                Self::StoreUnavailable
-            }
-            LaunchError::Failed { .. } => {
-                // The answer says what was tried; what came of it may name the inside of a cluster, and is the operator's.
-                tracing::warn!(error = error_chain(&error), "a run could not be started or stopped");
-                Self::LaunchFailed { reason: error.to_string() }
-            }
-        }
-    }
 }
 
 /// Carries the problem to [`write_documents`], which knows the request's path.
@@ -573,40 +444,6 @@ impl IntoResponse for Problem {
 #[derive(Clone, Copy, Debug)]
 pub struct ProblemKind(pub &'static str);
 
-/// Writes the documents of problems that come out of the routes.
-pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let refused = request.extensions_mut().remove::<RefusedRequest>();
-    // The path of a request that was refused before its head was parsed is unknown.
-    let instance = refused.as_ref().map_or(request.uri().path(), |_| "").to_owned();
-    let mut response = match refused {
-        Some(RefusedRequest(error)) => Problem::from(error).into_response(),
-        None => next(request).await,
-    };
-    let Some(problem) = response.extensions_mut().remove::<Problem>() else {
-        return response;
-    };
-    let media_type = HeaderValue::from_static("application/problem+json");
-    replace_body(response, problem, instance, |document| {
-        ([(header::CONTENT_TYPE, media_type)], Json(document)).into_response()
-    })
-}
-
-/// The response of a problem with a representation of its document: the status and the other headers stay, and no cache keeps it.
-pub fn replace_body(
-    response: Response,
-    problem: Problem,
-    instance: String,
-    represent: impl FnOnce(ProblemDocument) -> Response,
-) -> Response {
-    let (mut parts, _) = response.into_parts();
-    parts.extensions.insert(problem.observed());
-    parts.headers.remove(header::CONTENT_LENGTH);
-    let (representation, body) = represent(problem.document(instance)).into_parts();
-    parts.headers.extend(representation.headers);
-    parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, body)
-}
-
 /// The answer where a handler panicked. The message is logged and not told: it may hold what a client must not see.
 #[expect(clippy::needless_pass_by_value, reason = "the layer hands over what was thrown")]
 pub fn of_panic(panic: Box<dyn Any + Send>) -> Response<Body> {
@@ -623,13 +460,14 @@ mod tests {
     use axum::{
         Router,
         body::to_bytes,
+        extract::Request,
         middleware::{self, Next},
         routing::get,
     };
     use tower::ServiceExt;
     use tower_http::catch_panic::CatchPanicLayer;
 
-    use super::*;
+    use super::{document::write_documents, *};
 
     async fn broken() -> Response {
         panic!("a secret");

@@ -12,7 +12,11 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{probes::is_probe_or_metrics, problem::Problem, request::session::SessionKey};
+use crate::{
+    probes::is_probe_or_metrics,
+    problem::{Problem, Refusal},
+    request::session::SessionKey,
+};
 use datalake_core::clock::Clock;
 use datalake_http::cross_site::is_of_own_page;
 
@@ -61,17 +65,6 @@ pub enum Caller {
     Session,
     /// A client without the token.
     Anonymous,
-}
-
-/// Why a request does not have the rights of the token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// It has no token, and no session that is valid.
-    NoToken,
-    /// It has a token that is not the server's.
-    WrongToken,
-    /// It would change something, and has a session, but no `Origin` of the server's own.
-    OtherOrigin,
 }
 
 impl Token {

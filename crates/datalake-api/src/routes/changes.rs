@@ -23,7 +23,7 @@ use super::parameters::lines_of;
 use crate::routes::row_document::StoredRowDocument;
 use crate::{
     limits::scan_pool::scan,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         query_string::Pairs,
         snapshot::{NewestParameters, Reading},

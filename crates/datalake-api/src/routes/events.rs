@@ -16,7 +16,7 @@ use utoipa::IntoParams;
 
 use crate::{
     limits::requests::{FollowerPermit, StoreReadPermit},
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         auth::Caller,
         query_string::{NoParameters, Segment},

@@ -23,7 +23,7 @@ use super::{parameters::UserPath, rejects::RejectDocument};
 use crate::routes::row_document::StoredRowDocument;
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         query_string::{AskedUser, MomentAlone},
         snapshot::{MomentParameters, Reading},

@@ -5,7 +5,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::query_string::NoParameters,
     snapshots::watch::{Held, TableWatch},
     telemetry::metrics::Metrics,

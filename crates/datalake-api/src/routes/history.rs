@@ -18,7 +18,7 @@ use super::parameters::UserPath;
 use crate::routes::row_document::StoredRowDocument;
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         query_string::{AskedUser, NewestAlone},
         snapshot::{NewestParameters, Reading},

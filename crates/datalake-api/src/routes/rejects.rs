@@ -19,7 +19,7 @@ use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         cursor::{self, CURSOR},
         query_string::Pairs,

@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     limits::requests::{StoreReadLimit, StoreReadPermit, WaitLimit},
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         auth::{Access, Caller, MayRun},
         query_string::{NoParameters, Pairs, Segment},

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::{
     limits::scan_pool::scan,
-    problem::{self, Problem, ProblemDocument},
+    problem::{self, Problem, document::ProblemDocument},
     request::{
         query_string::Asked,
         snapshot::{MomentParameters, Reading},
@@ -115,7 +115,7 @@ pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<A
     let validators = reading.validators(&format!("stats\n{identity}"), Some(on), question.on.is_none());
     let age = reading.age();
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-        return Ok((age, problem::of_precondition(precondition, &validators)).into_response());
+        return Ok((age, problem::from::of_precondition(precondition, &validators)).into_response());
     }
     let body = if let Some(answer) = answers.get(validators.etag()) {
         answer.body

@@ -21,7 +21,7 @@ use utoipa::ToSchema;
 
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{self, Problem, ProblemDocument},
+    problem::{self, Problem, document::ProblemDocument},
     request::{
         cursor,
         query_string::{AskedOfRow, NewestAlone, Segment},
@@ -113,7 +113,7 @@ pub(crate) async fn show_row(
     let day = reading.day(question.on);
     let validators = reading.validators(&format!("row\n{identity}"), Some(day), question.on.is_none());
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-        return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
+        return Ok((reading.age(), problem::from::of_precondition(precondition, &validators)).into_response());
     }
     let document = RowDocument::new(row, day);
     Ok((reading.age(), validators.headers(), Json(document)).into_response())
@@ -163,7 +163,7 @@ pub(crate) async fn show_image(
         let head = in_time(bucket.head(&key)).await?;
         let validators = of_picture(&head.meta);
         if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-            return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
+            return Ok((reading.age(), problem::from::of_precondition(precondition, &validators)).into_response());
         }
         if method == Method::HEAD {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(head.meta.size));
@@ -185,7 +185,7 @@ pub(crate) async fn show_image(
     let validators = of_picture(&object.meta);
     // A run may have replaced it since its description was read.
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-        return Ok((reading.age(), problem::of_precondition(precondition, &validators)).into_response());
+        return Ok((reading.age(), problem::from::of_precondition(precondition, &validators)).into_response());
     }
     Ok((reading.age(), validators.headers(), [content_type, NOT_SNIFFED], object.bytes).into_response())
 }

@@ -20,7 +20,7 @@ use crate::{
         scan_pool::scan,
         sort_budget::{OrderedRows, RowsRoom},
     },
-    problem::{self, Problem, ProblemDocument},
+    problem::{self, Problem, document::ProblemDocument},
     request::{
         query_string::{ESCAPE, RowsAsked},
         snapshot::{MomentParameters, Reading},
@@ -94,7 +94,9 @@ pub(crate) async fn list_rows(
 ) -> Result<Response, Problem> {
     let format = match asked.format {
         Some(format) => format,
-        None => Format::accepted(&Accept::of(&headers))?,
+        None => Format::accepted(&Accept::of(&headers)).ok_or_else(|| Problem::NotAcceptable {
+            offered: Format::offered(),
+        })?,
     };
     answer(format, asked, reading, &kept, &method, &headers).await
 }
@@ -153,7 +155,7 @@ pub(crate) async fn answer(
     let validators = reading.validators(&identity, counted_on, listing.is_of_today());
     let age = reading.age();
     if let Some(precondition) = validators.evaluate_preconditions(headers) {
-        return Ok((age, problem::of_precondition(precondition, &validators)).into_response());
+        return Ok((age, problem::from::of_precondition(precondition, &validators)).into_response());
     }
     let writing = Writing { listing, format, columns };
     // Of what has no body there is no part.

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::{
         query_string::Pairs,
         snapshot::{NewestParameters, Reading},

@@ -3,7 +3,6 @@
 use datalake_core::query::{column::Column, error::QueryError};
 use utoipa::ToSchema;
 
-use crate::problem::Problem;
 use datalake_http::accept::Accept;
 
 /// A format of rows.
@@ -81,12 +80,17 @@ impl Format {
         named.ok_or_else(|| QueryError::value("format", &format!("must be one of {}", Self::names())))
     }
 
-    /// The format that the client takes most gladly; among equals the one that the server likes best.
-    pub fn accepted(accept: &Accept) -> Result<Self, Problem> {
+    /// The format that the client prefers; of several, the first of [`Format::ALL`]. None if the client accepts no format.
+    pub fn accepted(accept: &Accept) -> Option<Self> {
         let weight = |format: &Self| accept.weight(format.media_type());
         // Of equals, `max_by_key` gives the last.
         let best = Self::ALL.into_iter().rev().max_by_key(weight);
-        best.filter(|format| weight(format) > 0).ok_or(Problem::NotAcceptable)
+        best.filter(|format| weight(format) > 0)
+    }
+
+    /// The media types and the names of all formats, for messages.
+    pub fn offered() -> String {
+        format!("{} ({})", Self::ALL.map(Self::media_type).join(", "), Self::names())
     }
 
     /// The names of all formats, for messages.
@@ -115,7 +119,7 @@ mod tests {
     #[track_caller]
     fn check(accept: &'static str, expected: Option<Format>) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        assert_eq!(Format::accepted(&Accept::of(&headers)).ok(), expected, "Accept: {accept}");
+        assert_eq!(Format::accepted(&Accept::of(&headers)), expected, "Accept: {accept}");
     }
 
     #[test]

@@ -69,7 +69,6 @@ async fn streams_hold_their_part_until_they_end() {
     let second = get_of(&router, "/stream").await;
     let refused = get_of(&router, "/stream").await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(refused.headers()[header::RETRY_AFTER], "5");
     assert_eq!(get_of(&router, "/whole").await.status(), StatusCode::SERVICE_UNAVAILABLE);
     for path in ["/empty", "/tiny", "/events"] {
         assert_eq!(get_of(&router, path).await.status(), StatusCode::OK, "{path}");

@@ -232,7 +232,46 @@ async fn the_description_is_made_from_the_handlers() {
     let lake = Lake::of_users().await;
     let document = lake.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
-    insta::assert_json_snapshot!("openapi", document, { ".info.version" => "[version]" });
+    insta::assert_snapshot!("openapi", outline(&document));
+}
+
+/// A line for each operation with its parameters and statuses, and for each schema with its properties. Schemas of values and descriptions are
+/// checked by the requests that are generated from them.
+fn outline(document: &Value) -> String {
+    let names = |values: &Value, name: &str| -> String {
+        let names = values.as_array().into_iter().flatten().map(|value| {
+            let reference = value["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+            reference.or(value[name].as_str()).unwrap_or_default().to_owned()
+        });
+        names.collect::<Vec<_>>().join(" ")
+    };
+    let keys = |object: &Value| {
+        object
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.clone())
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let mut lines = Vec::new();
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for (method, operation) in operations.as_object().unwrap() {
+            let (parameters, statuses) = (names(&operation["parameters"], "name"), keys(&operation["responses"]));
+            let id = operation["operationId"].as_str().unwrap_or_default();
+            lines.push(format!(
+                "{method} {path} ({id})\n  parameters: {parameters}\n  responses: {statuses}"
+            ));
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let variants = names(&schema["enum"], "");
+        let parts = schema["allOf"].as_array().into_iter().flatten();
+        let properties = parts.map(|part| keys(&part["properties"])).chain([keys(&schema["properties"])]);
+        let properties = properties.filter(|keys| !keys.is_empty()).collect::<Vec<_>>().join(" ");
+        lines.push(format!("{name}: {}", [properties, variants].join(" ").trim()));
+    }
+    lines.join("\n")
 }
 
 #[tokio::test]

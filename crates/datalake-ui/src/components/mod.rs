@@ -12,7 +12,7 @@ use datalake_core::report::RunOutcome;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
-use crate::page::context::{ApiAddress, Starting};
+use crate::page::{api_address::ApiAddress, run_permission::RunPermission};
 use datalake_runs::run::RunState;
 
 /// What a view begins with: its name, a line about it, and what can be done there.
@@ -48,15 +48,15 @@ pub(crate) fn command(before: &str, origin: &str, address: &ApiAddress) -> Marku
 
 /// The place from which a run is started: a button where there is a script, and the request as a line where there is none. Once a page:
 /// it carries the ids `start-run` and `run-state`.
-pub(crate) fn start_run(starting: Starting, origin: &str) -> Markup {
+pub(crate) fn start_run(starting: RunPermission, origin: &str) -> Markup {
     let address = ApiAddress::new("/data");
     let before = match starting {
-        Starting::NotOffered => return html! {},
-        Starting::Open => "curl -X POST",
-        Starting::NeedsToken | Starting::SignedIn => "curl -X POST -H \"Authorization: Bearer $TOKEN\"",
+        RunPermission::NotOffered => return html! {},
+        RunPermission::Open => "curl -X POST",
+        RunPermission::NeedsToken | RunPermission::SignedIn => "curl -X POST -H \"Authorization: Bearer $TOKEN\"",
     };
     html! {
-        div #start-run data-needs-token[starting == Starting::NeedsToken] {
+        div #start-run data-needs-token[starting == RunPermission::NeedsToken] {
             button.primary type="button" data-start="incremental" hidden { "Start a run" }
             (command(before, origin, &address))
             p #run-state role="status" {}

@@ -16,11 +16,7 @@ use maud::{Markup, html};
 use crate::{
     components,
     diff::table::Changes,
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
 };
 use datalake_api::{
     problem::Problem,
@@ -51,7 +47,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
 }
 
 /// What two versions show differently.
-pub(crate) async fn show(visit: Visit, Pair { since, until }: Pair, reading: Reading, past: PastReads) -> Result<Response, Problem> {
+pub(crate) async fn show(visit: PageContext, Pair { since, until }: Pair, reading: Reading, past: PastReads) -> Result<Response, Problem> {
     let (newest, now) = (&reading.snapshot, reading.now());
     let after = match until {
         Some(until) => past.at(until, newest, now).await?,

@@ -7,8 +7,8 @@ use maud::{Markup, html};
 use crate::{
     components::{self, Tone},
     page::{
-        context::Starting,
         live::{Known, Overdue},
+        run_permission::RunPermission,
     },
     run::unusable_advice,
 };
@@ -31,7 +31,7 @@ enum Warning<'a> {
 }
 
 /// The banners, the gravest first; none where all is well.
-pub(crate) fn banners(known: &Known, starting: Starting, now: Timestamp) -> Markup {
+pub(crate) fn banners(known: &Known, starting: RunPermission, now: Timestamp) -> Markup {
     html! {
         @for warning in warnings(known) { (banner(&warning, starting, now)) }
     }
@@ -60,7 +60,7 @@ fn warnings(known: &Known) -> Vec<Warning<'_>> {
     store_down.into_iter().chain(of_table).chain(failed).collect()
 }
 
-fn banner(warning: &Warning<'_>, starting: Starting, now: Timestamp) -> Markup {
+fn banner(warning: &Warning<'_>, starting: RunPermission, now: Timestamp) -> Markup {
     match warning {
         Warning::NotRead => components::banner(
             Tone::Bad,
@@ -96,8 +96,8 @@ fn banner(warning: &Warning<'_>, starting: Starting, now: Timestamp) -> Markup {
                     }
                     "See " a href="/page/runs" { "what became of the runs" } ", and whether the schedule still starts them"
                     @match starting {
-                        Starting::Open | Starting::NeedsToken | Starting::SignedIn => "; or start one here.",
-                        Starting::NotOffered => ".",
+                        RunPermission::Open | RunPermission::NeedsToken | RunPermission::SignedIn => "; or start one here.",
+                        RunPermission::NotOffered => ".",
                     }
                 }
             },
@@ -195,7 +195,7 @@ mod tests {
             due: None,
             now: at(30),
         };
-        let text = banners(&known, Starting::Open, at(30)).into_string();
+        let text = banners(&known, RunPermission::Open, at(30)).into_string();
         let names: Vec<&str> = text
             .split("data-banner=\"")
             .skip(1)

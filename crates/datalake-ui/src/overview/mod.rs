@@ -21,7 +21,7 @@ use crate::{
         self, age_histogram,
         chart::{self, Column},
     },
-    page::{context::Visit, csp::Page, layout::View, live::Known},
+    page::{context::PageContext, csp::Page, layout::View, live::Known},
 };
 use datalake_api::snapshots::watch::Held;
 use datalake_runs::{launcher::NextRun, run::Run, runs::RunHistory};
@@ -32,21 +32,21 @@ const RUNS_DRAWN: usize = 24;
 /// What the overview shows.
 #[derive(Debug)]
 pub struct Overview {
-    visit: Visit,
+    visit: PageContext,
     next: NextRun,
 }
 
 impl<S> FromRequestParts<S> for Overview
 where
     S: Send + Sync,
-    Visit: FromRequestParts<S, Rejection = std::convert::Infallible>,
+    PageContext: FromRequestParts<S, Rejection = std::convert::Infallible>,
     RunHistory: FromRef<S>,
 {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         Ok(Self {
-            visit: Visit::from_request_parts(parts, state).await?,
+            visit: PageContext::from_request_parts(parts, state).await?,
             next: RunHistory::from_ref(state).next_run().await,
         })
     }
@@ -61,8 +61,8 @@ impl IntoResponse for Overview {
     }
 }
 
-fn overview(visit: &Visit, next: NextRun, start: &Markup) -> Markup {
-    let Visit { known, now, starting, .. } = visit;
+fn overview(visit: &PageContext, next: NextRun, start: &Markup) -> Markup {
+    let PageContext { known, now, starting, .. } = visit;
     let now = *now;
     let lake = match &known.table.held {
         Held::Snapshot(snapshot) => Some(Lake::of(snapshot, Day::of(now))),

@@ -10,8 +10,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::page::{
+    api_address::ApiAddress,
     layout::{self, Account, Frame, Redrawn, View},
     live::{Known, Live},
+    run_permission::RunPermission,
     sign_in::LocalAddress,
 };
 use datalake_api::{
@@ -25,7 +27,7 @@ use datalake_runs::runs::RunHistory;
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct PageContext {
     /// Scheme, host and port as the client wrote them: what curl has to be told.
     pub(crate) origin: String,
     /// Path and query of the page.
@@ -37,7 +39,7 @@ pub struct Visit {
     /// Names the state of the lake that the page shows.
     pub(crate) live: Live,
     /// Who may start a run here.
-    pub(crate) starting: Starting,
+    pub(crate) starting: RunPermission,
     /// The client, as far as access is concerned.
     pub(crate) caller: Caller,
     begun: Instant,
@@ -46,20 +48,7 @@ pub struct Visit {
 /// Nobody waits for a page much longer; an open one is redrawn anyway.
 const WAIT_MAX: Duration = Duration::from_secs(2);
 
-/// Who may start a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Starting {
-    /// Whoever reaches the server.
-    Open,
-    /// Clients with the token.
-    NeedsToken,
-    /// This browser, which has signed in; other clients need the token.
-    SignedIn,
-    /// Nobody: the server was started to only read.
-    NotOffered,
-}
-
-impl Visit {
+impl PageContext {
     /// The page is drawn of what is known by then, whoever does not answer.
     pub(crate) fn deadline(&self) -> Instant {
         deadline(self.begun, Instant::now())
@@ -85,7 +74,7 @@ impl Visit {
     }
 }
 
-impl<S> FromRequestParts<S> for Visit
+impl<S> FromRequestParts<S> for PageContext
 where
     S: Send + Sync,
     Clock: FromRef<S>,
@@ -109,10 +98,10 @@ where
             live: known.live(),
             known,
             starting: match (runs.starts_runs(), caller) {
-                (false, _) => Starting::NotOffered,
-                (true, Caller::Any) => Starting::Open,
-                (true, Caller::Token | Caller::Session) => Starting::SignedIn,
-                (true, Caller::Anonymous) => Starting::NeedsToken,
+                (false, _) => RunPermission::NotOffered,
+                (true, Caller::Any) => RunPermission::Open,
+                (true, Caller::Token | Caller::Session) => RunPermission::SignedIn,
+                (true, Caller::Anonymous) => RunPermission::NeedsToken,
             },
             caller,
             begun,
@@ -143,44 +132,6 @@ pub(crate) fn origin(headers: &HeaderMap, uri: &Uri) -> String {
     format!("{scheme}://{host}")
 }
 
-/// Path and query of a request to the API. Invariant: nothing in it ends a text between single quotes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ApiAddress(String);
-
-impl ApiAddress {
-    /// Takes an address whose parts are percent-encoded already.
-    pub(crate) fn new(address: impl Into<String>) -> Self {
-        Self(address.into().replace('\'', "%27"))
-    }
-
-    /// The request that answers what a page shows: a page's address differs from it by its path alone, and by `view`, which is how the
-    /// page looks. None for a page that shows no answer.
-    pub(crate) fn of_page(address: &str) -> Option<Self> {
-        let (path, query) = address.split_once('?').unwrap_or((address, ""));
-        let path = match path.strip_prefix("/page/") {
-            None if path == "/" => "/stats".to_owned(),
-            None => return None,
-            Some(rest) => match rest.split_once('/').map_or((rest, None), |(first, rest)| (first, Some(rest))) {
-                ("people", None) => "/data".to_owned(),
-                ("people", Some(user_id)) => format!("/data/{user_id}"),
-                ("runs" | "rejects" | "versions" | "changes", _) => format!("/{rest}"),
-                _ => return None,
-            },
-        };
-        let pairs = query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && pair.split('=').next() != Some("view"));
-        let query = pairs.collect::<Vec<_>>().join("&");
-        let separator = if query.is_empty() { "" } else { "?" };
-        Some(Self::new(format!("{path}{separator}{query}")))
-    }
-
-    /// The path with its query.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use axum::http::HeaderValue;
@@ -193,30 +144,6 @@ mod tests {
         assert_eq!(deadline(begun, begun), begun + 2 * second);
         assert_eq!(deadline(begun, begun + second), begun + 2 * second);
         assert_eq!(deadline(begun, begun + 30 * second), begun + 31 * second);
-    }
-
-    #[track_caller]
-    fn check_address(page: &str, expected: Option<&str>) {
-        assert_eq!(ApiAddress::of_page(page), expected.map(ApiAddress::new), "page: {page}");
-    }
-
-    #[test]
-    fn pages_stand_for_requests() {
-        check_address("/", Some("/stats"));
-        check_address("/page/people", Some("/data"));
-        check_address("/page/people?min_age&view=gallery&order=age", Some("/data?min_age&order=age"));
-        check_address("/page/people?view=table", Some("/data"));
-        check_address("/page/people?first_name=view%3D", Some("/data?first_name=view%3D"));
-        check_address("/page/people/1000?on=2020-01-01", Some("/data/1000?on=2020-01-01"));
-        check_address("/page/runs", Some("/runs"));
-        check_address("/page/runs/run-1", Some("/runs/run-1"));
-        check_address("/page/changes?since=1&until=2", Some("/changes?since=1&until=2"));
-        check_address("/page/examples", None);
-        check_address("/page/nowhere", None);
-        check_address("/page", None);
-        // It will stand between single quotes.
-        check_address("/page/people?last_name=O'Hara", Some("/data?last_name=O%27Hara"));
-        assert_eq!(ApiAddress::new("/data?x='").as_str(), "/data?x=%27");
     }
 
     #[track_caller]

@@ -1,7 +1,7 @@
 //! What stands around every view: the head, the navigation, and the line that says which request answers the same.
 //!
 //! ```text
-//! async fn show(visit: Visit, reading: Reading) -> Result<Response, Problem> {
+//! async fn show(visit: PageContext, reading: Reading) -> Result<Response, Problem> {
 //!     let frame = visit.frame(View::Rejects, "Rejects");            // the API address follows from the page's own; `.api(…)` sets another
 //!     let main = rejects(&facts, visit.now);                        // pure: plain data -> Markup, begun by `components::heading`
 //!     Ok((reading.age(), Page(frame.page(&main))).into_response())  // a Problem is rendered as a page by `failure.rs`
@@ -35,7 +35,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::{
     assets, components,
     page::{
-        context::ApiAddress,
+        api_address::ApiAddress,
         live::Live,
         sign_in::{LocalAddress, SIGN_OUT},
     },
@@ -246,7 +246,7 @@ fn token_dialog() -> Markup {
     html! {
         dialog #token-dialog aria-labelledby="token-title" {
             form method="dialog" {
-                h2 #token-title { "Starting and stopping runs needs the token of this server" }
+                h2 #token-title { "RunPermission and stopping runs needs the token of this server" }
                 p.small data-wrong hidden role="alert" { "The server did not take that token." }
                 div.field {
                     label for="token" { "Token" }

@@ -10,14 +10,18 @@ use maud::{Markup, html};
 use crate::{
     ASSETS, components,
     page::{
-        context::{self, ApiAddress},
+        api_address::ApiAddress,
+        context,
         csp::Page,
         layout::{self, Account, Frame, Redrawn, View},
         sign_in::{self, LocalAddress, SignIn},
     },
 };
 use datalake_api::{
-    problem::{self, Problem, ProblemDocument},
+    problem::{
+        self, Problem,
+        document::{ProblemDocument, replace_body},
+    },
     request::cursor::CURSOR,
 };
 use datalake_http::accept::Accept;
@@ -34,7 +38,7 @@ pub async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> 
     }
     match response.extensions_mut().remove::<Problem>() {
         None => response,
-        Some(problem) => problem::replace_body(response, problem, instance, |document| client.page(&document)),
+        Some(problem) => replace_body(response, problem, instance, |document| client.page(&document)),
     }
 }
 

@@ -11,15 +11,16 @@ use url::form_urlencoded;
 use crate::{
     components,
     page::{
-        context::{self, ApiAddress},
+        api_address::ApiAddress,
+        context,
         csp::Page,
         layout::{self, Account, Frame, Redrawn, View},
     },
 };
 use datalake_api::{
-    problem::Problem,
+    problem::{Problem, Refusal},
     request::{
-        auth::{Access, Refusal},
+        auth::Access,
         body,
         query_string::{NoParameters, Pairs},
         session,

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use crate::{
     components,
-    page::context::ApiAddress,
+    page::api_address::ApiAddress,
     user::{run, unknown},
     users::{form_query::Query, rows},
 };

@@ -14,11 +14,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     components::{self, Tone, excerpt},
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users::{self, Picture, form_query::Query, rows},
 };
 use datalake_api::{
@@ -64,7 +60,7 @@ struct ShownRow {
 
 /// The page. Who has no row but a refused source or a history is shown these, with the status that the API answers for the row.
 pub(crate) async fn show(
-    visit: Visit,
+    visit: PageContext,
     AskedUser(user_id): AskedUser,
     AskedOfRow { question, .. }: AskedOfRow,
     reading: Reading,
@@ -108,7 +104,7 @@ pub(crate) async fn show(
 
 /// What the store knows. The history is that of the newest version, as the API gives it.
 async fn gather(
-    visit: &Visit,
+    visit: &PageContext,
     user_id: &UserId,
     reading: &Reading,
     past: &PastVersions,

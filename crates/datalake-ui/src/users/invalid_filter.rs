@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::{self, Tone},
-    page::{context::Visit, csp::Page, layout::View},
+    page::{context::PageContext, csp::Page, layout::View},
     users::{
         self, Look,
         filter_form::{self, Filled, Wrong},
@@ -17,12 +17,12 @@ use crate::{
     },
 };
 use datalake_api::{
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, document::ProblemDocument},
     request::cursor::CURSOR,
 };
 
 /// The page, with the status that the API answers. A problem that does not come of what was asked is left to others.
-pub(crate) fn page(visit: &Visit, problem: Problem) -> Result<Response, Problem> {
+pub(crate) fn page(visit: &PageContext, problem: Problem) -> Result<Response, Problem> {
     let query = Query::of_address(&visit.address);
     let Some(wrong) = wrong(&problem, &query) else {
         return Err(problem);

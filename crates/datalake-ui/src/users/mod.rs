@@ -20,11 +20,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::{self, Tone},
-    page::{
-        context::{ApiAddress, Visit},
-        csp::Page,
-        layout::View,
-    },
+    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users::{
         filter_form::Filled,
         form_query::{FORM, Query, VIEW},
@@ -198,7 +194,11 @@ pub(crate) struct People {
 }
 
 /// The page. What is refused of the question is said beside the field that it came from, which keeps what was typed.
-pub(crate) async fn show(visit: Visit, asked: Result<PeopleAsked, Detour>, reading: Result<Reading, Problem>) -> Result<Response, Problem> {
+pub(crate) async fn show(
+    visit: PageContext,
+    asked: Result<PeopleAsked, Detour>,
+    reading: Result<Reading, Problem>,
+) -> Result<Response, Problem> {
     let PeopleAsked { rows, look, query } = match asked {
         Ok(asked) => asked,
         Err(Detour::Form(redirect)) => return Ok(redirect.into_response()),
@@ -220,7 +220,7 @@ pub(crate) async fn show(visit: Visit, asked: Result<PeopleAsked, Detour>, readi
 }
 
 /// The number of the newest version held.
-pub(crate) fn newest(visit: &Visit) -> Option<u64> {
+pub(crate) fn newest(visit: &PageContext) -> Option<u64> {
     match &visit.known.table.held {
         Held::Snapshot(snapshot) => Some(snapshot.version().number()),
         Held::NoTable | Held::Unknown => None,

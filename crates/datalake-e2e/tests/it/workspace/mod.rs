@@ -1,4 +1,6 @@
-//! The arrows between the crates, and who may name which library.
+//! The architecture: dependencies between crates and files, owners of libraries, length of files.
+
+mod imports;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -52,13 +54,35 @@ fn arrows_point_one_way() {
         ("datalake-store", &["datalake-core"]),
         ("datalake-table", &["datalake-core", "datalake-store"]),
         ("datalake-processor", &["datalake-core", "datalake-store", "datalake-table"]),
-        ("datalake-api", &["datalake-core", "datalake-store", "datalake-table"]),
+        ("datalake-http", &[]),
+        ("datalake-runs", &["datalake-core", "datalake-store"]),
+        (
+            "datalake-api",
+            &[
+                "datalake-core",
+                "datalake-http",
+                "datalake-runs",
+                "datalake-store",
+                "datalake-table",
+            ],
+        ),
+        (
+            "datalake-ui",
+            &["datalake-api", "datalake-core", "datalake-http", "datalake-runs", "datalake-table"],
+        ),
+        (
+            "datalake-server",
+            &["datalake-api", "datalake-core", "datalake-http", "datalake-runs", "datalake-ui"],
+        ),
         (
             "datalake",
             &[
                 "datalake-api",
                 "datalake-core",
+                "datalake-http",
                 "datalake-processor",
+                "datalake-runs",
+                "datalake-server",
                 "datalake-store",
                 "datalake-table",
             ],
@@ -87,15 +111,17 @@ fn arrows_point_one_way() {
 
 #[test]
 fn libraries_have_one_owner() {
-    let owners: [(&str, &[&str]); 10] = [
+    let owners: [(&str, &[&str]); 12] = [
         ("polars", &["datalake-table"]),
         ("parquet", &["datalake-table"]),
         ("aws-sdk-s3", &["datalake-store"]),
         ("aws-config", &["datalake-store"]),
-        ("axum", &["datalake-api"]),
-        ("utoipa", &["datalake-api"]),
-        ("kube", &["datalake-api"]),
-        ("k8s-openapi", &["datalake-api"]),
+        ("axum", &["datalake-api", "datalake-http", "datalake-server", "datalake-ui"]),
+        ("hyper", &["datalake-http"]),
+        ("maud", &["datalake-ui"]),
+        ("utoipa", &["datalake-api", "datalake-server"]),
+        ("kube", &["datalake-runs"]),
+        ("k8s-openapi", &["datalake-runs"]),
         ("clap", &["datalake"]),
         ("anyhow", &["datalake"]),
     ];
@@ -216,7 +242,7 @@ fn keys_are_formatted_in_one_place() {
 #[test]
 fn statuses_of_failures_are_chosen_in_one_place() {
     let is_success = |name: &str| ["OK", "CREATED", "ACCEPTED", "NO_CONTENT", "PARTIAL_CONTENT", "NOT_MODIFIED"].contains(&name);
-    check_owner("datalake-api/src/problem.rs", |line| {
+    check_owner("datalake-api/src/problem/", |line| {
         uses(line, "StatusCode::").any(|used| {
             let name = used["StatusCode::".len()..].split(|character: char| !character.is_alphanumeric() && character != '_');
             name.take(1).any(|name| !is_success(name) && name != "as_u16")
@@ -227,8 +253,8 @@ fn statuses_of_failures_are_chosen_in_one_place() {
 #[test]
 fn libraries_are_named_where_they_belong() {
     let names = |library: &'static str| move |line: &str| uses(line, library).next().is_some();
-    check_owner("datalake-api/src/launcher/kubernetes", names("kube::"));
-    check_owner("datalake-api/src/launcher/kubernetes", names("k8s_openapi::"));
+    check_owner("datalake-runs/src/kubernetes/", names("kube::"));
+    check_owner("datalake-runs/src/kubernetes/", names("k8s_openapi::"));
     check_owner("datalake-table/src/", names("polars::"));
     check_owner("datalake-store/src/s3/", |line| {
         uses(line, "aws_").any(|used| {
@@ -236,5 +262,41 @@ fn libraries_are_named_where_they_belong() {
                 .is_some_and(|(name, _)| !name.contains(|character: char| !character.is_alphanumeric() && character != '_'))
         })
     });
-    check_owner("datalake-api/src/", names("axum::"));
+}
+
+/// Files that import one another have to be read together: three at most.
+#[test]
+fn no_cycle_of_imports_has_more_than_three_files() {
+    for package in metadata().workspace_packages() {
+        let src = package.manifest_path.with_file_name("src");
+        for cycle in imports::cycles(&imports::graph(src.as_std_path())) {
+            let files: Vec<_> = cycle.iter().map(|module| module.join("::")).collect();
+            assert!(files.len() <= 3, "{}: {files:#?}", package.name);
+        }
+    }
+}
+
+/// Lines of code, comments and tests aside, above which a file has more than one subject, as a rule.
+const CODE_LINES_MAX: usize = 400;
+
+/// Longer files, each with the reason.
+const LONG_FILES: [(&str, &str); 0] = [];
+
+#[test]
+fn no_file_has_more_than_400_lines_of_code() {
+    let mut lines: BTreeMap<String, usize> = BTreeMap::new();
+    for (file, line) in product_lines() {
+        *lines.entry(file).or_default() += usize::from(!line.trim().is_empty());
+    }
+    let long: Vec<_> = lines.iter().filter(|(_, count)| **count > CODE_LINES_MAX).collect();
+    let unexplained: Vec<_> = long
+        .iter()
+        .filter(|(file, _)| !LONG_FILES.iter().any(|(known, _)| known == file))
+        .collect();
+    assert!(unexplained.is_empty(), "{unexplained:?}");
+    let short: Vec<_> = LONG_FILES
+        .iter()
+        .filter(|(known, _)| !long.iter().any(|(file, _)| file == known))
+        .collect();
+    assert!(short.is_empty(), "not long any more: {short:?}");
 }
