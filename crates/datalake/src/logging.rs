@@ -38,13 +38,17 @@ fn checked(filter: &str) -> Result<String, UsageError> {
 }
 
 /// The parts of the program that log.
-const CRATES: [&str; 6] = [
+const CRATES: [&str; 10] = [
     "datalake",
     "datalake_api",
     "datalake_core",
+    "datalake_http",
     "datalake_processor",
+    "datalake_runs",
+    "datalake_server",
     "datalake_store",
     "datalake_table",
+    "datalake_ui",
 ];
 
 /// Whether a person reads along.

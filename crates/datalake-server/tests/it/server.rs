@@ -243,7 +243,8 @@ fn outline(document: &Value) -> String {
             let reference = value["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
             reference.or(value[name].as_str()).unwrap_or_default().to_owned()
         });
-        names.collect::<Vec<_>>().join(" ")
+        // The conditions on columns (`age__gte`) are the same for all of them.
+        names.filter(|name| !name.contains("__")).collect::<Vec<_>>().join(" ")
     };
     let keys = |object: &Value| {
         object

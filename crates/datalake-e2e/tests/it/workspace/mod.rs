@@ -111,13 +111,12 @@ fn arrows_point_one_way() {
 
 #[test]
 fn libraries_have_one_owner() {
-    let owners: [(&str, &[&str]); 12] = [
+    let owners: [(&str, &[&str]); 11] = [
         ("polars", &["datalake-table"]),
         ("parquet", &["datalake-table"]),
         ("aws-sdk-s3", &["datalake-store"]),
         ("aws-config", &["datalake-store"]),
         ("axum", &["datalake-api", "datalake-http", "datalake-server", "datalake-ui"]),
-        ("hyper", &["datalake-http"]),
         ("maud", &["datalake-ui"]),
         ("utoipa", &["datalake-api", "datalake-server"]),
         ("kube", &["datalake-runs"]),
