@@ -1,4 +1,4 @@
-//! The listener for probes and metrics alone. Its connections and requests have limits of their own, so that no load on the API delays them.
+//! The admin listener: probes and metrics only. Its connections and requests have limits of their own, so that no load on the API delays them.
 
 use std::time::Duration;
 

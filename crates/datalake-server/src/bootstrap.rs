@@ -1,6 +1,6 @@
-//! The first run: where there is no table yet, the server starts it, and again at growing intervals while it fails.
+//! The first run of a lake: while there is no table, the server starts runs, at growing intervals while they fail.
 //!
-//! Each attempt is a run of its own, asked for with a key of its own: of several replicas one starts it, and the others join.
+//! Each attempt has an idempotency key that all replicas share: one of them starts the run, and the others join it.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,19 +17,19 @@ use datalake_runs::{
     runs::{RUNS_MAX, RunHistory},
 };
 
-/// How often is looked whether there is a table by now, and where the attempt stands.
-const LOOK_PERIOD: Duration = Duration::from_secs(1);
+/// How often the table and the current attempt are checked.
+const CHECK_PERIOD: Duration = Duration::from_secs(1);
 
-/// From the end of the first attempt to the second; doubled from attempt to attempt.
+/// From the end of the first attempt to the start of the second; it doubles after each attempt.
 const PAUSE_FIRST: SignedDuration = SignedDuration::from_secs(10);
 
-/// Sources may be dropped into an empty lake at any time; then nobody waits longer than this for them.
+/// The longest time from the first upload to an empty lake to the next attempt.
 const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(10);
 
-/// Attempts that another server may have made before this one looks: a week of the longest pauses.
+/// Attempts that other servers may have made before this one starts: a week of the longest pauses.
 const ATTEMPTS_AHEAD_MAX: u32 = 1_000;
 
-/// Sees to a first table until there is one, or `shutdown`.
+/// Starts runs until there is a table, or until `shutdown`.
 pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock: Clock, shutdown: CancellationToken) {
     let mut attempts = Attempts::new(runs);
     loop {
@@ -44,7 +44,7 @@ pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock:
         }
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(LOOK_PERIOD) => {}
+            () = tokio::time::sleep(CHECK_PERIOD) => {}
         }
     }
 }
@@ -53,7 +53,7 @@ struct Attempts {
     runs: RunHistory,
     /// From 1.
     number: u32,
-    /// The run that the present attempt started or joined.
+    /// The run that the current attempt started or joined.
     run: Option<Run>,
     not_before: Timestamp,
     is_failing: bool,
@@ -70,7 +70,7 @@ impl Attempts {
         }
     }
 
-    /// Does what is due. False where this server starts no runs.
+    /// Performs what is due. Returns false if this server starts no runs.
     async fn step(&mut self, now: Timestamp) -> bool {
         let run = match &self.run {
             Some(run) => self.runs.find(&run.run_id).await,
@@ -78,21 +78,20 @@ impl Attempts {
         };
         match run {
             Ok(Some(run)) => self.on_run_state(run, now),
-            // What was known and is not any more, as a Job that was deleted before it began, has ended.
-            Ok(None) if self.run.is_some() => self.begin_next(now),
+            // A run that has disappeared, such as a Job that was deleted before it started, has ended.
+            Ok(None) if self.run.is_some() => self.schedule_next(now),
             Ok(None) if now < self.not_before => {}
             Ok(None) => match self.later_attempt().await {
                 Some(number) => self.number = number,
                 None => return self.start().await,
             },
-            // The table's watch tells that the store is down; what cannot be looked up is not started twice.
+            // The watch of the table logs that the store is down. A run that cannot be looked up is not started twice.
             Err(_) => {}
         }
         true
     }
 
-    /// The last attempt that is known, where it is later than the present one: a server that starts anew goes on where it was, also
-    /// where nobody knows the earlier attempts any more.
+    /// The last known attempt, if it is later than the current one: a restarted server continues there, even if earlier attempts were forgotten.
     async fn later_attempt(&self) -> Option<u32> {
         let (known, _) = self.runs.newest(RUNS_MAX).await;
         let known: BTreeSet<RunId> = known.into_iter().map(|run| run.run_id).collect();
@@ -104,20 +103,17 @@ impl Attempts {
         let key = key(self.number);
         match self.runs.start(Some(&key), RunParameters::default(), Trigger::FirstRun).await {
             Ok(launched) => {
-                tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "there is no table yet: this is its first run");
+                tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run started");
                 self.is_failing = false;
                 self.run = Some(launched.run);
                 true
             }
             Err(LaunchError::NotOffered) => false,
-            // One of them may make the table.
+            // One of the active runs may create the table.
             Err(LaunchError::TooManyRuns) => true,
             Err(error) => {
                 if !self.is_failing {
-                    tracing::warn!(
-                        error = error_chain(&error),
-                        "the first run cannot be started; it is tried again and again"
-                    );
+                    tracing::warn!(error = error_chain(&error), "cannot start the first run; retrying every second");
                 }
                 self.is_failing = true;
                 true
@@ -128,11 +124,11 @@ impl Attempts {
     fn on_run_state(&mut self, run: Run, now: Timestamp) {
         match run.state {
             RunState::Pending | RunState::Running => self.run = Some(run),
-            RunState::Ended(_) => self.begin_next(run.ended_at.unwrap_or(now)),
+            RunState::Ended(_) => self.schedule_next(run.ended_at.unwrap_or(now)),
         }
     }
 
-    fn begin_next(&mut self, ended_at: Timestamp) {
+    fn schedule_next(&mut self, ended_at: Timestamp) {
         self.not_before = ended_at.checked_add(pause_after(self.number)).unwrap_or(Timestamp::MAX);
         self.number = self.number.saturating_add(1);
         self.run = None;
@@ -160,7 +156,7 @@ mod tests {
     use super::*;
     use datalake_runs::launcher::{Launched, RunLauncher, RunRequest};
 
-    /// What every replica's launcher sees: of several that make a run of one name, one makes it.
+    /// A launcher that all replicas share: it creates one run for each name.
     #[derive(Clone, Debug, Default)]
     struct Cluster(Arc<Mutex<Vec<Run>>>);
 
@@ -168,7 +164,7 @@ mod tests {
     impl RunLauncher for Cluster {
         async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError> {
             let run_id = request.run_id.expect("each attempt has a key");
-            // Whoever else is about to make it does so first.
+            // Other replicas may create the run first.
             tokio::task::yield_now().await;
             let mut runs = self.0.lock().unwrap();
             if let Some(run) = runs.iter().find(|run| run.run_id == run_id) {
@@ -211,7 +207,7 @@ mod tests {
             Attempts::new(RunHistory::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
         }
 
-        /// The active run ends at that second.
+        /// Ends the active run at this second.
         fn fail(&self, second: i64) {
             let mut runs = self.0.lock().unwrap();
             let run = runs.last_mut().unwrap();
@@ -225,7 +221,7 @@ mod tests {
             runs.drain(..forgotten);
         }
 
-        /// The attempts whose runs there are.
+        /// Compares the existing runs with those of these attempts.
         #[track_caller]
         fn check(&self, expected: &[u32]) {
             let ids: Vec<_> = self.0.lock().unwrap().iter().map(|run| run.run_id.to_string()).collect();
@@ -238,52 +234,52 @@ mod tests {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
     }
 
-    /// Every replica looks at that second; often enough that each that has something to do has done it.
-    async fn look(replicas: &mut [Attempts], second: i64) {
+    /// Every replica performs its steps at this second; three are enough to finish.
+    async fn step_all(replicas: &mut [Attempts], second: i64) {
         for _ in 0..3 {
-            let looks = replicas.iter_mut().map(|replica| replica.step(at(second)));
-            let looked = futures_util::future::join_all(looks).await;
-            assert!(looked.into_iter().all(|goes_on| goes_on));
+            let steps = replicas.iter_mut().map(|replica| replica.step(at(second)));
+            let continues = futures_util::future::join_all(steps).await;
+            assert!(continues.into_iter().all(|continues| continues));
         }
     }
 
     #[tokio::test]
-    async fn of_two_replicas_one_starts_each_attempt() {
+    async fn replicas_start_each_attempt_once() {
         let cluster = Cluster::default();
         let mut replicas = [cluster.replica(), cluster.replica()];
-        look(&mut replicas, 0).await;
+        step_all(&mut replicas, 0).await;
         cluster.check(&[1]);
-        look(&mut replicas, 5).await;
+        step_all(&mut replicas, 5).await;
         cluster.fail(6);
-        look(&mut replicas, 15).await;
+        step_all(&mut replicas, 15).await;
         cluster.check(&[1]);
-        look(&mut replicas, 16).await;
+        step_all(&mut replicas, 16).await;
         cluster.check(&[1, 2]);
         cluster.fail(20);
-        look(&mut replicas, 39).await;
+        step_all(&mut replicas, 39).await;
         cluster.check(&[1, 2]);
-        look(&mut replicas, 40).await;
+        step_all(&mut replicas, 40).await;
         cluster.check(&[1, 2, 3]);
     }
 
     #[tokio::test]
-    async fn a_server_that_starts_anew_goes_on_with_the_last_pause() {
+    async fn restarted_server_continues_with_the_last_pause() {
         let cluster = Cluster::default();
         let mut replicas = [cluster.replica()];
         let mut now = 0;
         for attempt in 1..=5 {
-            look(&mut replicas, now).await;
+            step_all(&mut replicas, now).await;
             cluster.fail(now);
-            look(&mut replicas, now).await;
+            step_all(&mut replicas, now).await;
             now += pause_after(attempt).as_secs();
         }
         cluster.check(&[1, 2, 3, 4, 5]);
         // Kubernetes keeps the last Jobs only.
         cluster.forget_all_but_the_last();
         let mut replicas = [cluster.replica(), cluster.replica()];
-        look(&mut replicas, now - 1).await;
+        step_all(&mut replicas, now - 1).await;
         cluster.check(&[5]);
-        look(&mut replicas, now).await;
+        step_all(&mut replicas, now).await;
         cluster.check(&[5, 6]);
     }
 
@@ -293,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow() {
+    fn pauses_double_up_to_ten_minutes() {
         check(1, 10);
         check(2, 20);
         check(6, 320);

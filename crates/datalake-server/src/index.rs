@@ -1,4 +1,4 @@
-//! Where somebody who opens the server begins.
+//! The route `/`: the overview page for browsers, an index for clients that prefer JSON.
 
 use axum::{
     Json,
@@ -19,13 +19,13 @@ use datalake_api::{
 use datalake_http::accept::Accept;
 use datalake_ui::overview::Overview;
 
-/// What a client that asks for JSON gets.
+/// The index as JSON.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Index)]
 struct IndexDocument {
     /// `datalake`
     name: &'static str,
-    /// Queries to begin with.
+    /// Queries to start with.
     examples: Vec<Example>,
 }
 
@@ -58,11 +58,11 @@ pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): Stat
     } else {
         overview.into_response()
     };
-    // A cache must not hand one client what another asked for.
+    // A cache must not send one representation to clients that prefer the other.
     ([(header::VARY, "accept")], document).into_response()
 }
 
-/// Whether JSON is taken more gladly than HTML. Ranges like `*/*` favour neither.
+/// Whether the client prefers JSON to HTML. Ranges such as `*/*` prefer neither.
 fn prefers_json(headers: &HeaderMap) -> bool {
     let accept = Accept::of(headers);
     accept.weight("application/json") > accept.weight("text/html")
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn accepted_types() {
+    fn json_is_preferred_by_weight() {
         check("application/json", true);
         check("text/plain, APPLICATION/JSON;q=0.2", true);
         check("application/json, text/html;q=0.9", true);

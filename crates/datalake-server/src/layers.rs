@@ -1,5 +1,5 @@
-//! What surrounds every route. Each step takes the request and what answers it, so that all steps are one future: a layer of its own for each
-//! would be allocated, moved and cloned for every request, and cost more than most answers.
+//! The layers around every route. Each is a function of the request and the next layer, so that all of them are two futures: tower layers are
+//! allocated, moved and cloned for every request, and cost more than most responses.
 
 use axum::{
     extract::{Request, State},
@@ -26,14 +26,14 @@ use datalake_http::{
 };
 use datalake_ui::page::problem::show_problems;
 
-/// What the steps outside of the compression need.
+/// The state of the layers outside of the compression.
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
     pub(crate) metrics: Metrics,
     pub(crate) cors: Cors,
 }
 
-/// What the steps inside of the compression need.
+/// The state of the layers inside of the compression.
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
     pub(crate) limits: RequestLimits,
@@ -43,25 +43,25 @@ pub(crate) struct Inside {
     pub(crate) cors: Cors,
 }
 
-/// The steps outside of the compression, from the outside in.
-pub(crate) async fn outside(State(outside): State<Outside>, request: Request, next: Next) -> Response {
-    let answer = async |request| next.run(request).await;
-    let answer = async |request| pass_in_chunks(request, answer).await;
-    let answer = async |request| weaken_etags(request, answer).await;
-    let answer = async |request| cors(&outside.cors, request, answer).await;
-    let answer = async |request| caching(request, answer).await;
-    let answer = async |request| secure(request, answer).await;
-    observe(&outside.metrics, request, answer).await
+/// The layers outside of the compression. The last line is the outermost layer.
+pub(crate) async fn outside(State(state): State<Outside>, request: Request, next: Next) -> Response {
+    let next = async |request| next.run(request).await;
+    let next = async |request| pass_in_chunks(request, next).await;
+    let next = async |request| weaken_etags(request, next).await;
+    let next = async |request| cors(&state.cors, request, next).await;
+    let next = async |request| caching(request, next).await;
+    let next = async |request| secure(request, next).await;
+    observe(&state.metrics, request, next).await
 }
 
-/// The steps inside of the compression, from the outside in.
-pub(crate) async fn inside(State(inside): State<Inside>, request: Request, next: Next) -> Response {
-    let answer = async |request| next.run(request).await;
-    let answer = async |request| protect_reads(&inside.access, inside.clock, datalake_ui::is_public, request, answer).await;
-    let answer = async |request| limit(&inside.limits, request, answer).await;
-    let answer = async |request| admit(&inside, request, answer).await;
-    let answer = async |request| show_problems(request, answer).await;
-    write_documents(request, answer).await
+/// The layers inside of the compression. The last line is the outermost layer.
+pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: Next) -> Response {
+    let next = async |request| next.run(request).await;
+    let next = async |request| protect_reads(&state.access, state.clock, datalake_ui::is_public, request, next).await;
+    let next = async |request| limit(&state.limits, request, next).await;
+    let next = async |request| admit(&state, request, next).await;
+    let next = async |request| show_problems(request, next).await;
+    write_documents(request, next).await
 }
 
 /// Rejects requests that browsers send for pages of other sites, and clients that accept no content coding, before a handler runs.
@@ -80,13 +80,13 @@ async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request
     next(request).await
 }
 
-/// Headers for browsers where the route sets none of its own.
+/// Headers for browsers, unless the route sets them.
 const SECURITY: [(HeaderName, HeaderValue); 3] = [
-    // A source's bytes are taken for nothing but their type.
+    // Browsers must not guess another type from the bytes of a source.
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    // Paths name users, and links lead to other sites.
+    // Paths name users; links to other sites must not reveal them.
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-    // A page of another site that embeds a user's image would learn whether there is one.
+    // A page of another site that embeds a user's image would learn whether the user has one.
     (
         HeaderName::from_static("cross-origin-resource-policy"),
         HeaderValue::from_static("same-origin"),

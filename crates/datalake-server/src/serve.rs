@@ -1,4 +1,4 @@
-//! The router with all that surrounds it, and its life on a listener.
+//! The router with its layers, and its life on a listener.
 
 use std::time::Duration;
 
@@ -27,18 +27,18 @@ use datalake_http::{
     },
 };
 
-/// Whoever stops a server waits half a minute for it, as Kubernetes does by default: the rest is for the run that it may have started.
+/// Kubernetes and docker wait 30 seconds for a process that they stop, by default. The rest is for a run that the server started.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
-/// Samples are folded as often as the exporter itself would.
-const FOLD_PERIOD: Duration = Duration::from_secs(5);
+/// The exporter of metrics recommends this period.
+const UPKEEP_PERIOD: Duration = Duration::from_secs(5);
 
-/// What a server listens on.
+/// The listeners of a server.
 #[derive(Debug)]
 pub struct Listeners {
-    /// For everything.
+    /// The API and the web UI.
     pub api: TcpListener,
-    /// For probes and metrics alone, with limits of its own.
+    /// Probes and metrics only, with limits of their own.
     pub admin: Option<TcpListener>,
 }
 
@@ -48,12 +48,12 @@ impl From<TcpListener> for Listeners {
     }
 }
 
-/// The router with every layer. It answers by itself; somebody else has to refresh the table.
+/// The router with every layer. The caller has to follow the table.
 pub fn router(parts: Parts) -> Router {
     layered(parts).0
 }
 
-/// The router with every layer, and its state.
+/// The router with every layer, and the state of its handlers.
 fn layered(parts: Parts) -> (Router, ApiState) {
     let cors = Cors::new(&parts.cors_origins);
     let outside = Outside {
@@ -69,7 +69,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         allowed_hosts,
         cors,
     };
-    // From the outside in.
+    // The first layer is the outermost.
     let layers = ServiceBuilder::new()
         .layer(middleware::from_fn_with_state(outside, layers::outside))
         .layer(compression())
@@ -83,18 +83,18 @@ fn layered(parts: Parts) -> (Router, ApiState) {
     )
 }
 
-/// Serves until `shutdown`, then lets requests in flight end, for 20 seconds at most.
+/// Serves until `shutdown`, then completes requests in flight for at most 20 seconds.
 ///
-/// Meanwhile it follows the table: twice a second, and at once whenever `hints` changes, as the launcher's do at the end of a run. Where there
-/// is no table yet, it starts the first run.
+/// It polls the table twice a second, and whenever `hints` changes, as the launcher's do when a run ends. While there is no table, it starts the first
+/// run.
 pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
-    // What goes on beside the answers ends with the last of them.
-    let beside = shutdown.child_token();
+    // Background tasks end after the last response.
+    let background = shutdown.child_token();
     parts.runs.end_with(shutdown.clone());
-    let follow = parts.table.clone().follow(hints, beside.clone());
-    let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
-    let keep_up = parts.runs.clone().keep_up(beside.clone());
-    let fold = fold(parts.metrics.clone(), beside.clone());
+    let follow = parts.table.clone().follow(hints, background.clone());
+    let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, background.clone());
+    let keep_up = parts.runs.clone().keep_up(background.clone());
+    let upkeep = upkeep(parts.metrics.clone(), background.clone());
     let Listeners { api, admin } = listeners.into();
     let accepting = Accepting::default();
     let listening = Listening {
@@ -104,31 +104,31 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
         accepting: accepting.clone(),
     };
     let (router, state) = layered(parts);
-    let answer = async {
-        answer(listening, router, shutdown).await;
-        beside.cancel();
+    let serve = async {
+        serve_until_drained(listening, router, shutdown).await;
+        background.cancel();
     };
     let admin = async {
         if let Some(listener) = admin {
-            admin::serve(listener, accepting, state, beside.clone()).await;
+            admin::serve(listener, accepting, state, background.clone()).await;
         }
     };
-    let ((), (), (), (), (), ()) = tokio::join!(answer, admin, follow, first_run, keep_up, fold);
+    let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, keep_up, upkeep);
 }
 
-async fn answer(listening: Listening, router: Router, shutdown: CancellationToken) {
+async fn serve_until_drained(listening: Listening, router: Router, shutdown: CancellationToken) {
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
         () = connection::serve(listening, router, shutdown.clone()) => {}
-        () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
+        () = drained => tracing::warn!("shutdown timed out with requests in flight"),
     }
 }
 
-async fn fold(metrics: Metrics, shutdown: CancellationToken) {
-    let mut ticks = tokio::time::interval(FOLD_PERIOD);
+async fn upkeep(metrics: Metrics, shutdown: CancellationToken) {
+    let mut ticks = tokio::time::interval(UPKEEP_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {

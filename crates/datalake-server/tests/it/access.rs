@@ -127,7 +127,7 @@ async fn browsers_get_the_sign_in_page_and_api_clients_a_problem() {
 }
 
 #[tokio::test]
-async fn a_browser_that_another_site_leads_here_requests_the_page_again() {
+async fn page_is_requested_again_after_a_cross_site_link() {
     let lake = protected().await;
     for (site, expected) in [("cross-site", true), ("same-site", true), ("same-origin", false), ("none", false)] {
         let headers = [("accept", BROWSER), ("sec-fetch-site", site)];
@@ -137,7 +137,7 @@ async fn a_browser_that_another_site_leads_here_requests_the_page_again() {
 }
 
 #[tokio::test]
-async fn a_browser_signs_in_for_12_hours() {
+async fn session_lasts_12_hours() {
     let lake = protected().await;
     let answer = sign_in(&lake, TOKEN, "/page/people?min_age", &[]).await;
     assert_eq!(
@@ -164,7 +164,7 @@ async fn a_browser_signs_in_for_12_hours() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_secure_over_https() {
+async fn cookie_is_secure_over_https() {
     let lake = protected().await;
     for (name, value, expected) in [
         ("x-forwarded-proto", "https", true),
@@ -178,7 +178,7 @@ async fn the_cookie_is_secure_over_https() {
 }
 
 #[tokio::test]
-async fn a_wrong_token_gets_the_page_again() {
+async fn wrong_token_returns_the_sign_in_page() {
     let lake = protected().await;
     for token in ["", "wrong", "A-TOKEN-THAT-NOBODY-GUESSES", "<b>"] {
         let answer = sign_in(&lake, token, "/page/runs?limit=5", &[]).await;
@@ -211,7 +211,7 @@ fn a_second_earlier() -> Timestamp {
 }
 
 #[tokio::test]
-async fn expired_forged_and_superseded_cookies_are_refused() {
+async fn expired_forged_and_superseded_cookies_are_rejected() {
     let mut lake = protected().await;
     let token = lake.parts.access.token().unwrap().clone();
     let cookie = cookie(&lake).await;
@@ -321,7 +321,7 @@ async fn signing_in_leads_to_pages_of_this_server_alone() {
 }
 
 #[tokio::test]
-async fn other_sites_sign_no_browser_in_or_out() {
+async fn cross_site_sign_in_and_sign_out_are_rejected() {
     let lake = protected().await;
     for headers in [vec![("sec-fetch-site", "cross-site")], vec![("origin", "https://evil.example")]] {
         let answer = sign_in(&lake, TOKEN, "/", &headers).await;
@@ -347,7 +347,7 @@ async fn signing_out_removes_the_cookie() {
 }
 
 #[tokio::test]
-async fn without_a_token_there_is_nothing_to_sign_in_to() {
+async fn server_without_token_has_no_sign_in() {
     let lake = Lake::of_users().await;
     let answer = sign_in(&lake, TOKEN, "/page/runs", &[]).await;
     assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/page/runs"));
@@ -358,7 +358,7 @@ async fn without_a_token_there_is_nothing_to_sign_in_to() {
 }
 
 #[tokio::test]
-async fn where_reads_are_open_a_browser_may_sign_in_to_start_runs() {
+async fn sign_in_permits_runs_while_reads_are_open() {
     let fixture = RunsThatFail::new().await;
     let anonymous = fixture.body("/page/runs", &[]).await;
     assert!(
@@ -434,7 +434,7 @@ impl RunsThatFail {
 }
 
 #[tokio::test]
-async fn details_of_runs_are_for_clients_with_the_token() {
+async fn run_details_require_the_token() {
     let fixture = RunsThatFail::new().await;
     let id = &fixture.run_id;
     let paths = [

@@ -7,14 +7,14 @@ use axum::{
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
 
-use crate::{fixture::Lake, rows::bytes};
+use crate::{fixture::Lake, row_queries::bytes};
 
 fn cache_control(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CACHE_CONTROL).map(|value| value.to_str().unwrap())
 }
 
 #[tokio::test]
-async fn every_route_says_how_its_answer_may_be_kept() {
+async fn every_route_sets_cache_control() {
     let lake = Lake::of_users().await;
     let document = lake.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
@@ -55,7 +55,7 @@ async fn every_route_says_how_its_answer_may_be_kept() {
 }
 
 #[tokio::test]
-async fn what_names_no_user_may_be_kept_by_all() {
+async fn responses_without_users_are_public() {
     let lake = Lake::of_users().await;
     let page = lake.get("/").await.body;
     let style = page.split('"').find(|text| text.starts_with("/page/assets/")).unwrap();
@@ -74,7 +74,7 @@ fn vary(headers: &HeaderMap) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn a_304_varies_as_the_answer_with_bytes_does() {
+async fn not_modified_varies_like_the_full_response() {
     let lake = Lake::of_users().await;
     for path in [
         "/data",

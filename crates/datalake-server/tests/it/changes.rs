@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::put,
-    past::{BIRTH_1, BIRTH_2, check_parameter, check_problem, hour, lake_until, stored},
+    version_cache::{BIRTH_1, BIRTH_2, check_parameter, check_problem, hour, lake_until, stored},
 };
 
 #[tokio::test]
-async fn changes_are_lines() {
+async fn changes_are_ndjson_lines() {
     let lake = lake_until(6).await;
     let lines = async |query: &str| -> Vec<Value> {
         let answer = lake.get(&format!("/changes?{query}")).await;
@@ -51,7 +51,7 @@ async fn changes_are_lines() {
 
 /// The lines are cut into chunks, and put together none is missing.
 #[tokio::test]
-async fn many_changes_are_all_there() {
+async fn long_change_lists_are_complete() {
     let lake = lake_until(0).await;
     let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
     let edits = names.iter().map(|name| put(name, "\u{1F600} \"quoted\"", "1990-01-01", true));

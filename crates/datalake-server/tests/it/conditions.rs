@@ -9,11 +9,11 @@ use axum::{
 
 use crate::{
     fixture::{Lake, put},
-    rows::bytes,
+    row_queries::bytes,
 };
 
 #[tokio::test]
-async fn what_a_client_has_is_not_sent_again() {
+async fn current_etag_returns_304() {
     let lake = Lake::of_users().await;
     let mut tags = BTreeSet::new();
     let paths = [
@@ -61,7 +61,7 @@ async fn what_a_client_has_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn who_goes_on_with_an_answer_is_told_that_it_is_another() {
+async fn outdated_if_match_returns_412() {
     let lake = Lake::of_users().await;
     for path in ["/data", "/data.parquet", "/stats", "/data/1000"] {
         let (_, headers, _) = bytes(&lake, path, &[]).await;
@@ -86,7 +86,7 @@ async fn who_goes_on_with_an_answer_is_told_that_it_is_another() {
 }
 
 #[tokio::test]
-async fn a_picture_is_sent_once() {
+async fn current_image_etag_returns_304() {
     let lake = Lake::of_users().await;
     let path = "/data/1000/image";
     let (_, headers, picture) = bytes(&lake, path, &[]).await;

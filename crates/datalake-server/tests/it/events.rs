@@ -154,7 +154,7 @@ impl Events {
 }
 
 #[tokio::test]
-async fn each_state_is_told_and_the_end_is_the_last() {
+async fn every_state_is_an_event_and_the_end_is_the_last() {
     let stage = Stage::new(RunState::Pending);
     let mut events = Events::of(&stage.router(), None).await;
     assert_eq!(events.headers["content-type"], "text/event-stream");
@@ -173,7 +173,7 @@ async fn each_state_is_told_and_the_end_is_the_last() {
 }
 
 #[tokio::test]
-async fn an_ended_run_is_told_once() {
+async fn ended_run_is_one_event() {
     let stage = Stage::new(RunState::Pending);
     stage.end().await;
     let router = stage.router();
@@ -198,7 +198,7 @@ async fn check_resumed(last_event_id: &str, is_told_at_once: bool) {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_back_is_told_what_is_new() {
+async fn last_event_id_resumes_the_stream() {
     check_resumed("2", false).await;
     check_resumed("1", true).await;
     // A Job is tried again under its name.
@@ -210,7 +210,7 @@ async fn a_client_that_comes_back_is_told_what_is_new() {
 }
 
 #[tokio::test]
-async fn who_has_seen_the_end_is_told_to_stop() {
+async fn client_that_has_seen_the_end_gets_204() {
     let stage = Stage::new(RunState::Ended(RunOutcome::Failed));
     let answer = ask(&stage.router(), PATH, Some("3")).await;
     assert_eq!(answer.status(), StatusCode::NO_CONTENT);
@@ -236,7 +236,7 @@ async fn unknown_runs_are_problems() {
 }
 
 #[tokio::test]
-async fn places_are_bounded_and_given_back() {
+async fn follower_permits_are_bounded_and_released() {
     let router = Stage::new(RunState::Running).router();
     let mut held = Vec::new();
     for _ in 0..256 {
@@ -251,7 +251,7 @@ async fn places_are_bounded_and_given_back() {
 
 /// The run goes on, and the server ends all the same; whoever waits for the run is told how it stands.
 #[tokio::test]
-async fn who_waits_for_a_run_is_answered_when_the_server_ends() {
+async fn shutdown_answers_clients_that_wait_for_a_run() {
     let stage = Stage::new(RunState::Running);
     let request = Request::post("/data").header("prefer", "wait=60").body(Body::empty()).unwrap();
     let answer = answer_at_the_end(stage.parts(), request).await;
@@ -263,7 +263,7 @@ async fn who_waits_for_a_run_is_answered_when_the_server_ends() {
 
 /// The run goes on, and the server ends all the same without waiting for those who follow it.
 #[tokio::test]
-async fn the_server_s_end_is_the_streams() {
+async fn shutdown_ends_event_streams() {
     let stage = Stage::new(RunState::Running);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::now,
-    namespace::{Namespace, asked, complete, full, job, key_id, keyed, launcher, pod, replica, request},
+    kubernetes_fixture::{Namespace, asked, complete, full, job, key_id, keyed, launcher, pod, replica, request},
 };
 
 /// The status of a Job whose pod has not become ready.
@@ -26,7 +26,7 @@ fn job_with(name: &str, status: &Value, arguments: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn a_run_is_a_job_of_the_live_template() {
+async fn run_is_a_job_of_the_current_template() {
     let (launcher, shared) = launcher(Namespace {
         jobs: vec![job("datalake-processor-29384756", &complete())],
         ..Namespace::default()
@@ -80,7 +80,7 @@ async fn check_joined(namespace: Namespace, request: RunRequest, expected: Optio
 }
 
 #[tokio::test]
-async fn a_job_whose_pods_have_no_node_is_joined() {
+async fn job_with_unscheduled_pods_is_joined() {
     let with = |pods, status: Value| Namespace {
         jobs: vec![job("a", &status)],
         pods,
@@ -103,7 +103,7 @@ async fn a_job_whose_pods_have_no_node_is_joined() {
 
 /// A pod that begins and ends before its list is taken is counted in the Job, which is read after it.
 #[tokio::test]
-async fn the_job_is_read_after_its_pods() {
+async fn job_is_read_after_its_pods() {
     let namespace = |status| Namespace {
         jobs: vec![job("a", &begun())],
         status_after_pods: Some(status),
@@ -115,7 +115,7 @@ async fn the_job_is_read_after_its_pods() {
 }
 
 #[tokio::test]
-async fn a_job_that_was_created_after_the_arrival_is_joined_whatever_its_pods_do() {
+async fn job_created_after_the_request_is_joined() {
     let namespace = |status: Value, arguments: &[&str]| Namespace {
         created_later: vec![job_with("later", &status, arguments)],
         pods: vec![pod("later", Some("node"))],
@@ -130,7 +130,7 @@ async fn a_job_that_was_created_after_the_arrival_is_joined_whatever_its_pods_do
 }
 
 #[tokio::test]
-async fn a_run_with_less_than_the_request_asks_for_is_not_joined() {
+async fn run_with_fewer_permissions_is_not_joined() {
     let with = |arguments: &[&str]| Namespace {
         jobs: vec![job_with("a", &begun(), arguments)],
         ..Namespace::default()
@@ -161,7 +161,7 @@ async fn a_run_with_less_than_the_request_asks_for_is_not_joined() {
 
 /// What no client waits for joins any active run: the first run is there to make a table.
 #[tokio::test]
-async fn the_first_run_joins_a_run_that_is_reading() {
+async fn first_run_joins_an_active_run() {
     let namespace = Namespace {
         jobs: vec![job("a", &json!({ "active": 1, "ready": 1 }))],
         ..Namespace::default()
@@ -171,7 +171,7 @@ async fn the_first_run_joins_a_run_that_is_reading() {
 }
 
 #[tokio::test]
-async fn three_runs_are_active_at_most() {
+async fn fourth_run_is_rejected() {
     let reading = json!({ "active": 1, "ready": 1 });
     let mut leaving = job("leaving", &reading);
     leaving["metadata"]["deletionTimestamp"] = now().to_string().into();
@@ -190,7 +190,7 @@ async fn three_runs_are_active_at_most() {
 
 /// One replica's requests share the Job that is created while they wait for their turn.
 #[tokio::test]
-async fn of_many_requests_at_once_one_makes_a_job() {
+async fn concurrent_requests_share_one_job() {
     let (launcher, shared) = launcher(Namespace::default());
     let requests = (0..50).map(|number| match number % 3 {
         0 => request(),
@@ -208,7 +208,7 @@ async fn of_many_requests_at_once_one_makes_a_job() {
 
 /// Replicas that see the same Jobs try the same name, also without a key; another request has another name.
 #[tokio::test]
-async fn of_two_replicas_one_makes_the_job() {
+async fn replicas_share_one_job() {
     let before = || Namespace {
         jobs: vec![job("datalake-processor-29384756", &complete())],
         ..Namespace::default()
@@ -229,7 +229,7 @@ async fn of_two_replicas_one_makes_the_job() {
 
 /// Times have a resolution of a second: the newest Job may be an older one, and its successor's name is in use.
 #[tokio::test]
-async fn a_name_in_use_is_not_given_again() {
+async fn names_in_use_are_skipped() {
     let (launcher, shared) = launcher(Namespace {
         jobs: vec![job("z", &complete())],
         ..Namespace::default()
@@ -248,7 +248,7 @@ async fn a_name_in_use_is_not_given_again() {
 }
 
 #[tokio::test]
-async fn a_key_names_the_job_that_it_starts_on_every_replica() {
+async fn key_names_its_job_on_every_replica() {
     let (launcher, shared) = launcher(Namespace::default());
     let name = key_id(&launcher, "k");
     let first = launcher.launch(keyed(&launcher, "k")).await.unwrap();
@@ -271,7 +271,7 @@ async fn check_reused(launcher: &datalake_runs::kubernetes::launcher::Kubernetes
 }
 
 #[tokio::test]
-async fn a_key_that_joined_is_known_to_every_replica_while_the_job_exists() {
+async fn joined_key_is_resolved_by_every_replica() {
     let (launcher, shared) = launcher(Namespace {
         jobs: vec![job_with("a", &begun(), &["--full"])],
         ..Namespace::default()
@@ -292,7 +292,7 @@ async fn a_key_that_joined_is_known_to_every_replica_while_the_job_exists() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_recorded_gets_a_run_of_its_own() {
+async fn unrecordable_key_starts_its_own_run() {
     let (launcher, _) = launcher(Namespace {
         jobs: vec![job("a", &begun())],
         patch_is_forbidden: true,
@@ -306,7 +306,7 @@ async fn a_key_that_cannot_be_recorded_gets_a_run_of_its_own() {
 }
 
 #[tokio::test]
-async fn somebody_elses_jobs_are_not_runs() {
+async fn jobs_of_other_owners_are_not_runs() {
     let mut other = job("backup", &json!({ "active": 1 }));
     other["metadata"]["ownerReferences"][0]["name"] = "backup".into();
     let (launcher, shared) = launcher(Namespace {
@@ -321,7 +321,7 @@ async fn somebody_elses_jobs_are_not_runs() {
 }
 
 #[tokio::test]
-async fn an_active_run_is_stopped_with_its_pods() {
+async fn stop_deletes_the_job_and_its_pods() {
     let (launcher, shared) = launcher(Namespace {
         jobs: vec![job("active", &json!({ "active": 1 })), job("ended", &complete())],
         ..Namespace::default()
@@ -346,7 +346,7 @@ async fn check_failure(namespace: Namespace, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn what_kubernetes_refuses_is_told() {
+async fn kubernetes_errors_are_reported() {
     let refused = |code, reason, message| Namespace {
         refusal: Some((code, reason, message)),
         ..Namespace::default()

@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    namespace::{Namespace, asked, job, launcher},
+    kubernetes_fixture::{Namespace, asked, job, launcher},
     run_fixture::report,
 };
 
 /// Most runs that are looked at are long over, and their Jobs gone.
 #[tokio::test]
-async fn a_report_spares_the_question_for_its_job() {
+async fn report_makes_reading_the_job_unnecessary() {
     let (launcher, shared) = launcher(Namespace::default());
     let (bucket, report) = (MemoryBucket::new(), report("over", 1));
     let bytes = serde_json::to_vec(&report).unwrap().into();
@@ -35,7 +35,7 @@ async fn a_report_spares_the_question_for_its_job() {
 }
 
 #[tokio::test]
-async fn a_pod_tells_what_its_job_does_not() {
+async fn pod_status_explains_a_failed_job() {
     let labels = json!({ "batch.kubernetes.io/job-name": "active" });
     let waiting = json!({ "waiting": { "reason": "ImagePullBackOff", "message": "no such image" } });
     let container = json!({ "name": "processor", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": waiting });
@@ -53,7 +53,7 @@ async fn a_pod_tells_what_its_job_does_not() {
 
 /// Whoever reads costs Kubernetes what one reader does.
 #[tokio::test]
-async fn reads_share_what_is_asked() {
+async fn concurrent_reads_share_requests() {
     let (launcher, shared) = launcher(Namespace {
         jobs: vec![job("active", &json!({ "active": 1 }))],
         ..Namespace::default()
@@ -77,7 +77,7 @@ async fn reads_share_what_is_asked() {
 
 /// From the first listing to a Job that is gone with its pods, of which nobody but this server knows why it failed.
 #[tokio::test]
-async fn followed_jobs_are_known_to_their_end_and_after() {
+async fn watched_jobs_are_cached_past_their_end() {
     let versioned = |name: &str, version: &str, status: &Value| {
         let mut job = job(name, status);
         job["metadata"]["resourceVersion"] = version.into();

@@ -92,7 +92,7 @@ async fn exposed_names() {
 }
 
 #[tokio::test]
-async fn the_last_run_s_report_is_shown() {
+async fn last_report_is_exposed_as_metrics() {
     let lake = Lake::of_users().await;
     let check = async |lines: &[&str]| {
         let text = lake.get("/metrics").await.body;

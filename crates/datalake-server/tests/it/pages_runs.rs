@@ -24,8 +24,8 @@ use tempfile::TempDir;
 
 use crate::{
     fixture::{Answer, Lake, now, put, refusals},
-    past::lake_until,
     run_fixture::report,
+    version_cache::lake_until,
 };
 
 /// The page at a path, which has to be there.

@@ -3,7 +3,7 @@
 use crate::{
     fixture::{Lake, now, put},
     pages_runs::{between, check_failure, forget_all_but_the_newest, page, values},
-    past::lake_until,
+    version_cache::lake_until,
 };
 
 #[tokio::test]

@@ -29,7 +29,7 @@ async fn check_parameter(lake: &Lake, path: &str, parameter: &str, nearest: Opti
 }
 
 #[tokio::test]
-async fn parameters_are_never_guessed() {
+async fn unknown_and_malformed_parameters_return_400() {
     let lake = Lake::of_users().await;
     check_parameter(&lake, "/data?minage=30", "minage", Some("min_age")).await;
     check_parameter(&lake, "/data?is_image_exist=True", "is_image_exist", Some("is_image_exists")).await;
@@ -63,7 +63,7 @@ async fn check_missing(lake: &Lake, path: &str, kind: &str) {
 }
 
 #[tokio::test]
-async fn missing_things() {
+async fn missing_resources_return_404() {
     let lake = Lake::of_users().await;
     check_missing(&lake, "/data/01", "no-such-user").await;
     check_missing(&lake, "/data/A", "no-such-user").await;
@@ -84,7 +84,7 @@ async fn check_path(lake: &Lake, path: &str, parameter: &str, words: &str) {
 }
 
 #[tokio::test]
-async fn what_cannot_be_decoded_is_named() {
+async fn undecodable_parts_are_named() {
     let lake = Lake::of_users().await;
     check_path(&lake, "/data/%FF", "user_id", "not UTF-8").await;
     check_path(&lake, "/data/%zz", "user_id", "`%zz`").await;
@@ -114,7 +114,7 @@ async fn what_cannot_be_decoded_is_named() {
 }
 
 #[tokio::test]
-async fn days_are_refused_for_what_they_are() {
+async fn invalid_days_name_the_reason() {
     let lake = Lake::of_users().await;
     for (query, words) in [
         ("/data?on=9999-12-31", "0000-01-01 to 9999-12-30"),
@@ -136,7 +136,7 @@ async fn days_are_refused_for_what_they_are() {
 }
 
 #[tokio::test]
-async fn a_slash_at_the_end_leads_to_the_path() {
+async fn trailing_slash_redirects() {
     let lake = Lake::of_users().await;
     let document = lake.get("/openapi.json").await.json();
     let described = document["paths"].as_object().unwrap().keys().map(String::as_str);
@@ -166,7 +166,7 @@ async fn a_slash_at_the_end_leads_to_the_path() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_names_the_nearest() {
+async fn unknown_path_suggests_the_nearest() {
     let lake = Lake::of_users().await;
     for (path, nearest) in [
         ("/datas", Some("/data")),
@@ -190,7 +190,7 @@ async fn an_unknown_path_names_the_nearest() {
 }
 
 #[tokio::test]
-async fn methods_name_those_that_are_taken() {
+async fn allow_header_lists_methods() {
     let lake = Lake::of_users().await;
     for (method, path, allowed) in [
         (Method::DELETE, "/data", "GET,HEAD,POST"),
@@ -205,7 +205,7 @@ async fn methods_name_those_that_are_taken() {
 }
 
 #[tokio::test]
-async fn before_the_first_table() {
+async fn reads_before_the_first_version_return_503() {
     let lake = Lake::empty();
     check_document(&lake.get("/readyz").await, "/readyz", 503, "table-unknown");
     check_document(&lake.get("/data").await, "/data", 503, "table-unknown");
@@ -231,7 +231,7 @@ async fn status_of_post(lake: &Lake, authorization: Option<&str>) -> Answer {
 }
 
 #[tokio::test]
-async fn a_token_guards_the_start_of_runs_alone() {
+async fn token_protects_runs_only_by_default() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
     lake.parts.access = Access::RunsNeed(Token::new("right"));
@@ -257,7 +257,7 @@ async fn a_token_guards_the_start_of_runs_alone() {
 }
 
 #[tokio::test]
-async fn reads_may_need_the_token_too() {
+async fn protected_reads_require_the_token() {
     let mut lake = Lake::of_users().await;
     lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
     for path in [
@@ -291,7 +291,7 @@ async fn reads_may_need_the_token_too() {
 }
 
 #[tokio::test]
-async fn who_takes_no_coding_is_told_which_there_are() {
+async fn client_without_acceptable_coding_gets_406() {
     let lake = Lake::of_users().await;
     let request = Request::get("/data").header("accept-encoding", "*;q=0");
     let answer = lake.send(request.body(Body::empty()).unwrap()).await;

@@ -48,7 +48,7 @@ async fn check_end(script: &str, state: &str, words: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_child_s_end_is_the_run_s() {
+async fn exit_status_of_the_child_is_the_outcome_of_the_run() {
     check_end("exit 0", "succeeded", &[]).await;
     check_end("echo the store is away >&2; exit 1", "failed", &["1", "the store is away"]).await;
     check_end("exit 2", "misconfigured", &["2"]).await;
@@ -58,7 +58,7 @@ async fn a_child_s_end_is_the_run_s() {
 }
 
 #[tokio::test]
-async fn a_child_is_told_its_mode_and_its_id() {
+async fn child_gets_mode_and_run_id() {
     let fixture = Fixture::new("echo $DATALAKE_RUN_ID $# $2 > $1/told");
     let told = || fs::read_to_string(fixture.dir.path().join("told")).unwrap();
     let run_id = fixture.launcher.run_id_of(&IdempotencyKey::parse("k").unwrap());
@@ -75,7 +75,7 @@ async fn a_child_is_told_its_mode_and_its_id() {
 
 /// A child may have read the sources as soon as it is spawned.
 #[tokio::test]
-async fn a_request_after_the_spawn_gets_another_run_and_a_fourth_is_refused() {
+async fn request_after_the_spawn_starts_another_run_and_the_fourth_gets_429() {
     let fixture = Fixture::new(GATED);
     let mut gate = fixture.gate().await;
     let first = fixture.post(&[("prefer", "wait=0")]).await;
@@ -116,7 +116,7 @@ async fn a_request_after_the_spawn_gets_another_run_and_a_fourth_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_names_one_run_and_one_body() {
+async fn key_with_another_body_returns_422() {
     let fixture = Fixture::new(GATED);
     let mut gate = fixture.gate().await;
     // Requests of one moment: the second one joins the run of the first one.
@@ -205,7 +205,7 @@ async fn deletions_of_an_active_run_are_not_blocked_yet() {
 
 /// What the store would have to tell first is worth a retry.
 #[tokio::test]
-async fn while_the_store_is_down_a_key_is_answered_with_a_time_to_retry() {
+async fn key_lookup_without_store_returns_503() {
     let fixture = Fixture::new(GATED);
     fixture.is_store_down.store(true, Ordering::SeqCst);
     let by_key = fixture.post(&[("idempotency-key", "k")]).await;
@@ -225,7 +225,7 @@ async fn while_the_store_is_down_a_key_is_answered_with_a_time_to_retry() {
 
 /// Replicas with child processes of their own give the run of one key the same ID.
 #[tokio::test]
-async fn two_servers_run_one_key_beside_each_other() {
+async fn replicas_run_one_key_in_parallel() {
     let fixture = Fixture::new(GATED);
     let (dir, command) = Fixture::scripted(GATED);
     let other = Fixture::of_lake(dir, command, fixture.bucket.clone());
@@ -249,7 +249,7 @@ async fn two_servers_run_one_key_beside_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_requests_at_once_one_starts_a_run() {
+async fn concurrent_requests_share_one_run() {
     let fixture = Fixture::new(GATED);
     let answers = join_all((0..50).map(|_| fixture.post(&[]))).await;
     let runs: Vec<&Value> = answers.iter().map(|answer| &answer.body["id"]).collect();
@@ -260,7 +260,7 @@ async fn of_many_requests_at_once_one_starts_a_run() {
 }
 
 #[tokio::test]
-async fn a_key_s_run_that_only_its_report_knows_is_not_started_again() {
+async fn key_of_a_reported_run_starts_no_run() {
     let fixture = Fixture::new(GATED);
     let run_id = fixture.launcher.run_id_of(&IdempotencyKey::parse("k").unwrap());
     fixture.put_report(&report(run_id.as_str(), 1)).await;
@@ -273,7 +273,7 @@ async fn a_key_s_run_that_only_its_report_knows_is_not_started_again() {
 }
 
 #[tokio::test]
-async fn delete_stops_an_active_run_and_no_other() {
+async fn delete_stops_active_runs_only() {
     let fixture = Fixture::new(GATED);
     let run = fixture.post(&[]).await;
     let location = run.headers["location"].to_str().unwrap();
@@ -300,7 +300,7 @@ async fn delete_stops_an_active_run_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_stopped_run_is_no_failure_and_a_deaf_one_is_killed() {
+async fn stopped_run_is_not_failed_and_unresponsive_child_is_killed() {
     let fixture = Fixture::new(GATED);
     let run = fixture.post(&[]).await;
     let run_id = RunId::parse(run.body["id"].as_str().unwrap()).unwrap();
@@ -321,7 +321,7 @@ async fn a_stopped_run_is_no_failure_and_a_deaf_one_is_killed() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_started_is_a_problem() {
+async fn failed_start_returns_502() {
     let command = RunCommand {
         program: "/no/such/program".into(),
         arguments: Vec::new(),
@@ -354,7 +354,7 @@ async fn check_refused(path: &str, headers: &[(&str, &str)], body: impl Into<Bod
 }
 
 #[tokio::test]
-async fn malformed_wishes() {
+async fn malformed_prefer_headers_are_rejected() {
     let json = ("content-type", "application/json");
     check_refused("/data", &[json], "{", 400).await;
     check_refused("/data", &[json], " ", 400).await;
@@ -408,7 +408,7 @@ async fn no_body_an_empty_object_and_null_are_the_default() {
 }
 
 #[tokio::test]
-async fn runs_are_listed_once_the_newest_first() {
+async fn runs_are_listed_newest_first_without_duplicates() {
     let fixture = Fixture::new("exit 0");
     // Written in another order than begun.
     for (run_id, hour) in [("b", 2), ("c", 3), ("a", 1)] {
@@ -455,7 +455,7 @@ async fn runs_are_listed_once_the_newest_first() {
 }
 
 #[tokio::test]
-async fn malformed_questions() {
+async fn malformed_list_parameters_return_400() {
     let fixture = Fixture::new("exit 0");
     for (path, status) in [
         ("/runs?limit=0", 400),
@@ -474,7 +474,7 @@ async fn malformed_questions() {
 }
 
 #[tokio::test]
-async fn while_the_store_is_down_what_is_known_is_told() {
+async fn cached_runs_are_listed_while_the_store_is_down() {
     let fixture = Fixture::new(GATED);
     fixture.put_report(&report("a", 1)).await;
     fixture.put_report(&report("b", 2)).await;
@@ -495,7 +495,7 @@ async fn while_the_store_is_down_what_is_known_is_told() {
 
 /// A run that had nothing to do makes no version: the data is as old as the run that last looked.
 #[tokio::test]
-async fn metrics_tell_how_the_last_run_ended() {
+async fn metrics_show_the_outcome_of_the_last_run() {
     let metrics = async |fixture: &Fixture| {
         // A server reads reports by itself every half minute, and for whoever asks for the runs.
         send(&fixture.router, Request::get("/runs"), "").await;

@@ -19,7 +19,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::fixture::{Lake, USERS, put};
 
 #[tokio::test]
-async fn a_new_version_replaces_the_one_held() {
+async fn new_version_replaces_the_current_one() {
     let lake = Lake::of_users().await;
     let (hints, hinted) = watch::channel(());
     let shutdown = CancellationToken::new();
@@ -45,7 +45,7 @@ async fn a_new_version_replaces_the_one_held() {
 }
 
 #[tokio::test]
-async fn reads_go_on_while_the_store_is_down() {
+async fn reads_continue_while_the_store_is_down() {
     let lake = Lake::of_users().await;
     lake.set_down(true);
     lake.watch.refresh_now().await;
@@ -118,7 +118,7 @@ async fn metrics_count_routes_and_never_paths() {
 }
 
 #[tokio::test]
-async fn the_index_is_a_page_or_json() {
+async fn index_is_html_or_json() {
     let lake = Lake::of_users().await;
     let page = lake.get("/").await;
     assert!(page.header("content-type").starts_with("text/html"));
@@ -131,7 +131,7 @@ async fn the_index_is_a_page_or_json() {
 }
 
 #[tokio::test]
-async fn every_answer_names_its_request() {
+async fn every_response_has_a_request_id() {
     let lake = Lake::of_users().await;
     assert!(!lake.get("/nothing").await.header("x-request-id").is_empty());
     let request = Request::get("/data").header("x-request-id", "mine").body(Body::empty()).unwrap();
@@ -153,7 +153,7 @@ impl Write for Lines {
 }
 
 #[tokio::test]
-async fn each_line_of_the_access_log_names_its_request_and_its_trace() {
+async fn access_log_has_request_and_trace_ids() {
     let lines = Lines::default();
     let writer = lines.clone();
     let log = tracing_subscriber::fmt()
@@ -192,7 +192,7 @@ async fn each_line_of_the_access_log_names_its_request_and_its_trace() {
 }
 
 #[tokio::test]
-async fn a_span_records_the_type_of_an_error_of_the_server() {
+async fn span_records_the_type_of_server_errors() {
     let lines = Lines::default();
     let writer = lines.clone();
     let spans = tracing_subscriber::fmt()
@@ -228,7 +228,7 @@ async fn a_span_records_the_type_of_an_error_of_the_server() {
 }
 
 #[tokio::test]
-async fn the_description_is_made_from_the_handlers() {
+async fn openapi_description_is_complete() {
     let lake = Lake::of_users().await;
     let document = lake.get("/openapi.json").await.json();
     assert_eq!(document["openapi"], "3.1.0");
@@ -276,7 +276,7 @@ fn outline(document: &Value) -> String {
 }
 
 #[tokio::test]
-async fn the_server_ends_when_asked() {
+async fn server_stops_on_shutdown() {
     let lake = Lake::of_users().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_hints, hinted) = watch::channel(());

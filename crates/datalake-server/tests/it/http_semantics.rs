@@ -10,7 +10,7 @@ use tokio::io::AsyncReadExt;
 
 use crate::{
     fixture::{Answer, Lake, put},
-    raw::Served,
+    raw_requests::Served,
 };
 
 async fn send(lake: &Lake, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
@@ -145,7 +145,7 @@ async fn ask_first(lake: &Lake, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
+async fn preflight_lists_allowed_headers() {
     let mut lake = shared().await;
     // A browser asks without the token that the page then sends.
     lake.parts.access = Access::AllNeeds(Token::new("right"));
@@ -182,7 +182,7 @@ async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
 }
 
 #[tokio::test]
-async fn every_answer_is_safe_in_a_browser() {
+async fn every_response_has_browser_security_headers() {
     let lake = Lake::of_users().await;
     for path in [
         "/",
@@ -216,7 +216,7 @@ async fn coding(lake: &Lake, path: &str, accepted: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn rows_are_compressed_and_pictures_are_not() {
+async fn rows_are_compressed_and_images_are_not() {
     let lake = Lake::of_users().await;
     let rows = (0..100).map(|number| put(&format!("u{number}"), "Abe", "1990-01-01", false));
     lake.commit(rows.collect()).await;
@@ -233,7 +233,7 @@ async fn rows_are_compressed_and_pictures_are_not() {
 }
 
 #[tokio::test]
-async fn an_answer_under_way_is_sent_to_its_end() {
+async fn response_in_flight_is_completed_on_shutdown() {
     let served = Served::new(&Lake::of_users().await).await;
     let mut client = served.connected(b"GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let mut answer = vec![0; 15];

@@ -10,7 +10,7 @@ use tower::ServiceExt;
 
 use crate::{
     fixture::{Answer, Lake, ids, now, put},
-    past::{check_parameter, check_problem},
+    version_cache::{check_parameter, check_problem},
 };
 
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
@@ -64,7 +64,7 @@ async fn filters() {
 }
 
 #[tokio::test]
-async fn rows_are_shown_whole() {
+async fn rows_have_all_columns() {
     let lake = Lake::of_users().await;
     let row = lake.get("/data/1").await;
     let expected = json!({
@@ -83,7 +83,7 @@ async fn rows_are_shown_whole() {
 
 /// The array is cut into chunks of 64 KiB, and put together it is one document.
 #[tokio::test]
-async fn many_rows_are_one_array() {
+async fn large_lists_are_one_array() {
     let lake = Lake::empty();
     let names: Vec<String> = (0..3_000).map(|number| format!("{number:05}")).collect();
     lake.commit(
@@ -99,7 +99,7 @@ async fn many_rows_are_one_array() {
 }
 
 #[tokio::test]
-async fn figures() {
+async fn statistics() {
     let lake = Lake::of_users().await;
     let expected = json!({
         "version": 0, "on": "2026-11-24", "count": 7, "average_age": 33.5, "min_age": 22, "max_age": 46, "median_age": 33.0,
@@ -117,7 +117,7 @@ async fn figures() {
 }
 
 #[tokio::test]
-async fn pictures() {
+async fn images() {
     let lake = Lake::of_users().await;
     let picture = lake.get("/data/1000/image").await;
     assert_eq!((picture.status, picture.body.as_str()), (StatusCode::OK, "a picture"));
@@ -159,7 +159,7 @@ async fn rejects() {
 }
 
 #[tokio::test]
-async fn head_is_answered_where_get_is() {
+async fn head_is_supported_on_every_get_route() {
     let lake = Lake::of_users().await;
     for path in [
         "/",
@@ -202,7 +202,7 @@ async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
 }
 
 #[tokio::test]
-async fn compressed_answers() {
+async fn compressed_responses_have_the_same_content() {
     let lake = Lake::of_users().await;
     // What has less than a KiB is not compressed.
     let more = (0..100).map(|number| put(&format!("u{number}"), "Abe", "1990-01-01", false));

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::{
     fixture::{Answer, Lake, put},
-    past::{BIRTH_1, BIRTH_2, assert_problem, check_parameter, check_problem, hour, lake_until, open, reject, stored},
+    version_cache::{BIRTH_1, BIRTH_2, assert_problem, check_parameter, check_problem, hour, lake_until, open, reject, stored},
 };
 
 #[tokio::test]
@@ -58,7 +58,7 @@ async fn explain(edits: Vec<Edit>, refusals: &[OpenRefusal], user: &str) -> Answ
 }
 
 #[tokio::test]
-async fn a_good_user_is_explained() {
+async fn valid_user_is_explained() {
     let answer = explain(vec![put("7", "Name", "1990-01-01", true)], &[], "7").await;
     assert_eq!(answer.header("datalake-version"), "0");
     let mut explained = answer.json();
@@ -131,7 +131,7 @@ async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
 }
 
 #[tokio::test]
-async fn what_is_missing_is_explained() {
+async fn missing_sources_are_explained() {
     let (with, without) = (
         vec![put("7", "Name", "1990-01-01", true)],
         vec![put("7", "Name", "1990-01-01", false)],
@@ -214,7 +214,7 @@ async fn what_is_missing_is_explained() {
 }
 
 #[tokio::test]
-async fn a_past_row_is_explained() {
+async fn row_of_an_earlier_version_is_explained() {
     let lake = lake_until(6).await;
     let explained = lake.get("/data/2/explain?version=3").await;
     assert_eq!(explained.header("datalake-version"), "3");

@@ -95,7 +95,7 @@ async fn check_problem(served: &Served, request: &[u8], status: u16, kind: &str,
 }
 
 #[tokio::test]
-async fn requests_that_are_no_http_are_problems() {
+async fn malformed_requests_return_problems() {
     let served = Served::new(&Lake::of_users().await).await;
     let check = async |request: &str, status, kind, words: &str| check_problem(&served, request.as_bytes(), status, kind, words).await;
     let malformed = "malformed-request";
@@ -143,7 +143,7 @@ async fn requests_that_are_no_http_are_problems() {
 }
 
 #[tokio::test]
-async fn doubtful_lengths_are_problems() {
+async fn ambiguous_lengths_return_problems() {
     let served = Served::new(&Lake::of_users().await).await;
     let check = async |framing: &str, status, kind| {
         let request = format!("POST /data HTTP/1.1\r\nHost: a\r\n{framing}\r\n\r\n0\r\n\r\n");
@@ -158,7 +158,7 @@ async fn doubtful_lengths_are_problems() {
 }
 
 #[tokio::test]
-async fn a_refused_request_is_counted_and_ends_its_connection() {
+async fn rejected_request_is_counted_and_closes_the_connection() {
     let lake = Lake::of_users().await;
     let served = Served::new(&lake).await;
     let get = "GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -177,7 +177,7 @@ async fn a_refused_request_is_counted_and_ends_its_connection() {
 }
 
 #[tokio::test]
-async fn targets_as_they_were_typed_are_understood() {
+async fn unencoded_targets_are_accepted() {
     let served = Served::new(&Lake::of_users().await).await;
     let ask = async |target: &str| {
         let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -200,7 +200,7 @@ async fn targets_as_they_were_typed_are_understood() {
 }
 
 #[tokio::test]
-async fn http_1_0_needs_no_host() {
+async fn http_1_0_requires_no_host() {
     let served = Served::new(&Lake::of_users().await).await;
     let answer = served.answers(b"GET /healthz HTTP/1.0\r\n\r\n", false).await;
     assert!(
@@ -211,7 +211,7 @@ async fn http_1_0_needs_no_host() {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_no_more_is_answered() {
+async fn half_closed_client_gets_its_response() {
     let served = Served::new(&Lake::of_users().await).await;
     for (path, words) in [("/healthz", "ok\n"), ("/data", "\"user_id\":\"a\""), ("/openapi.json", "openapi")] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -231,7 +231,7 @@ async fn a_client_that_sends_no_more_is_answered() {
 }
 
 #[tokio::test]
-async fn a_client_that_is_still_sending_gets_its_answer() {
+async fn client_that_is_still_sending_gets_its_response() {
     let served = Served::new(&Lake::of_users().await).await;
     let mut request = b"POST /data HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 500000\r\n\r\n".to_vec();
     request.resize(request.len() + 500_000, b' ');

@@ -18,7 +18,7 @@ fn parts_of<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
 }
 
 #[tokio::test]
-async fn the_page_and_all_its_parts_come_from_here() {
+async fn swagger_ui_loads_nothing_from_other_sites() {
     let lake = Lake::empty();
     let page = lake.get("/docs/").await;
     assert_eq!(page.status, StatusCode::OK);
@@ -57,7 +57,7 @@ async fn the_page_and_all_its_parts_come_from_here() {
 }
 
 #[tokio::test]
-async fn files_are_sent_as_they_are_stored_to_those_who_can_unpack_them() {
+async fn stored_gzip_is_sent_to_clients_that_accept_it() {
     let lake = Lake::empty();
     let plain = lake.get("/docs/swagger-ui-bundle.js").await;
     assert_eq!(plain.header("content-type"), "text/javascript; charset=utf-8");

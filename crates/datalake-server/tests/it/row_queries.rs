@@ -67,7 +67,7 @@ async fn selected_columns() {
 }
 
 #[tokio::test]
-async fn refusals_name_the_parameter() {
+async fn errors_name_the_parameter() {
     let lake = Lake::of_users().await;
     for (query, parameter) in [
         ("firstname=Ada", "firstname"),
@@ -138,7 +138,7 @@ async fn pages_put_together_are_the_whole() {
 
 /// The promise of a cursor: one walk, one version.
 #[tokio::test]
-async fn a_walk_sees_one_version_while_ten_are_published() {
+async fn pages_are_of_one_version_while_others_are_published() {
     for order in ["user_id", "age.desc"] {
         let lake = Lake::of_users().await;
         let before = lake.get(&format!("/data?order={order}")).await.json();
@@ -165,7 +165,7 @@ async fn a_walk_sees_one_version_while_ten_are_published() {
 }
 
 #[tokio::test]
-async fn cursors_are_refused_where_they_do_not_fit() {
+async fn cursors_of_other_queries_are_rejected() {
     let lake = Lake::of_users().await;
     let link = next(&lake.get("/data?limit=1&last_name=Last").await.headers).unwrap();
     let cursor = link.split("cursor=").nth(1).unwrap();
@@ -191,7 +191,7 @@ async fn cursors_are_refused_where_they_do_not_fit() {
 }
 
 #[tokio::test]
-async fn formats_say_the_same() {
+async fn formats_have_the_same_rows() {
     let lake = Lake::of_users().await;
     let rows = lake.get("/data").await.json();
     let ndjson = lake.get("/data.ndjson").await;
@@ -282,7 +282,7 @@ pub(crate) async fn bytes(lake: &Lake, path: &str, headers: &[(header::HeaderNam
 }
 
 #[tokio::test]
-async fn parquet_is_read_in_place() {
+async fn parquet_ranges_are_served() {
     let lake = Lake::of_users().await;
     let path = "/data.parquet?order=user_id.desc";
     let (status, headers, whole) = bytes(&lake, path, &[]).await;
@@ -329,7 +329,7 @@ async fn parquet_is_read_in_place() {
 
 /// Rows of a table with more than one chunk, by every road.
 #[tokio::test]
-async fn large_answers_are_whole() {
+async fn large_responses_are_complete() {
     let lake = Lake::empty();
     let users: Vec<_> = (0..30_000).map(|number| format!("{number:05}")).collect();
     lake.commit(

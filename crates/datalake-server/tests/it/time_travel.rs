@@ -17,8 +17,8 @@ use tower::ServiceExt;
 
 use crate::{
     fixture::{Lake, answer_at_the_end, put},
-    past::{assert_problem, check_parameter, check_problem, hour, lake_until, publish},
-    rows::bytes,
+    row_queries::bytes,
+    version_cache::{assert_problem, check_parameter, check_problem, hour, lake_until, publish},
 };
 
 async fn check_name(lake: &Lake, query: &str, number: u64) {
@@ -29,7 +29,7 @@ async fn check_name(lake: &Lake, query: &str, number: u64) {
 }
 
 #[tokio::test]
-async fn every_version_is_there_by_number_and_by_time() {
+async fn versions_are_read_by_number_and_by_time() {
     // The table writes a checkpoint at version 20.
     let lake = lake_until(22).await;
     for number in 0..=22 {
@@ -47,7 +47,7 @@ async fn every_version_is_there_by_number_and_by_time() {
 }
 
 #[tokio::test]
-async fn every_read_takes_a_version() {
+async fn every_read_accepts_a_version() {
     let lake = lake_until(4).await;
     let rows = lake.get("/data?version=1&is_image_exists=False").await.json();
     assert_eq!(rows.as_array().unwrap().len(), 1);
@@ -74,7 +74,7 @@ async fn every_read_takes_a_version() {
 
 /// One who walks over a version's pages sees that version to the end, also while the store is down.
 #[tokio::test]
-async fn a_version_that_is_left_behind_is_kept() {
+async fn superseded_version_stays_in_memory() {
     let lake = lake_until(0).await;
     for number in 1..=10 {
         publish(&lake, number..=number).await;
@@ -89,7 +89,7 @@ async fn a_version_that_is_left_behind_is_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_nobody_asks_for_is_let_go() {
+async fn unrequested_version_is_evicted() {
     let lake = lake_until(0).await;
     publish(&lake, 1..=1).await;
     tokio::time::advance(Duration::from_secs(299)).await;
@@ -105,7 +105,7 @@ async fn a_version_that_nobody_asks_for_is_let_go() {
 }
 
 #[tokio::test]
-async fn a_version_is_read_once_for_all_who_ask() {
+async fn concurrent_requests_load_a_version_once() {
     let lake = lake_until(5).await;
     let before = lake.reads();
     check_name(&lake, "version=2", 2).await;
@@ -118,7 +118,7 @@ async fn a_version_is_read_once_for_all_who_ask() {
 }
 
 #[tokio::test]
-async fn only_so_many_versions_are_read_at_once() {
+async fn concurrent_version_loads_are_bounded() {
     let lake = lake_until(30).await;
     let answers = join_all((0..30).map(async |number| lake.get(&format!("/data/1?version={number}")).await)).await;
     for (number, answer) in answers.iter().enumerate() {
@@ -131,7 +131,7 @@ async fn only_so_many_versions_are_read_at_once() {
 }
 
 #[tokio::test]
-async fn what_is_removed_is_gone() {
+async fn removed_version_returns_410() {
     let lake = lake_until(5).await;
     let kept: Vec<String> = lake
         .table
@@ -180,7 +180,7 @@ async fn rejects_of_a_version_whose_rejects_file_was_removed_are_gone() {
 }
 
 #[tokio::test]
-async fn before_the_log_begins_all_is_gone() {
+async fn versions_before_the_log_return_410() {
     let lake = lake_until(22).await;
     for number in 0..20 {
         lake.bucket.delete(&keys::log_entry(number), None).await.unwrap();
@@ -203,7 +203,7 @@ async fn before_the_log_begins_all_is_gone() {
 }
 
 #[tokio::test]
-async fn a_table_made_anew_has_versions_of_its_own() {
+async fn rebuilt_table_has_its_own_versions() {
     let lake = lake_until(3).await;
     check_name(&lake, "version=1", 1).await;
     // It is remembered by its tag.
@@ -242,7 +242,7 @@ async fn a_table_made_anew_has_versions_of_its_own() {
 }
 
 #[tokio::test]
-async fn what_is_not_in_memory_needs_the_store() {
+async fn version_that_is_not_in_memory_requires_the_store() {
     let lake = lake_until(5).await;
     check_name(&lake, "version=2", 2).await;
     lake.set_down(true);
@@ -270,7 +270,7 @@ async fn what_is_not_in_memory_needs_the_store() {
 }
 
 #[tokio::test]
-async fn before_the_first_table_there_is_no_version() {
+async fn versions_before_the_first_table_return_503() {
     let lake = Lake::empty();
     for path in [
         "/data?version=0",
@@ -296,7 +296,7 @@ async fn before_the_first_table_there_is_no_version() {
 }
 
 #[tokio::test]
-async fn who_waits_for_a_version_is_answered_when_the_server_ends() {
+async fn shutdown_answers_clients_that_wait_for_a_version() {
     let lake = lake_until(0).await;
     let request = Request::get("/data?min_version=9&wait=60s").body(Body::empty()).unwrap();
     let answer = answer_at_the_end(lake.parts.clone(), request).await;
@@ -308,7 +308,7 @@ async fn who_waits_for_a_version_is_answered_when_the_server_ends() {
 
 /// Time stands still and jumps to the next timer, so that waits take none.
 #[tokio::test(start_paused = true)]
-async fn a_version_is_waited_for() {
+async fn min_version_waits() {
     let lake = lake_until(0).await;
     check_name(&lake, "min_version=0", 0).await;
     check_name(&lake, "min_version=0&wait=30s", 0).await;
@@ -381,7 +381,7 @@ async fn versions_are_listed() {
 
 /// The operator removes the newest versions, and another history continues under the same table ID and with the same numbers.
 #[tokio::test(start_paused = true)]
-async fn a_history_that_was_rolled_back_is_served_no_more() {
+async fn rolled_back_versions_are_not_served() {
     let lake = lake_until(3).await;
     let edits = vec![put("1", "Abandoned", "1990-01-01", false), put("4", "Four", "1991-01-01", false)];
     lake.commit_as("run-4", hour(4), edits, &[]).await;

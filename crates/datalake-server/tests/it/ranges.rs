@@ -7,7 +7,7 @@ use axum::{
 
 use crate::{
     fixture::{Lake, put},
-    rows::bytes,
+    row_queries::bytes,
 };
 
 const PATHS: [&str; 6] = [
@@ -60,7 +60,7 @@ async fn check_parts(lake: &Lake, path: &str, part_bytes: usize) {
 }
 
 #[tokio::test]
-async fn parts_put_together_are_the_whole() {
+async fn ranges_join_to_the_whole() {
     let lake = Lake::of_users().await;
     for path in PATHS {
         check_parts(&lake, path, 13).await;
@@ -77,7 +77,7 @@ async fn parts_put_together_are_the_whole() {
 }
 
 #[tokio::test]
-async fn ranges_are_answered_as_rfc_9110_has_it() {
+async fn ranges_follow_rfc_9110() {
     let lake = Lake::of_users().await;
     let path = "/data.csv?version=0";
     let (_, headers, whole) = bytes(&lake, path, &[]).await;
@@ -114,7 +114,7 @@ async fn ranges_are_answered_as_rfc_9110_has_it() {
 }
 
 #[tokio::test]
-async fn parts_of_a_version_stay_those_of_that_version() {
+async fn ranges_of_a_version_are_stable() {
     let lake = Lake::of_users().await;
     let (_, _, whole) = bytes(&lake, "/data.csv?version=0", &[]).await;
     let head = async || bytes(&lake, "/data.csv?version=0", &[(header::RANGE, "bytes=20-90")]).await.2;
@@ -127,7 +127,7 @@ async fn parts_of_a_version_stay_those_of_that_version() {
 }
 
 #[tokio::test]
-async fn cells_that_a_spreadsheet_would_evaluate_are_prefixed_where_that_is_asked_for() {
+async fn escape_spreadsheet_prefixes_formula_cells() {
     let lake = Lake::empty();
     lake.commit(vec![
         put("-1", "=HYPERLINK(\"http://x\",\"y\")", "1960-01-01", true),
