@@ -1,4 +1,4 @@
-//! Access by the token and by the session of a browser, and what clients without either of them get.
+//! Access with the token, with a browser session, and without either.
 
 use std::sync::Arc;
 
@@ -103,7 +103,7 @@ async fn browsers_get_the_sign_in_page_and_api_clients_a_problem() {
             page.body
         );
         assert_eq!(return_to(&page.body), path);
-        // The form would be sent with `Origin: null`, and refused.
+        // The browser would send the form with `Origin: null`, which is rejected.
         assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
     }
     for accept in ["application/json", "*/*"] {
@@ -121,7 +121,7 @@ async fn browsers_get_the_sign_in_page_and_api_clients_a_problem() {
     for file in files {
         assert_eq!(browse(&lake, file, None).await.status, StatusCode::OK, "{file}");
     }
-    // A token never is a part of an address.
+    // The token must never be part of a URL.
     let in_query = browse(&lake, "/page/sign-in?token=secret", None).await;
     assert_eq!(in_query.status, StatusCode::BAD_REQUEST);
 }
@@ -157,7 +157,7 @@ async fn session_lasts_12_hours() {
         page.body
     );
     assert_eq!(status(&lake, &format!("theme=dark; {cookie}")).await, StatusCode::OK);
-    // Another replica has nothing but the same token.
+    // Another replica shares only the token.
     assert_eq!(status(&protected().await, cookie).await, StatusCode::OK);
     // A copied token may end with a line feed.
     assert_eq!(sign_in(&lake, &format!("{TOKEN}\n"), "/", &[]).await.status, StatusCode::SEE_OTHER);
@@ -242,7 +242,7 @@ async fn expired_forged_and_superseded_cookies_are_rejected() {
     assert_eq!(status(&lake, &cookie).await, StatusCode::OK);
 }
 
-/// The status of a request that starts or stops a run, with the cookie. Without a launcher, one with the rights gets 501 or 404.
+/// The status of a request that starts or stops a run, with the cookie. There is no launcher: an authorized request gets 501 or 404.
 async fn change(lake: &Lake, cookie: &str, headers: &[(&str, &str)]) -> [u16; 2] {
     let headers = [&[("cookie", cookie)], headers].concat();
     let start = send(lake, Method::POST, "/data", &headers, "").await;
@@ -274,13 +274,13 @@ async fn a_session_starts_and_stops_runs_from_pages_of_the_server_alone() {
             (vec![("origin", "null")], [403, 403]),
             (vec![own, ("sec-fetch-site", "same-site")], [403, 403]),
             (vec![("origin", "http://data.example.com:8081")], [403, 403]),
-            // A site that may read answers has to send the token itself.
+            // A site that `--cors-origin` allows has to send the token itself.
             (vec![("origin", "https://app.example.com")], [401, 401]),
             (
                 vec![("origin", "https://app.example.com"), ("authorization", bearer.as_str())],
                 [501, 404],
             ),
-            // A bearer token decides; another scheme is the proxy's.
+            // A bearer token decides; other schemes belong to the proxy.
             (vec![own, ("authorization", "Bearer wrong")], [401, 401]),
             (vec![own, ("authorization", "Basic dXNlcjpwYXNz")], [501, 404]),
         ] {
@@ -370,18 +370,18 @@ async fn sign_in_permits_runs_while_reads_are_open() {
         !signed_in.contains("data-needs-token") && signed_in.contains("id=\"sign-out\""),
         "{signed_in}"
     );
-    // A shell needs the token all the same.
+    // A shell needs the token nevertheless.
     assert!(signed_in.contains("Bearer $TOKEN"), "{signed_in}");
 }
 
-/// A server with a token and open reads, and a run that failed and wrote where the lake is.
+/// A server with a token and open reads, and a failed run whose error and log name the location of the lake.
 struct RunsThatFail {
     router: Router,
     run_id: String,
     _dir: TempDir,
 }
 
-/// A part of what a run writes about the infrastructure.
+/// A part of what a run logs about the infrastructure.
 const SECRET: &str = "s3://internal-bucket";
 
 impl RunsThatFail {

@@ -1,4 +1,4 @@
-//! How answers may be kept: every answer says so, and none that may name a user may be kept by a shared cache.
+//! `Cache-Control`: every response has it, and shared caches must not store responses that may name users.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What changed between two versions.
+//! `/changes`: the rows that differ between two versions.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -49,7 +49,7 @@ async fn changes_are_ndjson_lines() {
     check_problem(&lake, "/changes?since=1&until=9", 404, "no-such-version").await;
 }
 
-/// The lines are cut into chunks, and put together none is missing.
+/// The chunks of the response contain every line.
 #[tokio::test]
 async fn long_change_lists_are_complete() {
     let lake = lake_until(0).await;

@@ -1,4 +1,4 @@
-//! What a client says that it has, or goes on with.
+//! Conditional requests.
 
 use std::collections::BTreeSet;
 
@@ -39,11 +39,11 @@ async fn current_etag_returns_304() {
         tags.insert(etag);
     }
     assert_eq!(tags.len(), paths.len(), "{tags:?}");
-    // The order of parameters makes no other answer.
+    // The order of parameters does not change the response.
     let (_, one, _) = bytes(&lake, "/data?min_age=30&last_name=Last", &[]).await;
     let (_, other, _) = bytes(&lake, "/data?last_name=Last&min_age=30", &[]).await;
     assert_eq!(one[header::ETAG], other[header::ETAG]);
-    // A new version is another answer.
+    // A new version is another response.
     let (_, before, _) = bytes(&lake, "/data", &[]).await;
     let later = "2026-11-24T11:30:00Z".parse().unwrap();
     lake.commit_as("run-2", later, vec![put("b", "Gil", "1990-01-01", false)], &[])
@@ -76,7 +76,7 @@ async fn outdated_if_match_returns_412() {
             "{path}"
         );
     }
-    // The parts of a file that is read while a version comes are never put together with those of the next.
+    // Ranges of one file are never joined with ranges of the next version.
     let (_, before, _) = bytes(&lake, "/data.parquet", &[(header::RANGE, "bytes=-8")]).await;
     lake.commit(vec![put("b", "Gil", "1990-01-01", false)]).await;
     lake.watch.refresh_now().await;

@@ -1,4 +1,4 @@
-//! `GET /runs/{id}/events`, with a launcher whose one run the tests lead through its states.
+//! `GET /runs/{id}/events`, with a launcher whose only run the tests move through its states.
 
 use std::sync::{Arc, Mutex};
 
@@ -39,7 +39,7 @@ use crate::{
 
 const PATH: &str = "/runs/a/events";
 
-/// Knows the run `a`, in whichever state the test says.
+/// A launcher with the run `a` in the state that the test sets.
 #[derive(Clone, Debug)]
 struct Stage {
     run: Arc<Mutex<Run>>,
@@ -73,7 +73,7 @@ impl Stage {
         self.changes.send_replace(());
     }
 
-    /// As a run ends: its report first.
+    /// Ends the run: the report is written first.
     async fn end(&self) {
         let report = report("a", 1);
         let bytes = serde_json::to_vec(&report).unwrap().into();
@@ -118,7 +118,7 @@ async fn ask(router: &Router, path: &str, last_event_id: Option<&str>) -> Respon
     router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap()
 }
 
-/// The events of an answer, one after another.
+/// The events of a response in order.
 struct Events {
     headers: HeaderMap,
     stream: BodyDataStream,
@@ -134,7 +134,7 @@ impl Events {
         }
     }
 
-    /// The next event's id and the run in it; none at the end.
+    /// The ID of the next event and its run; none at the end.
     async fn next(&mut self) -> Option<(String, Value)> {
         let text = String::from_utf8(self.stream.next().await?.unwrap().to_vec()).unwrap();
         let field = |name: &str| {
@@ -163,7 +163,7 @@ async fn every_state_is_an_event_and_the_end_is_the_last() {
     Events::expect(events.next().await, "1", "pending");
     stage.set(RunState::Running);
     Events::expect(events.next().await, "2", "running");
-    // Something else changed: nothing is told of this run. It ends, and its report is there.
+    // Another run changed: no event of this run. Then it ends with a report.
     stage.changes.send_replace(());
     stage.end().await;
     let run = Events::expect(events.next().await, "3", "succeeded");
@@ -185,7 +185,7 @@ async fn ended_run_is_one_event() {
     assert_eq!(events.next().await, None);
 }
 
-/// What a client is told that comes back with this id, while the run is running.
+/// The events for a client that reconnects with this `Last-Event-ID` while the run is running.
 async fn check_resumed(last_event_id: &str, is_told_at_once: bool) {
     let stage = Stage::new(RunState::Running);
     let mut events = Events::of(&stage.router(), Some(last_event_id)).await;
@@ -201,7 +201,7 @@ async fn check_resumed(last_event_id: &str, is_told_at_once: bool) {
 async fn last_event_id_resumes_the_stream() {
     check_resumed("2", false).await;
     check_resumed("1", true).await;
-    // A Job is tried again under its name.
+    // A Job is retried under the same name.
     check_resumed("3", true).await;
     check_resumed("", true).await;
     check_resumed("of another server", true).await;
@@ -249,7 +249,7 @@ async fn follower_permits_are_bounded_and_released() {
     Events::of(&router, None).await;
 }
 
-/// The run goes on, and the server ends all the same; whoever waits for the run is told how it stands.
+/// The run continues while the server stops: clients that wait for the run get its current state.
 #[tokio::test]
 async fn shutdown_answers_clients_that_wait_for_a_run() {
     let stage = Stage::new(RunState::Running);
@@ -261,7 +261,7 @@ async fn shutdown_answers_clients_that_wait_for_a_run() {
     assert_eq!(run["state"], "running");
 }
 
-/// The run goes on, and the server ends all the same without waiting for those who follow it.
+/// The run continues while the server stops without waiting for its followers.
 #[tokio::test]
 async fn shutdown_ends_event_streams() {
     let stage = Stage::new(RunState::Running);
@@ -283,7 +283,7 @@ async fn shutdown_ends_event_streams() {
     }
     shutdown.cancel();
     client.read_to_string(&mut text).await.unwrap();
-    // The last chunk: the answer was ended, not cut.
+    // The last chunk: the response was completed, not cut.
     assert!(text.ends_with("\r\n0\r\n\r\n"), "{text}");
     serving.await.unwrap();
 }

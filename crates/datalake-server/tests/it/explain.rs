@@ -1,4 +1,4 @@
-//! What a user's row was, and why it is as it is.
+//! `/data/{user_id}/history` and `/data/{user_id}/explain`.
 
 use axum::http::StatusCode;
 use datalake_core::{
@@ -49,7 +49,7 @@ async fn histories() {
     check_parameter(&lake, "/data/1/history?on=2026-11-20", "on").await;
 }
 
-/// What `/explain` says of a user, whose sources are refused as told.
+/// The explanation of a user with these rejected or ignored sources.
 async fn explain(edits: Vec<Edit>, refusals: &[OpenRefusal], user: &str) -> Answer {
     let lake = Lake::empty();
     lake.commit_as("run-0", hour(0), edits, refusals).await;

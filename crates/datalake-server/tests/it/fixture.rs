@@ -1,4 +1,4 @@
-//! A lake of seven users in memory, a server over it, and what tests ask of both.
+//! A lake of seven users in memory, a server for it, and helpers for requests.
 
 use std::{
     sync::{
@@ -43,7 +43,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// Id, first name, birth, picture. The day of the clock below is 2026-11-24.
+/// ID, first name, day of birth, whether there is an image. Today is 2026-11-24.
 pub(crate) const USERS: &[(&str, &str, &str, bool)] = &[
     ("0001", "Ada", "1980-08-09", true),        // 46
     ("1", "Zoë \"Z\" \\", "2004-07-17", false), // 22
@@ -116,7 +116,7 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
     ]
 }
 
-/// A lake with a server over it.
+/// A lake with a server for it.
 pub(crate) struct Lake {
     pub(crate) bucket: Arc<dyn Bucket>,
     pub(crate) table: Table,
@@ -125,19 +125,19 @@ pub(crate) struct Lake {
     is_down: Arc<AtomicBool>,
     writes: Arc<AtomicU64>,
     reads: Arc<AtomicU64>,
-    /// How long each operation takes.
+    /// The latency of each operation.
     latency: Arc<Mutex<Duration>>,
-    /// The store behind it, for its clock.
+    /// The store, for its clock.
     memory: MemoryBucket,
 }
 
 impl Lake {
-    /// Without a table, and nothing asked yet.
+    /// A lake without a table, before any request.
     pub(crate) fn empty() -> Self {
         Self::launching(|_| Arc::new(NoLauncher::new()))
     }
 
-    /// With another launcher.
+    /// The lake with another launcher.
     pub(crate) fn launching(launcher: impl FnOnce(Arc<dyn Bucket>) -> Arc<dyn RunLauncher>) -> Self {
         let is_down = Arc::new(AtomicBool::new(false));
         let down = Arc::clone(&is_down);
@@ -197,7 +197,7 @@ impl Lake {
         }
     }
 
-    /// With the users, and a server that has read them.
+    /// A lake with the users, and a server that has loaded them.
     pub(crate) async fn of_users() -> Self {
         let lake = Self::empty();
         lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect())
@@ -219,7 +219,7 @@ impl Lake {
         self.commit_as("run-1", committed_at(), edits, &refusals()).await;
     }
 
-    /// By another run at another time, which the rows and the version name.
+    /// Commits by another run at another time.
     pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[OpenRefusal]) {
         let run_id = RunId::parse(run).unwrap();
         let edits = edits.into_iter().map(|edit| match edit {
@@ -245,17 +245,17 @@ impl Lake {
         self.is_down.store(is_down, Ordering::SeqCst);
     }
 
-    /// From now on, each operation of the store takes so long.
+    /// Sets the latency of each operation of the store.
     pub(crate) fn set_latency(&self, latency: Duration) {
         *self.latency.lock().unwrap() = latency;
     }
 
-    /// Writes of whatever kind to the lake, those of the fixture among them.
+    /// The number of writes to the lake, including those of the fixture.
     pub(crate) fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
     }
 
-    /// Reads of whatever kind, likewise.
+    /// The number of reads from the lake, including those of the fixture.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
     }
@@ -280,7 +280,7 @@ impl Lake {
     }
 }
 
-/// The answer to a request that waits while the server of the same parts comes to its end.
+/// The response to a request that is waiting while the server shuts down.
 pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> Response {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -291,7 +291,7 @@ pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> R
         let (_hints, hinted) = watch::channel(());
         serve::serve(listener, parts, hinted, token).await;
     });
-    // Once it answers, the parts know of its end.
+    // Once it responds, the shutdown token is set.
     let mut probe = TcpStream::connect(address).await.unwrap();
     let asked = b"GET /healthz HTTP/1.1\r\nhost: lake\r\nconnection: close\r\n\r\n";
     probe.write_all(asked).await.unwrap();
@@ -304,7 +304,7 @@ pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> R
     answer
 }
 
-/// The ids of an answer's rows, in their order.
+/// The IDs of the rows of a response, in order.
 pub(crate) fn ids(rows: &Value) -> Vec<&str> {
     rows.as_array()
         .unwrap()

@@ -1,4 +1,4 @@
-//! Every replica shows a new version within two seconds, whether or not somebody tells it. Time is the test's: it passes when all wait.
+//! Every replica serves a new version within two seconds, with or without a hint. Time is paused and advances when all tasks wait.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{Lake, now, put};
 
-/// Half of the promise: loading what changed has the other half.
+/// Half of the promise: loading the version has the other half.
 const TOLD_WITHIN: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
@@ -22,13 +22,13 @@ async fn a_new_version_is_served_within_two_seconds_without_a_hint() {
     other.refresh_now().await;
     let shutdown = CancellationToken::new();
     let (_silent, never) = watch::channel(());
-    // Whoever would give hints is gone: that is no reason to look less often, or all the time.
+    // The sender of hints is gone: the polling interval stays the same.
     let (_, gone) = watch::channel(());
     let following = [
         tokio::spawn(lake.watch.clone().follow(never, shutdown.clone())),
         tokio::spawn(other.clone().follow(gone, shutdown.clone())),
     ];
-    // Moments between two looks: just after one, in the middle, just before the next.
+    // Between two polls: just after one, in the middle, just before the next.
     for (number, moment_ms) in (1..).zip([1, 500, 999]) {
         advance(Duration::from_millis(moment_ms)).await;
         let first_name = format!("Version {number}");

@@ -1,4 +1,4 @@
-//! HTTP manners: methods, other sites' pages, compression and its tags, headers of every answer, and connections over a real socket.
+//! HTTP semantics: methods, CORS, compression and its ETags, headers of every response, and connections over a real socket.
 
 use axum::{
     body::Body,
@@ -47,14 +47,14 @@ async fn options_name_the_methods() {
 
 const ORIGIN: &str = "https://app.example.com";
 
-/// A lake whose answers the pages of one site may read.
+/// A lake whose responses the pages of one site may read.
 async fn shared() -> Lake {
     let mut lake = Lake::of_users().await;
     lake.parts.cors_origins = vec![ORIGIN.parse().unwrap(), "http://localhost:3000".parse().unwrap()];
     lake
 }
 
-/// Which origin may read what a page of `origin` is answered.
+/// The allowed origin of the response to a page of `origin`.
 async fn check_reader(lake: &Lake, path: &str, origin: &str, reader: Option<&str>) {
     let answer = send(lake, Method::GET, path, &[("origin", origin)]).await;
     let allowed = answer
@@ -85,7 +85,7 @@ async fn pages_of_listed_sites_may_read() {
     let lake = shared().await;
     check_reader(&lake, "/data", ORIGIN, Some(ORIGIN)).await;
     check_reader(&lake, "/data", "http://localhost:3000", Some("http://localhost:3000")).await;
-    // Problems, too, or a page could not tell what is wrong.
+    // Problems as well: a page could not show the error otherwise.
     check_reader(&lake, "/data?x", ORIGIN, Some(ORIGIN)).await;
     check_reader(&lake, "/nowhere", ORIGIN, Some(ORIGIN)).await;
     check_reader(&lake, "/data", "https://evil.example", None).await;
@@ -126,7 +126,7 @@ async fn pages_of_other_sites_start_and_stop_no_runs() {
     for (method, path) in [(Method::POST, "/data"), (Method::DELETE, "/runs/run-1")] {
         let evil = of(method.clone(), path, "cross-site", "https://evil.example").await;
         assert_eq!(evil, StatusCode::FORBIDDEN, "{method}");
-        // Not refused for its site: this server starts no runs.
+        // Not rejected for its site: this server starts no runs.
         let own = of(method.clone(), path, "same-origin", "http://localhost:8080").await;
         assert_ne!(own, StatusCode::FORBIDDEN, "{method}");
         let allowed = of(method.clone(), path, "cross-site", ORIGIN).await;
@@ -147,7 +147,7 @@ async fn ask_first(lake: &Lake, origin: &str) -> Answer {
 #[tokio::test]
 async fn preflight_lists_allowed_headers() {
     let mut lake = shared().await;
-    // A browser asks without the token that the page then sends.
+    // The preflight has no token; the page sends it with the request.
     lake.parts.access = Access::AllNeeds(Token::new("right"));
     let answer = ask_first(&lake, ORIGIN).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
@@ -159,13 +159,13 @@ async fn preflight_lists_allowed_headers() {
         "authorization,content-type,idempotency-key,prefer,if-match,if-none-match,if-modified-since,if-unmodified-since,\
          range,if-range,last-event-id"
     );
-    // Credentials of the browser, as its session, are for the server's own pages.
+    // Credentials of the browser, such as its session, are only for the server's own pages.
     assert!(answer.headers.get("access-control-allow-credentials").is_none());
     assert_eq!(answer.header("access-control-max-age"), "600");
     let stranger = ask_first(&lake, "https://evil.example").await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
     assert!(stranger.headers.keys().all(|name| !name.as_str().starts_with("access-control-")));
-    // Not a preflight: a client asks for the methods of a path.
+    // Not a preflight: a client requests the methods of a path.
     let open = shared().await;
     for headers in [vec![], vec![("origin", ORIGIN)]] {
         let answer = send(&open, Method::OPTIONS, "/data", &headers).await;
@@ -197,7 +197,7 @@ async fn every_response_has_browser_security_headers() {
         let answer = lake.get(path).await;
         for (name, value) in [
             ("x-content-type-options", "nosniff"),
-            // A page has forms, which browsers would send with `Origin: null`.
+            // Pages have forms, which browsers would send with `Origin: null`.
             ("referrer-policy", if path == "/" { "same-origin" } else { "no-referrer" }),
             ("cross-origin-resource-policy", "same-origin"),
         ] {
@@ -207,7 +207,7 @@ async fn every_response_has_browser_security_headers() {
     }
 }
 
-/// The coding of what is answered to a client that accepts `accepted`.
+/// The content coding of the response to a client that accepts `accepted`.
 async fn coding(lake: &Lake, path: &str, accepted: &str) -> Option<String> {
     let request = Request::get(path).header("accept-encoding", accepted).body(Body::empty()).unwrap();
     let response = tower::ServiceExt::oneshot(lake.router(), request).await.unwrap();
@@ -226,7 +226,7 @@ async fn rows_are_compressed_and_images_are_not() {
     assert_eq!(coding(&lake, "/data", "br").await, None);
     assert_eq!(coding(&lake, "/openapi.json", "gzip").await.as_deref(), Some("gzip"));
     assert_eq!(coding(&lake, "/data/1000/image", "gzip").await, None);
-    // These would be larger, or hardly smaller.
+    // Compression would make these larger, or hardly smaller.
     assert_eq!(coding(&lake, "/data/1000", "gzip").await, None);
     assert_eq!(coding(&lake, "/healthz", "gzip").await, None);
     assert_eq!(coding(&lake, "/nowhere", "gzip").await, None);

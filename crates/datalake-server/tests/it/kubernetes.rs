@@ -1,4 +1,4 @@
-//! Runs as Jobs: what is asked of Kubernetes to make one, to join one and to stop one.
+//! Runs as Jobs: the requests to Kubernetes for starting, joining and stopping one.
 
 use datalake_core::report::{RunId, RunMode, RunOutcome};
 use datalake_runs::{
@@ -67,7 +67,7 @@ async fn permitted_deletions_are_arguments_of_the_job() {
     );
 }
 
-/// The Jobs that exist when the request arrives, and whether their run answers it.
+/// The Jobs that exist when the request arrives, and whether the request joins one of them.
 async fn check_joined(namespace: Namespace, request: RunRequest, expected: Option<&str>) {
     let (launcher, shared) = launcher(namespace);
     let launched = launcher.launch(request).await.unwrap();
@@ -101,7 +101,7 @@ async fn job_with_unscheduled_pods_is_joined() {
     check_joined(with(vec![], complete()), request(), None).await;
 }
 
-/// A pod that begins and ends before its list is taken is counted in the Job, which is read after it.
+/// A pod that starts and ends before the pods are listed is counted in the Job, which is read afterwards.
 #[tokio::test]
 async fn job_is_read_after_its_pods() {
     let namespace = |status| Namespace {
@@ -149,7 +149,7 @@ async fn run_with_fewer_permissions_is_not_joined() {
     check_joined(with(&["--full"]), permitting("x"), None).await;
     check_joined(with(&["--allow-mass-delete-of", "y"]), permitting("x"), None).await;
     check_joined(with(&["--allow-mass-delete-of", "x"]), permitting("x"), Some("a")).await;
-    // It would wait for an operator.
+    // A suspended Job waits for an operator.
     let mut suspended = job("a", &json!({}));
     suspended["spec"]["suspend"] = true.into();
     let namespace = Namespace {
@@ -159,7 +159,7 @@ async fn run_with_fewer_permissions_is_not_joined() {
     check_joined(namespace, request(), None).await;
 }
 
-/// What no client waits for joins any active run: the first run is there to make a table.
+/// A trigger without a waiting client joins any active run: the first run only has to create the table.
 #[tokio::test]
 async fn first_run_joins_an_active_run() {
     let namespace = Namespace {
@@ -188,7 +188,7 @@ async fn fourth_run_is_rejected() {
     assert!(launcher.launch(request()).await.unwrap().started);
 }
 
-/// One replica's requests share the Job that is created while they wait for their turn.
+/// Requests of one replica share the Job that is created while they wait in the queue.
 #[tokio::test]
 async fn concurrent_requests_share_one_job() {
     let (launcher, shared) = launcher(Namespace::default());
@@ -206,7 +206,7 @@ async fn concurrent_requests_share_one_job() {
     assert_eq!(asked(&shared).iter().filter(|asked| *asked == "POST jobs").count(), 1);
 }
 
-/// Replicas that see the same Jobs try the same name, also without a key; another request has another name.
+/// Replicas that see the same Jobs derive the same name, also without a key; other requests have other names.
 #[tokio::test]
 async fn replicas_share_one_job() {
     let before = || Namespace {
@@ -227,7 +227,7 @@ async fn replicas_share_one_job() {
     assert_ne!(third.launch(full()).await.unwrap().run.run_id, first.run.run_id);
 }
 
-/// Times have a resolution of a second: the newest Job may be an older one, and its successor's name is in use.
+/// Times have a resolution of a second: an older Job may look like the newest, and the name of its successor is in use.
 #[tokio::test]
 async fn names_in_use_are_skipped() {
     let (launcher, shared) = launcher(Namespace {
@@ -286,7 +286,7 @@ async fn joined_key_is_resolved_by_every_replica() {
         ("a", RunState::Ended(RunOutcome::Succeeded))
     );
     check_reused(&other, "k").await;
-    // The Job is gone, and with it what the key joined.
+    // The Job is gone, and with it the record of the key.
     shared.lock().unwrap().jobs.clear();
     assert!(other.launch(keyed(&other, "k")).await.unwrap().started);
 }

@@ -1,4 +1,4 @@
-//! The Kubernetes API as a script: a namespace with Jobs and pods, and what was asked of it.
+//! A scripted Kubernetes API: a namespace with Jobs and pods, and the requests that it received.
 
 use std::{
     collections::VecDeque,
@@ -22,13 +22,13 @@ use crate::fixture::now;
 
 pub(crate) const CRON_JOB: &str = "datalake-processor";
 
-/// A namespace: its Jobs, and what was asked of it.
+/// A namespace: its Jobs, and the requests that it received.
 #[derive(Debug, Default)]
 pub(crate) struct Namespace {
     pub(crate) has_no_cron_job: bool,
     pub(crate) jobs: Vec<Value>,
     pub(crate) pods: Vec<Value>,
-    /// What a create is answered with instead, after the Job was made elsewhere.
+    /// The response to a create instead, after another client created the Job.
     pub(crate) refusal: Option<(u16, &'static str, &'static str)>,
     /// After a list of pods, the statuses of the Jobs become this one: their pods end between the two reads.
     pub(crate) status_after_pods: Option<Value>,
@@ -36,7 +36,7 @@ pub(crate) struct Namespace {
     pub(crate) created_later: Vec<Value>,
     /// Whether the account may patch Jobs.
     pub(crate) patch_is_forbidden: bool,
-    /// What each watch is told, in turn; those that come later hear nothing.
+    /// The events of each watch in order; later watches receive none.
     pub(crate) watches: VecDeque<Vec<Value>>,
     pub(crate) asked: Vec<String>,
     pub(crate) created: Option<Value>,
@@ -200,12 +200,12 @@ pub(crate) fn asked(shared: &Shared) -> Vec<String> {
     shared.lock().unwrap().asked.clone()
 }
 
-/// A posted request for an incremental run without a key.
+/// A request of the API for an incremental run without a key.
 pub(crate) fn request() -> RunRequest {
     RunRequest::new(None, RunParameters::default(), Trigger::Posted)
 }
 
-/// A posted request for a full run without a key.
+/// A request of the API for a full run without a key.
 pub(crate) fn full() -> RunRequest {
     let parameters = RunParameters {
         mode: RunMode::Full,
@@ -214,7 +214,7 @@ pub(crate) fn full() -> RunRequest {
     RunRequest::new(None, parameters, Trigger::Posted)
 }
 
-/// A posted request for an incremental run with a key.
+/// A request of the API for an incremental run with a key.
 pub(crate) fn keyed(launcher: &KubernetesLauncher, key: &str) -> RunRequest {
     RunRequest {
         run_id: Some(key_id(launcher, key)),
@@ -236,7 +236,7 @@ pub(crate) fn pod(job: &str, node: Option<&str>) -> Value {
     })
 }
 
-/// A second launcher of another replica in the same namespace.
+/// The launcher of a second replica in the same namespace.
 pub(crate) fn replica(shared: &Shared) -> KubernetesLauncher {
     serve(Arc::clone(shared))
 }

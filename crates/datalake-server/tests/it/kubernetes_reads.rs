@@ -1,4 +1,4 @@
-//! What is told of Jobs, and what that costs Kubernetes.
+//! Reading Jobs: what is reported about them, and how many requests that takes.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
     run_fixture::report,
 };
 
-/// Most runs that are looked at are long over, and their Jobs gone.
+/// Most requested runs ended long ago, and their Jobs are gone.
 #[tokio::test]
 async fn report_makes_reading_the_job_unnecessary() {
     let (launcher, shared) = launcher(Namespace::default());
@@ -51,7 +51,7 @@ async fn pod_status_explains_a_failed_job() {
     assert!(run.error.unwrap().contains("no such image"));
 }
 
-/// Whoever reads costs Kubernetes what one reader does.
+/// Many readers cause as many requests to Kubernetes as one.
 #[tokio::test]
 async fn concurrent_reads_share_requests() {
     let (launcher, shared) = launcher(Namespace {
@@ -59,7 +59,7 @@ async fn concurrent_reads_share_requests() {
         ..Namespace::default()
     });
     let active = RunId::parse("active").unwrap();
-    // Nobody follows here, so that the first one looks for itself.
+    // There is no watch here, so that the first read lists the Jobs itself.
     assert!(launcher.find(&active).await.is_some());
     let (asked_before, begun) = (asked(&shared).len(), tokio::time::Instant::now());
     let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&active))).await;
@@ -67,7 +67,7 @@ async fn concurrent_reads_share_requests() {
     let (asked_after, seconds) = (asked(&shared).len(), begun.elapsed().as_secs());
     // One list of pods a second, on however slow a machine.
     assert!(u64::try_from(asked_after - asked_before).unwrap() <= seconds + 1);
-    // Those who ask for what nobody knows at the same time are told by one list.
+    // Concurrent requests for an unknown run share one list.
     let unknown = RunId::parse("unknown").unwrap();
     let found = futures_util::future::join_all((0..50).map(|_| launcher.find(&unknown))).await;
     assert!(found.iter().all(Option::is_none));
@@ -75,7 +75,7 @@ async fn concurrent_reads_share_requests() {
     assert_eq!(lists, 2);
 }
 
-/// From the first listing to a Job that is gone with its pods, of which nobody but this server knows why it failed.
+/// From the first listing to a Job that is gone with its pods, so that only this server knows why it failed.
 #[tokio::test]
 async fn watched_jobs_are_cached_past_their_end() {
     let versioned = |name: &str, version: &str, status: &Value| {
@@ -98,7 +98,7 @@ async fn watched_jobs_are_cached_past_their_end() {
         pods: vec![pod],
         watches: VecDeque::from([
             vec![event("MODIFIED", versioned("a", "2", &failed))],
-            // A watch ends whenever the server likes, and goes on where it was.
+            // The server may end a watch at any time; it continues where it was.
             vec![
                 event("DELETED", versioned("a", "3", &failed)),
                 event("ADDED", versioned("b", "4", &active)),

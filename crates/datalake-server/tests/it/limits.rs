@@ -1,4 +1,4 @@
-//! What many requests at once cost, and whom they delay.
+//! Limits of requests: what concurrent requests cost, and which others they delay.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::fixture::{Lake, now, put};
 
-/// As many requests as may read the store at once.
+/// As many requests as may read the store at the same time.
 const STORE_READS_MAX: usize = 256;
 
 async fn status(router: &Router, path: &str) -> StatusCode {
@@ -51,7 +51,7 @@ async fn check_hanging_store(path: &'static str) {
     for from_memory in ["/data", "/data/1000", "/stats", "/rejects", "/metrics", "/readyz"] {
         assert_eq!(status(&router, from_memory).await, StatusCode::OK, "{path}, then {from_memory}");
     }
-    // None of them hangs for longer than the request's own limit.
+    // None of them takes longer than the timeout of requests.
     for reading in reading {
         reading.await.unwrap();
     }
@@ -78,11 +78,11 @@ async fn hanging_store_delays_no_reads_from_memory() {
     }
 }
 
-/// Reads of the store for so many requests at once, each of which takes 50 ms.
+/// The number of reads for concurrent requests, at 50 ms for each read.
 async fn reads_for(requests: usize, path: &str) -> u64 {
     let lake = Lake::of_users().await;
     let router = lake.router();
-    // What is read once for all is in memory.
+    // Loads what all requests share.
     assert_eq!(status(&router, path).await, StatusCode::OK);
     lake.set_latency(Duration::from_millis(50));
     let before = lake.reads();
@@ -100,7 +100,7 @@ async fn requests_at_the_same_time_share_listings() {
     }
 }
 
-/// The response; none where the connection is closed instead.
+/// The response; none if the connection is closed instead.
 async fn get(listener: std::net::SocketAddr, path: &str) -> Option<String> {
     let mut stream = TcpStream::connect(listener).await.unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nhost: lake\r\nconnection: close\r\n\r\n");
@@ -120,7 +120,7 @@ async fn admin_listener_serves_probes_and_metrics_alone() {
     let (_hints, hinted) = watch::channel(());
     let listeners = Listeners { api, admin: Some(admin) };
     let serving = tokio::spawn(serve::serve(listeners, lake.parts.clone(), hinted, shutdown.clone()));
-    // Silent connections use up what the client may have at the API.
+    // Silent connections exhaust the limit of the client on the API's listener.
     let mut silent = Vec::new();
     for _ in 0..1_024 {
         silent.push(TcpStream::connect(api_address).await.unwrap());

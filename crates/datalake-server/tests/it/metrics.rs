@@ -1,4 +1,4 @@
-//! The names that `/metrics` exposes: dashboards and alerts go by them.
+//! The names that `/metrics` exposes, which dashboards and alerts use.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::{
     run_fixture::report,
 };
 
-/// A change of these is a change for whoever scrapes them.
+/// A change of these names breaks dashboards and alerts of operators.
 const EXPOSED: &str = "\
 datalake_data_age_seconds gauge
 datalake_http_request_duration_seconds histogram
@@ -58,11 +58,11 @@ async fn put_report(lake: &Lake, report: &RunReport) {
         .put(&key, bytes, PutMode::Replace, &std::collections::BTreeMap::new())
         .await
         .unwrap();
-    // A server reads reports by itself every half minute, and for whoever asks for the runs.
+    // A server reads reports every 30 seconds, and on requests for runs.
     lake.get("/runs").await;
 }
 
-/// What a server tells that has answered a request, over a lake with a table and a run.
+/// The metrics of a server after one request, for a lake with a table and a run.
 async fn scraped() -> String {
     let lake = Lake::of_users().await;
     put_report(&lake, &report("a", 1)).await;
@@ -70,7 +70,7 @@ async fn scraped() -> String {
     lake.get("/metrics").await.body
 }
 
-/// Names and kinds, sorted; each has words, too.
+/// Names and types, sorted; each has a help text.
 fn exposed(text: &str) -> String {
     let of = |start: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(start));
@@ -131,7 +131,7 @@ async fn last_report_is_exposed_as_metrics() {
     .await;
 }
 
-/// Names of metrics in a text, those of a histogram's series as the histogram's.
+/// The names of metrics in a text; series of a histogram count as the histogram.
 fn named_in(text: &str) -> BTreeSet<String> {
     let is_part = |letter: char| letter.is_ascii_lowercase() || letter == '_';
     let starts = text.match_indices("datalake_").map(|(start, _)| &text[start..]);
@@ -147,7 +147,7 @@ fn known() -> BTreeSet<String> {
     EXPOSED.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect()
 }
 
-/// The panels ask for what there is, and all of it is on one of them.
+/// The panels query existing metrics only, and every metric is on a panel.
 #[test]
 fn the_dashboard_asks_for_what_is_exposed() {
     let text = include_str!("../../../../helm/datalake/dashboards/datalake.json");
@@ -160,7 +160,7 @@ fn the_dashboard_asks_for_what_is_exposed() {
         known().difference(&asked).cloned().collect(),
     );
     assert_eq!(asked_in_vain, [""; 0]);
-    // What the table's own figures say as well.
+    // The statistics of the table contain these.
     assert_eq!(not_shown, ["datalake_last_run_rejects_open", "datalake_last_run_users"]);
     let sources = panels
         .iter()
@@ -178,7 +178,7 @@ fn the_alerts_ask_for_what_is_exposed() {
     assert!(asked.len() >= 3 && asked.is_subset(&known()), "{asked:?}");
 }
 
-/// Many routes times many statuses: series are as many as answers are of different kinds, and never as many as paths.
+/// The number of series depends on routes and statuses, never on paths.
 #[tokio::test]
 async fn requests_are_measured_by_route_and_status() {
     let lake = Lake::empty();

@@ -1,4 +1,4 @@
-//! The description of the API and the server agree: on names and values of parameters, on tokens; and generators have a name for each schema.
+//! The OpenAPI description and the server agree on parameters, their values and tokens, and every schema has a name for generators.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use url::form_urlencoded;
 
 use crate::fixture::Lake;
 
-/// The description of a server, with its references resolved where a test looks.
+/// The description of a server, with references resolved where tests need them.
 struct Description(Value);
 
 struct Operation<'a> {
@@ -49,7 +49,7 @@ impl Description {
             .collect()
     }
 
-    /// The parameters of an operation at a place, by name.
+    /// The parameters of an operation in a location (path, query, header), by name.
     fn parameters<'a>(&'a self, operation: &Operation<'a>, place: &str) -> BTreeMap<&'a str, &'a Value> {
         let declared = operation.value["parameters"].as_array();
         let resolved = declared.into_iter().flatten();
@@ -96,7 +96,7 @@ impl Description {
     }
 }
 
-/// The path of an operation with a user or a run in it, and the parameters without which it takes no others.
+/// The path of an operation with a user or a run, and its required parameters.
 fn request(operation: &Operation<'_>, pairs: &[(&str, &str)]) -> Request<Body> {
     let path = operation.path.replace("{user_id}", "1000").replace("{run_id}", "run-1");
     let mut query = form_urlencoded::Serializer::new(String::new());
@@ -160,7 +160,7 @@ async fn the_declared_parameters_are_those_that_the_server_accepts() {
     for operation in &operations {
         let declared = description.parameters(operation, "query");
         for (name, values) in &examples {
-            // The path says it already.
+            // The path selects the format.
             if operation.path.starts_with("/data.") && ["format", "shape"].contains(&name.as_str()) {
                 continue;
             }
@@ -185,7 +185,7 @@ async fn the_declared_parameters_are_those_that_the_server_accepts() {
     }
 }
 
-/// Whether both the description and the server take the value.
+/// Whether both the description and the server accept the value.
 async fn check_value(description: &Description, router: &Router, path: &str, name: &str, value: &str, expected: bool) {
     let operations = description.operations();
     let operation = operations
@@ -322,7 +322,7 @@ async fn the_declared_ids_are_those_that_there_can_be() {
 async fn operations_say_whether_they_may_need_a_token() {
     let mut lake = Lake::of_users().await;
     let description = Description::of(&lake).await;
-    // A token, or none: each server has one of the two.
+    // With or without a token: a server has one of the two.
     assert_eq!(description.0["security"], serde_json::json!([{}, { "token": [] }]));
     lake.parts.access = Access::AllNeeds(Token::new("secret"));
     let router = lake.router();
@@ -355,7 +355,7 @@ async fn every_operation_is_described() {
     }
 }
 
-/// Lists the places of schemas for which a generator would have to make up a name.
+/// The locations of schemas for which a generator would have to invent a name.
 fn unnamed(value: &Value, place: &str, found: &mut Vec<String>) {
     let is_null = |schema: &Value| schema["type"] == "null";
     let is_nullable_reference = |schemas: &Value| {
@@ -376,7 +376,7 @@ fn unnamed(value: &Value, place: &str, found: &mut Vec<String>) {
     };
     match value {
         Value::Object(schema) => {
-            // The parts of `allOf` make one schema.
+            // The parts of `allOf` are one schema.
             let (parent, _) = place.rsplit_once("/allOf/").unwrap_or((place, ""));
             let is_component = parent.strip_prefix("/components/schemas/").is_some_and(|name| !name.contains('/'));
             if !is_component && needs_name(schema) {

@@ -1,4 +1,4 @@
-//! What is refused, and how.
+//! Problems: what is rejected, with which status and message.
 
 use axum::{
     body::Body,
@@ -209,7 +209,7 @@ async fn reads_before_the_first_version_return_503() {
     let lake = Lake::empty();
     check_document(&lake.get("/readyz").await, "/readyz", 503, "table-unknown");
     check_document(&lake.get("/data").await, "/data", 503, "table-unknown");
-    // Whoever asks wrongly is told so at once.
+    // A malformed request is rejected at once.
     check_document(&lake.get("/data?x").await, "/data", 400, "invalid-parameter");
     lake.watch.refresh_now().await;
     assert_eq!(lake.get("/readyz").await.status, StatusCode::OK);

@@ -1,4 +1,4 @@
-//! Parts of CSV and NDJSON, as programs read that take a URL for a file.
+//! Ranges of CSV and NDJSON, for programs that read a URL like a file.
 
 use axum::{
     body::Body,
@@ -19,7 +19,7 @@ const PATHS: [&str; 6] = [
     "/data.csv?escape=spreadsheet",
 ];
 
-/// So many users that the text has several places to go on from.
+/// Enough users for several entries of the index.
 async fn large() -> Lake {
     let lake = Lake::empty();
     let users = (0..20_000).map(|number| put(&format!("{number:06}"), &format!("Name {number} é"), "1990-01-01", number % 3 == 0));
@@ -94,7 +94,7 @@ async fn ranges_follow_rfc_9110() {
     assert_eq!(status(&[first.clone(), (header::IF_NONE_MATCH, etag)]).await, 304);
     assert_eq!(status(&[(header::RANGE, "bytes=0-1,3-4")]).await, 200);
     assert_eq!(status(&[(header::RANGE, "rows=0-1")]).await, 200);
-    // The coded bytes are others.
+    // The bytes of a content coding differ.
     let gzip = (header::ACCEPT_ENCODING, "gzip");
     let (part_status, headers, part) = bytes(&lake, path, &[first, gzip]).await;
     assert_eq!((part_status, &part[..]), (StatusCode::PARTIAL_CONTENT, &whole[..7]));
@@ -104,7 +104,7 @@ async fn ranges_follow_rfc_9110() {
     let answer = lake.send(answer).await;
     assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(answer.header("content-range"), format!("bytes */{}", whole.len()));
-    // Nothing has no part.
+    // An empty representation has no ranges.
     let (status, headers, none) = bytes(&lake, "/data.ndjson?user_id=nobody", &[(header::RANGE, "bytes=0-")]).await;
     assert_eq!(
         (status, &headers[header::CONTENT_RANGE]),

@@ -1,4 +1,4 @@
-//! Requests as bytes over a socket: those that no client library sends.
+//! Requests as raw bytes over a socket, which no client library sends.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fixture::Lake;
 
-/// A server over a socket, until the end of the test.
+/// A server on a socket, until the end of the test.
 pub(crate) struct Served {
     address: std::net::SocketAddr,
     serving: JoinHandle<()>,
@@ -45,7 +45,7 @@ impl Served {
         client
     }
 
-    /// All that is answered until the server closes. `ends` is whether the client sends its end first.
+    /// All bytes until the server closes the connection. With `ends`, the client closes its side first.
     pub(crate) async fn answers(&self, bytes: &[u8], ends: bool) -> String {
         let mut client = self.connected(bytes).await;
         if ends {
@@ -64,7 +64,7 @@ impl Served {
     }
 }
 
-/// Status, head and body of an answer that is the only one.
+/// Status, head and body of the only response.
 #[track_caller]
 pub(crate) fn parts(answer: &str) -> (u16, String, String) {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {answer:?}"));

@@ -1,4 +1,4 @@
-//! Rows, figures, pictures, rejects.
+//! Rows, statistics, images and rejects.
 
 use axum::{
     body::{Body, to_bytes},
@@ -17,7 +17,7 @@ async fn check(lake: &Lake, query: &str, expected: &[&str]) {
     let answer = lake.get(&format!("/data?{query}")).await;
     assert_eq!(answer.status, StatusCode::OK, "query: {query}, {}", answer.body);
     assert_eq!(ids(&answer.json()), expected, "query: {query}");
-    // The figures are those of the same rows.
+    // The statistics are those of the same rows.
     let stats = lake.get(&format!("/stats?{query}")).await.json();
     assert_eq!(stats["count"], expected.len(), "query: {query}");
     let ages: Vec<_> = answer
@@ -81,7 +81,7 @@ async fn rows_have_all_columns() {
     assert_eq!(rows.json()[1], expected);
 }
 
-/// The array is cut into chunks of 64 KiB, and put together it is one document.
+/// The chunks of 64 KiB form one document.
 #[tokio::test]
 async fn large_lists_are_one_array() {
     let lake = Lake::empty();
@@ -123,7 +123,7 @@ async fn images() {
     assert_eq!((picture.status, picture.body.as_str()), (StatusCode::OK, "a picture"));
     assert_eq!(picture.header("content-type"), "image/png");
     assert_eq!(picture.header("x-content-type-options"), "nosniff");
-    // The row links one, and a newer version that is not held yet has removed it.
+    // The row links an image that a newer version, not loaded yet, has removed.
     assert_eq!(lake.get("/data/0001/image").await.status, StatusCode::NOT_FOUND);
     lake.set_down(true);
     let unavailable = lake.get("/data/1000/image").await;
@@ -179,8 +179,8 @@ async fn head_is_supported_on_every_get_route() {
     }
 }
 
-/// Whether an answer that is made as it is taken arrives whole where it is compressed on its way: browsers, Go's client and Kubernetes' proxy
-/// ask for that.
+/// A streamed response arrives complete when it is compressed: browsers, Go's client and the proxy of Kubernetes
+/// request compression.
 async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
     let request = Request::get(path).header("accept-encoding", encoding).body(Body::empty()).unwrap();
     let response = lake.router().oneshot(request).await.unwrap();
@@ -193,7 +193,7 @@ async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
     let begin: &[u8] = match told.as_deref() {
         Some("gzip") => &[0x1f, 0x8b],
         Some("zstd") => &[0x28, 0xb5, 0x2f, 0xfd],
-        // What is packed already, and a format that its reader takes as it is.
+        // Formats that are compressed already, or that readers read in place.
         None if path.ends_with("parquet") => b"PAR1",
         None if path.ends_with("arrow") => &[0xff; 4],
         told => panic!("{path}, {encoding}: {told:?}"),
@@ -204,7 +204,7 @@ async fn check_compressed(lake: &Lake, path: &str, encoding: &str) {
 #[tokio::test]
 async fn compressed_responses_have_the_same_content() {
     let lake = Lake::of_users().await;
-    // What has less than a KiB is not compressed.
+    // Responses under 1 KiB are not compressed.
     let more = (0..100).map(|number| put(&format!("u{number}"), "Abe", "1990-01-01", false));
     lake.commit(more.collect()).await;
     lake.watch.refresh_now().await;
@@ -235,7 +235,7 @@ async fn rejects_are_paged() {
         .strip_prefix('<')
         .and_then(|link| link.strip_suffix(">; rel=\"next\""));
     let next = next.unwrap().to_owned();
-    // Later versions change nothing of it.
+    // Later versions do not change it.
     lake.commit_as("run-2", now(), vec![put("7", "Gus", "1990-01-01", false)], &[])
         .await;
     lake.watch.refresh_now().await;

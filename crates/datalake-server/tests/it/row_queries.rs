@@ -1,4 +1,4 @@
-//! Rows by conditions, in orders, page by page, in every format.
+//! Rows by conditions and order, in pages, in every format.
 
 use axum::{
     body::{Body, to_bytes},
@@ -11,7 +11,7 @@ use tower::ServiceExt;
 
 use crate::fixture::{Lake, ids, put};
 
-/// The ids of the rows, and that the figures count the same.
+/// Compares the IDs of the rows, and their number in the statistics.
 async fn check(lake: &Lake, query: &str, expected: &[&str]) {
     let answer = lake.get(&format!("/data?{query}")).await;
     assert_eq!(answer.status, StatusCode::OK, "query: {query}, {}", answer.body);
@@ -37,7 +37,7 @@ async fn conditions_on_columns() {
     check(&lake, "img_path__isnull", &["1", "1001", "a"]).await;
     check(&lake, "age__isnull", &["1003"]).await;
     check(&lake, "age__gte=30&is_image_exists=True", &["0001", "1000"]).await;
-    // The youngest of those whom the conditions leave.
+    // The minimum among the rows that match all other conditions.
     check(&lake, "min_age&first_name__not=Dia", &["1"]).await;
     check(&lake, "max_age&user_id__gte=1000", &["a"]).await;
     check(&lake, "min_age&last_name=Nobody", &[]).await;
@@ -102,7 +102,7 @@ fn next(headers: &HeaderMap) -> Option<String> {
     Some(address.to_owned())
 }
 
-/// Every id of a walk over pages, with something done between two of them.
+/// The IDs of all pages, with an action between two pages.
 async fn walk(lake: &Lake, first: &str, mut between: impl AsyncFnMut()) -> Vec<String> {
     let (mut found, mut address) = (Vec::new(), Some(first.to_owned()));
     while let Some(path) = address {
@@ -136,7 +136,7 @@ async fn pages_put_together_are_the_whole() {
     assert_eq!(next(&lake.get("/data?limit=7").await.headers), None);
 }
 
-/// The promise of a cursor: one walk, one version.
+/// All pages of a cursor are of one version.
 #[tokio::test]
 async fn pages_are_of_one_version_while_others_are_published() {
     for order in ["user_id", "age.desc"] {
@@ -144,7 +144,7 @@ async fn pages_are_of_one_version_while_others_are_published() {
         let before = lake.get(&format!("/data?order={order}")).await.json();
         let mut published = 0;
         let pages = walk(&lake, &format!("/data?order={order}&limit=1"), async || {
-            // Rows before, behind and at the cursor change, come and go; some rounds publish twice.
+            // Rows before, after and at the cursor are changed, added and removed; some rounds publish twice.
             for _ in 0..2 {
                 published += 1;
                 let name = format!("New {published}");
@@ -181,10 +181,10 @@ async fn cursors_of_other_queries_are_rejected() {
         (other.status, &other.json()["parameter"]),
         (StatusCode::BAD_REQUEST, &json!("cursor"))
     );
-    // Another page size, and other columns, are a matter of taste.
+    // The page size and the columns may change from page to page.
     let page = lake.get(&link.replace("limit=1", "limit=3&select=user_id")).await;
     assert_eq!(ids(&page.json()), ["1", "1000", "1001"]);
-    // A version that never was: the table was made anew.
+    // A version that does not exist: the table was rebuilt.
     let gone = lake.get(&link.replace("cursor=0~", "cursor=9~")).await;
     assert_eq!(gone.status, StatusCode::GONE, "{}", gone.body);
     assert_eq!(gone.json()["type"], "urn:datalake:problem:cursor-gone");
@@ -211,7 +211,7 @@ async fn formats_have_the_same_rows() {
     assert_eq!(lake.get("/data.csv?last_name=Nobody").await.body.lines().count(), 1);
 }
 
-/// Both ask for CSV, and each goes on as it began.
+/// Both request CSV, and each link keeps the form of its request.
 #[tokio::test]
 async fn a_page_links_to_pages_of_its_own_path() {
     let lake = Lake::of_users().await;
@@ -292,7 +292,7 @@ async fn parquet_ranges_are_served() {
     assert_eq!(headers[header::CONTENT_LENGTH], whole.len().to_string());
     let etag = headers[header::ETAG].to_str().unwrap();
 
-    // Of what has no body there is no part.
+    // A response without a body has no ranges.
     for range in [None, Some("bytes=0-3")] {
         let mut request = Request::head(path);
         request
@@ -312,10 +312,10 @@ async fn parquet_ranges_are_served() {
     assert_eq!(headers[header::CONTENT_RANGE], range);
     let (status, _, start) = bytes(&lake, path, &[(header::RANGE, "bytes=0-3"), (header::IF_RANGE, etag)]).await;
     assert_eq!((status, &start[..]), (StatusCode::PARTIAL_CONTENT, &b"PAR1"[..]));
-    // The file is another by now: a part of it is of no use.
+    // The file has changed: a range of it is useless.
     let (status, _, all) = bytes(&lake, path, &[(header::RANGE, "bytes=0-3"), (header::IF_RANGE, "\"older\"")]).await;
     assert_eq!((status, all.len()), (StatusCode::OK, whole.len()));
-    // A reader that asks for the end of a small file gets all of it.
+    // A request for the end of a small file gets all of it.
     let (status, _, all) = bytes(&lake, path, &[(header::RANGE, "bytes=-65536")]).await;
     assert_eq!((status, all.as_ref()), (StatusCode::PARTIAL_CONTENT, whole.as_ref()));
     let (status, headers, _) = bytes(&lake, path, &[(header::RANGE, "bytes=100000000-")]).await;
@@ -327,7 +327,7 @@ async fn parquet_ranges_are_served() {
     }
 }
 
-/// Rows of a table with more than one chunk, by every road.
+/// Rows of a table with more than one chunk, in every format.
 #[tokio::test]
 async fn large_responses_are_complete() {
     let lake = Lake::empty();
@@ -350,7 +350,7 @@ async fn large_responses_are_complete() {
         ids(&last.json()),
         expected[10_000..20_000].iter().rev().copied().collect::<Vec<_>>()
     );
-    // A page of a thousand rows has a length, and so no place among the large answers.
+    // A page of 1,000 rows has a known length and is no streamed response.
     for path in ["/data?limit=1000", "/data?limit=1000&order=user_id.desc", "/data.arrow?limit=1000"] {
         let (_, headers, page) = bytes(&lake, path, &[]).await;
         assert!(page.len() > 64 * 1024, "{path}: {} bytes", page.len());

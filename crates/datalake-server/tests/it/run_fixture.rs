@@ -39,10 +39,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
-/// Blocks the child until the test opens the gate, and leaves a line for each child.
+/// Blocks the child until the test opens the gate, and writes a line for each child.
 pub(crate) const GATED: &str = "echo started >> $1/children; read _ < $1/gate";
 
-/// A server whose runs are `sh -c SCRIPT run DIR [--full]`: `$1` is a directory of the test's.
+/// A server whose runs are `sh -c SCRIPT run DIR [--full]`: `$1` is a directory of the test.
 pub(crate) struct Fixture {
     pub(crate) dir: TempDir,
     pub(crate) launcher: ProcessLauncher,
@@ -84,7 +84,7 @@ impl Fixture {
         Self::of_lake(dir, command, MemoryBucket::new())
     }
 
-    /// A server of a lake that others may share.
+    /// A server of a lake that servers may share.
     pub(crate) fn of_lake(dir: TempDir, command: RunCommand, bucket: MemoryBucket) -> Self {
         let launcher = ProcessLauncher::new(command, new_run_id, Clock::new(now));
         let is_store_down = Arc::new(AtomicBool::new(false));
@@ -127,7 +127,7 @@ impl Fixture {
         self.send(Request::get(path), Body::empty()).await
     }
 
-    /// The run once it has ended.
+    /// The run after its end.
     pub(crate) async fn ended(&self, run_id: &str) -> Value {
         let mut changes = self.launcher.changes();
         loop {
@@ -140,20 +140,20 @@ impl Fixture {
         }
     }
 
-    /// A page as a browser gets it.
+    /// A page as a browser receives it.
     pub(crate) async fn page(&self, path: &str) -> String {
         let request = Request::get(path).header("accept", "text/html").body(Body::empty()).unwrap();
         let body = self.router.clone().oneshot(request).await.unwrap().into_body();
         String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
     }
 
-    /// A gate that lets children go on, one for each line; lines are kept for children that are yet to come to it.
+    /// A gate that releases one child for each line; lines wait for children that arrive later.
     pub(crate) async fn gate(&self) -> tokio::fs::File {
         let gate = self.dir.path().join("gate");
         tokio::fs::OpenOptions::new().read(true).write(true).open(gate).await.unwrap()
     }
 
-    /// Lets the child go on; waits until it stands at the gate.
+    /// Releases the child once it waits at the gate.
     pub(crate) async fn open_gate(&self) {
         tokio::fs::write(self.dir.path().join("gate"), "\n").await.unwrap();
     }
@@ -217,7 +217,7 @@ pub(crate) fn new_run_id() -> RunId {
     RunId::parse(&format!("run-{}", RUNS.fetch_add(1, Ordering::SeqCst))).unwrap()
 }
 
-/// A report of a run that began so many hours after the epoch.
+/// A report of a run that started this many hours after the epoch.
 pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
     RunReport {
         run_id: RunId::parse(run_id).unwrap(),

@@ -94,13 +94,13 @@ async fn request_after_the_spawn_starts_another_run_and_the_fourth_gets_429() {
             &"5".parse().unwrap()
         )
     );
-    // The key is answered while there is no room for another run.
+    // The key is resolved while the limit of active runs is reached.
     assert_eq!(fixture.post(&[("idempotency-key", "second")]).await.body["id"], second.body["id"]);
     let shown = fixture.get("/runs").await;
     assert_eq!(ids(&shown).into_iter().collect::<BTreeSet<_>>(), started);
     let page = fixture.page("/").await;
     assert_eq!(page.matches("data-active-run=").count(), 3, "{page}");
-    // One is stopped, and the others go on.
+    // One is stopped; the others continue.
     let stopped = fixture
         .send(Request::delete(first.headers["location"].to_str().unwrap()), Body::empty())
         .await;
@@ -119,7 +119,7 @@ async fn request_after_the_spawn_starts_another_run_and_the_fourth_gets_429() {
 async fn key_with_another_body_returns_422() {
     let fixture = Fixture::new(GATED);
     let mut gate = fixture.gate().await;
-    // Requests of one moment: the second one joins the run of the first one.
+    // Concurrent requests: the second joins the run of the first.
     let (started, joined) = tokio::join!(
         fixture.post_json(Some("full"), r#"{"mode":"full"}"#),
         fixture.post_json(Some("joined"), "{}")
@@ -203,7 +203,7 @@ async fn deletions_of_an_active_run_are_not_blocked_yet() {
     fixture.launcher.shut_down().await;
 }
 
-/// What the store would have to tell first is worth a retry.
+/// A lookup that needs the store is retried later.
 #[tokio::test]
 async fn key_lookup_without_store_returns_503() {
     let fixture = Fixture::new(GATED);
@@ -232,11 +232,11 @@ async fn replicas_run_one_key_in_parallel() {
     let (mine, theirs) = tokio::join!(fixture.post(&[("idempotency-key", "k")]), other.post(&[("idempotency-key", "k")]));
     assert_eq!((mine.status, &mine.body["id"]), (StatusCode::ACCEPTED, &theirs.body["id"]));
     let run_id = mine.body["id"].as_str().unwrap();
-    // Stopping one leaves the other alone.
+    // Stopping one does not affect the other.
     fixture.launcher.stop(&RunId::parse(run_id).unwrap()).await.unwrap();
     assert_eq!(fixture.ended(run_id).await["state"], "stopped");
     assert_eq!(other.get(&format!("/runs/{run_id}")).await.body["state"], "running");
-    // The other one reports a little later, under the same name: that is the run that both show, once.
+    // The other writes its report later under the same name: both servers list that run once.
     other.put_report(&report(run_id, 480_000)).await;
     other.open_gate().await;
     assert_eq!(other.ended(run_id).await["state"], "succeeded");
@@ -378,7 +378,7 @@ async fn malformed_prefer_headers_are_rejected() {
     check_refused("/data?mode=full", &[], "", 400).await;
 }
 
-/// A body that is refused, and what is named.
+/// A rejected body, and what the error names.
 async fn check_named(body: &str, words: &[&str]) {
     let answer = Fixture::new(GATED).post_json(None, body).await;
     assert_eq!(answer.body["type"], "urn:datalake:problem:invalid-body", "{body}");
@@ -410,7 +410,7 @@ async fn no_body_an_empty_object_and_null_are_the_default() {
 #[tokio::test]
 async fn runs_are_listed_newest_first_without_duplicates() {
     let fixture = Fixture::new("exit 0");
-    // Written in another order than begun.
+    // The reports are written in another order than the runs started.
     for (run_id, hour) in [("b", 2), ("c", 3), ("a", 1)] {
         fixture.put_report(&report(run_id, hour)).await;
     }
@@ -427,7 +427,7 @@ async fn runs_are_listed_newest_first_without_duplicates() {
     let listed = fixture.get("/runs").await;
     assert_eq!(ids(&listed), [run_id, "c", "b", "a"]);
     assert!(!listed.headers.contains_key("datalake-runs-stale"));
-    // Its report comes: it is listed with what the report tells, and not a second time.
+    // Once its report is written, the run is listed with the report, and only once.
     fixture.put_report(&report(run_id, 480_000)).await;
     let listed = fixture.get("/runs?limit=2").await;
     assert_eq!(ids(&listed), [run_id, "c"]);
@@ -444,7 +444,7 @@ async fn runs_are_listed_newest_first_without_duplicates() {
         ),
         (&json!(2_001), &json!(7), &json!(true), &json!(1), &json!("bom"))
     );
-    // A run that is tried again under its name writes its report anew.
+    // A run that is retried under its name replaces its report.
     fixture
         .put_report(&RunReport {
             outcome: RunOutcome::Refused,
@@ -493,11 +493,11 @@ async fn cached_runs_are_listed_while_the_store_is_down() {
     assert_eq!(ids(&fixture.get("/runs").await), [run["id"].as_str().unwrap(), "b", "a"]);
 }
 
-/// A run that had nothing to do makes no version: the data is as old as the run that last looked.
+/// A run without changes commits no version: the data is as old as the last successful run.
 #[tokio::test]
 async fn metrics_show_the_outcome_of_the_last_run() {
     let metrics = async |fixture: &Fixture| {
-        // A server reads reports by itself every half minute, and for whoever asks for the runs.
+        // A server reads reports every 30 seconds, and on requests for runs.
         send(&fixture.router, Request::get("/runs"), "").await;
         let request = Request::get("/metrics").body(Body::empty()).unwrap();
         let body = fixture.router.clone().oneshot(request).await.unwrap().into_body();

@@ -1,4 +1,4 @@
-//! The server's life: new versions, a store that is down, what it tells of itself, its end.
+//! The lifecycle of the server: new versions, an unavailable store, logs and metrics, shutdown.
 
 use std::{
     io::{self, Write},
@@ -138,7 +138,7 @@ async fn every_response_has_a_request_id() {
     assert_eq!(lake.send(request).await.header("x-request-id"), "mine");
 }
 
-/// Takes the log's lines.
+/// Collects the lines of the log.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -160,7 +160,7 @@ async fn access_log_has_request_and_trace_ids() {
         .json()
         .flatten_event(true)
         .with_writer(move || writer.clone());
-    // While there is but one subscriber, whichever thread reaches a line first decides for all whether the line is wanted: so there are two.
+    // With a single subscriber, the first thread that reaches a callsite decides for all threads whether it is enabled: so there are two.
     let _other = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
     let _until_the_end = tracing::subscriber::set_default(log.finish());
     let lake = Lake::of_users().await;

@@ -1,4 +1,4 @@
-//! `/docs`: a page that needs nothing from elsewhere.
+//! `/docs`: Swagger UI without requests to other sites.
 
 use axum::{
     body::{Body, to_bytes},
@@ -9,7 +9,7 @@ use tower::ServiceExt;
 
 use crate::fixture::Lake;
 
-/// The addresses of a page's or a style sheet's parts.
+/// The URLs that a page or a style sheet loads.
 fn parts_of<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
     text.split(before)
         .skip(1)
@@ -29,7 +29,7 @@ async fn swagger_ui_loads_nothing_from_other_sites() {
         parts,
         ["favicon-32x32.png", "swagger-ui.css", "docs.css", "swagger-ui-bundle.js", "docs.js"]
     );
-    // An inline script would need more than the policy allows.
+    // The policy does not allow inline scripts.
     assert_eq!(page.body.matches("<script").count(), page.body.matches("<script src=").count());
     let policy = page.header("content-security-policy");
     assert!(
@@ -79,7 +79,7 @@ async fn other_paths_and_methods_are_problems() {
     let lake = Lake::empty();
     let moved = lake.get("/docs").await;
     assert_eq!((moved.status, moved.header("location")), (StatusCode::TEMPORARY_REDIRECT, "/docs/"));
-    // Parts of Swagger UI that the page does not need.
+    // Files of Swagger UI that the page does not need.
     for path in [
         "/docs/index.html",
         "/docs/swagger-initializer.js",
@@ -102,7 +102,7 @@ async fn other_paths_and_methods_are_problems() {
     assert_eq!(lake.get("/docs/?url=http://elsewhere/").await.status, StatusCode::BAD_REQUEST);
 }
 
-/// What the page's `Authorize` button asks for.
+/// The security scheme behind the `Authorize` button.
 #[tokio::test]
 async fn the_token_is_described() {
     let document: Value = Lake::empty().get("/openapi.json").await.json();

@@ -1,4 +1,4 @@
-//! Back in time: other versions than the newest.
+//! Time travel: versions other than the newest.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ async fn every_read_accepts_a_version() {
     check_parameter(&lake, "/changes?since=0&version=1", "version").await;
 }
 
-/// One who walks over a version's pages sees that version to the end, also while the store is down.
+/// A client that reads the pages of a version gets all of them, also while the store is down.
 #[tokio::test]
 async fn superseded_version_stays_in_memory() {
     let lake = lake_until(0).await;
@@ -158,9 +158,9 @@ async fn removed_version_returns_410() {
         (&history["complete"], &history["ends"], &history["oldest"], &history["count"]),
         (&json!(false), &json!("files_gone"), &json!(5), &json!(1))
     );
-    // The log still tells what there was.
+    // The log still contains the version.
     assert_eq!(lake.get("/versions").await.json()["count"], 6);
-    // Entries go, too: a checkpoint begins the log.
+    // Entries are removed as well: the log starts with a checkpoint.
     lake.bucket.delete(&keys::log_entry(0), None).await.unwrap();
     check_problem(&lake, "/data?version=0", 410, "version-gone").await;
     let versions = lake.get("/versions").await.json();
@@ -206,7 +206,7 @@ async fn versions_before_the_log_return_410() {
 async fn rebuilt_table_has_its_own_versions() {
     let lake = lake_until(3).await;
     check_name(&lake, "version=1", 1).await;
-    // It is remembered by its tag.
+    // It is identified by its ETag.
     let page = lake.get("/data?version=1&limit=1").await;
     let objects: Vec<_> = lake.bucket.list("", None).try_collect().await.unwrap();
     for object in objects {
@@ -217,7 +217,7 @@ async fn rebuilt_table_has_its_own_versions() {
     for number in 0..6 {
         lake.commit_as(&format!("other-{number}"), hour(number), edits.clone(), &[]).await;
     }
-    // The log is another table's, and the server does not know yet.
+    // The log belongs to another table, and the server has not polled it yet.
     check_problem(&lake, "/data?version=2", 410, "version-gone").await;
     check_problem(&lake, "/data/1/history", 410, "version-gone").await;
     let versions = lake.get("/versions").await.json();
@@ -232,7 +232,7 @@ async fn rebuilt_table_has_its_own_versions() {
         let row = lake.get(&format!("/data/1?version={number}")).await.json();
         assert_eq!(row["first_name"], "Other", "version {number}");
     }
-    // The same version of another table, made within the same minute.
+    // The same version number of another table, created within the same minute.
     let other = lake.get("/data?version=1&limit=1").await;
     assert_ne!(other.header("etag"), page.header("etag"));
     assert_eq!(other.json()[0]["first_name"], "Other");
@@ -260,7 +260,7 @@ async fn version_that_is_not_in_memory_requires_the_store() {
         check_problem(&lake, path, 503, "store-unavailable").await;
         assert_eq!(lake.get(path).await.header("retry-after"), "5", "path: {path}");
     }
-    // Who has no row is explained from memory.
+    // A user without a row is explained from memory.
     assert_eq!(lake.get("/data/9/explain").await.status, StatusCode::OK);
     lake.set_down(false);
     check_name(&lake, "version=3", 3).await;
@@ -306,7 +306,7 @@ async fn shutdown_answers_clients_that_wait_for_a_version() {
     );
 }
 
-/// Time stands still and jumps to the next timer, so that waits take none.
+/// Time is paused and jumps to the next timer, so that waits take no time.
 #[tokio::test(start_paused = true)]
 async fn min_version_waits() {
     let lake = lake_until(0).await;
@@ -332,7 +332,7 @@ async fn min_version_waits() {
     assert_eq!(response.headers()["datalake-version"], "2");
     let body = to_bytes(response.into_body(), 10_000).await.unwrap();
     assert!(String::from_utf8_lossy(&body).contains("Name 2"));
-    // Changes as they come.
+    // New versions as they are committed.
     let changes = lake.get("/changes?since=1&min_version=2&wait=30s").await;
     assert_eq!((changes.header("datalake-version"), changes.body.lines().count()), ("2", 1));
     assert_problem(
@@ -402,7 +402,7 @@ async fn rolled_back_versions_are_not_served() {
             put("3", "Three", "1991-01-01", false),
         ];
         lake.commit_as(&format!("restored-{number}"), hour(number), edits, &[]).await;
-        // Once a minute the server looks whether the log still has the version that it serves.
+        // Once a minute the server checks that the log still has the version that it serves.
         versions.wait_for(|version| *version == Some(number)).await.unwrap();
         let row = lake.get("/data/1").await;
         assert_eq!(
@@ -416,7 +416,7 @@ async fn rolled_back_versions_are_not_served() {
     shutdown.cancel();
     following.await.unwrap();
 
-    // Version 4 of the other history: its number is all that it has in common with the one that was served.
+    // Version 4 of the other history shares only its number with the one that was served.
     let request = [(header::IF_NONE_MATCH, etag)];
     let (status, headers, _) = bytes(&lake, "/data?limit=1", &request).await;
     assert_eq!(

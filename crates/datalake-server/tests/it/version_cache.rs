@@ -1,4 +1,4 @@
-//! A lake of several versions, and what is expected of questions about them.
+//! A lake of several versions, and the expected responses.
 
 use datalake_core::{
     keys,
@@ -21,7 +21,7 @@ pub(crate) fn remove(user_id: &str) -> Edit {
     Edit::Remove(UserId::parse(user_id).unwrap())
 }
 
-/// Version N is of the hour N and of run-N; it names user 1 "Name N". User 2 is there in versions 1 to 3, and again since 6.
+/// Version N was committed at hour N by run-N and has user 1 as "Name N". User 2 exists in versions 1 to 3, and again from 6.
 pub(crate) async fn publish(lake: &Lake, numbers: std::ops::RangeInclusive<u64>) {
     for number in numbers {
         let mut edits = vec![put("1", &format!("Name {number}"), "1990-01-01", number % 2 == 1)];
@@ -37,7 +37,7 @@ pub(crate) async fn publish(lake: &Lake, numbers: std::ops::RangeInclusive<u64>)
     lake.watch.refresh_now().await;
 }
 
-/// A source is refused since version 2.
+/// A source is rejected since version 2.
 pub(crate) fn refused(number: u64) -> Vec<OpenRefusal> {
     let open = || reject("src-data/9.csv", "9", RejectCode::Empty);
     (number >= 2).then(open).into_iter().collect()
