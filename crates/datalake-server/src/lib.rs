@@ -1,4 +1,4 @@
-//! The server: the API and the web UI behind one router with its layers, and its life on a listener.
+//! The server: the API and the web UI with one router with its layers, and its life on a listener.
 //!
 //! It owns composition and lifecycle: which layers surround which routes, the admin listener, the first run of a lake, graceful shutdown. It has no
 //! route of its own but `/`, and never decides what a resource is.

@@ -24,7 +24,7 @@ use crate::{
 
 const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
 
-const TOKEN: &str = "a-token-that-nobody-guesses";
+const TOKEN: &str = "a-token-of-the-tests";
 
 const HOST: &str = "data.example.com";
 

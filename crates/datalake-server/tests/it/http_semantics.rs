@@ -188,7 +188,7 @@ async fn every_response_has_browser_security_headers() {
         "/",
         "/data",
         "/data/1000/image",
-        "/data/nobody",
+        "/data/unknown",
         "/nowhere",
         "/data?x",
         "/openapi.json",

@@ -185,7 +185,7 @@ async fn requests_are_measured_by_route_and_status() {
     lake.commit(USERS.iter().map(|user| put(user.0, user.1, user.2, user.3)).collect())
         .await;
     lake.watch.refresh_now().await;
-    for path in ["/data/1", "/data/1000", "/data/nobody", "/nowhere", "/elsewhere"] {
+    for path in ["/data/1", "/data/1000", "/data/unknown", "/nowhere", "/elsewhere"] {
         lake.get(path).await;
     }
     let posted = Request::post("/data/1").body(Body::empty()).unwrap();

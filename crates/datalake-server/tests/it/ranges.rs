@@ -105,7 +105,7 @@ async fn ranges_follow_rfc_9110() {
     assert_eq!(answer.status, StatusCode::RANGE_NOT_SATISFIABLE);
     assert_eq!(answer.header("content-range"), format!("bytes */{}", whole.len()));
     // An empty representation has no ranges.
-    let (status, headers, none) = bytes(&lake, "/data.ndjson?user_id=nobody", &[(header::RANGE, "bytes=0-")]).await;
+    let (status, headers, none) = bytes(&lake, "/data.ndjson?user_id=unknown", &[(header::RANGE, "bytes=0-")]).await;
     assert_eq!(
         (status, &headers[header::CONTENT_RANGE]),
         (StatusCode::RANGE_NOT_SATISFIABLE, &"bytes */0".parse().unwrap())

@@ -109,11 +109,11 @@ async fn statistics() {
         ],
     });
     assert_eq!(lake.get("/stats").await.json(), expected);
-    let nobody = json!({
+    let none = json!({
         "version": 0, "on": "2000-01-01", "count": 0, "average_age": null, "min_age": null, "max_age": null, "median_age": null,
         "with_image": 0, "without_image": 0, "by_age": [],
     });
-    assert_eq!(lake.get("/stats?min_age=100&on=2000-01-01").await.json(), nobody);
+    assert_eq!(lake.get("/stats?min_age=100&on=2000-01-01").await.json(), none);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ async fn swagger_ui_loads_nothing_from_other_sites() {
         assert_eq!(answer.status(), StatusCode::OK, "{part}");
         assert_eq!(answer.headers()["x-content-type-options"], "nosniff", "{part}");
         assert_eq!(answer.headers()["content-security-policy"], policy, "{part}");
-        assert!(!answer.headers().contains_key("content-encoding"), "nobody asked for it: {part}");
+        assert!(!answer.headers().contains_key("content-encoding"), "{part}");
     }
     let style = lake.get("/docs/swagger-ui.css").await.body;
     for address in parts_of(&style, "url(") {
@@ -102,7 +102,7 @@ async fn other_paths_and_methods_are_problems() {
     assert_eq!(lake.get("/docs/?url=http://elsewhere/").await.status, StatusCode::BAD_REQUEST);
 }
 
-/// The security scheme behind the `Authorize` button.
+/// The security scheme of the `Authorize` button.
 #[tokio::test]
 async fn the_token_is_described() {
     let document: Value = Lake::empty().get("/openapi.json").await.json();
