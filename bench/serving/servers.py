@@ -115,7 +115,7 @@ def wait(server, ready, log):
                 return
         time.sleep(ASKING_EVERY_SECONDS)
     with open(log, errors="replace") as output:
-        raise SystemExit(f"{server.name} does not answer {ready} with 200; it said:\n{output.read()[-2000:]}")
+        raise SystemExit(f"{server.name} does not return 200 for {ready}; its output:\n{output.read()[-2000:]}")
 
 
 class Programs:
