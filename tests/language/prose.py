@@ -40,7 +40,7 @@ def literal(text: str) -> str:
 def of_rust(source: str) -> str:
     """Comments, string literals, and the names of tests with spaces for underscores."""
     prose: list[str] = []
-    code: list[str] = []  # The same, with only the code: test attributes and names are not searched in comments.
+    code: list[str] = []  # The code without comments and strings, in which attributes and names of tests are searched.
     position, in_comment = 0, False
 
     def emit(text: str, is_prose: bool) -> None:
@@ -136,7 +136,7 @@ def of_python(source: str) -> str:
 
 
 def of_text(source: str) -> str:
-    """Everything but the comment markers at the beginning of lines."""
+    """Everything except the comment markers at the beginning of lines."""
     return LINE_COMMENT.sub(lambda match: " " * len(match.group()), source)
 
 
@@ -146,4 +146,6 @@ def of_file(name: str, source: str) -> str:
         return of_rust(source)
     if name.endswith(".py"):
         return of_python(source)
+    if name.endswith(".css"):
+        return source  # A line that begins with `#` is a selector.
     return of_text(source)

@@ -88,6 +88,12 @@ class Python(unittest.TestCase):
         self.assertEqual(visible(text.replace('"', prose.MASK)), ["one", "two three four", "f", "five"])
 
 
+class Text(unittest.TestCase):
+    def test_selectors_of_css_are_not_comments(self) -> None:
+        self.assertEqual(prose.of_file("a.css", "#one { }"), "#one { }")
+        self.assertEqual(prose.of_file("a.sh", "#one"), " one")
+
+
 class Findings(unittest.TestCase):
     def check(self, path: str, source: str, expected: list[tuple[int, str]]) -> None:
         found = check.findings(check.Rules(RULES), path, source)
