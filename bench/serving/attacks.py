@@ -180,7 +180,7 @@ Attack = collections.namedtuple("Attack", "what connections behavior pause lake 
 ATTACKS = {
     "idle": Attack("connections without a request", 4_200, hold),
     "heads": Attack(
-        "heads sent a byte a second", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", each_second=b"x")
+        "heads sent at one byte per second", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", each_second=b"x")
     ),
     "large-heads": Attack(
         "heads of 31 KiB without an end", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nX-Large: " + b"x" * 31_000, each_second=b"x")

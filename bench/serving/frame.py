@@ -19,7 +19,7 @@ import polars
 from process import memory
 
 EXPORTS = 3
-# Allocators give pages back a while after they are freed.
+# Allocators return freed pages after a delay.
 SETTLING_SECONDS = 3
 
 

@@ -21,7 +21,7 @@ def process(executable, lake):
     report = json.loads(child.stdout.read())
     _, status, usage = os.wait4(child.pid, 0)
     if status != 0:
-        raise SystemExit(f"the run over {lake} failed: {report.get('error')}; remove the folder to have it made again")
+        raise SystemExit(f"the run over {lake} failed: {report.get('error')}; remove the folder to create it again")
     return time.monotonic() - started, usage.ru_maxrss / 1024
 
 

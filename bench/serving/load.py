@@ -14,7 +14,7 @@ WARM_UP_SECONDS = 1
 TIMEOUT_SECONDS = 30
 SCRIPT = pathlib.Path(__file__).with_name("questions.lua")
 
-# Medians over the rounds: requests a second, milliseconds of half and of 99 % of the answers, and the server's processor time for one.
+# Medians over the rounds: requests per second, p50 and p99 of the latency, and the server's processor time per request.
 Result = collections.namedtuple("Result", "rate p50_ms p99_ms processor_us")
 
 
@@ -55,7 +55,7 @@ def ask(contender, seconds, work):
     spent = processor_seconds(contender.server.pid) - before
     requests = counted["requests"]
     if not requests:
-        raise SystemExit(f"{contender.name} answered nothing within {seconds} s; give it more by --seconds")
+        raise SystemExit(f"{contender.name} completed no request within {seconds} s; increase --seconds")
     return Result(requests / counted["seconds"], counted["p50_ms"], counted["p99_ms"], spent / requests * 1e6)
 
 
@@ -70,5 +70,5 @@ def wrk(contender, seconds, work):
         raise SystemExit(f"wrk failed: {ended.stderr}")
     counted = json.loads(ended.stdout.splitlines()[-1])
     if counted["refused"] or counted["broken"]:
-        raise SystemExit(f"{contender.name} did not answer well under load: {counted}")
+        raise SystemExit(f"{contender.name} returned errors under load: {counted}")
     return counted

@@ -21,7 +21,7 @@ async def answer(reader):
     head = await reader.readuntil(b"\r\n\r\n")
     length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
     if length is None:
-        raise ConnectionError("the answer has no length")
+        raise ConnectionError("the response has no length")
     await reader.readexactly(int(length.split(b":")[1]))
     return head.split(b" ", 2)[1].decode()
 

@@ -10,7 +10,7 @@ function init(arguments)
         wrk.body = body ~= "" and body or nil
         asked[#asked + 1] = wrk.format()
     end
-    -- wrk asks the only question without a call of this function, which spares it work.
+    -- For a single request, wrk is faster without a call of this function.
     if #asked > 1 then
         local last = 0
         request = function()

@@ -123,7 +123,7 @@ def check(question, left, right):
     """Exits on the first difference: servers with different responses are not compared."""
     for pair in itertools.zip_longest(left, right):
         if pair[0] != pair[1]:
-            raise SystemExit(f"answers differ, so nothing was measured: {question}\n  {pair[0]}\n  {pair[1]}")
+            raise SystemExit(f"responses differ, so there are no measurements: {question}\n  {pair[0]}\n  {pair[1]}")
 
 
 def check_pages(first, many, datalake, roapi, datasette, nginx):

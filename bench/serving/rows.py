@@ -5,10 +5,10 @@
 
     DIR/lake/processed_data/users/   the table, as after a run: data files sorted by user_id that do not overlap, and one log entry
     DIR/users.parquet                the five columns that readers are shown, in the same order: for ROAPI and polars
-    DIR/made.json                    how many rows, the number in the first id, and the digest of this program; written last
+    DIR/made.json                    the number of rows, the first ID, and the digest of this program; written last
     DIR/users.db                     by `database`: the same five columns, `user_id` being the primary key, for Datasette
 
-The table is written here and not by a run, because a run would need one source a user. Needs polars. Equal arguments give equal rows.
+The table is written directly, because a run would need one source per user. Needs polars. Equal arguments produce equal rows.
 """
 
 import argparse

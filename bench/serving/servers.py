@@ -65,7 +65,7 @@ class Server:
         """The body of a response, which has to be successful."""
         content = response.read()
         if response.status != 200:
-            raise SystemExit(f"{self.name} answers {response.status} to {question}: {content[:500].decode(errors='replace')}")
+            raise SystemExit(f"{self.name} returns {response.status} for {question}: {content[:500].decode(errors='replace')}")
         return content
 
 

@@ -12,7 +12,7 @@ from process import forget_peak, memory
 
 STARTS = 10
 EXPORTS = 3
-# Allocators give pages back a while after they are freed, and a server may finish work after its first answer.
+# Allocators return freed pages after a delay, and a server may finish work after its first response.
 SETTLING_SECONDS = 5
 MIB = 1024
 # The difference between two loads of the same server on a machine that is not idle.
