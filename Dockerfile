@@ -1,6 +1,6 @@
-# Two images of one executable: `docker build --target processor .` and `--target api`. Whoever publishes them says what they are made of:
-# `--build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=… --build-arg CREATED=…` (RFC 3339, as the commit's).
-# The dependencies are a layer of their own, so that a change of ours compiles ours alone.
+# Two images of one executable: `docker build --target processor .` and `--target api`. Builds for publication set the labels:
+# `--build-arg VERSION=… --build-arg REVISION=$(git rev-parse HEAD) --build-arg SOURCE=… --build-arg CREATED=…` (RFC 3339, the time of the commit).
+# The dependencies are a separate layer, so that a change of this workspace does not rebuild them.
 #
 # A release pins both base images by digest, so that a build of the same commit has the same base:
 # `--build-arg RUST_IMAGE=rust:1.95-bookworm@sha256:…` and `--build-arg BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot@sha256:…`. Print the
@@ -35,7 +35,7 @@ ARG BASE_IMAGE
 # packaging/notices.py checks the licenses, which are those of THIRD-PARTY-NOTICES.
 LABEL org.opencontainers.image.base.name="$BASE_IMAGE" \
       org.opencontainers.image.licenses="MIT AND 0BSD AND Apache-2.0 AND BSD-2-Clause AND BSD-3-Clause AND BSL-1.0 AND GPL-2.0-only AND GPL-2.0-or-later AND GPL-3.0-or-later WITH GCC-exception-3.1 AND ISC AND LGPL-2.1-or-later AND MPL-2.0 AND Unicode-3.0 AND Unlicense AND Zlib"
-# What changes with each commit comes last: no layer is made anew for it.
+# Labels that change with each commit come last, so that all other layers are cached.
 ARG VERSION=0.0.0
 ARG REVISION=unknown
 ARG SOURCE=unknown
@@ -47,7 +47,7 @@ LABEL org.opencontainers.image.version="$VERSION" \
 
 FROM base AS processor
 LABEL org.opencontainers.image.title="datalake-processor" \
-      org.opencontainers.image.description="Turns one CSV and one picture per user in a bucket into a table."
+      org.opencontainers.image.description="Turns one CSV and one image per user in a bucket into a table."
 CMD ["process"]
 
 FROM base AS api
@@ -55,6 +55,6 @@ LABEL org.opencontainers.image.title="datalake-api" \
       org.opencontainers.image.description="Serves the users table over HTTP and starts runs."
 EXPOSE 8080
 ENV DATALAKE_LISTEN=0.0.0.0:8080
-# Memory that loading the table has freed goes back after 2 ms, not 1 s: half of what 1,000,000 rows take otherwise (bench/README.md).
+# Returns freed memory to the kernel after 2 ms instead of 1 s, which halves the memory of 1,000,000 rows (bench/README.md).
 ENV MIMALLOC_PURGE_DELAY=2
 CMD ["serve"]

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Compares executables of this project, say before and after a change, in one run: processor time and requests a second of the API.
+"""Compares executables of this project, for example before and after a change: processor time and requests per second of the API.
 
-    python3 bench/serve.py --only P9                      # makes the rows, if they are not in the cache yet
+    python3 bench/serve.py --only P9                      # creates the rows, if they are not in the cache
     python3 bench/executables.py before=DIR/datalake after=target/release/datalake
 
-Each executable serves the rows of `serve.py`. They take turns under the same load; medians are printed as Markdown, progress goes to the standard error. Processor
-time is comparable on a busy machine too, requests a second are not.
+Each executable serves the rows of `serve.py`. They are loaded alternately; medians are printed as Markdown, progress goes to the standard error. Processor
+time is comparable on a busy machine, too, requests per second are not.
 """
 
 import argparse
@@ -33,13 +33,13 @@ def main():
     arguments = parser.parse_args()
     executables = dict(text.split("=", 1) for text in arguments.executables if "=" in text)
     if len(executables) != len(arguments.executables):
-        parser.error("each executable is NAME=PATH, with a name of its own")
+        parser.error("each executable is NAME=PATH, with a unique name")
     for executable in executables.values():
         place.check_programs(pathlib.Path(executable))
     lake = arguments.cache / f"rows-{arguments.rows}" / "lake"
     if not lake.is_dir():
         parser.error(f"{lake} does not exist; run bench/serve.py first")
-    print("| question | executable | processor µs a request | requests/s |\n|---|---|---|---|")
+    print("| request | executable | processor µs per request | requests/s |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as work, contextlib.ExitStack() as stack:
         work = pathlib.Path(work)
         started = {}

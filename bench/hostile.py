@@ -1,24 +1,24 @@
 #!/usr/bin/env python3
 """Attacks a server as one hostile client would, and measures its memory, its probes, and the latency of another client.
 
-    cargo build --release && python3 bench/hostile.py               # some fifteen minutes, and two more to make the lakes
+    cargo build --release && python3 bench/hostile.py               # about fifteen minutes, and two more to create the lakes
     python3 bench/hostile.py --only slow-small waits-1030 --seconds 30
 
 For each attack, the program starts the executable as the image does (without runs, except for `run-flood`), lets a client send 100 requests
-a second from 127.0.0.3, and then attacks from 127.0.0.1 while that client goes on and probes come from 127.0.0.2, as the kubelet sends
-them: over a new connection each second, with a timeout of 1 s. An executable that has `--admin-listen` is started with it and probed there, too.
+per second from 127.0.0.3, and then attacks from 127.0.0.1 while that client continues and probes come from 127.0.0.2, like those of the
+kubelet: over a new connection every second, with a timeout of 1 s. An executable that has `--admin-listen` is started with it and probed there, too.
 
-Prints a Markdown table. Exit status 1 if an attack breaks a bound:
+Prints a Markdown table. Exit status 1 if an attack exceeds a limit:
 
 - Memory is at most 512 MiB (`--memory`, the limit of the chart). Resident pages and socket buffers are measured, because the limit of a
-  container counts both. Where the program may make a cgroup v2 with a memory controller, the kernel enforces the limit, too.
-- Every probe is answered with 200 within 1 s.
-- The p99 of the other client is at most twice its p99 without an attack (below 5 ms, differences are noise). Where the same attack on a
-  second server of the same rows makes it larger than without an attack, at most twice that: the machine causes that part.
+  container includes both. If the program can create a cgroup v2 with a memory controller, the kernel enforces the limit, too.
+- Every probe returns 200 within 1 s.
+- The p99 of the other client is at most twice its p99 without an attack (below 5 ms, differences are noise). If the same attack on a
+  second server of the same rows increases it, at most twice that value: the machine causes that part.
 - No request of the other client fails.
 
-Attacker, servers and other client share the processors here. The attacker has the last processor with a lower priority, the other client the
-first; the servers have all. `run-flood` starts runs on the same processors, where Kubernetes has other nodes: its p99 and failures have no bound.
+Attacker, servers and the other client share the CPUs. The attacker has the last CPU with a lower priority, the other client the
+first; the servers use all. `run-flood` starts runs on the same CPUs, unlike Kubernetes: its p99 and failures have no limit.
 
 Needs Linux, Python's standard library, and about 9,000 open files. The lakes are kept in the cache folder.
 """
@@ -52,7 +52,7 @@ PROBE_MS_MAX = 1_000.0
 LATENCY_RATIO_MAX = 2.0
 LATENCY_FLOOR_MS = 5.0
 
-# What was measured of one attack. Latencies in ms, memory in MiB.
+# The measurements of one attack. Latencies in ms, memory in MiB.
 Measured = collections.namedtuple("Measured", "idle watch kills is_alive calm_p99 beside_p99 p99 failures probes outcomes")
 
 
@@ -90,12 +90,12 @@ class Bench:
         self.lakes = {}
 
     def lake(self, name):
-        """A lake, on which the executable has done a run."""
+        """A lake that the executable has processed."""
         if name not in self.lakes:
             cache = self.arguments.cache
             makes = {
                 "rows": lambda: hostile_lakes.with_rows(cache, self.executable, self.arguments.rows),
-                # Its runs leave reports.
+                # Its runs write reports.
                 "small": lambda: hostile_lakes.with_rows(cache, self.executable, 1_000),
                 "stray": lambda: hostile_lakes.with_stray_objects(cache, self.executable),
             }
@@ -105,7 +105,7 @@ class Bench:
         return self.lakes[name]
 
     def measure(self, name):
-        """Starts two servers, and attacks first the other one, then the one that is measured."""
+        """Starts two servers, and attacks first the other one, then the measured one."""
         limit = memory_limit.Limit(self.arguments.memory)
         try:
             with self.started(name) as other, self.started(name, limit) as server:
@@ -115,7 +115,7 @@ class Bench:
 
     @contextlib.contextmanager
     def started(self, name, limit=None):
-        """A server for an attack; its `ports` are those that are probed."""
+        """A server for an attack; `ports` are probed."""
         chosen = attacks.ATTACKS[name]
         ports = [servers.free_port() for _ in range(1 + self.has_admin)]
         command = [self.executable, "serve", "--lake", self.lake(chosen.lake), "--launcher", chosen.launcher, "--log", "error"]
@@ -128,7 +128,7 @@ class Bench:
             yield server
 
     def attack(self, name, server, other, limit):
-        """Measures a server by itself, beside an attack on the other one, and under the same attack."""
+        """Measures a server without an attack, during an attack on the other server, and during the same attack on itself."""
 
         def on(attacked):
             return attacks.attack, (name, attacked.port, self.arguments.rows, self.arguments.seconds)
@@ -154,7 +154,7 @@ class Bench:
 
 
 def in_processes(tasks):
-    """The results of functions that run at the same time, each in a process of its own."""
+    """The results of functions that run at the same time, each in a separate process."""
     queues = [multiprocessing.Queue() for _ in tasks]
     children = [multiprocessing.Process(target=task, args=(*values, queue)) for (task, values), queue in zip(tasks, queues)]
     for child in children:
@@ -172,14 +172,14 @@ def percentile(requests):
 
 
 def broken_bounds(name, measured, memory_max):
-    """The columns in which a bound is broken."""
+    """The columns that exceed a limit."""
     broken = set()
     if measured.watch.both > memory_max or measured.kills or not measured.is_alive:
         broken.add("memory")
     for index, probes in enumerate(measured.probes):
         if any(failure or elapsed > PROBE_MS_MAX for elapsed, failure in probes):
             broken.add(f"probes {index}")
-    # Its runs compete for the processors with the server, which they do not in a cluster.
+    # Its runs compete for the CPUs with the server, which they do not in a cluster.
     if name != "run-flood":
         if measured.p99 > max(LATENCY_RATIO_MAX * measured.calm_p99, LATENCY_RATIO_MAX * measured.beside_p99, LATENCY_FLOOR_MS):
             broken.add("p99")
@@ -193,7 +193,7 @@ def counted(counts):
 
 
 def line(name, measured, broken):
-    """One line of the table; what breaks a bound is bold."""
+    """One line of the table; values that exceed a limit are bold."""
     chosen, watch = attacks.ATTACKS[name], measured.watch
 
     def cell(column, text):
@@ -215,17 +215,17 @@ def line(name, measured, broken):
 
 
 def machine(bench, enforced):
-    """Where and of what the measurements were taken."""
+    """The machine and the versions of the measurements."""
     version = subprocess.run([bench.executable, "--version"], check=True, capture_output=True, text=True).stdout.strip()
     memory = "enforced by a cgroup" if enforced else "measured as resident pages and socket buffers"
     return (
-        f"Taken on {date.today()}: {version}, {os.cpu_count()} cores, Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} before; "
-        f"{bench.arguments.rows} rows, {bench.arguments.seconds} s of each attack; limit of {bench.arguments.memory} MiB, {memory}."
+        f"{date.today()}: {version}, {os.cpu_count()} cores, Linux {platform.release()}, load average {os.getloadavg()[0]:.1f} before; "
+        f"{bench.arguments.rows} rows, {bench.arguments.seconds} s per attack; limit of {bench.arguments.memory} MiB, {memory}."
     )
 
 
 def main():
-    # Ends like an exception, so that the server is stopped.
+    # Raises an exception, so that the server is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped by SIGTERM"))
     arguments = parsed()
     raise_open_files()
@@ -247,7 +247,7 @@ def main():
             if broken:
                 broken_in[name] = broken
     broken_text = ", ".join(broken_in)
-    print(f"\nLoad average {os.getloadavg()[0]:.1f} after. Bounds: {f'broken by {broken_text}' if broken_in else 'kept by all attacks'}.")
+    print(f"\nLoad average {os.getloadavg()[0]:.1f} after. Limits: {f'exceeded by {broken_text}' if broken_in else 'met by all attacks'}.")
     raise SystemExit(1 if broken_in else 0)
 
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Measures what slow clients and overload do to everybody else.
+"""Measures the effect of slow clients and overload on other clients.
 
     cargo build --release && python3 bench/overload.py [--users 100000] [--seconds 20] [--executable target/release/datalake] [--lake DIR]
 
-Makes a lake in a folder, serves it on the loopback by an executable that it starts and ends itself, and asks a steady stream of small
-questions: alone, beside 1,000 slow clients (half of them never end a request's head, half read all rows slowly: by id, by name, and as Parquet), and beside ten times as
-many readers of all rows as the server has places for. Clients and server share the machine here, so each load is measured twice: as a load
-of a second server of the same rows, which tells what the machine alone makes of it, and as a load of the server that is asked. Clients of
-the load have the lowest priority. Prints a Markdown table: latency of the small questions, and resident memory of the server that is asked,
-each also as a ratio. Status 1 where the load makes p99 more than twice that of the same load elsewhere, or memory over 1.3 times.
+Creates a lake in a folder, starts a server for it on the loopback address, and sends small requests at a steady rate: without load, with 1,000
+slow clients (half of them never end a request's head, half read all rows slowly: by ID, by name, and as Parquet), and with ten times as many
+readers of all rows as the server sends large responses at a time. Clients and server share the machine, so each load is measured twice: as a load
+on a second server of the same rows, which shows the effect of the machine alone, and as a load on the measured server. Clients of
+the load have the lowest priority. Prints a Markdown table: latency of the small requests, and resident memory of the measured server,
+each also as a ratio. Status 1 if the p99 is more than twice that of the same load on the other server, or memory more than 1.3 times.
 
 Needs only Python's standard library, and about 1,500 open files.
 """
@@ -29,12 +29,12 @@ import time
 import urllib.error
 import urllib.request
 
-# The server sends so many large answers at once (LARGE_ANSWERS_MAX in crates/datalake-api/src/limits.rs).
-PLACES = 64
+# The number of large responses that fit into the budget of a server at a time.
+LARGE_RESPONSES_MAX = 64
 SLOW_CLIENTS = 1_000
-# What slow clients read, by turns.
+# The paths that slow clients read, in rotation.
 READ = ["/data", "/data?order=last_name", "/data.parquet"]
-QUESTIONS_A_SECOND = 100
+REQUESTS_PER_SECOND = 100
 LATENCY_RATIO_MAX = 2.0
 MEMORY_RATIO_MAX = 1.3
 
@@ -65,10 +65,10 @@ class Server:
         else:
             self.stop()
             raise SystemExit("the server did not become ready within 60 s")
-        # A server that has answered each kind of question once holds what that takes.
+        # The first response of each kind allocates memory that is kept.
         for path in READ:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as answer:
-                answer.read()
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=60) as response:
+                response.read()
 
     def memory(self):
         for line in pathlib.Path(f"/proc/{self.child.pid}/status").read_text().splitlines():
@@ -81,43 +81,43 @@ class Server:
         self.child.wait()
 
 
-async def answer(reader):
-    """Reads one answer with a length, and gives its status."""
+async def response(reader):
+    """Reads one response with a length, and returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
     if length is None:
-        raise ConnectionError("an answer without a length")
+        raise ConnectionError("a response without a length")
     await reader.readexactly(int(length.split(b":")[1]))
     return int(head.split(b" ", 2)[1])
 
 
-async def question(port, path, kept):
-    """Asks one question, over the connection that is kept or a new one; gives milliseconds and whether it was answered."""
-    begun = time.perf_counter()
+async def send_request(port, path, kept):
+    """Sends one request, over a kept connection or a new one; returns milliseconds and whether it succeeded."""
+    started = time.perf_counter()
     try:
         reader, writer = kept.pop() if kept else await asyncio.open_connection("127.0.0.1", port)
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        status = await asyncio.wait_for(answer(reader), 30)
+        status = await asyncio.wait_for(response(reader), 30)
     except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
-        return (time.perf_counter() - begun) * 1000, False
-    elapsed = (time.perf_counter() - begun) * 1000
-    # Every question in ten comes from somebody new.
-    if len(kept) < 8 and hash(begun) % 10:
+        return (time.perf_counter() - started) * 1000, False
+    elapsed = (time.perf_counter() - started) * 1000
+    # One request in ten uses a new connection.
+    if len(kept) < 8 and hash(started) % 10:
         kept.append((reader, writer))
     else:
         writer.close()
     return elapsed, status == 200
 
 
-async def questions(port, seconds):
-    """Small questions at a steady rate, whether or not the last ones were answered."""
-    kept, asked = [], []
-    begun = time.perf_counter()
+async def send_requests(port, seconds):
+    """Small requests at a steady rate, which does not depend on the responses."""
+    kept, requests = [], []
+    started = time.perf_counter()
     paths = ["/stats", "/data/0000001", "/stats?min_age=30", "/healthz"]
-    for number in range(seconds * QUESTIONS_A_SECOND):
-        await asyncio.sleep(begun + number / QUESTIONS_A_SECOND - time.perf_counter())
-        asked.append(asyncio.create_task(question(port, paths[number % len(paths)], kept)))
-    return await asyncio.gather(*asked)
+    for number in range(seconds * REQUESTS_PER_SECOND):
+        await asyncio.sleep(started + number / REQUESTS_PER_SECOND - time.perf_counter())
+        requests.append(asyncio.create_task(send_request(port, paths[number % len(paths)], kept)))
+    return await asyncio.gather(*requests)
 
 
 async def slow_head(port, until):
@@ -145,8 +145,8 @@ async def slow_reader(port, path, until, statuses):
                 await loop.sock_sendall(client, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
                 part = await loop.sock_recv(client, 1024)
                 statuses[part[9:12]] = statuses.get(part[9:12], 0) + 1
-                refused = part[9:12] != b"200"
-                while part and not refused and time.monotonic() < until:
+                rejected = part[9:12] != b"200"
+                while part and not rejected and time.monotonic() < until:
                     await asyncio.sleep(1)
                     part = await loop.sock_recv(client, 1024)
             except OSError:
@@ -166,7 +166,7 @@ async def fast_reader(port, until, statuses):
             writer.close()
         except OSError:
             pass
-        # Whoever is refused asks again long before Retry-After.
+        # A rejected client retries long before Retry-After.
         await asyncio.sleep(0.2)
 
 
@@ -177,21 +177,21 @@ async def load(kind, port, seconds):
             heads = [slow_head(port, until) for _ in range(SLOW_CLIENTS // 2)]
             clients = heads + [slow_reader(port, READ[number % len(READ)], until, statuses) for number in range(SLOW_CLIENTS // 2)]
         case "many":
-            clients = [fast_reader(port, until, statuses) for _ in range(10 * PLACES)]
+            clients = [fast_reader(port, until, statuses) for _ in range(10 * LARGE_RESPONSES_MAX)]
     await asyncio.wait_for(asyncio.gather(*clients), seconds + 30)
     return statuses
 
 
 def run_load(kind, port, seconds, results):
-    # Clients are on machines of their own elsewhere: here they take what is left.
+    # In production, clients are on other machines: here they get the lowest priority.
     os.nice(19)
     results.put(asyncio.run(load(kind, port, seconds)))
 
 
 def phase(server, kind, loaded, seconds):
-    """Latencies, failures and peak memory of a server while the load of this kind goes on at the one that is loaded."""
+    """Latencies, failures and peak memory of a server during a load of this kind on the `loaded` server."""
     results = multiprocessing.Queue()
-    # A process of its own: the questions' own times must not wait for the load's work.
+    # A separate process, so that the work of the load does not delay the measurements.
     beside = multiprocessing.Process(target=run_load, args=(kind, loaded.port, seconds + 5, results)) if kind else None
     if beside:
         beside.start()
@@ -204,16 +204,16 @@ def phase(server, kind, loaded, seconds):
 
     watching = threading.Thread(target=watch)
     watching.start()
-    asked = asyncio.run(questions(server.port, seconds))
+    requests = asyncio.run(send_requests(server.port, seconds))
     over.set()
     watching.join()
     statuses = {}
     if beside:
         statuses = results.get(timeout=seconds + 60)
         beside.join()
-    times = statistics.quantiles([elapsed for elapsed, _ in asked], n=100)
-    failed = sum(not answered for _, answered in asked)
-    return {"p50": times[49], "p99": times[98], "memory": peak[0], "failed": failed, "asked": len(asked), "statuses": statuses}
+    times = statistics.quantiles([elapsed for elapsed, _ in requests], n=100)
+    failed = sum(not answered for _, answered in requests)
+    return {"p50": times[49], "p99": times[98], "memory": peak[0], "failed": failed, "requests": len(requests), "statuses": statuses}
 
 
 def main():
@@ -231,37 +231,37 @@ def main():
         subprocess.run([arguments.executable, "process", "--lake", str(lake), "--log", "error"], check=True, stdout=subprocess.DEVNULL)
     server, other = Server(arguments.executable, lake), Server(arguments.executable, lake)
     try:
-        held = compare(server, other, arguments.seconds)
+        met = compare(server, other, arguments.seconds)
     finally:
         server.stop()
         other.stop()
         if not arguments.lake:
             shutil.rmtree(lake)
-    print(f"\np99 at most {LATENCY_RATIO_MAX} times, memory at most {MEMORY_RATIO_MAX} times, no failure: {'held' if held else 'NOT held'}")
-    raise SystemExit(0 if held else 1)
+    print(f"\np99 at most {LATENCY_RATIO_MAX} times, memory at most {MEMORY_RATIO_MAX} times, no failure: {'met' if met else 'NOT met'}")
+    raise SystemExit(0 if met else 1)
 
 
 def compare(server, other, seconds):
-    """Prints the table, and gives whether everything was within bounds."""
-    print("| load | of | p50 ms | p99 ms | × elsewhere | memory MiB | × alone | failed | answers to the load |")
+    """Prints the table, and returns whether all targets are met."""
+    print("| load | on | p50 ms | p99 ms | × other server | memory MiB | × without load | failed | responses to the load |")
     print("|---|---|---|---|---|---|---|---|---|")
-    alone, held = phase(server, None, None, seconds), True
-    line("nothing", "", alone, "", "")
-    for kind, name in (("slow", f"{SLOW_CLIENTS} slow clients"), ("many", f"{10 * PLACES} readers of all rows")):
+    alone, met = phase(server, None, None, seconds), True
+    line("none", "", alone, "", "")
+    for kind, name in (("slow", f"{SLOW_CLIENTS} slow clients"), ("many", f"{10 * LARGE_RESPONSES_MAX} readers of all rows")):
         elsewhere = phase(server, kind, other, seconds)
-        line(name, "another server", elsewhere, "", "")
+        line(name, "other server", elsewhere, "", "")
         got = phase(server, kind, server, seconds)
         latency, memory = got["p99"] / elsewhere["p99"], got["memory"] / alone["memory"]
-        held = held and latency <= LATENCY_RATIO_MAX and memory <= MEMORY_RATIO_MAX and not got["failed"]
-        line(name, "this one", got, f"{latency:.2f}", f"{memory:.2f}")
-    return held
+        met = met and latency <= LATENCY_RATIO_MAX and memory <= MEMORY_RATIO_MAX and not got["failed"]
+        line(name, "measured server", got, f"{latency:.2f}", f"{memory:.2f}")
+    return met
 
 
 def line(load, of, got, latency, memory):
     """Prints one line of the table."""
     statuses = ", ".join(f"{count} × {status.decode() or 'cut'}" for status, count in sorted(got["statuses"].items()))
-    figures = [f"{got['p50']:.2f}", f"{got['p99']:.2f}", latency, f"{got['memory']:.0f}", memory, f"{got['failed']} of {got['asked']}"]
-    print("| " + " | ".join([load, of, *figures, statuses]) + " |", flush=True)
+    values = [f"{got['p50']:.2f}", f"{got['p99']:.2f}", latency, f"{got['memory']:.0f}", memory, f"{got['failed']} of {got['requests']}"]
+    print("| " + " | ".join([load, of, *values, statuses]) + " |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what the settings of the release profile cost and gain: each is one build from nothing, and one executable that is asked to work.
+"""Measures the effects of the settings of the release profile: a clean build and the speed of its executable for each.
 
     apt-get update && apt-get install --no-install-recommends wrk curl
     python3 bench/profiles.py [--only NAME …] [--sources 100000] [--users 100000] [--rounds 3] [--builds DIR]
 
-A build takes some 25 minutes of processor time and 1 GB in `--builds` (target/profiles), where the next run finds it; so all of them are an
-hour and more on two cores. Processor time hardly depends on what else the machine does, the figures of work do. Prints Markdown: processor
-minutes of the build, the executable's size, and medians, by turns, of a first run over a folder, of pages a second that nobody asked for
-before, and of an export. Needs wrk, curl and Python's standard library.
+A build takes about 25 minutes of processor time and 1 GB in `--builds` (target/profiles), where it is cached; all of them take more than an
+hour on two cores. Other work on the machine has little effect on processor time, but affects the speed. Prints Markdown: processor
+minutes of the build, the executable's size, and medians of a first run over a folder, of pages per second that are not cached, and of an export.
+Needs wrk, curl and Python's standard library.
 """
 
 import argparse
@@ -29,7 +29,7 @@ import run_folder
 import servers
 import targets
 
-# What cargo is told besides `build --release`: settings of the profile, and features.
+# Arguments of cargo in addition to `build --release`: settings of the profile, and features.
 PROFILES = {
     "as in Cargo.toml": ([], []),
     "lto = thin": (['lto = "thin"'], []),
@@ -43,7 +43,7 @@ PAGE_ROWS = 100
 
 
 def build(name, builds):
-    """Builds from nothing unless it was built before; gives the executable and the processor minutes that it took."""
+    """Makes a clean build unless there is a cached one; returns the executable and the processor minutes of the build."""
     settings, features = PROFILES[name]
     folder = builds / "".join(letter if letter.isalnum() else "-" for letter in name)
     built, spent = folder / "datalake", folder / "built.json"
@@ -67,7 +67,7 @@ def build(name, builds):
 
 
 def first_run(executable, users, lake):
-    """Makes a lake of so many users and processes it; gives the seconds of the run."""
+    """Creates a lake with this number of users and processes it; returns the seconds of the run."""
     sources = lake / "src-data"
     sources.mkdir(parents=True)
     for number in range(users):
@@ -76,7 +76,7 @@ def first_run(executable, users, lake):
 
 
 def serve(name, executable, lake, users, work):
-    """Pages a second, where no page is asked for twice before all were, and seconds of an export."""
+    """Pages per second, where each page is requested once before any is repeated, and seconds of an export."""
     pages = [load.get(f"/data?limit={PAGE_ROWS}&user_id__gte={first:07}") for first in range(0, users - PAGE_ROWS, 10)]
     with servers.Programs(executable, None, work).datalake(lake) as server:
         rate = load.ask(load.Contender(name, server, pages), LOAD_SECONDS, work).rate
@@ -88,7 +88,7 @@ def parsed():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=PROFILES, default=list(PROFILES), metavar="NAME")
     parser.add_argument("--sources", type=int, default=100_000, help="of each first run")
-    parser.add_argument("--users", type=int, default=100_000, help="that are served")
+    parser.add_argument("--users", type=int, default=100_000, help="number of users that are served")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--builds", type=pathlib.Path, default=BENCH.parent / "target" / "profiles")
     parser.add_argument("--build-only", action="store_true", help="measure the work later, when the machine is idle")

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Times runs over a local folder: the first one, one with nothing to do, one with 100 changed sources.
+"""Measures runs over a local folder: the first run, one without changes, and one with 100 changed sources.
 
     cargo build --release && python3 bench/run_folder.py [--sources 100000] [--executable target/release/datalake] [--lake DIR]
 
-Prints a Markdown table: seconds of the whole process, requests by kind as the run's report counts them, and peak resident memory as the
-kernel accounts for the process. Needs only Python's standard library.
+Prints a Markdown table: seconds of the whole process, requests by kind from the run's report, and peak resident memory of the
+process. Needs only Python's standard library.
 """
 
 import argparse
@@ -47,7 +47,7 @@ def run(executable, lake):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sources", type=int, default=100_000, help="users; each has a CSV, every tenth a picture")
+    parser.add_argument("--sources", type=int, default=100_000, help="users; each has a CSV, every tenth an image")
     parser.add_argument("--executable", default="target/release/datalake")
     parser.add_argument("--lake", help="an empty folder; a temporary one by default")
     arguments = parser.parse_args()

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Renders the chart into manifests for `kubectl apply -k`:
 #   k8s/render.sh            writes k8s/base and k8s/overlays/demo
-#   k8s/render.sh --check    changes nothing, and fails when they differ from what it would write
+#   k8s/render.sh --check    changes nothing, and fails if the files are out of date
 #   k8s/render.sh --values FILE… --out DIR [--namespace NAME]
 #                            writes the manifests of a lake of your own to DIR, with a kustomization.yaml, in the namespace NAME (datalake)
-# In k8s/base and k8s/overlays/demo, kustomization.yaml, namespace.yaml and README.md are written by hand. Needs helm.
+# In k8s/base and k8s/overlays/demo, kustomization.yaml, namespace.yaml and README.md are not rendered. Needs helm.
 set -euo pipefail
 
 usage() { sed -n 's/^#   //p' "${BASH_SOURCE[0]}" >&2; exit 2; }
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
   esac
   shift 2
 done
-# Without a folder there is nothing to set, and a lake of one's own has values.
+# Without --out, no other option is valid; with it, --values is required.
 if [ -n "$out" ]; then [ ${#values[@]} -gt 0 ] && ! $is_check || usage; else [ ${#values[@]} -eq 0 ] && [ "$namespace" = datalake ] || usage; fi
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
@@ -30,7 +30,7 @@ chart=../helm/datalake
 new=$(mktemp -d)
 trap 'rm -rf "$new"' EXIT
 
-# What Helm would manage is managed by the operator who applies these files.
+# Removes the labels of Helm, which does not manage these objects.
 render() { # folder values…
   local folder=$1; shift
   helm template datalake "$chart" --namespace "$namespace" --kube-version 1.34.0 --skip-tests --output-dir "$new/charts" "$@" >/dev/null
@@ -44,10 +44,10 @@ render() { # folder values…
   rm -r "$new/charts"
 }
 
-# The policy for Jobs compares with what the values render: it matches the lake only if lake, images and Secrets are values, not patches.
+# The policy for Jobs compares Jobs with the rendered CronJob: lake, images and Secrets have to be values, not patches.
 render_own() {
   local marker='# Written by k8s/render.sh: change the values and run it again.' name secret
-  # A file comes before the operator's, so that the operator's values win.
+  # The defaults come first, so that the operator's values take precedence.
   printf 'api: {token: {existingSecret: datalake-api-token}}\n' >"$new/defaults.yaml"
   render own --values "$new/defaults.yaml" "${values[@]}"
   if secret=$(grep -lx 'kind: Secret' "$new"/own/*.yaml); then
@@ -60,7 +60,7 @@ render_own() {
     (cd "$new/own" && printf '  - %s\n' *.yaml)
   } >"$new/kustomization.yaml"
   mv "$new/kustomization.yaml" "$new/own/"
-  # Files that an earlier rendering wrote go; a folder that something else wrote stays as it is.
+  # Removes the files of an earlier rendering, but never files of another origin.
   if [ -e "$out/kustomization.yaml" ]; then
     if [ "$(head -n 1 "$out/kustomization.yaml")" != "$marker" ]; then
       echo "$out/kustomization.yaml was not written by k8s/render.sh: choose another folder with --out" >&2
@@ -79,24 +79,24 @@ render_own() {
 }
 if [ -n "$out" ]; then render_own; exit; fi
 
-# No manifest holds a secret: base names the token's Secret, and the overlay makes its own.
+# No manifest contains a secret: base names the Secret of the token, and the overlay generates its own.
 token=(--set api.token.existingSecret=datalake-api-token)
 render base "${token[@]}"
 render overlays/demo "${token[@]}" --set demo.enabled=true --set s3.existingSecret=datalake-demo-s3
-# The overlay adds to base what is the demo's alone; what differs in an object of base is a patch, by the whole object.
+# The overlay adds the objects of the demo to base; an object of base that differs becomes a patch with the whole object.
 for file in "$new"/overlays/demo/*.yaml; do
   name=$(basename "$file")
   if [ ! -e "$new/base/$name" ]; then continue; fi
   if cmp -s "$file" "$new/base/$name"; then rm "$file"; else mv "$file" "${file%.yaml}.patch.yaml"; fi
 done
 
-by_hand() { case $1 in kustomization.yaml | namespace.yaml) return 0 ;; *) return 1 ;; esac; }
+is_not_rendered() { case $1 in kustomization.yaml | namespace.yaml) return 0 ;; *) return 1 ;; esac; }
 status=0
 for folder in base overlays/demo; do
   for file in "$folder"/*.yaml; do
     name=$(basename "$file")
-    if [ ! -e "$file" ] || by_hand "$name" || [ -e "$new/$folder/$name" ]; then continue; fi
-    if $is_check; then echo "k8s/$file is not rendered from the chart any more"; status=1; else rm "$file"; fi
+    if [ ! -e "$file" ] || is_not_rendered "$name" || [ -e "$new/$folder/$name" ]; then continue; fi
+    if $is_check; then echo "k8s/$file is no longer rendered from the chart"; status=1; else rm "$file"; fi
   done
   for file in "$new/$folder"/*.yaml; do
     name=$(basename "$file")
@@ -105,11 +105,11 @@ for folder in base overlays/demo; do
     fi
     if cmp -s "$file" "$folder/$name"; then continue; fi
     if $is_check; then
-      echo "k8s/$folder/$name is not what the chart renders:"; diff -u "$folder/$name" "$file" 2>&1 | head -20; status=1
+      echo "k8s/$folder/$name differs from the rendered chart:"; diff -u "$folder/$name" "$file" 2>&1 | head -20; status=1
     else
       cp "$file" "$folder/$name"
     fi
   done
 done
-if [ $status -ne 0 ] && $is_check; then echo 'k8s/render.sh brings the rendered files up to date'; fi
+if [ $status -ne 0 ] && $is_check; then echo 'run k8s/render.sh to update the rendered files'; fi
 exit $status

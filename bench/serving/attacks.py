@@ -1,4 +1,4 @@
-"""What a hostile client does to the server: each attack is a number of connections that repeat one behavior until the time is over."""
+"""Attacks of a hostile client: each is a number of connections that repeat one behavior until the attack ends."""
 
 import asyncio
 import collections
@@ -12,7 +12,7 @@ import socket
 import time
 
 HOST = "127.0.0.1"
-# Without it, the segments of the loopback interface let the kernel buffer 2.6 MB per connection, where Ethernet's allow less than 100 KB.
+# Without it, the TCP segments of the loopback interface let the kernel buffer 2.6 MB per connection, where those of Ethernet allow less than 100 KB.
 SEGMENT_BYTES = 1460
 SMALL_RECEIVE_BUFFER_BYTES = 4096
 RECEIVE_BYTES = 256 * 1024
@@ -36,7 +36,7 @@ def post(body, *headers):
 
 
 class Attacker:
-    """One of the connections of an attack, which it opens while there is time. All share the counts of outcomes and the numbers of requests."""
+    """One of the connections of an attack, which is reopened until the attack ends. All share the counts of outcomes and the numbers of requests."""
 
     def __init__(self, port, rows, until, outcomes, numbers):
         self.port, self.rows, self.until, self.outcomes, self.numbers = port, rows, until, outcomes, numbers
@@ -77,13 +77,13 @@ class Attacker:
 
 
 def status(part):
-    """The status of the answer that begins with these bytes, or `closed`."""
+    """The status of the response that begins with these bytes, or `closed`."""
     found = STATUS.match(part)
     return found[1].decode() if found else "closed"
 
 
 async def hold(attacker, sent=b"", each_second=b""):
-    """Sends the beginning of a request, then a byte each second or nothing, and reads the answer if there is one."""
+    """Sends the beginning of a request, then a byte per second or nothing, and reads the response if there is one."""
     loop = asyncio.get_running_loop()
     async with attacker.connection() as connection:
         await loop.sock_sendall(connection, sent)
@@ -109,20 +109,20 @@ async def stop_reading(attacker, requests):
 
 
 def large_requests(_, number):
-    """A request for all rows in one of the forms that are made while they are read."""
+    """A request for all rows in one of the formats that are generated while they are sent."""
     compressed = "Accept-Encoding: " + ("gzip", "br", "zstd")[number % 3]
     forms = [("/data",), ("/data?order=last_name",), ("/data.parquet",), ("/data.csv",), ("/data", compressed)]
     return get(*forms[number % len(forms)])
 
 
 def small_requests(attacker, number):
-    """Pipelined requests for pages of 15 KB of which none is the same as that of another connection."""
+    """Pipelined requests for pages of 15 KB which differ between connections."""
     first = number * 37 % attacker.rows
     return get(f"/data?limit=125&user_id__gte={first:07}") * PIPELINED_REQUESTS
 
 
 async def read_all(attacker, requests):
-    """Reads one answer to its end as fast as it comes."""
+    """Reads one response to its end at full speed."""
     loop = asyncio.get_running_loop()
     request = requests[next(attacker.numbers) % len(requests)]
     async with attacker.connection() as connection:
@@ -134,12 +134,12 @@ async def read_all(attacker, requests):
 
 
 def scans(attacker):
-    """A request that looks at all rows and that no other request repeats."""
+    """A request that scans all rows and that is never repeated."""
     return get(f"/data?limit=1&first_name__contains=q{next(attacker.numbers)}&order=last_name")
 
 
 async def flood(attacker, request, count):
-    """Sends so many requests at once over one connection, and again when all have their status."""
+    """Sends this number of pipelined requests over one connection, and repeats when all have a status."""
     loop = asyncio.get_running_loop()
     async with attacker.connection() as connection:
         while True:
@@ -180,7 +180,7 @@ Attack = collections.namedtuple("Attack", "what connections behavior pause lake 
 ATTACKS = {
     "idle": Attack("connections without a request", 4_200, hold),
     "heads": Attack(
-        "heads sent a byte a second", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", each_second=b"x")
+        "heads sent at one byte per second", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", each_second=b"x")
     ),
     "large-heads": Attack(
         "heads of 31 KiB without an end", 1_030, functools.partial(hold, sent=b"GET / HTTP/1.1\r\nX-Large: " + b"x" * 31_000, each_second=b"x")
@@ -216,7 +216,7 @@ ATTACKS = {
 
 
 def attack(name, port, rows, seconds, outcomes):
-    """Runs an attack as a process of its own, on the last processor, and puts its outcomes into a queue."""
+    """Runs an attack as a separate process, on the last CPU, and puts its outcomes into a queue."""
     # Clients are on other machines elsewhere. A lower priority leaves no attack on a machine that also does something else.
     os.nice(5)
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})

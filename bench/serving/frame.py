@@ -1,4 +1,4 @@
-"""What polars does with the rows, each in a process of its own, so that its memory is nobody else's. Prints one JSON object.
+"""Measurements of polars with the rows, each in a separate process, so that memory is not shared. Prints one JSON object.
 
     VENV/bin/python bench/serving/frame.py hold users.parquet                   memory of the frame
     VENV/bin/python bench/serving/frame.py export users.parquet --on DAY        seconds of write_json
@@ -19,7 +19,7 @@ import polars
 from process import memory
 
 EXPORTS = 3
-# Allocators give pages back a while after they are freed.
+# Allocators return freed pages after a delay.
 SETTLING_SECONDS = 3
 
 
@@ -32,7 +32,7 @@ def with_age(frame, on):
 
 
 def hold(arguments):
-    """Memory before and after the frame is read; the difference is the frame's, the first the interpreter's with polars imported."""
+    """Memory before and after the frame is read; the difference is that of the frame, the first that of the interpreter with polars imported."""
     empty = memory(os.getpid())
     frame = polars.read_parquet(arguments.parquet)
     gc.collect()
@@ -41,7 +41,7 @@ def hold(arguments):
 
 
 def export(arguments):
-    """Seconds of writing every row as JSON to nowhere. Age is computed before: only the writing counts."""
+    """Seconds of writing every row as JSON to `/dev/null`. Age is computed in advance: only the writing counts."""
     frame = with_age(polars.read_parquet(arguments.parquet), arguments.on)
     seconds = []
     for _ in range(EXPORTS):
@@ -52,7 +52,7 @@ def export(arguments):
 
 
 def check_table(arguments):
-    """Reads the table with another engine than the one that is measured: a log that only our reader takes would be no Delta table."""
+    """Reads the table with another engine, which proves that it is a valid Delta table."""
     frame = polars.read_parquet(arguments.parquet)
     table = polars.scan_delta(arguments.other).select(frame.columns).collect().sort("user_id")
     return {"equal": table.equals(frame), "rows": table.height}

@@ -1,4 +1,4 @@
-"""The lakes that `hostile.py` serves: one with rows, rejected sources and versions, and one with objects that are no sources."""
+"""The lakes that `hostile.py` serves: one with rows, rejected sources and versions, and one with objects that are not sources."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def process(executable, lake):
     report = json.loads(child.stdout.read())
     _, status, usage = os.wait4(child.pid, 0)
     if status != 0:
-        raise SystemExit(f"the run over {lake} failed: {report.get('error')}; remove the folder to have it made again")
+        raise SystemExit(f"the run over {lake} failed: {report.get('error')}; remove the folder to create it again")
     return time.monotonic() - started, usage.ru_maxrss / 1024
 
 
@@ -31,7 +31,7 @@ def write_user(sources, number, edition):
 
 
 def made(folder, make):
-    """A lake in the cache, made when it is not there."""
+    """A lake in the cache, created if it does not exist."""
     lake, complete = folder / "lake", folder / "complete"
     if not complete.exists():
         print(f"making {lake}", file=sys.stderr, flush=True)
@@ -43,7 +43,7 @@ def made(folder, make):
 
 
 def with_rows(cache, executable, rows):
-    """A lake with so many rows."""
+    """A lake with this number of rows."""
 
     def make(lake):
         sources = lake / "src-data"
@@ -61,7 +61,7 @@ def with_rows(cache, executable, rows):
 
 
 def with_stray_objects(cache, executable):
-    """A lake with few rows and many empty objects that are no sources."""
+    """A lake with few rows and many empty objects that are not sources."""
 
     def make(lake):
         sources = lake / "src-data"

@@ -50,7 +50,7 @@ def buffers(attributes):
 
 
 class Limit:
-    """A cgroup v2 with `memory.max`, where this system has one; without it, memory is only measured."""
+    """A cgroup v2 with `memory.max`, if this system has one; otherwise memory is only measured."""
 
     def __init__(self, mib):
         self.folder = new_cgroup(mib)

@@ -1,4 +1,4 @@
-"""What others see of a server: a client with a steady load, and the kubelet with its probes. Each has an address of its own."""
+"""Observers of a server: a client with a steady load, and probes like those of the kubelet. Each has a separate address."""
 
 import asyncio
 import gc
@@ -17,11 +17,11 @@ PATHS = ("/data?limit=100", "/data?limit=100&min_age=30&max_age=40", "/stats?min
 
 
 async def answer(reader):
-    """Reads one answer with a length and returns its status."""
+    """Reads one response with a length and returns its status."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
     if length is None:
-        raise ConnectionError("the answer has no length")
+        raise ConnectionError("the response has no length")
     await reader.readexactly(int(length.split(b":")[1]))
     return head.split(b" ", 2)[1].decode()
 
@@ -33,7 +33,7 @@ async def ask(writer, reader, path):
 
 
 async def probe(port, path):
-    """Asks once over a new connection, as the kubelet does; returns the status."""
+    """Sends one request over a new connection, as the kubelet does; returns the status."""
     reader, writer = await asyncio.open_connection(HOST, port, local_addr=(KUBELET, 0))
     try:
         return await ask(writer, reader, path)
@@ -42,7 +42,7 @@ async def probe(port, path):
 
 
 async def timed(asked, seconds):
-    """Milliseconds until the answer, and what went wrong, or an empty text."""
+    """Milliseconds until the response, and the error, or an empty string."""
     begin = time.perf_counter()
     try:
         status = await asyncio.wait_for(asked, seconds)
@@ -100,7 +100,7 @@ async def look(ports, seconds):
 
 
 def observe(ports, seconds, observed):
-    """Observes a server from a process of its own, on the first processor, and puts what it saw into a queue."""
+    """Observes a server from a separate process, on the first CPU, and puts the results into a queue."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     gc.disable()
     observed.put(asyncio.run(look(ports, seconds)))

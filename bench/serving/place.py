@@ -1,4 +1,4 @@
-"""What has to be there before anything is measured: programs, packages and rows. All of it lies in one folder, and is kept there."""
+"""The prerequisites of measurements: programs, packages and rows. They are cached in one folder."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ DEBIAN_PACKAGES = {"wrk": "wrk", "nginx": "nginx-light", "curl": "curl"}
 
 
 def default_cache():
-    """Where caches lie by the XDG rules."""
+    """The folder of caches by the XDG rules."""
     return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "datalake-bench"
 
 
 def check_programs(executable):
-    """Says at once what is missing, before minutes are spent."""
+    """Reports missing programs before any measurement."""
     if not executable.is_file():
         raise SystemExit(f"there is no {executable}: cargo build --release, or --executable")
     # Debian keeps servers where only root's PATH leads.
@@ -30,7 +30,7 @@ def check_programs(executable):
 
 
 def environment(cache):
-    """A virtual environment with the peers, made when it is not there; gives its folder."""
+    """A virtual environment with the packages, created if it does not exist; returns its folder."""
     folder = cache / "venv"
     complete = folder / "complete"
     if not complete.exists():
@@ -42,14 +42,14 @@ def environment(cache):
 
 
 class Table:
-    """One number of rows, in every form that a server or polars wants."""
+    """A number of rows, in every format that the servers and polars need."""
 
     def __init__(self, folder, python, rows, first_user_number):
         self.folder, self.python, self.rows, self.first_user_number = folder, python, rows, first_user_number
         self.lake, self.parquet = folder / "lake", folder / "users.parquet"
 
     def database(self):
-        """The SQLite database, made when it is asked for first: it is the largest of all and only one question needs it."""
+        """The SQLite database, created on first use: it is the largest file, and only one target needs it."""
         path = self.folder / "users.db"
         if not path.exists():
             print(f"making {path}", file=sys.stderr)
@@ -57,13 +57,13 @@ class Table:
         return path
 
     def by_polars(self, task, *arguments):
-        """What `frame.py` answers of the rows."""
+        """The output of `frame.py` for the rows."""
         command = [self.python, FOLDER / "frame.py", task, self.parquet, *arguments]
         return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 def table(cache, python, rows):
-    """The rows, made when they are not there or another edition of the program made them."""
+    """The rows, created if they do not exist or another version of the program created them."""
     program = FOLDER / "rows.py"
     folder = cache / f"rows-{rows}"
     made_file = folder / "made.json"

@@ -1,4 +1,4 @@
-"""What the kernel says of a process: its memory and its processor time."""
+"""Memory and processor time of a process, from the kernel."""
 
 import collections
 import os
@@ -21,7 +21,7 @@ def fields(path):
 
 
 def forget_peak(pid):
-    """Lets the peak begin anew, at what is resident now."""
+    """Resets the peak to the current resident size."""
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

@@ -1,4 +1,4 @@
--- Asks the questions of a file in turn, `METHOD path` and after a tab the body, and prints the figures as JSON.
+-- Sends the requests of a file in rotation (`METHOD path`, and the body after a tab), and prints the results as JSON.
 --
 --     wrk -t1 -c16 -d5s -s questions.lua http://127.0.0.1:8080 -- FILE
 
@@ -10,7 +10,7 @@ function init(arguments)
         wrk.body = body ~= "" and body or nil
         asked[#asked + 1] = wrk.format()
     end
-    -- wrk asks the only question without a call of this function, which spares it work.
+    -- For a single request, wrk is faster without a call of this function.
     if #asked > 1 then
         local last = 0
         request = function()

@@ -1,4 +1,4 @@
-"""The questions, in each server's words, and the proof that all answer them with equal rows."""
+"""The requests for each server, and the check that all servers return equal rows."""
 
 import itertools
 import json
@@ -7,17 +7,17 @@ from datetime import date, datetime, timezone
 
 SHOWN = ("user_id", "first_name", "last_name", "birthts", "img_path")
 PAGE_ROWS = 100
-# What nginx is given as files; at 1,000,000 rows these are all pages there are.
+# Pages that nginx serves as files; with 1,000,000 rows these are all pages.
 PAGES_MAX = 10_000
-# Pages that every server is asked for in the check, and those that the `Link` headers are followed over.
+# Pages that the check requests from every server, and pages over which it follows the `Link` headers.
 PAGES_CHECKED = 50
 DAY_MS = 86_400_000
-# Ages are counted on this day wherever the target leaves it open, so that every run has the same answers. It is no 29 February.
+# Ages are computed on this day unless the target requires another, so that every run has the same results. It is not 29 February.
 ON = date(2026, 11, 24)
 
 
 class Page:
-    """100 rows by user id: the first ones, or those from an id on."""
+    """100 rows by user ID: the first ones, or those from an ID on."""
 
     def __init__(self, number, first):
         self.number, self.first = number, first
@@ -27,17 +27,17 @@ class Page:
         return f"/data?limit={PAGE_ROWS}" + ("" if self.first else f"&user_id__gte={self.number}")
 
     def of_roapi(self):
-        """ROAPI's quickest way to these rows. Without the upper bound it gives others, as it keeps no order without a sort."""
+        """The fastest request of ROAPI for these rows. Without the upper bound it returns others, because it has no order without a sort."""
         bounds = "" if self.first else f"&filter[user_id]gte='{self.number}'&filter[user_id]lt='{self.number + PAGE_ROWS}'"
         return f"/api/tables/users?limit={PAGE_ROWS}{bounds}"
 
     def of_roapi_sorted(self):
-        """What a client asks that does not know the ids."""
+        """The request of a client that does not know the IDs."""
         bound = "" if self.first else f"&filter[user_id]gte='{self.number}'"
         return f"/api/tables/users?limit={PAGE_ROWS}&sort=user_id{bound}"
 
     def of_datasette(self):
-        """Without the number of all rows, which it would count each time."""
+        """Without the number of all rows, which it would count for each request."""
         bound = "" if self.first else f"&user_id__gte={self.number}"
         return f"/users/users.json?_size={PAGE_ROWS}&_shape=array&_nocount=1{bound}"
 
@@ -49,7 +49,7 @@ class Page:
 
 
 def pages(rows, first_user_number):
-    """The first page, and many different ones in an order that no cache foresees."""
+    """The first page, and many different ones in random order."""
     starts = [first_user_number + start for start in range(0, rows - PAGE_ROWS + 1, PAGE_ROWS)]
     generator = random.Random(rows)
     chosen = generator.sample(starts, min(PAGES_MAX, len(starts)))
@@ -57,7 +57,7 @@ def pages(rows, first_user_number):
 
 
 class Figures:
-    """Figures of the users with, without or regardless of a picture, of at least and at most so many years."""
+    """Statistics of the users with an image, without one or both, within a range of ages."""
 
     def __init__(self, image, min_age, max_age):
         self.image, self.min_age, self.max_age = image, min_age, max_age
@@ -67,17 +67,17 @@ class Figures:
         return "/stats?" + "&".join(f"{name}={value}" for name, value in given.items() if value is not None)
 
     def few_of_roapi(self):
-        """The cheapest SQL from which the counts and the ages of the youngest and the oldest follow, and no other figure of `/stats`."""
+        """The cheapest SQL for the counts and the minimum and maximum age, without the other fields of `/stats`."""
         return (
-            "select count(*) as people, count(img_path) as pictures, min(birthts) as earliest, max(birthts) as latest "
+            "select count(*) as users, count(img_path) as images, min(birthts) as earliest, max(birthts) as latest "
             f"from users{self.condition()}"
         )
 
     def all_of_roapi(self):
-        """The SQL from which every figure of `/stats` follows."""
+        """The SQL from which every field of `/stats` can be computed."""
         birth = "date_part('year', birth) * 10000 + date_part('month', birth) * 100 + date_part('day', birth)"
         return (
-            f"select ({day_number(ON)} - ({birth})) / 10000 as age, count(*) as people, count(img_path) as pictures "
+            f"select ({day_number(ON)} - ({birth})) / 10000 as age, count(*) as users, count(img_path) as images "
             f"from (select to_timestamp_millis(birthts) as birth, img_path from users{self.condition()}) group by 1 order by 1"
         )
 
@@ -93,14 +93,14 @@ class Figures:
 
 
 def figures():
-    """Every picture filter with many ranges of ages, open on both, one or no side: too many for luck with one of them."""
+    """Every image filter with many ranges of ages, with and without bounds."""
     least, most = (None, 18, 25, 30, 40, 50, 65), (None, 29, 39, 49, 59, 75)
     ranges = [(low, high) for low in least for high in most if low is None or high is None or low <= high]
     return [Figures(image, *bounds) for image in (None, True, False) for bounds in ranges]
 
 
 def after_last_birth(years):
-    """The first millisecond after the births of those who have completed so many years."""
+    """The first millisecond after the births of users who have completed this number of years."""
     return ((ON.replace(year=ON.year - years) - date(1970, 1, 1)).days + 1) * DAY_MS
 
 
@@ -110,24 +110,24 @@ def day_number(day):
 
 
 def age(birthts, on):
-    """Completed years of one born then."""
+    """Completed years of a user who was born on this day."""
     return (day_number(on) - day_number(datetime.fromtimestamp(birthts / 1000, timezone.utc).date())) // 10_000
 
 
 def shown(content):
-    """The rows of an answer as tuples. ROAPI leaves a null out, and others add columns."""
+    """The rows of a response as tuples. ROAPI omits nulls, and others add columns."""
     return [tuple(row.get(name) for name in SHOWN) for row in json.loads(content)]
 
 
 def check(question, left, right):
-    """Ends the run with the first difference: servers that answer differently are not compared."""
+    """Exits on the first difference: servers with different responses are not compared."""
     for pair in itertools.zip_longest(left, right):
         if pair[0] != pair[1]:
-            raise SystemExit(f"answers differ, so nothing was measured: {question}\n  {pair[0]}\n  {pair[1]}")
+            raise SystemExit(f"responses differ, so there are no measurements: {question}\n  {pair[0]}\n  {pair[1]}")
 
 
 def check_pages(first, many, datalake, roapi, datasette, nginx):
-    """Every server gives the same rows for the same page, and the pages' `Link` headers lead over the same rows."""
+    """Every server returns the same rows for the same page, and so do the pages that the `Link` headers name."""
     for page in [first, *many[:PAGES_CHECKED]]:
         (content,) = datalake.answers([page.of_datalake()])
         rows, today = shown(content), datetime.now(timezone.utc).date()
@@ -147,13 +147,13 @@ def check_pages(first, many, datalake, roapi, datasette, nginx):
 
 
 def check_figures(questions, datalake, roapi):
-    """Our figures are those that SQL gives, for every filter."""
+    """The statistics equal the results of SQL, for every filter."""
     for question in questions:
         answer = json.loads(*datalake.answers([question.of_datalake()]))
         by_age = json.loads(roapi.post("/api/sql", question.all_of_roapi()))
-        people = sum(group["people"] for group in by_age)
-        pictures = sum(group["pictures"] for group in by_age)
-        average = sum(group["age"] * group["people"] for group in by_age) / people
+        users = sum(group["users"] for group in by_age)
+        images = sum(group["images"] for group in by_age)
+        average = sum(group["age"] * group["users"] for group in by_age) / users
         ends = (by_age[0]["age"], by_age[-1]["age"])
         ours = (
             *[(group["age"], group["count"]) for group in answer["by_age"]],
@@ -161,11 +161,11 @@ def check_figures(questions, datalake, roapi):
             (answer["min_age"], answer["max_age"], round(answer["average_age"], 6)),
         )
         theirs = (
-            *[(group["age"], group["people"]) for group in by_age],
-            (people, pictures, people - pictures),
+            *[(group["age"], group["users"]) for group in by_age],
+            (users, images, users - images),
             (*ends, round(average, 6)),
         )
         check(question.of_datalake(), ours, theirs)
         few = json.loads(roapi.post("/api/sql", question.few_of_roapi()))[0]
         few_ends = (age(few["latest"], ON), age(few["earliest"], ON))
-        check(question.few_of_roapi(), (few["people"], few["pictures"], *few_ends), (people, pictures, *ends))
+        check(question.few_of_roapi(), (few["users"], few["images"], *few_ends), (users, images, *ends))

@@ -1,14 +1,14 @@
-"""Makes the rows that every server is asked for: a lake's Delta table, one Parquet file and, where it is wanted, a SQLite database.
+"""Creates the rows that every server serves: a lake's Delta table, one Parquet file and optionally a SQLite database.
 
     VENV/bin/python bench/serving/rows.py table DIR --rows 1000000
     VENV/bin/python bench/serving/rows.py database DIR
 
-    DIR/lake/processed_data/users/   the table, as a run leaves it: segments sorted by user_id, apart from each other, and one log entry
+    DIR/lake/processed_data/users/   the table, as after a run: data files sorted by user_id that do not overlap, and one log entry
     DIR/users.parquet                the five columns that readers are shown, in the same order: for ROAPI and polars
-    DIR/made.json                    how many rows, the number in the first id, and the digest of this program; written last
+    DIR/made.json                    the number of rows, the first ID, and the digest of this program; written last
     DIR/users.db                     by `database`: the same five columns, `user_id` being the primary key, for Datasette
 
-The table is written here and not by a run, because a run would need one source a user. Needs polars. Equal arguments give equal rows.
+The table is written directly, because a run would need one source per user. Needs polars. Equal arguments produce equal rows.
 """
 
 import argparse
@@ -25,7 +25,7 @@ import polars
 
 SHOWN = ["user_id", "first_name", "last_name", "birthts", "img_path"]
 SEGMENT_ROWS_MAX = 128_000
-# Whoever is born at midnight of a place east or west of Greenwich has a birthts that is no whole day, as in the sample users.
+# A birth at midnight in another time zone has a birthts that is not midnight UTC, as in the sample users.
 HOURS_FROM_UTC = (0, 0, 0, -3, 3, 4, 5, 7)
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 FIRST_BIRTH_MS = int(datetime(1950, 1, 1, tzinfo=timezone.utc).timestamp()) * 1000
@@ -52,12 +52,12 @@ DELTA_TYPES = {polars.String: "string", polars.Int64: "long", polars.Datetime: "
 
 
 def first_user_number(rows):
-    """Where ids begin, so that all have the same number of digits: then their order as numbers is that of their bytes."""
+    """The first ID. All IDs have the same number of digits, so that their numeric order is that of their bytes."""
     return 10 ** len(str(max(rows - 1, 1)))
 
 
 class Names:
-    """Some thousand names of which some are frequent and most are rare, as names are: each is drawn by 1 / (its rank + 20)."""
+    """About a thousand names of which some are frequent and most are rare: the weight of each is 1 / (its rank + 20)."""
 
     def __init__(self, beginnings, middles, ends):
         self.names = [beginning + middle + end for end in ends for middle in middles for beginning in beginnings]
@@ -84,7 +84,7 @@ LAST_NAMES = Names(
 
 
 def segment(first, count):
-    """The rows of one file of the table. What is drawn depends on the number of its first user alone."""
+    """The rows of one file of the table. The random values depend only on the number of its first user."""
     generator = random.Random(first)
     ids = [str(number) for number in range(first, first + count)]
     births = [
@@ -102,7 +102,7 @@ def segment(first, count):
         "last_name": [LAST_NAMES.draw(generator) for _ in range(count)],
         "birthts": births,
         "img_path": of_picture(lambda user_id: f"processed_data/images/{user_id}.png"),
-        # A store's tags are digests: they do not compress, and the files are as large as real ones.
+        # Real ETags are digests: random ones make the files as large as real files.
         "csv_etag": [f"{generator.getrandbits(128):032x}" for _ in range(count)],
         "csv_size": [generator.randrange(50, 70) for _ in range(count)],
         "csv_modified": [CREATED] * count,
@@ -115,7 +115,7 @@ def segment(first, count):
 
 
 def added(path, frame):
-    """The log's action that adds a file. Its bounds tell readers that segments are apart, so that they need not merge them."""
+    """The log's action that adds a file. Its bounds show readers that data files do not overlap, so that they do not merge them."""
     bounds = [{"user_id": getattr(frame["user_id"], end)(), "birthts": getattr(frame["birthts"], end)()} for end in ("min", "max")]
     nulls = {name: frame[name].null_count() for name in SCHEMA}
     stats = {"numRecords": frame.height, "minValues": bounds[0], "maxValues": bounds[1], "nullCount": nulls}
@@ -132,7 +132,7 @@ def added(path, frame):
 
 
 def described():
-    """The log's actions that say what the table is."""
+    """The log's actions with the protocol and the metadata of the table."""
     fields = [
         {"name": name, "type": DELTA_TYPES[kind if kind in DELTA_TYPES else type(kind)], "nullable": name != "user_id", "metadata": {}}
         for name, kind in SCHEMA.items()
@@ -154,7 +154,7 @@ def described():
 
 
 def write_table(folder, rows):
-    """The table's files and its log; gives the paths of the files in the order of the ids."""
+    """Writes the table's files and its log; returns the paths of the files in the order of the IDs."""
     log = folder / "_delta_log"
     log.mkdir(parents=True)
     actions, paths = described(), []
@@ -170,13 +170,13 @@ def write_table(folder, rows):
 
 
 def write_parquet(path, segments):
-    """One file of what readers are shown."""
+    """Writes one file with the columns that readers see."""
     frame = polars.scan_parquet(segments) if segments else polars.LazyFrame(schema=SCHEMA)
     frame.select(SHOWN).sink_parquet(path, compression="zstd")
 
 
 def make_table(folder, rows):
-    """All but the database."""
+    """Writes everything except the database."""
     folder.mkdir(parents=True)
     segments = write_table(folder / "lake" / "processed_data" / "users", rows)
     write_parquet(folder / "users.parquet", segments)
@@ -186,7 +186,7 @@ def make_table(folder, rows):
 
 
 def make_database(folder):
-    """A table whose primary key is its order, so that a page is one descent into it."""
+    """A table that is clustered by its primary key, so that a page needs one lookup."""
     path = folder / "users.db"
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
@@ -204,7 +204,7 @@ def make_database(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     tasks = parser.add_subparsers(dest="task", required=True)
-    table = tasks.add_parser("table", help="makes a folder with the rows")
+    table = tasks.add_parser("table", help="creates a folder with the rows")
     table.add_argument("folder", type=pathlib.Path, help="must not exist yet")
     table.add_argument("--rows", type=int, required=True)
     database = tasks.add_parser("database", help="adds the database")

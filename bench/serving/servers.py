@@ -1,4 +1,4 @@
-"""The servers beside each other: how each is started on its copy of the rows, asked, and stopped. All listen on 127.0.0.1 alone."""
+"""The servers: how each is started with its copy of the rows, used, and stopped. All listen on 127.0.0.1 only."""
 
 import contextlib
 import http.client
@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 START_SECONDS_MAX = 300
 STOP_SECONDS_MAX = 15
 ANSWER_SECONDS_MAX = 120
-# Often enough that a start of some milliseconds is measured, seldom enough that asking does not slow it.
+# Short enough to measure a start of a few milliseconds, long enough that polling does not slow it down.
 ASKING_EVERY_SECONDS = 0.001
 
 
@@ -34,7 +34,7 @@ class Server:
         return f"http://{HOST}:{self.port}{path}"
 
     def answers(self, paths):
-        """The bodies of good answers to many questions, over one connection."""
+        """The bodies of successful responses to many requests, over one connection."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
         with contextlib.closing(connection):
             for path in paths:
@@ -42,14 +42,14 @@ class Server:
                 yield self.body(connection.getresponse(), path)
 
     def post(self, path, content):
-        """The body of a good answer to a POST."""
+        """The body of a successful response to a POST."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
         with contextlib.closing(connection):
             connection.request("POST", path, content)
             return self.body(connection.getresponse(), f"{path} {content}")
 
     def next_page(self, path):
-        """The body of a page, and the path that its `Link` header gives for the next one."""
+        """The body of a page, and the path of the next page in its `Link` header."""
         connection = http.client.HTTPConnection(HOST, self.port, timeout=ANSWER_SECONDS_MAX)
         with contextlib.closing(connection):
             connection.request("GET", path)
@@ -62,22 +62,22 @@ class Server:
             return content, f"{target.path}?{target.query}"
 
     def body(self, response, question):
-        """What a response holds, which has to be a good one."""
+        """The body of a response, which has to be successful."""
         content = response.read()
         if response.status != 200:
-            raise SystemExit(f"{self.name} answers {response.status} to {question}: {content[:500].decode(errors='replace')}")
+            raise SystemExit(f"{self.name} returns {response.status} for {question}: {content[:500].decode(errors='replace')}")
         return content
 
 
 def free_port():
-    """A port that nobody listens on now."""
+    """A free port."""
     with socket.create_server((HOST, 0)) as listener:
         return listener.getsockname()[1]
 
 
 @contextlib.contextmanager
 def started(name, command, port, ready, log, **environment):
-    """Runs a server from when `ready` is answered with 200 to the end of the block; `environment` is added to our own."""
+    """Runs a server until the end of the block, which starts when `ready` returns 200; `environment` is added to that of this process."""
     with begun(name, command, port, log, environment) as server:
         wait(server, ready, log)
         yield server
@@ -85,7 +85,7 @@ def started(name, command, port, ready, log, **environment):
 
 @contextlib.contextmanager
 def begun(name, command, port, log, environment):
-    """Runs a server in a process group of its own, which ends with the block whatever happens in it."""
+    """Runs a server in a separate process group, which ends with the block, also if the block raises an exception."""
     with open(log, "ab") as output:
         process = subprocess.Popen([str(part) for part in command], stdout=output, stderr=output, start_new_session=True, env=os.environ | environment)
     try:
@@ -95,7 +95,7 @@ def begun(name, command, port, log, environment):
 
 
 def stop(process):
-    """Ends the whole group: politely, then by force."""
+    """Ends the process group: with SIGTERM, then with SIGKILL."""
     for kind in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, kind)
@@ -105,7 +105,7 @@ def stop(process):
 
 
 def wait(server, ready, log):
-    """Asks until the answer is 200: the server has its rows and can be asked for them."""
+    """Polls until the response is 200: the server has loaded its rows."""
     request = f"GET {ready} HTTP/1.1\r\nHost: {HOST}\r\nConnection: close\r\n\r\n".encode()
     deadline = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < deadline and server.process.poll() is None:
@@ -115,30 +115,30 @@ def wait(server, ready, log):
                 return
         time.sleep(ASKING_EVERY_SECONDS)
     with open(log, errors="replace") as output:
-        raise SystemExit(f"{server.name} does not answer {ready} with 200; it said:\n{output.read()[-2000:]}")
+        raise SystemExit(f"{server.name} does not return 200 for {ready}; its output:\n{output.read()[-2000:]}")
 
 
 class Programs:
-    """Where the servers' programs are, and how they are told to serve what."""
+    """The servers' programs and their arguments."""
 
     def __init__(self, executable, environment, work):
         self.executable, self.environment, self.work = executable, environment, work
 
     def datalake(self, lake, ready="/stats"):
-        """Ours, without runs, in the environment of its image. It logs warnings alone, as nginx beside it logs no requests."""
+        """datalake, without runs, in the environment of its image. It logs only warnings, because nginx logs no requests."""
         port = free_port()
         command = [self.executable, "serve", "--lake", lake, "--listen", f"{HOST}:{port}", "--launcher", "none", "--log", "warn"]
         return started("datalake", command, port, ready, self.log("datalake"), MIMALLOC_PURGE_DELAY="2")
 
     def roapi(self, parquet):
-        """ROAPI holds the table in memory, which is its default."""
+        """ROAPI loads the table into memory, which is its default."""
         port, others = free_port(), [free_port(), free_port()]
         addresses = ["--addr-http", f"{HOST}:{port}", "--addr-postgres", f"{HOST}:{others[0]}", "--addr-flight-sql", f"{HOST}:{others[1]}"]
         command = [self.environment / "bin" / "roapi", *addresses, "--table", f"users={parquet}"]
         return started("ROAPI", command, port, "/api/tables/users?limit=1", self.log("roapi"))
 
     def datasette(self, database):
-        """Datasette is told that the file does not change, which spares it looking."""
+        """Datasette with an immutable file, which it does not check for changes."""
         port = free_port()
         command = [self.environment / "bin" / "datasette", "serve", "--immutable", database, "--host", HOST, "--port", port]
         return started("Datasette", command, port, "/users/users.json?_size=1&_nocount=1&_shape=array", self.log("datasette"))

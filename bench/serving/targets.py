@@ -12,50 +12,50 @@ from process import forget_peak, memory
 
 STARTS = 10
 EXPORTS = 3
-# Allocators give pages back a while after they are freed, and a server may finish work after its first answer.
+# Allocators return freed pages after a delay, and a server may finish work after its first response.
 SETTLING_SECONDS = 5
 MIB = 1024
-# What two loads of the same server may differ by on a machine that does something else too.
+# The difference between two loads of the same server on a machine that is not idle.
 FLAT = 0.9
 IMAGES = ("datalake-api", "datalake-processor")
 
-# One line of the printed table; `met` is none where there is no target for what was measured.
+# One line of the printed table; `met` is none if there is no target for the measurement.
 Result = collections.namedtuple("Result", "target what ours beside ratio wanted met")
 
 
 def at_least(target, what, ours, beside, ratio, wanted):
-    """A ratio that has to reach a number."""
+    """A ratio with a minimum."""
     return Result(target, what, ours, beside, f"{ratio:.2f} ×", f"at least {wanted} ×", ratio >= wanted)
 
 
 def at_most(target, what, ours, beside, ratio, wanted):
-    """A ratio that must not pass a number."""
+    """A ratio with a maximum."""
     return Result(target, what, ours, beside, f"{ratio:.2f} ×", f"at most {wanted} ×", ratio <= wanted)
 
 
 def within(target, what, amount, wanted, unit):
-    """An amount of ours alone that must not pass a number."""
+    """A value of datalake with a maximum."""
     return Result(target, what, f"{amount:.1f} {unit}", "", "", f"at most {wanted} {unit}", amount <= wanted)
 
 
 class Bench:
-    """What every measurement needs: the servers' programs, the rows, how long to ask, and a folder to work in."""
+    """The parameters of all measurements: the servers' programs, the rows, the duration, and a working folder."""
 
     def __init__(self, programs, table, large, empty, rounds, seconds, work):
         self.programs, self.table, self.large, self.empty = programs, table, large, empty
         self.rounds, self.seconds, self.work = rounds, seconds, work
-        # Lines of the second table: (question, server, figures).
+        # Lines of the second table: (request, server, result).
         self.loads = []
 
     def compare(self, question, contenders):
-        """Puts contenders under load and keeps their figures for the second table."""
+        """Loads the contenders and keeps their results for the second table."""
         figures = load.compare(contenders, self.rounds, self.seconds, self.work)
         self.loads += [(question, name, each) for name, each in figures.items()]
         return figures
 
 
 def pages(bench):
-    """P7: the first page alone, and then all pages, so that a server that remembers one answer does not win by that."""
+    """P7: the first page only, and then all pages, so that a cache of one response is no advantage."""
     table = bench.table
     first, many = questions.pages(table.rows, table.first_user_number)
     database = table.database()
@@ -84,7 +84,7 @@ def pages(bench):
 
 
 def page_results(what, figures):
-    """Ratios of requests a second, and of the slowest answers."""
+    """Ratios of requests per second, and of the slowest responses."""
     ours = figures["datalake"]
     results = []
     for name, wanted in (("ROAPI", 20), ("Datasette", 150), ("nginx", 0.8)):
@@ -96,7 +96,7 @@ def page_results(what, figures):
 
 
 def figures(bench):
-    """P8: figures of users by age and picture, beside the SQL of the same; and, with a large table, whether its rows are felt."""
+    """P8: statistics of users by age and image, compared with SQL; and, with a large table, the effect of the number of rows."""
     asked = questions.figures()
     ours = [load.get(question.of_datalake()) for question in asked]
     few = [load.post("/api/sql", question.few_of_roapi()) for question in asked]
@@ -108,29 +108,29 @@ def figures(bench):
         contenders = [
             load.Contender("datalake", datalake, ours),
             load.Contender("ROAPI, counts", roapi, few),
-            load.Contender("ROAPI, all figures", roapi, everything),
+            load.Contender("ROAPI, all statistics", roapi, everything),
         ]
-        rates = {name: each.rate for name, each in bench.compare(f"figures, {len(asked)} filters", contenders).items()}
+        rates = {name: each.rate for name, each in bench.compare(f"statistics, {len(asked)} filters", contenders).items()}
     rate = rates["datalake"]
     results = [
         at_least("P8", "`/stats`, requests/s", f"{rate:.0f}", f"{name} {rates[name]:.1f}", rate / rates[name], 300)
-        for name in ("ROAPI, counts", "ROAPI, all figures")
+        for name in ("ROAPI, counts", "ROAPI, all statistics")
     ]
     return results + (flatness(bench, ours) if bench.large else [])
 
 
 def flatness(bench, asked):
-    """The same questions to both tables, by turns."""
+    """The same requests to both tables, alternating."""
     with bench.programs.datalake(bench.table.lake) as small, bench.programs.datalake(bench.large.lake) as large:
         names = [f"datalake, {table.rows} rows" for table in (bench.table, bench.large)]
         contenders = [load.Contender(name, server, asked) for name, server in zip(names, (small, large))]
-        few, many = (each.rate for each in bench.compare("figures, flatness", contenders).values())
+        few, many = (each.rate for each in bench.compare("statistics, flatness", contenders).values())
     what = f"`/stats` of {bench.large.rows} rows, requests/s"
     return [at_least("P8", what, f"{many:.0f}", f"{names[0]} {few:.0f}", many / few, FLAT)]
 
 
 def memory_of_rows(bench):
-    """P9: memory of a server that only loaded the rows, beside polars with the same five columns."""
+    """P9: memory of a server after loading the rows, compared with polars with the same five columns."""
     results = []
     for table in filter(None, (bench.table, bench.large)):
         with bench.programs.datalake(table.lake) as datalake:
@@ -149,7 +149,7 @@ def memory_of_rows(bench):
 
 
 def starts(bench):
-    """P10: from the start of the process to the first good answer; the files are in the page cache."""
+    """P10: from the start of the process to the first successful response; the files are in the page cache."""
     results = []
     for table, wanted in ((bench.empty, 20), (bench.table, 100)):
         roapi = median_start(lambda: bench.programs.roapi(table.parquet))
@@ -172,7 +172,7 @@ def median_start(start):
 
 
 def exports(bench):
-    """P11: every row as JSON, through the loopback, beside polars writing the same columns to nowhere."""
+    """P11: every row as JSON, over the loopback interface, compared with polars writing the same columns to `/dev/null`."""
     path = f"/data?on={questions.ON}"
     with bench.programs.datalake(bench.table.lake) as datalake:
         exported = bench.work / "export.json"
@@ -195,13 +195,13 @@ def exports(bench):
 
 
 def seconds_of_curl(url, output):
-    """Seconds of one download, as curl counts them."""
+    """Seconds of one download, measured by curl."""
     command = ["curl", "--silent", "--show-error", "--fail", "--output", output, "--write-out", "%{time_total}", url]
     return float(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def sizes(bench):
-    """P12: what lies on the disk, and what an idle server with the sample users holds."""
+    """P12: the size on disk, and the memory of an idle server with the sample users."""
     lake = bench.work / "samples"
     for command in (["init", "--samples"], ["process", "--log", "warn"]):
         subprocess.run([bench.programs.executable, *command, "--lake", lake], check=True, stdout=subprocess.DEVNULL)
@@ -223,7 +223,7 @@ def sizes(bench):
 
 
 def image_megabytes(name):
-    """The size of the newest image of a name; none where Docker has none, or is not there."""
+    """The size of the newest image of a name; none if Docker has none or is not installed."""
     with contextlib.suppress(FileNotFoundError, subprocess.CalledProcessError):
         listed = docker("image", "ls", "--format", "{{.ID}}", name).split()
         return int(docker("image", "inspect", "--format", "{{.Size}}", listed[0])) / 1e6 if listed else None
@@ -231,7 +231,7 @@ def image_megabytes(name):
 
 
 def docker(*arguments):
-    """What Docker prints."""
+    """The output of a docker command."""
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Writes helm/tests/schemas: what kubeconform checks the rendered manifests against, without a network.
+"""Writes helm/tests/schemas, with which kubeconform validates the rendered manifests without a network.
 
     vendor-schemas.py SWAGGER [CRD.yaml ...]
 
-SWAGGER is a cluster's own description (`kubectl get --raw /openapi/v2`) or `api/openapi-spec/swagger.json` of the Go module
+SWAGGER is the description of a cluster (`kubectl get --raw /openapi/v2`) or `api/openapi-spec/swagger.json` of the Go module
 k8s.io/kubernetes; the CRDs are files of the Go modules github.com/prometheus-operator/prometheus-operator and
-sigs.k8s.io/gateway-api. Only the kinds that the chart renders are kept, without their descriptions. A field that is not described is
-refused, as the API server does under strict validation.
+sigs.k8s.io/gateway-api. Only the kinds that the chart renders are kept, without their descriptions. An undescribed field is
+rejected, as by the API server with strict validation.
 """
 
 import json
@@ -76,7 +76,7 @@ def references(schema):
 
 
 def with_definitions(root, definitions):
-    """A schema that stands alone: with every definition that it leads to."""
+    """A self-contained schema, with all definitions that it references."""
     needed, queue = {}, list(references(root))
     while queue:
         name = queue.pop()
@@ -101,7 +101,7 @@ def main(swagger, crds):
             by_kind[(name["group"], name["version"], name["kind"])] = schema
     for name in KINDS:
         write(*name, with_definitions(strict(by_kind[name], is_root=True), definitions))
-    # Only whoever vendors custom kinds needs PyYAML.
+    # Only custom kinds need PyYAML.
     if crds:
         import yaml
     for path in crds:

@@ -11,8 +11,8 @@ from by_openapi_python_client_generated.types import UNSET
 address, token = sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else None
 client = Client(base_url=address)
 if token:
-    refused = list_rows.sync_detailed(client=client)
-    assert refused.status_code == 401 and isinstance(refused.parsed, ProblemDocument), refused
+    unauthorized = list_rows.sync_detailed(client=client)
+    assert unauthorized.status_code == 401 and isinstance(unauthorized.parsed, ProblemDocument), unauthorized
     assert start_run.sync_detailed(client=client).status_code == 401
     client = AuthenticatedClient(base_url=address, token=token)
 
@@ -27,14 +27,14 @@ assert len(ids()) == 100
 assert ids(user_id_in="1001,1000") == ["1000", "1001"]
 assert ids(img_path_isnull="true", limit=2) == ["1005", "1010"]
 assert ids(birthts_lt=334702800001) == ["1070"]
-assert ids(user_id="nobody") == []
+assert ids(user_id="unknown") == []
 assert "1070" in ids(max_age="")
 columns = list_rows.sync(client=client, shape=Shape.COLUMNS, select="user_id", limit=1)
 assert columns.to_dict() == {"user_id": {"0": "1000"}}, columns
 assert show_statistics.sync(client=client, last_name_startswith="mil").count == 3
 assert show_image.sync(client=client, user_id="1000").payload.read(4) == b"\x89PNG"
 assert list_changes.sync(client=client, since=0) == ""
-# Both are the default.
+# These two bodies are equivalent.
 for body in (UNSET, StartRun()):
     assert start_run.sync(client=client, body=body, prefer="wait=60").state == "succeeded"
 run = start_run.sync(client=client, body=StartRun(mode=Mode.FULL), prefer="wait=60")

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Generates clients from /openapi.json and compiles them; those in Python and Go then use a server without a token and one that protects reads,
-# and that in TypeScript reads rows. DIR takes a lake of the samples, the generators and all that they generate.
+# Generates clients from /openapi.json and compiles them. The clients in Python and Go then use a server without a token and one that protects reads;
+# the client in TypeScript reads rows. DIR is a working folder for a lake with the samples, the generators and their output.
 #   tests/clients/check.sh DIR
 set -uo pipefail
 here=$(realpath "$(dirname "$0")") executable=$(realpath "${DATALAKE:-target/debug/datalake}")
 open=http://127.0.0.1:18083 protected=http://127.0.0.1:18084 token=a-token-of-the-tests
 mkdir -p "$1" && dir=$(realpath "$1") || exit 1
 
-# Compiling is what takes longest: the Rust client's crates are compiled while the other generators run.
+# Compiling the crates of the Rust client takes longest, so it runs in parallel with the other generators.
 generate() { # generator folder properties
   java -jar "$dir"/venv/lib/python*/site-packages/openapi_generator_cli/openapi-generator.jar generate --input-spec "$dir/openapi.json" \
     --generator-name "$1" --output "$dir/$2" --additional-properties "$3" \
@@ -52,7 +52,7 @@ typescript() {
 
 await() { # address
   local _; for _ in $(seq 100); do curl -sf -o "$dir/openapi.json" -H "authorization: Bearer $token" "$1/openapi.json" && return; sleep 0.2; done
-  echo "$1 does not answer"; return 1
+  echo "$1 does not respond"; return 1
 }
 
 python3 -m venv "$dir/venv" && "$dir/venv/bin/pip" install --quiet -r "$here/requirements.txt" || exit 1

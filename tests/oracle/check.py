@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Compares what the API answers with what DuckDB answers to the same questions over the same rows.
+"""Compares the responses of the API with the results of DuckDB for the same queries and rows.
 
-    python3 tests/oracle/check.py [--executable target/debug/datalake] [--tables 200] [--questions 5] [--seed 1]
+    python3 tests/oracle/check.py [--executable target/debug/datalake] [--tables 200] [--queries 5] [--seed 1]
 
-Each table is made of random sources by a run, and served; each question is random, and is asked of `/data` in every format and layout,
-page by page, and of `/stats`. Needs `duckdb` and `polars` from PyPI. Prints the seed, so that a difference can be had again.
+A run creates each table from random sources. Each random query is sent to `/data` in every format and layout, with and without pages, and to
+`/stats`. Needs `duckdb` and `polars` from PyPI. Prints the seed, with which a difference can be reproduced.
 """
 
 import argparse
@@ -36,7 +36,7 @@ DAY_MS = 86_400_000
 
 
 def random_table(chance):
-    """Rows of a table: id -> (first name, last name, birth in ms, has a picture)."""
+    """Rows of a table: id -> (first name, last name, birth in ms, has an image)."""
     rows = {}
     for _ in range(chance.choice([0, 1, 5, 40])):
         user_id = chance.choice([str(chance.randrange(2_000)), f"u-{chance.randrange(50):03}", f"A.{chance.randrange(9)}", f"_{chance.randrange(9)}"])
@@ -60,7 +60,7 @@ def write_sources(lake, rows):
 
 
 def random_condition(chance, rows):
-    """A condition: its parameter, its value, and the same in SQL with its parameters."""
+    """A condition: its parameter, its value, and the equivalent SQL with parameters."""
     folded = lambda text: f"translate({text}, 'ABCDEFGHIJKLMNOPQRSTUVWXYZ', 'abcdefghijklmnopqrstuvwxyz')"
     column = chance.choice(COLUMNS)
     if chance.random() < 0.15:
@@ -94,8 +94,8 @@ def random_condition(chance, rows):
     return name, str(value), f"{column} {operators[operator]} ?", [value]
 
 
-def random_question(chance, rows):
-    """Filters as pairs of a query string, and as SQL with parameters; and how the rows are to be shown."""
+def random_query(chance, rows):
+    """Filters as pairs of a query string, and as SQL with parameters; and the format of the rows."""
     pairs, where, values = [], [], []
     if chance.random() < 0.4:
         wanted = chance.random() < 0.5
@@ -138,7 +138,7 @@ class Oracle:
             self.database.execute("INSERT INTO stored VALUES (?, ?, ?, ?, ?)", [user_id, first_name, last_name, birthts, path])
 
     def rows(self, on, where, values, extremes, keys):
-        """The rows that a question takes, as tuples of all columns."""
+        """The rows that a query matches, as tuples of all columns."""
         born = "make_date(1970, 1, 1) + CAST(floor(birthts / 86400000.0) AS INTEGER)"
         age = f"""CASE WHEN {born} > DATE '{on}' THEN NULL ELSE year(DATE '{on}') - year({born})
             - CASE WHEN (month(DATE '{on}'), day(DATE '{on}')) < (month({born}), day({born})) THEN 1 ELSE 0 END END"""
@@ -152,8 +152,8 @@ class Oracle:
         order = [f"{column} {'DESC' if direction == '.desc' else 'ASC'} NULLS LAST" for column, direction in keys]
         return self.database.execute(f"SELECT * FROM ({sql}) ORDER BY {', '.join([*order, 'user_id'])}", values).fetchall()
 
-    def figures(self, rows):
-        """What `/stats` says of some rows."""
+    def statistics(self, rows):
+        """The expected `/stats` of some rows."""
         ages = [row[5] for row in rows if row[5] is not None]
         self.database.execute("CREATE OR REPLACE TEMP TABLE ages (age INTEGER)")
         if ages:
@@ -174,7 +174,7 @@ class Oracle:
 
 
 class Server:
-    """The executable over a lake, on a port of its own."""
+    """A server for a lake, on a free port."""
 
     def __init__(self, executable, lake):
         with socket.socket() as free:
@@ -207,7 +207,7 @@ class Server:
             raise SystemExit(f"{address}: {error.code} {error.read().decode()}") from None
 
     def pages(self, pairs, limit):
-        """The rows of a walk over pages."""
+        """The rows of all pages."""
         rows, address = [], f"{self.url}/data?{urllib.parse.urlencode([*pairs, ('limit', limit)])}"
         while address:
             with urllib.request.urlopen(address, timeout=30) as response:
@@ -224,14 +224,14 @@ def shown(rows, columns):
 
 
 def compare(what, found, expected):
-    """Ends the program where there is a difference."""
+    """Exits if there is a difference."""
     if found != expected:
         raise SystemExit(f"DIFFERENT: {what}\n  found:    {str(found)[:2000]}\n  expected: {str(expected)[:2000]}")
 
 
 def check(server, chance, oracle, rows):
-    """Asks one random question in every way."""
-    pairs, where, values, extremes, order, keys = random_question(chance, rows)
+    """Sends one random query in every form."""
+    pairs, where, values, extremes, order, keys = random_query(chance, rows)
     on = chance.choice(["2026-11-24", "2024-02-29", "2025-02-28", "2025-03-01", "1990-06-15"])
     pairs.append(("on", on))
     expected = oracle.rows(on, where, values, extremes, keys)
@@ -264,11 +264,11 @@ def check(server, chance, oracle, rows):
     compare(f"pages of {limit} {asked}", [tuple(row[column] for column in wanted) for row in pages], shown(expected, wanted))
 
     body, _ = server.get("/stats", pairs)
-    figures = json.loads(body)
-    expected_figures = oracle.figures(expected)
-    average, expected_average = figures.pop("average_age"), expected_figures.pop("average_age")
-    figures.pop("version"), figures.pop("on")
-    compare(f"stats {pairs}", figures, expected_figures)
+    statistics = json.loads(body)
+    expected_statistics = oracle.statistics(expected)
+    average, expected_average = statistics.pop("average_age"), expected_statistics.pop("average_age")
+    statistics.pop("version"), statistics.pop("on")
+    compare(f"stats {pairs}", statistics, expected_statistics)
     near = average == expected_average or abs(average - expected_average) < 1e-9
     compare(f"average {pairs}", near, True)
 
@@ -277,7 +277,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("--executable", default="target/debug/datalake")
     arguments.add_argument("--tables", type=int, default=200)
-    arguments.add_argument("--questions", type=int, default=5)
+    arguments.add_argument("--queries", type=int, default=5)
     arguments.add_argument("--seed", type=int, default=None)
     options = arguments.parse_args()
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(2**32)
@@ -297,10 +297,10 @@ def main():
             with Server(options.executable, lake) as server:
                 body, _ = server.get("/data.csv", [])
                 compare("output.csv", body, (lake / "processed_data/output.csv").read_bytes())
-                for _ in range(options.questions):
+                for _ in range(options.queries):
                     check(server, chance, oracle, rows)
                     asked += 1
-    print(f"{asked} questions of {options.tables} tables: no difference")
+    print(f"{asked} queries of {options.tables} tables: no difference")
 
 
 if __name__ == "__main__":

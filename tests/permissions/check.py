@@ -1,4 +1,4 @@
-"""Runs the product with the policies of docs/src/permissions.md and nothing else, on an S3 server that evaluates them (MinIO).
+"""Runs the product with only the policies of docs/src/permissions.md, on an S3 server that evaluates them (MinIO).
 
 Usage: check.py ENDPOINT EXECUTABLE. Takes the operator's credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/src/permissions.md"
 PORT = 9181
-# Every route that reads the store.
+# All routes that read the store.
 PATHS = [
     "data?limit=1",
     "stats",
@@ -83,7 +83,7 @@ def main(endpoint, executable):
     by_role = {name: environment(client("sts"), policy) for name, policy in policies(bucket).items()}
     processor, api = by_role["processor"], by_role["api"]
 
-    # A first run; changes, removals, a reject, a replaced image; and nothing to do.
+    # A first run; a run with changes, removals, a reject and a replaced image; and a run without changes.
     run(["process"], processor)
     image = operator.get_object(Bucket=bucket, Key="src-data/1000.png")["Body"].read()
     operator.put_object(Bucket=bucket, Key="src-data/1001.png", Body=image)
@@ -95,7 +95,7 @@ def main(endpoint, executable):
     run(["process", "--full"], processor)
     run(["process"], processor)
 
-    # What neither may do.
+    # Requests that both policies deny.
     for name, env in by_role.items():
         own = client("s3", env)
         assert denied(own, "put_object", Bucket=bucket, Key="src-data/1.csv", Body=b""), f"{name} writes sources"
@@ -104,7 +104,7 @@ def main(endpoint, executable):
     assert denied(client("s3", api), "put_object", Bucket=bucket, Key="processed_data/output.csv", Body=b""), "the API writes"
     assert denied(client("s3", api), "get_object", Bucket=bucket, Key="src-data/1000.csv"), "the API reads sources"
 
-    # A run with the API's rights fails with a message that names what is missing.
+    # A run with the API's permissions fails with a message that names the missing permission.
     message = run(["process"], api, status=2)
     assert "cannot list src-data/" in message and "s3:ListBucket" in message, message
 
@@ -124,7 +124,7 @@ def main(endpoint, executable):
         for item in found.get("Contents", []):
             operator.delete_object(Bucket=bucket, Key=item["Key"])
     operator.delete_bucket(Bucket=bucket)
-    print("the documented permissions suffice")
+    print("the documented permissions are sufficient")
 
 
 def read(server, path, attempts=1):

@@ -6,8 +6,8 @@
     .venv/bin/python tests/readers/check.py LAKE/processed_data/users --version 7 --csv OLDER.csv
     .venv/bin/python tests/readers/check.py --parquet EXPORT.parquet --csv LAKE/processed_data/output.csv
 
-Every engine that is installed is asked; `--engines` names those that have to be there. Beyond reading, each engine that can filters by a text,
-groups and sorts. Exit status 0 if every answer is that of the CSV, 1 otherwise.
+Uses every installed engine; `--engines` names required ones. Each engine reads the rows and, if it can, filters by a string, groups and sorts.
+Exit status 0 if every result equals that of the CSV, 1 otherwise.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def rows_of_pandas(frame):
 
 
 class Question:
-    """What is asked of every engine, and what the CSV answers."""
+    """The queries for every engine, and the expected results from the CSV."""
 
     def __init__(self, rows):
         self.rows = rows
@@ -55,7 +55,7 @@ def files_of(table, version):
 
 
 def by_delta_rs(question, table, version):
-    """The query engine of delta-rs itself: no second Parquet reader is needed."""
+    """The query engine of delta-rs, which needs no other Parquet reader."""
     import deltalake
 
     opened = deltalake.DeltaTable(table, version=version)
@@ -85,7 +85,7 @@ def by_polars(question, table, version):
 
 
 def by_pyarrow(question, files):
-    """Every operation that a pyarrow that does not know an Arrow type fails in."""
+    """The operations that fail in a pyarrow that does not know an Arrow type."""
     import pyarrow
     import pyarrow.compute
     import pyarrow.csv
@@ -100,7 +100,7 @@ def by_pyarrow(question, files):
     grouped = table.group_by("last_name").aggregate([("user_id", "count")]).to_pydict()
     yield "group_by", list(zip(grouped["last_name"], grouped["user_id_count"])), list(question.counts.items())
     ordered = table.sort_by([("last_name", "descending"), ("user_id", "ascending")])
-    # A second sort by Python keeps the order of equal names.
+    # A second, stable sort in Python keeps the order of equal names.
     in_order = sorted(sorted(question.rows), key=lambda row: row[2].encode(), reverse=True)
     assert rows_of_arrow(ordered) == in_order, "sort_by gives another order"
     joined = table.select(["user_id", "first_name"]).join(table.drop(["first_name"]), keys="user_id")
@@ -181,7 +181,7 @@ def is_installed(module):
 
 
 def check(name, answers):
-    """Whether every answer of an engine is the expected one."""
+    """Whether every result of an engine is the expected one."""
     count = 0
     key = lambda row: tuple("" if value is None else str(value) for value in row) if isinstance(row, tuple) else (str(row),)
     for what, found, expected in answers:
@@ -190,7 +190,7 @@ def check(name, answers):
             missing, extra = [row for row in expected if row not in found], [row for row in found if row not in expected]
             print(f"{name}: {what} DIFFERENT, {len(found)} rows, expected {len(expected)}; missing={missing[:3]} extra={extra[:3]}", file=sys.stderr)
             return False
-    print(f"{name}: {count} answers, equal")
+    print(f"{name}: {count} results, equal")
     return True
 
 

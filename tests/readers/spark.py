@@ -4,8 +4,8 @@
     .venv/bin/pip install -r tests/readers/requirements-spark.txt
     .venv/bin/python tests/readers/spark.py LAKE/processed_data/users LAKE/processed_data/output.csv [optimize] [vacuum] [restore VERSION]
 
-The rows that Spark reads are compared with the CSV before the first operation and after each that leaves them as they are; a restored version is
-compared with what that version was read as before. Exit status 0 if they are equal, 1 otherwise. Suspend all runs meanwhile.
+The rows that Spark reads are compared with the CSV before the first operation and after each operation that does not change them; a restored
+version is compared with an earlier read of that version. Exit status 0 if they are equal, 1 otherwise. Suspend all runs before the start.
 """
 
 import sys
@@ -31,7 +31,7 @@ def main():
         .config("spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog")
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
-        # The log of a small table needs no fifty tasks.
+        # The log of a small table does not need fifty tasks.
         .config("spark.sql.shuffle.partitions", "2")
         .config("spark.databricks.delta.snapshotPartitions", "2")
     )

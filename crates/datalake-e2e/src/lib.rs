@@ -1,1 +1,1 @@
-//! Tests only: see `tests/`. Nothing links this crate.
+//! This crate contains only tests, in `tests/`.

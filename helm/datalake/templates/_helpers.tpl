@@ -4,8 +4,8 @@
 {{- end -}}
 
 {{/*
-The stem of all names: the release's, with the chart's where it does not say it already. 42 characters leave room for
-`-processor` within the 52 that a CronJob's name may have.
+The prefix of all names: the release's name, and the chart's name if the former does not contain it. With 42 characters,
+`-processor` fits into the 52 that a CronJob's name may have.
 */}}
 {{- define "datalake.fullname" -}}
 {{- if .Values.fullnameOverride -}}
@@ -20,7 +20,7 @@ The stem of all names: the release's, with the chart's where it does not say it 
 {{- end -}}
 {{- end -}}
 
-{{/* The labels by which the pods of a component are told: (list . "api"). They must never change. */}}
+{{/* The labels that select the pods of a component: (list . "api"). They must never change. */}}
 {{- define "datalake.selectorLabels" -}}
 {{- $root := index . 0 -}}
 app.kubernetes.io/name: {{ include "datalake.name" $root }}
@@ -40,7 +40,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end }}
 {{- end -}}
 
-{{/* The reference of an image: (list . .Values.api.image). A digest beats a tag; no tag is the chart's appVersion. */}}
+{{/* The reference of an image: (list . .Values.api.image). A digest takes precedence over a tag; the default tag is the chart's appVersion. */}}
 {{- define "datalake.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index . 1 -}}
@@ -71,7 +71,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- printf "%s-demo-s3" (include "datalake.fullname" .) -}}
 {{- end -}}
 
-{{/* The Secret with the credentials for the store, the demo's as well; nothing where the AWS SDK finds them by itself. */}}
+{{/* The Secret with the credentials for the store, also of the demo; empty if the AWS SDK finds credentials. */}}
 {{- define "datalake.s3.secretName" -}}
 {{- if .Values.s3.existingSecret -}}
 {{- .Values.s3.existingSecret -}}
@@ -81,7 +81,7 @@ app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{- end -}}
 
 {{/*
-The lake's URL and how to reach it, the environment that every command takes: (list . SECRET), with the Secret of the credentials or nothing.
+The environment for access to the lake, which every command needs: (list . SECRET), with the Secret of the credentials or an empty string.
 */}}
 {{- define "datalake.lakeEnv" -}}
 {{- $secret := index . 1 -}}
@@ -90,7 +90,7 @@ The lake's URL and how to reach it, the environment that every command takes: (l
   value: {{ .Values.lake.url | quote }}
 {{- $endpoint := .Values.s3.endpoint }}
 {{- if and .Values.demo.enabled (or $endpoint (not (hasPrefix "s3://" .Values.lake.url))) }}
-{{- fail "demo.enabled brings a store of its own and fills it with invented users: leave out s3.endpoint, and let lake.url be s3://BUCKET" }}
+{{- fail "demo.enabled creates a store of its own with sample users: remove s3.endpoint, and set lake.url to s3://BUCKET" }}
 {{- end }}
 {{- with include "datalake.s3Endpoint" . }}
 - name: DATALAKE_S3_ENDPOINT
@@ -119,7 +119,7 @@ The lake's URL and how to reach it, the environment that every command takes: (l
 {{- end }}
 {{- end -}}
 
-{{/* The environment of the processor: the lake, and the Job's name as the run's id. */}}
+{{/* The environment of the processor: the lake, and the Job's name as the run ID. */}}
 {{- define "datalake.processorEnv" -}}
 {{ include "datalake.lakeEnv" (list . (include "datalake.s3.secretName" .)) }}
 - name: DATALAKE_RUN_ID
@@ -129,13 +129,13 @@ The lake's URL and how to reach it, the environment that every command takes: (l
       fieldPath: metadata.labels['batch.kubernetes.io/job-name']
 {{- end -}}
 
-{{/* A list of environment entries as text, and a user's list: (list TEXT EXTRA). An entry of the user's replaces one of its name. */}}
+{{/* A list of environment entries as text, merged with an operator's list: (list TEXT EXTRA). The operator's entries replace those of the same name. */}}
 {{- define "datalake.mergedEnv" -}}
 {{- $extra := index . 1 -}}
 {{- $replaced := list -}}
 {{- range $extra -}}
 {{- if has .name $replaced -}}
-{{- fail (printf "extraEnv names %s twice: which one holds?" .name) -}}
+{{- fail (printf "extraEnv names %s twice: remove one" .name) -}}
 {{- end -}}
 {{- $replaced = append $replaced .name -}}
 {{- end -}}
@@ -148,7 +148,7 @@ The lake's URL and how to reach it, the environment that every command takes: (l
 {{- toYaml (concat $merged $extra) -}}
 {{- end -}}
 
-{{/* Where the pods of a component may run: (list . .Values.api). */}}
+{{/* The scheduling of the pods of a component: (list . .Values.api). */}}
 {{- define "datalake.scheduling" -}}
 {{- $component := index . 1 -}}
 {{- with (index . 0).Values.imagePullSecrets }}
@@ -172,7 +172,7 @@ tolerations:
 {{- end }}
 {{- end -}}
 
-{{/* The constraints of the API's pods; one that names no pods means the API's own. */}}
+{{/* The constraints of the API's pods; one without a selector gets that of the API. */}}
 {{- define "datalake.topologySpread" -}}
 {{- $own := dict "matchLabels" (include "datalake.selectorLabels" (list . "api") | fromYaml) -}}
 {{- $constraints := list -}}
@@ -183,7 +183,7 @@ tolerations:
 {{- end -}}
 
 {{/*
-A value of a Secret that the chart makes: (list . SECRET KEY). What is there is kept, since whoever holds it would be locked out.
+A value of a Secret that the chart generates: (list . SECRET KEY). An existing value is kept, so that clients that have it keep their access.
 */}}
 {{- define "datalake.keptSecret" -}}
 {{- $root := index . 0 -}}
@@ -192,7 +192,7 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- default (randAlphaNum 40 | b64enc) $value -}}
 {{- end -}}
 
-{{/* What the admission policies are called. The name is the whole cluster's; no namespace has a dot, so that no two releases meet. */}}
+{{/* The name of the admission policies, which are cluster-scoped. No namespace contains a dot, so that names of releases never collide. */}}
 {{- define "datalake.policyName" -}}
 {{- printf "%s.%s-api-jobs" .Release.Namespace (include "datalake.fullname" .) -}}
 {{- end -}}
@@ -217,12 +217,12 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 - name: DATALAKE_TOKEN_FILE
   value: /run/secrets/datalake/token
 - name: DATALAKE_TOKEN_HINT
-  # Every client without the token gets this text: it names neither namespace nor Secret.
+  # Every client without the token gets this text, so it names neither namespace nor Secret.
   value: "it is in the Secret that the README of the chart names"
 - name: DATALAKE_PROTECT_READS
   value: {{ .Values.api.protectReads | quote }}
 {{- else if .Values.api.protectReads }}
-{{- fail "api.protectReads needs api.token.enabled: without a token nobody could read" }}
+{{- fail "api.protectReads needs api.token.enabled: without a token, no client could read" }}
 {{- end }}
 {{- with .Values.api.cors.origins }}
 - name: DATALAKE_CORS_ORIGINS
@@ -234,7 +234,7 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- end }}
 {{- end -}}
 
-{{/* The values by which clients from outside the release's namespace are meant to reach the API, separated by commas; nothing if there is none. */}}
+{{/* The values that expose the API outside of the release's namespace, separated by commas; empty if there is none. */}}
 {{- define "datalake.exposedBy" -}}
 {{- $by := list -}}
 {{- if .Values.api.ingress.enabled -}}{{- $by = append $by "api.ingress.enabled" -}}{{- end -}}
@@ -243,7 +243,7 @@ A value of a Secret that the chart makes: (list . SECRET KEY). What is there is 
 {{- join ", " $by -}}
 {{- end -}}
 
-{{/* What a NetworkPolicy governs, and where pods may connect to: name servers, the S3 server, and what the values permit. */}}
+{{/* The egress rules of a NetworkPolicy: name servers, the S3 server, and the values' rules. */}}
 {{- define "datalake.egress" -}}
 policyTypes:
   - Ingress
@@ -283,10 +283,10 @@ http://{{ include "datalake.demo.name" . }}:7070
 {{- end -}}
 {{- end -}}
 
-{{/* What the pods that run the processor's image have in common. */}}
+{{/* The common fields of pods with the processor's image. */}}
 {{- define "datalake.processorPod" -}}
 serviceAccountName: {{ include "datalake.serviceAccountName" (list . "processor") }}
-# A run talks to the store alone.
+# A run connects only to the store.
 automountServiceAccountToken: false
 enableServiceLinks: false
 securityContext:
@@ -301,27 +301,27 @@ volumes:
 {{- end }}
 {{- end -}}
 
-{{/* The Job of a run but for its pod: the CronJob's, and what the ValidatingAdmissionPolicy compares the API's Jobs with. */}}
+{{/* The Job of a run, without its pod: for the CronJob, and for the ValidatingAdmissionPolicy, which compares the API's Jobs with it. */}}
 {{- define "datalake.runJob" -}}
 backoffLimit: {{ .Values.processor.backoffLimit }}
 activeDeadlineSeconds: {{ .Values.processor.activeDeadlineSeconds }}
 ttlSecondsAfterFinished: {{ .Values.processor.ttlSecondsAfterFinished }}
 podFailurePolicy:
   rules:
-    # 2 is a mistake of the configuration and 4 a guard's refusal: no retry helps.
+    # 2 is an invalid configuration, and 4 a run that a guard blocked: retrying will not help.
     - action: FailJob
       onExitCodes:
         containerName: processor
         operator: In
         values: [2, 4]
-    # A drained node is nobody's failure.
+    # The drain of a node does not count as a failure.
     - action: Ignore
       onPodConditions:
         - type: DisruptionTarget
           status: "True"
 {{- end -}}
 
-{{/* The pod of a run: the CronJob's, and what the ValidatingAdmissionPolicy compares the API's Jobs with. */}}
+{{/* The pod of a run: for the CronJob, and for the ValidatingAdmissionPolicy, which compares the API's Jobs with it. */}}
 {{- define "datalake.runPod" -}}
 restartPolicy: Never
 {{ include "datalake.processorPod" . }}
@@ -332,11 +332,11 @@ containers:
       - process
       - --output
       - json
-    # The last words of a run that failed are in the pod's status.
+    # The failure message of a run is in the status of its pod.
     terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* What the containers of the processor's image have in common. */}}
+{{/* The common fields of containers with the processor's image. */}}
 {{- define "datalake.processorContainer" -}}
 image: {{ include "datalake.image" (list . .Values.processor.image) | quote }}
 imagePullPolicy: {{ .Values.processor.image.pullPolicy }}
@@ -354,7 +354,7 @@ volumeMounts:
 
 {{/* The Job that fills the demo's lake. */}}
 {{- define "datalake.demo.jobSpec" -}}
-# Over an hour of attempts: the S3 server's image may be slow to come.
+# Attempts for over an hour: pulling the S3 server's image may take long.
 backoffLimit: 20
 template:
   metadata:
@@ -371,7 +371,7 @@ template:
           - --samples
         terminationMessagePolicy: FallbackToLogsOnError
     containers:
-      # The API's own first run may come upon a lake that is half filled; without this one the rest would wait for the next hour.
+      # The first run of the API may see a part of the samples; without this run, the rest would wait for the next scheduled run.
       - name: processor
         {{- include "datalake.processorContainer" . | nindent 8 }}
         args:
@@ -381,7 +381,7 @@ template:
         terminationMessagePolicy: FallbackToLogsOnError
 {{- end -}}
 
-{{/* A value as a literal of CEL. Each part is `dyn`, since the parts of one map or list differ in type, which CEL refuses otherwise. */}}
+{{/* A value as a literal of CEL. Each part is `dyn`, because CEL otherwise rejects maps and lists with values of several types. */}}
 {{- define "datalake.cel" -}}
 {{- if kindIs "map" . -}}
 dyn({ {{- $comma := "" }}{{ range $key, $value := . }}{{ $comma }}{{ toJson $key }}: {{ include "datalake.cel" $value }}{{ $comma = ", " }}{{ end -}} })

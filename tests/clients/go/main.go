@@ -41,7 +41,7 @@ func main() {
 	check(slices.Equal(ids(list().UserIdIn("1001,1000")), []string{"1000", "1001"}), "user_id__in")
 	check(slices.Equal(ids(list().ImgPathIsnull("true").Limit(2)), []string{"1005", "1010"}), "img_path__isnull")
 	check(slices.Equal(ids(list().BirthtsLt(334702800001)), []string{"1070"}), "birthts__lt")
-	check(len(ids(list().UserId("nobody"))) == 0, "rows of nobody")
+	check(len(ids(list().UserId("unknown"))) == 0, "rows of an unknown user")
 	check(slices.Contains(ids(list().MaxAge("")), "1070"), "max_age")
 	statistics, _, err := client.DataAPI.ShowStatistics(ctx).LastNameStartswith("mil").Execute()
 	check(err == nil && statistics.Count == 3, "statistics:", err)

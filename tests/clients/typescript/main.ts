@@ -16,4 +16,4 @@ function check(found: string, expected: string): void {
 
 check(await ids({ userIdIn: "1001,1000" }), "1000,1001");
 check(await ids({ imgPathIsnull: "true", limit: 2 }), "1005,1010");
-check(await ids({ userId: "nobody" }), "");
+check(await ids({ userId: "unknown" }), "");

@@ -1,14 +1,14 @@
-//! The chart on a real Kubernetes, whichever `KUBECONFIG` names, by helm, kubectl and curl as its users have them. The images
-//! `datalake-api` and `datalake-processor` are on its nodes, or can be pulled; `DATALAKE_TEST_IMAGE_TAG` names another tag than the
-//! chart's `appVersion`. Each test has a release and a namespace of its own, so that they may run side by side.
+//! The chart on the Kubernetes cluster that `KUBECONFIG` names, with helm, kubectl and curl. The images
+//! `datalake-api` and `datalake-processor` have to be on its nodes or in a registry; `DATALAKE_TEST_IMAGE_TAG` sets another tag than the
+//! chart's `appVersion`. Each test has a separate release and namespace, so that tests can run in parallel.
 
 mod failures;
 mod first_run;
-mod forward;
 mod manifests;
+mod permissions;
 mod policy;
+mod port_forward;
 mod release;
-mod rights;
 mod runs;
 mod schedule;
 mod upgrade;

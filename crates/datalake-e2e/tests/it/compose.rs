@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::server::executable;
 
-/// The services of the repository's docker-compose.yml under a project name and ports of their own.
+/// The services of docker-compose.yml, with a separate project name and ports.
 struct Project {
     name: String,
     api_port: u16,
@@ -30,7 +30,7 @@ impl Project {
             let found = Command::new("docker")
                 .args(["image", "inspect", image])
                 .output()
-                .expect("there is docker");
+                .expect("docker is installed");
             assert!(
                 found.status.success(),
                 "the engine has no image {image}: build it with `docker compose build`"
@@ -54,12 +54,12 @@ impl Project {
     #[track_caller]
     fn compose(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "docker compose {arguments:?}: {told}");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "docker compose {arguments:?}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Its containers, those that have ended among them: the id of each, and when it was started where it still runs: `init`, which has ended, looks again.
+    /// All containers: the ID and number of restarts of each, and the start time of running ones. (`init` has ended, and a second `up` starts it again.)
     #[track_caller]
     fn containers(&self) -> Vec<String> {
         let ids = self.compose(&["ps", "--all", "--quiet"]);
@@ -79,7 +79,7 @@ impl Project {
         containers
     }
 
-    /// What the API answers, once it has read the table: the first run takes its time.
+    /// The response of the API. Retries until the first run has ended.
     #[track_caller]
     fn curl(&self, path: &str, arguments: &[&str]) -> Value {
         let output = Command::new("curl")
@@ -101,7 +101,7 @@ impl Project {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Uploads a folder's sources from outside, as the README says.
+    /// Uploads a folder's sources from the host, as in the README.
     fn upload(&self, folder: &Path) {
         let output = Command::new(executable())
             .args(["init", "--lake", "s3://datalake", "--from"])
@@ -121,11 +121,11 @@ impl Drop for Project {
             let logs = self.run(&["logs", "--tail", "50"]);
             eprint_lossy(&logs.stdout);
         }
-        let _volumes_go_with_it = self.run(&["down", "--volumes", "--timeout", "5"]);
+        let _ignored = self.run(&["down", "--volumes", "--timeout", "5"]);
     }
 }
 
-#[expect(clippy::print_stderr, reason = "what the services said belongs to the failure of their test")]
+#[expect(clippy::print_stderr, reason = "the logs of the services explain the failure of a test")]
 fn eprint_lossy(bytes: &[u8]) {
     eprintln!("{}", String::from_utf8_lossy(bytes));
 }

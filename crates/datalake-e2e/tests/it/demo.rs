@@ -16,7 +16,7 @@ fn ids(rows: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_samples_are_served() {
+fn samples_are_served() {
     let server = Server::start(TempDir::new().unwrap(), &["demo"]);
     let stats = server.json("/stats?on=2026-11-24");
     let expected = json!({ "count": 100, "average_age": 33.59, "min_age": 22, "max_age": 46, "median_age": 33.0,
@@ -41,7 +41,7 @@ fn the_samples_are_served() {
     assert_eq!(output.lines().count(), 101);
     assert_eq!(output.lines().next(), Some("user_id,first_name,last_name,birthts,img_path"));
 
-    // An edit, and a run that is waited for: the row is served at once.
+    // After an edit and a run, the row is served immediately.
     let lake = server.folder.path().join("demo-lake");
     fs::write(
         lake.join("src-data/1000.csv"),
@@ -64,7 +64,7 @@ fn the_samples_are_served() {
 }
 
 #[test]
-fn healthcheck_tells_whether_the_api_is_ready() {
+fn healthcheck_reports_readiness() {
     let server = Server::start(TempDir::new().unwrap(), &["demo"]);
     server.curl("/readyz", "");
     let address = format!("127.0.0.1:{}", server.port);
@@ -80,9 +80,9 @@ fn healthcheck_tells_whether_the_api_is_ready() {
     assert_eq!(check(), Some(1));
 }
 
-/// Nobody has to ask for the first run.
+/// The server starts the first run without a request.
 #[test]
-fn a_server_over_a_lake_without_a_table_sees_to_it() {
+fn server_starts_the_first_run_of_a_lake_without_a_table() {
     let folder = TempDir::new().unwrap();
     let init = Command::new(executable())
         .args(["init", "--lake", "lake", "--samples"])
@@ -92,6 +92,6 @@ fn a_server_over_a_lake_without_a_table_sees_to_it() {
     assert!(init.success());
     let server = Server::start(folder, &["serve", "--lake", "lake"]);
     assert_eq!(server.json("/stats")["count"], 100);
-    assert_eq!(server.json("/runs")["count"], 1, "one run was enough");
+    assert_eq!(server.json("/runs")["count"], 1, "there is one run");
     assert_eq!(server.terminate(), Some(0));
 }

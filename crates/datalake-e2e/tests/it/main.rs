@@ -1,8 +1,8 @@
-//! The executable as its users meet it, and the rules that the workspace keeps.
+//! Black-box tests of the executable, and tests of the rules of the workspace.
 
 #![expect(
     clippy::unwrap_used,
-    reason = "a test binary, whose shared functions clippy does not know for tests"
+    reason = "clippy does not recognize shared functions of a test binary as tests"
 )]
 
 #[cfg(feature = "browser")]

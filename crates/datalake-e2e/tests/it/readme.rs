@@ -1,4 +1,4 @@
-//! The README's commands give the README's answers.
+//! The commands of the README have the output of the README.
 
 use std::{fs, process::Command};
 
@@ -8,7 +8,7 @@ use crate::server::{Server, executable};
 
 const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
 
-/// The commands of the README's console blocks, each with the answer below it.
+/// The commands of the README's console blocks, each with its output.
 fn recipes() -> Vec<(String, String)> {
     let mut recipes: Vec<(String, String)> = Vec::new();
     let mut in_console = false;
@@ -17,9 +17,9 @@ fn recipes() -> Vec<(String, String)> {
             _ if line.starts_with("```") => in_console = line == "```console",
             Some(command) if in_console => recipes.push((command.to_owned(), String::new())),
             None if in_console => {
-                let (_, answer) = recipes.last_mut().expect("an answer stands below its command");
-                answer.push_str(line);
-                answer.push('\n');
+                let (_, output) = recipes.last_mut().expect("output follows a command");
+                output.push_str(line);
+                output.push('\n');
             }
             _ => {}
         }
@@ -28,16 +28,16 @@ fn recipes() -> Vec<(String, String)> {
 }
 
 #[test]
-fn recipes_give_their_answers() {
+fn commands_have_the_documented_output() {
     let server = Server::start(TempDir::new().unwrap(), &["demo"]);
     assert!(server.json("/data").is_array());
     let recipes = recipes();
-    assert!(recipes.len() >= 8, "the README has recipes");
+    assert!(recipes.len() >= 8, "the README has commands");
     for (command, expected) in recipes {
         let output = server.shell(&command);
-        let answer = String::from_utf8(output.stdout).unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
-            answer.trim_end(),
+            printed.trim_end(),
             expected.trim_end(),
             "$ {command}\n{}",
             String::from_utf8_lossy(&output.stderr)
@@ -48,14 +48,14 @@ fn recipes_give_their_answers() {
 /// The commands of the shell block below a heading.
 fn commands(heading: &str) -> Vec<&'static str> {
     let (_, section) = README.split_once(heading).expect("the README has the heading");
-    let (_, block) = section.split_once("```sh\n").expect("there is a block of commands below it");
+    let (_, block) = section.split_once("```sh\n").expect("a block of commands follows");
     let (block, _) = block.split_once("```").expect("the block ends");
     block.lines().collect()
 }
 
-/// A folder of the reader's own sources, and the commands one after the other; the server goes on while the others are tried.
+/// Runs the commands in order with a folder of sources. The server keeps running during the others.
 #[test]
-fn the_commands_to_use_it_work() {
+fn commands_of_use_it_succeed() {
     let folder = TempDir::new().unwrap();
     let sources = folder.path().join("my-sources");
     fs::create_dir(&sources).unwrap();
@@ -68,12 +68,12 @@ fn the_commands_to_use_it_work() {
         panic!("{commands:?}");
     };
     let path = format!("PATH={}:$PATH", executable().parent().unwrap().display());
-    let made = Command::new("sh")
+    let initialized = Command::new("sh")
         .args(["-c", &format!("{path} {init}")])
         .current_dir(folder.path())
         .output()
         .unwrap();
-    assert!(made.status.success(), "{init}: {made:?}");
+    assert!(initialized.status.success(), "{init}: {initialized:?}");
     let arguments: Vec<_> = up
         .split_once('#')
         .map_or(up, |(command, _)| command)
@@ -84,8 +84,8 @@ fn the_commands_to_use_it_work() {
     assert_eq!(server.json("/stats")["count"], 100, "{up}");
     for (command, expected) in [(dry_run, "nothing was changed"), (process, "0 added, 0 changed, 0 removed")] {
         let output = server.shell(&format!("{path} {command}"));
-        let words = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success() && words.contains(expected), "{command}: {output:?}");
+        let printed = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && printed.contains(expected), "{command}: {output:?}");
     }
     assert_eq!(server.terminate(), Some(0));
 }

@@ -1,4 +1,4 @@
-//! A running `datalake`, and requests to it by curl, as users make them.
+//! A running `datalake` server, and requests to it with curl.
 
 use std::{
     io::{BufRead, BufReader},
@@ -15,22 +15,22 @@ use nix::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A machine that is busy with other tests is slow; nobody waits for long otherwise.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// The limit of every wait. A machine that is busy with other tests is slow.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The executable, which `cargo test --workspace` builds beside the tests.
+/// The executable, which `cargo test --workspace` builds with the tests.
 pub(crate) fn executable() -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests.parent().and_then(Path::parent).unwrap().join("datalake");
     assert!(
         path.exists(),
-        "{} is missing: run the tests by `cargo test --workspace`",
+        "{} is missing: run the tests with `cargo test --workspace`",
         path.display()
     );
     path
 }
 
-/// A server on a port of its own, in an empty folder.
+/// A server on a free port, with a temporary working folder.
 pub(crate) struct Server {
     child: Child,
     log: mpsc::Receiver<Value>,
@@ -44,7 +44,7 @@ impl Server {
         Self::start_with(folder, arguments, &[])
     }
 
-    /// With these variables besides.
+    /// Starts `datalake` with these arguments and environment variables, and waits until it listens.
     pub(crate) fn start_with(folder: TempDir, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(executable())
             .args(arguments)
@@ -58,18 +58,18 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (sender, receiver) = mpsc::channel();
         let (lines, events) = mpsc::channel();
-        // Reads to the end, so that the server never waits for a reader.
+        // Reads to the end, so that the server never blocks on a full pipe.
         std::thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
                 let event: Value = serde_json::from_str(&line).unwrap_or_default();
                 if let Some(address) = event["address"].as_str().filter(|_| event["message"] == "listening") {
                     let port = address.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
-                    let _nobody_waits_any_more = sender.send(port);
+                    let _ignored = sender.send(port);
                 }
-                let _nobody_reads_any_more = lines.send(event);
+                let _ignored = lines.send(event);
             }
         });
-        let port = receiver.recv_timeout(PATIENCE).expect("the server says that it listens");
+        let port = receiver.recv_timeout(TIMEOUT).expect("the server logs its address");
         Self {
             child,
             log: events,
@@ -88,11 +88,11 @@ impl Server {
             .unwrap()
     }
 
-    /// What curl prints for a path and further arguments; retried while there is no table yet.
+    /// The output of curl for a path and further arguments. Retries while there is no table.
     pub(crate) fn curl(&self, path: &str, arguments: &str) -> String {
         let retries = format!(
             "--retry 30 --retry-all-errors --retry-max-time {} --retry-delay 1",
-            PATIENCE.as_secs()
+            TIMEOUT.as_secs()
         );
         let output = self.shell(&format!(
             "curl --silent --show-error --fail {retries} {arguments} 'http://localhost:8080{path}'"
@@ -101,18 +101,18 @@ impl Server {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// The JSON that a path answers.
+    /// The JSON document at a path.
     pub(crate) fn json(&self, path: &str) -> Value {
         serde_json::from_str(&self.curl(path, "")).unwrap()
     }
 
-    /// Asks the server to end, and gives its exit status.
+    /// Terminates the server, and returns its exit status.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         self.end()
     }
 
-    /// Asks the server to end, and gives all lines of its log.
-    pub(crate) fn log_until_the_end(mut self) -> Vec<Value> {
+    /// Terminates the server, and returns all lines of its log.
+    pub(crate) fn terminate_and_read_log(mut self) -> Vec<Value> {
         assert_eq!(self.end(), Some(0));
         self.log.iter().collect()
     }

@@ -1,4 +1,4 @@
-//! Traces as a collector gets them: by OTLP, over HTTP, as protobuf.
+//! Traces that a collector receives, by OTLP over HTTP as protobuf.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -20,7 +20,7 @@ use crate::server::{Server, executable};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
 
-/// Takes what is sent to `/v1/traces` until the test ends.
+/// Receives requests to `/v1/traces` until the test ends.
 struct Collector {
     endpoint: String,
     received: mpsc::Receiver<ExportTraceServiceRequest>,
@@ -40,7 +40,7 @@ impl Collector {
         Self { endpoint, received }
     }
 
-    /// All that has come, with the attributes of who sent it.
+    /// All received spans, with the attributes of their resource.
     fn spans(&self) -> Vec<(Vec<KeyValue>, Span)> {
         let resources = self.received.try_iter().flat_map(|request| request.resource_spans);
         let spans = resources.flat_map(|spans| {
@@ -52,7 +52,7 @@ impl Collector {
     }
 }
 
-/// One request of a connection, answered; none where the connection ends.
+/// Receives and answers one request of a connection; none at the end of the connection.
 fn receive(stream: &TcpStream, sender: &mpsc::Sender<ExportTraceServiceRequest>) -> Option<()> {
     let mut reader = BufReader::new(stream);
     let mut head = String::new();
@@ -67,7 +67,7 @@ fn receive(stream: &TcpStream, sender: &mpsc::Sender<ExportTraceServiceRequest>)
     let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap();
     let mut body = vec![0; length.trim().parse().unwrap()];
     reader.read_exact(&mut body).ok()?;
-    let _test_is_over = sender.send(ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
+    let _ignored = sender.send(ExportTraceServiceRequest::decode(body.as_slice()).unwrap());
     let mut stream = stream;
     stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").ok()
 }
@@ -91,11 +91,11 @@ fn text(attributes: &[KeyValue], name: &str) -> String {
 fn named<'a>(spans: &'a [(Vec<KeyValue>, Span)], name: &str) -> &'a Span {
     let mut found = spans.iter().map(|(_, span)| span).filter(|span| span.name == name);
     let span = found.next().unwrap_or_else(|| panic!("no {name} in {spans:?}"));
-    assert!(found.next().is_none(), "{name} is there once");
+    assert!(found.next().is_none(), "{name} occurs once");
     span
 }
 
-/// A lake of the samples, processed.
+/// A lake with the processed samples.
 fn lake() -> TempDir {
     let folder = TempDir::new().unwrap();
     for arguments in [&["init", "--lake", "lake", "--samples"][..], &["process", "--lake", "lake"]] {
@@ -111,9 +111,9 @@ fn datalake(folder: &TempDir, arguments: &[&str], environment: &[(&str, &str)]) 
     command.current_dir(folder.path()).output().unwrap()
 }
 
-/// Nothing is sent before the end: what is there afterwards was flushed.
+/// No span is exported before the end, so that all spans were flushed.
 #[test]
-fn requests_and_runs_are_one_trace() {
+fn request_and_its_run_are_one_trace() {
     let collector = Collector::start();
     let environment = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()),
@@ -121,7 +121,7 @@ fn requests_and_runs_are_one_trace() {
     ];
     let server = Server::start_with(lake(), &["serve", "--lake", "lake"], &environment);
     let traceparent = format!("-H 'traceparent: 00-{TRACE}-{CALLER}-01'");
-    // Until the table is read, each try would be one more span.
+    // Until the table is loaded, each attempt would add a span.
     server.curl("/readyz", "");
     server.curl("/data/1000?on=2026-11-24", &format!("{traceparent} -H 'x-request-id: my-request'"));
     server.curl("/data", &format!("-X POST -H 'prefer: wait=60' {traceparent}"));
@@ -153,33 +153,33 @@ fn requests_and_runs_are_one_trace() {
     assert_eq!(hexadecimal(&run.trace_id), TRACE);
     assert_eq!(
         run.parent_span_id, posted.span_id,
-        "the request is the run's parent, over two processes"
+        "the request is the parent of the run in another process"
     );
     assert_eq!(text(&run.attributes, "run.outcome"), "succeeded");
     assert_eq!(text(&run.attributes, "run.committed"), "false");
     assert_eq!(text(&run.attributes, "run.listed"), "194");
 
     let alone = named(&spans, "GET /stats");
-    assert_ne!(hexadecimal(&alone.trace_id), TRACE, "who names no trace begins one");
+    assert_ne!(hexadecimal(&alone.trace_id), TRACE, "a request without a trace starts one");
     assert!(alone.parent_span_id.is_empty());
     let unknown = named(&spans, "GET none");
     assert_eq!(text(&unknown.attributes, "http.response.status_code"), "404");
     assert_ne!(
         unknown.status.clone().unwrap_or_default().code(),
         StatusCode::Error,
-        "the client's fault"
+        "an error of the client"
     );
-    // Neither users nor what was asked of them. Ids that are made up, and times, hold any digits.
+    // No users and no query strings. Generated IDs and times may contain any digits.
     for span in [read, unknown] {
-        let told = format!("{} {:?} {:?}", span.name, span.attributes, span.events);
+        let exported = format!("{} {:?} {:?}", span.name, span.attributes, span.events);
         for secret in ["1000", "2026-11-24", "secret", "Susan"] {
-            assert!(!told.contains(secret), "{secret} in {told}");
+            assert!(!exported.contains(secret), "{secret} in {exported}");
         }
     }
 }
 
 #[test]
-fn a_run_that_fails_says_so() {
+fn failed_run_has_an_error_status() {
     let collector = Collector::start();
     let folder = lake();
     std::fs::remove_dir_all(folder.path().join("lake/src-data")).unwrap();
@@ -203,26 +203,33 @@ fn a_run_that_fails_says_so() {
     );
     assert_eq!(run.status.clone().unwrap().code(), StatusCode::Error);
     assert_eq!(text(&run.attributes, "error.type"), "refused");
-    assert_eq!(text(sender, "service.version"), "1.2.3", "the operator's word counts");
+    assert_eq!(
+        text(sender, "service.version"),
+        "1.2.3",
+        "the setting of the operator takes precedence"
+    );
     assert_eq!(
         (hexadecimal(&run.trace_id), hexadecimal(&run.parent_span_id)),
         (TRACE.into(), CALLER.into())
     );
 }
 
-/// The places that a server's lines give its answers in traces.
+/// The trace IDs in the access log of a server.
 fn trace_ids_logged(environment: &[(&str, &str)]) -> Vec<serde_json::Value> {
     let server = Server::start_with(lake(), &["serve", "--lake", "lake"], environment);
-    // Until the table is read, each try would be one more answer.
+    // Until the table is loaded, each attempt would add a line.
     server.curl("/readyz", "");
     server.curl("/stats", "");
     server.curl("/stats", &format!("-H 'traceparent: 00-{TRACE}-{CALLER}-01'"));
-    let answered = server.log_until_the_end().into_iter().filter(|line| line["http.route"] == "/stats");
-    answered.map(|line| line["trace.id"].clone()).collect()
+    let lines = server
+        .terminate_and_read_log()
+        .into_iter()
+        .filter(|line| line["http.route"] == "/stats");
+    lines.map(|line| line["trace.id"].clone()).collect()
 }
 
 #[test]
-fn the_log_names_traces_where_there_are_any() {
+fn log_has_trace_ids() {
     assert_eq!(trace_ids_logged(&[]), [serde_json::Value::Null, TRACE.into()]);
     let collector = Collector::start();
     let ids = trace_ids_logged(&[("OTEL_EXPORTER_OTLP_ENDPOINT", &collector.endpoint)]);
@@ -234,16 +241,16 @@ fn the_log_names_traces_where_there_are_any() {
 }
 
 #[track_caller]
-fn check_harmless(environment: &[(&str, &str)], words: &str) {
+fn check_harmless(environment: &[(&str, &str)], message: &str) {
     let output = datalake(&lake(), &["process", "--lake", "lake"], environment);
     let log = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{environment:?}: {log}");
-    assert!(log.contains(words), "{environment:?}: {log}");
+    assert!(log.contains(message), "{environment:?}: {log}");
 }
 
-/// A run is worth more than its trace.
+/// A run succeeds even if its trace cannot be exported.
 #[test]
-fn a_collector_that_cannot_be_used_fails_nothing() {
+fn unusable_collector_fails_no_run() {
     check_harmless(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")], "spans cannot be sent");
     check_harmless(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "no address")], "no traces are exported");
     check_harmless(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "")], "");

@@ -1,5 +1,5 @@
-//! axe-core's rules for accessible pages. It comes from npm: `npm install --prefix target/axe axe-core`, or wherever `DATALAKE_TEST_AXE` says
-//! that its `axe.min.js` lies.
+//! The accessibility rules of axe-core, from npm: `npm install --prefix target/axe axe-core`, or from the `axe.min.js` that `DATALAKE_TEST_AXE`
+//! names.
 
 use std::{fs, path::PathBuf};
 
@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{
     harness::{Browser, Scheme, Size},
-    lakes::{self, HeldRun},
+    lakes::{self, SuspendedRun},
     views::{self, View},
 };
 
-/// The script, which is put into pages over WebDriver: it is no part of them.
+/// The script of axe-core, which the tests inject into pages over WebDriver.
 #[expect(
     clippy::disallowed_methods,
-    reason = "what is no part of the repository is named by the environment"
+    reason = "the script is not part of the repository, so the environment names it"
 )]
 fn script() -> String {
     let named = std::env::var_os("DATALAKE_TEST_AXE").map(PathBuf::from);
@@ -25,13 +25,13 @@ fn script() -> String {
     });
     fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}: get axe-core by `npm install --prefix target/axe axe-core`, or name its axe.min.js in DATALAKE_TEST_AXE",
+            "{}: {error}: install axe-core with `npm install --prefix target/axe axe-core`, or name its axe.min.js in DATALAKE_TEST_AXE",
             path.display()
         )
     })
 }
 
-/// What axe-core finds wrong with the page as it is now, as lines with the rule and the element.
+/// The violations in the current page: lines with the rule and the element.
 fn violations(browser: &Browser, script: &str) -> Vec<String> {
     browser.run(script);
     let found = browser.run_async(
@@ -41,7 +41,7 @@ fn violations(browser: &Browser, script: &str) -> Vec<String> {
                  node => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\\n', ' ')}`)) }),
              error => done({ rules: 0, lines: [String(error)] }))",
     );
-    assert_ne!(found["rules"], 0, "axe-core has looked: {found}");
+    assert_ne!(found["rules"], 0, "axe-core has checked rules: {found}");
     let lines = found["lines"].as_array().unwrap();
     lines.iter().map(|line: &Value| line.as_str().unwrap().to_owned()).collect()
 }
@@ -51,7 +51,7 @@ fn check(browser: &Browser, paths: &[String]) {
     check_after(browser, paths, |_| {});
 }
 
-/// The same once something was done on each page.
+/// Checks each page in every display, after an action on the page.
 #[track_caller]
 fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
     let script = script();
@@ -61,9 +61,9 @@ fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
         (Scheme::Dark, Size::DESK),
         (Scheme::Light, Size::PHONE),
     ] {
-        browser.look(scheme, size);
+        browser.set_display(scheme, size);
         for path in paths {
-            browser.go(path);
+            browser.go_to(path);
             act(browser);
             let lines = violations(browser, &script);
             found.extend(
@@ -90,7 +90,7 @@ fn problems_are_accessible() {
 }
 
 #[test]
-fn an_empty_lake_is_accessible() {
+fn empty_lake_is_accessible() {
     let server = lakes::empty();
     check(
         &Browser::open(&server),
@@ -98,9 +98,9 @@ fn an_empty_lake_is_accessible() {
     );
 }
 
-/// With what opens and unfolds opened, and a filter refused.
+/// With all details open, and with an invalid filter.
 #[test]
-fn what_is_unfolded_is_accessible() {
+fn open_details_are_accessible() {
     let server = lakes::edited();
     let paths = [
         "/",
@@ -114,39 +114,39 @@ fn what_is_unfolded_is_accessible() {
 }
 
 #[test]
-fn a_dialog_is_accessible() {
+fn dialog_is_accessible() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("token");
-    fs::write(&path, "a-token-that-nobody-guesses").unwrap();
+    fs::write(&path, "a-token-of-these-tests").unwrap();
     let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
     check_after(&Browser::open(&server), &["/".to_owned()], |browser| {
         browser.click("#start-run button[data-start=incremental]");
-        browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
-        // As it is after a wrong token.
+        browser.wait_for_script("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+        // The state after a wrong token.
         browser.run("document.querySelector('#token-dialog [data-wrong]').hidden = false");
     });
 }
 
 #[test]
-fn the_sign_in_page_is_accessible() {
+fn sign_in_page_is_accessible() {
     let server = lakes::protected();
     let paths = ["/".to_owned(), "/page/sign-in".to_owned()];
     check(&Browser::open(&server), &paths);
 }
 
 #[test]
-fn an_active_run_is_accessible() {
+fn active_run_is_accessible() {
     let server = lakes::samples();
-    let held = HeldRun::start(&server);
-    held.say("{\"level\":\"WARN\",\"message\":\"a word\",\"rows\":2}");
+    let suspended = SuspendedRun::start(&server);
+    suspended.write_log("{\"level\":\"WARN\",\"message\":\"a word\",\"rows\":2}");
     let browser = Browser::open(&server);
-    browser.go(&format!("/page/runs/{}", held.id));
-    browser.until("the log", || (browser.count("#log-tail") == 1).then_some(()));
-    let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", held.id)];
+    browser.go_to(&format!("/page/runs/{}", suspended.id));
+    browser.wait_until("the log", || (browser.count("#log-tail") == 1).then_some(()));
+    let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", suspended.id)];
     check(&browser, &paths);
 }
 
-/// A run that a guard refused, and then a store that is away.
+/// A run that a guard blocked, and then an unavailable store.
 #[test]
 fn banners_are_accessible() {
     let server = lakes::edited();
@@ -156,14 +156,14 @@ fn banners_are_accessible() {
     }
     let refused = lakes::run(&server);
     let run = format!("/page/runs/{}", refused["id"].as_str().unwrap());
-    browser.until("the banner", || {
-        browser.go("/");
+    browser.wait_until("the banner", || {
+        browser.go_to("/");
         (browser.count("[data-banner=refused]") == 1).then_some(())
     });
     check(&browser, &["/".to_owned(), "/page/runs".to_owned(), run]);
     fs::rename(server.folder.path().join("lake"), server.folder.path().join("away")).unwrap();
-    browser.until("the banner", || {
-        browser.go("/");
+    browser.wait_until("the banner", || {
+        browser.go_to("/");
         (browser.count("[data-banner=store-down]") == 1).then_some(())
     });
     check(
@@ -174,14 +174,14 @@ fn banners_are_accessible() {
 
 #[test]
 fn names_of_any_script_are_accessible() {
-    let server = lakes::hostile();
+    let server = lakes::unusual_names();
     check(
         &Browser::open(&server),
         &[
             "/page/people",
             "/page/people?view=gallery",
             "/page/people/long",
-            // Written from right to left.
+            // Right-to-left scripts.
             "/page/people/3002",
             "/page/people/3003",
         ]

@@ -1,30 +1,30 @@
-//! The overview: the figures of `/stats`, bars that lead to those they count, and what is wrong.
+//! The overview: the statistics of `/stats`, charts with links to the counted users, and banners.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
-/// A figure as it is written.
+/// The text of a value.
 #[track_caller]
-fn figure(browser: &Browser, id: &str) -> String {
+fn value(browser: &Browser, id: &str) -> String {
     browser.text(&format!("#{id} dd"))
 }
 
 #[test]
-fn figures_are_those_of_the_api() {
+fn statistics_are_those_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go("/");
+    browser.go_to("/");
     let stats = server.json("/stats");
     for (id, name) in [("users", "count"), ("with-image", "with_image"), ("without-image", "without_image")] {
-        assert_eq!(figure(&browser, id), stats[name].to_string(), "{name}");
+        assert_eq!(value(&browser, id), stats[name].to_string(), "{name}");
     }
     let average = stats["average_age"].as_f64().unwrap();
-    assert_eq!(figure(&browser, "average-age"), format!("{average:.1}"));
+    assert_eq!(value(&browser, "average-age"), format!("{average:.1}"));
     let rejects = server.json("/rejects")["rejects"].clone();
     let is_rejected = |reject: &&Value| reject["kind"] == "rejected";
     assert_eq!(
-        figure(&browser, "rejects-open"),
+        value(&browser, "rejects-open"),
         rejects.as_array().unwrap().iter().filter(is_rejected).count().to_string()
     );
     assert_eq!(
@@ -33,10 +33,10 @@ fn figures_are_those_of_the_api() {
     );
     let last = server.json("/runs?limit=1")["runs"][0]["id"].clone();
     assert_eq!(browser.run("return document.getElementById('last-run').dataset.runId"), last);
-    browser.check_quiet("/");
+    browser.check_console_and_requests("/");
 }
 
-/// The figures of the chart of ages: where each leads, and how many it counts with a picture and without.
+/// The rows of the table of ages: the link, and the number of users with an image and without.
 fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     let rows = browser.run(
         "return [...document.querySelectorAll('#ages-table tbody tr')].map(row => [
@@ -45,12 +45,12 @@ fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     serde_json::from_value(rows).unwrap()
 }
 
-/// All bars together are everybody, and each leads to those whom it counts.
+/// The bars count all users, and each links to the users that it counts.
 #[test]
-fn bars_lead_to_those_they_count() {
+fn bars_link_to_the_counted_users() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/");
+    browser.go_to("/");
     let ages = ages(&browser);
     let bars =
         browser.run("return [...document.querySelectorAll('section[aria-labelledby=ages] svg a')].map(bar => bar.getAttribute('href'))");
@@ -73,7 +73,7 @@ fn bars_lead_to_those_they_count() {
         .max_by_key(|(_, with_image, without_image)| with_image + without_image)
         .unwrap();
     browser.click(&format!("svg a[href='{href}']"));
-    browser.until("the people", || (browser.address() == *href).then_some(()));
+    browser.wait_until("the users", || (browser.address() == *href).then_some(()));
     let rows = server.json(&href.replace("/page/people", "/data"));
     let ids: Vec<_> = rows
         .as_array()
@@ -84,26 +84,26 @@ fn bars_lead_to_those_they_count() {
     assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{href}");
 }
 
-/// A run that fails is told where one looks first, with what to do.
+/// A failed run is shown on the overview, with the remedy.
 #[test]
-fn a_failed_run_is_told() {
+fn failed_run_is_shown() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/");
-    assert_eq!(browser.count("[data-banner]"), 0, "all is well");
+    browser.go_to("/");
+    assert_eq!(browser.count("[data-banner]"), 0, "there is no banner");
     for entry in std::fs::read_dir(lakes::sources(&server)).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
     let run: Value = lakes::run(&server);
     assert_eq!(run["state"], "refused", "{run}");
-    browser.until_run("the banner", "return document.querySelector('[data-banner]') !== null");
+    browser.wait_for_script("the banner", "return document.querySelector('[data-banner]') !== null");
     let id = run["id"].as_str().unwrap();
     assert_eq!(
         browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")),
         1,
-        "it leads to the run"
+        "the banner links to the run"
     );
-    browser.go("/");
+    browser.go_to("/");
     assert_eq!(browser.count("[data-banner]"), 1);
-    browser.check_quiet("a banner");
+    browser.check_console_and_requests("a banner");
 }

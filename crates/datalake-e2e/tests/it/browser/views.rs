@@ -1,4 +1,4 @@
-//! What holds for every view, whatever it shows.
+//! Properties of all views.
 
 use serde_json::Value;
 
@@ -8,16 +8,16 @@ use super::{
 };
 use crate::server::Server;
 
-/// Of a page beside its pictures, as sent without compression.
+/// The maximum size of a page without its images, uncompressed.
 pub(super) const BYTES_MAX: u64 = 80 * 1024;
 
-/// A view, and an address that shows it.
+/// A view, and the path of a page.
 pub(super) struct View {
     pub(super) name: &'static str,
     pub(super) path: String,
 }
 
-/// Every view, over a lake that has two versions and two runs.
+/// All views of a lake with two versions and two runs.
 pub(super) fn views(server: &Server) -> Vec<View> {
     let run_id = server.json("/runs?limit=1")["runs"][0]["id"].as_str().unwrap().to_owned();
     let view = |name, path: &str| View {
@@ -29,7 +29,7 @@ pub(super) fn views(server: &Server) -> Vec<View> {
         view("people", "/page/people"),
         view("people", "/page/people?view=gallery"),
         view("people", "/page/people?is_image_exists=True&min_age=30&order=age.desc&limit=5"),
-        view("people", "/page/people?user_id=nobody"),
+        view("people", "/page/people?user_id=unknown"),
         view("person", "/page/people/1000"),
         view("person", "/page/people/1002"),
         view("runs", "/page/runs"),
@@ -41,19 +41,19 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     ]
 }
 
-/// Addresses that are answered by a page that says why there is nothing.
+/// Paths of error pages.
 pub(super) const PROBLEMS: [&str; 8] = [
     "/page/people?minage=30",
     "/page/people?min_age=young",
     "/page/people?version=99",
-    "/page/people/nobody",
+    "/page/people/unknown",
     "/page/runs/no-such-run",
     "/page/changes?since=99",
     "/page/nowhere",
     "/page/people?view=carousel",
 ];
 
-/// Bytes of the document and all that it loads, as they are without compression, beside pictures.
+/// The uncompressed size of the document and its resources, without images.
 pub(super) fn weight(browser: &Browser) -> u64 {
     let weight = browser.run(
         "const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
@@ -62,7 +62,7 @@ pub(super) fn weight(browser: &Browser) -> u64 {
     weight.as_u64().unwrap()
 }
 
-/// One heading of the first level, the landmarks, a language, and a title of its own.
+/// Checks that there is one heading of the first level, the landmarks, a language and a title.
 #[track_caller]
 fn check_frame(browser: &Browser, path: &str) {
     for selector in ["h1", "main", "body > header", "body > header nav", "body > footer", "html[lang]"] {
@@ -73,17 +73,17 @@ fn check_frame(browser: &Browser, path: &str) {
 }
 
 #[test]
-fn every_view_is_quiet_light_and_whole() {
+fn every_view_is_complete_and_small() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let mut titles = Vec::new();
     for View { name, path } in views(&server) {
-        browser.go(&path);
+        browser.go_to(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
         let bytes = weight(&browser);
         assert!((1_000..=BYTES_MAX).contains(&bytes), "{path} weighs {bytes} bytes");
-        browser.check_quiet(&path);
+        browser.check_console_and_requests(&path);
         titles.push(browser.run("return document.title"));
     }
     titles.sort_by_key(ToString::to_string);
@@ -91,36 +91,36 @@ fn every_view_is_quiet_light_and_whole() {
     assert!(titles.len() >= 9, "each kind of view has its own title: {titles:?}");
 }
 
-/// The status is that of the API, and the page leads back.
+/// An error page has the status of the API, and links back.
 #[test]
-fn problems_are_pages_as_well() {
+fn problems_are_shown_as_pages() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for path in PROBLEMS {
-        browser.go(path);
+        browser.go_to(path);
         check_frame(&browser, path);
-        assert!(browser.count("main a[href^='/']") >= 1, "{path} leads back");
+        assert!(browser.count("main a[href^='/']") >= 1, "{path} links back");
         let status = browser.status();
         assert!((400..500).contains(&status), "{path}: {status}");
-        // The browser itself says that the document was refused.
-        let told: Vec<_> = browser
+        // The browser logs the status of the document.
+        let others: Vec<_> = browser
             .console()
             .into_iter()
             .filter(|message| !message.contains(&format!("{status}")))
             .collect();
-        assert_eq!(told, [""; 0], "{path}");
+        assert_eq!(others, [""; 0], "{path}");
     }
 }
 
-/// Nothing is wider than a phone, tables in their own boxes aside; and nothing is lost on a wide screen.
+/// No view is wider than its window, except for tables in scrollable boxes.
 #[test]
 fn every_view_fits_its_window() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for size in [Size::PHONE, Size { width: 320, height: 568 }, Size { width: 1920, height: 1080 }] {
-        browser.look(Scheme::Light, size);
+        browser.set_display(Scheme::Light, size);
         for View { path, .. } in views(&server) {
-            browser.go(&path);
+            browser.go_to(&path);
             let width = browser.run("return document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(
                 width <= u64::from(size.width),
@@ -135,7 +135,7 @@ fn every_view_fits_its_window() {
     }
 }
 
-/// What reaches beyond the window, to tell where to look.
+/// The elements that are wider than the window, for failure messages.
 pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     browser.run(&format!(
         "return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > {} + 0.5)
@@ -144,55 +144,55 @@ pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     ))
 }
 
-/// What is read, compared and filtered with JavaScript is so without it.
+/// All content is readable without JavaScript.
 #[test]
 fn every_view_is_readable_without_javascript() {
     let server = lakes::edited();
     let browser = Browser::without_scripts(&server);
     for View { name, path } in views(&server) {
-        browser.go(&path);
+        browser.go_to(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
-        let words = browser
+        let length = browser
             .run("return document.querySelector('main').innerText.length")
             .as_u64()
             .unwrap();
-        assert!(words > 40, "{path} has something to read");
-        browser.check_quiet(&path);
+        assert!(length > 40, "{path} has text");
+        browser.check_console_and_requests(&path);
     }
 }
 
-/// A page that scripts cannot run on does not offer what needs them.
+/// Without JavaScript, a page does not offer buttons that need it.
 #[test]
-fn a_run_is_started_by_curl_where_there_is_no_javascript() {
+fn page_without_javascript_shows_the_curl_command() {
     let server = lakes::samples();
     let browser = Browser::without_scripts(&server);
-    browser.go("/page/runs");
+    browser.go_to("/page/runs");
     let is_seen = browser.run("return [...document.querySelectorAll('#start-run button')].some(button => button.checkVisibility())");
-    assert_eq!(is_seen, false, "a button that does nothing is not shown");
+    assert_eq!(is_seen, false, "the button is hidden");
     let command = browser.run("return document.querySelector('#start-run').innerText");
-    assert!(command.as_str().unwrap().contains("POST"), "the way without it is told: {command}");
+    assert!(command.as_str().unwrap().contains("POST"), "the command is shown: {command}");
 }
 
-/// What the other tests trust in: whatever a page tells its console or wants of another host is seen.
+/// The harness detects console output and requests to other hosts, on which the other tests rely.
 #[test]
-fn nothing_escapes_the_browser() {
+fn console_output_and_foreign_requests_are_detected() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/");
-    browser.check_quiet("/");
-    browser.run("console.warn('a word')");
-    browser.until("the word", || {
-        browser.console().iter().any(|line| line.contains("a word")).then_some(())
+    browser.go_to("/");
+    browser.check_console_and_requests("/");
+    browser.run("console.warn('a warning')");
+    browser.wait_until("the warning", || {
+        browser.console().iter().any(|line| line.contains("a warning")).then_some(())
     });
-    // The policy of the pages forbids it, which the browser tells as well.
-    browser.run("const picture = new Image(); picture.src = 'http://other.example/x.png'; document.body.append(picture)");
-    browser.until("the refusal", || {
+    // The content security policy blocks the request, which the browser logs.
+    browser.run("const image = new Image(); image.src = 'http://other.example/x.png'; document.body.append(image)");
+    browser.wait_until("the violation", || {
         browser.console().iter().any(|line| line.contains("other.example")).then_some(())
     });
-    browser.go("/openapi.json");
+    browser.go_to("/openapi.json");
     browser.run("new Image().src = 'http://other.example/x.png'; return null");
-    browser.until("the request", || {
+    browser.wait_until("the request", || {
         browser
             .requests()
             .iter()

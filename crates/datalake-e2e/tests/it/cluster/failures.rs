@@ -1,23 +1,22 @@
-//! What `/runs/{id}` says of a run that does not get on, in the words of whoever has to mend it. The CronJob is edited by hand, as an
-//! operator in need does; the API makes its Jobs from the CronJob as it is.
+//! Messages of `/runs/{id}` about failed and pending runs. The tests edit the CronJob, from whose current template the API creates Jobs.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::{
-    forward::{Answer, Forward},
-    release::{PATIENCE, Release, create, until},
+    port_forward::{PortForward, Response},
+    release::{Release, TIMEOUT, create, wait_until},
 };
 
-/// So soon whoever started the run is told.
-const TOLD_WITHIN: Duration = Duration::from_mins(1);
+/// The client sees the message within this time.
+const REPORTED_WITHIN: Duration = Duration::from_mins(1);
 
 const CONTAINER: &str = "/spec/template/spec/containers/0";
 
 #[test]
-fn a_run_that_fails_says_why() {
-    // The policy would deny what is edited by hand.
+fn failed_run_reports_its_cause() {
+    // The policy would deny Jobs of an edited CronJob.
     let release = Release::with_samples("failures", &["api.admissionPolicy.enabled=false"]);
     let api = release.api();
     let template = release.get(&["cronjob", "datalake-processor"])["spec"]["jobTemplate"].take();
@@ -40,45 +39,46 @@ fn a_run_that_fails_says_why() {
     );
     let lake = with_variable(&template, "DATALAKE_LAKE", "s3://nowhere");
     check(&release, &api, &lake, "misconfigured", &["bucket", "nowhere"]);
-    killed(&release, &api, &template);
-    out_of_quota(&release, &api, &template);
+    delete_pod_of_run(&release, &api, &template);
+    exceed_quota(&release, &api, &template);
 
-    // Reads went on, and so do runs once all is mended.
-    let run = started(&release, &api, &template);
-    told(&release, &api, &run, "succeeded", &[]);
+    // Reads have continued, and runs succeed with the original template.
+    let run = start_run(&release, &api, &template);
+    expect_run(&release, &api, &run, "succeeded", &[]);
     assert_eq!(api.json("/stats")["count"], 100);
 }
 
-/// A run from this template gets to this state, and all of these words are said. Afterwards there is none that the next one would join.
+/// A run from this template reaches this state, with a message that contains all of `words`. It is not active when the check returns, so that the
+/// next run does not join it.
 #[track_caller]
-fn check(release: &Release, api: &Forward, template: &Value, state: &str, words: &[&str]) {
-    let run = started(release, api, template);
-    told(release, api, &run, state, words);
+fn check(release: &Release, api: &PortForward, template: &Value, state: &str, words: &[&str]) {
+    let run = start_run(release, api, template);
+    expect_run(release, api, &run, state, words);
     match state {
-        "pending" | "running" => stop(release, api, &run),
-        _ => ended(release, api, &run),
+        "pending" | "running" => stop_run(release, api, &run),
+        _ => expect_ended(release, api, &run),
     }
 }
 
-/// The pod goes while its run waits for a store that does not answer.
-fn killed(release: &Release, api: &Forward, template: &Value) {
-    // A port of the S3 server's pod at which nobody listens: it is tried for seconds.
+/// Deletes the pod of a run that waits for a store that does not respond.
+fn delete_pod_of_run(release: &Release, api: &PortForward, template: &Value) {
+    // A closed port of the S3 server's pod, which the run retries for seconds.
     let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=demo-s3"]);
-    let nobody = format!("http://{}:9", pods["items"][0]["status"]["podIP"].as_str().unwrap());
-    let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", &nobody);
+    let closed = format!("http://{}:9", pods["items"][0]["status"]["podIP"].as_str().unwrap());
+    let mut hanging = with_variable(template, "DATALAKE_S3_ENDPOINT", &closed);
     hanging["spec"]["backoffLimit"] = json!(0);
-    let run = started(release, api, &hanging);
-    told(release, api, &run, "running", &[]);
+    let run = start_run(release, api, &hanging);
+    expect_run(release, api, &run, "running", &[]);
     let selector = format!("batch.kubernetes.io/job-name={run}");
     release.kubectl(&["delete", "pod", "--selector", &selector, "--grace-period", "0", "--force"]);
-    told(release, api, &run, "failed", &["its pod vanished"]);
+    expect_run(release, api, &run, "failed", &["its pod vanished"]);
 }
 
-fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
+fn exceed_quota(release: &Release, api: &PortForward, template: &Value) {
     let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota",
         "metadata": { "name": "full", "namespace": release.namespace }, "spec": { "hard": { "pods": "0" } } });
     create(&quota, &[]).unwrap();
-    until("the quota is obeyed", PATIENCE, || {
+    wait_until("the quota is enforced", TIMEOUT, || {
         let quota = release.get(&["resourcequota", "full"]);
         quota["status"]["hard"].is_object().then_some(()).ok_or(quota.to_string())
     });
@@ -86,9 +86,9 @@ fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
     release.kubectl(&["delete", "resourcequota", "full"]);
 }
 
-/// The id of a run that is made from this template.
+/// Starts a run from this template, and returns its ID.
 #[track_caller]
-fn started(release: &Release, api: &Forward, template: &Value) -> String {
+fn start_run(release: &Release, api: &PortForward, template: &Value) -> String {
     let patch = json!([{ "op": "replace", "path": "/spec/jobTemplate", "value": template }]);
     release.kubectl(&[
         "patch",
@@ -105,35 +105,35 @@ fn started(release: &Release, api: &Forward, template: &Value) -> String {
 }
 
 #[track_caller]
-fn told(release: &Release, api: &Forward, run_id: &str, state: &str, words: &[&str]) {
+fn expect_run(release: &Release, api: &PortForward, run_id: &str, state: &str, words: &[&str]) {
     // A client without the token does not get the cause.
     let authorization = release.authorization();
-    until("the run says what is wrong", TOLD_WITHIN, || {
-        let run = api.ask(&format!("/runs/{run_id}"), &["--header", &authorization]).body;
+    wait_until("the run reports its cause", REPORTED_WITHIN, || {
+        let run = api.request(&format!("/runs/{run_id}"), &["--header", &authorization]).body;
         let error = run["error"].as_str().unwrap_or_default();
-        let is_told = run["state"] == state && words.iter().all(|word| error.contains(word));
-        is_told.then_some(()).ok_or(format!("{state}, {words:?} are expected: {run}"))
+        let is_reported = run["state"] == state && words.iter().all(|word| error.contains(word));
+        is_reported.then_some(()).ok_or(format!("{state}, {words:?} are expected: {run}"))
     });
 }
 
-/// A run that has ended cannot be stopped, and says so.
-fn ended(release: &Release, api: &Forward, run_id: &str) {
-    release.settle();
-    let refused = delete(release, api, run_id);
-    assert_eq!(refused.status, 409, "{refused:?}");
+/// A run that has ended cannot be stopped (409).
+fn expect_ended(release: &Release, api: &PortForward, run_id: &str) {
+    release.wait_for_jobs();
+    let response = delete_run(release, api, run_id);
+    assert_eq!(response.status, 409, "{response:?}");
 }
 
 /// Stops the run.
-fn stop(release: &Release, api: &Forward, run_id: &str) {
-    let stopped = delete(release, api, run_id);
+fn stop_run(release: &Release, api: &PortForward, run_id: &str) {
+    let stopped = delete_run(release, api, run_id);
     assert_eq!(stopped.status, 202, "{stopped:?}");
-    release.settle();
-    told(release, api, run_id, "stopped", &["deleted"]);
+    release.wait_for_jobs();
+    expect_run(release, api, run_id, "stopped", &["deleted"]);
 }
 
-fn delete(release: &Release, api: &Forward, run_id: &str) -> Answer {
+fn delete_run(release: &Release, api: &PortForward, run_id: &str) -> Response {
     let authorization = release.authorization();
-    api.ask(&format!("/runs/{run_id}"), &["--request", "DELETE", "--header", &authorization])
+    api.request(&format!("/runs/{run_id}"), &["--request", "DELETE", "--header", &authorization])
 }
 
 fn with_image(template: &Value, image: &str) -> Value {

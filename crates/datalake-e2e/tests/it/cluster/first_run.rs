@@ -1,4 +1,4 @@
-//! A lake without a table: the API sees to the first run, once, however many replicas there are.
+//! A lake without a table: the API starts exactly one first run, with any number of replicas.
 
 use std::{
     collections::BTreeSet,
@@ -7,18 +7,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::release::{PATIENCE, Release, until};
+use super::release::{Release, TIMEOUT, wait_until};
 
-/// The fixed name: every replica of every installation tries this one first.
+/// The fixed name of the first attempt, in every installation.
 const FIRST_RUN: &str = "datalake-processor-24sli2qlvo";
 
-/// Each replica looks every second what is to be done.
-const WATCHED_FOR: Duration = Duration::from_secs(8);
+/// Long enough for several checks of each replica, which checks every second.
+const OBSERVED_FOR: Duration = Duration::from_secs(8);
 
 #[test]
-fn of_two_replicas_one_starts_the_first_run() {
-    let release = Release::held("first", &[]);
-    let pods = until("both replicas answer", PATIENCE, || {
+fn two_replicas_start_one_first_run() {
+    let release = Release::with_blocked_runs("first", &[]);
+    let pods = wait_until("both replicas are started", TIMEOUT, || {
         let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=api"]);
         let is_ready = |pod: &serde_json::Value| pod["status"]["containerStatuses"][0]["started"] == true;
         let pods = pods["items"].as_array().unwrap().clone();
@@ -30,39 +30,39 @@ fn of_two_replicas_one_starts_the_first_run() {
         (names.len() == 2).then_some(names).ok_or(format!("{pods:?}"))
     });
     release.kubectl(&["rollout", "status", "deployment/datalake-demo-s3", "--timeout", "120s"]);
-    assert_eq!(release.job_names(), BTreeSet::new(), "there is no bucket yet");
+    assert_eq!(release.job_names(), BTreeSet::new(), "no run starts before the bucket exists");
 
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/src-data");
     release.upload(&samples);
-    // Each replica says itself which run makes the table.
+    // Each replica names the run.
     let replicas: Vec<_> = pods
         .iter()
         .map(|pod| release.forward(&format!("pod/{}", pod.as_str().unwrap()), 8080))
         .collect();
     for replica in &replicas {
-        until("the first run is named", PATIENCE, || {
-            let answer = replica.ask("/data", &[]);
-            let is_named = answer.status == 503 && answer.body["run"]["id"] == FIRST_RUN;
-            is_named.then_some(()).ok_or(format!("{answer:?}"))
+        wait_until("a replica names the first run", TIMEOUT, || {
+            let response = replica.request("/data", &[]);
+            let is_named = response.status == 503 && response.body["run"]["id"] == FIRST_RUN;
+            is_named.then_some(()).ok_or(format!("{response:?}"))
         });
     }
     let expected = BTreeSet::from([FIRST_RUN.to_owned()]);
-    #[expect(clippy::disallowed_methods, reason = "a cluster has a clock of its own, which no test can move")]
-    let begun = Instant::now();
-    while begun.elapsed() < WATCHED_FOR {
+    #[expect(clippy::disallowed_methods, reason = "tests cannot control the clock of a cluster")]
+    let started = Instant::now();
+    while started.elapsed() < OBSERVED_FOR {
         assert_eq!(release.job_names(), expected);
         sleep(Duration::from_millis(500));
     }
-    release.let_go();
+    release.allow_scheduling();
     for replica in &replicas {
-        until("the samples are served", PATIENCE, || {
-            let stats = replica.ask("/stats", &[]);
+        wait_until("the samples are served", TIMEOUT, || {
+            let stats = replica.request("/stats", &[]);
             (stats.body["count"] == 100).then_some(()).ok_or(format!("{stats:?}"))
         });
     }
     assert_eq!(release.job_names(), expected);
-    // Its rows are served before its Job is complete.
-    until("the first run has succeeded", PATIENCE, || {
+    // Rows are served before the Job is complete.
+    wait_until("the first run has succeeded", TIMEOUT, || {
         let run = replicas[0].json(&format!("/runs/{FIRST_RUN}"));
         (run["state"] == "succeeded").then_some(()).ok_or(run.to_string())
     });

@@ -1,11 +1,11 @@
-//! The manifests of `k8s/`, as the API server takes them.
+//! The API server accepts the manifests of `k8s/`.
 
 use std::{fs, path::Path, process::Command};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::release::{PATIENCE, create, until};
+use super::release::{TIMEOUT, create, wait_until};
 
 /// A file or folder of the repository.
 fn path(path: &str) -> String {
@@ -15,13 +15,13 @@ fn path(path: &str) -> String {
 
 #[track_caller]
 fn kubectl(arguments: &[&str]) -> (String, String) {
-    let output = Command::new("kubectl").args(arguments).output().expect("there is kubectl");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "kubectl {arguments:?}: {told}");
-    (String::from_utf8(output.stdout).unwrap(), told)
+    let output = Command::new("kubectl").args(arguments).output().expect("kubectl is installed");
+    let warnings = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "kubectl {arguments:?}: {warnings}");
+    (String::from_utf8(output.stdout).unwrap(), warnings)
 }
 
-/// Nothing is made but the namespace: without it the API server takes nothing that belongs there, not even to try.
+/// The namespace, which a dry run of the other objects needs.
 struct Namespace;
 
 impl Namespace {
@@ -34,15 +34,15 @@ impl Namespace {
 impl Drop for Namespace {
     fn drop(&mut self) {
         let delete = ["delete", "--wait=false", "--filename", &path("k8s/base/namespace.yaml")];
-        let _says_why_by_itself = Command::new("kubectl").args(delete).status();
+        let _prints_its_error = Command::new("kubectl").args(delete).status();
     }
 }
 
 #[test]
-fn the_demo_overlay_is_accepted() {
+fn demo_overlay_is_accepted() {
     let _namespace = Namespace::create();
     let overlay = path("k8s/overlays/demo");
-    // Strict: a field that the API server does not know is refused; a pod that the namespace would not take is warned of.
+    // Strict validation rejects unknown fields, and warns of pods that the namespace would reject.
     let (accepted, warned) = kubectl(&[
         "apply",
         "--server-side",
@@ -69,7 +69,7 @@ fn the_demo_overlay_is_accepted() {
     assert!(!warned.contains("Warning"), "{warned}");
 }
 
-/// A lake of one's own, as `k8s/render.sh` renders it from values, in a namespace that no other test uses.
+/// A lake that `k8s/render.sh` renders from values, in a separate namespace.
 struct OwnLake {
     namespace: String,
     folder: TempDir,
@@ -93,7 +93,7 @@ impl OwnLake {
                 &lake.manifests(),
             ])
             .output()
-            .expect("there is helm");
+            .expect("helm is installed");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         kubectl(&["apply", "--kustomize", &lake.manifests()]);
         lake
@@ -103,7 +103,7 @@ impl OwnLake {
         self.folder.path().join("manifests").to_str().unwrap().to_owned()
     }
 
-    /// A Job of the CronJob's template.
+    /// A Job from the CronJob's template.
     fn job(&self) -> Value {
         let arguments = [
             "create",
@@ -121,12 +121,12 @@ impl OwnLake {
 impl Drop for OwnLake {
     fn drop(&mut self) {
         let delete = ["delete", "--wait=false", "--ignore-not-found", "--kustomize", &self.manifests()];
-        let _says_why_by_itself = Command::new("kubectl").args(delete).status();
+        let _prints_its_error = Command::new("kubectl").args(delete).status();
     }
 }
 
 #[test]
-fn a_lake_of_ones_own_has_a_policy_that_matches_its_cron_job() {
+fn rendered_policy_matches_the_cron_job() {
     let lake = OwnLake::apply(
         "lake: {url: s3://my-bucket}
 s3: {endpoint: https://s3.example.com, existingSecret: datalake-s3}
@@ -144,10 +144,10 @@ processor: {suspend: true, image: {repository: registry.example.com/datalake-pro
     };
     let container = "/spec/template/spec/containers/0";
     let other_image = changed(&format!("{container}/image"), "busybox");
-    until("the policy is obeyed", PATIENCE, || {
-        let refusal = by_the_api(&other_image).err().unwrap_or_default();
-        let is_obeyed = refusal.contains("ValidatingAdmissionPolicy");
-        is_obeyed.then_some(()).ok_or(refusal)
+    wait_until("the policy is enforced", TIMEOUT, || {
+        let message = by_the_api(&other_image).err().unwrap_or_default();
+        let is_enforced = message.contains("ValidatingAdmissionPolicy");
+        is_enforced.then_some(()).ok_or(message)
     });
     assert_eq!(by_the_api(&own), Ok(()));
     assert_eq!(own.pointer(&format!("{container}/env/0/value")), Some(&json!("s3://my-bucket")));
@@ -159,7 +159,7 @@ processor: {suspend: true, image: {repository: registry.example.com/datalake-pro
             "datalake-api",
         ),
     ] {
-        let refusal = by_the_api(&changed(&pointer, value)).expect_err(name);
-        assert!(refusal.contains("ValidatingAdmissionPolicy"), "{name}: {refusal}");
+        let message = by_the_api(&changed(&pointer, value)).expect_err(name);
+        assert!(message.contains("ValidatingAdmissionPolicy"), "{name}: {message}");
     }
 }

@@ -1,8 +1,8 @@
-//! The admission policy: what a Job by the API's account may hold.
+//! The admission policies for the API's account.
 
 use serde_json::{Value, json};
 
-use super::release::{PATIENCE, Release, create, until};
+use super::release::{Release, TIMEOUT, create, wait_until};
 
 const SPEC: &str = "/spec";
 const OWNER: &str = "/metadata/ownerReferences/0";
@@ -15,28 +15,28 @@ const LABELS: &str = "/spec/template/metadata/labels";
 /// An annotation that records a key.
 const KEY: &str = "datalake/joined-an1iartaq2";
 
-/// Where a Job differs from the CronJob's, and how.
+/// A difference of a Job from the CronJob's template.
 enum Edit {
     Nothing,
-    /// Fields of an object become these.
+    /// Sets fields of an object.
     Set(&'static str, Value),
-    /// A field of an object goes.
+    /// Removes a field of an object.
     Unset(&'static str, &'static str),
-    /// A list gets these, too.
+    /// Appends values to a list.
     Push(&'static str, Value),
 }
 
 #[test]
-fn the_api_makes_no_job_but_the_cron_jobs() {
+fn api_creates_only_jobs_of_the_cron_job() {
     let release = Release::install("policy", &[]);
     let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
     let template = template(&release);
     let image = Edit::Set(CONTAINER, json!({ "image": "busybox" }));
     let other = edited(&template, &image);
-    until("the policy is obeyed", PATIENCE, || {
-        let refusal = dry_run(&other, &account).err().unwrap_or_default();
-        let is_obeyed = refusal.contains("ValidatingAdmissionPolicy");
-        is_obeyed.then_some(()).ok_or(refusal)
+    wait_until("the policy is enforced", TIMEOUT, || {
+        let message = dry_run(&other, &account).err().unwrap_or_default();
+        let is_enforced = message.contains("ValidatingAdmissionPolicy");
+        is_enforced.then_some(()).ok_or(message)
     });
 
     for (name, edit) in allowed() {
@@ -44,16 +44,16 @@ fn the_api_makes_no_job_but_the_cron_jobs() {
         assert_eq!(made, Ok(()), "{name}");
     }
     for (name, edit) in denied().into_iter().chain(denied_arguments()).chain(denied_jobs()) {
-        let refusal = dry_run(&edited(&template, &edit), &account).expect_err(name);
-        assert!(refusal.contains("ValidatingAdmissionPolicy"), "{name}: {refusal}");
+        let message = dry_run(&edited(&template, &edit), &account).expect_err(name);
+        assert!(message.contains("ValidatingAdmissionPolicy"), "{name}: {message}");
     }
-    // It is about the API's account alone.
+    // The policy applies only to the API's account.
     let admin = create(&other, &["--dry-run=server"]);
     assert_eq!(admin, Ok(()));
 }
 
 #[test]
-fn the_api_deletes_no_job_but_the_cron_jobs() {
+fn api_deletes_only_jobs_of_the_cron_job() {
     let release = Release::install("deletion", &[]);
     let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
     let template = edited(&template(&release), &Edit::Set(SPEC, json!({ "suspend": true })));
@@ -64,21 +64,21 @@ fn the_api_deletes_no_job_but_the_cron_jobs() {
     let delete = |job: &str, arguments: &[&str]| {
         let arguments = [&["delete", "job", job, "--dry-run=server"], arguments].concat();
         let output = release.kubectl_command(&arguments).output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        output.status.success().then_some(()).ok_or(told)
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(message)
     };
-    until("the policy is obeyed", PATIENCE, || {
-        let refusal = delete("foreign", &["--as", &account]).err().unwrap_or_default();
-        let is_obeyed = refusal.contains("may delete no Job but those of cronjob/datalake-processor");
-        is_obeyed.then_some(()).ok_or(refusal)
+    wait_until("the policy is enforced", TIMEOUT, || {
+        let message = delete("foreign", &["--as", &account]).err().unwrap_or_default();
+        let is_enforced = message.contains("may delete only Jobs of cronjob/datalake-processor");
+        is_enforced.then_some(()).ok_or(message)
     });
     assert_eq!(delete("own", &["--as", &account]), Ok(()));
-    assert_eq!(delete("foreign", &[]), Ok(()), "it is about the API's account alone");
+    assert_eq!(delete("foreign", &[]), Ok(()), "the policy applies only to the API's account");
 }
 
-/// What the API may patch on a Job: it records the keys that joined, and nothing else.
+/// The API may only add the annotations of keys that joined a Job.
 #[test]
-fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
+fn api_adds_only_joined_keys_to_a_job() {
     let release = Release::install("update", &[]);
     let account = format!("system:serviceaccount:{}:datalake-api", release.namespace);
     let template = edited(&template(&release), &Edit::Set(SPEC, json!({ "suspend": true })));
@@ -92,14 +92,14 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
             .kubectl_command(&["patch", "job", job, "--as", &account, "--type", "merge", "--patch", &patch])
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        output.status.success().then_some(()).ok_or(told)
+        let message = String::from_utf8_lossy(&output.stderr).into_owned();
+        output.status.success().then_some(()).ok_or(message)
     };
     let annotate = |name: &str, value: Value| json!({ "metadata": { "annotations": { name: value } } });
-    until("the policy is obeyed", PATIENCE, || {
-        let refusal = patch("foreign", &annotate(KEY, json!("x"))).err().unwrap_or_default();
-        let is_obeyed = refusal.contains("may change no Job but those of cronjob/datalake-processor");
-        is_obeyed.then_some(()).ok_or(refusal)
+    wait_until("the policy is enforced", TIMEOUT, || {
+        let message = patch("foreign", &annotate(KEY, json!("x"))).err().unwrap_or_default();
+        let is_enforced = message.contains("may change only Jobs of cronjob/datalake-processor");
+        is_enforced.then_some(()).ok_or(message)
     });
     assert_eq!(patch("own", &annotate(KEY, json!("{}"))), Ok(()));
     assert_eq!(patch("own", &annotate("datalake/joined-0000000000", json!("{}"))), Ok(()));
@@ -107,11 +107,11 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
         ("a key that joined", annotate(KEY, json!("other"))),
         ("a key that joined, removed", annotate(KEY, Value::Null)),
         ("another annotation", annotate("note", json!("x"))),
+        ("an existing annotation", annotate("cronjob.kubernetes.io/instantiate", json!("x"))),
         (
-            "an annotation that is there",
-            annotate("cronjob.kubernetes.io/instantiate", json!("x")),
+            "a name similar to that of a key",
+            annotate("datalake/joined-an1iartaq2x", json!("x")),
         ),
-        ("a name like a key's", annotate("datalake/joined-an1iartaq2x", json!("x"))),
         ("suspend", json!({ "spec": { "suspend": false } })),
         ("parallelism", json!({ "spec": { "parallelism": 5 } })),
         ("ttl", json!({ "spec": { "ttlSecondsAfterFinished": 1 } })),
@@ -120,8 +120,8 @@ fn the_api_adds_nothing_to_a_job_but_keys_that_joined() {
         ("finalizers", json!({ "metadata": { "finalizers": ["example.com/x"] } })),
         ("owners", json!({ "metadata": { "ownerReferences": null } })),
     ] {
-        let refusal = patch("own", &change).expect_err(what);
-        assert!(refusal.contains("ValidatingAdmissionPolicy"), "{what}: {refusal}");
+        let message = patch("own", &change).expect_err(what);
+        assert!(message.contains("ValidatingAdmissionPolicy"), "{what}: {message}");
     }
 }
 
@@ -138,7 +138,7 @@ fn allowed() -> Vec<(&'static str, Edit)> {
             Edit::Push(ARGS, json!(["--full", "--allow-mass-delete-of", "run.1_A"])),
         ),
         (
-            "what Kubernetes fills in",
+            "defaults of Kubernetes",
             Edit::Set(
                 "/spec",
                 json!({ "suspend": false, "parallelism": 1, "completions": 1, "completionMode": "NonIndexed" }),
@@ -182,7 +182,7 @@ fn denied() -> Vec<(&'static str, Edit)> {
         ),
         ("a volume", Set(POD, json!({ "volumes": token_volume }))),
         (
-            "a host's folder",
+            "a folder of the host",
             Set(POD, json!({ "volumes": [{ "name": "x", "hostPath": { "path": "/" } }] })),
         ),
         ("hostNetwork", Set(POD, json!({ "hostNetwork": true }))),
@@ -210,35 +210,41 @@ fn denied() -> Vec<(&'static str, Edit)> {
         ("no resources", Set(CONTAINER, json!({ "resources": {} }))),
         ("the API's labels", Set(LABELS, json!({ component: "api" }))),
         ("another label", Set(LABELS, json!({ "a": "b" }))),
-        ("a label less", Unset(LABELS, component)),
+        ("a missing label", Unset(LABELS, component)),
         (
             "an annotation",
             Set("/spec/template/metadata", json!({ "annotations": { "a": "b" } })),
         ),
         (
-            "a variable twice and another one not at all",
+            "a duplicate and a missing variable",
             Set(CONTAINER, json!({ "env": [lake_variable(), lake_variable()] })),
         ),
-        ("a variable twice", Push(ENV, json!([lake_variable()]))),
-        ("a variable less", Set(CONTAINER, json!({ "env": [lake_variable()] }))),
+        ("a duplicate variable", Push(ENV, json!([lake_variable()]))),
+        ("a missing variable", Set(CONTAINER, json!({ "env": [lake_variable()] }))),
     ]
 }
 
-/// Arguments beside those that the API may add.
+/// Arguments that the API must not add.
 fn denied_arguments() -> Vec<(&'static str, Edit)> {
     use Edit::{Push, Set, Unset};
     vec![
         ("other arguments", Set(CONTAINER, json!({ "args": ["init"] }))),
         ("--full twice", Push(ARGS, json!(["--full", "--full"]))),
         ("--allow-mass-delete", Push(ARGS, json!(["--allow-mass-delete"]))),
-        ("permitted deletions of no run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
+        ("permitted deletions without a run", Push(ARGS, json!(["--allow-mass-delete-of"]))),
         (
-            "a flag for a run",
+            "a flag instead of a run ID",
             Push(ARGS, json!(["--allow-mass-delete-of", "--allow-mass-delete"])),
         ),
-        ("a path for a run", Push(ARGS, json!(["--allow-mass-delete-of", "../../x"]))),
-        ("a long run", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
-        ("two lines for a run", Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"]))),
+        (
+            "a path instead of a run ID",
+            Push(ARGS, json!(["--allow-mass-delete-of", "../../x"])),
+        ),
+        ("a long run ID", Push(ARGS, json!(["--allow-mass-delete-of", "a".repeat(129)]))),
+        (
+            "two lines instead of a run ID",
+            Push(ARGS, json!(["--allow-mass-delete-of", "a\n--full"])),
+        ),
         (
             "permitted deletions of two runs",
             Push(ARGS, json!(["--allow-mass-delete-of", "a", "--allow-mass-delete-of", "b"])),
@@ -247,8 +253,8 @@ fn denied_arguments() -> Vec<(&'static str, Edit)> {
             "permitted deletions before --full",
             Push(ARGS, json!(["--allow-mass-delete-of", "a", "--full"])),
         ),
-        ("one argument for both", Push(ARGS, json!(["--allow-mass-delete-of=a"]))),
-        ("a run alone", Push(ARGS, json!(["a"]))),
+        ("one argument instead of two", Push(ARGS, json!(["--allow-mass-delete-of=a"]))),
+        ("a run ID only", Push(ARGS, json!(["a"]))),
         ("no arguments", Unset(CONTAINER, "args")),
     ]
 }
@@ -257,7 +263,7 @@ fn lake_variable() -> Value {
     json!({ "name": "DATALAKE_LAKE", "value": "s3://datalake" })
 }
 
-/// The Job around the pod.
+/// Fields of the Job outside of the pod.
 fn denied_jobs() -> Vec<(&'static str, Edit)> {
     use Edit::{Push, Set, Unset};
     let labels = json!({ "app.kubernetes.io/component": "processor" });
@@ -265,30 +271,27 @@ fn denied_jobs() -> Vec<(&'static str, Edit)> {
     vec![
         ("many pods", Set(SPEC, json!({ "parallelism": 50, "completions": 50 }))),
         ("no pods", Set(SPEC, json!({ "parallelism": 0 }))),
-        ("pods by number", Set(SPEC, json!({ "completionMode": "Indexed" }))),
-        ("a suspended one", Set(SPEC, json!({ "suspend": true }))),
+        ("indexed pods", Set(SPEC, json!({ "completionMode": "Indexed" }))),
+        ("a suspended Job", Set(SPEC, json!({ "suspend": true }))),
         ("another controller", Set(SPEC, json!({ "managedBy": "example.com/mine" }))),
         (
             "another selector",
             Set(SPEC, json!({ "manualSelector": true, "selector": { "matchLabels": labels } })),
         ),
         ("more attempts", Set(SPEC, json!({ "backoffLimit": 1000 }))),
-        ("attempts as many as Kubernetes likes", Unset(SPEC, "backoffLimit")),
+        ("default attempts", Unset(SPEC, "backoffLimit")),
         ("more time", Set(SPEC, json!({ "activeDeadlineSeconds": 86400 }))),
-        ("all the time there is", Unset(SPEC, "activeDeadlineSeconds")),
+        ("no deadline", Unset(SPEC, "activeDeadlineSeconds")),
         ("another time to live", Set(SPEC, json!({ "ttlSecondsAfterFinished": 0 }))),
         ("no time to live", Unset(SPEC, "ttlSecondsAfterFinished")),
         ("no failure policy", Unset(SPEC, "podFailurePolicy")),
         ("another failure policy", Push("/spec/podFailurePolicy/rules", rule)),
-        ("nobody's", Unset("/metadata", "ownerReferences")),
-        ("another CronJob's", Set(OWNER, json!({ "name": "another" }))),
+        ("no owner", Unset("/metadata", "ownerReferences")),
+        ("another CronJob", Set(OWNER, json!({ "name": "another" }))),
+        ("a Deployment", Set(OWNER, json!({ "kind": "Deployment", "apiVersion": "apps/v1" }))),
+        ("no controller", Unset(OWNER, "controller")),
         (
-            "a Deployment's",
-            Set(OWNER, json!({ "kind": "Deployment", "apiVersion": "apps/v1" })),
-        ),
-        ("one that the CronJob does not control", Unset(OWNER, "controller")),
-        (
-            "two owners'",
+            "two owners",
             Push(
                 "/metadata/ownerReferences",
                 json!([{ "apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "1" }]),
@@ -297,7 +300,7 @@ fn denied_jobs() -> Vec<(&'static str, Edit)> {
     ]
 }
 
-/// The Job that `kubectl create job --from` makes.
+/// The Job that `kubectl create job --from` creates.
 fn template(release: &Release) -> Value {
     let cron_job = release.get(&["cronjob", "datalake-processor"]);
     let job_template = &cron_job["spec"]["jobTemplate"];
@@ -331,7 +334,7 @@ fn edited(template: &Value, edit: &Edit) -> Value {
         }
         Edit::Unset(place, field) => {
             let object = job.pointer_mut(place).unwrap().as_object_mut().unwrap();
-            object.remove(*field).expect("what goes was there");
+            object.remove(*field).expect("the field exists");
         }
         Edit::Push(place, values) => {
             let list = job.pointer_mut(place).unwrap().as_array_mut().unwrap();

@@ -1,4 +1,4 @@
-//! A release of the chart in a namespace of its own.
+//! A release of the chart in a separate namespace.
 
 use std::{
     collections::BTreeSet,
@@ -12,49 +12,49 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::forward::{Answer, Forward};
+use super::port_forward::{PortForward, Response};
 use crate::server::executable;
 
-/// An image is there, and a pod starts within seconds; a machine that is busy with other tests takes longer.
-pub(super) const PATIENCE: Duration = Duration::from_mins(3);
+/// Images are present and pods start within seconds, but a machine that is busy with other tests takes longer.
+pub(super) const TIMEOUT: Duration = Duration::from_mins(3);
 
-/// Between two looks at what is waited for.
-const LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// The time between two checks of a condition.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Helm's own bound, so that its words come before ours.
+/// Less than [`TIMEOUT`], so that the message of helm is reported.
 const HELM_TIMEOUT: &str = "150s";
 
-/// The 29th of February: a test that runs at the full hour sees no run but its own.
-const NO_TICK: &str = "processor.schedule=0 0 29 2 *";
+/// 29 February: no scheduled run starts during a test.
+const NEVER_SCHEDULED: &str = "processor.schedule=0 0 29 2 *";
 
-/// Looks until there is what is waited for.
+/// Polls until there is a result.
 #[track_caller]
-#[expect(clippy::disallowed_methods, reason = "a cluster has a clock of its own, which no test can move")]
-pub(super) fn until<T>(what: &str, wait_max: Duration, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
+#[expect(clippy::disallowed_methods, reason = "tests cannot control the clock of a cluster")]
+pub(super) fn wait_until<T>(what: &str, wait_max: Duration, mut poll: impl FnMut() -> Result<T, String>) -> T {
+    let started = Instant::now();
     loop {
-        match look() {
+        match poll() {
             Ok(found) => return found,
-            Err(last) => assert!(begun.elapsed() < wait_max, "{what}: not within {wait_max:?}; last seen: {last}"),
+            Err(last) => assert!(started.elapsed() < wait_max, "{what}: not within {wait_max:?}; last seen: {last}"),
         }
-        sleep(LOOK_PERIOD);
+        sleep(POLL_INTERVAL);
     }
 }
 
 /// `POST /data` with an `Authorization` header and further arguments of curl. A 503 is retried, as its `Retry-After` requests: on a busy machine the
 /// store can take longer than the API waits for it.
-pub(super) fn post(api: &Forward, authorization: &str, arguments: &[&str]) -> Answer {
-    until("the API and its store are available", PATIENCE, || {
-        let answer = api.ask("/data", &[&["--request", "POST", "--header", authorization], arguments].concat());
-        if answer.status == 503 {
-            Err(format!("{answer:?}"))
+pub(super) fn post(api: &PortForward, authorization: &str, arguments: &[&str]) -> Response {
+    wait_until("the API and its store are available", TIMEOUT, || {
+        let response = api.request("/data", &[&["--request", "POST", "--header", authorization], arguments].concat());
+        if response.status == 503 {
+            Err(format!("{response:?}"))
         } else {
-            Ok(answer)
+            Ok(response)
         }
     })
 }
 
-/// Makes an object, or says why it was refused.
+/// Creates an object, or returns the message of the rejection.
 pub(super) fn create(object: &Value, arguments: &[&str]) -> Result<(), String> {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("object.json");
@@ -65,7 +65,7 @@ pub(super) fn create(object: &Value, arguments: &[&str]) -> Result<(), String> {
         .args(arguments)
         .output()
         .unwrap();
-    output.status.success().then_some(()).ok_or_else(|| told(&output))
+    output.status.success().then_some(()).ok_or_else(|| stderr(&output))
 }
 
 /// The chart, installed as `datalake`.
@@ -76,69 +76,73 @@ pub(super) struct Release {
 }
 
 impl Release {
-    /// A namespace that takes only what the strictest pod standard allows, and the chart in it with these values (`a=1,b=2`), whose runs
-    /// begin by the schedule only if the values set one. Nothing is waited for.
-    pub(super) fn install(theme: &str, values: &[&str]) -> Self {
-        let release = Self::prepare(theme, values);
+    /// Installs the chart with these values (`a=1,b=2`) in a namespace that enforces the `restricted` pod standard. Runs are scheduled only if
+    /// the values set a schedule. Does not wait.
+    pub(super) fn install(name: &str, values: &[&str]) -> Self {
+        let release = Self::prepare(name, values);
         release.helm("install", &[], &[]);
         release
     }
 
-    /// The same with an S3 server that holds the sample users, once they are served and nothing is under way.
-    pub(super) fn with_samples(theme: &str, values: &[&str]) -> Self {
-        let release = Self::prepare_held(theme, values);
-        release.let_go();
+    /// Installs the chart with an S3 server that has the sample users, and waits until they are served and no Job is active.
+    pub(super) fn with_samples(name: &str, values: &[&str]) -> Self {
+        let release = Self::prepare_blocked(name, values);
+        release.allow_scheduling();
         release.helm("install", &[], &["--wait"]);
         let api = release.api();
-        until("100 users are served", PATIENCE, || {
-            let stats = api.ask("/stats", &[]);
+        wait_until("100 users are served", TIMEOUT, || {
+            let stats = api.request("/stats", &[]);
             (stats.body["count"] == 100).then_some(()).ok_or(format!("{stats:?}"))
         });
-        release.settle();
+        release.wait_for_jobs();
         release
     }
 
-    /// The same before a run or the Job that uploads the samples has begun: no node takes their pods until [`Self::let_go`]. Nothing is
-    /// waited for.
-    pub(super) fn held(theme: &str, values: &[&str]) -> Self {
-        let release = Self::prepare_held(theme, values);
+    /// Installs the chart with an S3 server, but no run and no upload of the samples starts: their pods stay pending until
+    /// [`Self::allow_scheduling`]. Does not wait.
+    pub(super) fn with_blocked_runs(name: &str, values: &[&str]) -> Self {
+        let release = Self::prepare_blocked(name, values);
         release.helm("install", &[], &[]);
         release
     }
 
-    fn prepare_held(theme: &str, values: &[&str]) -> Self {
-        let mut release = Self::prepare(theme, &[&["demo.enabled=true"], values].concat());
+    fn prepare_blocked(name: &str, values: &[&str]) -> Self {
+        let mut release = Self::prepare(name, &[&["demo.enabled=true"], values].concat());
         release.values.push(format!("processor.nodeSelector.{}=go", release.namespace));
         release
     }
 
-    /// Lets the pods of runs begin.
-    pub(super) fn let_go(&self) {
+    /// Lets the nodes accept the pods of runs.
+    pub(super) fn allow_scheduling(&self) {
         self.kubectl(&["label", "nodes", "--all", "--overwrite", &format!("{}=go", self.namespace)]);
     }
 
-    /// Keeps the pods of runs that are yet to come from beginning: whatever is asked for meanwhile finds them active.
-    pub(super) fn hold(&self) {
+    /// Keeps the pods of future runs pending, so that their runs stay active.
+    pub(super) fn block_scheduling(&self) {
         self.kubectl(&["label", "nodes", "--all", &format!("{}-", self.namespace)]);
     }
 
-    fn prepare(theme: &str, values: &[&str]) -> Self {
-        assert!(environment("KUBECONFIG").is_some(), "KUBECONFIG names no cluster to test on");
+    fn prepare(name: &str, values: &[&str]) -> Self {
+        assert!(environment("KUBECONFIG").is_some(), "KUBECONFIG does not name a cluster");
         for tool in ["kubectl", "helm", "curl"] {
             let found = Command::new(tool).arg("--help").output();
             assert!(found.is_ok(), "{tool} is missing: {found:?}");
         }
         let release = Self {
-            namespace: format!("datalake-test-{theme}-{}", std::process::id()),
-            values: [&[NO_TICK], values].concat().iter().map(|&value| value.to_owned()).collect(),
+            namespace: format!("datalake-test-{name}-{}", std::process::id()),
+            values: [&[NEVER_SCHEDULED], values]
+                .concat()
+                .iter()
+                .map(|&value| value.to_owned())
+                .collect(),
         };
         let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": {
             "name": release.namespace, "labels": { "pod-security.kubernetes.io/enforce": "restricted" } } });
-        create(&namespace, &[]).expect("the cluster makes a namespace");
+        create(&namespace, &[]).expect("the namespace is created");
         release
     }
 
-    /// Adds values to those of the installation, and waits until the new pods serve.
+    /// Upgrades with values in addition to those of the installation, and waits until the new pods are ready.
     pub(super) fn upgrade(&self, values: &[&str]) {
         self.helm("upgrade", values, &["--wait"]);
     }
@@ -157,14 +161,14 @@ impl Release {
         }
         let output = helm.output().unwrap();
         if !output.status.success() {
-            // An image that is missing shows here.
+            // Shows, for example, that an image is missing.
             let pods = self.kubectl(&[
                 "get",
                 "pods",
                 "--output",
                 "jsonpath={.items[*].status.containerStatuses[*].state.waiting}",
             ]);
-            panic!("helm {command} {values:?}: {}; pods wait: {pods}", told(&output));
+            panic!("helm {command} {values:?}: {}; pods wait: {pods}", stderr(&output));
         }
     }
 
@@ -173,64 +177,64 @@ impl Release {
     pub(super) fn helm_test(&self) {
         let arguments = ["test", "datalake", "--namespace", &self.namespace, "--timeout", HELM_TIMEOUT];
         let output = Command::new("helm").args(arguments).output().unwrap();
-        assert!(output.status.success(), "helm test: {}", told(&output));
+        assert!(output.status.success(), "helm test: {}", stderr(&output));
     }
 
-    /// kubectl in the release's namespace.
+    /// A kubectl command in the release's namespace.
     pub(super) fn kubectl_command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         command.args(["--namespace", &self.namespace]).args(arguments);
         command
     }
 
-    /// What kubectl prints.
+    /// The output of kubectl.
     #[track_caller]
     pub(super) fn kubectl(&self, arguments: &[&str]) -> String {
         let output = self.kubectl_command(arguments).output().unwrap();
-        assert!(output.status.success(), "kubectl {arguments:?}: {}", told(&output));
+        assert!(output.status.success(), "kubectl {arguments:?}: {}", stderr(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// An object or a list of them.
+    /// An object or a list of objects.
     #[track_caller]
     pub(super) fn get(&self, arguments: &[&str]) -> Value {
         let arguments = [&["get", "--output", "json"], arguments].concat();
         serde_json::from_str(&self.kubectl(&arguments)).unwrap()
     }
 
-    /// A port of the loopback that leads to a port of a pod or Service.
-    pub(super) fn forward(&self, target: &str, port: u16) -> Forward {
-        Forward::start(self.kubectl_command(&["port-forward", target, &format!(":{port}")]))
+    /// Forwards a local port to a port of a pod or Service.
+    pub(super) fn forward(&self, target: &str, port: u16) -> PortForward {
+        PortForward::start(self.kubectl_command(&["port-forward", target, &format!(":{port}")]))
     }
 
-    /// A port that leads to one replica of the API, whichever.
-    pub(super) fn api(&self) -> Forward {
+    /// Forwards a local port to any replica of the API.
+    pub(super) fn api(&self) -> PortForward {
         self.forward("service/datalake-api", 8080)
     }
 
-    /// The names of a component's pods, those that are on their way out left out.
+    /// The names of a component's pods, without those that are terminating.
     pub(super) fn pods(&self, component: &str) -> Vec<String> {
         let pods = self.get(&["pods", "--selector", &format!("app.kubernetes.io/component={component}")]);
         let pods = pods["items"].as_array().unwrap();
-        let staying = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
-        staying.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+        let remaining = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        remaining.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The Jobs of runs, by whomever they were made.
+    /// The Jobs of all runs.
     pub(super) fn jobs(&self) -> Vec<Value> {
         let jobs = self.get(&["jobs", "--selector", "app.kubernetes.io/component=processor"]);
         jobs["items"].as_array().unwrap().clone()
     }
 
-    /// Their names.
+    /// The names of the Jobs of all runs.
     pub(super) fn job_names(&self) -> BTreeSet<String> {
         let name = |job: &Value| job["metadata"]["name"].as_str().unwrap().to_owned();
         self.jobs().iter().map(name).collect()
     }
 
-    /// Waits until every Job has ended, the one that fills the lake among them.
-    pub(super) fn settle(&self) {
-        until("every Job has ended", PATIENCE, || {
+    /// Waits until every Job has ended, including the upload of the samples.
+    pub(super) fn wait_for_jobs(&self) {
+        wait_until("every Job has ended", TIMEOUT, || {
             let jobs = self.get(&["jobs"]);
             let active: Vec<_> = jobs["items"].as_array().unwrap().iter().filter(|job| !has_ended(job)).collect();
             active.is_empty().then_some(()).ok_or(format!("{active:?}"))
@@ -243,17 +247,17 @@ impl Release {
         self.kubectl(&["get", "secret", name, "--output", &template])
     }
 
-    /// The header with the token that the chart made.
+    /// The header with the token that the chart generated.
     pub(super) fn authorization(&self) -> String {
         format!("Authorization: Bearer {}", self.secret("datalake-api-token", "token"))
     }
 
     /// `POST /data` with the token and further arguments of curl.
-    pub(super) fn post(&self, api: &Forward, arguments: &[&str]) -> Answer {
+    pub(super) fn post(&self, api: &PortForward, arguments: &[&str]) -> Response {
         post(api, &self.authorization(), arguments)
     }
 
-    /// Replaces the row of a user's source, as its owner does from outside.
+    /// Replaces the CSV of a user from outside of the cluster.
     pub(super) fn edit(&self, user_id: &str, first_name: &str) {
         let sources = TempDir::new().unwrap();
         let row = format!("first_name,last_name,birthts\n{first_name},Lee,612302400000\n");
@@ -261,7 +265,7 @@ impl Release {
         self.upload(sources.path());
     }
 
-    /// Makes the bucket where there is none, and uploads a folder's sources, as their owner does from outside.
+    /// Creates the bucket if it does not exist, and uploads a folder's sources from outside of the cluster.
     pub(super) fn upload(&self, sources: &Path) {
         let s3 = self.forward("service/datalake-demo-s3", 7070);
         let output = Command::new(executable())
@@ -272,29 +276,29 @@ impl Release {
             .env("AWS_SECRET_ACCESS_KEY", self.secret("datalake-demo-s3", "AWS_SECRET_ACCESS_KEY"))
             .output()
             .unwrap();
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", stderr(&output));
     }
 }
 
 impl Drop for Release {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.tell();
+            self.print_diagnostics();
         }
-        // The namespace alone would leave the admission policy, which is the cluster's.
+        // Deleting the namespace would not delete the admission policies, which are cluster-scoped.
         let uninstall = ["uninstall", "datalake", "--namespace", &self.namespace];
-        let _a_half_installed_one_is_removed_below = Command::new("helm").args(uninstall).output();
+        let _ignored = Command::new("helm").args(uninstall).output();
         let label = format!("{}-", self.namespace);
-        let _not_every_test_has_set_it = Command::new("kubectl").args(["label", "nodes", "--all", &label]).output();
+        let _ignored = Command::new("kubectl").args(["label", "nodes", "--all", &label]).output();
         let delete = ["delete", "namespace", &self.namespace, "--wait=false"];
-        let _there_may_be_none = Command::new("kubectl").args(delete).output();
+        let _ignored = Command::new("kubectl").args(delete).output();
     }
 }
 
 impl Release {
-    /// What there is, for whoever reads why a test failed: no more than a screen or two, of which the answers to single requests are no part.
-    #[expect(clippy::print_stderr, reason = "what the cluster did belongs to the failure of its test")]
-    fn tell(&self) {
+    /// Prints the state of the release after a failure, without the log lines of single requests.
+    #[expect(clippy::print_stderr, reason = "the state of the cluster explains the failure of a test")]
+    fn print_diagnostics(&self) {
         for (arguments, lines_max) in [
             (&["get", "pods,jobs"][..], 30),
             (&["get", "events", "--sort-by", ".lastTimestamp"], 15),
@@ -314,7 +318,7 @@ impl Release {
                 let text = String::from_utf8_lossy(&output.stdout);
                 let lines: Vec<_> = text.lines().filter(|line| !line.contains(r#""message":"answered""#)).collect();
                 let shown = &lines[lines.len().saturating_sub(lines_max)..];
-                eprintln!("{}\n{}", shown.join("\n"), told(&output));
+                eprintln!("{}\n{}", shown.join("\n"), stderr(&output));
             }
         }
     }
@@ -329,15 +333,12 @@ pub(super) fn has_ended(job: &Value) -> bool {
         .any(|condition| condition["status"] == "True" && ["Complete", "Failed"].contains(&condition["type"].as_str().unwrap_or_default()))
 }
 
-/// What a command said beside its answer.
-fn told(output: &Output) -> String {
+/// The standard error of a command.
+fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).trim().to_owned()
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "which cluster is tested on is the environment's to say, as for kubectl"
-)]
+#[expect(clippy::disallowed_methods, reason = "the environment selects the cluster, as for kubectl")]
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }

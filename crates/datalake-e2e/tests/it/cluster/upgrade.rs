@@ -1,4 +1,4 @@
-//! `helm upgrade` and restarts while people read and wait.
+//! `helm upgrade` and restarts while clients read and wait.
 
 use std::{
     process::Command,
@@ -7,32 +7,32 @@ use std::{
 };
 
 use super::{
-    forward::Forward,
-    release::{PATIENCE, Release, environment, until},
+    port_forward::PortForward,
+    release::{Release, TIMEOUT, environment, wait_until},
 };
 
-/// Readers at once.
+/// Concurrent clients of each kind.
 const READERS: usize = 3;
 
-/// How many rolling restarts follow the upgrade; some ten seconds each.
+/// The number of rolling restarts after the upgrade, which take about ten seconds each.
 const RESTARTS: &str = "DATALAKE_TEST_RESTARTS";
 
 #[test]
-fn an_upgrade_keeps_the_token_and_drops_no_request() {
+fn upgrade_keeps_the_token_and_drops_no_request() {
     let restarts = environment(RESTARTS).map_or(2, |number| number.parse::<usize>().expect(RESTARTS));
-    // The nodes and the API server connect, which are no pods of the namespace.
+    // The nodes and the API server have to connect, which are not pods of the namespace.
     let from_everywhere = "networkPolicy.ingressFrom[0].ipBlock.cidr=0.0.0.0/0";
     let release = Release::with_samples("upgrade", &["api.service.type=NodePort", from_everywhere]);
     let token = release.secret("datalake-api-token", "token");
     let replaced = release.pods("api");
-    // A forwarded port would lead to one pod; the API server's proxy takes the Service's endpoints in turn.
-    let proxy = Forward::start(release.kubectl_command(&["proxy", "--port", "0"]));
+    // Port forwarding would use one pod; the proxy of the API server alternates between the endpoints of the Service.
+    let proxy = PortForward::start(release.kubectl_command(&["proxy", "--port", "0"]));
     let path = format!(
         "/api/v1/namespaces/{}/services/datalake-api:http/proxy/data?min_age",
         release.namespace
     );
 
-    // Other clients hold on to their connections, which lead by kube-proxy to one pod.
+    // Other clients keep their connections, which kube-proxy routes to one pod.
     let direct = node_port(&release);
 
     let is_over = AtomicBool::new(false);
@@ -52,14 +52,14 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
         statuses
     };
     let read = || {
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         while !is_over.load(Ordering::Relaxed) {
-            answers.push(proxy.ask(&path, &[]));
+            responses.push(proxy.request(&path, &[]));
         }
-        answers
+        responses
     };
-    let (before, answers, statuses, waited) = thread::scope(|scope| {
-        let _ends_also_by_a_panic = OnDrop(&is_over);
+    let (before, responses, statuses, waited) = thread::scope(|scope| {
+        let _stop_on_panic = OnDrop(&is_over);
         let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
         let keepers: Vec<_> = (0..READERS).map(|_| scope.spawn(keep_alive)).collect();
         let waiting: Vec<_> = (0..READERS).map(|_| scope.spawn(wait)).collect();
@@ -68,33 +68,33 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
             release.kubectl(&["rollout", "restart", "deployment/datalake-api"]);
             release.kubectl(&["rollout", "status", "deployment/datalake-api", "--timeout", "120s"]);
         }
-        let before = until("the former pods are gone", PATIENCE, || {
+        let before = wait_until("the old pods are deleted", TIMEOUT, || {
             let pods = release.get(&["pods", "--selector", "app.kubernetes.io/component=api"]);
             let count = pods["items"].as_array().unwrap().len();
             (count == replaced.len()).then_some(count).ok_or(pods.to_string())
         });
         is_over.store(true, Ordering::Relaxed);
-        let answers: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
+        let responses: Vec<_> = readers.into_iter().flat_map(|reader| reader.join().unwrap()).collect();
         let statuses: Vec<_> = keepers.into_iter().flat_map(|keeper| keeper.join().unwrap()).collect();
         let waited: Vec<_> = waiting.into_iter().flat_map(|waiting| waiting.join().unwrap()).collect();
-        (before, answers, statuses, waited)
+        (before, responses, statuses, waited)
     });
     let present = release.pods("api");
     assert_eq!(before, present.len());
     assert!(present.iter().all(|pod| !replaced.contains(pod)), "{replaced:?} → {present:?}");
-    let failed: Vec<_> = answers.iter().filter(|answer| answer.status != 200).collect();
-    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), answers.len());
-    assert!(answers.len() > 100, "{} requests are no load", answers.len());
+    let failed: Vec<_> = responses.iter().filter(|response| response.status != 200).collect();
+    assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), responses.len());
+    assert!(responses.len() > 100, "{} requests are no load", responses.len());
     let failed: Vec<_> = statuses.iter().filter(|status| *status != "200").collect();
     assert!(failed.is_empty(), "{} of {}: {failed:?}", failed.len(), statuses.len());
     assert!(statuses.len() > 500, "{} requests are no load", statuses.len());
-    // The version does not come: in vain, or until the pod ends, which says when to ask again. Nobody is cut.
+    // The version never exists: requests time out, or the pod shuts down and sends Retry-After. No connection is interrupted.
     let cut: Vec<_> = waited.iter().filter(|status| !["409", "503"].contains(&status.as_str())).collect();
     assert!(cut.is_empty(), "{cut:?} of {waited:?}");
     assert!(waited.iter().any(|status| status == "503"), "{waited:?}");
 
     assert_eq!(release.secret("datalake-api-token", "token"), token);
-    release.settle();
+    release.wait_for_jobs();
     let run = release.post(&release.api(), &["--header", "Prefer: wait=60"]);
     assert_eq!((run.status, &run.body["state"]), (202, &"succeeded".into()), "{run:?}");
     let job = release.get(&["job", run.body["id"].as_str().unwrap()]);
@@ -102,7 +102,7 @@ fn an_upgrade_keeps_the_token_and_drops_no_request() {
     assert_eq!(container["resources"]["limits"]["memory"], "640Mi", "the policy follows the values");
 }
 
-/// Where the Service answers on a node: by the loopback where the test runs on it, else by its address.
+/// The URL of the Service on a node: with a loopback address if the test runs on the node, otherwise with its IP address.
 fn node_port(release: &Release) -> String {
     let service = release.get(&["service", "datalake-api"]);
     let port = &service["spec"]["ports"][0]["nodePort"];
@@ -112,14 +112,12 @@ fn node_port(release: &Release) -> String {
     let reached = addresses
         .iter()
         .find(|address| statuses_by_curl(&["--max-time", "5", address]) == ["200"]);
-    reached
-        .unwrap_or_else(|| panic!("no node is reached from here: {addresses:?}"))
-        .clone()
+    reached.unwrap_or_else(|| panic!("no node is reachable: {addresses:?}")).clone()
 }
 
-/// The statuses of a hundred requests over one connection, 50 a second.
+/// The statuses of 100 requests over one connection, 50 per second.
 fn statuses_of_one_connection(address: &str) -> Vec<String> {
-    // The fragment is not sent; it makes a hundred addresses out of one.
+    // The fragment is not sent; curl expands it to 100 URLs.
     statuses_by_curl(&["--rate", "50/s", "--max-time", "30", &format!("{address}#[1-100]")])
 }
 
@@ -128,12 +126,12 @@ fn statuses_by_curl(arguments: &[&str]) -> Vec<String> {
         .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}\n"])
         .args(arguments)
         .output()
-        .expect("there is curl");
+        .expect("curl is installed");
     let statuses = String::from_utf8_lossy(&output.stdout);
     statuses.lines().map(str::to_owned).collect()
 }
 
-/// Says that it is over, however.
+/// Sets the flag when it is dropped, also by a panic.
 struct OnDrop<'a>(&'a AtomicBool);
 
 impl Drop for OnDrop<'_> {

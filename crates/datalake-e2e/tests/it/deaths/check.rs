@@ -1,4 +1,4 @@
-//! What holds of a lake after a disturbance and one undisturbed run.
+//! Properties of a lake after a disturbance and one undisturbed run.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,10 +15,10 @@ use super::{
     s3_client::sha256_hex,
 };
 
-/// Notes of other runs are settled and removed at this age.
+/// A run reconciles and removes the notes of other runs at this age.
 const NOTE_AGE_MIN: Duration = Duration::from_hours(2);
 
-/// The rows and images that users have had, by which a last valid row is known.
+/// The rows and images that users have had, which include every last valid row.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     rows: BTreeMap<String, BTreeSet<String>>,
@@ -28,7 +28,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// The history of a lake of which each of these states may have been processed, and the first one has been.
+    /// The history of a lake of which the first of these states was processed, and each other one may have been.
     pub(super) fn of(states: &[&Objects]) -> Self {
         let mut history = Self::default();
         for (number, sources) in states.iter().enumerate() {
@@ -46,7 +46,7 @@ impl History {
     }
 }
 
-/// Runs once without disturbance, and checks all that the contract promises after it.
+/// Runs once without disturbance, and checks all guarantees of the contract.
 pub(super) fn check_converges(lake: &Lake, history: &History, context: &dyn fmt::Display) {
     let ended = run(lake, &[]);
     assert_eq!(ended.status, Some(0), "{context}: the undisturbed run fails: {ended:?}");
@@ -54,21 +54,18 @@ pub(super) fn check_converges(lake: &Lake, history: &History, context: &dyn fmt:
     check_log(lake, context);
     check_reports(lake, context);
 
-    let before = settled(lake);
+    let before = unchanged_objects(lake);
     for arguments in [&[][..], &["--full"]] {
         let ended = run(lake, arguments);
         assert_eq!(ended.status, Some(0), "{context}: {arguments:?}: {ended:?}");
         assert_eq!(
             ended.report["committed"], false,
-            "{context}: {arguments:?} commits although nothing changed: {ended:?}"
+            "{context}: {arguments:?} commits without changes: {ended:?}"
         );
-        let after = settled(lake);
+        let after = unchanged_objects(lake);
         let changed = |key: &&String| before.get(*key) != after.get(*key);
         let changed: BTreeSet<_> = before.keys().chain(after.keys()).filter(changed).collect();
-        assert!(
-            changed.is_empty(),
-            "{context}: {arguments:?} writes although nothing changed: {changed:?}"
-        );
+        assert!(changed.is_empty(), "{context}: {arguments:?} writes without changes: {changed:?}");
     }
     check_orphans(lake, context);
 }
@@ -118,7 +115,7 @@ pub(super) fn check_content(lake: &Lake, history: &History, context: &dyn fmt::D
     }
 }
 
-/// Checks that the copies of the lake are linked, or named by a note that is not settled yet.
+/// Checks that each copy of the lake is linked, or named by a note that is not reconciled yet.
 fn check_orphans(lake: &Lake, context: &dyn fmt::Display) {
     let found = orphans(lake);
     let notes: Vec<_> = lake
@@ -130,7 +127,7 @@ fn check_orphans(lake: &Lake, context: &dyn fmt::Display) {
         let is_noted = notes.iter().any(|note| note.contains(&format!("\"{user_id}\"")));
         assert!(
             is_noted,
-            "{context}: no row links the copy of {user_id}, and no note names it: {notes:?}, {:?}",
+            "{context}: the copy of {user_id} is neither linked by a row nor named by a note: {notes:?}, {:?}",
             lake.keys(INGEST)
         );
     }
@@ -140,7 +137,7 @@ fn check_orphans(lake: &Lake, context: &dyn fmt::Display) {
     for note in lake.keys(NOTES) {
         lake.set_back(&note, NOTE_AGE_MIN);
     }
-    // One run settles the notes, and another one may be needed to remove them.
+    // One run reconciles the notes, and another one may be needed to remove them.
     for _ in 0..2 {
         let ended = run(lake, &[]);
         assert_eq!(ended.status, Some(0), "{context}: {ended:?}");
@@ -148,11 +145,11 @@ fn check_orphans(lake: &Lake, context: &dyn fmt::Display) {
     assert_eq!(
         orphans(lake),
         BTreeSet::new(),
-        "{context}: copies that no row links are left after the notes were settled"
+        "{context}: unlinked copies remain after the notes were reconciled"
     );
 }
 
-/// Users with a copy that their row does not link.
+/// Users with an unlinked copy.
 fn orphans(lake: &Lake) -> BTreeSet<String> {
     let output = String::from_utf8(lake.read(OUTPUT).unwrap_or_default()).unwrap();
     let linked: BTreeSet<_> = output.lines().filter_map(|row| row.rsplit(',').next()).collect();
@@ -170,7 +167,7 @@ pub(super) fn entries(lake: &Lake) -> BTreeMap<u64, Vec<u8>> {
     keyed.collect()
 }
 
-/// What the product records in an entry.
+/// The record of the product in an entry.
 pub(super) fn own_record(entry: &[u8]) -> Value {
     let lines = entry.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let actions = lines.map(|line| serde_json::from_slice::<Value>(line).expect("an entry has one action per line"));
@@ -184,7 +181,7 @@ pub(super) fn own_record(entry: &[u8]) -> Value {
 pub(super) fn check_log(lake: &Lake, context: &dyn fmt::Display) {
     let entries = entries(lake);
     let records: BTreeMap<_, _> = entries.iter().map(|(number, entry)| (*number, own_record(entry))).collect();
-    // Executables before this field was introduced record none.
+    // Older executables do not record this field.
     let is_recorded = records.values().any(|record| record.get("base").is_some_and(Value::is_string));
     let mut writers = BTreeSet::new();
     let mut previous: Option<u64> = None;
@@ -211,7 +208,7 @@ pub(super) fn check_log(lake: &Lake, context: &dyn fmt::Display) {
 pub(super) fn check_reports(lake: &Lake, context: &dyn fmt::Display) {
     let entries = entries(lake);
     let first = entries.keys().next().copied().unwrap_or(0);
-    // A run commits once more if it finds that an image has no bytes any more.
+    // A run commits again if the bytes of an image no longer exist.
     let mut committed: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (number, entry) in &entries {
         let run_id = own_record(entry)["run_id"].as_str().unwrap().to_owned();
@@ -234,8 +231,8 @@ pub(super) fn check_reports(lake: &Lake, context: &dyn fmt::Display) {
     }
 }
 
-/// All that a run with nothing to do leaves alone.
-fn settled(lake: &Lake) -> Objects {
+/// The objects that a run without changes does not change.
+fn unchanged_objects(lake: &Lake) -> Objects {
     let mut objects = lake.objects("processed_data/");
     objects.retain(|key, _| !key.starts_with(RUNS) && !key.starts_with(INGEST));
     objects
@@ -271,7 +268,7 @@ fn is_source_of(key: &str, user_id: &str) -> bool {
     key == format!("{SOURCES}{user_id}.csv") || key == format!("{SOURCES}{user_id}.png")
 }
 
-/// Whether a rebuild has less of a user than the sources.
+/// Whether a source of a user is rejected, so that a rebuild does not contain it.
 fn has_rejected_source(sources: &Objects, user_id: &str) -> bool {
     let rebuilt = rows(&rebuilt(sources));
     let row = rebuilt.get(user_id);
@@ -280,7 +277,7 @@ fn has_rejected_source(sources: &Objects, user_id: &str) -> bool {
     csv_is_rejected || image_is_rejected
 }
 
-/// Asserts the exit status of a disturbed run that was not killed. True if it failed, as a run may that is worth a retry.
+/// Asserts the exit status of a disturbed run that was not killed. Returns whether it failed, which is allowed if a retry may succeed.
 pub(super) fn has_failed(ended: &Ended, context: &dyn fmt::Display) -> bool {
     assert!(
         matches!(ended.status, Some(0 | 1)),

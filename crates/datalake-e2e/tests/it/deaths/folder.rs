@@ -1,6 +1,6 @@
 //! Lakes in a folder.
 
 mod boundaries;
-mod crowd;
+mod concurrent_runs;
 mod damage;
 mod long_pauses;

@@ -1,4 +1,4 @@
-//! HTTP/1.1 messages, read whole: as much of the protocol as S3 servers and clients use between each other.
+//! Complete HTTP/1.1 messages: the part of the protocol that S3 servers and clients use.
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-/// A machine that is busy with other tests is slow. A server that is silent for so long hangs.
+/// A server that sends nothing for this time hangs. A machine that is busy with other tests is slow.
 const SILENCE_MAX: Duration = Duration::from_mins(2);
 
 /// A request or a response: the first line, the headers, and the body without any transfer coding.
@@ -69,7 +69,7 @@ pub(super) fn read_request(reader: &mut BufReader<TcpStream>) -> io::Result<Opti
     let Some(mut request) = read_head(reader)? else {
         return Ok(None);
     };
-    // The answer is the proxy's: the server gets the body with the head.
+    // The proxy responds itself, because it sends the body to the server with the head.
     if request.header("expect").is_some() {
         reader.get_mut().write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         request.remove_headers(|name| name.eq_ignore_ascii_case("expect"));
@@ -106,7 +106,7 @@ pub(super) fn read_response(reader: &mut BufReader<TcpStream>, method: &str) -> 
     }
 }
 
-/// Sends a request over a connection of its own and returns the response.
+/// Sends a request over a new connection and returns the response.
 pub(super) fn exchange(server: &str, request: &Message) -> io::Result<Message> {
     let mut stream = TcpStream::connect(server)?;
     stream.set_nodelay(true)?;
@@ -115,7 +115,7 @@ pub(super) fn exchange(server: &str, request: &Message) -> io::Result<Message> {
     read_response(&mut BufReader::new(stream), request.method())
 }
 
-/// Describes the body by its length alone.
+/// Sets `Content-Length` and removes the transfer coding.
 pub(super) fn set_length(message: &mut Message) {
     message.remove_headers(|name| name.eq_ignore_ascii_case("transfer-encoding"));
     message.set_header("content-length", &message.body.len().to_string());

@@ -28,11 +28,11 @@ pub(super) const RUNS: &str = "processed_data/runs/";
 pub(super) const TABLE: &str = "processed_data/users/";
 pub(super) const LOG: &str = "processed_data/users/_delta_log/";
 pub(super) const INGEST: &str = "processed_data/users/_ingest/";
-/// Which users' image copies a run changes.
+/// Notes with the users whose image copies a run changes.
 pub(super) const NOTES: &str = "processed_data/users/_ingest/images-";
 pub(super) const LAST_VACUUM: &str = "processed_data/users/_ingest/last_vacuum.json";
 
-/// The folder beside the objects of a folder lake, which holds no objects.
+/// The folder of internal files in a folder lake.
 const PRIVATE: &str = ".datalake";
 
 /// The bucket that all tests share; each lake is a prefix.
@@ -41,14 +41,14 @@ const BUCKET: &str = "datalake-deaths";
 /// Objects by key.
 pub(super) type Objects = BTreeMap<String, Vec<u8>>;
 
-/// Where the objects of a lake are stored. The clones are the same lake.
+/// The storage of a lake. Clones share the lake.
 #[derive(Clone, Debug)]
 pub(super) enum Lake {
     Folder(Arc<Folder>),
     S3 {
         client: S3Client,
         prefix: Arc<str>,
-        /// The clock by which runs see the server and their own machine.
+        /// The clock that runs see for the server and for the machine.
         clock: Option<Arc<MovedClock>>,
     },
 }
@@ -57,7 +57,7 @@ pub(super) enum Lake {
 #[derive(Debug)]
 pub(super) struct Folder {
     lake: PathBuf,
-    /// Beside the lake: sources that were replaced or removed.
+    /// Sources that were replaced or removed, outside of the lake.
     kept: PathBuf,
     _removed_at_the_end: TempDir,
 }
@@ -89,7 +89,7 @@ impl Lake {
         }
     }
 
-    /// An empty lake on a server, seen by runs with another clock.
+    /// An empty lake on a server, with a clock that can be moved.
     pub(super) fn with_clock(client: &S3Client) -> (Self, Arc<MovedClock>) {
         let (mut lake, moved) = (Self::on_s3(client), Arc::new(MovedClock::start(client)));
         if let Self::S3 { clock, .. } = &mut lake {
@@ -98,7 +98,7 @@ impl Lake {
         (lake, moved)
     }
 
-    /// The clock by which runs see this lake, if it is not the machine's.
+    /// The moved clock of this lake, if there is one.
     pub(super) fn clock(&self) -> Option<&MovedClock> {
         match self {
             Self::S3 { clock, .. } => clock.as_deref(),
@@ -114,7 +114,7 @@ impl Lake {
         }
     }
 
-    /// The executable with a command over this lake. `endpoint` is the address, host and port, of a proxy before the S3 server.
+    /// The executable with a command over this lake. `endpoint` is the host and port of a proxy in front of the S3 server.
     pub(super) fn command(&self, name: &str, endpoint: Option<&str>) -> Command {
         let mut command = Command::new(executable());
         self.configure(command.arg(name), endpoint);
@@ -145,7 +145,7 @@ impl Lake {
         };
     }
 
-    /// What a request through a proxy is about: the key of its object, or nothing for other requests and other lakes.
+    /// The key of the object that a request through a proxy accesses; none for other requests and other lakes.
     pub(super) fn key_of<'a>(&self, target: &'a str) -> Option<&'a str> {
         let Self::S3 { prefix, .. } = self else { return None };
         let path = target.split('?').next()?;
@@ -198,12 +198,12 @@ impl Lake {
         }
     }
 
-    /// Writes an object whole.
+    /// Writes an object.
     pub(super) fn write(&self, key: &str, bytes: &[u8]) {
         match self {
             Self::Folder(folder) => {
-                folder.keep(key);
-                let (path, kept) = (folder.lake.join(key), folder.kept(key, bytes));
+                folder.archive(key);
+                let (path, kept) = (folder.lake.join(key), folder.archived(key, bytes));
                 fs::create_dir_all(path.parent().unwrap()).unwrap();
                 if !kept.exists() {
                     fs::write(&kept, bytes).unwrap();
@@ -218,14 +218,14 @@ impl Lake {
     pub(super) fn remove(&self, key: &str) {
         match self {
             Self::Folder(folder) => {
-                folder.keep(key);
+                folder.archive(key);
                 fs::remove_file(folder.lake.join(key)).unwrap();
             }
             Self::S3 { client, prefix, .. } => client.delete(BUCKET, &format!("{prefix}{key}")),
         }
     }
 
-    /// Makes the sources these: objects that are equal already are left alone.
+    /// Replaces the sources, without changing objects that are already equal.
     pub(super) fn set_sources(&self, sources: &Objects) {
         let present = self.objects(SOURCES);
         for key in present.keys().filter(|key| !sources.contains_key(*key)) {
@@ -241,7 +241,7 @@ impl Lake {
         set_back(&self.path(key), by);
     }
 
-    /// Sets the times of all derived and staged files of a folder lake back, as if time had passed. Sources keep theirs, by which a run knows
+    /// Sets the times of all derived and staged files of a folder lake back, as if time had passed. Sources keep their times, so that a run sees
     /// that they have not changed.
     pub(super) fn set_all_back(&self, by: Duration) {
         let sources = self.path(SOURCES);
@@ -264,18 +264,18 @@ impl Lake {
 }
 
 impl Folder {
-    /// Keeps a source that is about to be replaced or removed. When the edit is undone, it is the same file as before, as after `mv`.
-    fn keep(&self, key: &str) {
+    /// Archives a source before it is replaced or removed. When the edit is undone, the file has the same inode, as after `mv`.
+    fn archive(&self, key: &str) {
         let path = self.lake.join(key);
         if let (true, Ok(bytes)) = (key.starts_with(SOURCES), fs::read(&path)) {
-            let kept = self.kept(key, &bytes);
+            let kept = self.archived(key, &bytes);
             let _may_be_kept_already = fs::remove_file(&kept);
             fs::hard_link(path, kept).unwrap();
         }
     }
 
-    /// Where a file with these bytes is kept.
-    fn kept(&self, key: &str, bytes: &[u8]) -> PathBuf {
+    /// The path of the archived file with these bytes.
+    fn archived(&self, key: &str, bytes: &[u8]) -> PathBuf {
         self.kept.join(sha256_hex(&[key.as_bytes(), b"\n", bytes].concat()))
     }
 }
@@ -291,7 +291,7 @@ fn walk(folder: &Path, prefix: &str, keys: &mut Vec<String>) {
     for entry in entries {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        // Runs create and remove files while the tests look.
+        // Runs create and remove files while the tests list them.
         let Ok(kind) = entry.file_type() else { continue };
         match kind.is_dir() {
             true if prefix.is_empty() && name == PRIVATE => {}

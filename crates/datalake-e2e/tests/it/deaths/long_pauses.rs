@@ -8,19 +8,19 @@ use super::{
     scenario::Sources,
 };
 
-/// Above the age at which a staged file, an upload or a copy that no row links may be removed, and the daily vacuum is due.
+/// More than the age at which a staged file, an upload or an unlinked copy may be removed, and at which the daily vacuum runs.
 pub(super) const DAY: Duration = Duration::from_hours(25);
-/// Above the time for which data files that left the table are kept.
+/// More than the retention of data files that were removed from the table.
 pub(super) const TEN_DAYS: Duration = Duration::from_hours(10 * 24);
-/// Above the time for which log entries are kept.
+/// More than the retention of log entries.
 pub(super) const FORTY_DAYS: Duration = Duration::from_hours(40 * 24);
 
-/// Versions that others commit before the time passes. A checkpoint comes every 20 versions, and the entries before an old one can be
-/// removed.
+/// Versions that other runs commit before the time passes. There is a checkpoint every 20 versions, and the entries before an old checkpoint can
+/// be removed.
 const COMMITS: usize = 21;
 
-/// What others do while a run is paused: they process these sources, time passes, and the next runs commit and clean up. For the longer
-/// pauses they commit so much that the log of the paused run's base is removed.
+/// Simulates a pause: other runs process these sources, time passes, and the next runs commit and clean up. During the longer
+/// pauses they commit enough versions that the log entry of the paused run's base is removed.
 pub(super) fn let_time_pass(lake: &Lake, sources: &Sources, pause: Duration, pass: impl Fn(), context: &str) {
     let process = |sources: &Sources| {
         lake.set_sources(&sources.0);

@@ -1,8 +1,8 @@
-//! Another clock for an S3 server and for runs: a proxy translates all times of the server, and libfaketime those of the machine, so that a
-//! run can be paused for a day or a month within a second.
+//! A movable clock for an S3 server and for runs: a proxy translates all times of the server, and libfaketime those of the machine, so that a
+//! pause of a day or a month takes less than a second.
 //!
-//! The clock agrees with the machine's until it is moved. What was written before a move keeps its time, what is written after it has the
-//! moved time, and a signature that was made before the move has expired after it.
+//! The clock equals that of the machine until it is moved. Objects that were written before a move keep their time, later ones have the
+//! moved time, and a signature from before the move has expired.
 
 use std::{
     collections::BTreeSet,
@@ -17,23 +17,23 @@ use tempfile::TempDir;
 
 use super::{
     http::{Message, exchange, set_length},
-    process::await_that,
+    process::wait_until,
     proxy::Proxy,
     s3_client::{S3Client, elements, now},
 };
 
-/// The age that servers accept of a signature in the header.
+/// The maximum age of a signature in a header that servers accept.
 const SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 const COMPACT: &str = "%Y%m%dT%H%M%SZ";
 
-/// A clock that can be moved, and the proxy by which runs see the server.
+/// A clock that can be moved, and the proxy between runs and the server.
 #[derive(Debug)]
 pub(super) struct MovedClock {
     pub(super) server_clock: Arc<ServerClock>,
     pub(super) proxy: Proxy,
     library: PathBuf,
-    /// Holds the file that tells runs how far the clock is ahead.
+    /// Contains the file from which libfaketime reads the offset of the clock.
     folder: TempDir,
 }
 
@@ -49,28 +49,28 @@ impl MovedClock {
             library: library(),
             folder: TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap(),
         };
-        clock.tell(SignedDuration::ZERO);
+        clock.write_offset(SignedDuration::ZERO);
         clock
     }
 
-    /// Makes a run see the moved clock as the machine's.
+    /// Configures a run to use the moved clock.
     pub(super) fn configure(&self, command: &mut Command) {
         command
             .env("LD_PRELOAD", &self.library)
             .env("FAKETIME_TIMESTAMP_FILE", self.file())
-            // A run that is paused sees the move.
+            // A paused run sees the move.
             .env("FAKETIME_NO_CACHE", "1")
-            // Time-outs are as always.
+            // Timeouts use the monotonic clock, which is not moved.
             .env("FAKETIME_DONT_FAKE_MONOTONIC", "1")
             .env("NO_FAKE_STAT", "1");
     }
 
     /// Moves the clock of the server and of all runs, those that have started included.
     pub(super) fn advance(&self, by: SignedDuration) {
-        self.tell(self.server_clock.advance(by));
+        self.write_offset(self.server_clock.advance(by));
     }
 
-    fn tell(&self, ahead: SignedDuration) {
+    fn write_offset(&self, ahead: SignedDuration) {
         let staged = self.folder.path().join("staged");
         fs::write(&staged, format!("+{}", ahead.as_secs())).unwrap();
         fs::rename(staged, self.file()).unwrap();
@@ -90,26 +90,26 @@ fn library() -> PathBuf {
         .expect("libfaketime is not installed; install it with `apt-get install libfaketime`")
 }
 
-/// The times of a server, and the client that signs what is translated.
+/// The times of a server, and the client that signs translated requests.
 #[derive(Debug)]
 pub(super) struct ServerClock {
     client: S3Client,
-    /// Each move: the server's time of it, and how far the clock is ahead from then on.
+    /// The moves: the time of the server, and the offset of the clock after it.
     moves: Mutex<Vec<(Timestamp, SignedDuration)>>,
 }
 
 impl ServerClock {
-    /// Moves the clock and returns how far it is ahead. Times of objects are in whole seconds: the move takes place between two seconds.
+    /// Moves the clock and returns its offset. Times of objects are in whole seconds, so the move happens between two seconds.
     fn advance(&self, by: SignedDuration) -> SignedDuration {
         let second = now().as_second();
-        await_that("the next second begins", || now().as_second() > second);
+        wait_until("the next second begins", || now().as_second() > second);
         let mut moves = self.moves.lock().unwrap();
         let ahead = moves.last().map_or(SignedDuration::ZERO, |(_, ahead)| *ahead) + by;
         moves.push((Timestamp::from_second(second + 1).unwrap(), ahead));
         ahead
     }
 
-    /// The translated time of a time of the server.
+    /// The translation of a time of the server.
     fn translated(&self, time: Timestamp) -> Timestamp {
         let moves = self.moves.lock().unwrap();
         let last = moves.iter().rev().find(|(moved, _)| *moved <= time);
@@ -118,9 +118,9 @@ impl ServerClock {
 
     /// Sends a request to the server unless its signature has expired, and translates the response.
     pub(super) fn exchange(&self, server: &str, mut request: Message) -> io::Result<Message> {
-        let refusal = self.refusal(&request);
+        let refusal = self.rejection(&request);
         let mut response = if let Some(code) = refusal {
-            refused(code)
+            forbidden(code)
         } else {
             self.sign_again(server, &mut request);
             exchange(server, &request)?
@@ -130,10 +130,10 @@ impl ServerClock {
     }
 
     /// The error code for a signature that the moved clock no longer accepts.
-    fn refusal(&self, request: &Message) -> Option<&'static str> {
+    fn rejection(&self, request: &Message) -> Option<&'static str> {
         let now = self.translated(now());
         if let Some(signed) = parameter(request, "X-Amz-Date") {
-            // The signing time is one that the server has told: it is translated already.
+            // The signing time comes from a response of the server, so it is already translated.
             let lifetime = parameter(request, "X-Amz-Expires")
                 .and_then(|seconds| seconds.parse().ok())
                 .unwrap_or(0);
@@ -145,7 +145,7 @@ impl ServerClock {
         (now.duration_since(signed).abs() > SKEW_MAX).then_some("RequestTimeTooSkewed")
     }
 
-    /// Signs a request by the server's own clock.
+    /// Signs a request with the time of the server.
     fn sign_again(&self, server: &str, request: &mut Message) {
         let (path, query) = request.target().split_once('?').unwrap_or((request.target(), ""));
         let mut query: Vec<_> = query.split('&').filter(|part| !part.is_empty() && !is_signature(part)).collect();
@@ -172,7 +172,7 @@ impl ServerClock {
     }
 
     fn translate(&self, response: &mut Message) {
-        // Some servers update the text of their date once a second: it may be from before the move.
+        // Some servers update their `Date` once a second: it may be from before the move.
         response.set_header("date", &http_date(self.translated(now())));
         if let Some(time) = response.header("last-modified").and_then(|text| rfc2822::parse(text).ok()) {
             let translated = self.translated(time.timestamp());
@@ -181,7 +181,7 @@ impl ServerClock {
         let Ok(text) = std::str::from_utf8(&response.body) else { return };
         let mut translated = text.to_owned();
         for name in ["LastModified", "Initiated"] {
-            // Each text once: what is replaced must not be found again.
+            // Each text once, so that a replacement is not translated again.
             let times: BTreeSet<_> = elements(text, name).collect();
             for time in times {
                 let moved = self.translated(time.parse().unwrap());
@@ -196,7 +196,7 @@ impl ServerClock {
     }
 }
 
-fn refused(code: &str) -> Message {
+fn forbidden(code: &str) -> Message {
     let body =
         format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>the signature has expired</Message></Error>");
     let mut response = Message {

@@ -14,24 +14,24 @@ use nix::{
 };
 use serde_json::Value;
 
-/// A machine that is busy with other tests is slow; no wait is longer.
-pub(super) const PATIENCE: Duration = Duration::from_mins(2);
+/// The limit of every wait. A machine that is busy with other tests is slow.
+pub(super) const TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Between two looks at what is awaited.
+/// The time between two checks of a condition.
 pub(super) const POLL: Duration = Duration::from_millis(1);
 
-/// What a run printed, and how it ended.
+/// The output and the exit status of a run.
 #[derive(Clone)]
 pub(super) struct Ended {
     /// The exit status; none after a signal.
     pub(super) status: Option<i32>,
-    /// The report, unless the run was killed before.
+    /// The report, unless the run was killed before it.
     pub(super) report: Value,
     /// The log.
     pub(super) log: String,
 }
 
-/// What a failed assertion shows: counts and the beginning of the log are noise.
+/// For failed assertions: without the counts and the beginning of the log.
 impl fmt::Debug for Ended {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut shown = f.debug_struct("Ended");
@@ -70,7 +70,7 @@ impl Run {
     /// Starts a command whose output is read at the end.
     pub(super) fn spawn(command: &mut Command) -> Self {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // A tracer waits for the events of all children of its thread, and would take the exit status of this one.
+        // In a separate thread, because a tracer waits for the events of all children of its thread, and would consume the exit status of this one.
         let child = thread::scope(|scope| scope.spawn(|| command.spawn()).join().unwrap());
         Self { child: child.unwrap() }
     }
@@ -79,7 +79,7 @@ impl Run {
         Pid::from_raw(self.child.id().try_into().unwrap())
     }
 
-    /// Ends the run at once.
+    /// Kills the run.
     pub(super) fn kill(&self) {
         kill(self.pid(), Signal::SIGKILL).unwrap();
     }
@@ -87,7 +87,7 @@ impl Run {
     /// Stops the run until it is continued, and returns when all of its threads have stopped.
     pub(super) fn pause(&mut self) {
         kill(self.pid(), Signal::SIGSTOP).unwrap();
-        await_that("the run stops", || threads_are_in(self.pid(), &['T', 't']) || self.has_ended());
+        wait_until("the run stops", || threads_are_in(self.pid(), &['T', 't']) || self.has_ended());
     }
 
     /// Continues a run that was stopped.
@@ -112,15 +112,15 @@ pub(super) fn run(lake: &Lake, arguments: &[&str]) -> Ended {
 
 /// Polls until a condition holds.
 #[track_caller]
-pub(super) fn await_that(what: &str, mut holds: impl FnMut() -> bool) {
+pub(super) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let start = now();
     while !holds() {
-        assert!(start.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+        assert!(start.elapsed() < TIMEOUT, "{what}: not within {} s", TIMEOUT.as_secs());
         thread::sleep(POLL);
     }
 }
 
-/// Whether all threads of a process are in one of these states, or gone.
+/// Whether all threads of a process are in one of these states, or have ended.
 pub(super) fn threads_are_in(pid: Pid, states: &[char]) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return true;

@@ -1,6 +1,6 @@
-//! A proxy before an S3 server, which records requests, holds a run at one of them, and disturbs the network.
+//! A proxy in front of an S3 server, which records requests, holds a run at one of them, and disturbs the network.
 //!
-//! Requests and responses are read whole before they are passed on. The `Host` header stays the proxy's, since signatures cover it.
+//! Requests and responses are read completely before they are forwarded. The `Host` header is not changed, because signatures cover it.
 
 use std::{
     collections::BTreeMap,
@@ -20,48 +20,48 @@ use nix::{
 use super::{
     http::{Message, exchange, read_request},
     moved_clock::ServerClock,
-    process::{PATIENCE, Run},
+    process::{Run, TIMEOUT},
 };
 
-/// Between two looks at the run while it has not reached its boundary.
-const LOOK: Duration = Duration::from_millis(5);
+/// The time between two checks of a run that has not reached its boundary.
+const POLL: Duration = Duration::from_millis(5);
 
-/// Which side of a request.
+/// The side of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// The request has arrived, and is not forwarded yet.
+    /// The request was received, but not forwarded.
     Before,
-    /// The server has responded, and the response is not passed on yet.
+    /// The response was received, but not forwarded.
     After,
 }
 
-/// What the network does to one request.
+/// A network fault of one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     /// The request arrives late.
     Latency(Duration),
-    /// The connection is reset, and the server never sees the request.
+    /// The connection is reset before the server receives the request.
     ResetBefore,
-    /// The connection is reset after the server has carried the request out.
+    /// The connection is reset after the server has executed the request.
     ResetAfter,
     /// The response ends in the middle of its body, or of its head if it has no body.
     CutBody,
-    /// The request is accepted and never answered.
+    /// The request is accepted, but there is no response.
     BlackHole,
 }
 
-/// A request that arrived.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub(super) struct Recorded {
     pub(super) method: String,
     pub(super) target: String,
-    /// The server's status; none without a response.
+    /// The status of the response; none without a response.
     pub(super) status: Option<u16>,
 }
 
 type Faults = Box<dyn Fn(usize, &Message) -> Option<Fault> + Send + Sync>;
 
-/// A running proxy. Connections end with it.
+/// A running proxy. Dropping it closes the connections.
 #[derive(Debug)]
 pub(super) struct Proxy {
     pub(super) address: String,
@@ -87,9 +87,9 @@ struct State {
     requests: Vec<Recorded>,
     boundary: Option<(usize, Side)>,
     gate: Gate,
-    /// Requests below this index are not passed on any more, nor their responses.
+    /// Requests below this index are no longer forwarded, nor are their responses.
     dropped: usize,
-    /// Connections to clients that are open.
+    /// Open connections to clients.
     streams: BTreeMap<usize, TcpStream>,
 }
 
@@ -107,7 +107,7 @@ enum Gate {
     Open,
     /// The boundary is reached: all requests and responses are held.
     Closed,
-    /// Nothing is passed on any more.
+    /// Nothing is forwarded.
     Broken,
 }
 
@@ -164,8 +164,8 @@ impl Proxy {
         Self { address, shared }
     }
 
-    /// Waits until the boundary is reached. False if the run ends before: it made fewer requests than the one that was recorded.
-    pub(super) fn await_boundary(&self, run: &mut Run) -> bool {
+    /// Waits until the boundary is reached. False if the run ends before, because it makes fewer requests than the recorded run.
+    pub(super) fn wait_for_boundary(&self, run: &mut Run) -> bool {
         let mut state = self.shared.lock();
         let mut waited = Duration::ZERO;
         loop {
@@ -173,14 +173,14 @@ impl Proxy {
                 return true;
             }
             assert!(
-                waited < PATIENCE,
+                waited < TIMEOUT,
                 "the run neither reaches the boundary nor ends: {:?}",
                 state.requests
             );
-            let (next, timeout) = self.shared.changed.wait_timeout(state, LOOK).unwrap();
+            let (next, timeout) = self.shared.changed.wait_timeout(state, POLL).unwrap();
             state = next;
             if timeout.timed_out() {
-                waited += LOOK;
+                waited += POLL;
                 drop(state);
                 let has_ended = run.has_ended();
                 state = self.shared.lock();
@@ -191,13 +191,13 @@ impl Proxy {
         }
     }
 
-    /// Passes everything on that is held.
+    /// Forwards everything that is held.
     pub(super) fn open(&self) {
         self.shared.lock().gate = Gate::Open;
         self.shared.changed.notify_all();
     }
 
-    /// Closes all connections, as servers do with those that are silent for long, and passes on what comes over new ones.
+    /// Closes all connections, as servers do with idle ones, and forwards requests over new connections.
     pub(super) fn open_to_new_connections(&self) {
         let mut state = self.shared.lock();
         state.dropped = state.requests.len();
@@ -225,7 +225,7 @@ impl Proxy {
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.cut();
-        // The thread that accepts sees that the proxy has ended.
+        // Wakes up the accepting thread, which then ends.
         let _may_have_ended = TcpStream::connect(&self.address);
     }
 }
@@ -246,7 +246,7 @@ impl Shared {
         state.requests.len() - 1
     }
 
-    /// Holds a request or its response while the boundary is reached. An error if it is to be dropped.
+    /// Holds a request or its response at the boundary. An error if it has to be dropped.
     fn pass(&self, index: usize, side: Side) -> io::Result<()> {
         let mut state = self.lock();
         if state.boundary == Some((index, side)) && state.gate == Gate::Open {
@@ -267,11 +267,11 @@ impl Shared {
     }
 
     /// Waits until the proxy ends.
-    fn swallow(&self) {
+    fn wait_for_end(&self) {
         drop(self.changed.wait_while(self.lock(), |state| state.gate != Gate::Broken).unwrap());
     }
 
-    /// Sends a request to the server, by the server's clock.
+    /// Sends a request to the server, with the translated clock if there is one.
     fn forward(&self, mut request: Message) -> io::Result<Message> {
         if let Some(clock) = &self.clock {
             return clock.exchange(&self.server, request);
@@ -294,7 +294,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
             Some(Fault::Latency(delay)) => thread::sleep(delay),
             Some(Fault::ResetBefore) => return reset(reader.get_ref()),
             Some(Fault::BlackHole) => {
-                shared.swallow();
+                shared.wait_for_end();
                 return Ok(());
             }
             Some(Fault::ResetAfter | Fault::CutBody) | None => {}
@@ -322,7 +322,7 @@ fn serve(shared: &Shared, stream: TcpStream) -> io::Result<()> {
 
 /// Closes a connection so that the client sees a reset.
 fn reset(stream: &TcpStream) -> io::Result<()> {
-    let at_once = libc::linger { l_onoff: 1, l_linger: 0 };
-    setsockopt(stream, sockopt::Linger, &at_once)?;
+    let in_parallel = libc::linger { l_onoff: 1, l_linger: 0 };
+    setsockopt(stream, sockopt::Linger, &in_parallel)?;
     Ok(())
 }

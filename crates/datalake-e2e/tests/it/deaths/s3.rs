@@ -1,6 +1,6 @@
 //! Lakes on an S3 server.
 
 mod boundaries;
-mod crowd;
+mod concurrent_runs;
 mod long_pauses;
 mod network;

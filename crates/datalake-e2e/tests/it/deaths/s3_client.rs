@@ -1,4 +1,4 @@
-//! A client of S3 that shares no code with the product, so that what it reads is evidence.
+//! An S3 client that shares no code with the product, so that its results are independent.
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
@@ -8,17 +8,17 @@ use sha2::{Digest, Sha256};
 
 use super::{
     http::{Message, exchange},
-    process::await_that,
+    process::wait_until,
     settings,
 };
 
-/// What a signature leaves as it is in a query.
+/// Characters that a signature does not encode in a query.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Servers that are not AWS accept it, and the product's default is the same.
+/// The default of the product, which S3-compatible servers accept.
 const REGION: &str = "us-east-1";
 
-/// An S3 server and the key to it, from the environment.
+/// An S3 server and its credentials, from the environment.
 #[derive(Clone, Debug)]
 pub(super) struct S3Client {
     /// Host and port.
@@ -46,8 +46,8 @@ impl S3Client {
 
     /// Creates a bucket unless it exists.
     pub(super) fn create_bucket(&self, bucket: &str) {
-        // Servers fail some of the requests that create one bucket at the same time.
-        await_that("the bucket is created", || {
+        // Servers fail some of several concurrent requests that create the same bucket.
+        wait_until("the bucket is created", || {
             let response = self.send("PUT", &format!("/{bucket}"), &[], &[], Vec::new());
             matches!(response.status(), 200 | 409)
         });
@@ -74,7 +74,7 @@ impl S3Client {
         assert_eq!(response.status(), 200, "PUT {key}: {response:?}");
     }
 
-    /// Removes an object; one that does not exist is fine.
+    /// Removes an object, if it exists.
     pub(super) fn delete(&self, bucket: &str, key: &str) {
         let response = self.send("DELETE", &format!("/{bucket}/{key}"), &[], &[], Vec::new());
         assert!(matches!(response.status(), 200 | 204 | 404), "DELETE {key}: {response:?}");
@@ -180,12 +180,12 @@ pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// The digest as the log records it.
+/// The digest in the format of the log.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-/// The texts of all elements of a name, which have no attributes.
+/// The texts of all elements with a name and without attributes.
 pub(super) fn elements<'a>(text: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let (open, close) = (format!("<{name}>"), format!("</{name}>"));
     let mut rest = text;

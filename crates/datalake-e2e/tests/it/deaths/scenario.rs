@@ -59,7 +59,7 @@ pub(super) fn prepared() -> Sources {
     sources
 }
 
-/// The edits that a disturbed run finds: of each kind one.
+/// The edits that a disturbed run processes: one of each kind.
 pub(super) fn edited() -> Sources {
     let mut sources = prepared();
     sources.csv("new", "New").png("new", 20);
@@ -74,7 +74,7 @@ pub(super) fn edited() -> Sources {
     sources
 }
 
-/// The edits while a run is paused: each object that the paused run changes is changed once more, or back.
+/// The edits during a pause: each object that the paused run changes is changed again, or back.
 pub(super) fn edited_again() -> Sources {
     let mut sources = edited();
     sources.png("new", 30);

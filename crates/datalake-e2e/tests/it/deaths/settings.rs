@@ -1,6 +1,6 @@
-//! What the environment decides: the server, and how much is tested.
+//! Settings from the environment: the server, and the extent of the tests.
 
-/// The tests run every boundary instead of a sample if this is `all`, every n-th one if it is `1/n`, and one boundary if it is a number.
+/// `all` tests every boundary instead of a sample, `1/n` every n-th one, and a number only that boundary.
 const EXTENT: &str = "DATALAKE_DEATHS";
 /// Rounds of each test with several processors.
 const ROUNDS: &str = "DATALAKE_DEATHS_ROUNDS";

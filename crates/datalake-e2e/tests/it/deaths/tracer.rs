@@ -1,6 +1,6 @@
 //! Holds a run at its n-th system call on the files of a lake, counted over all of its threads.
 //!
-//! strace counts the calls of each thread by itself (`when=N`), and which thread of a pool makes a call differs from run to run. While a run
+//! strace counts the calls of each thread separately (`when=N`), and the thread of a pool that makes a call differs between runs. While a run
 //! is held here, none of its threads makes another system call: to everything outside, the process is paused.
 
 use std::{
@@ -25,7 +25,7 @@ use nix::{
 
 use super::{
     lake::Lake,
-    process::{Ended, await_that, threads_are_in},
+    process::{Ended, threads_are_in, wait_until},
 };
 
 /// A system call on a file of the lake.
@@ -41,11 +41,11 @@ pub(super) struct Call {
 pub(super) enum Calls {
     /// Those that change files: between two of them a killed process leaves the same lake.
     Writes,
-    /// Those that read files as well: a paused process has seen what it has read.
+    /// Also those that read files: a paused process knows the content that it has read.
     All,
 }
 
-/// A run under the control of this thread, which has to outlive it.
+/// A run that this thread controls. The thread has to outlive it.
 pub(super) struct Traced {
     child: Child,
     folder: PathBuf,
@@ -114,14 +114,14 @@ impl Traced {
         owned.any(|line| line.contains(&owner) && line.contains(&file))
     }
 
-    /// Continues until the system call of this index is about to be made. False if the run ends before.
+    /// Continues to the entry of the system call with this index. False if the run ends before.
     pub(super) fn run_to(&mut self, index: usize) -> bool {
         self.release();
         while self.status.is_none() {
             if self.step() {
                 if self.seen.len() > index {
                     // The other threads stop at their next call, or sleep.
-                    await_that("all threads stop", || threads_are_in(self.leader, &['t', 'S']));
+                    wait_until("all threads stop", || threads_are_in(self.leader, &['t', 'S']));
                     return true;
                 }
                 self.release();
@@ -174,14 +174,14 @@ impl Traced {
                 resume(thread, None);
             }
             WaitStatus::Stopped(thread, signal) => resume(thread, Some(signal)),
-            WaitStatus::Exited(thread, status) => self.gone(thread, Some(status)),
-            WaitStatus::Signaled(thread, ..) => self.gone(thread, None),
+            WaitStatus::Exited(thread, status) => self.on_exit(thread, Some(status)),
+            WaitStatus::Signaled(thread, ..) => self.on_exit(thread, None),
             WaitStatus::Continued(_) | WaitStatus::StillAlive => {}
         }
         false
     }
 
-    fn gone(&mut self, thread: Pid, status: Option<i32>) {
+    fn on_exit(&mut self, thread: Pid, status: Option<i32>) {
         self.threads.remove(&thread);
         if thread == self.leader {
             self.status = Some(ExitStatus(status));
@@ -220,8 +220,8 @@ impl Traced {
             .collect();
         let (name, place) = known_call(number)?;
         let path = match place {
-            Place::Descriptor => fs::read_link(descriptor(thread, arguments[0])).ok()?,
-            Place::Path { folder, path } => {
+            FileArgument::Descriptor => fs::read_link(descriptor(thread, arguments[0])).ok()?,
+            FileArgument::Path { folder, path } => {
                 let path = PathBuf::from(text_at(thread, arguments[path])?);
                 match folder.map(|folder| arguments[folder]) {
                     // A descriptor is an `int`, and AT_FDCWD is negative.
@@ -239,46 +239,46 @@ impl Traced {
     }
 }
 
-/// Where a system call names its file.
+/// The argument of a system call that names its file.
 #[derive(Clone, Copy)]
-enum Place {
-    /// By the descriptor in the first argument.
+enum FileArgument {
+    /// The descriptor in the first argument.
     Descriptor,
-    /// By the path in an argument, relative to the folder of a descriptor in another.
+    /// A path in an argument, relative to the folder of a descriptor in another argument.
     Path { folder: Option<usize>, path: usize },
 }
 
-/// System calls on files. Of two paths it is the new one.
-fn known_call(number: libc::c_long) -> Option<(&'static str, Place)> {
-    let at = |folder, path| Place::Path {
+/// System calls on files. If a call has two paths, it is the new one.
+fn known_call(number: libc::c_long) -> Option<(&'static str, FileArgument)> {
+    let at = |folder, path| FileArgument::Path {
         folder: Some(folder),
         path,
     };
     let known = match number {
         libc::SYS_openat => ("openat", at(0, 1)),
         libc::SYS_statx => ("statx", at(0, 1)),
-        libc::SYS_getdents64 => ("getdents64", Place::Descriptor),
+        libc::SYS_getdents64 => ("getdents64", FileArgument::Descriptor),
         libc::SYS_mkdirat => ("mkdirat", at(0, 1)),
         libc::SYS_unlinkat => ("unlinkat", at(0, 1)),
         libc::SYS_linkat => ("linkat", at(2, 3)),
         libc::SYS_renameat => ("renameat", at(2, 3)),
         libc::SYS_renameat2 => ("renameat2", at(2, 3)),
-        libc::SYS_write => ("write", Place::Descriptor),
-        libc::SYS_pwrite64 => ("pwrite64", Place::Descriptor),
-        libc::SYS_writev => ("writev", Place::Descriptor),
-        libc::SYS_ftruncate => ("ftruncate", Place::Descriptor),
-        libc::SYS_fsync => ("fsync", Place::Descriptor),
-        libc::SYS_fdatasync => ("fdatasync", Place::Descriptor),
-        libc::SYS_flock => ("flock", Place::Descriptor),
+        libc::SYS_write => ("write", FileArgument::Descriptor),
+        libc::SYS_pwrite64 => ("pwrite64", FileArgument::Descriptor),
+        libc::SYS_writev => ("writev", FileArgument::Descriptor),
+        libc::SYS_ftruncate => ("ftruncate", FileArgument::Descriptor),
+        libc::SYS_fsync => ("fsync", FileArgument::Descriptor),
+        libc::SYS_fdatasync => ("fdatasync", FileArgument::Descriptor),
+        libc::SYS_flock => ("flock", FileArgument::Descriptor),
         number => return legacy_call(number),
     };
     Some(known)
 }
 
-/// Calls that newer architectures do not have.
+/// Calls that exist only on older architectures.
 #[cfg(target_arch = "x86_64")]
-fn legacy_call(number: libc::c_long) -> Option<(&'static str, Place)> {
-    let path = |path| Place::Path { folder: None, path };
+fn legacy_call(number: libc::c_long) -> Option<(&'static str, FileArgument)> {
+    let path = |path| FileArgument::Path { folder: None, path };
     let known = match number {
         libc::SYS_open => ("open", path(0)),
         libc::SYS_stat => ("stat", path(0)),
@@ -293,7 +293,7 @@ fn legacy_call(number: libc::c_long) -> Option<(&'static str, Place)> {
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn legacy_call(_: libc::c_long) -> Option<(&'static str, Place)> {
+fn legacy_call(_: libc::c_long) -> Option<(&'static str, FileArgument)> {
     None
 }
 
@@ -323,7 +323,7 @@ fn text_at(thread: Pid, address: u64) -> Option<String> {
     }
 }
 
-/// Continues a thread to its next system call. One that was killed in between is gone.
+/// Continues a thread to its next system call, if it was not killed.
 fn resume(thread: Pid, signal: Option<Signal>) {
     match ptrace::syscall(thread, signal) {
         Ok(()) | Err(Errno::ESRCH) => {}

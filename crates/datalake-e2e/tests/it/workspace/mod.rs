@@ -17,7 +17,7 @@ fn metadata() -> Metadata {
         .unwrap()
 }
 
-/// What each crate depends on, tests aside.
+/// The dependencies of each crate, without those of tests.
 fn dependencies(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
     let of = |package: &cargo_metadata::Package| {
         let normal = package
@@ -33,9 +33,9 @@ fn dependencies(metadata: &Metadata) -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// Images, chart and executable are one release.
+/// Images, chart and executable are released together.
 #[test]
-fn the_chart_names_the_version_of_the_executable() {
+fn chart_has_the_version_of_the_executable() {
     let metadata = metadata();
     let executable = metadata
         .workspace_packages()
@@ -48,7 +48,7 @@ fn the_chart_names_the_version_of_the_executable() {
 }
 
 #[test]
-fn arrows_point_one_way() {
+fn crates_depend_only_on_allowed_crates() {
     let allowed: BTreeMap<&str, &[&str]> = BTreeMap::from([
         ("datalake-core", &[][..]),
         ("datalake-store", &["datalake-core"]),
@@ -110,7 +110,7 @@ fn arrows_point_one_way() {
 }
 
 #[test]
-fn libraries_have_one_owner() {
+fn libraries_are_used_only_by_their_owners() {
     let owners: [(&str, &[&str]); 11] = [
         ("polars", &["datalake-table"]),
         ("parquet", &["datalake-table"]),
@@ -131,13 +131,13 @@ fn libraries_have_one_owner() {
             .filter(|(_, uses)| uses.contains(library))
             .map(|(name, _)| name.as_str())
             .collect();
-        assert_eq!(users, expected, "who names {library}");
+        assert_eq!(users, expected, "the users of {library}");
     }
 }
 
-/// The core does no I/O: nothing in the whole tree below it could.
+/// The core performs no I/O: none of its dependencies does, including indirect ones.
 #[test]
-fn the_core_is_pure() {
+fn core_is_pure() {
     let metadata = metadata();
     let resolve = metadata.resolve.as_ref().unwrap();
     let name_of = |id: &cargo_metadata::PackageId| metadata[id].name.to_string();
@@ -156,20 +156,20 @@ fn the_core_is_pure() {
         let is_shell = ["tokio", "polars", "axum", "kube", "aws", "hyper", "reqwest"]
             .iter()
             .any(|shell| name.starts_with(shell));
-        assert!(!is_shell, "the core reaches {name}");
+        assert!(!is_shell, "the core depends on {name}");
     }
 }
 
-/// Each crate takes the workspace's lints: a crate that forgot them would pass everything.
+/// Each crate uses the lints of the workspace; without them, it would have no lints.
 #[test]
-fn every_crate_is_linted() {
+fn every_crate_uses_the_workspace_lints() {
     for package in metadata().workspace_packages() {
         let manifest = std::fs::read_to_string(&package.manifest_path).unwrap();
         assert!(manifest.contains("[lints]\nworkspace = true"), "{}", package.name);
     }
 }
 
-/// The lines of the product's own code by file, comments and tests aside. Files are named from `crates/` on.
+/// The lines of code of the product by file, without comments and tests. Names of files start after `crates/`.
 fn product_lines() -> Vec<(String, String)> {
     fn walk(folder: &Path, lines: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -184,7 +184,7 @@ fn product_lines() -> Vec<(String, String)> {
             }
             let (_, name) = name.rsplit_once("/crates/").unwrap();
             let text = fs::read_to_string(&path).unwrap();
-            // A file's tests come last.
+            // The tests are at the end of a file.
             let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
             let code = code.lines().filter(|line| !line.trim_start().starts_with("//"));
             lines.extend(code.map(|line| (name.to_owned(), line.to_owned())));
@@ -194,33 +194,33 @@ fn product_lines() -> Vec<(String, String)> {
     for package in metadata().workspace_packages() {
         walk(package.manifest_path.with_file_name("src").as_std_path(), &mut lines);
     }
-    assert!(lines.len() > 1_000, "the sources are found");
+    assert!(lines.len() > 1_000, "the source files are found");
     lines
 }
 
-/// The part of a line from each place on where `word` stands by itself.
+/// The rest of a line from each occurrence of `word` as the beginning of a name.
 fn uses<'a>(line: &'a str, word: &'a str) -> impl Iterator<Item = &'a str> {
     let is_within_name = |before: &str| before.ends_with(|character: char| character.is_alphanumeric() || character == '_');
     line.match_indices(word)
-        .filter(move |(place, _)| !is_within_name(&line[..*place]))
-        .map(|(place, _)| &line[place..])
+        .filter(move |(position, _)| !is_within_name(&line[..*position]))
+        .map(|(position, _)| &line[position..])
 }
 
-/// Nobody but the owner, a file or a folder of files, has code of that kind; and the owner does, or the test would look for the wrong thing.
+/// Checks that only the owner, a file or a folder, has code of this kind, and that it has some: otherwise the pattern would be wrong.
 #[track_caller]
 fn check_owner(owner: &str, is_owned: impl Fn(&str) -> bool) {
     let (within, outside): (Vec<_>, Vec<_>) = product_lines()
         .into_iter()
         .filter(|(_, line)| is_owned(line))
         .partition(|(file, _)| file.starts_with(owner));
-    assert!(outside.is_empty(), "only {owner} may have: {outside:#?}");
-    assert!(!within.is_empty(), "{owner} has nothing of it");
+    assert!(outside.is_empty(), "only {owner} may contain: {outside:#?}");
+    assert!(!within.is_empty(), "{owner} does not contain it");
 }
 
-/// A key begins with a folder of the lake; words for people have it in their middle.
+/// A key begins with a folder of the lake; messages contain it in the middle.
 #[test]
 fn keys_are_formatted_in_one_place() {
-    let beginnings = [
+    let prefixes = [
         "\"src-data/",
         "\"processed_data/",
         "\"_delta_log",
@@ -233,8 +233,8 @@ fn keys_are_formatted_in_one_place() {
         "{INGEST}",
     ];
     check_owner("datalake-core/src/keys.rs", |line| {
-        // An attribute has examples for the API's description.
-        !line.trim_start().starts_with("#[") && beginnings.iter().any(|beginning| line.contains(beginning))
+        // Attributes contain examples for the OpenAPI description.
+        !line.trim_start().starts_with("#[") && prefixes.iter().any(|prefix| line.contains(prefix))
     });
 }
 
@@ -250,7 +250,7 @@ fn statuses_of_failures_are_chosen_in_one_place() {
 }
 
 #[test]
-fn libraries_are_named_where_they_belong() {
+fn libraries_are_named_only_by_their_owners() {
     let names = |library: &'static str| move |line: &str| uses(line, library).next().is_some();
     check_owner("datalake-runs/src/kubernetes/", names("kube::"));
     check_owner("datalake-runs/src/kubernetes/", names("k8s_openapi::"));

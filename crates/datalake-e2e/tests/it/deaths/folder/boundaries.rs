@@ -3,13 +3,13 @@
 use crate::deaths::{
     check::{History, check_converges, has_failed},
     lake::Lake,
-    process::{Run, await_that},
+    process::{Run, wait_until},
     scenario::{Sources, edited, edited_again, prepare, prepared},
     settings::sampled,
     tracer::{Call, Calls, Traced},
 };
 
-/// Boundaries of each test in CI: each takes some two seconds.
+/// Boundaries of each test in CI: each takes about two seconds.
 const SAMPLE_MAX: usize = 12;
 
 /// The system calls of an undisturbed run over the edits.
@@ -22,7 +22,7 @@ fn recorded(calls: Calls) -> Vec<Call> {
 }
 
 #[test]
-fn a_run_killed_before_a_system_call_is_completed_by_the_next() {
+fn next_run_completes_a_run_killed_before_a_system_call() {
     let calls = recorded(Calls::Writes);
     let history = History::of(&[&prepared().0, &edited().0]);
     let (mut kills, boundaries) = (0, sampled(calls.len(), SAMPLE_MAX));
@@ -44,9 +44,9 @@ fn a_run_killed_before_a_system_call_is_completed_by_the_next() {
 }
 
 /// Pauses a run at each boundary while another one processes these sources.
-fn check_paused(meanwhile: &Sources) {
+fn check_paused(sources: &Sources) {
     let calls = recorded(Calls::All);
-    let history = History::of(&[&prepared().0, &edited().0, &meanwhile.0]);
+    let history = History::of(&[&prepared().0, &edited().0, &sources.0]);
     let (mut pauses, mut failures, mut waits, boundaries) = (0, 0, 0, sampled(calls.len(), SAMPLE_MAX));
     for &index in &boundaries {
         let context = format!("paused before call {index} ({:?})", calls[index]);
@@ -56,13 +56,13 @@ fn check_paused(meanwhile: &Sources) {
         let mut other = None;
         if disturbed.run_to(index) {
             pauses += 1;
-            lake.set_sources(&meanwhile.0);
+            lake.set_sources(&sources.0);
             let mut run = Run::start(&lake, &[], None);
-            // A run that is paused while it has the lock makes others wait until it goes on.
+            // A run that is paused with the lock makes others wait until it continues.
             if disturbed.has_lock() {
                 waits += 1;
             } else {
-                await_that("the other run ends", || run.has_ended());
+                wait_until("the other run ends", || run.has_ended());
             }
             other = Some(run);
         }
@@ -83,11 +83,11 @@ fn check_paused(meanwhile: &Sources) {
 }
 
 #[test]
-fn a_run_paused_before_a_system_call_overwrites_no_later_run() {
+fn run_paused_before_a_system_call_does_not_overwrite_later_runs() {
     check_paused(&edited_again());
 }
 
 #[test]
-fn a_run_paused_while_its_edits_are_undone_brings_nothing_back() {
+fn run_paused_while_its_edits_are_undone_restores_nothing() {
     check_paused(&prepared());
 }

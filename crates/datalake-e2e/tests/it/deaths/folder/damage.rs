@@ -13,19 +13,19 @@ use crate::deaths::{
 /// Cases in CI.
 const SAMPLE_MAX: usize = 24;
 
-/// Versions of the lake: there is a checkpoint, and entries before and after it.
+/// Versions of the lake: enough for a checkpoint with entries before and after it.
 const COMMITS: usize = 22;
 
-/// Above the time between two vacuums.
+/// More than the time between two vacuums.
 const DAY: Duration = Duration::from_hours(25);
 
-/// What happens to an object.
+/// The damage of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Damage {
     Deleted,
-    /// Half of the bytes are left.
+    /// Only the first half of the bytes remains.
     Truncated,
-    /// One bit of the byte in the middle is another.
+    /// One bit of the byte in the middle is flipped.
     Flipped,
 }
 
@@ -40,7 +40,7 @@ fn processed() -> Lake {
     lake
 }
 
-/// Without rejected sources that have a last valid row: damage may lose that.
+/// Without rejected sources that have a last valid row, which damage may lose.
 fn last() -> Sources {
     let mut sources = edited();
     sources.remove("rejected.csv").remove("damaged.csv").remove("damaged.png");
@@ -53,7 +53,7 @@ fn process(lake: &Lake, sources: &Sources) {
     assert_eq!(ended.status, Some(0), "{ended:?}");
 }
 
-/// The same lake in another folder. Files keep their inodes and times, by which a run knows what has changed.
+/// The same lake in another folder. Files keep their inodes and times, which a run uses to detect changes.
 fn linked(lake: &Lake) -> Lake {
     fn link(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
@@ -62,7 +62,7 @@ fn linked(lake: &Lake) -> Lake {
             let target = to.join(path.file_name().unwrap());
             match path.is_dir() {
                 true => link(&path, &target),
-                // Processes of both lakes would wait for each other.
+                // Not the lock, for which processes of both lakes would wait.
                 false if path.ends_with(".datalake/lock") => {}
                 false => fs::hard_link(&path, &target).unwrap(),
             }
@@ -75,7 +75,7 @@ fn linked(lake: &Lake) -> Lake {
 
 fn damage(lake: &Lake, key: &str, damage: Damage) {
     let mut bytes = lake.read(key).unwrap();
-    // As a new file: the lake that this one is linked to keeps its own.
+    // As a new file, so that the linked lake does not change.
     lake.remove(key);
     let middle = bytes.len() / 2;
     match damage {
@@ -86,7 +86,7 @@ fn damage(lake: &Lake, key: &str, damage: Damage) {
     lake.write(key, &bytes);
 }
 
-/// Whether the next run restores an object by itself. False for a log that cannot be loaded: then it names the remedy.
+/// Whether the next run restores an object. False for a log that cannot be loaded; the error then names the remedy.
 fn is_healed(lake: &Lake, key: &str, context: &str) -> bool {
     let ended = run(lake, &[]);
     match ended.status {
@@ -94,10 +94,13 @@ fn is_healed(lake: &Lake, key: &str, context: &str) -> bool {
         Some(2) if key.starts_with(LOG) => {
             let named = key.rsplit('/').next().unwrap();
             let error = ended.report["error"].to_string();
-            assert!(error.contains("datalake repair"), "{context}: the error names no remedy: {ended:?}");
+            assert!(
+                error.contains("datalake repair"),
+                "{context}: the error does not name the remedy: {ended:?}"
+            );
             assert!(
                 error.contains(named) || error.contains("_delta_log"),
-                "{context}: the error names no object: {ended:?}"
+                "{context}: the error does not name the object: {ended:?}"
             );
             false
         }
@@ -105,7 +108,7 @@ fn is_healed(lake: &Lake, key: &str, context: &str) -> bool {
     }
 }
 
-/// Rebuilds the table as the error message says.
+/// Rebuilds the table with the command of the error message.
 fn repair(lake: &Lake, context: &str) {
     let ended = Run::spawn(lake.command("repair", None).arg("--yes")).end();
     assert_eq!(ended.status, Some(0), "{context}: repair fails: {ended:?}");
@@ -124,7 +127,7 @@ fn check_damaged(lake: &Lake, key: &str, how: Damage) -> bool {
         repair(lake, &context);
     }
     if how == Damage::Flipped {
-        // The bytes may still be a data file, whose rows a full run compares.
+        // The bytes may still be a valid data file, whose rows a full run compares.
         let ended = run(lake, &["--full"]);
         assert_eq!(ended.status, Some(0), "{context}: a full run fails: {ended:?}");
     }
@@ -163,7 +166,7 @@ fn check_all(prefixes: &[&str], sample_max: usize) {
 }
 
 #[test]
-fn damaged_log_objects_are_survived_or_repaired_by_command() {
+fn damaged_log_objects_are_tolerated_or_repaired_by_command() {
     check_all(&[LOG], SAMPLE_MAX);
 }
 
@@ -178,7 +181,7 @@ fn damaged_rejects_files_and_records_are_restored_by_the_next_run() {
 }
 
 #[test]
-fn a_damaged_output_file_is_restored_by_the_next_run() {
+fn damaged_output_file_is_restored_by_the_next_run() {
     check_all(&["processed_data/output.csv"], SAMPLE_MAX);
 }
 
@@ -188,12 +191,12 @@ fn damaged_image_copies_are_restored_by_the_vacuum() {
 }
 
 #[test]
-fn damaged_reports_stop_no_run() {
+fn damaged_reports_do_not_stop_runs() {
     check_all(&[RUNS], SAMPLE_MAX / 8);
 }
 
 #[test]
-fn a_lake_whose_derived_objects_are_all_lost_is_rebuilt() {
+fn lake_without_derived_objects_is_rebuilt() {
     let lake = processed();
     for key in lake.keys("processed_data/") {
         lake.remove(&key);

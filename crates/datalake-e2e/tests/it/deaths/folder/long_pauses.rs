@@ -1,4 +1,4 @@
-//! A run in a folder that is paused for a day or a month: all files become older by the time of the pause.
+//! A run in a folder that is paused for a day or a month: the times of all files are set back.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use crate::deaths::{
     tracer::{Calls, Traced},
 };
 
-fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
+fn check_paused(pause: Duration, sources: &Sources, sample_max: usize) {
     let lake = Lake::in_folder();
     prepare(&lake, &edited());
     let (ended, calls) = Traced::start(&lake, Calls::All).run_to_end();
     assert_eq!(ended.status, Some(0), "{ended:?}");
 
-    let history = History::of(&[&prepared().0, &edited().0, &meanwhile.0]);
+    let history = History::of(&[&prepared().0, &edited().0, &sources.0]);
     let boundaries = sampled(calls.len(), sample_max);
     let (mut pauses, mut failures, mut locked) = (0, 0, 0);
     for &index in &boundaries {
@@ -27,14 +27,14 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
         prepare(&lake, &edited());
         let mut disturbed = Traced::start(&lake, Calls::All);
         if disturbed.run_to(index) {
-            // While a run has the lock, others can commit nothing.
+            // Other runs cannot commit while a run has the lock.
             if disturbed.has_lock() {
                 locked += 1;
-                lake.set_sources(&meanwhile.0);
+                lake.set_sources(&sources.0);
                 lake.set_all_back(pause);
             } else {
                 pauses += 1;
-                let_time_pass(&lake, meanwhile, pause, || lake.set_all_back(pause), &context);
+                let_time_pass(&lake, sources, pause, || lake.set_all_back(pause), &context);
             }
         }
         let (ended, _) = disturbed.run_to_end();
@@ -51,21 +51,21 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
 }
 
 #[test]
-fn a_run_paused_for_a_day_overwrites_no_later_run() {
+fn run_paused_for_a_day_does_not_overwrite_later_runs() {
     check_paused(DAY, &edited_again(), 10);
 }
 
 #[test]
-fn a_run_paused_for_a_day_while_its_edits_are_undone_brings_nothing_back() {
+fn run_paused_for_a_day_while_its_edits_are_undone_restores_nothing() {
     check_paused(DAY, &prepared(), 10);
 }
 
 #[test]
-fn a_run_paused_for_ten_days_overwrites_no_later_run() {
+fn run_paused_for_ten_days_does_not_overwrite_later_runs() {
     check_paused(TEN_DAYS, &edited_again(), 2);
 }
 
 #[test]
-fn a_run_paused_for_forty_days_overwrites_no_later_run() {
+fn run_paused_for_forty_days_does_not_overwrite_later_runs() {
     check_paused(FORTY_DAYS, &edited_again(), 2);
 }

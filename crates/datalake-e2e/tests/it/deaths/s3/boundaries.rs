@@ -12,7 +12,7 @@ use crate::deaths::{
     settings::sampled,
 };
 
-/// Boundaries of each test in CI: each takes some two seconds.
+/// Boundaries of each test in CI: each takes about two seconds.
 const SAMPLE_MAX: usize = 6;
 
 /// The requests of an undisturbed run over the edits.
@@ -52,7 +52,7 @@ fn check_killed(side: Side) {
         prepare(&lake, &edited());
         let proxy = Proxy::at_boundary(&client.server, index, side);
         let mut disturbed = Run::start(&lake, &[], Some(&proxy.address));
-        if proxy.await_boundary(&mut disturbed) {
+        if proxy.wait_for_boundary(&mut disturbed) {
             disturbed.kill();
             kills += 1;
         }
@@ -66,10 +66,10 @@ fn check_killed(side: Side) {
 }
 
 /// Pauses a run at each boundary while others process these sources.
-fn check_paused(side: Side, meanwhile: &Sources) {
+fn check_paused(side: Side, sources: &Sources) {
     let client = S3Client::from_environment();
     let requests = recorded(&client);
-    let history = History::of(&[&prepared().0, &edited().0, &meanwhile.0]);
+    let history = History::of(&[&prepared().0, &edited().0, &sources.0]);
     let (mut pauses, mut failures, boundaries) = (0, 0, sampled(requests.len(), SAMPLE_MAX));
     for &index in &boundaries {
         let context = format!(
@@ -80,10 +80,10 @@ fn check_paused(side: Side, meanwhile: &Sources) {
         prepare(&lake, &edited());
         let proxy = Proxy::at_boundary(&client.server, index, side);
         let mut disturbed = Run::start(&lake, &[], Some(&proxy.address));
-        if proxy.await_boundary(&mut disturbed) {
+        if proxy.wait_for_boundary(&mut disturbed) {
             disturbed.pause();
             pauses += 1;
-            lake.set_sources(&meanwhile.0);
+            lake.set_sources(&sources.0);
             let other = run(&lake, &[]);
             assert_eq!(other.status, Some(0), "{context}: {other:?}");
             disturbed.resume();
@@ -103,26 +103,26 @@ fn check_paused(side: Side, meanwhile: &Sources) {
 }
 
 #[test]
-fn a_run_killed_before_a_request_is_completed_by_the_next() {
+fn next_run_completes_a_run_killed_before_a_request() {
     check_killed(Side::Before);
 }
 
 #[test]
-fn a_run_killed_after_a_request_is_completed_by_the_next() {
+fn next_run_completes_a_run_killed_after_a_request() {
     check_killed(Side::After);
 }
 
 #[test]
-fn a_run_paused_before_a_request_overwrites_no_later_run() {
+fn run_paused_before_a_request_does_not_overwrite_later_runs() {
     check_paused(Side::Before, &edited_again());
 }
 
 #[test]
-fn a_run_paused_after_a_request_overwrites_no_later_run() {
+fn run_paused_after_a_request_does_not_overwrite_later_runs() {
     check_paused(Side::After, &edited_again());
 }
 
 #[test]
-fn a_run_paused_while_its_edits_are_undone_brings_nothing_back() {
+fn run_paused_while_its_edits_are_undone_restores_nothing() {
     check_paused(Side::Before, &prepared());
 }

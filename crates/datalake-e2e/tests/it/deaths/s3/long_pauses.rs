@@ -1,4 +1,4 @@
-//! A run on S3 that is paused for a day or a month, by the clocks of the server and of the machine.
+//! A run on S3 that is paused for a day or a month, with moved clocks of the server and of the machine.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::deaths::{
     settings::sampled,
 };
 
-fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
+fn check_paused(pause: Duration, sources: &Sources, sample_max: usize) {
     let client = S3Client::from_environment();
     let boundary_proxy = |lake: &Lake, boundary| {
         let clock = lake.clock().expect("the lake has a clock");
@@ -28,7 +28,7 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
     assert_eq!(ended.status, Some(0), "{ended:?}");
     let requests = proxy.requests();
 
-    let history = History::of(&[&prepared().0, &edited().0, &meanwhile.0]);
+    let history = History::of(&[&prepared().0, &edited().0, &sources.0]);
     let boundaries = sampled(requests.len() * 2, sample_max);
     let (mut pauses, mut failures) = (0, 0);
     for &boundary in &boundaries {
@@ -42,11 +42,11 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
         prepare(&lake, &edited());
         let proxy = boundary_proxy(&lake, Some((index, side)));
         let mut disturbed = Run::start(&lake, &[], Some(&proxy.address));
-        if proxy.await_boundary(&mut disturbed) {
+        if proxy.wait_for_boundary(&mut disturbed) {
             disturbed.pause();
             pauses += 1;
             let pass = || clock.advance(SignedDuration::try_from(pause).unwrap());
-            let_time_pass(&lake, meanwhile, pause, pass, &context);
+            let_time_pass(&lake, sources, pause, pass, &context);
             proxy.open_to_new_connections();
             disturbed.resume();
         }
@@ -63,15 +63,15 @@ fn check_paused(pause: Duration, meanwhile: &Sources, sample_max: usize) {
     assert!(pauses * 10 >= boundaries.len() * 9, "nearly all boundaries are reached");
 }
 
-/// A server on the same machine is suspended with the run, and goes on with the request.
+/// A server on the same machine is suspended with the run, and then continues with the request.
 #[test]
-fn a_request_that_arrives_a_day_late_is_repeated_or_fails_the_run() {
+fn request_that_arrives_a_day_late_is_repeated_or_fails_the_run() {
     let client = S3Client::from_environment();
     let (lake, clock) = Lake::with_clock(&client);
     prepare(&lake, &edited());
     let proxy = Proxy::with_clock(&client.server, Some((0, Side::Before)), &clock.server_clock);
     let mut disturbed = Run::start(&lake, &[], Some(&proxy.address));
-    assert!(proxy.await_boundary(&mut disturbed), "the run makes a request");
+    assert!(proxy.wait_for_boundary(&mut disturbed), "the run makes a request");
     disturbed.pause();
     clock.advance(SignedDuration::try_from(DAY).unwrap());
     disturbed.resume();
@@ -81,21 +81,21 @@ fn a_request_that_arrives_a_day_late_is_repeated_or_fails_the_run() {
 }
 
 #[test]
-fn a_run_paused_for_a_day_overwrites_no_later_run() {
+fn run_paused_for_a_day_does_not_overwrite_later_runs() {
     check_paused(DAY, &edited_again(), 6);
 }
 
 #[test]
-fn a_run_paused_for_a_day_while_its_edits_are_undone_brings_nothing_back() {
+fn run_paused_for_a_day_while_its_edits_are_undone_restores_nothing() {
     check_paused(DAY, &prepared(), 6);
 }
 
 #[test]
-fn a_run_paused_for_ten_days_overwrites_no_later_run() {
+fn run_paused_for_ten_days_does_not_overwrite_later_runs() {
     check_paused(TEN_DAYS, &edited_again(), 2);
 }
 
 #[test]
-fn a_run_paused_for_forty_days_overwrites_no_later_run() {
+fn run_paused_for_forty_days_does_not_overwrite_later_runs() {
     check_paused(FORTY_DAYS, &edited_again(), 2);
 }

@@ -17,10 +17,10 @@ use crate::deaths::{
 /// Boundaries of each kind of fault in CI.
 const SAMPLE_MAX: usize = 4;
 
-/// Requests without an answer take until the client's time-out each: so many runs wait at the same time.
+/// The number of runs in parallel for requests without a response, each of which waits for the timeout of the client.
 const BLACK_HOLES: usize = 3;
 
-/// A run over the edits through a network with these faults, and what holds after it. `statuses` are the exit statuses that it may have.
+/// Processes the edits through a network with these faults, and checks the result. `statuses` are the allowed exit statuses.
 fn check_faults(
     client: &S3Client,
     context: &str,
@@ -57,7 +57,7 @@ fn request_count(client: &S3Client) -> usize {
 }
 
 /// One fault per run, at each boundary: the request is repeated, and the run succeeds.
-fn check_survived(fault: Fault) {
+fn check_tolerated(fault: Fault) {
     let client = S3Client::from_environment();
     let count = request_count(&client);
     let mut injected = 0;
@@ -71,8 +71,8 @@ fn check_survived(fault: Fault) {
     assert!(injected * 10 >= boundaries.len() * 9, "nearly all boundaries are reached");
 }
 
-/// Runs cases at the same time, since each of them waits.
-fn at_once<T: Copy + Debug + Send + Sync>(cases: &[T], check: impl Fn(T) + Sync) {
+/// Runs cases in parallel, because each of them waits.
+fn in_parallel<T: Copy + Debug + Send + Sync>(cases: &[T], check: impl Fn(T) + Sync) {
     thread::scope(|scope| {
         let threads: Vec<_> = cases.iter().map(|case| (case, scope.spawn(|| check(*case)))).collect();
         for (case, thread) in threads {
@@ -82,25 +82,25 @@ fn at_once<T: Copy + Debug + Send + Sync>(cases: &[T], check: impl Fn(T) + Sync)
 }
 
 #[test]
-fn a_connection_reset_before_a_request_is_survived() {
-    check_survived(Fault::ResetBefore);
+fn connection_reset_before_a_request_is_tolerated() {
+    check_tolerated(Fault::ResetBefore);
 }
 
 #[test]
-fn a_connection_reset_after_a_request_is_survived() {
-    check_survived(Fault::ResetAfter);
+fn connection_reset_after_a_request_is_tolerated() {
+    check_tolerated(Fault::ResetAfter);
 }
 
 #[test]
-fn a_response_that_ends_early_is_survived() {
-    check_survived(Fault::CutBody);
+fn truncated_response_is_tolerated() {
+    check_tolerated(Fault::CutBody);
 }
 
 #[test]
-fn requests_that_are_late_change_nothing() {
+fn latency_does_not_change_the_result() {
     let client = S3Client::from_environment();
     let seeds: Vec<u64> = (seed()..seed() + 4).collect();
-    at_once(&seeds, |seed| {
+    in_parallel(&seeds, |seed| {
         let context = format!("latency of seed {seed}");
         let latency = move |index: usize, _: &str| {
             let mut rng = Rng::with_seed(seed.wrapping_mul(1_000_003) + u64::try_from(index).unwrap());
@@ -112,7 +112,7 @@ fn requests_that_are_late_change_nothing() {
 }
 
 #[test]
-fn a_network_with_random_faults_fails_the_run_or_not() {
+fn random_faults_fail_at_most_the_run() {
     let client = S3Client::from_environment();
     let rounds = rounds().div_ceil(4);
     let (mut failures, mut faults) = (0, 0);
@@ -136,33 +136,33 @@ fn a_network_with_random_faults_fails_the_run_or_not() {
 }
 
 #[test]
-fn a_request_that_is_never_answered_is_repeated() {
+fn request_without_a_response_is_repeated() {
     let client = S3Client::from_environment();
     let count = request_count(&client);
     let boundaries = sampled(count, BLACK_HOLES);
-    at_once(&boundaries, |boundary| {
-        let context = format!("no answer to request {boundary}");
+    in_parallel(&boundaries, |boundary| {
+        let context = format!("no response to request {boundary}");
         check_faults(&client, &context, &[0], move |index, _| {
             (index == boundary).then_some(Fault::BlackHole)
         });
     });
-    println!("{} of {count} boundaries without an answer", boundaries.len());
+    println!("{} of {count} boundaries without a response", boundaries.len());
 }
 
 #[test]
-fn a_server_that_stops_answering_fails_the_run() {
+fn unresponsive_server_fails_the_run() {
     let client = S3Client::from_environment();
     let count = request_count(&client);
     let boundaries = sampled(count, BLACK_HOLES);
-    at_once(&boundaries, |boundary| {
-        let context = format!("no answers from request {boundary} on");
-        // The report is answered: a run waits for a minute for each operation that fails.
+    in_parallel(&boundaries, |boundary| {
+        let context = format!("no responses from request {boundary} on");
+        // Only the report gets a response, because a run waits for a minute for each operation that fails.
         let is_silent = move |index, target: &str| index >= boundary && !target.contains(RUNS);
         let faults = move |index, target: &str| is_silent(index, target).then_some(Fault::BlackHole);
         let (ended, injected) = check_faults(&client, &context, &[0, 1], faults);
-        // The vacuum comes last. If it fails, the run has done its work, and the next one tries again.
+        // The vacuum is the last step. If it fails, the run has succeeded, and the next run repeats the vacuum.
         let may_succeed = injected.is_empty() || ended.log.contains("vacuum failed");
         assert!(may_succeed || ended.status == Some(1), "{context}: {ended:?}");
     });
-    println!("from {} of {count} boundaries on without answers", boundaries.len());
+    println!("from {} of {count} boundaries on without responses", boundaries.len());
 }

@@ -1,4 +1,4 @@
-//! One person: the row, the picture, what it was before, and where each value came from.
+//! One user: the row, the image, the history, and the source of each value.
 
 use serde_json::{Value, json};
 
@@ -21,31 +21,30 @@ fn check(browser: &Browser, row: &Value) {
 }
 
 #[test]
-fn a_person_is_the_row_of_the_api() {
+fn user_page_shows_the_row_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for user_id in ["1000", "1005", "1070", "2000"] {
-        browser.go(&format!("/page/people/{user_id}?on=2026-11-24"));
+        browser.go_to(&format!("/page/people/{user_id}?on=2026-11-24"));
         let row = server.json(&format!("/data/{user_id}?on=2026-11-24"));
         check(&browser, &row);
-        let pictures =
-            browser.run("return [...document.querySelectorAll('main img')].map(picture => picture.getAttribute('src').split('?')[0])");
+        let images = browser.run("return [...document.querySelectorAll('main img')].map(image => image.getAttribute('src').split('?')[0])");
         let expected = if row["img_path"].is_null() {
             Vec::new()
         } else {
             vec![format!("/data/{user_id}/image")]
         };
-        assert_eq!(pictures, json!(expected), "{user_id}");
-        browser.check_quiet(user_id);
+        assert_eq!(images, json!(expected), "{user_id}");
+        browser.check_console_and_requests(user_id);
     }
 }
 
-/// Each state, and the run that made it so.
+/// The history has each state with its run.
 #[test]
-fn a_person_shows_what_the_row_was() {
+fn user_page_shows_the_history() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go("/page/people/1000");
+    browser.go_to("/page/people/1000");
     let history = server.json("/data/1000/history");
     let states = history["states"].as_array().unwrap_or_else(|| panic!("{history}"));
     assert_eq!(states.len(), 2);
@@ -59,29 +58,29 @@ fn a_person_shows_what_the_row_was() {
             "{state}"
         );
         let text = shown[2].as_str().unwrap();
-        for told in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
-            assert!(text.contains(told.as_str().unwrap()), "{told}: {text}");
+        for value in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
+            assert!(text.contains(value.as_str().unwrap()), "{value}: {text}");
         }
     }
-    // One who is gone has a history all the same.
-    browser.go("/page/people/1001");
+    // A removed user still has a history.
+    browser.go_to("/page/people/1001");
     assert_eq!(browser.status(), 404);
     let change = browser.run("return document.querySelector('#history [data-version]').dataset.change");
     assert_eq!(change, "delete");
 }
 
-/// Where the values came from, as /explain says; and what is refused of this person now.
+/// The sources of the values, as in /explain, and the open rejects of the user.
 #[test]
-fn a_person_shows_where_the_values_came_from() {
+fn user_page_shows_the_sources_of_values() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go("/page/people/1000");
+    browser.go_to("/page/people/1000");
     let explained = server.json("/data/1000/explain");
     let text = browser.text("#explanation");
     for source in ["src-data/1000.csv", "src-data/1000.png"] {
         assert!(explained.to_string().contains(source) && text.contains(source), "{source}: {text}");
     }
-    browser.go("/page/people/1002");
+    browser.go_to("/page/people/1002");
     let main = browser.text("main");
     assert!(
         main.contains("type") || browser.attributes("data-code").contains(&"type".to_owned()),

@@ -1,4 +1,4 @@
-//! Many processors over one lake, which are paused, continued and killed at random while sources change.
+//! Concurrent runs over one lake, which are paused, continued and killed at random while sources change.
 
 use std::{
     collections::BTreeMap,
@@ -14,12 +14,12 @@ use fastrand::Rng;
 use super::{
     check::{History, check_converges},
     lake::{LOG, Lake, OUTPUT, SOURCES},
-    process::{Ended, PATIENCE, POLL, Run, await_that, now},
+    process::{Ended, POLL, Run, TIMEOUT, now, wait_until},
     scenario::Sources,
     settings,
 };
 
-/// Rounds over one lake. The next ones begin with a lake without a table.
+/// Rounds over one lake. The next rounds start with a lake without a table.
 const ROUNDS_PER_LAKE: u64 = 10;
 
 /// Users that are edited.
@@ -28,7 +28,7 @@ const USERS: usize = 8;
 /// This user's row counts the edits, so that every state of the sources is unique and later ones are recognized.
 const COUNTER: &str = "counter";
 
-/// How many of everything.
+/// Counts for the output of the test.
 #[derive(Debug, Default)]
 struct Counts {
     rounds: u64,
@@ -41,31 +41,31 @@ struct Counts {
     states_seen: u64,
 }
 
-/// Runs all rounds over lakes that `create` makes.
-pub(super) fn check_crowd(create: impl Fn() -> Lake) {
+/// Runs all rounds over lakes that `create` returns.
+pub(super) fn check_concurrent_runs(create: impl Fn() -> Lake) {
     let (rounds, seed) = (settings::rounds(), settings::seed());
     let mut counts = Counts::default();
     let mut lake = None;
     for round in 0..rounds {
         let mut rng = Rng::with_seed(seed + round);
-        let crowd = match lake.take().filter(|_| round % ROUNDS_PER_LAKE != 0) {
-            Some(crowd) => crowd,
-            None => Crowd::new(create()),
+        let concurrent_runs = match lake.take().filter(|_| round % ROUNDS_PER_LAKE != 0) {
+            Some(concurrent_runs) => concurrent_runs,
+            None => ConcurrentRuns::new(create()),
         };
-        lake = Some(crowd.check_round(&format!("round of seed {}", seed + round), &mut rng, &mut counts));
+        lake = Some(concurrent_runs.check_round(&format!("round of seed {}", seed + round), &mut rng, &mut counts));
     }
     println!("{counts:?}");
 }
 
-/// A lake and the sources that it has now.
-struct Crowd {
+/// A lake and its current sources.
+struct ConcurrentRuns {
     lake: Lake,
     sources: Sources,
     edits: u64,
     watcher: Watcher,
 }
 
-impl Crowd {
+impl ConcurrentRuns {
     fn new(lake: Lake) -> Self {
         let mut sources = Sources::default();
         for user in 0..USERS {
@@ -82,14 +82,14 @@ impl Crowd {
         }
     }
 
-    /// One round: some processors at once, then one without disturbance.
+    /// One round: concurrent runs, then one without disturbance.
     fn check_round(mut self, context: &str, rng: &mut Rng, counts: &mut Counts) -> Self {
         let start = now();
         let mut waiting = rng.usize(2..=8);
         let mut running: Vec<(Run, State)> = Vec::new();
         let mut ended: Vec<Ended> = Vec::new();
         while waiting > 0 || !running.is_empty() {
-            assert!(start.elapsed() < PATIENCE, "{context}: the round does not end");
+            assert!(start.elapsed() < TIMEOUT, "{context}: the round does not end");
             if waiting > 0 && rng.u8(..10) == 0 {
                 waiting -= 1;
                 counts.runs += 1;
@@ -109,7 +109,7 @@ impl Crowd {
             thread::sleep(POLL);
         }
         for ended in &ended {
-            // None of those that were killed.
+            // Not the status of a killed run.
             assert!(matches!(ended.status, None | Some(0 | 1)), "{context}: {ended:?}");
             counts.failures += u64::from(ended.status == Some(1));
         }
@@ -121,7 +121,7 @@ impl Crowd {
         self
     }
 
-    /// Changes one source, and counts it first.
+    /// Increments the counter and changes one source.
     fn edit(&mut self, rng: &mut Rng) {
         self.edits += 1;
         self.sources.csv(COUNTER, &count_as_name(self.edits));
@@ -136,7 +136,7 @@ impl Crowd {
             2 => drop(self.sources.remove(&png)),
             _ => drop(self.sources.remove(&csv).remove(&png)),
         }
-        // Users come back, and a lake is never nearly empty.
+        // Users are added again, so that the lake never becomes nearly empty.
         if self.sources.0.len() < USERS {
             self.sources.csv(&user_id, &count_as_name(self.edits));
         }
@@ -150,12 +150,12 @@ impl Crowd {
     }
 }
 
-/// A name that sorts like the number.
+/// A name whose order is that of the numbers.
 fn count_as_name(number: u64) -> String {
     format!("Edit{number:06}")
 }
 
-/// What a processor does.
+/// The state of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Running,
@@ -164,7 +164,7 @@ enum State {
 }
 
 impl State {
-    /// Pauses, continues or kills a processor, or leaves it alone.
+    /// Pauses, continues or kills a run, or does nothing.
     fn next(self, run: &mut Run, rng: &mut Rng, counts: &mut Counts) -> Self {
         if run.has_ended() {
             return Self::Ended;
@@ -179,7 +179,7 @@ impl State {
                 10 => {
                     counts.kills += 1;
                     run.kill();
-                    await_that("a killed process ends", || run.has_ended());
+                    wait_until("a killed process ends", || run.has_ended());
                     Self::Ended
                 }
                 _ => self,
@@ -188,7 +188,7 @@ impl State {
                 0 => {
                     counts.kills += 1;
                     run.kill();
-                    await_that("a killed process ends", || run.has_ended());
+                    wait_until("a killed process ends", || run.has_ended());
                     Self::Ended
                 }
                 1..8 => {
@@ -202,7 +202,7 @@ impl State {
     }
 }
 
-/// Reads `output.csv` again and again, which never goes back to an earlier state.
+/// Polls `output.csv`, which must never return to an earlier state.
 struct Watcher {
     stopped: Arc<AtomicBool>,
     seen: Arc<Mutex<u64>>,
@@ -220,7 +220,7 @@ impl Watcher {
                 let output = String::from_utf8(lake.read(OUTPUT).unwrap_or_default()).unwrap();
                 if let Some(row) = output.lines().find(|row| row.starts_with(&format!("{COUNTER},"))) {
                     if newest.as_deref().is_some_and(|newest| row < newest) {
-                        return Err(format!("output.csv goes back from {newest:?} to {row:?}"));
+                        return Err(format!("output.csv returns from {newest:?} to {row:?}"));
                     }
                     if newest.as_deref() != Some(row) {
                         *counted.lock().unwrap() += 1;
@@ -232,7 +232,7 @@ impl Watcher {
                     let version: u64 = version.parse().map_err(|_| format!("the version of output.csv is {version:?}"))?;
                     let previous = newest_version.insert(table.clone(), version);
                     if previous.is_some_and(|previous| version < previous) {
-                        return Err(format!("output.csv goes back from version {previous:?} to {version}"));
+                        return Err(format!("output.csv returns from version {previous:?} to {version}"));
                     }
                 }
                 thread::sleep(POLL);
@@ -246,7 +246,7 @@ impl Watcher {
         }
     }
 
-    /// Asserts that nothing has gone back so far.
+    /// Asserts that `output.csv` has not returned to an earlier state.
     #[track_caller]
     fn check(&mut self, edits: u64, context: &str) {
         if self.thread.as_ref().is_some_and(thread::JoinHandle::is_finished) {

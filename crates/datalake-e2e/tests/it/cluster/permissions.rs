@@ -1,8 +1,8 @@
-//! What each account may ask of Kubernetes, by `kubectl auth can-i`.
+//! The Kubernetes permissions of each account, by `kubectl auth can-i`.
 
 use super::release::Release;
 
-/// As `kubectl auth can-i` takes them, in the release's namespace.
+/// Arguments of `kubectl auth can-i`, in the release's namespace.
 const NEEDED: [&str; 8] = [
     "get cronjobs.batch/datalake-processor",
     "create jobs.batch",
@@ -46,9 +46,9 @@ const NOT_NEEDED: [&str; 28] = [
 ];
 
 #[test]
-fn the_accounts_may_do_what_they_need_and_nothing_else() {
-    // The objects are enough: no pod has to run.
-    let release = Release::install("rights", &[]);
+fn accounts_have_only_the_needed_permissions() {
+    // The test needs only the objects, no running pod.
+    let release = Release::install("permissions", &[]);
     for question in NEEDED {
         check(&release, "datalake-api", question, true);
         check(&release, "datalake-processor", question, false);
@@ -57,7 +57,7 @@ fn the_accounts_may_do_what_they_need_and_nothing_else() {
         check(&release, "datalake-api", question, false);
         check(&release, "datalake-processor", question, false);
     }
-    // The rights end with the namespace.
+    // The permissions are limited to the namespace.
     for question in [
         "create jobs.batch",
         "list jobs.batch",
@@ -79,7 +79,7 @@ fn check(release: &Release, account: &str, question: &str, is_allowed: bool) {
     let account = format!("system:serviceaccount:{}:{account}", release.namespace);
     let arguments: Vec<&str> = ["auth", "can-i", "--as", &account].into_iter().chain(question.split(' ')).collect();
     let output = release.kubectl_command(&arguments).output().unwrap();
-    // Warnings, as about namespaces for what has none, go to stderr.
+    // Warnings, for example about the namespace of a cluster-scoped object, are written to stderr.
     let answer = String::from_utf8_lossy(&output.stdout);
     let expected = if is_allowed { "yes" } else { "no" };
     assert!(

@@ -1,10 +1,10 @@
-//! The form of the filters: what is chosen there is what the address asks, with a script and without, and stays chosen.
+//! The form of filters: its values become the query string, with and without JavaScript, and stay in the form.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
-/// What is set in the form, as selectors with values, and the question that it means.
+/// Values of the form, by selector, and the equivalent query.
 const CASES: &[(&[(&str, &str)], &str)] = &[
     (&[("[name=is_image_exists]", "False")], "is_image_exists=False"),
     (&[("[name=min_age]", "30"), ("[name=max_age]", "35")], "min_age=30&max_age=35"),
@@ -45,7 +45,7 @@ const CASES: &[(&[(&str, &str)], &str)] = &[
     ),
 ];
 
-/// Sets the controls, as somebody would, and sends the form.
+/// Sets the controls and submits the form.
 fn send(browser: &Browser, controls: &[(&str, &str)]) {
     for (selector, value) in controls {
         browser.run(&format!(
@@ -57,19 +57,19 @@ fn send(browser: &Browser, controls: &[(&str, &str)]) {
         ));
     }
     browser.click("#people-filters button:not([type=button])");
-    browser.until("the answer", || browser.address().contains('?').then_some(()));
+    browser.wait_until("the result", || browser.address().contains('?').then_some(()));
 }
 
 fn check(server: &crate::server::Server, browser: &Browser) {
-    for (controls, question) in CASES {
-        browser.go("/page/people");
+    for (controls, expected_query) in CASES {
+        browser.go_to("/page/people");
         send(browser, controls);
         let address = browser.address();
         let (path, query) = address.split_once('?').unwrap();
-        assert_eq!(path, "/page/people", "{question}");
-        let limit = if question.contains("limit") { "" } else { "&limit=50" };
-        let expected = server.json(&format!("/data?{question}{limit}"));
-        // What stands in the address is a question to the API, and the same one.
+        assert_eq!(path, "/page/people", "{expected_query}");
+        let limit = if expected_query.contains("limit") { "" } else { "&limit=50" };
+        let expected = server.json(&format!("/data?{expected_query}{limit}"));
+        // The query string in the address is a query of the API, and an equivalent one.
         assert_eq!(
             server.json(&format!("/data?{query}{}", if query.contains("limit=") { "" } else { "&limit=50" })),
             expected,
@@ -88,30 +88,30 @@ fn check(server: &crate::server::Server, browser: &Browser) {
 }
 
 #[test]
-fn the_form_asks_what_is_chosen() {
+fn form_sends_its_values() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     check(&server, &browser);
-    browser.check_quiet("the form");
+    browser.check_console_and_requests("the form");
 }
 
 #[test]
-fn the_form_works_without_javascript() {
+fn form_works_without_javascript() {
     let server = lakes::edited();
     check(&server, &Browser::without_scripts(&server));
 }
 
-/// A look is kept while filters are changed, and filters while the look is changed.
+/// Changing filters keeps the view, and changing the view keeps the filters.
 #[test]
-fn the_gallery_keeps_the_filters() {
+fn gallery_keeps_the_filters() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/page/people?min_age=40");
+    browser.go_to("/page/people?min_age=40");
     let ids = browser.attributes("data-user-id");
     browser.click("a[data-look=gallery]");
-    browser.until("the gallery", || browser.address().contains("view=gallery").then_some(()));
+    browser.wait_until("the gallery", || browser.address().contains("view=gallery").then_some(()));
     assert_eq!(browser.attributes("data-user-id"), ids);
     send(&browser, &[("[name=is_image_exists]", "True")]);
-    browser.until("the filter", || browser.address().contains("is_image_exists=True").then_some(()));
+    browser.wait_until("the filter", || browser.address().contains("is_image_exists=True").then_some(()));
     assert!(browser.address().contains("view=gallery"), "{}", browser.address());
 }
