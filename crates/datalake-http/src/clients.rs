@@ -101,7 +101,7 @@ pub struct Share {
 
 impl Clients {
     /// The client of this address.
-    pub fn of(&self, address: IpAddr) -> Arc<Client> {
+    pub fn client(&self, address: IpAddr) -> Arc<Client> {
         let address = client_address(address);
         let mut clients = self.lock();
         if let Some(client) = clients.get(&address).and_then(Weak::upgrade) {
@@ -225,25 +225,25 @@ impl Limit {
 
 /// The client of the request. A request without a connection, which the server makes itself, is a client of its own.
 #[derive(Clone, Debug)]
-pub struct OfClient(pub Arc<Client>);
+pub struct RequestClient(pub Arc<Client>);
 
-impl OfClient {
+impl RequestClient {
     /// The client among the extensions of a request.
-    pub fn of(extensions: &axum::http::Extensions) -> Self {
+    pub fn from_extensions(extensions: &axum::http::Extensions) -> Self {
         let known = extensions.get::<Self>().cloned();
         known.unwrap_or_else(|| {
-            let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+            let client = Clients::default().client(Ipv4Addr::LOCALHOST.into());
             client.used.connections.store(1, Ordering::Relaxed);
             Self(client)
         })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for OfClient {
+impl<S: Send + Sync> FromRequestParts<S> for RequestClient {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.extensions))
+        Ok(Self::from_extensions(&parts.extensions))
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn each_client_has_its_own_share() {
         let clients = Clients::default();
-        let connect = |address: &str| clients.of(address.parse().unwrap()).use_up_to(2, Resource::Connections, 1);
+        let connect = |address: &str| clients.client(address.parse().unwrap()).use_up_to(2, Resource::Connections, 1);
         let first = [connect("10.0.0.1"), connect("::ffff:10.0.0.1")];
         assert!(first.iter().all(Option::is_some) && connect("10.0.0.1").is_none());
         let other = [connect("10.0.0.2"), connect("2001:db8::1"), connect("2001:db8::ffff:1")];
@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn a_limit_bounds_each_client_and_all_together() {
         let clients = Clients::default();
-        let [first, second, third] = [1, 2, 3].map(|host| clients.of(Ipv4Addr::new(10, 0, 0, host).into()));
+        let [first, second, third] = [1, 2, 3].map(|host| clients.client(Ipv4Addr::new(10, 0, 0, host).into()));
         let limit = Limit::new(Resource::ResponseKib, 10, 6);
         let permit = limit.take(&first, 6).unwrap();
         assert!(limit.take(&first, 1).is_none(), "it has its share");
@@ -293,7 +293,7 @@ mod tests {
 
     #[test]
     fn resources_are_counted_apart() {
-        let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+        let client = Clients::default().client(Ipv4Addr::LOCALHOST.into());
         let _waits = client.use_up_to(1, Resource::Waits, 1).unwrap();
         assert!(client.use_up_to(1, Resource::Requests, 1).is_some());
     }
@@ -301,7 +301,7 @@ mod tests {
     #[tokio::test]
     async fn few_requests_of_a_client_are_handled_at_once_and_waiting_ones_hold_no_turn() {
         let clients = Clients::default();
-        let client = clients.of(Ipv4Addr::LOCALHOST.into());
+        let client = clients.client(Ipv4Addr::LOCALHOST.into());
         let waiting: Vec<_> = (0..=clients.turns)
             .map(|_| {
                 let client = Arc::clone(&client);

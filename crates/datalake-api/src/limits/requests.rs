@@ -14,7 +14,7 @@ use crate::{
     problem::Problem,
 };
 use datalake_http::{
-    clients::{Limit, OfClient, Permit, Resource},
+    clients::{Limit, Permit, RequestClient, Resource},
     response_budget::ResponseBudget,
 };
 
@@ -74,7 +74,7 @@ pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnO
     {
         return next(request).await;
     }
-    let OfClient(client) = OfClient::of(request.extensions());
+    let RequestClient(client) = RequestClient::from_extensions(request.extensions());
     let Some(_permit) = limits.requests.take(&client, 1) else {
         return Problem::TooBusy.into_response();
     };
@@ -102,7 +102,7 @@ macro_rules! limits_of_routes {
                 }
 
                 /// A permit for one more request of the client.
-                pub fn permit(&self, OfClient(client): &OfClient) -> Result<$permit, Problem> {
+                pub fn permit(&self, RequestClient(client): &RequestClient) -> Result<$permit, Problem> {
                     let permit = self.0.take(client, 1).ok_or(Problem::TooBusy)?;
                     Ok($permit { _permit: permit })
                 }
@@ -122,7 +122,7 @@ macro_rules! limits_of_routes {
                 type Rejection = Problem;
 
                 async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-                    $limit::from_ref(state).permit(&OfClient::of(&parts.extensions))
+                    $limit::from_ref(state).permit(&RequestClient::from_extensions(&parts.extensions))
                 }
             }
         )+

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tower::ServiceExt;
 
 use super::*;
-use crate::clients::{Clients, OfClient};
+use crate::clients::{Clients, RequestClient};
 
 /// A budget of so many KiB beside what is for tiny responses.
 fn budget(kib: u32) -> ResponseBudget {
@@ -34,7 +34,7 @@ fn admitted(router: Router, budget: ResponseBudget) -> Router {
     router.layer(middleware::from_fn_with_state(
         budget,
         async |State(budget): State<ResponseBudget>, request: Request, next: Next| {
-            let OfClient(client) = OfClient::of(request.extensions());
+            let RequestClient(client) = RequestClient::from_extensions(request.extensions());
             let admitted = budget.admit(&client, next.run(request).await);
             admitted.unwrap_or_else(|BudgetExhausted| StatusCode::SERVICE_UNAVAILABLE.into_response())
         },
@@ -99,7 +99,7 @@ async fn tiny_responses_of_one_client_leave_room_for_another() {
     let clients = Clients::default();
     let admit = |host: u8| {
         budget.admit(
-            &clients.of(Ipv4Addr::new(10, 0, 0, host).into()),
+            &clients.client(Ipv4Addr::new(10, 0, 0, host).into()),
             vec![b'x'; 16 * 1024].into_response(),
         )
     };

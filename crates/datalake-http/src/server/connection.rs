@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    clients::{Client, Clients, OfClient, Resource},
+    clients::{Client, Clients, RequestClient, Resource},
     response_budget::HeldBudget,
     server::{
         accepting::Accepting,
@@ -147,7 +147,7 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let peer = origins.clients.of(address.ip());
+        let peer = origins.clients.client(address.ip());
         let Some(connection) = peer.use_up_to(limits.per_client_max, Resource::Connections, 1) else {
             tracing::debug!("connection closed: the client has as many as it may");
             continue;
@@ -192,11 +192,11 @@ struct Origin {
 
 impl Origin {
     /// The client of a request.
-    fn client(&self, request: &Request<Incoming>) -> OfClient {
+    fn client(&self, request: &Request<Incoming>) -> RequestClient {
         let address = self.origins.trusted_proxies.client(self.address, request.headers());
         match address == self.address {
-            true => OfClient(Arc::clone(&self.peer)),
-            false => OfClient(self.origins.clients.of(address)),
+            true => RequestClient(Arc::clone(&self.peer)),
+            false => RequestClient(self.origins.clients.client(address)),
         }
     }
 }

@@ -53,7 +53,7 @@ fn origin() -> Origin {
     };
     let address = Ipv4Addr::LOCALHOST.into();
     Origin {
-        peer: origins.clients.of(address),
+        peer: origins.clients.client(address),
         origins,
         address,
     }
@@ -369,7 +369,7 @@ async fn unread_tiny_response_holds_the_budget_until_it_is_read() {
             move |request: axum::extract::Request, next: middleware::Next| {
                 let admit = admit.clone();
                 async move {
-                    let OfClient(client) = OfClient::of(request.extensions());
+                    let RequestClient(client) = RequestClient::from_extensions(request.extensions());
                     admit.admit(&client, next.run(request).await).expect("the budget has room")
                 }
             },
