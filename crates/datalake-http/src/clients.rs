@@ -78,7 +78,7 @@ struct Used {
 
 /// A limit of the server, of which each client may use a part.
 #[derive(Clone, Debug)]
-pub struct Limit {
+pub struct ResourceLimit {
     resource: Resource,
     free: Arc<Semaphore>,
     per_client_max: u32,
@@ -87,13 +87,13 @@ pub struct Limit {
 /// What one client uses of a limit, until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    _share: Share,
+    _share: ClientPermit,
     _of_all: OwnedSemaphorePermit,
 }
 
 /// What one client uses of a resource, until this is dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct ClientPermit {
     client: Arc<Client>,
     resource: Resource,
     count: u32,
@@ -135,10 +135,10 @@ impl Drop for Client {
 
 impl Client {
     /// Uses `count` more of the resource; none where the client would use more than `max`.
-    pub fn use_up_to(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<Share> {
+    pub fn try_acquire(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<ClientPermit> {
         let add = |used: u32| used.checked_add(count).filter(|used| *used <= max);
         self.used(resource).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
-        Some(Share {
+        Some(ClientPermit {
             client: Arc::clone(self),
             resource,
             count,
@@ -191,13 +191,13 @@ pub async fn to_the_end_of_the_queue() {
     .await;
 }
 
-impl Drop for Share {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
         self.client.used(self.resource).fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
-impl Limit {
+impl ResourceLimit {
     /// All clients together may use `max`, each of them `per_client_max`.
     pub fn new(resource: Resource, max: u32, per_client_max: u32) -> Self {
         Self {
@@ -208,8 +208,8 @@ impl Limit {
     }
 
     /// Takes `count` for the client; none where the client or all clients together would exceed the limit.
-    pub fn take(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
-        let share = client.use_up_to(self.per_client_max, self.resource, count)?;
+    pub fn try_acquire(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
+        let share = client.try_acquire(self.per_client_max, self.resource, count)?;
         let of_all = Arc::clone(&self.free).try_acquire_many_owned(count).ok()?;
         Some(Permit {
             _share: share,
@@ -218,7 +218,7 @@ impl Limit {
     }
 
     /// What no client uses.
-    pub fn free(&self) -> usize {
+    pub fn available(&self) -> usize {
         self.free.available_permits()
     }
 }
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn each_client_has_its_own_share() {
         let clients = Clients::default();
-        let connect = |address: &str| clients.client(address.parse().unwrap()).use_up_to(2, Resource::Connections, 1);
+        let connect = |address: &str| clients.client(address.parse().unwrap()).try_acquire(2, Resource::Connections, 1);
         let first = [connect("10.0.0.1"), connect("::ffff:10.0.0.1")];
         assert!(first.iter().all(Option::is_some) && connect("10.0.0.1").is_none());
         let other = [connect("10.0.0.2"), connect("2001:db8::1"), connect("2001:db8::ffff:1")];
@@ -280,22 +280,22 @@ mod tests {
     fn a_limit_bounds_each_client_and_all_together() {
         let clients = Clients::default();
         let [first, second, third] = [1, 2, 3].map(|host| clients.client(Ipv4Addr::new(10, 0, 0, host).into()));
-        let limit = Limit::new(Resource::ResponseKib, 10, 6);
-        let permit = limit.take(&first, 6).unwrap();
-        assert!(limit.take(&first, 1).is_none(), "it has its share");
-        let _second = limit.take(&second, 4).unwrap();
-        assert!(limit.take(&third, 1).is_none(), "all together have all");
-        assert_eq!(limit.free(), 0);
+        let limit = ResourceLimit::new(Resource::ResponseKib, 10, 6);
+        let permit = limit.try_acquire(&first, 6).unwrap();
+        assert!(limit.try_acquire(&first, 1).is_none(), "it has its share");
+        let _second = limit.try_acquire(&second, 4).unwrap();
+        assert!(limit.try_acquire(&third, 1).is_none(), "all together have all");
+        assert_eq!(limit.available(), 0);
         drop(permit);
-        assert!(limit.take(&third, 6).is_some());
-        assert!(limit.take(&first, 6).is_some());
+        assert!(limit.try_acquire(&third, 6).is_some());
+        assert!(limit.try_acquire(&first, 6).is_some());
     }
 
     #[test]
     fn resources_are_counted_apart() {
         let client = Clients::default().client(Ipv4Addr::LOCALHOST.into());
-        let _waits = client.use_up_to(1, Resource::Waits, 1).unwrap();
-        assert!(client.use_up_to(1, Resource::Requests, 1).is_some());
+        let _waits = client.try_acquire(1, Resource::Waits, 1).unwrap();
+        assert!(client.try_acquire(1, Resource::Requests, 1).is_some());
     }
 
     #[tokio::test]
@@ -316,7 +316,7 @@ mod tests {
         let handled = pin!(async { "handled" });
         let mut handled = pin!(client.in_turn(handled));
         assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
-        let _connection = client.use_up_to(1, Resource::Connections, 1).unwrap();
+        let _connection = client.try_acquire(1, Resource::Connections, 1).unwrap();
         assert_eq!(
             client.in_turn(pin!(async { "handled" })).await,
             "handled",

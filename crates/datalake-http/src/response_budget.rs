@@ -19,7 +19,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
-use crate::clients::{Client, Limit, Permit, Resource};
+use crate::clients::{Client, Permit, Resource, ResourceLimit};
 
 /// All responses in memory: a fourth of what the chart gives the API.
 const BUDGET_KIB: u32 = 128 * 1024;
@@ -53,7 +53,7 @@ const FRAMES_BEFORE_YIELD: u32 = 8;
 /// The budget. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ResponseBudget {
-    kib: Limit,
+    kib: ResourceLimit,
     /// How many streamed responses are made at the same time; the others wait in order.
     turns: Arc<Semaphore>,
 }
@@ -76,7 +76,7 @@ impl ResponseBudget {
         // One core is always free for small responses: between many large ones they would wait for the work of all.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            kib: Limit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
+            kib: ResourceLimit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
             turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
         }
     }
@@ -84,7 +84,7 @@ impl ResponseBudget {
     /// KiB that no response holds.
     #[cfg(test)]
     pub fn free_kib(&self) -> usize {
-        self.kib.free()
+        self.kib.available()
     }
 
     /// Whether a streamed response would be refused: nothing of it need be made.
@@ -96,7 +96,7 @@ impl ResponseBudget {
     fn has_room(&self, kib: u32) -> bool {
         let reserved = if kib <= TINY_RESPONSE_KIB_MAX { 0 } else { BUDGET_KIB_FOR_TINY };
         let needed = u64::from(reserved) + u64::from(kib);
-        u64::try_from(self.kib.free()).is_ok_and(|free| free >= needed)
+        u64::try_from(self.kib.available()).is_ok_and(|free| free >= needed)
     }
 
     /// The response with its part of the budget among its extensions.
@@ -109,7 +109,7 @@ impl ResponseBudget {
         };
         let permit = self
             .has_room(kib)
-            .then(|| self.kib.take(client, kib))
+            .then(|| self.kib.try_acquire(client, kib))
             .flatten()
             .ok_or(BudgetExhausted)?;
         let is_stream = kib == STREAM_KIB && response.body().size_hint().exact().is_none();

@@ -19,7 +19,7 @@ use crate::clients::{Clients, RequestClient};
 fn budget(kib: u32) -> ResponseBudget {
     let reserved = BUDGET_KIB_FOR_TINY;
     ResponseBudget {
-        kib: Limit::new(Resource::ResponseKib, reserved + kib, reserved + kib),
+        kib: ResourceLimit::new(Resource::ResponseKib, reserved + kib, reserved + kib),
         turns: Arc::new(Semaphore::new(1)),
     }
 }

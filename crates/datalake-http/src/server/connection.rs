@@ -148,7 +148,7 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
             accepted = accepted => accepted,
         };
         let peer = origins.clients.client(address.ip());
-        let Some(connection) = peer.use_up_to(limits.per_client_max, Resource::Connections, 1) else {
+        let Some(connection) = peer.try_acquire(limits.per_client_max, Resource::Connections, 1) else {
             tracing::debug!("connection closed: the client has as many as it may");
             continue;
         };

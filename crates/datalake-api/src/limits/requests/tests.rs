@@ -15,7 +15,7 @@ use datalake_http::clients::Clients;
 
 fn limits(requests_max: u32, response_time_max: Duration) -> RequestLimits {
     RequestLimits {
-        requests: Limit::new(Resource::Requests, requests_max, requests_max),
+        requests: ResourceLimit::new(Resource::Requests, requests_max, requests_max),
         scrapes: Arc::new(Semaphore::new(1)),
         budget: ResponseBudget::new(),
         response_time_max,
