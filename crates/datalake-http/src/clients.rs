@@ -20,7 +20,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A client with more connections takes turns. Browsers open 6, pools of HTTP clients some ten.
-const CONNECTIONS_WITHOUT_TURNS: u32 = 32;
+const CONNECTIONS_WITHOUT_CPU_SLOT_MAX: u32 = 32;
 
 /// What is limited per client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ pub enum Resource {
 pub struct Clients {
     by_address: Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>,
     /// How many requests of a client with many connections wait for a processor at the same time: one for each processor.
-    turns: usize,
+    cpu_slots: usize,
 }
 
 impl Default for Clients {
     fn default() -> Self {
         Self {
             by_address: Arc::default(),
-            turns: thread::available_parallelism().map_or(1, NonZero::get),
+            cpu_slots: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 }
@@ -62,7 +62,7 @@ pub struct Client {
     address: IpAddr,
     clients: Clients,
     used: Used,
-    turns: Semaphore,
+    cpu_slots: Semaphore,
 }
 
 /// How much of each resource a client uses.
@@ -111,7 +111,7 @@ impl Clients {
             address,
             clients: self.clone(),
             used: Used::default(),
-            turns: Semaphore::new(self.turns),
+            cpu_slots: Semaphore::new(self.cpu_slots),
         });
         clients.insert(address, Arc::downgrade(&client));
         client
@@ -149,14 +149,14 @@ impl Client {
     ///
     /// Tasks of all connections wait for processors in one queue: those of a client with hundreds of connections would delay those of other clients.
     /// Here only a few of them are in the queue, and the others wait for one another.
-    pub async fn in_turn<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
+    pub async fn run_in_cpu_slot<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
         let connections = self.used.connections.load(Ordering::Relaxed);
         // A client behind a proxy has no connections of its own.
-        if (1..=CONNECTIONS_WITHOUT_TURNS).contains(&connections) {
+        if (1..=CONNECTIONS_WITHOUT_CPU_SLOT_MAX).contains(&connections) {
             return handled.await;
         }
-        let turn = self.turns.acquire().await;
-        to_the_end_of_the_queue().await;
+        let turn = self.cpu_slots.acquire().await;
+        yield_to_ready_tasks().await;
         // What waits for something else leaves the turn to the next.
         let first = poll_fn(|context| Poll::Ready(handled.as_mut().poll(context))).await;
         drop(turn);
@@ -179,7 +179,7 @@ impl Client {
 }
 
 /// Lets every task run that is ready now. Unlike `yield_now`, this does not wait for those that become ready meanwhile.
-pub async fn to_the_end_of_the_queue() {
+pub async fn yield_to_ready_tasks() {
     let mut is_queued = false;
     poll_fn(|context| {
         if mem::replace(&mut is_queued, true) {
@@ -302,23 +302,31 @@ mod tests {
     async fn few_requests_of_a_client_are_handled_at_once_and_waiting_ones_hold_no_turn() {
         let clients = Clients::default();
         let client = clients.client(Ipv4Addr::LOCALHOST.into());
-        let waiting: Vec<_> = (0..=clients.turns)
+        let waiting: Vec<_> = (0..=clients.cpu_slots)
             .map(|_| {
                 let client = Arc::clone(&client);
-                tokio::spawn(async move { client.in_turn(pin!(std::future::pending::<()>())).await })
+                tokio::spawn(async move { client.run_in_cpu_slot(pin!(std::future::pending::<()>())).await })
             })
             .collect();
         for _ in 0..10 {
-            to_the_end_of_the_queue().await;
+            yield_to_ready_tasks().await;
         }
-        assert_eq!(client.turns.available_permits(), clients.turns, "requests that wait hold no turn");
-        let _all = client.turns.acquire_many(u32::try_from(clients.turns).unwrap()).await.unwrap();
+        assert_eq!(
+            client.cpu_slots.available_permits(),
+            clients.cpu_slots,
+            "requests that wait hold no turn"
+        );
+        let _all = client
+            .cpu_slots
+            .acquire_many(u32::try_from(clients.cpu_slots).unwrap())
+            .await
+            .unwrap();
         let handled = pin!(async { "handled" });
-        let mut handled = pin!(client.in_turn(handled));
+        let mut handled = pin!(client.run_in_cpu_slot(handled));
         assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
         let _connection = client.try_acquire(1, Resource::Connections, 1).unwrap();
         assert_eq!(
-            client.in_turn(pin!(async { "handled" })).await,
+            client.run_in_cpu_slot(pin!(async { "handled" })).await,
             "handled",
             "few connections take no turns"
         );

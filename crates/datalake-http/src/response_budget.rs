@@ -55,7 +55,7 @@ const FRAMES_BEFORE_YIELD: u32 = 8;
 pub struct ResponseBudget {
     kib: ResourceLimit,
     /// How many streamed responses are made at the same time; the others wait in order.
-    turns: Arc<Semaphore>,
+    cpu_slots: Arc<Semaphore>,
 }
 
 /// The part of the budget that a response holds, until its last byte was written to the connection.
@@ -63,7 +63,7 @@ pub struct ResponseBudget {
 pub struct HeldBudget {
     _permit: Arc<Permit>,
     /// By which chunks of a stream are made.
-    turns: Option<Arc<Semaphore>>,
+    cpu_slots: Option<Arc<Semaphore>>,
 }
 
 /// The budget of the client or of all clients is exhausted.
@@ -77,7 +77,7 @@ impl ResponseBudget {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             kib: ResourceLimit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
-            turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            cpu_slots: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
         }
     }
 
@@ -115,7 +115,7 @@ impl ResponseBudget {
         let is_stream = kib == STREAM_KIB && response.body().size_hint().exact().is_none();
         response.extensions_mut().insert(HeldBudget {
             _permit: Arc::new(permit),
-            turns: is_stream.then(|| Arc::clone(&self.turns)),
+            cpu_slots: is_stream.then(|| Arc::clone(&self.cpu_slots)),
         });
         Ok(response)
     }
@@ -139,14 +139,14 @@ pub async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) ->
     let Some(held) = held else {
         return response;
     };
-    let turns = held.turns.clone().map(PollSemaphore::new);
+    let turns = held.cpu_slots.clone().map(PollSemaphore::new);
     response.map(|body| {
         Body::new(ChunkedBody {
             body,
             rest: Bytes::new(),
             frames: 0,
             held: Some(held),
-            turns,
+            cpu_slots: turns,
         })
     })
 }
@@ -159,7 +159,7 @@ struct ChunkedBody {
     /// Frames since other tasks ran.
     frames: u32,
     held: Option<HeldBudget>,
-    turns: Option<PollSemaphore>,
+    cpu_slots: Option<PollSemaphore>,
 }
 
 impl ChunkedBody {
@@ -184,7 +184,7 @@ impl HttpBody for ChunkedBody {
         }
         self.frames += 1;
         // Released after each frame, so that the stream that has waited longest is next.
-        let _turn = match &mut self.turns {
+        let _turn = match &mut self.cpu_slots {
             Some(turns) => ready!(turns.poll_acquire(context)),
             None => None,
         };

@@ -79,7 +79,7 @@ pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnO
         return Problem::TooBusy.into_response();
     };
     let handled = pin!(next(request));
-    match tokio::time::timeout(limits.response_time_max, client.in_turn(handled)).await {
+    match tokio::time::timeout(limits.response_time_max, client.run_in_cpu_slot(handled)).await {
         Ok(response) => limits
             .budget
             .admit(&client, response)

@@ -20,7 +20,7 @@ fn budget(kib: u32) -> ResponseBudget {
     let reserved = BUDGET_KIB_FOR_TINY;
     ResponseBudget {
         kib: ResourceLimit::new(Resource::ResponseKib, reserved + kib, reserved + kib),
-        turns: Arc::new(Semaphore::new(1)),
+        cpu_slots: Arc::new(Semaphore::new(1)),
     }
 }
 
@@ -127,7 +127,7 @@ async fn unread_compressed_response_keeps_no_turn() {
     let (mut slow, mut quick) = (ask("gzip").await, ask("identity").await);
     let soon = Duration::from_secs(10);
     for _ in 0..20 {
-        let working = Arc::clone(&budget.turns).try_acquire_owned().unwrap();
+        let working = Arc::clone(&budget.cpu_slots).try_acquire_owned().unwrap();
         let passed_on = slow.next().now_or_never();
         drop(working);
         if passed_on.is_none() {
@@ -144,7 +144,7 @@ async fn unread_compressed_response_keeps_no_turn() {
 async fn streams_are_made_in_turns() {
     let budget = budget(8 * STREAM_KIB);
     let router = router(budget.clone());
-    let working = Arc::clone(&budget.turns).try_acquire_owned().unwrap();
+    let working = Arc::clone(&budget.cpu_slots).try_acquire_owned().unwrap();
     let mut first = get_of(&router, "/stream").await.into_body().into_data_stream();
     let mut second = get_of(&router, "/stream").await.into_body().into_data_stream();
     // Small ones do not wait for it.

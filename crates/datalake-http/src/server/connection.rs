@@ -164,7 +164,7 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
             let client = Arc::clone(&origin.peer);
             // On the heap, so that a task is small.
             let mut attending = Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown));
-            client.in_turn(attending.as_mut()).await;
+            client.run_in_cpu_slot(attending.as_mut()).await;
             drop((connection, permit));
         });
     }

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{clients::to_the_end_of_the_queue, response_budget::ResponseBudget};
+use crate::{clients::yield_to_ready_tasks, response_budget::ResponseBudget};
 
 fn router() -> Router {
     Router::new()
@@ -410,7 +410,7 @@ async fn pipelined_requests_yield_to_other_tasks() {
     let _other = tokio::spawn(async move {
         loop {
             others.fetch_add(1, Ordering::Relaxed);
-            to_the_end_of_the_queue().await;
+            yield_to_ready_tasks().await;
         }
     });
     let seen = Arc::new(Mutex::new(Vec::new()));
