@@ -60,7 +60,7 @@ pub struct ResponseBudget {
 
 /// The part of the budget that a response holds, until its last byte was written to the connection.
 #[derive(Clone, Debug)]
-pub struct HeldBudget {
+pub struct ResponsePermit {
     _permit: Arc<Permit>,
     /// By which chunks of a stream are made.
     cpu_slots: Option<Arc<Semaphore>>,
@@ -113,7 +113,7 @@ impl ResponseBudget {
             .flatten()
             .ok_or(BudgetExhausted)?;
         let is_stream = kib == STREAM_KIB && response.body().size_hint().exact().is_none();
-        response.extensions_mut().insert(HeldBudget {
+        response.extensions_mut().insert(ResponsePermit {
             _permit: Arc::new(permit),
             cpu_slots: is_stream.then(|| Arc::clone(&self.cpu_slots)),
         });
@@ -128,20 +128,20 @@ fn is_event_stream(response: &Response) -> bool {
 
 /// Passes a large response on in chunks that hold its part of the budget until the last. This is outside of the compression: a turn is given to a
 /// body that waits for it, which must be one that is polled again, and a compressor with something to pass on is not.
-pub async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn pace_body(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let response = next(request).await;
     let is_small = response
         .body()
         .size_hint()
         .exact()
         .is_some_and(|bytes| bytes <= SMALL_RESPONSE_BYTES_MAX);
-    let held = response.extensions().get::<HeldBudget>().filter(|_| !is_small).cloned();
+    let held = response.extensions().get::<ResponsePermit>().filter(|_| !is_small).cloned();
     let Some(held) = held else {
         return response;
     };
     let turns = held.cpu_slots.clone().map(PollSemaphore::new);
     response.map(|body| {
-        Body::new(ChunkedBody {
+        Body::new(PacedBody {
             body,
             rest: Bytes::new(),
             frames: 0,
@@ -152,24 +152,24 @@ pub async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) ->
 }
 
 /// A body that is passed on in chunks and holds its part of the budget until its end.
-struct ChunkedBody {
+struct PacedBody {
     body: Body,
     /// What of the last frame was not passed on yet.
     rest: Bytes,
     /// Frames since other tasks ran.
     frames: u32,
-    held: Option<HeldBudget>,
+    held: Option<ResponsePermit>,
     cpu_slots: Option<PollSemaphore>,
 }
 
-impl ChunkedBody {
+impl PacedBody {
     fn chunk(&mut self) -> Frame<Bytes> {
         let bytes = self.rest.len().min(CHUNK_BYTES);
         Frame::data(self.rest.split_to(bytes))
     }
 }
 
-impl HttpBody for ChunkedBody {
+impl HttpBody for PacedBody {
     type Data = Bytes;
     type Error = axum::Error;
 

@@ -22,7 +22,7 @@ use datalake_http::{
     content_coding::{accepts_any, weaken_etags},
     cors::{Cors, cors},
     cross_site::is_cross_site,
-    response_budget::pass_in_chunks,
+    response_budget::pace_body,
 };
 use datalake_ui::page::problem::show_problems;
 
@@ -46,7 +46,7 @@ pub(crate) struct Inside {
 /// The steps outside of the compression, from the outside in.
 pub(crate) async fn outside(State(outside): State<Outside>, request: Request, next: Next) -> Response {
     let answer = async |request| next.run(request).await;
-    let answer = async |request| pass_in_chunks(request, answer).await;
+    let answer = async |request| pace_body(request, answer).await;
     let answer = async |request| weaken_etags(request, answer).await;
     let answer = async |request| cors(&outside.cors, request, answer).await;
     let answer = async |request| caching(request, answer).await;

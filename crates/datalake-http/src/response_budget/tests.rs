@@ -41,9 +41,9 @@ fn admitted(router: Router, budget: ResponseBudget) -> Router {
     ))
 }
 
-fn passed_in_chunks(router: Router) -> Router {
+fn with_paced_bodies(router: Router) -> Router {
     router.layer(middleware::from_fn(|request, next: Next| {
-        pass_in_chunks(request, |request| next.run(request))
+        pace_body(request, |request| next.run(request))
     }))
 }
 
@@ -54,7 +54,7 @@ fn router(budget: ResponseBudget) -> Router {
         .route("/whole", get(async || vec![b'x'; 256 * 1024 + 1]))
         .route("/stream", get(async || streamed()))
         .route("/events", get(async || (EVENTS, streamed())));
-    passed_in_chunks(admitted(router, budget))
+    with_paced_bodies(admitted(router, budget))
 }
 
 async fn get_of(router: &Router, path: &str) -> Response {
@@ -118,7 +118,7 @@ async fn unread_compressed_response_keeps_no_turn() {
     let text = move || stream::iter((0..100).map(move |number| Ok::<_, Infallible>(bytes(number * 4_000).collect::<Vec<u8>>())));
     let router = Router::new().route("/", get(async move || Body::from_stream(text())));
     let router = admitted(router, budget.clone()).layer(crate::content_coding::compression());
-    let router = passed_in_chunks(router);
+    let router = with_paced_bodies(router);
     let ask = async |accepted: &str| {
         let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted);
         let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -164,7 +164,7 @@ async fn streams_are_made_in_turns() {
 async fn large_responses_yield_to_other_tasks() {
     let frames = || stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
     let router = Router::new().route("/", get(async move || Body::from_stream(frames())));
-    let router = passed_in_chunks(admitted(router, budget(8 * STREAM_KIB)));
+    let router = with_paced_bodies(admitted(router, budget(8 * STREAM_KIB)));
     let mut frames = get_of(&router, "/").await.into_body().into_data_stream();
     let mut ready = Vec::new();
     for _ in 0..19 {

@@ -13,7 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    response_budget::HeldBudget,
+    response_budget::ResponsePermit,
     server::{request_error::RequestError, request_stream::Refusal},
 };
 
@@ -66,7 +66,7 @@ struct Doing {
     /// Since when the client sends no more while answers go on, and who waits for their end.
     ended: Option<(Instant, Waker)>,
     /// What answers hold whose last bytes are still in the buffer of the connection.
-    unwritten: Vec<HeldBudget>,
+    unwritten: Vec<ResponsePermit>,
 }
 
 /// A request in flight: until its answer has ended or was given up.
@@ -74,7 +74,7 @@ struct Doing {
 pub(crate) struct Answering {
     activity: Arc<Activity>,
     number: u64,
-    held: Option<HeldBudget>,
+    held: Option<ResponsePermit>,
 }
 
 impl Activity {
@@ -195,7 +195,7 @@ impl Answering {
     }
 
     /// Holds this until the last byte of the answer is written.
-    pub(crate) fn hold(&mut self, held: HeldBudget) {
+    pub(crate) fn hold(&mut self, held: ResponsePermit) {
         self.held = Some(held);
     }
 

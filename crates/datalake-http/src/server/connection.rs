@@ -34,7 +34,7 @@ use tower::Service;
 
 use crate::{
     clients::{Client, Clients, RequestClient, Resource},
-    response_budget::HeldBudget,
+    response_budget::ResponsePermit,
     server::{
         accepting::Accepting,
         activity::{Activity, Answering, Overdue, Times},
@@ -318,7 +318,7 @@ fn answer(
         if is_last {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(held) = answer.extensions_mut().remove::<HeldBudget>() {
+        if let Some(held) = answer.extensions_mut().remove::<ResponsePermit>() {
             answering.hold(held);
         }
         Ok(answer.map(|body| Attended { body, answering }))
