@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::{
     response_budget::ResponsePermit,
-    server::{request_error::RequestError, request_stream::Refusal},
+    server::{request_error::RequestError, request_stream::Rejection},
 };
 
 /// How long each step may last.
@@ -62,7 +62,7 @@ struct Doing {
     /// Whether an incomplete head must be rejected.
     is_timed_out: bool,
     /// The request that was refused; the connection ends with it.
-    refusal: Option<Refusal>,
+    refusal: Option<Rejection>,
     /// Since when the client sends no more while answers go on, and who waits for their end.
     ended: Option<(Instant, Waker)>,
     /// What answers hold whose last bytes are still in the buffer of the connection.
@@ -126,7 +126,7 @@ impl Activity {
     }
 
     /// A request was refused before hyper saw it.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
+    pub(crate) fn refuse(&self, refusal: Rejection) {
         self.doing().refusal = Some(refusal);
     }
 

@@ -39,7 +39,7 @@ use crate::{
         accepting::Accepting,
         activity::{Activity, Answering, Overdue, Times},
         paced_io::ClientIo,
-        request_error::RefusedRequest,
+        request_error::RejectedRequest,
     },
     trusted_proxies::TrustedProxies,
 };
@@ -306,7 +306,7 @@ fn answer(
 ) -> impl Future<Output = Result<Response<Attended>, Infallible>> + use<> {
     let mut answering = activity.begin();
     if let Some(error) = answering.refusal() {
-        request.extensions_mut().insert(RefusedRequest(error));
+        request.extensions_mut().insert(RejectedRequest(error));
     }
     let client = origin.client(&request);
     request.extensions_mut().insert(client);

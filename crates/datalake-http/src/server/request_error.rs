@@ -58,4 +58,4 @@ impl RequestError {
 
 /// Marks a request that stands for one that was refused.
 #[derive(Clone, Debug)]
-pub struct RefusedRequest(pub RequestError);
+pub struct RejectedRequest(pub RequestError);

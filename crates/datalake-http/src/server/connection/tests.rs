@@ -35,8 +35,8 @@ fn router() -> Router {
 
 /// Answers requests that were refused before a route is found.
 async fn answer_refused(request: axum::extract::Request, next: middleware::Next) -> axum::response::Response {
-    match request.extensions().get::<RefusedRequest>() {
-        Some(RefusedRequest(error)) => (StatusCode::BAD_REQUEST, format!("refused: {}", error.detail())).into_response(),
+    match request.extensions().get::<RejectedRequest>() {
+        Some(RejectedRequest(error)) => (StatusCode::BAD_REQUEST, format!("refused: {}", error.detail())).into_response(),
         None => next.run(request).await,
     }
 }
