@@ -22,8 +22,8 @@ use datalake_http::{
     content_coding::compression,
     cors::Cors,
     server::{
-        accepting::Accepting,
-        connection::{self, ConnectionLimits, Listening},
+        connection::{self, ConnectionLimits, HttpListener},
+        listener_health::ListenerHealth,
     },
 };
 
@@ -96,33 +96,33 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
     let keep_up = parts.runs.clone().keep_up(beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
     let Listeners { api, admin } = listeners.into();
-    let accepting = Accepting::default();
-    let listening = Listening {
+    let listener_health = ListenerHealth::default();
+    let http_listener = HttpListener {
         listener: api,
         limits: ConnectionLimits::API,
         trusted_proxies: parts.trusted_proxies.clone(),
-        accepting: accepting.clone(),
+        health: listener_health.clone(),
     };
     let (router, state) = layered(parts);
     let answer = async {
-        answer(listening, router, shutdown).await;
+        answer(http_listener, router, shutdown).await;
         beside.cancel();
     };
     let admin = async {
         if let Some(listener) = admin {
-            admin::serve(listener, accepting, state, beside.clone()).await;
+            admin::serve(listener, listener_health, state, beside.clone()).await;
         }
     };
     let ((), (), (), (), (), ()) = tokio::join!(answer, admin, follow, first_run, keep_up, fold);
 }
 
-async fn answer(listening: Listening, router: Router, shutdown: CancellationToken) {
+async fn answer(http_listener: HttpListener, router: Router, shutdown: CancellationToken) {
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(listening, router, shutdown.clone()) => {}
+        () = connection::serve(http_listener, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
     }
 }

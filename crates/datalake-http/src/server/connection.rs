@@ -36,8 +36,8 @@ use crate::{
     clients::{Client, Clients, RequestClient, Resource},
     response_budget::ResponsePermit,
     server::{
-        accepting::Accepting,
         activity::{Activity, Answering, Overdue, Times},
+        listener_health::ListenerHealth,
         paced_io::ClientIo,
         request_error::RejectedRequest,
     },
@@ -110,7 +110,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A listener, and how its connections are served.
 #[derive(Debug)]
-pub struct Listening {
+pub struct HttpListener {
     /// The listener whose connections are accepted.
     pub listener: TcpListener,
     /// How many connections are served at once.
@@ -118,18 +118,18 @@ pub struct Listening {
     /// The proxies that name the clients of their requests.
     pub trusted_proxies: TrustedProxies,
     /// Records whether connections are accepted, for the liveness probe.
-    pub accepting: Accepting,
+    pub health: ListenerHealth,
 }
 
 /// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
 /// it returns when all have.
-pub async fn serve(listening: Listening, router: Router, shutdown: CancellationToken) {
-    let Listening {
+pub async fn serve(http_listener: HttpListener, router: Router, shutdown: CancellationToken) {
+    let HttpListener {
         listener,
         limits,
         trusted_proxies,
-        accepting,
-    } = listening;
+        health,
+    } = http_listener;
     let room = Arc::new(Semaphore::new(usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS)));
     let origins = Origins {
         clients: Clients::default(),
@@ -137,11 +137,11 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
     };
     let protocol = protocol();
     // However this ends, nothing is accepted afterwards.
-    let _until_the_end = accepting.begin();
+    let _until_the_end = health.begin();
     loop {
         let accepted = async {
             let permit = Arc::clone(&room).acquire_owned().await;
-            (permit.expect("the semaphore is never closed"), accept(&listener, &accepting).await)
+            (permit.expect("the semaphore is never closed"), accept(&listener, &health).await)
         };
         let (permit, (stream, address)) = tokio::select! {
             () = shutdown.cancelled() => break,
@@ -202,16 +202,16 @@ impl Origin {
 }
 
 /// The next connection. A failure is retried: a server that gave up here would not serve any more.
-async fn accept(listener: &TcpListener, accepting: &Accepting) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, health: &ListenerHealth) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                accepting.succeeded();
+                health.succeeded();
                 return accepted;
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
-                accepting.failed();
+                health.failed();
                 tracing::error!(error = %error, "cannot accept a connection; retrying in a second");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }

@@ -59,12 +59,12 @@ fn origin() -> Origin {
     }
 }
 
-fn listening(listener: TcpListener, max: u32, per_client_max: u32) -> Listening {
-    Listening {
+fn listening(listener: TcpListener, max: u32, per_client_max: u32) -> HttpListener {
+    HttpListener {
         listener,
         limits: ConnectionLimits { max, per_client_max },
         trusted_proxies: TrustedProxies::default(),
-        accepting: Accepting::default(),
+        health: ListenerHealth::default(),
     }
 }
 
