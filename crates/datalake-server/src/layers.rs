@@ -67,7 +67,7 @@ pub(crate) async fn inside(State(inside): State<Inside>, request: Request, next:
 /// Rejects requests that browsers send for pages of other sites, and clients that accept no content coding, before a handler runs.
 async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !is_probe_or_metrics(request.uri().path())
-        && let Some(host) = inside.allowed_hosts.rejected(&request)
+        && let Some(host) = inside.allowed_hosts.rejected_host(&request)
     {
         return Problem::HostNotAllowed { host }.into_response();
     }
