@@ -94,7 +94,7 @@ pub(crate) async fn list_rows(
 ) -> Result<Response, Problem> {
     let format = match asked.format {
         Some(format) => format,
-        None => Format::accepted(&Accept::of(&headers)).ok_or_else(|| Problem::NotAcceptable {
+        None => Format::accepted(&Accept::from_headers(&headers)).ok_or_else(|| Problem::NotAcceptable {
             offered: Format::offered(),
         })?,
     };
