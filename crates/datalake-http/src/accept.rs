@@ -11,7 +11,7 @@ const WHOLE: u16 = 1_000;
 
 impl Accept {
     /// No header, and one without a range that can be understood, take everything.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub fn from_headers(headers: &HeaderMap) -> Self {
         let values = headers.get_all(header::ACCEPT).into_iter().filter_map(|value| value.to_str().ok());
         let mut ranges: Vec<_> = values.flat_map(|value| value.split(',')).filter_map(range).collect();
         if ranges.is_empty() {
@@ -59,7 +59,11 @@ mod tests {
     #[track_caller]
     fn check(accept: &'static str, media_type: &str, expected: u16) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        assert_eq!(Accept::of(&headers).weight(media_type), expected, "Accept: {accept}, {media_type}");
+        assert_eq!(
+            Accept::from_headers(&headers).weight(media_type),
+            expected,
+            "Accept: {accept}, {media_type}"
+        );
     }
 
     #[test]
@@ -75,6 +79,6 @@ mod tests {
         check("nonsense, text/csv;q=2, */*;q=x", "text/csv", 1_000); // Nothing of it can be understood.
         check("text/csv;q=1.000", "text/csv", 1_000);
         check("text/csv;q=1.001, text/*;q=0.3", "text/csv", 300);
-        assert_eq!(Accept::of(&HeaderMap::new()).weight("text/csv"), 1_000);
+        assert_eq!(Accept::from_headers(&HeaderMap::new()).weight("text/csv"), 1_000);
     }
 }

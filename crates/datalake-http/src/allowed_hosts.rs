@@ -75,7 +75,7 @@ impl AllowedHosts {
     }
 
     /// The host that the request names, if it is not allowed.
-    pub fn rejected(&self, request: &Request) -> Option<String> {
+    pub fn rejected_host(&self, request: &Request) -> Option<String> {
         if *self == Self::Any {
             return None;
         }
@@ -118,7 +118,7 @@ mod tests {
     #[track_caller]
     fn check(hosts: &AllowedHosts, host: &str, is_allowed: bool) {
         let request = Request::get("/data").header(header::HOST, host).body(Body::empty()).unwrap();
-        assert_eq!(hosts.rejected(&request).is_none(), is_allowed, "{host}: {hosts:?}");
+        assert_eq!(hosts.rejected_host(&request).is_none(), is_allowed, "{host}: {hosts:?}");
     }
 
     #[test]
@@ -161,10 +161,10 @@ mod tests {
             request.body(Body::empty()).unwrap()
         };
         assert_eq!(
-            hosts.rejected(&request("http://evil.example/data")).as_deref(),
+            hosts.rejected_host(&request("http://evil.example/data")).as_deref(),
             Some("evil.example")
         );
-        assert_eq!(hosts.rejected(&request("http://localhost:1/data")), None);
+        assert_eq!(hosts.rejected_host(&request("http://localhost:1/data")), None);
     }
 
     #[test]

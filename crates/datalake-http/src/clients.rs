@@ -20,7 +20,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// A client with more connections takes turns. Browsers open 6, pools of HTTP clients some ten.
-const CONNECTIONS_WITHOUT_TURNS: u32 = 32;
+const CONNECTIONS_WITHOUT_CPU_SLOT_MAX: u32 = 32;
 
 /// What is limited per client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ pub enum Resource {
 pub struct Clients {
     by_address: Arc<Mutex<HashMap<IpAddr, Weak<Client>>>>,
     /// How many requests of a client with many connections wait for a processor at the same time: one for each processor.
-    turns: usize,
+    cpu_slots: usize,
 }
 
 impl Default for Clients {
     fn default() -> Self {
         Self {
             by_address: Arc::default(),
-            turns: thread::available_parallelism().map_or(1, NonZero::get),
+            cpu_slots: thread::available_parallelism().map_or(1, NonZero::get),
         }
     }
 }
@@ -62,7 +62,7 @@ pub struct Client {
     address: IpAddr,
     clients: Clients,
     used: Used,
-    turns: Semaphore,
+    cpu_slots: Semaphore,
 }
 
 /// How much of each resource a client uses.
@@ -78,7 +78,7 @@ struct Used {
 
 /// A limit of the server, of which each client may use a part.
 #[derive(Clone, Debug)]
-pub struct Limit {
+pub struct ResourceLimit {
     resource: Resource,
     free: Arc<Semaphore>,
     per_client_max: u32,
@@ -87,13 +87,13 @@ pub struct Limit {
 /// What one client uses of a limit, until this is dropped.
 #[derive(Debug)]
 pub struct Permit {
-    _share: Share,
+    _share: ClientPermit,
     _of_all: OwnedSemaphorePermit,
 }
 
 /// What one client uses of a resource, until this is dropped.
 #[derive(Debug)]
-pub struct Share {
+pub struct ClientPermit {
     client: Arc<Client>,
     resource: Resource,
     count: u32,
@@ -101,7 +101,7 @@ pub struct Share {
 
 impl Clients {
     /// The client of this address.
-    pub fn of(&self, address: IpAddr) -> Arc<Client> {
+    pub fn client(&self, address: IpAddr) -> Arc<Client> {
         let address = client_address(address);
         let mut clients = self.lock();
         if let Some(client) = clients.get(&address).and_then(Weak::upgrade) {
@@ -111,7 +111,7 @@ impl Clients {
             address,
             clients: self.clone(),
             used: Used::default(),
-            turns: Semaphore::new(self.turns),
+            cpu_slots: Semaphore::new(self.cpu_slots),
         });
         clients.insert(address, Arc::downgrade(&client));
         client
@@ -135,10 +135,10 @@ impl Drop for Client {
 
 impl Client {
     /// Uses `count` more of the resource; none where the client would use more than `max`.
-    pub fn use_up_to(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<Share> {
+    pub fn try_acquire(self: &Arc<Self>, max: u32, resource: Resource, count: u32) -> Option<ClientPermit> {
         let add = |used: u32| used.checked_add(count).filter(|used| *used <= max);
         self.used(resource).fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).ok()?;
-        Some(Share {
+        Some(ClientPermit {
             client: Arc::clone(self),
             resource,
             count,
@@ -149,14 +149,14 @@ impl Client {
     ///
     /// Tasks of all connections wait for processors in one queue: those of a client with hundreds of connections would delay those of other clients.
     /// Here only a few of them are in the queue, and the others wait for one another.
-    pub async fn in_turn<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
+    pub async fn run_in_cpu_slot<T>(&self, mut handled: Pin<&mut impl Future<Output = T>>) -> T {
         let connections = self.used.connections.load(Ordering::Relaxed);
         // A client behind a proxy has no connections of its own.
-        if (1..=CONNECTIONS_WITHOUT_TURNS).contains(&connections) {
+        if (1..=CONNECTIONS_WITHOUT_CPU_SLOT_MAX).contains(&connections) {
             return handled.await;
         }
-        let turn = self.turns.acquire().await;
-        to_the_end_of_the_queue().await;
+        let turn = self.cpu_slots.acquire().await;
+        yield_to_ready_tasks().await;
         // What waits for something else leaves the turn to the next.
         let first = poll_fn(|context| Poll::Ready(handled.as_mut().poll(context))).await;
         drop(turn);
@@ -179,7 +179,7 @@ impl Client {
 }
 
 /// Lets every task run that is ready now. Unlike `yield_now`, this does not wait for those that become ready meanwhile.
-pub async fn to_the_end_of_the_queue() {
+pub async fn yield_to_ready_tasks() {
     let mut is_queued = false;
     poll_fn(|context| {
         if mem::replace(&mut is_queued, true) {
@@ -191,13 +191,13 @@ pub async fn to_the_end_of_the_queue() {
     .await;
 }
 
-impl Drop for Share {
+impl Drop for ClientPermit {
     fn drop(&mut self) {
         self.client.used(self.resource).fetch_sub(self.count, Ordering::Relaxed);
     }
 }
 
-impl Limit {
+impl ResourceLimit {
     /// All clients together may use `max`, each of them `per_client_max`.
     pub fn new(resource: Resource, max: u32, per_client_max: u32) -> Self {
         Self {
@@ -208,8 +208,8 @@ impl Limit {
     }
 
     /// Takes `count` for the client; none where the client or all clients together would exceed the limit.
-    pub fn take(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
-        let share = client.use_up_to(self.per_client_max, self.resource, count)?;
+    pub fn try_acquire(&self, client: &Arc<Client>, count: u32) -> Option<Permit> {
+        let share = client.try_acquire(self.per_client_max, self.resource, count)?;
         let of_all = Arc::clone(&self.free).try_acquire_many_owned(count).ok()?;
         Some(Permit {
             _share: share,
@@ -218,32 +218,32 @@ impl Limit {
     }
 
     /// What no client uses.
-    pub fn free(&self) -> usize {
+    pub fn available(&self) -> usize {
         self.free.available_permits()
     }
 }
 
 /// The client of the request. A request without a connection, which the server makes itself, is a client of its own.
 #[derive(Clone, Debug)]
-pub struct OfClient(pub Arc<Client>);
+pub struct RequestClient(pub Arc<Client>);
 
-impl OfClient {
+impl RequestClient {
     /// The client among the extensions of a request.
-    pub fn of(extensions: &axum::http::Extensions) -> Self {
+    pub fn from_extensions(extensions: &axum::http::Extensions) -> Self {
         let known = extensions.get::<Self>().cloned();
         known.unwrap_or_else(|| {
-            let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
+            let client = Clients::default().client(Ipv4Addr::LOCALHOST.into());
             client.used.connections.store(1, Ordering::Relaxed);
             Self(client)
         })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for OfClient {
+impl<S: Send + Sync> FromRequestParts<S> for RequestClient {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self::of(&parts.extensions))
+        Ok(Self::from_extensions(&parts.extensions))
     }
 }
 
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn each_client_has_its_own_share() {
         let clients = Clients::default();
-        let connect = |address: &str| clients.of(address.parse().unwrap()).use_up_to(2, Resource::Connections, 1);
+        let connect = |address: &str| clients.client(address.parse().unwrap()).try_acquire(2, Resource::Connections, 1);
         let first = [connect("10.0.0.1"), connect("::ffff:10.0.0.1")];
         assert!(first.iter().all(Option::is_some) && connect("10.0.0.1").is_none());
         let other = [connect("10.0.0.2"), connect("2001:db8::1"), connect("2001:db8::ffff:1")];
@@ -279,46 +279,54 @@ mod tests {
     #[test]
     fn a_limit_bounds_each_client_and_all_together() {
         let clients = Clients::default();
-        let [first, second, third] = [1, 2, 3].map(|host| clients.of(Ipv4Addr::new(10, 0, 0, host).into()));
-        let limit = Limit::new(Resource::ResponseKib, 10, 6);
-        let permit = limit.take(&first, 6).unwrap();
-        assert!(limit.take(&first, 1).is_none(), "it has its share");
-        let _second = limit.take(&second, 4).unwrap();
-        assert!(limit.take(&third, 1).is_none(), "all together have all");
-        assert_eq!(limit.free(), 0);
+        let [first, second, third] = [1, 2, 3].map(|host| clients.client(Ipv4Addr::new(10, 0, 0, host).into()));
+        let limit = ResourceLimit::new(Resource::ResponseKib, 10, 6);
+        let permit = limit.try_acquire(&first, 6).unwrap();
+        assert!(limit.try_acquire(&first, 1).is_none(), "it has its share");
+        let _second = limit.try_acquire(&second, 4).unwrap();
+        assert!(limit.try_acquire(&third, 1).is_none(), "all together have all");
+        assert_eq!(limit.available(), 0);
         drop(permit);
-        assert!(limit.take(&third, 6).is_some());
-        assert!(limit.take(&first, 6).is_some());
+        assert!(limit.try_acquire(&third, 6).is_some());
+        assert!(limit.try_acquire(&first, 6).is_some());
     }
 
     #[test]
     fn resources_are_counted_apart() {
-        let client = Clients::default().of(Ipv4Addr::LOCALHOST.into());
-        let _waits = client.use_up_to(1, Resource::Waits, 1).unwrap();
-        assert!(client.use_up_to(1, Resource::Requests, 1).is_some());
+        let client = Clients::default().client(Ipv4Addr::LOCALHOST.into());
+        let _waits = client.try_acquire(1, Resource::Waits, 1).unwrap();
+        assert!(client.try_acquire(1, Resource::Requests, 1).is_some());
     }
 
     #[tokio::test]
     async fn few_requests_of_a_client_are_handled_at_once_and_waiting_ones_hold_no_turn() {
         let clients = Clients::default();
-        let client = clients.of(Ipv4Addr::LOCALHOST.into());
-        let waiting: Vec<_> = (0..=clients.turns)
+        let client = clients.client(Ipv4Addr::LOCALHOST.into());
+        let waiting: Vec<_> = (0..=clients.cpu_slots)
             .map(|_| {
                 let client = Arc::clone(&client);
-                tokio::spawn(async move { client.in_turn(pin!(std::future::pending::<()>())).await })
+                tokio::spawn(async move { client.run_in_cpu_slot(pin!(std::future::pending::<()>())).await })
             })
             .collect();
         for _ in 0..10 {
-            to_the_end_of_the_queue().await;
+            yield_to_ready_tasks().await;
         }
-        assert_eq!(client.turns.available_permits(), clients.turns, "requests that wait hold no turn");
-        let _all = client.turns.acquire_many(u32::try_from(clients.turns).unwrap()).await.unwrap();
-        let handled = pin!(async { "handled" });
-        let mut handled = pin!(client.in_turn(handled));
-        assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
-        let _connection = client.use_up_to(1, Resource::Connections, 1).unwrap();
         assert_eq!(
-            client.in_turn(pin!(async { "handled" })).await,
+            client.cpu_slots.available_permits(),
+            clients.cpu_slots,
+            "requests that wait hold no turn"
+        );
+        let _all = client
+            .cpu_slots
+            .acquire_many(u32::try_from(clients.cpu_slots).unwrap())
+            .await
+            .unwrap();
+        let handled = pin!(async { "handled" });
+        let mut handled = pin!(client.run_in_cpu_slot(handled));
+        assert!(futures_util::poll!(handled.as_mut()).is_pending(), "it waits for its turn");
+        let _connection = client.try_acquire(1, Resource::Connections, 1).unwrap();
+        assert_eq!(
+            client.run_in_cpu_slot(pin!(async { "handled" })).await,
             "handled",
             "few connections take no turns"
         );

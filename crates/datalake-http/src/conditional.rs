@@ -19,7 +19,7 @@ const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
 /// HTTP's instants are whole seconds, of which two versions may be made in one. Every replica shows a version two seconds after it was made, so
 /// that whoever reads an older one after this time reads what no other version of the same second can follow.
-const SETTLED_AFTER: SignedDuration = SignedDuration::from_secs(10);
+const DATE_STABLE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
 /// Names the bytes of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ pub struct Validators {
     /// When the answer changed last.
     modified_at: Option<Timestamp>,
     /// Whether that is told as `Last-Modified`: once it tells this answer from others.
-    is_settled: bool,
+    has_stable_date: bool,
 }
 
 impl Validators {
@@ -38,17 +38,17 @@ impl Validators {
     pub fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
         Self {
             modified_at: Some(modified_at),
-            is_settled: now.duration_since(modified_at) >= SETTLED_AFTER,
-            ..Self::undated(name)
+            has_stable_date: now.duration_since(modified_at) >= DATE_STABLE_AFTER,
+            ..Self::etag_only(name)
         }
     }
 
     /// Of what is known by its tag alone.
-    pub fn undated(name: &str) -> Self {
+    pub fn etag_only(name: &str) -> Self {
         Self {
             etag: format!("\"{name}\""),
             modified_at: None,
-            is_settled: false,
+            has_stable_date: false,
         }
     }
 
@@ -70,7 +70,8 @@ impl Validators {
             Some(mut tags) => tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag),
             // To the very date, not up to it: clocks of writers differ, and a later version may have an earlier time.
             None => {
-                self.is_settled && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|asked| self.second() == Some(asked.as_second()))
+                self.has_stable_date
+                    && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|asked| self.second() == Some(asked.as_second()))
             }
         };
         is_held.then_some(Precondition::NotModified)
@@ -80,7 +81,7 @@ impl Validators {
     fn changed_since(&self, headers: &HeaderMap) -> bool {
         let asked = date(headers, &header::IF_UNMODIFIED_SINCE).map(Timestamp::as_second);
         let dates = asked.zip(self.second());
-        dates.is_some_and(|(asked, modified)| modified > asked || modified == asked && !self.is_settled)
+        dates.is_some_and(|(asked, modified)| modified > asked || modified == asked && !self.has_stable_date)
     }
 
     fn second(&self) -> Option<i64> {
@@ -102,7 +103,7 @@ impl Validators {
             etag: text(&self.etag),
             modified: self
                 .modified_at
-                .filter(|_| self.is_settled)
+                .filter(|_| self.has_stable_date)
                 .map(|modified_at| text(&modified_at.strftime(HTTP_DATE).to_string())),
         }
     }
@@ -234,7 +235,7 @@ mod tests {
     #[test]
     fn dates_are_those_of_http() {
         let modified_at: Timestamp = "2026-11-04T01:02:03Z".parse().unwrap();
-        let headers = told(&Validators::new("x", modified_at, modified_at + SETTLED_AFTER));
+        let headers = told(&Validators::new("x", modified_at, modified_at + DATE_STABLE_AFTER));
         assert_eq!(headers[header::LAST_MODIFIED], "Wed, 04 Nov 2026 01:02:03 GMT");
         assert_eq!(headers[header::ETAG], "\"x\"");
     }
@@ -242,7 +243,7 @@ mod tests {
     #[test]
     fn a_date_is_told_once_no_other_version_can_have_it() {
         let modified_at: Timestamp = MODIFIED.parse().unwrap();
-        let now = modified_at + SETTLED_AFTER - SignedDuration::from_nanos(1);
+        let now = modified_at + DATE_STABLE_AFTER - SignedDuration::from_nanos(1);
         let headers = told(&Validators::new("x", modified_at, now));
         assert!(!headers.contains_key(header::LAST_MODIFIED) && headers.contains_key(header::ETAG));
         let asked = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Tue, 24 Nov 2026 11:00:00 GMT"))]);

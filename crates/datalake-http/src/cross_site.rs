@@ -17,11 +17,11 @@ pub fn is_cross_site(request: &Request, cors: &Cors) -> bool {
         return false;
     }
     let headers = request.headers();
-    !is_same_origin(headers, request.uri().authority().map(Authority::as_str)) && !cors.allows(headers)
+    !is_same_origin_or_no_browser(headers, request.uri().authority().map(Authority::as_str)) && !cors.allows(headers)
 }
 
 /// Whether no browser sent the request, or for a page of this server, or for the user itself.
-fn is_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
+fn is_same_origin_or_no_browser(headers: &HeaderMap, authority: Option<&str>) -> bool {
     // A proxy between them cannot change what the browser says here.
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin" || site == "none";
@@ -33,7 +33,7 @@ fn is_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
 }
 
 /// Whether a browser states that a page of this server sent the request, which a session needs to change something.
-pub fn is_of_own_page(headers: &HeaderMap, authority: Option<&str>) -> bool {
+pub fn is_confirmed_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
         return false;
     };
@@ -102,7 +102,7 @@ mod tests {
         let headers = [("host", "localhost:8080")].iter().chain(headers);
         let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let headers: HeaderMap = headers.collect();
-        assert_eq!(is_of_own_page(&headers, None), expected, "{headers:?}");
+        assert_eq!(is_confirmed_same_origin(&headers, None), expected, "{headers:?}");
     }
 
     #[test]

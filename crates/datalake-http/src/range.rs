@@ -10,30 +10,30 @@ use axum::{
 
 /// What a client wants of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wanted {
+pub enum RangeRequest {
     /// All of it: the header is none that this server follows, as one of several ranges, or one that is malformed.
-    Whole,
+    Full,
     /// These bytes, at least one.
-    Part(Range<u64>),
+    Partial(Range<u64>),
     /// Bytes that it does not have.
     Unsatisfiable,
 }
 
 /// What `header` wants of a representation of `bytes` bytes.
-pub fn wanted(header: &str, bytes: u64) -> Wanted {
-    let Some((first, last)) = parse(header) else {
-        return Wanted::Whole;
+pub fn parse_range(header: &str, bytes: u64) -> RangeRequest {
+    let Some((first, last)) = first_and_last(header) else {
+        return RangeRequest::Full;
     };
     let range = match (first, last) {
-        (Some(first), Some(last)) if first > last => return Wanted::Whole,
+        (Some(first), Some(last)) if first > last => return RangeRequest::Full,
         (Some(first), last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
         // A longer end than there is means all of it.
         (None, Some(length)) => bytes.saturating_sub(length)..bytes,
-        (None, None) => return Wanted::Whole,
+        (None, None) => return RangeRequest::Full,
     };
     match range.is_empty() {
-        true => Wanted::Unsatisfiable,
-        false => Wanted::Part(range),
+        true => RangeRequest::Unsatisfiable,
+        false => RangeRequest::Partial(range),
     }
 }
 
@@ -46,20 +46,20 @@ pub struct RangeNotSatisfiable {
 
 /// The whole of so many bytes, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the
 /// server.
-pub fn part_of<H: IntoResponseParts>(
+pub fn range_response<H: IntoResponseParts>(
     bytes: u64,
     range: Option<&HeaderValue>,
     body: impl FnOnce(Range<u64>) -> (H, Body),
 ) -> Result<Response, RangeNotSatisfiable> {
     let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     let asked = range.and_then(|range| range.to_str().ok());
-    let part = match asked.map_or(Wanted::Whole, |asked| wanted(asked, bytes)) {
-        Wanted::Whole => {
+    let part = match asked.map_or(RangeRequest::Full, |asked| parse_range(asked, bytes)) {
+        RangeRequest::Full => {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
             return Ok(([accepts, length], body(0..bytes)).into_response());
         }
-        Wanted::Part(part) => part,
-        Wanted::Unsatisfiable => return Err(RangeNotSatisfiable { bytes }),
+        RangeRequest::Partial(part) => part,
+        RangeRequest::Unsatisfiable => return Err(RangeNotSatisfiable { bytes }),
     };
     let told =
         HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");
@@ -72,7 +72,7 @@ pub fn part_of<H: IntoResponseParts>(
 }
 
 /// The two numbers of the only range, each of which may be missing.
-fn parse(header: &str) -> Option<(Option<u64>, Option<u64>)> {
+fn first_and_last(header: &str) -> Option<(Option<u64>, Option<u64>)> {
     let (unit, range) = header.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;
     let is_of_bytes = unit.trim().eq_ignore_ascii_case("bytes");
@@ -93,22 +93,22 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(header: &str, expected: &Wanted) {
-        assert_eq!(&wanted(header, 100), expected, "{header}");
+    fn check(header: &str, expected: &RangeRequest) {
+        assert_eq!(&parse_range(header, 100), expected, "{header}");
     }
 
     #[test]
     fn ranges_of_a_hundred_bytes() {
-        check("bytes=0-9", &Wanted::Part(0..10));
-        check("bytes=90-", &Wanted::Part(90..100));
-        check("bytes=90-1000", &Wanted::Part(90..100));
-        check("Bytes = 5-5", &Wanted::Part(5..6));
-        check("bytes=-8", &Wanted::Part(92..100));
-        check("bytes=-65536", &Wanted::Part(0..100));
-        check("bytes=0-99999999999999999999999", &Wanted::Part(0..100));
-        check("bytes=100-", &Wanted::Unsatisfiable);
-        check("bytes=99999999999999999999999-", &Wanted::Unsatisfiable);
-        check("bytes=-0", &Wanted::Unsatisfiable);
+        check("bytes=0-9", &RangeRequest::Partial(0..10));
+        check("bytes=90-", &RangeRequest::Partial(90..100));
+        check("bytes=90-1000", &RangeRequest::Partial(90..100));
+        check("Bytes = 5-5", &RangeRequest::Partial(5..6));
+        check("bytes=-8", &RangeRequest::Partial(92..100));
+        check("bytes=-65536", &RangeRequest::Partial(0..100));
+        check("bytes=0-99999999999999999999999", &RangeRequest::Partial(0..100));
+        check("bytes=100-", &RangeRequest::Unsatisfiable);
+        check("bytes=99999999999999999999999-", &RangeRequest::Unsatisfiable);
+        check("bytes=-0", &RangeRequest::Unsatisfiable);
         for ignored in [
             "bytes=5-2",
             "bytes=0-9,5-20",
@@ -120,13 +120,13 @@ mod tests {
             "bytes=+1-2",
             "",
         ] {
-            check(ignored, &Wanted::Whole);
+            check(ignored, &RangeRequest::Full);
         }
     }
 
     #[test]
     fn of_nothing_there_is_no_part() {
-        assert_eq!(wanted("bytes=0-", 0), Wanted::Unsatisfiable);
-        assert_eq!(wanted("bytes=-1", 0), Wanted::Unsatisfiable);
+        assert_eq!(parse_range("bytes=0-", 0), RangeRequest::Unsatisfiable);
+        assert_eq!(parse_range("bytes=-1", 0), RangeRequest::Unsatisfiable);
     }
 }

@@ -18,7 +18,7 @@ pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The ID of the request, from `X-Request-Id` or generated.
-    pub fn of(request: &Request) -> Self {
+    pub fn from_request(request: &Request) -> Self {
         let own = request.headers().get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
         Self(own.cloned().unwrap_or_else(generated))
     }
@@ -29,7 +29,7 @@ impl RequestId {
     }
 
     /// Names the request in its response.
-    pub fn mark(&self, response: &mut Response) {
+    pub fn set_header(&self, response: &mut Response) {
         response.headers_mut().insert(X_REQUEST_ID, self.0.clone());
     }
 }
@@ -57,7 +57,7 @@ mod tests {
         if let Some(own) = own {
             request.headers_mut().insert(X_REQUEST_ID, HeaderValue::from_bytes(own).unwrap());
         }
-        RequestId::of(&request).as_str().to_owned()
+        RequestId::from_request(&request).as_str().to_owned()
     }
 
     #[test]

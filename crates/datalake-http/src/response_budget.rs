@@ -19,7 +19,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
-use crate::clients::{Client, Limit, Permit, Resource};
+use crate::clients::{Client, Permit, Resource, ResourceLimit};
 
 /// All responses in memory: a fourth of what the chart gives the API.
 const BUDGET_KIB: u32 = 128 * 1024;
@@ -53,17 +53,17 @@ const FRAMES_BEFORE_YIELD: u32 = 8;
 /// The budget. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ResponseBudget {
-    kib: Limit,
+    kib: ResourceLimit,
     /// How many streamed responses are made at the same time; the others wait in order.
-    turns: Arc<Semaphore>,
+    cpu_slots: Arc<Semaphore>,
 }
 
 /// The part of the budget that a response holds, until its last byte was written to the connection.
 #[derive(Clone, Debug)]
-pub struct HeldBudget {
+pub struct ResponsePermit {
     _permit: Arc<Permit>,
     /// By which chunks of a stream are made.
-    turns: Option<Arc<Semaphore>>,
+    cpu_slots: Option<Arc<Semaphore>>,
 }
 
 /// The budget of the client or of all clients is exhausted.
@@ -76,15 +76,15 @@ impl ResponseBudget {
         // One core is always free for small responses: between many large ones they would wait for the work of all.
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            kib: Limit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
-            turns: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            kib: ResourceLimit::new(Resource::ResponseKib, BUDGET_KIB, BUDGET_KIB_PER_CLIENT),
+            cpu_slots: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
         }
     }
 
     /// KiB that no response holds.
     #[cfg(test)]
     pub fn free_kib(&self) -> usize {
-        self.kib.free()
+        self.kib.available()
     }
 
     /// Whether a streamed response would be refused: nothing of it need be made.
@@ -96,7 +96,7 @@ impl ResponseBudget {
     fn has_room(&self, kib: u32) -> bool {
         let reserved = if kib <= TINY_RESPONSE_KIB_MAX { 0 } else { BUDGET_KIB_FOR_TINY };
         let needed = u64::from(reserved) + u64::from(kib);
-        u64::try_from(self.kib.free()).is_ok_and(|free| free >= needed)
+        u64::try_from(self.kib.available()).is_ok_and(|free| free >= needed)
     }
 
     /// The response with its part of the budget among its extensions.
@@ -109,13 +109,13 @@ impl ResponseBudget {
         };
         let permit = self
             .has_room(kib)
-            .then(|| self.kib.take(client, kib))
+            .then(|| self.kib.try_acquire(client, kib))
             .flatten()
             .ok_or(BudgetExhausted)?;
         let is_stream = kib == STREAM_KIB && response.body().size_hint().exact().is_none();
-        response.extensions_mut().insert(HeldBudget {
+        response.extensions_mut().insert(ResponsePermit {
             _permit: Arc::new(permit),
-            turns: is_stream.then(|| Arc::clone(&self.turns)),
+            cpu_slots: is_stream.then(|| Arc::clone(&self.cpu_slots)),
         });
         Ok(response)
     }
@@ -128,48 +128,48 @@ fn is_event_stream(response: &Response) -> bool {
 
 /// Passes a large response on in chunks that hold its part of the budget until the last. This is outside of the compression: a turn is given to a
 /// body that waits for it, which must be one that is polled again, and a compressor with something to pass on is not.
-pub async fn pass_in_chunks(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+pub async fn pace_body(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let response = next(request).await;
     let is_small = response
         .body()
         .size_hint()
         .exact()
         .is_some_and(|bytes| bytes <= SMALL_RESPONSE_BYTES_MAX);
-    let held = response.extensions().get::<HeldBudget>().filter(|_| !is_small).cloned();
+    let held = response.extensions().get::<ResponsePermit>().filter(|_| !is_small).cloned();
     let Some(held) = held else {
         return response;
     };
-    let turns = held.turns.clone().map(PollSemaphore::new);
+    let turns = held.cpu_slots.clone().map(PollSemaphore::new);
     response.map(|body| {
-        Body::new(ChunkedBody {
+        Body::new(PacedBody {
             body,
             rest: Bytes::new(),
             frames: 0,
             held: Some(held),
-            turns,
+            cpu_slots: turns,
         })
     })
 }
 
 /// A body that is passed on in chunks and holds its part of the budget until its end.
-struct ChunkedBody {
+struct PacedBody {
     body: Body,
     /// What of the last frame was not passed on yet.
     rest: Bytes,
     /// Frames since other tasks ran.
     frames: u32,
-    held: Option<HeldBudget>,
-    turns: Option<PollSemaphore>,
+    held: Option<ResponsePermit>,
+    cpu_slots: Option<PollSemaphore>,
 }
 
-impl ChunkedBody {
+impl PacedBody {
     fn chunk(&mut self) -> Frame<Bytes> {
         let bytes = self.rest.len().min(CHUNK_BYTES);
         Frame::data(self.rest.split_to(bytes))
     }
 }
 
-impl HttpBody for ChunkedBody {
+impl HttpBody for PacedBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -184,7 +184,7 @@ impl HttpBody for ChunkedBody {
         }
         self.frames += 1;
         // Released after each frame, so that the stream that has waited longest is next.
-        let _turn = match &mut self.turns {
+        let _turn = match &mut self.cpu_slots {
             Some(turns) => ready!(turns.poll_acquire(context)),
             None => None,
         };

@@ -15,8 +15,8 @@ use datalake_api::{
 };
 use datalake_http::{
     server::{
-        accepting::Accepting,
-        connection::{self, ConnectionLimits, Listening},
+        connection::{self, ConnectionLimits, HttpListener},
+        listener_health::ListenerHealth,
     },
     trusted_proxies::TrustedProxies,
 };
@@ -25,26 +25,26 @@ use datalake_http::{
 const DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown`.
-pub(crate) async fn serve(listener: TcpListener, accepting: Accepting, state: ApiState, shutdown: CancellationToken) {
-    let listening = Listening {
+pub(crate) async fn serve(listener: TcpListener, listener_health: ListenerHealth, state: ApiState, shutdown: CancellationToken) {
+    let http_listener = HttpListener {
         listener,
         limits: ConnectionLimits::ADMIN,
         // The limits are by connection.
         trusted_proxies: TrustedProxies::default(),
-        accepting: Accepting::default(),
+        health: ListenerHealth::default(),
     };
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(listening, router(accepting, state), shutdown.clone()) => {}
+        () = connection::serve(http_listener, router(listener_health, state), shutdown.clone()) => {}
         () = drained => {}
     }
 }
 
-fn router(accepting: Accepting, state: ApiState) -> Router {
-    let health = Router::new().route(LIVENESS, get(alive)).with_state(accepting);
+fn router(listener_health: ListenerHealth, state: ApiState) -> Router {
+    let health = Router::new().route(LIVENESS, get(alive)).with_state(listener_health);
     let others = Router::new()
         .route(READINESS, get(health::ready))
         .route(METRICS, get(health::metrics))
@@ -59,8 +59,8 @@ fn router(accepting: Accepting, state: ApiState) -> Router {
 }
 
 /// Whether the process runs and the listener of the API accepts connections.
-async fn alive(State(accepting): State<Accepting>, _: NoParameters) -> Result<&'static str, Problem> {
-    match accepting.is_accepting() {
+async fn alive(State(listener_health): State<ListenerHealth>, _: NoParameters) -> Result<&'static str, Problem> {
+    match listener_health.is_accepting() {
         true => Ok(health::ALIVE),
         false => Err(Problem::NotAccepting),
     }

@@ -64,7 +64,7 @@ pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): Stat
 
 /// Whether the client prefers JSON to HTML. Ranges such as `*/*` prefer neither.
 fn prefers_json(headers: &HeaderMap) -> bool {
-    let accept = Accept::of(headers);
+    let accept = Accept::from_headers(headers);
     accept.weight("application/json") > accept.weight("text/html")
 }
 

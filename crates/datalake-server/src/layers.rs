@@ -22,7 +22,7 @@ use datalake_http::{
     content_coding::{accepts_any, weaken_etags},
     cors::{Cors, cors},
     cross_site::is_cross_site,
-    response_budget::pass_in_chunks,
+    response_budget::pace_body,
 };
 use datalake_ui::page::problem::show_problems;
 
@@ -46,7 +46,7 @@ pub(crate) struct Inside {
 /// The layers outside of the compression. The last line is the outermost layer.
 pub(crate) async fn outside(State(state): State<Outside>, request: Request, next: Next) -> Response {
     let next = async |request| next.run(request).await;
-    let next = async |request| pass_in_chunks(request, next).await;
+    let next = async |request| pace_body(request, next).await;
     let next = async |request| weaken_etags(request, next).await;
     let next = async |request| cors(&state.cors, request, next).await;
     let next = async |request| caching(request, next).await;
@@ -67,7 +67,7 @@ pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: 
 /// Rejects requests that browsers send for pages of other sites, and clients that accept no content coding, before a handler runs.
 async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     if !is_probe_or_metrics(request.uri().path())
-        && let Some(host) = inside.allowed_hosts.rejected(&request)
+        && let Some(host) = inside.allowed_hosts.rejected_host(&request)
     {
         return Problem::HostNotAllowed { host }.into_response();
     }

@@ -22,8 +22,8 @@ use datalake_http::{
     content_coding::compression,
     cors::Cors,
     server::{
-        accepting::Accepting,
-        connection::{self, ConnectionLimits, Listening},
+        connection::{self, ConnectionLimits, HttpListener},
+        listener_health::ListenerHealth,
     },
 };
 
@@ -96,33 +96,33 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
     let keep_up = parts.runs.clone().keep_up(background.clone());
     let upkeep = upkeep(parts.metrics.clone(), background.clone());
     let Listeners { api, admin } = listeners.into();
-    let accepting = Accepting::default();
-    let listening = Listening {
+    let listener_health = ListenerHealth::default();
+    let http_listener = HttpListener {
         listener: api,
         limits: ConnectionLimits::API,
         trusted_proxies: parts.trusted_proxies.clone(),
-        accepting: accepting.clone(),
+        health: listener_health.clone(),
     };
     let (router, state) = layered(parts);
     let serve = async {
-        serve_until_drained(listening, router, shutdown).await;
+        serve_until_drained(http_listener, router, shutdown).await;
         background.cancel();
     };
     let admin = async {
         if let Some(listener) = admin {
-            admin::serve(listener, accepting, state, background.clone()).await;
+            admin::serve(listener, listener_health, state, background.clone()).await;
         }
     };
     let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, keep_up, upkeep);
 }
 
-async fn serve_until_drained(listening: Listening, router: Router, shutdown: CancellationToken) {
+async fn serve_until_drained(listener: HttpListener, router: Router, shutdown: CancellationToken) {
     let drained = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(listening, router, shutdown.clone()) => {}
+        () = connection::serve(listener, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("shutdown timed out with requests in flight"),
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     problem::Problem,
 };
 use datalake_http::{
-    clients::{Limit, OfClient, Permit, Resource},
+    clients::{Permit, RequestClient, Resource, ResourceLimit},
     response_budget::ResponseBudget,
 };
 
@@ -45,7 +45,7 @@ const fn per_client(max: u32) -> u32 {
 /// The limits of every request. Clones share them.
 #[derive(Clone, Debug)]
 pub struct RequestLimits {
-    requests: Limit,
+    requests: ResourceLimit,
     scrapes: Arc<Semaphore>,
     budget: ResponseBudget,
     response_time_max: Duration,
@@ -55,7 +55,7 @@ impl RequestLimits {
     /// The limits of a server whose responses share the budget.
     pub fn new(budget: ResponseBudget) -> Self {
         Self {
-            requests: Limit::new(Resource::Requests, REQUESTS_MAX, per_client(REQUESTS_MAX)),
+            requests: ResourceLimit::new(Resource::Requests, REQUESTS_MAX, per_client(REQUESTS_MAX)),
             scrapes: Arc::new(Semaphore::new(SCRAPES_MAX)),
             budget,
             response_time_max: RESPONSE_TIME_MAX,
@@ -74,12 +74,12 @@ pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnO
     {
         return next(request).await;
     }
-    let OfClient(client) = OfClient::of(request.extensions());
-    let Some(_permit) = limits.requests.take(&client, 1) else {
+    let RequestClient(client) = RequestClient::from_extensions(request.extensions());
+    let Some(_permit) = limits.requests.try_acquire(&client, 1) else {
         return Problem::TooBusy.into_response();
     };
     let handled = pin!(next(request));
-    match tokio::time::timeout(limits.response_time_max, client.in_turn(handled)).await {
+    match tokio::time::timeout(limits.response_time_max, client.run_in_cpu_slot(handled)).await {
         Ok(response) => limits
             .budget
             .admit(&client, response)
@@ -93,17 +93,17 @@ macro_rules! limits_of_routes {
         $(
             $(#[$doc])*
             #[derive(Clone, Debug)]
-            pub struct $limit(Limit);
+            pub struct $limit(ResourceLimit);
 
             impl $limit {
                 /// The limit, with no permit taken.
                 pub fn new() -> Self {
-                    Self(Limit::new(Resource::$resource, $max, per_client($max)))
+                    Self(ResourceLimit::new(Resource::$resource, $max, per_client($max)))
                 }
 
                 /// A permit for one more request of the client.
-                pub fn permit(&self, OfClient(client): &OfClient) -> Result<$permit, Problem> {
-                    let permit = self.0.take(client, 1).ok_or(Problem::TooBusy)?;
+                pub fn permit(&self, RequestClient(client): &RequestClient) -> Result<$permit, Problem> {
+                    let permit = self.0.try_acquire(client, 1).ok_or(Problem::TooBusy)?;
                     Ok($permit { _permit: permit })
                 }
             }
@@ -122,7 +122,7 @@ macro_rules! limits_of_routes {
                 type Rejection = Problem;
 
                 async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-                    $limit::from_ref(state).permit(&OfClient::of(&parts.extensions))
+                    $limit::from_ref(state).permit(&RequestClient::from_extensions(&parts.extensions))
                 }
             }
         )+

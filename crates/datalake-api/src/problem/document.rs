@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use datalake_http::server::request_error::RefusedRequest;
+use datalake_http::server::request_error::RejectedRequest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -78,11 +78,11 @@ impl Problem {
 
 /// Writes the documents of problems that come out of the routes.
 pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let refused = request.extensions_mut().remove::<RefusedRequest>();
-    // The path of a request that was refused before its head was parsed is unknown.
-    let instance = refused.as_ref().map_or(request.uri().path(), |_| "").to_owned();
-    let mut response = match refused {
-        Some(RefusedRequest(error)) => Problem::from(error).into_response(),
+    let rejected = request.extensions_mut().remove::<RejectedRequest>();
+    // The path of a request that was rejected before its head was parsed is unknown.
+    let instance = rejected.as_ref().map_or(request.uri().path(), |_| "").to_owned();
+    let mut response = match rejected {
+        Some(RejectedRequest(error)) => Problem::from(error).into_response(),
         None => next(request).await,
     };
     let Some(problem) = response.extensions_mut().remove::<Problem>() else {

@@ -201,17 +201,17 @@ fn kind_of_request(error: &RequestError) -> Kind {
             "request-timed-out",
             "The request did not arrive in time",
         ),
-        RequestError::Version => kind(
+        RequestError::UnsupportedVersion => kind(
             StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             "http-version-not-supported",
             "The version of HTTP is not supported",
         ),
-        RequestError::TransferCoding => kind(
+        RequestError::UnsupportedTransferCoding => kind(
             StatusCode::NOT_IMPLEMENTED,
             "transfer-coding-not-supported",
             "The transfer coding is not supported",
         ),
-        RequestError::NoProxy => kind(StatusCode::NOT_IMPLEMENTED, "no-proxy", "The server is no proxy"),
+        RequestError::UnsupportedConnect => kind(StatusCode::NOT_IMPLEMENTED, "no-proxy", "The server is no proxy"),
     }
 }
 

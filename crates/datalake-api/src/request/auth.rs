@@ -18,7 +18,7 @@ use crate::{
     request::session::SessionKey,
 };
 use datalake_core::clock::Clock;
-use datalake_http::cross_site::is_of_own_page;
+use datalake_http::cross_site::is_confirmed_same_origin;
 
 /// What needs the token.
 #[derive(Clone, Debug, Default)]
@@ -112,7 +112,7 @@ impl Token {
         }
         // Pages of other servers on this host are of the same site, so that browsers send the cookie with their requests as well.
         let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-        match is_read || is_of_own_page(headers, uri.authority().map(Authority::as_str)) {
+        match is_read || is_confirmed_same_origin(headers, uri.authority().map(Authority::as_str)) {
             true => Ok(Caller::Session),
             false => Err(Refusal::OtherOrigin),
         }

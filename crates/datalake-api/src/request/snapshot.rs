@@ -36,7 +36,7 @@ use crate::{
     },
 };
 use datalake_core::clock::{Clock, whole_seconds};
-use datalake_http::{clients::OfClient, conditional::Validators};
+use datalake_http::{clients::RequestClient, conditional::Validators};
 use datalake_runs::runs::RunHistory;
 
 /// The version of the table that the answer is of.
@@ -163,7 +163,7 @@ where
             .into());
         }
         let watch = TableWatch::from_ref(state);
-        let client = OfClient::of(&parts.extensions);
+        let client = RequestClient::from_extensions(&parts.extensions);
         if let Some(min_version) = asked.min_version {
             let shutdown = RunHistory::from_ref(state).shutdown();
             reach(&watch, min_version, &WaitLimit::from_ref(state), &client, &shutdown).await?;
@@ -207,7 +207,7 @@ async fn reach(
     watch: &TableWatch,
     asked: MinVersion,
     limit: &WaitLimit,
-    client: &OfClient,
+    client: &RequestClient,
     shutdown: &CancellationToken,
 ) -> Result<(), Problem> {
     let mut versions = watch.versions();

@@ -14,14 +14,14 @@ use crate::{
     limits::requests::StoreReadLimit,
     snapshots::{error::PastError, versions::PastVersions},
 };
-use datalake_http::clients::OfClient;
+use datalake_http::clients::RequestClient;
 
 /// The versions as one client reads them: a version in memory takes nothing of the limit.
 #[derive(Debug)]
 pub struct PastReads {
     past: PastVersions,
     limit: StoreReadLimit,
-    client: OfClient,
+    client: RequestClient,
 }
 
 impl PastReads {
@@ -52,7 +52,7 @@ where
         Ok(Self {
             past: PastVersions::from_ref(state),
             limit: StoreReadLimit::from_ref(state),
-            client: OfClient::of(&parts.extensions),
+            client: RequestClient::from_extensions(&parts.extensions),
         })
     }
 }

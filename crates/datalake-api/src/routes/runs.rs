@@ -29,7 +29,7 @@ use crate::{
     snapshots::watch::TableWatch,
 };
 use datalake_core::clock::Clock;
-use datalake_http::{clients::OfClient, prefer};
+use datalake_http::{clients::RequestClient, prefer};
 use datalake_runs::{
     idempotency::IdempotencyKey,
     run::{Run, RunParameters, Trigger},
@@ -161,7 +161,7 @@ pub async fn start_run(
     State(runs): State<RunHistory>,
     State(table): State<TableWatch>,
     State(limit): State<WaitLimit>,
-    client: OfClient,
+    client: RequestClient,
     request: StartRequest,
 ) -> Result<Response, Problem> {
     let StartRequest {

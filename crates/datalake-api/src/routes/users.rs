@@ -94,7 +94,7 @@ pub(crate) async fn list_rows(
 ) -> Result<Response, Problem> {
     let format = match asked.format {
         Some(format) => format,
-        None => Format::accepted(&Accept::of(&headers)).ok_or_else(|| Problem::NotAcceptable {
+        None => Format::accepted(&Accept::from_headers(&headers)).ok_or_else(|| Problem::NotAcceptable {
             offered: Format::offered(),
         })?,
     };
@@ -171,7 +171,7 @@ pub(crate) async fn answer(
             }
             let file = writing.file(validators.etag(), kept).await?;
             let (bytes, links) = (file.bytes(), file.links().clone());
-            range::part_of(bytes, range, |part| (links, file.body(part)))?
+            range::range_response(bytes, range, |part| (links, file.body(part)))?
         }
         Format::Csv | Format::Ndjson if range.is_some() || *method == Method::HEAD => {
             writing.text_part(validators.etag(), kept, range).await?
@@ -228,13 +228,15 @@ impl Writing {
         let index = kept.indexes.get(etag, text.clone()).await?;
         let links = index.links.clone();
         if range.is_none() {
-            return Ok(range::part_of(index.bytes(), None, |_| (links, Body::empty()))?);
+            return Ok(range::range_response(index.bytes(), None, |_| (links, Body::empty()))?);
         }
         let (_, text, room) = match is_quick {
             true => text()?,
             false => scan(text).await.map_err(|panic| failed(&panic))??,
         };
-        Ok(range::part_of(index.bytes(), range, |part| (links, index.body(text, &part, room)))?)
+        Ok(range::range_response(index.bytes(), range, |part| {
+            (links, index.body(text, &part, room))
+        })?)
     }
 
     async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {

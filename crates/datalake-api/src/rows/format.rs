@@ -119,7 +119,7 @@ mod tests {
     #[track_caller]
     fn check(accept: &'static str, expected: Option<Format>) {
         let headers = HeaderMap::from_iter([(header::ACCEPT, HeaderValue::from_static(accept))]);
-        assert_eq!(Format::accepted(&Accept::of(&headers)), expected, "Accept: {accept}");
+        assert_eq!(Format::accepted(&Accept::from_headers(&headers)), expected, "Accept: {accept}");
     }
 
     #[test]

@@ -23,10 +23,10 @@ pub async fn observe(metrics: &Metrics, request: Request, next: impl AsyncFnOnce
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
-    let request_id = RequestId::of(&request);
+    let request_id = RequestId::from_request(&request);
     let span = RequestSpan::begin(&method, route, Some(request_id.as_str()), request.headers());
     let mut response = next(request).instrument(span.span().clone()).await;
-    request_id.mark(&mut response);
+    request_id.set_header(&mut response);
     let request_id = request_id.as_str();
     let (elapsed, status) = (begun.elapsed(), response.status());
     let problem = response.extensions().get::<ProblemKind>();

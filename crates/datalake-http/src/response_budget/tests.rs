@@ -13,14 +13,14 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tower::ServiceExt;
 
 use super::*;
-use crate::clients::{Clients, OfClient};
+use crate::clients::{Clients, RequestClient};
 
 /// A budget of so many KiB beside what is for tiny responses.
 fn budget(kib: u32) -> ResponseBudget {
     let reserved = BUDGET_KIB_FOR_TINY;
     ResponseBudget {
-        kib: Limit::new(Resource::ResponseKib, reserved + kib, reserved + kib),
-        turns: Arc::new(Semaphore::new(1)),
+        kib: ResourceLimit::new(Resource::ResponseKib, reserved + kib, reserved + kib),
+        cpu_slots: Arc::new(Semaphore::new(1)),
     }
 }
 
@@ -34,16 +34,16 @@ fn admitted(router: Router, budget: ResponseBudget) -> Router {
     router.layer(middleware::from_fn_with_state(
         budget,
         async |State(budget): State<ResponseBudget>, request: Request, next: Next| {
-            let OfClient(client) = OfClient::of(request.extensions());
+            let RequestClient(client) = RequestClient::from_extensions(request.extensions());
             let admitted = budget.admit(&client, next.run(request).await);
             admitted.unwrap_or_else(|BudgetExhausted| StatusCode::SERVICE_UNAVAILABLE.into_response())
         },
     ))
 }
 
-fn passed_in_chunks(router: Router) -> Router {
+fn with_paced_bodies(router: Router) -> Router {
     router.layer(middleware::from_fn(|request, next: Next| {
-        pass_in_chunks(request, |request| next.run(request))
+        pace_body(request, |request| next.run(request))
     }))
 }
 
@@ -54,7 +54,7 @@ fn router(budget: ResponseBudget) -> Router {
         .route("/whole", get(async || vec![b'x'; 256 * 1024 + 1]))
         .route("/stream", get(async || streamed()))
         .route("/events", get(async || (EVENTS, streamed())));
-    passed_in_chunks(admitted(router, budget))
+    with_paced_bodies(admitted(router, budget))
 }
 
 async fn get_of(router: &Router, path: &str) -> Response {
@@ -99,7 +99,7 @@ async fn tiny_responses_of_one_client_leave_room_for_another() {
     let clients = Clients::default();
     let admit = |host: u8| {
         budget.admit(
-            &clients.of(Ipv4Addr::new(10, 0, 0, host).into()),
+            &clients.client(Ipv4Addr::new(10, 0, 0, host).into()),
             vec![b'x'; 16 * 1024].into_response(),
         )
     };
@@ -118,7 +118,7 @@ async fn unread_compressed_response_keeps_no_turn() {
     let text = move || stream::iter((0..100).map(move |number| Ok::<_, Infallible>(bytes(number * 4_000).collect::<Vec<u8>>())));
     let router = Router::new().route("/", get(async move || Body::from_stream(text())));
     let router = admitted(router, budget.clone()).layer(crate::content_coding::compression());
-    let router = passed_in_chunks(router);
+    let router = with_paced_bodies(router);
     let ask = async |accepted: &str| {
         let request = Request::get("/").header(header::ACCEPT_ENCODING, accepted);
         let response = router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -127,7 +127,7 @@ async fn unread_compressed_response_keeps_no_turn() {
     let (mut slow, mut quick) = (ask("gzip").await, ask("identity").await);
     let soon = Duration::from_secs(10);
     for _ in 0..20 {
-        let working = Arc::clone(&budget.turns).try_acquire_owned().unwrap();
+        let working = Arc::clone(&budget.cpu_slots).try_acquire_owned().unwrap();
         let passed_on = slow.next().now_or_never();
         drop(working);
         if passed_on.is_none() {
@@ -144,7 +144,7 @@ async fn unread_compressed_response_keeps_no_turn() {
 async fn streams_are_made_in_turns() {
     let budget = budget(8 * STREAM_KIB);
     let router = router(budget.clone());
-    let working = Arc::clone(&budget.turns).try_acquire_owned().unwrap();
+    let working = Arc::clone(&budget.cpu_slots).try_acquire_owned().unwrap();
     let mut first = get_of(&router, "/stream").await.into_body().into_data_stream();
     let mut second = get_of(&router, "/stream").await.into_body().into_data_stream();
     // Small ones do not wait for it.
@@ -164,7 +164,7 @@ async fn streams_are_made_in_turns() {
 async fn large_responses_yield_to_other_tasks() {
     let frames = || stream::iter(["a"; 17]).map(Ok::<_, Infallible>);
     let router = Router::new().route("/", get(async move || Body::from_stream(frames())));
-    let router = passed_in_chunks(admitted(router, budget(8 * STREAM_KIB)));
+    let router = with_paced_bodies(admitted(router, budget(8 * STREAM_KIB)));
     let mut frames = get_of(&router, "/").await.into_body().into_data_stream();
     let mut ready = Vec::new();
     for _ in 0..19 {

@@ -13,8 +13,8 @@ use std::{
 use tokio::time::Instant;
 
 use crate::{
-    response_budget::HeldBudget,
-    server::{request_error::RequestError, request_stream::Refusal},
+    response_budget::ResponsePermit,
+    server::{request_error::RequestError, request_stream::Rejection},
 };
 
 /// How long each step may last.
@@ -62,11 +62,11 @@ struct Doing {
     /// Whether an incomplete head must be rejected.
     is_timed_out: bool,
     /// The request that was refused; the connection ends with it.
-    refusal: Option<Refusal>,
+    refusal: Option<Rejection>,
     /// Since when the client sends no more while answers go on, and who waits for their end.
     ended: Option<(Instant, Waker)>,
     /// What answers hold whose last bytes are still in the buffer of the connection.
-    unwritten: Vec<HeldBudget>,
+    unwritten: Vec<ResponsePermit>,
 }
 
 /// A request in flight: until its answer has ended or was given up.
@@ -74,7 +74,7 @@ struct Doing {
 pub(crate) struct Answering {
     activity: Arc<Activity>,
     number: u64,
-    held: Option<HeldBudget>,
+    held: Option<ResponsePermit>,
 }
 
 impl Activity {
@@ -126,7 +126,7 @@ impl Activity {
     }
 
     /// A request was refused before hyper saw it.
-    pub(crate) fn refuse(&self, refusal: Refusal) {
+    pub(crate) fn refuse(&self, refusal: Rejection) {
         self.doing().refusal = Some(refusal);
     }
 
@@ -195,7 +195,7 @@ impl Answering {
     }
 
     /// Holds this until the last byte of the answer is written.
-    pub(crate) fn hold(&mut self, held: HeldBudget) {
+    pub(crate) fn hold(&mut self, held: ResponsePermit) {
         self.held = Some(held);
     }
 

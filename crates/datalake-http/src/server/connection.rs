@@ -33,13 +33,13 @@ use tokio_util::sync::CancellationToken;
 use tower::Service;
 
 use crate::{
-    clients::{Client, Clients, OfClient, Resource},
-    response_budget::HeldBudget,
+    clients::{Client, Clients, RequestClient, Resource},
+    response_budget::ResponsePermit,
     server::{
-        accepting::Accepting,
         activity::{Activity, Answering, Overdue, Times},
+        listener_health::ListenerHealth,
         paced_io::ClientIo,
-        request_error::RefusedRequest,
+        request_error::RejectedRequest,
     },
     trusted_proxies::TrustedProxies,
 };
@@ -110,7 +110,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// A listener, and how its connections are served.
 #[derive(Debug)]
-pub struct Listening {
+pub struct HttpListener {
     /// The listener whose connections are accepted.
     pub listener: TcpListener,
     /// How many connections are served at once.
@@ -118,18 +118,18 @@ pub struct Listening {
     /// The proxies that name the clients of their requests.
     pub trusted_proxies: TrustedProxies,
     /// Records whether connections are accepted, for the liveness probe.
-    pub accepting: Accepting,
+    pub health: ListenerHealth,
 }
 
 /// Accepts and serves until `shutdown`. Then nothing more is accepted, and the connections end when their requests have their answers;
 /// it returns when all have.
-pub async fn serve(listening: Listening, router: Router, shutdown: CancellationToken) {
-    let Listening {
+pub async fn serve(http_listener: HttpListener, router: Router, shutdown: CancellationToken) {
+    let HttpListener {
         listener,
         limits,
         trusted_proxies,
-        accepting,
-    } = listening;
+        health,
+    } = http_listener;
     let room = Arc::new(Semaphore::new(usize::try_from(limits.max).unwrap_or(Semaphore::MAX_PERMITS)));
     let origins = Origins {
         clients: Clients::default(),
@@ -137,18 +137,18 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
     };
     let protocol = protocol();
     // However this ends, nothing is accepted afterwards.
-    let _until_the_end = accepting.begin();
+    let _until_the_end = health.begin();
     loop {
         let accepted = async {
             let permit = Arc::clone(&room).acquire_owned().await;
-            (permit.expect("the semaphore is never closed"), accept(&listener, &accepting).await)
+            (permit.expect("the semaphore is never closed"), accept(&listener, &health).await)
         };
         let (permit, (stream, address)) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = accepted => accepted,
         };
-        let peer = origins.clients.of(address.ip());
-        let Some(connection) = peer.use_up_to(limits.per_client_max, Resource::Connections, 1) else {
+        let peer = origins.clients.client(address.ip());
+        let Some(connection) = peer.try_acquire(limits.per_client_max, Resource::Connections, 1) else {
             tracing::debug!("connection closed: the client has as many as it may");
             continue;
         };
@@ -164,7 +164,7 @@ pub async fn serve(listening: Listening, router: Router, shutdown: CancellationT
             let client = Arc::clone(&origin.peer);
             // On the heap, so that a task is small.
             let mut attending = Box::pin(attend(stream, activity, protocol, router, origin, PATIENCE, shutdown));
-            client.in_turn(attending.as_mut()).await;
+            client.run_in_cpu_slot(attending.as_mut()).await;
             drop((connection, permit));
         });
     }
@@ -192,26 +192,26 @@ struct Origin {
 
 impl Origin {
     /// The client of a request.
-    fn client(&self, request: &Request<Incoming>) -> OfClient {
+    fn client(&self, request: &Request<Incoming>) -> RequestClient {
         let address = self.origins.trusted_proxies.client(self.address, request.headers());
         match address == self.address {
-            true => OfClient(Arc::clone(&self.peer)),
-            false => OfClient(self.origins.clients.of(address)),
+            true => RequestClient(Arc::clone(&self.peer)),
+            false => RequestClient(self.origins.clients.client(address)),
         }
     }
 }
 
 /// The next connection. A failure is retried: a server that gave up here would not serve any more.
-async fn accept(listener: &TcpListener, accepting: &Accepting) -> (TcpStream, SocketAddr) {
+async fn accept(listener: &TcpListener, health: &ListenerHealth) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok(accepted) => {
-                accepting.succeeded();
+                health.succeeded();
                 return accepted;
             }
             Err(error) if is_of_one_client(&error) => {}
             Err(error) => {
-                accepting.failed();
+                health.failed();
                 tracing::error!(error = %error, "cannot accept a connection; retrying in a second");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
@@ -306,7 +306,7 @@ fn answer(
 ) -> impl Future<Output = Result<Response<Attended>, Infallible>> + use<> {
     let mut answering = activity.begin();
     if let Some(error) = answering.refusal() {
-        request.extensions_mut().insert(RefusedRequest(error));
+        request.extensions_mut().insert(RejectedRequest(error));
     }
     let client = origin.client(&request);
     request.extensions_mut().insert(client);
@@ -318,7 +318,7 @@ fn answer(
         if is_last {
             answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if let Some(held) = answer.extensions_mut().remove::<HeldBudget>() {
+        if let Some(held) = answer.extensions_mut().remove::<ResponsePermit>() {
             answering.hold(held);
         }
         Ok(answer.map(|body| Attended { body, answering }))

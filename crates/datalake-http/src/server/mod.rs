@@ -1,8 +1,8 @@
 //! The server below the router: it accepts connections, checks the head of each request, and ends connections that make no progress.
 
-pub mod accepting;
 mod activity;
 pub mod connection;
+pub mod listener_health;
 mod paced_io;
 pub mod request_error;
 mod request_head;

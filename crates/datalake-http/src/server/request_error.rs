@@ -16,11 +16,11 @@ pub enum RequestError {
     /// It did not come in time.
     TimedOut,
     /// It is of another version of HTTP.
-    Version,
+    UnsupportedVersion,
     /// The body has a coding that this server does not decode.
-    TransferCoding,
+    UnsupportedTransferCoding,
     /// The client takes the server for a proxy.
-    NoProxy,
+    UnsupportedConnect,
 }
 
 impl RequestError {
@@ -36,8 +36,8 @@ impl RequestError {
             Self::Malformed { .. } => 400,
             Self::TimedOut => 408,
             Self::TooLarge { .. } => 431,
-            Self::TransferCoding | Self::NoProxy => 501,
-            Self::Version => 505,
+            Self::UnsupportedTransferCoding | Self::UnsupportedConnect => 501,
+            Self::UnsupportedVersion => 505,
         }
     }
 
@@ -46,16 +46,18 @@ impl RequestError {
         match self {
             Self::Malformed { reason } | Self::TooLarge { reason } => reason.clone(),
             Self::TimedOut => "the head of the request is not complete after 10 seconds; send it again".to_owned(),
-            Self::Version => "this server speaks HTTP/1.1; send the request in that version".to_owned(),
-            Self::TransferCoding => {
+            Self::UnsupportedVersion => "this server speaks HTTP/1.1; send the request in that version".to_owned(),
+            Self::UnsupportedTransferCoding => {
                 "the body has a coding other than `chunked`; send it with Content-Length, or with `Transfer-Encoding: chunked` alone"
                     .to_owned()
             }
-            Self::NoProxy => "CONNECT asks for a tunnel, which only a proxy opens; send requests to this server directly".to_owned(),
+            Self::UnsupportedConnect => {
+                "CONNECT asks for a tunnel, which only a proxy opens; send requests to this server directly".to_owned()
+            }
         }
     }
 }
 
 /// Marks a request that stands for one that was refused.
 #[derive(Clone, Debug)]
-pub struct RefusedRequest(pub RequestError);
+pub struct RejectedRequest(pub RequestError);

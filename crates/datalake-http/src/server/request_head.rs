@@ -94,7 +94,7 @@ fn without_version(head: &[u8]) -> RequestError {
     match (version, words.len()) {
         (None, _) => RequestError::malformed("the request line has no version; end it with HTTP/1.1"),
         (Some(_), 4..) => RequestError::malformed("the request target has a space; write it as %20"),
-        (Some(version), _) if is_version(version) => RequestError::Version,
+        (Some(version), _) if is_version(version) => RequestError::UnsupportedVersion,
         (Some(_), _) => RequestError::malformed("the version of the request line is malformed; end it with HTTP/1.1"),
     }
 }
@@ -140,7 +140,7 @@ fn broken_line(head: &[u8]) -> String {
 
 fn check_target(method: &str, target: &str) -> Result<(), RequestError> {
     if method == "CONNECT" {
-        return Err(RequestError::NoProxy);
+        return Err(RequestError::UnsupportedConnect);
     }
     let is_absolute = ["http://", "https://"].iter().any(|scheme| {
         let start = target.get(..scheme.len());
@@ -245,11 +245,11 @@ fn check_codings(value: &str) -> Result<(), RequestError> {
         codings if codings.iter().filter(|coding| *coding == "chunked").count() > 1 => Err(RequestError::malformed(
             "Transfer-Encoding has `chunked` more than once; send it once",
         )),
-        [.., last] if last == "chunked" => Err(RequestError::TransferCoding),
+        [.., last] if last == "chunked" => Err(RequestError::UnsupportedTransferCoding),
         codings if codings.iter().any(|coding| coding == "chunked") => Err(RequestError::malformed(
             "Transfer-Encoding does not end with `chunked`; send `chunked` alone",
         )),
-        _ => Err(RequestError::TransferCoding),
+        _ => Err(RequestError::UnsupportedTransferCoding),
     }
 }
 

@@ -50,7 +50,7 @@ pub(crate) enum Next<'a> {
 
 /// A request that was refused, and which of the connection's it is, from 0 on.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct Rejection {
     pub(crate) number: u64,
     pub(crate) error: RequestError,
 }
@@ -82,7 +82,7 @@ impl RequestHeads {
     }
 
     /// So many bytes of what came were given. The refusal of the next head, where that has come already.
-    pub(crate) fn give(&mut self, bytes: usize) -> Option<Refusal> {
+    pub(crate) fn give(&mut self, bytes: usize) -> Option<Rejection> {
         let given = self.came.get(self.given..).and_then(|came| came.get(..bytes)).unwrap_or_default();
         keep_tail(&mut self.tail, given);
         self.given += bytes;
@@ -100,7 +100,7 @@ impl RequestHeads {
         debug_assert!(none.is_none(), "nothing came after them");
     }
 
-    fn advance(&mut self, bytes: u64) -> Option<Refusal> {
+    fn advance(&mut self, bytes: u64) -> Option<Rejection> {
         let Place::Request(left) = &mut self.place else {
             return None;
         };
@@ -115,7 +115,7 @@ impl RequestHeads {
     }
 
     /// More of a head came.
-    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<Refusal> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<Rejection> {
         self.came.extend_from_slice(bytes);
         self.look()
     }
@@ -146,21 +146,21 @@ impl RequestHeads {
     }
 
     /// Rejects the incomplete head.
-    pub(crate) fn refuse(&mut self, error: RequestError) -> Refusal {
+    pub(crate) fn refuse(&mut self, error: RequestError) -> Rejection {
         // The answer to HEAD has no body.
         let method = if self.came.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
         // No route has this path, so that no route is counted for it.
         self.came = format!("{method} * HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n").into_bytes();
         self.given = 0;
         self.place = Place::Refused;
-        Refusal {
+        Rejection {
             number: self.accepted,
             error,
         }
     }
 
     /// Looks for the end of a head in what came.
-    fn look(&mut self) -> Option<Refusal> {
+    fn look(&mut self) -> Option<Rejection> {
         // RFC 9112, 2.2: empty lines before a request are passed over.
         let lines = self.came.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.came.drain(..lines);

@@ -231,7 +231,7 @@ async fn a_page_links_to_pages_of_its_own_path() {
     assert_eq!(by_suffix.header("content-type"), by_header.header("content-type"));
 }
 
-async fn accepting(lake: &Lake, accept: &str) -> (StatusCode, String) {
+async fn listener_health(lake: &Lake, accept: &str) -> (StatusCode, String) {
     let request = Request::get("/data").header(header::ACCEPT, accept).body(Body::empty()).unwrap();
     let response = lake.router().oneshot(request).await.unwrap();
     let content_type = response.headers()[header::CONTENT_TYPE].to_str().unwrap().to_owned();
@@ -249,12 +249,12 @@ async fn formats_are_negotiated() {
         ("text/html,*/*;q=0.1", "application/json"),
     ] {
         assert_eq!(
-            accepting(&lake, accept).await,
+            listener_health(&lake, accept).await,
             (StatusCode::OK, content_type.to_owned()),
             "Accept: {accept}"
         );
     }
-    assert_eq!(accepting(&lake, "text/html").await.0, StatusCode::NOT_ACCEPTABLE);
+    assert_eq!(listener_health(&lake, "text/html").await.0, StatusCode::NOT_ACCEPTABLE);
     let refused = lake
         .send(
             Request::get("/data")

@@ -54,7 +54,7 @@ struct Client {
 impl Client {
     /// None if no problem of the request is written as a page.
     fn of(request: &Request) -> Option<Self> {
-        let accept = Accept::of(request.headers());
+        let accept = Accept::from_headers(request.headers());
         let prefers_html = accept.weight("text/html") > accept.weight("application/problem+json");
         (prefers_html || request.uri().path().starts_with("/page/")).then(|| Self {
             origin: context::origin(request.headers(), request.uri()),

@@ -15,7 +15,7 @@ use datalake_http::clients::Clients;
 
 fn limits(requests_max: u32, response_time_max: Duration) -> RequestLimits {
     RequestLimits {
-        requests: Limit::new(Resource::Requests, requests_max, requests_max),
+        requests: ResourceLimit::new(Resource::Requests, requests_max, requests_max),
         scrapes: Arc::new(Semaphore::new(1)),
         budget: ResponseBudget::new(),
         response_time_max,
@@ -65,8 +65,8 @@ async fn probes_and_metrics_are_served_under_overload() {
 fn one_client_leaves_half_of_a_limit_to_others() {
     let limit = WaitLimit::new();
     let clients = Clients::default();
-    let [first, second, third] = [1, 2, 3].map(|host| OfClient(clients.of(Ipv4Addr::new(10, 0, 0, host).into())));
-    let take_all = |client: &OfClient| std::iter::from_fn(|| limit.permit(client).ok()).collect::<Vec<_>>();
+    let [first, second, third] = [1, 2, 3].map(|host| RequestClient(clients.client(Ipv4Addr::new(10, 0, 0, host).into())));
+    let take_all = |client: &RequestClient| std::iter::from_fn(|| limit.permit(client).ok()).collect::<Vec<_>>();
     let (of_first, of_second) = (take_all(&first), take_all(&second));
     let half = usize::try_from(WAITS_MAX / 2).unwrap();
     assert_eq!([of_first.len(), of_second.len()], [half, half]);

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::*;
-use crate::{clients::to_the_end_of_the_queue, response_budget::ResponseBudget};
+use crate::{clients::yield_to_ready_tasks, response_budget::ResponseBudget};
 
 fn router() -> Router {
     Router::new()
@@ -35,8 +35,8 @@ fn router() -> Router {
 
 /// Answers requests that were refused before a route is found.
 async fn answer_refused(request: axum::extract::Request, next: middleware::Next) -> axum::response::Response {
-    match request.extensions().get::<RefusedRequest>() {
-        Some(RefusedRequest(error)) => (StatusCode::BAD_REQUEST, format!("refused: {}", error.detail())).into_response(),
+    match request.extensions().get::<RejectedRequest>() {
+        Some(RejectedRequest(error)) => (StatusCode::BAD_REQUEST, format!("refused: {}", error.detail())).into_response(),
         None => next.run(request).await,
     }
 }
@@ -53,18 +53,18 @@ fn origin() -> Origin {
     };
     let address = Ipv4Addr::LOCALHOST.into();
     Origin {
-        peer: origins.clients.of(address),
+        peer: origins.clients.client(address),
         origins,
         address,
     }
 }
 
-fn listening(listener: TcpListener, max: u32, per_client_max: u32) -> Listening {
-    Listening {
+fn listening(listener: TcpListener, max: u32, per_client_max: u32) -> HttpListener {
+    HttpListener {
         listener,
         limits: ConnectionLimits { max, per_client_max },
         trusted_proxies: TrustedProxies::default(),
-        accepting: Accepting::default(),
+        health: ListenerHealth::default(),
     }
 }
 
@@ -369,7 +369,7 @@ async fn unread_tiny_response_holds_the_budget_until_it_is_read() {
             move |request: axum::extract::Request, next: middleware::Next| {
                 let admit = admit.clone();
                 async move {
-                    let OfClient(client) = OfClient::of(request.extensions());
+                    let RequestClient(client) = RequestClient::from_extensions(request.extensions());
                     admit.admit(&client, next.run(request).await).expect("the budget has room")
                 }
             },
@@ -410,7 +410,7 @@ async fn pipelined_requests_yield_to_other_tasks() {
     let _other = tokio::spawn(async move {
         loop {
             others.fetch_add(1, Ordering::Relaxed);
-            to_the_end_of_the_queue().await;
+            yield_to_ready_tasks().await;
         }
     });
     let seen = Arc::new(Mutex::new(Vec::new()));
