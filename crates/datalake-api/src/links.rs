@@ -6,14 +6,14 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_table::memory::row_cursor::Walk;
+use datalake_table::memory::row_cursor::RowCursor;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// The rows of an answer, and what its headers say of the others.
 #[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) walk: Walk,
+    pub(crate) walk: RowCursor,
     pub(crate) links: Links,
 }
 

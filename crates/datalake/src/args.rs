@@ -7,8 +7,8 @@ use datalake_api::{allowed_hosts::HostName, cors::Origin, trusted_proxies::Proxy
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
-    lake::OpenOptions,
     lake_url::LakeUrl,
+    open_options::OpenOptions,
 };
 
 use crate::{listen::ListenAddress, schedule::Schedule};

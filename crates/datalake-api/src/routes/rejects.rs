@@ -240,7 +240,7 @@ pub(crate) async fn list(request: RejectsRequest, reading: Reading) -> Result<Re
         return Err(Problem::CursorGone);
     }
     let has_code = |open: &&OpenRefusal| request.code.as_deref().is_none_or(|code| open.refusal.code() == code);
-    let refusals = snapshot.refusals();
+    let refusals = snapshot.rejects();
     let total = match request.code {
         None => refusals.len(),
         Some(_) => refusals.iter().filter(has_code).count(),

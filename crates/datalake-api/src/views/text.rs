@@ -7,7 +7,7 @@ use datalake_core::{
     row::RowView,
     user::{Age, Ages},
 };
-use datalake_table::memory::row_cursor::{Walk, WalkPlace};
+use datalake_table::memory::row_cursor::{CursorPosition, RowCursor};
 
 /// How rows become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) enum Notation {
 /// The text of the rows of a walk, from where it stands.
 #[derive(Clone, Debug)]
 pub(crate) struct RowsText {
-    walk: Walk,
+    walk: RowCursor,
     notation: Notation,
     columns: Box<[Column]>,
     /// What each member begins with in JSON, in the order of the columns.
@@ -41,7 +41,7 @@ enum Place {
 }
 
 impl RowsText {
-    pub(crate) fn new(walk: Walk, notation: Notation, columns: &[Column], ages: Ages) -> Self {
+    pub(crate) fn new(walk: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
         let name = |(index, column): (usize, &Column)| format!("{}\"{column}\":", if index == 0 { "{" } else { "," });
         Self {
             walk,
@@ -85,19 +85,19 @@ impl RowsText {
     }
 
     /// Where it is, after a row.
-    pub(crate) fn mark(&self) -> WalkPlace {
-        self.walk.place()
+    pub(crate) fn mark(&self) -> CursorPosition {
+        self.walk.position()
     }
 
     /// Goes on behind a row of the same text.
-    pub(crate) fn move_to(&mut self, mark: WalkPlace) {
-        self.walk.move_to(mark);
+    pub(crate) fn move_to(&mut self, mark: CursorPosition) {
+        self.walk.seek(mark);
         self.place = Place::AfterRow;
     }
 
     /// Whether no row is looked at that is not written.
-    pub(crate) fn takes_every_row(&self) -> bool {
-        self.walk.takes_every_row()
+    pub(crate) fn returns_every_row(&self) -> bool {
+        self.walk.returns_every_row()
     }
 
     /// Whether all of it has been written.
