@@ -11,6 +11,7 @@ pub mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
 pub mod folder;
+mod key_text;
 pub mod lake;
 pub mod lake_url;
 pub mod masking;
@@ -19,5 +20,4 @@ pub mod open_options;
 pub mod s3;
 pub mod simulation;
 pub mod single_writer;
-mod spelling;
 mod unique;

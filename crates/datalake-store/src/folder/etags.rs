@@ -17,7 +17,10 @@ use datalake_core::keys;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::bucket::{Etag, ObjectKind, ObjectMeta};
+use crate::{
+    bucket::{Etag, ObjectKind, ObjectMeta},
+    error::StoreError,
+};
 
 /// The description of an object's file in a listing; none of a folder or a device.
 pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta> {
@@ -38,6 +41,14 @@ pub(super) fn other_meta(key: String, found: &FileMetadata) -> ObjectMeta {
         modified: modified(found),
         kind: ObjectKind::NotAFile,
         key,
+    }
+}
+
+/// Fails if the object does not have the ETag that a condition requires.
+pub(super) fn require(meta: &ObjectMeta, if_match: Option<&Etag>) -> Result<(), StoreError> {
+    match if_match {
+        Some(etag) if *etag != meta.etag => Err(StoreError::Conflict { key: meta.key.clone() }),
+        _ => Ok(()),
     }
 }
 

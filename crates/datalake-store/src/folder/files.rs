@@ -1,44 +1,24 @@
 //! Files of a folder store: paths of keys, tags, and the atomic ways to write.
 
 use std::{
-    fs::{self, File, Metadata as FileMetadata, OpenOptions, TryLockError},
-    io::{self, Read, Seek, SeekFrom, Write},
-    ops::Range,
+    fs::{self, File, Metadata as FileMetadata, OpenOptions},
+    io::{self, Write},
     path::{Component, Path, PathBuf},
     sync::Once,
-    thread,
-    time::Duration,
 };
-
-use bytes::Bytes;
-use datalake_core::keys;
-use tokio::time::Instant;
 
 use super::{
-    beneath, etags,
+    errors::{naming_error, no_hard_links, store_error},
+    etags,
+    lock::lock,
+    stable_read::describe,
     staging::{self, Fence, PRIVATE, Staging},
-    store_error, sync_folder,
 };
 use crate::{
-    bucket::{Etag, Metadata, ObjectMeta, require_readable},
+    bucket::{Etag, Metadata, ObjectMeta},
     error::StoreError,
     unique::unique,
 };
-
-/// How often a file that its owner is writing is read anew before the store counts as unavailable.
-const READ_ATTEMPTS_MAX: u32 = 8;
-
-/// A process holds the lock for some milliseconds. One that was suspended while it did must not suspend all others.
-const LOCK_WAIT_MAX: Duration = Duration::from_mins(1);
-
-/// A longer wait is worth a line in the log.
-const LOCK_WAIT_USUAL: Duration = Duration::from_secs(2);
-
-/// The longest time between two attempts, about as long as the lock is held once.
-const LOCK_POLL_MAX_MS: u64 = 5;
-
-/// The time between two looks at a source that its owner may still be writing: programs that copy a file write at least every few milliseconds.
-const WRITER_PAUSE: Duration = Duration::from_millis(200);
 
 /// The root of a store and the places beside the objects.
 #[derive(Debug)]
@@ -244,7 +224,7 @@ impl Files {
         key: &str,
         check: impl FnOnce(Option<&ObjectMeta>) -> Result<(), StoreError>,
     ) -> Result<Etag, StoreError> {
-        let _lock = self.lock(key)?;
+        let _lock = lock(&self.root, key)?;
         let present = match describe(path, key) {
             Ok(meta) => Some(meta),
             Err(StoreError::NotFound { .. }) => None,
@@ -271,13 +251,13 @@ impl Files {
     /// Removes the file, if its tag is the one asked for.
     pub(super) fn remove(&self, path: &Path, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
         self.staging.require(key)?;
-        let _lock = self.lock(key)?;
+        let _lock = lock(&self.root, key)?;
         let present = match describe(path, key) {
             Ok(meta) => meta,
             Err(StoreError::NotFound { .. }) if if_match.is_none() => return Ok(()),
             Err(error) => return Err(error),
         };
-        super::require(&present, if_match)?;
+        etags::require(&present, if_match)?;
         self.staging
             .remove(path)
             .map_err(|error| self.staging.unless_expired(key, store_error(key, error)))?;
@@ -320,157 +300,12 @@ impl Files {
         }
         Ok(folder)
     }
-
-    /// A lock that is held until it is dropped; the system releases it when the process ends.
-    fn lock(&self, key: &str) -> Result<File, StoreError> {
-        let folder = self.root.join(PRIVATE);
-        let open = || {
-            fs::create_dir_all(&folder)?;
-            OpenOptions::new()
-                .create(true)
-                .truncate(false)
-                .write(true)
-                .open(folder.join("lock"))
-        };
-        let file = open().map_err(|error| store_error(key, error))?;
-        let start = Instant::now();
-        let mut is_logged = false;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(file),
-                Err(TryLockError::Error(error)) => return Err(store_error(key, error)),
-                Err(TryLockError::WouldBlock) => {}
-            }
-            if start.elapsed() > LOCK_WAIT_MAX {
-                let path = folder.join("lock");
-                return Err(StoreError::Unavailable {
-                    key: key.to_owned(),
-                    reason: format!(
-                        "cannot write {key}: another process holds the lock {}; end it if it is suspended",
-                        path.display()
-                    ),
-                    attempts: 1,
-                    source: None,
-                });
-            }
-            if !is_logged && start.elapsed() > LOCK_WAIT_USUAL {
-                is_logged = true;
-                tracing::warn!(key, "waiting for the lock of the lake's folder; another process holds it");
-            }
-            thread::sleep(Duration::from_millis(fastrand::u64(1..=LOCK_POLL_MAX_MS)));
-        }
-    }
 }
 
-/// What it means that no file can be linked.
-fn no_hard_links(key: &str, root: &Path, refused: &io::Error) -> StoreError {
-    let reason = format!(
-        "the file system of {} has no hard links (FAT, exFAT and some network shares have none), so that concurrent runs could overwrite \
-         each other's commit; store the lake on another file system, or pass --single-writer and make sure that only one run is active",
-        root.display()
-    );
-    StoreError::not_supported(key, reason, refused.to_string())
-}
-
-/// What it means that a file cannot be given its name.
-fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
-    let is_taken_by_file = error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|taken| !taken.is_dir());
-    let is_in_the_way = matches!(
-        error.kind(),
-        io::ErrorKind::AlreadyExists | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory | io::ErrorKind::DirectoryNotEmpty
-    );
-    if is_in_the_way && !is_taken_by_file {
-        let reason = "in a folder, a key cannot be both an object and the beginning of other keys; remove or rename one of them".to_owned();
-        return StoreError::Invalid {
-            key: key.to_owned(),
-            reason,
-        };
-    }
-    store_error(key, error)
-}
-
-/// The description of the file that an object's key names.
-pub(super) fn describe_within(root: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
-    let missing = || StoreError::NotFound { key: key.to_owned() };
-    match beneath::describe(root, Path::new(key)) {
-        Ok(metadata) => etags::object_meta(key.to_owned(), &metadata).ok_or_else(missing),
-        Err(error) => Err(store_error(key, error)),
-    }
-}
-
-/// The description of an object's file.
-pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
-    let metadata = fs::metadata(path).map_err(|error| store_error(key, error))?;
-    etags::object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
-}
-
-/// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
-/// first, and names the range to read. A source that changes while it is read is [`StoreError::Conflict`].
-pub(super) fn read_stable(
-    root: &Path,
-    key: &str,
-    choose: impl Fn(&ObjectMeta) -> Result<Option<Range<u64>>, StoreError>,
-) -> Result<(ObjectMeta, Bytes), StoreError> {
-    let missing = || StoreError::NotFound { key: key.to_owned() };
-    let failed = |error| store_error(key, error);
-    for _ in 0..READ_ATTEMPTS_MAX {
-        let mut file = beneath::open(root, key).map_err(failed)?;
-        let meta = etags::object_meta(key.to_owned(), &file.metadata().map_err(failed)?).ok_or_else(missing)?;
-        let range = choose(&meta)?.unwrap_or(0..meta.size);
-        let length = range.end - range.start;
-        require_readable(key, length)?;
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        if range.start > 0 {
-            file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
-        }
-        Read::by_ref(&mut file).take(length).read_to_end(&mut bytes).map_err(failed)?;
-        let is_whole = u64::try_from(bytes.len()) == Ok(length);
-        let described = file.metadata().map_err(failed)?;
-        if !is_whole || etags::etag_of(key, &described) != meta.etag {
-            continue;
-        }
-        if key.starts_with(keys::SOURCES) && etags::may_be_written(&described) {
-            thread::sleep(WRITER_PAUSE);
-            if etags::etag_of(key, &file.metadata().map_err(failed)?) != meta.etag {
-                break;
-            }
-        }
-        return Ok((meta, bytes.into()));
-    }
-    if key.starts_with(keys::SOURCES) {
-        return Err(StoreError::Conflict { key: key.to_owned() });
-    }
-    Err(StoreError::Unavailable {
-        key: key.to_owned(),
-        reason: format!("cannot read {key}: the file changes while it is read"),
-        attempts: READ_ATTEMPTS_MAX,
-        source: None,
-    })
+/// Makes the names in a folder durable.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Those who make no hard links answer with one of these; the cause is named, and that there is another way.
-    #[test]
-    fn a_file_system_without_hard_links_is_named() {
-        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
-            let error = no_hard_links("a", Path::new("/media/stick"), &kind.into());
-            assert!(error.is_not_supported());
-            let words = error.to_string();
-            for word in ["hard links", "--single-writer", "/media/stick"] {
-                assert!(words.contains(word), "{word}: {words}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_file_is_linked_beside_itself_where_links_can_be_made() {
-        let root = tempfile::tempdir().unwrap();
-        let files = Files::new(root.path().to_owned());
-        let written = files.write_temporary("a", b"x", &Metadata::new()).unwrap();
-        Files::try_hard_link(&written).unwrap();
-        assert_eq!(fs::read_dir(root.path().join(PRIVATE).join("tmp")).unwrap().count(), 1);
-    }
-}
+mod tests;

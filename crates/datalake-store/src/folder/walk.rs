@@ -10,12 +10,12 @@ use datalake_core::keys;
 
 use super::{
     beneath,
+    errors::store_error,
     etags::{object_meta, other_meta},
     files::Files,
     staging::PRIVATE,
-    store_error,
 };
-use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};
+use crate::{bucket::ObjectMeta, error::StoreError, key_text::key_text};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
@@ -126,7 +126,7 @@ impl Walk<'_> {
             if folder.key.is_empty() && name == PRIVATE {
                 continue;
             }
-            let key = format!("{}{}", folder.key, spelled(name.as_encoded_bytes()));
+            let key = format!("{}{}", folder.key, key_text(name.as_encoded_bytes()));
             let folder_key = format!("{key}/");
             let may_be_object = self.is_listed(&key);
             let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);

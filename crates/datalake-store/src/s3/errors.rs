@@ -1,92 +1,12 @@
 //! What the SDK's errors mean to a caller.
 
-use std::{
-    error::Error,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
-};
+use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::{
-    config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef},
-    },
-    error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
-};
-use parking_lot::Mutex;
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
-use super::{
-    Inner,
-    request::Request,
-    retry::{Signed, is_page},
-    tls,
-};
-use crate::{counter::RequestCounter, error::StoreError};
-
-/// Counts the attempts of one operation, for the lake's counter and for what is said of a failure, and marks the responses to those whose
-/// signature was out of date.
-#[derive(Clone, Debug)]
-pub(super) struct Attempts {
-    counter: Arc<RequestCounter>,
-    request: Arc<Request>,
-    made: Arc<AtomicU32>,
-    last: Arc<Mutex<Option<Signed>>>,
-}
-
-impl Attempts {
-    pub(super) fn new(inner: &Inner, request: Request) -> Self {
-        Self {
-            counter: Arc::clone(&inner.counter),
-            request: Arc::new(request),
-            made: Arc::default(),
-            last: Arc::default(),
-        }
-    }
-
-    /// At least one: where nothing was sent, asking for credentials was the attempt.
-    pub(super) fn made(&self) -> u32 {
-        self.made.load(Ordering::Relaxed).max(1)
-    }
-}
-
-impl Intercept for Attempts {
-    fn name(&self) -> &'static str {
-        "Attempts"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        components: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.request.count(&self.counter);
-        self.made.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock() = Signed::of(context.request(), local_time(components));
-        Ok(())
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        components: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let last = *self.last.lock();
-        if let Some(signed) = last {
-            signed.mark(context.response_mut(), local_time(components));
-        }
-        Ok(())
-    }
-}
-
-fn local_time(components: &RuntimeComponents) -> SystemTime {
-    components.time_source().unwrap_or_default().now()
-}
+use super::{attempts::Attempts, bucket_client::BucketClient, response::unexpected, retry::is_page, tls};
+use crate::error::StoreError;
 
 /// A failure as a caller reacts to it, but for those that only this module reacts to.
 #[derive(Debug)]
@@ -110,35 +30,35 @@ impl From<Failure> for StoreError {
 }
 
 /// Classifies by code and status; without a response, by what prevented it.
-pub(super) fn classify<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> Failure
+pub(super) fn classify<E>(client: &BucketClient, attempts: &Attempts, error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let request = &*attempts.request;
+    let request = attempts.request();
     let key = request.key().to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(ToOwned::to_owned);
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
-    let has_expired = inner
+    let has_expired = client
         .fence
         .zip(error.raw_response())
         .is_some_and(|(fence, response)| fence.has_expired(response, code.as_deref(), message));
     if has_expired {
         return Failure::Expired(match attempts.made() {
             1 => StoreError::Expired { key },
-            _ => unavailable(inner, attempts, error),
+            _ => unavailable(client, attempts, error),
         });
     }
     if let Some(failure) = tls::failure(&error) {
-        let reason = format!("cannot {}: {}: {}", request.describe(inner), inner.endpoint, tls::reason(failure));
+        let reason = format!("cannot {}: {}: {}", request.describe(client), client.endpoint, tls::reason(failure));
         return Failure::Final(StoreError::Denied { key, reason, source: None });
     }
-    if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| missing_credentials(&error)) {
+    if let Some(cause) = denial(client, status, code.as_deref(), message).or_else(|| missing_credentials(&error)) {
         let reason = match cause {
             Denial::OfRequest(cause) => format!(
                 "cannot {}: {cause}; the credentials need {}",
-                request.describe(inner),
-                request.permissions(inner)
+                request.describe(client),
+                request.permissions(client)
             ),
             Denial::OfAll(reason) => reason,
         };
@@ -149,25 +69,25 @@ where
         });
     }
     if let Some(what) = foreign(&error) {
-        return Failure::Final(nonsense(inner, request.key(), &what));
+        return Failure::Final(unexpected(client, request.key(), &what));
     }
     let code = code.as_deref();
     match status {
         // A copy's or completion's error may come inside a 200: then the code alone tells.
         _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
-        _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(inner, attempts, error)),
+        _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(client, attempts, error)),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
         _ if code == Some("NotImplemented") || status == Some(501) => {
             let answer = answer(status, code, message);
             let reason = format!(
                 "cannot {}: the store at {} does not implement a part of S3 that this needs ({answer}); use another store",
-                request.describe(inner),
-                inner.endpoint
+                request.describe(client),
+                client.endpoint
             );
             Failure::Final(StoreError::not_supported(&key, reason, answer))
         }
         // S3's own words for "you were too slow": a 400.
-        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(inner, attempts, error)),
+        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(client, attempts, error)),
         Some(404) => Failure::Final(StoreError::NotFound { key }),
         Some(409) => Failure::Undecided(StoreError::Conflict { key }),
         Some(412) => Failure::Final(StoreError::Conflict { key }),
@@ -175,12 +95,12 @@ where
             key,
             reason: "the range begins after the object's end".to_owned(),
         }),
-        Some(408 | 425 | 429) => Failure::Final(unavailable(inner, attempts, error)),
+        Some(408 | 425 | 429) => Failure::Final(unavailable(client, attempts, error)),
         Some(400..=499) => {
             let reason = format!(
                 "cannot {}: the store at {} rejects the request ({})",
-                request.describe(inner),
-                inner.endpoint,
+                request.describe(client),
+                client.endpoint,
                 answer(status, code, message)
             );
             Failure::Final(StoreError::Invalid {
@@ -191,7 +111,7 @@ where
         None if matches!(error, SdkError::ConstructionFailure(_)) => {
             let reason = format!(
                 "cannot {}: no request can be made of it: {}",
-                request.describe(inner),
+                request.describe(client),
                 innermost(&error)
             );
             Failure::Final(StoreError::Invalid {
@@ -199,7 +119,7 @@ where
                 reason,
             })
         }
-        _ => Failure::Final(unavailable(inner, attempts, error)),
+        _ => Failure::Final(unavailable(client, attempts, error)),
     }
 }
 
@@ -225,14 +145,14 @@ enum Denial {
     OfAll(String),
 }
 
-fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
+fn denial(client: &BucketClient, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
     let answer = || answer(status, code, message);
     let reason = match (code, status) {
-        (Some("NoSuchBucket"), _) => inner.missing_bucket(),
+        (Some("NoSuchBucket"), _) => client.missing_bucket(),
         // The other code is versitygw's.
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => format!(
             "the store at {} does not know the access key ({}); check AWS_ACCESS_KEY_ID",
-            inner.endpoint,
+            client.endpoint,
             answer()
         ),
         (Some("SignatureDoesNotMatch"), _) => {
@@ -246,13 +166,13 @@ fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Optio
         (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", answer()),
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => format!(
             "bucket {} is in another region or at another endpoint than {} ({}); check AWS_REGION and the endpoint",
-            inner.bucket,
-            inner.endpoint,
+            client.bucket,
+            client.endpoint,
             answer()
         ),
         (_, Some(401)) => format!(
             "the store at {} does not accept the credentials ({}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            inner.endpoint,
+            client.endpoint,
             answer()
         ),
         (Some("InvalidObjectState"), _) => {
@@ -320,11 +240,11 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn unavailable<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> StoreError
+fn unavailable<E>(client: &BucketClient, attempts: &Attempts, error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let (request, endpoint) = (attempts.request.describe(inner), &inner.endpoint);
+    let (request, endpoint) = (attempts.request().describe(client), &client.endpoint);
     let status = error.raw_response().map(|response| response.status().as_u16());
     let reason = match (&error, status) {
         (_, Some(status)) => {
@@ -345,7 +265,7 @@ where
         ),
     };
     StoreError::Unavailable {
-        key: attempts.request.key().to_owned(),
+        key: attempts.request().key().to_owned(),
         reason,
         attempts: attempts.made(),
         source: Some(source(error)),
@@ -356,46 +276,5 @@ fn source<E: Error + Send + Sync + 'static>(error: SdkError<E>) -> Box<dyn Error
     error.into_source().unwrap_or_else(Into::into)
 }
 
-/// The store answered with something that S3 never sends.
-pub(super) fn nonsense(inner: &Inner, key: &str, what: &str) -> StoreError {
-    StoreError::Invalid {
-        key: key.to_owned(),
-        reason: format!(
-            "{} does not respond as S3 does: {what}; check that it is the endpoint of an S3 server",
-            inner.endpoint
-        ),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(error: CredentialsError, word: Option<&str>) {
-        let error = SdkError::<aws_sdk_s3::Error>::dispatch_failure(ConnectorError::other(error.into(), None));
-        let reason = missing_credentials(&error).map(|denial| match denial {
-            Denial::OfRequest(reason) | Denial::OfAll(reason) => reason,
-        });
-        assert_eq!(reason.is_some(), word.is_some(), "{reason:?}");
-        assert!(
-            reason.as_ref().zip(word).is_none_or(|(reason, word)| reason.contains(word)),
-            "{reason:?}"
-        );
-    }
-
-    #[test]
-    fn missing_credentials_are_told_from_a_network_that_is_down() {
-        check(CredentialsError::not_loaded("none anywhere"), Some("there are no credentials"));
-        check(CredentialsError::invalid_configuration("no such profile"), Some("check them"));
-        check(
-            CredentialsError::provider_error("the role may not be assumed"),
-            Some("cannot get the credentials of the store: the role may not be assumed"),
-        );
-        check(
-            CredentialsError::provider_error(ConnectorError::io("connection refused".into())),
-            None,
-        );
-        check(CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)), None);
-    }
-}
+mod tests;

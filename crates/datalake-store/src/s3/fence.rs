@@ -5,10 +5,7 @@
 //! Each attempt of a request has the same signature. The time is the server's own, from the `Date` of a response: the clock of this
 //! machine, which may be wrong or be set at any time, is not involved.
 
-use std::{
-    sync::{Arc, Once},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use aws_runtime::{
     auth::{HttpSignatureType, PayloadSigningOverride, SigV4OperationSigningConfig},
@@ -21,25 +18,16 @@ use aws_sdk_s3::{
     config::{
         Builder, ConfigBag, Intercept, RequestChecksumCalculation, RuntimeComponents, StalledStreamProtectionConfig,
         http::HttpResponse,
-        interceptors::{
-            BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
-        },
+        interceptors::{BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut},
     },
     error::BoxError,
-    primitives::{DateTime, DateTimeFormat},
 };
 use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::interceptors::disable_interceptor;
-use datalake_core::keys;
 use jiff::Timestamp;
-use parking_lot::Mutex;
 
-use super::{
-    Inner,
-    errors::{Attempts, classify},
-    request::Request,
-};
-use crate::{bucket::FENCE_LIFETIME, error::StoreError};
+use super::server_date::date_of;
+use crate::bucket::FENCE_LIFETIME;
 
 /// Codes that some servers send for a signature that has expired, whatever the status. `ExpiredToken` is Ceph's. Where the credentials have
 /// indeed expired, the next fence cannot be made, and that failure is final.
@@ -69,8 +57,8 @@ impl Fence {
 }
 
 /// Signs the operation with the time of the fence. Without a fence, it is signed when it is sent.
-pub(super) fn sign<T, E, B>(inner: &Inner, operation: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B> {
-    let Some(fence) = inner.fence else { return operation };
+pub(super) fn sign<T, E, B>(fence: Option<Fence>, operation: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B> {
+    let Some(fence) = fence else { return operation };
     let config = Builder::new()
         .time_source(StaticTimeSource::new(SystemTime::from(fence.signed_at)))
         // It would compare that time with itself.
@@ -119,80 +107,4 @@ impl Intercept for Fence {
         state.store_put(PayloadSigningOverride::unsigned_payload());
         Ok(())
     }
-}
-
-/// The store's time, and the inner part of a view whose writes are signed with it.
-pub(super) async fn fenced(inner: &Inner) -> Result<(Inner, Timestamp), StoreError> {
-    static WARNING: Once = Once::new();
-    let dates = Dates::default();
-    let attempts = Attempts::new(inner, Request::Head(keys::OUTPUT.to_owned()));
-    let found = inner
-        .client
-        .head_object()
-        .bucket(&*inner.bucket)
-        // Any key that a writer may read. Whether there is an object does not matter.
-        .key(inner.key(keys::OUTPUT))
-        .customize()
-        .interceptor(attempts.clone())
-        .interceptor(dates.clone())
-        .send()
-        .await;
-    if let Err(error) = found {
-        match classify(inner, &attempts, error).into() {
-            StoreError::NotFound { .. } => {}
-            error => return Err(error),
-        }
-    }
-    if let Some(store_time) = dates.newest() {
-        let view = Inner {
-            fence: Some(Fence::new(store_time)),
-            ..inner.clone()
-        };
-        return Ok((view, store_time));
-    }
-    WARNING.call_once(|| {
-        tracing::warn!("the store sends no Date: its clock is not known, and writes do not expire; use a store that sends this header");
-    });
-    let clock = inner.client.config().time_source().unwrap_or_default();
-    let local = Timestamp::try_from(clock.now()).map_err(|error| StoreError::Invalid {
-        key: String::new(),
-        reason: format!("this machine's clock is outside the calendar ({error}); set it"),
-    })?;
-    let view = Inner {
-        fence: None,
-        ..inner.clone()
-    };
-    Ok((view, local))
-}
-
-/// The time of the server at the last response.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Dates(Arc<Mutex<Option<Timestamp>>>);
-
-impl Dates {
-    pub(super) fn newest(&self) -> Option<Timestamp> {
-        *self.0.lock()
-    }
-}
-
-impl Intercept for Dates {
-    fn name(&self) -> &'static str {
-        "Dates"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        *self.0.lock() = date_of(context.response());
-        Ok(())
-    }
-}
-
-/// The server's time of a response.
-pub(super) fn date_of(response: &HttpResponse) -> Option<Timestamp> {
-    let date = DateTime::from_str(response.headers().get("date")?, DateTimeFormat::HttpDate).ok()?;
-    Timestamp::from_second(date.secs()).ok()
 }

@@ -1,6 +1,6 @@
 //! What is asked of S3: how errors name it, the permission that it needs, and the counter that counts it.
 
-use super::Inner;
+use super::bucket_client::BucketClient;
 use crate::counter::RequestCounter;
 
 /// A request and the object that it concerns.
@@ -56,8 +56,8 @@ impl Request {
     }
 
     /// The request, to follow the word "cannot".
-    pub(super) fn describe(&self, inner: &Inner) -> String {
-        let bucket = &inner.bucket;
+    pub(super) fn describe(&self, client: &BucketClient) -> String {
+        let bucket = &client.bucket;
         match self {
             Self::List(prefix) => format!("list {}", at(prefix, bucket)),
             Self::Get(key) | Self::Head(key) => format!("read {key} in bucket {bucket}"),
@@ -72,9 +72,9 @@ impl Request {
     }
 
     /// The IAM actions that the request needs, with their resources.
-    pub(super) fn permissions(&self, inner: &Inner) -> String {
-        let object = |key: &str| format!("arn:aws:s3:::{}/{}", inner.bucket, inner.key(key));
-        let bucket = format!("arn:aws:s3:::{}", inner.bucket);
+    pub(super) fn permissions(&self, client: &BucketClient) -> String {
+        let object = |key: &str| format!("arn:aws:s3:::{}/{}", client.bucket, client.key(key));
+        let bucket = format!("arn:aws:s3:::{}", client.bucket);
         match self {
             Self::List(_) | Self::HeadBucket => format!("s3:ListBucket on {bucket}"),
             Self::Get(key) | Self::Head(key) => format!("s3:GetObject on {}", object(key)),

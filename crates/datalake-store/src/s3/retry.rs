@@ -9,7 +9,7 @@ use aws_sdk_s3::config::{
 };
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::{fence::date_of, tls};
+use super::{server_date::date_of, tls};
 
 /// Attempts of one request.
 pub(super) const ATTEMPTS_MAX: u32 = 5;

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 /// The bytes of a key as text. Bytes that are not UTF-8 are written `%E9`, so that two such keys do not become one; and as no user id
 /// holds a `%`, neither becomes a user's source.
-pub(crate) fn spelled(bytes: &[u8]) -> String {
+pub(crate) fn key_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
@@ -21,7 +21,7 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], expected: &str) {
-        assert_eq!(spelled(bytes), expected);
+        assert_eq!(key_text(bytes), expected);
     }
 
     #[test]
