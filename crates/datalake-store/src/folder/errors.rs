@@ -1,12 +1,12 @@
-//! What failures of the file system mean to a caller.
+//! Errors of the file system as errors of the store.
 
 use std::{fs, io, path::Path};
 
 use crate::error::StoreError;
 
-/// What a failure of the file system means to a caller.
+/// The store's error for an error of the file system.
 pub(super) fn store_error(key: &str, error: io::Error) -> StoreError {
-    /// EIO, ESTALE, and on Linux EBADMSG, EUCLEAN and ENOKEY: what is wrong with this file alone.
+    /// EIO, ESTALE, and on Linux EBADMSG, EUCLEAN and ENOKEY: errors of a single file.
     const OF_ONE_FILE: &[i32] = if cfg!(target_os = "linux") {
         &[5, 116, 74, 117, 126]
     } else {
@@ -50,7 +50,7 @@ pub(super) fn store_error(key: &str, error: io::Error) -> StoreError {
     }
 }
 
-/// What it means that a file cannot be given its name.
+/// The store's error for a file that could not be linked or renamed to its name.
 pub(super) fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreError {
     let is_taken_by_file = error.kind() == io::ErrorKind::AlreadyExists && fs::symlink_metadata(path).is_ok_and(|taken| !taken.is_dir());
     let is_in_the_way = matches!(
@@ -67,14 +67,14 @@ pub(super) fn naming_error(key: &str, path: &Path, error: io::Error) -> StoreErr
     store_error(key, error)
 }
 
-/// What it means that no file can be linked.
-pub(super) fn no_hard_links(key: &str, root: &Path, refused: &io::Error) -> StoreError {
+/// The store's error for a file system without hard links.
+pub(super) fn no_hard_links(key: &str, root: &Path, failure: &io::Error) -> StoreError {
     let reason = format!(
         "the file system of {} has no hard links (FAT, exFAT and some network shares have none), so that concurrent runs could overwrite \
          each other's commit; store the lake on another file system, or pass --single-writer and make sure that only one run is active",
         root.display()
     );
-    StoreError::not_supported(key, reason, refused.to_string())
+    StoreError::not_supported(key, reason, failure.to_string())
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Files of a folder store: paths of keys, tags, and the atomic ways to write.
+//! Files of a folder store: the paths of keys, and atomic writes.
 
 use std::{
     fs::{self, File, Metadata as FileMetadata, OpenOptions},
@@ -20,16 +20,16 @@ use crate::{
     unique::unique,
 };
 
-/// The root of a store and the places beside the objects.
+/// The root folder of a store and its staging folder.
 #[derive(Debug)]
 pub(super) struct Files {
     root: PathBuf,
     staging: Staging,
-    /// Files of writers that died are removed with the first write.
+    /// The first write removes the staged files of dead writers.
     leftovers: Once,
 }
 
-/// A file that is written and durable, and has no name yet that a reader knows.
+/// A staged file that is complete and durable, and that no reader sees yet.
 pub(super) struct Written {
     path: PathBuf,
     file: File,
@@ -38,18 +38,19 @@ pub(super) struct Written {
 
 impl Drop for Written {
     fn drop(&mut self) {
-        // After a rename there is nothing left; else this is the loser's copy. What a crash leaves here, a later process removes.
+        // After a rename the file is gone. Otherwise its write lost a race, and the file is not needed. A later process removes what a
+        // crash leaves.
         let _already_gone = fs::remove_file(&self.path);
     }
 }
 
 impl Written {
-    /// The ETag of the object, once the file has its name and no other.
+    /// The ETag of the object, after the file got its name and its staged name was removed.
     fn etag(&self, key: &str) -> io::Result<Etag> {
         Ok(etags::etag_of_written(key, &self.described, &self.file.metadata()?))
     }
 
-    /// What it means that the file could not be given its name: once it was swept, nothing else matters.
+    /// The error for a file that could not get its name: if it was swept, that is the reason.
     fn unless_swept(&self, key: &str, error: StoreError) -> StoreError {
         match fs::symlink_metadata(&self.path) {
             Err(missing) if missing.kind() == io::ErrorKind::NotFound => StoreError::Expired { key: key.to_owned() },
@@ -67,7 +68,7 @@ impl Files {
         }
     }
 
-    /// The same files, written through a fence.
+    /// The files of the same store, written through a fence.
     pub(super) fn fenced(&self, fence: Fence) -> Self {
         Self {
             root: self.root.clone(),
@@ -80,7 +81,7 @@ impl Files {
         &self.root
     }
 
-    /// A lake is made on purpose: a mistyped path must not become one.
+    /// Fails if the root does not exist. A lake is never created by a write, because its path may be mistyped.
     pub(super) fn require_root(&self, key: &str) -> Result<(), StoreError> {
         if self.root.is_dir() {
             return Ok(());
@@ -97,7 +98,7 @@ impl Files {
         })
     }
 
-    /// Adds the folder to an error of the file system: the operator has to find the disk.
+    /// Adds the folder to an error of the file system, so that the operator can find the disk.
     pub(super) fn located(&self, error: StoreError) -> StoreError {
         let folder = self.root.display();
         match error {
@@ -125,7 +126,7 @@ impl Files {
         }
     }
 
-    /// The file of a key. A key that could leave the root, or that is the store's own, is `Invalid`.
+    /// The path of a key. A key that could leave the root or that is in the private folder is `Invalid`.
     pub(super) fn path_of(&self, key: &str) -> Result<PathBuf, StoreError> {
         let is_plain = !key.is_empty()
             && !key.contains('\0')
@@ -141,11 +142,11 @@ impl Files {
         Ok(self.root.join(key))
     }
 
-    /// Writes the bytes under a private name, with their metadata beside, and makes both durable.
+    /// Writes the bytes to a staged file and the metadata to a side file, and makes both durable.
     pub(super) fn write_temporary(&self, key: &str, bytes: &[u8], metadata: &Metadata) -> Result<Written, StoreError> {
         self.require_root(key)?;
         let failed = |error| match store_error(key, error) {
-            // A missing folder here is the lake's, not the object's.
+            // A missing folder here belongs to the lake, not to the object.
             StoreError::NotFound { key } => StoreError::Unavailable {
                 reason: format!("cannot write {key}: the folder {} was removed", self.root.display()),
                 key,
@@ -170,14 +171,14 @@ impl Files {
         written.described = written.file.metadata().map_err(failed)?;
         if let Staging::Shared(folder) = &self.staging {
             self.leftovers.call_once(|| {
-                // A file that stays costs nothing but its bytes: no failure here stops a write.
+                // A remaining file only takes space, so that a failure here does not fail the write.
                 let _removed_later = staging::remove_old_files(folder, &written.described);
             });
         }
         if !metadata.is_empty() {
             let side = self.side_file(&etags::etag_of(key, &written.described));
             let text = serde_json::to_vec(metadata).expect("a map of strings is JSON");
-            let folder = side.parent().expect("a side file lies in a folder");
+            let folder = side.parent().expect("a side file has a parent folder");
             fs::create_dir_all(folder).and_then(|()| fs::write(&side, text)).map_err(failed)?;
             File::open(&side)
                 .and_then(|file| file.sync_all())
@@ -187,36 +188,36 @@ impl Files {
         Ok(written)
     }
 
-    /// Gives the file its name if nobody has it: of racing creates, one links first.
+    /// Gives the file its name by a hard link, which fails if the name exists: exactly one of several concurrent creates succeeds.
     pub(super) fn publish_new(&self, written: &Written, path: &Path, key: &str) -> Result<Etag, StoreError> {
         let linked = self
             .make_parent(path)
             .and_then(|folder| fs::hard_link(&written.path, path).map(|()| folder));
         let folder = linked.map_err(|error| {
-            self.forget_metadata(&etags::etag_of(key, &written.described));
-            // A file system without hard links says that this user may not make one: whether anybody may is tried where one can be made.
-            let may_have_none = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
-            match may_have_none.then(|| Self::try_hard_link(written)) {
-                Some(Err(refused)) if refused.kind() != io::ErrorKind::NotFound => no_hard_links(key, self.root(), &refused),
+            self.remove_metadata(&etags::etag_of(key, &written.described));
+            // A file system without hard links may report a permission error. A link in the staging folder shows which of the two it is.
+            let may_lack_links = matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::Unsupported);
+            match may_lack_links.then(|| Self::try_hard_link(written)) {
+                Some(Err(failure)) if failure.kind() != io::ErrorKind::NotFound => no_hard_links(key, self.root(), &failure),
                 Some(_) | None => written.unless_swept(key, naming_error(key, path, error)),
             }
         })?;
-        // The object has its name now, and keeps its metadata: that the name is not known to be durable is another failure.
+        // The object has its name now, and keeps its metadata even if the name may not be durable.
         let failed = |error| store_error(key, error);
         sync_folder(folder).map_err(failed)?;
-        // The removal of a link changes the file's change time, which is part of the ETag of a source.
+        // Removing the link changes the file's change time, which is part of the ETag of a source.
         let _removed_later = fs::remove_file(&written.path);
         written.etag(key).map_err(failed)
     }
 
-    /// Links the file beside itself: of a folder in which it could be written, this shows whether its file system can do it at all.
+    /// Links the file in its own folder, which is writable, so that a failure shows that the file system has no hard links.
     fn try_hard_link(written: &Written) -> io::Result<()> {
         let beside = written.path.with_extension("link");
         fs::hard_link(&written.path, &beside)?;
         fs::remove_file(beside)
     }
 
-    /// Gives the file its name, in place of what has it, if `check` of that agrees. Writers of all processes come one after the other.
+    /// Gives the file its name, and replaces the current file, if `check` of the current object succeeds. All processes use the same lock.
     pub(super) fn replace(
         &self,
         written: &Written,
@@ -231,24 +232,24 @@ impl Files {
             Err(error) => return Err(error),
         };
         if let Err(error) = check(present.as_ref()) {
-            self.forget_metadata(&etags::etag_of(key, &written.described));
+            self.remove_metadata(&etags::etag_of(key, &written.described));
             return Err(error);
         }
         let renamed = self
             .make_parent(path)
             .and_then(|folder| fs::rename(&written.path, path).map(|()| folder));
         let folder = renamed.map_err(|error| {
-            self.forget_metadata(&etags::etag_of(key, &written.described));
+            self.remove_metadata(&etags::etag_of(key, &written.described));
             written.unless_swept(key, naming_error(key, path, error))
         })?;
         sync_folder(folder).map_err(|error| store_error(key, error))?;
         if let Some(replaced) = present {
-            self.forget_metadata(&replaced.etag);
+            self.remove_metadata(&replaced.etag);
         }
         written.etag(key).map_err(|error| store_error(key, error))
     }
 
-    /// Removes the file, if its tag is the one asked for.
+    /// Removes the file if its ETag matches.
     pub(super) fn remove(&self, path: &Path, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError> {
         self.staging.require(key)?;
         let _lock = lock(&self.root, key)?;
@@ -261,13 +262,13 @@ impl Files {
         self.staging
             .remove(path)
             .map_err(|error| self.staging.unless_expired(key, store_error(key, error)))?;
-        // Without this, a removed object may be back after the machine has failed.
+        // Without this, a removed object may reappear after a crash of the machine.
         sync_folder(path.parent().unwrap_or(&self.root)).map_err(|error| store_error(key, error))?;
-        self.forget_metadata(&present.etag);
+        self.remove_metadata(&present.etag);
         Ok(())
     }
 
-    /// The metadata that the object of this tag was put with.
+    /// The user metadata of the object with this ETag.
     pub(super) fn metadata_of(&self, etag: &Etag) -> Metadata {
         fs::read(self.side_file(etag))
             .ok()
@@ -275,9 +276,9 @@ impl Files {
             .unwrap_or_default()
     }
 
-    fn forget_metadata(&self, etag: &Etag) {
-        // Nobody asks for the metadata of a tag that no object has: one that stays harms nobody.
-        let _may_have_none = fs::remove_file(self.side_file(etag));
+    fn remove_metadata(&self, etag: &Etag) {
+        // Metadata is only read by the ETag of an existing object, so that a remaining file does no harm.
+        let _may_lack_links = fs::remove_file(self.side_file(etag));
     }
 
     fn side_file(&self, etag: &Etag) -> PathBuf {
@@ -287,7 +288,7 @@ impl Files {
             .join(format!("{}.json", etags::content_part(etag)))
     }
 
-    /// Makes the folder that the file lies in, and each new folder's name durable.
+    /// Creates the folder of the file, and makes the names of new folders durable.
     fn make_parent<'a>(&self, path: &'a Path) -> io::Result<&'a Path> {
         let folder = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
         let new: Vec<_> = folder
@@ -302,7 +303,7 @@ impl Files {
     }
 }
 
-/// Makes the names in a folder durable.
+/// Makes the names of files in a folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

@@ -12,16 +12,16 @@ use tokio::time::Instant;
 use super::{errors::store_error, staging::PRIVATE};
 use crate::error::StoreError;
 
-/// A process holds the lock for some milliseconds. One that was suspended while it did must not suspend all others.
+/// A process holds the lock for some milliseconds. A process that is suspended meanwhile must not block all others.
 const LOCK_WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// A longer wait is worth a line in the log.
+/// A longer wait is logged.
 const LOCK_WAIT_USUAL: Duration = Duration::from_secs(2);
 
-/// The longest time between two attempts, about as long as the lock is held once.
+/// The longest time between two attempts, which is about as long as the lock is held.
 const LOCK_POLL_MAX_MS: u64 = 5;
 
-/// A lock that is held until it is dropped; the system releases it when the process ends.
+/// Acquires the lock, which is released when the file is dropped or the process ends.
 pub(super) fn lock(root: &Path, key: &str) -> Result<File, StoreError> {
     let folder = root.join(PRIVATE);
     let open = || {

@@ -1,7 +1,7 @@
-//! A store in a folder: each object a file, which appears whole or not at all.
+//! A store in a folder. Each object is a file, which appears completely or not at all.
 //!
-//! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. The metadata of an
-//! object is in a side file, which is named by a part of its ETag that is final before the object's file gets its name.
+//! `.datalake/`, which is never listed, contains staged files, the lock and user metadata. The metadata of an object is in a side file,
+//! which is named by the part of the ETag that is final before the object's file gets its name.
 
 mod beneath;
 mod errors;
@@ -43,12 +43,12 @@ pub struct FolderBucket {
 }
 
 impl FolderBucket {
-    /// The store in `root`, which need not exist until something is read.
+    /// The store in `root`, which need not exist before the first operation.
     pub fn new(root: PathBuf) -> Self {
         Self::with_counter(root, Arc::default())
     }
 
-    /// The same, counting its operations in `counter`.
+    /// The store in `root`, whose operations are counted in `counter`.
     pub fn with_counter(root: PathBuf, counter: Arc<RequestCounter>) -> Self {
         Self {
             files: Arc::new(Files::new(root)),
@@ -56,7 +56,7 @@ impl FolderBucket {
         }
     }
 
-    /// Makes the folder if there is none.
+    /// Creates the folder if it does not exist.
     pub async fn create(root: PathBuf) -> Result<(), StoreError> {
         blocking(move || fs::create_dir_all(&root).map_err(|error| store_error(&root.display().to_string(), error))).await
     }
@@ -69,7 +69,7 @@ impl FolderBucket {
         blocking(move || {
             let located = |error| files.located(error);
             work(&files).map_err(|error| match error {
-                // What is missing may be all of the lake, and then this says nothing of the object.
+                // If the whole lake is missing, the object may exist.
                 StoreError::NotFound { key } => files.require_root(&key).err().unwrap_or(StoreError::NotFound { key }),
                 StoreError::Expired { key } => files.require_root(&key).err().unwrap_or(StoreError::Expired { key }),
                 error => located(error),
@@ -149,7 +149,7 @@ impl Bucket for FolderBucket {
         self.blocking(move |files| {
             match (files.path_of(&key), &if_match) {
                 (Ok(path), _) => files.remove(&path, &key, if_match.as_ref()),
-                // What cannot be there is gone.
+                // An object of an invalid key cannot exist.
                 (Err(_), None) => Ok(()),
                 (Err(_), Some(_)) => Err(StoreError::NotFound { key }),
             }
@@ -175,7 +175,7 @@ impl Bucket for FolderBucket {
         self.blocking(move |files| {
             files.require_root("")?;
             let (fence, store_time) = Fence::new(files.root()).map_err(|error| match store_error("", error) {
-                // It was swept before it was complete.
+                // The fence was swept before it was complete.
                 StoreError::NotFound { key } => StoreError::Expired { key },
                 error => error,
             })?;
@@ -199,14 +199,14 @@ impl Bucket for FolderBucket {
 
     fn identity(&self) -> String {
         let root = self.files.root();
-        // A relative path means another folder in another working directory. A folder that does not exist holds no objects to confuse.
+        // A relative path names another folder in another working directory.
         let path = fs::canonicalize(root).or_else(|_| std::path::absolute(root));
         key_text(path.as_deref().unwrap_or(root).as_os_str().as_encoded_bytes())
     }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-    // The work does not panic; if the runtime is shutting down, the store is as good as gone.
+    // The work does not panic, so that this is an error of a runtime that is shutting down.
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(StoreError::Unavailable {
             key: String::new(),

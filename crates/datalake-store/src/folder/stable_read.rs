@@ -18,13 +18,14 @@ use crate::{
     error::StoreError,
 };
 
-/// How often a file that its owner is writing is read anew before the store counts as unavailable.
+/// How often a file that changes during the read is read again.
 const READ_ATTEMPTS_MAX: u32 = 8;
 
-/// The time between two looks at a source that its owner may still be writing: programs that copy a file write at least every few milliseconds.
+/// The time between two checks of a source that its owner may still be writing: programs that copy a file write at least every few
+/// milliseconds.
 const WRITER_PAUSE: Duration = Duration::from_millis(200);
 
-/// The description of the file that an object's key names.
+/// The description of an object, whose path is resolved within the lake.
 pub(super) fn describe_within(root: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
     let missing = || StoreError::NotFound { key: key.to_owned() };
     match beneath::describe(root, Path::new(key)) {
@@ -33,14 +34,14 @@ pub(super) fn describe_within(root: &Path, key: &str) -> Result<ObjectMeta, Stor
     }
 }
 
-/// The description of an object's file.
+/// The description of an object by the path of its file.
 pub(super) fn describe(path: &Path, key: &str) -> Result<ObjectMeta, StoreError> {
     let metadata = fs::metadata(path).map_err(|error| store_error(key, error))?;
     etags::object_meta(key.to_owned(), &metadata).ok_or_else(|| StoreError::NotFound { key: key.to_owned() })
 }
 
-/// Reads a file of which no part may change meanwhile: sources are edited in place by their owners. `choose` sees the file's description
-/// first, and names the range to read. A source that changes while it is read is [`StoreError::Conflict`].
+/// Reads a file so that all bytes belong to the same state, although owners edit sources in place. `choose` gets the file's description and
+/// returns the range to read. A source that changes during the read is [`StoreError::Conflict`].
 pub(super) fn read_stable(
     root: &Path,
     key: &str,

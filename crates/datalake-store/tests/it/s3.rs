@@ -149,7 +149,7 @@ async fn a_machine_whose_clock_is_wrong_by_days_can_write() {
     let (bucket, _) = with_clock(|_, _| true, clock.clone()).await;
     clock.advance(SignedDuration::from_hours(20 * 24));
     let bucket: Arc<dyn Bucket> = Arc::new(bucket);
-    contract::create_once_through_fences(Arc::clone(&bucket)).await;
+    contract::concurrent_fenced_creates_have_one_winner(Arc::clone(&bucket)).await;
     contract::expired_writes_have_no_effect(bucket, async || {
         clock.advance(FENCE_LIFETIME + SignedDuration::from_secs(2));
     })

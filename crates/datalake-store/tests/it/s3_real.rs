@@ -55,30 +55,30 @@ async fn open() -> Arc<dyn Bucket> {
 datalake_store::store_contract!(
     open(),
     only [
-        create_once_under_a_race
-        update_under_a_race
-        create_is_refused_where_an_object_is
-        update_needs_the_tag
-        get_needs_the_tag
-        copy_needs_the_sources_tag
-        delete_needs_the_tag
-        missing_objects
+        concurrent_creates_have_one_winner
+        concurrent_updates_have_one_winner
+        create_of_an_existing_object_is_a_conflict
+        update_needs_the_current_etag
+        get_needs_the_current_etag
+        copy_needs_the_current_etag_of_the_source
+        delete_needs_the_current_etag
+        missing_objects_are_not_found
         metadata_round_trips
         reads_see_what_was_written
-        readers_never_see_half_an_object
+        readers_never_see_a_part_of_an_object
         listing_is_in_key_order
-        listing_in_pages
-        awkward_names
-        large_objects
-        large_creates_are_decided
-        ranges
-        empty_objects
-        answers_lost_after_the_effect
+        listing_has_each_object_once
+        unusual_names_are_not_interpreted
+        large_objects_are_written_and_read
+        large_create_of_an_existing_object_is_a_conflict
+        ranges_are_clipped
+        empty_objects_are_written_and_read
+        put_with_a_lost_response_takes_effect
         fenced_writes_take_effect
         large_fenced_writes_take_effect
-        create_once_through_fences
+        concurrent_fenced_creates_have_one_winner
         fences_report_the_stores_time
-    ] because "the other, control_characters_in_names, is decided by the test below"
+    ] because "the other, control_characters_in_names_are_listed, is decided by the test below"
 );
 
 /// versitygw 1.8 does not encode a listing, although asked to, and writes U+FFFD for what XML cannot carry. Such an object cannot be
@@ -102,7 +102,7 @@ async fn control_characters_are_listed_or_harm_nobody() {
             "the others are listed as they are"
         );
     } else {
-        datalake_store::contract::control_characters_in_names(bucket).await;
+        datalake_store::contract::control_characters_in_names_are_listed(bucket).await;
     }
 }
 

@@ -230,7 +230,7 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
 fn encode(key: &str, actions: &[Action]) -> Result<Bytes, TableError> {
     let records = actions.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| TableError::undecodable(key, "an action cannot be encoded", error))?;
-    let encoded = simulation::remembered("checkpoint::encode", &records, || encode_records(&records));
+    let encoded = simulation::memoize("checkpoint::encode", &records, || encode_records(&records));
     encoded.map_err(|error| TableError::undecodable(key, "the checkpoint cannot be encoded", error))
 }
 
@@ -257,7 +257,7 @@ fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
 pub(crate) fn decode_actions(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
-    let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
+    let records = simulation::memoize("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
         .map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
     let action = |record| Action::deserialize(Value::from(record));
     let actions = records.into_iter().map(action).collect::<Result<Vec<_>, _>>();

@@ -39,7 +39,7 @@ pub(crate) struct Encoded {
 
 /// The rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
 pub(crate) fn encode(rows: &[Row]) -> Result<Encoded, TableError> {
-    simulation::remembered("parquet_rows::encode", rows, || encode_now(rows))
+    simulation::memoize("parquet_rows::encode", rows, || encode_now(rows))
 }
 
 fn encode_now(rows: &[Row]) -> Result<Encoded, TableError> {
@@ -253,7 +253,7 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
 pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
-    simulation::remembered("parquet_rows::read", (&bytes, names), || read_now(key, bytes.clone(), names))
+    simulation::memoize("parquet_rows::read", (&bytes, names), || read_now(key, bytes.clone(), names))
 }
 
 fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {

@@ -119,7 +119,7 @@ const COLUMNS: [&str; 20] = [
 ];
 
 fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
-    simulation::remembered("rejects_file::encode", refusals, || encode_now(refusals))
+    simulation::memoize("rejects_file::encode", refusals, || encode_now(refusals))
 }
 
 fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {

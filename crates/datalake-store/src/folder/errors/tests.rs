@@ -12,7 +12,7 @@ fn check(kind: impl Into<io::Error>, is_retried: bool, words: &[&str]) {
 }
 
 #[test]
-fn errors_of_the_file_system_state_cause_and_remedy() {
+fn file_system_errors_are_reported_with_cause_and_remedy() {
     const NO_SPACE: i32 = 28;
     const QUOTA: i32 = 122;
     check(
@@ -30,15 +30,15 @@ fn errors_of_the_file_system_state_cause_and_remedy() {
     check(io::Error::from_raw_os_error(5), false, &["Input/output error", "check the disk"]);
 }
 
-/// Those who make no hard links answer with one of these; the cause is named, and that there is another way.
+/// File systems without hard links return one of these kinds.
 #[test]
-fn a_file_system_without_hard_links_is_named() {
+fn missing_hard_links_are_reported_with_cause_and_remedy() {
     for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Unsupported] {
         let error = no_hard_links("a", Path::new("/media/stick"), &kind.into());
         assert!(error.is_not_supported());
-        let words = error.to_string();
+        let message = error.to_string();
         for word in ["hard links", "--single-writer", "/media/stick"] {
-            assert!(words.contains(word), "{word}: {words}");
+            assert!(message.contains(word), "{word}: {message}");
         }
     }
 }

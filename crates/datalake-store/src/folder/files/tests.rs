@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_file_is_linked_beside_itself_where_links_can_be_made() {
+fn try_hard_link_succeeds_and_removes_its_link() {
     let root = tempfile::tempdir().unwrap();
     let files = Files::new(root.path().to_owned());
     let written = files.write_temporary("a", b"x", &Metadata::new()).unwrap();
