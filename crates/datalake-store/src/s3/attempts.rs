@@ -20,8 +20,7 @@ use parking_lot::Mutex;
 use super::{bucket_client::BucketClient, request::Request, retry::Signed};
 use crate::counter::RequestCounter;
 
-/// Counts the attempts of one operation, for the lake's counter and for what is said of a failure, and marks the responses to those whose
-/// signature was out of date.
+/// Counts the attempts of one request, for the lake's counter and for errors, and marks responses to attempts whose signature was outdated.
 #[derive(Clone, Debug)]
 pub(super) struct Attempts {
     counter: Arc<RequestCounter>,
@@ -40,13 +39,11 @@ impl Attempts {
         }
     }
 
-    /// At least one: where nothing was sent, asking for credentials was the attempt.
+    /// The number of attempts so far, at least 1: if no request was sent, reading the credentials was the attempt.
     pub(super) fn made(&self) -> u32 {
         self.made.load(Ordering::Relaxed).max(1)
     }
-}
 
-impl Attempts {
     /// The request that is attempted.
     pub(super) fn request(&self) -> &Request {
         &self.request

@@ -14,7 +14,7 @@ use crate::{
     masking::{mask, white_space_problem},
 };
 
-/// Variables that are read, and whether a message may show the value.
+/// The variables that are read, and whether a message may show the value.
 const VARIABLES: &[(&str, Shown)] = &[
     (ACCESS_KEY_ID, Shown::Value),
     (SECRET_ACCESS_KEY, Shown::Nothing),
@@ -52,7 +52,7 @@ const PROFILE: &str = "AWS_PROFILE";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 
-/// Keys of a profile that stand for a way to sign in that is not built in.
+/// Keys of a profile for sign-in methods that are not supported.
 const SIGN_IN_KEYS: &[&str] = &["sso_session", "sso_start_url", "sso_account_id", "login_session"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ enum Shown {
     Nothing,
 }
 
-/// The variables and profiles, with nothing in them that can never work.
+/// The variables and profiles. Invariant: they contain no setting that can never work.
 #[derive(Debug)]
 pub(super) struct Environment {
     profiles: ProfileSet,
@@ -71,7 +71,7 @@ impl Environment {
     pub(super) async fn load() -> Result<Self, StoreError> {
         check_white_space()?;
         check_access_keys()?;
-        // For the SDK, a variable that is empty names a profile without a name.
+        // The SDK would use an empty variable as the name of a profile.
         let selected = variable(PROFILE).unwrap_or_else(|| "default".to_owned());
         let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), Some(selected.into()))
             .await
@@ -94,7 +94,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// The region that a variable or the profile names.
+    /// The region from a variable or the profile.
     pub(super) fn region(&self) -> Result<Option<Region>, StoreError> {
         let named = ["AWS_REGION", "AWS_DEFAULT_REGION"]
             .into_iter()
@@ -118,7 +118,7 @@ impl Environment {
         self.selected()?.get(key).filter(|value| !value.is_empty())
     }
 
-    /// The name of the selected profile, which need not exist.
+    /// The name of the selected profile, which may not exist.
     pub(super) fn profile_name(&self) -> &str {
         self.profiles.selected_profile()
     }
@@ -157,11 +157,11 @@ impl Environment {
     }
 }
 
-/// The variable; one that is empty counts as not set.
+/// The value of a variable. None if it is empty.
 #[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
 pub(super) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?;
-    // One that is not UTF-8 is an error in `check_white_space`.
+    // A value that is not UTF-8 is an error in `check_white_space`.
     value.into_string().ok().filter(|value| !value.is_empty())
 }
 
@@ -191,7 +191,7 @@ fn check_white_space() -> Result<(), StoreError> {
     Ok(())
 }
 
-/// One key alone is a mistake that the SDK answers by looking elsewhere, which takes seconds.
+/// Fails if only one of the keys is set. The SDK would search for credentials elsewhere, which takes seconds.
 fn check_access_keys() -> Result<(), StoreError> {
     let secret = variable(SECRET_ACCESS_KEY).or_else(|| variable("SECRET_ACCESS_KEY"));
     let (set, missing) = match (variable(ACCESS_KEY_ID), secret) {
@@ -207,7 +207,7 @@ fn check_access_keys() -> Result<(), StoreError> {
     Err(invalid(format!("{set} is set and {missing} is not; set both or neither")))
 }
 
-/// What goes into a header has to be visible ASCII.
+/// Fails for a value that is not visible ASCII, which a header cannot contain.
 fn check_header(name: &str, value: &str, shown: &str) -> Result<(), String> {
     match value.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
@@ -236,7 +236,7 @@ fn check_web_identity() -> Result<(), StoreError> {
     }
 }
 
-/// The SDK would ignore an endpoint that is no URL, and send the requests to AWS.
+/// Fails for an endpoint that is not a URL, which the SDK would ignore and send the requests to AWS.
 fn check_endpoint(name: &str) -> Result<(), StoreError> {
     let Some(value) = variable(name) else { return Ok(()) };
     value
@@ -245,7 +245,7 @@ fn check_endpoint(name: &str) -> Result<(), StoreError> {
         .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", mask(&value))))
 }
 
-/// Credentials of any source, checked before a header is made of them: the SDK's signer panics otherwise.
+/// Checks credentials of any source before they become part of a header, because the SDK's signer would panic.
 #[derive(Debug)]
 pub(super) struct CheckedCredentials(pub(super) SharedCredentialsProvider);
 

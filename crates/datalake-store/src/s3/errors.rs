@@ -1,4 +1,4 @@
-//! What the SDK's errors mean to a caller.
+//! Errors of the SDK as errors of the store.
 
 use std::error::Error;
 
@@ -8,16 +8,16 @@ use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 use super::{attempts::Attempts, bucket_client::BucketClient, response::unexpected, retry::is_page, tls};
 use crate::error::StoreError;
 
-/// A failure as a caller reacts to it, but for those that only this module reacts to.
+/// The failure of a request. All variants except `Final` are handled inside `s3/`.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// 409: the server could not decide between requests at that moment. Worth a new try.
+    /// 409: the server could not decide between concurrent requests. The request can be repeated.
     Undecided(StoreError),
-    /// The parts are gone. Where the completion was tried before, it may have taken effect.
+    /// The parts of an upload are gone. An earlier attempt to complete it may have taken effect.
     UploadGone(StoreError),
-    /// The fence of the request has expired. Where it was tried before, an earlier attempt may have taken effect.
+    /// The fence of the request has expired. An earlier attempt may have taken effect.
     Expired(StoreError),
-    /// As the caller gets it.
+    /// The error for the caller.
     Final(StoreError),
 }
 
@@ -29,7 +29,7 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Classifies by code and status; without a response, by what prevented it.
+/// Classifies a failure by code and status, and without a response by its cause.
 pub(super) fn classify<E>(client: &BucketClient, attempts: &Attempts, error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -68,32 +68,32 @@ where
             source: Some(source(error)),
         });
     }
-    if let Some(what) = foreign(&error) {
+    if let Some(what) = describe_page(&error) {
         return Failure::Final(unexpected(client, request.key(), &what));
     }
     let code = code.as_deref();
     match status {
-        // A copy's or completion's error may come inside a 200: then the code alone tells.
+        // The error of a copy or completion may be in a response with status 200, so that only the code identifies it.
         _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
         _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(client, attempts, error)),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
         _ if code == Some("NotImplemented") || status == Some(501) => {
-            let answer = answer(status, code, message);
+            let response = describe_response(status, code, message);
             let reason = format!(
-                "cannot {}: the store at {} does not implement a part of S3 that this needs ({answer}); use another store",
+                "cannot {}: the store at {} does not implement a required part of S3 ({response}); use another store",
                 request.describe(client),
                 client.endpoint
             );
-            Failure::Final(StoreError::not_supported(&key, reason, answer))
+            Failure::Final(StoreError::not_supported(&key, reason, response))
         }
-        // S3's own words for "you were too slow": a 400.
+        // The code of S3 for a client that sends too slowly, with status 400.
         Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(client, attempts, error)),
         Some(404) => Failure::Final(StoreError::NotFound { key }),
         Some(409) => Failure::Undecided(StoreError::Conflict { key }),
         Some(412) => Failure::Final(StoreError::Conflict { key }),
         Some(416) => Failure::Final(StoreError::Invalid {
             key,
-            reason: "the range begins after the object's end".to_owned(),
+            reason: "the range starts after the object's end".to_owned(),
         }),
         Some(408 | 425 | 429) => Failure::Final(unavailable(client, attempts, error)),
         Some(400..=499) => {
@@ -101,7 +101,7 @@ where
                 "cannot {}: the store at {} rejects the request ({})",
                 request.describe(client),
                 client.endpoint,
-                answer(status, code, message)
+                describe_response(status, code, message)
             );
             Failure::Final(StoreError::Invalid {
                 key: String::new(),
@@ -110,7 +110,7 @@ where
         }
         None if matches!(error, SdkError::ConstructionFailure(_)) => {
             let reason = format!(
-                "cannot {}: no request can be made of it: {}",
+                "cannot {}: the request cannot be built: {}",
                 request.describe(client),
                 innermost(&error)
             );
@@ -123,9 +123,9 @@ where
     }
 }
 
-/// A response of the store, for an error: `403 AccessDenied: User x is not authorized`.
-fn answer(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> String {
-    /// A sentence or two; some servers return a whole page.
+/// A response of the store as part of a message: `403 AccessDenied: User x is not authorized`.
+fn describe_response(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> String {
+    /// One or two sentences: some servers return a whole page.
     const MESSAGE_CHARS_MAX: usize = 300;
     let status = status.map(|status| status.to_string());
     let mut text = [status.as_deref(), code].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -137,64 +137,64 @@ fn answer(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Str
     text
 }
 
-/// Why retrying does not help, and what to do.
+/// Why retrying will not help, and what to do.
 enum Denial {
-    /// The cause; the request and the permission that it needs belong to the error as well.
+    /// The cause. The error also names the request and the permission that it needs.
     OfRequest(String),
-    /// The whole reason.
+    /// The complete message.
     OfAll(String),
 }
 
 fn denial(client: &BucketClient, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
-    let answer = || answer(status, code, message);
+    let response = || describe_response(status, code, message);
     let reason = match (code, status) {
         (Some("NoSuchBucket"), _) => client.missing_bucket(),
-        // The other code is versitygw's.
+        // The second code is that of versitygw.
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => format!(
             "the store at {} does not know the access key ({}); check AWS_ACCESS_KEY_ID",
             client.endpoint,
-            answer()
+            response()
         ),
         (Some("SignatureDoesNotMatch"), _) => {
             format!(
                 "the secret key does not match the access key ({}); check AWS_SECRET_ACCESS_KEY",
-                answer()
+                response()
             )
         }
-        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", answer()),
-        (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", answer()),
-        (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", answer()),
+        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", response()),
+        (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", response()),
+        (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", response()),
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => format!(
             "bucket {} is in another region or at another endpoint than {} ({}); check AWS_REGION and the endpoint",
             client.bucket,
             client.endpoint,
-            answer()
+            response()
         ),
         (_, Some(401)) => format!(
             "the store at {} does not accept the credentials ({}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             client.endpoint,
-            answer()
+            response()
         ),
         (Some("InvalidObjectState"), _) => {
             return Some(Denial::OfRequest(format!(
                 "the object is in an archive storage class and must be restored first ({})",
-                answer()
+                response()
             )));
         }
         (Some(code), _) if code.starts_with("KMS.") => {
-            return Some(Denial::OfRequest(format!("its encryption key cannot be used ({})", answer())));
+            return Some(Denial::OfRequest(format!("its encryption key cannot be used ({})", response())));
         }
-        (_, Some(403)) | (Some("AccessDenied"), _) => return Some(Denial::OfRequest(format!("the store denies access ({})", answer()))),
+        (_, Some(403)) | (Some("AccessDenied"), _) => return Some(Denial::OfRequest(format!("the store denies access ({})", response()))),
         _ => return None,
     };
     Some(Denial::OfAll(reason))
 }
 
-/// What a response is that no S3 server sends: a page of another service behind the endpoint.
-fn foreign<E>(error: &SdkError<E>) -> Option<String> {
+/// Describes a response that no S3 server sends: a page of another service behind the endpoint.
+fn describe_page<E>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
     let status = response.status().as_u16();
-    // A proxy in front of a store that is down or busy sends pages as well.
+    // A proxy in front of a store that is down or overloaded sends pages as well.
     let may_be_proxy = status >= 500 || matches!(status, 408 | 425 | 429);
     (is_page(response) && !may_be_proxy).then(|| format!("an HTML page with status {status}"))
 }
@@ -207,9 +207,9 @@ fn missing_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
             "the settings of the store's credentials cannot be used: {}; check them",
             innermost(error)
         )),
-        // The service that issues them may be back in a moment.
+        // The service that issues credentials may be available again soon.
         CredentialsError::ProviderTimedOut(_) => None,
-        _ if is_cut_off(cause) => None,
+        _ if has_no_response(cause) => None,
         _ => Some(format!(
             "cannot get the credentials of the store: {}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or check the profile or role",
             innermost(error)
@@ -218,8 +218,8 @@ fn missing_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
     Some(Denial::OfAll(reason))
 }
 
-/// Whether no answer came at all.
-fn is_cut_off(error: &(dyn Error + 'static)) -> bool {
+/// Whether there was no response.
+fn has_no_response(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         cause
             .downcast_ref::<ConnectorError>()
@@ -249,12 +249,12 @@ where
     let reason = match (&error, status) {
         (_, Some(status)) => {
             let service = error.as_service_error();
-            let answer = answer(
+            let response = describe_response(
                 Some(status),
                 service.and_then(ProvideErrorMetadata::code),
                 service.and_then(ProvideErrorMetadata::message),
             );
-            format!("cannot {request}: the store at {endpoint} failed ({answer}); try again later")
+            format!("cannot {request}: the store at {endpoint} failed ({response}); try again later")
         }
         (SdkError::TimeoutError(_), None) => {
             format!("cannot {request}: the store at {endpoint} did not respond in time; check that it is up and not overloaded")

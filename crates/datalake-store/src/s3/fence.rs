@@ -1,9 +1,9 @@
 //! Writes that expire by the store's clock, because their signatures do.
 //!
-//! A write through a fence is signed in its query, as a presigned URL is, with the fence's time as the time of the signature and
-//! [`FENCE_LIFETIME`] as its expiry. The server refuses the request afterwards, however long this process was paused before it sent it.
-//! Each attempt of a request has the same signature. The time is the server's own, from the `Date` of a response: the clock of this
-//! machine, which may be wrong or be set at any time, is not involved.
+//! A write through a fence is signed in its query, like a presigned URL, with the fence's time as the signing time and [`FENCE_LIFETIME`]
+//! as the expiry. After the expiry the server rejects the request, however long this process was paused before sending it. All attempts of
+//! a request have the same signature. The time comes from the `Date` of a response, so that the clock of this machine, which may be wrong,
+//! is not involved.
 
 use std::time::SystemTime;
 
@@ -29,11 +29,11 @@ use jiff::Timestamp;
 use super::server_date::date_of;
 use crate::bucket::FENCE_LIFETIME;
 
-/// Codes that some servers send for a signature that has expired, whatever the status. `ExpiredToken` is Ceph's. Where the credentials have
-/// indeed expired, the next fence cannot be made, and that failure is final.
+/// Codes that some servers send for an expired signature, with any status. `ExpiredToken` is Ceph's. If the credentials have expired
+/// instead, the next fence cannot be made, and that failure is final.
 const EXPIRED_CODES: &[&str] = &["ExpiredToken", "TokenRefreshRequired", "ExpiredRequest", "RequestExpired"];
 
-/// When the writes of a view were signed.
+/// The signing time of the writes of a view.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fence {
     signed_at: Timestamp,
@@ -44,8 +44,8 @@ impl Fence {
         Self { signed_at }
     }
 
-    /// Whether a refusal means that the signature has expired. Servers do not agree on a code for it, and most use the one of denied access:
-    /// their message and their clock distinguish the two.
+    /// Whether a rejection means that the signature has expired. Servers use different codes for it, most often the one for denied access:
+    /// the message and the server's time distinguish the two.
     pub(super) fn has_expired(self, response: &HttpResponse, code: Option<&str>, message: Option<&str>) -> bool {
         if code.is_some_and(|code| EXPIRED_CODES.contains(&code)) {
             return true;
@@ -56,14 +56,14 @@ impl Fence {
     }
 }
 
-/// Signs the operation with the time of the fence. Without a fence, it is signed when it is sent.
+/// Signs an operation with the time of the fence. Without a fence, the SDK signs it when it is sent.
 pub(super) fn sign<T, E, B>(fence: Option<Fence>, operation: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B> {
     let Some(fence) = fence else { return operation };
     let config = Builder::new()
         .time_source(StaticTimeSource::new(SystemTime::from(fence.signed_at)))
-        // It would compare that time with itself.
+        // It would compare the signing time with itself.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // As in a presigned URL: a checksum in a trailer would be another kind of signature.
+        // A presigned URL has no checksum in a trailer, which needs another kind of signature.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     operation.config_override(config).interceptor(fence)
 }
@@ -83,7 +83,7 @@ impl Intercept for Fence {
         let state = config.interceptor_state();
         state.store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE));
         state.store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
-        // It would take the age of the fence for the skew of this machine's clock, and sign later requests of other operations by it.
+        // It would interpret the age of the fence as clock skew, and apply it to later requests.
         state.store_put(disable_interceptor::<ServiceClockSkewInterceptor>(CAUSE));
         Ok(())
     }
@@ -94,7 +94,7 @@ impl Intercept for Fence {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // The SDK leaves this one out of signatures in the query, and servers refuse such headers that are not signed.
+        // The SDK does not sign this header in signatures in the query, and servers reject unsigned headers with this prefix.
         context.request_mut().headers_mut().remove("x-amz-user-agent");
         let mut signing = config
             .load::<SigV4OperationSigningConfig>()

@@ -1,4 +1,4 @@
-//! S3, and servers that speak like it, through the AWS SDK. The only module of the product that names it.
+//! S3 and compatible servers, through the AWS SDK. Only this module uses the SDK.
 
 mod attempts;
 mod bucket_client;
@@ -41,33 +41,33 @@ use crate::{
     open_options::OpenOptions,
 };
 
-/// A bucket, or what begins with a prefix in it.
+/// A lake in a bucket, or under a prefix of one.
 #[derive(Clone, Debug)]
 pub struct S3Bucket(BucketClient);
 
 impl S3Bucket {
-    /// Configures a client. Nothing is asked of the store yet; settings that can never work are refused. `prefix` is empty or ends
-    /// with `/`, and every request to S3 is counted in `counter`, each attempt of each.
+    /// Configures a client. Sends no request, and rejects settings that can never work. `prefix` is empty or ends with `/`. Each attempt of
+    /// each request is counted in `counter`.
     pub async fn open(bucket: &str, prefix: &str, options: &OpenOptions, counter: Arc<RequestCounter>) -> Result<Self, StoreError> {
         let connection = client::connect(options, bucket).await?;
         Ok(Self(BucketClient::new(connection, bucket, prefix, counter)))
     }
 
-    /// A view whose writes were signed at that time by the store's clock: for tests that cannot wait.
+    /// A view whose writes are signed at this time of the store's clock, for tests that cannot wait for the expiry.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn fenced_at(&self, store_time: Timestamp) -> Self {
         Self(self.0.with_fence(Some(Fence::new(store_time))))
     }
 
-    /// The bucket over HTTP within the process: for tests without a network. Attempts and time-outs are the product's, but it never waits
-    /// between attempts.
+    /// A bucket behind an HTTP client in this process, for tests without a network. Attempts and timeouts are those of the product, but
+    /// there is no wait between attempts.
     #[cfg(feature = "testing")]
     pub fn over(http: aws_sdk_s3::config::SharedHttpClient, bucket: &str, prefix: &str, counter: Arc<RequestCounter>) -> Self {
         Self::over_with_clock(http, aws_smithy_async::time::SharedTimeSource::default(), bucket, prefix, counter)
     }
 
-    /// As [`Self::over`], with another clock of this machine.
+    /// A bucket behind an HTTP client in this process, as [`Self::over`] makes it, with another local clock.
     #[cfg(feature = "testing")]
     pub fn over_with_clock(
         http: aws_sdk_s3::config::SharedHttpClient,
@@ -79,7 +79,7 @@ impl S3Bucket {
         Self(BucketClient::new(client::over(http, clock), bucket, prefix, counter))
     }
 
-    /// Makes the bucket as [`create_bucket`] does.
+    /// Creates the bucket as [`create_bucket`] does.
     #[cfg(feature = "testing")]
     pub async fn create(&self) -> Result<(), StoreError> {
         create::create(&self.0).await

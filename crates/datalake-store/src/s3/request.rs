@@ -1,9 +1,9 @@
-//! What is asked of S3: how errors name it, the permission that it needs, and the counter that counts it.
+//! The kinds of requests to S3: how errors name them, the permissions that they need, and how they are counted.
 
 use super::bucket_client::BucketClient;
 use crate::counter::RequestCounter;
 
-/// A request and the object that it concerns.
+/// A request and its object.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
     /// Lists a prefix.
@@ -18,13 +18,13 @@ pub(super) enum Request {
     Copy { from: String, to: String },
     /// Removes an object.
     Delete(String),
-    /// Lists the uploads in parts under a prefix.
+    /// Lists the multipart uploads under a prefix.
     ListUploads(String),
     /// Removes the parts of an upload.
     AbortUpload(String),
-    /// Looks whether the bucket is there.
+    /// Checks whether the bucket exists.
     HeadBucket,
-    /// Makes the bucket.
+    /// Creates the bucket.
     CreateBucket,
 }
 
@@ -40,7 +40,7 @@ impl Request {
         }
     }
 
-    /// The key in the lake that errors of this request carry: of a copy, that of its source.
+    /// The key in the lake for errors of this request. For a copy, the key of the source.
     pub(super) fn key(&self) -> &str {
         match self {
             Self::List(key)
@@ -55,7 +55,7 @@ impl Request {
         }
     }
 
-    /// The request, to follow the word "cannot".
+    /// The request as a phrase after the word "cannot".
     pub(super) fn describe(&self, client: &BucketClient) -> String {
         let bucket = &client.bucket;
         match self {
@@ -64,7 +64,7 @@ impl Request {
             Self::Put(key) => format!("write {key} in bucket {bucket}"),
             Self::Copy { from, to } => format!("copy {from} to {to} in bucket {bucket}"),
             Self::Delete(key) => format!("remove {key} in bucket {bucket}"),
-            Self::ListUploads(prefix) => format!("list the uploads in parts of {}", at(prefix, bucket)),
+            Self::ListUploads(prefix) => format!("list the multipart uploads of {}", at(prefix, bucket)),
             Self::AbortUpload(key) => format!("abort the upload of {key} in bucket {bucket}"),
             Self::HeadBucket => format!("read bucket {bucket}"),
             Self::CreateBucket => format!("create bucket {bucket}"),

@@ -1,4 +1,4 @@
-//! One writer at a time over a store that knows no conditions on writes.
+//! A single writer on a store without conditional writes.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ use datalake_store::{
 
 #[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
-    let ignorant = Faulty::new(Arc::new(MemoryBucket::new()), |_| Fate::RefuseCondition);
-    Arc::new(SingleWriter::new(Arc::new(ignorant)))
+    let without_conditions = Faulty::new(Arc::new(MemoryBucket::new()), |_| Fate::RefuseCondition);
+    Arc::new(SingleWriter::new(Arc::new(without_conditions)))
 }
 
 store_contract!(open(), only [
@@ -28,4 +28,4 @@ store_contract!(open(), only [
     readers_never_see_a_part_of_an_object
     large_create_of_an_existing_object_is_a_conflict
     put_with_a_lost_response_takes_effect
-] because "races are what a single writer does not have, and the rest passes through");
+] because "a single writer has no races, and all other operations are passed on");

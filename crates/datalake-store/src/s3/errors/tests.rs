@@ -14,7 +14,7 @@ fn check(error: CredentialsError, word: Option<&str>) {
 }
 
 #[test]
-fn missing_credentials_are_told_from_a_network_that_is_down() {
+fn missing_credentials_are_distinguished_from_network_failures() {
     check(CredentialsError::not_loaded("none anywhere"), Some("there are no credentials"));
     check(CredentialsError::invalid_configuration("no such profile"), Some("check them"));
     check(
