@@ -1,14 +1,14 @@
-//! The identity of a commit, whatever its outcome.
+//! The identity of a commit, independent of its outcome.
 
 use crate::digest::Digest;
 
-/// A commit that was tried.
+/// A commit that was attempted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitAttempt {
-    /// The version that it makes.
+    /// The number of the version that it creates.
     pub number: u64,
-    /// The digest of its entry.
+    /// The digest of its log entry.
     pub digest: Digest,
-    /// The digest of the entry that it follows; none for the first version.
+    /// The digest of the entry before. None for the first version.
     pub base: Option<Digest>,
 }

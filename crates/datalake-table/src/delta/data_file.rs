@@ -1,4 +1,4 @@
-//! A data file of the table, as the log describes it.
+//! Data files, as the log describes them.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -6,30 +6,30 @@ use datalake_core::keys;
 
 use crate::delta::actions::Add;
 
-/// A data file of the table. Files are never changed, so two of one path are equal.
+/// A data file of the table. Files are immutable, so that two values with the same path are equal.
 #[derive(Clone, Debug)]
 pub struct DataFile {
-    /// As the log spells it: relative to the table's root, percent-encoded.
+    /// The path in the log: relative to the table's root, percent-encoded.
     pub path: Box<str>,
-    /// Bytes of the file.
+    /// The size in bytes.
     pub size: u64,
-    /// Rows in the file.
+    /// The number of rows.
     pub rows: u64,
-    /// No row's id is less. A foreign writer may give a bound that no row has.
+    /// A lower bound of the user IDs. For files of other engines, no row may have this ID.
     pub min_user_id: Box<str>,
-    /// No row's id is greater. A foreign writer may give a bound that no row has.
+    /// An upper bound of the user IDs. For files of other engines, no row may have this ID.
     pub max_user_id: Box<str>,
-    /// The action that added it, for checkpoints.
+    /// The action that added the file, which checkpoints repeat.
     pub(crate) add: Arc<Add>,
 }
 
 impl DataFile {
-    /// The object's key in the lake.
+    /// The key of the file in the lake.
     pub fn key(&self) -> String {
         keys::in_table(&percent_decoded(&self.path))
     }
 
-    /// Whether a row of this id could be in the file.
+    /// Whether the file can contain a row with this user ID.
     pub fn may_hold(&self, user_id: &str) -> bool {
         *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
     }
@@ -48,13 +48,14 @@ impl PartialEq for DataFile {
 
 impl Eq for DataFile {}
 
-/// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
+/// Decodes a path of the log. The protocol uses URIs, so that paths of other engines may contain `%20`.
 pub(crate) fn percent_decoded(path: &str) -> String {
     let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
     decoded.map_or_else(|_| path.to_owned(), Into::into)
 }
 
-/// Runs of neighbours whose key ranges overlap; of our own data files each is alone. `data files` are in the order of a version.
+/// Groups consecutive data files whose ranges of user IDs overlap. Files of this product never overlap, so that each is a cluster by
+/// itself. `data_files` are in the order of a version.
 pub(crate) fn clusters(data_files: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
     let mut clusters = Vec::new();
     let (mut start, mut greatest) = (0, None::<&str>);
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_decoded() {
+    fn paths_are_percent_decoded() {
         check("part-1.parquet", "part-1.parquet");
         check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
         check("100%", "100%");

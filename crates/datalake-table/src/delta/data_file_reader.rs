@@ -1,4 +1,4 @@
-//! Reads data files: which ones, and their rows in the order of the user ids.
+//! Reads the rows of data files, in the order of the user IDs.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -13,23 +13,23 @@ use crate::{
     settings::READS_IN_FLIGHT,
 };
 
-/// A data file whole. One of another size than the log gives it is damaged, and not read beyond that size.
+/// Reads a data file. A file with another size than the log records is damaged, and is not read beyond that size.
 pub(crate) async fn read(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<Object, TableError> {
     let object = log::get(bucket, &file.key(), file.size.max(1)).await?;
     if object.meta.size != file.size {
-        let reason = format!("the file has {} bytes, the log gives it {}", object.meta.size, file.size);
+        let reason = format!("the file has {} bytes, but {} according to the log", object.meta.size, file.size);
         return Err(TableError::corrupt(file.key(), reason));
     }
     Ok(object)
 }
 
-/// Fails as a reader of the file would, if it is missing or damaged.
+/// Reads a file completely. Returns the error that its readers get if it is missing or damaged.
 pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<(), TableError> {
     let object = read(bucket, file).await?;
     decode(object, parquet_rows::rows).await.map(drop)
 }
 
-/// What the data files of a cluster record of the users' sources, by id.
+/// The recorded sources in a cluster, by user ID.
 pub(crate) async fn recorded_sources(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<Vec<RecordedSources>, TableError> {
     let mut batches = Vec::new();
     for file in &cluster {
@@ -39,7 +39,7 @@ pub(crate) async fn recorded_sources(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<D
     ordered(&cluster, batches, |row| &row.user_id)
 }
 
-/// Every row of the data files of a cluster, by id.
+/// All rows of a cluster, by user ID.
 pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
     let mut batches = Vec::new();
     for file in cluster {
@@ -49,7 +49,7 @@ pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) ->
     ordered(cluster, batches, |row| &row.user_id)
 }
 
-/// The rows of one cluster in the order of their ids. A foreign writer may have left them in any order; a user has one row.
+/// The rows of one cluster by user ID. Other engines may write rows in any order. Two rows of one user are an error.
 fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
     let mut rows: Vec<T> = batches.into_iter().flatten().collect();
     if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
@@ -58,7 +58,7 @@ fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -
             let key = cluster.first().map(|file| file.key()).unwrap_or_default();
             return Err(TableError::corrupt(
                 key,
-                "a user has two rows in this file or in those that overlap it, column=user_id",
+                "column user_id contains a user twice, in this file or in overlapping files",
             ));
         }
     }
@@ -87,7 +87,7 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
             if let Some(other) = found.insert(row.user_id.clone(), row) {
                 return Err(TableError::corrupt(
                     file.key(),
-                    format!("user {} has a row in another file too, column=user_id", other.user_id),
+                    format!("column user_id contains user {}, who also has a row in another file", other.user_id),
                 ));
             }
         }

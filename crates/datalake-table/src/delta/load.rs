@@ -1,4 +1,4 @@
-//! Loading versions from the log: `_last_checkpoint`, a checkpoint, and the entries after it.
+//! Loads versions from the log: from `_last_checkpoint`, a checkpoint, and the entries after it.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
     blocking::decode,
     delta::{
         checkpoint,
-        log::{self, CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, Listing, NUMBER_MAX, entry_if_there, parse_entry},
+        log::{self, CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, Listing, NUMBER_MAX, find_entry, parse_entry},
         parquet_rows,
         replay::{self, Replay},
         version::{State, Version, VersionFacts},
@@ -26,12 +26,12 @@ use crate::{
     error::TableError,
 };
 
-/// The log may be cleaned up while it is read; each attempt begins with a fresh listing, and clean-ups are days apart.
+/// Cleanup may remove objects while they are read. Each attempt starts with a new listing, and cleanups are a day apart.
 const LOAD_ATTEMPTS_MAX: u32 = 3;
-/// Entries are small: their number in flight hides latency and costs no memory.
+/// Entries are small, so that concurrent reads hide latency without using much memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
 
-/// What has to be read for a version.
+/// The objects to read for a version.
 #[derive(Debug, PartialEq, Eq)]
 struct LoadPlan {
     number: u64,
@@ -40,14 +40,14 @@ struct LoadPlan {
     entries: Vec<u64>,
 }
 
-/// What is newest, compared with a version that a caller holds.
+/// The newest version compared with the caller's.
 #[derive(Clone, Debug)]
 pub enum Newest {
-    /// The version held is the newest one.
+    /// The caller's version is the newest.
     Unchanged,
-    /// This one is. It follows the version held, or took its place.
+    /// This version is the newest. It follows the caller's version, or replaced it.
     Other(Version),
-    /// The version held is gone, and there is no table.
+    /// The caller's version was removed, and there is no table.
     NoTable,
 }
 
@@ -61,66 +61,66 @@ pub(crate) async fn at(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Version,
         .ok_or(TableError::NoSuchVersion { version: number })
 }
 
-pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    let (mut number, mut digest) = (held.number(), held.digest());
+pub(crate) async fn newer_than(bucket: &Arc<dyn Bucket>, current: &Version) -> Result<Option<Version>, TableError> {
+    let (mut number, mut digest) = (current.number(), current.digest());
     let Some(first) = next_entry(bucket, number).await? else {
         return Ok(None);
     };
-    let mut replay = Replay::from_state(&held.0);
+    let mut replay = Replay::from_state(&current.0);
     let mut next = Some(first);
     while let Some(object) = next {
         let actions = parse_entry(&object)?;
         let facts = replay::commit_facts(&actions, object.meta.modified);
         let follows = match facts.base {
             Some(base) => base == digest || simulation::has(Bug::ReaderSkipsBaseDigest),
-            // Another engine's entry does not say what it follows: it follows what is there, if that is what is held.
-            None if number == held.number() => log::still_has(bucket, held).await?,
+            // Entries of other engines do not record their base. It is the current entry, if that is still the caller's.
+            None if number == current.number() => log::still_has(bucket, current).await?,
             None => true,
         };
         if !follows {
-            return latest_unless(bucket, held).await;
+            return latest_other_than(bucket, current).await;
         }
         number += 1;
         digest = Digest::of(&object.bytes);
-        replay.describe(facts);
+        replay.set_commit_facts(facts);
         replay.apply(&object.meta.key, actions)?;
         next = next_entry(bucket, number).await?;
     }
     finish(bucket, replay, number, digest).await.map(Some)
 }
 
-/// The entry after the version of this number, if there is one.
+/// The entry of the next version, if there is one.
 async fn next_entry(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Option<Object>, TableError> {
     match number.checked_add(1).filter(|next| *next <= NUMBER_MAX) {
-        Some(next) => entry_if_there(bucket, next).await,
+        Some(next) => find_entry(bucket, next).await,
         None => Ok(None),
     }
 }
 
-pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
-    if log::still_has(bucket, held).await? {
+pub(crate) async fn reload_if_lost(bucket: &Arc<dyn Bucket>, current: &Version) -> Result<Option<Version>, TableError> {
+    if log::still_has(bucket, current).await? {
         return Ok(None);
     }
-    latest_unless(bucket, held).await
+    latest_other_than(bucket, current).await
 }
 
-/// What is newest, for a caller that acts on it. That there is no next entry proves nothing by itself: entries are removed, the version
-/// held among them, while a process is paused.
-pub(crate) async fn newest(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Newest, TableError> {
-    if let Some(newer) = newer_than(bucket, held).await? {
+/// The newest version, for a caller that acts on it. A missing next entry alone proves nothing: cleanup may have removed entries, including
+/// the caller's, while the process was paused.
+pub(crate) async fn newest(bucket: &Arc<dyn Bucket>, current: &Version) -> Result<Newest, TableError> {
+    if let Some(newer) = newer_than(bucket, current).await? {
         return Ok(Newest::Other(newer));
     }
-    if simulation::has(Bug::NewestTrustsMissingEntry) || log::still_has(bucket, held).await? {
+    if simulation::has(Bug::NewestTrustsMissingEntry) || log::still_has(bucket, current).await? {
         return Ok(Newest::Unchanged);
     }
     Ok(match latest(bucket).await? {
-        Some(latest) if latest.id() == held.id() => Newest::Unchanged,
+        Some(latest) if latest.id() == current.id() => Newest::Unchanged,
         Some(latest) => Newest::Other(latest),
         None => Newest::NoTable,
     })
 }
 
-/// What the entries of `numbers` say of their versions, in that order.
+/// What the entries of these versions record, in the order of `numbers`.
 pub(crate) fn facts(bucket: &Arc<dyn Bucket>, numbers: Vec<u64>) -> BoxStream<'static, Result<VersionFacts, TableError>> {
     let bucket = Arc::clone(bucket);
     stream::iter(numbers)
@@ -132,9 +132,9 @@ pub(crate) fn facts(bucket: &Arc<dyn Bucket>, numbers: Vec<u64>) -> BoxStream<'s
         .boxed()
 }
 
-/// What the entry of a version says of it. Where it is gone, a checkpoint of the version at least tells that there was one.
+/// What the entry of a version records. If only its checkpoint is left, the facts are unknown.
 pub(crate) async fn facts_of(bucket: &Arc<dyn Bucket>, number: u64) -> Result<VersionFacts, TableError> {
-    if let Some(object) = entry_if_there(bucket, number).await? {
+    if let Some(object) = find_entry(bucket, number).await? {
         let commit = replay::commit_facts(&parse_entry(&object)?, object.meta.modified);
         return Ok(VersionFacts::new(number, &commit));
     }
@@ -145,13 +145,13 @@ pub(crate) async fn facts_of(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Ve
     }
 }
 
-/// The newest version, unless it is `held`.
-async fn latest_unless(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<Option<Version>, TableError> {
+/// The newest version, unless it is `current`.
+async fn latest_other_than(bucket: &Arc<dyn Bucket>, current: &Version) -> Result<Option<Version>, TableError> {
     let is_other = |newest: &Version| {
         if simulation::has(Bug::ReaderComparesNumbers) {
-            return newest.table_id() != held.table_id() || newest.number() > held.number();
+            return newest.table_id() != current.table_id() || newest.number() > current.number();
         }
-        newest.id() != held.id()
+        newest.id() != current.id()
     };
     Ok(latest(bucket).await?.filter(is_other))
 }
@@ -167,7 +167,7 @@ async fn load(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Ve
 }
 
 async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Option<Version>, TableError> {
-    // An older version may lie before the last checkpoint.
+    // An older version may be before the last checkpoint.
     let pointer = if number.is_none() {
         checkpoint::read_last_checkpoint(bucket).await?
     } else {
@@ -175,7 +175,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
     };
     let mut listing = log::list(bucket, pointer.unwrap_or(0)).await?;
     if pointer.is_some() && listing.checkpoints.is_empty() {
-        // The pointer names a checkpoint that is in several parts or gone: the log may still be whole.
+        // The last checkpoint is missing or has several parts, but the log may be complete.
         listing = log::list(bucket, 0).await?;
     }
     let mut damage = None;
@@ -186,7 +186,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
             Err(error) => return Err(damage.unwrap_or(error)),
         };
         match load_planned(bucket, &listing, &plan).await {
-            // The entries from an older checkpoint on, or from the first version on, make the same state.
+            // Replaying the entries after an older checkpoint, or all entries, gives the same state.
             Err(error @ TableError::Corrupt { .. }) if is_of_checkpoint(&error, plan.checkpoint) => {
                 tracing::warn!(error = %error, "checkpoint is damaged; loading the table without it");
                 if damage.is_none() {
@@ -200,7 +200,7 @@ async fn load_once(bucket: &Arc<dyn Bucket>, number: Option<u64>) -> Result<Opti
     }
 }
 
-/// Whether the damage is that of this checkpoint.
+/// Whether this checkpoint is the damaged object.
 fn is_of_checkpoint(error: &TableError, checkpoint: Option<u64>) -> bool {
     matches!((error, checkpoint), (TableError::Corrupt { key, .. }, Some(version)) if *key == keys::checkpoint(version))
 }
@@ -209,11 +209,11 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
     let mut replay = Replay::default();
     let mut digest = None;
     if let Some(version) = plan.checkpoint {
-        // A checkpoint holds no commitInfo: the entry beside it does, if it is still there. The entry is read first: if an operator replaces both
-        // in between, the state is that of the new entry and the digest that of the old one, and a commit finds that its base is gone. The other
-        // way round, a commit would take the new entry for its base, and follow it with changes of the old state.
+        // A checkpoint has no commitInfo, so that the entry of its version is read as well, if it still exists. The entry is read first: if
+        // an operator replaces both in between, the state is the new one and the digest the old one, so that a commit finds that its base
+        // is gone. In the other order, a commit would use the new entry as its base with changes of the old state.
         let entry = if listing.entries.contains(&version) {
-            entry_if_there(bucket, version).await?
+            find_entry(bucket, version).await?
         } else {
             None
         };
@@ -225,7 +225,7 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
             digest = Some(Digest::of(&entry.bytes));
         }
         if plan.entries.is_empty() {
-            replay.describe(match &entry {
+            replay.set_commit_facts(match &entry {
                 Some(entry) => replay::commit_facts(&parse_entry(entry)?, entry.meta.modified),
                 None => replay::commit_facts(&[], stored_at),
             });
@@ -245,11 +245,11 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
         {
             return Err(TableError::corrupt(
                 &object.meta.key,
-                "the entry follows another one than the entry before it; a version was replaced while a writer was paused",
+                "the entry does not follow the entry before it; a version was replaced while a writer was paused",
             ));
         }
         digest = Some(Digest::of(&object.bytes));
-        replay.describe(facts);
+        replay.set_commit_facts(facts);
         replay.apply(&object.meta.key, actions)?;
     }
     drop(objects);
@@ -257,12 +257,12 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
     finish(bucket, replay, plan.number, digest).await
 }
 
-/// Looks into files that foreign writers added without saying what they hold.
+/// Reads the bounds of files that other engines added without statistics, and completes the version.
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
-    for path in replay.undescribed() {
+    for path in replay.files_without_stats() {
         let object = bucket.get(&keys::in_table(&path), None, None).await?;
-        let stats = decode(object, parquet_rows::describe).await?;
-        replay.describe_file(&path, &stats);
+        let stats = decode(object, parquet_rows::stats_of_file).await?;
+        replay.set_file_stats(&path, &stats);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))
 }
@@ -278,7 +278,9 @@ fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, Tabl
         };
         return Err(TableError::corrupt(
             key,
-            format!("no version has a number over {NUMBER_MAX}; remove the object if it is a stray"),
+            format!(
+                "its version number is larger than any version number, {NUMBER_MAX}; remove the object if it does not belong to the table"
+            ),
         ));
     }
     let number = number.unwrap_or(newest);
@@ -287,7 +289,7 @@ fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, Tabl
     }
     let checkpoint = listing.checkpoints.range(..=number).next_back().copied();
     let first = checkpoint.map_or(0, |version| version + 1);
-    // From the end: a number in a name says nothing of how many entries there are.
+    // From the end, because a large version number does not mean that there are many entries.
     let mut entries = Vec::new();
     for entry in (first..=number).rev() {
         if listing.entries.contains(&entry) {
@@ -296,11 +298,11 @@ fn plan(listing: &Listing, number: Option<u64>) -> Result<Option<LoadPlan>, Tabl
         }
         return Err(match () {
             () if listing.has_foreign_checkpoints => {
-                TableError::unsupported("checkpoints in several parts or of version 2, and entries before them are gone")
+                TableError::unsupported("multi-part checkpoints or V2 checkpoints, whose earlier entries have been removed")
             }
-            // Nothing says that there ever was more than what is left.
+            // The entry may have been removed by cleanup.
             () if number < newest => TableError::NoSuchVersion { version: number },
-            () => TableError::corrupt(keys::log_entry(entry), "the entry is missing, later ones are there"),
+            () => TableError::corrupt(keys::log_entry(entry), "the entry is missing, but later entries exist"),
         });
     }
     entries.reverse();

@@ -15,26 +15,26 @@ use crate::{
     error::TableError,
 };
 
-/// The protocol's numbers are signed 64-bit integers; those of engines that count in floating point end here, at 2^53 - 2.
+/// The largest version number. The protocol uses signed 64-bit integers, but engines that count in floating point only reach 2^53 - 2.
 pub(crate) const NUMBER_MAX: u64 = (1 << 53) - 2;
 
-/// An entry names the data files that changed: 10 million rows have 80, each of some 600 bytes.
+/// The size limit of an entry. It contains an action of some 600 bytes for each changed data file, of which 10 million rows have 80.
 pub(crate) const ENTRY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// A checkpoint names all data files, and those that left the table within the retention.
+/// The size limit of a checkpoint. It contains an action for each data file, and for each that was removed within the retention.
 pub(crate) const CHECKPOINT_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// What lies in the log.
+/// The versions in the log that have an entry or a checkpoint.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) entries: BTreeSet<u64>,
     pub(crate) checkpoints: BTreeSet<u64>,
-    /// Whether there are checkpoints in several parts or of the second version.
+    /// Whether there are multi-part checkpoints or V2 checkpoints.
     pub(crate) has_foreign_checkpoints: bool,
 }
 
 impl Listing {
-    /// The versions that can be loaded, up to the newest without a gap; none where there is no table.
+    /// The versions that can be loaded, up to the newest, without a gap. None if there is no table.
     pub(crate) fn loadable(&self) -> Option<RangeInclusive<u64>> {
         let newest = self.entries.last().max(self.checkpoints.last()).copied()?;
         let mut number = newest;
@@ -43,7 +43,7 @@ impl Listing {
             if self.checkpoints.contains(&number) || number == 0 && self.entries.contains(&0) {
                 first = Some(number);
             }
-            // Without its own entry, a version is loaded from a checkpoint of its own, and reaches back no further.
+            // A version without an entry can be loaded from its own checkpoint, but no version after it needs an earlier one.
             if number == 0 || !self.entries.contains(&number) {
                 break;
             }
@@ -53,21 +53,21 @@ impl Listing {
     }
 }
 
-/// Whether the log holds the very entry that made `held`, or the checkpoint if only that was left of it.
-pub(crate) async fn still_has(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<bool, TableError> {
-    has(bucket, held.number(), held.digest()).await
+/// Whether the log contains the entry that made `version`, or its checkpoint if the version was loaded from it.
+pub(crate) async fn still_has(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<bool, TableError> {
+    contains(bucket, version.number(), version.digest()).await
 }
 
-/// Whether the log holds the entry (or, without an entry, the checkpoint) of this number and digest.
-pub(crate) async fn has(bucket: &Arc<dyn Bucket>, number: u64, digest: Digest) -> Result<bool, TableError> {
-    if let Some(entry) = entry_if_there(bucket, number).await? {
+/// Whether the log contains the entry with this number and digest or, without an entry, such a checkpoint.
+pub(crate) async fn contains(bucket: &Arc<dyn Bucket>, number: u64, digest: Digest) -> Result<bool, TableError> {
+    if let Some(entry) = find_entry(bucket, number).await? {
         return Ok(Digest::of(&entry.bytes) == digest);
     }
-    let checkpoint = get_if_there(bucket, &keys::checkpoint(number), CHECKPOINT_BYTES_MAX).await?;
+    let checkpoint = find(bucket, &keys::checkpoint(number), CHECKPOINT_BYTES_MAX).await?;
     Ok(checkpoint.is_some_and(|checkpoint| Digest::of(&checkpoint.bytes) == digest))
 }
 
-/// What the log holds from version `from` on.
+/// Lists the log from version `from` on.
 pub(crate) async fn list(bucket: &Arc<dyn Bucket>, from: u64) -> Result<Listing, TableError> {
     let start_after = from.checked_sub(1).map(keys::log_entry);
     let mut objects = bucket.list(keys::LOG, start_after.as_deref());
@@ -82,13 +82,13 @@ pub(crate) async fn list(bucket: &Arc<dyn Bucket>, from: u64) -> Result<Listing,
     Ok(listing)
 }
 
-/// The actions of an entry: JSON, one object a line.
+/// Parses the actions of an entry: one JSON object per line.
 pub(crate) fn parse_entry(object: &Object) -> Result<Vec<Action>, TableError> {
     let key = &object.meta.key;
     let text = std::str::from_utf8(&object.bytes).map_err(|error| TableError::undecodable(key, "the entry is not UTF-8", error))?;
     let parse = |(index, line)| {
         serde_json::from_str(line)
-            .map_err(|error| TableError::undecodable(key, format!("an action cannot be read, line={}", index + 1), error))
+            .map_err(|error| TableError::undecodable(key, format!("the action in line {} is not valid", index + 1), error))
     };
     text.lines()
         .enumerate()
@@ -97,24 +97,21 @@ pub(crate) fn parse_entry(object: &Object) -> Result<Vec<Action>, TableError> {
         .collect()
 }
 
-/// An object of the log. One that is larger than `bytes_max` is damage, and not read whole.
+/// Reads an object of the log. An object that is larger than `bytes_max` is damaged, and is not read completely.
 pub(crate) async fn get(bucket: &Arc<dyn Bucket>, key: &str, bytes_max: u64) -> Result<Object, TableError> {
     let object = match bucket.get(key, None, Some(0..bytes_max)).await {
-        // Of an empty object there is no range.
+        // An empty object has no valid range.
         Err(StoreError::Invalid { .. }) if bucket.head(key).await?.meta.size == 0 => bucket.get(key, None, None).await?,
         object => object?,
     };
     if object.meta.size > bytes_max {
-        let reason = format!(
-            "the object has {} bytes, and none of its kind has over {bytes_max}",
-            object.meta.size
-        );
+        let reason = format!("the object has {} bytes, but at most {bytes_max} are expected", object.meta.size);
         return Err(TableError::corrupt(key, reason));
     }
     Ok(object)
 }
 
-pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str, bytes_max: u64) -> Result<Option<Object>, TableError> {
+pub(crate) async fn find(bucket: &Arc<dyn Bucket>, key: &str, bytes_max: u64) -> Result<Option<Object>, TableError> {
     match get(bucket, key, bytes_max).await {
         Ok(object) => Ok(Some(object)),
         Err(TableError::Store(StoreError::NotFound { .. })) => Ok(None),
@@ -122,8 +119,8 @@ pub(crate) async fn get_if_there(bucket: &Arc<dyn Bucket>, key: &str, bytes_max:
     }
 }
 
-pub(crate) async fn entry_if_there(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Option<Object>, TableError> {
-    get_if_there(bucket, &keys::log_entry(number), ENTRY_BYTES_MAX).await
+pub(crate) async fn find_entry(bucket: &Arc<dyn Bucket>, number: u64) -> Result<Option<Object>, TableError> {
+    find(bucket, &keys::log_entry(number), ENTRY_BYTES_MAX).await
 }
 
 #[cfg(test)]

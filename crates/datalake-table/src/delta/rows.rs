@@ -1,18 +1,18 @@
-//! What callers write to rows, and what they read to find changed sources.
+//! Edits of rows, and the recorded state of sources.
 
 use datalake_core::{row::Row, user::UserId};
 
 /// A change of one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// The row is added, or replaces the user's present one.
+    /// Adds the row, or replaces the user's current row.
     Put(Row),
-    /// The user's row is removed, if there is one.
+    /// Removes the user's row if there is one.
     Remove(UserId),
 }
 
 impl Edit {
-    /// Whose row it changes.
+    /// The user whose row is changed.
     pub fn user_id(&self) -> &UserId {
         match self {
             Self::Put(row) => &row.user_id,
@@ -21,15 +21,15 @@ impl Edit {
     }
 }
 
-/// What the table recorded of a user's sources.
+/// The state of a user's sources that the table records, from which a run finds changed sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedSources {
-    /// Whose sources.
+    /// The user.
     pub user_id: UserId,
-    /// The tag of the CSV that the row was read from.
+    /// The ETag of the CSV from which the row was read.
     pub csv_etag: Box<str>,
-    /// Its bytes.
+    /// The size of the CSV in bytes.
     pub csv_size: u64,
-    /// Tag and bytes of the linked picture.
+    /// The ETag and the size in bytes of the linked image.
     pub image: Option<(Box<str>, u64)>,
 }

@@ -1,37 +1,38 @@
-//! Columns in as few bytes a row as they need, immutable, with every value at hand by its index.
+//! Compact, immutable columns with access by index.
 //!
-//! A reader holds every row of the table: what is saved here decides how many users fit into a machine.
+//! A reader keeps all rows of the table in memory, so that the size of these columns determines how many users fit into a machine.
 
 use polars::prelude::PlHashMap;
 
 use crate::error::TableError;
 
-/// StringColumn that share one allocation: a byte a text besides its own where none is over 255 bytes.
+/// Strings in one allocation. Each takes about one byte in addition to its own, if none is longer than 255 bytes.
 pub(crate) struct StringColumn {
     text: Box<str>,
     ends: Ends,
 }
 
-/// Where each text ends.
+/// The end of each string.
 enum Ends {
-    /// The length of each text, and where every sixteenth begins: to add up fifteen lengths at most is cheaper than the memory they save.
+    /// The length of each string, and the start of every sixteenth. Access adds up at most fifteen lengths, and four bytes per string are
+    /// saved.
     Short { lengths: Box<[u8]>, starts: Box<[u32]> },
-    /// Some text is longer than a byte can say, or there are few.
+    /// The offset of each end, if a string is longer than 255 bytes or there are few strings.
     Long(Box<[u32]>),
 }
 
-/// StringColumn between two known starts.
+/// The number of strings between two stored starts.
 const BLOCK: usize = 16;
 
 impl StringColumn {
-    /// Packs texts in their order; `key` names the file they are from, for errors.
+    /// Packs strings in their order. `key` is the file of the strings, for errors.
     pub(crate) fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
         let (text, ends) = Self::join(key, values)?;
         let ends = Ends::pack(ends);
         Ok(Self { text, ends })
     }
 
-    /// Few texts that are looked at often: each end is held as it is.
+    /// Packs few strings that are read often, with the offset of each end.
     fn collect_few(key: &str, values: &[&str]) -> Result<Self, TableError> {
         let (text, ends) = Self::join(key, values.iter().map(|value| Ok(*value)))?;
         let ends = Ends::Long(ends.into());
@@ -44,12 +45,12 @@ impl StringColumn {
         for value in values {
             text.push_str(value?);
             let end = u32::try_from(text.len());
-            ends.push(end.map_err(|_| TableError::unsupported(format!("a data file with over 4 GiB of text in a column, key={key}")))?);
+            ends.push(end.map_err(|_| TableError::unsupported(format!("columns with more than 4 GiB of strings (in {key})")))?);
         }
         Ok((text.into(), ends))
     }
 
-    /// The text at `index`, which is less than the number of texts.
+    /// The string at `index`, which is less than the number of strings.
     pub(crate) fn get(&self, index: usize) -> &str {
         let (start, end) = self.ends.of(index);
         &self.text[start..end]
@@ -83,60 +84,60 @@ impl Ends {
 }
 
 fn offset(offset: u32) -> usize {
-    usize::try_from(offset).expect("it was made from the length of a text")
+    usize::try_from(offset).expect("it was converted from a usize")
 }
 
-/// StringColumn many of which are equal, as names are: each is held once where that is smaller.
+/// Strings of which many are equal, such as names. Dictionary-encoded if that is smaller.
 pub(crate) enum DictColumn {
     Plain(StringColumn),
-    Coded { words: StringColumn, codes: Box<[u16]> },
+    Dictionary { strings: StringColumn, codes: Box<[u16]> },
 }
 
 impl DictColumn {
-    /// Packs texts in their order; `key` names the file they are from, for errors.
+    /// Packs strings in their order. `key` is the file of the strings, for errors.
     pub(crate) fn collect<'a>(key: &str, values: impl Iterator<Item = Result<&'a str, TableError>>) -> Result<Self, TableError> {
         let values: Vec<&str> = values.collect::<Result<_, _>>()?;
-        match Self::coded(key, &values)? {
-            Some(coded) => Ok(coded),
+        match Self::encode(key, &values)? {
+            Some(encoded) => Ok(encoded),
             None => StringColumn::collect(key, values.into_iter().map(Ok)).map(Self::Plain),
         }
     }
 
-    /// None where most values differ.
-    fn coded(key: &str, values: &[&str]) -> Result<Option<Self>, TableError> {
+    /// Encodes strings with a dictionary. None if most strings differ.
+    fn encode(key: &str, values: &[&str]) -> Result<Option<Self>, TableError> {
         let mut numbers: PlHashMap<&str, u16> = PlHashMap::default();
-        let mut words = Vec::new();
+        let mut strings = Vec::new();
         let mut codes = Vec::with_capacity(values.len());
         for &value in values {
             if let Some(code) = numbers.get(value) {
                 codes.push(*code);
                 continue;
             }
-            let Ok(code) = u16::try_from(words.len()) else { return Ok(None) };
-            // Two bytes a row, and each word once more, must be less than the texts as they are.
-            if words.len() * 2 > values.len().max(BLOCK) {
+            let Ok(code) = u16::try_from(strings.len()) else { return Ok(None) };
+            // Two bytes per row plus the dictionary must be smaller than the plain strings.
+            if strings.len() * 2 > values.len().max(BLOCK) {
                 return Ok(None);
             }
-            words.push(value);
+            strings.push(value);
             numbers.insert(value, code);
             codes.push(code);
         }
-        Ok(Some(Self::Coded {
-            words: StringColumn::collect_few(key, &words)?,
+        Ok(Some(Self::Dictionary {
+            strings: StringColumn::collect_few(key, &strings)?,
             codes: codes.into(),
         }))
     }
 
-    /// The text at `index`, which is less than the number of rows.
+    /// The string at `index`, which is less than the number of rows.
     pub(crate) fn get(&self, index: usize) -> &str {
         match self {
             Self::Plain(texts) => texts.get(index),
-            Self::Coded { words, codes } => words.get(usize::from(codes[index])),
+            Self::Dictionary { strings, codes } => strings.get(usize::from(codes[index])),
         }
     }
 }
 
-/// Milliseconds: half of them need no more than whole seconds after the first.
+/// Timestamps in milliseconds, stored as seconds after the earliest if that is exact.
 pub(crate) enum TimestampColumn {
     Seconds { first: i64, after: Box<[u32]> },
     Milliseconds(Box<[i64]>),
@@ -164,7 +165,7 @@ impl TimestampColumn {
         }
     }
 
-    /// The time at `index`, which is less than [`TimestampColumn::len`].
+    /// The timestamp at `index`, which is less than [`TimestampColumn::len`].
     pub(crate) fn get(&self, index: usize) -> i64 {
         match self {
             Self::Seconds { first, after } => first + i64::from(after[index]) * Self::SECOND,
@@ -173,7 +174,7 @@ impl TimestampColumn {
     }
 }
 
-/// One bit a row.
+/// One bit per row.
 pub(crate) struct BitColumn(Box<[u64]>);
 
 impl BitColumn {
@@ -186,14 +187,14 @@ impl BitColumn {
 
 impl FromIterator<bool> for BitColumn {
     fn from_iter<T: IntoIterator<Item = bool>>(bits: T) -> Self {
-        let mut words = Vec::new();
+        let mut strings = Vec::new();
         for (index, bit) in bits.into_iter().enumerate() {
             if index % Self::WORD == 0 {
-                words.push(0);
+                strings.push(0);
             }
-            words[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
+            strings[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
         }
-        Self(words.into())
+        Self(strings.into())
     }
 }
 
@@ -206,8 +207,8 @@ mod tests {
     fn check_texts(values: &[String]) {
         let texts = StringColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
         assert!((0..values.len()).all(|index| texts.get(index) == values[index]), "{values:?}");
-        let words = DictColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
-        assert!((0..values.len()).all(|index| words.get(index) == values[index]), "{values:?}");
+        let strings = DictColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
+        assert!((0..values.len()).all(|index| strings.get(index) == values[index]), "{values:?}");
     }
 
     #[track_caller]
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn whole_seconds_are_stored_as_seconds() {
         check_times(&[], true);
         check_times(&[-1], true);
         check_times(&[-1_001, 999], true);
@@ -229,18 +230,18 @@ mod tests {
     }
 
     #[test]
-    fn names_are_held_once() {
+    fn repeated_strings_are_dictionary_encoded() {
         let names: Vec<_> = (0..1_000).map(|number| format!("name {}", number % 100)).collect();
-        let words = DictColumn::collect("key", names.iter().map(|name| Ok(&**name))).unwrap();
-        assert!(matches!(words, DictColumn::Coded { .. }));
+        let strings = DictColumn::collect("key", names.iter().map(|name| Ok(&**name))).unwrap();
+        assert!(matches!(strings, DictColumn::Dictionary { .. }));
         let ids: Vec<_> = (0..1_000).map(|number| number.to_string()).collect();
-        let words = DictColumn::collect("key", ids.iter().map(|id| Ok(&**id))).unwrap();
-        assert!(matches!(words, DictColumn::Plain(_)));
+        let strings = DictColumn::collect("key", ids.iter().map(|id| Ok(&**id))).unwrap();
+        assert!(matches!(strings, DictColumn::Plain(_)));
     }
 
     proptest! {
         #[test]
-        fn every_text_comes_back(values in prop::collection::vec(".{0,4}", 0..100), long in prop::option::of(0..100_usize)) {
+        fn strings_are_returned_unchanged(values in prop::collection::vec(".{0,4}", 0..100), long in prop::option::of(0..100_usize)) {
             let mut values = values;
             if let Some(value) = long.and_then(|at| values.get_mut(at)) {
                 *value = "é".repeat(200);

@@ -1,4 +1,4 @@
-//! What a reader keeps of one data file: the columns it shows, compact and immutable. No rows are made before somebody asks for one.
+//! The rows of a data file in the form that readers keep in memory.
 
 use std::fmt;
 
@@ -14,7 +14,8 @@ use crate::{
     memory::columns::{BitColumn, DictColumn, StringColumn, TimestampColumn},
 };
 
-/// The rows of one data file, by user id in byte order, each user once.
+/// The rows of one data file, or of several that overlap, in byte order of the user IDs, one row per user. Contains only the columns that
+/// readers see.
 pub struct PackedRows {
     user_ids: StringColumn,
     first_names: DictColumn,
@@ -24,36 +25,40 @@ pub struct PackedRows {
 }
 
 impl PackedRows {
-    /// Takes the five columns that a reader shows; `key` names the file they are from, for errors.
+    /// Packs the five columns that readers see. `key` is the file of the rows, for errors.
     ///
-    /// [`TableError::Corrupt`] where a value is missing, ids are not ascending, or a birth is outside the calendar: another engine wrote
-    /// what this product never does.
+    /// [`TableError::Corrupt`] if a value is missing, the user IDs are not ascending, or a birth timestamp is outside the calendar. This
+    /// product never writes such rows.
     pub(crate) fn from_frame(frame: &DataFrame, key: &str) -> Result<Self, TableError> {
         let columns = Columns { key, frame };
-        let words = |name| DictColumn::collect(key, columns.every_text(name)?);
-        let user_ids = StringColumn::collect(key, columns.every_text(USER_ID)?)?;
+        let dictionary = |name| DictColumn::collect(key, columns.all_strings(name)?);
+        let user_ids = StringColumn::collect(key, columns.all_strings(USER_ID)?)?;
         if !(1..frame.height()).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
-            return Err(columns.wrong(USER_ID, "ids that are not ascending, each once"));
+            return Err(columns.invalid(USER_ID, "contains user IDs that are not ascending and unique"));
         }
         let birth = |birthts_ms: Result<i64, TableError>| {
-            let birth = BirthTimestamp::from_ms(birthts_ms?).ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
+            let birth =
+                BirthTimestamp::from_ms(birthts_ms?).ok_or_else(|| columns.invalid(BIRTHTS, "contains a time outside the calendar"))?;
             Ok::<_, TableError>(birth.as_ms())
         };
         Ok(Self {
-            first_names: words(FIRST_NAME)?,
-            last_names: words(LAST_NAME)?,
-            births: TimestampColumn::pack(columns.every_long(BIRTHTS)?.map(birth).collect::<Result<_, _>>()?),
-            images: columns.texts(IMG_PATH)?.iter().map(|path| path.is_some()).collect(),
+            first_names: dictionary(FIRST_NAME)?,
+            last_names: dictionary(LAST_NAME)?,
+            births: TimestampColumn::pack(columns.all_longs(BIRTHTS)?.map(birth).collect::<Result<_, _>>()?),
+            images: columns.strings(IMG_PATH)?.iter().map(|path| path.is_some()).collect(),
             user_ids,
         })
     }
 
-    /// The rows of data files whose ranges overlap, as one. `key` names one of the files, for errors.
+    /// Merges the rows of overlapping data files. `key` is one of the files, for errors.
     pub(crate) fn merge(parts: &[Self], key: &str) -> Result<Self, TableError> {
         let mut rows: Vec<RowView<'_>> = parts.iter().flat_map(Self::iter).collect();
         rows.sort_unstable_by_key(|row| row.user_id);
         if !rows.is_sorted_by(|left, right| left.user_id < right.user_id) {
-            return Err(TableError::corrupt(key, format!("a user has rows in two files, column={USER_ID}")));
+            return Err(TableError::corrupt(
+                key,
+                format!("column {USER_ID} contains a user who also has a row in an overlapping file"),
+            ));
         }
         Self::from_rows(&rows, key)
     }
@@ -68,12 +73,12 @@ impl PackedRows {
         })
     }
 
-    /// Rows of the data file.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.births.len()
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -89,16 +94,16 @@ impl PackedRows {
         }
     }
 
-    /// When the user at `index` was born, and whether a picture is linked: all that a selection looks at.
+    /// The birth timestamp of the user at `index`, and whether an image is linked, which is all that most selections need.
     pub(crate) fn birth_and_image(&self, index: usize) -> (BirthTimestamp, bool) {
         (self.birth(index), self.images.get(index))
     }
 
     fn birth(&self, index: usize) -> BirthTimestamp {
-        BirthTimestamp::from_ms(self.births.get(index)).expect("it was one before it was packed")
+        BirthTimestamp::from_ms(self.births.get(index)).expect("it was packed from a valid birth timestamp")
     }
 
-    /// Every row, by user id.
+    /// All rows, by user ID.
     pub fn iter(&self) -> impl Iterator<Item = RowView<'_>> {
         (0..self.len()).map(|index| self.row(index))
     }
@@ -109,12 +114,12 @@ impl PackedRows {
         (after < self.len() && self.user_ids.get(after) == user_id).then_some(after)
     }
 
-    /// The greatest user id; none where there is no row.
+    /// The largest user ID. None if there are no rows.
     pub(crate) fn last_user_id(&self) -> Option<&str> {
         self.len().checked_sub(1).map(|last| self.user_ids.get(last))
     }
 
-    /// The index of the first row whose id is not less than `user_id`.
+    /// The index of the first row whose user ID is not less than `user_id`.
     pub(crate) fn first_not_less(&self, user_id: &str) -> usize {
         let (mut low, mut high) = (0, self.len());
         while low < high {
@@ -129,7 +134,7 @@ impl PackedRows {
     }
 }
 
-/// Never shows a row: names and births have no place in logs.
+/// Omits the rows, because names and birth timestamps must not be logged.
 impl fmt::Debug for PackedRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PackedRows").field("len", &self.len()).finish_non_exhaustive()
@@ -150,10 +155,10 @@ mod tests {
     fn made(cases: &[Case<'_>]) -> DataFrame {
         let path = |case: &Case<'_>| case.3.then(|| keys::image(case.0.unwrap_or_default()));
         DataFrame::new_infer_height(vec![
-            parquet_rows::texts(USER_ID, cases.iter().map(|case| case.0)),
-            parquet_rows::texts(FIRST_NAME, cases.iter().map(|case| case.1)),
-            parquet_rows::texts(LAST_NAME, cases.iter().map(|_| Some("Last"))),
-            parquet_rows::longs(BIRTHTS, cases.iter().map(|case| case.2)),
+            parquet_rows::string_column(USER_ID, cases.iter().map(|case| case.0)),
+            parquet_rows::string_column(FIRST_NAME, cases.iter().map(|case| case.1)),
+            parquet_rows::string_column(LAST_NAME, cases.iter().map(|_| Some("Last"))),
+            parquet_rows::long_column(BIRTHTS, cases.iter().map(|case| case.2)),
             Column::new(IMG_PATH.into(), cases.iter().map(path).collect::<Vec<_>>()),
         ])
         .unwrap()
@@ -168,23 +173,23 @@ mod tests {
     }
 
     #[test]
-    fn damaged_columns_are_refused() {
-        check_refused(&[(None, Some("A"), Some(0), true)], "column=user_id");
-        check_refused(&[(Some("1"), None, Some(0), true)], "column=first_name");
-        check_refused(&[(Some("1"), Some("A"), None, true)], "column=birthts");
-        check_refused(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column=birthts");
+    fn invalid_columns_are_rejected() {
+        check_refused(&[(None, Some("A"), Some(0), true)], "column user_id");
+        check_refused(&[(Some("1"), None, Some(0), true)], "column first_name");
+        check_refused(&[(Some("1"), Some("A"), None, true)], "column birthts");
+        check_refused(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column birthts");
         check_refused(
             &[(Some("2"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
-            "column=user_id",
+            "column user_id",
         );
         check_refused(
             &[(Some("1"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
-            "column=user_id",
+            "column user_id",
         );
     }
 
     #[test]
-    fn overlapping_segments_become_one() {
+    fn overlapping_rows_are_merged() {
         let row = |user_id| (Some(user_id), Some("A"), Some(0), false);
         let packed = |cases: &[Case<'_>]| PackedRows::from_frame(&made(cases), "key").unwrap();
         let merged = PackedRows::merge(&[packed(&[row("1"), row("3")]), packed(&[row("2")])], "key").unwrap();
@@ -194,7 +199,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_value_comes_back(rows in prop::collection::btree_map("[a-z0-9]{1,4}", (".{1,5}", -1_000..1_000_i64, any::<bool>()), 0..200)) {
+        fn rows_are_returned_unchanged(rows in prop::collection::btree_map("[a-z0-9]{1,4}", (".{1,5}", -1_000..1_000_i64, any::<bool>()), 0..200)) {
             let cases: Vec<Case<'_>> =
                 rows.iter().map(|(id, (name, day, image))| (Some(id.as_str()), Some(name.as_str()), Some(day * 86_400_000), *image)).collect();
             let file = PackedRows::from_frame(&made(&cases), "key").unwrap();

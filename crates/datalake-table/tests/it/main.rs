@@ -1,4 +1,4 @@
-//! The table over a bucket in memory, through its public functions.
+//! Tests of the table on a store in memory, through its public functions.
 
 #![expect(
     clippy::unwrap_used,
