@@ -147,7 +147,7 @@ pub trait Bucket: fmt::Debug + Send + Sync {
     /// store without conditional deletes (general purpose buckets of S3 before 2024, some servers) the ETag is compared before the delete.
     async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError>;
 
-    /// The object's description.
+    /// Reads the object's description.
     async fn head(&self, key: &str) -> Result<Head, StoreError>;
 
     /// Makes a view whose writes expire by the store's clock: after [`FENCE_LIFETIME`] if the store checks the expiry of each request; in a

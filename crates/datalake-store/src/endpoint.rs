@@ -139,10 +139,10 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, shown: &str, used: &str) {
+    fn check(text: &str, formatted: &str, used: &str) {
         let endpoint: Endpoint = text.parse().unwrap();
-        assert_eq!((endpoint.to_string().as_str(), endpoint.as_str()), (shown, used), "{text}");
-        assert_eq!(shown.parse(), Ok(endpoint), "a child process must parse the same endpoint");
+        assert_eq!((endpoint.to_string().as_str(), endpoint.as_str()), (formatted, used), "{text}");
+        assert_eq!(formatted.parse(), Ok(endpoint), "a child process must parse the same endpoint");
     }
 
     #[track_caller]

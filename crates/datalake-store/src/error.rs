@@ -21,7 +21,7 @@ pub enum StoreError {
         /// The requested key.
         key: String,
     },
-    /// The bucket is missing, or the store denies the request: retrying does not help, the operator must change the configuration.
+    /// The bucket is missing, or the store denies the request. Retrying will not help: the operator must change the configuration.
     #[error("{reason}")]
     Denied {
         /// The key of the request.

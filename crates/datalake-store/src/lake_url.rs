@@ -71,7 +71,7 @@ fn scheme_of(text: &str) -> Option<(&str, &str)> {
         && scheme
             .chars()
             .all(|character| character.is_ascii_alphanumeric() || matches!(character, '+' | '-' | '.'));
-    // A drive of Windows is a path there.
+    // A single letter is a drive on Windows.
     (is_scheme && !(cfg!(windows) && scheme.len() == 1)).then_some((scheme, rest))
 }
 

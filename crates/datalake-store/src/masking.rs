@@ -17,14 +17,14 @@ pub fn mask(value: &str) -> String {
         _ => (rest, ""),
     };
     let rest = without_user(&scheme, rest);
-    let mut shown = String::with_capacity(value.len());
+    let mut masked = String::with_capacity(value.len());
     for character in format!("{scheme}{rest}{query}").chars() {
         match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
+            true => masked.extend(character.escape_default()),
+            false => masked.push(character),
         }
     }
-    shown
+    masked
 }
 
 /// Whether the value contains a part that [`mask`] removes.
@@ -61,20 +61,20 @@ fn end_of_user(text: &str) -> Option<usize> {
 /// The text without the credentials of the URLs in it: messages of libraries may repeat a URL.
 pub fn mask_urls_in(text: &str) -> String {
     let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
+    let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '/'));
         let authority = &part[..end.unwrap_or(part.len())];
-        shown.push_str("://");
+        masked.push_str("://");
         match end_of_user(authority) {
             Some(at) => {
-                shown.push_str("…@");
-                shown.push_str(&part[at..]);
+                masked.push_str("…@");
+                masked.push_str(&part[at..]);
             }
-            None => shown.push_str(part),
+            None => masked.push_str(part),
         }
     }
-    shown
+    masked
 }
 
 /// What is wrong with the value of any setting: surrounding white space, or a control character.

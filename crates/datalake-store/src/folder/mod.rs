@@ -35,7 +35,7 @@ use crate::{
     key_text::key_text,
 };
 
-/// A folder as a store.
+/// A store in a folder. Clones share its files.
 #[derive(Clone, Debug)]
 pub struct FolderBucket {
     files: Arc<Files>,

@@ -1,9 +1,9 @@
 use super::*;
 
 #[track_caller]
-fn check(text: &str, shown: &str) {
+fn check(text: &str, formatted: &str) {
     let url: LakeUrl = text.parse().unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!(url.to_string(), shown, "{url:?}");
+    assert_eq!(url.to_string(), formatted, "{url:?}");
 }
 
 #[track_caller]

@@ -1,4 +1,4 @@
-//! The AWS SDK's client, configured.
+//! Configures the client of the AWS SDK.
 
 use std::time::Duration;
 

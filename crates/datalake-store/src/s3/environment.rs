@@ -15,35 +15,35 @@ use crate::{
 };
 
 /// The variables that are read, and whether a message may show the value.
-const VARIABLES: &[(&str, Shown)] = &[
-    (ACCESS_KEY_ID, Shown::Value),
-    (SECRET_ACCESS_KEY, Shown::Nothing),
-    ("AWS_SESSION_TOKEN", Shown::Nothing),
-    ("AWS_REGION", Shown::Value),
-    ("AWS_DEFAULT_REGION", Shown::Value),
-    (PROFILE, Shown::Value),
-    ("AWS_CONFIG_FILE", Shown::Value),
-    ("AWS_SHARED_CREDENTIALS_FILE", Shown::Value),
-    ("AWS_ENDPOINT_URL", Shown::Value),
-    ("AWS_ENDPOINT_URL_S3", Shown::Value),
-    ("AWS_ENDPOINT_URL_STS", Shown::Value),
-    (TOKEN_FILE, Shown::Value),
-    (ROLE_ARN, Shown::Value),
-    ("AWS_ROLE_SESSION_NAME", Shown::Value),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Shown::Value),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Shown::Value),
-    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Shown::Nothing),
-    ("AWS_CA_BUNDLE", Shown::Value),
-    ("SSL_CERT_FILE", Shown::Value),
-    ("SSL_CERT_DIR", Shown::Value),
-    ("HTTPS_PROXY", Shown::Value),
-    ("https_proxy", Shown::Value),
-    ("HTTP_PROXY", Shown::Value),
-    ("http_proxy", Shown::Value),
-    ("ALL_PROXY", Shown::Value),
-    ("all_proxy", Shown::Value),
-    ("NO_PROXY", Shown::Value),
-    ("no_proxy", Shown::Value),
+const VARIABLES: &[(&str, Visibility)] = &[
+    (ACCESS_KEY_ID, Visibility::Public),
+    (SECRET_ACCESS_KEY, Visibility::Secret),
+    ("AWS_SESSION_TOKEN", Visibility::Secret),
+    ("AWS_REGION", Visibility::Public),
+    ("AWS_DEFAULT_REGION", Visibility::Public),
+    (PROFILE, Visibility::Public),
+    ("AWS_CONFIG_FILE", Visibility::Public),
+    ("AWS_SHARED_CREDENTIALS_FILE", Visibility::Public),
+    ("AWS_ENDPOINT_URL", Visibility::Public),
+    ("AWS_ENDPOINT_URL_S3", Visibility::Public),
+    ("AWS_ENDPOINT_URL_STS", Visibility::Public),
+    (TOKEN_FILE, Visibility::Public),
+    (ROLE_ARN, Visibility::Public),
+    ("AWS_ROLE_SESSION_NAME", Visibility::Public),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Visibility::Public),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Visibility::Public),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Visibility::Secret),
+    ("AWS_CA_BUNDLE", Visibility::Public),
+    ("SSL_CERT_FILE", Visibility::Public),
+    ("SSL_CERT_DIR", Visibility::Public),
+    ("HTTPS_PROXY", Visibility::Public),
+    ("https_proxy", Visibility::Public),
+    ("HTTP_PROXY", Visibility::Public),
+    ("http_proxy", Visibility::Public),
+    ("ALL_PROXY", Visibility::Public),
+    ("all_proxy", Visibility::Public),
+    ("NO_PROXY", Visibility::Public),
+    ("no_proxy", Visibility::Public),
 ];
 
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -56,9 +56,9 @@ const ROLE_ARN: &str = "AWS_ROLE_ARN";
 const SIGN_IN_KEYS: &[&str] = &["sso_session", "sso_start_url", "sso_account_id", "login_session"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    Value,
-    Nothing,
+enum Visibility {
+    Public,
+    Secret,
 }
 
 /// The variables and profiles. Invariant: they contain no setting that can never work.
@@ -174,7 +174,7 @@ pub(super) fn invalid(reason: String) -> StoreError {
 
 #[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
 fn check_white_space() -> Result<(), StoreError> {
-    for (name, shown) in VARIABLES {
+    for (name, visibility) in VARIABLES {
         let Some(value) = std::env::var_os(name) else { continue };
         let problem = match value.to_str() {
             None => Some("the value is not UTF-8"),
@@ -182,11 +182,11 @@ fn check_white_space() -> Result<(), StoreError> {
             Some(value) => white_space_problem(value),
         };
         let Some(problem) = problem else { continue };
-        let shown = match shown {
-            Shown::Value => format!(" is `{}`", mask(&value.to_string_lossy())),
-            Shown::Nothing => " (not shown)".to_owned(),
+        let value = match visibility {
+            Visibility::Public => format!(" is `{}`", mask(&value.to_string_lossy())),
+            Visibility::Secret => " (not shown)".to_owned(),
         };
-        return Err(invalid(format!("{name}{shown}: {problem}")));
+        return Err(invalid(format!("{name}{value}: {problem}")));
     }
     Ok(())
 }

@@ -69,7 +69,7 @@ impl Signed {
     }
 }
 
-/// Whether a response is a page for browsers.
+/// Whether a response is an HTML page.
 pub(super) fn is_page(response: &HttpResponse) -> bool {
     let kind = response.headers().get("content-type");
     kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))

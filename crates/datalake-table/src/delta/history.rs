@@ -44,7 +44,7 @@ pub struct RowState {
 /// Why a history does not go back further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It goes back to the table's first version.
+    /// The history goes back to the first version of the table.
     Whole,
     /// Earlier entries were removed from the log.
     LogEnds,

@@ -84,7 +84,7 @@ pub(crate) async fn stage(
     Ok(staged)
 }
 
-/// Writes what the edits make of a group. Nothing where they change nothing.
+/// Rewrites a group with its edits. Writes nothing if the edits have no effect and no data files are merged.
 async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<StagedFile>, Vec<Arc<DataFile>>), TableError> {
     let rows = data_file_reader::rows(bucket, &group.data_files).await?;
     // Small consecutive data files, or overlapping data files of another engine.
@@ -181,7 +181,7 @@ struct Size {
     is_edited: bool,
 }
 
-/// Divides all clusters into ranges that are rewritten total. Clusters are merged only up to half the size of a data file, so that the
+/// Divides all clusters into ranges that are rewritten together. Clusters are merged only up to half the size of a data file, so that the
 /// next edits do not split them again.
 fn ranges_to_merge(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
     let small = sizes.iter().filter(|size| size.rows < rows_max / 8).count();

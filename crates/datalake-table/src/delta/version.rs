@@ -103,7 +103,7 @@ pub struct VersionFacts {
     pub number: u64,
     /// The commit time, by the clock of the writer.
     pub committed_at: Timestamp,
-    /// Who made it.
+    /// The kind of writer that made it.
     pub author: Author,
     /// The run that made it. None if another engine did.
     pub run_id: Option<RunId>,

@@ -131,7 +131,7 @@ impl DictColumn {
     /// The string at `index`, which is less than the number of rows.
     pub(crate) fn get(&self, index: usize) -> &str {
         match self {
-            Self::Plain(texts) => texts.get(index),
+            Self::Plain(strings) => strings.get(index),
             Self::Dictionary { strings, codes } => strings.get(usize::from(codes[index])),
         }
     }
@@ -187,14 +187,14 @@ impl BitColumn {
 
 impl FromIterator<bool> for BitColumn {
     fn from_iter<T: IntoIterator<Item = bool>>(bits: T) -> Self {
-        let mut strings = Vec::new();
+        let mut words = Vec::new();
         for (index, bit) in bits.into_iter().enumerate() {
             if index % Self::WORD == 0 {
-                strings.push(0);
+                words.push(0);
             }
-            strings[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
+            words[index / Self::WORD] |= u64::from(bit) << (index % Self::WORD);
         }
-        Self(strings.into())
+        Self(words.into())
     }
 }
 
@@ -204,15 +204,15 @@ mod tests {
 
     use super::*;
 
-    fn check_texts(values: &[String]) {
-        let texts = StringColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
-        assert!((0..values.len()).all(|index| texts.get(index) == values[index]), "{values:?}");
+    fn check_strings(values: &[String]) {
+        let plain = StringColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
+        assert!((0..values.len()).all(|index| plain.get(index) == values[index]), "{values:?}");
         let strings = DictColumn::collect("key", values.iter().map(|value| Ok(&**value))).unwrap();
         assert!((0..values.len()).all(|index| strings.get(index) == values[index]), "{values:?}");
     }
 
     #[track_caller]
-    fn check_times(times: &[i64], in_seconds: bool) {
+    fn check_timestamps(times: &[i64], in_seconds: bool) {
         let packed = TimestampColumn::pack(times.to_vec());
         assert_eq!(matches!(packed, TimestampColumn::Seconds { .. }), in_seconds, "{times:?}");
         assert_eq!((0..packed.len()).map(|index| packed.get(index)).collect::<Vec<_>>(), times);
@@ -220,13 +220,13 @@ mod tests {
 
     #[test]
     fn whole_seconds_are_stored_as_seconds() {
-        check_times(&[], true);
-        check_times(&[-1], true);
-        check_times(&[-1_001, 999], true);
-        check_times(&[-1_001, 998], false);
-        check_times(&[0, 4_294_967_295_000], true);
-        check_times(&[0, 4_294_967_296_000], false);
-        check_times(&[i64::MIN, i64::MAX], false);
+        check_timestamps(&[], true);
+        check_timestamps(&[-1], true);
+        check_timestamps(&[-1_001, 999], true);
+        check_timestamps(&[-1_001, 998], false);
+        check_timestamps(&[0, 4_294_967_295_000], true);
+        check_timestamps(&[0, 4_294_967_296_000], false);
+        check_timestamps(&[i64::MIN, i64::MAX], false);
     }
 
     #[test]
@@ -246,7 +246,7 @@ mod tests {
             if let Some(value) = long.and_then(|at| values.get_mut(at)) {
                 *value = "é".repeat(200);
             }
-            check_texts(&values);
+            check_strings(&values);
         }
     }
 }

@@ -165,24 +165,24 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(cases: &[Case<'_>], message: &str) {
+    fn check_rejected(cases: &[Case<'_>], message: &str) {
         let error = PackedRows::from_frame(&made(cases), "the-key")
-            .expect_err("must be refused")
+            .expect_err("the columns are invalid")
             .to_string();
         assert!(error.contains(message) && error.contains("the-key"), "{error}");
     }
 
     #[test]
     fn invalid_columns_are_rejected() {
-        check_refused(&[(None, Some("A"), Some(0), true)], "column user_id");
-        check_refused(&[(Some("1"), None, Some(0), true)], "column first_name");
-        check_refused(&[(Some("1"), Some("A"), None, true)], "column birthts");
-        check_refused(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column birthts");
-        check_refused(
+        check_rejected(&[(None, Some("A"), Some(0), true)], "column user_id");
+        check_rejected(&[(Some("1"), None, Some(0), true)], "column first_name");
+        check_rejected(&[(Some("1"), Some("A"), None, true)], "column birthts");
+        check_rejected(&[(Some("1"), Some("A"), Some(i64::MAX), true)], "column birthts");
+        check_rejected(
             &[(Some("2"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
             "column user_id",
         );
-        check_refused(
+        check_rejected(
             &[(Some("1"), Some("A"), Some(0), true), (Some("1"), Some("A"), Some(0), true)],
             "column user_id",
         );

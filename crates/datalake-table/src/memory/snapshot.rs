@@ -330,7 +330,7 @@ impl Span {
     }
 }
 
-/// The rows that a selection takes, by user id.
+/// The rows of a selection, by user ID.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,

@@ -270,8 +270,8 @@ mod tests {
 
     /// The statistics as the contract defines them, from a scan of the rows.
     fn scanned(rows: &[(Day, bool)], selection: &Selection) -> Statistics {
-        let taken: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
-        let mut ages: Vec<u16> = taken.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
+        let selected: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
+        let mut ages: Vec<u16> = selected.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
         ages.sort_unstable();
         let count = |number: usize| u64::try_from(number).unwrap();
         let middle = ages.len() / 2;
@@ -282,9 +282,9 @@ mod tests {
         by_age.dedup();
         let sum: f64 = ages.iter().copied().map(f64::from).sum();
         Statistics {
-            count: count(taken.len()),
-            with_image: count(taken.iter().filter(|row| row.1).count()),
-            without_image: count(taken.iter().filter(|row| !row.1).count()),
+            count: count(selected.len()),
+            with_image: count(selected.iter().filter(|row| row.1).count()),
+            without_image: count(selected.iter().filter(|row| !row.1).count()),
             average_age: (!ages.is_empty()).then(|| sum / f64::from(u32::try_from(ages.len()).unwrap())),
             min_age: ages.first().copied(),
             max_age: ages.last().copied(),
