@@ -8,7 +8,7 @@ use datalake_store::{
     simulation::{self, Bug},
 };
 use datalake_table::{
-    delta::{log::Newest, version::Version},
+    delta::{load::Newest, version::Version},
     table::Table,
 };
 
@@ -48,7 +48,7 @@ pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: 
         };
         if !skips_look {
             match table.newest(&version).await? {
-                Newest::Held => {}
+                Newest::Unchanged => {}
                 Newest::NoTable => return Err(RunError::TableGone),
                 Newest::Other(newer) => {
                     (version, text) = (newer, None);

@@ -23,13 +23,14 @@ use datalake_store::{
 };
 use datalake_table::{
     delta::{
-        commit::CommitAttempt,
+        commit::CommitDetails,
+        commit_attempt::CommitAttempt,
         stage::Staged,
         version::{Lost, Version},
     },
     digest::Digest,
     error::CommitError,
-    table::{CommitDetails, Table},
+    table::Table,
 };
 use tokio::time::Instant;
 
@@ -320,7 +321,7 @@ impl Run<'_> {
             table.version = base.number(),
             data_files = lost.data_files.len(),
             rows = lost.row_count(),
-            rejects_file = lost.refusals,
+            rejects_file = lost.rejects_file,
             "derived objects of the table are lost; replacing them from the sources"
         );
         progressed.lost = Some((base.digest(), lost));
@@ -344,7 +345,7 @@ impl Run<'_> {
         let progress = self.options.progress.as_ref();
         let base = self.load_base(progressed).await?;
         let refusals_before = match &base {
-            Some(version) => self.table.refusals(version).await?,
+            Some(version) => self.table.rejects(version).await?,
             None => Vec::new(),
         };
         let scope = Scope {
@@ -643,7 +644,7 @@ fn found_lost(base: &Version, rows_lost: u64) -> Option<Repaired> {
     let lost = base.lost();
     (!lost.is_empty()).then(|| Repaired {
         data_files: lost.data_files.iter().map(|file| file.key()).collect(),
-        rejects_file: lost.refusals,
+        rejects_file: lost.rejects_file,
         rows: lost.row_count(),
         rows_lost,
     })

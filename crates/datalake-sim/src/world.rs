@@ -31,7 +31,7 @@ use datalake_store::{
     memory::{Expiry, MemoryBucket},
     simulation::{Bug, Simulation},
 };
-use datalake_table::table::TableSettings;
+use datalake_table::settings::TableSettings;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;
@@ -49,7 +49,7 @@ use crate::{
 
 /// Tiny files and frequent checkpoints: three users take two data files, and every second commit writes a checkpoint and cleans up.
 pub const SETTINGS: TableSettings = TableSettings {
-    segment_rows_max: 2,
+    data_file_rows_max: 2,
     commits_per_checkpoint: 2,
 };
 

@@ -1,4 +1,7 @@
-//! The seam to storage: what the product asks of a store, and nothing else.
+//! The operations that the product needs of a store.
+//!
+//! The crate `object_store` is not used. Version 0.13 has conditional puts (`PutMode::Create` and `PutMode::Update`) and conditional reads, but
+//! no copy on condition of the source's ETag and no conditional delete, which image copies and cleanup need, and no writes that expire.
 
 use std::{collections::BTreeMap, fmt, ops::Range, sync::Arc};
 
@@ -9,20 +12,20 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::error::StoreError;
 
-/// The opaque tag that a store gives to one state of an object's bytes, without quotes. Equal ETags under one key mean equal bytes.
+/// The ETag of an object, without quotes. Equal ETags under one key mean equal bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Etag(Box<str>);
 
-/// Content codings, as proxies append them to an ETag.
+/// The content codings that proxies append to an ETag.
 const CODINGS: [&str; 4] = ["gzip", "br", "zstd", "deflate"];
 
 impl Etag {
-    /// Takes an ETag as the store or the table wrote it. Surrounding quotes are dropped, and so are the mark of a weak ETag and that of a content
-    /// coding: a proxy that compresses sets them, while the store compares the ETag without them.
+    /// Parses an ETag from a store or the table. Drops surrounding quotes, the mark of a weak ETag, and that of a content coding: a proxy
+    /// that compresses adds both marks, while the store compares the ETag without them.
     pub fn new(tag: &str) -> Self {
         let opaque = tag.strip_prefix("W/").filter(|opaque| opaque.starts_with('"')).unwrap_or(tag);
         let opaque = opaque.trim_matches('"');
-        // Proxies that compress mark the ETag by the coding: `"…-gzip"` (Apache), `"…--gzip"` (Jetty), `"…;br"`.
+        // `"…-gzip"` is Apache's mark, `"…--gzip"` is Jetty's.
         let unmarked = CODINGS.iter().find_map(|coding| {
             let rest = opaque.strip_suffix(coding)?;
             let rest = rest.strip_suffix("--").or_else(|| rest.strip_suffix(['-', ';']))?;
@@ -31,7 +34,7 @@ impl Etag {
         Self(unmarked.unwrap_or(opaque).into())
     }
 
-    /// The tag without quotes.
+    /// The ETag without quotes.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,159 +46,160 @@ impl fmt::Display for Etag {
     }
 }
 
-/// User metadata of an object: lower-case ASCII names and printable ASCII values, at most 2 KiB in all (S3's limit).
+/// User metadata of an object: lower-case ASCII names and printable ASCII values, at most 2 KiB in total (the limit of S3).
 pub type Metadata = BTreeMap<String, String>;
 
-/// What a listing or a head says of an object.
+/// The description of an object in a listing or a HEAD.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectMeta {
-    /// The raw key, relative to the lake's root. Any string: a listing never stops at a strange name.
+    /// The key, relative to the lake's root. It can be any string, because an unusual name must not stop a listing.
     pub key: String,
-    /// The tag of the object's present bytes.
+    /// The ETag of the current bytes.
     pub etag: Etag,
-    /// Bytes of the object.
+    /// The size in bytes.
     pub size: u64,
-    /// When the store took the object's present bytes.
+    /// When the current bytes were stored, by the store's clock.
     pub modified: Timestamp,
-    /// Whether it can be read.
+    /// Whether the object can be read.
     pub kind: ObjectKind,
 }
 
-/// Whether what a listing names is an object.
+/// Whether a listed name is an object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ObjectKind {
     /// An object.
     #[default]
     Object,
-    /// In a folder: a FIFO, a socket, a device, a link that leads nowhere or out of the folder, or a link to a folder that is being listed. It is
-    /// listed so that it can be reported. Reading it returns [`StoreError::NotFound`], and nothing opens it.
+    /// In a folder: a FIFO, a socket, a device, a dangling link, a link out of the folder, or a link to a folder that is being listed. It
+    /// is listed so that it can be reported. Reading it returns [`StoreError::NotFound`] without opening it.
     NotAFile,
 }
 
-/// An object's description and the user metadata it was put with.
+/// The description of an object and its user metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head {
     /// The object.
     pub meta: ObjectMeta,
-    /// What it was put with.
+    /// The user metadata of the put.
     pub metadata: Metadata,
 }
 
-/// The answer to a get: bytes and description belong to one state of the object.
+/// The result of a get. The bytes and the description belong to the same state of the object.
 #[derive(Clone, Debug)]
 pub struct Object {
-    /// The object; `meta.size` is the whole object's size, also for a range.
+    /// The description. For a range, `meta.size` is still the size of the whole object.
     pub meta: ObjectMeta,
-    /// What it was put with.
+    /// The user metadata of the put.
     pub metadata: Metadata,
-    /// The bytes asked for.
+    /// The requested bytes.
     pub bytes: Bytes,
 }
 
-/// What must hold of the key for a put to take place.
+/// The precondition of a put.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutMode {
-    /// There is no object under the key: `If-None-Match: *`. Of any number of racing creates exactly one wins.
+    /// There is no object under the key: `If-None-Match: *`. Exactly one of several concurrent creates succeeds.
     Create,
-    /// Nothing: the last writer wins.
+    /// None: the last writer wins.
     Replace,
-    /// The object under the key has this tag: `If-Match`. A missing object is [`StoreError::NotFound`] or a conflict, never a success.
+    /// The object under the key has this ETag: `If-Match`. A missing object is [`StoreError::NotFound`] or a conflict, never a success.
     Update(Etag),
 }
 
 /// A view of a store whose writes expire.
 #[derive(Clone, Debug)]
 pub struct Fenced {
-    /// The same objects. A put, copy or delete through it has no effect once the view has expired: the operation returns
-    /// [`StoreError::Expired`]. Reads and listings never expire.
+    /// A view of the same objects. When it has expired, a put, copy or delete through it has no effect and returns [`StoreError::Expired`].
+    /// Reads and listings never expire.
     pub bucket: Arc<dyn Bucket>,
-    /// The store's own time, not later than the moment at which the view was made.
+    /// The time of the store's clock when the view was made, or shortly before.
     pub store_time: Timestamp,
 }
 
-/// The six operations that the product needs of a store, with their preconditions in the signature, and what guards writes against
-/// processes that were paused.
+/// The six operations that the product needs of a store, with their preconditions in the signature, and expiring writes, which protect
+/// against processes that were paused.
 ///
-/// Contract, held by one suite over all implementations:
-/// - an object appears whole or not at all, and a reader never sees half of one;
+/// The contract, which one test suite checks for all implementations:
+/// - an object appears completely or not at all, and a reader never sees a part of one;
 /// - a read that starts after a write has returned sees that write;
 /// - after [`StoreError::Unavailable`] a write may or may not have taken effect;
-/// - implementations retry what is worth a retry themselves, with back-off and a bound.
+/// - implementations retry transient failures themselves, with backoff and a bound.
 #[async_trait]
 pub trait Bucket: fmt::Debug + Send + Sync {
-    /// The objects whose key begins with `prefix` and is greater than `start_after`, in byte order of their keys.
+    /// The objects whose keys begin with `prefix` and are greater than `start_after`, in byte order of the keys.
     ///
-    /// Pages are fetched as the stream is polled. A missing bucket or folder is `Denied`; a prefix without objects is an empty stream.
+    /// Fetches pages as the stream is polled. A missing bucket or folder is `Denied`; a prefix without objects is an empty stream.
     fn list(&self, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>>;
 
-    /// The object's bytes, or those of `range` (clipped at the object's end; a start at or past it is `Invalid`). More than
-    /// [`GET_BYTES_MAX`] are `Invalid` as well: the size of an object that another program wrote is not to be trusted.
-    /// `Conflict` where the object no longer has the tag `if_match`.
+    /// The object's bytes, or those of `range`, which is clipped at the object's end. `Invalid` if the range starts at or after the end,
+    /// and for more than [`GET_BYTES_MAX`] bytes, because another program may have written an object of any size. `Conflict` if the object
+    /// does not have the ETag `if_match`.
     async fn get(&self, key: &str, if_match: Option<&Etag>, range: Option<Range<u64>>) -> Result<Object, StoreError>;
 
-    /// Writes the object whole and gives its new tag. `Conflict` where `mode` does not hold.
+    /// Writes the object and returns its new ETag. `Conflict` if the precondition `mode` does not hold.
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError>;
 
-    /// Copies within the store, without the bytes passing through here, and gives the copy's tag; an object under `to` is replaced.
-    /// `Conflict` where the source no longer has the tag `source_if_match`, `NotFound` where there is none.
+    /// Copies within the store, so that the bytes do not pass through this process, and returns the ETag of the copy. Replaces an object
+    /// under `to`. `Conflict` if the source does not have the ETag `source_if_match`, `NotFound` if there is no source.
     async fn copy(&self, from: &str, source_if_match: &Etag, to: &str, metadata: &Metadata) -> Result<Etag, StoreError>;
 
-    /// Removes the object. One that is not there is a success without `if_match`; with it, `NotFound`, or `Conflict` where the tag
-    /// differs. A store that cannot delete on condition (S3's general purpose buckets before 2024, some servers) compares first.
+    /// Deletes the object. A missing object is a success without `if_match`, and `NotFound` with it. `Conflict` if the ETag differs. For a
+    /// store without conditional deletes (general purpose buckets of S3 before 2024, some servers) the ETag is compared before the delete.
     async fn delete(&self, key: &str, if_match: Option<&Etag>) -> Result<(), StoreError>;
 
-    /// The object's description.
+    /// Reads the object's description.
     async fn head(&self, key: &str) -> Result<Head, StoreError>;
 
-    /// A view whose writes expire, by the store's clock: after [`FENCE_LIFETIME`] where the store checks it with each request; in a folder
-    /// once another process has swept it, which happens after [`STAGED_AGE_MAX`]. A store that can do neither returns a view that never
-    /// expires.
+    /// Makes a view whose writes expire by the store's clock: after [`FENCE_LIFETIME`] if the store checks the expiry of each request; in a
+    /// folder when another process sweeps it, after [`STAGED_AGE_MAX`]. A store that can do neither returns a view that never expires.
     ///
-    /// Made before checks whose result a write relies on: a process that is paused between the checks and the write then writes nothing.
+    /// Make the view before the checks that a write relies on. A process that is paused between the checks and the write then writes
+    /// nothing.
     async fn fenced(&self) -> Result<Fenced, StoreError>;
 
-    /// Removes what writers that died have left and no key names (staged files, parts of uploads), if it is older than [`STAGED_AGE_MAX`] by
-    /// the store's clock, and returns how much was removed. Writes through a view that was swept have no effect afterwards.
+    /// Removes the staged files and uploaded parts of dead writers that are older than [`STAGED_AGE_MAX`] by the store's clock, and returns
+    /// their number. Later writes through a view that was swept have no effect.
     async fn sweep(&self) -> Result<u64, StoreError>;
 
-    /// The store and the place in it: equal texts mean the same objects. Without credentials.
+    /// The store and the lake's location in it, without credentials. Equal identities mean the same objects.
     fn identity(&self) -> String;
 }
 
-/// The time after which a fenced write has no effect on a store that checks it: long enough for a request and its retries, short enough that
-/// a writer that was suspended is refused.
+/// The lifetime of a fence on a store that checks the expiry: long enough for a request and its retries, short enough that the writes of a
+/// suspended process are rejected.
 pub const FENCE_LIFETIME: SignedDuration = SignedDuration::from_mins(5);
 
-/// The age after which staged bytes belong to a writer that died or was suspended: staging and publishing take minutes.
+/// The age after which staged bytes are considered abandoned: staging and publishing take minutes.
 pub const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
-/// The most bytes that one get returns. Data files, the largest objects that are read whole, have some 50 bytes per row: 20 million users.
+/// The limit for one get. A data file that another engine compacted, the largest object that is read completely, has some 50 bytes per row: 20
+/// million users.
 pub const GET_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Refuses to read more than [`GET_BYTES_MAX`] bytes.
+/// Fails for more than [`GET_BYTES_MAX`] bytes.
 pub(crate) fn require_readable(key: &str, bytes: u64) -> Result<(), StoreError> {
     if bytes <= GET_BYTES_MAX {
         return Ok(());
     }
     Err(StoreError::Invalid {
         key: key.to_owned(),
-        reason: format!("the object is too large to be read: {bytes} bytes; remove it if it is not an object of the lake"),
+        reason: format!("the object is too large to read: {bytes} bytes; remove it if it is not part of the lake"),
     })
 }
 
-/// The part of an object's bytes that `range` names, clipped at their end.
+/// The bytes of a range, clipped at the end.
 pub(crate) fn slice(bytes: &Bytes, range: &Range<u64>, key: &str) -> Result<Bytes, StoreError> {
     let range = clip(range, u64::try_from(bytes.len()).unwrap_or(u64::MAX), key)?;
     let at = |offset| usize::try_from(offset).expect("a clipped offset is within bytes in memory");
     Ok(bytes.slice(at(range.start)..at(range.end)))
 }
 
-/// A range within an object of `size` bytes; `Invalid` where nothing of it is.
+/// The part of a range that is within an object of `size` bytes. `Invalid` if that part is empty.
 pub(crate) fn clip(range: &Range<u64>, size: u64, key: &str) -> Result<Range<u64>, StoreError> {
     let end = range.end.min(size);
     if range.start >= end {
         let reason = format!(
-            "the range {}..{} is empty or begins past the object's {size} bytes",
+            "the range {}..{} is empty or starts after the object's {size} bytes",
             range.start, range.end
         );
         return Err(StoreError::Invalid {
@@ -216,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn etags_are_read_without_quotes_and_marks() {
+    fn etag_is_parsed_without_quotes_and_marks() {
         check("\"a\"", "a");
         check("a", "a");
         check("W/\"a\"", "a");

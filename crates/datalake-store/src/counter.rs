@@ -1,10 +1,11 @@
-//! Counts what is asked of a store.
+//! Counts the requests to a store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use datalake_core::report::Requests;
 
-/// Requests to S3 by kind, each attempt of each; or operations on a folder or memory, a listing as one for each 1,000 objects begun.
+/// Request counts by kind. On S3, each attempt counts. In a folder or memory, each operation counts, and a listing counts once for each
+/// 1,000 objects or part of them.
 #[derive(Debug, Default)]
 pub struct RequestCounter {
     list: AtomicU64,
@@ -15,41 +16,41 @@ pub struct RequestCounter {
     head: AtomicU64,
 }
 
-/// Objects of one page of a listing: S3's own limit.
+/// The number of objects in a page of a listing, which is the limit of S3.
 pub const PAGE_OBJECTS: usize = 1_000;
 
 impl RequestCounter {
-    /// A page was listed.
+    /// Counts a page of a listing.
     pub fn count_list(&self) {
         self.list.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An object or a part of one was read.
+    /// Counts a read of an object or a part of one.
     pub fn count_get(&self) {
         self.get.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An object or a part of one was written.
+    /// Counts a write of an object or a part of one.
     pub fn count_put(&self) {
         self.put.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An object was copied.
+    /// Counts a copy.
     pub fn count_copy(&self) {
         self.copy.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// An object was removed.
+    /// Counts a deletion.
     pub fn count_delete(&self) {
         self.delete.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A description was asked for.
+    /// Counts a read of an object's description.
     pub fn count_head(&self) {
         self.head.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The counts so far.
+    /// The current counts.
     pub fn snapshot(&self) -> Requests {
         Requests {
             list: self.list.load(Ordering::Relaxed),

@@ -4,14 +4,14 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::masked::white_space_problem;
+use crate::masking::white_space_problem;
 
-/// The address of an S3 server: `https://s3.example.com`, with or without a port and a path. It holds no credentials, query or fragment,
-/// and its path ends with `/`, so that a bucket's name can follow.
+/// The address of an S3 server: `https://s3.example.com`, with or without a port and a path. Invariant: no credentials, query or fragment,
+/// and a path that ends with `/`, so that a bucket's name can follow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoint(Url);
 
-/// The text is no address of an S3 server, or no region. The message does not repeat it.
+/// The text is not the address of an S3 server, or not a region. The message does not repeat it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct SettingError(String);
@@ -22,34 +22,34 @@ impl FromStr for Endpoint {
     type Err = SettingError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let refused = |reason: String| Err(SettingError(format!("{reason}; {ENDPOINT_FORM}")));
+        let rejected = |reason: String| Err(SettingError(format!("{reason}; {ENDPOINT_FORM}")));
         if text.is_empty() {
-            return refused("the value is empty".to_owned());
+            return rejected("the value is empty".to_owned());
         }
         if let Some(problem) = white_space_problem(text) {
-            return refused(problem.to_owned());
+            return rejected(problem.to_owned());
         }
         if text.contains(char::is_whitespace) {
-            return refused("the address contains white space".to_owned());
+            return rejected("the address contains white space".to_owned());
         }
         let Some((scheme, _)) = text.split_once("://") else {
-            return refused("the scheme is missing: write http:// or https:// before it".to_owned());
+            return rejected("the scheme is missing: write http:// or https:// before it".to_owned());
         };
         if !matches!(scheme, "http" | "https") {
-            return refused(format!("the scheme must be http or https, not `{scheme}`"));
+            return rejected(format!("the scheme must be http or https, not `{scheme}`"));
         }
         let mut url = match Url::parse(text) {
             Ok(url) => url,
-            Err(error) => return refused(format!("this is not a URL ({error})")),
+            Err(error) => return rejected(format!("this is not a URL ({error})")),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return refused("an endpoint has no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned());
+            return rejected("an endpoint has no credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY".to_owned());
         }
         if url.query().is_some() || url.fragment().is_some() {
-            return refused("an endpoint has no query or fragment".to_owned());
+            return rejected("an endpoint has no query or fragment".to_owned());
         }
         if url.port() == Some(0) {
-            return refused("0 is not a port".to_owned());
+            return rejected("0 is not a port".to_owned());
         }
         if !url.path().ends_with('/') {
             let path = format!("{}/", url.path());
@@ -72,7 +72,7 @@ impl Endpoint {
         self.0.as_str()
     }
 
-    /// Fails if the address is that of the bucket itself: its name would be part of each request twice.
+    /// Fails if the address is that of the bucket itself, because each request would then contain the bucket's name twice.
     pub(crate) fn require_server_of(&self, bucket: &str) -> Result<(), SettingError> {
         let path = self.0.path().trim_end_matches('/');
         let parent = path.strip_suffix(bucket).and_then(|path| path.strip_suffix('/'));
@@ -95,7 +95,7 @@ impl Endpoint {
     }
 }
 
-/// A bucket's region, as requests are signed for it.
+/// The region for which requests to a bucket are signed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region(String);
 
@@ -139,21 +139,21 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, shown: &str, used: &str) {
+    fn check(text: &str, formatted: &str, used: &str) {
         let endpoint: Endpoint = text.parse().unwrap();
-        assert_eq!((endpoint.to_string().as_str(), endpoint.as_str()), (shown, used), "{text}");
-        assert_eq!(shown.parse(), Ok(endpoint), "a child process finds the server of its parent");
+        assert_eq!((endpoint.to_string().as_str(), endpoint.as_str()), (formatted, used), "{text}");
+        assert_eq!(formatted.parse(), Ok(endpoint), "a child process must parse the same endpoint");
     }
 
     #[track_caller]
-    fn check_refused(text: &str, word: &str) {
+    fn check_rejected(text: &str, word: &str) {
         let error = text.parse::<Endpoint>().expect_err(text).to_string();
         assert!(error.contains(word) && error.contains("https://s3.example.com"), "{text}: {error}");
         assert!(!error.contains("secret"), "{text}: {error}");
     }
 
     #[test]
-    fn endpoints() {
+    fn endpoints_are_parsed_and_problems_are_named() {
         check("http://127.0.0.1:9000", "http://127.0.0.1:9000", "http://127.0.0.1:9000/");
         check("http://127.0.0.1:9000/", "http://127.0.0.1:9000", "http://127.0.0.1:9000/");
         check("http://host:9000/base", "http://host:9000/base", "http://host:9000/base/");
@@ -163,26 +163,26 @@ mod tests {
             "https://s3.example.com/a/b",
             "https://s3.example.com/a/b/",
         );
-        check_refused("", "empty");
-        check_refused("http://host:9000 ", "white space");
-        check_refused("http://host:9000\n", "line break");
-        check_refused("http://ho st:9000", "white space");
-        check_refused("127.0.0.1:9000", "scheme is missing");
-        check_refused("localhost:9000", "scheme is missing");
-        check_refused("s3.example.com", "scheme is missing");
-        check_refused("ftp://s3.example.com", "`ftp`");
-        check_refused("s3://bucket", "`s3`");
-        check_refused("http://", "not a URL");
-        check_refused("http://host:99999", "not a URL");
-        check_refused("http://host:0", "0 is not a port");
-        check_refused("https://me:secret@s3.example.com", "no credentials");
-        check_refused("https://me:secret", "not a URL");
-        check_refused("https://s3.example.com?key=secret", "query");
-        check_refused("https://s3.example.com/#a", "fragment");
+        check_rejected("", "empty");
+        check_rejected("http://host:9000 ", "white space");
+        check_rejected("http://host:9000\n", "line break");
+        check_rejected("http://ho st:9000", "white space");
+        check_rejected("127.0.0.1:9000", "scheme is missing");
+        check_rejected("localhost:9000", "scheme is missing");
+        check_rejected("s3.example.com", "scheme is missing");
+        check_rejected("ftp://s3.example.com", "`ftp`");
+        check_rejected("s3://bucket", "`s3`");
+        check_rejected("http://", "not a URL");
+        check_rejected("http://host:99999", "not a URL");
+        check_rejected("http://host:0", "0 is not a port");
+        check_rejected("https://me:secret@s3.example.com", "no credentials");
+        check_rejected("https://me:secret", "not a URL");
+        check_rejected("https://s3.example.com?key=secret", "query");
+        check_rejected("https://s3.example.com/#a", "fragment");
     }
 
     #[test]
-    fn endpoints_of_the_bucket_itself_are_rejected() {
+    fn endpoint_of_the_bucket_itself_is_rejected() {
         let check = |endpoint: &str, expected: Option<&str>| {
             let result = endpoint.parse::<Endpoint>().unwrap().require_server_of("lake");
             match (expected, result) {
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn regions() {
+    fn regions_are_parsed_and_problems_are_named() {
         for region in ["us-east-1", "auto", "garage", "EU_1"] {
             assert_eq!(region.parse::<Region>().unwrap().to_string(), region);
         }

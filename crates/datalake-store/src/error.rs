@@ -1,32 +1,32 @@
-//! What a caller of a store can react to.
+//! The errors of stores.
 
-/// Why an operation on a store did not succeed. One variant a reaction.
+/// Why an operation on a store failed, with one variant for each reaction of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is no such object, or no such bucket.
+    /// There is no object under the key.
     #[error("there is no object {key} in the store")]
     NotFound {
-        /// The key asked for.
+        /// The requested key.
         key: String,
     },
-    /// A precondition does not hold: another writer was first.
+    /// A precondition does not hold, because another writer changed the object.
     #[error("another writer changed {key} first; try again")]
     Conflict {
-        /// The key asked for.
+        /// The requested key.
         key: String,
     },
-    /// The write came later than its fence allows, and had no effect: see [`crate::bucket::Bucket::fenced`].
+    /// The write arrived after its fence had expired, and had no effect: see [`crate::bucket::Bucket::fenced`].
     #[error("the write of {key} expired before it reached the store: the process was paused or the store was slow; try again")]
     Expired {
-        /// The key asked for.
+        /// The requested key.
         key: String,
     },
-    /// The bucket is missing, or the store denies the request: retrying does not help, the operator must change the configuration.
+    /// The bucket is missing, or the store denies the request. Retrying will not help: the operator must change the configuration.
     #[error("{reason}")]
     Denied {
         /// The key of the request.
         key: String,
-        /// What was denied, of which object, and what to do.
+        /// What was denied, for which object, and what to do.
         reason: String,
         /// The store's own error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
@@ -38,12 +38,12 @@ pub enum StoreError {
         key: String,
         /// What happened, and what to do.
         reason: String,
-        /// How often it was tried.
+        /// The number of attempts.
         attempts: u32,
         /// The last failure.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// The request can never succeed: a range after the end, a key that the store cannot hold, a lake URL that is not valid.
+    /// The request can never succeed: a range after the end, a key that the store cannot contain, a lake URL that is not valid.
     #[error("{}{reason}", prefix(key))]
     Invalid {
         /// The key of the request.
@@ -67,23 +67,23 @@ fn prefix(key: &str) -> String {
     }
 }
 
-/// The source of a [`StoreError::Denied`] where the store cannot do at all what was asked of it: a condition that it does not know, a
-/// file system without hard links.
+/// The source of a [`StoreError::Denied`] for an operation that the store does not support: a condition that it does not know, or a hard
+/// link.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct NotSupported(pub(crate) String);
 
 impl StoreError {
-    /// A refusal of what the store cannot do at all. `said` are its own words.
-    pub(crate) fn not_supported(key: &str, reason: String, said: String) -> Self {
+    /// The error for an operation that the store does not support. `response` is the store's message.
+    pub(crate) fn not_supported(key: &str, reason: String, response: String) -> Self {
         Self::Denied {
             key: key.to_owned(),
             reason,
-            source: Some(Box::new(NotSupported(said))),
+            source: Some(Box::new(NotSupported(response))),
         }
     }
 
-    /// Whether the store cannot do at all what was asked, whoever asks: another way may lead there.
+    /// Whether the store does not support the operation for any client, so that the caller may try another one.
     pub fn is_not_supported(&self) -> bool {
         matches!(self, Self::Denied { source: Some(source), .. } if source.is::<NotSupported>())
     }

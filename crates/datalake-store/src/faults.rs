@@ -1,4 +1,4 @@
-//! Faults on purpose, for tests: a store that fails where a script says, deterministically.
+//! Fault injection for tests: a store that fails as a script decides.
 
 use std::{
     fmt,
@@ -20,7 +20,7 @@ use crate::{
 
 /// The kinds of operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(missing_docs, reason = "they are the operations of the trait")]
+#[expect(missing_docs, reason = "they are the operations of the trait `Bucket`")]
 pub enum OperationKind {
     List,
     Get,
@@ -32,48 +32,48 @@ pub enum OperationKind {
     Sweep,
 }
 
-/// One operation, as the script sees it.
+/// An operation, as the script sees it.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// From 0, over all operations on the store.
+    /// The number of the operation on the store, from 0.
     pub number: u64,
-    /// What it is.
+    /// The kind of the operation.
     pub kind: OperationKind,
-    /// The key, or a listing's prefix. A copy's is its target.
+    /// The key. For a listing, the prefix; for a copy, the target.
     pub key: String,
 }
 
-/// What becomes of an operation.
+/// What happens to an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is carried out.
+    /// It is executed.
     Pass,
-    /// It is not carried out: `Unavailable`.
+    /// It is not executed: `Unavailable`.
     FailBefore,
-    /// It is carried out, and the answer is lost: `Unavailable`.
+    /// It is executed, but its response is lost: `Unavailable`.
     FailAfter,
-    /// It is not carried out: `Conflict`.
+    /// It is not executed: `Conflict`.
     Conflict,
-    /// It is not carried out: `NotFound`.
+    /// It is not executed: `NotFound`.
     Vanish,
-    /// It is not carried out: `Denied`.
+    /// It is not executed: `Denied`.
     Deny,
-    /// It is not carried out, and neither is anything after it, as if the process had been killed.
+    /// Neither it nor any later operation is executed, as if the process had been killed.
     HaltBefore,
-    /// It is carried out, and nothing after it.
+    /// It is executed, but no later operation is.
     HaltAfter,
-    /// The precondition of a put is left out, as by a store that does not know it.
+    /// The precondition of a put is ignored, as by a store that does not know it.
     IgnoreCondition,
-    /// A put with a precondition is refused, as by a store that does not know it and says so; others are carried out.
+    /// A put with a precondition is rejected, as by a store that reports that it does not support it. Other operations are executed.
     RefuseCondition,
 }
 
-/// Decides each operation's fate.
+/// Decides what happens to each operation.
 pub type Script = dyn Fn(&Operation) -> Fate + Send + Sync;
-/// Done before an operation is carried out: another actor may come between.
+/// Runs before an operation is executed, for example to let another actor act first.
 pub type Hook = dyn Fn(Operation) -> BoxFuture<'static, ()> + Send + Sync;
 
-/// A store with faults. Clones share their count of operations.
+/// A store with faults. Clones share the number of operations.
 #[derive(Clone)]
 pub struct Faulty {
     inner: Arc<dyn Bucket>,
@@ -90,12 +90,12 @@ impl fmt::Debug for Faulty {
 }
 
 impl Faulty {
-    /// The store with the faults of a script.
+    /// Wraps a store with the faults of a script.
     pub fn new(inner: Arc<dyn Bucket>, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> Self {
         Self::with_hook(inner, script, |_| async {}.boxed())
     }
 
-    /// The same, with something done before each operation.
+    /// Wraps a store with the faults of a script and a hook that runs before each operation.
     pub fn with_hook(
         inner: Arc<dyn Bucket>,
         script: impl Fn(&Operation) -> Fate + Send + Sync + 'static,
@@ -110,7 +110,7 @@ impl Faulty {
         }
     }
 
-    /// Operations begun so far.
+    /// The number of operations so far.
     pub fn operations(&self) -> u64 {
         self.operations.load(Ordering::SeqCst)
     }
@@ -187,8 +187,8 @@ impl Bucket for Faulty {
     async fn put(&self, key: &str, bytes: Bytes, mode: PutMode, metadata: &Metadata) -> Result<Etag, StoreError> {
         let fate = self.fate(OperationKind::Put, key).await?;
         if fate == Fate::RefuseCondition && mode != PutMode::Replace {
-            let reason = "this store knows no conditions".to_owned();
-            return Err(StoreError::not_supported(key, reason, "as the script says".to_owned()));
+            let reason = "this store does not support conditions".to_owned();
+            return Err(StoreError::not_supported(key, reason, "injected by the script".to_owned()));
         }
         let mode = if fate == Fate::IgnoreCondition { PutMode::Replace } else { mode };
         self.answer(fate, key, self.inner.put(key, bytes, mode, metadata).await)

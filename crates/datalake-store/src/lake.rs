@@ -5,36 +5,19 @@ use std::{io, path::Path, sync::Arc};
 use datalake_core::keys;
 
 use crate::{
-    bucket::Bucket,
-    counter::RequestCounter,
-    endpoint::{Addressing, Endpoint, Region},
-    error::StoreError,
-    folder::FolderBucket,
-    lake_url::LakeUrl,
-    s3,
+    bucket::Bucket, counter::RequestCounter, error::StoreError, folder::FolderBucket, lake_url::LakeUrl, open_options::OpenOptions, s3,
 };
 
-/// How to reach a store that is not found by its URL alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// The S3 server's address; without one, what the AWS SDK's own settings say, else AWS.
-    pub endpoint: Option<Endpoint>,
-    /// The bucket's region; without one, what the AWS SDK's own settings say, else `us-east-1`.
-    pub region: Option<Region>,
-    /// Where the bucket's name is in the address of a request.
-    pub addressing: Addressing,
-}
-
-/// A lake that is ready for use.
+/// A lake that was opened.
 #[derive(Clone, Debug)]
 pub struct OpenLake {
     /// The lake's objects, with keys relative to the lake.
     pub bucket: Arc<dyn Bucket>,
-    /// Counts what is asked of it.
+    /// Counts the requests to the store.
     pub requests: Arc<RequestCounter>,
 }
 
-/// Opens a lake. Settings that can never work are rejected. No request is sent to the store yet: a missing bucket shows with the first
+/// Opens a lake. Rejects settings that can never work. Sends no request to the store, so that a missing bucket is reported by the first
 /// operation.
 pub async fn open(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, StoreError> {
     let requests = Arc::new(RequestCounter::default());
@@ -48,7 +31,7 @@ pub async fn open(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, Stor
     Ok(OpenLake { bucket, requests })
 }
 
-/// Makes the bucket or the folder if there is none.
+/// Creates the bucket or the folder if it does not exist.
 pub async fn create(url: &LakeUrl, options: &OpenOptions) -> Result<(), StoreError> {
     match url {
         LakeUrl::Folder(root) => {
@@ -59,7 +42,7 @@ pub async fn create(url: &LakeUrl, options: &OpenOptions) -> Result<(), StoreErr
     }
 }
 
-/// Fails if a file is where a lake has a folder: the lake itself, or what is directly in it.
+/// Fails if the lake, or one of the folders directly in it, is a file.
 async fn require_folders(root: &Path) -> Result<(), StoreError> {
     let processed = Path::new(keys::OUTPUT).parent().unwrap_or(root);
     for folder in [root, &root.join(keys::SOURCES.trim_end_matches('/')), &root.join(processed)] {

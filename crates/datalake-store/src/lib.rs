@@ -1,6 +1,8 @@
-//! The seam to storage: the trait [`bucket::Bucket`], and a folder, S3 and memory behind it.
+//! Access to storage: the trait [`bucket::Bucket`], and its implementations for a folder, S3 and memory.
 //!
-//! This crate knows keys as raw strings only. It never interprets what lies under them, and nothing outside it names the AWS SDK.
+//! This crate owns paths, ETags, conditions, retries, credentials and the errors of stores. It is the only crate that uses the AWS SDK.
+//! Keys are strings to it: it must never interpret the content of an object, choose what to write, or decide whether a run may go on.
+//! It must never follow a link out of a lake, or write credentials to a log or an error.
 
 pub mod bucket;
 #[cfg(feature = "testing")]
@@ -11,12 +13,13 @@ pub mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
 pub mod folder;
+mod key_text;
 pub mod lake;
 pub mod lake_url;
-pub mod masked;
+pub mod masking;
 pub mod memory;
+pub mod open_options;
 pub mod s3;
 pub mod simulation;
 pub mod single_writer;
-mod spelling;
 mod unique;

@@ -1,9 +1,9 @@
-//! A store in memory: for tests, and for lakes that may vanish.
+//! A store in memory, for tests and temporary lakes.
 
 use std::{
     collections::BTreeMap,
     ops::{Bound, Range},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -21,20 +22,20 @@ use crate::{
     error::StoreError,
 };
 
-/// The first write's time is just after this one: 2026-11-24T00:00:00Z, an arbitrary instant that tests take for the present.
+/// The clock's start, 2026-11-24T00:00:00Z: an arbitrary time that tests use as the present.
 pub const EPOCH: Timestamp = Timestamp::constant(1_795_478_400, 0);
 
-/// What an object's tag is made of.
+/// What an object's ETag is computed from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tags {
-    /// Its bytes and its metadata: the same bytes can be put again under another tag, as on a folder or by S3's uploads in parts.
+pub enum EtagInput {
+    /// The bytes and the metadata: the same bytes can get another ETag, as in a folder or by multipart uploads to S3.
     #[default]
     BytesAndMetadata,
-    /// Its bytes alone, as those of S3's plain puts: a tag that was there before comes back with the bytes.
+    /// The bytes, as for single puts to S3: the same bytes always have the same ETag.
     Bytes,
 }
 
-/// S3 refuses requests that were signed by a clock so far ahead of its own.
+/// S3 rejects requests whose signing time is further ahead of its own clock.
 const FENCE_SKEW_MAX: SignedDuration = SignedDuration::from_mins(15);
 
 /// How writes through a fenced view expire.
@@ -43,22 +44,22 @@ pub enum Expiry {
     /// With the time, as on S3.
     #[default]
     Timed,
-    /// Once the view is swept, as in a folder.
+    /// When the view is swept, as in a folder.
     Swept,
-    /// Never: a store that knows no such thing.
+    /// Never, as on a store without expiring writes.
     Never,
 }
 
-/// Objects in memory. Clones share them.
+/// A store in memory. Clones share the objects.
 #[derive(Clone, Debug, Default)]
 pub struct MemoryBucket {
     objects: Arc<Mutex<Objects>>,
     counter: Arc<RequestCounter>,
-    /// The fence that writes must respect; none for an unfenced view.
+    /// The fence of a fenced view.
     fence: Option<Arc<Fence>>,
 }
 
-/// Removes its entry when the last clone of the view goes.
+/// Removes its entry when the last clone of the view is dropped.
 #[derive(Debug)]
 struct Fence {
     number: u64,
@@ -67,27 +68,21 @@ struct Fence {
 
 impl Drop for Fence {
     fn drop(&mut self) {
-        lock(&self.objects).fences.remove(&self.number);
+        self.objects.lock().fences.remove(&self.number);
     }
-}
-
-fn lock(objects: &Mutex<Objects>) -> MutexGuard<'_, Objects> {
-    // A panic under the lock leaves the map whole: every change of it is one insert or remove.
-    objects.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Debug, Default)]
 struct Objects {
     by_key: BTreeMap<String, Object>,
-    /// There is no clock here: each write is a millisecond later than the one before, beginning at [`EPOCH`], but for the leaps that a
-    /// test makes.
+    /// The clock, in milliseconds since [`EPOCH`]. Each write advances it by one millisecond, and tests can set it.
     now_ms: i64,
-    /// Whether only a test moves the clock.
+    /// Whether only tests change the clock.
     is_frozen: bool,
-    tags: Tags,
+    etag_input: EtagInput,
     expiry: Expiry,
     fences_made: u64,
-    /// When each fence that was not swept was made.
+    /// The creation time of each fence that was not swept.
     fences: BTreeMap<u64, i64>,
 }
 
@@ -106,34 +101,34 @@ impl MemoryBucket {
         }
     }
 
-    /// The store with tags that are made so, before anything is written.
+    /// The store with ETags that are computed in this way. Call it before the first write.
     #[must_use]
-    pub fn tagged_by(self, tags: Tags) -> Self {
-        self.lock().tags = tags;
+    pub fn with_etags_of(self, input: EtagInput) -> Self {
+        self.lock().etag_input = input;
         self
     }
 
-    /// The store with views that expire so.
+    /// The store with views that expire in this way.
     #[must_use]
     pub fn expiring(self, expiry: Expiry) -> Self {
         self.set_expiry(expiry);
         self
     }
 
-    /// The store with a clock that only [`MemoryBucket::set_now`] and [`MemoryBucket::advance_to`] move: states of the store that differ in
-    /// nothing but the order of writes are then equal.
+    /// The store with a clock that only [`MemoryBucket::set_now`] and [`MemoryBucket::advance_to`] change. States of the store that differ
+    /// only in the order of writes are then equal.
     #[must_use]
     pub fn frozen(self) -> Self {
         self.lock().is_frozen = true;
         self
     }
 
-    /// Has views expire so from now on.
+    /// Sets how views expire from now on.
     pub fn set_expiry(&self, expiry: Expiry) {
         self.lock().expiry = expiry;
     }
 
-    /// A copy of every object at this moment that shares nothing with this store, the clock included.
+    /// An independent copy of the store with its objects and its clock.
     #[must_use]
     pub fn snapshot(&self) -> Self {
         Self {
@@ -143,7 +138,7 @@ impl MemoryBucket {
         }
     }
 
-    /// The store's clock.
+    /// The time of the store's clock.
     pub fn now(&self) -> Timestamp {
         self.lock().now()
     }
@@ -163,23 +158,23 @@ impl MemoryBucket {
         is_valid.then_some(()).ok_or_else(|| StoreError::Expired { key: key.to_owned() })
     }
 
-    /// Sets the store's clock to `at`, or leaves it where it is past that: the next write is a millisecond later.
+    /// Sets the store's clock to `at` if it is earlier than that.
     pub fn advance_to(&self, at: Timestamp) {
         let mut objects = self.lock();
         objects.now_ms = objects.now_ms.max(at.as_millisecond() - EPOCH.as_millisecond());
     }
 
-    /// Sets the store's clock to `at`, which may be earlier than it was.
+    /// Sets the store's clock to `at`, which may be earlier than before.
     pub fn set_now(&self, at: Timestamp) {
         self.lock().now_ms = at.as_millisecond() - EPOCH.as_millisecond();
     }
 
-    /// The object under the key, without a request.
+    /// The object under the key. Not counted as a request.
     pub fn peek(&self, key: &str) -> Option<Object> {
         self.lock().by_key.get(key).cloned()
     }
 
-    /// Every object whose key begins with `prefix`, in byte order of their keys, without a request.
+    /// The objects whose keys begin with `prefix`, in byte order. Not counted as a request.
     pub fn peek_all(&self, prefix: &str) -> Vec<Object> {
         let objects = self.lock();
         let in_range = objects.by_key.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
@@ -189,13 +184,13 @@ impl MemoryBucket {
             .collect()
     }
 
-    /// Takes an object over from another store as it is: bytes, ETag, metadata and time.
+    /// Inserts an object of another store unchanged, with its bytes, ETag, metadata and time.
     pub fn restore(&self, object: Object) {
         self.lock().by_key.insert(object.meta.key.clone(), object);
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
-        lock(&self.objects)
+        self.objects.lock()
     }
 }
 
@@ -204,7 +199,7 @@ impl Objects {
         Timestamp::from_millisecond(EPOCH.as_millisecond() + self.now_ms).unwrap_or(Timestamp::MAX)
     }
 
-    /// Removes the fences that are too old, and returns how many.
+    /// Removes fences that are too old, and returns their number.
     fn sweep(&mut self) -> u64 {
         let oldest_ms = self.now_ms - STAGED_AGE_MAX.as_secs() * 1_000;
         let before = self.fences.len();
@@ -223,7 +218,7 @@ impl Objects {
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.now_ms += i64::from(!self.is_frozen);
         let mut hasher = Sha256::new_with_prefix(&bytes);
-        if self.tags == Tags::BytesAndMetadata {
+        if self.etag_input == EtagInput::BytesAndMetadata {
             for (name, value) in metadata {
                 hasher.update(name);
                 hasher.update(value);

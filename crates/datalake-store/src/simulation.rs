@@ -1,27 +1,27 @@
-//! Hooks by which tests make runs deterministic and plant bugs in them. Without the feature `testing` every hook is a constant.
+//! Hooks by which tests make runs deterministic and plant bugs. Without the feature `testing`, every hook is a constant.
 //!
-//! A simulation lives on one thread: it polls each actor (a run, a vacuum, a reader) itself, and says which one it polls.
+//! A simulation uses one thread. It polls each actor (a run, a vacuum, a reader) itself, and sets which one it polls.
 
-/// A defect that the explorer and the simulation must find. Each stands for a line of code whose absence or change is the defect.
+/// A defect that the explorer and the simulation must find. Each stands for a line of code that is missing or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bug {
-    /// The commit does not check before its create that the base entry is the one that was read.
+    /// The commit does not check the base entry before its create.
     CommitSkipsBaseCheck,
-    /// The commit trusts a create that succeeded, and does not read the base entry again.
+    /// After a successful create, the commit does not read the base entry again.
     CommitSkipsCheckAfter,
     /// The create of the log entry does not expire.
     CommitIsNotFenced,
-    /// The commit does not refuse data files that were staged long ago.
+    /// The commit accepts data files that were staged long ago.
     CommitIgnoresStagedAge,
     /// The commit does not check that its staged files exist.
     CommitSkipsStagedCheck,
     /// A reader applies the next entry without comparing the base digest that it records.
     ReaderSkipsBaseDigest,
-    /// A run takes a missing next entry for the proof that its version is the newest.
+    /// A run concludes from a missing next entry that its version is the newest.
     NewestTrustsMissingEntry,
-    /// A checkpoint is written without checking that its entry is still there.
+    /// A checkpoint is written without checking that its entry still exists.
     CheckpointSkipsEntryCheck,
-    /// The pointer to the newest checkpoint may go back.
+    /// `_last_checkpoint` may be set to an earlier checkpoint.
     PointerGoesBack,
     /// The vacuum removes files that no entry names after an hour.
     VacuumRemovesYoungFiles,
@@ -31,35 +31,35 @@ pub enum Bug {
     CommitTrustsStagedFiles,
     /// The commit relies on the create alone: it does not expire, and the base is read neither before nor after it.
     CommitTrustsCreate,
-    /// The log entry replaces one that exists.
+    /// The log entry replaces an existing one.
     CommitReplacesEntry,
     /// A run whose commit has an unknown outcome reports that it committed nothing.
     UnknownCommitIsDenied,
-    /// A reader that follows the table compares versions by number alone.
+    /// A reader compares versions by number only.
     ReaderComparesNumbers,
-    /// The time of a version is that of its writer's clock, however far that is ahead.
+    /// The time of a version is that of its writer's clock, even if that is ahead.
     AsOfTrustsWriterClock,
-    /// Log entries are removed whether or not a checkpoint replaces them.
+    /// Log entries are removed even if no checkpoint replaces them.
     CleanupIgnoresCheckpoints,
-    /// An entry that is dated in the future keeps the entries after it.
+    /// Cleanup stops at an entry that is dated in the future.
     CleanupStopsAtFutureEntry,
-    /// The vacuum removes the file of rejects that the newest version names.
+    /// The vacuum removes the rejects file that the newest version names.
     VacuumForgetsRejectsFile,
     /// The vacuum removes data files that left the table within the retention.
     VacuumForgetsRemovedFiles,
-    /// A lost data file stops every run.
+    /// Runs do not repair a lost data file.
     HealingIsOff,
     /// The notes on images of dead runs are never removed.
     ExpiredNotesStay,
     /// Processes of one run share one note on images.
     NotesAreNamedByRun,
-    /// The guard against mass deletion spares lakes of ten users and fewer.
+    /// The guard against mass deletion does not apply to lakes of ten users or fewer.
     GuardSparesSmallLakes,
-    /// A source is read whatever its ETag.
+    /// A source is read without a condition on its ETag.
     SourceReadIsUnconditional,
-    /// A table that comes from another store is not checked for create-if-absent again.
+    /// A table that was copied to another store is not checked for create-if-absent again.
     StoreIsNotChecked,
-    /// Processes share the object by which they check create-if-absent.
+    /// Processes use the same object to check create-if-absent.
     CreateProofIsShared,
     /// A run writes no note before it changes image copies.
     NoImageNote,
@@ -67,13 +67,13 @@ pub enum Bug {
     SettleRemovesForYoungNotes,
     /// A run removes the notes of others although their runs may be active.
     OtherNotesAreRemovedAtOnce,
-    /// Copies are not compared again with rows that changed while they were settled.
+    /// Copies are not compared with rows that changed while they were being settled.
     SettleSkipsSecondLook,
     /// Copies and removals of images after the commit do not expire.
     SettleIsNotFenced,
-    /// An image is copied whatever its source's ETag.
+    /// An image is copied without a condition on the ETag of its source.
     ImageCopyIsUnconditional,
-    /// A row whose image was rejected stays linked although its bytes are in neither copy nor source.
+    /// A row stays linked to a rejected image whose bytes are in neither the copy nor the source.
     RejectedImageStaysLinked,
     /// A replaced image is copied before the commit that links it.
     ReplacedImageIsCopiedBeforeCommit,
@@ -81,24 +81,24 @@ pub enum Bug {
     NewImageIsNotCopiedBeforeCommit,
     /// `output.csv` is replaced without checking that the version is the newest.
     PublishSkipsFirstLook,
-    /// After `output.csv` was replaced, a newer version is not looked for.
+    /// After `output.csv` was replaced, the run does not check for a newer version.
     PublishSkipsSecondLook,
-    /// `output.csv` is replaced whatever its ETag.
+    /// `output.csv` is replaced without a condition on its ETag.
     PublishIsUnconditional,
-    /// `output.csv` counts as current by table and number alone.
+    /// `output.csv` counts as current if only its table and number match.
     PublishComparesNumbers,
-    /// A row whose image has no bytes any more is not read again.
+    /// A row whose image bytes are lost is not read again.
     LostImagesAreIgnored,
     /// A first run writes no note on images.
     NotesOfFirstRunsAreSkipped,
-    /// Rows of a lost data file do not count as known users for the guards.
+    /// The guards do not count the rows of a lost data file as users.
     HealingForgetsLostRows,
     /// A vacuum that is dated in the future is not due.
     VacuumTrustsFutureSchedule,
 }
 
 impl Bug {
-    /// Every defect.
+    /// All defects.
     pub const ALL: &[Self] = &[
         Self::CommitSkipsBaseCheck,
         Self::CommitSkipsCheckAfter,
@@ -165,18 +165,18 @@ mod hooks {
         static BUG: Cell<Option<Bug>> = const { Cell::new(None) };
         static ACTOR: Cell<u32> = const { Cell::new(0) };
         static UNIQUES: RefCell<BTreeMap<u32, u64>> = const { RefCell::new(BTreeMap::new()) };
-        static REMEMBERED: RefCell<HashMap<u64, Box<dyn Any>>> = RefCell::default();
+        static CACHE: RefCell<HashMap<u64, Box<dyn Any>>> = RefCell::default();
     }
 
-    /// Results that a thread remembers. Each takes a few KiB.
-    const REMEMBERED_MAX: usize = 20_000;
+    /// The number of results that a thread caches. Each takes a few KiB.
+    const CACHED_MAX: usize = 20_000;
 
     /// This thread simulates until the value is dropped.
     #[derive(Debug)]
     pub struct Simulation(PhantomData<*const ()>);
 
     impl Simulation {
-        /// Begins a simulation on this thread, with the bug planted.
+        /// Starts a simulation on this thread with a planted bug.
         pub fn enter(bug: Option<Bug>) -> Self {
             assert!(!ACTIVE.replace(true), "a thread has one simulation at a time");
             BUG.set(bug);
@@ -185,7 +185,7 @@ mod hooks {
             Self(PhantomData)
         }
 
-        /// Says which actor is polled next: unique names are drawn from its own sequence, so that they do not depend on other actors.
+        /// Sets which actor is polled next. Unique names come from its own sequence, so that they do not depend on other actors.
         pub fn set_actor(&self, actor: u32) {
             ACTOR.set(actor);
         }
@@ -198,49 +198,45 @@ mod hooks {
         }
     }
 
-    /// Whether this thread simulates: nothing may then run on another thread.
+    /// Whether this thread runs a simulation, so that no work may run on another thread.
     pub fn is_active() -> bool {
         ACTIVE.get()
     }
 
-    /// Whether the bug is planted.
+    /// Whether this bug is planted.
     pub fn has(bug: Bug) -> bool {
         BUG.get() == Some(bug)
     }
 
-    /// The bug that is planted.
+    /// The planted bug.
     pub fn bug() -> Option<Bug> {
         BUG.get()
     }
 
-    /// The result of a pure function of `input`, remembered while this thread simulates: executions repeat the same work thousands of times.
-    /// `function` tells functions apart.
-    pub fn remembered<T: Clone + 'static, E>(
-        function: &'static str,
-        input: impl Hash,
-        work: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    /// The result of a pure function of `input`, cached while this thread runs a simulation: executions repeat the same work thousands of
+    /// times. `function` is the name of the function.
+    pub fn memoize<T: Clone + 'static, E>(function: &'static str, input: impl Hash, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         if !is_active() {
             return work();
         }
         let mut hasher = DefaultHasher::new();
         (function, input).hash(&mut hasher);
         let key = hasher.finish();
-        let known = REMEMBERED.with_borrow(|remembered| remembered.get(&key).and_then(|result| result.downcast_ref::<T>()).cloned());
-        if let Some(known) = known {
-            return Ok(known);
+        let hit = CACHE.with_borrow(|cached| cached.get(&key).and_then(|result| result.downcast_ref::<T>()).cloned());
+        if let Some(hit) = hit {
+            return Ok(hit);
         }
         let result = work()?;
-        REMEMBERED.with_borrow_mut(|remembered| {
-            if remembered.len() >= REMEMBERED_MAX {
-                remembered.clear();
+        CACHE.with_borrow_mut(|cached| {
+            if cached.len() >= CACHED_MAX {
+                cached.clear();
             }
-            remembered.insert(key, Box::new(result.clone()));
+            cached.insert(key, Box::new(result.clone()));
         });
         Ok(result)
     }
 
-    /// The next number of the polled actor's sequence of unique names; none outside of a simulation.
+    /// The next number of the polled actor's sequence of unique names. None outside of a simulation.
     pub fn next_unique() -> Option<u128> {
         is_active().then(|| {
             let actor = ACTOR.get();
@@ -258,26 +254,22 @@ mod hooks {
 mod hooks {
     use super::Bug;
 
-    /// Whether this thread simulates.
+    /// Always false.
     pub const fn is_active() -> bool {
         false
     }
 
-    /// Whether the bug is planted.
+    /// Whether this bug is planted.
     pub const fn has(_: Bug) -> bool {
         false
     }
 
-    /// The result of `work`.
-    pub fn remembered<T: Clone + 'static, E>(
-        _: &'static str,
-        _: impl std::hash::Hash,
-        work: impl FnOnce() -> Result<T, E>,
-    ) -> Result<T, E> {
+    /// The result of `work`, which is not cached.
+    pub fn memoize<T: Clone + 'static, E>(_: &'static str, _: impl std::hash::Hash, work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         work()
     }
 
-    /// The next unique number of a simulation.
+    /// Always none, because this thread runs no simulation.
     pub const fn next_unique() -> Option<u128> {
         None
     }

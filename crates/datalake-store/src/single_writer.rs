@@ -1,4 +1,4 @@
-//! A store that need not know conditions on writes: they are looked at just before, which is enough for a writer that is alone.
+//! A store whose conditions on writes are checked just before the write, which is enough if there is only one writer.
 
 use std::{ops::Range, sync::Arc};
 
@@ -11,22 +11,22 @@ use crate::{
     error::StoreError,
 };
 
-/// The store behind it, for somebody who makes sure that nobody else writes at the same time.
+/// Wraps a store for an operator who makes sure that only one process writes at a time.
 ///
-/// A create or an update looks first. The store is still asked for the condition, and only where it does not know it the write is made
-/// without: a store that does know it goes on deciding between two writers that somebody started by mistake.
+/// A create or an update reads the object first. The write still carries the condition, and is repeated without it only if the store does
+/// not support it, so that a store that does support it still decides between two writers that were started by mistake.
 #[derive(Clone, Debug)]
 pub struct SingleWriter {
     inner: Arc<dyn Bucket>,
 }
 
 impl SingleWriter {
-    /// The store, to be written by one at a time.
+    /// Wraps the store.
     pub fn new(inner: Arc<dyn Bucket>) -> Self {
         Self { inner }
     }
 
-    /// Refuses what the store would refuse if it knew conditions.
+    /// Fails if the condition does not hold.
     async fn check(&self, key: &str, mode: &PutMode) -> Result<(), StoreError> {
         let expected = match mode {
             PutMode::Replace => return Ok(()),

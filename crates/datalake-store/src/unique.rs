@@ -1,9 +1,9 @@
-//! Names that nobody else gives: of a write, of a file that is not finished.
+//! Unique names: of a write, of a staged file.
 
 use uuid::Uuid;
 
-/// A name that sorts by time and that no two callers on earth get.
-#[expect(clippy::disallowed_methods, reason = "this is the place that owns fresh names")]
+/// A UUID of version 7, which sorts by time.
+#[expect(clippy::disallowed_methods, reason = "this is the only place that makes unique names")]
 pub(crate) fn unique() -> Uuid {
     Uuid::now_v7()
 }

@@ -1,4 +1,4 @@
-//! CPU work off the threads that wait for the network.
+//! CPU-bound work outside of the threads for asynchronous I/O.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,7 +8,7 @@ use datalake_store::{bucket::Object, simulation};
 
 use crate::error::TableError;
 
-/// Runs `work` on a blocking thread. A panic in it goes on here.
+/// Runs `work` on a blocking thread, and propagates its panic.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     if simulation::is_active() {
         return work();
@@ -19,10 +19,10 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
     }
 }
 
-/// Decodes an object off the threads that wait for the network.
+/// Decodes an object on a blocking thread.
 ///
-/// The Parquet decoders panic on some damaged files, and end the process on others, because they allocate what a damaged length says. So the checksum
-/// in the name of a file of this product is compared first; and a panic is reported as damage of the object, as the errors are that decoders return.
+/// The Parquet decoders panic on some damaged files, and abort the process on others, because they allocate memory by a damaged length. So
+/// the checksum in the name of this product's files is compared first, and a panic is reported as damage of the object.
 pub(crate) async fn decode<T: Send + 'static>(
     object: Object,
     decoder: impl FnOnce(&str, Bytes) -> Result<T, TableError> + Send + 'static,
@@ -30,12 +30,9 @@ pub(crate) async fn decode<T: Send + 'static>(
     blocking(move || {
         let Object { meta, bytes, .. } = object;
         if keys::checksum_of(&meta.key).is_some_and(|checksum| checksum != crc32fast::hash(&bytes)) {
-            return Err(TableError::corrupt(
-                meta.key,
-                "its bytes do not have the checksum that its name contains",
-            ));
+            return Err(TableError::corrupt(meta.key, "its bytes do not match the checksum in its name"));
         }
-        // The decoder owns all that it changes.
+        // The decoder changes only data that it owns.
         let decoded = catch_unwind(AssertUnwindSafe(|| decoder(&meta.key, bytes)));
         decoded.unwrap_or_else(|_| Err(TableError::corrupt(meta.key.as_str(), "its decoder panicked")))
     })

@@ -1,4 +1,4 @@
-//! SHA-256 digests, by which versions of the table are told apart.
+//! SHA-256 digests, which identify versions of the table.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ impl Digest {
         Self(Sha256::digest(bytes).into())
     }
 
-    /// The digest that 64 hexadecimal digits write; none for any other text.
+    /// Parses 64 hexadecimal digits. None for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != 64 || !text.is_ascii() {
             return None;
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_are_written_and_parsed() {
+    fn digest_is_formatted_and_parsed() {
         let digest = Digest::of(b"abc");
         let text = digest.to_string();
         assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");

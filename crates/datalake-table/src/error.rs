@@ -1,44 +1,44 @@
-//! What a caller of the table can react to.
+//! The errors of the table.
 
 use std::error::Error;
 
 use datalake_core::keys;
 use datalake_store::error::StoreError;
 
-use crate::delta::commit::CommitAttempt;
+use crate::delta::commit_attempt::CommitAttempt;
 
-/// Why the table could not be read or written. One variant a reaction.
+/// Why the table could not be read or written, with one variant for each reaction of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum TableError {
-    /// The store failed: a later attempt may succeed.
+    /// The store failed. A later attempt may succeed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// An object of the table is not what the log or the format says: somebody has to look at it.
-    #[error("the table is damaged: {reason}, key={key}")]
+    /// An object of the table contradicts the log or its format. An operator has to act.
+    #[error("{key} is damaged: {reason}")]
     Corrupt {
-        /// The object that is wrong.
+        /// The damaged object.
         key: String,
-        /// What is wrong with it; names the column where it is one's.
+        /// What is wrong with it, including the column if one is affected.
         reason: String,
         /// The decoder's own error.
         source: Option<Box<dyn Error + Send + Sync>>,
     },
-    /// The table uses a part of the Delta protocol that this program does not know. Nothing is wrong with the table.
-    #[error("the table needs what this program does not support: {reason}")]
+    /// The table uses a part of the Delta protocol that this program does not support. The table itself is valid.
+    #[error("the table uses a feature that is not supported: {reason}")]
     Unsupported {
-        /// What it uses, and what to do.
+        /// The feature, and what to do.
         reason: String,
     },
-    /// The version asked for never was, or its entries have been removed.
-    #[error("there is no such version of the table, version={version}")]
+    /// The requested version never existed, or its log entries have been removed.
+    #[error("version {version} of the table does not exist, or its log entries have been removed")]
     NoSuchVersion {
-        /// The version asked for.
+        /// The requested version.
         version: u64,
     },
 }
 
 impl TableError {
-    /// An object that is wrong by itself, without a decoder's error.
+    /// The error for a damaged object, without an error of a decoder.
     pub(crate) fn corrupt(key: impl Into<String>, reason: impl Into<String>) -> Self {
         let key = key.into();
         Self::Corrupt {
@@ -48,7 +48,7 @@ impl TableError {
         }
     }
 
-    /// An object that a decoder refused.
+    /// The error for an object that a decoder rejected.
     pub(crate) fn undecodable(key: impl Into<String>, reason: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let key = key.into();
         Self::Corrupt {
@@ -58,14 +58,14 @@ impl TableError {
         }
     }
 
-    /// A part of the protocol that this program does not know.
+    /// The error for a part of the protocol that is not supported.
     pub(crate) fn unsupported(reason: impl Into<String>) -> Self {
         Self::Unsupported {
             reason: format!("{}; {REPAIR}", reason.into()),
         }
     }
 
-    /// Names the object that needs the unsupported part; other errors name theirs already.
+    /// Adds the object that uses the unsupported part. Other errors already contain their object.
     pub(crate) fn in_object(self, key: &str) -> Self {
         match self {
             Self::Unsupported { reason } => Self::Unsupported {
@@ -76,8 +76,8 @@ impl TableError {
     }
 }
 
-/// The way out where the log cannot be loaded; runs repair everything else by themselves.
-const REPAIR: &str = "if that cannot be undone, suspend all runs and rebuild the table from the sources with `datalake repair`";
+/// The remedy if the log cannot be loaded. Runs repair everything else automatically.
+const REPAIR: &str = "if this cannot be undone, suspend all runs and rebuild the table from the sources with `datalake repair`";
 
 fn with_remedy(key: &str, reason: String) -> String {
     if key.starts_with(keys::LOG) {
@@ -87,33 +87,33 @@ fn with_remedy(key: &str, reason: String) -> String {
     }
 }
 
-/// Why a commit did not make a version.
+/// Why a commit did not create a version.
 #[derive(Debug, thiserror::Error)]
 pub enum CommitError {
-    /// Another writer made this version first, or the base is not what it was: load again, stage again.
-    #[error("another writer committed first, version={version}")]
+    /// Another writer created this version first, or the base has changed. Load the table and stage the edits again.
+    #[error("another writer committed version {version} first")]
     Conflict {
-        /// The version that this commit would have made.
+        /// The version that this commit would have created.
         version: u64,
     },
-    /// The commit came too late to be safe: what was staged is old or gone, or the create expired. Nothing was committed. Load again, stage
-    /// again.
+    /// The commit was too late to be safe: the staged files are old or missing, or the create expired. Nothing was committed. Load the
+    /// table and stage the edits again.
     #[error("the commit of version {version} was abandoned: {reason}")]
     Stale {
-        /// The version that this commit would have made.
+        /// The version that this commit would have created.
         version: u64,
-        /// What took too long.
+        /// Why the commit was abandoned.
         reason: &'static str,
     },
-    /// Whether the version was made is not known: [`crate::table::Table::is_committed`] may find out later.
-    #[error("whether version {} was committed is not known", attempt.number)]
+    /// It is unknown whether the version was created. [`crate::table::Table::is_committed`] may determine it later.
+    #[error("the outcome of the commit of version {} is unknown", attempt.number)]
     Unknown {
-        /// What was tried.
+        /// The commit.
         attempt: CommitAttempt,
-        /// Why it is not known, where the store or the table failed.
+        /// The failure of the store or the table that is the reason, if there was one.
         source: Option<Box<TableError>>,
     },
-    /// The table could not be written, and no version was made.
+    /// The table could not be written, and no version was created.
     #[error(transparent)]
     Table(#[from] TableError),
 }

@@ -1,4 +1,4 @@
-//! Objects: bytes, names, listings.
+//! Bytes, names and listings of objects.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
     error::StoreError,
 };
 
-/// Bytes of which no two parts of the same length are equal.
+/// Bytes in which no two parts of the same length are equal.
 pub(super) fn pattern(length: usize) -> Bytes {
     let mut bytes = Vec::with_capacity(length + 8);
     let mut number: u64 = 0;
@@ -28,31 +28,37 @@ async fn keys(bucket: &dyn Bucket, prefix: &str, start_after: Option<&str>) -> V
     listed.await.expect("listing succeeds")
 }
 
-/// User metadata comes back as it was put, from get and head, and goes with the object.
+/// Get and head return user metadata as it was put, and an update replaces it.
 pub async fn metadata_round_trips(bucket: Arc<dyn Bucket>) {
     let metadata = Metadata::from([("datalake-version".to_owned(), "7".to_owned()), ("a".to_owned(), "b c".to_owned())]);
     let etag = bucket
         .put("metadata/1", "a".into(), PutMode::Create, &metadata)
         .await
         .expect("there is no object yet");
-    assert_eq!(bucket.head("metadata/1").await.expect("it is there").metadata, metadata);
-    assert_eq!(bucket.get("metadata/1", None, None).await.expect("it is there").metadata, metadata);
+    assert_eq!(bucket.head("metadata/1").await.expect("the object exists").metadata, metadata);
+    assert_eq!(
+        bucket.get("metadata/1", None, None).await.expect("the object exists").metadata,
+        metadata
+    );
     bucket
         .put("metadata/1", "b".into(), PutMode::Update(etag), &Metadata::new())
         .await
-        .expect("the tag is right");
-    assert_eq!(bucket.head("metadata/1").await.expect("it is there").metadata, Metadata::new());
+        .expect("the ETag is current");
+    assert_eq!(
+        bucket.head("metadata/1").await.expect("the object exists").metadata,
+        Metadata::new()
+    );
 }
 
-/// Get, head and list say of an object what the put before them said.
+/// Get, head and list return the ETag, size and bytes of the last put.
 pub async fn reads_see_what_was_written(bucket: Arc<dyn Bucket>) {
     for (round, bytes) in ["a", "bb", "ccc", "bb"].into_iter().enumerate() {
         let etag = put(bucket.as_ref(), "written/1", bytes).await;
-        let head = bucket.head("written/1").await.expect("it is there");
-        let object = bucket.get("written/1", None, None).await.expect("it is there");
+        let head = bucket.head("written/1").await.expect("the object exists");
+        let object = bucket.get("written/1", None, None).await.expect("the object exists");
         let listed: Vec<_> = bucket.list("written/", None).try_collect().await.expect("listing succeeds");
         assert_eq!((&head.meta.etag, &object.bytes[..]), (&etag, bytes.as_bytes()), "round {round}");
-        // Times are not compared: S3's listings know fractions of a second, and its headers do not.
+        // Times are not compared: S3's listings have fractions of a second, and its headers do not.
         for meta in listed.iter().chain([&head.meta, &object.meta]) {
             let size = u64::try_from(bytes.len()).unwrap_or_default();
             assert_eq!(
@@ -63,12 +69,12 @@ pub async fn reads_see_what_was_written(bucket: Arc<dyn Bucket>) {
         }
         assert_eq!(listed.len(), 1, "round {round}");
     }
-    bucket.delete("written/1", None).await.expect("it is there");
+    bucket.delete("written/1", None).await.expect("the object exists");
     assert!(keys(bucket.as_ref(), "written/", None).await.is_empty());
 }
 
-/// While an object is replaced again and again, a reader sees one state or another.
-pub async fn readers_never_see_half_an_object(bucket: Arc<dyn Bucket>) {
+/// While an object is being replaced, a reader sees the old or the new bytes.
+pub async fn readers_never_see_a_part_of_an_object(bucket: Arc<dyn Bucket>) {
     const SIZE: usize = 256 * 1024;
     let states = [Bytes::from(vec![b'a'; SIZE]), Bytes::from(vec![b'b'; SIZE / 2])];
     let write = async |state: Bytes| bucket.put("half/1", state, PutMode::Replace, &Metadata::new()).await;
@@ -80,7 +86,7 @@ pub async fn readers_never_see_half_an_object(bucket: Arc<dyn Bucket>) {
     };
     let reader = async {
         for _ in 0..80 {
-            let object = bucket.get("half/1", None, None).await.expect("it is there");
+            let object = bucket.get("half/1", None, None).await.expect("the object exists");
             assert!(states.contains(&object.bytes), "{} bytes", object.bytes.len());
             assert_eq!(Ok(object.meta.size), u64::try_from(object.bytes.len()));
         }
@@ -88,7 +94,7 @@ pub async fn readers_never_see_half_an_object(bucket: Arc<dyn Bucket>) {
     tokio::join!(writer, reader);
 }
 
-/// Listings are in byte order of whole keys, and hold what begins with the prefix.
+/// A listing has exactly the keys with the prefix, in byte order of the whole keys.
 pub async fn listing_is_in_key_order(bucket: Arc<dyn Bucket>) {
     let names = ["a-b", "a.csv", "a/x", "a/y/z", "aa", "A", "b", "é"];
     for name in names {
@@ -113,8 +119,8 @@ pub async fn listing_is_in_key_order(bucket: Arc<dyn Bucket>) {
     assert!(keys(bucket, "order/", Some("order/\u{10ffff}")).await.is_empty());
 }
 
-/// Thousands of objects are listed once each, over however many pages.
-pub async fn listing_in_pages(bucket: Arc<dyn Bucket>) {
+/// Each of thousands of objects is listed once, on however many pages.
+pub async fn listing_has_each_object_once(bucket: Arc<dyn Bucket>) {
     const OBJECTS: usize = 2_500;
     let expected: Vec<_> = (0..OBJECTS).map(|number| format!("pages/{number:05}.csv")).collect();
     let writes = expected.iter().map(|key| {
@@ -162,8 +168,8 @@ async fn check_names(bucket: Arc<dyn Bucket>, prefix: &str, names: &[String]) {
     assert!(keys(bucket.as_ref(), prefix, None).await.is_empty());
 }
 
-/// Names are text: nothing in them is decoded, folded or taken for markup.
-pub async fn awkward_names(bucket: Arc<dyn Bucket>) {
+/// Names are not decoded, normalized or interpreted as markup.
+pub async fn unusual_names_are_not_interpreted(bucket: Arc<dyn Bucket>) {
     let names = [
         "a b",
         "a+b",
@@ -205,41 +211,41 @@ pub async fn awkward_names(bucket: Arc<dyn Bucket>) {
     check_names(bucket, "awkward/", &names).await;
 }
 
-/// Control characters, too: XML 1.0 cannot carry them, so that a listing must be encoded.
-pub async fn control_characters_in_names(bucket: Arc<dyn Bucket>) {
+/// Names with control characters work. XML 1.0 cannot contain them, so that a listing must be encoded.
+pub async fn control_characters_in_names_are_listed(bucket: Arc<dyn Bucket>) {
     let names = ["a\u{1}b", "a\nb", "a\tb", "a\u{7f}b"].map(ToOwned::to_owned);
     check_names(bucket, "control/", &names).await;
 }
 
-/// Objects of tens of megabytes are written and read whole.
-pub async fn large_objects(bucket: Arc<dyn Bucket>) {
+/// Objects of tens of megabytes can be written and read.
+pub async fn large_objects_are_written_and_read(bucket: Arc<dyn Bucket>) {
     let large = pattern(40 * 1024 * 1024 + 1);
     let metadata = Metadata::from([("datalake-version".to_owned(), "7".to_owned())]);
     let etag = bucket
         .put("large/1", large.clone(), PutMode::Replace, &metadata)
         .await
         .expect("a plain put succeeds");
-    let object = bucket.get("large/1", Some(&etag), None).await.expect("it is there");
+    let object = bucket.get("large/1", Some(&etag), None).await.expect("the object exists");
     assert!(object.bytes == large, "the bytes differ");
     assert_eq!((object.meta.size, object.metadata), (40 * 1024 * 1024 + 1, metadata));
     let middle = bucket
         .get("large/1", None, Some(20_000_000..20_000_010))
         .await
-        .expect("it is there");
+        .expect("the object exists");
     assert_eq!(middle.bytes, large.slice(20_000_000..20_000_010));
     let smaller = pattern(17 * 1024 * 1024);
     let updated = bucket
         .put("large/1", smaller, PutMode::Update(etag.clone()), &Metadata::new())
         .await
-        .expect("the tag is right");
+        .expect("the ETag is current");
     assert_ne!(etag, updated);
 }
 
-/// A range is clipped at the object's end, and is invalid past it.
-pub async fn ranges(bucket: Arc<dyn Bucket>) {
+/// A range is clipped at the object's end, and is invalid after it.
+pub async fn ranges_are_clipped(bucket: Arc<dyn Bucket>) {
     put(bucket.as_ref(), "ranges/1", "0123456789").await;
     for (range, expected) in [(0..4, "0123"), (4..5, "4"), (8..100, "89"), (0..10, "0123456789")] {
-        let object = bucket.get("ranges/1", None, Some(range.clone())).await.expect("it is there");
+        let object = bucket.get("ranges/1", None, Some(range.clone())).await.expect("the object exists");
         assert_eq!((&object.bytes[..], object.meta.size), (expected.as_bytes(), 10), "{range:?}");
     }
     for range in [10..11, 100..200] {
@@ -248,10 +254,10 @@ pub async fn ranges(bucket: Arc<dyn Bucket>) {
     }
 }
 
-/// An object may have no bytes.
-pub async fn empty_objects(bucket: Arc<dyn Bucket>) {
+/// An object may be empty.
+pub async fn empty_objects_are_written_and_read(bucket: Arc<dyn Bucket>) {
     put(bucket.as_ref(), "empty/1", "").await;
-    let object = bucket.get("empty/1", None, None).await.expect("it is there");
+    let object = bucket.get("empty/1", None, None).await.expect("the object exists");
     assert_eq!((object.meta.size, object.bytes.len()), (0, 0));
     let gets = join_all((0..8).map(|_| bucket.get("empty/1", None, Some(0..1)))).await;
     assert!(

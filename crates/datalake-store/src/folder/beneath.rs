@@ -1,8 +1,8 @@
 //! Opens files of a folder store without following a link out of it.
 //!
-//! Who may write to `src-data/` may make a link there. A link that is followed out of the lake would publish files that only this process may
-//! read, so that the system resolves each path beneath the root, in one step with the open: no check comes before it that a swapped link could
-//! pass.
+//! A user who may write to `src-data/` can create a link there. Following a link out of the lake would publish files that only this process
+//! may read. So the system resolves each path beneath the root in the same call that opens it. A separate check could be bypassed by
+//! swapping the link after it.
 
 use std::{
     fs::{self, File, Metadata as FileMetadata},
@@ -10,13 +10,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Opens the file of a key to read. A FIFO or device does not block: it is opened, and found not to be a file. A path that leads out of `root`, that
-/// has no end, or that ends at a socket is [`io::ErrorKind::NotFound`]: there is no object.
+/// Opens the file of a key for reading. A FIFO or device does not block: it is opened, and its description shows that it is not a file. A
+/// path out of `root`, a loop of links, or a socket is [`io::ErrorKind::NotFound`], because it is not an object.
 pub(super) fn open(root: &Path, key: &str) -> io::Result<File> {
     resolve(root, Path::new(key), Purpose::Read)
 }
 
-/// Describes what is at a path below `root`, following links beneath `root`, and opens nothing.
+/// Describes what is at a path below `root`, without opening it. Follows links beneath `root`.
 pub(super) fn describe(root: &Path, within: &Path) -> io::Result<FileMetadata> {
     resolve(root, within, Purpose::Describe)?.metadata()
 }
@@ -33,12 +33,13 @@ fn resolve(root: &Path, within: &Path, purpose: Purpose) -> io::Result<File> {
     let beneath = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     match open_beneath(root, within, purpose, beneath) {
         Ok(file) => Ok(file),
-        // A link to an absolute path, or one of the lake's folders that is a link: where the path leads is opened without any link.
+        // The path contains a link to an absolute path, or one of the lake's folders is a link. The target is opened without following
+        // links.
         Err(Errno::EXDEV) => {
             let (base, rest) = real_place(root, within)?;
             open_beneath(&base, &rest, purpose, beneath | ResolveFlag::RESOLVE_NO_SYMLINKS).map_err(not_an_object)
         }
-        // Linux before 5.6, and sandboxes that do not know the call.
+        // Linux before 5.6, or a sandbox that does not know the call.
         Err(Errno::ENOSYS | Errno::EPERM) => resolve_by_name(root, within),
         Err(error) => Err(not_an_object(error)),
     }
@@ -61,7 +62,7 @@ fn open_beneath(root: &Path, within: &Path, purpose: Purpose, resolution: nix::f
         errno::Errno,
         fcntl::{OFlag, OpenHow, openat2},
     };
-    /// The kernel returns EAGAIN if it cannot tell, because something was renamed at the same moment.
+    /// The kernel returns EAGAIN if something was renamed during the call.
     const ATTEMPTS_MAX: usize = 16;
     let as_folder = (OFlag::O_PATH | OFlag::O_DIRECTORY).bits();
     let folder = fs::OpenOptions::new().read(true).custom_flags(as_folder).open(root);
@@ -86,8 +87,8 @@ fn resolve(root: &Path, within: &Path, _: Purpose) -> io::Result<File> {
     resolve_by_name(root, within)
 }
 
-/// Where a path leads, as a folder without links and a path below it: within the lake, or within what one of the lake's own folders links to. Who
-/// writes sources cannot replace those folders; an operator may keep them on another file system.
+/// The target of a path, as a folder without links and a path below it. The target must be within the lake, or within the target of one of
+/// the lake's own folders: an operator may keep those on another file system, and users who write sources cannot replace them.
 fn real_place(root: &Path, within: &Path) -> io::Result<(PathBuf, PathBuf)> {
     let path = fs::canonicalize(root.join(within))?;
     let own_folder = within.components().next().map_or_else(|| root.to_owned(), |first| root.join(first));
@@ -102,7 +103,7 @@ fn real_place(root: &Path, within: &Path) -> io::Result<(PathBuf, PathBuf)> {
     Err(io::ErrorKind::NotFound.into())
 }
 
-/// Without help of the system: a link that is swapped between the two steps is followed.
+/// Resolves a path without help of the system. A link that is swapped between the two steps is followed.
 fn resolve_by_name(root: &Path, within: &Path) -> io::Result<File> {
     let (base, rest) = real_place(root, within)?;
     let path = base.join(rest);

@@ -1,11 +1,11 @@
 //! ETags of files.
 //!
-//! An ETag is made of the file's inode, size and modification time in ns. That is enough for files that this store writes: it makes the time
-//! of each one unique. Files that their owners write can have all three in common with a different file before: `tar`, `rsync -a` and
-//! `cp -p` set the modification time, and a file system gives a freed inode to the next file. Only the system sets the change time, so that
-//! ETags of sources contain it as well.
+//! An ETag consists of the file's inode, size and modification time in ns. That is enough for files that this store writes, because it
+//! makes each modification time unique. For other files, all three can be those of an earlier file: `tar`, `rsync -a` and `cp -p` set the
+//! modification time, and a file system gives a freed inode to the next file. Only the system sets the change time, so that ETags of
+//! sources contain it as well.
 //!
-//! A link, a rename and a change of the mode set the change time too: such a source counts as changed, and is read again.
+//! A link, a rename and a change of the mode also set the change time. The source then counts as changed, and is read again.
 
 use std::{
     fs::{File, Metadata as FileMetadata},
@@ -17,9 +17,12 @@ use datalake_core::keys;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::bucket::{Etag, ObjectKind, ObjectMeta};
+use crate::{
+    bucket::{Etag, ObjectKind, ObjectMeta},
+    error::StoreError,
+};
 
-/// The description of an object's file in a listing; none of a folder or a device.
+/// The description of an object's file. None for a folder or a device.
 pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta> {
     file.is_file().then(|| ObjectMeta {
         etag: etag_of(&key, file),
@@ -30,7 +33,7 @@ pub(super) fn object_meta(key: String, file: &FileMetadata) -> Option<ObjectMeta
     })
 }
 
-/// The description of what is not a file, in a listing.
+/// The description of something that is not a file, for a listing.
 pub(super) fn other_meta(key: String, found: &FileMetadata) -> ObjectMeta {
     ObjectMeta {
         etag: etag_of(&key, found),
@@ -41,14 +44,22 @@ pub(super) fn other_meta(key: String, found: &FileMetadata) -> ObjectMeta {
     }
 }
 
-/// The ETag of the file as the object of this key.
+/// Fails if the object does not have the ETag that a condition requires.
+pub(super) fn require(meta: &ObjectMeta, if_match: Option<&Etag>) -> Result<(), StoreError> {
+    match if_match {
+        Some(etag) if *etag != meta.etag => Err(StoreError::Conflict { key: meta.key.clone() }),
+        _ => Ok(()),
+    }
+}
+
+/// The ETag of a file as the object of this key.
 pub(super) fn etag_of(key: &str, file: &FileMetadata) -> Etag {
     named(key, &content_name(file), file)
 }
 
-/// The ETag of a file that was described when it was written, and got its name since.
+/// The ETag of a file that was described when it was written, and has been linked or renamed since.
 pub(super) fn etag_of_written(key: &str, written: &FileMetadata, now: &FileMetadata) -> Etag {
-    // If the owner has edited the file already, this is the ETag of neither state: the edit is detected.
+    // If the owner has already edited the file, this ETag belongs to neither state, so that the edit is detected.
     named(key, &content_name(written), now)
 }
 
@@ -59,7 +70,7 @@ fn named(key: &str, content: &str, now: &FileMetadata) -> Etag {
     }
 }
 
-/// The part of an ETag that does not depend on the file's name: metadata is stored by it, before the file gets its name.
+/// The part of an ETag that does not change when the file gets its name. It names the side file with the metadata.
 pub(super) fn content_part(etag: &Etag) -> &str {
     let end = etag.as_str().match_indices('-').nth(CONTENT_PARTS - 1).map(|(at, _)| at);
     &etag.as_str()[..end.unwrap_or(etag.as_str().len())]
@@ -90,16 +101,16 @@ fn content_name(file: &FileMetadata) -> String {
 
 #[cfg(not(unix))]
 fn change_name(_: &FileMetadata) -> String {
-    // There is none.
+    // This system has no change time.
     String::new()
 }
 
-/// Whether the file's owner may be writing it in place: it was written in the last seconds, and did not get its name after that, as a file does that
-/// is renamed or linked when it is complete. If this machine's clock and the file system's differ, the answer is no.
+/// Whether the file's owner may still be writing it in place: it was written in the last seconds, and was not renamed or linked since, as a
+/// file is that is written under another name. False if the clocks of this machine and of the file system differ.
 #[cfg(unix)]
 pub(super) fn may_be_written(file: &FileMetadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    /// A copy that has paused for so long has ended, or is slower than any.
+    /// A copy that has not written for so long has ended.
     const YOUNG: Duration = Duration::from_secs(2);
     let was_written_last = (file.mtime(), file.mtime_nsec()) == (file.ctime(), file.ctime_nsec());
     let age = file.modified().ok().and_then(|time| time.elapsed().ok());
@@ -116,8 +127,9 @@ fn modified(file: &FileMetadata) -> Timestamp {
     modified.unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
-/// Moves the file's time within its millisecond. A file system gives a freed inode to the next file, and its clock may stand still for
-/// milliseconds: two states of one object would share an ETag, and an update would win over a change that it never saw.
+/// Changes the file's modification time within its millisecond. A file system gives a freed inode to the next file, and its clock may not
+/// advance for milliseconds. Without the change, two states of an object could have the same ETag, and an update could overwrite a state
+/// that its writer never read.
 pub(super) fn make_unique(file: &File, id: Uuid) -> io::Result<()> {
     const MILLISECOND_NS: u32 = 1_000_000;
     let modified = file.metadata()?.modified()?;
@@ -136,14 +148,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_young_file_that_was_written_in_place_may_be_written() {
+    fn only_a_recent_file_that_was_written_in_place_may_be_written() {
         let folder = tempfile::tempdir().expect("a folder can be created");
         let path = folder.path().join("1.csv");
         fs::write(&path, "x").expect("the file can be written");
         let described = |path: &std::path::Path| fs::metadata(path).expect("the file is there");
         assert!(may_be_written(&described(&path)));
         let file = File::options().write(true).open(&path).expect("the file can be opened");
-        // As `cp -p` and `rsync` set it when the copy is complete.
+        // `cp -p` and `rsync` set the time when the copy is complete.
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000))
             .expect("the time can be set");
         assert!(!may_be_written(&described(&path)));

@@ -1,21 +1,18 @@
-//! A store in a folder: each object a file, which appears whole or not at all.
+//! A store in a folder. Each object is a file, which appears completely or not at all.
 //!
-//! What is not an object is in `.datalake/`, which is never listed: files being written, the lock, and user metadata. The metadata of an
-//! object is in a side file, which is named by a part of its ETag that is final before the object's file gets its name.
+//! `.datalake/`, which is never listed, contains staged files, the lock and user metadata. The metadata of an object is in a side file,
+//! which is named by the part of the ETag that is final before the object's file gets its name.
 
 mod beneath;
+mod errors;
 mod etags;
 mod files;
+mod lock;
+mod stable_read;
 mod staging;
 mod walk;
 
-use std::{
-    fs::{self, File},
-    io,
-    ops::Range,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, ops::Range, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,13 +26,16 @@ use crate::{
     counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
     folder::{
-        files::{Files, read_stable},
+        errors::store_error,
+        etags::require,
+        files::Files,
+        stable_read::{describe_within, read_stable},
         staging::Fence,
     },
-    spelling::spelled,
+    key_text::key_text,
 };
 
-/// A folder as a store.
+/// A store in a folder. Clones share its files.
 #[derive(Clone, Debug)]
 pub struct FolderBucket {
     files: Arc<Files>,
@@ -43,12 +43,12 @@ pub struct FolderBucket {
 }
 
 impl FolderBucket {
-    /// The store in `root`, which need not exist until something is read.
+    /// The store in `root`, which need not exist before the first operation.
     pub fn new(root: PathBuf) -> Self {
         Self::with_counter(root, Arc::default())
     }
 
-    /// The same, counting its operations in `counter`.
+    /// The store in `root`, whose operations are counted in `counter`.
     pub fn with_counter(root: PathBuf, counter: Arc<RequestCounter>) -> Self {
         Self {
             files: Arc::new(Files::new(root)),
@@ -56,7 +56,7 @@ impl FolderBucket {
         }
     }
 
-    /// Makes the folder if there is none.
+    /// Creates the folder if it does not exist.
     pub async fn create(root: PathBuf) -> Result<(), StoreError> {
         blocking(move || fs::create_dir_all(&root).map_err(|error| store_error(&root.display().to_string(), error))).await
     }
@@ -69,7 +69,7 @@ impl FolderBucket {
         blocking(move || {
             let located = |error| files.located(error);
             work(&files).map_err(|error| match error {
-                // What is missing may be all of the lake, and then this says nothing of the object.
+                // If the whole lake is missing, the object may exist.
                 StoreError::NotFound { key } => files.require_root(&key).err().unwrap_or(StoreError::NotFound { key }),
                 StoreError::Expired { key } => files.require_root(&key).err().unwrap_or(StoreError::Expired { key }),
                 error => located(error),
@@ -149,7 +149,7 @@ impl Bucket for FolderBucket {
         self.blocking(move |files| {
             match (files.path_of(&key), &if_match) {
                 (Ok(path), _) => files.remove(&path, &key, if_match.as_ref()),
-                // What cannot be there is gone.
+                // An object of an invalid key cannot exist.
                 (Err(_), None) => Ok(()),
                 (Err(_), Some(_)) => Err(StoreError::NotFound { key }),
             }
@@ -162,7 +162,7 @@ impl Bucket for FolderBucket {
         let key = key.to_owned();
         self.blocking(move |files| {
             files.path_of(&key).map_err(|_| StoreError::NotFound { key: key.clone() })?;
-            let meta = files::describe_within(files.root(), &key)?;
+            let meta = describe_within(files.root(), &key)?;
             let metadata = files.metadata_of(&meta.etag);
             Ok(Head { meta, metadata })
         })
@@ -175,7 +175,7 @@ impl Bucket for FolderBucket {
         self.blocking(move |files| {
             files.require_root("")?;
             let (fence, store_time) = Fence::new(files.root()).map_err(|error| match store_error("", error) {
-                // It was swept before it was complete.
+                // The fence was swept before it was complete.
                 StoreError::NotFound { key } => StoreError::Expired { key },
                 error => error,
             })?;
@@ -199,21 +199,14 @@ impl Bucket for FolderBucket {
 
     fn identity(&self) -> String {
         let root = self.files.root();
-        // A relative path means another folder in another working directory. A folder that does not exist holds no objects to confuse.
+        // A relative path names another folder in another working directory.
         let path = fs::canonicalize(root).or_else(|_| std::path::absolute(root));
-        spelled(path.as_deref().unwrap_or(root).as_os_str().as_encoded_bytes())
-    }
-}
-
-fn require(meta: &ObjectMeta, if_match: Option<&Etag>) -> Result<(), StoreError> {
-    match if_match {
-        Some(etag) if *etag != meta.etag => Err(StoreError::Conflict { key: meta.key.clone() }),
-        _ => Ok(()),
+        key_text(path.as_deref().unwrap_or(root).as_os_str().as_encoded_bytes())
     }
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
-    // The work does not panic; if the runtime is shutting down, the store is as good as gone.
+    // The work does not panic, so that this is an error of a runtime that is shutting down.
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
         Err(StoreError::Unavailable {
             key: String::new(),
@@ -222,90 +215,4 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
             source: Some(Box::new(error)),
         })
     })
-}
-
-/// What a failure of the file system means to a caller.
-fn store_error(key: &str, error: io::Error) -> StoreError {
-    /// EIO, ESTALE, and on Linux EBADMSG, EUCLEAN and ENOKEY: what is wrong with this file alone.
-    const OF_ONE_FILE: &[i32] = if cfg!(target_os = "linux") {
-        &[5, 116, 74, 117, 126]
-    } else {
-        &[5, 70]
-    };
-    let key = key.to_owned();
-    match error.kind() {
-        _ if error.raw_os_error().is_some_and(|code| OF_ONE_FILE.contains(&code)) => StoreError::Denied {
-            reason: format!("cannot access {key}: {error}; check the disk and its file system"),
-            key,
-            source: Some(Box::new(error)),
-        },
-        io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => StoreError::NotFound { key },
-        io::ErrorKind::AlreadyExists => StoreError::Conflict { key },
-        io::ErrorKind::PermissionDenied => StoreError::Denied {
-            reason: format!("cannot access {key}: {error}; check the owner and the mode of the file and its folders"),
-            key,
-            source: Some(Box::new(error)),
-        },
-        io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
-            reason: format!("cannot write {key}: {error}; mount the folder of the lake with write access"),
-            key,
-            source: Some(Box::new(error)),
-        },
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Unavailable {
-            reason: format!("cannot write {key}: {error}; free space on the file system of the lake's folder"),
-            key,
-            attempts: 1,
-            source: Some(Box::new(error)),
-        },
-        io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => StoreError::Invalid {
-            key,
-            reason: format!("the file system cannot hold this name ({error})"),
-        },
-        _ => StoreError::Unavailable {
-            reason: format!("cannot access {key}: {error}"),
-            key,
-            attempts: 1,
-            source: Some(Box::new(error)),
-        },
-    }
-}
-
-/// Makes the names in a folder durable.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-#[cfg(test)]
-mod tests {
-    use datalake_core::keys;
-
-    use super::*;
-
-    #[track_caller]
-    fn check(kind: impl Into<io::Error>, is_retried: bool, words: &[&str]) {
-        let error = store_error(keys::OUTPUT, kind.into());
-        assert_eq!(matches!(error, StoreError::Unavailable { .. }), is_retried, "{error:?}");
-        for word in words {
-            assert!(error.to_string().contains(word), "{word}: {error}");
-        }
-    }
-
-    #[test]
-    fn errors_of_the_file_system_state_cause_and_remedy() {
-        const NO_SPACE: i32 = 28;
-        const QUOTA: i32 = 122;
-        check(
-            io::Error::from_raw_os_error(NO_SPACE),
-            true,
-            &["cannot write processed_data/output.csv: No space left on device", "free space"],
-        );
-        check(io::Error::from_raw_os_error(QUOTA), true, &["quota exceeded", "free space"]);
-        check(
-            io::ErrorKind::ReadOnlyFilesystem,
-            false,
-            &["mount the folder of the lake with write access"],
-        );
-        check(io::ErrorKind::PermissionDenied, false, &["permission denied", "owner and the mode"]);
-        check(io::Error::from_raw_os_error(5), false, &["Input/output error", "check the disk"]);
-    }
 }

@@ -1,11 +1,12 @@
-//! Where a folder store writes files before they get their names, and what makes the writes of a paused process fail.
+//! Staging of files before they get their names, and fences, which make the writes of a paused process fail.
 //!
-//! A fence is a staging folder of its own, `.datalake/fences/{uuid}/`, with a marker file whose modification time is the time of the file
+//! A fence is a separate staging folder, `.datalake/fences/{uuid}/`, with a marker file whose modification time is the time of the file
 //! system. A write through the fence takes effect by a path in that folder: a create is a hard link from it, a replacement is a rename out
-//! of it, a delete is a rename into it. Once the folder was swept, each of these fails, however long the process was paused before the call.
+//! of it, a delete is a rename into it. When the folder was swept, each of these fails, however long the process was paused before the
+//! call.
 //!
-//! A sweep judges a fence by its marker, against a file that was just written, so that no other clock is involved. It must never remove a
-//! folder in place: it first renames the folder, in one step, so that no path into the folder is valid from then on.
+//! A sweep compares the marker of a fence with a file that was just written, so that no other clock is involved. It must never remove a
+//! folder in place: it first renames the folder, which is atomic, so that no path into the folder is valid from then on.
 
 use std::{
     ffi::OsStr,
@@ -19,21 +20,21 @@ use jiff::Timestamp;
 
 use crate::{bucket::STAGED_AGE_MAX, error::StoreError, unique::unique};
 
-/// The folder beside the objects that is never listed.
+/// The private folder of the store, which is never listed.
 pub(super) const PRIVATE: &str = ".datalake";
 
-/// The file in a fence whose modification time is when the fence was made.
+/// The file in a fence whose modification time is the creation time of the fence.
 const MARKER: &str = "made";
 
-/// The extension of a fence that was swept and is being removed.
+/// The extension of a swept fence that is being removed.
 const SWEPT: &str = "swept";
 
-/// Where the files of writes are staged.
+/// The staging folder of writes.
 #[derive(Debug)]
 pub(super) enum Staging {
-    /// The folder that all writes without a fence share.
+    /// The folder for all writes without a fence.
     Shared(PathBuf),
-    /// A folder that a sweep can take away.
+    /// The folder of a fence, which a sweep can remove.
     Fenced(Fence),
 }
 
@@ -42,7 +43,7 @@ impl Staging {
         Self::Shared(shared_folder(root))
     }
 
-    /// The folder to create files in. A fence's is never made again.
+    /// The folder in which to create files. The folder of a fence is never created again.
     pub(super) fn folder(&self) -> io::Result<&Path> {
         match self {
             Self::Shared(folder) => fs::create_dir_all(folder).map(|()| folder.as_path()),
@@ -50,7 +51,7 @@ impl Staging {
         }
     }
 
-    /// Fails if this is a fence that was swept.
+    /// Fails if this is a swept fence.
     pub(super) fn require(&self, key: &str) -> Result<(), StoreError> {
         match self {
             Self::Fenced(fence) if fence.is_swept() => Err(StoreError::Expired { key: key.to_owned() }),
@@ -58,7 +59,7 @@ impl Staging {
         }
     }
 
-    /// What a failure without an effect means: if the fence was swept, that is the reason.
+    /// The error for a write that had no effect: if the fence was swept, that is the reason.
     pub(super) fn unless_expired(&self, key: &str, error: StoreError) -> StoreError {
         self.require(key).err().unwrap_or(error)
     }
@@ -68,20 +69,20 @@ impl Staging {
         let Self::Fenced(fence) = self else { return fs::remove_file(path) };
         let removed = fence.folder.join(unique().simple().to_string());
         fs::rename(path, &removed)?;
-        // The object is gone; the rest is removed with the fence at the latest.
+        // The object is gone. The file is removed with the fence at the latest.
         let _removed_later = fs::remove_file(removed);
         Ok(())
     }
 }
 
-/// A staging folder that a sweep can take away. The folder is removed when this is dropped.
+/// The folder of a fence, which a sweep can remove. Dropping the fence removes the folder.
 #[derive(Debug)]
 pub(super) struct Fence {
     folder: PathBuf,
 }
 
 impl Fence {
-    /// Makes a fence, removes those that are too old, and returns the time of the file system.
+    /// Creates a fence, removes fences that are too old, and returns the time of the file system.
     pub(super) fn new(root: &Path) -> io::Result<(Self, Timestamp)> {
         let fences = root.join(PRIVATE).join("fences");
         fs::create_dir_all(&fences)?;
@@ -89,7 +90,7 @@ impl Fence {
         fs::create_dir(&folder)?;
         let fence = Self { folder };
         let marker = create(&fence.folder.join(MARKER))?;
-        // What another process left behind, perhaps as another user, must not stop this one. The vacuum reports it.
+        // Folders of another process, perhaps of another user, must not stop this one. The vacuum reports them.
         if let Err(error) = sweep_fences(&fences, &marker) {
             tracing::debug!(%error, "cannot remove expired staging folders");
         }
@@ -104,12 +105,12 @@ impl Fence {
 
 impl Drop for Fence {
     fn drop(&mut self) {
-        // A sweep removes what remains.
+        // A sweep removes the folder if this fails.
         let _removed_later = fs::remove_dir_all(&self.folder);
     }
 }
 
-/// Removes fences and staged files older than [`STAGED_AGE_MAX`], and returns how many.
+/// Removes fences and staged files older than [`STAGED_AGE_MAX`], and returns their number.
 pub(super) fn sweep(root: &Path) -> io::Result<u64> {
     let shared = shared_folder(root);
     fs::create_dir_all(&shared)?;
@@ -120,13 +121,13 @@ pub(super) fn sweep(root: &Path) -> io::Result<u64> {
     Ok(fences + remove_old_files(&shared, &newest)?)
 }
 
-/// Removes the files in a folder that are too old, and returns how many. `newest` was written just now.
+/// Removes the files in a folder that are too old, and returns their number. `newest` was just written.
 pub(super) fn remove_old_files(folder: &Path, newest: &FileMetadata) -> io::Result<u64> {
     let mut removed = 0;
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         let described = fs::symlink_metadata(&path);
-        // Its owner gave it a name, or another process removes it at this moment.
+        // Its owner gave it its name, or another process removed it.
         if is_missing(&described) {
             continue;
         }
@@ -149,7 +150,7 @@ fn sweep_fences(fences: &Path, newest: &FileMetadata) -> io::Result<u64> {
     for entry in entries {
         let folder = entry?.path();
         if folder.extension() == Some(OsStr::new(SWEPT)) {
-            // Its sweep was interrupted, or another process removes it at this moment.
+            // Its sweep was interrupted, or another process is removing it.
             unless_missing(fs::remove_dir_all(&folder))?;
         } else if has_expired(&folder, newest)? {
             let away = folder.with_extension(SWEPT);
@@ -165,11 +166,11 @@ fn sweep_fences(fences: &Path, newest: &FileMetadata) -> io::Result<u64> {
     Ok(swept)
 }
 
-/// Whether a fence is too old. A marker dated in the future, after the file system's clock was set back, is not old, but must not keep its
-/// fence forever: it is dated now, so that the fence expires a full period after the first sweep that sees it.
+/// Whether a fence is too old. A marker that is dated in the future, because the file system's clock was set back, is not old. Its time is
+/// set to the current time, so that the fence expires a full period after the first sweep that finds it.
 fn has_expired(folder: &Path, newest: &FileMetadata) -> io::Result<bool> {
     let marker = folder.join(MARKER);
-    // Without a marker, a fence is being made or removed, or its owner died doing so.
+    // Without a marker, the fence is being created or removed, or its owner died meanwhile.
     let dated = [marker.as_path(), folder]
         .into_iter()
         .find_map(|path| match fs::symlink_metadata(path) {
@@ -186,7 +187,7 @@ fn has_expired(folder: &Path, newest: &FileMetadata) -> io::Result<bool> {
     is_old(&described, newest)
 }
 
-/// Whether a file is older than staged files get. One dated in the future is not.
+/// Whether a staged file is too old. A file that is dated in the future is not.
 fn is_old(described: &FileMetadata, newest: &FileMetadata) -> io::Result<bool> {
     let age_max: Duration = STAGED_AGE_MAX.unsigned_abs();
     let age = |now: SystemTime, then| now.duration_since(then).unwrap_or_default();
@@ -205,7 +206,7 @@ fn is_missing<T>(result: &io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
-/// Success if what was to be changed is gone.
+/// Success if the file does not exist.
 fn unless_missing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

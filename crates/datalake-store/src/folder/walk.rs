@@ -1,4 +1,4 @@
-//! Lists a folder store: walks the part of the tree that a prefix names, and sorts by whole keys.
+//! Lists a folder store: walks the part of the tree under a prefix, and sorts by whole keys.
 
 use std::{
     fs::{self, DirEntry, Metadata as FileMetadata},
@@ -10,20 +10,21 @@ use datalake_core::keys;
 
 use super::{
     beneath,
+    errors::store_error,
     etags::{object_meta, other_meta},
     files::Files,
     staging::PRIVATE,
-    store_error,
 };
-use crate::{bucket::ObjectMeta, error::StoreError, spelling::spelled};
+use crate::{bucket::ObjectMeta, error::StoreError, key_text::key_text};
 
 /// "Too many levels of symbolic links", which `io::ErrorKind` does not name in stable Rust.
 const LINK_LOOP: i32 = if cfg!(target_os = "linux") { 40 } else { 62 };
 
-/// The objects whose keys begin with `prefix` and come after `start_after`, in byte order. Memory grows with their number.
+/// The objects whose keys begin with `prefix` and are greater than `start_after`, in byte order. Memory grows with their number.
 ///
-/// Below `src-data/`, what is not a file is listed too, as [`crate::bucket::ObjectKind::NotAFile`]; and a folder that cannot be read is listed as
-/// an object whose key ends with `/`, as the marker of a folder is named in a bucket. Elsewhere both are left out, or fail.
+/// Below `src-data/`, entries that are not files are listed as [`crate::bucket::ObjectKind::NotAFile`], and a folder that cannot be read is
+/// listed as an object whose key ends with `/`, like the marker of a folder in a bucket. Elsewhere, entries that are not files are omitted,
+/// and a folder that cannot be read is an error.
 pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Result<Vec<ObjectMeta>, StoreError> {
     let root = files.root();
     files.require_root(prefix)?;
@@ -31,12 +32,12 @@ pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Re
         root,
         prefix,
         start_after,
-        way: Vec::new(),
+        ancestors: Vec::new(),
         found: Vec::new(),
     };
     let walked = match prefix.rsplit_once('/') {
         None => walk.folder(root, ""),
-        // No object can have a key in a folder that is the store's own or outside the root.
+        // No object can have a key in the private folder or outside the root.
         Some((folder, _)) if files.path_of(folder).is_err() => Ok(()),
         Some((folder, _)) => {
             require_folder(root, folder)?;
@@ -48,7 +49,7 @@ pub(super) fn walk(files: &Files, prefix: &str, start_after: Option<&str>) -> Re
     Ok(walk.found)
 }
 
-/// Fails if a file has the name of the folder: to list nothing would look like an empty lake.
+/// Fails if the folder is a file, because an empty listing would look like an empty lake.
 fn require_folder(root: &Path, folder: &str) -> Result<(), StoreError> {
     let path = root.join(folder);
     match fs::metadata(&path) {
@@ -64,18 +65,18 @@ struct Walk<'a> {
     root: &'a Path,
     prefix: &'a str,
     start_after: Option<&'a str>,
-    /// The folders from the root to the one that is read. A link back to one of them adds nothing, and would not end.
-    way: Vec<FolderId>,
+    /// The folders from the root to the current one. A link back to one of them would be a loop.
+    ancestors: Vec<FolderId>,
     found: Vec<ObjectMeta>,
 }
 
 impl Walk<'_> {
-    /// Walks one folder of the root, as a walk of the root would have come to it.
+    /// Walks one folder of the root with the same result as a walk of the root.
     fn folder_within(&mut self, folder: &str) -> io::Result<()> {
         let mut path = self.root.to_owned();
         for part in folder.split('/') {
             match folder_id(&path)? {
-                Some(id) if !self.way.contains(&id) => self.way.push(id),
+                Some(id) if !self.ancestors.contains(&id) => self.ancestors.push(id),
                 _ => return Ok(()),
             }
             path.push(part);
@@ -83,7 +84,8 @@ impl Walk<'_> {
         self.folder(&path, &format!("{folder}/"))
     }
 
-    /// Walks a folder and those below it. `key` is what the keys in it begin with: empty, or ending with `/`. Folders can be deeper than a stack is.
+    /// Walks a folder and its subfolders. `key` is the prefix of their keys: empty, or ending with `/`. Uses no recursion, because folders
+    /// can be nested more deeply than the stack allows.
     fn folder(&mut self, path: &Path, key: &str) -> io::Result<()> {
         let mut steps = vec![Step::Enter(Box::new(Folder {
             path: path.to_owned(),
@@ -94,12 +96,12 @@ impl Walk<'_> {
             let folder = match step {
                 Step::Enter(folder) => folder,
                 Step::Leave => {
-                    self.way.pop();
+                    self.ancestors.pop();
                     continue;
                 }
             };
             match self.enter(&folder, &mut steps) {
-                // What is wrong with one folder below the sources stops no listing.
+                // An error of one folder below the sources must not stop the listing.
                 Err(error) if is_source(&folder.key) => match folder.below {
                     Some(metadata) if self.is_listed(&folder.key) => self.found.push(other_meta(folder.key, &metadata)),
                     Some(_) => {}
@@ -113,7 +115,7 @@ impl Walk<'_> {
 
     fn enter(&mut self, folder: &Folder, steps: &mut Vec<Step>) -> io::Result<()> {
         match folder_id(&folder.path)? {
-            Some(id) if !self.way.contains(&id) => self.way.push(id),
+            Some(id) if !self.ancestors.contains(&id) => self.ancestors.push(id),
             _ => return Ok(()),
         }
         steps.push(Step::Leave);
@@ -126,16 +128,16 @@ impl Walk<'_> {
             if folder.key.is_empty() && name == PRIVATE {
                 continue;
             }
-            let key = format!("{}{}", folder.key, spelled(name.as_encoded_bytes()));
+            let key = format!("{}{}", folder.key, key_text(name.as_encoded_bytes()));
             let folder_key = format!("{key}/");
             let may_be_object = self.is_listed(&key);
             let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);
             if !may_be_object && !may_hold_objects {
                 continue;
             }
-            match self.look(&entry)? {
+            match self.classify(&entry)? {
                 Entry::Folder(metadata) => {
-                    // Such a name is that of a user's source; what is in the folder is listed as nested.
+                    // The folder has the name of a user's source. The files in it are listed as nested.
                     if may_be_object && keys::parse_source(&key).is_ok() {
                         self.found.push(other_meta(key, &metadata));
                     }
@@ -157,8 +159,8 @@ impl Walk<'_> {
         key.starts_with(self.prefix) && self.start_after.is_none_or(|after| *key > *after)
     }
 
-    /// What an entry is, or links to within the root; only a link costs a walk of its path.
-    fn look(&self, entry: &DirEntry) -> io::Result<Entry> {
+    /// What an entry is, or what it links to within the root. Only the path of a link is resolved.
+    fn classify(&self, entry: &DirEntry) -> io::Result<Entry> {
         let Some(own) = unless_gone(entry.metadata())? else {
             return Ok(Entry::Gone);
         };
@@ -178,8 +180,8 @@ impl Walk<'_> {
             .and_then(|within| beneath::describe(self.root, within));
         Ok(match target {
             Ok(target) if target.is_file() => Entry::File(target),
-            // A folder on the way to the link would be walked without end.
-            Ok(target) if target.is_dir() && !folder_id(&path)?.is_none_or(|id| self.way.contains(&id)) => Entry::Folder(target),
+            // A link to one of the current folders would be a loop.
+            Ok(target) if target.is_dir() && !folder_id(&path)?.is_none_or(|id| self.ancestors.contains(&id)) => Entry::Folder(target),
             _ => Entry::Other(own),
         })
     }
@@ -193,14 +195,14 @@ enum Step {
 struct Folder {
     path: PathBuf,
     key: String,
-    /// The description of a folder below the one that is listed.
+    /// The description of the folder. None for the folder that is listed.
     below: Option<FileMetadata>,
 }
 
 enum Entry {
     File(FileMetadata),
     Folder(FileMetadata),
-    /// Neither, or a link to neither.
+    /// Neither a file nor a folder, or a link to neither.
     Other(FileMetadata),
     Gone,
 }
@@ -209,7 +211,7 @@ fn is_source(key: &str) -> bool {
     key.starts_with(keys::SOURCES)
 }
 
-/// The device and the inode: a real path would cost a call for each of its parts, of which a stray folder can have thousands.
+/// The device and the inode. The real path would take a call for each of its parts, of which an unusual folder can have thousands.
 #[cfg(unix)]
 type FolderId = (u64, u64);
 
@@ -228,7 +230,7 @@ fn folder_id(path: &Path) -> io::Result<Option<FolderId>> {
     unless_gone(fs::canonicalize(path))
 }
 
-/// None of what vanished while it was walked, or of a link to nothing: it holds no objects, and stops no listing.
+/// None for an entry that was removed during the walk, and for a dangling link: neither is an object, and neither stops the listing.
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(found) => Ok(Some(found)),
@@ -244,14 +246,14 @@ mod tests {
 
     use super::*;
 
-    /// Does something without the right of the superuser to read everything.
+    /// Runs `work` without the superuser's permission to read all files.
     fn unprivileged<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-        let as_nobody = || {
-            // Of this thread alone.
+        let unprivileged_work = || {
+            // Only for this thread.
             nix::unistd::setfsuid(65_534.into());
             work()
         };
-        std::thread::scope(|scope| scope.spawn(as_nobody).join().expect("it does not panic"))
+        std::thread::scope(|scope| scope.spawn(unprivileged_work).join().expect("it does not panic"))
     }
 
     fn with_mode(path: &Path, mode: u32) {
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_below_the_sources_that_cannot_be_read_stops_no_listing() {
+    fn unreadable_folder_below_the_sources_is_listed() {
         let root = tempfile::tempdir().unwrap();
         with_mode(root.path(), 0o755);
         let closed = root.path().join(keys::source("lost+found"));
@@ -272,7 +274,7 @@ mod tests {
         let keys: Vec<_> = list(keys::SOURCES).unwrap().into_iter().map(|meta| meta.key).collect();
         assert_eq!(keys, [keys::source("1.csv"), keys::source("lost+found/")]);
 
-        // Elsewhere, a listing that lacks objects would be wrong.
+        // Elsewhere, an incomplete listing would be wrong.
         for sources in ["src-data", "processed_data"] {
             let closed = root.path().join(sources);
             fs::create_dir_all(&closed).unwrap();

@@ -1,4 +1,4 @@
-//! The AWS SDK's client, configured.
+//! Configures the client of the AWS SDK.
 
 use std::time::Duration;
 
@@ -23,30 +23,31 @@ use super::{
 use crate::{
     endpoint::{Addressing, Endpoint},
     error::StoreError,
-    lake::OpenOptions,
-    masked::masked,
+    masking::mask,
+    open_options::OpenOptions,
 };
 
-/// A store that is there answers the handshake within a second, from another continent as well. Five attempts at an address that
-/// swallows packets take 10 s, and back-off adds some 7 s.
+/// A store that is up answers the handshake within a second, even from another continent. Five attempts at an address that drops packets
+/// take 10 s, and backoff adds some 7 s.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// From the first byte sent to the first byte of the answer. The largest body of one request is 16 MiB: at 1 MB/s it takes 17 s.
+/// From the first byte of the request to the first byte of the response. The largest body of one request is 16 MiB: at 1 MB/s it takes 17
+/// s.
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The answer but for an object's bytes: a page of a listing of 1,000 long keys is 2 MB, a few seconds at 1 MB/s.
+/// For one attempt, without the bytes of an object: a page of a listing of 1,000 long keys has 2 MB, and takes a few seconds at 1 MB/s.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(25);
 
-/// All attempts of one request together, so that a store that takes connections and never answers is given up within a minute.
+/// For all attempts of one request, so that a request to a store that accepts connections and never responds fails within a minute.
 const OPERATION_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Nothing of an object's bytes for so long, and the connection counts as dead.
+/// The time without bytes after which a connection is considered dead.
 const BODY_STALL_MAX: Duration = Duration::from_secs(15);
 
-/// Where no setting names a region. Servers that are not AWS accept it, and asking the instance for one would delay the start.
+/// The region if no setting names one. Other servers than AWS accept it, and requesting one from the instance would delay the start.
 const REGION_DEFAULT: &str = "us-east-1";
 
-/// A client, and the server it talks to in words.
+/// A configured client.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) client: Client,
@@ -54,7 +55,8 @@ pub(super) struct Connection {
     pub(super) backoff_first: Duration,
 }
 
-/// A client for the options, and for the AWS SDK's own settings where they are silent. All of them are checked before the first request.
+/// Configures a client by the options, and by the AWS SDK's settings for those that are not set. Checks all settings before the first
+/// request.
 pub(super) async fn connect(options: &OpenOptions, bucket: &str) -> Result<Connection, StoreError> {
     let environment = Environment::load().await?;
     let region = match &options.region {
@@ -62,7 +64,7 @@ pub(super) async fn connect(options: &OpenOptions, bucket: &str) -> Result<Conne
         None => environment.region()?,
     };
     let region = region.map_or(Region::from_static(REGION_DEFAULT), |region| Region::new(region.to_string()));
-    // On the loader, so that the requests for credentials use the same client.
+    // Set on the loader, so that requests for credentials use the same client.
     let shared = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http::client(&environment)?)
         .profile_name(environment.profile_name())
@@ -92,7 +94,7 @@ pub(super) async fn connect(options: &OpenOptions, bucket: &str) -> Result<Conne
     })
 }
 
-/// A client over HTTP within the process, otherwise configured like the product's, but that it never waits between attempts.
+/// A client of an HTTP client in this process, configured like the product's, but without waits between attempts.
 #[cfg(feature = "testing")]
 pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient, clock: aws_smithy_async::time::SharedTimeSource) -> Connection {
     let credentials = aws_sdk_s3::config::Credentials::new("in-process", "in-process", None, None, "in-process");
@@ -111,7 +113,7 @@ pub(super) fn over(http: aws_sdk_s3::config::SharedHttpClient, clock: aws_smithy
     }
 }
 
-/// What the product wants of every client, wherever its settings came from.
+/// The settings that every client has.
 fn configure(config: Builder, backoff_first: Duration, has_endpoint: bool, addressing: Addressing) -> Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
@@ -123,7 +125,7 @@ fn configure(config: Builder, backoff_first: Duration, has_endpoint: bool, addre
         .with_max_attempts(ATTEMPTS_MAX)
         .with_initial_backoff(backoff_first)
         .with_max_backoff(BACKOFF_MAX);
-    // The SDK's own bucket of 500 tokens is empty after some 35 failures: with 128 requests in flight, one hiccup would then end a run.
+    // The SDK's bucket of 500 tokens is empty after some 35 failures: with 128 requests in flight, one short outage would end a run.
     let unshared = RetryPartition::custom("datalake").token_bucket(TokenBucket::unlimited()).build();
     let config = config
         .timeout_config(timeouts)
@@ -131,7 +133,7 @@ fn configure(config: Builder, backoff_first: Duration, has_endpoint: bool, addre
         .retry_partition(unshared)
         .retry_classifier(AlsoTransient)
         .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(BODY_STALL_MAX).build());
-    // Servers that are not AWS rarely have a name for each bucket.
+    // Other servers than AWS rarely have a host name for each bucket.
     let is_path_style = match addressing {
         Addressing::Auto => has_endpoint,
         Addressing::Path => true,
@@ -141,13 +143,13 @@ fn configure(config: Builder, backoff_first: Duration, has_endpoint: bool, addre
     if !has_endpoint {
         return config;
     }
-    // Some of them reject checksums in trailers (awslabs/aws-sdk-rust#1240).
+    // Some of these servers reject checksums in trailers (awslabs/aws-sdk-rust#1240).
     config
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
 }
 
-/// The endpoint that the environment or the profile names, in the SDK's own order: the one for S3 alone before the general.
+/// The endpoint from the environment or the profile, in the SDK's order: the setting for S3 before the general one.
 fn configured_endpoint(shared: &SdkConfig) -> Result<Option<Endpoint>, StoreError> {
     let key = ServiceConfigKey::builder()
         .service_id("S3")
@@ -162,7 +164,7 @@ fn configured_endpoint(shared: &SdkConfig) -> Result<Option<Endpoint>, StoreErro
         let rejected = |error| {
             invalid(format!(
                 "`endpoint_url` of the profile, or AWS_ENDPOINT_URL, is not an endpoint: `{}`: {error}",
-                masked(&endpoint)
+                mask(&endpoint)
             ))
         };
         endpoint.parse().map_err(rejected)

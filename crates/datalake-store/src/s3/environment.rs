@@ -11,39 +11,39 @@ use aws_types::os_shim_internal::{Env, Fs};
 use crate::{
     endpoint::{Endpoint, Region},
     error::StoreError,
-    masked::{masked, white_space_problem},
+    masking::{mask, white_space_problem},
 };
 
-/// Variables that are read, and whether a message may show the value.
-const VARIABLES: &[(&str, Shown)] = &[
-    (ACCESS_KEY_ID, Shown::Value),
-    (SECRET_ACCESS_KEY, Shown::Nothing),
-    ("AWS_SESSION_TOKEN", Shown::Nothing),
-    ("AWS_REGION", Shown::Value),
-    ("AWS_DEFAULT_REGION", Shown::Value),
-    (PROFILE, Shown::Value),
-    ("AWS_CONFIG_FILE", Shown::Value),
-    ("AWS_SHARED_CREDENTIALS_FILE", Shown::Value),
-    ("AWS_ENDPOINT_URL", Shown::Value),
-    ("AWS_ENDPOINT_URL_S3", Shown::Value),
-    ("AWS_ENDPOINT_URL_STS", Shown::Value),
-    (TOKEN_FILE, Shown::Value),
-    (ROLE_ARN, Shown::Value),
-    ("AWS_ROLE_SESSION_NAME", Shown::Value),
-    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Shown::Value),
-    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Shown::Value),
-    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Shown::Nothing),
-    ("AWS_CA_BUNDLE", Shown::Value),
-    ("SSL_CERT_FILE", Shown::Value),
-    ("SSL_CERT_DIR", Shown::Value),
-    ("HTTPS_PROXY", Shown::Value),
-    ("https_proxy", Shown::Value),
-    ("HTTP_PROXY", Shown::Value),
-    ("http_proxy", Shown::Value),
-    ("ALL_PROXY", Shown::Value),
-    ("all_proxy", Shown::Value),
-    ("NO_PROXY", Shown::Value),
-    ("no_proxy", Shown::Value),
+/// The variables that are read, and whether a message may show the value.
+const VARIABLES: &[(&str, Visibility)] = &[
+    (ACCESS_KEY_ID, Visibility::Public),
+    (SECRET_ACCESS_KEY, Visibility::Secret),
+    ("AWS_SESSION_TOKEN", Visibility::Secret),
+    ("AWS_REGION", Visibility::Public),
+    ("AWS_DEFAULT_REGION", Visibility::Public),
+    (PROFILE, Visibility::Public),
+    ("AWS_CONFIG_FILE", Visibility::Public),
+    ("AWS_SHARED_CREDENTIALS_FILE", Visibility::Public),
+    ("AWS_ENDPOINT_URL", Visibility::Public),
+    ("AWS_ENDPOINT_URL_S3", Visibility::Public),
+    ("AWS_ENDPOINT_URL_STS", Visibility::Public),
+    (TOKEN_FILE, Visibility::Public),
+    (ROLE_ARN, Visibility::Public),
+    ("AWS_ROLE_SESSION_NAME", Visibility::Public),
+    ("AWS_CONTAINER_CREDENTIALS_FULL_URI", Visibility::Public),
+    ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", Visibility::Public),
+    ("AWS_CONTAINER_AUTHORIZATION_TOKEN", Visibility::Secret),
+    ("AWS_CA_BUNDLE", Visibility::Public),
+    ("SSL_CERT_FILE", Visibility::Public),
+    ("SSL_CERT_DIR", Visibility::Public),
+    ("HTTPS_PROXY", Visibility::Public),
+    ("https_proxy", Visibility::Public),
+    ("HTTP_PROXY", Visibility::Public),
+    ("http_proxy", Visibility::Public),
+    ("ALL_PROXY", Visibility::Public),
+    ("all_proxy", Visibility::Public),
+    ("NO_PROXY", Visibility::Public),
+    ("no_proxy", Visibility::Public),
 ];
 
 const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
@@ -52,16 +52,16 @@ const PROFILE: &str = "AWS_PROFILE";
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE_ARN: &str = "AWS_ROLE_ARN";
 
-/// Keys of a profile that stand for a way to sign in that is not built in.
+/// Keys of a profile for sign-in methods that are not supported.
 const SIGN_IN_KEYS: &[&str] = &["sso_session", "sso_start_url", "sso_account_id", "login_session"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Shown {
-    Value,
-    Nothing,
+enum Visibility {
+    Public,
+    Secret,
 }
 
-/// The variables and profiles, with nothing in them that can never work.
+/// The variables and profiles. Invariant: they contain no setting that can never work.
 #[derive(Debug)]
 pub(super) struct Environment {
     profiles: ProfileSet,
@@ -71,7 +71,7 @@ impl Environment {
     pub(super) async fn load() -> Result<Self, StoreError> {
         check_white_space()?;
         check_access_keys()?;
-        // For the SDK, a variable that is empty names a profile without a name.
+        // The SDK would use an empty variable as the name of a profile.
         let selected = variable(PROFILE).unwrap_or_else(|| "default".to_owned());
         let profiles = profile::load(&Fs::real(), &Env::real(), &EnvConfigFiles::default(), Some(selected.into()))
             .await
@@ -94,7 +94,7 @@ impl Environment {
         Ok(environment)
     }
 
-    /// The region that a variable or the profile names.
+    /// The region from a variable or the profile.
     pub(super) fn region(&self) -> Result<Option<Region>, StoreError> {
         let named = ["AWS_REGION", "AWS_DEFAULT_REGION"]
             .into_iter()
@@ -108,7 +108,7 @@ impl Environment {
         named
             .map(|(name, value)| {
                 let region = value.parse::<Region>();
-                region.map_err(|error| invalid(format!("{name} is not a region: `{}`: {error}", masked(&value))))
+                region.map_err(|error| invalid(format!("{name} is not a region: `{}`: {error}", mask(&value))))
             })
             .transpose()
     }
@@ -118,7 +118,7 @@ impl Environment {
         self.selected()?.get(key).filter(|value| !value.is_empty())
     }
 
-    /// The name of the selected profile, which need not exist.
+    /// The name of the selected profile, which may not exist.
     pub(super) fn profile_name(&self) -> &str {
         self.profiles.selected_profile()
     }
@@ -157,11 +157,11 @@ impl Environment {
     }
 }
 
-/// The variable; one that is empty counts as not set.
+/// The value of a variable. None if it is empty.
 #[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
 pub(super) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?;
-    // One that is not UTF-8 is an error in `check_white_space`.
+    // A value that is not UTF-8 is an error in `check_white_space`.
     value.into_string().ok().filter(|value| !value.is_empty())
 }
 
@@ -174,7 +174,7 @@ pub(super) fn invalid(reason: String) -> StoreError {
 
 #[expect(clippy::disallowed_methods, reason = "the AWS SDK's variables are a convention over all programs")]
 fn check_white_space() -> Result<(), StoreError> {
-    for (name, shown) in VARIABLES {
+    for (name, visibility) in VARIABLES {
         let Some(value) = std::env::var_os(name) else { continue };
         let problem = match value.to_str() {
             None => Some("the value is not UTF-8"),
@@ -182,23 +182,23 @@ fn check_white_space() -> Result<(), StoreError> {
             Some(value) => white_space_problem(value),
         };
         let Some(problem) = problem else { continue };
-        let shown = match shown {
-            Shown::Value => format!(" is `{}`", masked(&value.to_string_lossy())),
-            Shown::Nothing => " (not shown)".to_owned(),
+        let value = match visibility {
+            Visibility::Public => format!(" is `{}`", mask(&value.to_string_lossy())),
+            Visibility::Secret => " (not shown)".to_owned(),
         };
-        return Err(invalid(format!("{name}{shown}: {problem}")));
+        return Err(invalid(format!("{name}{value}: {problem}")));
     }
     Ok(())
 }
 
-/// One key alone is a mistake that the SDK answers by looking elsewhere, which takes seconds.
+/// Fails if only one of the keys is set. The SDK would search for credentials elsewhere, which takes seconds.
 fn check_access_keys() -> Result<(), StoreError> {
     let secret = variable(SECRET_ACCESS_KEY).or_else(|| variable("SECRET_ACCESS_KEY"));
     let (set, missing) = match (variable(ACCESS_KEY_ID), secret) {
         (Some(_), None) => (ACCESS_KEY_ID, SECRET_ACCESS_KEY),
         (None, Some(_)) if variable(SECRET_ACCESS_KEY).is_some() => (SECRET_ACCESS_KEY, ACCESS_KEY_ID),
         (Some(key), Some(_)) => {
-            return check_header(ACCESS_KEY_ID, &key, &masked(&key))
+            return check_header(ACCESS_KEY_ID, &key, &mask(&key))
                 .and_then(|()| variable("AWS_SESSION_TOKEN").map_or(Ok(()), |token| check_header("AWS_SESSION_TOKEN", &token, "not shown")))
                 .map_err(invalid);
         }
@@ -207,7 +207,7 @@ fn check_access_keys() -> Result<(), StoreError> {
     Err(invalid(format!("{set} is set and {missing} is not; set both or neither")))
 }
 
-/// What goes into a header has to be visible ASCII.
+/// Fails for a value that is not visible ASCII, which a header cannot contain.
 fn check_header(name: &str, value: &str, shown: &str) -> Result<(), String> {
     match value.bytes().all(|byte| byte.is_ascii_graphic()) {
         true => Ok(()),
@@ -236,16 +236,16 @@ fn check_web_identity() -> Result<(), StoreError> {
     }
 }
 
-/// The SDK would ignore an endpoint that is no URL, and send the requests to AWS.
+/// Fails for an endpoint that is not a URL, which the SDK would ignore and send the requests to AWS.
 fn check_endpoint(name: &str) -> Result<(), StoreError> {
     let Some(value) = variable(name) else { return Ok(()) };
     value
         .parse::<Endpoint>()
         .map(|_| ())
-        .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", masked(&value))))
+        .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", mask(&value))))
 }
 
-/// Credentials of any source, checked before a header is made of them: the SDK's signer panics otherwise.
+/// Checks credentials of any source before they become part of a header, because the SDK's signer would panic.
 #[derive(Debug)]
 pub(super) struct CheckedCredentials(pub(super) SharedCredentialsProvider);
 
@@ -256,7 +256,7 @@ impl ProvideCredentials for CheckedCredentials {
     {
         future::ProvideCredentials::new(async {
             let credentials = self.0.provide_credentials().await?;
-            check_header("the access key", credentials.access_key_id(), &masked(credentials.access_key_id()))
+            check_header("the access key", credentials.access_key_id(), &mask(credentials.access_key_id()))
                 .and_then(|()| check_header("the session token", credentials.session_token().unwrap_or_default(), "not shown"))
                 .map_err(CredentialsError::invalid_configuration)?;
             Ok(credentials)

@@ -1,102 +1,23 @@
-//! What the SDK's errors mean to a caller.
+//! Errors of the SDK as errors of the store.
 
-use std::{
-    error::Error,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::SystemTime,
-};
+use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_s3::{
-    config::{
-        ConfigBag, Intercept, RuntimeComponents,
-        interceptors::{BeforeDeserializationInterceptorContextMut, BeforeTransmitInterceptorContextRef},
-    },
-    error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
-};
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
 
-use super::{
-    Inner,
-    request::Request,
-    retry::{Signed, is_page},
-    tls,
-};
-use crate::{counter::RequestCounter, error::StoreError};
+use super::{attempts::Attempts, bucket_client::BucketClient, response::unexpected, retry::is_page, tls};
+use crate::error::StoreError;
 
-/// Counts the attempts of one operation, for the lake's counter and for what is said of a failure, and marks the responses to those whose
-/// signature was out of date.
-#[derive(Clone, Debug)]
-pub(super) struct Attempts {
-    counter: Arc<RequestCounter>,
-    request: Arc<Request>,
-    made: Arc<AtomicU32>,
-    last: Arc<Mutex<Option<Signed>>>,
-}
-
-impl Attempts {
-    pub(super) fn new(inner: &Inner, request: Request) -> Self {
-        Self {
-            counter: Arc::clone(&inner.counter),
-            request: Arc::new(request),
-            made: Arc::default(),
-            last: Arc::default(),
-        }
-    }
-
-    /// At least one: where nothing was sent, asking for credentials was the attempt.
-    pub(super) fn made(&self) -> u32 {
-        self.made.load(Ordering::Relaxed).max(1)
-    }
-}
-
-impl Intercept for Attempts {
-    fn name(&self) -> &'static str {
-        "Attempts"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        components: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.request.count(&self.counter);
-        self.made.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Signed::of(context.request(), local_time(components));
-        Ok(())
-    }
-
-    fn modify_before_deserialization(
-        &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
-        components: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(signed) = last {
-            signed.mark(context.response_mut(), local_time(components));
-        }
-        Ok(())
-    }
-}
-
-fn local_time(components: &RuntimeComponents) -> SystemTime {
-    components.time_source().unwrap_or_default().now()
-}
-
-/// A failure as a caller reacts to it, but for those that only this module reacts to.
+/// The failure of a request. All variants except `Final` are handled inside `s3/`.
 #[derive(Debug)]
 pub(super) enum Failure {
-    /// 409: the server could not decide between requests at that moment. Worth a new try.
+    /// 409: the server could not decide between concurrent requests. The request can be repeated.
     Undecided(StoreError),
-    /// The parts are gone. Where the completion was tried before, it may have taken effect.
+    /// The parts of an upload are gone. An earlier attempt to complete it may have taken effect.
     UploadGone(StoreError),
-    /// The fence of the request has expired. Where it was tried before, an earlier attempt may have taken effect.
+    /// The fence of the request has expired. An earlier attempt may have taken effect.
     Expired(StoreError),
-    /// As the caller gets it.
+    /// The error for the caller.
     Final(StoreError),
 }
 
@@ -108,36 +29,36 @@ impl From<Failure> for StoreError {
     }
 }
 
-/// Classifies by code and status; without a response, by what prevented it.
-pub(super) fn classify<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> Failure
+/// Classifies a failure by code and status, and without a response by its cause.
+pub(super) fn classify<E>(client: &BucketClient, attempts: &Attempts, error: SdkError<E>) -> Failure
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let request = &*attempts.request;
+    let request = attempts.request();
     let key = request.key().to_owned();
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.as_service_error().and_then(ProvideErrorMetadata::code).map(ToOwned::to_owned);
     let message = error.as_service_error().and_then(ProvideErrorMetadata::message);
-    let has_expired = inner
+    let has_expired = client
         .fence
         .zip(error.raw_response())
         .is_some_and(|(fence, response)| fence.has_expired(response, code.as_deref(), message));
     if has_expired {
         return Failure::Expired(match attempts.made() {
             1 => StoreError::Expired { key },
-            _ => unavailable(inner, attempts, error),
+            _ => unavailable(client, attempts, error),
         });
     }
     if let Some(failure) = tls::failure(&error) {
-        let reason = format!("cannot {}: {}: {}", request.describe(inner), inner.endpoint, tls::reason(failure));
+        let reason = format!("cannot {}: {}: {}", request.describe(client), client.endpoint, tls::reason(failure));
         return Failure::Final(StoreError::Denied { key, reason, source: None });
     }
-    if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| without_credentials(&error)) {
+    if let Some(cause) = denial(client, status, code.as_deref(), message).or_else(|| missing_credentials(&error)) {
         let reason = match cause {
             Denial::OfRequest(cause) => format!(
                 "cannot {}: {cause}; the credentials need {}",
-                request.describe(inner),
-                request.permissions(inner)
+                request.describe(client),
+                request.permissions(client)
             ),
             Denial::OfAll(reason) => reason,
         };
@@ -147,40 +68,40 @@ where
             source: Some(source(error)),
         });
     }
-    if let Some(what) = foreign(&error) {
-        return Failure::Final(nonsense(inner, request.key(), &what));
+    if let Some(what) = describe_page(&error) {
+        return Failure::Final(unexpected(client, request.key(), &what));
     }
     let code = code.as_deref();
     match status {
-        // A copy's or completion's error may come inside a 200: then the code alone tells.
+        // The error of a copy or completion may be in a response with status 200, so that only the code identifies it.
         _ if code == Some("PreconditionFailed") => Failure::Final(StoreError::Conflict { key }),
-        _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(inner, attempts, error)),
+        _ if code == Some("NoSuchUpload") => Failure::UploadGone(unavailable(client, attempts, error)),
         _ if code == Some("NoSuchKey") => Failure::Final(StoreError::NotFound { key }),
         _ if code == Some("NotImplemented") || status == Some(501) => {
-            let answer = answer(status, code, message);
+            let response = describe_response(status, code, message);
             let reason = format!(
-                "cannot {}: the store at {} does not implement a part of S3 that this needs ({answer}); use another store",
-                request.describe(inner),
-                inner.endpoint
+                "cannot {}: the store at {} does not implement a required part of S3 ({response}); use another store",
+                request.describe(client),
+                client.endpoint
             );
-            Failure::Final(StoreError::not_supported(&key, reason, answer))
+            Failure::Final(StoreError::not_supported(&key, reason, response))
         }
-        // S3's own words for "you were too slow": a 400.
-        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(inner, attempts, error)),
+        // The code of S3 for a client that sends too slowly, with status 400.
+        Some(400) if code == Some("RequestTimeout") => Failure::Final(unavailable(client, attempts, error)),
         Some(404) => Failure::Final(StoreError::NotFound { key }),
         Some(409) => Failure::Undecided(StoreError::Conflict { key }),
         Some(412) => Failure::Final(StoreError::Conflict { key }),
         Some(416) => Failure::Final(StoreError::Invalid {
             key,
-            reason: "the range begins after the object's end".to_owned(),
+            reason: "the range starts after the object's end".to_owned(),
         }),
-        Some(408 | 425 | 429) => Failure::Final(unavailable(inner, attempts, error)),
+        Some(408 | 425 | 429) => Failure::Final(unavailable(client, attempts, error)),
         Some(400..=499) => {
             let reason = format!(
                 "cannot {}: the store at {} rejects the request ({})",
-                request.describe(inner),
-                inner.endpoint,
-                answer(status, code, message)
+                request.describe(client),
+                client.endpoint,
+                describe_response(status, code, message)
             );
             Failure::Final(StoreError::Invalid {
                 key: String::new(),
@@ -189,8 +110,8 @@ where
         }
         None if matches!(error, SdkError::ConstructionFailure(_)) => {
             let reason = format!(
-                "cannot {}: no request can be made of it: {}",
-                request.describe(inner),
+                "cannot {}: the request cannot be built: {}",
+                request.describe(client),
                 innermost(&error)
             );
             Failure::Final(StoreError::Invalid {
@@ -198,13 +119,13 @@ where
                 reason,
             })
         }
-        _ => Failure::Final(unavailable(inner, attempts, error)),
+        _ => Failure::Final(unavailable(client, attempts, error)),
     }
 }
 
-/// A response of the store, for an error: `403 AccessDenied: User x is not authorized`.
-fn answer(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> String {
-    /// A sentence or two; some servers return a whole page.
+/// A response of the store as part of a message: `403 AccessDenied: User x is not authorized`.
+fn describe_response(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> String {
+    /// One or two sentences: some servers return a whole page.
     const MESSAGE_CHARS_MAX: usize = 300;
     let status = status.map(|status| status.to_string());
     let mut text = [status.as_deref(), code].into_iter().flatten().collect::<Vec<_>>().join(" ");
@@ -216,69 +137,69 @@ fn answer(status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Str
     text
 }
 
-/// Why retrying does not help, and what to do.
+/// Why retrying will not help, and what to do.
 enum Denial {
-    /// The cause; the request and the permission that it needs belong to the error as well.
+    /// The cause. The error also names the request and the permission that it needs.
     OfRequest(String),
-    /// The whole reason.
+    /// The complete message.
     OfAll(String),
 }
 
-fn denial(inner: &Inner, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
-    let answer = || answer(status, code, message);
+fn denial(client: &BucketClient, status: Option<u16>, code: Option<&str>, message: Option<&str>) -> Option<Denial> {
+    let response = || describe_response(status, code, message);
     let reason = match (code, status) {
-        (Some("NoSuchBucket"), _) => inner.missing_bucket(),
-        // The other code is versitygw's.
+        (Some("NoSuchBucket"), _) => client.missing_bucket(),
+        // The second code is that of versitygw.
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => format!(
             "the store at {} does not know the access key ({}); check AWS_ACCESS_KEY_ID",
-            inner.endpoint,
-            answer()
+            client.endpoint,
+            response()
         ),
         (Some("SignatureDoesNotMatch"), _) => {
             format!(
                 "the secret key does not match the access key ({}); check AWS_SECRET_ACCESS_KEY",
-                answer()
+                response()
             )
         }
-        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", answer()),
-        (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", answer()),
-        (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", answer()),
+        (Some("ExpiredToken" | "TokenRefreshRequired"), _) => format!("the credentials have expired ({}); renew them", response()),
+        (Some("InvalidToken"), _) => format!("the session token is not valid ({}); check AWS_SESSION_TOKEN", response()),
+        (Some("RequestTimeTooSkewed"), _) => format!("this machine's clock is too far from the store's ({}); set it", response()),
         (Some("AuthorizationHeaderMalformed" | "PermanentRedirect"), _) | (_, Some(301 | 307 | 308)) => format!(
             "bucket {} is in another region or at another endpoint than {} ({}); check AWS_REGION and the endpoint",
-            inner.bucket,
-            inner.endpoint,
-            answer()
+            client.bucket,
+            client.endpoint,
+            response()
         ),
         (_, Some(401)) => format!(
             "the store at {} does not accept the credentials ({}); check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
-            inner.endpoint,
-            answer()
+            client.endpoint,
+            response()
         ),
         (Some("InvalidObjectState"), _) => {
             return Some(Denial::OfRequest(format!(
                 "the object is in an archive storage class and must be restored first ({})",
-                answer()
+                response()
             )));
         }
         (Some(code), _) if code.starts_with("KMS.") => {
-            return Some(Denial::OfRequest(format!("its encryption key cannot be used ({})", answer())));
+            return Some(Denial::OfRequest(format!("its encryption key cannot be used ({})", response())));
         }
-        (_, Some(403)) | (Some("AccessDenied"), _) => return Some(Denial::OfRequest(format!("the store denies access ({})", answer()))),
+        (_, Some(403)) | (Some("AccessDenied"), _) => return Some(Denial::OfRequest(format!("the store denies access ({})", response()))),
         _ => return None,
     };
     Some(Denial::OfAll(reason))
 }
 
-/// What a response is that no S3 server sends: a page of another service behind the endpoint.
-fn foreign<E>(error: &SdkError<E>) -> Option<String> {
+/// Describes a response that no S3 server sends: a page of another service behind the endpoint.
+fn describe_page<E>(error: &SdkError<E>) -> Option<String> {
     let response = error.raw_response()?;
     let status = response.status().as_u16();
-    // A proxy in front of a store that is down or busy sends pages as well.
+    // A proxy in front of a store that is down or overloaded sends pages as well.
     let may_be_proxy = status >= 500 || matches!(status, 408 | 425 | 429);
     (is_page(response) && !may_be_proxy).then(|| format!("an HTML page with status {status}"))
 }
 
-fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
+fn missing_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
     const MISSING: &str = "there are no credentials for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role";
     let reason = causes(error).find_map(|cause| match cause.downcast_ref()? {
         CredentialsError::CredentialsNotLoaded(_) => Some(MISSING.to_owned()),
@@ -286,9 +207,9 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
             "the settings of the store's credentials cannot be used: {}; check them",
             innermost(error)
         )),
-        // The service that issues them may be back in a moment.
+        // The service that issues credentials may be available again soon.
         CredentialsError::ProviderTimedOut(_) => None,
-        _ if is_cut_off(cause) => None,
+        _ if has_no_response(cause) => None,
         _ => Some(format!(
             "cannot get the credentials of the store: {}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or check the profile or role",
             innermost(error)
@@ -297,8 +218,8 @@ fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
     Some(Denial::OfAll(reason))
 }
 
-/// Whether no answer came at all.
-fn is_cut_off(error: &(dyn Error + 'static)) -> bool {
+/// Whether there was no response.
+fn has_no_response(error: &(dyn Error + 'static)) -> bool {
     causes(error).any(|cause| {
         cause
             .downcast_ref::<ConnectorError>()
@@ -319,21 +240,21 @@ fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }
 
-fn unavailable<E>(inner: &Inner, attempts: &Attempts, error: SdkError<E>) -> StoreError
+fn unavailable<E>(client: &BucketClient, attempts: &Attempts, error: SdkError<E>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    let (request, endpoint) = (attempts.request.describe(inner), &inner.endpoint);
+    let (request, endpoint) = (attempts.request().describe(client), &client.endpoint);
     let status = error.raw_response().map(|response| response.status().as_u16());
     let reason = match (&error, status) {
         (_, Some(status)) => {
             let service = error.as_service_error();
-            let answer = answer(
+            let response = describe_response(
                 Some(status),
                 service.and_then(ProvideErrorMetadata::code),
                 service.and_then(ProvideErrorMetadata::message),
             );
-            format!("cannot {request}: the store at {endpoint} failed ({answer}); try again later")
+            format!("cannot {request}: the store at {endpoint} failed ({response}); try again later")
         }
         (SdkError::TimeoutError(_), None) => {
             format!("cannot {request}: the store at {endpoint} did not respond in time; check that it is up and not overloaded")
@@ -344,7 +265,7 @@ where
         ),
     };
     StoreError::Unavailable {
-        key: attempts.request.key().to_owned(),
+        key: attempts.request().key().to_owned(),
         reason,
         attempts: attempts.made(),
         source: Some(source(error)),
@@ -355,46 +276,5 @@ fn source<E: Error + Send + Sync + 'static>(error: SdkError<E>) -> Box<dyn Error
     error.into_source().unwrap_or_else(Into::into)
 }
 
-/// The store answered with something that S3 never sends.
-pub(super) fn nonsense(inner: &Inner, key: &str, what: &str) -> StoreError {
-    StoreError::Invalid {
-        key: key.to_owned(),
-        reason: format!(
-            "{} does not respond as S3 does: {what}; check that it is the endpoint of an S3 server",
-            inner.endpoint
-        ),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(error: CredentialsError, word: Option<&str>) {
-        let error = SdkError::<aws_sdk_s3::Error>::dispatch_failure(ConnectorError::other(error.into(), None));
-        let reason = without_credentials(&error).map(|denial| match denial {
-            Denial::OfRequest(reason) | Denial::OfAll(reason) => reason,
-        });
-        assert_eq!(reason.is_some(), word.is_some(), "{reason:?}");
-        assert!(
-            reason.as_ref().zip(word).is_none_or(|(reason, word)| reason.contains(word)),
-            "{reason:?}"
-        );
-    }
-
-    #[test]
-    fn missing_credentials_are_told_from_a_network_that_is_down() {
-        check(CredentialsError::not_loaded("none anywhere"), Some("there are no credentials"));
-        check(CredentialsError::invalid_configuration("no such profile"), Some("check them"));
-        check(
-            CredentialsError::provider_error("the role may not be assumed"),
-            Some("cannot get the credentials of the store: the role may not be assumed"),
-        );
-        check(
-            CredentialsError::provider_error(ConnectorError::io("connection refused".into())),
-            None,
-        );
-        check(CredentialsError::provider_timed_out(std::time::Duration::from_secs(5)), None);
-    }
-}
+mod tests;

@@ -1,14 +1,11 @@
 //! Writes that expire by the store's clock, because their signatures do.
 //!
-//! A write through a fence is signed in its query, as a presigned URL is, with the fence's time as the time of the signature and
-//! [`FENCE_LIFETIME`] as its expiry. The server refuses the request afterwards, however long this process was paused before it sent it.
-//! Each attempt of a request has the same signature. The time is the server's own, from the `Date` of a response: the clock of this
-//! machine, which may be wrong or be set at any time, is not involved.
+//! A write through a fence is signed in its query, like a presigned URL, with the fence's time as the signing time and [`FENCE_LIFETIME`]
+//! as the expiry. After the expiry the server rejects the request, however long this process was paused before sending it. All attempts of
+//! a request have the same signature. The time comes from the `Date` of a response, so that the clock of this machine, which may be wrong,
+//! is not involved.
 
-use std::{
-    sync::{Arc, Mutex, Once, PoisonError},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use aws_runtime::{
     auth::{HttpSignatureType, PayloadSigningOverride, SigV4OperationSigningConfig},
@@ -21,30 +18,22 @@ use aws_sdk_s3::{
     config::{
         Builder, ConfigBag, Intercept, RequestChecksumCalculation, RuntimeComponents, StalledStreamProtectionConfig,
         http::HttpResponse,
-        interceptors::{
-            BeforeDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut,
-        },
+        interceptors::{BeforeSerializationInterceptorContextMut, BeforeTransmitInterceptorContextMut},
     },
     error::BoxError,
-    primitives::{DateTime, DateTimeFormat},
 };
 use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::interceptors::disable_interceptor;
-use datalake_core::keys;
 use jiff::Timestamp;
 
-use super::{
-    Inner,
-    errors::{Attempts, classify},
-    request::Request,
-};
-use crate::{bucket::FENCE_LIFETIME, error::StoreError};
+use super::server_date::date_of;
+use crate::bucket::FENCE_LIFETIME;
 
-/// Codes that some servers send for a signature that has expired, whatever the status. `ExpiredToken` is Ceph's. Where the credentials have
-/// indeed expired, the next fence cannot be made, and that failure is final.
+/// Codes that some servers send for an expired signature, with any status. `ExpiredToken` is Ceph's. If the credentials have expired
+/// instead, the next fence cannot be made, and that failure is final.
 const EXPIRED_CODES: &[&str] = &["ExpiredToken", "TokenRefreshRequired", "ExpiredRequest", "RequestExpired"];
 
-/// When the writes of a view were signed.
+/// The signing time of the writes of a view.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fence {
     signed_at: Timestamp,
@@ -55,8 +44,8 @@ impl Fence {
         Self { signed_at }
     }
 
-    /// Whether a refusal means that the signature has expired. Servers do not agree on a code for it, and most use the one of denied access:
-    /// their message and their clock distinguish the two.
+    /// Whether a rejection means that the signature has expired. Servers use different codes for it, most often the one for denied access:
+    /// the message and the server's time distinguish the two.
     pub(super) fn has_expired(self, response: &HttpResponse, code: Option<&str>, message: Option<&str>) -> bool {
         if code.is_some_and(|code| EXPIRED_CODES.contains(&code)) {
             return true;
@@ -67,14 +56,14 @@ impl Fence {
     }
 }
 
-/// Signs the operation with the time of the fence. Without a fence, it is signed when it is sent.
-pub(super) fn sign<T, E, B>(inner: &Inner, operation: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B> {
-    let Some(fence) = inner.fence else { return operation };
+/// Signs an operation with the time of the fence. Without a fence, the SDK signs it when it is sent.
+pub(super) fn sign<T, E, B>(fence: Option<Fence>, operation: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B> {
+    let Some(fence) = fence else { return operation };
     let config = Builder::new()
         .time_source(StaticTimeSource::new(SystemTime::from(fence.signed_at)))
-        // It would compare that time with itself.
+        // It would compare the signing time with itself.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        // As in a presigned URL: a checksum in a trailer would be another kind of signature.
+        // A presigned URL has no checksum in a trailer, which needs another kind of signature.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired);
     operation.config_override(config).interceptor(fence)
 }
@@ -94,7 +83,7 @@ impl Intercept for Fence {
         let state = config.interceptor_state();
         state.store_put(disable_interceptor::<InvocationIdInterceptor>(CAUSE));
         state.store_put(disable_interceptor::<RequestInfoInterceptor>(CAUSE));
-        // It would take the age of the fence for the skew of this machine's clock, and sign later requests of other operations by it.
+        // It would interpret the age of the fence as clock skew, and apply it to later requests.
         state.store_put(disable_interceptor::<ServiceClockSkewInterceptor>(CAUSE));
         Ok(())
     }
@@ -105,7 +94,7 @@ impl Intercept for Fence {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // The SDK leaves this one out of signatures in the query, and servers refuse such headers that are not signed.
+        // The SDK does not sign this header in signatures in the query, and servers reject unsigned headers with this prefix.
         context.request_mut().headers_mut().remove("x-amz-user-agent");
         let mut signing = config
             .load::<SigV4OperationSigningConfig>()
@@ -118,80 +107,4 @@ impl Intercept for Fence {
         state.store_put(PayloadSigningOverride::unsigned_payload());
         Ok(())
     }
-}
-
-/// The store's time, and the inner part of a view whose writes are signed with it.
-pub(super) async fn fenced(inner: &Inner) -> Result<(Inner, Timestamp), StoreError> {
-    static WARNING: Once = Once::new();
-    let dates = Dates::default();
-    let attempts = Attempts::new(inner, Request::Head(keys::OUTPUT.to_owned()));
-    let found = inner
-        .client
-        .head_object()
-        .bucket(&*inner.bucket)
-        // Any key that a writer may read. Whether there is an object does not matter.
-        .key(inner.key(keys::OUTPUT))
-        .customize()
-        .interceptor(attempts.clone())
-        .interceptor(dates.clone())
-        .send()
-        .await;
-    if let Err(error) = found {
-        match classify(inner, &attempts, error).into() {
-            StoreError::NotFound { .. } => {}
-            error => return Err(error),
-        }
-    }
-    if let Some(store_time) = dates.newest() {
-        let view = Inner {
-            fence: Some(Fence::new(store_time)),
-            ..inner.clone()
-        };
-        return Ok((view, store_time));
-    }
-    WARNING.call_once(|| {
-        tracing::warn!("the store sends no Date: its clock is not known, and writes do not expire; use a store that sends this header");
-    });
-    let clock = inner.client.config().time_source().unwrap_or_default();
-    let local = Timestamp::try_from(clock.now()).map_err(|error| StoreError::Invalid {
-        key: String::new(),
-        reason: format!("this machine's clock is outside the calendar ({error}); set it"),
-    })?;
-    let view = Inner {
-        fence: None,
-        ..inner.clone()
-    };
-    Ok((view, local))
-}
-
-/// The time of the server at the last response.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Dates(Arc<Mutex<Option<Timestamp>>>);
-
-impl Dates {
-    pub(super) fn newest(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Intercept for Dates {
-    fn name(&self) -> &'static str {
-        "Dates"
-    }
-
-    fn read_before_deserialization(
-        &self,
-        context: &BeforeDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date_of(context.response());
-        Ok(())
-    }
-}
-
-/// The server's time of a response.
-pub(super) fn date_of(response: &HttpResponse) -> Option<Timestamp> {
-    let date = DateTime::from_str(response.headers().get("date")?, DateTimeFormat::HttpDate).ok()?;
-    Timestamp::from_second(date.secs()).ok()
 }

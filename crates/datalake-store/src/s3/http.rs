@@ -1,4 +1,4 @@
-//! The HTTP client under the SDK's: which certificates it trusts, and which proxies it uses.
+//! The HTTP client of the SDK: trusted certificates and proxies.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -15,16 +15,15 @@ use rustls::{
 use url::Url;
 
 use super::environment::{Environment, invalid, variable};
-use crate::{error::StoreError, masked::masked};
+use crate::{error::StoreError, masking::mask};
 
-/// As many requests as a run has in flight. Connections above that are closed after use instead of being kept.
+/// The number of requests that a run has in flight. Further connections are closed after use.
 const IDLE_CONNECTIONS_MAX: usize = 128;
 
-/// Below the 20 s and more after which servers and load balancers close an idle connection: better ours than theirs, which a request
-/// in that moment would run into.
+/// Less than the 20 s or more after which servers and load balancers close an idle connection, because a request at that moment would fail.
 const IDLE_MAX: Duration = Duration::from_secs(15);
 
-/// A client for all requests, those for credentials among them.
+/// A client for all requests, including those for credentials.
 pub(super) fn client(environment: &Environment) -> Result<SharedHttpClient, StoreError> {
     check_proxies()?;
     let trusted = trusted(environment)?;
@@ -32,7 +31,7 @@ pub(super) fn client(environment: &Environment) -> Result<SharedHttpClient, Stor
         .with_trust_store(trusted)
         .build()
         .map_err(|error| invalid(format!("the trusted certificates cannot be used: {error}")))?;
-    // The builder of clients has no proxies; that of connectors has. A connector is made once for each set of timeouts.
+    // Only the builder of connectors supports proxies. A connector is made once for each set of timeouts.
     Ok(Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder()
             .pool_idle_timeout(IDLE_MAX)
@@ -48,8 +47,8 @@ pub(super) fn client(environment: &Environment) -> Result<SharedHttpClient, Stor
     }))
 }
 
-/// As the AWS CLI: `AWS_CA_BUNDLE`, or the profile's `ca_bundle`, instead of the system's certificates. `SSL_CERT_FILE` and `SSL_CERT_DIR`
-/// name those of the system.
+/// The trusted certificates, as for the AWS CLI: those of `AWS_CA_BUNDLE` or of the profile's `ca_bundle`, instead of the system's, which
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name.
 fn trusted(environment: &Environment) -> Result<TrustStore, StoreError> {
     let bundle = variable("AWS_CA_BUNDLE").map(|file| ("AWS_CA_BUNDLE".to_owned(), file));
     let bundle = bundle.or_else(|| {
@@ -66,7 +65,7 @@ fn trusted(environment: &Environment) -> Result<TrustStore, StoreError> {
         };
     }
     if let Some(file) = variable("SSL_CERT_FILE") {
-        // Bundles of a system have old certificates that no TLS library accepts.
+        // Unusable certificates are not an error here: system bundles contain old ones that TLS libraries do not accept.
         read_certificates("SSL_CERT_FILE", &file)?;
     }
     if let Some(folders) = variable("SSL_CERT_DIR") {
@@ -81,56 +80,56 @@ fn trusted(environment: &Environment) -> Result<TrustStore, StoreError> {
     Ok(TrustStore::default())
 }
 
-/// The bytes of a file with at least one certificate that can be used, and why the first of the others cannot.
+/// The bytes of a file with at least one usable certificate, and the error of the first unusable one.
 fn read_certificates(name: &str, file: &str) -> Result<(Vec<u8>, Option<StoreError>), StoreError> {
-    let refused = |reason: String| {
+    let rejected = |reason: String| {
         invalid(format!(
             "{name} names `{file}`, {reason}; it must be a file of PEM certificates (-----BEGIN CERTIFICATE-----)"
         ))
     };
     if Path::new(file).is_dir() {
-        return Err(refused("which is a folder".to_owned()));
+        return Err(rejected("which is a folder".to_owned()));
     }
-    let pem = fs::read(file).map_err(|error| refused(format!("which cannot be read: {error}")))?;
+    let pem = fs::read(file).map_err(|error| rejected(format!("which cannot be read: {error}")))?;
     let (mut store, mut unusable) = (RootCertStore::empty(), None);
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| refused(format!("which is damaged: {error}")))?;
+        let certificate = certificate.map_err(|error| rejected(format!("which is damaged: {error}")))?;
         if let Err(error) = store.add(certificate) {
-            unusable.get_or_insert_with(|| refused(format!("which holds an invalid certificate: {error}")));
+            unusable.get_or_insert_with(|| rejected(format!("which contains an invalid certificate: {error}")));
         }
     }
     match (store.is_empty(), unusable) {
         (true, Some(error)) => Err(error),
-        (true, None) => Err(refused("which holds no certificate".to_owned())),
+        (true, None) => Err(rejected("which contains no certificate".to_owned())),
         (false, unusable) => Ok((pem, unusable)),
     }
 }
 
-/// A proxy that cannot be used would be left out without a word.
+/// Fails for a proxy that cannot be used, which the HTTP client would ignore.
 fn check_proxies() -> Result<(), StoreError> {
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         let Some(value) = variable(name) else { continue };
-        let refused = |reason: &str| {
+        let rejected = |reason: &str| {
             invalid(format!(
                 "{name} is `{}`: {reason}; a proxy is like http://proxy.example.com:3128",
-                masked(&value)
+                mask(&value)
             ))
         };
-        // The scheme may be left out.
+        // The scheme is optional.
         let text = if value.contains("://") {
             value.clone()
         } else {
             format!("http://{value}")
         };
-        let url = Url::parse(&text).map_err(|_| refused("this is not a URL"))?;
+        let url = Url::parse(&text).map_err(|_| rejected("this is not a URL"))?;
         if url.scheme().starts_with("socks") {
-            return Err(refused("SOCKS proxies are not supported"));
+            return Err(rejected("SOCKS proxies are not supported"));
         }
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
-            return Err(refused("the scheme must be http or https"));
+            return Err(rejected("the scheme must be http or https"));
         }
         if !value.is_ascii() {
-            return Err(refused("the address contains a character that is not ASCII"));
+            return Err(rejected("the address contains a character that is not ASCII"));
         }
     }
     Ok(())

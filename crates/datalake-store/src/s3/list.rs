@@ -11,23 +11,23 @@ use futures_util::{
 use percent_encoding::percent_decode_str;
 
 use super::{
-    Inner,
-    errors::{Attempts, classify, nonsense},
-    etag,
+    attempts::Attempts,
+    bucket_client::BucketClient,
     request::Request,
-    timestamp,
+    response::{etag, timestamp, unexpected},
+    send::send,
 };
 use crate::{
     bucket::{ObjectKind, ObjectMeta},
     counter::PAGE_OBJECTS,
     error::StoreError,
-    spelling::spelled,
+    key_text::key_text,
 };
 
-/// Where a listing stands.
-struct Cursor {
+/// The state of a listing.
+struct Progress {
     page: Page,
-    /// The bytes of the greatest key so far, in the bucket; before the first one, what the listing starts after.
+    /// The bytes of the greatest key in the bucket so far. At first, the key after which the listing starts.
     last: Vec<u8>,
 }
 
@@ -37,117 +37,122 @@ enum Page {
     End,
 }
 
-/// The objects under a prefix; a page is asked for when the one before is used up.
-pub(super) fn list(inner: Inner, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
+/// The objects under a prefix. A page is requested when the stream has returned all objects of the page before.
+pub(super) fn list(client: BucketClient, prefix: &str, start_after: Option<&str>) -> BoxStream<'static, Result<ObjectMeta, StoreError>> {
     let prefix = prefix.to_owned();
-    let start_after = start_after.map(|key| inner.key(key));
-    let start = Cursor {
+    let start_after = start_after.map(|key| client.key(key));
+    let start = Progress {
         page: Page::First,
         last: start_after.clone().unwrap_or_default().into_bytes(),
     };
-    let pages = stream::try_unfold(start, move |mut cursor| {
-        let (inner, prefix, start_after) = (inner.clone(), prefix.clone(), start_after.clone());
+    let pages = stream::try_unfold(start, move |mut progress| {
+        let (client, prefix, start_after) = (client.clone(), prefix.clone(), start_after.clone());
         async move {
-            let token = match cursor.page {
+            let token = match progress.page {
                 Page::First => None,
                 Page::Next(token) => Some(token),
                 Page::End => return Ok(None),
             };
-            let found = fetch(&inner, &prefix, start_after, token).await?;
-            // To take a listing for whole that is not would pass for a mass deletion.
-            cursor.page = match (found.is_truncated(), found.next_continuation_token()) {
+            let found = fetch(&client, &prefix, start_after, token).await?;
+            // An incomplete listing that is taken for a complete one looks like a mass deletion.
+            progress.page = match (found.is_truncated(), found.next_continuation_token()) {
                 (Some(true), Some(token)) => Page::Next(token.to_owned()),
-                (Some(true), None) => return Err(nonsense(&inner, &prefix, "there is more to list, but no token to go on with")),
+                (Some(true), None) => {
+                    return Err(unexpected(
+                        &client,
+                        &prefix,
+                        "a listing is truncated, but has no continuation token",
+                    ));
+                }
                 (Some(false), _) => Page::End,
-                (None, _) => return Err(nonsense(&inner, &prefix, "a listing does not say whether it is the whole")),
+                (None, _) => return Err(unexpected(&client, &prefix, "a listing does not say whether it is truncated")),
             };
             let count = found.key_count().and_then(|count| usize::try_from(count).ok());
             if count.is_some_and(|count| count != found.contents().len()) {
-                return Err(nonsense(&inner, &prefix, "a listing holds another number of keys than it says"));
+                return Err(unexpected(&client, &prefix, "a listing has another number of keys than it says"));
             }
             let is_encoded = found.encoding_type() == Some(&EncodingType::Url);
             let mut objects = Vec::with_capacity(found.contents().len());
             for object in found.contents() {
-                let described = describe(&inner, object, is_encoded, &mut cursor.last);
+                let described = describe(&client, object, is_encoded, &mut progress.last);
                 let is_end = described.is_err();
                 objects.push(described);
                 if is_end {
                     break;
                 }
             }
-            Ok::<_, StoreError>(Some((stream::iter(objects), cursor)))
+            Ok::<_, StoreError>(Some((stream::iter(objects), progress)))
         }
     });
     pages.try_flatten().boxed()
 }
 
-async fn fetch(inner: &Inner, prefix: &str, start_after: Option<String>, token: Option<String>) -> Result<ListObjectsV2Output, StoreError> {
-    let attempts = Attempts::new(inner, Request::List(prefix.to_owned()));
-    let listed = inner
-        .client
+async fn fetch(
+    client: &BucketClient,
+    prefix: &str,
+    start_after: Option<String>,
+    token: Option<String>,
+) -> Result<ListObjectsV2Output, StoreError> {
+    let attempts = Attempts::new(client, Request::List(prefix.to_owned()));
+    let request = client
+        .sdk
         .list_objects_v2()
-        .bucket(&*inner.bucket)
-        .prefix(inner.key(prefix))
+        .bucket(&*client.bucket)
+        .prefix(client.key(prefix))
         .set_start_after(start_after)
         .set_continuation_token(token)
         .max_keys(i32::try_from(PAGE_OBJECTS).unwrap_or(i32::MAX))
-        // XML cannot carry every key.
-        .encoding_type(EncodingType::Url)
-        .customize()
-        .interceptor(attempts.clone())
-        .send()
-        .await;
-    listed.map_err(|error| match StoreError::from(classify(inner, &attempts, error)) {
-        // A listing of nothing is empty: what is not found is the bucket, also where the server does not say so by its code.
+        // XML cannot contain every key.
+        .encoding_type(EncodingType::Url);
+    send!(client, &attempts, request.customize()).map_err(|failure| match StoreError::from(failure) {
+        // A prefix without objects has an empty listing. So the bucket is missing, even if the error code does not say so.
         StoreError::NotFound { key } => StoreError::Denied {
             key,
-            reason: inner.missing_bucket(),
+            reason: client.missing_bucket(),
             source: None,
         },
         error => error,
     })
 }
 
-/// The object, whose key must be greater than `last` and becomes it. The run's merge of two streams relies on the order.
-fn describe(inner: &Inner, object: &Object, is_encoded: bool, last: &mut Vec<u8>) -> Result<ObjectMeta, StoreError> {
-    let raw = object
-        .key()
-        .ok_or_else(|| nonsense(inner, "", "an object is listed without a key"))?;
+/// The listed object. Its key must be greater than `last`, and replaces it: a run merges two streams, and relies on the order.
+fn describe(client: &BucketClient, object: &Object, is_encoded: bool, last: &mut Vec<u8>) -> Result<ObjectMeta, StoreError> {
+    let raw = object.key().ok_or_else(|| unexpected(client, "", "a listed object has no key"))?;
     let bytes: Vec<u8> = if is_encoded {
         percent_decode_str(&raw.replace('+', " ")).collect()
     } else {
         raw.as_bytes().to_vec()
     };
-    let whole = spelled(&bytes);
-    // A server that does not encode writes this for what XML cannot carry: where the key has its place is not known then.
-    if !is_encoded && whole.contains(char::REPLACEMENT_CHARACTER) {
-        return described(inner, object, &whole);
+    let key = key_text(&bytes);
+    // A server that does not encode keys writes this character for those that XML cannot contain, so that the order of such a key is unknown.
+    if !is_encoded && key.contains(char::REPLACEMENT_CHARACTER) {
+        return object_meta(client, object, &key);
     }
     if bytes <= *last {
-        let after = spelled(last);
-        return Err(nonsense(
-            inner,
-            &whole,
-            &format!("its listing is not in the order of the keys' bytes, after={after:?}"),
+        let after = key_text(last);
+        return Err(unexpected(
+            client,
+            &key,
+            &format!("a listing is not in the byte order of the keys: this key comes after {after:?}"),
         ));
     }
     *last = bytes;
-    described(inner, object, &whole)
+    object_meta(client, object, &key)
 }
 
-fn described(inner: &Inner, object: &Object, whole: &str) -> Result<ObjectMeta, StoreError> {
-    let key = whole
-        .strip_prefix(&*inner.prefix)
-        .ok_or_else(|| nonsense(inner, whole, "it lists a key without the prefix asked for"))?
+fn object_meta(client: &BucketClient, object: &Object, bucket_key: &str) -> Result<ObjectMeta, StoreError> {
+    let key = bucket_key
+        .strip_prefix(&*client.prefix)
+        .ok_or_else(|| unexpected(client, bucket_key, "a listed key does not have the requested prefix"))?
         .to_owned();
     let (Some(modified), Some(size)) = (object.last_modified(), object.size()) else {
-        return Err(nonsense(inner, &key, "an object is listed without its time or size"));
+        return Err(unexpected(client, &key, "a listed object has no modification time or size"));
     };
-    let size = u64::try_from(size).map_err(|_| nonsense(inner, &key, "an object's size is negative"))?;
+    let size = u64::try_from(size).map_err(|_| unexpected(client, &key, "a listed object has a negative size"))?;
     Ok(ObjectMeta {
-        etag: etag(inner, &key, object.e_tag())?,
+        etag: etag(client, &key, object.e_tag())?,
         size,
-        modified: timestamp(inner, &key, Some(modified))?,
+        modified: timestamp(client, &key, Some(modified))?,
         kind: ObjectKind::Object,
         key,
     })

@@ -1,157 +1,73 @@
-//! S3, and servers that speak like it, through the AWS SDK. The only module of the product that names it.
+//! S3 and compatible servers, through the AWS SDK. Only this module uses the SDK.
 
+mod attempts;
+mod bucket_client;
 mod client;
 mod create;
 mod environment;
 mod errors;
 mod fence;
+mod fenced_view;
 mod http;
 mod list;
 mod multipart;
+mod put_request;
 mod read;
 mod request;
+mod response;
 mod retry;
+mod send;
+mod server_date;
 mod sweep;
 mod tls;
 mod write;
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{ops::Range, sync::Arc};
 
 use async_trait::async_trait;
-use aws_sdk_s3::{Client, primitives::DateTime};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
+#[cfg(feature = "testing")]
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
 
+use self::bucket_client::BucketClient;
 pub use self::create::create_bucket;
-use self::{client::Connection, errors::nonsense, fence::Fence};
+#[cfg(feature = "testing")]
+use self::fence::Fence;
 use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     counter::RequestCounter,
     error::StoreError,
-    lake::OpenOptions,
+    open_options::OpenOptions,
 };
 
-/// A bucket, or what begins with a prefix in it.
+/// A lake in a bucket, or under a prefix of one.
 #[derive(Clone, Debug)]
-pub struct S3Bucket(Inner);
-
-#[derive(Clone, Debug)]
-struct Inner {
-    client: Client,
-    bucket: Arc<str>,
-    /// Empty, or ending with `/`.
-    prefix: Arc<str>,
-    /// The server, as errors name it.
-    endpoint: Arc<str>,
-    /// The longest wait after a first failure.
-    backoff_first: Duration,
-    counter: Arc<RequestCounter>,
-    copies: Arc<Copies>,
-    /// What the writes of a fenced view are signed with.
-    fence: Option<Fence>,
-}
-
-/// Copies whose bytes pass through this process, because the store does not implement `CopyObject`.
-#[derive(Debug)]
-struct Copies {
-    are_by_reading: AtomicBool,
-    permits: Semaphore,
-}
-
-impl Default for Copies {
-    fn default() -> Self {
-        /// Images, which are copied, have at most 8 MiB: 32 MiB in memory.
-        const COPIES_BY_READING_MAX: usize = 4;
-        Self {
-            are_by_reading: AtomicBool::new(false),
-            permits: Semaphore::new(COPIES_BY_READING_MAX),
-        }
-    }
-}
-
-impl Inner {
-    fn new(connection: Connection, bucket: &str, prefix: &str, counter: Arc<RequestCounter>) -> Self {
-        let Connection {
-            client,
-            endpoint,
-            backoff_first,
-        } = connection;
-        Self {
-            client,
-            bucket: bucket.into(),
-            prefix: prefix.into(),
-            endpoint: endpoint.into(),
-            backoff_first,
-            counter,
-            copies: Arc::default(),
-            fence: None,
-        }
-    }
-
-    /// The key in the bucket of a key in the lake.
-    fn key(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
-    }
-
-    /// Whether the store implements `CopyObject`, as far as is known.
-    fn can_copy(&self) -> bool {
-        !self.copies.are_by_reading.load(Ordering::Relaxed)
-    }
-
-    /// Remembers that the store does not implement `CopyObject`.
-    fn cannot_copy(&self) {
-        if !self.copies.are_by_reading.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                bucket = &*self.bucket,
-                endpoint = &*self.endpoint,
-                "the store does not implement CopyObject; images are copied by reading and writing them"
-            );
-        }
-    }
-
-    fn missing_bucket(&self) -> String {
-        format!(
-            "bucket {} does not exist at {}; create it with `datalake init`, or check the lake's URL and the endpoint",
-            self.bucket, self.endpoint
-        )
-    }
-}
+pub struct S3Bucket(BucketClient);
 
 impl S3Bucket {
-    /// Configures a client. Nothing is asked of the store yet; settings that can never work are refused. `prefix` is empty or ends
-    /// with `/`, and every request to S3 is counted in `counter`, each attempt of each.
+    /// Configures a client. Sends no request, and rejects settings that can never work. `prefix` is empty or ends with `/`. Each attempt of
+    /// each request is counted in `counter`.
     pub async fn open(bucket: &str, prefix: &str, options: &OpenOptions, counter: Arc<RequestCounter>) -> Result<Self, StoreError> {
         let connection = client::connect(options, bucket).await?;
-        Ok(Self(Inner::new(connection, bucket, prefix, counter)))
+        Ok(Self(BucketClient::new(connection, bucket, prefix, counter)))
     }
 
-    /// A view whose writes were signed at that time by the store's clock: for tests that cannot wait.
+    /// A view whose writes are signed at this time of the store's clock, for tests that cannot wait for the expiry.
     #[cfg(feature = "testing")]
     #[must_use]
     pub fn fenced_at(&self, store_time: Timestamp) -> Self {
-        Self(Inner {
-            fence: Some(Fence::new(store_time)),
-            ..self.0.clone()
-        })
+        Self(self.0.with_fence(Some(Fence::new(store_time))))
     }
 
-    /// The bucket over HTTP within the process: for tests without a network. Attempts and time-outs are the product's, but it never waits
-    /// between attempts.
+    /// A bucket behind an HTTP client in this process, for tests without a network. Attempts and timeouts are those of the product, but
+    /// there is no wait between attempts.
     #[cfg(feature = "testing")]
     pub fn over(http: aws_sdk_s3::config::SharedHttpClient, bucket: &str, prefix: &str, counter: Arc<RequestCounter>) -> Self {
         Self::over_with_clock(http, aws_smithy_async::time::SharedTimeSource::default(), bucket, prefix, counter)
     }
 
-    /// As [`Self::over`], with another clock of this machine.
+    /// A bucket behind an HTTP client in this process, as [`Self::over`] makes it, with another local clock.
     #[cfg(feature = "testing")]
     pub fn over_with_clock(
         http: aws_sdk_s3::config::SharedHttpClient,
@@ -160,10 +76,10 @@ impl S3Bucket {
         prefix: &str,
         counter: Arc<RequestCounter>,
     ) -> Self {
-        Self(Inner::new(client::over(http, clock), bucket, prefix, counter))
+        Self(BucketClient::new(client::over(http, clock), bucket, prefix, counter))
     }
 
-    /// Makes the bucket as [`create_bucket`] does.
+    /// Creates the bucket as [`create_bucket`] does.
     #[cfg(feature = "testing")]
     pub async fn create(&self) -> Result<(), StoreError> {
         create::create(&self.0).await
@@ -197,7 +113,7 @@ impl Bucket for S3Bucket {
     }
 
     async fn fenced(&self) -> Result<Fenced, StoreError> {
-        let (view, store_time) = fence::fenced(&self.0).await?;
+        let (view, store_time) = fenced_view::fenced(&self.0).await?;
         Ok(Fenced {
             bucket: Arc::new(Self(view)),
             store_time,
@@ -211,23 +127,4 @@ impl Bucket for S3Bucket {
     fn identity(&self) -> String {
         format!("{}/{}/{}", self.0.endpoint, self.0.bucket, self.0.prefix)
     }
-}
-
-/// The ETag of a response. Without one, or with one that is empty, changes of the object could not be detected.
-fn etag(inner: &Inner, key: &str, text: Option<&str>) -> Result<Etag, StoreError> {
-    let etag = text.map(Etag::new).filter(|etag| !etag.as_str().is_empty());
-    etag.ok_or_else(|| {
-        let found = if text.is_some() { "an empty ETag" } else { "no ETag" };
-        nonsense(inner, key, &format!("the object has {found}; upload the object again through S3"))
-    })
-}
-
-fn quoted(etag: &Etag) -> String {
-    format!("\"{etag}\"")
-}
-
-/// In whole seconds: a listing knows milliseconds on some servers, an object's own headers never do, and both are to say the same.
-fn timestamp(inner: &Inner, key: &str, time: Option<&DateTime>) -> Result<Timestamp, StoreError> {
-    let time = time.ok_or_else(|| nonsense(inner, key, "an object comes without a time"))?;
-    Timestamp::from_second(time.secs()).map_err(|_| nonsense(inner, key, "an object's time is outside the calendar"))
 }

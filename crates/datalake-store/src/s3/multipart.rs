@@ -1,4 +1,4 @@
-//! Large objects: written in parts, visible with the last request, which decides the condition.
+//! Multipart uploads of large objects. The object appears with the last request, which also carries the condition.
 
 use std::ops::Range;
 
@@ -9,110 +9,107 @@ use aws_sdk_s3::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::{
-    Inner,
-    errors::{Attempts, Failure, classify, nonsense},
-    etag, fence,
+    attempts::Attempts,
+    bucket_client::BucketClient,
+    errors::Failure,
+    fence,
+    put_request::PutRequest,
     request::Request,
-    write::Write,
+    response::{etag, unexpected},
+    send::send,
 };
-use crate::bucket::Etag;
+use crate::{bucket::Etag, error::StoreError};
 
-/// Above so many bytes an object is written in parts.
+/// Larger objects are uploaded in parts.
 pub(super) const PUT_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// Bytes of a part, the last one aside. S3 takes 10,000 parts of at least 5 MiB: 80 GB in all.
+/// The bytes of each part except the last. S3 takes 10,000 parts of at least 5 MiB: 80 GB in all.
 const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// Parts of one object in flight: two of them fill a line of 1 Gbit/s, the others hide the time between.
+/// Parts of one object in flight: two of them fill a line of 1 Gbit/s, the others cover the time between requests.
 const PARTS_IN_FLIGHT_MAX: usize = 4;
 
-/// Writes an object in parts. What was uploaded of one that fails is removed.
-pub(super) async fn put(inner: &Inner, write: &Write<'_>) -> Result<Etag, Failure> {
-    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
-    let begun = inner
-        .client
+/// Uploads an object in parts. If that fails, the uploaded parts are removed.
+pub(super) async fn put(client: &BucketClient, put: &PutRequest<'_>) -> Result<Etag, Failure> {
+    let attempts = Attempts::new(client, Request::Put(put.key.to_owned()));
+    let request = client
+        .sdk
         .create_multipart_upload()
-        .bucket(&*inner.bucket)
-        .key(inner.key(write.key))
-        .set_metadata(Some(write.metadata.clone().into_iter().collect()))
-        .customize()
-        .interceptor(attempts.clone())
-        .send()
-        .await
-        .map_err(|error| classify(inner, &attempts, error))?;
-    let id = begun
+        .bucket(&*client.bucket)
+        .key(client.key(put.key))
+        .set_metadata(Some(put.metadata.clone().into_iter().collect()));
+    let created = send!(client, &attempts, request.customize())?;
+    let id = created
         .upload_id()
-        .ok_or_else(|| Failure::Final(nonsense(inner, write.key, "an upload begins without an id")))?;
-    let uploaded = upload(inner, write, id).await;
-    // A refused precondition leaves the parts behind as well; where the upload is gone, so are they.
+        .ok_or_else(|| Failure::Final(unexpected(client, put.key, "a multipart upload has no ID")))?;
+    let uploaded = upload(client, put, id).await;
+    // A condition that does not hold leaves the parts as well. If the upload is gone, so are its parts.
     if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Expired(_) | Failure::Final(_))) {
-        abort(inner, write.key, id).await;
+        abort(client, put.key, id).await;
     }
     uploaded
 }
 
-async fn upload(inner: &Inner, write: &Write<'_>, id: &str) -> Result<Etag, Failure> {
-    let length = write.bytes.len();
+async fn upload(client: &BucketClient, put: &PutRequest<'_>, id: &str) -> Result<Etag, Failure> {
+    let length = put.bytes.len();
     let ranges = (0..length).step_by(PART_BYTES).map(|start| start..length.min(start + PART_BYTES));
     let parts: Vec<CompletedPart> = stream::iter((1..).zip(ranges))
-        .map(|(number, range)| upload_part(inner, write, id, number, range))
+        .map(|(number, range)| upload_part(client, put, id, number, range))
         .buffered(PARTS_IN_FLIGHT_MAX)
         .try_collect()
         .await?;
-    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
-    let request = inner
-        .client
+    let attempts = Attempts::new(client, Request::Put(put.key.to_owned()));
+    let request = client
+        .sdk
         .complete_multipart_upload()
-        .bucket(&*inner.bucket)
-        .key(inner.key(write.key))
+        .bucket(&*client.bucket)
+        .key(client.key(put.key))
         .upload_id(id)
         .multipart_upload(CompletedMultipartUpload::builder().set_parts(Some(parts)).build())
-        .set_if_none_match(write.if_none_match.clone())
-        .set_if_match(write.if_match.clone())
-        .customize()
-        .interceptor(attempts.clone());
-    // The object appears with this request, so that no other one needs to expire.
-    let completed = fence::sign(inner, request)
-        .send()
-        .await
-        .map_err(|error| classify(inner, &attempts, error))?;
-    etag(inner, write.key, completed.e_tag()).map_err(Failure::Final)
+        .set_if_none_match(put.if_none_match.clone())
+        .set_if_match(put.if_match.clone());
+    // Only this request needs to expire, because the object appears with it.
+    let completed = send!(client, &attempts, fence::sign(client.fence, request.customize()))?;
+    etag(client, put.key, completed.e_tag()).map_err(Failure::Final)
 }
 
-async fn upload_part(inner: &Inner, write: &Write<'_>, id: &str, number: i32, range: Range<usize>) -> Result<CompletedPart, Failure> {
-    let attempts = Attempts::new(inner, Request::Put(write.key.to_owned()));
-    let uploaded = inner
-        .client
+async fn upload_part(
+    client: &BucketClient,
+    put: &PutRequest<'_>,
+    id: &str,
+    number: i32,
+    range: Range<usize>,
+) -> Result<CompletedPart, Failure> {
+    let attempts = Attempts::new(client, Request::Put(put.key.to_owned()));
+    let request = client
+        .sdk
         .upload_part()
-        .bucket(&*inner.bucket)
-        .key(inner.key(write.key))
+        .bucket(&*client.bucket)
+        .key(client.key(put.key))
         .upload_id(id)
         .part_number(number)
-        .body(ByteStream::from(write.bytes.slice(range)))
-        .customize()
-        .interceptor(attempts.clone())
-        .send()
-        .await
-        .map_err(|error| classify(inner, &attempts, error))?;
+        .body(ByteStream::from(put.bytes.slice(range)));
+    let uploaded = send!(client, &attempts, request.customize())?;
     Ok(CompletedPart::builder()
         .part_number(number)
         .set_e_tag(uploaded.e_tag().map(ToOwned::to_owned))
         .build())
 }
 
-async fn abort(inner: &Inner, key: &str, id: &str) {
-    let attempts = Attempts::new(inner, Request::AbortUpload(key.to_owned()));
-    let request = inner
-        .client
+async fn abort(client: &BucketClient, key: &str, id: &str) {
+    let attempts = Attempts::new(client, Request::AbortUpload(key.to_owned()));
+    let request = client
+        .sdk
         .abort_multipart_upload()
-        .bucket(&*inner.bucket)
-        .key(inner.key(key))
+        .bucket(&*client.bucket)
+        .key(client.key(key))
         .upload_id(id);
-    if let Err(error) = request.customize().interceptor(attempts).send().await {
+    if let Err(error) = send!(client, &attempts, request.customize()).map_err(StoreError::from) {
         let error: &dyn std::error::Error = &error;
         tracing::warn!(
             error,
-            "the parts of an upload that failed could not be removed; a lifecycle rule of the bucket would, key={key}"
+            key,
+            "cannot remove the parts of a failed upload; a lifecycle rule of the bucket can remove them"
         );
     }
 }

@@ -1,9 +1,9 @@
-//! What is asked of S3: how errors name it, the permission that it needs, and the counter that counts it.
+//! The kinds of requests to S3: how errors name them, the permissions that they need, and how they are counted.
 
-use super::Inner;
+use super::bucket_client::BucketClient;
 use crate::counter::RequestCounter;
 
-/// A request and the object that it concerns.
+/// A request and its object.
 #[derive(Clone, Debug)]
 pub(super) enum Request {
     /// Lists a prefix.
@@ -18,13 +18,13 @@ pub(super) enum Request {
     Copy { from: String, to: String },
     /// Removes an object.
     Delete(String),
-    /// Lists the uploads in parts under a prefix.
+    /// Lists the multipart uploads under a prefix.
     ListUploads(String),
     /// Removes the parts of an upload.
     AbortUpload(String),
-    /// Looks whether the bucket is there.
+    /// Checks whether the bucket exists.
     HeadBucket,
-    /// Makes the bucket.
+    /// Creates the bucket.
     CreateBucket,
 }
 
@@ -40,7 +40,7 @@ impl Request {
         }
     }
 
-    /// The key in the lake that errors of this request carry: of a copy, that of its source.
+    /// The key in the lake for errors of this request. For a copy, the key of the source.
     pub(super) fn key(&self) -> &str {
         match self {
             Self::List(key)
@@ -55,16 +55,16 @@ impl Request {
         }
     }
 
-    /// The request, to follow the word "cannot".
-    pub(super) fn describe(&self, inner: &Inner) -> String {
-        let bucket = &inner.bucket;
+    /// The request as a phrase after the word "cannot".
+    pub(super) fn describe(&self, client: &BucketClient) -> String {
+        let bucket = &client.bucket;
         match self {
             Self::List(prefix) => format!("list {}", at(prefix, bucket)),
             Self::Get(key) | Self::Head(key) => format!("read {key} in bucket {bucket}"),
             Self::Put(key) => format!("write {key} in bucket {bucket}"),
             Self::Copy { from, to } => format!("copy {from} to {to} in bucket {bucket}"),
             Self::Delete(key) => format!("remove {key} in bucket {bucket}"),
-            Self::ListUploads(prefix) => format!("list the uploads in parts of {}", at(prefix, bucket)),
+            Self::ListUploads(prefix) => format!("list the multipart uploads of {}", at(prefix, bucket)),
             Self::AbortUpload(key) => format!("abort the upload of {key} in bucket {bucket}"),
             Self::HeadBucket => format!("read bucket {bucket}"),
             Self::CreateBucket => format!("create bucket {bucket}"),
@@ -72,9 +72,9 @@ impl Request {
     }
 
     /// The IAM actions that the request needs, with their resources.
-    pub(super) fn permissions(&self, inner: &Inner) -> String {
-        let object = |key: &str| format!("arn:aws:s3:::{}/{}", inner.bucket, inner.key(key));
-        let bucket = format!("arn:aws:s3:::{}", inner.bucket);
+    pub(super) fn permissions(&self, client: &BucketClient) -> String {
+        let object = |key: &str| format!("arn:aws:s3:::{}/{}", client.bucket, client.key(key));
+        let bucket = format!("arn:aws:s3:::{}", client.bucket);
         match self {
             Self::List(_) | Self::HeadBucket => format!("s3:ListBucket on {bucket}"),
             Self::Get(key) | Self::Head(key) => format!("s3:GetObject on {}", object(key)),

@@ -1,4 +1,4 @@
-//! What is worth a new attempt, how often, and how long to wait before it.
+//! Which failures are retried, how often, and after what wait.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,22 +9,23 @@ use aws_sdk_s3::config::{
 };
 use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 
-use super::{fence::date_of, tls};
+use super::{server_date::date_of, tls};
 
-/// Attempts of one request.
+/// The number of attempts of one request by the SDK.
 pub(super) const ATTEMPTS_MAX: u32 = 5;
 
-/// Attempts of what only this crate sees fail: a body that broke off, a write that the server could not decide (409).
+/// The number of attempts after failures that the SDK does not retry: a body that ended early, a write that the server could not decide
+/// (409).
 pub(super) const OWN_ATTEMPTS_MAX: u32 = 5;
 
-/// The longest wait after a first failure. Waits are random between nothing and 1, 2, 4, 8 s, so that those who failed together do not
-/// come back together: a store that is gone for some 7 s is survived, a refused connection fails after 15 s at the latest.
+/// The longest wait after a first failure. Waits are random between 0 and 1, 2, 4 and 8 s, so that requests that failed together are not
+/// repeated together. A run survives an outage of some 7 s, and a refused connection fails after 15 s at the latest.
 pub(super) const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 
 /// The longest wait after any failure.
 pub(super) const BACKOFF_MAX: Duration = Duration::from_secs(8);
 
-/// Waits after the attempt of this number, counted from 1, as the SDK does between its own. `first` is the longest first wait.
+/// Waits after an attempt, counted from 1, as the SDK does between its own attempts. `first` is the longest wait after the first attempt.
 pub(super) async fn back_off(first: Duration, attempt: u32) {
     let longest = first
         .saturating_mul(2_u32.saturating_pow(attempt.saturating_sub(1)))
@@ -32,10 +33,11 @@ pub(super) async fn back_off(first: Duration, attempt: u32) {
     tokio::time::sleep(longest.mul_f64(fastrand::f64())).await;
 }
 
-/// Servers accept a signature for 5 to 15 minutes. An attempt is given up much earlier, unless the machine was suspended or its clock was set.
+/// Servers accept a signature for 5 to 15 minutes. An attempt times out much earlier, unless the machine was suspended or its clock was
+/// set.
 const SIGNATURE_AGE_MAX: SignedDuration = SignedDuration::from_mins(4);
 
-/// When the last attempt of an operation was signed in its header and sent.
+/// When the last attempt of a request was signed in its header and sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Signed {
     signed_at: Timestamp,
@@ -43,15 +45,15 @@ pub(super) struct Signed {
 }
 
 impl Signed {
-    /// None for a request that is signed in its query: each attempt of it has the same signature.
+    /// None for a request that is signed in its query, because each of its attempts has the same signature.
     pub(super) fn of(request: &HttpRequest, sent_at: SystemTime) -> Option<Self> {
         let signed_at = DateTime::strptime("%Y%m%dT%H%M%SZ", request.headers().get("x-amz-date")?).ok()?;
         let signed_at = signed_at.to_zoned(TimeZone::UTC).ok()?.timestamp();
         Some(Self { signed_at, sent_at })
     }
 
-    /// Marks the response to a request whose signature was out of date when the server read it: the machine was suspended in between, or the
-    /// request was signed by a clock that was wrong. The server's time decides, and this machine's where the response has none.
+    /// Marks the response if the signature was outdated when the server received the request, because the machine was suspended meanwhile
+    /// or its clock was wrong. Uses the server's time, or the local time if the response has none.
     pub(super) fn mark(self, response: &mut HttpResponse, received_at: SystemTime) {
         let age = match date_of(response) {
             Some(date) => date.duration_since(self.signed_at).abs(),
@@ -67,20 +69,21 @@ impl Signed {
     }
 }
 
-/// Whether a response is a page for browsers.
+/// Whether a response is an HTML page.
 pub(super) fn is_page(response: &HttpResponse) -> bool {
     let kind = response.headers().get("content-type");
     kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("text/html"))
 }
 
-/// The mark.
+/// The mark of a response to a request with an outdated signature.
 #[derive(Clone, Copy, Debug)]
 struct Outdated;
 
-/// What the SDK does not take for transient, but is: 408, 425 and 429; each 5xx (proxies have their own), but for 501; an error inside a
-/// response of 200, which S3 sends when a copy or the completion of an upload fails after the head of the answer went out; and a rejected
-/// signature that was out of date, since each attempt is signed by itself. The SDK repeats the last only with some codes, which a HEAD has
-/// not, and only if less than 15 minutes have passed. What the SDK takes for transient, but is not, is a TLS handshake that fails because of a certificate or the protocol.
+/// Retries transient failures that the SDK does not: 408, 425 and 429; each 5xx except 501, because proxies have their own; an error in a
+/// response with status 200, which S3 sends if a copy or the completion of an upload fails after the response has started; and a rejected
+/// signature that was outdated, because each attempt gets a new signature. The SDK retries the last only for some codes, which a response
+/// to HEAD does not have, and only within 15 minutes. Does not retry TLS handshakes that fail because of a certificate or the protocol,
+/// which the SDK retries.
 #[derive(Debug)]
 pub(super) struct AlsoTransient;
 
@@ -99,7 +102,7 @@ impl ClassifyRetry for AlsoTransient {
             .response()
             .is_some_and(|response| response.extension::<Outdated>().is_some());
         match status {
-            // What is behind the endpoint is no S3 server.
+            // The endpoint is not an S3 server.
             Some(200..300) if context.response().is_some_and(is_page) => RetryAction::RetryForbidden,
             Some(200..300 | 408 | 425 | 429 | 500 | 502..600) if has_failed => RetryAction::transient_error(),
             Some(400 | 401 | 403) if has_failed && is_outdated => RetryAction::transient_error(),

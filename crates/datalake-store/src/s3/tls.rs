@@ -1,10 +1,10 @@
-//! TLS connections that fail for a reason that a retry does not change.
+//! TLS failures for which retrying will not help.
 
 use std::{error::Error, io};
 
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 
-/// The failure of a handshake, unless another attempt may succeed. Where a connection was cut off there is none.
+/// The failure of a handshake, unless a retry may succeed. None if the connection was closed.
 pub(super) fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsError> {
     std::iter::successors(Some(error), |&error| cause_of(error))
         .filter_map(|cause| cause.downcast_ref::<TlsError>()).find(|error| {
@@ -21,13 +21,13 @@ pub(super) fn failure<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a TlsErr
 
 fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
-        // The source of such an error is the source of the error inside it, which is left out.
+        // The source of an `io::Error` is that of its inner error, which would be skipped.
         Some(error) => error.get_ref().map(|inner| -> &(dyn Error + 'static) { inner }),
         None => error.source(),
     }
 }
 
-/// What failed and what to do.
+/// The cause and the remedy of a failed handshake.
 pub(super) fn reason(error: &TlsError) -> String {
     let (cause, remedy) = match error {
         TlsError::InvalidCertificate(certificate) => match certificate {

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 #[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
-    // A handle that removes the folder would have to outlive the case: `cargo clean` removes it.
+    // The folder must outlive this function. `cargo clean` removes it.
     let root = TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
     Arc::new(FolderBucket::new(root))
 }
@@ -39,7 +39,7 @@ fn folder() -> Folder {
 }
 
 #[tokio::test]
-async fn no_key_leaves_the_root() {
+async fn keys_outside_the_root_are_invalid() {
     let folder = folder();
     fs::write(folder.root.path().join("secret"), "x").unwrap();
     for key in [
@@ -56,7 +56,10 @@ async fn no_key_leaves_the_root() {
     ] {
         let read = folder.get(key, None, None).await;
         assert!(matches!(read, Err(StoreError::NotFound { .. })), "{key:?}: {read:?}");
-        folder.delete(key, None).await.expect("what cannot be there is gone");
+        folder
+            .delete(key, None)
+            .await
+            .expect("deleting an object that cannot exist succeeds");
         let written = folder.put(key, "x".into(), PutMode::Replace, &Metadata::new()).await;
         assert!(matches!(written, Err(StoreError::Invalid { .. })), "{key:?}: {written:?}");
     }
@@ -64,7 +67,7 @@ async fn no_key_leaves_the_root() {
 }
 
 #[tokio::test]
-async fn an_edit_in_place_has_another_tag() {
+async fn edit_in_place_changes_the_etag() {
     let folder = folder();
     let etag = folder.put("a", "one".into(), PutMode::Replace, &Metadata::new()).await.unwrap();
     fs::write(folder.root.path().join("lake/a"), "longer").unwrap();
@@ -73,7 +76,7 @@ async fn an_edit_in_place_has_another_tag() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_behind() {
+async fn writes_leave_no_staged_files_or_metadata() {
     let folder = folder();
     let metadata = Metadata::from([("a".to_owned(), "b".to_owned())]);
     for round in 0..5 {
@@ -92,7 +95,7 @@ async fn nothing_is_left_behind() {
 }
 
 #[tokio::test]
-async fn a_missing_folder_is_named_with_what_to_do() {
+async fn missing_folder_is_reported_with_a_remedy() {
     let bucket = FolderBucket::new("/nowhere/at/all".into());
     let error = bucket
         .list("src-data/", None)
@@ -101,7 +104,7 @@ async fn a_missing_folder_is_named_with_what_to_do() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("/nowhere/at/all") && error.contains("datalake init"), "{error}");
-    // Neither is an object missing that may be there again once the folder is.
+    // The object may exist when the folder is available again, so that it is not reported as missing.
     let denied = [bucket.get("a", None, None).await.err(), bucket.head("a").await.err()];
     assert!(
         denied.iter().all(|error| matches!(error, Some(StoreError::Denied { .. }))),
@@ -110,7 +113,7 @@ async fn a_missing_folder_is_named_with_what_to_do() {
 }
 
 #[tokio::test]
-async fn two_handles_are_one_store() {
+async fn two_handles_update_the_same_store() {
     let folder = folder();
     let other = FolderBucket::new(folder.root.path().join("lake"));
     let mut etag = folder.put("counter", "0".into(), PutMode::Create, &Metadata::new()).await.unwrap();
@@ -126,10 +129,10 @@ async fn two_handles_are_one_store() {
     }
 }
 
-/// As `rsync -a`, `tar -x` and `cp -p` leave a file: its inode, size and modification time are those of the file before.
+/// `rsync -a`, `tar -x` and `cp -p` can write a file with the inode, size and modification time of the file before.
 #[cfg(unix)]
 #[tokio::test]
-async fn a_source_replaced_with_its_old_size_and_time_has_another_etag() {
+async fn source_replaced_with_equal_size_and_time_has_another_etag() {
     use std::os::unix::fs::MetadataExt;
     let folder = folder();
     let path = folder.root.path().join("lake/src-data/1.csv");
@@ -144,7 +147,7 @@ async fn a_source_replaced_with_its_old_size_and_time_has_another_etag() {
         let is_same =
             |after: &fs::Metadata| (after.ino(), after.len(), after.mtime_nsec()) == (before.ino(), before.len(), before.mtime_nsec());
         assert!(is_same(&after));
-        // The clock of the file system may stand still for milliseconds.
+        // The clock of the file system may not advance for milliseconds.
         if after.ctime_nsec() != before.ctime_nsec() {
             break;
         }
@@ -157,9 +160,9 @@ async fn a_source_replaced_with_its_old_size_and_time_has_another_etag() {
     assert!(matches!(stale, Err(StoreError::Conflict { .. })), "{stale:?}");
 }
 
-/// A link and a rename set the change time of a source, so that its ETag is known last.
+/// A link and a rename set the change time of a source, so that its ETag is known only after them.
 #[tokio::test]
-async fn the_etag_of_a_source_that_was_put_is_the_one_that_is_listed() {
+async fn put_of_a_source_returns_the_listed_etag() {
     let folder = folder();
     let (key, metadata) = ("src-data/1.csv", Metadata::from([("a".to_owned(), "b".to_owned())]));
     let mut etags = Vec::new();
@@ -183,9 +186,9 @@ async fn the_etag_of_a_source_that_was_put_is_the_one_that_is_listed() {
     assert_eq!(fs::read_dir(folder.root.path().join("lake/.datalake/metadata")).unwrap().count(), 0);
 }
 
-/// A sparse file costs its owner nothing, and would be more than this process can hold.
+/// A sparse file takes no space on disk, but would exceed the memory of this process.
 #[tokio::test]
-async fn huge_objects_are_invalid_and_their_ranges_are_read() {
+async fn objects_over_the_size_limit_are_read_in_ranges_only() {
     let folder = folder();
     let file = fs::File::create(folder.root.path().join("lake/huge")).unwrap();
     file.set_len(1 << 43).unwrap();
@@ -197,7 +200,7 @@ async fn huge_objects_are_invalid_and_their_ranges_are_read() {
     assert_eq!((&part.bytes[..], part.meta.size), (&[0; 3][..], 1 << 43));
 }
 
-/// The stack of a thread must not limit a listing: paths are limited by the file system, at some 2,000 folders.
+/// The stack of a thread must not limit a listing. File systems limit paths to some 2,000 folders.
 #[tokio::test]
 async fn deep_folders_are_listed() {
     let folder = folder();

@@ -1,4 +1,4 @@
-//! Fences of a folder: what a sweep takes away, and what stays.
+//! Fences of a folder.
 
 use std::{
     fs,
@@ -44,7 +44,7 @@ impl Lake {
         fs::read_dir(self.root.join(".datalake/tmp")).map_or(0, Iterator::count)
     }
 
-    /// Moves the time of every fence.
+    /// Changes the time of every fence.
     fn date_fences(&self, change: impl Fn(SystemTime) -> SystemTime) {
         for fence in self.fences() {
             let marker = fs::File::options().write(true).open(fence.join("made")).unwrap();
@@ -69,7 +69,7 @@ async fn writes_through_a_swept_fence_have_no_effect() {
 }
 
 #[tokio::test]
-async fn making_a_fence_sweeps_old_ones() {
+async fn new_fence_sweeps_old_fences() {
     let lake = lake();
     contract::expired_writes_have_no_effect(Arc::clone(&lake.bucket), async || {
         lake.date_fences(|made| made - DAY - Duration::from_secs(1));
@@ -79,7 +79,7 @@ async fn making_a_fence_sweeps_old_ones() {
 }
 
 #[tokio::test]
-async fn a_fence_that_is_not_old_is_not_swept() {
+async fn recent_fence_is_not_swept() {
     let lake = lake();
     let fenced = lake.bucket.fenced().await.unwrap();
     lake.date_fences(|made| made - DAY + Duration::from_mins(1));
@@ -89,7 +89,7 @@ async fn a_fence_that_is_not_old_is_not_swept() {
 }
 
 #[tokio::test]
-async fn a_fence_dated_in_the_future_expires_a_day_after_the_first_sweep() {
+async fn fence_dated_in_the_future_expires_a_day_after_the_first_sweep() {
     let lake = lake();
     let fenced = lake.bucket.fenced().await.unwrap();
     lake.date_fences(|made| made + 365 * DAY);
@@ -98,8 +98,8 @@ async fn a_fence_dated_in_the_future_expires_a_day_after_the_first_sweep() {
         .bucket
         .put("a", "x".into(), PutMode::Create, &Metadata::new())
         .await
-        .expect("it is not old");
-    // The sweep dated it.
+        .expect("the fence is not old");
+    // The sweep set the time of the fence.
     lake.date_fences(|made| made - DAY - Duration::from_secs(1));
     assert_eq!(lake.bucket.sweep().await.unwrap(), 1);
     let late = fenced.bucket.put("b", "x".into(), PutMode::Create, &Metadata::new()).await;
@@ -107,7 +107,7 @@ async fn a_fence_dated_in_the_future_expires_a_day_after_the_first_sweep() {
 }
 
 #[tokio::test]
-async fn the_last_clone_of_a_view_removes_its_folder() {
+async fn dropping_the_last_clone_of_a_view_removes_its_folder() {
     let lake = lake();
     let fenced = lake.bucket.fenced().await.unwrap();
     let clone = fenced.clone();
@@ -119,7 +119,7 @@ async fn the_last_clone_of_a_view_removes_its_folder() {
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_dead_processes_left() {
+async fn sweep_removes_files_of_dead_processes() {
     let lake = lake();
     let private = lake.root.join(".datalake");
     // A fence whose owner died before it had a marker, one whose sweep was interrupted, and staged files.
@@ -139,7 +139,7 @@ async fn a_sweep_removes_what_dead_processes_left() {
 }
 
 #[tokio::test]
-async fn a_lake_that_is_removed_is_not_an_expired_fence() {
+async fn removed_lake_is_not_an_expired_fence() {
     let lake = lake();
     let fenced = lake.bucket.fenced().await.unwrap();
     lake.create("a").await.unwrap();

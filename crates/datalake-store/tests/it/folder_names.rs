@@ -1,4 +1,4 @@
-//! What a folder may hold that a bucket cannot: links, folders in the place of objects, names beside the store's own.
+//! Entries of a folder that a bucket cannot have: links, folders in the place of objects, private files.
 
 #![expect(clippy::unwrap_used, reason = "the fixture is part of the tests")]
 
@@ -57,7 +57,7 @@ async fn keys(lake: &Lake, prefix: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn no_prefix_leaves_the_root() {
+async fn prefixes_outside_the_root_list_nothing() {
     let lake = lake(&["src-data/1.csv", ".datalake/lock"]);
     write(lake.root.parent().unwrap(), "secret");
     let outside = format!("{}/", lake.root.parent().unwrap().display());
@@ -79,14 +79,14 @@ async fn no_prefix_leaves_the_root() {
 }
 
 #[tokio::test]
-async fn links_to_files_are_objects_and_loops_end() {
+async fn links_to_files_are_listed_and_loops_end() {
     let lake = lake(&["a/1", "b/2", "c"]);
     link("../c", &lake.root.join("a/linked"));
     link("dangling", &lake.root.join("a/nothing"));
     link("itself", &lake.root.join("a/itself"));
     link("../b", &lake.root.join("a/b"));
     link("../a", &lake.root.join("b/a"));
-    // Two that lead back: without an end by identity, the paths double with each step down.
+    // Two links to parents: if loops were not detected, the number of paths would double at each level.
     link(".", &lake.root.join("here"));
     link("..", &lake.root.join("b/up"));
     let expected = ["a/1", "a/b/2", "a/linked", "b/2", "b/a/1", "b/a/linked", "c"];
@@ -94,27 +94,27 @@ async fn links_to_files_are_objects_and_loops_end() {
     assert_eq!(
         keys(&lake, "b/").await,
         expected[3..6],
-        "the listing of a part is that part of the listing"
+        "the listing of a prefix is the same part of the whole listing"
     );
 }
 
 #[tokio::test]
-async fn a_link_to_itself_stops_no_listing() {
+async fn link_to_itself_does_not_stop_the_listing() {
     let lake = lake(&["1.csv"]);
     link("itself", &lake.root.join("itself"));
     assert_eq!(keys(&lake, "").await, ["1.csv"]);
 }
 
 #[tokio::test]
-async fn one_link_back_lists_nothing_twice() {
+async fn link_to_the_parent_does_not_list_objects_twice() {
     let lake = lake(&["1.csv"]);
     link(".", &lake.root.join("here"));
     assert_eq!(keys(&lake, "").await, ["1.csv"]);
 }
 
-/// `caf\xE9.csv` and `caf\xE8.csv` are two files, and neither name is text.
+/// `caf\xE9.csv` and `caf\xE8.csv` are two files whose names are not UTF-8.
 #[tokio::test]
-async fn names_that_are_no_text_stay_apart() {
+async fn names_that_are_not_utf8_stay_distinct() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
     let lake = lake(&["src-data/cafz.csv"]);
     for name in [b"caf\xE9.csv", b"caf\xE8.csv"] {
@@ -125,7 +125,7 @@ async fn names_that_are_no_text_stay_apart() {
 }
 
 #[tokio::test]
-async fn what_a_dead_process_left_half_written_is_removed() {
+async fn first_write_removes_old_staged_files() {
     let lake = lake(&[".datalake/tmp/old", ".datalake/tmp/young"]);
     let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     let old = fs::File::options().write(true).open(lake.root.join(".datalake/tmp/old")).unwrap();
@@ -138,9 +138,9 @@ async fn what_a_dead_process_left_half_written_is_removed() {
     assert_eq!(left, ["young"]);
 }
 
-/// A named pipe in the place of a source that was listed: to open it must not block until a writer comes.
+/// A named pipe replaced a source that was listed. Opening it must not wait for a writer.
 #[tokio::test]
-async fn a_named_pipe_is_never_waited_for() {
+async fn reading_a_named_pipe_does_not_block() {
     let lake = lake(&["src-data/1.csv"]);
     let made = std::process::Command::new("mkfifo")
         .arg(lake.root.join("src-data/2.csv"))
@@ -155,8 +155,8 @@ async fn a_named_pipe_is_never_waited_for() {
 }
 
 #[tokio::test]
-async fn what_a_folder_cannot_hold_is_invalid() {
-    // A file stands where a folder would have to, or a folder where the file would: no retry and no other tag helps.
+async fn key_that_is_an_object_and_a_folder_is_invalid() {
+    // A file is in the place of a folder, or a folder in the place of a file: neither a retry nor another ETag helps.
     let lake = lake(&["file", "folder/file"]);
     for mode in [PutMode::Create, PutMode::Replace] {
         for key in ["file/1", "file/1/2", "folder"] {
@@ -170,14 +170,14 @@ async fn what_a_folder_cannot_hold_is_invalid() {
     assert_eq!(keys(&lake, "").await, ["file", "folder/file"]);
 }
 
-/// What a listing of the sources names, with its kind.
+/// The listed sources with their kinds.
 async fn kinds(lake: &Lake) -> Vec<(String, ObjectKind)> {
     let listed = lake.bucket.list("src-data/", None).map_ok(|meta| (meta.key, meta.kind));
     listed.try_collect().await.unwrap()
 }
 
 #[tokio::test]
-async fn what_is_not_a_file_below_the_sources_is_listed_and_never_read() {
+async fn entries_below_the_sources_that_are_not_files_are_listed_but_not_read() {
     use ObjectKind::{NotAFile, Object};
 
     let lake = lake(&["src-data/1.csv", "src-data/folder.csv/1.csv", "elsewhere/2.csv"]);
@@ -232,9 +232,9 @@ async fn what_is_not_a_file_below_the_sources_is_listed_and_never_read() {
     }
 }
 
-/// A link is judged when it is read, not only when it is listed.
+/// A link is checked when it is read, not only when it is listed.
 #[tokio::test]
-async fn a_source_that_was_replaced_by_a_link_out_of_the_lake_is_not_read() {
+async fn source_replaced_by_a_link_out_of_the_lake_is_not_read() {
     let lake = lake(&["src-data/1.csv"]);
     write(lake.root.parent().unwrap(), "secret");
     fs::remove_file(lake.root.join("src-data/1.csv")).unwrap();
@@ -247,16 +247,16 @@ async fn a_source_that_was_replaced_by_a_link_out_of_the_lake_is_not_read() {
 }
 
 #[tokio::test]
-async fn a_file_in_the_place_of_the_sources_is_named() {
+async fn file_instead_of_the_sources_folder_is_an_error() {
     let lake = lake(&["src-data"]);
     let listed: Result<Vec<_>, _> = lake.bucket.list("src-data/", None).try_collect().await;
     let error = listed.unwrap_err().to_string();
     assert!(error.contains("src-data is a file, not a folder"), "{error}");
 }
 
-/// A copy that has not ended.
+/// The source is the target of a copy that has not ended.
 #[tokio::test]
-async fn a_source_that_is_being_written_is_a_conflict() {
+async fn source_that_is_being_written_is_a_conflict() {
     use std::{
         io::Write,
         sync::atomic::{AtomicBool, Ordering},
@@ -293,7 +293,7 @@ async fn absolute_links_within_the_lake_are_followed() {
 
 /// An operator may keep the sources or the table on another file system.
 #[tokio::test]
-async fn a_folder_of_the_lake_may_be_a_link() {
+async fn folder_of_the_lake_can_be_a_link() {
     for relative in [true, false] {
         let lake = lake(&["other"]);
         let outside = lake.root.parent().unwrap().join("sources");

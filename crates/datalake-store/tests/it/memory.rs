@@ -3,29 +3,29 @@ use std::sync::Arc;
 use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, STAGED_AGE_MAX},
     contract,
-    memory::{Expiry, MemoryBucket, Tags},
+    memory::{EtagInput, Expiry, MemoryBucket},
     store_contract,
 };
 use jiff::SignedDuration;
 
-async fn open(tags: Tags) -> Arc<dyn Bucket> {
-    Arc::new(MemoryBucket::new().tagged_by(tags))
+async fn open(input: EtagInput) -> Arc<dyn Bucket> {
+    Arc::new(MemoryBucket::new().with_etags_of(input))
 }
 
-mod tagged_by_bytes_and_metadata {
-    use super::{Tags, open, store_contract};
+mod etags_of_bytes_and_metadata {
+    use super::{EtagInput, open, store_contract};
 
-    store_contract!(open(Tags::BytesAndMetadata));
+    store_contract!(open(EtagInput::BytesAndMetadata));
 }
 
-mod tagged_by_bytes {
-    use super::{Tags, open, store_contract};
+mod etags_of_bytes {
+    use super::{EtagInput, open, store_contract};
 
-    store_contract!(open(Tags::Bytes));
+    store_contract!(open(EtagInput::Bytes));
 }
 
 #[tokio::test]
-async fn fenced_writes_expire_with_the_time_or_once_they_are_swept() {
+async fn fenced_writes_expire_by_time_or_by_a_sweep() {
     for (expiry, lifetime) in [(Expiry::Timed, FENCE_LIFETIME), (Expiry::Swept, STAGED_AGE_MAX)] {
         let bucket = MemoryBucket::new().expiring(expiry);
         contract::expired_writes_have_no_effect(Arc::new(bucket.clone()), async || {

@@ -28,29 +28,29 @@ use s3s::service::S3Service;
 use tempfile::TempDir;
 
 use crate::{
-    s3_answers::status,
+    s3_canned::status,
     s3_clock::Clock,
     s3_server::{Conditions, server},
 };
 
-/// A connector that is a function: no socket is opened.
+/// A connector that calls a function instead of opening a socket.
 #[derive(Clone)]
-struct Answer(Arc<dyn Fn(HttpRequest) -> HttpConnectorFuture + Send + Sync>);
+struct Connector(Arc<dyn Fn(HttpRequest) -> HttpConnectorFuture + Send + Sync>);
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for Connector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Answer")
+        f.write_str("Connector")
     }
 }
 
-impl HttpConnector for Answer {
+impl HttpConnector for Connector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         (self.0)(request)
     }
 }
 
-pub(crate) fn http(answer: impl Fn(HttpRequest) -> HttpConnectorFuture + Send + Sync + 'static) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Answer(Arc::new(answer)));
+pub(crate) fn http(respond: impl Fn(HttpRequest) -> HttpConnectorFuture + Send + Sync + 'static) -> SharedHttpClient {
+    let connector = SharedHttpConnector::new(Connector(Arc::new(respond)));
     http_client_fn(move |_, _| connector.clone())
 }
 
@@ -60,14 +60,14 @@ fn empty_server() -> S3Service {
     server(Arc::new(root), ["in-process"; 2], Conditions { are_obeyed: true })
 }
 
-async fn ask(service: &S3Service, clock: &Clock, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn respond(service: &S3Service, clock: &Clock, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let query = request.uri().split_once('?').map_or("", |(_, query)| query);
     let response = match clock.has_expired(query) {
         true => status(
             403,
             "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>",
         ),
-        false => answer(service, request).await,
+        false => call(service, request).await,
     };
     response.map(|mut response| {
         response.headers_mut().insert("date", clock.date());
@@ -75,10 +75,10 @@ async fn ask(service: &S3Service, clock: &Clock, request: HttpRequest) -> Result
     })
 }
 
-async fn answer(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn call(service: &S3Service, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let failed = |error: String| ConnectorError::other(error.into(), None);
     let mut request = request.try_into_http1x().map_err(|error| failed(error.to_string()))?;
-    // An HTTP library would send it, and it is signed.
+    // An HTTP client sends this header, and it is signed.
     request
         .headers_mut()
         .insert("host", hyper::header::HeaderValue::from_static("in-process"));
@@ -91,39 +91,39 @@ async fn answer(service: &S3Service, request: HttpRequest) -> Result<HttpRespons
     HttpResponse::try_from(hyper::Response::from_parts(parts, SdkBody::from(bytes))).map_err(|error| failed(error.to_string()))
 }
 
-/// Which of the server's answers arrive: asked with the method and the number of the request.
+/// Decides by the method and the number of a request whether its response arrives.
 type Arrives = fn(&str, u32) -> bool;
 
-/// A new bucket whose server does all it is asked, and of whose answers some are lost.
+/// A new bucket whose server executes all requests, but whose responses may be lost.
 async fn lossy(arrives: Arrives) -> (S3Bucket, Arc<RequestCounter>) {
     with_clock(arrives, Clock::default()).await
 }
 
 async fn with_clock(arrives: Arrives, clock: Clock) -> (S3Bucket, Arc<RequestCounter>) {
     let service = empty_server();
-    let asked = Arc::new(AtomicU32::new(0));
+    let count = Arc::new(AtomicU32::new(0));
     let client = http(move |request| {
-        let (service, asked, clock) = (service.clone(), Arc::clone(&asked), clock.clone());
+        let (service, count, clock) = (service.clone(), Arc::clone(&count), clock.clone());
         HttpConnectorFuture::new(async move {
             let is_numbered = request.uri().contains("some/prefix");
             let number = if is_numbered {
-                asked.fetch_add(1, Ordering::SeqCst)
+                count.fetch_add(1, Ordering::SeqCst)
             } else {
                 u32::MAX
             };
             let method = request.method().to_owned();
-            let response = ask(&service, &clock, request).await?;
+            let response = respond(&service, &clock, request).await?;
             if !is_numbered || arrives(&method, number) {
                 Ok(response)
             } else {
-                Err(ConnectorError::timeout("the answer was lost".into()))
+                Err(ConnectorError::timeout("the response was lost".into()))
             }
         })
     });
     let counter = Arc::new(RequestCounter::default());
     let bucket = S3Bucket::over(client, "lake", "some/prefix/", Arc::clone(&counter));
     bucket.create().await.expect("there is no bucket yet");
-    bucket.create().await.expect("making it again is no error");
+    bucket.create().await.expect("creating it again succeeds");
     (bucket, counter)
 }
 
@@ -144,12 +144,12 @@ async fn fenced_writes_expire_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn a_machine_whose_clock_is_wrong_by_days_can_write() {
+async fn writes_succeed_if_the_local_clock_is_wrong_by_days() {
     let clock = Clock::default();
     let (bucket, _) = with_clock(|_, _| true, clock.clone()).await;
     clock.advance(SignedDuration::from_hours(20 * 24));
     let bucket: Arc<dyn Bucket> = Arc::new(bucket);
-    contract::create_once_through_fences(Arc::clone(&bucket)).await;
+    contract::concurrent_fenced_creates_have_one_winner(Arc::clone(&bucket)).await;
     contract::expired_writes_have_no_effect(bucket, async || {
         clock.advance(FENCE_LIFETIME + SignedDuration::from_secs(2));
     })
@@ -157,23 +157,23 @@ async fn a_machine_whose_clock_is_wrong_by_days_can_write() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_was_lost_is_known_again() {
+async fn create_whose_response_was_lost_is_recognized() {
     let (bucket, counter) = lossy(|_, number| number != 0).await;
     let etag = bucket
         .put("a", "x".into(), PutMode::Create, &Metadata::new())
         .await
-        .expect("our own first attempt took effect");
+        .expect("the first attempt took effect");
     let counted = counter.snapshot();
     assert_eq!(
         (counted.put, counted.head),
         (3, 3),
-        "two attempts and a look, after the making of the bucket"
+        "two attempts and one head, in addition to the creation of the bucket"
     );
     let head = bucket.head("a").await.unwrap();
     assert_eq!(
         (head.meta.etag, head.metadata),
         (etag, Metadata::new()),
-        "the writer's id is not shown"
+        "callers do not see the writer ID"
     );
     let again = bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await;
     assert!(
@@ -183,20 +183,20 @@ async fn a_create_whose_answer_was_lost_is_known_again() {
 }
 
 #[tokio::test]
-async fn an_update_whose_answer_was_lost_is_known_again() {
+async fn update_whose_response_was_lost_is_recognized() {
     let (bucket, _) = lossy(|_, number| number != 1).await;
     let first = bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await.unwrap();
     let second = bucket
         .put("a", "y".into(), PutMode::Update(first.clone()), &Metadata::new())
         .await
-        .expect("it took effect");
+        .expect("the first attempt took effect");
     assert_eq!(bucket.head("a").await.unwrap().meta.etag, second);
     let late = bucket.put("a", "z".into(), PutMode::Update(first), &Metadata::new()).await;
     assert!(matches!(late, Err(StoreError::Conflict { .. })), "{late:?}");
 }
 
 #[tokio::test]
-async fn a_delete_whose_answer_was_lost_is_a_success() {
+async fn delete_whose_response_was_lost_succeeds() {
     let (bucket, _) = lossy(|method, number| method != "DELETE" || number > 2).await;
     let etag = bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await.unwrap();
     bucket.delete("a", Some(&etag)).await.expect("the first attempt removed it");
@@ -204,11 +204,11 @@ async fn a_delete_whose_answer_was_lost_is_a_success() {
 }
 
 #[tokio::test]
-async fn a_missing_bucket_is_said() {
+async fn missing_bucket_is_named() {
     let service = empty_server();
     let client = http(move |request| {
         let service = service.clone();
-        HttpConnectorFuture::new(async move { ask(&service, &Clock::default(), request).await })
+        HttpConnectorFuture::new(async move { respond(&service, &Clock::default(), request).await })
     });
     let bucket = S3Bucket::over(client, "no-such-lake", "", Arc::default());
     let result = bucket.list("", None).try_collect::<Vec<_>>().await;

@@ -1,4 +1,4 @@
-//! The clock of an S3 server in this process, which a test can set. s3s reads the machine's clock: expiry is decided here, before it.
+//! The clock of an S3 server in this process, which tests can set. s3s uses the machine's clock, so that the expiry is checked here first.
 
 use std::sync::{
     Arc,
@@ -15,7 +15,7 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Sets the clock forward. Behind the machine's clock, s3s itself would take every signature for one that has expired.
+    /// Sets the clock forward. With an earlier clock, s3s itself would treat every signature as expired.
     pub(crate) fn advance(&self, by: SignedDuration) {
         self.ahead_s.fetch_add(by.as_secs(), Ordering::SeqCst);
     }
@@ -30,7 +30,7 @@ impl Clock {
         self.now().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
-    /// Whether a request with this query is signed in it, and the signature has expired.
+    /// Whether the query of a request contains a signature that has expired.
     pub(crate) fn has_expired(&self, query: &str) -> bool {
         let parameter = |name: &str| {
             let value = query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));

@@ -1,4 +1,4 @@
-//! Writes to S3 that expire: what is signed, and what a refusal means.
+//! Writes to S3 that expire: their signatures, and the meaning of rejections.
 
 use std::sync::{
     Arc, Mutex,
@@ -14,7 +14,7 @@ use datalake_store::{
 
 use crate::{
     s3::http,
-    s3_answers::{Answer, Answering, error, status, with, written},
+    s3_canned::{Respond, Response, error, status, with, written},
 };
 
 const MADE: &str = "Tue, 24 Nov 2026 00:00:00 GMT";
@@ -23,8 +23,9 @@ const LATE: &str = "Tue, 24 Nov 2026 00:05:01 GMT";
 
 type Sent = Arc<Mutex<Vec<HttpRequest>>>;
 
-/// A fenced view whose server answers the n-th request after the one for the fence with the n-th answer, and every later one with the last.
-async fn fenced(answers: Vec<Answering>) -> (Fenced, Sent) {
+/// A fenced view whose server sends the n-th response to the n-th request after the one for the fence, and the last response to all later
+/// requests.
+async fn fenced(responses: Vec<Respond>) -> (Fenced, Sent) {
     let (sent, count): (Sent, _) = (Arc::default(), AtomicUsize::new(0));
     let requests = Arc::clone(&sent);
     let client = http(move |request| {
@@ -34,7 +35,7 @@ async fn fenced(answers: Vec<Answering>) -> (Fenced, Sent) {
             return HttpConnectorFuture::ready(with(status(404, ""), &[("date", MADE)]));
         }
         requests.lock().unwrap().push(request);
-        HttpConnectorFuture::ready(answers[(number - 1).min(answers.len() - 1)]())
+        HttpConnectorFuture::ready(responses[(number - 1).min(responses.len() - 1)]())
     });
     let bucket = S3Bucket::over(client, "lake", "", Arc::default());
     (bucket.fenced().await.unwrap(), sent)
@@ -44,7 +45,7 @@ async fn create(view: &Fenced) -> Result<Etag, StoreError> {
     view.bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await
 }
 
-/// AWS and versitygw refuse a request with such a header that is not signed.
+/// AWS and versitygw reject a request with an unsigned header of this prefix.
 #[track_caller]
 fn check_all_are_signed(request: &HttpRequest) {
     let signed = request.uri().split("X-Amz-SignedHeaders=").nth(1).unwrap();
@@ -54,16 +55,16 @@ fn check_all_are_signed(request: &HttpRequest) {
     }
 }
 
-fn at(answer: Answer, date: &'static str) -> Answer {
-    with(answer, &[("date", date)])
+fn at(response: Response, date: &'static str) -> Response {
+    with(response, &[("date", date)])
 }
 
-fn refused(code: &str, message: &str) -> Answer {
+fn rejected(code: &str, message: &str) -> Response {
     status(403, format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>"))
 }
 
 #[tokio::test]
-async fn every_attempt_has_the_signature_of_the_fences_time() {
+async fn all_attempts_are_signed_with_the_time_of_the_fence() {
     let reset = || Err(ConnectorError::io("connection reset".into()));
     let (view, sent) = fenced(vec![reset, || status(503, ""), written]).await;
     assert_eq!(view.store_time.to_string(), "2026-11-24T00:00:00Z");
@@ -82,11 +83,14 @@ async fn every_attempt_has_the_signature_of_the_fences_time() {
 #[tokio::test]
 async fn conditions_are_part_of_each_signature() {
     let copied = || status(200, "<CopyObjectResult><ETag>&quot;tag&quot;</ETag></CopyObjectResult>");
-    let (view, sent) = fenced(vec![written, copied, || crate::s3_answers::object("", "0"), || status(204, "")]).await;
-    let (tag, none) = (Etag::new("tag"), Metadata::new());
-    view.bucket.put("a", "x".into(), PutMode::Update(tag.clone()), &none).await.unwrap();
-    view.bucket.copy("a", &tag, "b", &none).await.unwrap();
-    view.bucket.delete("a", Some(&tag)).await.unwrap();
+    let (view, sent) = fenced(vec![written, copied, || crate::s3_canned::object("", "0"), || status(204, "")]).await;
+    let (etag, none) = (Etag::new("tag"), Metadata::new());
+    view.bucket
+        .put("a", "x".into(), PutMode::Update(etag.clone()), &none)
+        .await
+        .unwrap();
+    view.bucket.copy("a", &etag, "b", &none).await.unwrap();
+    view.bucket.delete("a", Some(&etag)).await.unwrap();
     let sent = sent.lock().unwrap();
     let signed = |number: usize, header: &str| {
         let request: &HttpRequest = &sent[number];
@@ -105,43 +109,43 @@ async fn conditions_are_part_of_each_signature() {
 
 #[tokio::test]
 async fn expired_signatures_are_distinguished_from_denied_access() {
-    // MinIO and versitygw, AWS, Ceph, R2; and a server whose clock says it.
-    let expired: [Answering; 6] = [
-        || at(refused("AccessDenied", "Request has expired"), IN_TIME),
-        || refused("AccessDenied", "Request has expired"),
+    // Responses of MinIO and versitygw, AWS, Ceph and R2; and of a server whose time shows the expiry.
+    let expired: [Respond; 6] = [
+        || at(rejected("AccessDenied", "Request has expired"), IN_TIME),
+        || rejected("AccessDenied", "Request has expired"),
         || at(error(400, "ExpiredToken"), IN_TIME),
-        || refused("ExpiredRequest", ""),
-        || at(refused("AccessDenied", "Access Denied."), LATE),
-        || at(refused("RequestTimeTooSkewed", ""), LATE),
+        || rejected("ExpiredRequest", ""),
+        || at(rejected("AccessDenied", "Access Denied."), LATE),
+        || at(rejected("RequestTimeTooSkewed", ""), LATE),
     ];
-    for (number, answer) in expired.into_iter().enumerate() {
-        let (view, _) = fenced(vec![answer, || status(404, "")]).await;
+    for (number, response) in expired.into_iter().enumerate() {
+        let (view, _) = fenced(vec![response, || status(404, "")]).await;
         let created = create(&view).await;
         assert!(matches!(created, Err(StoreError::Expired { .. })), "{number}: {created:?}");
-        let (view, _) = fenced(vec![answer]).await;
+        let (view, _) = fenced(vec![response]).await;
         let copied = view.bucket.copy("a", &Etag::new("tag"), "b", &Metadata::new()).await;
         assert!(matches!(copied, Err(StoreError::Expired { .. })), "{number}: {copied:?}");
-        let (view, _) = fenced(vec![answer]).await;
+        let (view, _) = fenced(vec![response]).await;
         let deleted = view.bucket.delete("a", None).await;
         assert!(matches!(deleted, Err(StoreError::Expired { .. })), "{number}: {deleted:?}");
     }
-    let denied: [Answering; 4] = [
-        || at(refused("AccessDenied", "Access Denied."), IN_TIME),
-        || refused("AccessDenied", "Access Denied."),
-        || at(refused("SignatureDoesNotMatch", ""), IN_TIME),
-        || at(refused("InvalidAccessKeyId", ""), IN_TIME),
+    let denied: [Respond; 4] = [
+        || at(rejected("AccessDenied", "Access Denied."), IN_TIME),
+        || rejected("AccessDenied", "Access Denied."),
+        || at(rejected("SignatureDoesNotMatch", ""), IN_TIME),
+        || at(rejected("InvalidAccessKeyId", ""), IN_TIME),
     ];
-    for (number, answer) in denied.into_iter().enumerate() {
-        let (view, _) = fenced(vec![answer]).await;
+    for (number, response) in denied.into_iter().enumerate() {
+        let (view, _) = fenced(vec![response]).await;
         let created = create(&view).await;
         assert!(matches!(created, Err(StoreError::Denied { .. })), "{number}: {created:?}");
     }
 }
 
-/// Without a fence, such a refusal is one of the credentials.
+/// Without a fence, such a rejection concerns the credentials.
 #[tokio::test]
 async fn plain_writes_do_not_expire() {
-    let client = http(|_| HttpConnectorFuture::ready(at(refused("AccessDenied", "Request has expired"), LATE)));
+    let client = http(|_| HttpConnectorFuture::ready(at(rejected("AccessDenied", "Request has expired"), LATE)));
     let bucket = S3Bucket::over(client, "lake", "", Arc::default());
     let put = bucket.put("a", "x".into(), PutMode::Create, &Metadata::new()).await;
     assert!(matches!(put, Err(StoreError::Denied { .. })), "{put:?}");
@@ -149,11 +153,12 @@ async fn plain_writes_do_not_expire() {
     assert!(matches!(fence, Err(StoreError::Denied { .. })), "{fence:?}");
 }
 
-/// An attempt whose answer was lost may have taken effect before the next one was refused. Copies and deletions are repeated with a new fence.
+/// An attempt whose response was lost may have taken effect before the next one was rejected. Copies and deletions are repeated with a new
+/// fence.
 #[tokio::test]
-async fn an_expired_retry_leaves_the_outcome_of_a_create_open() {
-    let lost = || Err(ConnectorError::timeout("the answer was lost".into()));
-    let late = || at(refused("AccessDenied", "Request has expired"), LATE);
+async fn outcome_of_a_create_with_an_expired_retry_is_unknown() {
+    let lost = || Err(ConnectorError::timeout("the response was lost".into()));
+    let late = || at(rejected("AccessDenied", "Request has expired"), LATE);
     let (view, _) = fenced(vec![lost, late, || status(404, "")]).await;
     let created = create(&view).await;
     assert!(matches!(created, Err(StoreError::Unavailable { .. })), "{created:?}");
@@ -172,30 +177,30 @@ async fn an_expired_retry_leaves_the_outcome_of_a_create_open() {
 }
 
 #[tokio::test]
-async fn a_create_whose_answer_was_lost_is_recognized_after_its_expiry() {
+async fn create_whose_response_was_lost_is_recognized_after_its_expiry() {
     let writer: Arc<Mutex<Option<String>>> = Arc::default();
     let client = http(move |request| {
-        let answer = match (request.method(), request.headers().get("x-amz-meta-datalake-writer")) {
+        let response = match (request.method(), request.headers().get("x-amz-meta-datalake-writer")) {
             ("PUT", Some(name)) if writer.lock().unwrap().is_none() => {
                 *writer.lock().unwrap() = Some(name.to_owned());
-                Err(ConnectorError::timeout("the answer was lost".into()))
+                Err(ConnectorError::timeout("the response was lost".into()))
             }
-            ("PUT", _) => at(refused("AccessDenied", "Request has expired"), LATE),
-            _ => at(crate::s3_answers::object("", "1"), MADE).map(|mut response| {
+            ("PUT", _) => at(rejected("AccessDenied", "Request has expired"), LATE),
+            _ => at(crate::s3_canned::object("", "1"), MADE).map(|mut response| {
                 let name = writer.lock().unwrap().clone().unwrap_or_default();
                 response.headers_mut().insert("x-amz-meta-datalake-writer", name);
                 response
             }),
         };
-        HttpConnectorFuture::ready(answer)
+        HttpConnectorFuture::ready(response)
     });
     let view = S3Bucket::over(client, "lake", "", Arc::default()).fenced().await.unwrap();
     assert_eq!(create(&view).await.expect("the first attempt took effect"), Etag::new("tag"));
 }
 
-/// The SDK corrects the time of signatures by the skew that it measures. The age of a fence is none.
+/// The SDK corrects the signing time by the clock skew that it measures. The age of a fence is not a skew.
 #[tokio::test]
-async fn an_old_fence_does_not_change_the_time_of_other_requests() {
+async fn old_fence_does_not_change_the_signing_time_of_other_requests() {
     let dates: Arc<Mutex<Vec<String>>> = Arc::default();
     let seen = Arc::clone(&dates);
     let client = http(move |request| {
@@ -204,7 +209,7 @@ async fn an_old_fence_does_not_change_the_time_of_other_requests() {
         }
         // Without a `Date`, there is no skew to measure on plain requests.
         HttpConnectorFuture::ready(match request.uri().contains("X-Amz-Expires") {
-            true => at(refused("AccessDenied", "Request has expired"), "Tue, 24 Nov 2099 00:00:00 GMT"),
+            true => at(rejected("AccessDenied", "Request has expired"), "Tue, 24 Nov 2099 00:00:00 GMT"),
             false => status(404, ""),
         })
     });
@@ -214,13 +219,13 @@ async fn an_old_fence_does_not_change_the_time_of_other_requests() {
     view.delete("a", None).await.unwrap_err();
     bucket.head("a").await.unwrap_err();
     let dates = dates.lock().unwrap();
-    assert_eq!(dates.len(), 2, "the others are signed in their headers");
+    assert_eq!(dates.len(), 2, "other requests are signed in their headers");
     assert!(dates.iter().all(|date| !date.starts_with("2099")), "{dates:?}");
 }
 
-/// Such a server has no clock to rely on; writes must work all the same.
+/// The clock of such a server is unknown, but writes must succeed.
 #[tokio::test]
-async fn a_server_without_dates_gives_a_view_without_expiry() {
+async fn writes_do_not_expire_on_a_server_without_dates() {
     let client = http(|request| {
         assert!(!request.uri().contains("X-Amz-Expires"), "{}", request.uri());
         HttpConnectorFuture::ready(match request.method() {

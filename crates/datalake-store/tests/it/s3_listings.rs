@@ -1,4 +1,4 @@
-//! Listings over S3: what is made of the server's pages.
+//! Listings of S3: how pages become objects.
 
 use datalake_store::{
     bucket::{Bucket, ObjectMeta},
@@ -6,13 +6,13 @@ use datalake_store::{
 };
 use futures_util::TryStreamExt;
 
-use crate::s3_answers::{Answer, Answering, canned, status};
+use crate::s3_canned::{Respond, Response, canned, status};
 
-async fn list(pages: Vec<Answering>) -> Result<Vec<ObjectMeta>, StoreError> {
+async fn list(pages: Vec<Respond>) -> Result<Vec<ObjectMeta>, StoreError> {
     canned(pages).0.list("", None).try_collect().await
 }
 
-fn page(entries: &str, next: &str) -> Answer {
+fn page(entries: &str, next: &str) -> Response {
     let next = if next.is_empty() {
         String::new()
     } else {
@@ -45,12 +45,12 @@ async fn listed_keys_are_decoded() {
     assert_eq!(
         keys,
         ["a b+c", "b\u{1}\n", "李/", "%FE", "%FF"],
-        "names that are no text are no error, and stay apart"
+        "names that are not UTF-8 are not an error, and stay distinct"
     );
 }
 
 #[track_caller]
-fn check_nonsense(result: &Result<Vec<ObjectMeta>, StoreError>, word: &str) {
+fn check_unexpected(result: &Result<Vec<ObjectMeta>, StoreError>, word: &str) {
     let Err(StoreError::Invalid { reason, .. }) = result else {
         panic!("{word}: {result:?}")
     };
@@ -58,28 +58,28 @@ fn check_nonsense(result: &Result<Vec<ObjectMeta>, StoreError>, word: &str) {
 }
 
 #[tokio::test]
-async fn a_listing_that_cannot_be_trusted_is_an_error() {
-    check_nonsense(&list(vec![|| page(&entries(&["b", "a"]), "")]).await, "order");
-    check_nonsense(
+async fn inconsistent_listing_is_an_error() {
+    check_unexpected(&list(vec![|| page(&entries(&["b", "a"]), "")]).await, "order");
+    check_unexpected(
         &list(vec![|| page(&entries(&["a", "b"]), "more"), || page(&entries(&["b", "c"]), "")]).await,
         "order",
     );
-    check_nonsense(&list(vec![|| page(&(entries(&["a"]) + "<cut/>"), "")]).await, "token");
-    // The SDK's parser takes the first half of an answer for an answer.
-    check_nonsense(&list(vec![|| status(200, "<ListBucketResult><Conte")]).await, "whether");
-    check_nonsense(
+    check_unexpected(&list(vec![|| page(&(entries(&["a"]) + "<cut/>"), "")]).await, "token");
+    // The SDK's parser accepts the first half of a response.
+    check_unexpected(&list(vec![|| status(200, "<ListBucketResult><Conte")]).await, "whether");
+    check_unexpected(
         &list(vec![|| page(&(entries(&["a"]) + "<KeyCount>2</KeyCount>"), "")]).await,
         "number",
     );
     let untagged = || page(&entry("a", "2026-11-24T00:00:00Z").replace("&quot;t&quot;", "&quot;&quot;"), "");
-    check_nonsense(&list(vec![untagged]).await, "empty ETag");
-    // The SDK cannot read such a time, and ours could not hold it.
+    check_unexpected(&list(vec![untagged]).await, "empty ETag");
+    // Neither the SDK nor `Timestamp` can represent this time.
     let result = list(vec![|| page(&entry("a", "9999999-01-01T00:00:00Z"), "")]).await;
     assert!(result.is_err(), "{result:?}");
 }
 
 #[tokio::test]
-async fn a_broken_page_is_asked_for_again() {
+async fn failed_page_is_requested_again() {
     let found = list(vec![|| page(&entries(&["a"]), "more"), || status(500, ""), || {
         page(&entries(&["b"]), "")
     }])

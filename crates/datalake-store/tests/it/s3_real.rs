@@ -1,4 +1,4 @@
-//! S3 against a server of somebody else's, which the environment names; the feature `real-s3` asks for it.
+//! Tests on an external S3 server, which the environment names. They run with the feature `real-s3`.
 
 use std::sync::{
     Arc,
@@ -10,8 +10,9 @@ use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
     contract,
     error::StoreError,
-    lake::{self, OpenOptions},
+    lake,
     lake_url::LakeUrl,
+    open_options::OpenOptions,
     s3::S3Bucket,
 };
 use futures_util::TryStreamExt;
@@ -47,43 +48,43 @@ fn options() -> OpenOptions {
 async fn open() -> Arc<dyn Bucket> {
     let (url, options) = (new_lake(), options());
     lake::create(&url, &options).await.expect("there is no bucket yet");
-    lake::create(&url, &options).await.expect("making it again is no error");
+    lake::create(&url, &options).await.expect("creating it again succeeds");
     lake::open(&url, &options).await.unwrap().bucket
 }
 
 datalake_store::store_contract!(
     open(),
     only [
-        create_once_under_a_race
-        update_under_a_race
-        create_is_refused_where_an_object_is
-        update_needs_the_tag
-        get_needs_the_tag
-        copy_needs_the_sources_tag
-        delete_needs_the_tag
-        missing_objects
+        concurrent_creates_have_one_winner
+        concurrent_updates_have_one_winner
+        create_of_an_existing_object_is_a_conflict
+        update_needs_the_current_etag
+        get_needs_the_current_etag
+        copy_needs_the_current_etag_of_the_source
+        delete_needs_the_current_etag
+        missing_objects_are_not_found
         metadata_round_trips
         reads_see_what_was_written
-        readers_never_see_half_an_object
+        readers_never_see_a_part_of_an_object
         listing_is_in_key_order
-        listing_in_pages
-        awkward_names
-        large_objects
-        large_creates_are_decided
-        ranges
-        empty_objects
-        answers_lost_after_the_effect
+        listing_has_each_object_once
+        unusual_names_are_not_interpreted
+        large_objects_are_written_and_read
+        large_create_of_an_existing_object_is_a_conflict
+        ranges_are_clipped
+        empty_objects_are_written_and_read
+        put_with_a_lost_response_takes_effect
         fenced_writes_take_effect
         large_fenced_writes_take_effect
-        create_once_through_fences
+        concurrent_fenced_creates_have_one_winner
         fences_report_the_stores_time
-    ] because "the other, control_characters_in_names, is decided by the test below"
+    ] because "control_characters_in_names_are_listed is part of a test below"
 );
 
-/// versitygw 1.8 does not encode a listing, although asked to, and writes U+FFFD for what XML cannot carry. Such an object cannot be
-/// reached through its listing, but must not stop it.
+/// versitygw 1.8 does not encode a listing, although the request asks for it, and writes U+FFFD for characters that XML cannot contain.
+/// Such an object cannot be read by its listed key, but must not stop the listing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn control_characters_are_listed_or_harm_nobody() {
+async fn control_characters_in_names_do_not_stop_a_listing() {
     let bucket = open().await;
     for key in ["harm/a\u{1}b", "harm/a\tb", "harm/b"] {
         bucket.put(key, "x".into(), PutMode::Create, &Metadata::new()).await.unwrap();
@@ -93,15 +94,11 @@ async fn control_characters_are_listed_or_harm_nobody() {
         .map_ok(|meta| meta.key)
         .try_collect()
         .await
-        .expect("a name stops no listing");
+        .expect("a name does not stop the listing");
     if listed[0] == "harm/a\u{fffd}b" {
-        assert_eq!(
-            listed,
-            ["harm/a\u{fffd}b", "harm/a\tb", "harm/b"],
-            "the others are listed as they are"
-        );
+        assert_eq!(listed, ["harm/a\u{fffd}b", "harm/a\tb", "harm/b"], "all other keys are unchanged");
     } else {
-        datalake_store::contract::control_characters_in_names(bucket).await;
+        datalake_store::contract::control_characters_in_names_are_listed(bucket).await;
     }
 }
 
@@ -112,7 +109,7 @@ async fn open_s3() -> S3Bucket {
     S3Bucket::open(&bucket, &prefix, &options, Arc::default()).await.unwrap()
 }
 
-/// Nobody waits for five minutes: the writes are signed in the past, or in the future of a server whose clock is behind another's.
+/// Instead of waiting for five minutes, the test signs writes in the past, and in the future for a server whose clock is behind another's.
 #[tokio::test]
 async fn fenced_writes_expire_by_the_servers_clock() {
     let bucket = open_s3().await;
@@ -146,7 +143,7 @@ async fn fenced_writes_expire_by_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn a_sweep_leaves_objects_alone() {
+async fn sweep_does_not_remove_objects() {
     let bucket = open().await;
     let keys = ["processed_data/output.csv", "processed_data/users/part-1.parquet", "src-data/1.png"];
     for key in keys {
@@ -157,11 +154,11 @@ async fn a_sweep_leaves_objects_alone() {
     }
     assert_eq!(bucket.sweep().await.unwrap(), 0);
     for key in keys {
-        bucket.head(key).await.expect("it is there");
+        bucket.head(key).await.expect("the object exists");
     }
 }
 
-/// Who may not write is not asked to start over.
+/// A client without write access must not be told to start over.
 #[tokio::test]
 async fn denied_access_is_not_an_expired_fence() {
     let bucket = open_s3().await;
@@ -173,8 +170,8 @@ async fn denied_access_is_not_an_expired_fence() {
     assert!(matches!(result, Err(StoreError::Denied { .. })), "{result:?}");
 }
 
-/// A new lake, reached by a way on which an answer can be lost: once the flag is set, the next one to a request of this method whose first
-/// line has this in it.
+/// A new lake behind a proxy that can lose a response: after the flag is set, that of the next request with this method and this part in
+/// its first line.
 async fn open_lossy(method: &'static str, part: &'static str) -> (Arc<dyn Bucket>, Arc<AtomicBool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let options = OpenOptions {
@@ -187,7 +184,7 @@ async fn open_lossy(method: &'static str, part: &'static str) -> (Arc<dyn Bucket
         while let Ok((client, _)) = listener.accept().await {
             let flag = Arc::clone(&flag);
             let is_lost = move |line: &str| line.starts_with(method) && line.contains(part) && flag.swap(false, Ordering::SeqCst);
-            tokio::spawn(pass_on(client, is_lost));
+            tokio::spawn(forward(client, is_lost));
         }
     });
     let url = new_lake();
@@ -195,36 +192,36 @@ async fn open_lossy(method: &'static str, part: &'static str) -> (Arc<dyn Bucket
     (lake::open(&url, &options).await.unwrap().bucket, loses_next)
 }
 
-/// Passes the bytes of one connection both ways, until the server begins to answer a request whose answer is lost: then both ends are closed.
-/// HTTP/1.1 answers one request before it reads the next, so that a request begins with what is read first after an answer.
-async fn pass_on(mut client: TcpStream, is_lost: impl Fn(&str) -> bool) {
+/// Forwards the bytes of one connection in both directions, until the server starts a response that is to be lost: then closes both ends.
+/// With HTTP/1.1, a response ends before the next request starts, so that the first bytes after a response are the start of a request.
+async fn forward(mut client: TcpStream, is_lost: impl Fn(&str) -> bool) {
     let authority = endpoint().trim_start_matches("http://").trim_end_matches('/').to_owned();
     let mut server = TcpStream::connect(authority).await.expect("the server listens");
-    let (mut asked, mut answered) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
-    let (mut is_begin, mut loses) = (true, false);
+    let (mut from_client, mut from_server) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    let (mut is_request_start, mut loses) = (true, false);
     loop {
         tokio::select! {
-            read = client.read(&mut asked) => {
+            read = client.read(&mut from_client) => {
                 let Ok(length @ 1..) = read else { return };
-                if is_begin {
-                    let head = String::from_utf8_lossy(&asked[..length]);
+                if is_request_start {
+                    let head = String::from_utf8_lossy(&from_client[..length]);
                     loses = is_lost(head.lines().next().unwrap_or_default());
-                    is_begin = false;
+                    is_request_start = false;
                 }
-                if server.write_all(&asked[..length]).await.is_err() { return }
+                if server.write_all(&from_client[..length]).await.is_err() { return }
             }
-            read = server.read(&mut answered) => {
+            read = server.read(&mut from_server) => {
                 let Ok(length @ 1..) = read else { return };
-                let goes_on = answered.starts_with(b"HTTP/1.1 100 ");
-                if loses && !goes_on { return }
-                is_begin = !goes_on;
-                if client.write_all(&answered[..length]).await.is_err() { return }
+                let is_interim = from_server.starts_with(b"HTTP/1.1 100 ");
+                if loses && !is_interim { return }
+                is_request_start = !is_interim;
+                if client.write_all(&from_server[..length]).await.is_err() { return }
             }
         }
     }
 }
 
-/// A write whose answer is lost took effect, and is known for our own.
+/// Checks that a write whose response is lost takes effect and succeeds.
 async fn check_lost_write(method: &'static str, part: &'static str, is_there_before: bool, bytes: Bytes) {
     let (bucket, loses_next) = open_lossy(method, part).await;
     let mode = match is_there_before {
@@ -233,8 +230,8 @@ async fn check_lost_write(method: &'static str, part: &'static str, is_there_bef
     };
     loses_next.store(true, Ordering::SeqCst);
     let written = bucket.put("lost", bytes.clone(), mode.clone(), &Metadata::new()).await;
-    assert!(!loses_next.load(Ordering::SeqCst), "no answer was lost: {mode:?}");
-    let etag = written.expect("our own first attempt took effect");
+    assert!(!loses_next.load(Ordering::SeqCst), "no response was lost: {mode:?}");
+    let etag = written.expect("the first attempt took effect");
     let object = bucket.get("lost", Some(&etag), None).await.unwrap();
     assert!(object.bytes == bytes, "the bytes differ: {mode:?}");
     let late = bucket.put("lost", "c".into(), mode, &Metadata::new()).await;
@@ -245,22 +242,22 @@ async fn check_lost_write(method: &'static str, part: &'static str, is_there_bef
 }
 
 #[tokio::test]
-async fn a_write_whose_answer_was_lost_is_known_again() {
+async fn write_whose_response_was_lost_is_recognized() {
     let large = Bytes::from(vec![b'b'; 17 * 1024 * 1024]);
     for is_there_before in [false, true] {
         check_lost_write("PUT", "/lost", is_there_before, "b".into()).await;
-        // The last request of an upload in parts, which decides; the first one asks for `uploads`.
+        // The last request of a multipart upload, which carries the condition. The first request has `uploads` in its query.
         check_lost_write("POST", "uploadId=", is_there_before, large.clone()).await;
     }
 }
 
 #[tokio::test]
-async fn a_delete_and_a_copy_whose_answers_were_lost_are_successes() {
+async fn delete_and_copy_whose_responses_were_lost_succeed() {
     let (bucket, loses_next) = open_lossy("DELETE", "/lost").await;
     let etag = bucket.put("lost", "a".into(), PutMode::Create, &Metadata::new()).await.unwrap();
     loses_next.store(true, Ordering::SeqCst);
     bucket.delete("lost", Some(&etag)).await.expect("the first attempt removed it");
-    assert!(!loses_next.load(Ordering::SeqCst), "no answer was lost");
+    assert!(!loses_next.load(Ordering::SeqCst), "no response was lost");
     assert!(matches!(bucket.head("lost").await, Err(StoreError::NotFound { .. })));
 
     let (bucket, loses_next) = open_lossy("PUT", "/lost").await;
@@ -269,7 +266,7 @@ async fn a_delete_and_a_copy_whose_answers_were_lost_are_successes() {
     bucket
         .copy("from", &etag, "lost", &Metadata::new())
         .await
-        .expect("a copy can be made twice");
-    assert!(!loses_next.load(Ordering::SeqCst), "no answer was lost");
+        .expect("a copy can be repeated");
+    assert!(!loses_next.load(Ordering::SeqCst), "no response was lost");
     assert_eq!(&bucket.get("lost", None, None).await.unwrap().bytes[..], b"a");
 }

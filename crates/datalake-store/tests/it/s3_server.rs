@@ -1,10 +1,10 @@
-//! An S3 server in this process: `s3s` speaks the protocol, `s3s-fs` keeps bytes, tags and metadata and takes uploads in parts.
+//! An S3 server in this process: `s3s` implements the protocol, `s3s-fs` stores bytes, ETags and metadata and supports multipart uploads.
 //!
-//! Where s3s-fs 0.14 departs from S3 it is mended here, so that the whole contract can be asked of it:
-//! - it takes keys for paths: a key lies under its digest, so that it may be of any length, and be the folder of another;
-//! - it checks a condition and writes in two steps, and an object and its attributes come one after the other: requests wait for each other;
-//! - it does not look at the conditions of a get and a delete;
-//! - it lists objects without their tags, and does not encode a listing: listings are made from what was written.
+//! s3s-fs 0.14 differs from S3 in four points, which are fixed here, so that the whole contract suite can run on it:
+//! - it uses keys as paths: here a key is stored under its digest, so that it can have any length, and be a prefix of another key;
+//! - it checks a condition and writes in two steps, and writes an object and its attributes separately: here requests wait for each other;
+//! - it ignores the conditions of a get and a delete: here they are checked;
+//! - it lists objects without their ETags, and does not encode a listing: here listings are made from what was written.
 
 use std::{
     collections::BTreeMap,
@@ -34,16 +34,16 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::sync::Mutex;
 
-/// What the server knows of preconditions.
+/// How the server treats preconditions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Conditions {
-    /// Not so by a server that takes no notice of them, and creates what exists.
+    /// False for a server that ignores them, and overwrites existing objects.
     pub(crate) are_obeyed: bool,
 }
 
-/// A server over an empty folder, for one user and their password. There is no bucket yet.
+/// A server on an empty folder, without a bucket, for one user and password.
 pub(crate) fn server(root: Arc<TempDir>, [user, password]: [&str; 2], conditions: Conditions) -> S3Service {
-    let server = Mended {
+    let server = FixedServer {
         files: FileSystem::new(root.path()).unwrap(),
         root,
         conditions,
@@ -58,12 +58,12 @@ pub(crate) fn server(root: Arc<TempDir>, [user, password]: [&str; 2], conditions
     builder.build()
 }
 
-/// Where in the server's folder an object's bytes lie.
+/// The path of an object's bytes in the server's folder.
 pub(crate) fn path_of(root: &Path, bucket: &str, key: &str) -> PathBuf {
     [root, Path::new(bucket), Path::new(&name_of(key))].iter().collect()
 }
 
-/// A name of a length and of characters that every file system takes.
+/// The file name of a key, with a length and characters that every file system accepts.
 fn name_of(key: &str) -> String {
     Sha256::digest(key).iter().fold(String::new(), |mut name, byte| {
         write!(name, "{byte:02x}").unwrap();
@@ -72,7 +72,7 @@ fn name_of(key: &str) -> String {
 }
 
 #[derive(Debug)]
-struct Mended {
+struct FixedServer {
     files: FileSystem,
     root: Arc<TempDir>,
     conditions: Conditions,
@@ -82,7 +82,7 @@ struct Mended {
 /// A bucket and a key.
 type Place = (String, String);
 
-/// What is there.
+/// The objects of all buckets.
 #[derive(Debug, Default)]
 struct Objects(BTreeMap<Place, Stored>);
 
@@ -94,7 +94,7 @@ struct Stored {
 }
 
 impl Objects {
-    /// Notes what is written, of which s3s-fs has told the tag.
+    /// Records a written object with the ETag that s3s-fs returned.
     fn record(&mut self, root: &Path, place: Place, etag: Option<ETag>) -> S3Result<()> {
         let path = path_of(root, &place.0, &place.1);
         let described = std::fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?)));
@@ -108,7 +108,7 @@ impl Objects {
         Ok(())
     }
 
-    /// Refuses what is not there, or is not what a condition asks for.
+    /// Fails if the object does not exist or does not match a condition.
     fn require(&self, place: &Place, if_match: Option<&ETagCondition>) -> S3Result<()> {
         let stored = self.0.get(place).ok_or_else(|| s3_error!(NoSuchKey))?;
         match if_match.and_then(ETagCondition::as_etag) {
@@ -118,13 +118,13 @@ impl Objects {
     }
 }
 
-/// Replaces a key by the name of its file, and gives its place.
+/// Replaces a key by the name of its file, and returns the bucket and the key.
 fn rename(bucket: &str, key: &mut String) -> Place {
     let name = name_of(key);
     (bucket.to_owned(), std::mem::replace(key, name))
 }
 
-impl Mended {
+impl FixedServer {
     fn require_bucket(&self, bucket: &str) -> S3Result<()> {
         match self.root.path().join(bucket).is_dir() {
             true => Ok(()),
@@ -142,7 +142,7 @@ impl Mended {
 }
 
 #[async_trait]
-impl S3 for Mended {
+impl S3 for FixedServer {
     async fn create_bucket(&self, request: S3Request<CreateBucketInput>) -> S3Result<S3Response<CreateBucketOutput>> {
         self.files.create_bucket(request).await
     }
@@ -282,7 +282,7 @@ impl S3 for Mended {
             objects.require(&place, input.if_match.as_ref())?;
         }
         let mut completed = self.files.complete_multipart_upload(request).await?;
-        // S3 begins its answer before it is done, and so does s3s-fs; here that would be after the others' turn.
+        // Like S3, s3s-fs starts its response before the upload is complete. Here it must be complete before other requests are handled.
         if let Some(rest) = completed.output.future.take() {
             completed.output = rest.await?;
         }

@@ -1,4 +1,4 @@
-//! One writer at a time over a store that knows no conditions on writes.
+//! A single writer on a store without conditional writes.
 
 use std::sync::Arc;
 
@@ -12,20 +12,20 @@ use datalake_store::{
 
 #[expect(clippy::unused_async, reason = "the suite takes a future")]
 async fn open() -> Arc<dyn Bucket> {
-    let ignorant = Faulty::new(Arc::new(MemoryBucket::new()), |_| Fate::RefuseCondition);
-    Arc::new(SingleWriter::new(Arc::new(ignorant)))
+    let without_conditions = Faulty::new(Arc::new(MemoryBucket::new()), |_| Fate::RefuseCondition);
+    Arc::new(SingleWriter::new(Arc::new(without_conditions)))
 }
 
 store_contract!(open(), only [
-    create_is_refused_where_an_object_is
-    update_needs_the_tag
-    get_needs_the_tag
-    copy_needs_the_sources_tag
-    delete_needs_the_tag
-    missing_objects
+    create_of_an_existing_object_is_a_conflict
+    update_needs_the_current_etag
+    get_needs_the_current_etag
+    copy_needs_the_current_etag_of_the_source
+    delete_needs_the_current_etag
+    missing_objects_are_not_found
     metadata_round_trips
     reads_see_what_was_written
-    readers_never_see_half_an_object
-    large_creates_are_decided
-    answers_lost_after_the_effect
-] because "races are what a single writer does not have, and the rest passes through");
+    readers_never_see_a_part_of_an_object
+    large_create_of_an_existing_object_is_a_conflict
+    put_with_a_lost_response_takes_effect
+] because "a single writer has no races, and all other operations are passed on");

@@ -1,18 +1,18 @@
-//! The actions of the Delta log that this program reads and writes: one JSON object a line of an entry, one row of a checkpoint.
+//! The actions of the Delta log that this program reads and writes. An action is a line of an entry, as JSON, and a row of a checkpoint.
 //!
-//! Fields are those of the protocol document, `delta-io/delta`: `PROTOCOL.md`, section "Actions". Others are ignored when read.
-//! An entry's line and a checkpoint's row have the same shape here, so that there is one set of types.
+//! The fields follow the protocol document, `delta-io/delta`: `PROTOCOL.md`, section "Actions". Other fields are ignored. Lines of entries
+//! and rows of checkpoints use the same types.
 
 use std::collections::BTreeMap;
 
 use datalake_core::report::{Counts, RunId, RunMode};
 use serde::{Deserialize, Serialize};
 
-/// A map of texts. A value may be null, and the whole map in a foreign checkpoint too.
+/// A map of strings. Values may be null; in checkpoints of other engines, the whole map may be null.
 pub(crate) type TextMap = BTreeMap<String, Option<String>>;
 
-/// One line of an entry or one row of a checkpoint: exactly one field is there, or none where the action is of a kind not known here
-/// (`domainMetadata`, `cdc`, …), which the protocol lets a reader of version 1 ignore.
+/// One action. Exactly one field is set, or none for a kind of action that is not known here (`domainMetadata`, `cdc`, …), which a reader
+/// of version 1 may ignore.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Action {
@@ -30,21 +30,21 @@ pub(crate) struct Action {
     pub(crate) add: Option<Add>,
 }
 
-/// Which versions of the protocol a reader and a writer must know.
+/// The versions of the protocol that readers and writers must support.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Protocol {
     pub(crate) min_reader_version: i32,
     pub(crate) min_writer_version: i32,
-    /// Only from reader version 3 on: read for the error message alone.
+    /// Only from reader version 3 on. Used only in the error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) reader_features: Option<Vec<String>>,
-    /// Only from writer version 7 on: read for the error message alone.
+    /// Only from writer version 7 on. Used only in the error message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) writer_features: Option<Vec<String>>,
 }
 
-/// What the table is: its columns and its configuration.
+/// The table's columns and configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Metadata {
@@ -63,7 +63,7 @@ pub(crate) struct Metadata {
     pub(crate) created_time: Option<i64>,
 }
 
-/// The format of the data files: always Parquet.
+/// The format of the data files, which is always Parquet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Format {
     pub(crate) provider: String,
@@ -71,7 +71,7 @@ pub(crate) struct Format {
     pub(crate) options: Option<TextMap>,
 }
 
-/// How far another engine's stream is.
+/// The progress of another engine's stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Transaction {
@@ -81,7 +81,7 @@ pub(crate) struct Transaction {
     pub(crate) last_updated: Option<i64>,
 }
 
-/// A data file joins the table.
+/// Adds a data file to the table.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Add {
@@ -91,17 +91,17 @@ pub(crate) struct Add {
     pub(crate) size: i64,
     pub(crate) modification_time: i64,
     pub(crate) data_change: bool,
-    /// [`Stats`] as JSON text.
+    /// [`Stats`] as JSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) stats: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tags: Option<TextMap>,
-    /// Rows of the file are deleted beside it: refused.
+    /// The file has deleted rows. Not supported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) deletion_vector: Option<serde_json::Value>,
 }
 
-/// A data file leaves the table; the file itself stays for the retention.
+/// Removes a data file from the table. The file itself is kept for the retention.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Remove {
@@ -117,7 +117,7 @@ pub(crate) struct Remove {
     pub(crate) size: Option<i64>,
 }
 
-/// What a file holds, as the `stats` of an [`Add`] say.
+/// The statistics of a data file, in `stats` of an [`Add`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Stats {
@@ -128,7 +128,7 @@ pub(crate) struct Stats {
     pub(crate) null_count: BTreeMap<String, serde_json::Value>,
 }
 
-/// Bounds of the columns that queries are narrowed by.
+/// Bounds of the columns that are used for data skipping.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Bounds {
@@ -138,36 +138,38 @@ pub(crate) struct Bounds {
     pub(crate) birthts: Option<i64>,
 }
 
-/// What an entry of ours says of itself. The protocol leaves it free, so a foreign one is read as plain JSON, see [`OwnInfo::of`].
+/// The `commitInfo` of this product. The protocol does not define its fields, so that those of other engines are read as JSON: see
+/// [`OwnInfo::of`].
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct CommitInfo {
     pub(crate) timestamp: i64,
     pub(crate) operation: &'static str,
     pub(crate) operation_parameters: TextMap,
-    /// Numbers as texts, as Spark writes them.
+    /// Numbers as strings, as in Spark.
     pub(crate) operation_metrics: TextMap,
     pub(crate) engine_info: &'static str,
     pub(crate) datalake: OwnInfo,
 }
 
-/// What only this program says in its entries.
+/// The part of `commitInfo` that only this product writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OwnInfo {
     pub(crate) run_id: RunId,
     pub(crate) mode: RunMode,
     pub(crate) counts: Counts,
-    /// Path of the refusals' file relative to the table; none where nothing is refused. For people: what counts is the metadata's.
+    /// The path of the rejects file relative to the table's root. None if there are no rejects. For operators only: readers use the path in
+    /// the metadata.
     pub(crate) refusals: Option<String>,
-    /// Unique to each commit, so that two commits of the same rows are two entries.
+    /// Unique for each commit, so that the entries of two commits of equal rows differ.
     pub(crate) writer_id: String,
-    /// SHA-256 of the entry that this one follows, in hexadecimal digits; none for the first version, and in entries of format 0.
+    /// The SHA-256 of the entry before, in hexadecimal digits. None for the first version, and in entries of format 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) base: Option<String>,
 }
 
 impl OwnInfo {
-    /// What an entry says if it is one of ours.
+    /// Parses the part of this product. None for entries of other engines.
     pub(crate) fn of(commit_info: &serde_json::Value) -> Option<Self> {
         Self::deserialize(commit_info.get("datalake")?).ok()
     }

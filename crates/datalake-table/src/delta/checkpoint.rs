@@ -1,7 +1,7 @@
-//! Checkpoints: the state of the table at a version in one Parquet file, so that a load need not read every entry.
+//! Checkpoints: the state of a version in one Parquet file, so that a load does not have to read all entries.
 //!
-//! The classic form, one file, which every engine reads. Columns and their types are those of the protocol document, section
-//! "Checkpoint Schema". Other engines' checkpoints are read by name, whatever else they hold.
+//! They are classic checkpoints in a single file, which every engine can read. The columns and their types follow the protocol document,
+//! section "Checkpoint Schema". In checkpoints of other engines, unknown columns are ignored.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ use parquet::{
     record::Row,
     schema::{parser::parse_message_type, types::TypePtr},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    blocking::blocking,
+    blocking::{blocking, decode},
     delta::{
         actions::{Action, Add, Remove},
-        log::{self, LastCheckpoint},
+        log::{self, CHECKPOINT_BYTES_MAX, find},
         retention::Retention,
         shred,
         version::{State, Version},
@@ -82,9 +82,9 @@ message checkpoint {
   }
 }";
 
-/// What only readers need: by these a checkpoint of a newer protocol is refused with its features named.
-const REFUSED: &str = "
-message refused {
+/// Columns that are only read, so that the error for a newer protocol can name its features.
+const READ_ONLY_COLUMNS: &str = "
+message read_only {
   optional group add { optional group deletionVector { optional binary storageType (STRING); } }
   optional group protocol {
     optional group readerFeatures (LIST) { repeated group list { optional binary element (STRING); } }
@@ -92,15 +92,27 @@ message refused {
   }
 }";
 
+/// The size limit of `_last_checkpoint`. It is a small document; other engines add a schema.
+const POINTER_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The document `_last_checkpoint`. Further fields of other engines are ignored.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastCheckpoint {
+    pub(crate) version: u64,
+    /// The number of actions in the checkpoint.
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
 fn parse(message: &str) -> Result<TypePtr, ParquetError> {
     parse_message_type(message).map(TypePtr::new)
 }
 
-/// Writes the checkpoint of a version, if its entry is still there, and points at it.
+/// Writes the checkpoint of a version if its entry still exists, and updates `_last_checkpoint`.
 pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<(), TableError> {
     let number = version.number();
     let key = keys::checkpoint(number);
-    // Made before the check: a writer that is paused after it must not bring a checkpoint back that was removed.
+    // Made before the check: a writer that is paused after the check must not restore a checkpoint that was removed.
     let fenced = bucket.fenced().await?;
     if !simulation::has(Bug::CheckpointSkipsEntryCheck) && !log::still_has(bucket, version).await? {
         return Ok(());
@@ -113,18 +125,18 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result
     })
     .await?;
     match fenced.bucket.put(&key, bytes, PutMode::Create, &ObjectMetadata::new()).await {
-        // The checkpoint of another writer: equal states have equal checkpoints.
+        // Another writer wrote the checkpoint. Equal states have equal checkpoints.
         Ok(_) | Err(StoreError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    point_at(bucket, &fenced.bucket, LastCheckpoint { version: number, size }).await
+    write_last_checkpoint(bucket, &fenced.bucket, LastCheckpoint { version: number, size }).await
 }
 
-/// Replaces the pointer, but only forward: a pointer that names a later checkpoint that exists stays.
-async fn point_at(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: LastCheckpoint) -> Result<(), TableError> {
+/// Replaces `_last_checkpoint`, unless it names a later checkpoint that exists.
+async fn write_last_checkpoint(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: LastCheckpoint) -> Result<(), TableError> {
     let mode = match bucket.head(keys::LAST_CHECKPOINT).await {
         Ok(head) => {
-            if let Some(named) = log::last_checkpoint(bucket).await?
+            if let Some(named) = read_last_checkpoint(bucket).await?
                 && named >= pointer.version
                 && !simulation::has(Bug::PointerGoesBack)
                 && exists(bucket, &keys::checkpoint(named)).await?
@@ -137,9 +149,9 @@ async fn point_at(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: L
         Err(error) => return Err(error.into()),
     };
     let text = serde_json::to_vec(&pointer);
-    let text = text.map_err(|error| TableError::undecodable(keys::LAST_CHECKPOINT, "it cannot be encoded", error))?;
+    let text = text.map_err(|error| TableError::undecodable(keys::LAST_CHECKPOINT, "the document cannot be encoded", error))?;
     match fenced.put(keys::LAST_CHECKPOINT, text.into(), mode, &ObjectMetadata::new()).await {
-        // Another writer pointed at its own checkpoint.
+        // Another writer replaced it.
         Ok(_) | Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -153,7 +165,29 @@ async fn exists(bucket: &Arc<dyn Bucket>, key: &str) -> Result<bool, TableError>
     }
 }
 
-/// The actions that make up a state; tombstones past the retention are dropped, as the protocol lets a checkpoint do.
+pub(crate) async fn read_last_checkpoint(bucket: &Arc<dyn Bucket>) -> Result<Option<u64>, TableError> {
+    // The document only saves requests, so that a damaged or oversized one is ignored.
+    let object = match find(bucket, keys::LAST_CHECKPOINT, POINTER_BYTES_MAX).await {
+        Err(TableError::Corrupt { .. }) => None,
+        object => object?,
+    };
+    let pointer = object.and_then(|object| serde_json::from_slice::<LastCheckpoint>(&object.bytes).ok());
+    Ok(pointer.map(|pointer| pointer.version))
+}
+
+/// Whether a checkpoint exists and can be decoded.
+pub(crate) async fn is_intact(bucket: &Arc<dyn Bucket>, version: u64) -> Result<bool, TableError> {
+    let Some(object) = find(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await? else {
+        return Ok(false);
+    };
+    match decode(object, decode_actions).await {
+        Ok(_) => Ok(true),
+        Err(TableError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The actions of a state. Tombstones past the retention are omitted, as the protocol allows.
 fn actions(state: &State, now: Timestamp) -> Vec<Action> {
     let oldest_ms = now.as_millisecond() - Retention::of(&state.metadata).deleted_files.as_secs() * 1_000;
     let kept = |remove: &&Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
@@ -169,7 +203,7 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
         txn: Some(transaction.clone()),
         ..Action::default()
     });
-    // A checkpoint describes a state: none of its actions is a change.
+    // A checkpoint describes a state, so that none of its actions is a data change.
     let removes = state.tombstones.values().filter(kept);
     let removes = removes.map(|remove| Action {
         remove: Some(Remove {
@@ -178,10 +212,10 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
         }),
         ..Action::default()
     });
-    let adds = state.segments.iter().map(|segment| Action {
+    let adds = state.data_files.iter().map(|file| Action {
         add: Some(Add {
             data_change: false,
-            ..(*segment.add).clone()
+            ..(*file.add).clone()
         }),
         ..Action::default()
     });
@@ -196,7 +230,7 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
 fn encode(key: &str, actions: &[Action]) -> Result<Bytes, TableError> {
     let records = actions.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
     let records = records.map_err(|error| TableError::undecodable(key, "an action cannot be encoded", error))?;
-    let encoded = simulation::remembered("checkpoint::encode", &records, || encode_records(&records));
+    let encoded = simulation::memoize("checkpoint::encode", &records, || encode_records(&records));
     encoded.map_err(|error| TableError::undecodable(key, "the checkpoint cannot be encoded", error))
 }
 
@@ -217,13 +251,13 @@ fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
     writer.into_inner().map(Bytes::from)
 }
 
-/// The actions of a checkpoint, by whichever engine.
+/// Decodes the actions of a checkpoint of any engine.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "a decoder owns the bytes; only simulations decode them twice"
+    reason = "decoders take the bytes; only simulations use them again"
 )]
-pub(crate) fn decode(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
-    let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
+pub(crate) fn decode_actions(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
+    let records = simulation::memoize("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
         .map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
     let action = |record| Action::deserialize(Value::from(record));
     let actions = records.into_iter().map(action).collect::<Result<Vec<_>, _>>();
@@ -234,9 +268,9 @@ fn decode_records(bytes: Bytes) -> Result<Vec<Map<String, Value>>, ParquetError>
     let reader = SerializedFileReader::new(bytes)?;
     let present = reader.metadata().file_metadata().schema();
     let mut records = rows(&reader, shred::projection(present, &*parse(SCHEMA)?)?)?;
-    let refused = shred::projection(present, &*parse(REFUSED)?)?;
-    if !refused.get_fields().is_empty() {
-        for (record, more) in records.iter_mut().zip(rows(&reader, refused)?) {
+    let read_only = shred::projection(present, &*parse(READ_ONLY_COLUMNS)?)?;
+    if !read_only.get_fields().is_empty() {
+        for (record, more) in records.iter_mut().zip(rows(&reader, read_only)?) {
             for (kind, fields) in more {
                 if let (Some(Value::Object(known)), Value::Object(fields)) = (record.get_mut(&kind), fields) {
                     known.extend(fields);

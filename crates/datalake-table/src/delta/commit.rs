@@ -1,14 +1,15 @@
-//! The commit: one create-if-absent put of the next log entry. Everything before it is invisible, everything after it can be made again.
+//! The commit: one create-if-absent put of the next log entry. Readers see no effect before it, and everything after it can be repeated.
 //!
-//! A writer can be paused for days between any two requests, while other runs commit and clean up. The create is therefore fenced (it expires
-//! minutes after the checks that precede it), and its result counts only if the base entry is still there afterwards. Entries are never
-//! deleted by a writer; numbers are compared together with digests.
+//! A writer can be paused for days between any two requests, while other runs commit and clean up. The create is therefore fenced (it
+//! expires minutes after the checks that precede it), and its result is only valid if the base entry still exists afterwards. A writer
+//! never deletes entries, and never compares version numbers without digests.
 
 use std::sync::Arc;
 
 use datalake_core::{
     keys,
     reject::{self, OpenRefusal},
+    report::{Counts, RunId, RunMode},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
@@ -21,63 +22,68 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     delta::{
         actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
-        checkpoint, log, rejects_file,
+        checkpoint,
+        commit_attempt::CommitAttempt,
+        data_file::DataFile,
+        log, rejects_file,
         replay::{self, Replay},
-        schema::{self, FORMAT_PROPERTY, RefusalsState},
-        stage::{NewSegment, Staged},
+        schema::{self, FORMAT_PROPERTY, RejectsState},
+        stage::{Staged, StagedFile},
         unique_name::unique,
-        version::{SegmentFile, Version},
+        version::Version,
     },
     digest::Digest,
     error::{CommitError, TableError},
-    table::{CommitDetails, Table},
+    settings::TableSettings,
 };
 
-/// Names the writer in the log, as the protocol asks.
+/// The name of the writer in the log.
 const ENGINE: &str = concat!("datalake/", env!("CARGO_PKG_VERSION"));
 
-/// After a put whose outcome is unknown the entry is read back, and put again if it is not there. The store has its own back-off.
+/// After a put with an unknown outcome, the entry is read, and put again if it does not exist. The store has its own backoff.
 const PUT_ATTEMPTS_MAX: u32 = 3;
 
-/// What was staged longer ago is not committed. Cleanup removes files that no entry names after two days at the earliest, so that an entry
-/// never names a file that is gone.
+/// Files that were staged longer ago are not committed. Cleanup removes files that no entry names after two days at the earliest, so that
+/// an entry never names a missing file.
 const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(12);
 
-/// Requests that check staged files are small.
+/// The requests that check staged files are small.
 const CHECKS_IN_FLIGHT: usize = 8;
 
-/// A commit that was tried.
+/// What a commit records about its run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitAttempt {
-    /// The version that it makes.
-    pub number: u64,
-    /// The digest of its entry.
-    pub digest: Digest,
-    /// The digest of the entry that it follows; none for the first version.
-    pub base: Option<Digest>,
+pub struct CommitDetails {
+    /// The run.
+    pub run_id: RunId,
+    /// Which sources the run read.
+    pub mode: RunMode,
+    /// What the run found and did.
+    pub counts: Counts,
+    /// The time of the run's clock at the commit.
+    pub committed_at: Timestamp,
 }
 
 pub(crate) async fn commit(
-    table: &Table,
+    bucket: &Arc<dyn Bucket>,
+    settings: TableSettings,
     base: Option<&Version>,
     staged: Staged,
-    open: &[OpenRefusal],
+    rejects: &[OpenRefusal],
     details: &CommitDetails,
 ) -> Result<Version, CommitError> {
-    let bucket = &table.bucket;
     let number = base.map_or(0, |base| base.number() + 1);
     if staged.base != base.map(Version::id) {
         return Err(CommitError::Conflict { version: number });
     }
     if number > log::NUMBER_MAX {
-        let reason = format!("the table has {number} versions, and there can be no more");
+        let reason = format!("the table has {number} versions, which is the maximum");
         return Err(TableError::corrupt(keys::log_entry(number - 1), reason).into());
     }
-    let refusals = RefusalsState {
-        path: rejects_file::write(bucket, base, open).await?,
-        ignored: reject::ignored_beyond(open, details.counts.ignored),
+    let rejects_state = RejectsState {
+        path: rejects_file::write(bucket, base, rejects).await?,
+        ignored: reject::ignored_beyond(rejects, details.counts.ignored),
     };
-    let actions = actions(base, &staged, refusals, details).map_err(|error| undecodable(number, error))?;
+    let actions = actions(base, &staged, rejects_state, details).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
     let attempt = CommitAttempt {
         number,
@@ -85,7 +91,7 @@ pub(crate) async fn commit(
         base: base.map(Version::digest),
     };
 
-    // Made before the checks: a process that is paused between them and the create then creates nothing.
+    // Made before the checks, so that a process that is paused between the checks and the create creates nothing.
     let fenced = bucket.fenced().await.map_err(TableError::from)?;
     check(bucket, &attempt, &staged, &actions, fenced.store_time).await?;
     let create_in = if simulation::has(Bug::CommitIsNotFenced) || simulation::has(Bug::CommitTrustsCreate) {
@@ -96,11 +102,11 @@ pub(crate) async fn commit(
     create(bucket, create_in, &attempt, &entry).await?;
 
     let mut replay = base.map(|base| Replay::from_state(&base.0)).unwrap_or_default();
-    replay.describe(replay::commit_facts(&actions, details.committed_at));
+    replay.set_commit_facts(replay::commit_facts(&actions, details.committed_at));
     replay.apply(&keys::log_entry(number), actions)?;
     let version = Version(Arc::new(replay.finish(number, attempt.digest)?));
     if number > 0
-        && number.is_multiple_of(table.settings.commits_per_checkpoint.max(1))
+        && number.is_multiple_of(settings.commits_per_checkpoint.max(1))
         && let Err(error) = checkpoint::write(bucket, &version).await
     {
         let error: &dyn std::error::Error = &error;
@@ -121,7 +127,7 @@ fn undecodable(number: u64, error: serde_json::Error) -> CommitError {
     ))
 }
 
-/// What must hold just before the create: the base is what it was, and everything that the entry names is there and will be.
+/// Checks just before the create that the base is unchanged, and that all files that the entry names exist and will not be removed soon.
 async fn check(
     bucket: &Arc<dyn Bucket>,
     attempt: &CommitAttempt,
@@ -140,10 +146,15 @@ async fn check(
     if !skips_base && !has_base(bucket, attempt).await? {
         return Err(CommitError::Conflict { version });
     }
-    let refusals = actions
+    let rejects_files = actions
         .iter()
-        .filter_map(|action| action.meta_data.as_ref()?.refusals().map(keys::in_table));
-    let files: Vec<String> = staged.added.iter().map(|file| keys::in_table(&file.path)).chain(refusals).collect();
+        .filter_map(|action| action.meta_data.as_ref()?.rejects_path().map(keys::in_table));
+    let files: Vec<String> = staged
+        .added
+        .iter()
+        .map(|file| keys::in_table(&file.path))
+        .chain(rejects_files)
+        .collect();
     let missing = stream::iter(files)
         .map(|key| async move {
             match bucket.head(&key).await {
@@ -156,21 +167,21 @@ async fn check(
         .try_any(std::future::ready);
     let skips_files = trusts_staged || simulation::has(Bug::CommitSkipsStagedCheck);
     if !skips_files && missing.await? {
-        return stale("a data file that it staged is gone");
+        return stale("a staged data file is missing");
     }
     Ok(())
 }
 
-/// Whether the log ends with the base of a commit, as far as the base itself tells: before a first version, whether there is no log.
+/// Whether the log contains the base of a commit. For a first version, whether the log is empty.
 async fn has_base(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
     if let Some(base) = attempt.base {
-        return log::has(bucket, attempt.number - 1, base).await;
+        return log::contains(bucket, attempt.number - 1, base).await;
     }
     let listing = log::list(bucket, 0).await?;
     Ok(listing.entries.is_empty() && listing.checkpoints.is_empty())
 }
 
-/// Creates the entry through `fenced`, and reads it and its base again: a create that succeeded proves nothing if the base was removed while
+/// Creates the entry through `fenced`, and reads it and its base again: a successful create proves nothing if the base was removed while
 /// this process was paused.
 async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &CommitAttempt, entry: &str) -> Result<(), CommitError> {
     let version = attempt.number;
@@ -181,7 +192,8 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
     };
     let mut puts = 1;
     loop {
-        // The store retries by itself: a conflict may be with the effect of an earlier request of this very put, and so may an expiry.
+        // The store retries requests itself, so that a conflict or an expiry may be caused by the effect of an earlier attempt of the same
+        // put.
         let mode = if simulation::has(Bug::CommitReplacesEntry) {
             PutMode::Replace
         } else {
@@ -193,7 +205,7 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
             Ok(_) => None,
             Err(error) => Some(error),
         };
-        let found = match log::entry_if_there(bucket, version).await {
+        let found = match log::find_entry(bucket, version).await {
             Ok(found) => found.map(|object| Digest::of(&object.bytes)),
             Err(error) => return Err(unknown(Some(Box::new(error)))),
         };
@@ -214,35 +226,35 @@ async fn create(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, attempt: &Co
             }
             (None, Some(error @ StoreError::Unavailable { .. })) => Err(unknown(Some(Box::new(error.into())))),
             (None, Some(error)) if !matches!(error, StoreError::Conflict { .. }) => Err(TableError::from(error).into()),
-            // Created and replaced, or created and removed since.
+            // The entry was created, and has been replaced or removed since.
             (Some(_) | None, _) => Err(unknown(None)),
         };
     }
 }
 
-/// Whether the entry of an attempt, which is there, continues the history that its writer read.
+/// Whether the entry of an attempt, which exists, continues the history that its writer read.
 async fn is_valid(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<bool, TableError> {
     if let Some(base) = attempt.base {
-        return log::has(bucket, attempt.number - 1, base).await;
+        return log::contains(bucket, attempt.number - 1, base).await;
     }
-    // A log that was cleaned up has no entry 0: one that was created late is followed by a gap.
+    // A log that was cleaned up has no entry 0. If it was created too late, there is a gap after it.
     let listing = log::list(bucket, 0).await?;
     let has_no_gap = (0..).zip(&listing.entries).all(|(expected, number)| expected == *number);
-    let follows = match log::entry_if_there(bucket, 1).await? {
+    let follows = match log::find_entry(bucket, 1).await? {
         Some(next) => follows(&next, attempt.digest)?,
         None => true,
     };
     Ok(has_no_gap && follows)
 }
 
-/// Whether an entry says that it follows the one of this digest, or says nothing of it.
+/// Whether an entry records the entry with this digest as its base, or records no base.
 fn follows(entry: &Object, digest: Digest) -> Result<bool, TableError> {
     let facts = replay::commit_facts(&log::parse_entry(entry)?, entry.meta.modified);
     Ok(facts.base.is_none_or(|base| base == digest))
 }
 
 pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttempt) -> Result<Option<bool>, TableError> {
-    let Some(found) = log::entry_if_there(bucket, attempt.number).await? else {
+    let Some(found) = log::find_entry(bucket, attempt.number).await? else {
         return Ok(None);
     };
     if Digest::of(&found.bytes) != attempt.digest {
@@ -256,7 +268,7 @@ pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttem
     let newest = later.entries.last().max(later.checkpoints.last()).copied().unwrap_or(number);
     while number < newest {
         number += 1;
-        let Some(entry) = log::entry_if_there(bucket, number).await? else {
+        let Some(entry) = log::find_entry(bucket, number).await? else {
             return Ok(None);
         };
         let facts = replay::commit_facts(&log::parse_entry(&entry)?, entry.meta.modified);
@@ -271,18 +283,18 @@ pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttem
 fn actions(
     base: Option<&Version>,
     staged: &Staged,
-    refusals: RefusalsState,
+    rejects: RejectsState,
     details: &CommitDetails,
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique(), now_ms, &refusals)),
-        Some(base) if base.0.metadata.refusals_state() != refusals || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
-            Some(base.0.metadata.with_refusals(&refusals))
+        None => Some(schema::metadata(unique(), now_ms, &rejects)),
+        Some(base) if base.0.metadata.rejects_state() != rejects || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
+            Some(base.0.metadata.with_rejects(&rejects))
         }
         Some(_) => None,
     };
-    let information = serde_json::to_value(commit_info(base, staged, refusals.path, details))?;
+    let information = serde_json::to_value(commit_info(base, staged, rejects.path, details))?;
     let mut actions = vec![Action {
         commit_info: Some(information),
         ..Action::default()
@@ -297,22 +309,22 @@ fn actions(
         meta_data: Some(metadata),
         ..Action::default()
     }));
-    actions.extend(staged.removed.iter().map(|segment| Action {
-        remove: Some(remove(segment, now_ms)),
+    actions.extend(staged.removed.iter().map(|file| Action {
+        remove: Some(remove(file, now_ms)),
         ..Action::default()
     }));
-    for segment in &staged.added {
+    for file in &staged.added {
         actions.push(Action {
-            add: Some(add(segment, now_ms)?),
+            add: Some(add(file, now_ms)?),
             ..Action::default()
         });
     }
     Ok(actions)
 }
 
-fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>, details: &CommitDetails) -> CommitInfo {
-    let rows: u64 = staged.added.iter().filter_map(|segment| segment.stats.num_records).sum();
-    let bytes: u64 = staged.added.iter().map(|segment| segment.size).sum();
+fn commit_info(base: Option<&Version>, staged: &Staged, rejects_path: Option<String>, details: &CommitDetails) -> CommitInfo {
+    let rows: u64 = staged.added.iter().filter_map(|file| file.stats.num_records).sum();
+    let bytes: u64 = staged.added.iter().map(|file| file.size).sum();
     let metrics = [
         ("numTargetRowsInserted", details.counts.added.to_string()),
         ("numTargetRowsUpdated", details.counts.changed.to_string()),
@@ -333,38 +345,38 @@ fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>
             run_id,
             mode: details.mode,
             counts: details.counts.clone(),
-            refusals,
+            refusals: rejects_path,
             writer_id: unique(),
             base: base.map(|base| base.digest().to_string()),
         },
     }
 }
 
-fn add(segment: &NewSegment, now_ms: i64) -> Result<Add, serde_json::Error> {
+fn add(file: &StagedFile, now_ms: i64) -> Result<Add, serde_json::Error> {
     Ok(Add {
-        path: segment.path.clone(),
+        path: file.path.clone(),
         partition_values: Some(TextMap::new()),
-        size: i64::try_from(segment.size).unwrap_or(i64::MAX),
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now_ms,
         data_change: true,
-        stats: Some(serde_json::to_string(&segment.stats)?),
+        stats: Some(serde_json::to_string(&file.stats)?),
         tags: None,
         deletion_vector: None,
     })
 }
 
-fn remove(segment: &SegmentFile, now_ms: i64) -> Remove {
+fn remove(file: &DataFile, now_ms: i64) -> Remove {
     Remove {
-        path: segment.path.to_string(),
+        path: file.path.to_string(),
         deletion_timestamp: Some(now_ms),
         data_change: true,
         extended_file_metadata: Some(true),
         partition_values: Some(TextMap::new()),
-        size: Some(segment.add.size),
+        size: Some(file.add.size),
     }
 }
 
-/// One object a line.
+/// One JSON object per line.
 fn encode(actions: &[Action]) -> Result<String, serde_json::Error> {
     let lines = actions.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     Ok(lines.join("\n") + "\n")

@@ -1,7 +1,7 @@
-//! What one user's row was, version after version, from the log and as few segments as can be.
+//! The history of one user's row, from the log and as few data files as possible.
 //!
-//! One walk through the log finds for each version the files that may hold the row. Then the files are read from the newest version
-//! back: a row names the run that changed it last, so that the versions in between need no read, unless another engine made one of them.
+//! One pass over the log finds the files that may contain the row in each version. Then the files are read from the newest version back. A
+//! row names the run that changed it last, so that the versions since that run need no read, unless another engine made one of them.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
@@ -14,119 +14,121 @@ use crate::{
     delta::{
         actions::Action,
         checkpoint,
+        data_file::percent_decoded,
+        load,
         log::{self, Listing},
         parquet_rows, replay,
-        version::{Author, VersionFacts, percent_decoded},
+        version::{Author, VersionFacts},
     },
     error::TableError,
 };
 
-/// Six weeks of hourly runs; the log keeps one. Their entries are read and thrown away one after the other.
+/// Six weeks of hourly runs; the log keeps one week. The entries are read one after the other.
 const VERSIONS_MAX: u64 = 1_000;
 
-/// A segment takes a good tenth of a second to fetch and decode: a history takes a few seconds at most.
-const SEGMENT_READS_MAX: usize = 32;
+/// Reading and decoding a data file takes over a tenth of a second, so that a history takes a few seconds at most.
+const FILE_READS_MAX: usize = 32;
 
-/// Entries are small: their number in flight hides latency and costs no memory.
+/// Entries are small, so that concurrent reads hide latency without using much memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
 
-/// What a user's row was for a while.
+/// A state of a user's row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowState {
-    /// The version that made it so. Of the last state of a history that is not whole: the oldest version that was looked at.
+    /// The version that made the state. For the last state of an incomplete history, the oldest version that was examined.
     pub version: VersionFacts,
-    /// The row; none where the user had none.
+    /// The row. None if the user had no row.
     pub row: Option<Row>,
 }
 
-/// Why a history goes back no further.
+/// Why a history does not go back further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// It goes back to the table's first version.
+    /// The history goes back to the first version of the table.
     Whole,
-    /// Entries before are removed from the log.
+    /// Earlier entries were removed from the log.
     LogEnds,
-    /// The files of the versions before are removed.
+    /// The data files of earlier versions were removed.
     FilesGone,
-    /// More would be too much work for one question.
+    /// The history has reached a limit on versions or reads.
     Bound,
 }
 
-/// What a user's row was, the newest state first.
+/// The states of a user's row, the newest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowHistory {
-    /// Neighbours differ. None where the user is in no version that was looked at.
+    /// Consecutive states differ. Empty if the user is in no version that was examined.
     pub states: Vec<RowState>,
-    /// The oldest version that was looked at.
+    /// The oldest version that was examined.
     pub oldest: u64,
-    /// Why none before it was.
+    /// Why no earlier version was examined.
     pub reach: Reach,
 }
 
-/// The versions of a log in ascending order without a gap; not empty.
+/// The versions of the log in ascending order, without a gap. Not empty.
 #[derive(Debug)]
-struct Trail {
-    steps: Vec<Step>,
-    /// Why it begins where it does.
+struct UserVersions {
+    versions: Vec<UserVersion>,
+    /// Why there is no earlier version.
     reach: Reach,
 }
 
-/// A version as far as one user is concerned.
+/// A version with the files that may contain one user.
 #[derive(Debug)]
-struct Step {
+struct UserVersion {
     facts: VersionFacts,
-    /// Paths of the files that may hold the row.
+    /// The paths of the files that may contain the row.
     files: Arc<BTreeSet<String>>,
 }
 
 pub(crate) async fn history(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Result<RowHistory, TableError> {
-    let trail = trail(bucket, newest, user_id).await?;
-    walk(bucket, &trail, user_id).await
+    let user_versions = user_versions(bucket, newest, user_id).await?;
+    read_states(bucket, &user_versions, user_id).await
 }
 
-/// From the newest version back.
-async fn walk(bucket: &Arc<dyn Bucket>, trail: &Trail, user_id: &UserId) -> Result<RowHistory, TableError> {
-    let steps = &trail.steps;
+/// Reads the states, from the newest version back.
+async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, user_id: &UserId) -> Result<RowHistory, TableError> {
+    let versions = &user_versions.versions;
     let mut states: Vec<RowState> = Vec::new();
-    let (mut reads, mut end) = (0, steps.len());
+    let (mut reads, mut end) = (0, versions.len());
     let reach = loop {
-        let Some(step) = end.checked_sub(1).and_then(|at| steps.get(at)) else {
-            break trail.reach;
+        let Some(step) = end.checked_sub(1).and_then(|at| versions.get(at)) else {
+            break user_versions.reach;
         };
         reads += step.files.len();
-        if reads > SEGMENT_READS_MAX && end < steps.len() {
+        if reads > FILE_READS_MAX && end < versions.len() {
             break Reach::Bound;
         }
         let row = match row_in(bucket, &step.files, user_id).await {
-            Err(TableError::Store(StoreError::NotFound { .. })) if end < steps.len() => break Reach::FilesGone,
+            Err(TableError::Store(StoreError::NotFound { .. })) if end < versions.len() => break Reach::FilesGone,
             row => row?,
         };
-        end = first_alike(&steps[..end], row.as_ref().map(|row| &row.run_id));
+        end = first_with_same_row(&versions[..end], row.as_ref().map(|row| &row.run_id));
         let state = RowState {
-            version: steps[end].facts.clone(),
+            version: versions[end].facts.clone(),
             row,
         };
         match states.last_mut() {
-            Some(last) if is_same(last.row.as_ref(), state.row.as_ref()) => *last = state,
+            Some(last) if is_same_state(last.row.as_ref(), state.row.as_ref()) => *last = state,
             _ => states.push(state),
         }
     };
-    // That there was no row before there was one is no state of it.
+    // The time before the first row is not a state.
     states.pop_if(|oldest| oldest.row.is_none());
-    let oldest = steps.get(end).or(steps.last()).map_or(0, |step| step.facts.number);
+    let oldest = versions.get(end).or(versions.last()).map_or(0, |step| step.facts.number);
     Ok(RowHistory { states, oldest, reach })
 }
 
-/// The index of the first step that shows the user as the last one does, as far as that is known without a read: those whose files are
-/// the same, and those since the run that changed the row last, back to where another engine may have changed it without a trace.
-fn first_alike(steps: &[Step], changed_by: Option<&RunId>) -> usize {
-    let last = steps.last().map(|step| &step.files);
-    let first = steps
+/// The index of the first version that is known without a read to have the same row as the last: those with the same files, and those since
+/// the run that changed the row last, back to a version of another engine, which may have changed the row without recording it.
+fn first_with_same_row(versions: &[UserVersion], changed_by: Option<&RunId>) -> usize {
+    let last = versions.last().map(|step| &step.files);
+    let first = versions
         .iter()
         .rposition(|step| Some(&step.files) != last)
         .map_or(0, |other| other + 1);
     let Some(changed_by) = changed_by else { return first };
-    for (index, step) in steps.iter().enumerate().take(first + 1).rev() {
+    for (index, step) in versions.iter().enumerate().take(first + 1).rev() {
         if step.facts.run_id.as_ref() == Some(changed_by) {
             return index;
         }
@@ -137,7 +139,7 @@ fn first_alike(steps: &[Step], changed_by: Option<&RunId>) -> usize {
     0
 }
 
-fn is_same(a: Option<&Row>, b: Option<&Row>) -> bool {
+fn is_same_state(a: Option<&Row>, b: Option<&Row>) -> bool {
     match (a, b) {
         (None, None) => true,
         (Some(a), Some(b)) => a.shows_the_same_as(b) && a.run_id == b.run_id,
@@ -160,26 +162,26 @@ async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &Us
     Ok(None)
 }
 
-async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Result<Trail, TableError> {
+async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Result<UserVersions, TableError> {
     let listing = log::list(bucket, 0).await?;
     let loadable = listing
         .loadable()
         .filter(|loadable| loadable.contains(&newest))
         .ok_or(TableError::NoSuchVersion { version: newest })?;
-    let (first, reach) = begin(&listing, &loadable, newest);
+    let (first, reach) = first_version(&listing, &loadable, newest);
     let mut files = Arc::new(BTreeSet::new());
-    let mut steps = Vec::new();
+    let mut versions = Vec::new();
     if first > 0 || !listing.entries.contains(&0) {
         let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
-        let actions = decode(object, checkpoint::decode).await?;
-        follow(&mut files, &key, &actions, user_id)?;
-        steps.push(Step {
-            facts: log::facts_of(bucket, first).await?,
+        let actions = decode(object, checkpoint::decode_actions).await?;
+        apply_actions(&mut files, &key, &actions, user_id)?;
+        versions.push(UserVersion {
+            facts: load::facts_of(bucket, first).await?,
             files: Arc::clone(&files),
         });
     }
-    let rest = steps.last().map_or(first, |step| step.facts.number + 1)..=newest;
+    let rest = versions.last().map_or(first, |step| step.facts.number + 1)..=newest;
     let mut entries = stream::iter(rest)
         .map(|number| async move {
             let entry = log::get(bucket, &keys::log_entry(number), log::ENTRY_BYTES_MAX).await?;
@@ -188,19 +190,19 @@ async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Resul
         .buffered(ENTRIES_IN_FLIGHT);
     while let Some((number, object)) = entries.try_next().await? {
         let actions = log::parse_entry(&object)?;
-        follow(&mut files, &object.meta.key, &actions, user_id)?;
+        apply_actions(&mut files, &object.meta.key, &actions, user_id)?;
         let commit = replay::commit_facts(&actions, object.meta.modified);
-        steps.push(Step {
+        versions.push(UserVersion {
             facts: VersionFacts::new(number, &commit),
             files: Arc::clone(&files),
         });
     }
     drop(entries);
-    Ok(Trail { steps, reach })
+    Ok(UserVersions { versions, reach })
 }
 
-/// Where to begin, and why there: at the oldest version, or at a checkpoint that is near enough.
-fn begin(listing: &Listing, loadable: &RangeInclusive<u64>, newest: u64) -> (u64, Reach) {
+/// The first version to examine, and the reason: the oldest version, or a checkpoint that is recent enough.
+fn first_version(listing: &Listing, loadable: &RangeInclusive<u64>, newest: u64) -> (u64, Reach) {
     let first = *loadable.start();
     let reach = if first == 0 { Reach::Whole } else { Reach::LogEnds };
     let nearest = newest.saturating_sub(VERSIONS_MAX);
@@ -210,8 +212,8 @@ fn begin(listing: &Listing, loadable: &RangeInclusive<u64>, newest: u64) -> (u64
     }
 }
 
-/// Applies actions to the files that may hold the user's row.
-fn follow(files: &mut Arc<BTreeSet<String>>, key: &str, actions: &[Action], user_id: &UserId) -> Result<(), TableError> {
+/// Applies actions to the set of files that may contain the user's row.
+fn apply_actions(files: &mut Arc<BTreeSet<String>>, key: &str, actions: &[Action], user_id: &UserId) -> Result<(), TableError> {
     for action in actions {
         if let Some(remove) = &action.remove {
             let path = percent_decoded(&remove.path);
@@ -221,7 +223,7 @@ fn follow(files: &mut Arc<BTreeSet<String>>, key: &str, actions: &[Action], user
         }
         if let Some(add) = &action.add {
             replay::check_add(key, add)?;
-            // A file whose adder did not say what it holds may hold anybody.
+            // A file without statistics may contain any user.
             let may_hold = replay::bounds(add)
                 .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
             let path = percent_decoded(&add.path);

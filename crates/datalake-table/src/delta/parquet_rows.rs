@@ -1,4 +1,4 @@
-//! Rows as Parquet bytes and back. Functions of their arguments; they take CPU time and belong on a blocking thread.
+//! Encodes and decodes rows as Parquet. All functions are pure and CPU-bound, and run on blocking threads.
 
 use std::io::Cursor;
 
@@ -21,52 +21,52 @@ use crate::{
     delta::{
         actions::{Bounds, Stats},
         parquet_writer::parquet_writer,
+        rows::RecordedSources,
         schema::{
             BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
-            LAST_NAME, RUN_ID, USER_ID, named,
+            LAST_NAME, RUN_ID, USER_ID, find_column,
         },
     },
     error::TableError,
-    table::KnownRow,
 };
 
-/// A segment that is not written yet.
+/// An encoded data file.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
     pub(crate) stats: Stats,
 }
 
-/// The rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
+/// Encodes rows as one Parquet file. `rows` are sorted and not empty. Equal rows give equal bytes.
 pub(crate) fn encode(rows: &[Row]) -> Result<Encoded, TableError> {
-    simulation::remembered("parquet_rows::encode", rows, || encode_now(rows))
+    simulation::memoize("parquet_rows::encode", rows, || encode_now(rows))
 }
 
 fn encode_now(rows: &[Row]) -> Result<Encoded, TableError> {
     let columns = vec![
-        texts(USER_ID, rows.iter().map(|row| Some(row.user_id.as_str()))),
-        texts(FIRST_NAME, rows.iter().map(|row| Some(&*row.record.first_name))),
-        texts(LAST_NAME, rows.iter().map(|row| Some(&*row.record.last_name))),
-        longs(BIRTHTS, rows.iter().map(|row| Some(row.record.birth.as_ms()))),
+        string_column(USER_ID, rows.iter().map(|row| Some(row.user_id.as_str()))),
+        string_column(FIRST_NAME, rows.iter().map(|row| Some(&*row.record.first_name))),
+        string_column(LAST_NAME, rows.iter().map(|row| Some(&*row.record.last_name))),
+        long_column(BIRTHTS, rows.iter().map(|row| Some(row.record.birth.as_ms()))),
         PolarsColumn::new(
             IMG_PATH.into(),
             rows.iter()
                 .map(|row| row.image.as_ref().map(|_| keys::image(row.user_id.as_str())))
                 .collect::<Vec<_>>(),
         ),
-        texts(CSV_ETAG, rows.iter().map(|row| Some(&*row.csv.etag))),
-        longs(CSV_SIZE, rows.iter().map(|row| Some(signed(row.csv.size)))),
-        times(CSV_MODIFIED, rows.iter().map(|row| Some(row.csv.modified))),
-        texts(IMAGE_ETAG, rows.iter().map(|row| row.image.as_ref().map(|image| &*image.etag))),
-        longs(
+        string_column(CSV_ETAG, rows.iter().map(|row| Some(&*row.csv.etag))),
+        long_column(CSV_SIZE, rows.iter().map(|row| Some(signed(row.csv.size)))),
+        timestamp_column(CSV_MODIFIED, rows.iter().map(|row| Some(row.csv.modified))),
+        string_column(IMAGE_ETAG, rows.iter().map(|row| row.image.as_ref().map(|image| &*image.etag))),
+        long_column(
             IMAGE_SIZE,
             rows.iter().map(|row| row.image.as_ref().map(|image| signed(image.size))),
         ),
-        times(
+        timestamp_column(
             IMAGE_MODIFIED,
             rows.iter().map(|row| row.image.as_ref().map(|image| image.modified)),
         ),
-        texts(RUN_ID, rows.iter().map(|row| Some(row.run_id.as_str()))),
+        string_column(RUN_ID, rows.iter().map(|row| Some(row.run_id.as_str()))),
     ];
     Ok(Encoded {
         bytes: write(columns)?,
@@ -74,9 +74,9 @@ fn encode_now(rows: &[Row]) -> Result<Encoded, TableError> {
     })
 }
 
-/// Columns as one Parquet file with zstd and statistics.
+/// Encodes columns as one Parquet file with zstd and statistics.
 pub(crate) fn write(columns: Vec<PolarsColumn>) -> Result<Bytes, TableError> {
-    let failed = |error: PolarsError| TableError::undecodable("a new file", "its rows cannot be encoded", error);
+    let failed = |error: PolarsError| TableError::undecodable("a new data file", "its rows cannot be encoded", error);
     let mut frame = DataFrame::new_infer_height(columns).map_err(failed)?;
     let mut bytes = Vec::new();
     let schema = frame.schema().clone();
@@ -84,18 +84,18 @@ pub(crate) fn write(columns: Vec<PolarsColumn>) -> Result<Bytes, TableError> {
     Ok(bytes.into())
 }
 
-/// A column of texts.
-pub(crate) fn texts<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> PolarsColumn {
+/// A column of strings.
+pub(crate) fn string_column<'a>(name: &str, values: impl Iterator<Item = Option<&'a str>>) -> PolarsColumn {
     PolarsColumn::new(name.into(), values.collect::<Vec<_>>())
 }
 
-/// A column of numbers.
-pub(crate) fn longs(name: &str, values: impl Iterator<Item = Option<i64>>) -> PolarsColumn {
+/// A column of integers.
+pub(crate) fn long_column(name: &str, values: impl Iterator<Item = Option<i64>>) -> PolarsColumn {
     PolarsColumn::new(name.into(), values.collect::<Vec<_>>())
 }
 
-/// A column of instants, cut to microseconds.
-pub(crate) fn times(name: &str, values: impl Iterator<Item = Option<Timestamp>>) -> PolarsColumn {
+/// A column of timestamps, truncated to microseconds.
+pub(crate) fn timestamp_column(name: &str, values: impl Iterator<Item = Option<Timestamp>>) -> PolarsColumn {
     let values: Int64Chunked = values.map(|time| time.map(Timestamp::as_microsecond)).collect();
     values
         .into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
@@ -103,7 +103,7 @@ pub(crate) fn times(name: &str, values: impl Iterator<Item = Option<Timestamp>>)
         .with_name(name.into())
 }
 
-/// Sizes of objects: a store holds none of 2^63 bytes.
+/// The size of an object, which never reaches 2^63 bytes.
 fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }
@@ -111,7 +111,7 @@ fn signed(size: u64) -> i64 {
 fn stats(rows: &[Row]) -> Stats {
     let births = || rows.iter().map(|row| row.record.birth.as_ms());
     let without_image = rows.iter().filter(|row| row.image.is_none()).count();
-    let nulls = |of_image| if of_image { json!(without_image) } else { json!(0) };
+    let nulls = |is_image_column| if is_image_column { json!(without_image) } else { json!(0) };
     Stats {
         num_records: u64::try_from(rows.len()).ok(),
         min_values: Bounds {
@@ -124,57 +124,57 @@ fn stats(rows: &[Row]) -> Stats {
         },
         null_count: COLUMNS
             .iter()
-            .map(|column| (column.name.to_owned(), nulls(column.of_image)))
+            .map(|column| (column.name.to_owned(), nulls(column.is_image_column)))
             .collect(),
     }
 }
 
-/// Every row of a segment, in the file's order.
+/// The rows of a data file, in the file's order.
 pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
     let frame = read(key, bytes, &COLUMNS.map(|column| column.name))?;
     let columns = Columns { key, frame: &frame };
-    let (ids, first_names, last_names) = (columns.texts(USER_ID)?, columns.texts(FIRST_NAME)?, columns.texts(LAST_NAME)?);
-    let (births, run_ids, images) = (columns.longs(BIRTHTS)?, columns.texts(RUN_ID)?, columns.texts(IMG_PATH)?);
-    let (csv_etags, csv_sizes, csv_times) = (columns.texts(CSV_ETAG)?, columns.longs(CSV_SIZE)?, columns.longs(CSV_MODIFIED)?);
+    let (ids, first_names, last_names) = (columns.strings(USER_ID)?, columns.strings(FIRST_NAME)?, columns.strings(LAST_NAME)?);
+    let (births, run_ids, images) = (columns.longs(BIRTHTS)?, columns.strings(RUN_ID)?, columns.strings(IMG_PATH)?);
+    let (csv_etags, csv_sizes, csv_times) = (columns.strings(CSV_ETAG)?, columns.longs(CSV_SIZE)?, columns.longs(CSV_MODIFIED)?);
     let (image_etags, image_sizes, image_times) = (
-        columns.texts(IMAGE_ETAG)?,
+        columns.strings(IMAGE_ETAG)?,
         columns.longs(IMAGE_SIZE)?,
         columns.longs(IMAGE_MODIFIED)?,
     );
     let provenance = |etag: &str, size: i64, micros: i64, column: &'static str| {
-        let modified = Timestamp::from_microsecond(micros).map_err(|_| columns.wrong(column, "a time out of range"))?;
-        let size = u64::try_from(size).map_err(|_| columns.wrong(column, "a negative size beside it"))?;
+        let modified = Timestamp::from_microsecond(micros).map_err(|_| columns.invalid(column, "contains a time out of range"))?;
+        let size = u64::try_from(size).map_err(|_| columns.invalid(column, "belongs to a negative size"))?;
         Ok::<_, TableError>(Provenance {
             etag: etag.into(),
             size,
             modified,
         })
     };
-    // Neighbours mostly come from one run: they share its name.
+    // Consecutive rows mostly come from the same run, and share its ID.
     let mut last_run: Option<RunId> = None;
     (0..frame.height())
         .map(|row| {
             let birth = BirthTimestamp::from_ms(columns.long(births, row, BIRTHTS)?)
-                .ok_or_else(|| columns.wrong(BIRTHTS, "a time outside the calendar"))?;
+                .ok_or_else(|| columns.invalid(BIRTHTS, "contains a time outside the calendar"))?;
             let record = UserRecord {
-                first_name: columns.text(first_names, row, FIRST_NAME)?.into(),
-                last_name: columns.text(last_names, row, LAST_NAME)?.into(),
+                first_name: columns.string(first_names, row, FIRST_NAME)?.into(),
+                last_name: columns.string(last_names, row, LAST_NAME)?.into(),
                 birth,
             };
-            let (csv_etag, csv_size) = (columns.text(csv_etags, row, CSV_ETAG)?, columns.long(csv_sizes, row, CSV_SIZE)?);
+            let (csv_etag, csv_size) = (columns.string(csv_etags, row, CSV_ETAG)?, columns.long(csv_sizes, row, CSV_SIZE)?);
             let csv = provenance(csv_etag, csv_size, columns.long(csv_times, row, CSV_MODIFIED)?, CSV_MODIFIED)?;
             let image = images.get(row).map(|_| {
                 let (etag, size) = (
-                    columns.text(image_etags, row, IMAGE_ETAG)?,
+                    columns.string(image_etags, row, IMAGE_ETAG)?,
                     columns.long(image_sizes, row, IMAGE_SIZE)?,
                 );
                 provenance(etag, size, columns.long(image_times, row, IMAGE_MODIFIED)?, IMAGE_MODIFIED)
             });
             let image = image.transpose()?;
-            let run = columns.text(run_ids, row, RUN_ID)?;
+            let run = columns.string(run_ids, row, RUN_ID)?;
             let run_id = match last_run.take().filter(|last| last.as_str() == run) {
                 Some(last) => last,
-                None => RunId::parse(run).map_err(|_| columns.wrong(RUN_ID, "no run id"))?,
+                None => RunId::parse(run).map_err(|_| columns.invalid(RUN_ID, "contains an invalid run ID"))?,
             };
             last_run = Some(run_id.clone());
             Ok(Row {
@@ -188,13 +188,13 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
         .collect()
 }
 
-/// What a segment records of the users' sources, in the file's order.
-pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError> {
+/// The recorded sources in a data file, in the file's order.
+pub(crate) fn recorded_sources(key: &str, bytes: Bytes) -> Result<Vec<RecordedSources>, TableError> {
     let frame = read(key, bytes, &[USER_ID, CSV_ETAG, CSV_SIZE, IMAGE_ETAG, IMAGE_SIZE])?;
     let columns = Columns { key, frame: &frame };
-    let (ids, csv_etags, csv_sizes) = (columns.texts(USER_ID)?, columns.texts(CSV_ETAG)?, columns.longs(CSV_SIZE)?);
-    let (image_etags, image_sizes) = (columns.texts(IMAGE_ETAG)?, columns.longs(IMAGE_SIZE)?);
-    let size = |value, column| u64::try_from(value).map_err(|_| columns.wrong(column, "a negative size"));
+    let (ids, csv_etags, csv_sizes) = (columns.strings(USER_ID)?, columns.strings(CSV_ETAG)?, columns.longs(CSV_SIZE)?);
+    let (image_etags, image_sizes) = (columns.strings(IMAGE_ETAG)?, columns.longs(IMAGE_SIZE)?);
+    let size = |value, column| u64::try_from(value).map_err(|_| columns.invalid(column, "contains a negative size"));
     (0..frame.height())
         .map(|row| {
             let image = match image_etags.get(row) {
@@ -202,9 +202,9 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError
                 None => None,
             };
             let csv_size = size(columns.long(csv_sizes, row, CSV_SIZE)?, CSV_SIZE)?;
-            Ok(KnownRow {
+            Ok(RecordedSources {
                 user_id: columns.user_id(ids, row)?,
-                csv_etag: columns.text(csv_etags, row, CSV_ETAG)?.into(),
+                csv_etag: columns.string(csv_etags, row, CSV_ETAG)?.into(),
                 csv_size,
                 image,
             })
@@ -212,25 +212,25 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError
         .collect()
 }
 
-/// What a reader shows, sorted by id.
-pub(crate) fn shown(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
+/// The columns that readers see, sorted by user ID.
+pub(crate) fn display_columns(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
     let frame = read(key, bytes, &[USER_ID, FIRST_NAME, LAST_NAME, BIRTHTS, IMG_PATH])?;
-    let ids = Columns { key, frame: &frame }.texts(USER_ID)?;
+    let ids = Columns { key, frame: &frame }.strings(USER_ID)?;
     if ids.iter().is_sorted() {
         return Ok(frame);
     }
     let sorted = frame.sort([USER_ID], polars::prelude::SortMultipleOptions::default());
-    sorted.map_err(|error| TableError::undecodable(key, format!("it cannot be sorted, column={USER_ID}"), error))
+    sorted.map_err(|error| TableError::undecodable(key, format!("column {USER_ID} cannot be sorted"), error))
 }
 
-/// Rows, least and greatest id of a file whose adder did not say.
-pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
+/// The number of rows and the bounds of the user IDs of a file without statistics.
+pub(crate) fn stats_of_file(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
     let frame = read(key, bytes, &[USER_ID])?;
     let columns = Columns { key, frame: &frame };
-    let ids = columns.texts(USER_ID)?;
+    let ids = columns.strings(USER_ID)?;
     let (mut least, mut greatest) = (None, None);
     for row in 0..frame.height() {
-        let id = columns.text(ids, row, USER_ID)?;
+        let id = columns.string(ids, row, USER_ID)?;
         least = Some(least.map_or(id, |least: &str| least.min(id)));
         greatest = Some(greatest.map_or(id, |greatest: &str| greatest.max(id)));
     }
@@ -247,17 +247,17 @@ pub(crate) fn describe(key: &str, bytes: Bytes) -> Result<Stats, TableError> {
     })
 }
 
-/// The columns of a Parquet file, in the types of the table. A column that the file lacks is all nulls, as the protocol says.
+/// The columns of a Parquet file in the types of the table. A missing column has only nulls, as in the protocol.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
 pub(crate) fn read(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
-    simulation::remembered("parquet_rows::read", (&bytes, names), || read_now(key, bytes.clone(), names))
+    simulation::memoize("parquet_rows::read", (&bytes, names), || read_now(key, bytes.clone(), names))
 }
 
 fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame, TableError> {
-    let failed = |error: PolarsError| TableError::undecodable(key, "it cannot be read as Parquet", error);
+    let failed = |error: PolarsError| TableError::undecodable(key, "the file is not valid Parquet", error);
     let mut reader = ParquetReader::new(Cursor::new(bytes));
     let present = reader.schema().map_err(failed)?;
     let wanted: Vec<String> = names
@@ -271,9 +271,9 @@ fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame
     let columns = names
         .iter()
         .map(|name| match frame.column(name) {
-            // The cast's own error quotes values.
+            // The error of the cast contains values, which must not be logged.
             Ok(column) => in_type_of_table(column, name)
-                .map_err(|_| TableError::corrupt(key, format!("values do not have the type of the table, column={name}"))),
+                .map_err(|_| TableError::corrupt(key, format!("column {name} does not have the type of the table"))),
             Err(_) => Ok(Series::full_null((*name).into(), height, &polars_type(name)).into_column()),
         })
         .collect::<Result<Vec<_>, _>>()?;
@@ -281,16 +281,16 @@ fn read_now(key: &str, bytes: Bytes, names: &[&'static str]) -> Result<DataFrame
 }
 
 fn polars_type(name: &str) -> DataType {
-    match named(name).map(|column| column.kind) {
+    match find_column(name).map(|column| column.kind) {
         Some(ColumnType::Long) => DataType::Int64,
         Some(ColumnType::Timestamp) => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
         Some(ColumnType::String) | None => DataType::String,
     }
 }
 
-/// Other engines may write another unit of time or a dictionary; the values are the same.
+/// Converts a column to the type of the table: other engines may use another unit of time or a dictionary.
 fn in_type_of_table(column: &PolarsColumn, name: &str) -> Result<PolarsColumn, PolarsError> {
-    if named(name).is_none() || column.dtype() == &polars_type(name) {
+    if find_column(name).is_none() || column.dtype() == &polars_type(name) {
         return Ok(column.clone());
     }
     match column.dtype() {
@@ -312,7 +312,7 @@ fn in_type_of_table(column: &PolarsColumn, name: &str) -> Result<PolarsColumn, P
     }
 }
 
-/// Typed access to the columns of one file, with errors that name file and column.
+/// Typed access to the columns of one file, with errors that name the file and the column.
 #[derive(Clone, Copy)]
 pub(crate) struct Columns<'a> {
     pub(crate) key: &'a str,
@@ -320,52 +320,56 @@ pub(crate) struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    pub(crate) fn texts(&self, name: &'static str) -> Result<&'a StringChunked, TableError> {
+    pub(crate) fn strings(&self, name: &'static str) -> Result<&'a StringChunked, TableError> {
         self.frame
             .column(name)
             .and_then(PolarsColumn::str)
-            .map_err(|error| self.mistyped(name, error))
+            .map_err(|error| self.wrong_type(name, error))
     }
 
-    /// Numbers, and instants as microseconds.
+    /// A column of integers, or of timestamps as microseconds.
     pub(crate) fn longs(&self, name: &'static str) -> Result<&'a Int64Chunked, TableError> {
-        let column = self.frame.column(name).map_err(|error| self.mistyped(name, error))?;
+        let column = self.frame.column(name).map_err(|error| self.wrong_type(name, error))?;
         match column.dtype() {
             DataType::Datetime(..) => column.datetime().map(polars::prelude::DatetimeChunked::physical),
             _ => column.i64(),
         }
-        .map_err(|error| self.mistyped(name, error))
+        .map_err(|error| self.wrong_type(name, error))
     }
 
-    pub(crate) fn text(&self, values: &'a StringChunked, row: usize, name: &'static str) -> Result<&'a str, TableError> {
-        values.get(row).ok_or_else(|| self.wrong(name, "a null"))
+    pub(crate) fn string(&self, values: &'a StringChunked, row: usize, name: &'static str) -> Result<&'a str, TableError> {
+        values.get(row).ok_or_else(|| self.invalid(name, "contains a null"))
     }
 
     pub(crate) fn long(&self, values: &Int64Chunked, row: usize, name: &'static str) -> Result<i64, TableError> {
-        values.get(row).ok_or_else(|| self.wrong(name, "a null"))
+        values.get(row).ok_or_else(|| self.invalid(name, "contains a null"))
     }
 
-    /// Every text of a column that holds no null.
-    pub(crate) fn every_text(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<&'a str, TableError>>, TableError> {
-        let (columns, values) = (*self, self.texts(name)?);
-        Ok(values.iter().map(move |value| value.ok_or_else(|| columns.wrong(name, "a null"))))
+    /// The values of a string column. A null is an error.
+    pub(crate) fn all_strings(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<&'a str, TableError>>, TableError> {
+        let (columns, values) = (*self, self.strings(name)?);
+        Ok(values
+            .iter()
+            .map(move |value| value.ok_or_else(|| columns.invalid(name, "contains a null"))))
     }
 
-    /// Every number of a column that holds no null.
-    pub(crate) fn every_long(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<i64, TableError>>, TableError> {
+    /// The values of an integer column. A null is an error.
+    pub(crate) fn all_longs(&self, name: &'static str) -> Result<impl ExactSizeIterator<Item = Result<i64, TableError>>, TableError> {
         let (columns, values) = (*self, self.longs(name)?);
-        Ok(values.iter().map(move |value| value.ok_or_else(|| columns.wrong(name, "a null"))))
+        Ok(values
+            .iter()
+            .map(move |value| value.ok_or_else(|| columns.invalid(name, "contains a null"))))
     }
 
     fn user_id(&self, ids: &'a StringChunked, row: usize) -> Result<UserId, TableError> {
-        UserId::parse(self.text(ids, row, USER_ID)?).map_err(|_| self.wrong(USER_ID, "no user id"))
+        UserId::parse(self.string(ids, row, USER_ID)?).map_err(|_| self.invalid(USER_ID, "contains an invalid user ID"))
     }
 
-    pub(crate) fn wrong(&self, name: &str, what: &str) -> TableError {
-        TableError::corrupt(self.key, format!("{what}, column={name}"))
+    pub(crate) fn invalid(&self, name: &str, what: &str) -> TableError {
+        TableError::corrupt(self.key, format!("column {name} {what}"))
     }
 
-    fn mistyped(&self, name: &str, error: PolarsError) -> TableError {
-        TableError::undecodable(self.key, format!("another type than the table's, column={name}"), error)
+    fn wrong_type(&self, name: &str, error: PolarsError) -> TableError {
+        TableError::undecodable(self.key, format!("column {name} has another type than in the table"), error)
     }
 }

@@ -1,14 +1,14 @@
-//! The settings of every Parquet file that is written with polars.
+//! The settings of all Parquet files that polars writes.
 
 use std::io::Write;
 
 use polars::prelude::{CompatLevel, KeyValueMetadata, ParquetCompression, ParquetWriter, Schema, SchemaExt, StatisticsOptions};
 use polars_parquet::write::schema_to_metadata_key;
 
-/// A writer with zstd and statistics, whose files every Arrow reader can use.
+/// A writer with zstd and statistics, whose files all Arrow readers support.
 ///
-/// A Parquet file also names the Arrow types of its columns (`ARROW:schema`). polars names its own, string views, which pyarrow cannot filter,
-/// sort or join, and older readers do not know. The types named here are the oldest that hold the same values.
+/// A Parquet file also contains the Arrow types of its columns (`ARROW:schema`). polars would write its own type for strings, string views,
+/// which pyarrow cannot filter, sort or join, and which older readers do not know. This writer uses the oldest types for the same values.
 pub(crate) fn parquet_writer<W: Write>(file: W, schema: &Schema) -> ParquetWriter<W> {
     let arrow_schema = schema_to_metadata_key(&schema.to_arrow(CompatLevel::oldest()));
     ParquetWriter::new(file)

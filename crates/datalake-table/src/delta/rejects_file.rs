@@ -1,4 +1,4 @@
-//! The ingest state beside the rows: the sources that are refused now, one Parquet file a state.
+//! Rejects files: the sources that are rejected or ignored at a version, as one Parquet file.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::{
     blocking,
     delta::{
         log,
-        parquet_rows::{self, Columns, longs, texts, times},
+        parquet_rows::{self, Columns, long_column, string_column, timestamp_column},
         unique_name::unique,
         version::Version,
     },
@@ -47,45 +47,41 @@ const SINCE: &str = "since";
 const IMAGE_ETAG: &str = "image_etag";
 const IMAGE_SIZE: &str = "image_size";
 
-/// A million rejected sources take some 100 MiB.
-const REFUSALS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// The size limit of a rejects file. A million rejected sources take some 100 MiB.
+const REJECTS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 const REJECTED: &str = "rejected";
 const IGNORED: &str = "ignored";
 
 pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
-    let Some(path) = version.0.metadata.refusals().filter(|_| !version.lost().refusals) else {
+    let Some(path) = version.0.metadata.rejects_path().filter(|_| !version.lost().rejects_file) else {
         return Ok(Vec::new());
     };
-    let object = log::get(bucket, &keys::in_table(path), REFUSALS_BYTES_MAX).await?;
+    let object = log::get(bucket, &keys::in_table(path), REJECTS_BYTES_MAX).await?;
     blocking::decode(object, decode).await
 }
 
-/// Writes the refusals unless they are those of `base`, and gives the path of their file; none where nothing is refused.
-pub(crate) async fn write(
-    bucket: &Arc<dyn Bucket>,
-    base: Option<&Version>,
-    refusals: &[OpenRefusal],
-) -> Result<Option<String>, TableError> {
-    if refusals.is_empty() {
+/// Writes the rejects unless they are those of `base`, and returns the path of their file. None if there are no rejects.
+pub(crate) async fn write(bucket: &Arc<dyn Bucket>, base: Option<&Version>, rejects: &[OpenRefusal]) -> Result<Option<String>, TableError> {
+    if rejects.is_empty() {
         return Ok(None);
     }
     if let Some(base) = base
-        && let Some(path) = base.0.metadata.refusals().filter(|_| !base.lost().refusals)
-        && read(bucket, base).await? == stored(refusals)
+        && let Some(path) = base.0.metadata.rejects_path().filter(|_| !base.lost().rejects_file)
+        && read(bucket, base).await? == stored(rejects)
     {
         return Ok(Some(path.to_owned()));
     }
-    let bytes = encode(refusals)?;
+    let bytes = encode(rejects)?;
     let key = keys::refusals(&unique(), crc32fast::hash(&bytes));
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }
 
-/// The refusals as they are read back: times are cut to microseconds.
-fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
+/// The rejects as they are read back, with times in microseconds.
+fn stored(rejects: &[OpenRefusal]) -> Vec<OpenRefusal> {
     let cut = |time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
-    refusals
+    rejects
         .iter()
         .map(|refusal| OpenRefusal {
             since: cut(refusal.since),
@@ -94,7 +90,7 @@ fn stored(refusals: &[OpenRefusal]) -> Vec<OpenRefusal> {
         .collect()
 }
 
-/// The columns of a file of refusals.
+/// The columns of a rejects file.
 const COLUMNS: [&str; 20] = [
     KEY,
     USER_ID,
@@ -118,52 +114,49 @@ const COLUMNS: [&str; 20] = [
     IMAGE_SIZE,
 ];
 
-fn encode(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
-    simulation::remembered("rejects_file::encode", refusals, || encode_now(refusals))
+fn encode(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
+    simulation::memoize("rejects_file::encode", rejects, || encode_now(rejects))
 }
 
-fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
+fn encode_now(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
     let reject = |refusal: &OpenRefusal| match &refusal.refusal {
         Refusal::Rejected(reject) => Some(reject.clone()),
         Refusal::Ignored(_) => None,
     };
-    let rejects: Vec<Option<Reject>> = refusals.iter().map(reject).collect();
+    let details: Vec<Option<Reject>> = rejects.iter().map(reject).collect();
     let kind = |refusal: &OpenRefusal| match refusal.refusal {
         Refusal::Rejected(_) => REJECTED,
         Refusal::Ignored(_) => IGNORED,
     };
-    let places = || rejects.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
-    let reasons = || rejects.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
+    let places = || details.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
+    let reasons = || details.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     parquet_rows::write(vec![
-        texts(KEY, refusals.iter().map(|refusal| Some(&*refusal.key))),
-        texts(USER_ID, refusals.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
-        texts(ETAG, refusals.iter().map(|refusal| Some(&*refusal.etag))),
-        longs(SIZE, refusals.iter().map(|refusal| Some(number(refusal.size)))),
-        texts(KIND, refusals.iter().map(|refusal| Some(kind(refusal)))),
-        texts(CODE, refusals.iter().map(|refusal| Some(refusal.refusal.code()))),
-        longs(LINE, places().map(|place| place?.line.map(i64::from))),
-        longs(COLUMN, places().map(|place| place?.column.map(i64::from))),
-        longs(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
-        texts(EXCERPT, rejects.iter().map(|reject| reject.as_ref()?.excerpt.as_deref())),
-        longs(
+        string_column(KEY, rejects.iter().map(|refusal| Some(&*refusal.key))),
+        string_column(USER_ID, rejects.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
+        string_column(ETAG, rejects.iter().map(|refusal| Some(&*refusal.etag))),
+        long_column(SIZE, rejects.iter().map(|refusal| Some(number(refusal.size)))),
+        string_column(KIND, rejects.iter().map(|refusal| Some(kind(refusal)))),
+        string_column(CODE, rejects.iter().map(|refusal| Some(refusal.refusal.code()))),
+        long_column(LINE, places().map(|place| place?.line.map(i64::from))),
+        long_column(COLUMN, places().map(|place| place?.column.map(i64::from))),
+        long_column(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
+        string_column(EXCERPT, details.iter().map(|reject| reject.as_ref()?.excerpt.as_deref())),
+        long_column(
             EXCERPT_OFFSET,
-            rejects.iter().map(|reject| reject.as_ref()?.excerpt_offset.map(i64::from)),
+            details.iter().map(|reject| reject.as_ref()?.excerpt_offset.map(i64::from)),
         ),
-        texts(COLUMN_NAME, rejects.iter().map(|reject| reject.as_ref()?.column_name.as_deref())),
-        texts(FOUND, reasons().map(|reason| reason.map(|reason| &*reason.found))),
-        texts(EXPECTED, reasons().map(|reason| reason.map(|reason| &*reason.expected))),
-        texts(REMEDY, reasons().map(|reason| reason.map(|reason| &*reason.remedy))),
-        times(VALID_FROM, rejects.iter().map(|reject| reject.as_ref()?.valid_from)),
-        texts(RUN_ID, refusals.iter().map(|refusal| Some(refusal.run_id.as_str()))),
-        times(SINCE, refusals.iter().map(|refusal| Some(refusal.since))),
-        texts(
-            IMAGE_ETAG,
-            refusals.iter().map(|refusal| Some(&*refusal.valid_image.as_ref()?.etag)),
-        ),
-        longs(
+        string_column(COLUMN_NAME, details.iter().map(|reject| reject.as_ref()?.column_name.as_deref())),
+        string_column(FOUND, reasons().map(|reason| reason.map(|reason| &*reason.found))),
+        string_column(EXPECTED, reasons().map(|reason| reason.map(|reason| &*reason.expected))),
+        string_column(REMEDY, reasons().map(|reason| reason.map(|reason| &*reason.remedy))),
+        timestamp_column(VALID_FROM, details.iter().map(|reject| reject.as_ref()?.valid_from)),
+        string_column(RUN_ID, rejects.iter().map(|refusal| Some(refusal.run_id.as_str()))),
+        timestamp_column(SINCE, rejects.iter().map(|refusal| Some(refusal.since))),
+        string_column(IMAGE_ETAG, rejects.iter().map(|refusal| Some(&*refusal.valid_image.as_ref()?.etag))),
+        long_column(
             IMAGE_SIZE,
-            refusals.iter().map(|refusal| Some(number(refusal.valid_image.as_ref()?.size))),
+            rejects.iter().map(|refusal| Some(number(refusal.valid_image.as_ref()?.size))),
         ),
     ])
 }
@@ -171,23 +164,23 @@ fn encode_now(refusals: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
 fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError> {
     let frame = parquet_rows::read(key, bytes, &COLUMNS)?;
     let columns = Columns { key, frame: &frame };
-    let refusals = (0..frame.height()).map(|row| decode_row(columns, row));
-    refusals.filter_map(Result::transpose).collect()
+    let rejects = (0..frame.height()).map(|row| decode_row(columns, row));
+    rejects.filter_map(Result::transpose).collect()
 }
 
-/// None where another version of this program refused the source with a code that this one does not know: it is judged again.
+/// None if another version of this program rejected the source with a code that this version does not know. The source is then read again.
 fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, TableError> {
-    let text = |name| columns.texts(name).and_then(|values| columns.text(values, row, name));
-    let optional_text = |name| Ok::<_, TableError>(columns.texts(name)?.get(row));
+    let text = |name| columns.strings(name).and_then(|values| columns.string(values, row, name));
+    let optional_text = |name| Ok::<_, TableError>(columns.strings(name)?.get(row));
     let number = |name: &'static str| -> Result<u64, TableError> {
-        u64::try_from(columns.long(columns.longs(name)?, row, name)?).map_err(|_| columns.wrong(name, "a negative number"))
+        u64::try_from(columns.long(columns.longs(name)?, row, name)?).map_err(|_| columns.invalid(name, "contains a negative number"))
     };
     let small = |name: &'static str| -> Result<Option<u32>, TableError> {
         let value = columns.longs(name)?.get(row);
         value
             .map(u32::try_from)
             .transpose()
-            .map_err(|_| columns.wrong(name, "a number out of range"))
+            .map_err(|_| columns.invalid(name, "contains a number out of range"))
     };
     let code = text(CODE)?;
     let refusal = if text(KIND)? == IGNORED {
@@ -219,10 +212,10 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
     let user_id = optional_text(USER_ID)?
         .map(UserId::parse)
         .transpose()
-        .map_err(|_| columns.wrong(USER_ID, "no user id"))?;
-    let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.wrong(RUN_ID, "no run id"))?;
+        .map_err(|_| columns.invalid(USER_ID, "contains an invalid user ID"))?;
+    let run_id = RunId::parse(text(RUN_ID)?).map_err(|_| columns.invalid(RUN_ID, "contains an invalid run ID"))?;
     let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
-    let since = since.map_err(|_| columns.wrong(SINCE, "a time out of range"))?;
+    let since = since.map_err(|_| columns.invalid(SINCE, "contains a time out of range"))?;
     let valid_image = match optional_text(IMAGE_ETAG)? {
         Some(etag) => Some(Seen {
             key: None,
@@ -261,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_are_read_as_they_were_written() {
+    fn rejects_are_encoded_and_decoded() {
         let whole = Reject::whole(RejectCode::InFuture, Reason::new("the cause", "a birth", "check it"));
         let placed = Reject {
             column_name: Some("birthts".into()),

@@ -1,4 +1,4 @@
-//! From actions to the state of the table. Decides, reads nothing.
+//! Replays actions to get the state of the table. Performs no I/O.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -9,21 +9,22 @@ use jiff::Timestamp;
 use crate::{
     delta::{
         actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+        data_file::{DataFile, percent_decoded},
         schema,
-        version::{Author, CommitFacts, Lost, SegmentFile, State, percent_decoded},
+        version::{Author, CommitFacts, Lost, State},
     },
     digest::Digest,
     error::TableError,
 };
 
-/// The state while actions are applied to it.
+/// The state to which actions are applied.
 #[derive(Debug, Default)]
 pub(crate) struct Replay {
     protocol: Option<Protocol>,
     metadata: Option<Metadata>,
-    /// The object that declared the protocol or the metadata last.
+    /// The object with the last protocol or metadata.
     declared_in: String,
-    /// By decoded path, as all files here: two spellings of one path are one file.
+    /// By decoded path, because a path can be encoded in different ways.
     files: BTreeMap<String, File>,
     tombstones: BTreeMap<String, Remove>,
     transactions: BTreeMap<String, Transaction>,
@@ -33,21 +34,21 @@ pub(crate) struct Replay {
 
 #[derive(Debug)]
 enum File {
-    Known(Arc<SegmentFile>),
+    Known(Arc<DataFile>),
     Added(Add),
 }
 
 impl Replay {
-    /// Goes on from a state.
+    /// Continues from a state.
     pub(crate) fn from_state(state: &State) -> Self {
         Self {
             protocol: Some(state.protocol.clone()),
             metadata: Some(state.metadata.clone()),
             declared_in: String::new(),
             files: state
-                .segments
+                .data_files
                 .iter()
-                .map(|segment| (percent_decoded(&segment.path), File::Known(Arc::clone(segment))))
+                .map(|file| (percent_decoded(&file.path), File::Known(Arc::clone(file))))
                 .collect(),
             tombstones: state.tombstones.clone(),
             transactions: state.transactions.clone(),
@@ -56,7 +57,7 @@ impl Replay {
         }
     }
 
-    /// Applies the actions of a checkpoint, or of the entry after the last one applied.
+    /// Applies the actions of a checkpoint or of the next entry.
     pub(crate) fn apply(&mut self, key: &str, actions: Vec<Action>) -> Result<(), TableError> {
         for action in actions {
             self.apply_one(key, action).map_err(|error| error.in_object(key))?;
@@ -90,13 +91,13 @@ impl Replay {
         Ok(())
     }
 
-    /// Takes over what the newest entry says of itself.
-    pub(crate) fn describe(&mut self, facts: CommitFacts) {
+    /// Sets the facts of the newest entry.
+    pub(crate) fn set_commit_facts(&mut self, facts: CommitFacts) {
         self.commit = Some(facts);
     }
 
-    /// Files whose adder did not say how many rows they hold or between which ids: somebody has to look into them.
-    pub(crate) fn undescribed(&self) -> Vec<String> {
+    /// The files without row counts or bounds in their statistics, which have to be read.
+    pub(crate) fn files_without_stats(&self) -> Vec<String> {
         let needy = |(path, file): (&String, &File)| match file {
             File::Added(add) if bounds(add).is_none() => Some(path.clone()),
             File::Added(_) | File::Known(_) => None,
@@ -104,25 +105,25 @@ impl Replay {
         self.files.iter().filter_map(needy).collect()
     }
 
-    /// What was found in a file of [`Replay::undescribed`].
-    pub(crate) fn describe_file(&mut self, path: &str, stats: &Stats) {
+    /// Sets the statistics of a file of [`Replay::files_without_stats`].
+    pub(crate) fn set_file_stats(&mut self, path: &str, stats: &Stats) {
         if let Some(File::Added(add)) = self.files.get_mut(path) {
             add.stats = serde_json::to_string(stats).ok();
         }
     }
 
-    /// The state at version `number`, whose entry has this digest.
+    /// The state of version `number`, whose entry has this digest.
     pub(crate) fn finish(self, number: u64, digest: Digest) -> Result<State, TableError> {
-        let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("no entry up to this one holds {what}"));
+        let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("neither it nor an earlier entry contains {what}"));
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
         schema::check_supported(&protocol, &metadata).map_err(|error| error.in_object(&self.declared_in))?;
-        let segment = |(path, file): (String, File)| match file {
-            File::Known(segment) => Ok(segment),
-            File::Added(add) => segment_file(&path, add).map(Arc::new),
+        let file = |(path, file): (String, File)| match file {
+            File::Known(file) => Ok(file),
+            File::Added(add) => data_file(&path, add).map(Arc::new),
         };
-        let mut segments = self.files.into_iter().map(segment).collect::<Result<Vec<_>, _>>()?;
-        segments.sort_by(|a, b| a.compare(b));
+        let mut data_files = self.files.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
+        data_files.sort_by(|a, b| a.compare(b));
         let commit = self.commit.unwrap_or(CommitFacts {
             committed_at: Timestamp::UNIX_EPOCH,
             author: Author::Unknown,
@@ -139,14 +140,14 @@ impl Replay {
             commit,
             protocol,
             metadata,
-            segments,
+            data_files,
             tombstones: self.tombstones,
             transactions: self.transactions,
         })
     }
 }
 
-/// What an entry says of itself. `stored_at` is when the store took the entry, for entries that do not say when they were made.
+/// The facts in the actions of an entry. `stored_at` is the modification time of the entry, for entries without a timestamp.
 pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFacts {
     let described = actions.iter().find_map(|action| action.commit_info.as_ref());
     let own = described.and_then(OwnInfo::of);
@@ -161,7 +162,8 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
     CommitFacts {
         author,
         operation: operation.map(Into::into),
-        // A writer's clock may be ahead, and a copied log is younger than its commits: the earlier of the two is right in both cases.
+        // A writer's clock may be ahead, and the objects of a copied log are newer than its commits. The earlier time is right in both
+        // cases.
         committed_at: made_ms
             .and_then(|ms| Timestamp::from_millisecond(ms).ok())
             .map_or(stored_at, |made_at| match simulation::has(Bug::AsOfTrustsWriterClock) {
@@ -176,43 +178,40 @@ pub(crate) fn commit_facts(actions: &[Action], stored_at: Timestamp) -> CommitFa
 
 pub(crate) fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
     if add.deletion_vector.as_ref().is_some_and(|vector| !vector.is_null()) {
-        return Err(TableError::unsupported(format!("deletion vectors, file={}", add.path)));
+        return Err(TableError::unsupported(format!("deletion vectors (of file {})", add.path)));
     }
     if add.partition_values.as_ref().is_some_and(|values| !values.is_empty()) {
-        return Err(TableError::unsupported(format!("partition values, file={}", add.path)));
+        return Err(TableError::unsupported(format!("partition values (of file {})", add.path)));
     }
     if add.path.starts_with('/') || add.path.contains("://") {
         return Err(TableError::unsupported(format!(
-            "a data file outside the table (a shallow clone), file={}",
+            "data files outside the table, as in a shallow clone ({})",
             add.path
         )));
     }
     if add.path.split('/').any(|part| part == "..") {
-        return Err(TableError::corrupt(
-            key,
-            format!("a data file outside the table, file={}", add.path),
-        ));
+        return Err(TableError::corrupt(key, format!("its data file {} is outside the table", add.path)));
     }
     Ok(())
 }
 
-/// Rows, least and greatest id, where the adder says them.
+/// The number of rows and the bounds of the user IDs, if the statistics contain them.
 pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
     let stats: Stats = serde_json::from_str(add.stats.as_deref()?).ok()?;
     let rows = stats.num_records?;
     match (stats.min_values.user_id, stats.max_values.user_id) {
         (Some(least), Some(greatest)) => Some((rows, least.into(), greatest.into())),
-        // A file without rows has no bounds.
+        // An empty file has no bounds.
         (None, None) if rows == 0 => Some((0, Box::default(), Box::default())),
         _ => None,
     }
 }
 
-fn segment_file(path: &str, add: Add) -> Result<SegmentFile, TableError> {
+fn data_file(path: &str, add: Add) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
     let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
-    let size = u64::try_from(add.size).map_err(|_| damaged("the log gives it a negative size"))?;
-    Ok(SegmentFile {
+    let size = u64::try_from(add.size).map_err(|_| damaged("its size in the log is negative"))?;
+    Ok(DataFile {
         path: add.path.as_str().into(),
         size,
         rows,
@@ -228,7 +227,7 @@ mod tests {
 
     fn replayed(lines: &[&str]) -> Result<State, TableError> {
         let mut replay = Replay::default();
-        let metadata = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+        let metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let begin = Action {
             protocol: Some(schema::protocol()),
             meta_data: Some(metadata),
@@ -243,12 +242,12 @@ mod tests {
     #[track_caller]
     fn check(lines: &[&str], expected_paths: &[&str]) {
         let state = replayed(lines).unwrap();
-        let paths: Vec<&str> = state.segments.iter().map(|segment| &*segment.path).collect();
+        let paths: Vec<&str> = state.data_files.iter().map(|file| &*file.path).collect();
         assert_eq!(paths, expected_paths, "lines: {lines:?}");
     }
 
     #[track_caller]
-    fn check_refused(line: &str, expected: &str) {
+    fn check_rejected(line: &str, expected: &str) {
         let error = replayed(&[line]).unwrap_err().to_string();
         assert!(error.contains(expected), "line: {line}, error: {error}");
     }
@@ -273,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn files_come_and_go() {
+    fn adds_and_removes_are_applied() {
         check(&[&add("b", "2"), &add("a", "3"), &add("c", "1")], &["c", "b", "a"]);
         check(&[&add("a", "1"), r#"{"remove":{"path":"a","dataChange":true}}"#], &[]);
         check(&[&add("a%20b", "1"), r#"{"remove":{"path":"a b","dataChange":true}}"#], &[]);
@@ -291,28 +290,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
-        check_refused(
+    fn unsupported_actions_are_rejected() {
+        check_rejected(
             r#"{"protocol":{"minReaderVersion":3,"minWriterVersion":7,"readerFeatures":["v2Checkpoint"]}}"#,
             "v2Checkpoint",
         );
-        check_refused(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#, "writer=4");
-        check_refused(
+        check_rejected(r#"{"protocol":{"minReaderVersion":1,"minWriterVersion":4}}"#, "writer version 4");
+        check_rejected(
             &add("a", "1").replace("\"size\"", "\"deletionVector\":{},\"size\""),
             "deletion vectors",
         );
-        check_refused(
+        check_rejected(
             &add("a", "1").replace("\"partitionValues\":{}", "\"partitionValues\":{\"x\":\"1\"}"),
             "partition values",
         );
-        check_refused(&add("s3://other/a", "1"), "outside the table");
-        check_refused(&add("../a", "1"), "outside the table");
-        check_refused(&add("a", "1").replace("numRecords", "other"), "could not be counted");
+        check_rejected(&add("s3://other/a", "1"), "outside the table");
+        check_rejected(&add("../a", "1"), "outside the table");
+        check_rejected(&add("a", "1").replace("numRecords", "other"), "could not be counted");
     }
 
     #[test]
-    fn metadata_that_need_more_are_refused() {
-        let base = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+    fn unsupported_metadata_is_rejected() {
+        let base = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let check = |change: &dyn Fn(&mut Metadata), expected: &str| {
             let mut metadata = base.clone();
             change(&mut metadata);
@@ -333,21 +332,21 @@ mod tests {
         check(&|m| set(m, "datalake.format", "x"), "datalake.format is x");
         check(
             &|m| m.schema_string = m.schema_string.replace("first_name", "forename"),
-            "column=first_name",
+            "column first_name",
         );
         check(
             &|m| m.schema_string = m.schema_string.replace("\"long\"", "\"integer\""),
-            "type was changed, column=birthts",
+            "column birthts has another type",
         );
-        check(&|m| m.schema_string = r#"{"type":"struct","fields":[]}"#.into(), "column=user_id");
-        check(&|m| m.schema_string = "{".into(), "no struct");
+        check(&|m| m.schema_string = r#"{"type":"struct","fields":[]}"#.into(), "column user_id");
+        check(&|m| m.schema_string = "{".into(), "not a struct");
         check(
             &|m| {
                 m.schema_string = m
                     .schema_string
                     .replacen("\"metadata\":{}", "\"metadata\":{\"delta.invariants\":\"x\"}", 1);
             },
-            "invariant",
+            "an invariant",
         );
         check(
             &|m| {

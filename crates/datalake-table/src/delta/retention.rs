@@ -1,4 +1,4 @@
-//! How long the table keeps what left it: the promises of `metaData.configuration` to readers of every engine.
+//! How long the table keeps superseded objects, as `metaData.configuration` promises to readers of every engine.
 
 use jiff::SignedDuration;
 
@@ -7,19 +7,19 @@ use crate::delta::{
     schema::{DELETED_FILE_RETENTION_PROPERTY, LOG_RETENTION_PROPERTY},
 };
 
-/// Delta's own defaults, for tables that do not say: a week for data files, 30 days for log entries.
+/// The defaults of Delta for tables without the properties: a week for data files, 30 days for log entries.
 const DELETED_FILES_DEFAULT: SignedDuration = SignedDuration::from_hours(7 * 24);
 const LOG_DEFAULT: SignedDuration = SignedDuration::from_hours(30 * 24);
 
-/// Whatever a table says, nothing younger is removed: a commit refuses what it staged 12 hours ago, and clocks and requests need a margin.
+/// The minimum, whatever the properties say: a commit abandons files that were staged 12 hours ago, and clocks and requests need a margin.
 const RETENTION_MIN: SignedDuration = SignedDuration::from_hours(48);
 
-/// How long a table keeps what is not part of its newest version.
+/// How long a table keeps objects that are not part of its newest version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Retention {
-    /// Data files that left the table, and files that no version names.
+    /// For data files that were removed from the table, and for files that no version names.
     pub(crate) deleted_files: SignedDuration,
-    /// Log entries.
+    /// For log entries.
     pub(crate) log: SignedDuration,
 }
 
@@ -36,8 +36,8 @@ impl Retention {
     }
 }
 
-/// A duration as Delta's properties write it: `interval 7 days`, `interval 1 week 12 hours`; the first word may be missing. None for
-/// everything else, months and years included, which have no fixed length.
+/// Parses a duration of Delta's properties: `interval 7 days`, `interval 1 week 12 hours`, also without the first word. None for everything
+/// else, including months and years, which have no fixed length.
 fn parse_interval(text: &str) -> Option<SignedDuration> {
     let text = text.trim().to_ascii_lowercase();
     let mut words = text.split_ascii_whitespace().peekable();
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn intervals() {
+    fn intervals_are_parsed() {
         check("interval 7 days", Some(168));
         check("interval 1 week", Some(168));
         check(" INTERVAL 30 Days ", Some(720));
@@ -89,8 +89,8 @@ mod tests {
     }
 
     #[test]
-    fn a_table_keeps_what_it_says_and_never_less_than_two_days() {
-        let mut metadata = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+    fn retention_is_configured_but_at_least_two_days() {
+        let mut metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let mut check = |value: Option<&str>, days: (i64, i64)| {
             for property in [DELETED_FILE_RETENTION_PROPERTY, LOG_RETENTION_PROPERTY] {
                 let configuration = metadata.configuration.get_or_insert_default();

@@ -1,4 +1,4 @@
-//! The columns of the table, as the log declares them and as its Parquet files hold them.
+//! The columns of the table in the log and in Parquet files.
 
 use std::collections::BTreeMap;
 
@@ -23,41 +23,41 @@ pub(crate) const IMAGE_SIZE: &str = "image_size";
 pub(crate) const IMAGE_MODIFIED: &str = "image_modified";
 pub(crate) const RUN_ID: &str = "run_id";
 
-/// Where the metadata name the file of refusals, relative to the table's root; missing where nothing is refused.
+/// The property with the path of the rejects file, relative to the table's root. Missing if there are no rejects.
 ///
-/// It stands in `metaData.configuration` because that is part of every checkpoint and other engines carry it over, which holds for
-/// no other place of reader version 1: `commitInfo` is in no checkpoint.
-pub(crate) const REFUSALS_PROPERTY: &str = "datalake.refusals";
+/// It is in `metaData.configuration`, because every checkpoint contains that and other engines preserve it. Nothing else of reader version
+/// 1 has both properties: `commitInfo` is in no checkpoint.
+pub(crate) const REJECTS_PROPERTY: &str = "datalake.refusals";
 
-/// The number of ignored objects, where it is larger than that of those in the file of refusals.
+/// The property with the number of ignored objects, if the rejects file does not contain all of them.
 const IGNORED_PROPERTY: &str = "datalake.ignored";
 
-/// Where the metadata name the format of what this program records beside the columns: the base digest of each entry, the file of refused
-/// sources, notes on images. Tables without it are of format 0, whose entries record no base digest.
+/// The property with the format of what this product records in addition to the columns: the base digest of each entry, rejects files,
+/// notes on images. Tables without it have format 0, whose entries record no base digest.
 pub(crate) const FORMAT_PROPERTY: &str = "datalake.format";
 
-/// The format that this program writes, and the newest that it reads.
+/// The format that this program writes, and the newest format that it reads.
 pub(crate) const FORMAT: u64 = 1;
 
-/// How long data files that left the table are kept, for readers of older versions.
+/// The property with the retention of removed data files, which readers of older versions need.
 pub(crate) const DELETED_FILE_RETENTION_PROPERTY: &str = "delta.deletedFileRetentionDuration";
 
-/// How long log entries are kept.
+/// The property with the retention of log entries.
 pub(crate) const LOG_RETENTION_PROPERTY: &str = "delta.logRetentionDuration";
 
-/// The columns whose bounds are recorded for each file. Without it, delta-rs (1.6) takes a missing bound of any column for one that no value is within,
-/// and `to_pyarrow_table(filters=…)` finds nothing.
+/// The property with the columns whose bounds are recorded for each file. Without it, delta-rs (1.6) treats a missing bound of any column
+/// as a bound that excludes all values, and `to_pyarrow_table(filters=…)` finds nothing.
 const STATISTICS_COLUMNS: (&str, &str) = ("delta.dataSkippingStatsColumns", "user_id,birthts");
 
-/// The types of the columns, by their names in the protocol.
+/// The types of columns, with their names in the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColumnType {
     /// UTF-8.
     String,
-    /// 64 bits with sign.
+    /// Signed 64-bit integers.
     Long,
-    /// Microseconds UTC.
+    /// Microseconds in UTC.
     Timestamp,
 }
 
@@ -66,15 +66,15 @@ pub(crate) enum ColumnType {
 pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: ColumnType,
-    /// Whether rows without a picture have no value.
-    pub(crate) of_image: bool,
+    /// Whether rows without an image have a null.
+    pub(crate) is_image_column: bool,
 }
 
 const fn column(name: &'static str, kind: ColumnType) -> Column {
     Column {
         name,
         kind,
-        of_image: false,
+        is_image_column: false,
     }
 }
 
@@ -82,11 +82,11 @@ const fn image_column(name: &'static str, kind: ColumnType) -> Column {
     Column {
         name,
         kind,
-        of_image: true,
+        is_image_column: true,
     }
 }
 
-/// Every column, in the order of the files.
+/// All columns, in the order of the files.
 pub(crate) const COLUMNS: [Column; 12] = [
     column(USER_ID, ColumnType::String),
     column(FIRST_NAME, ColumnType::String),
@@ -102,8 +102,8 @@ pub(crate) const COLUMNS: [Column; 12] = [
     column(RUN_ID, ColumnType::String),
 ];
 
-/// The column of a name that is one of the constants above.
-pub(crate) fn named(name: &str) -> Option<&'static Column> {
+/// The column with this name.
+pub(crate) fn find_column(name: &str) -> Option<&'static Column> {
     COLUMNS.iter().find(|column| column.name == name)
 }
 
@@ -118,8 +118,8 @@ pub(crate) fn protocol() -> Protocol {
 }
 
 /// The metadata of a new table.
-pub(crate) fn metadata(id: String, created_ms: i64, refusals: &RefusalsState) -> Metadata {
-    // Other engines clean up too: they are to keep what our own clean-up keeps.
+pub(crate) fn metadata(id: String, created_ms: i64, rejects: &RejectsState) -> Metadata {
+    // Other engines clean up as well, and should keep what this product's cleanup keeps.
     let kept = [LOG_RETENTION_PROPERTY, DELETED_FILE_RETENTION_PROPERTY];
     let mut configuration: TextMap = kept
         .into_iter()
@@ -127,7 +127,7 @@ pub(crate) fn metadata(id: String, created_ms: i64, refusals: &RefusalsState) ->
         .collect();
     configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
     configuration.insert(STATISTICS_COLUMNS.0.to_owned(), Some(STATISTICS_COLUMNS.1.to_owned()));
-    refusals.configure(&mut configuration);
+    rejects.configure(&mut configuration);
     Metadata {
         id,
         name: Some("users".to_owned()),
@@ -148,51 +148,51 @@ fn schema_string() -> String {
     json!({"type": "struct", "fields": COLUMNS.iter().map(field).collect::<Vec<_>>()}).to_string()
 }
 
-/// What the metadata record of the refused sources of a version.
+/// What the metadata records about the rejects of a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RefusalsState {
-    /// The path of the file of refusals, relative to the table's root; none where nothing is refused.
+pub(crate) struct RejectsState {
+    /// The path of the rejects file, relative to the table's root. None if there are no rejects.
     pub(crate) path: Option<String>,
-    /// The number of ignored objects, where the file does not have all of them.
+    /// The number of ignored objects, if the file does not contain all of them.
     pub(crate) ignored: Option<u64>,
 }
 
-impl RefusalsState {
+impl RejectsState {
     fn configure(&self, configuration: &mut TextMap) {
         let mut set = |property: &str, value: Option<String>| match value {
             Some(value) => drop(configuration.insert(property.to_owned(), Some(value))),
             None => drop(configuration.remove(property)),
         };
-        set(REFUSALS_PROPERTY, self.path.clone());
+        set(REJECTS_PROPERTY, self.path.clone());
         set(IGNORED_PROPERTY, self.ignored.map(|count| count.to_string()));
     }
 }
 
 impl Metadata {
-    /// The path of the file of refusals, relative to the table's root.
-    pub(crate) fn refusals(&self) -> Option<&str> {
-        self.configured(REFUSALS_PROPERTY)
+    /// The path of the rejects file, relative to the table's root.
+    pub(crate) fn rejects_path(&self) -> Option<&str> {
+        self.configured(REJECTS_PROPERTY)
     }
 
-    /// The number of ignored objects, where the file of refusals does not have all of them.
+    /// The number of ignored objects, if the rejects file does not contain all of them.
     pub(crate) fn ignored(&self) -> Option<u64> {
         self.configured(IGNORED_PROPERTY)?.parse().ok()
     }
 
-    /// What is recorded of the refused sources.
-    pub(crate) fn refusals_state(&self) -> RefusalsState {
-        RefusalsState {
-            path: self.refusals().map(ToOwned::to_owned),
+    /// What is recorded about the rejects.
+    pub(crate) fn rejects_state(&self) -> RejectsState {
+        RejectsState {
+            path: self.rejects_path().map(ToOwned::to_owned),
             ignored: self.ignored(),
         }
     }
 
-    /// The metadata of the same table with these refusals, in the present format.
-    pub(crate) fn with_refusals(&self, refusals: &RefusalsState) -> Self {
+    /// The metadata of the same table with these rejects, in the current format.
+    pub(crate) fn with_rejects(&self, rejects: &RejectsState) -> Self {
         let mut changed = self.clone();
         let configuration = changed.configuration.get_or_insert_default();
         configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
-        refusals.configure(configuration);
+        rejects.configure(configuration);
         changed
     }
 
@@ -201,8 +201,8 @@ impl Metadata {
     }
 }
 
-/// Refuses tables that need more of the protocol than this program knows: reading them anyway would give wrong rows, writing would
-/// break the promises that other engines rely on.
+/// Fails for tables that use unsupported parts of the protocol. Reading them would give wrong rows, and writing would break guarantees on
+/// which other engines rely.
 pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Result<(), TableError> {
     let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
     if reader > 1 || writer > 2 {
@@ -215,7 +215,7 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
             .collect::<Vec<_>>()
             .join(", ");
         let reason = format!(
-            "protocol reader={reader} writer={writer} features=[{features}], known are reader=1 writer=2; another engine upgraded the table"
+            "the protocol with reader version {reader}, writer version {writer} and features [{features}]; reader version 1 and writer version 2 are supported; another engine upgraded the table"
         );
         return Err(TableError::unsupported(reason));
     }
@@ -236,7 +236,7 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
         .is_some_and(|value| value.eq_ignore_ascii_case("true"))
     {
         return Err(TableError::unsupported(
-            "an append-only table: users change, so unset delta.appendOnly",
+            "append-only tables; unset delta.appendOnly, because rows change",
         ));
     }
     check_format(metadata)?;
@@ -250,12 +250,13 @@ fn check_format(metadata: &Metadata) -> Result<(), TableError> {
     match format.parse::<u64>() {
         Ok(format) if format <= FORMAT => Ok(()),
         _ => Err(TableError::unsupported(format!(
-            "{FORMAT_PROPERTY} is {format}, this program knows formats up to {FORMAT}; update datalake"
+            "{FORMAT_PROPERTY} is {format}, but formats up to {FORMAT} are supported; update datalake"
         ))),
     }
 }
 
-/// Another engine may add columns. Data files that are rewritten lack them, which readers take for null.
+/// Fails for a column of another engine that is not nullable or is computed. Rewritten data files do not contain such a column, so that
+/// readers see nulls.
 fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
     let is_nullable = field.get("nullable").and_then(Value::as_bool) == Some(true);
     let is_computed = field
@@ -265,38 +266,36 @@ fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
     match is_nullable && !is_computed {
         true => Ok(()),
         false => Err(TableError::unsupported(format!(
-            "column {name} of another engine, which is not plain and nullable; drop it, or restore the version before it"
+            "column {name} of another engine, which is computed or not nullable; drop it, or restore the version before it"
         ))),
     }
 }
 
 fn check_columns(schema_string: &str) -> Result<(), TableError> {
-    let unreadable = || TableError::unsupported("a schema that is no struct of fields");
+    let unreadable = || TableError::unsupported("a schema that is not a struct");
     let schema: Value = serde_json::from_str(schema_string).map_err(|_| unreadable())?;
     let fields = schema.get("fields").and_then(Value::as_array).ok_or_else(unreadable)?;
     let mut missing: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
     for field in fields {
         let name = field.get("name").and_then(Value::as_str).ok_or_else(unreadable)?;
-        let Some(column) = named(name) else {
+        let Some(column) = find_column(name) else {
             require_optional(name, field)?;
             continue;
         };
         let kind = field.get("type").and_then(|kind| ColumnType::deserialize(kind).ok());
         if kind != Some(column.kind) {
-            return Err(TableError::unsupported(format!("a column whose type was changed, column={name}")));
+            return Err(TableError::unsupported(format!("a schema in which column {name} has another type")));
         }
         if field
             .get("metadata")
             .is_some_and(|metadata| metadata.get("delta.invariants").is_some())
         {
-            return Err(TableError::unsupported(format!("a column invariant, column={name}")));
+            return Err(TableError::unsupported(format!("an invariant of column {name}")));
         }
         missing.retain(|candidate| *candidate != name);
     }
     match missing.first() {
-        Some(name) => Err(TableError::unsupported(format!(
-            "a table without a column of the product's, column={name}"
-        ))),
+        Some(name) => Err(TableError::unsupported(format!("a schema without column {name}"))),
         None => Ok(()),
     }
 }

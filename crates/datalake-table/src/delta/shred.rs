@@ -1,7 +1,7 @@
-//! Nested records as Parquet columns and back: what `parquet` does for Arrow only, and polars not at all for maps.
+//! Converts nested records to Parquet columns and back. `parquet` supports this only for Arrow, and polars does not support maps.
 //!
-//! A record is JSON of the shape of an entry's line, so that an action has one form in code. The levels are those of the Dremel paper,
-//! as the Parquet format documents them.
+//! A record is JSON in the form of a line of an entry, so that actions have one form. Definition and repetition levels are those of the
+//! Dremel paper, as the documentation of the Parquet format describes them.
 
 use parquet::{
     basic::{ConvertedType, Repetition},
@@ -13,7 +13,7 @@ use parquet::{
 };
 use serde_json::{Map, Value};
 
-/// The values of one column of leaves, with their levels.
+/// The values of one leaf column, with their levels.
 #[derive(Debug, Default)]
 pub(crate) struct Leaf {
     definitions: Vec<i16>,
@@ -21,7 +21,7 @@ pub(crate) struct Leaf {
     values: Vec<Value>,
 }
 
-/// Where a value stands: the levels that its ancestors give it.
+/// The levels of a value, which depend on its ancestors.
 #[derive(Clone, Copy)]
 struct Levels {
     definition: i16,
@@ -30,7 +30,7 @@ struct Levels {
     depth: i16,
 }
 
-/// The columns of leaves, in the order of the schema, of records that are groups of `schema`.
+/// Converts records to leaf columns, in the order of the schema.
 pub(crate) fn shred(schema: &Type, records: &[Value]) -> Result<Vec<Leaf>> {
     let mut leaves: Vec<Leaf> = (0..leaf_count(schema)).map(|_| Leaf::default()).collect();
     for record in records {
@@ -59,7 +59,7 @@ fn leaf_count(node: &Type) -> usize {
     }
 }
 
-/// Puts a value into the first of `leaves`, and gives those that are not the node's.
+/// Appends a value to the leaves of a node, which are the first of `leaves`, and returns the others.
 fn put<'a>(node: &Type, value: Option<&Value>, levels: Levels, leaves: &'a mut [Leaf]) -> Result<&'a mut [Leaf]> {
     let value = value.filter(|value| !value.is_null());
     let optional = node.get_basic_info().repetition() == Repetition::OPTIONAL;
@@ -114,7 +114,7 @@ fn put_absent<'a>(node: &Type, levels: Levels, leaves: &'a mut [Leaf]) -> &'a mu
     rest
 }
 
-/// A map or a list: a group of one repeated group, whose fields are those of an element.
+/// Appends a map or a list: a group with one repeated group, whose fields are those of an element.
 fn put_repeated<'a>(node: &Type, elements: Vec<Vec<Value>>, levels: Levels, leaves: &'a mut [Leaf]) -> Result<&'a mut [Leaf]> {
     let repeated = node
         .get_fields()
@@ -140,7 +140,7 @@ fn put_repeated<'a>(node: &Type, elements: Vec<Vec<Value>>, levels: Levels, leav
 }
 
 impl Leaf {
-    /// Writes the column. The writer knows its physical type, which its wrapper does not tell.
+    /// Writes the column. The variant of the writer determines the physical type.
     pub(crate) fn write(&self, writer: &mut ColumnWriter<'_>) -> Result<()> {
         let (definitions, repetitions) = (Some(self.definitions.as_slice()), Some(self.repetitions.as_slice()));
         let mistyped = || ParquetError::General("a value of another type than its column".to_owned());
@@ -177,7 +177,7 @@ impl Leaf {
     }
 }
 
-/// The part of a file's schema that `wanted` names as well, in the file's order: other engines add columns, and order them differently.
+/// The part of a file's schema that `wanted` also contains, in the file's order: other engines add columns and use another order.
 pub(crate) fn projection(present: &Type, wanted: &Type) -> Result<TypePtr> {
     let is_struct = |node: &Type| node.is_group() && node.get_basic_info().converted_type() == ConvertedType::NONE;
     let shared = |field: &TypePtr| {
@@ -208,7 +208,7 @@ pub(crate) fn projection(present: &Type, wanted: &Type) -> Result<TypePtr> {
     builder.build().map(TypePtr::new)
 }
 
-/// A record's value as JSON. Kinds that no action has are left out.
+/// A value of a record as JSON. Types that no action uses become null.
 pub(crate) fn to_json(field: &Field) -> Value {
     match field {
         Field::Bool(value) => Value::from(*value),

@@ -1,4 +1,4 @@
-//! Copy-on-write: the segments that edits fall into are written anew, under new names; nobody sees them before the commit.
+//! Copy-on-write: rewrites the data files that edits affect, under new names. No reader sees them before the commit.
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
@@ -11,29 +11,31 @@ use crate::{
     blocking::blocking,
     delta::{
         actions::Stats,
-        data_file, parquet_rows,
+        data_file::{self, DataFile},
+        data_file_reader, parquet_rows,
+        rows::Edit,
         unique_name::unique,
-        version::{SegmentFile, Version, VersionId},
+        version::{Version, VersionId},
     },
     error::TableError,
-    table::{Edit, TableSettings},
+    settings::TableSettings,
 };
 
-/// Groups of segments rewritten at once, and segments of one group encoded at once: a new table is one group of many segments, a
-/// change of many users is many groups of one. Each holds rows of a segment or two.
+/// The number of groups that are rewritten at once, and of data files of one group that are encoded at once. A new table is one group of
+/// many data files, and a change of many users is many groups of one. Each keeps the rows of one or two data files in memory.
 const REWRITES_IN_FLIGHT: usize = 2;
-/// So many small segments are merged even where no edit falls into them: a reader pays a request for each.
-const SMALL_SEGMENTS_MAX: usize = 16;
+/// More small data files are merged even if no edit affects them, because readers need a request for each.
+const SMALL_FILES_MAX: usize = 16;
 
-/// Segments that are written and not yet committed. Dropping it leaves files that nobody names, which a vacuum removes.
+/// Data files that are written and not committed. If it is dropped, the vacuum removes the files, which no entry names.
 #[derive(Debug)]
 pub struct Staged {
-    /// The version that the segments change.
+    /// The version to which the edits were applied.
     pub(crate) base: Option<VersionId>,
-    /// The store's time, before the first segment was written.
+    /// The time of the store's clock before the first data file was written.
     pub(crate) since: Timestamp,
-    pub(crate) added: Vec<NewSegment>,
-    pub(crate) removed: Vec<Arc<SegmentFile>>,
+    pub(crate) added: Vec<StagedFile>,
+    pub(crate) removed: Vec<Arc<DataFile>>,
 }
 
 impl Staged {
@@ -43,17 +45,17 @@ impl Staged {
     }
 }
 
-/// A segment that no version holds yet.
+/// A data file that is not yet part of a version.
 #[derive(Debug)]
-pub(crate) struct NewSegment {
+pub(crate) struct StagedFile {
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) stats: Stats,
 }
 
-/// Neighbours that are rewritten together, and what changes in them.
+/// Consecutive data files that are rewritten together, and their edits.
 struct Group {
-    segments: Vec<Arc<SegmentFile>>,
+    data_files: Vec<Arc<DataFile>>,
     edits: Vec<Edit>,
 }
 
@@ -64,10 +66,10 @@ pub(crate) async fn stage(
     edits: Vec<Edit>,
 ) -> Result<Staged, TableError> {
     let since = bucket.fenced().await?.store_time;
-    let segments = base.map(Version::segments).unwrap_or_default();
-    let groups = groups(segments, edits, settings.segment_rows_max);
+    let data_files = base.map(Version::data_files).unwrap_or_default();
+    let groups = groups(data_files, edits, settings.data_file_rows_max);
     let mut rewrites = stream::iter(groups)
-        .map(|group| rewrite(bucket, settings.segment_rows_max, group))
+        .map(|group| rewrite(bucket, settings.data_file_rows_max, group))
         .buffered(REWRITES_IN_FLIGHT);
     let mut staged = Staged {
         base: base.map(Version::id),
@@ -82,14 +84,14 @@ pub(crate) async fn stage(
     Ok(staged)
 }
 
-/// Writes what the edits make of a group. Nothing where they change nothing.
-async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<SegmentFile>>), TableError> {
-    let rows = data_file::rows(bucket, &group.segments).await?;
-    // Small neighbours, or segments of another engine's that overlap.
-    let joins = group.segments.len() > 1;
-    let Group { segments, edits } = group;
+/// Rewrites a group with its edits. Writes nothing if the edits have no effect and no data files are merged.
+async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<StagedFile>, Vec<Arc<DataFile>>), TableError> {
+    let rows = data_file_reader::rows(bucket, &group.data_files).await?;
+    // Small consecutive data files, or overlapping data files of another engine.
+    let is_merged = group.data_files.len() > 1;
+    let Group { data_files, edits } = group;
     let (rows, changed) = blocking(move || apply(rows, edits)).await;
-    if !changed && !joins {
+    if !changed && !is_merged {
         return Ok((Vec::new(), Vec::new()));
     }
     let added = stream::iter(split(rows, rows_max))
@@ -97,31 +99,32 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
         .buffered(REWRITES_IN_FLIGHT)
         .try_collect()
         .await?;
-    Ok((added, segments))
+    Ok((added, data_files))
 }
 
-async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
+async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
-    let path = keys::segment_path(&unique(), crc32fast::hash(&encoded.bytes));
+    let path = keys::data_file_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())
         .await?;
-    Ok(NewSegment {
+    Ok(StagedFile {
         path,
         size,
         stats: encoded.stats,
     })
 }
 
-/// Which segments are rewritten together. Segments that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
-fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
-    let clusters: Vec<_> = data_file::clusters(segments).collect();
+/// Groups the data files to rewrite. Overlapping data files are rewritten even if no edit affects them. Small consecutive data files are
+/// merged if one of them is rewritten.
+fn groups(data_files: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
+    let clusters: Vec<_> = data_file::clusters(data_files).collect();
     if clusters.is_empty() {
         let puts = edits.iter().any(|edit| matches!(edit, Edit::Put(_)));
         return if puts {
             vec![Group {
-                segments: Vec::new(),
+                data_files: Vec::new(),
                 edits,
             }]
         } else {
@@ -131,69 +134,68 @@ fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> V
     let mut rest = edits;
     let mut parts = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
-        // What lies between two clusters goes to the first of them; what lies before all to the first of all.
-        let next_min = clusters
-            .get(index + 1)
-            .and_then(|next| next.first())
-            .map(|segment| &*segment.min_user_id);
+        // Edits between two clusters go to the first of them, and edits before all clusters to the first cluster.
+        let next_min = clusters.get(index + 1).and_then(|next| next.first()).map(|file| &*file.min_user_id);
         let end = next_min.map_or(rest.len(), |next_min| {
             rest.partition_point(|edit| edit.user_id().as_str() < next_min)
         });
         let own: Vec<Edit> = rest.drain(..end).collect();
-        let touches = |edit: &Edit| match edit {
+        let affects = |edit: &Edit| match edit {
             Edit::Put(_) => true,
-            Edit::Remove(user_id) => cluster.iter().any(|segment| segment.may_hold(user_id.as_str())),
+            Edit::Remove(user_id) => cluster.iter().any(|file| file.may_hold(user_id.as_str())),
         };
         let puts = own.iter().filter(|edit| matches!(edit, Edit::Put(_))).count();
-        let rows: u64 = cluster.iter().map(|segment| segment.rows).sum();
+        let rows: u64 = cluster.iter().map(|file| file.rows).sum();
         let size = Size {
             rows: usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(puts),
-            touched: own.iter().any(touches) || cluster.len() > 1,
+            is_edited: own.iter().any(affects) || cluster.len() > 1,
         };
         parts.push((cluster, own, size));
     }
     let sizes: Vec<Size> = parts.iter().map(|(_, _, size)| *size).collect();
     let mut parts = parts.into_iter();
     let mut groups = Vec::new();
-    for range in joined(&sizes, rows_max) {
-        let touched = sizes.get(range.clone()).is_some_and(|sizes| sizes.iter().any(|size| size.touched));
-        let joins = range.len() > 1;
+    for range in ranges_to_merge(&sizes, rows_max) {
+        let is_edited = sizes
+            .get(range.clone())
+            .is_some_and(|sizes| sizes.iter().any(|size| size.is_edited));
+        let is_merged = range.len() > 1;
         let mut group = Group {
-            segments: Vec::new(),
+            data_files: Vec::new(),
             edits: Vec::new(),
         };
         for (cluster, own, _) in parts.by_ref().take(range.len()) {
-            group.segments.extend(cluster.iter().cloned());
+            group.data_files.extend(cluster.iter().cloned());
             group.edits.extend(own);
         }
-        groups.extend((touched || joins).then_some(group));
+        groups.extend((is_edited || is_merged).then_some(group));
     }
     groups
 }
 
-/// A cluster as the joining sees it.
+/// The size of a cluster, for merging.
 #[derive(Clone, Copy)]
 struct Size {
-    /// Rows after the edits, at most.
+    /// The maximum number of rows after the edits.
     rows: usize,
-    touched: bool,
+    is_edited: bool,
 }
 
-/// Ranges of neighbours that are rewritten together, over all clusters. Two join only up to half a segment, so that the next edits do
-/// not split them again.
-fn joined(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
+/// Divides all clusters into ranges that are rewritten together. Clusters are merged only up to half the size of a data file, so that the
+/// next edits do not split them again.
+fn ranges_to_merge(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
     let small = sizes.iter().filter(|size| size.rows < rows_max / 8).count();
-    let many = small > SMALL_SEGMENTS_MAX;
+    let many = small > SMALL_FILES_MAX;
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    let mut last = Size { rows: 0, touched: false };
+    let mut last = Size { rows: 0, is_edited: false };
     for (index, size) in sizes.iter().enumerate() {
         let together = last.rows.saturating_add(size.rows);
         match ranges.last_mut() {
-            Some(range) if together <= rows_max / 2 && (many || last.touched || size.touched) => {
+            Some(range) if together <= rows_max / 2 && (many || last.is_edited || size.is_edited) => {
                 range.end = index + 1;
                 last = Size {
                     rows: together,
-                    touched: last.touched || size.touched,
+                    is_edited: last.is_edited || size.is_edited,
                 };
             }
             _ => {
@@ -205,7 +207,7 @@ fn joined(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
     ranges
 }
 
-/// The rows after the edits, and whether an edit changed anything. Both are sorted by id and hold a user once.
+/// Applies edits to rows, and returns whether an edit changed anything. Both are sorted by user ID, without duplicates.
 fn apply(rows: Vec<Row>, edits: Vec<Edit>) -> (Vec<Row>, bool) {
     let mut changed = false;
     let mut applied = Vec::with_capacity(rows.len() + edits.len());
@@ -230,7 +232,7 @@ fn apply(rows: Vec<Row>, edits: Vec<Edit>) -> (Vec<Row>, bool) {
     }
 }
 
-/// Parts of about equal length, none longer than `rows_max`.
+/// Splits rows into parts of about equal length, none longer than `rows_max`.
 fn split(mut rows: Vec<Row>, rows_max: usize) -> Vec<Vec<Row>> {
     let count = rows.len().div_ceil(rows_max.max(1));
     let mut parts = Vec::with_capacity(count);
@@ -249,17 +251,20 @@ mod tests {
     fn check(sizes: &[(usize, bool)], expected: &[(usize, usize)]) {
         let sizes: Vec<Size> = sizes
             .iter()
-            .map(|(rows, touched)| Size {
+            .map(|(rows, is_edited)| Size {
                 rows: *rows,
-                touched: *touched,
+                is_edited: *is_edited,
             })
             .collect();
-        let found: Vec<_> = joined(&sizes, 100).into_iter().map(|range| (range.start, range.end)).collect();
+        let found: Vec<_> = ranges_to_merge(&sizes, 100)
+            .into_iter()
+            .map(|range| (range.start, range.end))
+            .collect();
         assert_eq!(found, expected);
     }
 
     #[test]
-    fn small_neighbours_join_where_one_is_touched() {
+    fn small_consecutive_files_are_merged_if_one_is_edited() {
         check(&[], &[]);
         check(&[(10, false), (10, false)], &[(0, 1), (1, 2)]);
         check(&[(10, true), (10, false)], &[(0, 2)]);
@@ -271,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn many_small_ones_join_untouched() {
+    fn many_small_files_are_merged_without_edits() {
         check(&[(10, false); 16], &(0..16).map(|index| (index, index + 1)).collect::<Vec<_>>());
         check(&[(10, false); 17], &[(0, 5), (5, 10), (10, 15), (15, 17)]);
     }

@@ -1,6 +1,6 @@
-//! Removes what no reader needs any more: log entries and data files past the table's retention, and what dead runs left behind.
+//! Removes log entries and files past the table's retention, and the remains of dead runs.
 //!
-//! Images are none of this crate's business.
+//! This module never removes images, sources or `output.csv`.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,74 +20,76 @@ use crate::{
     blocking::decode,
     delta::{
         actions::{Action, Metadata, Remove},
-        checkpoint, log,
+        checkpoint,
+        data_file::percent_decoded,
+        load, log,
         retention::Retention,
-        version::{Version, percent_decoded},
+        version::Version,
     },
     error::TableError,
 };
 
-/// An object of a check whether the store refuses to create what exists: such a check takes seconds.
+/// The age of an object that was written to check create-if-absent. Such a check takes seconds.
 const CREATE_PROOF_AGE_MIN: SignedDuration = SignedDuration::from_hours(48);
 
-/// How much longer than the retention a superseded entry may stay. A lake that changes each hour gets a checkpoint sooner, with a commit.
-const LINGERING_MAX: SignedDuration = SignedDuration::from_hours(24);
+/// How much longer than the retention a superseded entry may stay. A lake that changes every hour gets a checkpoint earlier, by a commit.
+const SUPERSEDED_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
-/// Entries and deletions are small requests.
+/// Reads of entries and deletions are small requests.
 const REQUESTS_IN_FLIGHT: usize = 8;
 
-/// What a vacuum removed.
+/// The objects that a vacuum removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VacuumSummary {
-    /// Data files.
-    pub segments_removed: u64,
-    /// Files of refused sources.
-    pub refusals_removed: u64,
-    /// Bytes of both.
+    /// The number of data files.
+    pub data_files_removed: u64,
+    /// The number of rejects files.
+    pub rejects_files_removed: u64,
+    /// The bytes of both.
     pub bytes_removed: u64,
-    /// Entries and checkpoints of the log.
+    /// The number of entries and checkpoints of the log.
     pub log_objects_removed: u64,
-    /// Staged files and uploads in parts that their writers left.
+    /// The number of staged files and multipart uploads of dead writers.
     pub staged_removed: u64,
 }
 
 pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, TableError> {
-    // In this order: a writer whose staged entry is swept here creates nothing later, so that what the log names from now on is what it
-    // names while the vacuum decides.
+    // The sweep comes first: a writer whose staged entry is swept here creates nothing later, so that the log cannot name other files while
+    // the vacuum decides.
     let mut summary = VacuumSummary {
         staged_removed: bucket.sweep().await?,
         ..VacuumSummary::default()
     };
     let fenced = bucket.fenced().await?;
     let now = fenced.store_time;
-    let Some(version) = log::latest(bucket).await? else {
+    let Some(version) = load::latest(bucket).await? else {
         return Ok(summary);
     };
     let retention = Retention::of(&version.0.metadata);
     summary.log_objects_removed = clean_log(bucket, &fenced, &version, retention.log).await?;
-    let Named { segments, refusals } = named(bucket, &version, now, retention.deleted_files).await?;
+    let KeptFiles { data_files, rejects_files } = kept_files(bucket, &version, now, retention.deleted_files).await?;
     let unnamed_age_min = if simulation::has(Bug::VacuumRemovesYoungFiles) {
         SignedDuration::from_hours(1)
     } else {
         retention.deleted_files
     };
-    let mut doomed = Vec::new();
+    let mut to_remove = Vec::new();
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
         let age = now.duration_since(object.modified);
-        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
-            summary.segments_removed += 1;
-        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
-            summary.refusals_removed += 1;
+        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !data_files.contains(path)) {
+            summary.data_files_removed += 1;
+        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !rejects_files.has(&object.key) {
+            summary.rejects_files_removed += 1;
         } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
-            // A run that died within its check.
+            // Its run died during the check.
         } else {
             continue;
         }
         summary.bytes_removed += object.size;
-        doomed.push(object.key);
+        to_remove.push(object.key);
     }
-    let mut deletions = stream::iter(doomed)
+    let mut deletions = stream::iter(to_remove)
         .map(|key| {
             let bucket = &fenced.bucket;
             async move { bucket.delete(&key, None).await }
@@ -96,7 +98,7 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     while let Some(deleted) = deletions.next().await {
         match deleted {
             Ok(()) => {}
-            // This vacuum was paused, or the store's clock was set: the next one decides again.
+            // This vacuum was paused, or the store's clock was set. The next vacuum decides again.
             Err(StoreError::Expired { .. }) => break,
             Err(error) => return Err(error.into()),
         }
@@ -105,33 +107,33 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     Ok(summary)
 }
 
-/// What must stay.
-struct Named {
-    /// Paths of the data files that the version or one within the retention holds.
-    segments: BTreeSet<String>,
-    /// Files of refused sources.
-    refusals: NamedRefusals,
+/// The files that must be kept.
+struct KeptFiles {
+    /// The paths of the data files of the newest version and of versions within the retention.
+    data_files: BTreeSet<String>,
+    /// The rejects files.
+    rejects_files: KeptRejectsFiles,
 }
 
-/// The files of refused sources that the newest version, or one within the retention, names. A version is within the retention until its
-/// successor is past it. The files hold excerpts of the sources: that an older version is still in the log is no reason to keep them.
+/// The rejects files of the newest version and of versions within the retention. A version is within the retention until its successor is
+/// past it. The files contain excerpts of sources, so that they are not kept only because an older version is still in the log.
 #[derive(Default)]
-struct NamedRefusals {
+struct KeptRejectsFiles {
     keys: BTreeSet<String>,
-    /// The file of the version up to which the log was read.
+    /// The file of the last version that was read.
     current: Option<String>,
-    /// Another vacuum removed part of the log during the read: which versions name a file is not known, and all files stay.
+    /// Another vacuum removed a part of the log during the read. It is unknown which versions name a file, so that all files are kept.
     is_incomplete: bool,
 }
 
-impl NamedRefusals {
+impl KeptRejectsFiles {
     fn has(&self, key: &str) -> bool {
         self.is_incomplete || self.keys.contains(key)
     }
 
-    /// Takes the metadata of the next object of the log.
-    fn follow(&mut self, metadata: &Metadata, is_retained: bool) {
-        let next = metadata.refusals().map(keys::in_table);
+    /// Applies the metadata of the next object of the log.
+    fn apply(&mut self, metadata: &Metadata, is_retained: bool) {
+        let next = metadata.rejects_path().map(keys::in_table);
         if is_retained {
             self.keys.extend(next.clone());
             self.keys.extend(std::mem::replace(&mut self.current, next));
@@ -141,21 +143,30 @@ impl NamedRefusals {
     }
 }
 
-/// A data file is past its retention when the entry that removed it is, by the store's clock. The time within an entry is that of its
-/// writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries earlier, and never removes one.
-async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, retention: SignedDuration) -> Result<Named, TableError> {
-    let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
+/// Finds the files to keep. A data file is past its retention when the entry that removed it is, by the store's clock. The time inside an
+/// entry comes from its writer's clock, which may be wrong: it can keep a file longer, if another engine has removed entries earlier, but
+/// never removes a file.
+async fn kept_files(
+    bucket: &Arc<dyn Bucket>,
+    version: &Version,
+    now: Timestamp,
+    retention: SignedDuration,
+) -> Result<KeptFiles, TableError> {
+    let current = version.data_files().iter().map(|file| percent_decoded(&file.path));
     let oldest_ms = now.as_millisecond() - retention.as_secs() * 1_000;
     let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
-    let buried = version.0.tombstones.iter();
-    let buried = buried.filter(|(_, remove)| is_young(remove) && !simulation::has(Bug::VacuumForgetsRemovedFiles));
-    let mut named = Named {
-        segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
-        refusals: NamedRefusals::default(),
+    let removed_files = version.0.tombstones.iter();
+    let removed_files = removed_files.filter(|(_, remove)| is_young(remove) && !simulation::has(Bug::VacuumForgetsRemovedFiles));
+    let mut kept_files = KeptFiles {
+        data_files: current.chain(removed_files.map(|(path, _)| path.clone())).collect(),
+        rejects_files: KeptRejectsFiles::default(),
     };
-    named.refusals.keys.extend(version.0.metadata.refusals().map(keys::in_table));
+    kept_files
+        .rejects_files
+        .keys
+        .extend(version.0.metadata.rejects_path().map(keys::in_table));
     let listing = log::list(bucket, 0).await?;
-    // The oldest checkpoint names the rejects file of the version with which the log, as it is left, begins.
+    // The oldest checkpoint names the rejects file of the version with which the remaining log begins.
     let checkpoint = listing.checkpoints.first().copied();
     let before = listing.entries.range(..checkpoint.unwrap_or(0));
     let after = listing.entries.range(checkpoint.unwrap_or(0)..);
@@ -170,46 +181,46 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
         .buffered(REQUESTS_IN_FLIGHT);
     while let Some((is_later, logged)) = read.try_next().await? {
         let Some(logged) = logged else {
-            named.refusals.is_incomplete = true;
+            kept_files.rejects_files.is_incomplete = true;
             continue;
         };
-        // What another run commits while this vacuum decides stays, whatever the store's clock says of it.
+        // Files that another run commits during this vacuum are kept, even if the store's clock is wrong.
         let is_retained = is_later || now.duration_since(logged.modified) <= retention;
         for action in logged.actions {
             if let Some(metadata) = &action.meta_data {
-                named.refusals.follow(metadata, is_retained);
+                kept_files.rejects_files.apply(metadata, is_retained);
             }
-            named
-                .segments
+            kept_files
+                .data_files
                 .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));
             let removed = action
                 .remove
                 .filter(|_| is_retained && !simulation::has(Bug::VacuumForgetsRemovedFiles));
-            named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
+            kept_files.data_files.extend(removed.map(|remove| percent_decoded(&remove.path)));
         }
     }
     if simulation::has(Bug::VacuumForgetsRejectsFile) {
-        named.refusals = NamedRefusals::default();
+        kept_files.rejects_files = KeptRejectsFiles::default();
     }
-    Ok(named)
+    Ok(kept_files)
 }
 
-/// Actions of the log, and when the store took them.
+/// The actions of an object of the log, and its modification time.
 struct Logged {
     modified: Timestamp,
     actions: Vec<Action>,
 }
 
-/// The actions under a key of the log; none where another vacuum has removed it.
+/// The actions of an object of the log. None if another vacuum has removed it.
 async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Option<Logged>, TableError> {
     let bytes_max = log::ENTRY_BYTES_MAX.max(log::CHECKPOINT_BYTES_MAX);
-    let Some(object) = log::get_if_there(bucket, key, bytes_max).await? else {
+    let Some(object) = log::find(bucket, key, bytes_max).await? else {
         return Ok(None);
     };
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
-        // No version is loaded from a damaged checkpoint: the entries that stay name the files of all others.
-        Some(LogKey::Checkpoint(_)) => match decode(object, checkpoint::decode).await {
+        // No version can be loaded from a damaged checkpoint, and the remaining entries name the files of all other versions.
+        Some(LogKey::Checkpoint(_)) => match decode(object, checkpoint::decode_actions).await {
             Err(TableError::Corrupt { .. }) => Vec::new(),
             actions => actions?,
         },
@@ -225,11 +236,12 @@ struct LogObject {
     modified: Timestamp,
 }
 
-/// Removes entries and checkpoints of versions that were superseded before the retention began, and returns their number.
+/// Removes the entries and checkpoints of versions that were superseded before the retention, and returns their number.
 ///
-/// The versions within the retention stay loadable: from the newest checkpoint of a version that was committed before it began. Where such a
-/// checkpoint would leave superseded entries for longer than [`LINGERING_MAX`], the newest version of that age gets one. Objects go in ascending order, one at a time, and the first failure ends it:
-/// what is left is always a log without gaps, and whoever finds an entry knows that every later one that ever was is there, too.
+/// The versions within the retention can still be loaded, from the newest checkpoint of a version that was committed before it. If this
+/// would keep superseded entries for longer than [`SUPERSEDED_AGE_MAX`], the newest version before the retention gets a checkpoint. Objects are
+/// removed in ascending order, one at a time, and the first failure ends the removal, so that the remaining log never has gaps: if an entry
+/// exists, all later entries exist.
 async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, retention: SignedDuration) -> Result<u64, TableError> {
     let now = fenced.store_time;
     let mut log = log_objects(bucket).await?;
@@ -241,11 +253,11 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
             .find(|(_, objects)| ignores_checkpoints || objects.iter().any(|object| is_checkpoint(&object.key)));
         checkpointed.map(|(version, _)| version)
     };
-    if let Some(version) = lingering_before(&log, newest, now, retention, first_kept(&log)) {
+    if let Some(version) = version_to_checkpoint(&log, newest, now, retention, first_kept(&log)) {
         if version == newest.number() {
             checkpoint::write(bucket, newest).await?;
         } else {
-            checkpoint::write(bucket, &log::at(bucket, version).await?).await?;
+            checkpoint::write(bucket, &load::at(bucket, version).await?).await?;
         }
         log = log_objects(bucket).await?;
     }
@@ -254,24 +266,24 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     if log.range(..end).next().is_none() {
         return Ok(0);
     }
-    // Without the entries before it, a damaged checkpoint could not be done without.
-    if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !log::is_checkpoint_whole(bucket, first_kept).await? {
+    // Without the entries before it, a damaged checkpoint could not be replaced.
+    if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !checkpoint::is_intact(bucket, first_kept).await? {
         tracing::warn!(
             key = keys::checkpoint(first_kept),
             "checkpoint is damaged; keeping the log before it"
         );
         return Ok(0);
     }
-    let doomed: Vec<&LogObject> = if simulation::has(Bug::CleanupDescends) {
+    let to_remove: Vec<&LogObject> = if simulation::has(Bug::CleanupDescends) {
         log.range(..end).rev().flat_map(|(_, objects)| objects).collect()
     } else {
         log.range(..end).flat_map(|(_, objects)| objects).collect()
     };
-    for object in doomed {
+    for object in to_remove {
         match fenced.bucket.delete(&object.key, Some(&object.etag)).await {
             Ok(()) => removed += 1,
             Err(StoreError::NotFound { .. }) => {}
-            // Another object took its place, or this vacuum was paused: the next one decides again.
+            // The object was replaced, or this vacuum was paused. The next vacuum decides again.
             Err(StoreError::Conflict { .. } | StoreError::Expired { .. }) => break,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
@@ -283,9 +295,9 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
     Ok(removed)
 }
 
-/// The newest version committed before the retention began, if entries before it would linger without a checkpoint of its own. `first_kept` is the
-/// newest such version that has one.
-fn lingering_before(
+/// The newest version that was committed before the retention, if earlier entries would be kept for too long because it has no checkpoint.
+/// `first_kept` is the newest version before the retention that has one.
+fn version_to_checkpoint(
     log: &BTreeMap<u64, Vec<LogObject>>,
     newest: &Version,
     now: Timestamp,
@@ -297,15 +309,15 @@ fn lingering_before(
     if first_kept == Some(newest_old) || log.len() == 1 {
         return None;
     }
-    // No later commit of a lake that does not change brings a checkpoint.
+    // In a lake that does not change, no later commit writes a checkpoint.
     let is_newest = newest_old == newest.number();
-    let lingers = |version: u64| first_kept.is_none_or(|first_kept| version >= first_kept) && version < newest_old;
-    let mut old = committed_before(log, began(retention.saturating_add(LINGERING_MAX)));
-    (is_newest || old.any(|(version, _)| lingers(version))).then_some(newest_old)
+    let is_kept_too_long = |version: u64| first_kept.is_none_or(|first_kept| version >= first_kept) && version < newest_old;
+    let mut old = committed_before(log, began(retention.saturating_add(SUPERSEDED_AGE_MAX)));
+    (is_newest || old.any(|(version, _)| is_kept_too_long(version))).then_some(newest_old)
 }
 
-/// The entries and checkpoints of the log by version; of one version the checkpoint first, so that what is left begins with an entry that can
-/// be read or with a whole version.
+/// The entries and checkpoints of the log by version. The checkpoint of a version is first, so that the remaining log starts with a
+/// readable entry or with a complete version.
 async fn log_objects(bucket: &Arc<dyn Bucket>) -> Result<BTreeMap<u64, Vec<LogObject>>, TableError> {
     let mut log = BTreeMap::<u64, Vec<LogObject>>::new();
     let mut objects = bucket.list(keys::LOG, None);
@@ -323,8 +335,8 @@ fn is_checkpoint(key: &str) -> bool {
     matches!(keys::parse_log(key), Some(LogKey::Checkpoint(_)))
 }
 
-/// The versions that were committed before `time`, ascending. A version is at least as old as the next one that is there: one entry that a
-/// wrong clock dated in the future must not keep the whole log.
+/// The versions that were committed before `time`, ascending. A version is at least as old as the next one: an entry that is dated in the
+/// future because of a wrong clock must not keep the whole log.
 fn committed_before(log: &BTreeMap<u64, Vec<LogObject>>, time: Timestamp) -> impl DoubleEndedIterator<Item = (u64, &Vec<LogObject>)> {
     let committed_at = |objects: &[LogObject]| {
         let entry = objects.iter().find(|object| !is_checkpoint(&object.key));
@@ -341,7 +353,7 @@ fn committed_before(log: &BTreeMap<u64, Vec<LogObject>>, time: Timestamp) -> imp
     log.range(..end).map(|(version, objects)| (*version, objects))
 }
 
-/// Removes every object of the log, in ascending order: what is left of a log that is removed in part cannot be mistaken for an older version.
+/// Removes all objects of the log, in ascending order, so that a partly removed log cannot be mistaken for an older version.
 pub(crate) async fn remove_log(bucket: &Arc<dyn Bucket>) -> Result<u64, TableError> {
     let keys: Vec<String> = bucket.list(keys::LOG, None).map_ok(|object| object.key).try_collect().await?;
     let mut removed = 0;

@@ -1,6 +1,6 @@
-//! One immutable version of the table: which segments make it up, and what its commit said.
+//! Versions of the table: their data files, and what their commits record.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     keys,
@@ -9,116 +9,71 @@ use datalake_core::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    delta::actions::{Add, Metadata, Protocol, Remove, Transaction},
+    delta::{
+        actions::{Metadata, Protocol, Remove, Transaction},
+        data_file::DataFile,
+    },
     digest::Digest,
 };
-
-/// A data file of the table. Files are never changed, so two of one path are equal.
-#[derive(Clone, Debug)]
-pub struct SegmentFile {
-    /// As the log spells it: relative to the table's root, percent-encoded.
-    pub path: Box<str>,
-    /// Bytes of the file.
-    pub size: u64,
-    /// Rows in the file.
-    pub rows: u64,
-    /// No row's id is less. A foreign writer may give a bound that no row has.
-    pub min_user_id: Box<str>,
-    /// No row's id is greater. A foreign writer may give a bound that no row has.
-    pub max_user_id: Box<str>,
-    /// The action that added it, for checkpoints.
-    pub(crate) add: Arc<Add>,
-}
-
-impl SegmentFile {
-    /// The object's key in the lake.
-    pub fn key(&self) -> String {
-        keys::in_table(&percent_decoded(&self.path))
-    }
-
-    /// Whether a row of this id could be in the file.
-    pub fn may_hold(&self, user_id: &str) -> bool {
-        *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
-    }
-
-    /// The order of segments in a version.
-    pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        (&self.min_user_id, &self.max_user_id, &self.path).cmp(&(&other.min_user_id, &other.max_user_id, &other.path))
-    }
-}
-
-impl PartialEq for SegmentFile {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path
-    }
-}
-
-impl Eq for SegmentFile {}
-
-/// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
-pub(crate) fn percent_decoded(path: &str) -> String {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
-    decoded.map_or_else(|_| path.to_owned(), Into::into)
-}
 
 /// One version of the table. Immutable and cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Version(pub(crate) Arc<State>);
 
-/// What the log says at one version.
+/// The state of the table at one version.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) number: u64,
-    /// Of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    /// The digest of the entry that made the version, or of its checkpoint if only that is left.
     pub(crate) digest: Digest,
     pub(crate) commit: CommitFacts,
     pub(crate) protocol: Protocol,
     pub(crate) metadata: Metadata,
-    /// In the order of [`SegmentFile::compare`].
-    pub(crate) segments: Vec<Arc<SegmentFile>>,
-    /// By path. Those past their retention may be missing.
+    /// Sorted by [`DataFile::compare`].
+    pub(crate) data_files: Vec<Arc<DataFile>>,
+    /// By path. Tombstones past the retention may be missing.
     pub(crate) tombstones: BTreeMap<String, Remove>,
-    /// Other engines' streams remember in the log how far they are; a checkpoint must not lose that.
+    /// The progress of streams of other engines, which checkpoints must keep.
     pub(crate) transactions: BTreeMap<String, Transaction>,
-    /// What the log names and the store has no more.
+    /// Objects that the log names and the store does not contain.
     pub(crate) lost: Lost,
-    /// The digest of the version that this one was made from, entry by entry; none where it was loaded as a whole.
+    /// The digest of the version from which this version was made by applying entries. None if it was loaded from the log.
     pub(crate) continues: Option<Digest>,
 }
 
-/// Derived objects of a version that are missing or damaged, and that the next commit replaces.
+/// The objects of a version that are missing or damaged, and that the next commit replaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// Data files. They are not among [`Version::segments`].
-    pub data_files: Vec<Arc<SegmentFile>>,
-    /// Whether the file of refused sources is lost.
-    pub refusals: bool,
+    /// Data files. They are not among [`Version::data files`].
+    pub data_files: Vec<Arc<DataFile>>,
+    /// Whether the rejects file is lost.
+    pub rejects_file: bool,
 }
 
 impl Lost {
     /// Whether nothing is lost.
     pub fn is_empty(&self) -> bool {
-        self.data_files.is_empty() && !self.refusals
+        self.data_files.is_empty() && !self.rejects_file
     }
 
-    /// Rows of the lost data files.
+    /// The number of rows in the lost data files.
     pub fn row_count(&self) -> u64 {
         self.data_files.iter().map(|file| file.rows).sum()
     }
 }
 
-/// What identifies a version. The number alone does not: an operator may remove versions, and other ones then take their numbers.
+/// The identity of a version. The number alone is not enough: if an operator removes versions, later commits reuse their numbers.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct VersionId {
-    /// The table's own ID.
+    /// The ID of the table.
     pub table_id: Box<str>,
-    /// From 0; each commit adds 1.
+    /// The version number, from 0. Each commit adds 1.
     pub number: u64,
-    /// SHA-256 of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    /// The SHA-256 of the entry that made the version, or of its checkpoint if only that is left.
     pub digest: Digest,
 }
 
-/// What the entry that made a version says of itself.
+/// What the entry that made a version records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommitFacts {
     pub(crate) committed_at: Timestamp,
@@ -126,35 +81,35 @@ pub(crate) struct CommitFacts {
     pub(crate) operation: Option<Box<str>>,
     pub(crate) run_id: Option<RunId>,
     pub(crate) counts: Option<Counts>,
-    /// The digest of the entry before, where the entry records it.
+    /// The digest of the entry before, if the entry records it.
     pub(crate) base: Option<Digest>,
 }
 
-/// Who made a version.
+/// The kind of writer that made a version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Author {
     /// A run of this product.
     Run,
     /// Another engine.
     OtherEngine,
-    /// The entry is gone, and only a checkpoint is left of the version.
+    /// Unknown, because only a checkpoint of the version is left.
     Unknown,
 }
 
-/// What a version's entry in the log says of it: known without reading a row.
+/// What the log entry of a version records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionFacts {
-    /// From 0; each commit adds 1.
+    /// The version number, from 0. Each commit adds 1.
     pub number: u64,
-    /// When the version was made, by the clock of its writer.
+    /// The commit time, by the clock of the writer.
     pub committed_at: Timestamp,
-    /// Who made it.
+    /// The kind of writer that made it.
     pub author: Author,
-    /// The run that made it; none unless a run did.
+    /// The run that made it. None if another engine did.
     pub run_id: Option<RunId>,
-    /// That run's counts.
+    /// The counts of the run.
     pub counts: Option<Counts>,
-    /// What was done, in Delta's words; none where the entry does not say.
+    /// The operation, in the terms of Delta. None if the entry does not contain it.
     pub operation: Option<Box<str>>,
 }
 
@@ -171,11 +126,11 @@ impl VersionFacts {
     }
 }
 
-/// The newest of the versions that were committed at `time` or before; none where all came later. `commits` are numbers and times,
-/// ascending by number and without a gap.
+/// The newest version that was committed at `time` or before. None if all were committed later. `commits` are numbers and times, ascending
+/// by number and without a gap.
 ///
-/// Clocks of writers differ, so that a version's time may lie before that of the one before it. As Delta does, such a version counts as
-/// made a millisecond after the one before: later versions never seem older.
+/// The clocks of writers differ, so that a version's time may be earlier than that of the version before. As in Delta, such a version
+/// counts as committed one millisecond after the version before, so that later versions are never older.
 pub fn committed_by(commits: impl IntoIterator<Item = (u64, Timestamp)>, time: Timestamp) -> Option<u64> {
     let (mut found, mut last) = (None, None::<Timestamp>);
     for (number, committed_at) in commits {
@@ -190,17 +145,17 @@ pub fn committed_by(commits: impl IntoIterator<Item = (u64, Timestamp)>, time: T
 }
 
 impl Version {
-    /// What its entry says of it.
+    /// What the log entry of the version records.
     pub fn facts(&self) -> VersionFacts {
         VersionFacts::new(self.0.number, &self.0.commit)
     }
 
-    /// From 0; each commit adds 1.
+    /// The version number, from 0. Each commit adds 1.
     pub fn number(&self) -> u64 {
         self.0.number
     }
 
-    /// What tells this version from every other one, of this table or of one that took its place.
+    /// The identity of the version, also compared with versions of a table that replaced this one.
     pub fn id(&self) -> VersionId {
         VersionId {
             table_id: self.table_id().into(),
@@ -209,80 +164,75 @@ impl Version {
         }
     }
 
-    /// SHA-256 of the bytes of the entry that made the version; of its checkpoint, if only that is left.
+    /// The SHA-256 of the entry that made the version, or of its checkpoint if only that is left.
     pub fn digest(&self) -> Digest {
         self.0.digest
     }
 
-    /// Whether the version was reached from `earlier` by applying the entries after it: then both are of one history.
+    /// Whether the version was made from `earlier` by applying the entries after it, so that both are in one history.
     pub fn continues(&self, earlier: &Self) -> bool {
         self.0.continues == Some(earlier.digest())
     }
 
-    /// The version without what is lost of it. The next commit removes lost data files from the table.
+    /// The version without its lost objects. The next commit removes the lost data files from the table.
     #[must_use]
     pub fn without(&self, lost: Lost) -> Self {
-        let is_lost = |file: &Arc<SegmentFile>| lost.data_files.contains(file);
+        let is_lost = |file: &Arc<DataFile>| lost.data_files.contains(file);
         let mut state = (*self.0).clone();
-        state.segments.retain(|file| !is_lost(file));
+        state.data_files.retain(|file| !is_lost(file));
         state.lost = lost;
         Self(Arc::new(state))
     }
 
-    /// What the version was found to have lost: see [`Version::without`].
+    /// The lost objects of the version: see [`Version::without`].
     pub fn lost(&self) -> &Lost {
         &self.0.lost
     }
 
-    /// The key of the file of refused sources, where there are any.
-    pub fn refusals_key(&self) -> Option<String> {
-        self.0.metadata.refusals().map(keys::in_table)
+    /// The key of the rejects file, if there is one.
+    pub fn rejects_file_key(&self) -> Option<String> {
+        self.0.metadata.rejects_path().map(keys::in_table)
     }
 
-    /// The number of ignored objects, where the file of refused sources does not have all of them.
+    /// The number of ignored objects, if the rejects file does not contain all of them.
     pub fn ignored(&self) -> Option<u64> {
         self.0.metadata.ignored()
     }
 
-    /// The table's own id. A table that was removed and made anew counts its versions from 0 again, under another id.
+    /// The ID of the table. A table that was removed and created again has another ID, and versions from 0.
     pub fn table_id(&self) -> &str {
         &self.0.metadata.id
     }
 
-    /// When the version was made, by the clock of its writer.
+    /// The commit time, by the clock of the writer.
     pub fn committed_at(&self) -> Timestamp {
         self.0.commit.committed_at
     }
 
-    /// The run that made the version; none where another engine made it.
+    /// The run that made the version. None if another engine did.
     pub fn run_id(&self) -> Option<&RunId> {
         self.0.commit.run_id.as_ref()
     }
 
-    /// The counts of the run that made the version; none where another engine made it.
+    /// The counts of the run that made the version. None if another engine did.
     pub fn counts(&self) -> Option<&Counts> {
         self.0.commit.counts.as_ref()
     }
 
-    /// The data files, by their least user id. Ranges overlap only where another engine wrote them.
-    pub fn segments(&self) -> &[Arc<SegmentFile>] {
-        &self.0.segments
+    /// The data files, by their smallest user ID. Only files of other engines overlap.
+    pub fn data_files(&self) -> &[Arc<DataFile>] {
+        &self.0.data_files
     }
 
-    /// Rows of the table.
+    /// The number of rows.
     pub fn row_count(&self) -> u64 {
-        self.0.segments.iter().map(|segment| segment.rows).sum()
+        self.0.data_files.iter().map(|file| file.rows).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(path: &str, expected: &str) {
-        assert_eq!(percent_decoded(path), expected, "path: {path}");
-    }
 
     #[track_caller]
     fn check_committed_by(commits: &[i64], second: i64, expected: Option<u64>) {
@@ -292,27 +242,16 @@ mod tests {
     }
 
     #[test]
-    fn times_never_go_back() {
+    fn commit_times_are_monotonic() {
         check_committed_by(&[], 10, None);
         check_committed_by(&[10, 20, 30], 9, None);
         check_committed_by(&[10, 20, 30], 10, Some(5));
         check_committed_by(&[10, 20, 30], 29, Some(6));
         check_committed_by(&[10, 20, 30], 99, Some(7));
-        // The second and the third writer's clocks were behind.
+        // The clocks of the second and the third writer are behind.
         check_committed_by(&[20, 10, 15, 30], 15, None);
         check_committed_by(&[20, 10, 15, 30], 20, Some(5));
         check_committed_by(&[20, 10, 15, 30], 21, Some(7));
         check_committed_by(&[20, 20, 20], 20, Some(5));
-    }
-
-    #[test]
-    fn paths_are_decoded() {
-        check("part-1.parquet", "part-1.parquet");
-        check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
-        check("100%", "100%");
-        check("%zz%4", "%zz%4");
-        check("%+5%-1", "%+5%-1");
-        check("%C3%A9", "é");
-        check("%FF", "%FF");
     }
 }

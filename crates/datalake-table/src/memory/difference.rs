@@ -1,4 +1,4 @@
-//! What differs between two versions that a reader holds.
+//! The differences between two snapshots.
 
 use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
@@ -6,23 +6,23 @@ use datalake_core::row::RowView;
 
 use crate::memory::snapshot::{Part, Snapshot};
 
-/// A row that two versions show differently.
+/// A row that differs between two versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// What the earlier version shows; none where the row was added.
+    /// The row in the earlier version. None if the row was added.
     pub before: Option<RowView<'a>>,
-    /// What the later one shows; none where the row was removed.
+    /// The row in the later version. None if the row was removed.
     pub after: Option<RowView<'a>>,
 }
 
-/// The differences of two versions by user id, found as they are taken. Segments that both hold are skipped unread.
+/// Finds the differences of two versions one by one, by user ID. Skips data files that both versions contain.
 #[derive(Debug)]
 pub struct Difference {
     before: Side,
     after: Side,
 }
 
-/// What one version holds and the other does not, and how far it has been compared.
+/// The data files that only one of the versions contains, and the position of the comparison in them.
 #[derive(Debug)]
 struct Side {
     parts: Vec<Arc<Part>>,
@@ -30,11 +30,11 @@ struct Side {
     index: usize,
 }
 
-/// A row's place within a [`Side`].
-type Place = (usize, usize);
+/// The position of a row within a [`Side`].
+type RowPosition = (usize, usize);
 
 impl Difference {
-    /// What turned `before` into `after`.
+    /// The changes from `before` to `after`.
     pub fn between(before: &Snapshot, after: &Snapshot) -> Self {
         Self {
             before: Side::of(before, after),
@@ -42,10 +42,10 @@ impl Difference {
         }
     }
 
-    /// The next row that differs; none at the end.
+    /// The next difference. None at the end.
     pub fn next_change(&mut self) -> Option<Change<'_>> {
         loop {
-            let (before, after) = (self.before.place(), self.after.place());
+            let (before, after) = (self.before.position(), self.after.position());
             let order = match (before, after) {
                 (None, None) => return None,
                 (Some(_), None) => Ordering::Less,
@@ -60,11 +60,11 @@ impl Difference {
             if after.is_some() {
                 self.after.advance();
             }
-            let is_same = before.map(|place| self.before.row(place)) == after.map(|place| self.after.row(place));
+            let is_same = before.map(|position| self.before.row(position)) == after.map(|position| self.after.row(position));
             if !is_same {
                 return Some(Change {
-                    before: before.map(|place| self.before.row(place)),
-                    after: after.map(|place| self.after.row(place)),
+                    before: before.map(|position| self.before.row(position)),
+                    after: after.map(|position| self.after.row(position)),
                 });
             }
         }
@@ -73,8 +73,8 @@ impl Difference {
 
 impl Side {
     fn of(snapshot: &Snapshot, other: &Snapshot) -> Self {
-        let held: BTreeSet<&[Box<str>]> = other.parts.iter().map(|part| &*part.paths).collect();
-        let parts = snapshot.parts.iter().filter(|part| !held.contains(&*part.paths)).cloned();
+        let shared: BTreeSet<&[Box<str>]> = other.parts.iter().map(|part| &*part.paths).collect();
+        let parts = snapshot.parts.iter().filter(|part| !shared.contains(&*part.paths)).cloned();
         Self {
             parts: parts.collect(),
             part: 0,
@@ -82,12 +82,12 @@ impl Side {
         }
     }
 
-    /// Where the next row is. No part of a snapshot is empty.
-    fn place(&self) -> Option<Place> {
+    /// The position of the next row. No part of a snapshot is empty.
+    fn position(&self) -> Option<RowPosition> {
         (self.part < self.parts.len()).then_some((self.part, self.index))
     }
 
-    fn row(&self, (part, index): Place) -> RowView<'_> {
+    fn row(&self, (part, index): RowPosition) -> RowView<'_> {
         self.parts[part].rows.row(index)
     }
 
@@ -100,8 +100,8 @@ impl Side {
 }
 
 impl Snapshot {
-    /// The rows that are in memory because of these snapshots alone, and would not be for `newest`: segments that they share count once.
-    pub fn rows_beside<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
+    /// The number of rows in memory that are in one of `snapshots` but not in `newest`. Shared data files count once.
+    pub fn rows_not_in<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
         let mut seen: BTreeSet<*const Part> = newest.parts.iter().map(Arc::as_ptr).collect();
         let parts = snapshots.into_iter().flat_map(|snapshot| &snapshot.parts);
         parts

@@ -1,8 +1,8 @@
-//! Rows as Parquet and Arrow bytes, batch by batch: memory holds a batch, whatever the number of rows.
+//! Exports rows as Parquet and Arrow, in batches: only one batch is in memory, whatever the number of rows.
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use datalake_core::{
@@ -11,25 +11,27 @@ use datalake_core::{
     row::RowView,
     user::{Age, Ages},
 };
+use parking_lot::Mutex;
 use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
-use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::Walk};
+use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::RowCursor};
 
-/// Rows of a row group: some 3 MB of text, enough for compression, and small enough that a reader of a range reads little else.
+/// The rows of a row group: some 3 MB of text, which is enough for compression, and small enough that a reader of a range reads little
+/// more.
 const GROUP_ROWS: usize = 65_536;
 
-/// Rows of a batch of a stream: some 1 MB, so that the first one is there at once.
+/// The rows of a batch of a stream: some 1 MB, so that the first batch is available quickly.
 const BATCH_ROWS: usize = 8_192;
 
-/// Writes the rows of a walk as one Parquet file. The same rows make the same bytes.
-pub fn write_parquet(mut walk: Walk, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
+/// Writes the rows of a cursor as one Parquet file. Equal rows give equal bytes.
+pub fn write_parquet(mut cursor: RowCursor, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
     let schema = schema(columns);
     let mut writer = parquet_writer(file, &schema).batched(&schema).map_err(failed)?;
     let mut is_first = true;
     loop {
-        let batch = Batch::take(&mut walk, columns, ages, GROUP_ROWS);
-        // A file without a row group has no schema that every reader sees.
+        let batch = Batch::take(&mut cursor, columns, ages, GROUP_ROWS);
+        // Some readers find no schema in a file without a row group.
         if batch.height == 0 && !is_first {
             break;
         }
@@ -39,19 +41,19 @@ pub fn write_parquet(mut walk: Walk, columns: &[Column], ages: Ages, file: impl 
     writer.finish().map_err(failed).map(drop)
 }
 
-/// The rows of a walk as an Arrow stream: each element is some bytes of it.
+/// The rows of a cursor as an Arrow stream. Each item is a chunk of its bytes.
 pub struct ArrowStream {
-    walk: Walk,
+    cursor: RowCursor,
     columns: Box<[Column]>,
     ages: Ages,
-    writer: StreamWriter<Drain>,
-    drain: Drain,
-    stage: Stage,
+    writer: StreamWriter<SharedBuffer>,
+    buffer: SharedBuffer,
+    next_part: Part,
 }
 
-/// What comes next.
+/// The next part of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum Part {
     Schema,
     Rows,
     Ended,
@@ -61,33 +63,33 @@ impl std::fmt::Debug for ArrowStream {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ArrowStream")
             .field("columns", &self.columns)
-            .field("stage", &self.stage)
+            .field("next_part", &self.next_part)
             .finish_non_exhaustive()
     }
 }
 
 impl ArrowStream {
-    /// Nothing is read before it is asked for.
-    pub fn new(walk: Walk, columns: &[Column], ages: Ages) -> Self {
-        let drain = Drain::default();
+    /// Starts a stream, which reads rows as it is polled.
+    pub fn new(cursor: RowCursor, columns: &[Column], ages: Ages) -> Self {
+        let buffer = SharedBuffer::default();
         Self {
-            walk,
+            cursor,
             columns: columns.into(),
             ages,
-            writer: StreamWriter::new(drain.clone(), WriteOptions { compression: None }),
-            drain,
-            stage: Stage::Schema,
+            writer: StreamWriter::new(buffer.clone(), WriteOptions { compression: None }),
+            buffer,
+            next_part: Part::Schema,
         }
     }
 
     fn advance(&mut self) -> Result<(), PolarsError> {
-        if self.stage == Stage::Schema {
-            self.stage = Stage::Rows;
+        if self.next_part == Part::Schema {
+            self.next_part = Part::Rows;
             return self.writer.start(&schema(&self.columns).to_arrow(CompatLevel::oldest()), None);
         }
-        let batch = Batch::take(&mut self.walk, &self.columns, self.ages, BATCH_ROWS);
+        let batch = Batch::take(&mut self.cursor, &self.columns, self.ages, BATCH_ROWS);
         if batch.height == 0 {
-            self.stage = Stage::Ended;
+            self.next_part = Part::Ended;
             return self.writer.finish();
         }
         let frame = batch.into_frame()?;
@@ -102,30 +104,30 @@ impl Iterator for ArrowStream {
     type Item = Result<Vec<u8>, TableError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.stage == Stage::Ended {
+        if self.next_part == Part::Ended {
             return None;
         }
         let advanced = self.advance().map_err(failed);
         if advanced.is_err() {
-            self.stage = Stage::Ended;
+            self.next_part = Part::Ended;
         }
-        Some(advanced.map(|()| self.drain.take()))
+        Some(advanced.map(|()| self.buffer.take()))
     }
 }
 
-/// Bytes that were written and not yet taken.
+/// A buffer of the bytes that were written since the last chunk. Clones share it.
 #[derive(Clone, Default)]
-struct Drain(Arc<Mutex<Vec<u8>>>);
+struct SharedBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Drain {
+impl SharedBuffer {
     fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
-impl Write for Drain {
+impl Write for SharedBuffer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -134,27 +136,27 @@ impl Write for Drain {
     }
 }
 
-/// Values of one column of a batch.
+/// The values of one column of a batch.
 enum Values {
-    Texts(Vec<Option<String>>),
+    Strings(Vec<Option<String>>),
     Longs(Vec<i64>),
     Years(Vec<Option<i32>>),
 }
 
-/// Some rows, by column.
+/// A batch of rows, by column.
 struct Batch {
     columns: Vec<(Column, Values)>,
     height: usize,
 }
 
 impl Batch {
-    fn take(walk: &mut Walk, columns: &[Column], ages: Ages, rows_max: usize) -> Self {
+    fn take(cursor: &mut RowCursor, columns: &[Column], ages: Ages, rows_max: usize) -> Self {
         let mut batch = Self {
             columns: columns.iter().map(|column| (*column, Values::none(*column))).collect(),
             height: 0,
         };
         while batch.height < rows_max {
-            let Some(row) = walk.next_row() else { break };
+            let Some(row) = cursor.next_row() else { break };
             for (column, values) in &mut batch.columns {
                 values.push(*column, &row, ages);
             }
@@ -171,7 +173,7 @@ impl Batch {
         let column = |(column, values): (Column, Values)| {
             let name = column.name().into();
             match values {
-                Values::Texts(texts) => PolarsColumn::new(name, texts),
+                Values::Strings(strings) => PolarsColumn::new(name, strings),
                 Values::Longs(longs) => PolarsColumn::new(name, longs),
                 Values::Years(years) => PolarsColumn::new(name, years),
             }
@@ -183,7 +185,7 @@ impl Batch {
 impl Values {
     fn none(column: Column) -> Self {
         match (column.kind(), column) {
-            (ColumnKind::Text, _) => Self::Texts(Vec::new()),
+            (ColumnKind::Text, _) => Self::Strings(Vec::new()),
             (ColumnKind::Number, Column::Age) => Self::Years(Vec::new()),
             (ColumnKind::Number, _) => Self::Longs(Vec::new()),
         }
@@ -191,7 +193,7 @@ impl Values {
 
     fn push(&mut self, column: Column, row: &RowView<'_>, ages: Ages) {
         match self {
-            Self::Texts(texts) => texts.push(match column {
+            Self::Strings(strings) => strings.push(match column {
                 Column::UserId => Some(row.user_id.to_owned()),
                 Column::FirstName => Some(row.first_name.to_owned()),
                 Column::LastName => Some(row.last_name.to_owned()),

@@ -1,4 +1,4 @@
-//! A walk over rows of a snapshot in some order, which holds what it needs: a stream of an answer takes it along.
+//! Cursors over the rows of a snapshot, which own their state, so that the body of a response can own a cursor.
 
 use std::sync::Arc;
 
@@ -9,75 +9,75 @@ use datalake_core::{
 
 use crate::memory::snapshot::{Snapshot, Span};
 
-/// The rows that a selection takes, in an order, after a row and up to a number.
+/// The rows of a selection in an order, from a row on and up to a limit.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct RowCursor {
     snapshot: Arc<Snapshot>,
     selection: Selection,
     source: Source,
-    /// Rows that may still come.
-    left: usize,
+    /// The number of rows that may still be returned.
+    remaining: usize,
 }
 
-/// Where the rows come from.
+/// The source of the rows.
 #[derive(Clone, Debug)]
 enum Source {
-    /// As the table holds them.
+    /// The rows of the snapshot, by user ID.
     Scan(Span),
-    /// As they were put in order: their numbers, from `next` on.
-    Listed { rows: Arc<Vec<u32>>, next: usize },
+    /// The numbers of sorted rows, from `next` on.
+    Sorted { rows: Arc<Vec<u32>>, next: usize },
 }
 
-/// Where a walk is: another walk over the same rows of the same version goes on from there.
+/// The position of a cursor, from which another cursor over the same rows of the same version can continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WalkPlace {
-    source: SourcePlace,
-    left: usize,
+pub struct CursorPosition {
+    source: SourcePosition,
+    remaining: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum SourcePlace {
+enum SourcePosition {
     Scan(Span),
-    Listed(usize),
+    Sorted(usize),
 }
 
-impl Walk {
-    /// Where it is.
-    pub fn place(&self) -> WalkPlace {
-        WalkPlace {
+impl RowCursor {
+    /// The current position.
+    pub fn position(&self) -> CursorPosition {
+        CursorPosition {
             source: match &self.source {
-                Source::Scan(span) => SourcePlace::Scan(*span),
-                Source::Listed { next, .. } => SourcePlace::Listed(*next),
+                Source::Scan(span) => SourcePosition::Scan(*span),
+                Source::Sorted { next, .. } => SourcePosition::Sorted(*next),
             },
-            left: self.left,
+            remaining: self.remaining,
         }
     }
 
-    /// Goes on from a place of a walk over the same rows.
-    pub fn move_to(&mut self, place: WalkPlace) {
-        self.left = place.left;
-        match (&mut self.source, place.source) {
-            (Source::Scan(span), SourcePlace::Scan(to)) => *span = to,
-            (Source::Listed { next, .. }, SourcePlace::Listed(to)) => *next = to,
-            (Source::Scan(_), SourcePlace::Listed(_)) | (Source::Listed { .. }, SourcePlace::Scan(_)) => {
-                unreachable!("walks over the same rows have the same source")
+    /// Moves to a position of a cursor over the same rows.
+    pub fn seek(&mut self, position: CursorPosition) {
+        self.remaining = position.remaining;
+        match (&mut self.source, position.source) {
+            (Source::Scan(span), SourcePosition::Scan(to)) => *span = to,
+            (Source::Sorted { next, .. }, SourcePosition::Sorted(to)) => *next = to,
+            (Source::Scan(_), SourcePosition::Sorted(_)) | (Source::Sorted { .. }, SourcePosition::Scan(_)) => {
+                unreachable!("cursors over the same rows have the same source")
             }
         }
     }
 
-    /// Begins a walk. `after` is the id of the row that the walk goes on behind; none is from the first. `limit` is the most rows; none is
-    /// all of them.
+    /// Starts a cursor. `after` is the user ID of the row after which to start; none starts at the first row. `limit` is the maximum number
+    /// of rows; none means all.
     ///
-    /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the numbers of those
-    /// that are to come: [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
+    /// In the order of the user IDs, rows are read one by one. Any other order reads all rows first, and keeps the numbers of those to
+    /// return: [`ROW_NUMBER_BYTES`] per row, and while sorting at most twice as many rows as `limit`.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
             let span = snapshot.span(&selection);
-            Source::Scan(after.map_or(span, |user_id| span.behind(snapshot.behind(user_id))))
+            Source::Scan(after.map_or(span, |user_id| span.after(snapshot.after(user_id))))
         } else {
-            // One more tells whether there is a next page.
-            let rows = listed(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
-            Source::Listed {
+            // One more row shows whether there is a next page.
+            let rows = sorted_row_numbers(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
+            Source::Sorted {
                 rows: Arc::new(rows),
                 next: 0,
             }
@@ -86,26 +86,26 @@ impl Walk {
             snapshot,
             selection,
             source,
-            left: limit.unwrap_or(usize::MAX),
+            remaining: limit.unwrap_or(usize::MAX),
         }
     }
 
     /// The next row.
     pub fn next_row(&mut self) -> Option<RowView<'_>> {
-        self.left = self.left.checked_sub(1)?;
+        self.remaining = self.remaining.checked_sub(1)?;
         self.step()
     }
 
-    /// Whether no row is looked at that is not given: the next one is found at once.
-    pub fn takes_every_row(&self) -> bool {
+    /// Whether the cursor returns every row that it reads, so that the next row takes constant time.
+    pub fn returns_every_row(&self) -> bool {
         match self.source {
             Source::Scan(_) => self.selection.is_range_of_ids(),
-            Source::Listed { .. } => true,
+            Source::Sorted { .. } => true,
         }
     }
 
-    /// The id of the last row that this walk comes to, if there are more behind it.
-    pub fn last_before_more(&self) -> Option<String> {
+    /// The user ID of the last row that this cursor will return, if there are rows after it: the next page starts after it.
+    pub fn last_id_before_next_page(&self) -> Option<String> {
         let mut ahead = self.clone();
         let mut last = None;
         while ahead.next_row().is_some() {
@@ -115,11 +115,11 @@ impl Walk {
         self.snapshot.row_of_number(last?).map(|row| row.user_id.to_owned())
     }
 
-    /// The number of the row that was given last.
+    /// The number of the row that was returned last.
     fn number(&self) -> Option<u32> {
         match &self.source {
-            Source::Scan(rest) => Some(self.snapshot.number_of(rest.begin().before())),
-            Source::Listed { rows, next } => rows.get(next.checked_sub(1)?).copied(),
+            Source::Scan(span) => Some(self.snapshot.number_of(span.start().before())),
+            Source::Sorted { rows, next } => rows.get(next.checked_sub(1)?).copied(),
         }
     }
 
@@ -128,10 +128,10 @@ impl Walk {
             Source::Scan(span) => {
                 let mut rows = self.snapshot.rows_from(&self.selection, *span);
                 let row = rows.next();
-                *span = rows.rest();
+                *span = rows.remaining();
                 row
             }
-            Source::Listed { rows, next } => {
+            Source::Sorted { rows, next } => {
                 let number = *rows.get(*next)?;
                 *next += 1;
                 self.snapshot.row_of_number(number)
@@ -140,12 +140,12 @@ impl Walk {
     }
 }
 
-/// How many of the rows that a selection takes come up to a row in an order, that row among them: what a walk behind it has left behind.
+/// The number of rows of a selection up to and including the row of a user in an order: the rows before a cursor that starts after it.
 ///
-/// Of a range of ids by user id it is told from the row's place; else every row is looked at.
+/// For a range of user IDs in their order, this is computed from the row's position. Otherwise all rows are read.
 pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str) -> u64 {
     if order.is_by_user_id() {
-        let span = snapshot.span(selection).up_to(snapshot.behind(user_id));
+        let span = snapshot.span(selection).up_to(snapshot.after(user_id));
         return snapshot.count_within(selection, span);
     }
     let last = snapshot.row(user_id);
@@ -154,8 +154,8 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
     u64::try_from(rows).unwrap_or(u64::MAX)
 }
 
-/// The numbers of the first rows in an order, behind a row.
-fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<u32> {
+/// The numbers of the first rows in an order, after a row.
+fn sorted_row_numbers(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<u32> {
     let compare = |left: &u32, right: &u32| {
         let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
         rows.map_or(std::cmp::Ordering::Equal, |(left, right)| {
@@ -163,19 +163,19 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
         })
     };
     let after = after.and_then(|user_id| snapshot.row(user_id));
-    let is_behind = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
-    // Grown as it fills, it would hold half as much again; what is counted at once is at least known not to be exceeded.
-    let taken = match limit {
+    let is_after = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
+    // A growing vector would allocate up to twice the memory. The count is an upper bound.
+    let capacity = match limit {
         Some(limit) => limit.saturating_mul(2).min(snapshot.len()),
         None => usize::try_from(snapshot.count(selection)).unwrap_or(usize::MAX),
     };
-    let mut numbers = Vec::with_capacity(taken);
+    let mut numbers = Vec::with_capacity(capacity);
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
-        if is_behind(&row) {
-            numbers.push(snapshot.number_of(rows.rest().begin().before()));
+        if is_after(&row) {
+            numbers.push(snapshot.number_of(rows.remaining().start().before()));
         }
-        // Half of them are not among the first, whatever comes.
+        // Only the first half can still be among the first rows.
         if let Some(limit) = limit.filter(|limit| numbers.len() >= limit.saturating_mul(2)) {
             numbers.select_nth_unstable_by(limit - 1, compare);
             numbers.truncate(limit);
@@ -187,5 +187,5 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
     numbers
 }
 
-/// What a walk in another order than that of the ids holds of each row: its number in the order of the ids.
-pub const PLACE_BYTES: usize = size_of::<u32>();
+/// The bytes per row of a cursor in another order than that of the user IDs, which keeps the number of each row.
+pub const ROW_NUMBER_BYTES: usize = size_of::<u32>();

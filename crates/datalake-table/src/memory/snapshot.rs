@@ -1,4 +1,4 @@
-//! One version of the table as a reader holds it: immutable, in memory, answering without the store.
+//! Snapshots: versions of the table in memory, which readers use without requests to the store.
 
 use std::{cmp::Ordering, sync::Arc};
 
@@ -13,73 +13,74 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     blocking::blocking,
     delta::{
-        data_file,
-        version::{SegmentFile, Version},
+        data_file::{self, DataFile},
+        version::Version,
     },
     error::TableError,
     memory::{
-        columns::SegmentRows,
+        packed_rows::PackedRows,
         statistics::{BirthCounts, Statistics},
     },
-    table::{READS_IN_FLIGHT, Table},
+    settings::READS_IN_FLIGHT,
+    table::Table,
 };
 
-/// A version of the table with all that readers ask of it.
+/// A version of the table in memory. Immutable; loads of later versions share its unchanged parts.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
     version: Version,
-    /// By user id; their ranges do not overlap.
+    /// By user ID. The ranges do not overlap, and no part is empty.
     pub(crate) parts: Vec<Arc<Part>>,
-    refusals: Vec<OpenRefusal>,
+    rejects: Vec<OpenRefusal>,
     births: BirthCounts,
     row_count: usize,
-    /// Of each part, how many rows are in those before it.
+    /// For each part, the number of rows in the parts before it.
     starts: Vec<usize>,
 }
 
-/// The rows of one segment, or of several whose ranges overlap.
+/// The rows of one data file, or of several that overlap.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The paths of the segments: since files never change, equal paths are equal rows.
+    /// The paths of the data files. Files are immutable, so that equal paths mean equal rows.
     pub(crate) paths: Vec<Box<str>>,
-    pub(crate) rows: SegmentRows,
+    pub(crate) rows: PackedRows,
     births: BirthCounts,
 }
 
 impl Part {
-    fn new(paths: Vec<Box<str>>, rows: SegmentRows) -> Self {
-        let taken = (0..rows.len()).map(|index| rows.birth_and_image(index));
-        let births = BirthCounts::count(taken.map(|(birth, has_image)| (birth.day(), has_image)));
+    fn new(paths: Vec<Box<str>>, rows: PackedRows) -> Self {
+        let births = (0..rows.len()).map(|index| rows.birth_and_image(index));
+        let births = BirthCounts::count(births.map(|(birth, has_image)| (birth.day(), has_image)));
         Self { paths, rows, births }
     }
 
-    async fn load(table: &Table, cluster: &[Arc<SegmentFile>]) -> Result<Self, TableError> {
-        let rows = data_file::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
+    async fn load(table: &Table, cluster: &[Arc<DataFile>]) -> Result<Self, TableError> {
+        let rows = table.rows_of_cluster(cluster).await?;
         let paths = paths(cluster);
         Ok(blocking(move || Self::new(paths, rows)).await)
     }
 }
 
-fn paths(cluster: &[Arc<SegmentFile>]) -> Vec<Box<str>> {
+fn paths(cluster: &[Arc<DataFile>]) -> Vec<Box<str>> {
     cluster.iter().map(|file| file.path.clone()).collect()
 }
 
 impl Snapshot {
-    /// Reads a version. Segments that `previous` holds are taken from there, by path.
+    /// Loads a version. Reuses the parts of `previous` with the same data files.
     pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
-        let held = |cluster: &[Arc<SegmentFile>]| {
+        let reusable = |cluster: &[Arc<DataFile>]| {
             let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));
-            let after = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_user_id);
-            // A part that holds the cluster is the first whose last id is not less than the cluster's first one.
+            let is_before = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_user_id);
+            // The part of the cluster, if there is one, is the first whose last user ID is not less than the cluster's first.
             let previous = previous?;
-            previous.parts.get(previous.parts.partition_point(after)).filter(same).cloned()
+            previous.parts.get(previous.parts.partition_point(is_before)).filter(same).cloned()
         };
-        let clusters: Vec<_> = data_file::clusters(version.segments())
-            .map(|cluster| (cluster.to_vec(), held(cluster)))
+        let clusters: Vec<_> = data_file::clusters(version.data_files())
+            .map(|cluster| (cluster.to_vec(), reusable(cluster)))
             .collect();
         let parts: Vec<Arc<Part>> = stream::iter(clusters)
-            .map(|(cluster, held)| async move {
-                match held {
+            .map(|(cluster, reused)| async move {
+                match reused {
                     Some(part) => Ok(part),
                     None => Part::load(table, &cluster).await.map(Arc::new),
                 }
@@ -87,12 +88,12 @@ impl Snapshot {
             .buffered(READS_IN_FLIGHT)
             .try_collect()
             .await?;
-        let refusals = table.refusals(&version).await?;
-        Ok(blocking(move || Self::new(version, parts, refusals)).await)
+        let rejects = table.rejects(&version).await?;
+        Ok(blocking(move || Self::new(version, parts, rejects)).await)
     }
 
-    fn new(version: Version, mut parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {
-        // Other engines write files without rows; they have no place in the order that searches rely on.
+    fn new(version: Version, mut parts: Vec<Arc<Part>>, rejects: Vec<OpenRefusal>) -> Self {
+        // Other engines may write empty files, which have no position in the order of the parts.
         parts.retain(|part| !part.rows.is_empty());
         Self {
             births: BirthCounts::merge(parts.iter().map(|part| &part.births)),
@@ -100,39 +101,39 @@ impl Snapshot {
             starts: starts(&parts),
             version,
             parts,
-            refusals,
+            rejects,
         }
     }
 
-    /// The version that this is.
+    /// The version of the table.
     pub fn version(&self) -> &Version {
         &self.version
     }
 
-    /// Rows of the table.
+    /// The number of rows.
     pub fn len(&self) -> usize {
         self.row_count
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.row_count == 0
     }
 
-    /// The sources that are refused at this version, by key.
-    pub fn refusals(&self) -> &[OpenRefusal] {
-        &self.refusals
+    /// The sources that are rejected or ignored at this version, by key.
+    pub fn rejects(&self) -> &[OpenRefusal] {
+        &self.rejects
     }
 
     /// The number of rejected sources.
     pub fn rejected_count(&self) -> usize {
-        self.refusals.iter().filter(|open| !open.is_ignored()).count()
+        self.rejects.iter().filter(|open| !open.is_ignored()).count()
     }
 
-    /// The number of ignored objects, of which [`Snapshot::refusals`] has the first ones.
+    /// The number of ignored objects, of which [`Snapshot::rejects`] has the first ones.
     pub fn ignored_count(&self) -> usize {
         let all = self.version.ignored().and_then(|count| usize::try_from(count).ok());
-        all.unwrap_or_else(|| self.refusals.len() - self.rejected_count())
+        all.unwrap_or_else(|| self.rejects.len() - self.rejected_count())
     }
 
     /// The user's row.
@@ -142,7 +143,8 @@ impl Snapshot {
         rows.position(user_id).map(|index| rows.row(index))
     }
 
-    /// Finds the extremes that a filter asks for: without a scan of rows where there are no conditions on their values.
+    /// Resolves a filter to a selection, including the extreme ages that it requests. Scans rows only if the filter has conditions on
+    /// values.
     pub fn select(&self, filter: &Filter, on: Day) -> Selection {
         filter.resolve(on, |left| {
             if left.conditions.is_empty() {
@@ -153,15 +155,15 @@ impl Snapshot {
         })
     }
 
-    /// How many rows a selection takes.
+    /// The number of rows of a selection.
     pub fn count(&self, selection: &Selection) -> u64 {
         if selection.conditions.is_empty() {
-            return self.births.counted(selection);
+            return self.births.count_of(selection);
         }
         self.count_within(selection, self.span(selection))
     }
 
-    /// How many rows of a span a selection takes.
+    /// The number of rows of a selection within a span.
     pub(crate) fn count_within(&self, selection: &Selection, span: Span) -> u64 {
         let rows = if selection.is_range_of_ids() {
             self.rows_within(&span)
@@ -171,7 +173,7 @@ impl Snapshot {
         u64::try_from(rows).unwrap_or(u64::MAX)
     }
 
-    /// The figures of the rows that a selection takes: from counts alone where there are no conditions on their values.
+    /// The statistics of a selection. Scans rows only if the selection has conditions on values.
     pub fn statistics(&self, selection: &Selection) -> Statistics {
         if selection.conditions.is_empty() {
             self.births.statistics(selection)
@@ -180,17 +182,17 @@ impl Snapshot {
         }
     }
 
-    /// The births of the rows that a selection takes.
+    /// The birth counts of a selection, from a scan of its rows.
     fn scan(&self, selection: &Selection) -> BirthCounts {
         BirthCounts::count(self.rows(selection).map(|row| (row.birth.day(), row.has_image)))
     }
 
-    /// The rows that a selection takes, by user id.
+    /// The rows of a selection, by user ID.
     pub fn rows<'a>(&'a self, selection: &'a Selection) -> Rows<'a> {
         self.rows_from(selection, self.span(selection))
     }
 
-    /// The rows of a span that a selection takes, for one who cannot hold the borrow between two batches.
+    /// The rows of a selection within a span, for callers that cannot keep the borrow between two batches.
     pub fn rows_from<'a>(&'a self, selection: &'a Selection, span: Span) -> Rows<'a> {
         Rows {
             snapshot: self,
@@ -199,7 +201,7 @@ impl Snapshot {
         }
     }
 
-    /// The rows outside of which a selection takes none, by the ids that it asks for.
+    /// The span that contains all rows of a selection, by its conditions on user IDs.
     pub fn span(&self, selection: &Selection) -> Span {
         let last = Position {
             part: self.parts.len(),
@@ -207,9 +209,9 @@ impl Snapshot {
         };
         let mut span = Span {
             from: selection.least_user_id().map(|least| self.not_less(least)).unwrap_or_default(),
-            until: selection.greatest_user_id().map_or(last, |greatest| self.behind(greatest)),
+            until: selection.greatest_user_id().map_or(last, |greatest| self.after(greatest)),
         };
-        // At either end may be a row of exactly the id that is asked for more or less than.
+        // The first and the last row may have exactly the user ID of a bound that excludes it.
         let is_excluded = |row: RowView<'_>| !selection.takes_values(&row);
         if selection.is_range_of_ids() && span.from < span.until {
             if self.row_at(span.from).is_some_and(is_excluded) {
@@ -222,7 +224,7 @@ impl Snapshot {
         span
     }
 
-    /// How many rows lie in a span.
+    /// The number of rows in a span.
     fn rows_within(&self, span: &Span) -> usize {
         let Span { from, until } = span;
         let Some(parts) = self.parts.get(from.part..until.part) else {
@@ -232,8 +234,8 @@ impl Snapshot {
         (whole + until.index).saturating_sub(from.index)
     }
 
-    /// Behind the row of this id, or where it would be.
-    pub(crate) fn behind(&self, user_id: &str) -> Position {
+    /// The position after the row with this user ID, or the position where it would be.
+    pub(crate) fn after(&self, user_id: &str) -> Position {
         let position = self.not_less(user_id);
         let is_there = self.row_at(position).is_some_and(|row| row.user_id == user_id);
         Position {
@@ -242,20 +244,20 @@ impl Snapshot {
         }
     }
 
-    /// Before the first row whose id is not less.
+    /// The position before the first row whose user ID is not less.
     fn not_less(&self, user_id: &str) -> Position {
         let part = self.parts.partition_point(|part| part.rows.last_user_id() < Some(user_id));
         let index = self.parts.get(part).map_or(0, |part| part.rows.first_not_less(user_id));
         Position { part, index }
     }
 
-    /// The number of the row behind a position, counted from 0 by user id.
+    /// The number of the row after a position, counted from 0 by user ID.
     pub(crate) fn number_of(&self, position: Position) -> u32 {
         let start = self.starts.get(position.part).copied().unwrap_or(self.row_count);
-        u32::try_from(start + position.index).expect("4 billion rows fill no memory that there is")
+        u32::try_from(start + position.index).expect("4 billion rows do not fit into memory")
     }
 
-    /// The row of a number.
+    /// The row with this number.
     pub(crate) fn row_of_number(&self, number: u32) -> Option<RowView<'_>> {
         let number = usize::try_from(number).ok()?;
         let part = self.starts.partition_point(|start| *start <= number).checked_sub(1)?;
@@ -265,14 +267,14 @@ impl Snapshot {
         })
     }
 
-    /// The row behind a position, in the same part.
+    /// The row after a position, in the same part.
     pub(crate) fn row_at(&self, position: Position) -> Option<RowView<'_>> {
         let rows = &self.parts.get(position.part)?.rows;
         (position.index < rows.len()).then(|| rows.row(position.index))
     }
 }
 
-/// Of each part, how many rows are in those before it.
+/// For each part, the number of rows in the parts before it.
 fn starts(parts: &[Arc<Part>]) -> Vec<usize> {
     let ends = parts.iter().scan(0, |end, part| {
         *end += part.rows.len();
@@ -281,7 +283,7 @@ fn starts(parts: &[Arc<Part>]) -> Vec<usize> {
     std::iter::once(0).chain(ends).take(parts.len()).collect()
 }
 
-/// A place between two rows of a snapshot. The default is before the first.
+/// A position between two rows of a snapshot. The default is before the first row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
     part: usize,
@@ -289,7 +291,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// Before the row that this is behind.
+    /// The position before the previous row.
     pub(crate) fn before(self) -> Self {
         Self {
             index: self.index.saturating_sub(1),
@@ -298,7 +300,7 @@ impl Position {
     }
 }
 
-/// The rows between two places. Those of a selection lie in one; an empty one may end before it begins.
+/// The rows between two positions. An empty span may end before it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span {
     from: Position,
@@ -306,12 +308,12 @@ pub struct Span {
 }
 
 impl Span {
-    /// Where it begins: of what a walk has left, behind the last row that it gave.
-    pub(crate) fn begin(self) -> Position {
+    /// The start. For the remaining span of a cursor, this is after the last row that it returned.
+    pub(crate) fn start(self) -> Position {
         self.from
     }
 
-    /// What of it lies before a place.
+    /// The part of the span before a position.
     pub(crate) fn up_to(self, position: Position) -> Self {
         Self {
             until: self.until.min(position),
@@ -319,8 +321,8 @@ impl Span {
         }
     }
 
-    /// What of it lies behind a place.
-    pub(crate) fn behind(self, position: Position) -> Self {
+    /// The part of the span after a position.
+    pub(crate) fn after(self, position: Position) -> Self {
         Self {
             from: self.from.max(position),
             ..self
@@ -328,18 +330,18 @@ impl Span {
     }
 }
 
-/// The rows that a selection takes, by user id.
+/// The rows of a selection, by user ID.
 #[derive(Clone, Debug)]
 pub struct Rows<'a> {
     snapshot: &'a Snapshot,
     selection: &'a Selection,
-    /// Those that are still to be looked at.
+    /// The rows that were not yet read.
     span: Span,
 }
 
 impl Rows<'_> {
-    /// What is left to be looked at.
-    pub fn rest(&self) -> Span {
+    /// The span that was not yet read.
+    pub fn remaining(&self) -> Span {
         self.span
     }
 }

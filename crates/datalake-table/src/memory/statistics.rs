@@ -1,4 +1,4 @@
-//! Counts per day of birth and picture: what makes statistics and extremes cheap, whatever the number of rows.
+//! Counts by birth day and image, from which statistics and extremes are computed without a scan of the rows.
 
 use std::ops::{Range, RangeInclusive};
 
@@ -7,13 +7,13 @@ use datalake_core::{
     user::{Age, Day},
 };
 
-/// How many users were born until the end of each day, without and with a picture. By day; no day twice, none without users.
+/// The number of users born until the end of each day, with and without an image. Invariant: days ascend, and each has users.
 ///
-/// Sums rather than counts, so that any range of days is the difference of two of them.
+/// These are prefix sums, so that the count of any range of days is the difference of two of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BirthCounts(Vec<(Day, Counts)>);
 
-/// Users without and with a picture.
+/// The numbers of users without and with an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
     without_image: u64,
@@ -21,7 +21,7 @@ struct Counts {
 }
 
 impl Counts {
-    fn taken(self, image: Option<ImageFilter>) -> Self {
+    fn only(self, image: Option<ImageFilter>) -> Self {
         match image {
             None => self,
             Some(ImageFilter::With) => Self { without_image: 0, ..self },
@@ -46,36 +46,38 @@ impl Counts {
     }
 }
 
-/// What is to be said of the ages of some rows. One born after the day of the question has no age: counted, and in no figure of ages.
+/// Statistics of some rows. Users who were born after the query's date have no age: they are counted, but are not part of the statistics of
+/// ages.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
-    /// Rows.
+    /// The number of rows.
     pub count: u64,
-    /// Those with a picture.
+    /// The number of rows with an image.
     pub with_image: u64,
-    /// Those without.
+    /// The number of rows without an image.
     pub without_image: u64,
-    /// Mean of the completed years; none where nobody has an age.
+    /// The mean age in completed years. None if no user has an age.
     pub average_age: Option<f64>,
-    /// Completed years of the youngest.
+    /// The lowest age in completed years.
     pub min_age: Option<u16>,
-    /// Completed years of the oldest.
+    /// The highest age in completed years.
     pub max_age: Option<u16>,
-    /// The middle age, or the mean of the two middle ones.
+    /// The median age.
     pub median_age: Option<f64>,
-    /// Each age that somebody has, ascending, and how many have it.
+    /// The number of users of each age, by ascending age, without ages of no user.
     pub by_age: Vec<(u16, u64)>,
 }
 
 impl BirthCounts {
-    /// Counts rows given by day of birth and whether there is a picture, in any order.
+    /// Counts rows, which are given by birth day and whether they have an image, in any order.
     pub fn count(rows: impl Iterator<Item = (Day, bool)>) -> Self {
         let rows: Vec<_> = rows.collect();
         let days = rows.iter().map(|(day, _)| *day);
         let Some((first, last)) = days.clone().min().zip(days.max()) else {
             return Self::default();
         };
-        // People are born within a century or two: to count by day is several times as fast as to sort. The whole calendar takes 58 MB.
+        // Users are born within a century or two, so that counting by day is several times as fast as sorting. The whole calendar takes 58
+        // MB.
         let mut counted = vec![Counts::default(); first.days_until(last) + 1];
         for (day, has_image) in rows {
             let counts = &mut counted[first.days_until(day)];
@@ -89,13 +91,13 @@ impl BirthCounts {
         Self::collect(days.zip(counted).filter(|(_, counts)| counts.all() > 0).collect())
     }
 
-    /// The counts of all parts together.
+    /// The total of the counts of several parts.
     pub fn merge<'a>(parts: impl Iterator<Item = &'a Self>) -> Self {
         Self::collect(parts.flat_map(Self::per_day).collect())
     }
 
     fn collect(mut counted: Vec<(Day, Counts)>) -> Self {
-        // Parts are in order already, which a stable sort makes use of.
+        // A stable sort is fast, because each part is already sorted.
         counted.sort_by_key(|(day, _)| *day);
         counted.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
@@ -113,54 +115,55 @@ impl BirthCounts {
         Self(counted)
     }
 
-    /// The counts of each day by itself.
+    /// The counts of each single day.
     fn per_day(&self) -> impl Iterator<Item = (Day, Counts)> {
         let before = std::iter::once(Counts::default()).chain(self.0.iter().map(|(_, until)| *until));
         self.0.iter().zip(before).map(|((day, until), before)| (*day, until.since(before)))
     }
 
-    /// How many rows a selection takes, its conditions on values left aside.
-    pub fn counted(&self, selection: &Selection) -> u64 {
+    /// The number of rows of a selection, without its conditions on values.
+    pub fn count_of(&self, selection: &Selection) -> u64 {
         let counts = self.ranges(&selection.births).into_iter().map(|range| self.sum(&range));
-        counts.map(|counts| counts.taken(selection.image).all()).sum()
+        counts.map(|counts| counts.only(selection.image).all()).sum()
     }
 
-    /// The earliest and the latest day of birth of the rows that a selection takes, its conditions on values left aside.
+    /// The earliest and the latest birth day of a selection, without its conditions on values.
     pub fn extremes(&self, selection: &Selection) -> Option<(Day, Day)> {
         let ranges = self.ranges(&selection.births);
         let extremes = ranges.iter().filter_map(|range| self.extremes_within(selection.image, range));
         extremes.reduce(|left, right| (left.0.min(right.0), left.1.max(right.1)))
     }
 
-    /// The same within a range of days.
+    /// The earliest and the latest birth day with or without an image, within a range of days.
     fn extremes_within(&self, image: Option<ImageFilter>, range: &Range<usize>) -> Option<(Day, Day)> {
-        let before = self.until(range.start).taken(image).all();
-        let all = self.until(range.end).taken(image).all();
+        let before = self.until(range.start).only(image).all();
+        let all = self.until(range.end).only(image).all();
         if before == all {
             return None;
         }
         let days = self.0.get(range.clone())?;
-        let earliest = days.partition_point(|(_, until)| until.taken(image).all() == before);
-        let latest = days.partition_point(|(_, until)| until.taken(image).all() < all);
+        let earliest = days.partition_point(|(_, until)| until.only(image).all() == before);
+        let latest = days.partition_point(|(_, until)| until.only(image).all() < all);
         Some((days.get(earliest)?.0, days.get(latest)?.0))
     }
 
-    /// The figures of the rows that a selection takes, its conditions on values left aside.
+    /// The statistics of a selection, without its conditions on values.
     pub fn statistics(&self, selection: &Selection) -> Statistics {
         let mut statistics = Statistics::default();
         // Days ascend, so ages descend.
         for range in self.ranges(&selection.births) {
-            let counts = self.sum(&range).taken(selection.image);
+            let counts = self.sum(&range).only(selection.image);
             statistics.count += counts.all();
             statistics.with_image += counts.with_image;
             statistics.without_image += counts.without_image;
             self.count_ages(selection, &range, &mut statistics.by_age);
         }
         statistics.by_age.reverse();
-        statistics.with_figures_of_ages()
+        statistics.with_age_statistics()
     }
 
-    /// Appends each age that somebody born within a range of days has, the greatest first. One look a year of life, whatever the rows.
+    /// Appends the ages of the users born within a range of days, the highest first. Takes one lookup per year of age, whatever the number
+    /// of rows.
     fn count_ages(&self, selection: &Selection, range: &Range<usize>, by_age: &mut Vec<(u16, u64)>) {
         let on = selection.ages.day();
         let born = range.start..self.0.partition_point(|(day, _)| *day <= on).min(range.end);
@@ -177,7 +180,7 @@ impl BirthCounts {
             };
             let aged = self.range(&days);
             let aged = aged.start.max(born.start)..aged.end.min(born.end);
-            let users = self.sum(&aged).taken(selection.image).all();
+            let users = self.sum(&aged).only(selection.image).all();
             if users > 0 {
                 by_age.push((years, users));
             }
@@ -215,8 +218,8 @@ impl BirthCounts {
 }
 
 impl Statistics {
-    /// Fills in what follows from `by_age`.
-    fn with_figures_of_ages(mut self) -> Self {
+    /// Computes the statistics of ages from `by_age`.
+    fn with_age_statistics(mut self) -> Self {
         let aged: u64 = self.by_age.iter().map(|(_, users)| users).sum();
         if aged == 0 {
             return self;
@@ -232,7 +235,7 @@ impl Statistics {
         self
     }
 
-    /// The age of the one at `rank`, from 0, when those with an age stand in order of it.
+    /// The age at `rank`, from 0, among the users sorted by age.
     fn age_at(&self, rank: u64) -> Option<f64> {
         let mut before = 0;
         let holds_rank = |(_, users): &&(u16, u64)| {
@@ -243,7 +246,8 @@ impl Statistics {
     }
 }
 
-/// The nearest floating-point number, by halves: the language has no lossy conversion but the casts that are not used here.
+/// The nearest floating-point number. Converts the two halves, because the only lossy conversion of the language is a cast, which lints
+/// forbid.
 fn float(number: u64) -> f64 {
     const HALF: f64 = 4_294_967_296.0;
     let half = |bits: u64| f64::from(u32::try_from(bits).unwrap_or(u32::MAX));
@@ -264,10 +268,10 @@ mod tests {
         BirthTimestamp::from_ms(number * 86_400_000).unwrap().day()
     }
 
-    /// The figures as the contract words them, from the rows one by one.
+    /// The statistics as the contract defines them, from a scan of the rows.
     fn scanned(rows: &[(Day, bool)], selection: &Selection) -> Statistics {
-        let taken: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
-        let mut ages: Vec<u16> = taken.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
+        let selected: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
+        let mut ages: Vec<u16> = selected.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
         ages.sort_unstable();
         let count = |number: usize| u64::try_from(number).unwrap();
         let middle = ages.len() / 2;
@@ -278,9 +282,9 @@ mod tests {
         by_age.dedup();
         let sum: f64 = ages.iter().copied().map(f64::from).sum();
         Statistics {
-            count: count(taken.len()),
-            with_image: count(taken.iter().filter(|row| row.1).count()),
-            without_image: count(taken.iter().filter(|row| !row.1).count()),
+            count: count(selected.len()),
+            with_image: count(selected.iter().filter(|row| row.1).count()),
+            without_image: count(selected.iter().filter(|row| !row.1).count()),
             average_age: (!ages.is_empty()).then(|| sum / f64::from(u32::try_from(ages.len()).unwrap())),
             min_age: ages.first().copied(),
             max_age: ages.last().copied(),
@@ -302,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn figures_agree_with_a_scan(
+        fn statistics_agree_with_a_scan(
             parts in prop::collection::vec(prop::collection::vec((0..22_000_i64, any::<bool>()), 0..40), 0..4),
             image in prop::option::of(prop_oneof![Just(ImageFilter::With), Just(ImageFilter::Without)]),
             min_age in bounds(),
@@ -321,19 +325,19 @@ mod tests {
                 expected
             });
             let expected = scanned(&rows, &selection);
-            prop_assert_eq!(merged.counted(&selection), expected.count);
+            prop_assert_eq!(merged.count_of(&selection), expected.count);
             prop_assert_eq!(merged.statistics(&selection), expected);
         }
 
         #[test]
-        fn floats_are_those_of_the_language(number in any::<u64>()) {
+        fn float_is_the_nearest_number(number in any::<u64>()) {
             let expected: f64 = number.to_string().parse().unwrap();
             prop_assert_eq!(float(number).to_bits(), expected.to_bits());
         }
     }
 
     #[test]
-    fn nobody_has_no_figures() {
+    fn users_without_an_age_are_counted_only() {
         let all = Filter::default().resolve(day(0), |_| None);
         assert_eq!(BirthCounts::default().statistics(&all), Statistics::default());
         let unborn = BirthCounts::count([(day(1), true)].into_iter()).statistics(&all);

@@ -1,4 +1,4 @@
-//! What a checkpoint keeps, and what a load does without one.
+//! Checkpoints, and loads with and without them.
 
 use std::sync::{
     Arc,
@@ -16,24 +16,24 @@ use futures_util::FutureExt;
 
 use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, write};
 
-/// Versions 0 to `last`, a user each; the refusals of version 0 stay open.
+/// Creates versions 0 to `last`, each with another user, and with the same rejects.
 async fn filled(bucket: &MemoryBucket, last: u64) -> Version {
     let table = table(bucket);
-    let mut held: Option<Version> = None;
+    let mut current: Option<Version> = None;
     for number in 0..=last {
-        let staged = table.stage(held.as_ref(), vec![put(&number.to_string(), 1)]).await.unwrap();
-        held = Some(
+        let staged = table.stage(current.as_ref(), vec![put(&number.to_string(), 1)]).await.unwrap();
+        current = Some(
             table
-                .commit(held.as_ref(), staged, &[refusal("src-data/x.csv")], &details())
+                .commit(current.as_ref(), staged, &[refusal("src-data/x.csv")], &details())
                 .await
                 .unwrap(),
         );
     }
-    held.unwrap()
+    current.unwrap()
 }
 
 #[tokio::test]
-async fn a_checkpoint_is_written_every_so_often() {
+async fn checkpoint_is_written_after_the_configured_number_of_commits() {
     let bucket = MemoryBucket::new();
     filled(&bucket, 7).await;
     let checkpoints: Vec<String> = keys_under(&bucket, keys::LOG)
@@ -48,7 +48,7 @@ async fn a_checkpoint_is_written_every_so_often() {
     assert!(read(&bucket, keys::LAST_CHECKPOINT).await.starts_with(b"{\"version\":6,"));
 }
 
-/// Changes the log of versions 0 to 6, with checkpoints 3 and 6, and loads version 6 from what is left.
+/// Removes objects from a log of versions 0 to 6 with checkpoints 3 and 6, and loads version 6 from the rest.
 async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&str>) {
     let bucket = MemoryBucket::new();
     let version = filled(&bucket, 6).await;
@@ -59,25 +59,25 @@ async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&
     }
     let table = table(&bucket);
     let loaded = table.latest().await.unwrap().unwrap();
-    assert_eq!((loaded.number(), loaded.segments()), (6, version.segments()), "{change}");
+    assert_eq!((loaded.number(), loaded.data_files()), (6, version.data_files()), "{change}");
     assert_eq!(loaded.run_id().map(datalake_core::report::RunId::as_str), expected_run, "{change}");
-    assert_eq!(table.refusals(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
+    assert_eq!(table.rejects(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
     assert_eq!(ids(&table, &loaded).await.len(), 7, "{change}");
 }
 
 #[tokio::test]
-async fn a_load_finds_its_way() {
-    check("everything is there", |_| true, Some("run-9")).await;
-    check("no pointer", |key| !key.ends_with("_last_checkpoint"), Some("run-9")).await;
+async fn load_uses_the_remaining_checkpoints_and_entries() {
+    check("nothing is removed", |_| true, Some("run-9")).await;
+    check("no `_last_checkpoint`", |key| !key.ends_with("_last_checkpoint"), Some("run-9")).await;
     check(
-        "the checkpoint of the pointer is gone",
+        "the checkpoint in `_last_checkpoint` is missing",
         |key| *key != keys::checkpoint(6),
         Some("run-9"),
     )
     .await;
     check("no checkpoint", |key| !key.contains("checkpoint"), Some("run-9")).await;
     check(
-        "entries before a checkpoint are gone",
+        "entries before a checkpoint are missing",
         |key| *key >= *keys::checkpoint(6),
         Some("run-9"),
     )
@@ -86,34 +86,34 @@ async fn a_load_finds_its_way() {
 }
 
 #[tokio::test]
-async fn a_damaged_pointer_is_as_good_as_none() {
+async fn damaged_last_checkpoint_is_ignored() {
     let bucket = MemoryBucket::new();
     let version = filled(&bucket, 4).await;
     for pointer in ["", "{", "{\"version\":\"x\"}", "{\"version\":99}"] {
         write(&bucket, keys::LAST_CHECKPOINT, pointer.to_owned()).await;
         assert_eq!(
-            table(&bucket).latest().await.unwrap().unwrap().segments(),
-            version.segments(),
+            table(&bucket).latest().await.unwrap().unwrap().data_files(),
+            version.data_files(),
             "pointer: {pointer}"
         );
     }
 }
 
 #[tokio::test]
-async fn checkpoints_in_parts_are_refused_only_where_the_log_is_not_whole() {
+async fn multi_part_checkpoint_is_an_error_only_if_entries_are_missing() {
     let bucket = MemoryBucket::new();
     let version = filled(&bucket, 2).await;
     let part = keys::checkpoint(2).replace(".parquet", ".0000000001.0000000002.parquet");
     write(&bucket, &part, "a part").await;
     write(&bucket, keys::LAST_CHECKPOINT, "{\"version\":2,\"size\":9,\"parts\":2}").await;
-    assert_eq!(table(&bucket).latest().await.unwrap().unwrap().segments(), version.segments());
+    assert_eq!(table(&bucket).latest().await.unwrap().unwrap().data_files(), version.data_files());
     bucket.delete(&keys::log_entry(0), None).await.unwrap();
     let error = table(&bucket).latest().await.unwrap_err();
-    assert!(error.to_string().contains("several parts"), "{error}");
+    assert!(error.to_string().contains("multi-part checkpoints"), "{error}");
 }
 
 #[tokio::test]
-async fn a_table_is_loaded_without_a_damaged_checkpoint() {
+async fn damaged_checkpoint_is_skipped_if_earlier_entries_exist() {
     let bucket = MemoryBucket::new();
     let last = filled(&bucket, 7).await;
     write(&bucket, &keys::checkpoint(7), "no parquet").await;
@@ -121,13 +121,13 @@ async fn a_table_is_loaded_without_a_damaged_checkpoint() {
     assert_eq!((loaded.id(), loaded.row_count()), (last.id(), last.row_count()));
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (last.id(), last.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (last.id(), last.data_files()));
     let next = commit(&table(&bucket), Some(&loaded), vec![put("x", 2)]).await;
     assert_eq!(next.number(), 8);
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_is_damage_if_entries_before_it_are_gone() {
+async fn damaged_checkpoint_is_an_error_if_earlier_entries_are_missing() {
     let bucket = MemoryBucket::new();
     filled(&bucket, 3).await;
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
@@ -137,7 +137,7 @@ async fn a_damaged_checkpoint_is_damage_if_entries_before_it_are_gone() {
 }
 
 #[tokio::test]
-async fn a_commit_goes_on_from_a_checkpoint() {
+async fn commit_follows_a_checkpoint() {
     let bucket = MemoryBucket::new();
     filled(&bucket, 3).await;
     let table = table(&bucket);
@@ -147,7 +147,7 @@ async fn a_commit_goes_on_from_a_checkpoint() {
 }
 
 #[tokio::test]
-async fn version_replaced_during_a_load_is_not_a_base() {
+async fn version_that_was_replaced_during_a_load_is_rejected_as_base() {
     let bucket = MemoryBucket::new();
     let base = filled(&bucket, 2).await;
     let other = bucket.snapshot();

@@ -1,4 +1,4 @@
-//! One commit makes a version or nothing, whatever else happens.
+//! Commits: each creates one version or nothing.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::{Fault, FaultyBucket, SMALL, commit, details, ids, put, read, refusal, table};
 
 #[tokio::test]
-async fn of_two_writers_one_wins() {
+async fn one_of_two_writers_succeeds() {
     let bucket = MemoryBucket::new();
     let (one, other) = (table(&bucket), table(&bucket));
     let base = commit(&one, None, vec![put("1", 1)]).await;
@@ -32,11 +32,11 @@ async fn of_two_writers_one_wins() {
         "{lost:?}"
     );
     let won = mine.or(theirs).unwrap();
-    assert_eq!(one.latest().await.unwrap().unwrap().segments(), won.segments());
+    assert_eq!(one.latest().await.unwrap().unwrap().data_files(), won.data_files());
 }
 
 #[tokio::test]
-async fn two_first_writers_too() {
+async fn late_first_commit_is_a_conflict() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     commit(&table, None, vec![put("1", 1)]).await;
@@ -46,7 +46,7 @@ async fn two_first_writers_too() {
 }
 
 #[tokio::test]
-async fn what_was_staged_against_another_base_is_not_committed() {
+async fn files_staged_for_another_base_are_a_conflict() {
     let table = table(&MemoryBucket::new());
     let first = commit(&table, None, vec![put("1", 1)]).await;
     let staged = table.stage(Some(&first), vec![put("2", 2)]).await.unwrap();
@@ -63,7 +63,7 @@ async fn check(faults: &[Fault], expected: Result<&[&str], &str>) {
     match (table.commit(Some(&base), staged, &[], &details()).await, expected) {
         (Ok(version), Ok(expected)) => {
             assert_eq!(ids(&table, &version).await, expected, "faults: {faults:?}");
-            assert_eq!(table.latest().await.unwrap().unwrap().segments(), version.segments());
+            assert_eq!(table.latest().await.unwrap().unwrap().data_files(), version.data_files());
         }
         (Err(error), Err(expected)) => assert_eq!(error.to_string(), expected, "faults: {faults:?}"),
         (outcome, _) => panic!("faults: {faults:?}, outcome: {outcome:?}"),
@@ -71,18 +71,18 @@ async fn check(faults: &[Fault], expected: Result<&[&str], &str>) {
 }
 
 #[tokio::test]
-async fn a_put_whose_end_is_unknown_is_looked_up() {
-    use Fault::{AnswerLost, ConflictWithItself, Overtaken, RequestLost};
-    check(&[AnswerLost], Ok(&["1", "2"])).await;
+async fn put_with_an_unknown_outcome_is_read_back() {
+    use Fault::{ConflictWithItself, Overtaken, RequestLost, ResponseLost};
+    check(&[ResponseLost], Ok(&["1", "2"])).await;
     check(&[RequestLost], Ok(&["1", "2"])).await;
     check(&[RequestLost, RequestLost], Ok(&["1", "2"])).await;
-    check(&[RequestLost, AnswerLost], Ok(&["1", "2"])).await;
+    check(&[RequestLost, ResponseLost], Ok(&["1", "2"])).await;
     check(&[ConflictWithItself], Ok(&["1", "2"])).await;
-    check(&[Overtaken], Err("another writer committed first, version=1")).await;
-    check(&[RequestLost, Overtaken], Err("another writer committed first, version=1")).await;
+    check(&[Overtaken], Err("another writer committed version 1 first")).await;
+    check(&[RequestLost, Overtaken], Err("another writer committed version 1 first")).await;
     check(
         &[RequestLost, RequestLost, RequestLost],
-        Err("whether version 1 was committed is not known"),
+        Err("the outcome of the commit of version 1 is unknown"),
     )
     .await;
 }
@@ -97,7 +97,7 @@ async fn entry(bucket: &MemoryBucket, number: u64) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn entries() {
+async fn entries_match_the_snapshots() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let first = commit(&table, None, vec![put("1", 1), put("2", 3)]).await;
@@ -119,8 +119,8 @@ async fn entries() {
             ".**.id" => "[id]",
             ".**.writer_id" => "[writer]",
             ".**.base" => "[digest]",
-            ".**.refusals" => "[refusals]",
-            ".**.configuration[\"datalake.refusals\"]" => "[refusals]",
+            ".**.refusals" => "[rejects]",
+            ".**.configuration[\"datalake.refusals\"]" => "[rejects]",
         });
     }
 }

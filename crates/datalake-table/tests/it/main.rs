@@ -1,4 +1,4 @@
-//! The table over a bucket in memory, through its public functions.
+//! Tests of the table on a store in memory, through its public functions.
 
 #![expect(
     clippy::unwrap_used,
@@ -7,11 +7,11 @@
 
 mod checkpoints;
 mod commits;
-mod damage;
-mod foreign;
-mod history;
-mod readers;
-mod removal;
+mod damaged_objects;
+mod edit_sequences;
+mod engine_fixtures;
+mod other_engines;
 mod snapshot;
 mod support;
-mod travel;
+mod time_travel;
+mod vacuum;

@@ -1,4 +1,4 @@
-//! What a reader holds of a version, and what it reads anew when another comes.
+//! Snapshots: their rows and statistics, and the reuse of parts by later versions.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,11 +11,7 @@ use datalake_core::{
     user::{Day, UserId, age_on},
 };
 use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
-use datalake_table::{
-    error::TableError,
-    memory::snapshot::Snapshot,
-    table::{Edit, Table},
-};
+use datalake_table::{delta::rows::Edit, error::TableError, memory::snapshot::Snapshot, table::Table};
 use jiff::civil::date;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -52,38 +48,38 @@ fn assert_shows(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>) {
 }
 
 #[tokio::test]
-async fn only_new_segments_are_read() {
+async fn only_new_data_files_are_read() {
     let counter = Arc::new(RequestCounter::default());
     let bucket = MemoryBucket::with_counter(Arc::clone(&counter));
     let table = table(&bucket);
     let users: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
     let first = commit(&table, None, users).await;
-    assert!(first.segments().len() > 3, "{} segments", first.segments().len());
+    assert!(first.data_files().len() > 3, "{} data files", first.data_files().len());
     let before = counter.snapshot().get;
-    let held = Snapshot::load(&table, first.clone(), None).await.unwrap();
-    assert_eq!(counter.snapshot().get - before, u64::try_from(first.segments().len()).unwrap());
+    let current = Snapshot::load(&table, first.clone(), None).await.unwrap();
+    assert_eq!(counter.snapshot().get - before, u64::try_from(first.data_files().len()).unwrap());
 
     let second = commit(&table, Some(&first), vec![put("10", 2)]).await;
     let before = counter.snapshot().get;
-    let next = Snapshot::load(&table, second, Some(&held)).await.unwrap();
+    let next = Snapshot::load(&table, second, Some(&current)).await.unwrap();
     assert_eq!(counter.snapshot().get - before, 1);
     assert_eq!(next.row("10").unwrap().first_name, "Zoë 2");
-    // Who still reads the older one sees it unchanged.
-    assert_eq!(held.row("10").unwrap().first_name, "Zoë 1");
+    // The older snapshot is unchanged.
+    assert_eq!(current.row("10").unwrap().first_name, "Zoë 1");
 }
 
 #[tokio::test]
-async fn refusals_are_part_of_a_snapshot() {
+async fn rejects_are_part_of_a_snapshot() {
     let table = table(&MemoryBucket::new());
-    let refusals = [refusal("src-data/1.csv"), ignored("src-data/notes.txt")];
+    let rejects = [refusal("src-data/1.csv"), ignored("src-data/notes.txt")];
     let staged = table.stage(None, vec![put("1", 1)]).await.unwrap();
-    let version = table.commit(None, staged, &refusals, &details()).await.unwrap();
+    let version = table.commit(None, staged, &rejects, &details()).await.unwrap();
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
-    assert_eq!(snapshot.refusals(), refusals);
+    assert_eq!(snapshot.rejects(), rejects);
 }
 
 #[tokio::test]
-async fn reading_goes_on_where_it_stopped() {
+async fn rows_continue_from_the_remaining_span() {
     let table = table(&MemoryBucket::new());
     let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), user)).collect()).await;
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
@@ -99,7 +95,7 @@ async fn reading_goes_on_where_it_stopped() {
     loop {
         let mut rows = snapshot.rows_from(&selection, rest);
         let piece: Vec<_> = rows.by_ref().take(3).collect();
-        rest = rows.rest();
+        rest = rows.remaining();
         if piece.is_empty() {
             break;
         }
@@ -109,7 +105,7 @@ async fn reading_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
-async fn ranges_of_ids_are_counted_as_they_are_read() {
+async fn ranges_of_user_ids_are_counted_without_reading_rows() {
     let table = table(&MemoryBucket::new());
     let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), 1)).collect()).await;
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
@@ -155,7 +151,7 @@ fn meets(id: &str, name: &str, value: &str) -> bool {
     }
 }
 
-/// A data file with rows of `users` in a table elsewhere, named by the log of this one under `path`.
+/// Adds a data file with rows of `users`, from another table, under `path` to the log.
 async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&str]) {
     let elsewhere = MemoryBucket::new();
     let version = commit(
@@ -164,21 +160,21 @@ async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&s
         users.iter().map(|user| put(user, 7)).collect(),
     )
     .await;
-    let file = &version.segments()[0];
+    let file = &version.data_files()[0];
     write(bucket, &datalake_core::keys::in_table(path), read(&elsewhere, &file.key()).await).await;
     let add: Value = json!({"add": {"path": path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false}});
     write(bucket, &datalake_core::keys::log_entry(number), add.to_string()).await;
 }
 
 #[tokio::test]
-async fn segments_that_overlap_are_shown_as_one() {
+async fn data_files_that_overlap_are_shown_as_one() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let base = commit(&table, None, vec![put("1", 1), put("5", 3)]).await;
-    let held = Snapshot::load(&table, base.clone(), None).await.unwrap();
+    let current = Snapshot::load(&table, base.clone(), None).await.unwrap();
     append_file(&bucket, 1, "other.parquet", &["3", "7"]).await;
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
-    for previous in [None, Some(&held)] {
+    for previous in [None, Some(&current)] {
         let snapshot = Snapshot::load(&table, mixed.clone(), previous).await.unwrap();
         assert_eq!(ids(&snapshot, &Filter::default()), ["1", "3", "5", "7"]);
         assert!(["1", "3", "5", "7"].iter().all(|user| snapshot.row(user).is_some()));
@@ -186,7 +182,7 @@ async fn segments_that_overlap_are_shown_as_one() {
 }
 
 #[tokio::test]
-async fn two_rows_of_a_user_are_damage() {
+async fn two_rows_of_a_user_are_corrupt() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let base = commit(&table, None, vec![put("1", 1), put("5", 3)]).await;
@@ -194,12 +190,12 @@ async fn two_rows_of_a_user_are_damage() {
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
     let error = Snapshot::load(&table, mixed, None).await.unwrap_err();
     assert!(
-        matches!(&error, TableError::Corrupt { reason, .. } if reason.contains("column=user_id")),
+        matches!(&error, TableError::Corrupt { reason, .. } if reason.contains("column user_id")),
         "{error}"
     );
 }
 
-/// Some users change or go.
+/// Changes and removals of some users.
 fn changes() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
     prop::collection::btree_map(0..40_u8, prop::option::weighted(0.7, any::<u8>()), 1..12)
 }
@@ -207,13 +203,13 @@ fn changes() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// A snapshot made from the one before shows what the edits say; the extremes and the figures are those of its rows.
+    /// A snapshot that reuses the previous one has the rows of the edits, and its extremes and statistics are those of the rows.
     #[test]
-    fn a_snapshot_shows_what_the_edits_say(history in prop::collection::vec(changes(), 1..6)) {
+    fn snapshots_agree_with_a_model_of_the_edits(history in prop::collection::vec(changes(), 1..6)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let table = table(&MemoryBucket::new());
-            let (mut base, mut held, mut model) = (None, None::<Snapshot>, BTreeMap::new());
+            let (mut base, mut current, mut model) = (None, None::<Snapshot>, BTreeMap::new());
             for changes in history {
                 let mut edits = Vec::new();
                 for (user, change) in changes {
@@ -228,12 +224,12 @@ proptest! {
                 }
                 edits.sort_by(|a: &Edit, b| a.user_id().cmp(b.user_id()));
                 let version = commit(&table, base.as_ref(), edits).await;
-                let snapshot = Snapshot::load(&table, version.clone(), held.as_ref()).await.unwrap();
+                let snapshot = Snapshot::load(&table, version.clone(), current.as_ref()).await.unwrap();
                 assert_shows(&snapshot, &model);
                 for image in [None, Some(ImageFilter::With), Some(ImageFilter::Without)] {
                     assert_extremes(&snapshot, &model, image);
                 }
-                (base, held) = (Some(version), Some(snapshot));
+                (base, current) = (Some(version), Some(snapshot));
             }
         });
     }

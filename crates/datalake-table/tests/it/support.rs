@@ -1,4 +1,4 @@
-//! Rows, commits and a store that fails on demand.
+//! Rows, commits and a store that fails by a script.
 
 use std::{
     collections::BTreeMap,
@@ -20,15 +20,16 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::{
-    delta::version::Version,
-    table::{CommitDetails, Edit, Table, TableSettings},
+    delta::{commit::CommitDetails, rows::Edit, version::Version},
+    settings::TableSettings,
+    table::Table,
 };
 use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;
 
-/// Small enough for splits and merges to happen with a handful of rows.
+/// Small enough that few rows cause splits and merges.
 pub(crate) const SMALL: TableSettings = TableSettings {
-    segment_rows_max: 4,
+    data_file_rows_max: 4,
     commits_per_checkpoint: 3,
 };
 
@@ -36,7 +37,7 @@ pub(crate) fn id(text: &str) -> UserId {
     UserId::parse(text).unwrap()
 }
 
-/// Every third value has no picture.
+/// Every third value has no image.
 pub(crate) fn row(user_id: &str, value: u8) -> Row {
     let provenance = |etag: &str| Provenance {
         etag: format!("{etag}-{value}").into(),
@@ -129,11 +130,10 @@ pub(crate) async fn commit(table: &Table, base: Option<&Version>, edits: Vec<Edi
     table.commit(base, staged, &[], &details()).await.unwrap()
 }
 
-/// Every row of the version, read back by the ids that it knows.
+/// All rows of the version, which are read by the user IDs of the recorded sources.
 pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, Row> {
     let known: Vec<_> = table
-        .known(version)
-        .await
+        .recorded_sources(version)
         .try_collect::<Vec<_>>()
         .await
         .unwrap()
@@ -142,7 +142,7 @@ pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, R
         .collect();
     assert!(
         known.is_sorted_by(|a, b| a.user_id < b.user_id),
-        "known rows are in order, each user once"
+        "recorded sources are in order, one per user"
     );
     let ids: Vec<UserId> = known.iter().map(|row| row.user_id.clone()).collect();
     let rows = table.rows_of(version, &ids).await.unwrap();
@@ -173,20 +173,20 @@ pub(crate) async fn read(bucket: &dyn Bucket, key: &str) -> Bytes {
     bucket.get(key, None, None).await.unwrap().bytes
 }
 
-/// What becomes of one put.
+/// What happens to one put.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// It takes effect, and the answer is lost.
-    AnswerLost,
-    /// It never arrives.
+    /// It takes effect, but the response is lost.
+    ResponseLost,
+    /// The request is lost.
     RequestLost,
-    /// It takes effect, and the store's own second try finds the first one's object.
+    /// It takes effect, and a retry by the store conflicts with the first attempt.
     ConflictWithItself,
-    /// Somebody else's entry is there first, and the answer is lost.
+    /// Another writer's entry exists, and the response is lost.
     Overtaken,
 }
 
-/// Memory whose puts of log entries fail as told, in order; then they succeed.
+/// A store in memory whose puts of log entries fail with the given faults, in order, and then succeed.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultyBucket {
     inner: Arc<dyn Bucket>,
@@ -224,7 +224,7 @@ impl Bucket for FaultyBucket {
         match fault {
             None => self.inner.put(key, bytes, mode, metadata).await,
             Some(Fault::RequestLost) => Err(lost()),
-            Some(Fault::AnswerLost) => {
+            Some(Fault::ResponseLost) => {
                 self.inner.put(key, bytes, mode, metadata).await?;
                 Err(lost())
             }

@@ -1,15 +1,15 @@
-//! Keys that are no text.
+//! Keys that are not UTF-8, as text.
 
 use std::fmt::Write;
 
-/// The bytes of a key as text. Bytes that are not UTF-8 are written `%E9`, so that two such keys do not become one; and as no user id
-/// holds a `%`, neither becomes a user's source.
-pub(crate) fn spelled(bytes: &[u8]) -> String {
+/// The bytes of a key as text. Bytes that are not UTF-8 are percent-encoded (`%E9`), so that different keys stay different. No user ID
+/// contains `%`, so that no such key is a user's source.
+pub(crate) fn key_text(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         text.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            write!(text, "%{byte:02X}").expect("a string takes everything");
+            write!(text, "%{byte:02X}").expect("writing to a string cannot fail");
         }
     }
     text
@@ -21,11 +21,11 @@ mod tests {
 
     #[track_caller]
     fn check(bytes: &[u8], expected: &str) {
-        assert_eq!(spelled(bytes), expected);
+        assert_eq!(key_text(bytes), expected);
     }
 
     #[test]
-    fn spellings() {
+    fn bytes_that_are_not_utf8_are_percent_encoded() {
         check(b"", "");
         check("é.csv".as_bytes(), "é.csv");
         check(b"caf\xE9.csv", "caf%E9.csv");

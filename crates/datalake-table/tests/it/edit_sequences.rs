@@ -1,26 +1,26 @@
-//! Versions after versions: what is read is what the edits say, now and then.
+//! Sequences of edits: each version has the rows of its edits.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
-use datalake_table::table::{Edit, Table, TableSettings};
+use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
 use proptest::prelude::*;
 
 use crate::support::{commit, details, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
 
 #[tokio::test]
-async fn a_lake_without_a_table_has_no_version() {
+async fn lake_without_a_table_has_no_version() {
     let table = table(&MemoryBucket::new());
     assert!(table.latest().await.unwrap().is_none());
     assert_eq!(
         table.at(0).await.unwrap_err().to_string(),
-        "there is no such version of the table, version=0"
+        "version 0 of the table does not exist, or its log entries have been removed"
     );
 }
 
 #[tokio::test]
-async fn a_row_is_read_back_as_it_was_put() {
+async fn row_is_read_as_it_was_put() {
     let table = table(&MemoryBucket::new());
     let version = commit(&table, None, vec![put("0001", 1), put("1", 3)]).await;
     let expected = BTreeMap::from([(id("0001"), row("0001", 1)), (id("1"), row("1", 3))]);
@@ -41,44 +41,44 @@ async fn a_row_is_read_back_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn equal_rows_give_equal_segments() {
+async fn equal_rows_give_equal_data_files() {
     let (first, second) = (MemoryBucket::new(), MemoryBucket::new());
     for bucket in [&first, &second] {
         commit(&table(bucket), None, vec![put("1", 1), put("2", 2)]).await;
     }
-    let segment = async |bucket: &MemoryBucket| {
+    let file = async |bucket: &MemoryBucket| {
         let keys = keys(bucket, "processed_data/users/part-").await;
         read(bucket, &keys[0]).await
     };
-    assert_eq!(segment(&first).await, segment(&second).await);
+    assert_eq!(file(&first).await, file(&second).await);
 }
 
 #[tokio::test]
-async fn only_touched_segments_are_rewritten() {
+async fn only_edited_data_files_are_rewritten() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let edits = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|id| put(id, 1));
     let first = commit(&table, None, edits.to_vec()).await;
-    assert_eq!(first.segments().len(), 2);
+    assert_eq!(first.data_files().len(), 2);
     let second = commit(&table, Some(&first), vec![put("6", 2)]).await;
-    assert_eq!(first.segments()[0], second.segments()[0]);
-    assert_ne!(first.segments()[1], second.segments()[1]);
-    // A segment of four takes a fifth: two halves.
+    assert_eq!(first.data_files()[0], second.data_files()[0]);
+    assert_ne!(first.data_files()[1], second.data_files()[1]);
+    // A data file of four rows gets a fifth, and is split.
     let third = commit(&table, Some(&second), vec![put("25", 2)]).await;
-    assert_eq!(third.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(), [3, 2, 4]);
-    // Small neighbours join when one of them is rewritten.
+    assert_eq!(third.data_files().iter().map(|file| file.rows).collect::<Vec<_>>(), [3, 2, 4]);
+    // Small consecutive data files are merged if one of them is rewritten.
     let fourth = commit(&table, Some(&third), vec![remove("1"), remove("2"), remove("3")]).await;
     assert_eq!(
-        fourth.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(),
+        fourth.data_files().iter().map(|file| file.rows).collect::<Vec<_>>(),
         [1, 1, 4],
-        "an estimate before the edits decides"
+        "the number of rows before the removals decides"
     );
     let fifth = commit(&table, Some(&fourth), vec![remove("25")]).await;
     assert_eq!(ids(&table, &fifth).await, ["4", "5", "6", "7", "8"]);
 }
 
 #[tokio::test]
-async fn edits_that_change_nothing_stage_nothing() {
+async fn edits_without_effect_stage_nothing() {
     let table = table(&MemoryBucket::new());
     assert!(table.stage(None, vec![]).await.unwrap().is_empty());
     assert!(table.stage(None, vec![remove("1")]).await.unwrap().is_empty());
@@ -93,38 +93,38 @@ async fn edits_that_change_nothing_stage_nothing() {
 }
 
 #[tokio::test]
-async fn a_table_may_be_empty() {
+async fn table_can_be_empty() {
     let table = table(&MemoryBucket::new());
     let empty = commit(&table, None, vec![]).await;
     assert_eq!((empty.number(), empty.row_count()), (0, 0));
     let one = commit(&table, Some(&empty), vec![put("1", 1)]).await;
     let none = commit(&table, Some(&one), vec![remove("1")]).await;
-    assert_eq!((none.row_count(), none.segments().len()), (0, 0));
+    assert_eq!((none.row_count(), none.data_files().len()), (0, 0));
     assert_eq!(table.latest().await.unwrap().unwrap().row_count(), 0);
 }
 
 #[tokio::test]
-async fn refusals_change_with_the_version() {
+async fn rejects_belong_to_a_version() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let open = [refusal("src-data/1.csv"), ignored("src-data/x.txt")];
     let mut version = None;
     let mut files = Vec::new();
-    for refusals in [&open[..], &open, &open[1..], &[]] {
+    for rejects in [&open[..], &open, &open[1..], &[]] {
         let staged = table.stage(version.as_ref(), vec![]).await.unwrap();
-        let next = table.commit(version.as_ref(), staged, refusals, &details()).await.unwrap();
-        assert_eq!(table.refusals(&next).await.unwrap(), refusals);
-        assert_eq!(table.refusals(&table.latest().await.unwrap().unwrap()).await.unwrap(), refusals);
+        let next = table.commit(version.as_ref(), staged, rejects, &details()).await.unwrap();
+        assert_eq!(table.rejects(&next).await.unwrap(), rejects);
+        assert_eq!(table.rejects(&table.latest().await.unwrap().unwrap()).await.unwrap(), rejects);
         files.push(keys(&bucket, "processed_data/users/_ingest/").await.len());
         version = Some(next);
     }
-    assert_eq!(files, [1, 1, 2, 2], "refusals that did not change are not written again");
+    assert_eq!(files, [1, 1, 2, 2], "unchanged rejects are not written again");
     let first = table.at(0).await.unwrap();
-    assert_eq!(table.refusals(&first).await.unwrap(), open, "an older version has its own");
+    assert_eq!(table.rejects(&first).await.unwrap(), open, "an older version keeps its rejects");
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_from_the_version_it_holds() {
+async fn newer_than_applies_new_entries_to_the_current_version() {
     let bucket = MemoryBucket::new();
     let (table, reader) = (table(&bucket), table(&bucket));
     let first = commit(&table, None, vec![put("1", 1)]).await;
@@ -132,39 +132,39 @@ async fn a_reader_goes_on_from_the_version_it_holds() {
     let second = commit(&table, Some(&first), vec![put("2", 1)]).await;
     let third = commit(&table, Some(&second), vec![put("3", 1)]).await;
     let newest = reader.newer_than(&first).await.unwrap().unwrap();
-    assert_eq!((newest.number(), newest.segments()), (2, third.segments()));
-    assert!(reader.reload_if_lost(&first).await.unwrap().is_none(), "its entry is still there");
+    assert_eq!((newest.number(), newest.data_files()), (2, third.data_files()));
+    assert!(reader.reload_if_lost(&first).await.unwrap().is_none(), "its entry still exists");
 }
 
 #[tokio::test]
-async fn a_table_made_anew_is_another_one() {
+async fn table_that_was_created_again_is_detected() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let first = commit(&table, None, vec![put("1", 1)]).await;
-    let held = commit(&table, Some(&first), vec![put("2", 1)]).await;
+    let current = commit(&table, Some(&first), vec![put("2", 1)]).await;
     for key in keys(&bucket, "processed_data/").await {
         bucket.delete(&key, None).await.unwrap();
     }
-    assert!(
-        table.reload_if_lost(&held).await.unwrap().is_none(),
-        "there is nothing to hold instead"
-    );
+    assert!(table.reload_if_lost(&current).await.unwrap().is_none(), "there is no table");
     let anew = commit(&table, None, vec![put("3", 1)]).await;
-    assert!(table.newer_than(&held).await.unwrap().is_none());
-    let found = table.reload_if_lost(&held).await.unwrap().unwrap();
+    assert!(table.newer_than(&current).await.unwrap().is_none());
+    let found = table.reload_if_lost(&current).await.unwrap().unwrap();
     assert_eq!((found.number(), found.table_id()), (0, anew.table_id()));
-    // Also where the new one has come to the same number.
+    // Also if the new table has reached the same version number.
     let anew = commit(&table, Some(&anew), vec![put("4", 1)]).await;
-    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().segments(), anew.segments());
-    // Or has passed it: what comes next is no sequel of what is held.
+    assert_eq!(
+        table.reload_if_lost(&current).await.unwrap().unwrap().data_files(),
+        anew.data_files()
+    );
+    // Also if it has passed the number: the next entry does not follow the current version.
     let anew = commit(&table, Some(&anew), vec![put("5", 1)]).await;
-    let newest = table.newer_than(&held).await.unwrap().unwrap();
-    assert_eq!((newest.number(), newest.segments()), (2, anew.segments()));
+    let newest = table.newer_than(&current).await.unwrap().unwrap();
+    assert_eq!((newest.number(), newest.data_files()), (2, anew.data_files()));
     assert_eq!(ids(&table, &newest).await, ["3", "4", "5"]);
 }
 
 #[tokio::test]
-async fn nothing_new_costs_one_request() {
+async fn newer_than_takes_one_request_without_a_newer_version() {
     let bucket = MemoryBucket::new();
     let version = commit(&table(&bucket), None, vec![put("1", 1)]).await;
     let requests = Arc::new(datalake_store::counter::RequestCounter::default());
@@ -174,19 +174,19 @@ async fn nothing_new_costs_one_request() {
     assert_eq!((requests.get, requests.list, requests.head), (1, 0, 0));
 }
 
-/// One commit: what becomes of users, by number.
+/// The changes of one commit, by the number of the user.
 fn edits() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
     proptest::collection::btree_map(0..40_u8, proptest::option::weighted(0.7, 0..30_u8), 0..12)
 }
 
 fn settings() -> impl Strategy<Value = TableSettings> {
-    (1..9_usize, 1..5_u64).prop_map(|(segment_rows_max, commits_per_checkpoint)| TableSettings {
-        segment_rows_max,
+    (1..9_usize, 1..5_u64).prop_map(|(data_file_rows_max, commits_per_checkpoint)| TableSettings {
+        data_file_rows_max,
         commits_per_checkpoint,
     })
 }
 
-/// Without checkpoints the same log must say the same.
+/// A copy of the lake without checkpoints, from which the same versions must be loaded.
 async fn without_checkpoints(bucket: &MemoryBucket) -> MemoryBucket {
     let copy = MemoryBucket::new();
     for key in keys(bucket, "").await {
@@ -197,14 +197,14 @@ async fn without_checkpoints(bucket: &MemoryBucket) -> MemoryBucket {
     copy
 }
 
-async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u8>>]) {
+async fn check_sequence(settings: TableSettings, commits: &[BTreeMap<u8, Option<u8>>]) {
     let bucket = MemoryBucket::new();
     let table = Table::with_settings(Arc::<MemoryBucket>::new(bucket.clone()), settings);
     let mut model: BTreeMap<UserId, Row> = BTreeMap::new();
     let mut models = Vec::new();
-    let mut held = None;
+    let mut current = None;
     for changes in commits {
-        // Numbers as text are not in the order of the numbers.
+        // User IDs are not sorted like numbers.
         let changes: BTreeMap<UserId, Option<Row>> = changes
             .iter()
             .map(|(user, value)| (id(&user.to_string()), value.map(|value| row(&user.to_string(), value))))
@@ -219,30 +219,30 @@ async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u
             .into_iter()
             .map(|(user_id, row)| row.map_or(Edit::Remove(user_id), Edit::Put))
             .collect();
-        let version = commit(&table, held.as_ref(), edits).await;
+        let version = commit(&table, current.as_ref(), edits).await;
         assert_eq!(rows(&table, &version).await, model);
         assert!(
             version
-                .segments()
+                .data_files()
                 .iter()
-                .all(|segment| segment.rows > 0 && segment.rows <= u64::try_from(settings.segment_rows_max).unwrap())
+                .all(|file| file.rows > 0 && file.rows <= u64::try_from(settings.data_file_rows_max).unwrap())
         );
         assert!(
-            version.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
-            "our segments never overlap"
+            version.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
+            "data files of this product never overlap"
         );
         let loaded = table.latest().await.unwrap().unwrap();
         assert_eq!(
-            (loaded.number(), loaded.segments(), loaded.committed_at()),
-            (version.number(), version.segments(), version.committed_at())
+            (loaded.number(), loaded.data_files(), loaded.committed_at()),
+            (version.number(), version.data_files(), version.committed_at())
         );
         models.push(model.clone());
-        held = Some(version);
+        current = Some(version);
     }
     let whole = Table::with_settings(Arc::new(without_checkpoints(&bucket).await), settings);
     for (number, model) in (0..).zip(&models) {
         let (short, long) = (table.at(number).await.unwrap(), whole.at(number).await.unwrap());
-        assert_eq!(short.segments(), long.segments());
+        assert_eq!(short.data_files(), long.data_files());
         assert_eq!(&rows(&table, &short).await, model);
     }
 }
@@ -250,8 +250,8 @@ async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
-    fn any_history_is_what_its_edits_say(settings in settings(), commits in proptest::collection::vec(edits(), 1..9)) {
+    fn versions_agree_with_a_model_of_the_edits(settings in settings(), commits in proptest::collection::vec(edits(), 1..9)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(check_history(settings, &commits));
+        runtime.block_on(check_sequence(settings, &commits));
     }
 }

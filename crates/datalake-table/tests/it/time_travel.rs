@@ -1,4 +1,4 @@
-//! Versions before the newest: which there are, what differs between them, and what one row was.
+//! Earlier versions: which are retained, their differences, and the history of a row.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,12 +14,14 @@ use datalake_store::{
 };
 use datalake_table::{
     delta::{
+        commit::CommitDetails,
         history::{Reach, RowHistory},
+        rows::Edit,
         version::{Author, Version},
     },
     error::TableError,
     memory::{difference::Difference, snapshot::Snapshot},
-    table::{CommitDetails, Edit, Table},
+    table::Table,
 };
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -28,9 +30,9 @@ use serde_json::{Value, json};
 
 use crate::support::{details_at, id, keys as keys_under, read, row, rows, table, write};
 
-/// A run of its own for each version, and rows that name it.
-async fn commit_at(table: &Table, held: Option<&Version>, changes: &[(&str, Option<u8>)], second: i64) -> Version {
-    let run_id = run(held.map_or(0, |held| held.number() + 1));
+/// Commits changes of a separate run for each version, whose ID is in the rows.
+async fn commit_at(table: &Table, current: Option<&Version>, changes: &[(&str, Option<u8>)], second: i64) -> Version {
+    let run_id = run(current.map_or(0, |current| current.number() + 1));
     let edits = changes.iter().map(|(user, value)| match value {
         Some(value) => Edit::Put(Row {
             run_id: run_id.clone(),
@@ -38,51 +40,51 @@ async fn commit_at(table: &Table, held: Option<&Version>, changes: &[(&str, Opti
         }),
         None => Edit::Remove(id(user)),
     });
-    let staged = table.stage(held, edits.collect()).await.unwrap();
+    let staged = table.stage(current, edits.collect()).await.unwrap();
     let details = CommitDetails {
         run_id,
         ..details_at(EPOCH.as_second() + second)
     };
-    table.commit(held, staged, &[], &details).await.unwrap()
+    table.commit(current, staged, &[], &details).await.unwrap()
 }
 
 fn run(number: u64) -> RunId {
     RunId::parse(&format!("run-{number}")).unwrap()
 }
 
-/// Version after version, an hour apart.
+/// Commits versions, an hour apart.
 async fn filled(bucket: &MemoryBucket, versions: &[&[(&str, Option<u8>)]]) -> Version {
     let table = table(bucket);
-    let mut held = None;
+    let mut current = None;
     for (number, changes) in (0..).zip(versions) {
         bucket.advance_to(Timestamp::from_second(EPOCH.as_second() + number * 3_600).unwrap());
-        held = Some(commit_at(&table, held.as_ref(), changes, number * 3_600).await);
+        current = Some(commit_at(&table, current.as_ref(), changes, number * 3_600).await);
     }
-    held.unwrap()
+    current.unwrap()
 }
 
-/// What another engine does: it rewrites all files and leaves the rows' own run as it was.
-async fn foreign(bucket: &MemoryBucket, held: &Version, edit: impl Fn(&mut Row)) -> Version {
+/// Commits like another engine, which rewrites all files and keeps the run IDs in the rows.
+async fn foreign(bucket: &MemoryBucket, current: &Version, edit: impl Fn(&mut Row)) -> Version {
     let table = table(bucket);
-    let mut rows: Vec<Row> = rows(&table, held).await.into_values().collect();
+    let mut rows: Vec<Row> = rows(&table, current).await.into_values().collect();
     rows.iter_mut().for_each(&edit);
     let elsewhere = MemoryBucket::new();
     let other = Table::new(Arc::new(elsewhere.clone()));
     let staged = other.stage(None, rows.into_iter().map(Edit::Put).collect()).await.unwrap();
     let other = other.commit(None, staged, &[], &details_at(0)).await.unwrap();
-    let number = held.number() + 1;
+    let number = current.number() + 1;
     let mut lines = vec![json!({"commitInfo": {"timestamp": (EPOCH.as_second() + 3_600) * 1_000, "operation": "UPDATE"}})];
     let remove = |path: &str| json!({"remove": {"path": path, "deletionTimestamp": 1, "dataChange": true}});
-    lines.extend(held.segments().iter().map(|segment| remove(&segment.path)));
-    for segment in other.segments() {
-        write(bucket, &segment.key(), read(&elsewhere, &segment.key()).await).await;
+    lines.extend(current.data_files().iter().map(|file| remove(&file.path)));
+    for file in other.data_files() {
+        write(bucket, &file.key(), read(&elsewhere, &file.key()).await).await;
         lines.push(
-            json!({"add": {"path": &*segment.path, "partitionValues": {}, "size": segment.size, "modificationTime": 0, "dataChange": true}}),
+            json!({"add": {"path": &*file.path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": true}}),
         );
     }
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
     write(bucket, &keys::log_entry(number), lines.join("\n")).await;
-    table.newer_than(held).await.unwrap().unwrap()
+    table.newer_than(current).await.unwrap().unwrap()
 }
 
 async fn retained(table: &Table) -> Option<(u64, u64)> {
@@ -90,7 +92,7 @@ async fn retained(table: &Table) -> Option<(u64, u64)> {
 }
 
 #[tokio::test]
-async fn facts_are_those_of_the_entries() {
+async fn facts_are_read_from_the_entries() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     assert_eq!(retained(&table).await, None);
@@ -115,24 +117,24 @@ async fn facts_are_those_of_the_entries() {
     assert!(matches!(missing, TableError::NoSuchVersion { version: 3 }), "{missing}");
 }
 
-/// A dozen versions; the log before the checkpoint of version 6 is removed.
+/// Commits twelve versions, and removes the log before the checkpoint of version 6.
 async fn cleaned(bucket: &MemoryBucket) -> Version {
     let table = table(bucket);
-    let mut held = None;
+    let mut current = None;
     for number in 0..12_u8 {
         let user = if number.is_multiple_of(2) { "1" } else { "2" };
-        held = Some(commit_at(&table, held.as_ref(), &[(user, Some(number))], i64::from(number)).await);
+        current = Some(commit_at(&table, current.as_ref(), &[(user, Some(number))], i64::from(number)).await);
     }
     for key in keys_under(bucket, keys::LOG).await {
         if *key < *keys::checkpoint(6) {
             bucket.delete(&key, None).await.unwrap();
         }
     }
-    held.unwrap()
+    current.unwrap()
 }
 
 #[tokio::test]
-async fn the_log_reaches_back_to_a_checkpoint() {
+async fn retained_versions_begin_at_a_checkpoint() {
     let bucket = MemoryBucket::new();
     let newest = cleaned(&bucket).await;
     let table = table(&bucket);
@@ -144,7 +146,7 @@ async fn the_log_reaches_back_to_a_checkpoint() {
         let (even, odd) = (number - number % 2, (number - 1) | 1);
         assert_eq!(values.collect::<Vec<_>>(), [run(even), run(odd)], "version {number}");
     }
-    // Of a version whose entry is gone the checkpoint is left.
+    // A version without its entry can be loaded from its checkpoint.
     bucket.delete(&keys::log_entry(6), None).await.unwrap();
     assert_eq!(retained(&table).await, Some((6, 11)));
     let facts: Vec<_> = table.facts(vec![6]).try_collect().await.unwrap();
@@ -157,22 +159,22 @@ async fn the_log_reaches_back_to_a_checkpoint() {
 }
 
 #[tokio::test]
-async fn the_entry_tells_a_table_from_one_made_anew() {
+async fn still_has_is_false_for_a_table_that_was_created_again() {
     let bucket = MemoryBucket::new();
-    let held = filled(&bucket, &[&[("1", Some(1))]]).await;
+    let current = filled(&bucket, &[&[("1", Some(1))]]).await;
     let table = table(&bucket);
-    assert!(table.still_has(&held).await.unwrap());
+    assert!(table.still_has(&current).await.unwrap());
     for key in keys_under(&bucket, "").await {
         bucket.delete(&key, None).await.unwrap();
     }
-    assert!(!table.still_has(&held).await.unwrap());
+    assert!(!table.still_has(&current).await.unwrap());
     let anew = filled(&bucket, &[&[("1", Some(1))]]).await;
-    assert!(!table.still_has(&held).await.unwrap());
+    assert!(!table.still_has(&current).await.unwrap());
     assert!(table.still_has(&anew).await.unwrap());
 }
 
-/// The versions that made the states, the newest first, each with the run that the row names.
-fn shown(history: &RowHistory) -> Vec<(u64, Option<String>)> {
+/// The version and the run of each state, the newest first.
+fn summary(history: &RowHistory) -> Vec<(u64, Option<String>)> {
     let state = |state: &datalake_table::delta::history::RowState| {
         let run = state.row.as_ref().map(|row| row.run_id.to_string());
         (state.version.number, run)
@@ -183,11 +185,11 @@ fn shown(history: &RowHistory) -> Vec<(u64, Option<String>)> {
 #[track_caller]
 fn check(history: &RowHistory, expected: &[(u64, Option<&str>)], oldest: u64, reach: Reach) {
     let expected: Vec<_> = expected.iter().map(|(number, run)| (*number, run.map(str::to_owned))).collect();
-    assert_eq!((shown(history), history.oldest, history.reach), (expected, oldest, reach));
+    assert_eq!((summary(history), history.oldest, history.reach), (expected, oldest, reach));
 }
 
 #[tokio::test]
-async fn a_row_comes_goes_and_comes_again() {
+async fn history_has_additions_changes_and_removals() {
     let bucket = MemoryBucket::new();
     let newest = filled(
         &bucket,
@@ -223,9 +225,9 @@ async fn a_row_comes_goes_and_comes_again() {
     );
 }
 
-/// What another engine changes bears no run: each version since is looked at.
+/// Another engine does not record its changes in the rows, so that all later versions are examined.
 #[tokio::test]
-async fn another_engine_leaves_no_trace_in_the_row() {
+async fn history_finds_changes_of_another_engine() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let first = filled(&bucket, &[&[("1", Some(1))], &[("2", Some(1))]]).await;
@@ -239,7 +241,7 @@ async fn another_engine_leaves_no_trace_in_the_row() {
 }
 
 #[tokio::test]
-async fn a_history_says_where_it_ends() {
+async fn history_states_why_it_ends() {
     let bucket = MemoryBucket::new();
     let newest = cleaned(&bucket).await;
     let table = table(&bucket);
@@ -249,12 +251,12 @@ async fn a_history_says_where_it_ends() {
         [(11, Some("run-11"))],
     );
     check(&of("1").await, &even, 6, Reach::LogEnds);
-    // The oldest state is older than the oldest version.
+    // The oldest state was made before the oldest version.
     let odd = [odd[0], (9, Some("run-9")), (7, Some("run-7")), (6, Some("run-5"))];
     check(&of("2").await, &odd, 6, Reach::LogEnds);
-    // Nothing but the newest version's files is left.
+    // Only the files of the newest version are left.
     for key in keys_under(&bucket, keys::TABLE).await {
-        if keys::parse_in_table(&key).is_some() && newest.segments().iter().all(|file| file.key() != key) {
+        if keys::parse_in_table(&key).is_some() && newest.data_files().iter().all(|file| file.key() != key) {
             bucket.delete(&key, None).await.unwrap();
         }
     }
@@ -264,19 +266,19 @@ async fn a_history_says_where_it_ends() {
 }
 
 #[tokio::test]
-async fn a_history_is_no_more_work_than_may_be() {
+async fn history_is_limited_in_reads() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
-    let mut held = None;
+    let mut current = None;
     for number in 0..40_u8 {
-        held = Some(commit_at(&table, held.as_ref(), &[("1", Some(number))], 0).await);
+        current = Some(commit_at(&table, current.as_ref(), &[("1", Some(number))], 0).await);
     }
-    let newest = held.unwrap();
+    let newest = current.unwrap();
     let history = table.history(&newest, &id("1")).await.unwrap();
     assert_eq!((history.states.len(), history.oldest, history.reach), (32, 8, Reach::Bound));
 }
 
-/// Some users change or go.
+/// Changes and removals of some users.
 fn changes() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
     prop::collection::btree_map(0..20_u8, prop::option::weighted(0.7, 0..4_u8), 0..8)
 }
@@ -305,8 +307,8 @@ fn check_difference(before: (&Snapshot, &Model), after: (&Snapshot, &Model)) {
     assert_eq!(difference.next_change(), None);
 }
 
-/// What a walk through every version finds, as [`shown`].
-fn naive_history(models: &[Model], user: &UserId) -> Vec<(u64, Option<String>)> {
+/// The history according to a scan of all versions, in the form of [`summary`].
+fn scanned_history(models: &[Model], user: &UserId) -> Vec<(u64, Option<String>)> {
     let mut states: Vec<(u64, Option<&Row>)> = Vec::new();
     for (number, model) in (0..).zip(models) {
         let row = model.get(user);
@@ -328,15 +330,15 @@ fn naive_history(models: &[Model], user: &UserId) -> Vec<(u64, Option<String>)> 
 async fn check_versions(history: Vec<(BTreeMap<u8, Option<u8>>, bool)>) {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
-    let (mut held, mut snapshots) = (None::<Version>, Vec::<Snapshot>::new());
+    let (mut current, mut snapshots) = (None::<Version>, Vec::<Snapshot>::new());
     let (mut model, mut models) = (Model::new(), Vec::new());
     for (changes, compact) in history {
         let changes: BTreeMap<String, Option<u8>> = changes.into_iter().map(|(user, value)| (format!("{user:02}"), value)).collect();
         let changes: Vec<(&str, Option<u8>)> = changes.iter().map(|(user, value)| (user.as_str(), *value)).collect();
-        let version = match &held {
-            Some(held) if compact && held.row_count() > 0 => foreign(&bucket, held, |_| {}).await,
+        let version = match &current {
+            Some(current) if compact && current.row_count() > 0 => foreign(&bucket, current, |_| {}).await,
             _ => {
-                let version = commit_at(&table, held.as_ref(), &changes, 0).await;
+                let version = commit_at(&table, current.as_ref(), &changes, 0).await;
                 for (user, value) in changes {
                     match value {
                         Some(value) => drop(model.insert(
@@ -354,31 +356,31 @@ async fn check_versions(history: Vec<(BTreeMap<u8, Option<u8>>, bool)>) {
         };
         snapshots.push(Snapshot::load(&table, version.clone(), snapshots.last()).await.unwrap());
         models.push(model.clone());
-        held = Some(version);
+        current = Some(version);
     }
     for before in snapshots.iter().zip(&models) {
         for after in snapshots.iter().zip(&models) {
             check_difference(before, after);
         }
     }
-    let newest = held.unwrap();
+    let newest = current.unwrap();
     for user in 0..20 {
         let user = id(&format!("{user:02}"));
         let found = table.history(&newest, &user).await.unwrap();
-        assert_eq!(shown(&found), naive_history(&models, &user), "user {user}");
+        assert_eq!(summary(&found), scanned_history(&models, &user), "user {user}");
         assert_eq!(found.reach, Reach::Whole);
     }
-    let rows_beside = Snapshot::rows_beside(snapshots.last().unwrap(), &snapshots);
-    assert!(rows_beside <= models.iter().map(BTreeMap::len).sum());
-    assert_eq!(Snapshot::rows_beside(&snapshots[0], [&snapshots[0], &snapshots[0]]), 0);
+    let rows_not_in = Snapshot::rows_not_in(snapshots.last().unwrap(), &snapshots);
+    assert!(rows_not_in <= models.iter().map(BTreeMap::len).sum());
+    assert_eq!(Snapshot::rows_not_in(&snapshots[0], [&snapshots[0], &snapshots[0]]), 0);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Differences and histories are those that a look at every row of every version finds.
+    /// Differences and histories are equal to those from a scan of all rows of all versions.
     #[test]
-    fn versions_agree_with_a_look_at_every_row(history in prop::collection::vec((changes(), prop::bool::weighted(0.2)), 1..8)) {
+    fn differences_and_histories_agree_with_a_scan(history in prop::collection::vec((changes(), prop::bool::weighted(0.2)), 1..8)) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(check_versions(history));
     }

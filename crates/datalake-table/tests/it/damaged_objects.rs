@@ -1,4 +1,4 @@
-//! Objects of the table with damaged bytes: whatever they hold, a load ends with a version or with an error.
+//! Damaged objects of the table: reading them returns a version or an error, and never panics.
 
 use std::panic::AssertUnwindSafe;
 
@@ -9,10 +9,10 @@ use futures_util::FutureExt;
 
 use crate::support::{details, put, read, refusal, table, write};
 
-/// So many damaged forms of an object are read.
+/// The number of damaged forms of an object that are read.
 const FORMS: usize = 2_000;
 
-/// Bytes flipped, cut off, repeated and overwritten by ones: lengths and counts are among them.
+/// Flips, truncates, repeats and overwrites bytes, including lengths and counts.
 fn damaged(bytes: &Bytes, random: &mut fastrand::Rng) -> Bytes {
     let mut bytes = bytes.to_vec();
     for _ in 0..random.usize(1..4) {
@@ -35,7 +35,7 @@ fn damaged(bytes: &Bytes, random: &mut fastrand::Rng) -> Bytes {
     bytes.into()
 }
 
-/// Reads all that a lake shows with one object damaged.
+/// Reads a table with one damaged object.
 async fn check(key: &str) {
     let bucket = MemoryBucket::new();
     let of_bucket = table(&bucket);
@@ -45,58 +45,58 @@ async fn check(key: &str) {
             .stage(version.as_ref(), vec![put(&number.to_string(), number)])
             .await
             .unwrap();
-        let refusals = [refusal("src-data/x.csv")];
-        version = Some(of_bucket.commit(version.as_ref(), staged, &refusals, &details()).await.unwrap());
+        let rejects = [refusal("src-data/x.csv")];
+        version = Some(of_bucket.commit(version.as_ref(), staged, &rejects, &details()).await.unwrap());
     }
     let version = version.unwrap();
     let key = match key {
-        "data" => version.segments()[0].key(),
-        "rejects" => version.refusals_key().unwrap(),
+        "data" => version.data_files()[0].key(),
+        "rejects" => version.rejects_file_key().unwrap(),
         key => key.to_owned(),
     };
-    // A load reads the checkpoint, and the entries after it.
+    // So that a load reads the checkpoint and the entries after it.
     for number in 0..3 {
         bucket.delete(&keys::log_entry(number), None).await.unwrap();
     }
     let sound = read(&bucket, &key).await;
     let mut random = fastrand::Rng::with_seed(14);
-    let mut refused = 0;
+    let mut rejected = 0;
     for form in 0..FORMS {
         let bytes = damaged(&sound, &mut random);
         write(&bucket, &key, bytes.clone()).await;
-        // Nothing that was read before is reused.
+        // A new table reuses nothing that was read before.
         let of_bucket = table(&bucket);
         let all = async {
             let version = of_bucket.latest().await?.expect("there is a table");
-            for segment in version.segments() {
-                of_bucket.columns(segment).await?;
-                of_bucket.check_data_file(segment).await?;
+            for file in version.data_files() {
+                of_bucket.rows_of_data_file(file).await?;
+                of_bucket.check_data_file(file).await?;
             }
-            of_bucket.refusals(&version).await.map(drop)
+            of_bucket.rejects(&version).await.map(drop)
         };
         let read = AssertUnwindSafe(all).catch_unwind().await;
         assert!(read.is_ok(), "form {form} of {key} makes the reader panic: {bytes:?}");
-        refused += usize::from(matches!(read, Ok(Err(_))));
+        rejected += usize::from(matches!(read, Ok(Err(_))));
     }
-    assert!(refused > FORMS / 2, "{refused} forms of {key} were refused");
+    assert!(rejected > FORMS / 2, "{rejected} forms of {key} were rejected");
 }
 
 #[tokio::test]
-async fn a_damaged_entry_is_an_error() {
+async fn damaged_entry_is_an_error() {
     check(&keys::log_entry(4)).await;
 }
 
 #[tokio::test]
-async fn a_damaged_checkpoint_is_an_error() {
+async fn damaged_checkpoint_is_an_error() {
     check(&keys::checkpoint(3)).await;
 }
 
 #[tokio::test]
-async fn a_damaged_data_file_is_an_error() {
+async fn damaged_data_file_is_an_error() {
     check("data").await;
 }
 
 #[tokio::test]
-async fn a_damaged_rejects_file_is_an_error() {
+async fn damaged_rejects_file_is_an_error() {
     check("rejects").await;
 }

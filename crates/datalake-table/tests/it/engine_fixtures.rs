@@ -1,12 +1,12 @@
-//! Tables in a folder for other engines to read: `tests/readers/check.py` compares them with the CSV beside them.
+//! Writes tables to a folder. `tests/readers/check.py` reads them with other engines and compares them with the CSV next to them.
 //!
-//! `target/tmp/tables/kept` has all its versions; of `cleaned` the log was cleaned up and the files vacuumed.
+//! `target/tmp/tables/kept` has all its versions; in `cleaned`, a vacuum has removed log entries and files.
 
 use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::Duration};
 
 use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
-use datalake_table::table::{Edit, Table, TableSettings};
+use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
 
 use crate::support::{details_at, id, refusal, row, rows, write};
 
@@ -27,7 +27,7 @@ fn csv(rows: &BTreeMap<UserId, Row>) -> String {
     csv
 }
 
-/// A month passes: the table's files are so much older.
+/// Makes the files of the table a month older.
 fn age(root: &Path) {
     let folders = [keys::LOG, keys::INGEST, keys::TABLE].map(|folder| root.join(folder));
     let files = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
@@ -38,7 +38,7 @@ fn age(root: &Path) {
     }
 }
 
-/// Users come, change and go. A month passes before version `aged`.
+/// Writes versions with additions, changes and removals of users. A month passes before version `aged`.
 async fn filled(root: &Path, aged: Option<u64>) -> Table {
     if root.exists() {
         std::fs::remove_dir_all(root).unwrap();
@@ -48,11 +48,11 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
     let table = Table::with_settings(
         Arc::clone(&bucket),
         TableSettings {
-            segment_rows_max: 50,
+            data_file_rows_max: 50,
             commits_per_checkpoint: 20,
         },
     );
-    let mut held = None;
+    let mut current = None;
     let mut model = BTreeMap::new();
     for number in 0..VERSIONS {
         if aged == Some(number) {
@@ -77,32 +77,33 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
             .into_iter()
             .map(|(user_id, row)| row.map_or(Edit::Remove(user_id), Edit::Put))
             .collect();
-        let staged = table.stage(held.as_ref(), edits).await.unwrap();
-        let refusals = [refusal(&format!("src-data/{}.csv", number / 10))];
+        let staged = table.stage(current.as_ref(), edits).await.unwrap();
+        let rejects = [refusal(&format!("src-data/{}.csv", number / 10))];
         let details = details_at(1_700_000_000 + i64::from(value));
-        held = Some(table.commit(held.as_ref(), staged, &refusals, &details).await.unwrap());
+        current = Some(table.commit(current.as_ref(), staged, &rejects, &details).await.unwrap());
         if number == 7 {
             write(&*bucket, "version-7.csv", csv(&model)).await;
         }
     }
     write(&*bucket, keys::OUTPUT, csv(&model)).await;
-    assert_eq!(rows(&table, &held.unwrap()).await, model);
+    assert_eq!(rows(&table, &current.unwrap()).await, model);
     table
 }
 
 #[tokio::test]
-async fn tables_for_other_engines() {
+async fn tables_for_other_engines_are_written() {
     let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tables");
     let kept = filled(&root.join("kept"), None).await;
     assert_eq!(kept.at(7).await.unwrap().number(), 7);
 
-    // Version 39 was the newest for a month: the vacuum writes its checkpoint, since the entries after that of version 20 would linger.
+    // Version 39 was the newest for a month. The vacuum writes its checkpoint, because the entries after the checkpoint of version 20 would
+    // be kept for too long.
     let cleaned = filled(&root.join("cleaned"), Some(40)).await;
     let summary = cleaned.vacuum().await.unwrap();
     assert!(cleaned.at(38).await.is_err());
     assert_eq!(cleaned.at(39).await.unwrap().number(), 39);
-    assert!(summary.segments_removed > 0, "{summary:?}");
-    assert!(summary.refusals_removed > 0, "{summary:?}");
+    assert!(summary.data_files_removed > 0, "{summary:?}");
+    assert!(summary.rejects_files_removed > 0, "{summary:?}");
     let latest = cleaned.latest().await.unwrap().unwrap();
     assert_eq!(u64::try_from(rows(&cleaned, &latest).await.len()).unwrap(), latest.row_count());
 }

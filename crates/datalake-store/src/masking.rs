@@ -1,13 +1,13 @@
-//! Settings as messages show them: without credentials, in one line.
+//! Values of settings for messages: without credentials, in one line.
 
 use std::borrow::Cow;
 
-/// How an `@` is written in a URL, also percent-encoded, also twice.
+/// The forms of an `@` in a URL: plain, percent-encoded, and encoded twice.
 const AT_SIGNS: [&str; 3] = ["@", "%40", "%2540"];
 
-/// The value without what could be a credential: what precedes an `@` in an address, what follows a colon where a port belongs, and a
-/// query. Control characters are escaped, so that a line break is seen.
-pub fn masked(value: &str) -> String {
+/// The value without possible credentials: the part before an `@` in an address, the part after a colon that is not a port, and a query.
+/// Control characters are escaped, so that a line break is visible.
+pub fn mask(value: &str) -> String {
     let (scheme, rest) = match value.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), value),
@@ -17,19 +17,19 @@ pub fn masked(value: &str) -> String {
         _ => (rest, ""),
     };
     let rest = without_user(&scheme, rest);
-    let mut shown = String::with_capacity(value.len());
+    let mut masked = String::with_capacity(value.len());
     for character in format!("{scheme}{rest}{query}").chars() {
         match character.is_control() {
-            true => shown.extend(character.escape_default()),
-            false => shown.push(character),
+            true => masked.extend(character.escape_default()),
+            false => masked.push(character),
         }
     }
-    shown
+    masked
 }
 
-/// Whether [`masked`] leaves something out.
+/// Whether the value contains a part that [`mask`] removes.
 pub(crate) fn has_secret(value: &str) -> bool {
-    masked(value).contains('…') && !value.contains('…')
+    mask(value).contains('…') && !value.contains('…')
 }
 
 fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
@@ -42,42 +42,42 @@ fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
         Some((host, port)) if !host.starts_with('[') && !port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
         _ => None,
     };
-    // A bucket has no port: what is before the colon is an access key.
+    // A bucket has no port, so that the part before the colon is an access key.
     let is_s3_with_key = scheme.eq_ignore_ascii_case("s3://") && authority.contains(':');
     match (end_of_user(rest), port) {
         _ if is_path => rest.into(),
-        // A password may hold a slash.
+        // A password may contain a slash.
         (Some(end), _) if end_of_user(authority).is_some() || port.is_some() || is_s3_with_key => format!("…@{}", &rest[end..]).into(),
         (_, Some(host)) if !scheme.is_empty() => format!("{host}:…").into(),
         _ => rest.into(),
     }
 }
 
-/// Where what follows the last `@` begins.
+/// The end of the last `@`.
 fn end_of_user(text: &str) -> Option<usize> {
     AT_SIGNS.iter().filter_map(|sign| Some(text.rfind(sign)? + sign.len())).max()
 }
 
-/// The text with what precedes the `@` of each URL in it left out: for messages of libraries, which may repeat a URL.
-pub fn without_credentials(text: &str) -> String {
+/// The text without the credentials of the URLs in it: messages of libraries may repeat a URL.
+pub fn mask_urls_in(text: &str) -> String {
     let mut parts = text.split("://");
-    let mut shown = parts.next().unwrap_or_default().to_owned();
+    let mut masked = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let end = part.find(|character: char| character.is_whitespace() || matches!(character, '"' | '\'' | '`' | '/'));
         let authority = &part[..end.unwrap_or(part.len())];
-        shown.push_str("://");
+        masked.push_str("://");
         match end_of_user(authority) {
             Some(at) => {
-                shown.push_str("…@");
-                shown.push_str(&part[at..]);
+                masked.push_str("…@");
+                masked.push_str(&part[at..]);
             }
-            None => shown.push_str(part),
+            None => masked.push_str(part),
         }
     }
-    shown
+    masked
 }
 
-/// What is wrong with a value of any setting: white space around it, or a control character in it.
+/// What is wrong with the value of any setting: surrounding white space, or a control character.
 pub fn white_space_problem(value: &str) -> Option<&'static str> {
     match value {
         _ if value.ends_with(['\n', '\r']) => Some(
@@ -95,7 +95,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: &str) {
-        assert_eq!(masked(value), expected);
+        assert_eq!(mask(value), expected);
     }
 
     #[test]
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn values_without_credentials_are_shown() {
+    fn values_without_credentials_are_unchanged() {
         check("s3://bucket/prefix", "s3://bucket/prefix");
         check("http://localhost:9000", "http://localhost:9000");
         check("http://[::1]:9000", "http://[::1]:9000");
@@ -125,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn texts_of_others_lose_their_credentials() {
+    fn credentials_of_urls_in_a_message_are_masked() {
         assert_eq!(
-            without_credentials("cannot reach `http://me:secret@h:1/x` or http://h2/@a"),
+            mask_urls_in("cannot reach `http://me:secret@h:1/x` or http://h2/@a"),
             "cannot reach `http://…@h:1/x` or http://h2/@a"
         );
     }
 
     #[test]
-    fn white_space() {
+    fn surrounding_white_space_and_control_characters_are_problems() {
         for value in ["admin\n", " a", "a\t", "a\r\n", "a\nb", "a\u{a0}"] {
             assert!(white_space_problem(value).is_some(), "{value:?}");
         }

@@ -1,5 +1,5 @@
-//! What is removed, and what must stay. Seconds are counted by the store's clock, from the memory's first write. The runs' own clocks stand
-//! still, years before that: nothing depends on them.
+//! The vacuum. Times are seconds of the store's clock since the first write. The clocks of the runs do not advance, because nothing depends
+//! on them.
 
 use datalake_core::{keys, reject::OpenRefusal};
 use datalake_store::{
@@ -20,24 +20,24 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(EPOCH.as_second() + second).unwrap()
 }
 
-/// Each commit replaces the one user, with refusals of its own, at the second given.
-async fn commit_at(bucket: &MemoryBucket, held: Option<&Version>, value: u8, second: i64) -> Version {
-    commit_with(bucket, held, value, &[refusal(&format!("src-data/{value}.csv"))], second).await
+/// Replaces the row of the only user at the given second, with other rejects for each value.
+async fn commit_at(bucket: &MemoryBucket, current: Option<&Version>, value: u8, second: i64) -> Version {
+    commit_with(bucket, current, value, &[refusal(&format!("src-data/{value}.csv"))], second).await
 }
 
-async fn commit_with(bucket: &MemoryBucket, held: Option<&Version>, value: u8, rejected: &[OpenRefusal], second: i64) -> Version {
+async fn commit_with(bucket: &MemoryBucket, current: Option<&Version>, value: u8, rejected: &[OpenRefusal], second: i64) -> Version {
     bucket.advance_to(at(second));
     let table = table(bucket);
-    let staged = table.stage(held, vec![put("1", value)]).await.unwrap();
-    table.commit(held, staged, rejected, &details()).await.unwrap()
+    let staged = table.stage(current, vec![put("1", value)]).await.unwrap();
+    table.commit(current, staged, rejected, &details()).await.unwrap()
 }
 
 async fn filled(bucket: &MemoryBucket, seconds: &[i64]) -> Version {
-    let mut held = None;
+    let mut current = None;
     for (value, second) in (0..).zip(seconds) {
-        held = Some(commit_at(bucket, held.as_ref(), value, *second).await);
+        current = Some(commit_at(bucket, current.as_ref(), value, *second).await);
     }
-    held.unwrap()
+    current.unwrap()
 }
 
 async fn vacuum(bucket: &MemoryBucket, second: i64) -> VacuumSummary {
@@ -51,7 +51,7 @@ async fn entries(bucket: &MemoryBucket) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn young_files_stay() {
+async fn recent_files_are_kept() {
     let bucket = MemoryBucket::new();
     filled(&bucket, &[10, 20, 30]).await;
     write(&bucket, &keys::in_table("part-abandoned.parquet"), "x").await;
@@ -74,11 +74,15 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
     assert_eq!(
         ids(&table(&bucket), &table(&bucket).at(0).await.unwrap()).await,
         ["1"],
-        "the version before is whole"
+        "the earlier version is complete"
     );
     let removed = vacuum(&bucket, 8 * DAY).await;
     assert_eq!(
-        (removed.segments_removed, removed.refusals_removed, removed.log_objects_removed),
+        (
+            removed.data_files_removed,
+            removed.rejects_files_removed,
+            removed.log_objects_removed
+        ),
         (3, 2, 1)
     );
     assert_eq!(
@@ -98,7 +102,7 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
 }
 
 #[tokio::test]
-async fn the_log_of_a_week_stays() {
+async fn log_within_the_retention_is_kept() {
     let bucket = MemoryBucket::new();
     filled(&bucket, &[1, 2, 3, 4, 5, 6, 7]).await;
     assert_eq!(entries(&bucket).await.len(), 7 + 2 + 1);
@@ -109,11 +113,11 @@ async fn entries_past_the_retention_are_removed() {
     let bucket = MemoryBucket::new();
     let version = filled(&bucket, &[10, 20, 30, 40, 50]).await;
     let table = table(&bucket);
-    let mut held = version;
+    let mut current = version;
     for value in 5..8 {
-        held = commit_at(&bucket, Some(&held), value, 7 * DAY).await;
+        current = commit_at(&bucket, Some(&current), value, 7 * DAY).await;
     }
-    // The checkpoint of version 6 is young; that of version 3 is old by then.
+    // The checkpoint of version 6 is within the retention, that of version 3 is not.
     let before = vacuum(&bucket, 7 * DAY + 60).await;
     assert_eq!(before.log_objects_removed, 3);
     assert_eq!(
@@ -129,19 +133,19 @@ async fn entries_past_the_retention_are_removed() {
             "_last_checkpoint"
         ]
     );
-    assert_eq!(table.latest().await.unwrap().unwrap().segments(), held.segments());
+    assert_eq!(table.latest().await.unwrap().unwrap().data_files(), current.data_files());
     assert_eq!(
         table.at(2).await.unwrap_err().to_string(),
-        "there is no such version of the table, version=2"
+        "version 2 of the table does not exist, or its log entries have been removed"
     );
     let at_checkpoint = table.at(6).await.unwrap();
     assert_eq!(rows(&table, &at_checkpoint).await.len(), 1);
 
-    // Data files and rejects files that were superseded within the week stay.
-    assert_eq!((before.segments_removed, before.refusals_removed), (4, 4));
-    assert_eq!(table.refusals(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
-    assert_eq!(vacuum(&bucket, 16 * DAY).await.segments_removed, 3);
-    assert_eq!(rows(&table, &held).await.len(), 1);
+    // Data files and rejects files that were superseded within the week are kept.
+    assert_eq!((before.data_files_removed, before.rejects_files_removed), (4, 4));
+    assert_eq!(table.rejects(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
+    assert_eq!(vacuum(&bucket, 16 * DAY).await.data_files_removed, 3);
+    assert_eq!(rows(&table, &current).await.len(), 1);
 }
 
 /// The table keeps its log for 30 days, as Delta Lake does without the property.
@@ -172,29 +176,29 @@ async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_re
     let newest = commit_with(&bucket, Some(&without_rejects), 2, &rejected, 6 * DAY).await;
     let table = table(&bucket);
     assert_eq!(
-        vacuum(&bucket, 7 * DAY).await.refusals_removed,
+        vacuum(&bucket, 7 * DAY).await.rejects_files_removed,
         0,
         "superseded within the retention"
     );
-    assert_eq!(table.refusals(&first).await.unwrap(), [refusal("src-data/0.csv")]);
+    assert_eq!(table.rejects(&first).await.unwrap(), [refusal("src-data/0.csv")]);
 
     let removed = vacuum(&bucket, 7 * DAY + 60).await;
-    assert_eq!((removed.refusals_removed, removed.log_objects_removed), (1, 0));
+    assert_eq!((removed.rejects_files_removed, removed.log_objects_removed), (1, 0));
     let version = table.at(0).await.unwrap();
-    let gone = table.refusals(&version).await;
+    let gone = table.rejects(&version).await;
     assert!(matches!(gone, Err(TableError::Store(StoreError::NotFound { .. }))), "{gone:?}");
     for day in [8, 12, 20] {
         assert_eq!(
-            vacuum(&bucket, day * DAY).await.refusals_removed,
+            vacuum(&bucket, day * DAY).await.rejects_files_removed,
             0,
             "the newest version names it, day {day}"
         );
     }
-    assert_eq!(table.refusals(&newest).await.unwrap(), rejected);
+    assert_eq!(table.rejects(&newest).await.unwrap(), rejected);
 }
 
 #[tokio::test]
-async fn rejects_file_that_unchanged_versions_share_stays_until_all_are_superseded() {
+async fn shared_rejects_file_is_kept_until_all_its_versions_are_superseded() {
     let bucket = MemoryBucket::new();
     let rejected = [refusal("src-data/x.csv")];
     let mut version = commit_with(&bucket, None, 0, &rejected, 10).await;
@@ -224,50 +228,50 @@ async fn excerpts_of_a_deleted_source_expire_on_a_lake_without_changes() {
     assert_eq!(rejects_files_on.iter().sum::<usize>(), 7, "{rejects_files_on:?}");
     assert_eq!(entries(&bucket).await, ["1.checkpoint.parquet", "1.json", "_last_checkpoint"]);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (newest.id(), newest.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (newest.id(), newest.data_files()));
     assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
 }
 
 #[tokio::test]
-async fn the_log_before_a_damaged_checkpoint_stays() {
+async fn log_before_a_damaged_checkpoint_is_kept() {
     let bucket = MemoryBucket::new();
-    let mut held = filled(&bucket, &[10, 20, 30, 40, 50]).await;
+    let mut current = filled(&bucket, &[10, 20, 30, 40, 50]).await;
     for value in 5..8 {
-        held = commit_at(&bucket, Some(&held), value, 7 * DAY).await;
+        current = commit_at(&bucket, Some(&current), value, 7 * DAY).await;
     }
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
     write(&bucket, &keys::checkpoint(6), "no parquet").await;
     assert_eq!(vacuum(&bucket, 7 * DAY + 60).await.log_objects_removed, 0);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (current.id(), current.data_files()));
     assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
 
-    // A day later, a checkpoint of its own lets the entries go, and the damaged one with them.
+    // A day later, the vacuum writes another checkpoint, and removes the entries before it and the damaged checkpoint.
     assert_eq!(vacuum(&bucket, 8 * DAY + 60).await.log_objects_removed, 5);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (current.id(), current.data_files()));
 }
 
 #[tokio::test]
-async fn a_held_version_notices_that_entries_are_gone() {
+async fn reload_if_lost_detects_removed_entries() {
     let bucket = MemoryBucket::new();
-    let held = filled(&bucket, &[10]).await;
+    let current = filled(&bucket, &[10]).await;
     let table = table(&bucket);
-    let mut newest = held.clone();
+    let mut newest = current.clone();
     for value in 1..7 {
         newest = commit_at(&bucket, Some(&newest), value, i64::from(value) * 3 * DAY).await;
     }
     vacuum(&bucket, 18 * DAY + 60).await;
-    assert!(table.newer_than(&held).await.unwrap().is_none(), "entry 1 is gone");
-    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().number(), 6);
+    assert!(table.newer_than(&current).await.unwrap().is_none(), "entry 1 was removed");
+    assert_eq!(table.reload_if_lost(&current).await.unwrap().unwrap().number(), 6);
 }
 
 #[tokio::test]
-async fn a_vacuum_of_no_table_does_nothing() {
+async fn vacuum_without_a_table_does_nothing() {
     assert_eq!(vacuum(&MemoryBucket::new(), 9 * DAY).await, VacuumSummary::default());
 }
 
-/// Five commits in a year, the last of them within the retention: no commit brings a checkpoint.
+/// Five commits in a year, the last of them within the retention: no commit writes a checkpoint.
 #[tokio::test]
 async fn entries_of_a_lake_that_changes_rarely_expire() {
     let bucket = MemoryBucket::new();
