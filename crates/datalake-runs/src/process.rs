@@ -1,4 +1,4 @@
-//! Runs as child processes: the same executable with the arguments that a Job would get. Several children may run at once.
+//! KnownRuns as child processes: the same executable with the arguments that a Job would get. Several children may run at once.
 
 use std::{
     collections::VecDeque,
@@ -76,7 +76,7 @@ struct Shared {
     clock: Clock,
     /// Held by the request that may start a run: the next one sees that run.
     turn: sync::Mutex<()>,
-    runs: Mutex<Runs>,
+    runs: Mutex<KnownRuns>,
     next: Mutex<NextRun>,
     schedule: OnceLock<LastDue>,
     changes: watch::Sender<()>,
@@ -84,7 +84,7 @@ struct Shared {
 
 /// What is known of runs. Locked for moments only.
 #[derive(Default)]
-struct Runs {
+struct KnownRuns {
     /// The newest last.
     active: Vec<ActiveRun>,
     /// The newest last.
@@ -250,7 +250,7 @@ impl ProcessLauncher {
     }
 }
 
-impl Runs {
+impl KnownRuns {
     /// The run that answers a request without a new one.
     fn answer(&mut self, request: &RunRequest) -> Result<Option<Run>, LaunchError> {
         if let Some(key) = &request.run_id
@@ -312,7 +312,7 @@ impl RunCommand {
 
 impl Shared {
     /// What the lock guards is replaced in single steps, so a panic elsewhere leaves it whole.
-    fn runs(&self) -> MutexGuard<'_, Runs> {
+    fn runs(&self) -> MutexGuard<'_, KnownRuns> {
         self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
