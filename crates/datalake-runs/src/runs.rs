@@ -52,7 +52,7 @@ const KEEP_UP_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// The runs of a lake. Cheap to clone; all clones share what was read.
 #[derive(Clone, Debug)]
-pub struct RunHistory {
+pub struct Runs {
     bucket: Arc<dyn Bucket>,
     launcher: Arc<dyn RunLauncher>,
     cache: Arc<Mutex<Cache>>,
@@ -86,7 +86,7 @@ pub enum Completeness {
     StoreUnavailable,
 }
 
-impl RunHistory {
+impl Runs {
     /// Nothing is read before somebody asks.
     pub fn new(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Self {
         Self {
@@ -147,7 +147,7 @@ impl RunHistory {
         }
     }
 
-    /// The newest runs without asking the store: [`RunHistory::keep_up`] does. Where the launcher does not answer, they are those that it
+    /// The newest runs without asking the store: [`Runs::keep_up`] does. Where the launcher does not answer, they are those that it
     /// told last.
     pub async fn newest_known(&self, limit: usize) -> Vec<Run> {
         let launched = self.told.runs(&*self.launcher).await;

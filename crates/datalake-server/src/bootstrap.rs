@@ -14,7 +14,7 @@ use datalake_runs::{
     idempotency::IdempotencyKey,
     launcher::LaunchError,
     run::{Run, RunParameters, RunState, Trigger},
-    runs::{RUNS_MAX, RunHistory},
+    runs::{RUNS_MAX, Runs},
 };
 
 /// How often is looked whether there is a table by now, and where the attempt stands.
@@ -30,7 +30,7 @@ const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(10);
 const ATTEMPTS_AHEAD_MAX: u32 = 1_000;
 
 /// Sees to a first table until there is one, or `shutdown`.
-pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock: Clock, shutdown: CancellationToken) {
+pub(crate) async fn ensure_first_run(table: TableWatch, runs: Runs, clock: Clock, shutdown: CancellationToken) {
     let mut attempts = Attempts::new(runs);
     loop {
         match table.state().held {
@@ -50,7 +50,7 @@ pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock:
 }
 
 struct Attempts {
-    runs: RunHistory,
+    runs: Runs,
     /// From 1.
     number: u32,
     /// The run that the present attempt started or joined.
@@ -60,7 +60,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(runs: RunHistory) -> Self {
+    fn new(runs: Runs) -> Self {
         Self {
             runs,
             number: 1,
@@ -208,7 +208,7 @@ mod tests {
 
     impl Cluster {
         fn replica(&self) -> Attempts {
-            Attempts::new(RunHistory::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
+            Attempts::new(Runs::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
         }
 
         /// The active run ends at that second.

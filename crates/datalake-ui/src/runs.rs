@@ -18,7 +18,7 @@ use datalake_api::{problem::Problem, request::query_string::Pairs, routes::run_r
 use datalake_runs::{
     launcher::NextRun,
     run::{Run, RunState, Trigger},
-    runs::{Completeness, RUNS_MAX, RunHistory},
+    runs::{Completeness, RUNS_MAX, Runs},
 };
 
 /// Runs on one page: a day of hourly ones, and some 20 KB of it.
@@ -75,7 +75,7 @@ fn shown<'a>(runs: &'a [Run], asked: &Asked) -> Option<Shown<'a>> {
 }
 
 /// The newest runs, or those behind one of them.
-pub(crate) async fn show(visit: PageContext, asked: Asked, State(history): State<RunHistory>) -> Result<Response, Problem> {
+pub(crate) async fn show(visit: PageContext, asked: Asked, State(history): State<Runs>) -> Result<Response, Problem> {
     // One more than are shown tells whether there is another page.
     let read = if asked.after.is_some() { RUNS_MAX } else { asked.limit + 1 };
     let (runs, completeness) = history.newest_by(read, visit.deadline()).await;

@@ -11,7 +11,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use datalake_core::clock::{Clock, whole_seconds};
-use datalake_runs::runs::{RUNS_KEPT_UP, RunHistory};
+use datalake_runs::runs::{RUNS_KEPT_UP, Runs};
 
 /// The response of a process that is alive.
 pub const ALIVE: &str = "ok\n";
@@ -84,7 +84,7 @@ pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, 
 pub async fn metrics(
     State(metrics): State<Metrics>,
     State(table): State<TableWatch>,
-    State(runs): State<RunHistory>,
+    State(runs): State<Runs>,
     State(clock): State<Clock>,
     _: NoParameters,
 ) -> impl IntoResponse {

@@ -6,7 +6,7 @@ use datalake_core::{
     keys,
     report::{RunId, RunOutcome},
 };
-use datalake_runs::{launcher::RunLauncher, run::RunState, runs::RunHistory};
+use datalake_runs::{launcher::RunLauncher, run::RunState, runs::Runs};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     memory::MemoryBucket,
@@ -27,7 +27,7 @@ async fn a_report_spares_the_question_for_its_job() {
     let bytes = serde_json::to_vec(&report).unwrap().into();
     let key = keys::run_report(&report.run_id);
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await.unwrap();
-    let history = RunHistory::new(Arc::new(bucket), Arc::new(launcher));
+    let history = Runs::new(Arc::new(bucket), Arc::new(launcher));
     assert!(history.find(&report.run_id).await.unwrap().is_some());
     assert_eq!(asked(&shared), Vec::<String>::new());
     assert!(history.find(&RunId::parse("unknown").unwrap()).await.unwrap().is_none());

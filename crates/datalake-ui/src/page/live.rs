@@ -22,7 +22,7 @@ use datalake_api::{
 use datalake_core::clock::Clock;
 use datalake_runs::{
     run::Run,
-    runs::{RUNS_KEPT_UP, RunHistory},
+    runs::{RUNS_KEPT_UP, Runs},
 };
 
 /// Proxies cut what says nothing for half a minute.
@@ -72,7 +72,7 @@ pub(crate) struct Live {
 }
 
 impl Known {
-    pub(crate) async fn gather(table: &TableWatch, runs: &RunHistory, now: Timestamp) -> Self {
+    pub(crate) async fn gather(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
         Self {
             table: table.state(),
             runs: runs.newest_known(RUNS_KEPT_UP).await,
@@ -152,7 +152,7 @@ pub(crate) async fn wait(
     HeldByPage(held): HeldByPage,
     _: WaitPermit,
     State(table): State<TableWatch>,
-    State(runs): State<RunHistory>,
+    State(runs): State<Runs>,
     State(clock): State<Clock>,
 ) -> Response {
     let deadline = Instant::now() + WAIT_MAX;

@@ -27,7 +27,7 @@ use datalake_runs::{
     kubernetes::launcher::KubernetesLauncher,
     launcher::RunLauncher,
     process::{ProcessLauncher, RunCommand},
-    runs::RunHistory,
+    runs::Runs,
 };
 use datalake_server::serve::{self, Listeners};
 use datalake_table::table::Table;
@@ -222,7 +222,7 @@ pub(crate) async fn answer(
     let parts = Parts {
         clock,
         table: TableWatch::new(Table::new(Arc::clone(&lake.bucket)), clock),
-        runs: RunHistory::new(Arc::clone(&lake.bucket), launcher),
+        runs: Runs::new(Arc::clone(&lake.bucket), launcher),
         bucket: lake.bucket,
         metrics: Metrics::new(),
         access: admission.access,
