@@ -42,13 +42,13 @@ const REPORT_BYTES_MAX: u64 = 256 * 1024;
 const STORE_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// Two days of hourly runs: where none of them has succeeded, the table's own age tells enough.
-pub const RUNS_KEPT_UP: usize = 50;
+pub const RUNS_POLLED: usize = 50;
 
 /// A run that another server started, or nobody, shows by its report alone: one listing finds it.
-const KEEP_UP_PERIOD: Duration = Duration::from_secs(30);
+const POLL_PERIOD: Duration = Duration::from_secs(30);
 
 /// A report is written a moment after what else tells of a run's end, and many changes at once are one.
-const KEEP_UP_PAUSE_MIN: Duration = Duration::from_secs(1);
+const POLL_PAUSE_MIN: Duration = Duration::from_secs(1);
 
 /// The runs of a lake. Cheap to clone; all clones share what was read.
 #[derive(Clone, Debug)]
@@ -102,7 +102,7 @@ impl Runs {
     }
 
     /// From `shutdown` on nobody follows a run any more: an answer that goes on would hold the server's end up.
-    pub fn end_with(&self, shutdown: CancellationToken) {
+    pub fn set_shutdown(&self, shutdown: CancellationToken) {
         // A second server over the same history does not outlive the first one.
         let _set_before = self.shutdown.set(shutdown);
     }
@@ -147,7 +147,7 @@ impl Runs {
         }
     }
 
-    /// The newest runs without asking the store: [`Runs::keep_up`] does. Where the launcher does not answer, they are those that it
+    /// The newest runs without asking the store: [`Runs::poll_reports`] does. Where the launcher does not answer, they are those that it
     /// told last.
     pub async fn newest_known(&self, limit: usize) -> Vec<Run> {
         let launched = self.told.runs(&*self.launcher).await;
@@ -157,18 +157,18 @@ impl Runs {
     }
 
     /// Reads new reports now and then until `shutdown`, so that those who ask for what is known hear of runs that others started.
-    pub async fn keep_up(self, shutdown: CancellationToken) {
+    pub async fn poll_reports(self, shutdown: CancellationToken) {
         let mut changes = self.launcher.changes();
         loop {
             changes.mark_unchanged();
             tokio::select! {
                 () = shutdown.cancelled() => return,
-                _ = self.newest(RUNS_KEPT_UP) => {}
+                _ = self.newest(RUNS_POLLED) => {}
             }
             let pause = async {
-                tokio::time::sleep(KEEP_UP_PAUSE_MIN).await;
+                tokio::time::sleep(POLL_PAUSE_MIN).await;
                 // A launcher that is gone changes nothing any more; time still does.
-                let _ = tokio::time::timeout(KEEP_UP_PERIOD, async {
+                let _ = tokio::time::timeout(POLL_PERIOD, async {
                     if changes.changed().await.is_err() {
                         std::future::pending::<()>().await;
                     }

@@ -90,10 +90,10 @@ fn layered(parts: Parts) -> (Router, ApiState) {
 pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // What goes on beside the answers ends with the last of them.
     let beside = shutdown.child_token();
-    parts.runs.end_with(shutdown.clone());
+    parts.runs.set_shutdown(shutdown.clone());
     let follow = parts.table.clone().follow(hints, beside.clone());
     let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, beside.clone());
-    let keep_up = parts.runs.clone().keep_up(beside.clone());
+    let poll_reports = parts.runs.clone().poll_reports(beside.clone());
     let fold = fold(parts.metrics.clone(), beside.clone());
     let Listeners { api, admin } = listeners.into();
     let accepting = Accepting::default();
@@ -113,7 +113,7 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
             admin::serve(listener, accepting, state, beside.clone()).await;
         }
     };
-    let ((), (), (), (), (), ()) = tokio::join!(answer, admin, follow, first_run, keep_up, fold);
+    let ((), (), (), (), (), ()) = tokio::join!(answer, admin, follow, first_run, poll_reports, fold);
 }
 
 async fn answer(listening: Listening, router: Router, shutdown: CancellationToken) {

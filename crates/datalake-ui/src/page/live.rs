@@ -22,7 +22,7 @@ use datalake_api::{
 use datalake_core::clock::Clock;
 use datalake_runs::{
     run::Run,
-    runs::{RUNS_KEPT_UP, Runs},
+    runs::{RUNS_POLLED, Runs},
 };
 
 /// Proxies cut what says nothing for half a minute.
@@ -75,7 +75,7 @@ impl Known {
     pub(crate) async fn gather(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
         Self {
             table: table.state(),
-            runs: runs.newest_known(RUNS_KEPT_UP).await,
+            runs: runs.newest_known(RUNS_POLLED).await,
             due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
         }
