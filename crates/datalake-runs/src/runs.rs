@@ -119,7 +119,7 @@ impl Runs {
     pub async fn newest_by(&self, limit: usize, deadline: Instant) -> (Vec<Run>, Completeness) {
         let looking = tokio::time::timeout_at(deadline, self.look_for_newest(limit));
         let completeness = looking.await.unwrap_or(Completeness::StoreUnavailable);
-        (self.newest_known(limit).await, completeness)
+        (self.newest_cached(limit).await, completeness)
     }
 
     /// Reads the reports that were not known, once for all that request them meanwhile.
@@ -149,7 +149,7 @@ impl Runs {
 
     /// The newest runs without asking the store: [`Runs::poll_reports`] does. Where the launcher does not answer, they are those that it
     /// told last.
-    pub async fn newest_known(&self, limit: usize) -> Vec<Run> {
+    pub async fn newest_cached(&self, limit: usize) -> Vec<Run> {
         let launched = self.told.runs(&*self.launcher).await;
         let mut runs = self.joined(launched);
         runs.truncate(limit);

@@ -183,7 +183,7 @@ where
                 })
             }
             Held::NoTable => {
-                let run = Runs::from_ref(state).newest_known(1).await.into_iter().next();
+                let run = Runs::from_ref(state).newest_cached(1).await.into_iter().next();
                 let Ok(caller) = Caller::from_request_parts(parts, state).await;
                 Err(Problem::NoTable {
                     run: run.map(|run| Box::new(RunView::from(run_redaction::for_caller(run, caller)))),

@@ -89,7 +89,7 @@ pub async fn metrics(
     _: NoParameters,
 ) -> impl IntoResponse {
     // Kept up with by the server: a scrape asks the store for nothing.
-    let runs = runs.newest_known(RUNS_POLLED).await;
+    let runs = runs.newest_cached(RUNS_POLLED).await;
     let text = metrics.render(&table.state(), &runs, clock);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -75,7 +75,7 @@ impl Known {
     pub(crate) async fn gather(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
         Self {
             table: table.state(),
-            runs: runs.newest_known(RUNS_POLLED).await,
+            runs: runs.newest_cached(RUNS_POLLED).await,
             due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
         }
