@@ -56,7 +56,7 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     }
 
     /// The last time, `at` or before, at which a run was due by itself; none where no schedule is known.
-    async fn last_due(&self, _at: Timestamp) -> Option<Timestamp> {
+    async fn previous_scheduled(&self, _at: Timestamp) -> Option<Timestamp> {
         None
     }
 

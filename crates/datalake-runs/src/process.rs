@@ -68,7 +68,7 @@ pub struct ProcessLauncher {
 }
 
 /// The last time, this one or before, that a schedule names.
-pub type LastDue = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
+pub type PreviousScheduled = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
 
 struct Shared {
     command: RunCommand,
@@ -78,7 +78,7 @@ struct Shared {
     turn: sync::Mutex<()>,
     runs: Mutex<KnownRuns>,
     next: Mutex<NextRun>,
-    schedule: OnceLock<LastDue>,
+    schedule: OnceLock<PreviousScheduled>,
     changes: watch::Sender<()>,
 }
 
@@ -137,8 +137,8 @@ impl ProcessLauncher {
     }
 
     /// Tells those who ask which runs were due. The first one counts.
-    pub fn set_schedule(&self, last_due: LastDue) {
-        let _set_before = self.shared.schedule.set(last_due);
+    pub fn set_schedule(&self, previous_scheduled: PreviousScheduled) {
+        let _set_before = self.shared.schedule.set(previous_scheduled);
     }
 
     /// Starts no more runs, asks the active ones to end, and returns when they have: by force once the command's grace is over.
@@ -196,8 +196,8 @@ impl RunLauncher for ProcessLauncher {
         *self.shared.next.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
-        self.shared.schedule.get().and_then(|last_due| last_due(at))
+    async fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
+        self.shared.schedule.get().and_then(|previous_scheduled| previous_scheduled(at))
     }
 
     fn changes(&self) -> watch::Receiver<()> {

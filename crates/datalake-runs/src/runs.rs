@@ -193,8 +193,8 @@ impl Runs {
     }
 
     /// The last time, `at` or before, at which a run was due by itself, as far as the launcher knows.
-    pub async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
-        self.launcher.last_due(at).await
+    pub async fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
+        self.launcher.previous_scheduled(at).await
     }
 
     /// Changes whenever the launcher's runs do.

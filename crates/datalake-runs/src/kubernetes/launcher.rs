@@ -370,8 +370,8 @@ impl RunLauncher for KubernetesLauncher {
         self.due()
     }
 
-    async fn last_due(&self, at: Timestamp) -> Option<Timestamp> {
-        self.last_due_by(at)
+    async fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
+        self.previous_scheduled_by(at)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

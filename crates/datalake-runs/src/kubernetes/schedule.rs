@@ -40,7 +40,7 @@ impl KubernetesLauncher {
     }
 
     /// The last time, `at` or before, at which the CronJob was to make a Job, as it was read last.
-    pub(super) fn last_due_by(&self, at: Timestamp) -> Option<Timestamp> {
+    pub(super) fn previous_scheduled_by(&self, at: Timestamp) -> Option<Timestamp> {
         let due = self.shared.due.lock().unwrap_or_else(PoisonError::into_inner);
         last(due.cron_job.as_deref()?, at)
     }

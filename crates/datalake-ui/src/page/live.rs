@@ -76,7 +76,7 @@ impl Known {
         Self {
             table: table.state(),
             runs: runs.newest_cached(RUNS_POLLED).await,
-            due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
+            due: runs.previous_scheduled(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
         }
     }
