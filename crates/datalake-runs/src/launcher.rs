@@ -20,7 +20,7 @@ use crate::{
 pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// Returns the run that the request's key named or joined, else an active run that answers the request, else a new one.
     ///
-    /// A [`Trigger::Posted`] request is answered only by a run that provably begins to read after the request arrived; other triggers are
+    /// A [`Trigger::Api`] request is answered only by a run that provably begins to read after the request arrived; other triggers are
     /// answered by any active run with sufficient parameters.
     async fn launch(&self, request: RunRequest) -> Result<Launched, LaunchError>;
 

@@ -47,7 +47,7 @@ pub(crate) const ALLOW_MASS_DELETE_OF: &str = "--allow-mass-delete-of";
 pub enum Trigger {
     /// A request to the API.
     #[default]
-    Posted,
+    Api,
     /// A schedule.
     Schedule,
     /// The server itself, as there was no table yet.
@@ -59,13 +59,13 @@ pub enum Trigger {
 impl Trigger {
     /// Whether a run that has begun to read before the request does not answer it: only a client expects to find what it has just stored.
     pub(crate) fn needs_later_read(self) -> bool {
-        self == Self::Posted
+        self == Self::Api
     }
 
     /// The word that stands for the trigger in documents.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Posted => "posted",
+            Self::Api => "posted",
             Self::Schedule => "schedule",
             Self::FirstRun => "first_run",
             Self::Kubectl => "kubectl",

@@ -216,7 +216,7 @@ fn tone(state: RunState) -> &'static str {
 pub(crate) fn trigger(trigger: Option<Trigger>) -> Markup {
     html! {
         @match trigger {
-            Some(Trigger::Posted) => "a request",
+            Some(Trigger::Api) => "a request",
             Some(Trigger::Schedule) => "the schedule",
             Some(Trigger::FirstRun) => "this server, as there was no table",
             Some(Trigger::Kubectl) => "kubectl",

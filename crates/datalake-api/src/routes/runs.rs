@@ -170,7 +170,7 @@ pub async fn start_run(
         wait,
         permit,
     } = request;
-    let mut run = runs.start(key.as_ref(), parameters, Trigger::Posted).await?.run;
+    let mut run = runs.start(key.as_ref(), parameters, Trigger::Api).await?.run;
     drop(permit);
     // To wait is a preference: where too many requests wait, the response shows the run as it is.
     let permit = wait.and_then(|_| limit.permit(&client).ok());

@@ -331,7 +331,7 @@ fn trigger_of(job: &Job) -> Option<Trigger> {
     let mut makers = notes.filter_map(|note| match note.manager.as_deref()? {
         "kube-controller-manager" if !is_marked(job::INSTANTIATE) => Some(Trigger::Schedule),
         "kubectl-create" => Some(Trigger::Kubectl),
-        manager => [Trigger::Posted, Trigger::FirstRun]
+        manager => [Trigger::Api, Trigger::FirstRun]
             .into_iter()
             .find(|trigger| job::manager(*trigger) == manager),
     });

@@ -56,7 +56,7 @@ async fn permitted_deletions_are_arguments_of_the_job() {
         allow_mass_delete_of: Some(RunId::parse("blocked-1").unwrap()),
     };
     let launched = launcher
-        .launch(RunRequest::new(None, parameters.clone(), Trigger::Posted))
+        .launch(RunRequest::new(None, parameters.clone(), Trigger::Api))
         .await
         .unwrap();
     assert_eq!(launched.run.parameters, Some(parameters));
@@ -144,7 +144,7 @@ async fn a_run_with_less_than_the_request_asks_for_is_not_joined() {
             allow_mass_delete_of: Some(RunId::parse(run_id).unwrap()),
             ..RunParameters::default()
         };
-        RunRequest::new(None, parameters, Trigger::Posted)
+        RunRequest::new(None, parameters, Trigger::Api)
     };
     check_joined(with(&["--full"]), permitting("x"), None).await;
     check_joined(with(&["--allow-mass-delete-of", "y"]), permitting("x"), None).await;

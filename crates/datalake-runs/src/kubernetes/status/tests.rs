@@ -267,7 +267,7 @@ fn who_made_a_job() {
     // Clusters before 1.28 leave no annotation.
     check_trigger(json!({}), json!([controller, status]), Some(Trigger::Schedule));
     check_trigger(manual(), by("kubectl-create"), Some(Trigger::Kubectl));
-    check_trigger(manual(), by("datalake-posted"), Some(Trigger::Posted));
+    check_trigger(manual(), by("datalake-posted"), Some(Trigger::Api));
     check_trigger(manual(), by("datalake-first_run"), Some(Trigger::FirstRun));
     check_trigger(manual(), by("datalake-kubectl"), None);
     check_trigger(manual(), by("k9s"), None);
