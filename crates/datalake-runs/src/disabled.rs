@@ -11,11 +11,11 @@ use crate::{
 
 /// Starts nothing and says so.
 #[derive(Debug)]
-pub struct NoLauncher {
+pub struct DisabledLauncher {
     changes: watch::Sender<()>,
 }
 
-impl NoLauncher {
+impl DisabledLauncher {
     /// A launcher that refuses.
     pub fn new() -> Self {
         Self {
@@ -24,16 +24,16 @@ impl NoLauncher {
     }
 }
 
-impl Default for NoLauncher {
+impl Default for DisabledLauncher {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[async_trait]
-impl RunLauncher for NoLauncher {
+impl RunLauncher for DisabledLauncher {
     async fn launch(&self, _: RunRequest) -> Result<Launched, LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     async fn runs(&self) -> Vec<Run> {
@@ -41,7 +41,7 @@ impl RunLauncher for NoLauncher {
     }
 
     async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     fn starts_runs(&self) -> bool {

@@ -130,7 +130,7 @@ pub struct Launched {
 pub enum LaunchError {
     /// This server starts no runs.
     #[error("this server starts no runs")]
-    NotOffered,
+    Disabled,
     /// The server is about to end.
     #[error("the server is shutting down")]
     ShuttingDown,

@@ -109,7 +109,7 @@ impl Attempts {
                 self.run = Some(launched.run);
                 true
             }
-            Err(LaunchError::NotOffered) => false,
+            Err(LaunchError::Disabled) => false,
             // One of them may make the table.
             Err(LaunchError::TooManyRuns) => true,
             Err(error) => {
@@ -198,7 +198,7 @@ mod tests {
         }
 
         async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-            Err(LaunchError::NotOffered)
+            Err(LaunchError::Disabled)
         }
 
         fn changes(&self) -> watch::Receiver<()> {

@@ -103,7 +103,7 @@ impl RunLauncher for Stage {
     }
 
     async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -24,7 +24,7 @@ use datalake_core::{
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
-use datalake_runs::{disabled::NoLauncher, launcher::RunLauncher, runs::Runs};
+use datalake_runs::{disabled::DisabledLauncher, launcher::RunLauncher, runs::Runs};
 use datalake_server::serve;
 use datalake_store::{
     bucket::{Bucket, PutMode},
@@ -134,7 +134,7 @@ pub(crate) struct Lake {
 impl Lake {
     /// Without a table, and nothing asked yet.
     pub(crate) fn empty() -> Self {
-        Self::launching(|_| Arc::new(NoLauncher::new()))
+        Self::launching(|_| Arc::new(DisabledLauncher::new()))
     }
 
     /// With another launcher.

@@ -23,7 +23,7 @@ use datalake_http::{
 };
 use datalake_processor::options::Lake;
 use datalake_runs::{
-    disabled::NoLauncher,
+    disabled::DisabledLauncher,
     kubernetes::launcher::KubernetesLauncher,
     launcher::RunLauncher,
     process::{ProcessLauncher, RunCommand},
@@ -68,7 +68,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = listen(&args.listen, &args.clients).await?;
     match args.launcher {
-        LauncherKind::None => answer(listeners, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
+        LauncherKind::None => answer(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
             answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
