@@ -114,7 +114,7 @@ impl KubernetesLauncher {
     }
 
     /// Follows the namespace's Jobs until `shutdown`. Without it runs are started all the same; their ends are not noticed.
-    pub async fn follow(&self, shutdown: CancellationToken) {
+    pub async fn watch_jobs(&self, shutdown: CancellationToken) {
         let mut events = watcher(self.jobs(), watcher::Config::default()).default_backoff().boxed();
         let mut is_failing = false;
         loop {

@@ -111,7 +111,7 @@ async fn followed_jobs_are_known_to_their_end_and_after() {
     let shutdown = CancellationToken::new();
     let following = tokio::spawn({
         let (launcher, shutdown) = (launcher.clone(), shutdown.clone());
-        async move { launcher.follow(shutdown).await }
+        async move { launcher.watch_jobs(shutdown).await }
     });
     while !launcher.runs().await.iter().any(|run| run.run_id.as_str() == b) {
         changes.changed().await.unwrap();

@@ -85,7 +85,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
                 answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
                 following.cancel();
             };
-            let ((), ()) = tokio::join!(answering, launcher.follow(following.clone()));
+            let ((), ()) = tokio::join!(answering, launcher.watch_jobs(following.clone()));
         }
     }
     Ok(0)
