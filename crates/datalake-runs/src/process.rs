@@ -295,7 +295,9 @@ impl RunCommand {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(parameters.arguments());
         // That of this process, if it has one, is about something else.
-        command.env_remove(trace_context::ENVIRONMENT).envs(trace_context::for_child());
+        command
+            .env_remove(trace_context::ENVIRONMENT_VARIABLE)
+            .envs(trace_context::child_environment());
         // Its standard output is the report, which is read from the lake.
         command
             .env("DATALAKE_RUN_ID", run_id.as_str())
