@@ -58,7 +58,7 @@ pub struct RunCommand {
     /// Its arguments: `process --lake URL …`. The mode and the run's id are added for each run.
     pub arguments: Vec<OsString>,
     /// From the polite request to end to the end by force.
-    pub grace: Duration,
+    pub grace_period: Duration,
 }
 
 /// Starts runs as children of this process. Cheap to clone.
@@ -323,7 +323,7 @@ impl Shared {
         let reading = child.stderr.take().map(|stderr| tokio::spawn(pass_on(stderr, said.clone())));
         let ended = tokio::select! {
             ended = child.wait() => ended,
-            () = stop.cancelled() => end(&mut child, self.command.grace).await,
+            () = stop.cancelled() => end(&mut child, self.command.grace_period).await,
         };
         if let Some(mut reading) = reading {
             // What was heard by then counts.

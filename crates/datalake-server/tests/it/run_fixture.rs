@@ -75,7 +75,7 @@ impl Fixture {
         let command = RunCommand {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
-            grace: Duration::from_millis(50),
+            grace_period: Duration::from_millis(50),
         };
         (dir, command)
     }

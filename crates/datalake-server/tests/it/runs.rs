@@ -325,7 +325,7 @@ async fn what_cannot_be_started_is_a_problem() {
     let command = RunCommand {
         program: "/no/such/program".into(),
         arguments: Vec::new(),
-        grace: Duration::ZERO,
+        grace_period: Duration::ZERO,
     };
     let fixture = Fixture::with_command(TempDir::new().unwrap(), command);
     let answer = fixture.post(&[]).await;

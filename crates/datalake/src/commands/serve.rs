@@ -271,7 +271,7 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Opti
     let command = RunCommand {
         program,
         arguments: run_arguments(lake, policy, log),
-        grace: RUN_GRACE,
+        grace_period: RUN_GRACE,
     };
     Ok(ProcessLauncher::new(
         command,
