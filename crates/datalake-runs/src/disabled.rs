@@ -1,4 +1,4 @@
-//! A server that only reads: others start the runs.
+//! The launcher of a server that does not start runs.
 
 use async_trait::async_trait;
 use datalake_core::report::RunId;
@@ -9,14 +9,14 @@ use crate::{
     run::Run,
 };
 
-/// Starts nothing and says so.
+/// Rejects every request for a run.
 #[derive(Debug)]
 pub struct DisabledLauncher {
     changes: watch::Sender<()>,
 }
 
 impl DisabledLauncher {
-    /// A launcher that refuses.
+    /// Creates the launcher.
     pub fn new() -> Self {
         Self {
             changes: watch::Sender::new(()),

@@ -353,7 +353,7 @@ async fn what_kubernetes_refuses_is_told() {
     };
     check_failure(
         refused(403, "Forbidden", "jobs.batch is forbidden: exceeded quota"),
-        &["refuses to make the Job", "exceeded quota"],
+        &["cannot create the Job", "exceeded quota"],
     )
     .await;
     check_failure(refused(422, "Invalid", "denied by the policy"), &["denied by the policy"]).await;
@@ -361,5 +361,5 @@ async fn what_kubernetes_refuses_is_told() {
         has_no_cron_job: true,
         ..Namespace::default()
     };
-    check_failure(none, &["there is no CronJob", "cronjob=datalake-processor", "namespace=lake"]).await;
+    check_failure(none, &["CronJob datalake-processor not found in namespace lake", "--cronjob"]).await;
 }

@@ -28,7 +28,7 @@ fn a_run_that_fails_says_why() {
         &api,
         &image,
         "pending",
-        &["the image cannot be pulled", "datalake-processor:none"],
+        &["cannot pull the image", "datalake-processor:none"],
     );
     let secret = with_variable(&template, "AWS_SECRET_ACCESS_KEY", "wrong");
     check(
@@ -71,7 +71,7 @@ fn killed(release: &Release, api: &Forward, template: &Value) {
     told(release, api, &run, "running", &[]);
     let selector = format!("batch.kubernetes.io/job-name={run}");
     release.kubectl(&["delete", "pod", "--selector", &selector, "--grace-period", "0", "--force"]);
-    told(release, api, &run, "failed", &["its pod vanished"]);
+    told(release, api, &run, "failed", &["the pod no longer exists"]);
 }
 
 fn out_of_quota(release: &Release, api: &Forward, template: &Value) {
