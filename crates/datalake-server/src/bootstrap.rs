@@ -178,16 +178,8 @@ mod tests {
                 });
             }
             let run = Run {
-                run_id,
-                state: RunState::Pending,
-                mode: None,
-                parameters: None,
                 trigger: Some(request.trigger),
-                started_at: None,
-                ended_at: None,
-                error: None,
-                log_tail: None,
-                report: None,
+                ..Run::new(run_id, RunState::Pending)
             };
             runs.push(run.clone());
             Ok(Launched { run, started: true })

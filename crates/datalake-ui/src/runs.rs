@@ -237,18 +237,7 @@ mod tests {
     use super::*;
 
     fn run(number: usize) -> Run {
-        Run {
-            run_id: RunId::parse(&format!("run-{number}")).unwrap(),
-            state: RunState::Pending,
-            mode: None,
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
-            report: None,
-        }
+        Run::new(RunId::parse(&format!("run-{number}")).unwrap(), RunState::Pending)
     }
 
     /// Of sixty runs, the newest of which is `run-59`: the first that is shown, how many are newer, how many are shown, and whether there are
