@@ -17,7 +17,7 @@ use crate::{
 };
 use datalake_core::clock::Clock;
 use datalake_http::{allowed_hosts::AllowedHosts, cors::Origin, response_budget::ResponseBudget, trusted_proxies::TrustedProxies};
-use datalake_runs::runs::RunHistory;
+use datalake_runs::runs::Runs;
 
 /// What a server is made of.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ pub struct Parts {
     /// The table; the server follows it.
     pub table: TableWatch,
     /// The runs, with what starts them.
-    pub runs: RunHistory,
+    pub runs: Runs,
     /// The lake: pictures are read from it.
     pub bucket: Arc<dyn Bucket>,
     /// What is counted.
@@ -71,7 +71,7 @@ parts! {
     clock: Clock,
     table: TableWatch,
     past: PastVersions,
-    runs: RunHistory,
+    runs: Runs,
     pictures: Pictures,
     metrics: Metrics,
     access: Access,

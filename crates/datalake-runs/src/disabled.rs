@@ -1,4 +1,4 @@
-//! A server that only reads: others start the runs.
+//! The launcher of a server that does not start runs.
 
 use async_trait::async_trait;
 use datalake_core::report::RunId;
@@ -9,14 +9,14 @@ use crate::{
     run::Run,
 };
 
-/// Starts nothing and says so.
+/// Rejects every request for a run.
 #[derive(Debug)]
-pub struct NoLauncher {
+pub struct DisabledLauncher {
     changes: watch::Sender<()>,
 }
 
-impl NoLauncher {
-    /// A launcher that refuses.
+impl DisabledLauncher {
+    /// Creates the launcher.
     pub fn new() -> Self {
         Self {
             changes: watch::Sender::new(()),
@@ -24,16 +24,16 @@ impl NoLauncher {
     }
 }
 
-impl Default for NoLauncher {
+impl Default for DisabledLauncher {
     fn default() -> Self {
         Self::new()
     }
 }
 
 #[async_trait]
-impl RunLauncher for NoLauncher {
+impl RunLauncher for DisabledLauncher {
     async fn launch(&self, _: RunRequest) -> Result<Launched, LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     async fn runs(&self) -> Vec<Run> {
@@ -41,7 +41,7 @@ impl RunLauncher for NoLauncher {
     }
 
     async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     fn starts_runs(&self) -> bool {

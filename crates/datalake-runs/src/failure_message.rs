@@ -1,19 +1,21 @@
-//! What a run's process said last, for people.
+//! The message of a failed run, from the log of its process.
 
-/// Why a process failed, from the end of what it wrote: the error of its report or its log where there is one, else its last lines as one.
-pub(super) fn last_words(text: &str) -> String {
-    const LINES: usize = 5;
-    let lines = || text.lines().rev().map(str::trim).filter(|line| !line.is_empty());
-    if let Some(error) = lines().find_map(error_of) {
+/// Log lines in the message of a process that logged no error.
+const LINES_MAX: usize = 5;
+
+/// Why a process failed, from the end of its log: the error in its report or in a log line if there is one, else the last lines joined to one.
+pub(super) fn failure_message(log: &str) -> String {
+    let lines = || log.lines().rev().map(str::trim).filter(|line| !line.is_empty());
+    if let Some(error) = lines().find_map(error_field) {
         return error;
     }
-    let mut last: Vec<&str> = lines().take(LINES).collect();
+    let mut last: Vec<&str> = lines().take(LINES_MAX).collect();
     last.reverse();
     last.join("; ")
 }
 
-/// The field `error` of a JSON line: a log's and a report's are called alike.
-fn error_of(line: &str) -> Option<String> {
+/// The field `error` of a JSON line. Reports and log lines both use this name.
+fn error_field(line: &str) -> Option<String> {
     let document: serde_json::Value = serde_json::from_str(line).ok()?;
     document.get("error")?.as_str().map(ToOwned::to_owned)
 }
@@ -23,12 +25,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(text: &str, expected: &str) {
-        assert_eq!(last_words(text), expected, "text: {text:?}");
+    fn check(log: &str, expected: &str) {
+        assert_eq!(failure_message(log), expected, "log: {log:?}");
     }
 
     #[test]
-    fn last_words_of_processes() {
+    fn last_error_is_preferred_to_the_last_lines() {
         check("", "");
         check("\n \n", "");
         check("one\n", "one");

@@ -1,4 +1,4 @@
-//! `Idempotency-Key`: a key that starts a run names it; a key that joins a run is remembered in this process.
+//! The header `Idempotency-Key`. A key that starts a run determines its ID; a launcher remembers which run a key joined.
 
 use std::collections::VecDeque;
 
@@ -7,53 +7,53 @@ use sha2::{Digest, Sha256};
 
 use crate::run::RunParameters;
 
-/// The value of the header `Idempotency-Key`: a client's name for one request. Invariant: 1 to 255 visible ASCII characters.
+/// The value of the header `Idempotency-Key`, which identifies one request of a client. Invariant: 1 to 255 visible ASCII characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdempotencyKey(Box<str>);
 
-/// The text is no [`IdempotencyKey`].
+/// The text is not an [`IdempotencyKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an idempotency key is 1 to 255 visible ASCII characters")]
+#[error("an idempotency key consists of 1 to 255 visible ASCII characters")]
 pub struct IdempotencyKeyError;
 
 impl IdempotencyKey {
-    /// Takes the key as it stands; quotes around it are part of it.
+    /// Parses the key. Quotes around it are part of it.
     pub fn parse(text: &str) -> Result<Self, IdempotencyKeyError> {
         let is_valid = (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
         is_valid.then(|| Self(text.into())).ok_or(IdempotencyKeyError)
     }
 
-    /// 80 bits of the key's SHA-256 in hexadecimal digits: no two keys of one lake meet.
+    /// The first 80 bits of the key's SHA-256 in hexadecimal digits: enough that no two keys of one lake collide.
     pub(crate) fn digest(&self) -> String {
         let digest = Sha256::digest(self.0.as_bytes());
         digest.iter().take(10).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
     }
 
-    /// The key as it was given.
+    /// The key as the client sent it.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The run that a key joined.
+/// A run that a request with an idempotency key joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinedRun {
-    /// The run.
+    /// The ID of the joined run.
     pub run_id: RunId,
-    /// What the request with the key asked for.
+    /// The parameters of the request with the key.
     pub requested: RunParameters,
 }
 
-/// Keys that are remembered, each under 500 bytes: ten for each hour of four days.
+/// Keys that are remembered, each under 500 bytes: ten per hour for four days.
 const JOINED_MAX: usize = 1_000;
 
-/// The run IDs of keys, each with the run that the key joined. The newest last.
+/// The run IDs of keys, each with the run that the key joined, in ascending order of time.
 #[derive(Debug, Default)]
 pub(crate) struct JoinedKeys(VecDeque<(RunId, JoinedRun)>);
 
 impl JoinedKeys {
-    /// Remembers which run the key joined.
-    pub(crate) fn remember(&mut self, key: RunId, joined: JoinedRun) {
+    /// Records which run the key joined.
+    pub(crate) fn insert(&mut self, key: RunId, joined: JoinedRun) {
         self.0.retain(|(known, _)| *known != key);
         if self.0.len() == JOINED_MAX {
             self.0.pop_front();
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn idempotency_keys() {
+    fn only_visible_ascii_keys_of_at_most_255_characters_are_accepted() {
         check_key("a", true);
         check_key("\"8e03978e-40d5-43dd-bc93-6894a57f9324\"", true);
         check_key(&"~".repeat(255), true);

@@ -1,16 +1,18 @@
-//! Starting and observing runs: as child processes or as Kubernetes Jobs, with idempotency keys, and as their reports describe them.
+//! Starts and observes runs, as child processes or as Kubernetes Jobs.
 //!
-//! It owns everything between the API and the processor, and is the only crate that names kube. It never links the processor, never writes to
-//! the lake and chooses no HTTP status. What a run found and did is in its report; launchers know only that it runs and how it ended.
+//! The crate owns everything between the API and the processor: the launchers, idempotency keys, the states of runs and the cache of their
+//! reports. It is the only crate that names kube. It must never link the processor, write to the lake or choose an HTTP status. What a run read
+//! and changed is in its report: a launcher knows only whether the run is active and how it ended.
 
 pub mod disabled;
 mod failure_message;
 pub mod idempotency;
 pub mod kubernetes;
 pub mod launcher;
+mod launcher_cache;
 pub mod process;
+mod report_cache;
 pub mod run;
-mod run_cache;
 pub mod runs;
 mod shared_read;
 pub mod trace_context;

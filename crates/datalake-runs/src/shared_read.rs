@@ -1,21 +1,21 @@
-//! Reads that callers share: however many clients request the same, it is read once at a time.
+//! Reads that callers share: for any number of callers, at most one read of a value is in progress.
 
 use std::{
     collections::HashMap,
     hash::Hash,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use tokio::{sync::Mutex, time::Instant};
 
-/// A read whose callers each get a result that was read after their call. At most one read goes on; callers that arrive meanwhile share the next.
+/// A read whose result is never older than the call. At most one read is in progress; callers that arrive during it share the next one.
 #[derive(Debug)]
 pub(crate) struct SharedRead<T>(Mutex<Option<Last<T>>>);
 
-/// The last result, and when its read began.
+/// The last result, and when its read started.
 #[derive(Debug)]
 struct Last<T> {
-    began_at: Instant,
+    started_at: Instant,
     result: T,
 }
 
@@ -26,51 +26,50 @@ impl<T> Default for SharedRead<T> {
 }
 
 impl<T: Clone> SharedRead<T> {
-    /// The result of a read that began after this call, and that suits the caller; `read` where there is none. A caller that is dropped leaves the
-    /// read to the next.
+    /// The result of a read that started after this call and that `suits` the caller; calls `read` if there is none. If the caller is dropped, the
+    /// next waiting caller reads.
     pub(crate) async fn get(&self, suits: impl Fn(&T) -> bool, read: impl AsyncFnOnce() -> T) -> T {
         let called_at = Instant::now();
         let mut last = self.0.lock().await;
-        if let Some(Last { began_at, result }) = &*last
-            && *began_at > called_at
+        if let Some(Last { started_at, result }) = &*last
+            && *started_at > called_at
             && suits(result)
         {
             return result.clone();
         }
-        let began_at = Instant::now();
+        let started_at = Instant::now();
         let result = read().await;
         *last = Some(Last {
-            began_at,
+            started_at,
             result: result.clone(),
         });
         result
     }
 }
 
-/// Shared reads by a key, while any of their callers wait.
+/// Shared reads by key. A key is removed when no caller waits for it.
 #[derive(Debug)]
-pub(crate) struct SharedReads<K, T>(std::sync::Mutex<HashMap<K, Weak<SharedRead<T>>>>);
+pub(crate) struct SharedReads<K, T>(parking_lot::Mutex<HashMap<K, Weak<SharedRead<T>>>>);
 
 impl<K, T> Default for SharedReads<K, T> {
     fn default() -> Self {
-        Self(std::sync::Mutex::default())
+        Self(parking_lot::Mutex::default())
     }
 }
 
 impl<K: Clone + Eq + Hash, T: Clone> SharedReads<K, T> {
-    /// The result of a read of `key` that began after this call.
+    /// The result of a read of `key` that started after this call.
     pub(crate) async fn get(&self, key: &K, read: impl AsyncFnOnce() -> T) -> T {
-        let shared = self.of(key);
+        let shared = self.entry(key);
         shared.get(|_| true, read).await
     }
 
-    fn of(&self, key: &K) -> Arc<SharedRead<T>> {
-        // An insertion is a single step: a panic elsewhere leaves the map intact.
-        let mut reads = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn entry(&self, key: &K) -> Arc<SharedRead<T>> {
+        let mut reads = self.0.lock();
         if let Some(read) = reads.get(key).and_then(Weak::upgrade) {
             return read;
         }
-        // As many are left as there are requests.
+        // This bounds the map by the number of waiting callers.
         reads.retain(|_, read| read.strong_count() > 0);
         let read = Arc::default();
         reads.insert(key.clone(), Arc::downgrade(&read));
@@ -106,11 +105,11 @@ mod tests {
         };
         let (first, later) = tokio::join!(first, later);
         assert_eq!(first, 0);
-        assert_eq!(later, [1; 100], "the first read began before they called");
+        assert_eq!(later, [1; 100], "the first read started before they called");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn dropped_caller_leaves_the_read_to_the_next() {
+    async fn next_caller_reads_if_a_caller_is_dropped() {
         let (shared, reads) = (SharedRead::default(), AtomicU32::new(0));
         let get = || shared.get(|_| true, async || counted(&reads).await);
         let cancelled = tokio::time::timeout(Duration::from_millis(10), get());
@@ -124,12 +123,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn keys_are_read_apart_and_forgotten() {
+    async fn keys_are_read_separately_and_removed_after_use() {
         let (shared, reads) = (SharedReads::default(), AtomicU32::new(0));
         let get = async |key| shared.get(&key, async || counted(&reads).await).await;
         tokio::join!(get("a"), get("b"));
         get("c").await;
         assert_eq!(reads.load(Ordering::Relaxed), 3);
-        assert_eq!(shared.0.lock().unwrap().len(), 1, "reads without callers are forgotten");
+        assert_eq!(shared.0.lock().len(), 1, "reads without callers are removed");
     }
 }

@@ -14,7 +14,7 @@ use datalake_runs::{
     idempotency::IdempotencyKey,
     launcher::LaunchError,
     run::{Run, RunParameters, RunState, Trigger},
-    runs::{RUNS_MAX, RunHistory},
+    runs::{RUNS_MAX, Runs},
 };
 
 /// How often the table and the current attempt are checked.
@@ -30,7 +30,7 @@ const PAUSE_MAX: SignedDuration = SignedDuration::from_mins(10);
 const ATTEMPTS_AHEAD_MAX: u32 = 1_000;
 
 /// Starts runs until there is a table, or until `shutdown`.
-pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock: Clock, shutdown: CancellationToken) {
+pub(crate) async fn ensure_first_run(table: TableWatch, runs: Runs, clock: Clock, shutdown: CancellationToken) {
     let mut attempts = Attempts::new(runs);
     loop {
         match table.state().held {
@@ -50,7 +50,7 @@ pub(crate) async fn ensure_first_run(table: TableWatch, runs: RunHistory, clock:
 }
 
 struct Attempts {
-    runs: RunHistory,
+    runs: Runs,
     /// From 1.
     number: u32,
     /// The run that the current attempt started or joined.
@@ -60,7 +60,7 @@ struct Attempts {
 }
 
 impl Attempts {
-    fn new(runs: RunHistory) -> Self {
+    fn new(runs: Runs) -> Self {
         Self {
             runs,
             number: 1,
@@ -108,7 +108,7 @@ impl Attempts {
                 self.run = Some(launched.run);
                 true
             }
-            Err(LaunchError::NotOffered) => false,
+            Err(LaunchError::Disabled) => false,
             // One of the active runs may create the table.
             Err(LaunchError::TooManyRuns) => true,
             Err(error) => {
@@ -174,16 +174,8 @@ mod tests {
                 });
             }
             let run = Run {
-                run_id,
-                state: RunState::Pending,
-                mode: None,
-                parameters: None,
                 trigger: Some(request.trigger),
-                started_at: None,
-                ended_at: None,
-                error: None,
-                log_tail: None,
-                report: None,
+                ..Run::new(run_id, RunState::Pending)
             };
             runs.push(run.clone());
             Ok(Launched { run, started: true })
@@ -194,7 +186,7 @@ mod tests {
         }
 
         async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-            Err(LaunchError::NotOffered)
+            Err(LaunchError::Disabled)
         }
 
         fn changes(&self) -> watch::Receiver<()> {
@@ -204,7 +196,7 @@ mod tests {
 
     impl Cluster {
         fn replica(&self) -> Attempts {
-            Attempts::new(RunHistory::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
+            Attempts::new(Runs::new(Arc::new(MemoryBucket::new()), Arc::new(self.clone())))
         }
 
         /// Ends the active run at this second.

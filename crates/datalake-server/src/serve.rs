@@ -90,10 +90,10 @@ fn layered(parts: Parts) -> (Router, ApiState) {
 pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // Background tasks end after the last response.
     let background = shutdown.child_token();
-    parts.runs.end_with(shutdown.clone());
+    parts.runs.set_shutdown(shutdown.clone());
     let follow = parts.table.clone().follow(hints, background.clone());
     let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, background.clone());
-    let keep_up = parts.runs.clone().keep_up(background.clone());
+    let poll_reports = parts.runs.clone().poll_reports(background.clone());
     let upkeep = upkeep(parts.metrics.clone(), background.clone());
     let Listeners { api, admin } = listeners.into();
     let listener_health = ListenerHealth::default();
@@ -113,7 +113,7 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
             admin::serve(listener, listener_health, state, background.clone()).await;
         }
     };
-    let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, keep_up, upkeep);
+    let ((), (), (), (), (), ()) = tokio::join!(serve, admin, follow, first_run, poll_reports, upkeep);
 }
 
 async fn serve_until_drained(listener: HttpListener, router: Router, shutdown: CancellationToken) {

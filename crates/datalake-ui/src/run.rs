@@ -25,7 +25,7 @@ use datalake_api::{
 };
 use datalake_runs::{
     run::{Run, RunState},
-    runs::RunHistory,
+    runs::Runs,
 };
 
 /// Rows before and after that a report has room for; the page of the two versions has more.
@@ -55,7 +55,7 @@ pub(crate) async fn show(
     Segment(run_id): Segment,
     _: NoParameters,
     _: StoreReadPermit,
-    State(history): State<RunHistory>,
+    State(history): State<Runs>,
     State(past): State<PastVersions>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;

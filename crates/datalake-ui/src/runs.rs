@@ -18,7 +18,7 @@ use datalake_api::{problem::Problem, request::query_string::Pairs, routes::run_r
 use datalake_runs::{
     launcher::NextRun,
     run::{Run, RunState, Trigger},
-    runs::{Completeness, RUNS_MAX, RunHistory},
+    runs::{Completeness, RUNS_MAX, Runs},
 };
 
 /// Runs on one page: a day of hourly ones, and some 20 KB of it.
@@ -75,7 +75,7 @@ fn shown<'a>(runs: &'a [Run], asked: &Asked) -> Option<Shown<'a>> {
 }
 
 /// The newest runs, or those behind one of them.
-pub(crate) async fn show(visit: PageContext, asked: Asked, State(history): State<RunHistory>) -> Result<Response, Problem> {
+pub(crate) async fn show(visit: PageContext, asked: Asked, State(history): State<Runs>) -> Result<Response, Problem> {
     // One more than are shown tells whether there is another page.
     let read = if asked.after.is_some() { RUNS_MAX } else { asked.limit + 1 };
     let (runs, completeness) = history.newest_by(read, visit.deadline()).await;
@@ -216,7 +216,7 @@ fn tone(state: RunState) -> &'static str {
 pub(crate) fn trigger(trigger: Option<Trigger>) -> Markup {
     html! {
         @match trigger {
-            Some(Trigger::Posted) => "a request",
+            Some(Trigger::Api) => "a request",
             Some(Trigger::Schedule) => "the schedule",
             Some(Trigger::FirstRun) => "this server, as there was no table",
             Some(Trigger::Kubectl) => "kubectl",
@@ -237,18 +237,7 @@ mod tests {
     use super::*;
 
     fn run(number: usize) -> Run {
-        Run {
-            run_id: RunId::parse(&format!("run-{number}")).unwrap(),
-            state: RunState::Pending,
-            mode: None,
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
-            report: None,
-        }
+        Run::new(RunId::parse(&format!("run-{number}")).unwrap(), RunState::Pending)
     }
 
     /// Of sixty runs, the newest of which is `run-59`: the first that is shown, how many are newer, how many are shown, and whether there are

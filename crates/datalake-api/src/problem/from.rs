@@ -55,7 +55,7 @@ impl From<PastError> for Problem {
 impl From<LaunchError> for Problem {
     fn from(error: LaunchError) -> Self {
         match error {
-            LaunchError::NotOffered => Self::NotLaunching,
+            LaunchError::Disabled => Self::NotLaunching,
             LaunchError::ShuttingDown => Self::ShuttingDown,
             LaunchError::Busy { reason } => Self::LauncherBusy { reason },
             LaunchError::TooManyRuns => Self::TooManyRuns { reason: error.to_string() },

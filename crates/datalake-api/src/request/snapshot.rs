@@ -37,7 +37,7 @@ use crate::{
 };
 use datalake_core::clock::{Clock, whole_seconds};
 use datalake_http::{clients::RequestClient, conditional::Validators};
-use datalake_runs::runs::RunHistory;
+use datalake_runs::runs::Runs;
 
 /// The version of the table that the answer is of.
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");
@@ -142,7 +142,7 @@ where
     S: Send + Sync,
     TableWatch: FromRef<S>,
     PastVersions: FromRef<S>,
-    RunHistory: FromRef<S>,
+    Runs: FromRef<S>,
     Clock: FromRef<S>,
     WaitLimit: FromRef<S>,
     StoreReadLimit: FromRef<S>,
@@ -165,7 +165,7 @@ where
         let watch = TableWatch::from_ref(state);
         let client = RequestClient::from_extensions(&parts.extensions);
         if let Some(min_version) = asked.min_version {
-            let shutdown = RunHistory::from_ref(state).shutdown();
+            let shutdown = Runs::from_ref(state).shutdown();
             reach(&watch, min_version, &WaitLimit::from_ref(state), &client, &shutdown).await?;
         }
         let table = watch.state();
@@ -183,7 +183,7 @@ where
                 })
             }
             Held::NoTable => {
-                let run = RunHistory::from_ref(state).newest_known(1).await.into_iter().next();
+                let run = Runs::from_ref(state).newest_cached(1).await.into_iter().next();
                 let Ok(caller) = Caller::from_request_parts(parts, state).await;
                 Err(Problem::NoTable {
                     run: run.map(|run| Box::new(RunView::from(run_redaction::for_caller(run, caller)))),

@@ -25,7 +25,7 @@ use crate::{
 };
 use datalake_runs::{
     run::{Run, RunState},
-    runs::RunHistory,
+    runs::Runs,
 };
 
 /// Proxies cut what says nothing for a minute, some of them for half of one.
@@ -89,7 +89,7 @@ pub(crate) async fn follow_run(
     _: NoParameters,
     LastSeen(seen): LastSeen,
     caller: Caller,
-    State(history): State<RunHistory>,
+    State(history): State<Runs>,
     permit: FollowerPermit,
     _: StoreReadPermit,
 ) -> Result<Response, Problem> {

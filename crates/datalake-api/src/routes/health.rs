@@ -11,7 +11,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 use datalake_core::clock::{Clock, whole_seconds};
-use datalake_runs::runs::{RUNS_KEPT_UP, RunHistory};
+use datalake_runs::runs::{RUNS_POLLED, Runs};
 
 /// The response of a process that is alive.
 pub const ALIVE: &str = "ok\n";
@@ -84,12 +84,12 @@ pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, 
 pub async fn metrics(
     State(metrics): State<Metrics>,
     State(table): State<TableWatch>,
-    State(runs): State<RunHistory>,
+    State(runs): State<Runs>,
     State(clock): State<Clock>,
     _: NoParameters,
 ) -> impl IntoResponse {
     // Kept up with by the server: a scrape asks the store for nothing.
-    let runs = runs.newest_known(RUNS_KEPT_UP).await;
+    let runs = runs.newest_cached(RUNS_POLLED).await;
     let text = metrics.render(&table.state(), &runs, clock);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

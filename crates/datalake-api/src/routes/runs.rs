@@ -33,7 +33,7 @@ use datalake_http::{clients::RequestClient, prefer};
 use datalake_runs::{
     idempotency::IdempotencyKey,
     run::{Run, RunParameters, Trigger},
-    runs::{Completeness, RUNS_MAX, RunHistory},
+    runs::{Completeness, RUNS_MAX, Runs},
 };
 
 /// Once a run has ended, the answer is held back until its result can be read here, but not for a store that has just gone away.
@@ -158,7 +158,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
     )
 )]
 pub async fn start_run(
-    State(runs): State<RunHistory>,
+    State(runs): State<Runs>,
     State(table): State<TableWatch>,
     State(limit): State<WaitLimit>,
     client: RequestClient,
@@ -170,7 +170,7 @@ pub async fn start_run(
         wait,
         permit,
     } = request;
-    let mut run = runs.start(key.as_ref(), parameters, Trigger::Posted).await?.run;
+    let mut run = runs.start(key.as_ref(), parameters, Trigger::Api).await?.run;
     drop(permit);
     // To wait is a preference: where too many requests wait, the response shows the run as it is.
     let permit = wait.and_then(|_| limit.permit(&client).ok());
@@ -186,7 +186,7 @@ pub async fn start_run(
 }
 
 /// Waits for the run's end and, where it has come in time, until the run's result can be read here.
-async fn wait_for_result(runs: &RunHistory, table: &TableWatch, run: Run, wait: Duration) -> Run {
+async fn wait_for_result(runs: &Runs, table: &TableWatch, run: Run, wait: Duration) -> Run {
     let run = runs.wait_for_end(run, Instant::now() + wait).await;
     if !run.state.is_active() {
         // Where this takes longer, the watch goes on in its own time.
@@ -233,7 +233,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Limit {
         (status = 400, description = "An unknown or malformed parameter", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadPermit, State(history): State<RunHistory>) -> Response {
+pub async fn list_runs(Limit(limit): Limit, caller: Caller, _: StoreReadPermit, State(history): State<Runs>) -> Response {
     let (runs, completeness) = history.newest(limit).await;
     let runs: Vec<_> = runs
         .into_iter()
@@ -266,7 +266,7 @@ pub async fn show_run(
     _: NoParameters,
     caller: Caller,
     _: StoreReadPermit,
-    State(history): State<RunHistory>,
+    State(history): State<Runs>,
 ) -> Result<Json<RunView>, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let run = history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable)?;
@@ -299,7 +299,7 @@ pub async fn stop_run(
     Segment(run_id): Segment,
     _: NoParameters,
     _: StoreReadPermit,
-    State(history): State<RunHistory>,
+    State(history): State<Runs>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let find = async || history.find(&run_id).await.map_err(|_| Problem::StoreUnavailable);

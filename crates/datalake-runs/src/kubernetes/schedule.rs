@@ -1,97 +1,113 @@
-//! When the CronJob makes its next Job. What is told is what was read last: nobody waits for Kubernetes.
+//! The schedule of the CronJob. Readers get the CronJob that was read last and never wait for Kubernetes.
 
-use std::{
-    str::FromStr,
-    sync::{Arc, PoisonError},
-    time::Duration,
-};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use croner::Cron;
+use datalake_core::clock::Clock;
 use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::DynamicObject;
+use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 
-use crate::kubernetes::launcher::KubernetesLauncher;
+use super::client::ClusterClient;
 use crate::launcher::NextRun;
 
-/// Schedules change by hand; a minute later everybody sees it.
+/// Operators change schedules by hand. A change is visible within this time.
 const READ_PERIOD: Duration = Duration::from_mins(1);
 
-/// What was read of the CronJob last.
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    asked_at: Option<Instant>,
+/// The CronJob that was read last.
+pub(super) struct ScheduleCache {
+    client: Arc<ClusterClient>,
+    clock: Clock,
+    cached: Mutex<Cached>,
+    changes: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Cached {
+    requested_at: Option<Instant>,
     cron_job: Option<Arc<DynamicObject>>,
 }
 
-impl KubernetesLauncher {
-    /// When the next hourly run begins, by the CronJob as it was read last; it is read anew beside this where that was long ago.
-    pub(super) fn due(&self) -> NextRun {
-        let mut due = self.shared.due.lock().unwrap_or_else(PoisonError::into_inner);
-        if due.asked_at.is_none_or(|asked_at| asked_at.elapsed() >= READ_PERIOD) {
-            due.asked_at = Some(Instant::now());
-            let launcher = self.clone();
-            tokio::spawn(async move { launcher.read_due().await });
+impl ScheduleCache {
+    /// Nothing is read before the first request. Notifies `changes` of the first schedule.
+    pub(super) fn new(client: Arc<ClusterClient>, clock: Clock, changes: watch::Sender<()>) -> Self {
+        Self {
+            client,
+            clock,
+            cached: Mutex::default(),
+            changes,
         }
-        let cron_job = due.cron_job.as_deref();
-        cron_job.map_or(NextRun::Unknown, |cron_job| next(cron_job, self.shared.clock.now()))
     }
 
-    /// The last time, `at` or before, at which the CronJob was to make a Job, as it was read last.
-    pub(super) fn last_due_by(&self, at: Timestamp) -> Option<Timestamp> {
-        let due = self.shared.due.lock().unwrap_or_else(PoisonError::into_inner);
-        last(due.cron_job.as_deref()?, at)
+    /// When the next scheduled run starts, by the CronJob that was read last. Reads it in the background if that was longer ago than
+    /// [`READ_PERIOD`].
+    pub(super) fn next_run(self: &Arc<Self>) -> NextRun {
+        let mut cached = self.cached.lock();
+        if cached.requested_at.is_none_or(|requested_at| requested_at.elapsed() >= READ_PERIOD) {
+            cached.requested_at = Some(Instant::now());
+            let schedule = Arc::clone(self);
+            tokio::spawn(async move { schedule.read().await });
+        }
+        let cron_job = cached.cron_job.as_deref();
+        cron_job.map_or(NextRun::Unknown, |cron_job| next_run(cron_job, self.clock.now()))
     }
 
-    /// What cannot be read stays as it was: whoever starts a run is told why.
-    async fn read_due(&self) {
-        let Ok(cron_job) = self.live_cron_job().await else { return };
-        let former = {
-            let mut due = self.shared.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.cron_job.replace(Arc::new(cron_job))
-        };
-        if former.is_none() {
-            self.shared.changes.send_replace(());
+    /// The last scheduled time that is not after `at`, by the CronJob that was read last.
+    pub(super) fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
+        previous_scheduled(self.cached.lock().cron_job.as_deref()?, at)
+    }
+
+    /// A failure keeps the last CronJob. Requests for runs report the cause.
+    async fn read(&self) {
+        let Ok(cron_job) = self.client.get_cron_job().await else { return };
+        let previous = self.cached.lock().cron_job.replace(Arc::new(cron_job));
+        if previous.is_none() {
+            self.changes.send_replace(());
         }
     }
 }
 
-/// The first time after `now` that the CronJob's schedule names.
-fn next(cron_job: &DynamicObject, now: Timestamp) -> NextRun {
-    if spec(cron_job, "suspend").and_then(Value::as_bool) == Some(true) {
+/// The first time after `now` in the CronJob's schedule.
+fn next_run(cron_job: &DynamicObject, now: Timestamp) -> NextRun {
+    if is_suspended(cron_job) {
         return NextRun::Never;
     }
     let time = schedule(cron_job).and_then(|(schedule, time_zone)| schedule.find_next_occurrence(&now.to_zoned(time_zone), false).ok());
     time.map_or(NextRun::Unknown, |time| NextRun::At(time.timestamp()))
 }
 
-/// The last time, `at` or before, that the CronJob's schedule names. One that is paused owes nothing.
-fn last(cron_job: &DynamicObject, at: Timestamp) -> Option<Timestamp> {
-    if spec(cron_job, "suspend").and_then(Value::as_bool) == Some(true) {
+/// The last time in the CronJob's schedule that is not after `at`; none if the CronJob is suspended.
+fn previous_scheduled(cron_job: &DynamicObject, at: Timestamp) -> Option<Timestamp> {
+    if is_suspended(cron_job) {
         return None;
     }
     let (schedule, time_zone) = schedule(cron_job)?;
-    let last = schedule.find_previous_occurrence(&at.to_zoned(time_zone), true).ok()?.timestamp();
-    // Before there was a CronJob, nothing was due.
-    let made_at = cron_job.metadata.creation_timestamp.as_ref().map(|Time(made_at)| *made_at);
-    made_at.is_none_or(|made_at| made_at <= last).then_some(last)
+    let previous = schedule.find_previous_occurrence(&at.to_zoned(time_zone), true).ok()?.timestamp();
+    // Before the CronJob was created, nothing was scheduled.
+    let created_at = cron_job.metadata.creation_timestamp.as_ref().map(|Time(created_at)| *created_at);
+    created_at.is_none_or(|created_at| created_at <= previous).then_some(previous)
 }
 
-fn spec<'a>(cron_job: &'a DynamicObject, field: &str) -> Option<&'a Value> {
-    cron_job.data.pointer(&format!("/spec/{field}"))
+fn is_suspended(cron_job: &DynamicObject) -> bool {
+    spec(cron_job, "suspend").and_then(Value::as_bool) == Some(true)
 }
 
-/// The CronJob's schedule with its zone, where both are understood.
+/// The CronJob's schedule and time zone; none if either is invalid or unknown.
 fn schedule(cron_job: &DynamicObject) -> Option<(Cron, TimeZone)> {
     let schedule = Cron::from_str(spec(cron_job, "schedule")?.as_str()?).ok()?;
-    // Without a zone, it is the control plane's own: UTC, as good as always.
+    // Without a time zone, Kubernetes uses that of the control plane, which is UTC as a rule.
     let time_zone = match spec(cron_job, "timeZone").and_then(Value::as_str) {
         None | Some("Etc/UTC" | "UTC") => Some(TimeZone::UTC),
         Some(name) => TimeZone::get(name).ok(),
     };
     Some((schedule, time_zone?))
+}
+
+fn spec<'a>(cron_job: &'a DynamicObject, field: &str) -> Option<&'a Value> {
+    cron_job.data.pointer(&format!("/spec/{field}"))
 }
 
 #[cfg(test)]
@@ -100,56 +116,57 @@ mod tests {
 
     use super::*;
 
+    fn cron_job(created_at: Option<&str>, spec: &Value) -> DynamicObject {
+        let metadata = json!({ "name": "x", "creationTimestamp": created_at });
+        serde_json::from_value(json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec })).unwrap()
+    }
+
     #[track_caller]
-    fn check(spec: &Value, expected: Option<&str>) {
-        let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": { "name": "x" }, "spec": spec });
-        let cron_job: DynamicObject = serde_json::from_value(document).unwrap();
-        let found = next(&cron_job, "2026-11-24T12:34:56Z".parse().unwrap());
+    fn check_next(spec: &Value, expected: Option<&str>) {
+        let found = next_run(&cron_job(None, spec), "2026-11-24T12:34:56Z".parse().unwrap());
         let expected = expected.map_or(NextRun::Unknown, |time| NextRun::At(time.parse().unwrap()));
         assert_eq!(found, expected, "{spec}");
     }
 
     #[test]
-    fn times() {
-        check(&json!({ "schedule": "0 * * * *" }), Some("2026-11-24T13:00:00Z"));
-        check(
+    fn next_run_is_at_the_next_scheduled_time() {
+        check_next(&json!({ "schedule": "0 * * * *" }), Some("2026-11-24T13:00:00Z"));
+        check_next(
             &json!({ "schedule": "0 * * * *", "timeZone": "Etc/UTC", "suspend": false }),
             Some("2026-11-24T13:00:00Z"),
         );
-        check(
+        check_next(
             &json!({ "schedule": "30 2 * * *", "timeZone": "UTC" }),
             Some("2026-11-25T02:30:00Z"),
         );
-        // What is not understood is not told.
-        check(&json!({ "schedule": "0 * * * *", "timeZone": "Nowhere/Nowhere" }), None);
-        check(&json!({ "schedule": "whenever" }), None);
-        check(&json!({}), None);
+    }
+
+    #[test]
+    fn next_run_of_an_invalid_schedule_is_unknown() {
+        check_next(&json!({ "schedule": "0 * * * *", "timeZone": "Nowhere/Nowhere" }), None);
+        check_next(&json!({ "schedule": "whenever" }), None);
+        check_next(&json!({}), None);
+    }
+
+    #[test]
+    fn suspended_schedule_has_no_next_run() {
+        let cron_job = cron_job(None, &json!({ "schedule": "0 * * * *", "suspend": true }));
+        assert_eq!(next_run(&cron_job, Timestamp::UNIX_EPOCH), NextRun::Never);
     }
 
     #[track_caller]
-    fn check_last(spec: &Value, made_at: &str, expected: Option<&str>) {
-        let metadata = json!({ "name": "x", "creationTimestamp": made_at });
-        let document = json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata, "spec": spec });
-        let cron_job: DynamicObject = serde_json::from_value(document).unwrap();
-        let found = last(&cron_job, "2026-11-24T12:00:00Z".parse().unwrap());
-        assert_eq!(found, expected.map(|time| time.parse().unwrap()), "{spec}, made at {made_at}");
+    fn check_previous(spec: &Value, created_at: &str, expected: Option<&str>) {
+        let found = previous_scheduled(&cron_job(Some(created_at), spec), "2026-11-24T12:00:00Z".parse().unwrap());
+        assert_eq!(found, expected.map(|time| time.parse().unwrap()), "{spec}, created at {created_at}");
     }
 
     #[test]
-    fn times_gone_by() {
+    fn previous_scheduled_is_not_before_the_creation_of_the_cron_job() {
         const LONG_AGO: &str = "2026-01-01T00:00:00Z";
-        check_last(&json!({ "schedule": "0 * * * *" }), LONG_AGO, Some("2026-11-24T12:00:00Z"));
-        check_last(&json!({ "schedule": "30 2 * * *" }), LONG_AGO, Some("2026-11-24T02:30:00Z"));
-        check_last(&json!({ "schedule": "30 2 * * *" }), "2026-11-24T10:00:00Z", None);
-        check_last(&json!({ "schedule": "0 * * * *", "suspend": true }), LONG_AGO, None);
-        check_last(&json!({ "schedule": "whenever" }), LONG_AGO, None);
-    }
-
-    #[test]
-    fn a_paused_schedule_names_no_time() {
-        let document =
-            json!({ "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {}, "spec": { "schedule": "0 * * * *", "suspend": true } });
-        let cron_job: DynamicObject = serde_json::from_value(document).unwrap();
-        assert_eq!(next(&cron_job, Timestamp::UNIX_EPOCH), NextRun::Never);
+        check_previous(&json!({ "schedule": "0 * * * *" }), LONG_AGO, Some("2026-11-24T12:00:00Z"));
+        check_previous(&json!({ "schedule": "30 2 * * *" }), LONG_AGO, Some("2026-11-24T02:30:00Z"));
+        check_previous(&json!({ "schedule": "30 2 * * *" }), "2026-11-24T10:00:00Z", None);
+        check_previous(&json!({ "schedule": "0 * * * *", "suspend": true }), LONG_AGO, None);
+        check_previous(&json!({ "schedule": "whenever" }), LONG_AGO, None);
     }
 }

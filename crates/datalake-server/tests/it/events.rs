@@ -50,16 +50,8 @@ struct Stage {
 impl Stage {
     fn new(state: RunState) -> Self {
         let run = Run {
-            run_id: RunId::parse("a").unwrap(),
-            state,
             mode: Some(RunMode::Incremental),
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
-            report: None,
+            ..Run::new(RunId::parse("a").unwrap(), state)
         };
         Self {
             run: Arc::new(Mutex::new(run)),
@@ -103,7 +95,7 @@ impl RunLauncher for Stage {
     }
 
     async fn stop(&self, _: &RunId) -> Result<(), LaunchError> {
-        Err(LaunchError::NotOffered)
+        Err(LaunchError::Disabled)
     }
 
     fn changes(&self) -> watch::Receiver<()> {

@@ -24,7 +24,7 @@ use datalake_core::{
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
-use datalake_runs::{disabled::NoLauncher, launcher::RunLauncher, runs::RunHistory};
+use datalake_runs::{disabled::DisabledLauncher, launcher::RunLauncher, runs::Runs};
 use datalake_server::serve;
 use datalake_store::{
     bucket::{Bucket, PutMode},
@@ -137,7 +137,7 @@ pub(crate) struct Lake {
 impl Lake {
     /// A lake without a table, before any request.
     pub(crate) fn empty() -> Self {
-        Self::launching(|_| Arc::new(NoLauncher::new()))
+        Self::launching(|_| Arc::new(DisabledLauncher::new()))
     }
 
     /// The lake with another launcher.
@@ -179,7 +179,7 @@ impl Lake {
         let parts = Parts {
             clock,
             table: watch.clone(),
-            runs: RunHistory::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
+            runs: Runs::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
             bucket: Arc::clone(&bucket),
             metrics: Metrics::new(),
             access: Access::Open,

@@ -56,7 +56,7 @@ async fn permitted_deletions_are_arguments_of_the_job() {
         allow_mass_delete_of: Some(RunId::parse("blocked-1").unwrap()),
     };
     let launched = launcher
-        .launch(RunRequest::new(None, parameters.clone(), Trigger::Posted))
+        .launch(RunRequest::new(None, parameters.clone(), Trigger::Api))
         .await
         .unwrap();
     assert_eq!(launched.run.parameters, Some(parameters));
@@ -144,7 +144,7 @@ async fn run_with_fewer_permissions_is_not_joined() {
             allow_mass_delete_of: Some(RunId::parse(run_id).unwrap()),
             ..RunParameters::default()
         };
-        RunRequest::new(None, parameters, Trigger::Posted)
+        RunRequest::new(None, parameters, Trigger::Api)
     };
     check_joined(with(&["--full"]), permitting("x"), None).await;
     check_joined(with(&["--allow-mass-delete-of", "y"]), permitting("x"), None).await;
@@ -353,7 +353,7 @@ async fn kubernetes_errors_are_reported() {
     };
     check_failure(
         refused(403, "Forbidden", "jobs.batch is forbidden: exceeded quota"),
-        &["refuses to make the Job", "exceeded quota"],
+        &["cannot create the Job", "exceeded quota"],
     )
     .await;
     check_failure(refused(422, "Invalid", "denied by the policy"), &["denied by the policy"]).await;
@@ -361,5 +361,5 @@ async fn kubernetes_errors_are_reported() {
         has_no_cron_job: true,
         ..Namespace::default()
     };
-    check_failure(none, &["there is no CronJob", "cronjob=datalake-processor", "namespace=lake"]).await;
+    check_failure(none, &["CronJob datalake-processor not found in namespace lake", "--cronjob"]).await;
 }

@@ -202,7 +202,7 @@ pub(crate) fn asked(shared: &Shared) -> Vec<String> {
 
 /// A request of the API for an incremental run without a key.
 pub(crate) fn request() -> RunRequest {
-    RunRequest::new(None, RunParameters::default(), Trigger::Posted)
+    RunRequest::new(None, RunParameters::default(), Trigger::Api)
 }
 
 /// A request of the API for a full run without a key.
@@ -211,7 +211,7 @@ pub(crate) fn full() -> RunRequest {
         mode: RunMode::Full,
         ..RunParameters::default()
     };
-    RunRequest::new(None, parameters, Trigger::Posted)
+    RunRequest::new(None, parameters, Trigger::Api)
 }
 
 /// A request of the API for an incremental run with a key.

@@ -6,7 +6,7 @@ use datalake_core::{
     keys,
     report::{RunId, RunOutcome},
 };
-use datalake_runs::{launcher::RunLauncher, run::RunState, runs::RunHistory};
+use datalake_runs::{launcher::RunLauncher, run::RunState, runs::Runs};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     memory::MemoryBucket,
@@ -27,7 +27,7 @@ async fn report_makes_reading_the_job_unnecessary() {
     let bytes = serde_json::to_vec(&report).unwrap().into();
     let key = keys::run_report(&report.run_id);
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await.unwrap();
-    let history = RunHistory::new(Arc::new(bucket), Arc::new(launcher));
+    let history = Runs::new(Arc::new(bucket), Arc::new(launcher));
     assert!(history.find(&report.run_id).await.unwrap().is_some());
     assert_eq!(asked(&shared), Vec::<String>::new());
     assert!(history.find(&RunId::parse("unknown").unwrap()).await.unwrap().is_none());
@@ -111,7 +111,7 @@ async fn watched_jobs_are_cached_past_their_end() {
     let shutdown = CancellationToken::new();
     let following = tokio::spawn({
         let (launcher, shutdown) = (launcher.clone(), shutdown.clone());
-        async move { launcher.follow(shutdown).await }
+        async move { launcher.watch_jobs(shutdown).await }
     });
     while !launcher.runs().await.iter().any(|run| run.run_id.as_str() == b) {
         changes.changed().await.unwrap();

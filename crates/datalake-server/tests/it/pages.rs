@@ -75,7 +75,7 @@ pub(crate) fn launcher() -> ProcessLauncher {
     let command = RunCommand {
         program: "/bin/true".into(),
         arguments: Vec::new(),
-        grace: Duration::from_millis(50),
+        grace_period: Duration::from_millis(50),
     };
     ProcessLauncher::new(command, || RunId::parse("made").unwrap(), Clock::new(now))
 }

@@ -92,7 +92,7 @@ fn launching(script: &str, dir: &Path) -> (Lake, ProcessLauncher) {
     let command = RunCommand {
         program: "/bin/sh".into(),
         arguments: vec!["-c".into(), script.into(), "run".into(), dir.into()],
-        grace: Duration::from_secs(5),
+        grace_period: Duration::from_secs(5),
     };
     let launcher = ProcessLauncher::new(command, || run_id("made-here"), Clock::new(now));
     let lake = Lake::launching(|_| Arc::new(launcher.clone()));

@@ -25,7 +25,7 @@ use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies
 use datalake_runs::{
     launcher::RunLauncher,
     process::{ProcessLauncher, RunCommand},
-    runs::RunHistory,
+    runs::Runs,
 };
 use datalake_server::serve;
 use datalake_store::{
@@ -75,7 +75,7 @@ impl Fixture {
         let command = RunCommand {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into(), "run".into(), dir.path().into()],
-            grace: Duration::from_millis(50),
+            grace_period: Duration::from_millis(50),
         };
         (dir, command)
     }
@@ -187,7 +187,7 @@ pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> 
     Parts {
         clock,
         table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
-        runs: RunHistory::new(Arc::clone(&bucket), launcher),
+        runs: Runs::new(Arc::clone(&bucket), launcher),
         bucket,
         metrics: Metrics::new(),
         access: Access::Open,

@@ -14,7 +14,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use datalake_core::report::{BlockedDeletions, RunId, RunOutcome, RunReport};
-use datalake_runs::{disabled::NoLauncher, idempotency::IdempotencyKey, launcher::RunLauncher, process::RunCommand};
+use datalake_runs::{disabled::DisabledLauncher, idempotency::IdempotencyKey, launcher::RunLauncher, process::RunCommand};
 use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -325,7 +325,7 @@ async fn failed_start_returns_502() {
     let command = RunCommand {
         program: "/no/such/program".into(),
         arguments: Vec::new(),
-        grace: Duration::ZERO,
+        grace_period: Duration::ZERO,
     };
     let fixture = Fixture::with_command(TempDir::new().unwrap(), command);
     let answer = fixture.post(&[]).await;
@@ -335,7 +335,7 @@ async fn failed_start_returns_502() {
         "{}",
         answer.body
     );
-    let only_reads = router(Arc::new(MemoryBucket::new()), Arc::new(NoLauncher::new()));
+    let only_reads = router(Arc::new(MemoryBucket::new()), Arc::new(DisabledLauncher::new()));
     assert_eq!(
         send(&only_reads, Request::post("/data"), Body::empty()).await.status,
         StatusCode::NOT_IMPLEMENTED

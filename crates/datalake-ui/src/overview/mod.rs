@@ -24,7 +24,7 @@ use crate::{
     page::{context::PageContext, csp::Page, layout::View, live::Known},
 };
 use datalake_api::snapshots::watch::Held;
-use datalake_runs::{launcher::NextRun, run::Run, runs::RunHistory};
+use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};
 
 /// A day of hourly runs.
 const RUNS_DRAWN: usize = 24;
@@ -40,14 +40,14 @@ impl<S> FromRequestParts<S> for Overview
 where
     S: Send + Sync,
     PageContext: FromRequestParts<S, Rejection = std::convert::Infallible>,
-    RunHistory: FromRef<S>,
+    Runs: FromRef<S>,
 {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Self::Rejection> {
         Ok(Self {
             visit: PageContext::from_request_parts(parts, state).await?,
-            next: RunHistory::from_ref(state).next_run().await,
+            next: Runs::from_ref(state).next_run().await,
         })
     }
 }

@@ -23,7 +23,7 @@ use datalake_api::{
 };
 use datalake_core::clock::Clock;
 use datalake_http::forwarded::is_https;
-use datalake_runs::runs::RunHistory;
+use datalake_runs::runs::Runs;
 
 /// The request of a page. Views ask it for their [`Frame`]; it asks the store for nothing.
 #[derive(Clone, Debug)]
@@ -79,7 +79,7 @@ where
     S: Send + Sync,
     Clock: FromRef<S>,
     TableWatch: FromRef<S>,
-    RunHistory: FromRef<S>,
+    Runs: FromRef<S>,
     Access: FromRef<S>,
 {
     type Rejection = Infallible;
@@ -87,7 +87,7 @@ where
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         let begun = Instant::now();
         let now = Clock::from_ref(state).now();
-        let runs = RunHistory::from_ref(state);
+        let runs = Runs::from_ref(state);
         let Ok(caller) = Caller::from_request_parts(parts, state).await;
         let mut known = Known::gather(&TableWatch::from_ref(state), &runs, now).await;
         known.runs = known.runs.into_iter().map(|run| run_redaction::for_caller(run, caller)).collect();

@@ -22,7 +22,7 @@ use datalake_api::{
 use datalake_core::clock::Clock;
 use datalake_runs::{
     run::Run,
-    runs::{RUNS_KEPT_UP, RunHistory},
+    runs::{RUNS_POLLED, Runs},
 };
 
 /// Proxies cut what says nothing for half a minute.
@@ -72,11 +72,11 @@ pub(crate) struct Live {
 }
 
 impl Known {
-    pub(crate) async fn gather(table: &TableWatch, runs: &RunHistory, now: Timestamp) -> Self {
+    pub(crate) async fn gather(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
         Self {
             table: table.state(),
-            runs: runs.newest_known(RUNS_KEPT_UP).await,
-            due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
+            runs: runs.newest_cached(RUNS_POLLED).await,
+            due: runs.previous_scheduled(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
         }
     }
@@ -152,7 +152,7 @@ pub(crate) async fn wait(
     HeldByPage(held): HeldByPage,
     _: WaitPermit,
     State(table): State<TableWatch>,
-    State(runs): State<RunHistory>,
+    State(runs): State<Runs>,
     State(clock): State<Clock>,
 ) -> Response {
     let deadline = Instant::now() + WAIT_MAX;
@@ -193,16 +193,8 @@ mod tests {
     fn known(report: Option<&str>, now: &str) -> Known {
         let report = report.map(|text| Arc::new(serde_json::from_str::<RunReport>(text).unwrap()));
         let run = Run {
-            run_id: RunId::parse("a").unwrap(),
-            state: RunState::Ended(RunOutcome::Succeeded),
-            mode: None,
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
             report,
+            ..Run::new(RunId::parse("a").unwrap(), RunState::Ended(RunOutcome::Succeeded))
         };
         Known {
             table: Arc::default(),

@@ -111,9 +111,12 @@ fn run_span(options: &RunOptions) -> Span {
         run.removed = Empty,
         run.rejected = Empty,
     );
-    if let (false, Some(parent)) = (span.is_disabled(), traces::variable(datalake_runs::trace_context::ENVIRONMENT)) {
+    if let (false, Some(parent)) = (
+        span.is_disabled(),
+        traces::variable(datalake_runs::trace_context::ENVIRONMENT_VARIABLE),
+    ) {
         // It fails only where nothing exports the span.
-        let _not_exported = span.set_parent(datalake_runs::trace_context::parent_of(&parent));
+        let _not_exported = span.set_parent(datalake_runs::trace_context::parent_context(&parent));
     }
     span
 }

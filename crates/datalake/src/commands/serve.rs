@@ -23,11 +23,11 @@ use datalake_http::{
 };
 use datalake_processor::options::Lake;
 use datalake_runs::{
-    disabled::NoLauncher,
+    disabled::DisabledLauncher,
     kubernetes::launcher::KubernetesLauncher,
     launcher::RunLauncher,
     process::{ProcessLauncher, RunCommand},
-    runs::RunHistory,
+    runs::Runs,
 };
 use datalake_server::serve::{self, Listeners};
 use datalake_table::table::Table;
@@ -68,7 +68,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = listen(&args.listen, &args.clients).await?;
     match args.launcher {
-        LauncherKind::None => answer(listeners, lake, Arc::new(NoLauncher::new()), admission, shutdown).await,
+        LauncherKind::None => answer(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
             answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
@@ -85,7 +85,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
                 answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
                 following.cancel();
             };
-            let ((), ()) = tokio::join!(answering, launcher.follow(following.clone()));
+            let ((), ()) = tokio::join!(answering, launcher.watch_jobs(following.clone()));
         }
     }
     Ok(0)
@@ -222,7 +222,7 @@ pub(crate) async fn answer(
     let parts = Parts {
         clock,
         table: TableWatch::new(Table::new(Arc::clone(&lake.bucket)), clock),
-        runs: RunHistory::new(Arc::clone(&lake.bucket), launcher),
+        runs: Runs::new(Arc::clone(&lake.bucket), launcher),
         bucket: lake.bucket,
         metrics: Metrics::new(),
         access: admission.access,
@@ -271,7 +271,7 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Opti
     let command = RunCommand {
         program,
         arguments: run_arguments(lake, policy, log),
-        grace: RUN_GRACE,
+        grace_period: RUN_GRACE,
     };
     Ok(ProcessLauncher::new(
         command,

@@ -88,7 +88,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
 /// Lets those who look at the data's age know which runs were due.
 fn tell(launcher: &ProcessLauncher, schedule: &Schedule) {
     let schedule = schedule.clone();
-    launcher.set_schedule(Box::new(move |at| schedule.last_due(at)));
+    launcher.set_schedule(Box::new(move |at| schedule.previous_scheduled(at)));
 }
 
 /// When a run begins after this delay; none stands for a schedule that has no further time.

@@ -27,7 +27,7 @@ fn failed_run_reports_its_cause() {
         &api,
         &image,
         "pending",
-        &["the image cannot be pulled", "datalake-processor:none"],
+        &["cannot pull the image", "datalake-processor:none"],
     );
     let secret = with_variable(&template, "AWS_SECRET_ACCESS_KEY", "wrong");
     check(
@@ -71,7 +71,7 @@ fn delete_pod_of_run(release: &Release, api: &PortForward, template: &Value) {
     expect_run(release, api, &run, "running", &[]);
     let selector = format!("batch.kubernetes.io/job-name={run}");
     release.kubectl(&["delete", "pod", "--selector", &selector, "--grace-period", "0", "--force"]);
-    expect_run(release, api, &run, "failed", &["its pod vanished"]);
+    expect_run(release, api, &run, "failed", &["the pod no longer exists"]);
 }
 
 fn exceed_quota(release: &Release, api: &PortForward, template: &Value) {

@@ -1,4 +1,4 @@
-//! Jobs and pods as a cluster shows them, and the run that each makes.
+//! Jobs and pods as a cluster shows them, and the runs that are derived from them.
 
 use k8s_openapi::serde_json::{self, Value, json};
 
@@ -21,7 +21,7 @@ fn condition(kind: &str, reason: &str, message: &str) -> Value {
     json!({ "type": kind, "status": "True", "reason": reason, "message": message, "lastTransitionTime": at(9).to_string() })
 }
 
-/// A pod of the Job, with this status, made so many seconds after the Job.
+/// A pod of the Job with this status, created `seconds` after the Job.
 fn pod(seconds: i64, status: &Value) -> Pod {
     let labels = json!({ "batch.kubernetes.io/job-name": NAME });
     let metadata = json!({ "name": format!("pod-{seconds}"), "labels": labels, "creationTimestamp": at(seconds).to_string() });
@@ -42,7 +42,7 @@ fn container(state: &Value) -> Value {
     json!({ "name": "processor", "image": "i", "imageID": "", "ready": false, "restartCount": 0, "state": state })
 }
 
-/// The state and the words of the run, half a minute after the Job was made.
+/// Checks the state of the run, 30 seconds after the Job was created, and that its message has these words.
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
 fn check(status: Value, pods: &[Pod], state: &str, words: &[&str]) {
@@ -55,21 +55,25 @@ fn check(status: Value, pods: &[Pod], state: &str, words: &[&str]) {
 }
 
 #[test]
-fn before_a_pod_runs() {
+fn new_job_is_pending_without_a_message() {
     let young = run_of(&job(&json!({})), Some(&[]), at(2)).unwrap();
     assert_eq!(
         (young.state, young.error),
         (RunState::Pending, None),
-        "a Job is a second old before it has a pod"
+        "Kubernetes needs a second to create the pod"
     );
+}
+
+#[test]
+fn pending_message_has_the_cause() {
     check(
         json!({}),
         &[],
         "pending",
-        &["has made no pod", "quota", &format!("kubectl describe job {NAME}")],
+        &["has created no pod", "quota", &format!("kubectl describe job {NAME}")],
     );
     check(json!({ "active": 1 }), &[pod(1, &json!({ "phase": "Pending" }))], "pending", &[]);
-    // Half a minute after the Job was made.
+    // The pod is 10 seconds old.
     check(
         json!({ "active": 1 }),
         &[pod(20, &waiting("ContainerCreating", ""))],
@@ -81,26 +85,26 @@ fn before_a_pod_runs() {
         json!({ "active": 1 }),
         &[pod(1, &waiting("ContainerCreating", ""))],
         "pending",
-        &["still being made", "volume", "kubectl describe pod pod-1"],
+        &["still being created", "volume", "kubectl describe pod pod-1"],
     );
     check(
         json!({ "active": 1 }),
         &[pod(1, &waiting("ImagePullBackOff", "Back-off pulling image \"x\""))],
         "pending",
-        &["the image cannot be pulled (ImagePullBackOff)", "image \"x\""],
+        &["cannot pull the image (ImagePullBackOff)", "image \"x\""],
     );
     check(
         json!({ "active": 1 }),
         &[pod(1, &waiting("CreateContainerConfigError", "secret \"s3\" not found"))],
         "pending",
-        &["the container cannot be made", "secret \"s3\" not found"],
+        &["cannot create the container", "secret \"s3\" not found"],
     );
     let unschedulable = json!({ "type": "PodScheduled", "status": "False", "message": "0/1 nodes are available" });
     check(
         json!({ "active": 1 }),
         &[pod(1, &json!({ "phase": "Pending", "conditions": [unschedulable] }))],
         "pending",
-        &["no node takes its pod", "0/1 nodes"],
+        &["the pod cannot be scheduled", "0/1 nodes"],
     );
     check(
         json!({ "conditions": [condition("Suspended", "JobSuspended", "")] }),
@@ -111,7 +115,7 @@ fn before_a_pod_runs() {
 }
 
 #[test]
-fn while_it_runs() {
+fn running_run_has_the_message_of_its_failed_attempts() {
     check(json!({ "active": 1 }), &[pod(1, &json!({ "phase": "Running" }))], "running", &[]);
     check(json!({ "active": 1, "ready": 1 }), &[], "running", &[]);
     check(
@@ -128,19 +132,19 @@ fn while_it_runs() {
         json!({ "active": 1, "failed": 1 }),
         &pods,
         "running",
-        &["1 attempt has failed", "the store does not answer"],
+        &["1 attempt failed", "the store does not answer"],
     );
     check(
         json!({ "failed": 1 }),
         &[],
         "pending",
-        &["1 attempt has failed", "its pod vanished"],
+        &["1 attempt failed", "the pod no longer exists"],
     );
-    check(json!({ "failed": 2 }), &[], "pending", &["2 attempts have failed"]);
-    let unheard = run_of(&job(&json!({ "failed": 1 })), None, at(30)).unwrap().error.unwrap();
+    check(json!({ "failed": 2 }), &[], "pending", &["2 attempts failed"]);
+    let unlisted = run_of(&job(&json!({ "failed": 1 })), None, at(30)).unwrap().error.unwrap();
     assert!(
-        unheard.contains("could not be listed") && !unheard.contains("vanished"),
-        "{unheard}"
+        unlisted.contains("cannot list the pods") && !unlisted.contains("no longer exists"),
+        "{unlisted}"
     );
     check(
         json!({ "conditions": [condition("FailureTarget", "BackoffLimitExceeded", "")], "failed": 3 }),
@@ -151,7 +155,7 @@ fn while_it_runs() {
 }
 
 #[test]
-fn after_its_end() {
+fn ended_run_has_the_message_of_its_failure() {
     check(json!({ "conditions": [condition("Complete", "", "")] }), &[], "succeeded", &[]);
     let denied = pod(1, &ended(2, "Error", "{\"error\":\"AccessDenied\"}"));
     let policy = |status| {
@@ -185,41 +189,45 @@ fn after_its_end() {
         exhausted.clone(),
         &[pod(1, &ended(137, "OOMKilled", ""))],
         "failed",
-        &["more memory", "resources.limits.memory"],
+        &["out of memory", "resources.limits.memory"],
     );
     check(exhausted.clone(), &[pod(1, &ended(137, "Error", ""))], "failed", &["was killed"]);
-    check(exhausted.clone(), &[pod(1, &ended(143, "Error", ""))], "failed", &["asked to end"]);
+    check(
+        exhausted.clone(),
+        &[pod(1, &ended(143, "Error", ""))],
+        "failed",
+        &["was terminated"],
+    );
     check(
         exhausted.clone(),
         &[pod(1, &ended(3, "Error", "odd"))],
         "failed",
         &["exit status 3", "odd"],
     );
-    check(exhausted, &[], "failed", &["its pod vanished"]);
+    check(exhausted, &[], "failed", &["the pod no longer exists"]);
     let disruption = json!({ "type": "DisruptionTarget", "status": "True", "message": "node pressure" });
     check(
         json!({ "conditions": [condition("Failed", "BackoffLimitExceeded", "")], "failed": 1 }),
         &[pod(1, &json!({ "phase": "Failed", "conditions": [disruption] }))],
         "failed",
-        &["its one attempt failed", "its pod was removed", "node pressure"],
+        &["the only attempt failed", "the pod was removed", "node pressure"],
     );
     check(
         json!({ "conditions": [condition("Failed", "DeadlineExceeded", "")] }),
         &[pod(1, &waiting("ErrImagePull", "no such image"))],
         "failed",
-        &["within the 3300 s of its activeDeadlineSeconds", "no such image"],
+        &["within 3300 s (`activeDeadlineSeconds`)", "no such image"],
     );
     check(
-        json!({ "conditions": [condition("Failed", "SomethingNew", "told")] }),
+        json!({ "conditions": [condition("Failed", "SomethingNew", "unexpected")] }),
         &[],
         "failed",
-        &["SomethingNew", "told"],
+        &["SomethingNew", "unexpected"],
     );
 }
 
-/// The newest pod speaks, and pods of other Jobs are not heard.
 #[test]
-fn of_several_pods() {
+fn newest_pod_of_the_job_has_the_message() {
     let old = pod(1, &ended(1, "Error", "first"));
     let new = pod(5, &ended(1, "Error", "second"));
     let mut other = pod(9, &ended(1, "Error", "another Job's"));
@@ -229,7 +237,7 @@ fn of_several_pods() {
 }
 
 #[test]
-fn a_job_that_is_deleted_has_stopped() {
+fn deleted_job_is_a_stopped_run() {
     let mut deleted = job(&json!({ "active": 1 }));
     deleted.metadata.deletion_timestamp = Some(Time(at(10)));
     let run = run_of(&deleted, Some(&[]), at(30)).unwrap();
@@ -238,7 +246,7 @@ fn a_job_that_is_deleted_has_stopped() {
 }
 
 #[test]
-fn the_parameters_are_read_from_the_arguments() {
+fn parameters_are_read_from_the_arguments() {
     let mut full = job(&json!({}));
     let read = |job: &Job| run_of(job, Some(&[]), at(30)).unwrap().parameters.unwrap();
     assert_eq!(read(&full), crate::run::RunParameters::default());
@@ -250,24 +258,28 @@ fn the_parameters_are_read_from_the_arguments() {
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
-fn check_trigger(annotations: Value, notes: Value, expected: Option<Trigger>) {
-    let metadata = json!({ "name": NAME, "annotations": annotations, "managedFields": notes });
+fn check_trigger(annotations: Value, managed_fields: Value, expected: Option<Trigger>) {
+    let metadata = json!({ "name": NAME, "annotations": annotations, "managedFields": managed_fields });
     let job = serde_json::from_value(json!({ "metadata": metadata })).unwrap();
-    assert_eq!(run_of(&job, Some(&[]), at(30)).unwrap().trigger, expected, "{annotations}, {notes}");
+    assert_eq!(
+        run_of(&job, Some(&[]), at(30)).unwrap().trigger,
+        expected,
+        "{annotations}, {managed_fields}"
+    );
 }
 
 #[test]
-fn who_made_a_job() {
+fn annotations_and_field_manager_reveal_the_trigger() {
     let scheduled = || json!({ "batch.kubernetes.io/cronjob-scheduled-timestamp": "2026-11-24T08:00:00Z" });
     let manual = || json!({ "cronjob.kubernetes.io/instantiate": "manual" });
     let controller = json!({ "manager": "kube-controller-manager" });
     let status = json!({ "manager": "kube-controller-manager", "subresource": "status" });
     let by = |manager: &str| json!([status, { "manager": manager }]);
     check_trigger(scheduled(), json!([]), Some(Trigger::Schedule));
-    // Clusters before 1.28 leave no annotation.
+    // Clusters before 1.28 set no annotation.
     check_trigger(json!({}), json!([controller, status]), Some(Trigger::Schedule));
     check_trigger(manual(), by("kubectl-create"), Some(Trigger::Kubectl));
-    check_trigger(manual(), by("datalake-posted"), Some(Trigger::Posted));
+    check_trigger(manual(), by("datalake-posted"), Some(Trigger::Api));
     check_trigger(manual(), by("datalake-first_run"), Some(Trigger::FirstRun));
     check_trigger(manual(), by("datalake-kubectl"), None);
     check_trigger(manual(), by("k9s"), None);
@@ -277,7 +289,7 @@ fn who_made_a_job() {
 }
 
 #[test]
-fn what_a_pod_wrote_last_is_kept_whole() {
+fn log_tail_is_the_message_of_the_newest_pod_that_has_one() {
     let status = json!({ "conditions": [condition("Failed", "BackoffLimitExceeded", "")], "failed": 2 });
     let pods = [
         pod(1, &ended(1, "Error", "first")),

@@ -1,0 +1,156 @@
+//! The log and the end of a child process.
+
+use std::{io::Write, process::ExitStatus, sync::Arc, time::Duration};
+
+use datalake_core::report::RunOutcome;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use parking_lot::Mutex;
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, ChildStderr},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::failure_message::failure_message;
+
+/// Bytes at the end of a child's log in which its error is searched: a chain of causes, not a whole log.
+const ERROR_BYTES_MAX: usize = 2_000;
+
+/// Bytes of a child's log that are kept: about forty lines, and under a megabyte for all runs that are remembered.
+const LOG_TAIL_BYTES_MAX: usize = 8_000;
+
+/// A process that the child started may keep its standard error open after the child's end. The rest of the log is not awaited longer than this.
+const LOG_END_WAIT_MAX: Duration = Duration::from_secs(1);
+
+/// The end of a child process.
+pub(super) struct ChildEnd {
+    pub(super) outcome: RunOutcome,
+    /// The exit status or the signal.
+    pub(super) status: String,
+    /// The message of a run that did not succeed.
+    pub(super) error: Option<String>,
+}
+
+/// The end of a child's log so far. All clones share it.
+#[derive(Clone, Default)]
+pub(super) struct LogTail(Arc<Mutex<Vec<u8>>>);
+
+/// Waits for the end of the child, and collects its log. When `stop` is cancelled, the child gets SIGTERM, and SIGKILL after the grace period.
+pub(super) async fn wait(child: &mut Child, stop: &CancellationToken, grace_period: Duration, log: &LogTail) -> ChildEnd {
+    let copying = child.stderr.take().map(|stderr| tokio::spawn(copy_log(stderr, log.clone())));
+    let ended = tokio::select! {
+        ended = child.wait() => ended,
+        () = stop.cancelled() => terminate(child, grace_period).await,
+    };
+    if let Some(mut copying) = copying {
+        // After a timeout, the log so far is used.
+        let _ = tokio::time::timeout(LOG_END_WAIT_MAX, &mut copying).await;
+        copying.abort();
+    }
+    let (outcome, status) = match ended {
+        Ok(status) => (outcome(status, stop.is_cancelled()), status.to_string()),
+        Err(error) => (RunOutcome::Failed, format!("an unknown status ({error})")),
+    };
+    let error = (outcome != RunOutcome::Succeeded).then(|| exit_message(&status, &log.failure_message()));
+    ChildEnd { outcome, status, error }
+}
+
+/// The outcome of a run from the exit status of its process.
+fn outcome(status: ExitStatus, was_stopped: bool) -> RunOutcome {
+    let has_status = |outcome: &RunOutcome| status.code() == Some(i32::from(outcome.exit_status()));
+    let known = [RunOutcome::Succeeded, RunOutcome::Misconfigured, RunOutcome::Refused]
+        .into_iter()
+        .find(has_status);
+    match known {
+        Some(outcome) => outcome,
+        None if was_stopped => RunOutcome::Stopped,
+        None => RunOutcome::Failed,
+    }
+}
+
+fn exit_message(status: &str, message: &str) -> String {
+    match message {
+        "" => format!("the process ended with {status} and without a log"),
+        _ => format!("the process ended with {status}: {message}"),
+    }
+}
+
+async fn terminate(child: &mut Child, grace_period: Duration) -> std::io::Result<ExitStatus> {
+    // No other process has this ID, since the child has not been waited for.
+    if let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()) {
+        // A failure means that the child has just ended.
+        let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+    }
+    if let Ok(ended) = tokio::time::timeout(grace_period, child.wait()).await {
+        return ended;
+    }
+    child.start_kill()?;
+    child.wait().await
+}
+
+/// Copies the child's standard error to that of this process, and keeps the end of it.
+async fn copy_log(mut stderr: ChildStderr, log: LogTail) {
+    let mut buffer = vec![0; 4_096];
+    while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
+        let bytes = buffer.get(..length).unwrap_or_default();
+        // If this process's standard error is closed, the run continues without.
+        let _ = std::io::stderr().write_all(bytes);
+        log.push(bytes);
+    }
+}
+
+impl LogTail {
+    /// The last whole lines; none if nothing was logged.
+    pub(super) fn lines(&self) -> Option<Arc<str>> {
+        let tail = self.0.lock();
+        let text = String::from_utf8_lossy(&tail);
+        let is_cut = tail.len() == LOG_TAIL_BYTES_MAX;
+        let whole = text.split_once('\n').filter(|_| is_cut).map_or(&*text, |(_, whole)| whole);
+        (!whole.trim().is_empty()).then(|| whole.into())
+    }
+
+    fn failure_message(&self) -> String {
+        let tail = self.0.lock();
+        let end = tail.len().saturating_sub(ERROR_BYTES_MAX)..;
+        failure_message(&String::from_utf8_lossy(tail.get(end).unwrap_or_default()))
+    }
+
+    fn push(&self, bytes: &[u8]) {
+        let mut tail = self.0.lock();
+        tail.extend_from_slice(bytes);
+        let surplus = tail.len().saturating_sub(LOG_TAIL_BYTES_MAX);
+        tail.drain(..surplus);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exit_message_has_status_and_error() {
+        assert_eq!(
+            exit_message("exit status: 1", "no bucket"),
+            "the process ended with exit status: 1: no bucket"
+        );
+        assert_eq!(
+            exit_message("signal: 9 (SIGKILL)", ""),
+            "the process ended with signal: 9 (SIGKILL) and without a log"
+        );
+    }
+
+    #[test]
+    fn log_tail_has_the_last_whole_lines() {
+        let log = LogTail::default();
+        assert_eq!(log.lines(), None);
+        log.push(b"one\ntwo\n");
+        assert_eq!(log.lines().as_deref(), Some("one\ntwo\n"));
+        log.push(&[b'x'; LOG_TAIL_BYTES_MAX - 5]);
+        log.push(b"\nlast\n");
+        assert_eq!(log.lines().as_deref(), Some("last\n"), "the line that is cut is left out");
+        assert_eq!(log.0.lock().len(), LOG_TAIL_BYTES_MAX);
+    }
+}
