@@ -295,7 +295,7 @@ pub fn is_foreign_checkpoint(key: &str) -> bool {
 
 /// A new data file of the table: its path relative to the table's root, as the log names it. `unique` is a UUID; `checksum` is the CRC-32 of the
 /// file's bytes.
-pub fn segment_path(unique: &str, checksum: u32) -> String {
+pub fn data_file_path(unique: &str, checksum: u32) -> String {
     format!("part-{unique}-c{checksum:08x}.parquet")
 }
 
@@ -508,7 +508,7 @@ mod tests {
         assert_eq!(parse_in_table(&in_table("part-1.parquet")), Some("part-1.parquet"));
         assert_eq!(parse_in_table(&checkpoint(1)), None);
         assert_eq!(checksum_of(&refusals("x", 7)), Some(7));
-        assert_eq!(checksum_of(&segment_path("x", u32::MAX)), Some(u32::MAX));
+        assert_eq!(checksum_of(&data_file_path("x", u32::MAX)), Some(u32::MAX));
         assert_eq!(checksum_of("part-00000-7a-c000.snappy.parquet"), None);
         assert_eq!(checksum_of("part-7a-c0000000g.parquet"), None);
         assert_eq!(checksum_of(&checkpoint(1)), None);

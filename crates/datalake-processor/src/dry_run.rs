@@ -49,7 +49,7 @@ async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     let table = Table::new(Arc::clone(&lake.bucket));
     let base = table.latest().await?;
     let refusals = match &base {
-        Some(version) => table.refusals(version).await?,
+        Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
     let progress = options.progress.as_ref();

@@ -14,7 +14,7 @@ use datalake_store::{
 use datalake_table::{
     delta::{
         log::Newest,
-        version::{Lost, SegmentFile, Version},
+        version::{DataFile, Lost, Version},
     },
     error::TableError,
     table::Table,
@@ -48,12 +48,12 @@ pub(crate) async fn find_lost(
     let RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) = failure else {
         return Ok(Finding::Nothing);
     };
-    let is_refusals = version.refusals_key().as_ref() == Some(key);
-    let is_data_file = version.segments().iter().any(|file| file.key() == *key);
+    let is_refusals = version.rejects_file_key().as_ref() == Some(key);
+    let is_data_file = version.data_files().iter().any(|file| file.key() == *key);
     if !is_refusals && !is_data_file || simulation::has(Bug::HealingIsOff) {
         return Ok(Finding::Nothing);
     }
-    if !matches!(table.newest(version).await?, Newest::Held) {
+    if !matches!(table.newest(version).await?, Newest::Unchanged) {
         return Ok(Finding::Superseded);
     }
     tracing::warn!(object.key = %key, "a derived object is missing or damaged; looking again before it is replaced");
@@ -61,7 +61,7 @@ pub(crate) async fn find_lost(
     tokio::time::sleep(second_look_after).await;
     let second = look(bucket, table, version, key).await?;
     let mut lost = version.lost().clone();
-    lost.refusals |= first.refusals && second.refusals;
+    lost.rejects_file |= first.rejects_file && second.rejects_file;
     lost.data_files
         .extend(first.data_files.into_iter().filter(|file| second.data_files.contains(file)));
     Ok(if lost == *version.lost() {
@@ -73,7 +73,7 @@ pub(crate) async fn find_lost(
 
 /// The data files that are missing, and the object under `key` if that is damaged.
 async fn look(bucket: &dyn Bucket, table: &Table, version: &Version, key: &str) -> Result<Lost, RunError> {
-    let data_files: Vec<Option<Arc<SegmentFile>>> = stream::iter(version.segments().iter().cloned())
+    let data_files: Vec<Option<Arc<DataFile>>> = stream::iter(version.data_files().iter().cloned())
         .map(async |file| {
             let file_key = file.key();
             let is_lost = is_missing(bucket, &file_key).await? || file_key == key && is_damaged(table, &file).await?;
@@ -82,16 +82,16 @@ async fn look(bucket: &dyn Bucket, table: &Table, version: &Version, key: &str) 
         .buffered(LOOKS_IN_FLIGHT)
         .try_collect()
         .await?;
-    let refusals = match version.refusals_key() {
-        Some(refusals_key) if !version.lost().refusals => {
-            is_missing(bucket, &refusals_key).await?
-                || refusals_key == key && matches!(table.refusals(version).await, Err(TableError::Corrupt { .. }))
+    let rejects_file = match version.rejects_file_key() {
+        Some(rejects_file_key) if !version.lost().rejects_file => {
+            is_missing(bucket, &rejects_file_key).await?
+                || rejects_file_key == key && matches!(table.rejects(version).await, Err(TableError::Corrupt { .. }))
         }
         _ => false,
     };
     Ok(Lost {
         data_files: data_files.into_iter().flatten().collect(),
-        refusals,
+        rejects_file,
     })
 }
 
@@ -110,7 +110,7 @@ async fn is_missing(bucket: &dyn Bucket, key: &str) -> Result<bool, RunError> {
     Ok(!listed)
 }
 
-async fn is_damaged(table: &Table, file: &SegmentFile) -> Result<bool, RunError> {
+async fn is_damaged(table: &Table, file: &DataFile) -> Result<bool, RunError> {
     match table.check_data_file(file).await {
         Ok(()) => Ok(false),
         Err(TableError::Corrupt { .. }) => Ok(true),

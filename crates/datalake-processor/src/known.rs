@@ -15,7 +15,7 @@ use datalake_core::{
 use datalake_table::{
     delta::version::Version,
     error::TableError,
-    table::{KnownRow, Table},
+    table::{RecordedSources, Table},
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;
@@ -46,8 +46,8 @@ pub(crate) fn rejects_by_user(refusals: &[OpenRefusal]) -> BTreeMap<UserId, User
 
 /// The users that the table knows, by a row or by a reject, in rank order. Holds a segment's rows at a time.
 pub(crate) struct KnownUsers<'a> {
-    batches: BoxStream<'a, Result<Vec<KnownRow>, TableError>>,
-    rows: Peekable<vec::IntoIter<KnownRow>>,
+    batches: BoxStream<'a, Result<Vec<RecordedSources>, TableError>>,
+    rows: Peekable<vec::IntoIter<RecordedSources>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
     ranker: Option<Ranker>,
     ranked: VecDeque<Known>,
@@ -63,7 +63,7 @@ impl<'a> KnownUsers<'a> {
         run_at: Timestamp,
     ) -> Result<Self, TableError> {
         let batches = match base {
-            Some(version) => table.known(version).await.boxed(),
+            Some(version) => table.recorded_sources(version).boxed(),
             None => stream::empty().boxed(),
         };
         Ok(Self {
@@ -123,7 +123,7 @@ impl<'a> KnownUsers<'a> {
     }
 }
 
-fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: Timestamp) -> Known {
+fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> Known {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),

@@ -17,7 +17,7 @@ pub(crate) async fn render(table: &Table, version: &Version) -> Result<Vec<u8>, 
     // No column of the file depends on the day.
     let ages = Ages::on(Day::FIRST);
     output::push_header(&mut text, &Column::STORED);
-    let mut batches = table.shown(version);
+    let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
             output::push_line(&mut text, &row, &Column::STORED, ages);

@@ -48,7 +48,7 @@ pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: 
         };
         if !skips_look {
             match table.newest(&version).await? {
-                Newest::Held => {}
+                Newest::Unchanged => {}
                 Newest::NoTable => return Err(RunError::TableGone),
                 Newest::Other(newer) => {
                     (version, text) = (newer, None);

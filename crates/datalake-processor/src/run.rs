@@ -320,7 +320,7 @@ impl Run<'_> {
             table.version = base.number(),
             data_files = lost.data_files.len(),
             rows = lost.row_count(),
-            rejects_file = lost.refusals,
+            rejects_file = lost.rejects_file,
             "derived objects of the table are lost; replacing them from the sources"
         );
         progressed.lost = Some((base.digest(), lost));
@@ -344,7 +344,7 @@ impl Run<'_> {
         let progress = self.options.progress.as_ref();
         let base = self.load_base(progressed).await?;
         let refusals_before = match &base {
-            Some(version) => self.table.refusals(version).await?,
+            Some(version) => self.table.rejects(version).await?,
             None => Vec::new(),
         };
         let scope = Scope {
@@ -643,7 +643,7 @@ fn found_lost(base: &Version, rows_lost: u64) -> Option<Repaired> {
     let lost = base.lost();
     (!lost.is_empty()).then(|| Repaired {
         data_files: lost.data_files.iter().map(|file| file.key()).collect(),
-        rejects_file: lost.refusals,
+        rejects_file: lost.rejects_file,
         rows: lost.row_count(),
         rows_lost,
     })

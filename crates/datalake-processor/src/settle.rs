@@ -69,8 +69,8 @@ pub(crate) async fn settle(
             return Ok(settled);
         }
         match table.newest(&settled.version).await? {
-            Newest::Held if settled.version.id() == begun_at => return Ok(settled),
-            Newest::Held => {}
+            Newest::Unchanged if settled.version.id() == begun_at => return Ok(settled),
+            Newest::Unchanged => {}
             Newest::NoTable => return Err(RunError::TableGone),
             // Rows may have changed under the copies that were made or removed.
             Newest::Other(newer) => {
@@ -95,7 +95,7 @@ async fn settle_chunk(bucket: &dyn Bucket, table: &Table, users: &[(&UserId, boo
             fenced.bucket.as_ref()
         };
         match table.newest(&settled.version).await? {
-            Newest::Held => {}
+            Newest::Unchanged => {}
             Newest::Other(newer) => settled.version = newer,
             Newest::NoTable => return Err(RunError::TableGone),
         }

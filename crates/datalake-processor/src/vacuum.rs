@@ -106,8 +106,8 @@ async fn vacuum(
     let reports_removed = remove_old_reports(bucket, now).await?;
     let files = files?;
     tracing::info!(
-        data_files_removed = files.segments_removed,
-        rejects_files_removed = files.refusals_removed,
+        data_files_removed = files.data_files_removed,
+        rejects_files_removed = files.rejects_files_removed,
         log_objects_removed = files.log_objects_removed,
         staged_removed = files.staged_removed,
         images_compared = candidates.len(),

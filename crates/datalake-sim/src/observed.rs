@@ -154,7 +154,7 @@ fn load_now(store: &MemoryBucket) -> Load {
     let loading = async {
         let Some(version) = table.latest().await? else { return Ok(None) };
         let mut rows = Vec::new();
-        let mut batches = table.known(&version).await;
+        let mut batches = table.recorded_sources(&version);
         while let Some(batch) = batches.try_next().await? {
             rows.extend(batch.into_iter().map(|row| SeenRow {
                 user_id: row.user_id.to_string(),
@@ -162,7 +162,7 @@ fn load_now(store: &MemoryBucket) -> Load {
                 image: row.image.map(|(etag, _)| etag.into()),
             }));
         }
-        let rejected = table.refusals(&version).await?;
+        let rejected = table.rejects(&version).await?;
         let rejected = rejected
             .iter()
             .filter(|open| matches!(open.refusal, datalake_core::reject::Refusal::Rejected(_)))
@@ -193,7 +193,7 @@ pub(crate) async fn shown(
     let mut text = String::new();
     let ages = Ages::on(Day::FIRST);
     output::push_header(&mut text, &Column::STORED);
-    let mut batches = table.shown(version);
+    let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
             output::push_line(&mut text, &row, &Column::STORED, ages);

@@ -16,7 +16,7 @@ use datalake_core::{
 };
 use datalake_store::{
     bucket::{Metadata, Object},
-    memory::{Expiry, MemoryBucket, Tags},
+    memory::{EtagInput, Expiry, MemoryBucket},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -417,7 +417,7 @@ impl Oracle {
             return broken(format!("output.csv is not that of version {}", version.number));
         }
         let goes_back = self.published.is_some_and(|published| published > index);
-        if goes_back && self.kind.tags == Tags::BytesAndMetadata && !self.leniency.late_writes {
+        if goes_back && self.kind.tags == EtagInput::BytesAndMetadata && !self.leniency.late_writes {
             let published = self.published.and_then(|published| self.versions.get(published));
             let before = published.map(|version| version.number);
             return broken(format!("output.csv shows version {} after version {before:?}", version.number));

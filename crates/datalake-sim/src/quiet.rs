@@ -101,7 +101,7 @@ fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
     if let Some(output) = REBUILDS.with_borrow(|rebuilds| rebuilds.get(&known).cloned()) {
         return Ok(output);
     }
-    let store = MemoryBucket::new().tagged_by(world.kind().tags).frozen();
+    let store = MemoryBucket::new().with_etags_of(world.kind().tags).frozen();
     store.set_now(world.store().now());
     for source in world.store().peek_all(keys::SOURCES) {
         store.restore(source);
@@ -194,7 +194,7 @@ fn check_retained(world: &World) -> Result<(), Violation> {
             let is_young = entry.is_some_and(|entry| store.now().duration_since(entry.meta.modified) < RETENTION);
             if is_young {
                 let version = table.at(number).await?;
-                table.shown(&version).try_for_each(async |_| Ok(())).await?;
+                table.all_rows(&version).try_for_each(async |_| Ok(())).await?;
             }
         }
         Ok::<_, datalake_table::error::TableError>(())

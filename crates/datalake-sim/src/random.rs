@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use datalake_core::report::RunMode;
 use datalake_store::{
     faults::OperationKind,
-    memory::{Expiry, Tags},
+    memory::{EtagInput, Expiry},
     simulation::Bug,
 };
 use fastrand::Rng;
@@ -104,9 +104,9 @@ pub fn simulate(machine: &Machine, seed: u64, bug: Option<Bug>) -> Outcome {
     let is_on = |family| on.contains(&family);
     let kind = StoreKind {
         tags: if is_on(Family::ContentEtags) {
-            Tags::Bytes
+            EtagInput::Bytes
         } else {
-            Tags::BytesAndMetadata
+            EtagInput::BytesAndMetadata
         },
         expiry: *rng
             .choice(&[Expiry::Timed, Expiry::Timed, Expiry::Swept, Expiry::Never])

@@ -49,7 +49,7 @@ use crate::{
 
 /// Tiny files and frequent checkpoints: three users take two data files, and every second commit writes a checkpoint and cleans up.
 pub const SETTINGS: TableSettings = TableSettings {
-    segment_rows_max: 2,
+    data_file_rows_max: 2,
     commits_per_checkpoint: 2,
 };
 

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::masked::white_space_problem;
+use crate::masking::white_space_problem;
 
 /// The address of an S3 server: `https://s3.example.com`, with or without a port and a path. It holds no credentials, query or fragment,
 /// and its path ends with `/`, so that a bucket's name can follow.

@@ -5,25 +5,8 @@ use std::{io, path::Path, sync::Arc};
 use datalake_core::keys;
 
 use crate::{
-    bucket::Bucket,
-    counter::RequestCounter,
-    endpoint::{Addressing, Endpoint, Region},
-    error::StoreError,
-    folder::FolderBucket,
-    lake_url::LakeUrl,
-    s3,
+    bucket::Bucket, counter::RequestCounter, error::StoreError, folder::FolderBucket, lake_url::LakeUrl, open_options::OpenOptions, s3,
 };
-
-/// How to reach a store that is not found by its URL alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OpenOptions {
-    /// The S3 server's address; without one, what the AWS SDK's own settings say, else AWS.
-    pub endpoint: Option<Endpoint>,
-    /// The bucket's region; without one, what the AWS SDK's own settings say, else `us-east-1`.
-    pub region: Option<Region>,
-    /// Where the bucket's name is in the address of a request.
-    pub addressing: Addressing,
-}
 
 /// A lake that is ready for use.
 #[derive(Clone, Debug)]

@@ -26,7 +26,7 @@ pub const EPOCH: Timestamp = Timestamp::constant(1_795_478_400, 0);
 
 /// What an object's tag is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tags {
+pub enum EtagInput {
     /// Its bytes and its metadata: the same bytes can be put again under another tag, as on a folder or by S3's uploads in parts.
     #[default]
     BytesAndMetadata,
@@ -84,7 +84,7 @@ struct Objects {
     now_ms: i64,
     /// Whether only a test moves the clock.
     is_frozen: bool,
-    tags: Tags,
+    tags: EtagInput,
     expiry: Expiry,
     fences_made: u64,
     /// When each fence that was not swept was made.
@@ -108,7 +108,7 @@ impl MemoryBucket {
 
     /// The store with tags that are made so, before anything is written.
     #[must_use]
-    pub fn tagged_by(self, tags: Tags) -> Self {
+    pub fn with_etags_of(self, tags: EtagInput) -> Self {
         self.lock().tags = tags;
         self
     }
@@ -223,7 +223,7 @@ impl Objects {
     fn insert(&mut self, key: &str, bytes: Bytes, metadata: &Metadata) -> Etag {
         self.now_ms += i64::from(!self.is_frozen);
         let mut hasher = Sha256::new_with_prefix(&bytes);
-        if self.tags == Tags::BytesAndMetadata {
+        if self.tags == EtagInput::BytesAndMetadata {
             for (name, value) in metadata {
                 hasher.update(name);
                 hasher.update(value);

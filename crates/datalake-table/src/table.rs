@@ -24,10 +24,10 @@ use crate::{
         rejects_file,
         stage::{self, Staged},
         vacuum::{self, VacuumSummary},
-        version::{SegmentFile, Version, VersionFacts},
+        version::{DataFile, Version, VersionFacts},
     },
     error::{CommitError, TableError},
-    memory::columns::SegmentRows,
+    memory::columns::PackedRows,
 };
 
 /// The users table in a lake. Cheap to clone.
@@ -41,7 +41,7 @@ pub struct Table {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableSettings {
     /// Most rows of a segment.
-    pub segment_rows_max: usize,
+    pub data_file_rows_max: usize,
     /// A checkpoint is written whenever a version's number is a multiple of this.
     pub commits_per_checkpoint: u64,
 }
@@ -51,7 +51,7 @@ impl Default for TableSettings {
     /// 20 commits are most of a day of hourly runs, and a load then reads at most 20 small entries.
     fn default() -> Self {
         Self {
-            segment_rows_max: 128_000,
+            data_file_rows_max: 128_000,
             commits_per_checkpoint: 20,
         }
     }
@@ -78,7 +78,7 @@ impl Edit {
 
 /// What the table recorded of a user's sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownRow {
+pub struct RecordedSources {
     /// Whose sources.
     pub user_id: UserId,
     /// The tag of the CSV that the row was read from.
@@ -171,13 +171,9 @@ impl Table {
     }
 
     /// What the table recorded of every user's sources: a batch a segment, in byte order of the ids over all batches.
-    #[expect(
-        clippy::unused_async,
-        reason = "callers await it like the other reads, also should it come to read something first"
-    )]
-    pub async fn known(&self, version: &Version) -> BoxStream<'static, Result<Vec<KnownRow>, TableError>> {
+    pub fn recorded_sources(&self, version: &Version) -> BoxStream<'static, Result<Vec<RecordedSources>, TableError>> {
         let bucket = Arc::clone(&self.bucket);
-        let clusters: Vec<_> = data_file::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        let clusters: Vec<_> = data_file::clusters(version.data_files()).map(<[_]>::to_vec).collect();
         stream::iter(clusters)
             .map(move |cluster| data_file::known(Arc::clone(&bucket), cluster))
             .buffered(READS_IN_FLIGHT)
@@ -190,21 +186,21 @@ impl Table {
     }
 
     /// What a reader shows of a segment.
-    pub async fn columns(&self, file: &SegmentFile) -> Result<SegmentRows, TableError> {
+    pub async fn rows_of_data_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
         data_file::columns(&self.bucket, file).await
     }
 
     /// What a reader shows of every row, in byte order of the ids over all batches. A batch is a segment, or those that overlap as one.
-    pub fn shown(&self, version: &Version) -> BoxStream<'static, Result<SegmentRows, TableError>> {
+    pub fn all_rows(&self, version: &Version) -> BoxStream<'static, Result<PackedRows, TableError>> {
         let bucket = Arc::clone(&self.bucket);
-        let clusters: Vec<_> = data_file::clusters(version.segments()).map(<[_]>::to_vec).collect();
+        let clusters: Vec<_> = data_file::clusters(version.data_files()).map(<[_]>::to_vec).collect();
         stream::iter(clusters)
             .then(move |cluster| data_file::shown(Arc::clone(&bucket), cluster))
             .boxed()
     }
 
     /// The sources that are refused at `version`, by key.
-    pub async fn refusals(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+    pub async fn rejects(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
         rejects_file::read(&self.bucket, version).await
     }
 
@@ -235,7 +231,7 @@ impl Table {
     }
 
     /// Fails as a reader of the data file would, if it is missing or damaged.
-    pub async fn check_data_file(&self, file: &SegmentFile) -> Result<(), TableError> {
+    pub async fn check_data_file(&self, file: &DataFile) -> Result<(), TableError> {
         data_file::check(&self.bucket, file).await
     }
 

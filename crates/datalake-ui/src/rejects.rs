@@ -147,7 +147,7 @@ fn counts(refusals: &[OpenRefusal]) -> Vec<(&'static str, usize)> {
 }
 
 fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
-    let refusals = snapshot.refusals();
+    let refusals = snapshot.rejects();
     let version = snapshot.version().number();
     let line = html! {
         "Sources that were not taken as they are at version " (version)
@@ -168,7 +168,7 @@ fn rejects(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
 /// How many there are of each kind. The figure of the overview and of runs is the first one.
 fn counted(snapshot: &Snapshot) -> Markup {
     let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
-    let listed = snapshot.refusals().len() - rejected;
+    let listed = snapshot.rejects().len() - rejected;
     html! {
         p #counted data-rejected=(rejected) data-ignored=(ignored) {
             (components::number(rejected)) " rejected: read, and not taken as they stand."
@@ -201,7 +201,7 @@ fn codes(refusals: &[OpenRefusal], asked: &Asked) -> Markup {
 }
 
 fn page(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
-    let shown = shown(snapshot.refusals(), asked.code.as_deref(), asked.after.as_deref());
+    let shown = shown(snapshot.rejects(), asked.code.as_deref(), asked.after.as_deref());
     let until = shown.before + shown.entries.len();
     let last = shown.entries.last().filter(|_| until < shown.count);
     html! {

@@ -7,8 +7,8 @@ use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_http::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
-    lake::OpenOptions,
     lake_url::LakeUrl,
+    open_options::OpenOptions,
 };
 
 use crate::{listen::ListenAddress, schedule::Schedule};

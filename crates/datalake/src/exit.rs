@@ -4,7 +4,7 @@ use std::{io::Write, process::ExitCode};
 
 use datalake_core::report::RunOutcome;
 use datalake_processor::error::RunError;
-use datalake_store::{error::StoreError, masked::without_credentials};
+use datalake_store::{error::StoreError, masking::mask_urls_in};
 
 /// Somebody has to change the arguments, the configuration or the credentials: what clap uses for its own refusals.
 pub(crate) const USAGE: u8 = 2;
@@ -35,12 +35,12 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 /// The error and its causes in one line, without credentials: a library may repeat a URL.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
     if let Some(error) = error.downcast_ref::<RunError>() {
-        return without_credentials(&error.in_words());
+        return mask_urls_in(&error.in_words());
     }
     // An error of the store states its cause itself.
     let end = error.chain().position(<dyn std::error::Error + 'static>::is::<StoreError>);
     let causes = error.chain().take(end.map_or(usize::MAX, |end| end + 1));
-    without_credentials(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    mask_urls_in(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
 /// Arguments or configuration that cannot work; no retry helps.

@@ -12,7 +12,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
-use datalake_store::masked::{masked, white_space_problem};
+use datalake_store::masking::{mask, white_space_problem};
 
 use crate::{args::Cli, commands, exit};
 
@@ -59,7 +59,7 @@ fn check_white_space(command: &Command, matches: &ArgMatches) -> Result<(), Erro
             (Some(ValueSource::EnvVariable), Some(name)) => format!("{argument}, from the variable {}", name.display()),
             _ => argument.to_string(),
         };
-        let message = format!("invalid value '{}' for '{origin}': {problem}", masked(value));
+        let message = format!("invalid value '{}' for '{origin}': {problem}", mask(value));
         return Err(command.clone().error(ErrorKind::ValueValidation, message));
     }
     match matches.subcommand() {
@@ -120,7 +120,7 @@ fn without_secrets(text: String) -> String {
         let value_of_flag = value.split_once('=').map(|(_, value)| value.to_owned());
         std::iter::once(value).chain(value_of_flag)
     });
-    given.fold(text, |text, value| match masked(&value) {
+    given.fold(text, |text, value| match mask(&value) {
         shown if shown != value => text.replace(&value, &shown),
         _ => text,
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_table::memory::row_cursor::PLACE_BYTES;
+use datalake_table::memory::row_cursor::ROW_NUMBER_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
@@ -13,7 +13,7 @@ const ROWS_MAX: u32 = 500_000;
 /// What one of them takes at most: beside an answer of more rows, which holds as many as it has, there is room for smaller ones.
 const ROWS_OF_ONE_MAX: u32 = 400_000;
 
-const _: () = assert!(PLACE_BYTES == 4, "the bound counts on it");
+const _: () = assert!(ROW_NUMBER_BYTES == 4, "the bound counts on it");
 
 /// The room there is. Clones share it.
 #[derive(Clone, Debug)]

@@ -136,7 +136,7 @@ impl Explanation {
         // Who has no row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
             Some(_) => past.row(snapshot.version(), &user_id).await?,
-            None if Refusals::of(&user_id, snapshot.refusals()).all.is_empty() => return Err(Problem::NoSuchUser),
+            None if Refusals::of(&user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
             None => None,
         };
         Ok(Self {
@@ -150,7 +150,7 @@ impl Explanation {
     pub fn document(&self) -> ExplanationDocument<'_> {
         let Self { user_id, snapshot, row } = self;
         let (row, shown) = (row.as_ref(), snapshot.row(user_id.as_str()));
-        let refusals = Refusals::of(user_id, snapshot.refusals());
+        let refusals = Refusals::of(user_id, snapshot.rejects());
         let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
             reject: RejectDocument::from(*refusal),
             meanwhile: meanwhile(refusal, shown),

@@ -244,7 +244,7 @@ pub async fn list(request: RejectsRequest, reading: Reading) -> Result<Response,
         return Err(Problem::CursorGone);
     }
     let has_code = |open: &&OpenRefusal| request.code.as_deref().is_none_or(|code| open.refusal.code() == code);
-    let refusals = snapshot.refusals();
+    let refusals = snapshot.rejects();
     let total = match request.code {
         None => refusals.len(),
         Some(_) => refusals.iter().filter(has_code).count(),

@@ -13,7 +13,7 @@ use datalake_core::{
     query::{column::Column, error::QueryError},
     user::Ages,
 };
-use datalake_table::memory::{export::ArrowStream, row_cursor::Walk};
+use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
 use crate::{
     limits::{
@@ -262,7 +262,7 @@ fn page(listing: &Listing, ordered: &OrderedRows) -> Result<(Page, Option<RowsRo
     Ok((Page { walk, links }, room))
 }
 
-fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> Writer {
+fn writer(listing: &Listing, walk: RowCursor, format: Format, columns: &[Column]) -> Writer {
     let ages = Ages::on(listing.day);
     match (format, listing.asked.shape) {
         (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, columns, ages)),
@@ -271,7 +271,7 @@ fn writer(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> 
     }
 }
 
-fn rows_text(listing: &Listing, walk: Walk, format: Format, columns: &[Column]) -> RowsText {
+fn rows_text(listing: &Listing, walk: RowCursor, format: Format, columns: &[Column]) -> RowsText {
     let notation = match format {
         Format::Csv => Notation::Csv(listing.asked.escape),
         Format::Ndjson => Notation::Ndjson,

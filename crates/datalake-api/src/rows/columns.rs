@@ -1,26 +1,26 @@
 //! Rows by column, as pandas lays them out: `{"user_id":{"0":"1000","1":"1001"},"first_name":{…}}`.
 
 use datalake_core::{query::column::Column, user::Ages};
-use datalake_table::memory::row_cursor::Walk;
+use datalake_table::memory::row_cursor::RowCursor;
 
 use crate::rows::text::write_value;
 
 /// The text of the rows of a walk, a column after the other: the walk is gone once a column.
 #[derive(Clone, Debug)]
 pub struct ColumnsText {
-    start: Walk,
+    start: RowCursor,
     columns: Box<[Column]>,
     ages: Ages,
     /// The column under way, and where in it.
     column: usize,
-    walk: Walk,
+    walk: RowCursor,
     row: u64,
     is_ended: bool,
 }
 
 impl ColumnsText {
     /// Writes the rows of the cursor, column by column.
-    pub fn new(walk: Walk, columns: &[Column], ages: Ages) -> Self {
+    pub fn new(walk: RowCursor, columns: &[Column], ages: Ages) -> Self {
         Self {
             start: walk.clone(),
             columns: columns.into(),
@@ -62,8 +62,8 @@ impl ColumnsText {
     }
 
     /// Whether no row is looked at that is not written.
-    pub fn takes_every_row(&self) -> bool {
-        self.walk.takes_every_row()
+    pub fn returns_every_row(&self) -> bool {
+        self.walk.returns_every_row()
     }
 
     /// Whether all of it has been written.

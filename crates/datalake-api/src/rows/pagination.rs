@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_table::memory::row_cursor::Walk;
+use datalake_table::memory::row_cursor::RowCursor;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
@@ -14,7 +14,7 @@ const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 #[derive(Debug)]
 pub struct Page {
     /// The rows of the page.
-    pub walk: Walk,
+    pub walk: RowCursor,
     /// The headers about the rows of other pages.
     pub links: Links,
 }

@@ -7,7 +7,7 @@ use datalake_core::{
     user::{Day, UserId},
 };
 use datalake_table::memory::{
-    row_cursor::{self, Walk},
+    row_cursor::{self, RowCursor},
     snapshot::Snapshot,
 };
 
@@ -39,7 +39,7 @@ pub struct Listing {
 #[derive(Debug)]
 pub struct ListedRows {
     /// The rows of the page.
-    pub walk: Walk,
+    pub walk: RowCursor,
     /// Rows that the question takes, on whatever page.
     pub total: u64,
     /// Path and query of the next page.
@@ -89,8 +89,8 @@ impl Listing {
     fn rows_of(&self, selection: Selection, total: u64) -> ListedRows {
         let question = &self.asked.question;
         let limit = question.limit.map(|limit| usize::from(limit.get()));
-        let walk = Walk::new(Arc::clone(&self.snapshot), selection, &question.order, self.after(), limit);
-        let last = limit.and_then(|_| walk.last_before_more());
+        let walk = RowCursor::new(Arc::clone(&self.snapshot), selection, &question.order, self.after(), limit);
+        let last = limit.and_then(|_| walk.last_id_before_next_page());
         ListedRows {
             walk,
             total,
@@ -140,8 +140,8 @@ impl Listing {
     /// Whether the rows are read in the order of the table, without sorting.
     pub fn is_quick(&self) -> bool {
         let question = &self.asked.question;
-        let takes_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
-        takes_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX
+        let returns_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
+        returns_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX
     }
 }
 

@@ -7,7 +7,7 @@ use datalake_core::{
     row::RowView,
     user::{Age, Ages},
 };
-use datalake_table::memory::row_cursor::{Walk, WalkPlace};
+use datalake_table::memory::row_cursor::{CursorPosition, RowCursor};
 
 /// How rows become text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Notation {
 /// The text of the rows of a walk, from where it stands.
 #[derive(Clone, Debug)]
 pub struct RowsText {
-    walk: Walk,
+    walk: RowCursor,
     notation: Notation,
     columns: Box<[Column]>,
     /// What each member begins with in JSON, in the order of the columns.
@@ -42,7 +42,7 @@ enum Place {
 
 impl RowsText {
     /// Writes the rows of the cursor, row by row.
-    pub fn new(walk: Walk, notation: Notation, columns: &[Column], ages: Ages) -> Self {
+    pub fn new(walk: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
         let name = |(index, column): (usize, &Column)| format!("{}\"{column}\":", if index == 0 { "{" } else { "," });
         Self {
             walk,
@@ -86,19 +86,19 @@ impl RowsText {
     }
 
     /// Where it is, after a row.
-    pub fn mark(&self) -> WalkPlace {
-        self.walk.place()
+    pub fn mark(&self) -> CursorPosition {
+        self.walk.position()
     }
 
     /// Goes on behind a row of the same text.
-    pub fn move_to(&mut self, mark: WalkPlace) {
-        self.walk.move_to(mark);
+    pub fn move_to(&mut self, mark: CursorPosition) {
+        self.walk.seek(mark);
         self.place = Place::AfterRow;
     }
 
     /// Whether no row is looked at that is not written.
-    pub fn takes_every_row(&self) -> bool {
-        self.walk.takes_every_row()
+    pub fn returns_every_row(&self) -> bool {
+        self.walk.returns_every_row()
     }
 
     /// Whether all of it has been written.

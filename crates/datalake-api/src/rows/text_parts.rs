@@ -5,7 +5,7 @@ use std::{fmt, io, ops::Range, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_table::memory::row_cursor::WalkPlace;
+use datalake_table::memory::row_cursor::CursorPosition;
 use futures_util::{StreamExt, stream};
 use quick_cache::{Weighter, sync::Cache};
 
@@ -43,7 +43,7 @@ pub struct TextIndex {
 #[derive(Clone, Copy, Debug)]
 struct Mark {
     at: u64,
-    place: WalkPlace,
+    place: CursorPosition,
 }
 
 /// The indexes that were asked for last, by the ETag of the text: it names the bytes. Cheap to clone; all clones share them.
@@ -147,7 +147,7 @@ impl TextIndex {
         };
         let pieces = stream::unfold(Some((part, room)), async |state| {
             let (mut part, room) = state?;
-            let made = if part.text.takes_every_row() {
+            let made = if part.text.returns_every_row() {
                 // To hand it to another thread and back would take as long again.
                 Ok((part.next(), part))
             } else {

@@ -120,7 +120,7 @@ impl PastCache {
         let stays = |kept: &Kept| kept.used_at.elapsed() < IDLE_MAX && kept.snapshot.version().table_id() == newest.version().table_id();
         dropped.extend(snapshots.kept.extract_if(.., |kept| !stays(kept)));
         let is_over = |kept: &[Kept]| {
-            let rows = || Snapshot::rows_beside(newest, kept.iter().map(|kept| &*kept.snapshot));
+            let rows = || Snapshot::rows_not_in(newest, kept.iter().map(|kept| &*kept.snapshot));
             kept.len() > SNAPSHOTS_MAX || kept.len() > 1 && rows() > self.rows_max(newest)
         };
         while is_over(&snapshots.kept) {
@@ -143,7 +143,7 @@ impl PastCache {
     pub fn is_full(&self, newest: &Snapshot) -> bool {
         let held = self.lock().held_by_readers();
         // Not under the lock: one of them may end here.
-        Snapshot::rows_beside(newest, held.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
+        Snapshot::rows_not_in(newest, held.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
     }
 
     /// Rows of versions that are left behind, which may be in memory beside the newest.

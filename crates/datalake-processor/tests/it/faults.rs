@@ -9,7 +9,7 @@ use datalake_core::{
 use datalake_processor::options::{RunOptions, Writers};
 use datalake_store::{
     faults::{Fate, Faulty, Operation, OperationKind},
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use jiff::SignedDuration;
 use rstest::rstest;
@@ -25,7 +25,7 @@ fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sy
 /// Whatever request of a run is its last: readers see the state before or after, and the next run says what an undisturbed one would.
 #[rstest]
 #[tokio::test]
-async fn killed_at_each_request(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn killed_at_each_request(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let undisturbed = edited(tags).await;
     let before = shown(&undisturbed).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
@@ -66,7 +66,7 @@ async fn killed_at_each_request(#[values(Tags::BytesAndMetadata, Tags::Bytes)] t
 /// A run dies at each of its requests, and then its edits are taken back: the copies that it had replaced are those of the table again.
 #[rstest]
 #[tokio::test]
-async fn killed_at_each_request_and_its_edits_undone(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn killed_at_each_request_and_its_edits_undone(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let undisturbed = edited(tags).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
@@ -98,7 +98,7 @@ async fn killed_at_each_request_and_its_edits_undone(#[values(Tags::BytesAndMeta
 /// A run that fails after its commit leaves its announcement; the next one does what is left and takes it back.
 #[rstest]
 #[tokio::test]
-async fn notes_of_dead_runs_are_settled(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn notes_of_dead_runs_are_settled(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let (lake, _) = faulty(&bucket, |operation| match (operation.kind, operation.key.as_str()) {
         (OperationKind::Put, keys::OUTPUT) => Fate::FailBefore,
@@ -123,7 +123,7 @@ async fn notes_of_dead_runs_are_settled(#[values(Tags::BytesAndMetadata, Tags::B
 /// An answer that is lost is no half state: the run fails or succeeds, and the next one agrees with it.
 #[rstest]
 #[tokio::test]
-async fn each_answer_lost(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn each_answer_lost(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let undisturbed = edited(tags).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
@@ -144,7 +144,7 @@ async fn each_answer_lost(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: T
 /// A commit whose answer is lost took place, and the run knows it.
 #[rstest]
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_counts(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_commit_whose_answer_is_lost_counts(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let is_commit = |operation: &Operation| operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
     let (lake, _) = faulty(
@@ -158,9 +158,9 @@ async fn a_commit_whose_answer_is_lost_counts(#[values(Tags::BytesAndMetadata, T
 /// Whether the store ignores the condition or refuses it: for many writers it is none to work with, for a single one it is.
 #[rstest]
 #[tokio::test]
-async fn a_store_without_create_if_absent_is_refused(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_store_without_create_if_absent_is_refused(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     for fate in [Fate::IgnoreCondition, Fate::RefuseCondition] {
-        let bucket = MemoryBucket::new().tagged_by(tags);
+        let bucket = MemoryBucket::new().with_etags_of(tags);
         plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
         let (lake, _) = faulty(&bucket, move |operation| match operation.kind {
             OperationKind::Put => fate,
@@ -188,7 +188,9 @@ async fn a_store_without_create_if_absent_is_refused(#[values(Tags::BytesAndMeta
 /// What fails after the commit does not undo it, and the report says that it stands.
 #[rstest]
 #[tokio::test]
-async fn a_run_that_fails_after_its_commit_says_what_it_committed(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_run_that_fails_after_its_commit_says_what_it_committed(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+) {
     let bucket = edited(tags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         if operation.kind == OperationKind::Put && operation.key == keys::OUTPUT {
@@ -210,7 +212,7 @@ async fn a_run_that_fails_after_its_commit_says_what_it_committed(#[values(Tags:
 /// The clean-up and the look at the store's clock are courtesies.
 #[rstest]
 #[tokio::test]
-async fn a_clean_up_that_fails_is_tried_again_by_the_next_run(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_clean_up_that_fails_is_tried_again_by_the_next_run(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         let is_courtesy =
@@ -223,7 +225,7 @@ async fn a_clean_up_that_fails_is_tried_again_by_the_next_run(#[values(Tags::Byt
 /// Whatever a run does, it writes under `processed_data/` alone.
 #[rstest]
 #[tokio::test]
-async fn sources_are_never_written(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         let is_read = matches!(operation.kind, OperationKind::List | OperationKind::Get | OperationKind::Head);
@@ -240,7 +242,7 @@ async fn sources_are_never_written(#[values(Tags::BytesAndMetadata, Tags::Bytes)
 
 #[rstest]
 #[tokio::test]
-async fn a_store_that_is_down_changes_nothing(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_store_that_is_down_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let before = shown(&bucket).await;
     let (lake, _) = faulty(&bucket, |_| Fate::FailBefore);
@@ -251,7 +253,7 @@ async fn a_store_that_is_down_changes_nothing(#[values(Tags::BytesAndMetadata, T
 
 #[rstest]
 #[tokio::test]
-async fn a_run_that_is_asked_to_stop_changes_nothing(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_run_that_is_asked_to_stop_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let before = shown(&bucket).await;
     let stopped = options(RunMode::Incremental);

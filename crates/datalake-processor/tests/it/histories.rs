@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use datalake_core::{keys, report::RunMode};
-use datalake_store::memory::Tags;
+use datalake_store::memory::EtagInput;
 use proptest::prelude::*;
 
 use crate::lake::{TestLake, csv, png};
@@ -154,8 +154,8 @@ async fn touch_all(lake: &TestLake, salt: usize) {
     }
 }
 
-async fn check(history: Vec<Vec<Edit>>, tags: Tags) {
-    let lake = TestLake::tagged_by(tags);
+async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
+    let lake = TestLake::with_etags_of(tags);
     lake.put("always.csv", csv("Ada", "Always", 1)).await;
     lake.run().await;
     for (step, edits) in history.into_iter().enumerate() {
@@ -189,7 +189,7 @@ async fn check(history: Vec<Vec<Edit>>, tags: Tags) {
             "a run over the same bytes says the same, after {edits:?}"
         );
 
-        let rebuilt = TestLake::tagged_by(tags);
+        let rebuilt = TestLake::with_etags_of(tags);
         for (key, bytes) in lake.objects(keys::SOURCES).await {
             rebuilt.put(&key[keys::SOURCES.len()..], bytes).await;
         }
@@ -213,7 +213,7 @@ proptest! {
     #[test]
     fn incremental_equals_full_equals_rebuild(
         history in prop::collection::vec(prop::collection::vec(edit(), 1..6), 1..5),
-        tags in prop::sample::select(&[Tags::BytesAndMetadata, Tags::Bytes][..]),
+        tags in prop::sample::select(&[EtagInput::BytesAndMetadata, EtagInput::Bytes][..]),
     ) {
         tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check(history, tags));
     }

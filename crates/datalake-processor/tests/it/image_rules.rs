@@ -4,7 +4,7 @@ use datalake_core::{
     keys,
     report::{RunMode, RunOutcome},
 };
-use datalake_store::memory::Tags;
+use datalake_store::memory::EtagInput;
 use jiff::SignedDuration;
 
 use crate::lake::{TestLake, csv, now, options, png};
@@ -80,8 +80,8 @@ async fn check_copy(lake: &TestLake, content: &str) {
 
 #[tokio::test]
 async fn bytes_after_an_image_are_not_copied() {
-    for tags in [Tags::default(), Tags::Bytes] {
-        let lake = TestLake::tagged_by(tags);
+    for tags in [EtagInput::default(), EtagInput::Bytes] {
+        let lake = TestLake::with_etags_of(tags);
         lake.put("1.csv", csv("Ada", "Lee", 1)).await;
         lake.put("1.png", with_excess("new")).await;
         lake.run().await;

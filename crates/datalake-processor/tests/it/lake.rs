@@ -22,7 +22,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     counter::RequestCounter,
     faults::{Fate, Faulty, Operation, OperationKind},
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};
@@ -57,12 +57,12 @@ pub(crate) struct TestLake {
 
 impl TestLake {
     pub(crate) fn new() -> Self {
-        Self::tagged_by(Tags::default())
+        Self::with_etags_of(EtagInput::default())
     }
 
-    pub(crate) fn tagged_by(tags: Tags) -> Self {
+    pub(crate) fn with_etags_of(tags: EtagInput) -> Self {
         let requests = Arc::new(RequestCounter::default());
-        let memory = MemoryBucket::with_counter(Arc::clone(&requests)).tagged_by(tags);
+        let memory = MemoryBucket::with_counter(Arc::clone(&requests)).with_etags_of(tags);
         Self {
             memory: Some(memory.clone()),
             ..Self::over(Arc::new(memory), requests)
@@ -161,7 +161,7 @@ impl TestLake {
         let version = table.latest().await.unwrap().expect("there is a table");
         let name = |key: &str| key[keys::SOURCES.len()..].to_owned();
         table
-            .refusals(&version)
+            .rejects(&version)
             .await
             .unwrap()
             .iter()
@@ -176,8 +176,8 @@ impl TestLake {
             return Vec::new();
         };
         let mut rows = Vec::new();
-        for segment in version.segments() {
-            for row in table.columns(segment).await.unwrap().iter() {
+        for segment in version.data_files() {
+            for row in table.rows_of_data_file(segment).await.unwrap().iter() {
                 let image = if row.has_image { keys::image(row.user_id) } else { String::new() };
                 rows.push(format!(
                     "{},{},{},{},{image}",
@@ -246,8 +246,8 @@ pub(crate) fn png(content: &str) -> Vec<u8> {
 }
 
 /// Three users processed, and then every kind of edit.
-pub(crate) async fn edited(tags: Tags) -> MemoryBucket {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+pub(crate) async fn edited(tags: EtagInput) -> MemoryBucket {
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     let lake = plain(&bucket);
     for id in ["1", "2", "3", "4", "7"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;

@@ -8,7 +8,7 @@ use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::Bucket,
     faults::OperationKind,
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use rstest::rstest;
 
@@ -29,7 +29,7 @@ fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option
 
 #[rstest]
 #[tokio::test]
-async fn a_source_replaced_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_source_replaced_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let lake = edits_before_reading(&bucket, "1.csv", Some(csv("Ada", "Replaced", 1).into_bytes()));
     lake.run().await;
@@ -42,7 +42,7 @@ async fn a_source_replaced_between_listing_and_reading(#[values(Tags::BytesAndMe
 
 #[rstest]
 #[tokio::test]
-async fn a_source_that_vanishes_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_source_that_vanishes_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let lake = edits_before_reading(&bucket, "1.csv", None);
     assert_eq!(lake.run().await.counts.removed, 2);
@@ -52,8 +52,10 @@ async fn a_source_that_vanishes_between_listing_and_reading(#[values(Tags::Bytes
 /// As when a file system is unmounted under a run that reads every source again.
 #[rstest]
 #[tokio::test]
-async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+) {
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     for id in 0..50 {
         plain(&bucket).put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
     }
@@ -75,7 +77,7 @@ async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(#[
 
 #[rstest]
 #[tokio::test]
-async fn a_picture_replaced_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_picture_replaced_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     edits_before_reading(&bucket, "1.png", Some(png("once more"))).run().await;
     assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("once more"));
@@ -87,7 +89,7 @@ async fn a_picture_replaced_between_listing_and_reading(#[values(Tags::BytesAndM
 
 #[rstest]
 #[tokio::test]
-async fn a_picture_that_vanishes_between_listing_and_reading(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_picture_that_vanishes_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     edits_before_reading(&bucket, "1.png", None).run().await;
     assert!(plain(&bucket).output().await.contains("1,Ada,Changed,1,\n"));
@@ -97,7 +99,7 @@ async fn a_picture_that_vanishes_between_listing_and_reading(#[values(Tags::Byte
 /// What is copied is what was read, or nothing; the same run reads again what was replaced after it was read.
 #[rstest]
 #[tokio::test]
-async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     for replacement in [Some(png("once more")), None] {
         let bucket = edited(tags).await;
         let expected = replacement.clone();

@@ -9,7 +9,7 @@ use datalake_core::{keys, report::RunMode};
 use datalake_processor::{options::RunOptions, run};
 use datalake_store::{
     faults::{Fate, Faulty},
-    memory::{Expiry, MemoryBucket, Tags},
+    memory::{EtagInput, Expiry, MemoryBucket},
 };
 use futures_util::FutureExt;
 use jiff::SignedDuration;
@@ -126,7 +126,7 @@ async fn check(bucket: &MemoryBucket, moment: &str) {
     assert_eq!(lake.run().await.committed, Some(false), "{moment}");
 }
 
-async fn paused_at_each_request(tags: Tags, expiry: Expiry, who: Others, pause: SignedDuration) {
+async fn paused_at_each_request(tags: EtagInput, expiry: Expiry, who: Others, pause: SignedDuration) {
     let mut request = 0;
     loop {
         let bucket = edited(tags).await;
@@ -144,7 +144,7 @@ async fn paused_at_each_request(tags: Tags, expiry: Expiry, who: Others, pause: 
 #[rstest]
 #[tokio::test]
 async fn a_run_paused_at_any_request_harms_nothing(
-    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
     #[values(Expiry::Timed, Expiry::Swept, Expiry::Never)] expiry: Expiry,
     #[values(Others::Restore, Others::Edit)] others: Others,
 ) {

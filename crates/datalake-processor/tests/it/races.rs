@@ -13,7 +13,7 @@ use datalake_core::{
 use datalake_store::{
     bucket::Bucket,
     faults::{Fate, Faulty, Operation, OperationKind},
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use datalake_table::table::{CommitDetails, Edit, Table};
 use futures_util::FutureExt;
@@ -78,7 +78,7 @@ async fn the_loser_reads_no_source_twice() {
 /// Another run commits between a run's load and its commit: the loser begins again, and reads nothing twice.
 #[rstest]
 #[tokio::test]
-async fn a_lost_race_is_run_again(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_lost_race_is_run_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let other = bucket.clone();
     let has_come_between = Arc::new(AtomicBool::new(false));
@@ -113,7 +113,7 @@ async fn a_lost_race_is_run_again(#[values(Tags::BytesAndMetadata, Tags::Bytes)]
 /// Runs at once end in one history, whoever wins.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_runs_at_once(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn many_runs_at_once(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let runs = (0..6).map(|_| {
         let bucket = bucket.clone();
@@ -130,7 +130,7 @@ async fn many_runs_at_once(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: 
 /// to it that there is a copy.
 #[rstest]
 #[tokio::test]
-async fn a_picture_that_one_run_links_while_another_removes_it(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_picture_that_one_run_links_while_another_removes_it(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     for moment in ["before the commit", "after it"] {
         let bucket = edited(tags).await;
         plain(&bucket).run().await;
@@ -168,7 +168,7 @@ async fn a_picture_that_one_run_links_while_another_removes_it(#[values(Tags::By
 /// A publisher that comes late leaves the newer file alone.
 #[rstest]
 #[tokio::test]
-async fn output_never_goes_backwards(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn output_never_goes_backwards(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let bucket = edited(tags).await;
     let late = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
         elsewhere(move || async move {
@@ -185,8 +185,8 @@ async fn output_never_goes_backwards(#[values(Tags::BytesAndMetadata, Tags::Byte
 /// By tags of bytes alone a slow publisher cannot tell the file of its base from one of a newer version with the same rows.
 #[rstest]
 #[tokio::test]
-async fn output_ends_at_the_newest_version_though_tags_come_back(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+async fn output_ends_at_the_newest_version_though_tags_come_back(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
     plain(&bucket).run().await;
     let before = plain(&bucket).output().await;

@@ -18,7 +18,7 @@ use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     faults::{Fate, Faulty, OperationKind},
     folder::FolderBucket,
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
@@ -41,8 +41,8 @@ async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
 }
 
 /// Some users, a reject and two versions.
-async fn lake_of_two_versions(tags: Tags) -> MemoryBucket {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+async fn lake_of_two_versions(tags: EtagInput) -> MemoryBucket {
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     let lake = plain(&bucket);
     for id in ["1", "2", "3"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -72,7 +72,7 @@ async fn damage(bucket: &MemoryBucket, key: &str, is_deleted: bool) {
 }
 
 /// Loses an object, edits a user that it has nothing to do with, and runs.
-async fn check_lost(tags: Tags, prefix: &str, end: &str, is_deleted: bool, mode: RunMode) -> RunReport {
+async fn check_lost(tags: EtagInput, prefix: &str, end: &str, is_deleted: bool, mode: RunMode) -> RunReport {
     let bucket = lake_of_two_versions(tags).await;
     let key = key_of(&bucket, prefix, end);
     damage(&bucket, &key, is_deleted).await;
@@ -87,7 +87,7 @@ async fn check_lost(tags: Tags, prefix: &str, end: &str, is_deleted: bool, mode:
 #[rstest]
 #[tokio::test]
 async fn a_lost_data_file_is_replaced_from_the_sources(
-    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
     #[values(true, false)] is_deleted: bool,
     #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
 ) {
@@ -98,7 +98,7 @@ async fn a_lost_data_file_is_replaced_from_the_sources(
 #[rstest]
 #[tokio::test]
 async fn a_lost_rejects_file_is_replaced_from_the_sources(
-    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
     #[values(true, false)] is_deleted: bool,
     #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
 ) {
@@ -109,19 +109,21 @@ async fn a_lost_rejects_file_is_replaced_from_the_sources(
 #[rstest]
 #[tokio::test]
 async fn a_lost_output_file_is_made_again(#[values(true, false)] is_deleted: bool) {
-    check_lost(Tags::Bytes, keys::OUTPUT, "", is_deleted, RunMode::Incremental).await;
+    check_lost(EtagInput::Bytes, keys::OUTPUT, "", is_deleted, RunMode::Incremental).await;
 }
 
 #[rstest]
 #[tokio::test]
 async fn a_lost_pointer_and_a_lost_vacuum_record_stop_no_run(#[values(true, false)] is_deleted: bool) {
-    check_lost(Tags::Bytes, keys::LAST_VACUUM, "", is_deleted, RunMode::Incremental).await;
+    check_lost(EtagInput::Bytes, keys::LAST_VACUUM, "", is_deleted, RunMode::Incremental).await;
 }
 
 /// The operator removes the newest versions; the sources have been edited since.
 #[rstest]
 #[tokio::test]
-async fn after_a_rollback_the_output_shows_the_history_that_continues(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn after_a_rollback_the_output_shows_the_history_that_continues(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+) {
     let bucket = lake_of_two_versions(tags).await;
     let lake = plain(&bucket);
     for round in 0..3 {
@@ -182,7 +184,7 @@ async fn a_copied_folder_lake_has_nothing_to_do() {
 /// A record of the vacuum that a wrong clock dated a year ahead.
 #[rstest]
 #[tokio::test]
-async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     fn in_two_days() -> Timestamp {
         now() + SignedDuration::from_hours(48)
     }
@@ -217,10 +219,10 @@ async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(Tags::BytesAndM
 #[rstest]
 #[tokio::test(start_paused = true)]
 async fn a_commit_is_reported_although_a_later_attempt_of_the_same_run_fails(
-    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
     #[values(OperationKind::List, OperationKind::Put)] failing: OperationKind,
 ) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("1")).await;

@@ -292,7 +292,7 @@ async fn ignored_objects_name_the_user_whose_source_they_would_be() {
     lake.run().await;
     let table = lake.table();
     let version = table.latest().await.unwrap().unwrap();
-    let open = table.refusals(&version).await.unwrap();
+    let open = table.rejects(&version).await.unwrap();
     let users: Vec<_> = open
         .iter()
         .map(|open| (open.refusal.code(), open.user_id.as_ref().map(UserId::as_str)))

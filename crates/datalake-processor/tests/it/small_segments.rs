@@ -24,8 +24,8 @@ enum Place {
 }
 
 fn settings() -> impl Strategy<Value = TableSettings> {
-    (1..4_usize, 1..4_u64).prop_map(|(segment_rows_max, commits_per_checkpoint)| TableSettings {
-        segment_rows_max,
+    (1..4_usize, 1..4_u64).prop_map(|(data_file_rows_max, commits_per_checkpoint)| TableSettings {
+        data_file_rows_max,
         commits_per_checkpoint,
     })
 }
@@ -92,11 +92,11 @@ proptest! {
 #[tokio::test]
 async fn segments_are_split_merged_and_checkpointed() {
     let settings = TableSettings {
-        segment_rows_max: 2,
+        data_file_rows_max: 2,
         commits_per_checkpoint: 2,
     };
     let lake = TestLake::new();
-    let segments = async || lake.table().latest().await.unwrap().unwrap().segments().len();
+    let segments = async || lake.table().latest().await.unwrap().unwrap().data_files().len();
     for id in 0..9 {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
     }

@@ -55,7 +55,7 @@ async fn one_unreadable_source_is_rejected_with_its_cause() {
     );
     let table = lake.table();
     let version = table.latest().await.unwrap().unwrap();
-    let open = table.refusals(&version).await.unwrap();
+    let open = table.rejects(&version).await.unwrap();
     let found = &open[0].reason().found;
     assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 

@@ -5,7 +5,7 @@ use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     faults::{Fate, Faulty, OperationKind},
-    memory::{MemoryBucket, Tags},
+    memory::{EtagInput, MemoryBucket},
 };
 use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
@@ -25,8 +25,8 @@ async fn clean_up(lake: &TestLake) {
     assert!(lake.run_with(&later).await.committed == Some(false));
 }
 
-async fn lake(tags: Tags) -> TestLake {
-    let lake = TestLake::tagged_by(tags);
+async fn lake(tags: EtagInput) -> TestLake {
+    let lake = TestLake::with_etags_of(tags);
     for id in ["1", "2", "3"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
         lake.put(&format!("{id}.png"), png(id)).await;
@@ -45,7 +45,7 @@ async fn write(lake: &TestLake, key: &str, bytes: Vec<u8>) {
 
 #[rstest]
 #[tokio::test]
-async fn copies_are_mended_both_ways(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn copies_are_mended_both_ways(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let lake = lake(tags).await;
     let whole = lake.objects(keys::IMAGES).await;
     lake.bucket().delete(&keys::image("1"), None).await.unwrap();
@@ -65,7 +65,9 @@ async fn copies_are_mended_both_ways(#[values(Tags::BytesAndMetadata, Tags::Byte
 
 #[rstest]
 #[tokio::test]
-async fn a_young_copy_that_nobody_links_may_belong_to_a_run_under_way(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_young_copy_that_nobody_links_may_belong_to_a_run_under_way(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+) {
     let lake = lake(tags).await;
     write(&lake, &keys::image("4"), png("not linked yet")).await;
     lake.run().await;
@@ -75,7 +77,7 @@ async fn a_young_copy_that_nobody_links_may_belong_to_a_run_under_way(#[values(T
 /// A copy of the same size is told by the tag of its source, which it carries.
 #[rstest]
 #[tokio::test]
-async fn a_copy_of_another_picture_of_the_same_size_is_replaced(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_copy_of_another_picture_of_the_same_size_is_replaced(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let lake = lake(tags).await;
     let foreign = Metadata::from([("source-etag".to_owned(), "another".to_owned())]);
     lake.bucket()
@@ -90,9 +92,9 @@ async fn a_copy_of_another_picture_of_the_same_size_is_replaced(#[values(Tags::B
 #[rstest]
 #[tokio::test]
 async fn an_image_replaced_while_its_copy_is_restored_is_read_again_in_the_same_run(
-    #[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags,
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
 ) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("1")).await;
@@ -108,7 +110,7 @@ async fn an_image_replaced_while_its_copy_is_restored_is_read_again_in_the_same_
 
 #[rstest]
 #[tokio::test]
-async fn what_a_dead_run_left_is_removed(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn what_a_dead_run_left_is_removed(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let lake = lake(tags).await;
     let proof = keys::create_proof("1");
     write(&lake, &proof, b"{}".to_vec()).await;
@@ -124,7 +126,7 @@ async fn what_a_dead_run_left_is_removed(#[values(Tags::BytesAndMetadata, Tags::
 /// Ages are told by the store: a machine whose clock is a year ahead removes nothing that is young, however often it cleans up.
 #[rstest]
 #[tokio::test]
-async fn a_clock_that_is_a_year_ahead_removes_nothing_young(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn a_clock_that_is_a_year_ahead_removes_nothing_young(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     fn a_year_later() -> Timestamp {
         now() + SignedDuration::from_hours(365 * 24)
     }
@@ -154,8 +156,8 @@ async fn a_clock_that_is_a_year_ahead_removes_nothing_young(#[values(Tags::Bytes
 /// A clean-up that failed half way is done again, and not only a day later.
 #[rstest]
 #[tokio::test]
-async fn a_clean_up_that_failed_is_done_again(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
-    let bucket = MemoryBucket::new().tagged_by(tags);
+async fn a_clean_up_that_failed_is_done_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
+    let bucket = MemoryBucket::new().with_etags_of(tags);
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.run().await;
@@ -173,7 +175,7 @@ async fn a_clean_up_that_failed_is_done_again(#[values(Tags::BytesAndMetadata, T
 /// Unreadable notes name no users, and are removed with the others.
 #[rstest]
 #[tokio::test]
-async fn old_notes_are_removed(#[values(Tags::BytesAndMetadata, Tags::Bytes)] tags: Tags) {
+async fn old_notes_are_removed(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let lake = lake(tags).await;
     let note = keys::image_note(&crate::lake::run_id(), "1");
     write(&lake, &note, b"[\"1\",\"no id\",\"4\"]".to_vec()).await;
@@ -187,7 +189,7 @@ async fn old_notes_are_removed(#[values(Tags::BytesAndMetadata, Tags::Bytes)] ta
 
 #[tokio::test]
 async fn old_reports_are_removed() {
-    let lake = lake(Tags::default()).await;
+    let lake = lake(EtagInput::default()).await;
     let report = |number: usize| format!("{}old-{number}.json", keys::RUNS);
     write(&lake, &report(0), b"{}".to_vec()).await;
     write(&lake, &format!("{}notes.txt", keys::RUNS), b"not ours".to_vec()).await;

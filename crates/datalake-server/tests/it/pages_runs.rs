@@ -225,7 +225,7 @@ async fn a_run_tells_why_no_difference_shows() {
 /// What makes up former versions is removed, as it is after a week.
 pub(crate) async fn forget_all_but_the_newest(lake: &Lake) {
     let newest = lake.table.latest().await.unwrap().unwrap();
-    let kept: Vec<String> = newest.segments().iter().map(|segment| segment.key()).collect();
+    let kept: Vec<String> = newest.data_files().iter().map(|segment| segment.key()).collect();
     let objects: Vec<_> = lake.bucket.list(keys::TABLE, None).try_collect().await.unwrap();
     for object in objects.iter().filter(|object| keys::parse_in_table(&object.key).is_some()) {
         if !kept.contains(&object.key) {

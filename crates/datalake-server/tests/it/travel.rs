@@ -139,7 +139,7 @@ async fn what_is_removed_is_gone() {
         .await
         .unwrap()
         .unwrap()
-        .segments()
+        .data_files()
         .iter()
         .map(|segment| segment.key())
         .collect();
@@ -172,7 +172,7 @@ async fn what_is_removed_is_gone() {
 async fn rejects_of_a_version_whose_rejects_file_was_removed_are_gone() {
     let lake = lake_until(5).await;
     let version = lake.table.at(2).await.unwrap();
-    let rejects_file = version.refusals_key().unwrap();
+    let rejects_file = version.rejects_file_key().unwrap();
     lake.bucket.delete(&rejects_file, None).await.unwrap();
     check_problem(&lake, "/rejects?version=2", 410, "version-gone").await;
     check_problem(&lake, "/data?version=2", 410, "version-gone").await;

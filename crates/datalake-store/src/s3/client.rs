@@ -23,8 +23,8 @@ use super::{
 use crate::{
     endpoint::{Addressing, Endpoint},
     error::StoreError,
-    lake::OpenOptions,
-    masked::masked,
+    masking::mask,
+    open_options::OpenOptions,
 };
 
 /// A store that is there answers the handshake within a second, from another continent as well. Five attempts at an address that
@@ -162,7 +162,7 @@ fn configured_endpoint(shared: &SdkConfig) -> Result<Option<Endpoint>, StoreErro
         let rejected = |error| {
             invalid(format!(
                 "`endpoint_url` of the profile, or AWS_ENDPOINT_URL, is not an endpoint: `{}`: {error}",
-                masked(&endpoint)
+                mask(&endpoint)
             ))
         };
         endpoint.parse().map_err(rejected)

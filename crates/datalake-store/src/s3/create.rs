@@ -9,7 +9,7 @@ use super::{
     errors::{Attempts, classify},
     request::Request,
 };
-use crate::{error::StoreError, lake::OpenOptions};
+use crate::{error::StoreError, open_options::OpenOptions};
 
 /// Makes the bucket if there is none. One that is there already and can be reached is a success.
 pub async fn create_bucket(bucket: &str, options: &OpenOptions) -> Result<(), StoreError> {

@@ -11,7 +11,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use crate::{
     endpoint::{Endpoint, Region},
     error::StoreError,
-    masked::{masked, white_space_problem},
+    masking::{mask, white_space_problem},
 };
 
 /// Variables that are read, and whether a message may show the value.
@@ -108,7 +108,7 @@ impl Environment {
         named
             .map(|(name, value)| {
                 let region = value.parse::<Region>();
-                region.map_err(|error| invalid(format!("{name} is not a region: `{}`: {error}", masked(&value))))
+                region.map_err(|error| invalid(format!("{name} is not a region: `{}`: {error}", mask(&value))))
             })
             .transpose()
     }
@@ -183,7 +183,7 @@ fn check_white_space() -> Result<(), StoreError> {
         };
         let Some(problem) = problem else { continue };
         let shown = match shown {
-            Shown::Value => format!(" is `{}`", masked(&value.to_string_lossy())),
+            Shown::Value => format!(" is `{}`", mask(&value.to_string_lossy())),
             Shown::Nothing => " (not shown)".to_owned(),
         };
         return Err(invalid(format!("{name}{shown}: {problem}")));
@@ -198,7 +198,7 @@ fn check_access_keys() -> Result<(), StoreError> {
         (Some(_), None) => (ACCESS_KEY_ID, SECRET_ACCESS_KEY),
         (None, Some(_)) if variable(SECRET_ACCESS_KEY).is_some() => (SECRET_ACCESS_KEY, ACCESS_KEY_ID),
         (Some(key), Some(_)) => {
-            return check_header(ACCESS_KEY_ID, &key, &masked(&key))
+            return check_header(ACCESS_KEY_ID, &key, &mask(&key))
                 .and_then(|()| variable("AWS_SESSION_TOKEN").map_or(Ok(()), |token| check_header("AWS_SESSION_TOKEN", &token, "not shown")))
                 .map_err(invalid);
         }
@@ -242,7 +242,7 @@ fn check_endpoint(name: &str) -> Result<(), StoreError> {
     value
         .parse::<Endpoint>()
         .map(|_| ())
-        .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", masked(&value))))
+        .map_err(|error| invalid(format!("{name} is not an endpoint: `{}`: {error}", mask(&value))))
 }
 
 /// Credentials of any source, checked before a header is made of them: the SDK's signer panics otherwise.
@@ -256,7 +256,7 @@ impl ProvideCredentials for CheckedCredentials {
     {
         future::ProvideCredentials::new(async {
             let credentials = self.0.provide_credentials().await?;
-            check_header("the access key", credentials.access_key_id(), &masked(credentials.access_key_id()))
+            check_header("the access key", credentials.access_key_id(), &mask(credentials.access_key_id()))
                 .and_then(|()| check_header("the session token", credentials.session_token().unwrap_or_default(), "not shown"))
                 .map_err(CredentialsError::invalid_configuration)?;
             Ok(credentials)

@@ -132,7 +132,7 @@ where
         let reason = format!("cannot {}: {}: {}", request.describe(inner), inner.endpoint, tls::reason(failure));
         return Failure::Final(StoreError::Denied { key, reason, source: None });
     }
-    if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| without_credentials(&error)) {
+    if let Some(cause) = denial(inner, status, code.as_deref(), message).or_else(|| missing_credentials(&error)) {
         let reason = match cause {
             Denial::OfRequest(cause) => format!(
                 "cannot {}: {cause}; the credentials need {}",
@@ -278,7 +278,7 @@ fn foreign<E>(error: &SdkError<E>) -> Option<String> {
     (is_page(response) && !may_be_proxy).then(|| format!("an HTML page with status {status}"))
 }
 
-fn without_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
+fn missing_credentials(error: &(dyn Error + 'static)) -> Option<Denial> {
     const MISSING: &str = "there are no credentials for the store; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile or role";
     let reason = causes(error).find_map(|cause| match cause.downcast_ref()? {
         CredentialsError::CredentialsNotLoaded(_) => Some(MISSING.to_owned()),
@@ -373,7 +373,7 @@ mod tests {
     #[track_caller]
     fn check(error: CredentialsError, word: Option<&str>) {
         let error = SdkError::<aws_sdk_s3::Error>::dispatch_failure(ConnectorError::other(error.into(), None));
-        let reason = without_credentials(&error).map(|denial| match denial {
+        let reason = missing_credentials(&error).map(|denial| match denial {
             Denial::OfRequest(reason) | Denial::OfAll(reason) => reason,
         });
         assert_eq!(reason.is_some(), word.is_some(), "{reason:?}");

@@ -15,7 +15,7 @@ use rustls::{
 use url::Url;
 
 use super::environment::{Environment, invalid, variable};
-use crate::{error::StoreError, masked::masked};
+use crate::{error::StoreError, masking::mask};
 
 /// As many requests as a run has in flight. Connections above that are closed after use instead of being kept.
 const IDLE_CONNECTIONS_MAX: usize = 128;
@@ -113,7 +113,7 @@ fn check_proxies() -> Result<(), StoreError> {
         let refused = |reason: &str| {
             invalid(format!(
                 "{name} is `{}`: {reason}; a proxy is like http://proxy.example.com:3128",
-                masked(&value)
+                mask(&value)
             ))
         };
         // The scheme may be left out.

@@ -37,7 +37,7 @@ use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
     counter::RequestCounter,
     error::StoreError,
-    lake::OpenOptions,
+    open_options::OpenOptions,
 };
 
 /// A bucket, or what begins with a prefix in it.

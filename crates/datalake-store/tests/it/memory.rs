@@ -3,25 +3,25 @@ use std::sync::Arc;
 use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, STAGED_AGE_MAX},
     contract,
-    memory::{Expiry, MemoryBucket, Tags},
+    memory::{EtagInput, Expiry, MemoryBucket},
     store_contract,
 };
 use jiff::SignedDuration;
 
-async fn open(tags: Tags) -> Arc<dyn Bucket> {
-    Arc::new(MemoryBucket::new().tagged_by(tags))
+async fn open(tags: EtagInput) -> Arc<dyn Bucket> {
+    Arc::new(MemoryBucket::new().with_etags_of(tags))
 }
 
 mod tagged_by_bytes_and_metadata {
-    use super::{Tags, open, store_contract};
+    use super::{EtagInput, open, store_contract};
 
-    store_contract!(open(Tags::BytesAndMetadata));
+    store_contract!(open(EtagInput::BytesAndMetadata));
 }
 
 mod tagged_by_bytes {
-    use super::{Tags, open, store_contract};
+    use super::{EtagInput, open, store_contract};
 
-    store_contract!(open(Tags::Bytes));
+    store_contract!(open(EtagInput::Bytes));
 }
 
 #[tokio::test]

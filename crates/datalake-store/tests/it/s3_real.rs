@@ -10,8 +10,9 @@ use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
     contract,
     error::StoreError,
-    lake::{self, OpenOptions},
+    lake,
     lake_url::LakeUrl,
+    open_options::OpenOptions,
     s3::S3Bucket,
 };
 use futures_util::TryStreamExt;

@@ -26,7 +26,7 @@ use crate::{
         schema::{self, FORMAT_PROPERTY, RefusalsState},
         stage::{NewSegment, Staged},
         unique_name::unique,
-        version::{SegmentFile, Version},
+        version::{DataFile, Version},
     },
     digest::Digest,
     error::{CommitError, TableError},
@@ -353,7 +353,7 @@ fn add(segment: &NewSegment, now_ms: i64) -> Result<Add, serde_json::Error> {
     })
 }
 
-fn remove(segment: &SegmentFile, now_ms: i64) -> Remove {
+fn remove(segment: &DataFile, now_ms: i64) -> Remove {
     Remove {
         path: segment.path.to_string(),
         deletion_timestamp: Some(now_ms),

@@ -11,18 +11,18 @@ use crate::{
     blocking::{blocking, decode},
     delta::{
         log, parquet_rows,
-        version::{SegmentFile, Version},
+        version::{DataFile, Version},
     },
     error::TableError,
-    memory::columns::SegmentRows,
-    table::{KnownRow, READS_IN_FLIGHT},
+    memory::columns::PackedRows,
+    table::{READS_IN_FLIGHT, RecordedSources},
 };
 
 /// Segments decoded for readers at once: one takes some 40 MB for a moment, and polars has every core work on it.
 static DECODING: Semaphore = Semaphore::const_new(2);
 
 /// Runs of neighbours whose key ranges overlap; of our own segments each is alone. `segments` are in the order of a version.
-pub(crate) fn clusters(segments: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[Arc<SegmentFile>]> {
+pub(crate) fn clusters(segments: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
     let mut clusters = Vec::new();
     let (mut start, mut greatest) = (0, None::<&str>);
     for (index, segment) in segments.iter().enumerate() {
@@ -37,7 +37,7 @@ pub(crate) fn clusters(segments: &[Arc<SegmentFile>]) -> impl Iterator<Item = &[
 }
 
 /// A data file whole. One of another size than the log gives it is damaged, and not read beyond that size.
-async fn read(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<Object, TableError> {
+async fn read(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<Object, TableError> {
     let object = log::get(bucket, &file.key(), file.size.max(1)).await?;
     if object.meta.size != file.size {
         let reason = format!("the file has {} bytes, the log gives it {}", object.meta.size, file.size);
@@ -47,13 +47,13 @@ async fn read(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<Object, Ta
 }
 
 /// Fails as a reader of the file would, if it is missing or damaged.
-pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<(), TableError> {
+pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<(), TableError> {
     let object = read(bucket, file).await?;
     decode(object, parquet_rows::rows).await.map(drop)
 }
 
 /// What the segments of a cluster record of the users' sources, by id.
-pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>>) -> Result<Vec<KnownRow>, TableError> {
+pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<Vec<RecordedSources>, TableError> {
     let mut batches = Vec::new();
     for segment in &cluster {
         let object = read(&bucket, segment).await?;
@@ -63,7 +63,7 @@ pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>
 }
 
 /// Every row of the segments of a cluster, by id.
-pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>]) -> Result<Vec<Row>, TableError> {
+pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
     let mut batches = Vec::new();
     for segment in cluster {
         let object = read(bucket, segment).await?;
@@ -73,7 +73,7 @@ pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<SegmentFile>])
 }
 
 /// The rows of one cluster in the order of their ids. A foreign writer may have left them in any order; a user has one row.
-fn ordered<T>(cluster: &[Arc<SegmentFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
+fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
     let mut rows: Vec<T> = batches.into_iter().flatten().collect();
     if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
         rows.sort_by(|a, b| id(a).cmp(id(b)));
@@ -89,11 +89,11 @@ fn ordered<T>(cluster: &[Arc<SegmentFile>], batches: Vec<Vec<T>>, id: impl Fn(&T
 }
 
 pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
-    let wanted = |segment: &&Arc<SegmentFile>| {
+    let wanted = |segment: &&Arc<DataFile>| {
         let first = user_ids.partition_point(|user_id| user_id.as_str() < &*segment.min_user_id);
         user_ids.get(first).is_some_and(|user_id| segment.may_hold(user_id.as_str()))
     };
-    let segments: Vec<_> = version.segments().iter().filter(wanted).cloned().collect();
+    let segments: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
     let mut batches = stream::iter(segments)
         .map(|segment| async move {
             let rows = rows(bucket, std::slice::from_ref(&segment)).await?;
@@ -119,22 +119,22 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
 }
 
 /// What a reader shows of a cluster, as one.
-pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<SegmentFile>>) -> Result<SegmentRows, TableError> {
+pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<PackedRows, TableError> {
     let mut parts = Vec::with_capacity(cluster.len());
     for file in &cluster {
         parts.push(columns(&bucket, file).await?);
     }
-    match <[SegmentRows; 1]>::try_from(parts) {
+    match <[PackedRows; 1]>::try_from(parts) {
         Ok([rows]) => Ok(rows),
         Err(parts) => {
             let key = cluster.first().map(|segment| segment.key()).unwrap_or_default();
-            blocking(move || SegmentRows::merge(&parts, &key)).await
+            blocking(move || PackedRows::merge(&parts, &key)).await
         }
     }
 }
 
-pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &SegmentFile) -> Result<SegmentRows, TableError> {
+pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<PackedRows, TableError> {
     let object = read(bucket, file).await?;
     let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
-    decode(object, |key, bytes| SegmentRows::from_frame(&parquet_rows::shown(key, bytes)?, key)).await
+    decode(object, |key, bytes| PackedRows::from_frame(&parquet_rows::shown(key, bytes)?, key)).await
 }

@@ -94,7 +94,7 @@ struct LoadPlan {
 #[derive(Clone, Debug)]
 pub enum Newest {
     /// The version held is the newest one.
-    Held,
+    Unchanged,
     /// This one is. It follows the version held, or took its place.
     Other(Version),
     /// The version held is gone, and there is no table.
@@ -161,10 +161,10 @@ pub(crate) async fn newest(bucket: &Arc<dyn Bucket>, held: &Version) -> Result<N
         return Ok(Newest::Other(newer));
     }
     if simulation::has(Bug::NewestTrustsMissingEntry) || still_has(bucket, held).await? {
-        return Ok(Newest::Held);
+        return Ok(Newest::Unchanged);
     }
     Ok(match latest(bucket).await? {
-        Some(latest) if latest.id() == held.id() => Newest::Held,
+        Some(latest) if latest.id() == held.id() => Newest::Unchanged,
         Some(latest) => Newest::Other(latest),
         None => Newest::NoTable,
     })

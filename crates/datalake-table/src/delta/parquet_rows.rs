@@ -27,7 +27,7 @@ use crate::{
         },
     },
     error::TableError,
-    table::KnownRow,
+    table::RecordedSources,
 };
 
 /// A segment that is not written yet.
@@ -189,7 +189,7 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
 }
 
 /// What a segment records of the users' sources, in the file's order.
-pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError> {
+pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<RecordedSources>, TableError> {
     let frame = read(key, bytes, &[USER_ID, CSV_ETAG, CSV_SIZE, IMAGE_ETAG, IMAGE_SIZE])?;
     let columns = Columns { key, frame: &frame };
     let (ids, csv_etags, csv_sizes) = (columns.texts(USER_ID)?, columns.texts(CSV_ETAG)?, columns.longs(CSV_SIZE)?);
@@ -202,7 +202,7 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<KnownRow>, TableError
                 None => None,
             };
             let csv_size = size(columns.long(csv_sizes, row, CSV_SIZE)?, CSV_SIZE)?;
-            Ok(KnownRow {
+            Ok(RecordedSources {
                 user_id: columns.user_id(ids, row)?,
                 csv_etag: columns.text(csv_etags, row, CSV_ETAG)?.into(),
                 csv_size,

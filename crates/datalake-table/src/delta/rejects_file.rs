@@ -54,7 +54,7 @@ const REJECTED: &str = "rejected";
 const IGNORED: &str = "ignored";
 
 pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
-    let Some(path) = version.0.metadata.refusals().filter(|_| !version.lost().refusals) else {
+    let Some(path) = version.0.metadata.refusals().filter(|_| !version.lost().rejects_file) else {
         return Ok(Vec::new());
     };
     let object = log::get(bucket, &keys::in_table(path), REFUSALS_BYTES_MAX).await?;
@@ -71,7 +71,7 @@ pub(crate) async fn write(
         return Ok(None);
     }
     if let Some(base) = base
-        && let Some(path) = base.0.metadata.refusals().filter(|_| !base.lost().refusals)
+        && let Some(path) = base.0.metadata.refusals().filter(|_| !base.lost().rejects_file)
         && read(bucket, base).await? == stored(refusals)
     {
         return Ok(Some(path.to_owned()));

@@ -10,7 +10,7 @@ use crate::{
     delta::{
         actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
         schema,
-        version::{Author, CommitFacts, Lost, SegmentFile, State, percent_decoded},
+        version::{Author, CommitFacts, DataFile, Lost, State, percent_decoded},
     },
     digest::Digest,
     error::TableError,
@@ -33,7 +33,7 @@ pub(crate) struct Replay {
 
 #[derive(Debug)]
 enum File {
-    Known(Arc<SegmentFile>),
+    Known(Arc<DataFile>),
     Added(Add),
 }
 
@@ -208,11 +208,11 @@ pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
     }
 }
 
-fn segment_file(path: &str, add: Add) -> Result<SegmentFile, TableError> {
+fn segment_file(path: &str, add: Add) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
     let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("the log gives it a negative size"))?;
-    Ok(SegmentFile {
+    Ok(DataFile {
         path: add.path.as_str().into(),
         size,
         rows,

@@ -13,7 +13,7 @@ use crate::{
         actions::Stats,
         data_file, parquet_rows,
         unique_name::unique,
-        version::{SegmentFile, Version, VersionId},
+        version::{DataFile, Version, VersionId},
     },
     error::TableError,
     table::{Edit, TableSettings},
@@ -33,7 +33,7 @@ pub struct Staged {
     /// The store's time, before the first segment was written.
     pub(crate) since: Timestamp,
     pub(crate) added: Vec<NewSegment>,
-    pub(crate) removed: Vec<Arc<SegmentFile>>,
+    pub(crate) removed: Vec<Arc<DataFile>>,
 }
 
 impl Staged {
@@ -53,7 +53,7 @@ pub(crate) struct NewSegment {
 
 /// Neighbours that are rewritten together, and what changes in them.
 struct Group {
-    segments: Vec<Arc<SegmentFile>>,
+    segments: Vec<Arc<DataFile>>,
     edits: Vec<Edit>,
 }
 
@@ -64,10 +64,10 @@ pub(crate) async fn stage(
     edits: Vec<Edit>,
 ) -> Result<Staged, TableError> {
     let since = bucket.fenced().await?.store_time;
-    let segments = base.map(Version::segments).unwrap_or_default();
-    let groups = groups(segments, edits, settings.segment_rows_max);
+    let segments = base.map(Version::data_files).unwrap_or_default();
+    let groups = groups(segments, edits, settings.data_file_rows_max);
     let mut rewrites = stream::iter(groups)
-        .map(|group| rewrite(bucket, settings.segment_rows_max, group))
+        .map(|group| rewrite(bucket, settings.data_file_rows_max, group))
         .buffered(REWRITES_IN_FLIGHT);
     let mut staged = Staged {
         base: base.map(Version::id),
@@ -83,7 +83,7 @@ pub(crate) async fn stage(
 }
 
 /// Writes what the edits make of a group. Nothing where they change nothing.
-async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<SegmentFile>>), TableError> {
+async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<DataFile>>), TableError> {
     let rows = data_file::rows(bucket, &group.segments).await?;
     // Small neighbours, or segments of another engine's that overlap.
     let joins = group.segments.len() > 1;
@@ -102,7 +102,7 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
 
 async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
-    let path = keys::segment_path(&unique(), crc32fast::hash(&encoded.bytes));
+    let path = keys::data_file_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())
@@ -115,7 +115,7 @@ async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, T
 }
 
 /// Which segments are rewritten together. Segments that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
-fn groups(segments: &[Arc<SegmentFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
+fn groups(segments: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
     let clusters: Vec<_> = data_file::clusters(segments).collect();
     if clusters.is_empty() {
         let puts = edits.iter().any(|edit| matches!(edit, Edit::Put(_)));

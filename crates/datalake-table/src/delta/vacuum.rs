@@ -40,9 +40,9 @@ const REQUESTS_IN_FLIGHT: usize = 8;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VacuumSummary {
     /// Data files.
-    pub segments_removed: u64,
+    pub data_files_removed: u64,
     /// Files of refused sources.
-    pub refusals_removed: u64,
+    pub rejects_files_removed: u64,
     /// Bytes of both.
     pub bytes_removed: u64,
     /// Entries and checkpoints of the log.
@@ -76,9 +76,9 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     while let Some(object) = objects.try_next().await? {
         let age = now.duration_since(object.modified);
         if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
-            summary.segments_removed += 1;
+            summary.data_files_removed += 1;
         } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
-            summary.refusals_removed += 1;
+            summary.rejects_files_removed += 1;
         } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
             // A run that died within its check.
         } else {
@@ -144,7 +144,7 @@ impl NamedRefusals {
 /// A data file is past its retention when the entry that removed it is, by the store's clock. The time within an entry is that of its
 /// writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries earlier, and never removes one.
 async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, retention: SignedDuration) -> Result<Named, TableError> {
-    let held = version.segments().iter().map(|segment| percent_decoded(&segment.path));
+    let held = version.data_files().iter().map(|segment| percent_decoded(&segment.path));
     let oldest_ms = now.as_millisecond() - retention.as_secs() * 1_000;
     let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
     let buried = version.0.tombstones.iter();

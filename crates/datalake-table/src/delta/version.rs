@@ -15,7 +15,7 @@ use crate::{
 
 /// A data file of the table. Files are never changed, so two of one path are equal.
 #[derive(Clone, Debug)]
-pub struct SegmentFile {
+pub struct DataFile {
     /// As the log spells it: relative to the table's root, percent-encoded.
     pub path: Box<str>,
     /// Bytes of the file.
@@ -30,7 +30,7 @@ pub struct SegmentFile {
     pub(crate) add: Arc<Add>,
 }
 
-impl SegmentFile {
+impl DataFile {
     /// The object's key in the lake.
     pub fn key(&self) -> String {
         keys::in_table(&percent_decoded(&self.path))
@@ -47,13 +47,13 @@ impl SegmentFile {
     }
 }
 
-impl PartialEq for SegmentFile {
+impl PartialEq for DataFile {
     fn eq(&self, other: &Self) -> bool {
         self.path == other.path
     }
 }
 
-impl Eq for SegmentFile {}
+impl Eq for DataFile {}
 
 /// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
 pub(crate) fn percent_decoded(path: &str) -> String {
@@ -74,8 +74,8 @@ pub(crate) struct State {
     pub(crate) commit: CommitFacts,
     pub(crate) protocol: Protocol,
     pub(crate) metadata: Metadata,
-    /// In the order of [`SegmentFile::compare`].
-    pub(crate) segments: Vec<Arc<SegmentFile>>,
+    /// In the order of [`DataFile::compare`].
+    pub(crate) segments: Vec<Arc<DataFile>>,
     /// By path. Those past their retention may be missing.
     pub(crate) tombstones: BTreeMap<String, Remove>,
     /// Other engines' streams remember in the log how far they are; a checkpoint must not lose that.
@@ -90,15 +90,15 @@ pub(crate) struct State {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
     /// Data files. They are not among [`Version::segments`].
-    pub data_files: Vec<Arc<SegmentFile>>,
+    pub data_files: Vec<Arc<DataFile>>,
     /// Whether the file of refused sources is lost.
-    pub refusals: bool,
+    pub rejects_file: bool,
 }
 
 impl Lost {
     /// Whether nothing is lost.
     pub fn is_empty(&self) -> bool {
-        self.data_files.is_empty() && !self.refusals
+        self.data_files.is_empty() && !self.rejects_file
     }
 
     /// Rows of the lost data files.
@@ -222,7 +222,7 @@ impl Version {
     /// The version without what is lost of it. The next commit removes lost data files from the table.
     #[must_use]
     pub fn without(&self, lost: Lost) -> Self {
-        let is_lost = |file: &Arc<SegmentFile>| lost.data_files.contains(file);
+        let is_lost = |file: &Arc<DataFile>| lost.data_files.contains(file);
         let mut state = (*self.0).clone();
         state.segments.retain(|file| !is_lost(file));
         state.lost = lost;
@@ -235,7 +235,7 @@ impl Version {
     }
 
     /// The key of the file of refused sources, where there are any.
-    pub fn refusals_key(&self) -> Option<String> {
+    pub fn rejects_file_key(&self) -> Option<String> {
         self.0.metadata.refusals().map(keys::in_table)
     }
 
@@ -265,7 +265,7 @@ impl Version {
     }
 
     /// The data files, by their least user id. Ranges overlap only where another engine wrote them.
-    pub fn segments(&self) -> &[Arc<SegmentFile>] {
+    pub fn data_files(&self) -> &[Arc<DataFile>] {
         &self.0.segments
     }
 

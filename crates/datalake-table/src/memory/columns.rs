@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The rows of one segment, by user id in byte order, each user once.
-pub struct SegmentRows {
+pub struct PackedRows {
     user_ids: Texts,
     first_names: Words,
     last_names: Words,
@@ -23,7 +23,7 @@ pub struct SegmentRows {
     images: Bits,
 }
 
-impl SegmentRows {
+impl PackedRows {
     /// Takes the five columns that a reader shows; `key` names the file they are from, for errors.
     ///
     /// [`TableError::Corrupt`] where a value is missing, ids are not ascending, or a birth is outside the calendar: another engine wrote
@@ -78,7 +78,7 @@ impl SegmentRows {
         self.len() == 0
     }
 
-    /// The row at `index`, which is less than [`SegmentRows::len`].
+    /// The row at `index`, which is less than [`PackedRows::len`].
     pub fn row(&self, index: usize) -> RowView<'_> {
         RowView {
             user_id: self.user_ids.get(index),
@@ -130,9 +130,9 @@ impl SegmentRows {
 }
 
 /// Never shows a row: names and births have no place in logs.
-impl fmt::Debug for SegmentRows {
+impl fmt::Debug for PackedRows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SegmentRows").field("len", &self.len()).finish_non_exhaustive()
+        f.debug_struct("PackedRows").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
 
     #[track_caller]
     fn check_refused(cases: &[Case<'_>], message: &str) {
-        let error = SegmentRows::from_frame(&made(cases), "the-key")
+        let error = PackedRows::from_frame(&made(cases), "the-key")
             .expect_err("must be refused")
             .to_string();
         assert!(error.contains(message) && error.contains("the-key"), "{error}");
@@ -186,10 +186,10 @@ mod tests {
     #[test]
     fn overlapping_segments_become_one() {
         let row = |user_id| (Some(user_id), Some("A"), Some(0), false);
-        let segment = |cases: &[Case<'_>]| SegmentRows::from_frame(&made(cases), "key").unwrap();
-        let merged = SegmentRows::merge(&[segment(&[row("1"), row("3")]), segment(&[row("2")])], "key").unwrap();
+        let segment = |cases: &[Case<'_>]| PackedRows::from_frame(&made(cases), "key").unwrap();
+        let merged = PackedRows::merge(&[segment(&[row("1"), row("3")]), segment(&[row("2")])], "key").unwrap();
         assert_eq!(merged.iter().map(|row| row.user_id).collect::<Vec<_>>(), ["1", "2", "3"]);
-        assert!(SegmentRows::merge(&[segment(&[row("1")]), segment(&[row("1")])], "key").is_err());
+        assert!(PackedRows::merge(&[segment(&[row("1")]), segment(&[row("1")])], "key").is_err());
     }
 
     proptest! {
@@ -197,7 +197,7 @@ mod tests {
         fn every_value_comes_back(rows in prop::collection::btree_map("[a-z0-9]{1,4}", (".{1,5}", -1_000..1_000_i64, any::<bool>()), 0..200)) {
             let cases: Vec<Case<'_>> =
                 rows.iter().map(|(id, (name, day, image))| (Some(id.as_str()), Some(name.as_str()), Some(day * 86_400_000), *image)).collect();
-            let segment = SegmentRows::from_frame(&made(&cases), "key").unwrap();
+            let segment = PackedRows::from_frame(&made(&cases), "key").unwrap();
             prop_assert_eq!(segment.len(), rows.len());
             for (row, (user_id, (name, day, has_image))) in segment.iter().zip(&rows) {
                 let birth = BirthTimestamp::from_ms(day * 86_400_000).unwrap();

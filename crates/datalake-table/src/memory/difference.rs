@@ -101,7 +101,7 @@ impl Side {
 
 impl Snapshot {
     /// The rows that are in memory because of these snapshots alone, and would not be for `newest`: segments that they share count once.
-    pub fn rows_beside<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
+    pub fn rows_not_in<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
         let mut seen: BTreeSet<*const Part> = newest.parts.iter().map(Arc::as_ptr).collect();
         let parts = snapshots.into_iter().flat_map(|snapshot| &snapshot.parts);
         parts

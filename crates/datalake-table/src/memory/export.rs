@@ -14,7 +14,7 @@ use datalake_core::{
 use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
-use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::Walk};
+use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::RowCursor};
 
 /// Rows of a row group: some 3 MB of text, enough for compression, and small enough that a reader of a range reads little else.
 const GROUP_ROWS: usize = 65_536;
@@ -23,7 +23,7 @@ const GROUP_ROWS: usize = 65_536;
 const BATCH_ROWS: usize = 8_192;
 
 /// Writes the rows of a walk as one Parquet file. The same rows make the same bytes.
-pub fn write_parquet(mut walk: Walk, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
+pub fn write_parquet(mut walk: RowCursor, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
     let schema = schema(columns);
     let mut writer = parquet_writer(file, &schema).batched(&schema).map_err(failed)?;
     let mut is_first = true;
@@ -41,7 +41,7 @@ pub fn write_parquet(mut walk: Walk, columns: &[Column], ages: Ages, file: impl 
 
 /// The rows of a walk as an Arrow stream: each element is some bytes of it.
 pub struct ArrowStream {
-    walk: Walk,
+    walk: RowCursor,
     columns: Box<[Column]>,
     ages: Ages,
     writer: StreamWriter<Drain>,
@@ -68,7 +68,7 @@ impl std::fmt::Debug for ArrowStream {
 
 impl ArrowStream {
     /// Nothing is read before it is asked for.
-    pub fn new(walk: Walk, columns: &[Column], ages: Ages) -> Self {
+    pub fn new(walk: RowCursor, columns: &[Column], ages: Ages) -> Self {
         let drain = Drain::default();
         Self {
             walk,
@@ -148,7 +148,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn take(walk: &mut Walk, columns: &[Column], ages: Ages, rows_max: usize) -> Self {
+    fn take(walk: &mut RowCursor, columns: &[Column], ages: Ages, rows_max: usize) -> Self {
         let mut batch = Self {
             columns: columns.iter().map(|column| (*column, Values::none(*column))).collect(),
             height: 0,

@@ -11,7 +11,7 @@ use crate::memory::snapshot::{Snapshot, Span};
 
 /// The rows that a selection takes, in an order, after a row and up to a number.
 #[derive(Clone, Debug)]
-pub struct Walk {
+pub struct RowCursor {
     snapshot: Arc<Snapshot>,
     selection: Selection,
     source: Source,
@@ -30,7 +30,7 @@ enum Source {
 
 /// Where a walk is: another walk over the same rows of the same version goes on from there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WalkPlace {
+pub struct CursorPosition {
     source: SourcePlace,
     left: usize,
 }
@@ -41,10 +41,10 @@ enum SourcePlace {
     Listed(usize),
 }
 
-impl Walk {
+impl RowCursor {
     /// Where it is.
-    pub fn place(&self) -> WalkPlace {
-        WalkPlace {
+    pub fn position(&self) -> CursorPosition {
+        CursorPosition {
             source: match &self.source {
                 Source::Scan(span) => SourcePlace::Scan(*span),
                 Source::Listed { next, .. } => SourcePlace::Listed(*next),
@@ -54,7 +54,7 @@ impl Walk {
     }
 
     /// Goes on from a place of a walk over the same rows.
-    pub fn move_to(&mut self, place: WalkPlace) {
+    pub fn seek(&mut self, place: CursorPosition) {
         self.left = place.left;
         match (&mut self.source, place.source) {
             (Source::Scan(span), SourcePlace::Scan(to)) => *span = to,
@@ -69,7 +69,7 @@ impl Walk {
     /// all of them.
     ///
     /// By user id nothing is looked at before it is asked for. Any other order looks at every row first, and holds the numbers of those
-    /// that are to come: [`PLACE_BYTES`] a row, of `limit` rows at most twice as many.
+    /// that are to come: [`ROW_NUMBER_BYTES`] a row, of `limit` rows at most twice as many.
     pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
         let source = if order.is_by_user_id() {
             let span = snapshot.span(&selection);
@@ -97,7 +97,7 @@ impl Walk {
     }
 
     /// Whether no row is looked at that is not given: the next one is found at once.
-    pub fn takes_every_row(&self) -> bool {
+    pub fn returns_every_row(&self) -> bool {
         match self.source {
             Source::Scan(_) => self.selection.is_range_of_ids(),
             Source::Listed { .. } => true,
@@ -105,7 +105,7 @@ impl Walk {
     }
 
     /// The id of the last row that this walk comes to, if there are more behind it.
-    pub fn last_before_more(&self) -> Option<String> {
+    pub fn last_id_before_next_page(&self) -> Option<String> {
         let mut ahead = self.clone();
         let mut last = None;
         while ahead.next_row().is_some() {
@@ -188,4 +188,4 @@ fn listed(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Opti
 }
 
 /// What a walk in another order than that of the ids holds of each row: its number in the order of the ids.
-pub const PLACE_BYTES: usize = size_of::<u32>();
+pub const ROW_NUMBER_BYTES: usize = size_of::<u32>();

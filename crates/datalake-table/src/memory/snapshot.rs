@@ -14,11 +14,11 @@ use crate::{
     blocking::blocking,
     delta::{
         data_file,
-        version::{SegmentFile, Version},
+        version::{DataFile, Version},
     },
     error::TableError,
     memory::{
-        columns::SegmentRows,
+        columns::PackedRows,
         statistics::{BirthCounts, Statistics},
     },
     table::{READS_IN_FLIGHT, Table},
@@ -42,39 +42,39 @@ pub struct Snapshot {
 pub(crate) struct Part {
     /// The paths of the segments: since files never change, equal paths are equal rows.
     pub(crate) paths: Vec<Box<str>>,
-    pub(crate) rows: SegmentRows,
+    pub(crate) rows: PackedRows,
     births: BirthCounts,
 }
 
 impl Part {
-    fn new(paths: Vec<Box<str>>, rows: SegmentRows) -> Self {
+    fn new(paths: Vec<Box<str>>, rows: PackedRows) -> Self {
         let taken = (0..rows.len()).map(|index| rows.birth_and_image(index));
         let births = BirthCounts::count(taken.map(|(birth, has_image)| (birth.day(), has_image)));
         Self { paths, rows, births }
     }
 
-    async fn load(table: &Table, cluster: &[Arc<SegmentFile>]) -> Result<Self, TableError> {
+    async fn load(table: &Table, cluster: &[Arc<DataFile>]) -> Result<Self, TableError> {
         let rows = data_file::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
         let paths = paths(cluster);
         Ok(blocking(move || Self::new(paths, rows)).await)
     }
 }
 
-fn paths(cluster: &[Arc<SegmentFile>]) -> Vec<Box<str>> {
+fn paths(cluster: &[Arc<DataFile>]) -> Vec<Box<str>> {
     cluster.iter().map(|file| file.path.clone()).collect()
 }
 
 impl Snapshot {
     /// Reads a version. Segments that `previous` holds are taken from there, by path.
     pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
-        let held = |cluster: &[Arc<SegmentFile>]| {
+        let held = |cluster: &[Arc<DataFile>]| {
             let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));
             let after = |part: &Arc<Part>| part.rows.last_user_id() < cluster.first().map(|file| &*file.min_user_id);
             // A part that holds the cluster is the first whose last id is not less than the cluster's first one.
             let previous = previous?;
             previous.parts.get(previous.parts.partition_point(after)).filter(same).cloned()
         };
-        let clusters: Vec<_> = data_file::clusters(version.segments())
+        let clusters: Vec<_> = data_file::clusters(version.data_files())
             .map(|cluster| (cluster.to_vec(), held(cluster)))
             .collect();
         let parts: Vec<Arc<Part>> = stream::iter(clusters)
@@ -87,7 +87,7 @@ impl Snapshot {
             .buffered(READS_IN_FLIGHT)
             .try_collect()
             .await?;
-        let refusals = table.refusals(&version).await?;
+        let refusals = table.rejects(&version).await?;
         Ok(blocking(move || Self::new(version, parts, refusals)).await)
     }
 
@@ -120,7 +120,7 @@ impl Snapshot {
     }
 
     /// The sources that are refused at this version, by key.
-    pub fn refusals(&self) -> &[OpenRefusal] {
+    pub fn rejects(&self) -> &[OpenRefusal] {
         &self.refusals
     }
 

@@ -59,9 +59,9 @@ async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&
     }
     let table = table(&bucket);
     let loaded = table.latest().await.unwrap().unwrap();
-    assert_eq!((loaded.number(), loaded.segments()), (6, version.segments()), "{change}");
+    assert_eq!((loaded.number(), loaded.data_files()), (6, version.data_files()), "{change}");
     assert_eq!(loaded.run_id().map(datalake_core::report::RunId::as_str), expected_run, "{change}");
-    assert_eq!(table.refusals(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
+    assert_eq!(table.rejects(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
     assert_eq!(ids(&table, &loaded).await.len(), 7, "{change}");
 }
 
@@ -92,8 +92,8 @@ async fn a_damaged_pointer_is_as_good_as_none() {
     for pointer in ["", "{", "{\"version\":\"x\"}", "{\"version\":99}"] {
         write(&bucket, keys::LAST_CHECKPOINT, pointer.to_owned()).await;
         assert_eq!(
-            table(&bucket).latest().await.unwrap().unwrap().segments(),
-            version.segments(),
+            table(&bucket).latest().await.unwrap().unwrap().data_files(),
+            version.data_files(),
             "pointer: {pointer}"
         );
     }
@@ -106,7 +106,7 @@ async fn checkpoints_in_parts_are_refused_only_where_the_log_is_not_whole() {
     let part = keys::checkpoint(2).replace(".parquet", ".0000000001.0000000002.parquet");
     write(&bucket, &part, "a part").await;
     write(&bucket, keys::LAST_CHECKPOINT, "{\"version\":2,\"size\":9,\"parts\":2}").await;
-    assert_eq!(table(&bucket).latest().await.unwrap().unwrap().segments(), version.segments());
+    assert_eq!(table(&bucket).latest().await.unwrap().unwrap().data_files(), version.data_files());
     bucket.delete(&keys::log_entry(0), None).await.unwrap();
     let error = table(&bucket).latest().await.unwrap_err();
     assert!(error.to_string().contains("several parts"), "{error}");
@@ -121,7 +121,7 @@ async fn a_table_is_loaded_without_a_damaged_checkpoint() {
     assert_eq!((loaded.id(), loaded.row_count()), (last.id(), last.row_count()));
     write(&bucket, &keys::checkpoint(3), "no parquet").await;
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (last.id(), last.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (last.id(), last.data_files()));
     let next = commit(&table(&bucket), Some(&loaded), vec![put("x", 2)]).await;
     assert_eq!(next.number(), 8);
 }

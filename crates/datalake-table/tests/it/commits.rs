@@ -32,7 +32,7 @@ async fn of_two_writers_one_wins() {
         "{lost:?}"
     );
     let won = mine.or(theirs).unwrap();
-    assert_eq!(one.latest().await.unwrap().unwrap().segments(), won.segments());
+    assert_eq!(one.latest().await.unwrap().unwrap().data_files(), won.data_files());
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn check(faults: &[Fault], expected: Result<&[&str], &str>) {
     match (table.commit(Some(&base), staged, &[], &details()).await, expected) {
         (Ok(version), Ok(expected)) => {
             assert_eq!(ids(&table, &version).await, expected, "faults: {faults:?}");
-            assert_eq!(table.latest().await.unwrap().unwrap().segments(), version.segments());
+            assert_eq!(table.latest().await.unwrap().unwrap().data_files(), version.data_files());
         }
         (Err(error), Err(expected)) => assert_eq!(error.to_string(), expected, "faults: {faults:?}"),
         (outcome, _) => panic!("faults: {faults:?}, outcome: {outcome:?}"),

@@ -50,8 +50,8 @@ async fn check(key: &str) {
     }
     let version = version.unwrap();
     let key = match key {
-        "data" => version.segments()[0].key(),
-        "rejects" => version.refusals_key().unwrap(),
+        "data" => version.data_files()[0].key(),
+        "rejects" => version.rejects_file_key().unwrap(),
         key => key.to_owned(),
     };
     // A load reads the checkpoint, and the entries after it.
@@ -68,11 +68,11 @@ async fn check(key: &str) {
         let of_bucket = table(&bucket);
         let all = async {
             let version = of_bucket.latest().await?.expect("there is a table");
-            for segment in version.segments() {
-                of_bucket.columns(segment).await?;
+            for segment in version.data_files() {
+                of_bucket.rows_of_data_file(segment).await?;
                 of_bucket.check_data_file(segment).await?;
             }
-            of_bucket.refusals(&version).await.map(drop)
+            of_bucket.rejects(&version).await.map(drop)
         };
         let read = AssertUnwindSafe(all).catch_unwind().await;
         assert!(read.is_ok(), "form {form} of {key} makes the reader panic: {bytes:?}");

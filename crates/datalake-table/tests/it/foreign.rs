@@ -18,7 +18,7 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
     let elsewhere = MemoryBucket::new();
     let table = datalake_table::table::Table::new(std::sync::Arc::new(elsewhere.clone()));
     let version = commit(&table, None, users.iter().map(|user| put(user, 7)).collect()).await;
-    let file = &version.segments()[0];
+    let file = &version.data_files()[0];
     write(bucket, &keys::in_table(path), read(&elsewhere, &file.key()).await).await;
     let mut add =
         json!({"path": path.replace(' ', "%20"), "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false});
@@ -33,7 +33,7 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
 
 fn removal(version: &Version) -> Vec<Value> {
     let remove = |path: &str| json!({"remove": {"path": path, "deletionTimestamp": 1, "dataChange": false}});
-    version.segments().iter().map(|segment| remove(&segment.path)).collect()
+    version.data_files().iter().map(|segment| remove(&segment.path)).collect()
 }
 
 #[tokio::test]
@@ -52,14 +52,14 @@ async fn another_engines_compaction_is_read_as_it_is() {
 
         let compacted = table.newer_than(&base).await.unwrap().unwrap();
         assert_eq!(rows(&table, &compacted).await, rows(&table, &base).await);
-        assert_eq!((compacted.segments().len(), compacted.segments()[0].rows), (1, 5));
+        assert_eq!((compacted.data_files().len(), compacted.data_files()[0].rows), (1, 5));
         assert_eq!((compacted.run_id(), compacted.counts()), (None, None));
-        assert_eq!(table.refusals(&compacted).await.unwrap().len(), 1, "refusals are carried over");
-        assert_eq!(table.latest().await.unwrap().unwrap().segments(), compacted.segments());
+        assert_eq!(table.rejects(&compacted).await.unwrap().len(), 1, "refusals are carried over");
+        assert_eq!(table.latest().await.unwrap().unwrap().data_files(), compacted.data_files());
 
         let next = commit(&table, Some(&compacted), vec![put("6", 1)]).await;
         assert_eq!(ids(&table, &next).await, ["1", "2", "3", "4", "5", "6"]);
-        assert!(next.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
+        assert!(next.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
     }
 }
 
@@ -72,10 +72,10 @@ async fn overlapping_segments_are_read_in_order_and_taken_apart() {
     append(&bucket, 1, &[other, json!({"txn": {"appId": "stream", "version": 3}})]).await;
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
     assert_eq!(ids(&table, &mixed).await, ["1", "3", "5", "7"]);
-    let shown: Vec<_> = table.shown(&mixed).try_collect().await.unwrap();
+    let shown: Vec<_> = table.all_rows(&mixed).try_collect().await.unwrap();
     let shown: Vec<_> = shown
         .iter()
-        .flat_map(datalake_table::memory::columns::SegmentRows::iter)
+        .flat_map(datalake_table::memory::columns::PackedRows::iter)
         .map(|row| row.user_id.to_owned())
         .collect();
     assert_eq!(shown, ["1", "3", "5", "7"], "a reader sees them as one");
@@ -84,7 +84,7 @@ async fn overlapping_segments_are_read_in_order_and_taken_apart() {
     assert!(!elsewhere.is_empty());
     let apart = commit(&table, Some(&mixed), vec![put("4", 4)]).await;
     assert_eq!(ids(&table, &apart).await, ["1", "3", "4", "5", "7"]);
-    assert!(apart.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
+    assert!(apart.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id));
     // Version 3 writes a checkpoint, which keeps the other engine's stream.
     commit(&table, Some(&apart), vec![put("8", 8)]).await;
     let loaded = table.latest().await.unwrap().unwrap();
@@ -99,7 +99,7 @@ async fn two_rows_of_a_user_are_damage() {
     let other = foreign_file(&bucket, "other.parquet", &["5"], true).await;
     append(&bucket, 1, &[other]).await;
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
-    let known = table.known(&mixed).await.try_collect::<Vec<_>>().await.unwrap_err();
+    let known = table.recorded_sources(&mixed).try_collect::<Vec<_>>().await.unwrap_err();
     assert!(
         matches!(&known, TableError::Corrupt { reason, .. } if reason.contains("two rows")),
         "{known}"
@@ -150,9 +150,9 @@ async fn damage_names_its_place() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let version = commit(&table, None, vec![put("1", 1)]).await;
-    write(&bucket, &version.segments()[0].key(), "no parquet").await;
-    let error = table.known(&version).await.try_collect::<Vec<_>>().await.unwrap_err();
-    assert_refused(&error, &version.segments()[0].key());
+    write(&bucket, &version.data_files()[0].key(), "no parquet").await;
+    let error = table.recorded_sources(&version).try_collect::<Vec<_>>().await.unwrap_err();
+    assert_refused(&error, &version.data_files()[0].key());
     append(&bucket, 1, &[json!({"add": {"path": 1}})]).await;
     assert_refused(&table.latest().await.unwrap_err(), "line=1");
     write(&bucket, &keys::log_entry(1), [0xff, 0xfe].as_slice()).await;
@@ -171,13 +171,13 @@ async fn another_engines_checkpoint_is_read() {
     write(&bucket, keys::LAST_CHECKPOINT, fixture("last_checkpoint.json")).await;
     let table = table(&bucket);
     let version = table.latest().await.unwrap().unwrap();
-    assert_eq!((version.number(), version.run_id(), version.segments().len()), (45, None, 1));
+    assert_eq!((version.number(), version.run_id(), version.data_files().len()), (45, None, 1));
     assert!(
         format!("{version:?}").contains("datalake.refusals"),
         "the key of the refusals is carried over"
     );
 
-    write(&bucket, &version.segments()[0].key(), fixture("compacted.parquet")).await;
+    write(&bucket, &version.data_files()[0].key(), fixture("compacted.parquet")).await;
     let found = rows(&table, &version).await;
     assert_eq!(found.len(), 237);
     let user = datalake_core::user::UserId::parse("308").unwrap();

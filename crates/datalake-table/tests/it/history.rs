@@ -59,17 +59,17 @@ async fn only_touched_segments_are_rewritten() {
     let table = table(&bucket);
     let edits = ["1", "2", "3", "4", "5", "6", "7", "8"].map(|id| put(id, 1));
     let first = commit(&table, None, edits.to_vec()).await;
-    assert_eq!(first.segments().len(), 2);
+    assert_eq!(first.data_files().len(), 2);
     let second = commit(&table, Some(&first), vec![put("6", 2)]).await;
-    assert_eq!(first.segments()[0], second.segments()[0]);
-    assert_ne!(first.segments()[1], second.segments()[1]);
+    assert_eq!(first.data_files()[0], second.data_files()[0]);
+    assert_ne!(first.data_files()[1], second.data_files()[1]);
     // A segment of four takes a fifth: two halves.
     let third = commit(&table, Some(&second), vec![put("25", 2)]).await;
-    assert_eq!(third.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(), [3, 2, 4]);
+    assert_eq!(third.data_files().iter().map(|segment| segment.rows).collect::<Vec<_>>(), [3, 2, 4]);
     // Small neighbours join when one of them is rewritten.
     let fourth = commit(&table, Some(&third), vec![remove("1"), remove("2"), remove("3")]).await;
     assert_eq!(
-        fourth.segments().iter().map(|segment| segment.rows).collect::<Vec<_>>(),
+        fourth.data_files().iter().map(|segment| segment.rows).collect::<Vec<_>>(),
         [1, 1, 4],
         "an estimate before the edits decides"
     );
@@ -99,7 +99,7 @@ async fn a_table_may_be_empty() {
     assert_eq!((empty.number(), empty.row_count()), (0, 0));
     let one = commit(&table, Some(&empty), vec![put("1", 1)]).await;
     let none = commit(&table, Some(&one), vec![remove("1")]).await;
-    assert_eq!((none.row_count(), none.segments().len()), (0, 0));
+    assert_eq!((none.row_count(), none.data_files().len()), (0, 0));
     assert_eq!(table.latest().await.unwrap().unwrap().row_count(), 0);
 }
 
@@ -113,14 +113,14 @@ async fn refusals_change_with_the_version() {
     for refusals in [&open[..], &open, &open[1..], &[]] {
         let staged = table.stage(version.as_ref(), vec![]).await.unwrap();
         let next = table.commit(version.as_ref(), staged, refusals, &details()).await.unwrap();
-        assert_eq!(table.refusals(&next).await.unwrap(), refusals);
-        assert_eq!(table.refusals(&table.latest().await.unwrap().unwrap()).await.unwrap(), refusals);
+        assert_eq!(table.rejects(&next).await.unwrap(), refusals);
+        assert_eq!(table.rejects(&table.latest().await.unwrap().unwrap()).await.unwrap(), refusals);
         files.push(keys(&bucket, "processed_data/users/_ingest/").await.len());
         version = Some(next);
     }
     assert_eq!(files, [1, 1, 2, 2], "refusals that did not change are not written again");
     let first = table.at(0).await.unwrap();
-    assert_eq!(table.refusals(&first).await.unwrap(), open, "an older version has its own");
+    assert_eq!(table.rejects(&first).await.unwrap(), open, "an older version has its own");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_reader_goes_on_from_the_version_it_holds() {
     let second = commit(&table, Some(&first), vec![put("2", 1)]).await;
     let third = commit(&table, Some(&second), vec![put("3", 1)]).await;
     let newest = reader.newer_than(&first).await.unwrap().unwrap();
-    assert_eq!((newest.number(), newest.segments()), (2, third.segments()));
+    assert_eq!((newest.number(), newest.data_files()), (2, third.data_files()));
     assert!(reader.reload_if_lost(&first).await.unwrap().is_none(), "its entry is still there");
 }
 
@@ -155,11 +155,11 @@ async fn a_table_made_anew_is_another_one() {
     assert_eq!((found.number(), found.table_id()), (0, anew.table_id()));
     // Also where the new one has come to the same number.
     let anew = commit(&table, Some(&anew), vec![put("4", 1)]).await;
-    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().segments(), anew.segments());
+    assert_eq!(table.reload_if_lost(&held).await.unwrap().unwrap().data_files(), anew.data_files());
     // Or has passed it: what comes next is no sequel of what is held.
     let anew = commit(&table, Some(&anew), vec![put("5", 1)]).await;
     let newest = table.newer_than(&held).await.unwrap().unwrap();
-    assert_eq!((newest.number(), newest.segments()), (2, anew.segments()));
+    assert_eq!((newest.number(), newest.data_files()), (2, anew.data_files()));
     assert_eq!(ids(&table, &newest).await, ["3", "4", "5"]);
 }
 
@@ -180,8 +180,8 @@ fn edits() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
 }
 
 fn settings() -> impl Strategy<Value = TableSettings> {
-    (1..9_usize, 1..5_u64).prop_map(|(segment_rows_max, commits_per_checkpoint)| TableSettings {
-        segment_rows_max,
+    (1..9_usize, 1..5_u64).prop_map(|(data_file_rows_max, commits_per_checkpoint)| TableSettings {
+        data_file_rows_max,
         commits_per_checkpoint,
     })
 }
@@ -223,18 +223,18 @@ async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u
         assert_eq!(rows(&table, &version).await, model);
         assert!(
             version
-                .segments()
+                .data_files()
                 .iter()
-                .all(|segment| segment.rows > 0 && segment.rows <= u64::try_from(settings.segment_rows_max).unwrap())
+                .all(|segment| segment.rows > 0 && segment.rows <= u64::try_from(settings.data_file_rows_max).unwrap())
         );
         assert!(
-            version.segments().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
+            version.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
             "our segments never overlap"
         );
         let loaded = table.latest().await.unwrap().unwrap();
         assert_eq!(
-            (loaded.number(), loaded.segments(), loaded.committed_at()),
-            (version.number(), version.segments(), version.committed_at())
+            (loaded.number(), loaded.data_files(), loaded.committed_at()),
+            (version.number(), version.data_files(), version.committed_at())
         );
         models.push(model.clone());
         held = Some(version);
@@ -242,7 +242,7 @@ async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u
     let whole = Table::with_settings(Arc::new(without_checkpoints(&bucket).await), settings);
     for (number, model) in (0..).zip(&models) {
         let (short, long) = (table.at(number).await.unwrap(), whole.at(number).await.unwrap());
-        assert_eq!(short.segments(), long.segments());
+        assert_eq!(short.data_files(), long.data_files());
         assert_eq!(&rows(&table, &short).await, model);
     }
 }

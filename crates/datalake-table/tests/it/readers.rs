@@ -48,7 +48,7 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
     let table = Table::with_settings(
         Arc::clone(&bucket),
         TableSettings {
-            segment_rows_max: 50,
+            data_file_rows_max: 50,
             commits_per_checkpoint: 20,
         },
     );
@@ -101,8 +101,8 @@ async fn tables_for_other_engines() {
     let summary = cleaned.vacuum().await.unwrap();
     assert!(cleaned.at(38).await.is_err());
     assert_eq!(cleaned.at(39).await.unwrap().number(), 39);
-    assert!(summary.segments_removed > 0, "{summary:?}");
-    assert!(summary.refusals_removed > 0, "{summary:?}");
+    assert!(summary.data_files_removed > 0, "{summary:?}");
+    assert!(summary.rejects_files_removed > 0, "{summary:?}");
     let latest = cleaned.latest().await.unwrap().unwrap();
     assert_eq!(u64::try_from(rows(&cleaned, &latest).await.len()).unwrap(), latest.row_count());
 }

@@ -78,7 +78,11 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
     );
     let removed = vacuum(&bucket, 8 * DAY).await;
     assert_eq!(
-        (removed.segments_removed, removed.refusals_removed, removed.log_objects_removed),
+        (
+            removed.data_files_removed,
+            removed.rejects_files_removed,
+            removed.log_objects_removed
+        ),
         (3, 2, 1)
     );
     assert_eq!(
@@ -129,7 +133,7 @@ async fn entries_past_the_retention_are_removed() {
             "_last_checkpoint"
         ]
     );
-    assert_eq!(table.latest().await.unwrap().unwrap().segments(), held.segments());
+    assert_eq!(table.latest().await.unwrap().unwrap().data_files(), held.data_files());
     assert_eq!(
         table.at(2).await.unwrap_err().to_string(),
         "there is no such version of the table, version=2"
@@ -138,9 +142,9 @@ async fn entries_past_the_retention_are_removed() {
     assert_eq!(rows(&table, &at_checkpoint).await.len(), 1);
 
     // Data files and rejects files that were superseded within the week stay.
-    assert_eq!((before.segments_removed, before.refusals_removed), (4, 4));
-    assert_eq!(table.refusals(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
-    assert_eq!(vacuum(&bucket, 16 * DAY).await.segments_removed, 3);
+    assert_eq!((before.data_files_removed, before.rejects_files_removed), (4, 4));
+    assert_eq!(table.rejects(&at_checkpoint).await.unwrap(), [refusal("src-data/6.csv")]);
+    assert_eq!(vacuum(&bucket, 16 * DAY).await.data_files_removed, 3);
     assert_eq!(rows(&table, &held).await.len(), 1);
 }
 
@@ -172,25 +176,25 @@ async fn rejects_files_of_superseded_versions_are_removed_after_the_data_file_re
     let newest = commit_with(&bucket, Some(&without_rejects), 2, &rejected, 6 * DAY).await;
     let table = table(&bucket);
     assert_eq!(
-        vacuum(&bucket, 7 * DAY).await.refusals_removed,
+        vacuum(&bucket, 7 * DAY).await.rejects_files_removed,
         0,
         "superseded within the retention"
     );
-    assert_eq!(table.refusals(&first).await.unwrap(), [refusal("src-data/0.csv")]);
+    assert_eq!(table.rejects(&first).await.unwrap(), [refusal("src-data/0.csv")]);
 
     let removed = vacuum(&bucket, 7 * DAY + 60).await;
-    assert_eq!((removed.refusals_removed, removed.log_objects_removed), (1, 0));
+    assert_eq!((removed.rejects_files_removed, removed.log_objects_removed), (1, 0));
     let version = table.at(0).await.unwrap();
-    let gone = table.refusals(&version).await;
+    let gone = table.rejects(&version).await;
     assert!(matches!(gone, Err(TableError::Store(StoreError::NotFound { .. }))), "{gone:?}");
     for day in [8, 12, 20] {
         assert_eq!(
-            vacuum(&bucket, day * DAY).await.refusals_removed,
+            vacuum(&bucket, day * DAY).await.rejects_files_removed,
             0,
             "the newest version names it, day {day}"
         );
     }
-    assert_eq!(table.refusals(&newest).await.unwrap(), rejected);
+    assert_eq!(table.rejects(&newest).await.unwrap(), rejected);
 }
 
 #[tokio::test]
@@ -224,7 +228,7 @@ async fn excerpts_of_a_deleted_source_expire_on_a_lake_without_changes() {
     assert_eq!(rejects_files_on.iter().sum::<usize>(), 7, "{rejects_files_on:?}");
     assert_eq!(entries(&bucket).await, ["1.checkpoint.parquet", "1.json", "_last_checkpoint"]);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (newest.id(), newest.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (newest.id(), newest.data_files()));
     assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
 }
 
@@ -239,13 +243,13 @@ async fn the_log_before_a_damaged_checkpoint_stays() {
     write(&bucket, &keys::checkpoint(6), "no parquet").await;
     assert_eq!(vacuum(&bucket, 7 * DAY + 60).await.log_objects_removed, 0);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (held.id(), held.data_files()));
     assert_eq!(rows(&table(&bucket), &loaded).await.len(), 1);
 
     // A day later, a checkpoint of its own lets the entries go, and the damaged one with them.
     assert_eq!(vacuum(&bucket, 8 * DAY + 60).await.log_objects_removed, 5);
     let loaded = table(&bucket).latest().await.unwrap().unwrap();
-    assert_eq!((loaded.id(), loaded.segments()), (held.id(), held.segments()));
+    assert_eq!((loaded.id(), loaded.data_files()), (held.id(), held.data_files()));
 }
 
 #[tokio::test]

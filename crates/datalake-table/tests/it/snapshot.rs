@@ -58,10 +58,10 @@ async fn only_new_segments_are_read() {
     let table = table(&bucket);
     let users: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
     let first = commit(&table, None, users).await;
-    assert!(first.segments().len() > 3, "{} segments", first.segments().len());
+    assert!(first.data_files().len() > 3, "{} segments", first.data_files().len());
     let before = counter.snapshot().get;
     let held = Snapshot::load(&table, first.clone(), None).await.unwrap();
-    assert_eq!(counter.snapshot().get - before, u64::try_from(first.segments().len()).unwrap());
+    assert_eq!(counter.snapshot().get - before, u64::try_from(first.data_files().len()).unwrap());
 
     let second = commit(&table, Some(&first), vec![put("10", 2)]).await;
     let before = counter.snapshot().get;
@@ -79,7 +79,7 @@ async fn refusals_are_part_of_a_snapshot() {
     let staged = table.stage(None, vec![put("1", 1)]).await.unwrap();
     let version = table.commit(None, staged, &refusals, &details()).await.unwrap();
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
-    assert_eq!(snapshot.refusals(), refusals);
+    assert_eq!(snapshot.rejects(), refusals);
 }
 
 #[tokio::test]
@@ -164,7 +164,7 @@ async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&s
         users.iter().map(|user| put(user, 7)).collect(),
     )
     .await;
-    let file = &version.segments()[0];
+    let file = &version.data_files()[0];
     write(bucket, &datalake_core::keys::in_table(path), read(&elsewhere, &file.key()).await).await;
     let add: Value = json!({"add": {"path": path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false}});
     write(bucket, &datalake_core::keys::log_entry(number), add.to_string()).await;

@@ -28,7 +28,7 @@ use jiff::Timestamp;
 
 /// Small enough for splits and merges to happen with a handful of rows.
 pub(crate) const SMALL: TableSettings = TableSettings {
-    segment_rows_max: 4,
+    data_file_rows_max: 4,
     commits_per_checkpoint: 3,
 };
 
@@ -132,8 +132,7 @@ pub(crate) async fn commit(table: &Table, base: Option<&Version>, edits: Vec<Edi
 /// Every row of the version, read back by the ids that it knows.
 pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, Row> {
     let known: Vec<_> = table
-        .known(version)
-        .await
+        .recorded_sources(version)
         .try_collect::<Vec<_>>()
         .await
         .unwrap()

@@ -73,8 +73,8 @@ async fn foreign(bucket: &MemoryBucket, held: &Version, edit: impl Fn(&mut Row))
     let number = held.number() + 1;
     let mut lines = vec![json!({"commitInfo": {"timestamp": (EPOCH.as_second() + 3_600) * 1_000, "operation": "UPDATE"}})];
     let remove = |path: &str| json!({"remove": {"path": path, "deletionTimestamp": 1, "dataChange": true}});
-    lines.extend(held.segments().iter().map(|segment| remove(&segment.path)));
-    for segment in other.segments() {
+    lines.extend(held.data_files().iter().map(|segment| remove(&segment.path)));
+    for segment in other.data_files() {
         write(bucket, &segment.key(), read(&elsewhere, &segment.key()).await).await;
         lines.push(
             json!({"add": {"path": &*segment.path, "partitionValues": {}, "size": segment.size, "modificationTime": 0, "dataChange": true}}),
@@ -254,7 +254,7 @@ async fn a_history_says_where_it_ends() {
     check(&of("2").await, &odd, 6, Reach::LogEnds);
     // Nothing but the newest version's files is left.
     for key in keys_under(&bucket, keys::TABLE).await {
-        if keys::parse_in_table(&key).is_some() && newest.segments().iter().all(|file| file.key() != key) {
+        if keys::parse_in_table(&key).is_some() && newest.data_files().iter().all(|file| file.key() != key) {
             bucket.delete(&key, None).await.unwrap();
         }
     }
@@ -368,9 +368,9 @@ async fn check_versions(history: Vec<(BTreeMap<u8, Option<u8>>, bool)>) {
         assert_eq!(shown(&found), naive_history(&models, &user), "user {user}");
         assert_eq!(found.reach, Reach::Whole);
     }
-    let rows_beside = Snapshot::rows_beside(snapshots.last().unwrap(), &snapshots);
-    assert!(rows_beside <= models.iter().map(BTreeMap::len).sum());
-    assert_eq!(Snapshot::rows_beside(&snapshots[0], [&snapshots[0], &snapshots[0]]), 0);
+    let rows_not_in = Snapshot::rows_not_in(snapshots.last().unwrap(), &snapshots);
+    assert!(rows_not_in <= models.iter().map(BTreeMap::len).sum());
+    assert_eq!(Snapshot::rows_not_in(&snapshots[0], [&snapshots[0], &snapshots[0]]), 0);
 }
 
 proptest! {

@@ -7,7 +7,7 @@ const AT_SIGNS: [&str; 3] = ["@", "%40", "%2540"];
 
 /// The value without what could be a credential: what precedes an `@` in an address, what follows a colon where a port belongs, and a
 /// query. Control characters are escaped, so that a line break is seen.
-pub fn masked(value: &str) -> String {
+pub fn mask(value: &str) -> String {
     let (scheme, rest) = match value.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), value),
@@ -27,9 +27,9 @@ pub fn masked(value: &str) -> String {
     shown
 }
 
-/// Whether [`masked`] leaves something out.
+/// Whether [`mask`] leaves something out.
 pub(crate) fn has_secret(value: &str) -> bool {
-    masked(value).contains('…') && !value.contains('…')
+    mask(value).contains('…') && !value.contains('…')
 }
 
 fn without_user<'a>(scheme: &str, rest: &'a str) -> Cow<'a, str> {
@@ -59,7 +59,7 @@ fn end_of_user(text: &str) -> Option<usize> {
 }
 
 /// The text with what precedes the `@` of each URL in it left out: for messages of libraries, which may repeat a URL.
-pub fn without_credentials(text: &str) -> String {
+pub fn mask_urls_in(text: &str) -> String {
     let mut parts = text.split("://");
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -95,7 +95,7 @@ mod tests {
 
     #[track_caller]
     fn check(value: &str, expected: &str) {
-        assert_eq!(masked(value), expected);
+        assert_eq!(mask(value), expected);
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn texts_of_others_lose_their_credentials() {
         assert_eq!(
-            without_credentials("cannot reach `http://me:secret@h:1/x` or http://h2/@a"),
+            mask_urls_in("cannot reach `http://me:secret@h:1/x` or http://h2/@a"),
             "cannot reach `http://…@h:1/x` or http://h2/@a"
         );
     }
