@@ -10,7 +10,7 @@ use datalake_core::{
     row::{Provenance, Row},
     user::UserId,
 };
-use datalake_table::table::Edit;
+use datalake_table::delta::rows::Edit;
 use jiff::Timestamp;
 
 use crate::read::{CsvRead, ImageRead, UserRead};

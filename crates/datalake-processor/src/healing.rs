@@ -13,8 +13,9 @@ use datalake_store::{
 };
 use datalake_table::{
     delta::{
-        log::Newest,
-        version::{DataFile, Lost, Version},
+        data_file::DataFile,
+        load::Newest,
+        version::{Lost, Version},
     },
     error::TableError,
     table::Table,

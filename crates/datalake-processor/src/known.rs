@@ -13,9 +13,9 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_table::{
-    delta::version::Version,
+    delta::{rows::RecordedSources, version::Version},
     error::TableError,
-    table::{RecordedSources, Table},
+    table::Table,
 };
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use jiff::Timestamp;

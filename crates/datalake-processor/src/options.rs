@@ -7,7 +7,7 @@ use datalake_core::{
     report::{RunId, RunMode},
 };
 use datalake_store::{bucket::Bucket, counter::RequestCounter};
-use datalake_table::table::TableSettings;
+use datalake_table::settings::TableSettings;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 

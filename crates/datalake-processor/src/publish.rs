@@ -8,7 +8,7 @@ use datalake_store::{
     simulation::{self, Bug},
 };
 use datalake_table::{
-    delta::{log::Newest, version::Version},
+    delta::{load::Newest, version::Version},
     table::Table,
 };
 

@@ -23,13 +23,14 @@ use datalake_store::{
 };
 use datalake_table::{
     delta::{
-        commit::CommitAttempt,
+        commit::CommitDetails,
+        commit_attempt::CommitAttempt,
         stage::Staged,
         version::{Lost, Version},
     },
     digest::Digest,
     error::CommitError,
-    table::{CommitDetails, Table},
+    table::Table,
 };
 use tokio::time::Instant;
 

@@ -9,7 +9,7 @@ use datalake_store::{
     simulation::{self, Bug},
 };
 use datalake_table::{
-    delta::{log::Newest, version::Version},
+    delta::{load::Newest, version::Version},
     table::Table,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};

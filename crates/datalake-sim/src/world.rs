@@ -31,7 +31,7 @@ use datalake_store::{
     memory::{Expiry, MemoryBucket},
     simulation::{Bug, Simulation},
 };
-use datalake_table::table::TableSettings;
+use datalake_table::settings::TableSettings;
 use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
 use tokio::runtime::Runtime;

@@ -5,7 +5,7 @@ use std::error::Error;
 use datalake_core::keys;
 use datalake_store::error::StoreError;
 
-use crate::delta::commit::CommitAttempt;
+use crate::delta::commit_attempt::CommitAttempt;
 
 /// Why the table could not be read or written. One variant a reaction.
 #[derive(Debug, thiserror::Error)]

@@ -1,11 +1,13 @@
-//! The users table: a Delta Lake table (reader version 1, writer version 2) written by ourselves, and what a reader keeps of it.
+//! The users table: a Delta Lake table (reader version 1, writer version 2) in a store.
 //!
-//! The only crate that names polars. It never asks a clock (the names of new files aside, which are UUIDs of version 7), never reads
-//! a source, and never changes an object in place, `_last_checkpoint` aside.
+//! `delta/` owns what is on disk, `memory/` what a reader keeps of a version; [`table::Table`] is the interface to both.
+//! This is the only crate that uses polars, and the only one that interprets the keys under `processed_data/users/`.
+//! It must never read a source, read a clock (time is an argument or the store's), or change an object in place, except `_last_checkpoint`.
 
 pub mod blocking;
 pub mod delta;
 pub mod digest;
 pub mod error;
 pub mod memory;
+pub mod settings;
 pub mod table;

@@ -213,7 +213,10 @@ mod tests {
         user::{BirthTimestamp, UserId, UserRecord},
     };
     use datalake_store::memory::MemoryBucket;
-    use datalake_table::table::{CommitDetails, Edit, Table};
+    use datalake_table::{
+        delta::{commit::CommitDetails, rows::Edit},
+        table::Table,
+    };
     use jiff::Timestamp;
 
     use super::*;

@@ -15,7 +15,10 @@ use datalake_store::{
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::{EtagInput, MemoryBucket},
 };
-use datalake_table::table::{CommitDetails, Edit, Table};
+use datalake_table::{
+    delta::{commit::CommitDetails, rows::Edit},
+    table::Table,
+};
 use futures_util::FutureExt;
 use rstest::rstest;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use datalake_core::{keys, report::RunMode};
 use datalake_processor::options::RunOptions;
 use datalake_store::folder::FolderBucket;
-use datalake_table::table::TableSettings;
+use datalake_table::settings::TableSettings;
 use proptest::prelude::*;
 use tempfile::TempDir;
 

@@ -31,7 +31,10 @@ use datalake_store::{
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::MemoryBucket,
 };
-use datalake_table::table::{CommitDetails, Edit, Table};
+use datalake_table::{
+    delta::{commit::CommitDetails, rows::Edit},
+    table::Table,
+};
 use futures_util::{FutureExt, poll};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::Value;

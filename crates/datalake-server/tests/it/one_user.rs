@@ -5,7 +5,7 @@ use datalake_core::{
     plan::Seen,
     reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
 };
-use datalake_table::table::Edit;
+use datalake_table::delta::rows::Edit;
 use serde_json::{Value, json};
 
 use crate::{

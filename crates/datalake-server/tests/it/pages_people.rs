@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{body::Body, http::Request};
 use datalake_core::user::UserId;
-use datalake_table::table::Edit;
+use datalake_table::delta::rows::Edit;
 
 use crate::fixture::{Answer, Lake, ids, put, refusals};
 

@@ -8,7 +8,7 @@ use datalake_core::{
     report::{Counts, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_store::bucket::{Metadata, PutMode};
-use datalake_table::table::Edit;
+use datalake_table::delta::rows::Edit;
 use jiff::SignedDuration;
 
 use crate::{

@@ -6,7 +6,7 @@ use datalake_core::{
     report::RunId,
     user::UserId,
 };
-use datalake_table::table::Edit;
+use datalake_table::delta::rows::Edit;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

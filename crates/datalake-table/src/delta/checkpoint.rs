@@ -24,14 +24,14 @@ use parquet::{
     record::Row,
     schema::{parser::parse_message_type, types::TypePtr},
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    blocking::blocking,
+    blocking::{blocking, decode},
     delta::{
         actions::{Action, Add, Remove},
-        log::{self, LastCheckpoint},
+        log::{self, CHECKPOINT_BYTES_MAX, get_if_there},
         retention::Retention,
         shred,
         version::{State, Version},
@@ -92,6 +92,18 @@ message refused {
   }
 }";
 
+/// The pointer is a small document; other engines add a schema of the checkpoint.
+const POINTER_BYTES_MAX: u64 = 1024 * 1024;
+
+/// The document `_last_checkpoint`. Other engines write more fields.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastCheckpoint {
+    pub(crate) version: u64,
+    /// Actions in the checkpoint.
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
 fn parse(message: &str) -> Result<TypePtr, ParquetError> {
     parse_message_type(message).map(TypePtr::new)
 }
@@ -117,14 +129,14 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, version: &Version) -> Result
         Ok(_) | Err(StoreError::Conflict { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    point_at(bucket, &fenced.bucket, LastCheckpoint { version: number, size }).await
+    write_last_checkpoint(bucket, &fenced.bucket, LastCheckpoint { version: number, size }).await
 }
 
 /// Replaces the pointer, but only forward: a pointer that names a later checkpoint that exists stays.
-async fn point_at(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: LastCheckpoint) -> Result<(), TableError> {
+async fn write_last_checkpoint(bucket: &Arc<dyn Bucket>, fenced: &Arc<dyn Bucket>, pointer: LastCheckpoint) -> Result<(), TableError> {
     let mode = match bucket.head(keys::LAST_CHECKPOINT).await {
         Ok(head) => {
-            if let Some(named) = log::last_checkpoint(bucket).await?
+            if let Some(named) = read_last_checkpoint(bucket).await?
                 && named >= pointer.version
                 && !simulation::has(Bug::PointerGoesBack)
                 && exists(bucket, &keys::checkpoint(named)).await?
@@ -153,6 +165,28 @@ async fn exists(bucket: &Arc<dyn Bucket>, key: &str) -> Result<bool, TableError>
     }
 }
 
+pub(crate) async fn read_last_checkpoint(bucket: &Arc<dyn Bucket>) -> Result<Option<u64>, TableError> {
+    // The pointer only saves work: one that is damaged, or too large to be one, is as good as none.
+    let object = match get_if_there(bucket, keys::LAST_CHECKPOINT, POINTER_BYTES_MAX).await {
+        Err(TableError::Corrupt { .. }) => None,
+        object => object?,
+    };
+    let pointer = object.and_then(|object| serde_json::from_slice::<LastCheckpoint>(&object.bytes).ok());
+    Ok(pointer.map(|pointer| pointer.version))
+}
+
+/// Whether a checkpoint can be decoded.
+pub(crate) async fn is_intact(bucket: &Arc<dyn Bucket>, version: u64) -> Result<bool, TableError> {
+    let Some(object) = get_if_there(bucket, &keys::checkpoint(version), CHECKPOINT_BYTES_MAX).await? else {
+        return Ok(false);
+    };
+    match decode(object, decode_actions).await {
+        Ok(_) => Ok(true),
+        Err(TableError::Corrupt { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The actions that make up a state; tombstones past the retention are dropped, as the protocol lets a checkpoint do.
 fn actions(state: &State, now: Timestamp) -> Vec<Action> {
     let oldest_ms = now.as_millisecond() - Retention::of(&state.metadata).deleted_files.as_secs() * 1_000;
@@ -178,10 +212,10 @@ fn actions(state: &State, now: Timestamp) -> Vec<Action> {
         }),
         ..Action::default()
     });
-    let adds = state.segments.iter().map(|segment| Action {
+    let adds = state.data_files.iter().map(|file| Action {
         add: Some(Add {
             data_change: false,
-            ..(*segment.add).clone()
+            ..(*file.add).clone()
         }),
         ..Action::default()
     });
@@ -222,7 +256,7 @@ fn encode_records(records: &[Value]) -> Result<Bytes, ParquetError> {
     clippy::needless_pass_by_value,
     reason = "a decoder owns the bytes; only simulations decode them twice"
 )]
-pub(crate) fn decode(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
+pub(crate) fn decode_actions(key: &str, bytes: Bytes) -> Result<Vec<Action>, TableError> {
     let records = simulation::remembered("checkpoint::decode", &bytes, || decode_records(bytes.clone()))
         .map_err(|error| TableError::undecodable(key, "the checkpoint cannot be read", error))?;
     let action = |record| Action::deserialize(Value::from(record));

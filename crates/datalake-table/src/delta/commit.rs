@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datalake_core::{
     keys,
     reject::{self, OpenRefusal},
+    report::{Counts, RunId, RunMode},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
@@ -21,16 +22,19 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     delta::{
         actions::{Action, Add, CommitInfo, OwnInfo, Remove, TextMap},
-        checkpoint, log, rejects_file,
+        checkpoint,
+        commit_attempt::CommitAttempt,
+        data_file::DataFile,
+        log, rejects_file,
         replay::{self, Replay},
-        schema::{self, FORMAT_PROPERTY, RefusalsState},
-        stage::{NewSegment, Staged},
+        schema::{self, FORMAT_PROPERTY, RejectsState},
+        stage::{Staged, StagedFile},
         unique_name::unique,
-        version::{DataFile, Version},
+        version::Version,
     },
     digest::Digest,
     error::{CommitError, TableError},
-    table::{CommitDetails, Table},
+    settings::TableSettings,
 };
 
 /// Names the writer in the log, as the protocol asks.
@@ -46,25 +50,27 @@ const STAGED_AGE_MAX: SignedDuration = SignedDuration::from_hours(12);
 /// Requests that check staged files are small.
 const CHECKS_IN_FLIGHT: usize = 8;
 
-/// A commit that was tried.
+/// What a commit records of the run that makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CommitAttempt {
-    /// The version that it makes.
-    pub number: u64,
-    /// The digest of its entry.
-    pub digest: Digest,
-    /// The digest of the entry that it follows; none for the first version.
-    pub base: Option<Digest>,
+pub struct CommitDetails {
+    /// The run.
+    pub run_id: RunId,
+    /// Which sources it read.
+    pub mode: RunMode,
+    /// What it found and did.
+    pub counts: Counts,
+    /// The run's clock at the commit.
+    pub committed_at: Timestamp,
 }
 
 pub(crate) async fn commit(
-    table: &Table,
+    bucket: &Arc<dyn Bucket>,
+    settings: TableSettings,
     base: Option<&Version>,
     staged: Staged,
     open: &[OpenRefusal],
     details: &CommitDetails,
 ) -> Result<Version, CommitError> {
-    let bucket = &table.bucket;
     let number = base.map_or(0, |base| base.number() + 1);
     if staged.base != base.map(Version::id) {
         return Err(CommitError::Conflict { version: number });
@@ -73,7 +79,7 @@ pub(crate) async fn commit(
         let reason = format!("the table has {number} versions, and there can be no more");
         return Err(TableError::corrupt(keys::log_entry(number - 1), reason).into());
     }
-    let refusals = RefusalsState {
+    let refusals = RejectsState {
         path: rejects_file::write(bucket, base, open).await?,
         ignored: reject::ignored_beyond(open, details.counts.ignored),
     };
@@ -100,7 +106,7 @@ pub(crate) async fn commit(
     replay.apply(&keys::log_entry(number), actions)?;
     let version = Version(Arc::new(replay.finish(number, attempt.digest)?));
     if number > 0
-        && number.is_multiple_of(table.settings.commits_per_checkpoint.max(1))
+        && number.is_multiple_of(settings.commits_per_checkpoint.max(1))
         && let Err(error) = checkpoint::write(bucket, &version).await
     {
         let error: &dyn std::error::Error = &error;
@@ -142,7 +148,7 @@ async fn check(
     }
     let refusals = actions
         .iter()
-        .filter_map(|action| action.meta_data.as_ref()?.refusals().map(keys::in_table));
+        .filter_map(|action| action.meta_data.as_ref()?.rejects_path().map(keys::in_table));
     let files: Vec<String> = staged.added.iter().map(|file| keys::in_table(&file.path)).chain(refusals).collect();
     let missing = stream::iter(files)
         .map(|key| async move {
@@ -271,14 +277,14 @@ pub(crate) async fn is_committed(bucket: &Arc<dyn Bucket>, attempt: &CommitAttem
 fn actions(
     base: Option<&Version>,
     staged: &Staged,
-    refusals: RefusalsState,
+    refusals: RejectsState,
     details: &CommitDetails,
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
         None => Some(schema::metadata(unique(), now_ms, &refusals)),
-        Some(base) if base.0.metadata.refusals_state() != refusals || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
-            Some(base.0.metadata.with_refusals(&refusals))
+        Some(base) if base.0.metadata.rejects_state() != refusals || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
+            Some(base.0.metadata.with_rejects(&refusals))
         }
         Some(_) => None,
     };
@@ -297,13 +303,13 @@ fn actions(
         meta_data: Some(metadata),
         ..Action::default()
     }));
-    actions.extend(staged.removed.iter().map(|segment| Action {
-        remove: Some(remove(segment, now_ms)),
+    actions.extend(staged.removed.iter().map(|file| Action {
+        remove: Some(remove(file, now_ms)),
         ..Action::default()
     }));
-    for segment in &staged.added {
+    for file in &staged.added {
         actions.push(Action {
-            add: Some(add(segment, now_ms)?),
+            add: Some(add(file, now_ms)?),
             ..Action::default()
         });
     }
@@ -311,8 +317,8 @@ fn actions(
 }
 
 fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>, details: &CommitDetails) -> CommitInfo {
-    let rows: u64 = staged.added.iter().filter_map(|segment| segment.stats.num_records).sum();
-    let bytes: u64 = staged.added.iter().map(|segment| segment.size).sum();
+    let rows: u64 = staged.added.iter().filter_map(|file| file.stats.num_records).sum();
+    let bytes: u64 = staged.added.iter().map(|file| file.size).sum();
     let metrics = [
         ("numTargetRowsInserted", details.counts.added.to_string()),
         ("numTargetRowsUpdated", details.counts.changed.to_string()),
@@ -340,27 +346,27 @@ fn commit_info(base: Option<&Version>, staged: &Staged, refusals: Option<String>
     }
 }
 
-fn add(segment: &NewSegment, now_ms: i64) -> Result<Add, serde_json::Error> {
+fn add(file: &StagedFile, now_ms: i64) -> Result<Add, serde_json::Error> {
     Ok(Add {
-        path: segment.path.clone(),
+        path: file.path.clone(),
         partition_values: Some(TextMap::new()),
-        size: i64::try_from(segment.size).unwrap_or(i64::MAX),
+        size: i64::try_from(file.size).unwrap_or(i64::MAX),
         modification_time: now_ms,
         data_change: true,
-        stats: Some(serde_json::to_string(&segment.stats)?),
+        stats: Some(serde_json::to_string(&file.stats)?),
         tags: None,
         deletion_vector: None,
     })
 }
 
-fn remove(segment: &DataFile, now_ms: i64) -> Remove {
+fn remove(file: &DataFile, now_ms: i64) -> Remove {
     Remove {
-        path: segment.path.to_string(),
+        path: file.path.to_string(),
         deletion_timestamp: Some(now_ms),
         data_change: true,
         extended_file_metadata: Some(true),
         partition_values: Some(TextMap::new()),
-        size: Some(segment.add.size),
+        size: Some(file.add.size),
     }
 }
 

@@ -1,140 +1,91 @@
-//! Reading segments: which ones, and their rows in the order of the ids.
+//! A data file of the table, as the log describes it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, sync::Arc};
 
-use datalake_core::{row::Row, user::UserId};
-use datalake_store::bucket::{Bucket, Object};
-use futures_util::{StreamExt, TryStreamExt, stream};
-use tokio::sync::Semaphore;
+use datalake_core::keys;
 
-use crate::{
-    blocking::{blocking, decode},
-    delta::{
-        log, parquet_rows,
-        version::{DataFile, Version},
-    },
-    error::TableError,
-    memory::columns::PackedRows,
-    table::{READS_IN_FLIGHT, RecordedSources},
-};
+use crate::delta::actions::Add;
 
-/// Segments decoded for readers at once: one takes some 40 MB for a moment, and polars has every core work on it.
-static DECODING: Semaphore = Semaphore::const_new(2);
+/// A data file of the table. Files are never changed, so two of one path are equal.
+#[derive(Clone, Debug)]
+pub struct DataFile {
+    /// As the log spells it: relative to the table's root, percent-encoded.
+    pub path: Box<str>,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Rows in the file.
+    pub rows: u64,
+    /// No row's id is less. A foreign writer may give a bound that no row has.
+    pub min_user_id: Box<str>,
+    /// No row's id is greater. A foreign writer may give a bound that no row has.
+    pub max_user_id: Box<str>,
+    /// The action that added it, for checkpoints.
+    pub(crate) add: Arc<Add>,
+}
 
-/// Runs of neighbours whose key ranges overlap; of our own segments each is alone. `segments` are in the order of a version.
-pub(crate) fn clusters(segments: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
+impl DataFile {
+    /// The object's key in the lake.
+    pub fn key(&self) -> String {
+        keys::in_table(&percent_decoded(&self.path))
+    }
+
+    /// Whether a row of this id could be in the file.
+    pub fn may_hold(&self, user_id: &str) -> bool {
+        *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
+    }
+
+    /// The order of data files in a version.
+    pub(crate) fn compare(&self, other: &Self) -> Ordering {
+        (&self.min_user_id, &self.max_user_id, &self.path).cmp(&(&other.min_user_id, &other.max_user_id, &other.path))
+    }
+}
+
+impl PartialEq for DataFile {
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+}
+
+impl Eq for DataFile {}
+
+/// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
+pub(crate) fn percent_decoded(path: &str) -> String {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
+    decoded.map_or_else(|_| path.to_owned(), Into::into)
+}
+
+/// Runs of neighbours whose key ranges overlap; of our own data files each is alone. `data files` are in the order of a version.
+pub(crate) fn clusters(data_files: &[Arc<DataFile>]) -> impl Iterator<Item = &[Arc<DataFile>]> {
     let mut clusters = Vec::new();
     let (mut start, mut greatest) = (0, None::<&str>);
-    for (index, segment) in segments.iter().enumerate() {
-        if greatest.is_some_and(|greatest| greatest < &*segment.min_user_id) {
-            clusters.extend(segments.get(start..index));
+    for (index, file) in data_files.iter().enumerate() {
+        if greatest.is_some_and(|greatest| greatest < &*file.min_user_id) {
+            clusters.extend(data_files.get(start..index));
             start = index;
         }
-        greatest = greatest.max(Some(&*segment.max_user_id));
+        greatest = greatest.max(Some(&*file.max_user_id));
     }
-    clusters.extend(segments.get(start..).filter(|rest| !rest.is_empty()));
+    clusters.extend(data_files.get(start..).filter(|rest| !rest.is_empty()));
     clusters.into_iter()
 }
 
-/// A data file whole. One of another size than the log gives it is damaged, and not read beyond that size.
-async fn read(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<Object, TableError> {
-    let object = log::get(bucket, &file.key(), file.size.max(1)).await?;
-    if object.meta.size != file.size {
-        let reason = format!("the file has {} bytes, the log gives it {}", object.meta.size, file.size);
-        return Err(TableError::corrupt(file.key(), reason));
-    }
-    Ok(object)
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Fails as a reader of the file would, if it is missing or damaged.
-pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<(), TableError> {
-    let object = read(bucket, file).await?;
-    decode(object, parquet_rows::rows).await.map(drop)
-}
-
-/// What the segments of a cluster record of the users' sources, by id.
-pub(crate) async fn known(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<Vec<RecordedSources>, TableError> {
-    let mut batches = Vec::new();
-    for segment in &cluster {
-        let object = read(&bucket, segment).await?;
-        batches.push(decode(object, parquet_rows::known).await?);
+    #[track_caller]
+    fn check(path: &str, expected: &str) {
+        assert_eq!(percent_decoded(path), expected, "path: {path}");
     }
-    ordered(&cluster, batches, |row| &row.user_id)
-}
 
-/// Every row of the segments of a cluster, by id.
-pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
-    let mut batches = Vec::new();
-    for segment in cluster {
-        let object = read(bucket, segment).await?;
-        batches.push(decode(object, parquet_rows::rows).await?);
+    #[test]
+    fn paths_are_decoded() {
+        check("part-1.parquet", "part-1.parquet");
+        check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
+        check("100%", "100%");
+        check("%zz%4", "%zz%4");
+        check("%+5%-1", "%+5%-1");
+        check("%C3%A9", "é");
+        check("%FF", "%FF");
     }
-    ordered(cluster, batches, |row| &row.user_id)
-}
-
-/// The rows of one cluster in the order of their ids. A foreign writer may have left them in any order; a user has one row.
-fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
-    let mut rows: Vec<T> = batches.into_iter().flatten().collect();
-    if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
-        rows.sort_by(|a, b| id(a).cmp(id(b)));
-        if rows.windows(2).any(|pair| matches!(pair, [a, b] if id(a) == id(b))) {
-            let key = cluster.first().map(|segment| segment.key()).unwrap_or_default();
-            return Err(TableError::corrupt(
-                key,
-                "a user has two rows in this file or in those that overlap it, column=user_id",
-            ));
-        }
-    }
-    Ok(rows)
-}
-
-pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
-    let wanted = |segment: &&Arc<DataFile>| {
-        let first = user_ids.partition_point(|user_id| user_id.as_str() < &*segment.min_user_id);
-        user_ids.get(first).is_some_and(|user_id| segment.may_hold(user_id.as_str()))
-    };
-    let segments: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
-    let mut batches = stream::iter(segments)
-        .map(|segment| async move {
-            let rows = rows(bucket, std::slice::from_ref(&segment)).await?;
-            let found = rows
-                .into_iter()
-                .filter(|row| user_ids.binary_search(&row.user_id).is_ok())
-                .collect::<Vec<_>>();
-            Ok::<_, TableError>((segment, found))
-        })
-        .buffered(READS_IN_FLIGHT);
-    let mut found = BTreeMap::new();
-    while let Some((segment, rows)) = batches.try_next().await? {
-        for row in rows {
-            if let Some(other) = found.insert(row.user_id.clone(), row) {
-                return Err(TableError::corrupt(
-                    segment.key(),
-                    format!("user {} has a row in another file too, column=user_id", other.user_id),
-                ));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// What a reader shows of a cluster, as one.
-pub(crate) async fn shown(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<PackedRows, TableError> {
-    let mut parts = Vec::with_capacity(cluster.len());
-    for file in &cluster {
-        parts.push(columns(&bucket, file).await?);
-    }
-    match <[PackedRows; 1]>::try_from(parts) {
-        Ok([rows]) => Ok(rows),
-        Err(parts) => {
-            let key = cluster.first().map(|segment| segment.key()).unwrap_or_default();
-            blocking(move || PackedRows::merge(&parts, &key)).await
-        }
-    }
-}
-
-pub(crate) async fn columns(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<PackedRows, TableError> {
-    let object = read(bucket, file).await?;
-    let _turn = DECODING.acquire().await.expect("the semaphore is never closed");
-    decode(object, |key, bytes| PackedRows::from_frame(&parquet_rows::shown(key, bytes)?, key)).await
 }

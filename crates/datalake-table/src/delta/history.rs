@@ -1,4 +1,4 @@
-//! What one user's row was, version after version, from the log and as few segments as can be.
+//! What one user's row was, version after version, from the log and as few data files as can be.
 //!
 //! One walk through the log finds for each version the files that may hold the row. Then the files are read from the newest version
 //! back: a row names the run that changed it last, so that the versions in between need no read, unless another engine made one of them.
@@ -14,9 +14,11 @@ use crate::{
     delta::{
         actions::Action,
         checkpoint,
+        data_file::percent_decoded,
+        load,
         log::{self, Listing},
         parquet_rows, replay,
-        version::{Author, VersionFacts, percent_decoded},
+        version::{Author, VersionFacts},
     },
     error::TableError,
 };
@@ -24,8 +26,8 @@ use crate::{
 /// Six weeks of hourly runs; the log keeps one. Their entries are read and thrown away one after the other.
 const VERSIONS_MAX: u64 = 1_000;
 
-/// A segment takes a good tenth of a second to fetch and decode: a history takes a few seconds at most.
-const SEGMENT_READS_MAX: usize = 32;
+/// A data file takes a good tenth of a second to fetch and decode: a history takes a few seconds at most.
+const FILE_READS_MAX: usize = 32;
 
 /// Entries are small: their number in flight hides latency and costs no memory.
 const ENTRIES_IN_FLIGHT: usize = 8;
@@ -94,7 +96,7 @@ async fn walk(bucket: &Arc<dyn Bucket>, trail: &Trail, user_id: &UserId) -> Resu
             break trail.reach;
         };
         reads += step.files.len();
-        if reads > SEGMENT_READS_MAX && end < steps.len() {
+        if reads > FILE_READS_MAX && end < steps.len() {
             break Reach::Bound;
         }
         let row = match row_in(bucket, &step.files, user_id).await {
@@ -172,10 +174,10 @@ async fn trail(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) -> Resul
     if first > 0 || !listing.entries.contains(&0) {
         let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
-        let actions = decode(object, checkpoint::decode).await?;
+        let actions = decode(object, checkpoint::decode_actions).await?;
         follow(&mut files, &key, &actions, user_id)?;
         steps.push(Step {
-            facts: log::facts_of(bucket, first).await?,
+            facts: load::facts_of(bucket, first).await?,
             files: Arc::clone(&files),
         });
     }

@@ -21,16 +21,16 @@ use crate::{
     delta::{
         actions::{Bounds, Stats},
         parquet_writer::parquet_writer,
+        rows::RecordedSources,
         schema::{
             BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
             LAST_NAME, RUN_ID, USER_ID, named,
         },
     },
     error::TableError,
-    table::RecordedSources,
 };
 
-/// A segment that is not written yet.
+/// A data file that is not written yet.
 #[derive(Clone, Debug)]
 pub(crate) struct Encoded {
     pub(crate) bytes: Bytes,
@@ -129,7 +129,7 @@ fn stats(rows: &[Row]) -> Stats {
     }
 }
 
-/// Every row of a segment, in the file's order.
+/// Every row of a data file, in the file's order.
 pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
     let frame = read(key, bytes, &COLUMNS.map(|column| column.name))?;
     let columns = Columns { key, frame: &frame };
@@ -188,8 +188,8 @@ pub(crate) fn rows(key: &str, bytes: Bytes) -> Result<Vec<Row>, TableError> {
         .collect()
 }
 
-/// What a segment records of the users' sources, in the file's order.
-pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<RecordedSources>, TableError> {
+/// What a data file records of the users' sources, in the file's order.
+pub(crate) fn recorded_sources(key: &str, bytes: Bytes) -> Result<Vec<RecordedSources>, TableError> {
     let frame = read(key, bytes, &[USER_ID, CSV_ETAG, CSV_SIZE, IMAGE_ETAG, IMAGE_SIZE])?;
     let columns = Columns { key, frame: &frame };
     let (ids, csv_etags, csv_sizes) = (columns.texts(USER_ID)?, columns.texts(CSV_ETAG)?, columns.longs(CSV_SIZE)?);
@@ -213,7 +213,7 @@ pub(crate) fn known(key: &str, bytes: Bytes) -> Result<Vec<RecordedSources>, Tab
 }
 
 /// What a reader shows, sorted by id.
-pub(crate) fn shown(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
+pub(crate) fn display_columns(key: &str, bytes: Bytes) -> Result<DataFrame, TableError> {
     let frame = read(key, bytes, &[USER_ID, FIRST_NAME, LAST_NAME, BIRTHTS, IMG_PATH])?;
     let ids = Columns { key, frame: &frame }.texts(USER_ID)?;
     if ids.iter().is_sorted() {

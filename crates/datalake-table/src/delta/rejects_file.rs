@@ -48,16 +48,16 @@ const IMAGE_ETAG: &str = "image_etag";
 const IMAGE_SIZE: &str = "image_size";
 
 /// A million rejected sources take some 100 MiB.
-const REFUSALS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+const REJECTS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 const REJECTED: &str = "rejected";
 const IGNORED: &str = "ignored";
 
 pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
-    let Some(path) = version.0.metadata.refusals().filter(|_| !version.lost().rejects_file) else {
+    let Some(path) = version.0.metadata.rejects_path().filter(|_| !version.lost().rejects_file) else {
         return Ok(Vec::new());
     };
-    let object = log::get(bucket, &keys::in_table(path), REFUSALS_BYTES_MAX).await?;
+    let object = log::get(bucket, &keys::in_table(path), REJECTS_BYTES_MAX).await?;
     blocking::decode(object, decode).await
 }
 
@@ -71,7 +71,7 @@ pub(crate) async fn write(
         return Ok(None);
     }
     if let Some(base) = base
-        && let Some(path) = base.0.metadata.refusals().filter(|_| !base.lost().rejects_file)
+        && let Some(path) = base.0.metadata.rejects_path().filter(|_| !base.lost().rejects_file)
         && read(bucket, base).await? == stored(refusals)
     {
         return Ok(Some(path.to_owned()));

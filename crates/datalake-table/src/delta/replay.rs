@@ -9,8 +9,9 @@ use jiff::Timestamp;
 use crate::{
     delta::{
         actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
+        data_file::{DataFile, percent_decoded},
         schema,
-        version::{Author, CommitFacts, DataFile, Lost, State, percent_decoded},
+        version::{Author, CommitFacts, Lost, State},
     },
     digest::Digest,
     error::TableError,
@@ -45,9 +46,9 @@ impl Replay {
             metadata: Some(state.metadata.clone()),
             declared_in: String::new(),
             files: state
-                .segments
+                .data_files
                 .iter()
-                .map(|segment| (percent_decoded(&segment.path), File::Known(Arc::clone(segment))))
+                .map(|file| (percent_decoded(&file.path), File::Known(Arc::clone(file))))
                 .collect(),
             tombstones: state.tombstones.clone(),
             transactions: state.transactions.clone(),
@@ -117,12 +118,12 @@ impl Replay {
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
         schema::check_supported(&protocol, &metadata).map_err(|error| error.in_object(&self.declared_in))?;
-        let segment = |(path, file): (String, File)| match file {
-            File::Known(segment) => Ok(segment),
-            File::Added(add) => segment_file(&path, add).map(Arc::new),
+        let file = |(path, file): (String, File)| match file {
+            File::Known(file) => Ok(file),
+            File::Added(add) => data_file(&path, add).map(Arc::new),
         };
-        let mut segments = self.files.into_iter().map(segment).collect::<Result<Vec<_>, _>>()?;
-        segments.sort_by(|a, b| a.compare(b));
+        let mut data_files = self.files.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
+        data_files.sort_by(|a, b| a.compare(b));
         let commit = self.commit.unwrap_or(CommitFacts {
             committed_at: Timestamp::UNIX_EPOCH,
             author: Author::Unknown,
@@ -139,7 +140,7 @@ impl Replay {
             commit,
             protocol,
             metadata,
-            segments,
+            data_files,
             tombstones: self.tombstones,
             transactions: self.transactions,
         })
@@ -208,7 +209,7 @@ pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
     }
 }
 
-fn segment_file(path: &str, add: Add) -> Result<DataFile, TableError> {
+fn data_file(path: &str, add: Add) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
     let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("the log gives it a negative size"))?;
@@ -228,7 +229,7 @@ mod tests {
 
     fn replayed(lines: &[&str]) -> Result<State, TableError> {
         let mut replay = Replay::default();
-        let metadata = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+        let metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let begin = Action {
             protocol: Some(schema::protocol()),
             meta_data: Some(metadata),
@@ -243,7 +244,7 @@ mod tests {
     #[track_caller]
     fn check(lines: &[&str], expected_paths: &[&str]) {
         let state = replayed(lines).unwrap();
-        let paths: Vec<&str> = state.segments.iter().map(|segment| &*segment.path).collect();
+        let paths: Vec<&str> = state.data_files.iter().map(|file| &*file.path).collect();
         assert_eq!(paths, expected_paths, "lines: {lines:?}");
     }
 
@@ -312,7 +313,7 @@ mod tests {
 
     #[test]
     fn metadata_that_need_more_are_refused() {
-        let base = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+        let base = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let check = |change: &dyn Fn(&mut Metadata), expected: &str| {
             let mut metadata = base.clone();
             change(&mut metadata);

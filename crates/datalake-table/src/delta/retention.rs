@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn a_table_keeps_what_it_says_and_never_less_than_two_days() {
-        let mut metadata = schema::metadata("id".into(), 0, &schema::RefusalsState::default());
+        let mut metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
         let mut check = |value: Option<&str>, days: (i64, i64)| {
             for property in [DELETED_FILE_RETENTION_PROPERTY, LOG_RETENTION_PROPERTY] {
                 let configuration = metadata.configuration.get_or_insert_default();

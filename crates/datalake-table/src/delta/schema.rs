@@ -27,7 +27,7 @@ pub(crate) const RUN_ID: &str = "run_id";
 ///
 /// It stands in `metaData.configuration` because that is part of every checkpoint and other engines carry it over, which holds for
 /// no other place of reader version 1: `commitInfo` is in no checkpoint.
-pub(crate) const REFUSALS_PROPERTY: &str = "datalake.refusals";
+pub(crate) const REJECTS_PROPERTY: &str = "datalake.refusals";
 
 /// The number of ignored objects, where it is larger than that of those in the file of refusals.
 const IGNORED_PROPERTY: &str = "datalake.ignored";
@@ -118,7 +118,7 @@ pub(crate) fn protocol() -> Protocol {
 }
 
 /// The metadata of a new table.
-pub(crate) fn metadata(id: String, created_ms: i64, refusals: &RefusalsState) -> Metadata {
+pub(crate) fn metadata(id: String, created_ms: i64, refusals: &RejectsState) -> Metadata {
     // Other engines clean up too: they are to keep what our own clean-up keeps.
     let kept = [LOG_RETENTION_PROPERTY, DELETED_FILE_RETENTION_PROPERTY];
     let mut configuration: TextMap = kept
@@ -150,28 +150,28 @@ fn schema_string() -> String {
 
 /// What the metadata record of the refused sources of a version.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct RefusalsState {
+pub(crate) struct RejectsState {
     /// The path of the file of refusals, relative to the table's root; none where nothing is refused.
     pub(crate) path: Option<String>,
     /// The number of ignored objects, where the file does not have all of them.
     pub(crate) ignored: Option<u64>,
 }
 
-impl RefusalsState {
+impl RejectsState {
     fn configure(&self, configuration: &mut TextMap) {
         let mut set = |property: &str, value: Option<String>| match value {
             Some(value) => drop(configuration.insert(property.to_owned(), Some(value))),
             None => drop(configuration.remove(property)),
         };
-        set(REFUSALS_PROPERTY, self.path.clone());
+        set(REJECTS_PROPERTY, self.path.clone());
         set(IGNORED_PROPERTY, self.ignored.map(|count| count.to_string()));
     }
 }
 
 impl Metadata {
     /// The path of the file of refusals, relative to the table's root.
-    pub(crate) fn refusals(&self) -> Option<&str> {
-        self.configured(REFUSALS_PROPERTY)
+    pub(crate) fn rejects_path(&self) -> Option<&str> {
+        self.configured(REJECTS_PROPERTY)
     }
 
     /// The number of ignored objects, where the file of refusals does not have all of them.
@@ -180,15 +180,15 @@ impl Metadata {
     }
 
     /// What is recorded of the refused sources.
-    pub(crate) fn refusals_state(&self) -> RefusalsState {
-        RefusalsState {
-            path: self.refusals().map(ToOwned::to_owned),
+    pub(crate) fn rejects_state(&self) -> RejectsState {
+        RejectsState {
+            path: self.rejects_path().map(ToOwned::to_owned),
             ignored: self.ignored(),
         }
     }
 
     /// The metadata of the same table with these refusals, in the present format.
-    pub(crate) fn with_refusals(&self, refusals: &RefusalsState) -> Self {
+    pub(crate) fn with_rejects(&self, refusals: &RejectsState) -> Self {
         let mut changed = self.clone();
         let configuration = changed.configuration.get_or_insert_default();
         configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));

@@ -1,4 +1,4 @@
-//! Copy-on-write: the segments that edits fall into are written anew, under new names; nobody sees them before the commit.
+//! Copy-on-write: the data files that edits fall into are written anew, under new names; nobody sees them before the commit.
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
@@ -11,28 +11,30 @@ use crate::{
     blocking::blocking,
     delta::{
         actions::Stats,
-        data_file, parquet_rows,
+        data_file::{self, DataFile},
+        data_file_reader, parquet_rows,
+        rows::Edit,
         unique_name::unique,
-        version::{DataFile, Version, VersionId},
+        version::{Version, VersionId},
     },
     error::TableError,
-    table::{Edit, TableSettings},
+    settings::TableSettings,
 };
 
-/// Groups of segments rewritten at once, and segments of one group encoded at once: a new table is one group of many segments, a
-/// change of many users is many groups of one. Each holds rows of a segment or two.
+/// Groups of data files rewritten at once, and data files of one group encoded at once: a new table is one group of many data files, a
+/// change of many users is many groups of one. Each holds rows of a data file or two.
 const REWRITES_IN_FLIGHT: usize = 2;
-/// So many small segments are merged even where no edit falls into them: a reader pays a request for each.
-const SMALL_SEGMENTS_MAX: usize = 16;
+/// So many small data files are merged even where no edit falls into them: a reader pays a request for each.
+const SMALL_FILES_MAX: usize = 16;
 
-/// Segments that are written and not yet committed. Dropping it leaves files that nobody names, which a vacuum removes.
+/// Data files that are written and not yet committed. Dropping it leaves files that nobody names, which a vacuum removes.
 #[derive(Debug)]
 pub struct Staged {
-    /// The version that the segments change.
+    /// The version that the data files change.
     pub(crate) base: Option<VersionId>,
-    /// The store's time, before the first segment was written.
+    /// The store's time, before the first data file was written.
     pub(crate) since: Timestamp,
-    pub(crate) added: Vec<NewSegment>,
+    pub(crate) added: Vec<StagedFile>,
     pub(crate) removed: Vec<Arc<DataFile>>,
 }
 
@@ -43,9 +45,9 @@ impl Staged {
     }
 }
 
-/// A segment that no version holds yet.
+/// A data file that no version holds yet.
 #[derive(Debug)]
-pub(crate) struct NewSegment {
+pub(crate) struct StagedFile {
     pub(crate) path: String,
     pub(crate) size: u64,
     pub(crate) stats: Stats,
@@ -53,7 +55,7 @@ pub(crate) struct NewSegment {
 
 /// Neighbours that are rewritten together, and what changes in them.
 struct Group {
-    segments: Vec<Arc<DataFile>>,
+    data_files: Vec<Arc<DataFile>>,
     edits: Vec<Edit>,
 }
 
@@ -64,8 +66,8 @@ pub(crate) async fn stage(
     edits: Vec<Edit>,
 ) -> Result<Staged, TableError> {
     let since = bucket.fenced().await?.store_time;
-    let segments = base.map(Version::data_files).unwrap_or_default();
-    let groups = groups(segments, edits, settings.data_file_rows_max);
+    let data_files = base.map(Version::data_files).unwrap_or_default();
+    let groups = groups(data_files, edits, settings.data_file_rows_max);
     let mut rewrites = stream::iter(groups)
         .map(|group| rewrite(bucket, settings.data_file_rows_max, group))
         .buffered(REWRITES_IN_FLIGHT);
@@ -83,11 +85,11 @@ pub(crate) async fn stage(
 }
 
 /// Writes what the edits make of a group. Nothing where they change nothing.
-async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<NewSegment>, Vec<Arc<DataFile>>), TableError> {
-    let rows = data_file::rows(bucket, &group.segments).await?;
-    // Small neighbours, or segments of another engine's that overlap.
-    let joins = group.segments.len() > 1;
-    let Group { segments, edits } = group;
+async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<StagedFile>, Vec<Arc<DataFile>>), TableError> {
+    let rows = data_file_reader::rows(bucket, &group.data_files).await?;
+    // Small neighbours, or data files of another engine's that overlap.
+    let joins = group.data_files.len() > 1;
+    let Group { data_files, edits } = group;
     let (rows, changed) = blocking(move || apply(rows, edits)).await;
     if !changed && !joins {
         return Ok((Vec::new(), Vec::new()));
@@ -97,31 +99,31 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
         .buffered(REWRITES_IN_FLIGHT)
         .try_collect()
         .await?;
-    Ok((added, segments))
+    Ok((added, data_files))
 }
 
-async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<NewSegment, TableError> {
+async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
     let path = keys::data_file_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())
         .await?;
-    Ok(NewSegment {
+    Ok(StagedFile {
         path,
         size,
         stats: encoded.stats,
     })
 }
 
-/// Which segments are rewritten together. Segments that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
-fn groups(segments: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
-    let clusters: Vec<_> = data_file::clusters(segments).collect();
+/// Which data files are rewritten together. Data files that overlap are rewritten whether or not an edit falls into them; small neighbours join where one of them is rewritten anyway.
+fn groups(data_files: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<Group> {
+    let clusters: Vec<_> = data_file::clusters(data_files).collect();
     if clusters.is_empty() {
         let puts = edits.iter().any(|edit| matches!(edit, Edit::Put(_)));
         return if puts {
             vec![Group {
-                segments: Vec::new(),
+                data_files: Vec::new(),
                 edits,
             }]
         } else {
@@ -132,20 +134,17 @@ fn groups(segments: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<
     let mut parts = Vec::new();
     for (index, cluster) in clusters.iter().enumerate() {
         // What lies between two clusters goes to the first of them; what lies before all to the first of all.
-        let next_min = clusters
-            .get(index + 1)
-            .and_then(|next| next.first())
-            .map(|segment| &*segment.min_user_id);
+        let next_min = clusters.get(index + 1).and_then(|next| next.first()).map(|file| &*file.min_user_id);
         let end = next_min.map_or(rest.len(), |next_min| {
             rest.partition_point(|edit| edit.user_id().as_str() < next_min)
         });
         let own: Vec<Edit> = rest.drain(..end).collect();
         let touches = |edit: &Edit| match edit {
             Edit::Put(_) => true,
-            Edit::Remove(user_id) => cluster.iter().any(|segment| segment.may_hold(user_id.as_str())),
+            Edit::Remove(user_id) => cluster.iter().any(|file| file.may_hold(user_id.as_str())),
         };
         let puts = own.iter().filter(|edit| matches!(edit, Edit::Put(_))).count();
-        let rows: u64 = cluster.iter().map(|segment| segment.rows).sum();
+        let rows: u64 = cluster.iter().map(|file| file.rows).sum();
         let size = Size {
             rows: usize::try_from(rows).unwrap_or(usize::MAX).saturating_add(puts),
             touched: own.iter().any(touches) || cluster.len() > 1,
@@ -159,11 +158,11 @@ fn groups(segments: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Vec<
         let touched = sizes.get(range.clone()).is_some_and(|sizes| sizes.iter().any(|size| size.touched));
         let joins = range.len() > 1;
         let mut group = Group {
-            segments: Vec::new(),
+            data_files: Vec::new(),
             edits: Vec::new(),
         };
         for (cluster, own, _) in parts.by_ref().take(range.len()) {
-            group.segments.extend(cluster.iter().cloned());
+            group.data_files.extend(cluster.iter().cloned());
             group.edits.extend(own);
         }
         groups.extend((touched || joins).then_some(group));
@@ -179,11 +178,11 @@ struct Size {
     touched: bool,
 }
 
-/// Ranges of neighbours that are rewritten together, over all clusters. Two join only up to half a segment, so that the next edits do
+/// Ranges of neighbours that are rewritten together, over all clusters. Two join only up to half a data file, so that the next edits do
 /// not split them again.
 fn joined(sizes: &[Size], rows_max: usize) -> Vec<Range<usize>> {
     let small = sizes.iter().filter(|size| size.rows < rows_max / 8).count();
-    let many = small > SMALL_SEGMENTS_MAX;
+    let many = small > SMALL_FILES_MAX;
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut last = Size { rows: 0, touched: false };
     for (index, size) in sizes.iter().enumerate() {

@@ -20,9 +20,11 @@ use crate::{
     blocking::decode,
     delta::{
         actions::{Action, Metadata, Remove},
-        checkpoint, log,
+        checkpoint,
+        data_file::percent_decoded,
+        load, log,
         retention::Retention,
-        version::{Version, percent_decoded},
+        version::Version,
     },
     error::TableError,
 };
@@ -60,12 +62,12 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     };
     let fenced = bucket.fenced().await?;
     let now = fenced.store_time;
-    let Some(version) = log::latest(bucket).await? else {
+    let Some(version) = load::latest(bucket).await? else {
         return Ok(summary);
     };
     let retention = Retention::of(&version.0.metadata);
     summary.log_objects_removed = clean_log(bucket, &fenced, &version, retention.log).await?;
-    let Named { segments, refusals } = named(bucket, &version, now, retention.deleted_files).await?;
+    let Named { data_files, refusals } = named(bucket, &version, now, retention.deleted_files).await?;
     let unnamed_age_min = if simulation::has(Bug::VacuumRemovesYoungFiles) {
         SignedDuration::from_hours(1)
     } else {
@@ -75,7 +77,7 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
         let age = now.duration_since(object.modified);
-        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
+        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !data_files.contains(path)) {
             summary.data_files_removed += 1;
         } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
             summary.rejects_files_removed += 1;
@@ -108,15 +110,15 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
 /// What must stay.
 struct Named {
     /// Paths of the data files that the version or one within the retention holds.
-    segments: BTreeSet<String>,
+    data_files: BTreeSet<String>,
     /// Files of refused sources.
-    refusals: NamedRefusals,
+    refusals: NamedRejectsFiles,
 }
 
 /// The files of refused sources that the newest version, or one within the retention, names. A version is within the retention until its
 /// successor is past it. The files hold excerpts of the sources: that an older version is still in the log is no reason to keep them.
 #[derive(Default)]
-struct NamedRefusals {
+struct NamedRejectsFiles {
     keys: BTreeSet<String>,
     /// The file of the version up to which the log was read.
     current: Option<String>,
@@ -124,14 +126,14 @@ struct NamedRefusals {
     is_incomplete: bool,
 }
 
-impl NamedRefusals {
+impl NamedRejectsFiles {
     fn has(&self, key: &str) -> bool {
         self.is_incomplete || self.keys.contains(key)
     }
 
     /// Takes the metadata of the next object of the log.
     fn follow(&mut self, metadata: &Metadata, is_retained: bool) {
-        let next = metadata.refusals().map(keys::in_table);
+        let next = metadata.rejects_path().map(keys::in_table);
         if is_retained {
             self.keys.extend(next.clone());
             self.keys.extend(std::mem::replace(&mut self.current, next));
@@ -144,16 +146,16 @@ impl NamedRefusals {
 /// A data file is past its retention when the entry that removed it is, by the store's clock. The time within an entry is that of its
 /// writer's clock, which may be wrong: it can keep a file longer, where another engine has removed entries earlier, and never removes one.
 async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, retention: SignedDuration) -> Result<Named, TableError> {
-    let held = version.data_files().iter().map(|segment| percent_decoded(&segment.path));
+    let held = version.data_files().iter().map(|file| percent_decoded(&file.path));
     let oldest_ms = now.as_millisecond() - retention.as_secs() * 1_000;
     let is_young = |remove: &Remove| remove.deletion_timestamp.unwrap_or(0) > oldest_ms;
     let buried = version.0.tombstones.iter();
     let buried = buried.filter(|(_, remove)| is_young(remove) && !simulation::has(Bug::VacuumForgetsRemovedFiles));
     let mut named = Named {
-        segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
-        refusals: NamedRefusals::default(),
+        data_files: held.chain(buried.map(|(path, _)| path.clone())).collect(),
+        refusals: NamedRejectsFiles::default(),
     };
-    named.refusals.keys.extend(version.0.metadata.refusals().map(keys::in_table));
+    named.refusals.keys.extend(version.0.metadata.rejects_path().map(keys::in_table));
     let listing = log::list(bucket, 0).await?;
     // The oldest checkpoint names the rejects file of the version with which the log, as it is left, begins.
     let checkpoint = listing.checkpoints.first().copied();
@@ -180,16 +182,16 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
                 named.refusals.follow(metadata, is_retained);
             }
             named
-                .segments
+                .data_files
                 .extend(action.add.iter().map(|add| percent_decoded(&add.path)).filter(|_| is_retained));
             let removed = action
                 .remove
                 .filter(|_| is_retained && !simulation::has(Bug::VacuumForgetsRemovedFiles));
-            named.segments.extend(removed.map(|remove| percent_decoded(&remove.path)));
+            named.data_files.extend(removed.map(|remove| percent_decoded(&remove.path)));
         }
     }
     if simulation::has(Bug::VacuumForgetsRejectsFile) {
-        named.refusals = NamedRefusals::default();
+        named.refusals = NamedRejectsFiles::default();
     }
     Ok(named)
 }
@@ -209,7 +211,7 @@ async fn actions(bucket: &Arc<dyn Bucket>, key: &str) -> Result<Option<Logged>, 
     let modified = object.meta.modified;
     let actions = match keys::parse_log(key) {
         // No version is loaded from a damaged checkpoint: the entries that stay name the files of all others.
-        Some(LogKey::Checkpoint(_)) => match decode(object, checkpoint::decode).await {
+        Some(LogKey::Checkpoint(_)) => match decode(object, checkpoint::decode_actions).await {
             Err(TableError::Corrupt { .. }) => Vec::new(),
             actions => actions?,
         },
@@ -245,7 +247,7 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
         if version == newest.number() {
             checkpoint::write(bucket, newest).await?;
         } else {
-            checkpoint::write(bucket, &log::at(bucket, version).await?).await?;
+            checkpoint::write(bucket, &load::at(bucket, version).await?).await?;
         }
         log = log_objects(bucket).await?;
     }
@@ -255,7 +257,7 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
         return Ok(0);
     }
     // Without the entries before it, a damaged checkpoint could not be done without.
-    if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !log::is_checkpoint_whole(bucket, first_kept).await? {
+    if !simulation::has(Bug::CleanupIgnoresCheckpoints) && !checkpoint::is_intact(bucket, first_kept).await? {
         tracing::warn!(
             key = keys::checkpoint(first_kept),
             "checkpoint is damaged; keeping the log before it"

@@ -1,6 +1,6 @@
-//! One immutable version of the table: which segments make it up, and what its commit said.
+//! One immutable version of the table: which data files make it up, and what its commit said.
 
-use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     keys,
@@ -9,57 +9,12 @@ use datalake_core::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    delta::actions::{Add, Metadata, Protocol, Remove, Transaction},
+    delta::{
+        actions::{Metadata, Protocol, Remove, Transaction},
+        data_file::DataFile,
+    },
     digest::Digest,
 };
-
-/// A data file of the table. Files are never changed, so two of one path are equal.
-#[derive(Clone, Debug)]
-pub struct DataFile {
-    /// As the log spells it: relative to the table's root, percent-encoded.
-    pub path: Box<str>,
-    /// Bytes of the file.
-    pub size: u64,
-    /// Rows in the file.
-    pub rows: u64,
-    /// No row's id is less. A foreign writer may give a bound that no row has.
-    pub min_user_id: Box<str>,
-    /// No row's id is greater. A foreign writer may give a bound that no row has.
-    pub max_user_id: Box<str>,
-    /// The action that added it, for checkpoints.
-    pub(crate) add: Arc<Add>,
-}
-
-impl DataFile {
-    /// The object's key in the lake.
-    pub fn key(&self) -> String {
-        keys::in_table(&percent_decoded(&self.path))
-    }
-
-    /// Whether a row of this id could be in the file.
-    pub fn may_hold(&self, user_id: &str) -> bool {
-        *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
-    }
-
-    /// The order of segments in a version.
-    pub(crate) fn compare(&self, other: &Self) -> Ordering {
-        (&self.min_user_id, &self.max_user_id, &self.path).cmp(&(&other.min_user_id, &other.max_user_id, &other.path))
-    }
-}
-
-impl PartialEq for DataFile {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path
-    }
-}
-
-impl Eq for DataFile {}
-
-/// The protocol writes paths as URIs: a foreign writer's folder or file name may carry `%20`.
-pub(crate) fn percent_decoded(path: &str) -> String {
-    let decoded = percent_encoding::percent_decode_str(path).decode_utf8();
-    decoded.map_or_else(|_| path.to_owned(), Into::into)
-}
 
 /// One version of the table. Immutable and cheap to clone.
 #[derive(Clone, Debug)]
@@ -75,7 +30,7 @@ pub(crate) struct State {
     pub(crate) protocol: Protocol,
     pub(crate) metadata: Metadata,
     /// In the order of [`DataFile::compare`].
-    pub(crate) segments: Vec<Arc<DataFile>>,
+    pub(crate) data_files: Vec<Arc<DataFile>>,
     /// By path. Those past their retention may be missing.
     pub(crate) tombstones: BTreeMap<String, Remove>,
     /// Other engines' streams remember in the log how far they are; a checkpoint must not lose that.
@@ -89,7 +44,7 @@ pub(crate) struct State {
 /// Derived objects of a version that are missing or damaged, and that the next commit replaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// Data files. They are not among [`Version::segments`].
+    /// Data files. They are not among [`Version::data files`].
     pub data_files: Vec<Arc<DataFile>>,
     /// Whether the file of refused sources is lost.
     pub rejects_file: bool,
@@ -224,7 +179,7 @@ impl Version {
     pub fn without(&self, lost: Lost) -> Self {
         let is_lost = |file: &Arc<DataFile>| lost.data_files.contains(file);
         let mut state = (*self.0).clone();
-        state.segments.retain(|file| !is_lost(file));
+        state.data_files.retain(|file| !is_lost(file));
         state.lost = lost;
         Self(Arc::new(state))
     }
@@ -236,7 +191,7 @@ impl Version {
 
     /// The key of the file of refused sources, where there are any.
     pub fn rejects_file_key(&self) -> Option<String> {
-        self.0.metadata.refusals().map(keys::in_table)
+        self.0.metadata.rejects_path().map(keys::in_table)
     }
 
     /// The number of ignored objects, where the file of refused sources does not have all of them.
@@ -266,23 +221,18 @@ impl Version {
 
     /// The data files, by their least user id. Ranges overlap only where another engine wrote them.
     pub fn data_files(&self) -> &[Arc<DataFile>] {
-        &self.0.segments
+        &self.0.data_files
     }
 
     /// Rows of the table.
     pub fn row_count(&self) -> u64 {
-        self.0.segments.iter().map(|segment| segment.rows).sum()
+        self.0.data_files.iter().map(|file| file.rows).sum()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(path: &str, expected: &str) {
-        assert_eq!(percent_decoded(path), expected, "path: {path}");
-    }
 
     #[track_caller]
     fn check_committed_by(commits: &[i64], second: i64, expected: Option<u64>) {
@@ -303,16 +253,5 @@ mod tests {
         check_committed_by(&[20, 10, 15, 30], 20, Some(5));
         check_committed_by(&[20, 10, 15, 30], 21, Some(7));
         check_committed_by(&[20, 20, 20], 20, Some(5));
-    }
-
-    #[test]
-    fn paths_are_decoded() {
-        check("part-1.parquet", "part-1.parquet");
-        check("a%20b/c%3D1.parquet", "a b/c=1.parquet");
-        check("100%", "100%");
-        check("%zz%4", "%zz%4");
-        check("%+5%-1", "%+5%-1");
-        check("%C3%A9", "é");
-        check("%FF", "%FF");
     }
 }

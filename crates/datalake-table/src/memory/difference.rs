@@ -15,7 +15,7 @@ pub struct Change<'a> {
     pub after: Option<RowView<'a>>,
 }
 
-/// The differences of two versions by user id, found as they are taken. Segments that both hold are skipped unread.
+/// The differences of two versions by user id, found as they are taken. Data files that both hold are skipped unread.
 #[derive(Debug)]
 pub struct Difference {
     before: Side,
@@ -100,7 +100,7 @@ impl Side {
 }
 
 impl Snapshot {
-    /// The rows that are in memory because of these snapshots alone, and would not be for `newest`: segments that they share count once.
+    /// The rows that are in memory because of these snapshots alone, and would not be for `newest`: data files that they share count once.
     pub fn rows_not_in<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
         let mut seen: BTreeSet<*const Part> = newest.parts.iter().map(Arc::as_ptr).collect();
         let parts = snapshots.into_iter().flat_map(|snapshot| &snapshot.parts);

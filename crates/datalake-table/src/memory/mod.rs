@@ -1,9 +1,12 @@
-//! What a reader keeps of a version: packed columns, statistics, and ways through the rows.
+//! What a reader keeps of a version in memory: packed columns, statistics, cursors over the rows, and exports.
+//!
+//! A snapshot never changes. Files here use `delta/` to read data files; nothing in `delta/` uses this folder.
 
-pub mod columns;
+pub(crate) mod columns;
 pub mod difference;
 pub mod export;
-pub(crate) mod packed;
+pub(crate) mod loader;
+pub mod packed_rows;
 pub mod row_cursor;
 pub mod snapshot;
 pub mod statistics;

@@ -13,15 +13,16 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use crate::{
     blocking::blocking,
     delta::{
-        data_file,
-        version::{DataFile, Version},
+        data_file::{self, DataFile},
+        version::Version,
     },
     error::TableError,
     memory::{
-        columns::PackedRows,
+        packed_rows::PackedRows,
         statistics::{BirthCounts, Statistics},
     },
-    table::{READS_IN_FLIGHT, Table},
+    settings::READS_IN_FLIGHT,
+    table::Table,
 };
 
 /// A version of the table with all that readers ask of it.
@@ -37,10 +38,10 @@ pub struct Snapshot {
     starts: Vec<usize>,
 }
 
-/// The rows of one segment, or of several whose ranges overlap.
+/// The rows of one data file, or of several whose ranges overlap.
 #[derive(Debug)]
 pub(crate) struct Part {
-    /// The paths of the segments: since files never change, equal paths are equal rows.
+    /// The paths of the data files: since files never change, equal paths are equal rows.
     pub(crate) paths: Vec<Box<str>>,
     pub(crate) rows: PackedRows,
     births: BirthCounts,
@@ -54,7 +55,7 @@ impl Part {
     }
 
     async fn load(table: &Table, cluster: &[Arc<DataFile>]) -> Result<Self, TableError> {
-        let rows = data_file::shown(Arc::clone(table.bucket()), cluster.to_vec()).await?;
+        let rows = table.rows_of_cluster(cluster).await?;
         let paths = paths(cluster);
         Ok(blocking(move || Self::new(paths, rows)).await)
     }
@@ -65,7 +66,7 @@ fn paths(cluster: &[Arc<DataFile>]) -> Vec<Box<str>> {
 }
 
 impl Snapshot {
-    /// Reads a version. Segments that `previous` holds are taken from there, by path.
+    /// Reads a version. Data files that `previous` holds are taken from there, by path.
     pub async fn load(table: &Table, version: Version, previous: Option<&Self>) -> Result<Self, TableError> {
         let held = |cluster: &[Arc<DataFile>]| {
             let same = |part: &&Arc<Part>| part.paths.iter().eq(cluster.iter().map(|file| &file.path));

@@ -7,11 +7,11 @@
 
 mod checkpoints;
 mod commits;
-mod damage;
-mod foreign;
-mod history;
-mod readers;
-mod removal;
+mod damaged_objects;
+mod edit_sequences;
+mod engine_fixtures;
+mod other_engines;
 mod snapshot;
 mod support;
-mod travel;
+mod time_travel;
+mod vacuum;

@@ -11,11 +11,7 @@ use datalake_core::{
     user::{Day, UserId, age_on},
 };
 use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
-use datalake_table::{
-    error::TableError,
-    memory::snapshot::Snapshot,
-    table::{Edit, Table},
-};
+use datalake_table::{delta::rows::Edit, error::TableError, memory::snapshot::Snapshot, table::Table};
 use jiff::civil::date;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -58,7 +54,7 @@ async fn only_new_segments_are_read() {
     let table = table(&bucket);
     let users: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
     let first = commit(&table, None, users).await;
-    assert!(first.data_files().len() > 3, "{} segments", first.data_files().len());
+    assert!(first.data_files().len() > 3, "{} data files", first.data_files().len());
     let before = counter.snapshot().get;
     let held = Snapshot::load(&table, first.clone(), None).await.unwrap();
     assert_eq!(counter.snapshot().get - before, u64::try_from(first.data_files().len()).unwrap());
@@ -171,7 +167,7 @@ async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&s
 }
 
 #[tokio::test]
-async fn segments_that_overlap_are_shown_as_one() {
+async fn data_files_that_overlap_are_shown_as_one() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let base = commit(&table, None, vec![put("1", 1), put("5", 3)]).await;

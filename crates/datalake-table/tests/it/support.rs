@@ -20,8 +20,9 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::{
-    delta::version::Version,
-    table::{CommitDetails, Edit, Table, TableSettings},
+    delta::{commit::CommitDetails, rows::Edit, version::Version},
+    settings::TableSettings,
+    table::Table,
 };
 use futures_util::{TryStreamExt, stream::BoxStream};
 use jiff::Timestamp;

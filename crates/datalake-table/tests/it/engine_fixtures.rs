@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::D
 
 use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
-use datalake_table::table::{Edit, Table, TableSettings};
+use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
 
 use crate::support::{details_at, id, refusal, row, rows, write};
 

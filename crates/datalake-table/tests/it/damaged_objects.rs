@@ -68,9 +68,9 @@ async fn check(key: &str) {
         let of_bucket = table(&bucket);
         let all = async {
             let version = of_bucket.latest().await?.expect("there is a table");
-            for segment in version.data_files() {
-                of_bucket.rows_of_data_file(segment).await?;
-                of_bucket.check_data_file(segment).await?;
+            for file in version.data_files() {
+                of_bucket.rows_of_data_file(file).await?;
+                of_bucket.check_data_file(file).await?;
             }
             of_bucket.rejects(&version).await.map(drop)
         };

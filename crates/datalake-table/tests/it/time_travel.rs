@@ -14,12 +14,14 @@ use datalake_store::{
 };
 use datalake_table::{
     delta::{
+        commit::CommitDetails,
         history::{Reach, RowHistory},
+        rows::Edit,
         version::{Author, Version},
     },
     error::TableError,
     memory::{difference::Difference, snapshot::Snapshot},
-    table::{CommitDetails, Edit, Table},
+    table::Table,
 };
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -73,11 +75,11 @@ async fn foreign(bucket: &MemoryBucket, held: &Version, edit: impl Fn(&mut Row))
     let number = held.number() + 1;
     let mut lines = vec![json!({"commitInfo": {"timestamp": (EPOCH.as_second() + 3_600) * 1_000, "operation": "UPDATE"}})];
     let remove = |path: &str| json!({"remove": {"path": path, "deletionTimestamp": 1, "dataChange": true}});
-    lines.extend(held.data_files().iter().map(|segment| remove(&segment.path)));
-    for segment in other.data_files() {
-        write(bucket, &segment.key(), read(&elsewhere, &segment.key()).await).await;
+    lines.extend(held.data_files().iter().map(|file| remove(&file.path)));
+    for file in other.data_files() {
+        write(bucket, &file.key(), read(&elsewhere, &file.key()).await).await;
         lines.push(
-            json!({"add": {"path": &*segment.path, "partitionValues": {}, "size": segment.size, "modificationTime": 0, "dataChange": true}}),
+            json!({"add": {"path": &*file.path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": true}}),
         );
     }
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();

@@ -33,7 +33,7 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
 
 fn removal(version: &Version) -> Vec<Value> {
     let remove = |path: &str| json!({"remove": {"path": path, "deletionTimestamp": 1, "dataChange": false}});
-    version.data_files().iter().map(|segment| remove(&segment.path)).collect()
+    version.data_files().iter().map(|file| remove(&file.path)).collect()
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn overlapping_segments_are_read_in_order_and_taken_apart() {
     let shown: Vec<_> = table.all_rows(&mixed).try_collect().await.unwrap();
     let shown: Vec<_> = shown
         .iter()
-        .flat_map(datalake_table::memory::columns::PackedRows::iter)
+        .flat_map(datalake_table::memory::packed_rows::PackedRows::iter)
         .map(|row| row.user_id.to_owned())
         .collect();
     assert_eq!(shown, ["1", "3", "5", "7"], "a reader sees them as one");

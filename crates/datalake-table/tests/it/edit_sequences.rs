@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
-use datalake_table::table::{Edit, Table, TableSettings};
+use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
 use proptest::prelude::*;
 
 use crate::support::{commit, details, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
@@ -41,16 +41,16 @@ async fn a_row_is_read_back_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn equal_rows_give_equal_segments() {
+async fn equal_rows_give_equal_data_files() {
     let (first, second) = (MemoryBucket::new(), MemoryBucket::new());
     for bucket in [&first, &second] {
         commit(&table(bucket), None, vec![put("1", 1), put("2", 2)]).await;
     }
-    let segment = async |bucket: &MemoryBucket| {
+    let file = async |bucket: &MemoryBucket| {
         let keys = keys(bucket, "processed_data/users/part-").await;
         read(bucket, &keys[0]).await
     };
-    assert_eq!(segment(&first).await, segment(&second).await);
+    assert_eq!(file(&first).await, file(&second).await);
 }
 
 #[tokio::test]
@@ -63,13 +63,13 @@ async fn only_touched_segments_are_rewritten() {
     let second = commit(&table, Some(&first), vec![put("6", 2)]).await;
     assert_eq!(first.data_files()[0], second.data_files()[0]);
     assert_ne!(first.data_files()[1], second.data_files()[1]);
-    // A segment of four takes a fifth: two halves.
+    // A data file of four takes a fifth: two halves.
     let third = commit(&table, Some(&second), vec![put("25", 2)]).await;
-    assert_eq!(third.data_files().iter().map(|segment| segment.rows).collect::<Vec<_>>(), [3, 2, 4]);
+    assert_eq!(third.data_files().iter().map(|file| file.rows).collect::<Vec<_>>(), [3, 2, 4]);
     // Small neighbours join when one of them is rewritten.
     let fourth = commit(&table, Some(&third), vec![remove("1"), remove("2"), remove("3")]).await;
     assert_eq!(
-        fourth.data_files().iter().map(|segment| segment.rows).collect::<Vec<_>>(),
+        fourth.data_files().iter().map(|file| file.rows).collect::<Vec<_>>(),
         [1, 1, 4],
         "an estimate before the edits decides"
     );
@@ -225,11 +225,11 @@ async fn check_history(settings: TableSettings, commits: &[BTreeMap<u8, Option<u
             version
                 .data_files()
                 .iter()
-                .all(|segment| segment.rows > 0 && segment.rows <= u64::try_from(settings.data_file_rows_max).unwrap())
+                .all(|file| file.rows > 0 && file.rows <= u64::try_from(settings.data_file_rows_max).unwrap())
         );
         assert!(
             version.data_files().is_sorted_by(|a, b| a.max_user_id < b.min_user_id),
-            "our segments never overlap"
+            "our data files never overlap"
         );
         let loaded = table.latest().await.unwrap().unwrap();
         assert_eq!(

@@ -1,0 +1,96 @@
+//! Reads data files: which ones, and their rows in the order of the user ids.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use datalake_core::{row::Row, user::UserId};
+use datalake_store::bucket::{Bucket, Object};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::{
+    blocking::decode,
+    delta::{data_file::DataFile, log, parquet_rows, rows::RecordedSources, version::Version},
+    error::TableError,
+    settings::READS_IN_FLIGHT,
+};
+
+/// A data file whole. One of another size than the log gives it is damaged, and not read beyond that size.
+pub(crate) async fn read(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<Object, TableError> {
+    let object = log::get(bucket, &file.key(), file.size.max(1)).await?;
+    if object.meta.size != file.size {
+        let reason = format!("the file has {} bytes, the log gives it {}", object.meta.size, file.size);
+        return Err(TableError::corrupt(file.key(), reason));
+    }
+    Ok(object)
+}
+
+/// Fails as a reader of the file would, if it is missing or damaged.
+pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<(), TableError> {
+    let object = read(bucket, file).await?;
+    decode(object, parquet_rows::rows).await.map(drop)
+}
+
+/// What the data files of a cluster record of the users' sources, by id.
+pub(crate) async fn recorded_sources(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<Vec<RecordedSources>, TableError> {
+    let mut batches = Vec::new();
+    for file in &cluster {
+        let object = read(&bucket, file).await?;
+        batches.push(decode(object, parquet_rows::recorded_sources).await?);
+    }
+    ordered(&cluster, batches, |row| &row.user_id)
+}
+
+/// Every row of the data files of a cluster, by id.
+pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
+    let mut batches = Vec::new();
+    for file in cluster {
+        let object = read(bucket, file).await?;
+        batches.push(decode(object, parquet_rows::rows).await?);
+    }
+    ordered(cluster, batches, |row| &row.user_id)
+}
+
+/// The rows of one cluster in the order of their ids. A foreign writer may have left them in any order; a user has one row.
+fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
+    let mut rows: Vec<T> = batches.into_iter().flatten().collect();
+    if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
+        rows.sort_by(|a, b| id(a).cmp(id(b)));
+        if rows.windows(2).any(|pair| matches!(pair, [a, b] if id(a) == id(b))) {
+            let key = cluster.first().map(|file| file.key()).unwrap_or_default();
+            return Err(TableError::corrupt(
+                key,
+                "a user has two rows in this file or in those that overlap it, column=user_id",
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
+    let wanted = |file: &&Arc<DataFile>| {
+        let first = user_ids.partition_point(|user_id| user_id.as_str() < &*file.min_user_id);
+        user_ids.get(first).is_some_and(|user_id| file.may_hold(user_id.as_str()))
+    };
+    let data_files: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
+    let mut batches = stream::iter(data_files)
+        .map(|file| async move {
+            let rows = rows(bucket, std::slice::from_ref(&file)).await?;
+            let found = rows
+                .into_iter()
+                .filter(|row| user_ids.binary_search(&row.user_id).is_ok())
+                .collect::<Vec<_>>();
+            Ok::<_, TableError>((file, found))
+        })
+        .buffered(READS_IN_FLIGHT);
+    let mut found = BTreeMap::new();
+    while let Some((file, rows)) = batches.try_next().await? {
+        for row in rows {
+            if let Some(other) = found.insert(row.user_id.clone(), row) {
+                return Err(TableError::corrupt(
+                    file.key(),
+                    format!("user {} has a row in another file too, column=user_id", other.user_id),
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
