@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ops::{Bound, Range},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -67,13 +68,8 @@ struct Fence {
 
 impl Drop for Fence {
     fn drop(&mut self) {
-        lock(&self.objects).fences.remove(&self.number);
+        self.objects.lock().fences.remove(&self.number);
     }
-}
-
-fn lock(objects: &Mutex<Objects>) -> MutexGuard<'_, Objects> {
-    // A panic under the lock leaves the map whole: every change of it is one insert or remove.
-    objects.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone, Debug, Default)]
@@ -195,7 +191,7 @@ impl MemoryBucket {
     }
 
     fn lock(&self) -> MutexGuard<'_, Objects> {
-        lock(&self.objects)
+        self.objects.lock()
     }
 }
 

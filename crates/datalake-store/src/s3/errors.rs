@@ -3,7 +3,7 @@
 use std::{
     error::Error,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::SystemTime,
@@ -17,6 +17,7 @@ use aws_sdk_s3::{
     },
     error::{BoxError, ConnectorError, ProvideErrorMetadata, SdkError},
 };
+use parking_lot::Mutex;
 
 use super::{
     Inner,
@@ -65,7 +66,7 @@ impl Intercept for Attempts {
     ) -> Result<(), BoxError> {
         self.request.count(&self.counter);
         self.made.fetch_add(1, Ordering::Relaxed);
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Signed::of(context.request(), local_time(components));
+        *self.last.lock() = Signed::of(context.request(), local_time(components));
         Ok(())
     }
 
@@ -75,7 +76,7 @@ impl Intercept for Attempts {
         components: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last.lock();
         if let Some(signed) = last {
             signed.mark(context.response_mut(), local_time(components));
         }

@@ -6,7 +6,7 @@
 //! machine, which may be wrong or be set at any time, is not involved.
 
 use std::{
-    sync::{Arc, Mutex, Once, PoisonError},
+    sync::{Arc, Once},
     time::SystemTime,
 };
 
@@ -32,6 +32,7 @@ use aws_smithy_async::time::StaticTimeSource;
 use aws_smithy_runtime_api::client::interceptors::disable_interceptor;
 use datalake_core::keys;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use super::{
     Inner,
@@ -170,7 +171,7 @@ pub(super) struct Dates(Arc<Mutex<Option<Timestamp>>>);
 
 impl Dates {
     pub(super) fn newest(&self) -> Option<Timestamp> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }
 
@@ -185,7 +186,7 @@ impl Intercept for Dates {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = date_of(context.response());
+        *self.0.lock() = date_of(context.response());
         Ok(())
     }
 }

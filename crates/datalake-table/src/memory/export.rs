@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use datalake_core::{
@@ -11,6 +11,7 @@ use datalake_core::{
     row::RowView,
     user::{Age, Ages},
 };
+use parking_lot::Mutex;
 use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
@@ -119,13 +120,13 @@ struct Drain(Arc<Mutex<Vec<u8>>>);
 
 impl Drain {
     fn take(&self) -> Vec<u8> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.0.lock())
     }
 }
 
 impl Write for Drain {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        self.0.lock().extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
