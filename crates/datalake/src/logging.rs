@@ -37,14 +37,18 @@ fn checked(filter: &str) -> Result<String, UsageError> {
     }
 }
 
-/// The crates of the program.
-const CRATES: [&str; 6] = [
+/// The crates of the workspace that log.
+const CRATES: [&str; 10] = [
     "datalake",
     "datalake_api",
     "datalake_core",
+    "datalake_http",
     "datalake_processor",
+    "datalake_runs",
+    "datalake_server",
     "datalake_store",
     "datalake_table",
+    "datalake_ui",
 ];
 
 /// Whether standard error is a terminal.
