@@ -50,9 +50,9 @@ pub enum Bug {
     /// Runs do not repair a lost data file.
     HealingIsOff,
     /// The notes on images of dead runs are never removed.
-    ExpiredNotesStay,
+    ExpiredIntentsStay,
     /// Processes of one run share one note on images.
-    NotesAreNamedByRun,
+    IntentsAreNamedByRun,
     /// The guard against mass deletion does not apply to lakes of ten users or fewer.
     GuardSparesSmallLakes,
     /// A source is read without a condition on its ETag.
@@ -62,15 +62,15 @@ pub enum Bug {
     /// Processes use the same object to check create-if-absent.
     CreateProofIsShared,
     /// A run writes no note before it changes image copies.
-    NoImageNote,
+    NoImageIntent,
     /// A run removes copies that a note of an active run names and no row links yet.
-    SettleRemovesForYoungNotes,
+    ReconcileRemovesForYoungIntents,
     /// A run removes the notes of others although their runs may be active.
-    OtherNotesAreRemovedAtOnce,
+    OtherIntentsAreRemovedAtOnce,
     /// Copies are not compared with rows that changed while they were being settled.
-    SettleSkipsSecondLook,
+    ReconcileSkipsRecheck,
     /// Copies and removals of images after the commit do not expire.
-    SettleIsNotFenced,
+    ReconcileIsNotFenced,
     /// An image is copied without a condition on the ETag of its source.
     ImageCopyIsUnconditional,
     /// A row stays linked to a rejected image whose bytes are in neither the copy nor the source.
@@ -80,9 +80,9 @@ pub enum Bug {
     /// A newly linked image is not copied before the commit that links it.
     NewImageIsNotCopiedBeforeCommit,
     /// `output.csv` is replaced without checking that the version is the newest.
-    PublishSkipsFirstLook,
+    PublishSkipsFirstCheck,
     /// After `output.csv` was replaced, the run does not check for a newer version.
-    PublishSkipsSecondLook,
+    PublishSkipsSecondCheck,
     /// `output.csv` is replaced without a condition on its ETag.
     PublishIsUnconditional,
     /// `output.csv` counts as current if only its table and number match.
@@ -90,7 +90,7 @@ pub enum Bug {
     /// A row whose image bytes are lost is not read again.
     LostImagesAreIgnored,
     /// A first run writes no note on images.
-    NotesOfFirstRunsAreSkipped,
+    IntentsOfFirstRunsAreSkipped,
     /// The guards do not count the rows of a lost data file as users.
     HealingForgetsLostRows,
     /// A vacuum that is dated in the future is not due.
@@ -122,27 +122,27 @@ impl Bug {
         Self::VacuumForgetsRejectsFile,
         Self::VacuumForgetsRemovedFiles,
         Self::HealingIsOff,
-        Self::ExpiredNotesStay,
-        Self::NotesAreNamedByRun,
+        Self::ExpiredIntentsStay,
+        Self::IntentsAreNamedByRun,
         Self::GuardSparesSmallLakes,
         Self::SourceReadIsUnconditional,
         Self::StoreIsNotChecked,
         Self::CreateProofIsShared,
-        Self::NoImageNote,
-        Self::SettleRemovesForYoungNotes,
-        Self::OtherNotesAreRemovedAtOnce,
-        Self::SettleSkipsSecondLook,
-        Self::SettleIsNotFenced,
+        Self::NoImageIntent,
+        Self::ReconcileRemovesForYoungIntents,
+        Self::OtherIntentsAreRemovedAtOnce,
+        Self::ReconcileSkipsRecheck,
+        Self::ReconcileIsNotFenced,
         Self::ImageCopyIsUnconditional,
         Self::RejectedImageStaysLinked,
         Self::ReplacedImageIsCopiedBeforeCommit,
         Self::NewImageIsNotCopiedBeforeCommit,
-        Self::PublishSkipsFirstLook,
-        Self::PublishSkipsSecondLook,
+        Self::PublishSkipsFirstCheck,
+        Self::PublishSkipsSecondCheck,
         Self::PublishIsUnconditional,
         Self::PublishComparesNumbers,
         Self::LostImagesAreIgnored,
-        Self::NotesOfFirstRunsAreSkipped,
+        Self::IntentsOfFirstRunsAreSkipped,
         Self::HealingForgetsLostRows,
         Self::VacuumTrustsFutureSchedule,
     ];
