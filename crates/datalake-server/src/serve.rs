@@ -22,7 +22,7 @@ use datalake_http::{
     content_coding::compression,
     cors::Cors,
     server::{
-        connection::{self, ConnectionLimits, HttpListener},
+        listener::{self, ConnectionLimits, HttpListener},
         listener_health::ListenerHealth,
     },
 };
@@ -122,7 +122,7 @@ async fn answer(http_listener: HttpListener, router: Router, shutdown: Cancellat
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(http_listener, router, shutdown.clone()) => {}
+        () = listener::serve(http_listener, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("requests were still in flight when the time to end them was over"),
     }
 }
