@@ -15,7 +15,7 @@ use datalake_api::{
 };
 use datalake_http::{
     server::{
-        connection::{self, ConnectionLimits, HttpListener},
+        listener::{self, ConnectionLimits, HttpListener},
         listener_health::ListenerHealth,
     },
     trusted_proxies::TrustedProxies,
@@ -38,7 +38,7 @@ pub(crate) async fn serve(listener: TcpListener, listener_health: ListenerHealth
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(http_listener, router(listener_health, state), shutdown.clone()) => {}
+        () = listener::serve(http_listener, router(listener_health, state), shutdown.clone()) => {}
         () = drained => {}
     }
 }

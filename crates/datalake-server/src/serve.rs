@@ -22,7 +22,7 @@ use datalake_http::{
     content_coding::compression,
     cors::Cors,
     server::{
-        connection::{self, ConnectionLimits, HttpListener},
+        listener::{self, ConnectionLimits, HttpListener},
         listener_health::ListenerHealth,
     },
 };
@@ -122,7 +122,7 @@ async fn serve_until_drained(listener: HttpListener, router: Router, shutdown: C
         tokio::time::sleep(DRAIN_MAX).await;
     };
     tokio::select! {
-        () = connection::serve(listener, router, shutdown.clone()) => {}
+        () = listener::serve(listener, router, shutdown.clone()) => {}
         () = drained => tracing::warn!("shutdown timed out with requests in flight"),
     }
 }

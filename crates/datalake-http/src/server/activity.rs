@@ -1,15 +1,17 @@
-//! What one connection is doing, and since when: whether it is overdue is asked from time to time.
+//! The requests in flight of one connection, and the time of its last progress, from which `connection.rs` regularly derives whether a timeout has
+//! expired.
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::Waker,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
@@ -17,303 +19,214 @@ use crate::{
     server::{request_error::RequestError, request_stream::Rejection},
 };
 
-/// How long each step may last.
+/// The timeouts between two steps of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Times {
+pub(crate) struct ActivityTimeouts {
     /// From the first byte of a request to the end of its head.
-    pub(crate) head: Duration,
-    /// From the end of one answer, or from the beginning, to the next request.
-    pub(crate) idle: Duration,
-    /// From one sign of life of an answer to the next.
-    pub(crate) silence: Duration,
-    /// The same once the client sends no more: it may have gone.
-    pub(crate) silence_to_ended: Duration,
+    pub(crate) request_head: Duration,
+    /// From the end of a response, or from the start of the connection, to the next request.
+    pub(crate) keep_alive: Duration,
+    /// From one frame of a response to the next.
+    pub(crate) response_stall: Duration,
+    /// The same after the client has shut down its sending side. It may have disconnected.
+    pub(crate) response_stall_after_half_close: Duration,
 }
 
-/// Why a connection should end.
+/// The timeout for which a connection must be closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// Nothing was asked for a long time.
-    Idle,
-    /// A request is incomplete.
-    Head,
-    /// A response is not read by the client, or is not ready in the time for a client that sends no more.
-    Answer,
+pub(crate) enum ExpiredTimeout {
+    /// There was no request.
+    KeepAlive,
+    /// The head of a request is incomplete.
+    RequestHead,
+    /// The client does not read a response, or has shut down its sending side and the response is not ready.
+    ResponseStall,
 }
 
-/// One connection's requests.
+/// The activity of one connection.
 #[derive(Debug)]
 pub(crate) struct Activity {
-    doing: Mutex<Doing>,
-    /// How often the connection was polled.
+    state: Mutex<ConnectionState>,
     polls: AtomicU64,
 }
 
 #[derive(Debug)]
-struct Doing {
-    /// The last step of each answer that has not ended, by the order in which they were asked for.
-    answering: BTreeMap<u64, Instant>,
-    /// Answers that were asked for.
-    asked: u64,
-    /// Bytes of the next request have come.
-    is_hearing: bool,
-    /// The last step between answers.
-    since: Instant,
-    /// Whether an incomplete head must be rejected.
-    is_timed_out: bool,
-    /// The request that was refused; the connection ends with it.
-    refusal: Option<Rejection>,
-    /// Since when the client sends no more while answers go on, and who waits for their end.
-    ended: Option<(Instant, Waker)>,
-    /// What answers hold whose last bytes are still in the buffer of the connection.
-    unwritten: Vec<ResponsePermit>,
+struct ConnectionState {
+    /// When each response in flight made progress last, by the number of its request.
+    in_flight: BTreeMap<u64, Instant>,
+    requests_started: u64,
+    /// Whether a part of the next head has arrived.
+    is_in_head: bool,
+    /// When the connection became idle, or the first byte of the head arrived.
+    last_step_at: Instant,
+    /// Whether the incomplete head must be rejected.
+    is_head_rejected: bool,
+    /// The rejected request, with which the connection ends.
+    rejection: Option<Rejection>,
+    half_close: Option<HalfClose>,
+    /// Permits of responses whose last bytes may be in the connection's write buffer.
+    unflushed_permits: Vec<ResponsePermit>,
 }
 
-/// A request in flight: until its answer has ended or was given up.
+/// The client has shut down its sending side while responses are in flight.
 #[derive(Debug)]
-pub(crate) struct Answering {
+struct HalfClose {
+    since: Instant,
+    /// Woken when the last response has ended.
+    waker: Waker,
+}
+
+/// A request in flight, until its response has ended or is dropped.
+#[derive(Debug)]
+pub(crate) struct InFlightRequest {
     activity: Arc<Activity>,
     number: u64,
-    held: Option<ResponsePermit>,
+    permit: Option<ResponsePermit>,
 }
 
 impl Activity {
-    /// Nothing has come yet.
+    /// The activity of a connection without requests.
     pub(crate) fn new() -> Self {
-        let doing = Mutex::new(Doing {
-            answering: BTreeMap::new(),
-            asked: 0,
-            is_hearing: false,
-            since: Instant::now(),
-            is_timed_out: false,
-            refusal: None,
-            ended: None,
-            unwritten: Vec::new(),
+        let state = Mutex::new(ConnectionState {
+            in_flight: BTreeMap::new(),
+            requests_started: 0,
+            is_in_head: false,
+            last_step_at: Instant::now(),
+            is_head_rejected: false,
+            rejection: None,
+            half_close: None,
+            unflushed_permits: Vec::new(),
         });
         Self {
-            doing,
+            state,
             polls: AtomicU64::new(0),
         }
     }
 
-    /// The connection is polled.
-    pub(crate) fn begin_poll(&self) {
+    /// Counts a poll of the connection.
+    pub(crate) fn count_poll(&self) {
         self.polls.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Which poll of the connection this is.
-    pub(crate) fn poll(&self) -> u64 {
+    /// The number of the current poll of the connection.
+    pub(crate) fn current_poll(&self) -> u64 {
         self.polls.load(Ordering::Relaxed)
     }
 
-    /// Bytes have come.
-    pub(crate) fn heard(&self) {
-        let mut doing = self.doing();
-        if doing.answering.is_empty() && !doing.is_hearing {
-            doing.is_hearing = true;
-            doing.since = Instant::now();
+    /// Records that a part of a head has arrived.
+    pub(crate) fn on_head_bytes_received(&self) {
+        let mut state = self.state.lock();
+        if state.in_flight.is_empty() && !state.is_in_head {
+            state.is_in_head = true;
+            state.last_step_at = Instant::now();
         }
     }
 
-    /// Requests the rejection of the incomplete head. Returns false if it was requested before.
-    pub(crate) fn time_out(&self) -> bool {
-        !std::mem::replace(&mut self.doing().is_timed_out, true)
+    /// Requests the rejection of the incomplete head. Returns false if that was requested before.
+    pub(crate) fn reject_incomplete_head(&self) -> bool {
+        !std::mem::replace(&mut self.state.lock().is_head_rejected, true)
     }
 
     /// Whether the incomplete head must be rejected.
-    pub(crate) fn is_timed_out(&self) -> bool {
-        self.doing().is_timed_out
+    pub(crate) fn is_head_rejected(&self) -> bool {
+        self.state.lock().is_head_rejected
     }
 
-    /// A request was refused before hyper saw it.
-    pub(crate) fn refuse(&self, refusal: Rejection) {
-        self.doing().refusal = Some(refusal);
+    /// Stores the rejection of a request for [`InFlightRequest::take_rejection`].
+    pub(crate) fn reject(&self, rejection: Rejection) {
+        self.state.lock().rejection = Some(rejection);
     }
 
-    /// The client sends no more. Whether there are answers that it may still take; the waker is woken at the end of the last.
-    pub(crate) fn wait_for_answers(&self, waker: &Waker) -> bool {
-        let mut doing = self.doing();
-        if doing.answering.is_empty() {
+    /// Records that the client has shut down its sending side. Returns whether responses are in flight; then the waker is woken when the last one
+    /// has ended.
+    pub(crate) fn wait_for_responses(&self, waker: &Waker) -> bool {
+        let mut state = self.state.lock();
+        if state.in_flight.is_empty() {
             return false;
         }
-        let since = doing.ended.take().map_or_else(Instant::now, |(since, _)| since);
-        doing.ended = Some((since, waker.clone()));
+        let since = state.half_close.take().map_or_else(Instant::now, |half_close| half_close.since);
+        state.half_close = Some(HalfClose {
+            since,
+            waker: waker.clone(),
+        });
         true
     }
 
-    /// A request's head is complete.
-    pub(crate) fn begin(self: &Arc<Self>) -> Answering {
-        let mut doing = self.doing();
-        let number = doing.asked;
-        doing.asked += 1;
-        doing.answering.insert(number, Instant::now());
-        doing.is_hearing = false;
-        Answering {
+    /// Records that the head of a request is complete.
+    pub(crate) fn start_request(self: &Arc<Self>) -> InFlightRequest {
+        let mut state = self.state.lock();
+        let number = state.requests_started;
+        state.requests_started += 1;
+        state.in_flight.insert(number, Instant::now());
+        state.is_in_head = false;
+        InFlightRequest {
             activity: Arc::clone(self),
             number,
-            held: None,
+            permit: None,
         }
     }
 
-    /// The buffer of the connection is empty.
-    pub(crate) fn written(&self) {
-        let mut doing = self.doing();
-        if !doing.unwritten.is_empty() {
-            doing.unwritten.clear();
+    /// Records that the write buffer of the connection is empty.
+    pub(crate) fn on_flushed(&self) {
+        let mut state = self.state.lock();
+        if !state.unflushed_permits.is_empty() {
+            state.unflushed_permits.clear();
         }
     }
 
-    /// What the connection should end for, if anything.
-    pub(crate) fn overdue(&self, times: &Times) -> Option<Overdue> {
-        let doing = self.doing();
-        // A client that stalls one answer does not gain time by taking others.
-        let stalled = doing.answering.values().min();
-        let ended = doing.ended.as_ref().map(|(since, _)| since);
-        let (since, bound, overdue) = match (stalled, doing.is_hearing) {
-            (Some(stalled), _) => match ended {
-                Some(ended) => (stalled.max(ended), times.silence_to_ended, Overdue::Answer),
-                None => (stalled, times.silence, Overdue::Answer),
+    /// The timeout that has expired, if any.
+    pub(crate) fn expired_timeout(&self, timeouts: &ActivityTimeouts) -> Option<ExpiredTimeout> {
+        let state = self.state.lock();
+        // The response that has made no progress for the longest time counts, so that reading other responses does not prolong it.
+        let stalled = state.in_flight.values().min();
+        let (since, timeout, expired) = match (stalled, state.is_in_head) {
+            (Some(stalled), _) => match &state.half_close {
+                Some(HalfClose { since, .. }) => (
+                    stalled.max(since),
+                    timeouts.response_stall_after_half_close,
+                    ExpiredTimeout::ResponseStall,
+                ),
+                None => (stalled, timeouts.response_stall, ExpiredTimeout::ResponseStall),
             },
-            (None, false) => (&doing.since, times.idle, Overdue::Idle),
-            (None, true) => (&doing.since, times.head, Overdue::Head),
+            (None, false) => (&state.last_step_at, timeouts.keep_alive, ExpiredTimeout::KeepAlive),
+            (None, true) => (&state.last_step_at, timeouts.request_head, ExpiredTimeout::RequestHead),
         };
-        (since.elapsed() >= bound).then_some(overdue)
-    }
-
-    /// A panic elsewhere leaves numbers that are still right.
-    fn doing(&self) -> MutexGuard<'_, Doing> {
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+        (since.elapsed() >= timeout).then_some(expired)
     }
 }
 
-impl Answering {
-    /// Why the request was refused before it came here, if it was.
-    pub(crate) fn refusal(&self) -> Option<RequestError> {
-        let mut doing = self.activity.doing();
-        let refusal = doing.refusal.take_if(|refusal| refusal.number == self.number);
-        refusal.map(|refusal| refusal.error)
+impl InFlightRequest {
+    /// Why the request was rejected before it reached hyper, if it was.
+    pub(crate) fn take_rejection(&self) -> Option<RequestError> {
+        let mut state = self.activity.state.lock();
+        let rejection = state.rejection.take_if(|rejection| rejection.request_number == self.number);
+        rejection.map(|rejection| rejection.error)
     }
 
-    /// Holds this until the last byte of the answer is written.
-    pub(crate) fn hold(&mut self, held: ResponsePermit) {
-        self.held = Some(held);
+    /// Holds the permit until the last byte of the response is written.
+    pub(crate) fn set_permit(&mut self, permit: ResponsePermit) {
+        self.permit = Some(permit);
     }
 
-    /// A part of the answer was taken.
-    pub(crate) fn proceed(&self) {
-        self.activity.doing().answering.insert(self.number, Instant::now());
+    /// Records that a frame of the response was read.
+    pub(crate) fn on_progress(&self) {
+        self.activity.state.lock().in_flight.insert(self.number, Instant::now());
     }
 }
 
-impl Drop for Answering {
+impl Drop for InFlightRequest {
     fn drop(&mut self) {
-        let mut doing = self.activity.doing();
-        doing.answering.remove(&self.number);
-        doing.unwritten.extend(self.held.take());
-        doing.since = Instant::now();
-        if doing.answering.is_empty()
-            && let Some((_, reader)) = doing.ended.take()
+        let mut state = self.activity.state.lock();
+        state.in_flight.remove(&self.number);
+        state.unflushed_permits.extend(self.permit.take());
+        state.last_step_at = Instant::now();
+        if state.in_flight.is_empty()
+            && let Some(HalfClose { waker, .. }) = state.half_close.take()
         {
-            reader.wake();
+            waker.wake();
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NONE: Times = Times {
-        head: Duration::ZERO,
-        idle: Duration::ZERO,
-        silence: Duration::ZERO,
-        silence_to_ended: Duration::ZERO,
-    };
-
-    /// What a connection without any time is overdue with: what it is doing.
-    fn doing(activity: &Activity) -> Option<Overdue> {
-        activity.overdue(&NONE)
-    }
-
-    fn since(activity: &Activity) -> Instant {
-        activity.doing().since
-    }
-
-    #[test]
-    fn steps_of_one_request_after_the_other() {
-        let activity = Arc::new(Activity::new());
-        assert_eq!(doing(&activity), Some(Overdue::Idle));
-        activity.heard();
-        assert_eq!(doing(&activity), Some(Overdue::Head));
-        let answering = activity.begin();
-        activity.heard();
-        assert_eq!(doing(&activity), Some(Overdue::Answer));
-        drop(answering);
-        assert_eq!(doing(&activity), Some(Overdue::Idle));
-        activity.heard();
-        assert_eq!(doing(&activity), Some(Overdue::Head));
-    }
-
-    #[test]
-    fn more_bytes_of_a_head_gain_no_time() {
-        let activity = Arc::new(Activity::new());
-        activity.heard();
-        let heard = since(&activity);
-        activity.heard();
-        assert_eq!(since(&activity), heard);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_gains_time_by_its_own_progress_alone() {
-        let minute = Duration::from_mins(1);
-        let times = Times {
-            silence: 2 * minute,
-            ..NONE
-        };
-        let activity = Arc::new(Activity::new());
-        let first = activity.begin();
-        tokio::time::advance(minute).await;
-        // Others, of which one is taken and one ends.
-        let second = activity.begin();
-        drop(activity.begin());
-        tokio::time::advance(minute).await;
-        second.proceed();
-        assert_eq!(activity.overdue(&times), Some(Overdue::Answer));
-        first.proceed();
-        assert_eq!(activity.overdue(&times), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_to_a_client_that_sends_no_more_has_less_time() {
-        let second = Duration::from_secs(1);
-        let times = Times {
-            silence: 100 * second,
-            silence_to_ended: 10 * second,
-            ..NONE
-        };
-        let activity = Arc::new(Activity::new());
-        assert!(!activity.wait_for_answers(Waker::noop()), "there is no answer to wait for");
-        let answering = activity.begin();
-        tokio::time::advance(20 * second).await;
-        assert!(activity.wait_for_answers(Waker::noop()));
-        tokio::time::advance(9 * second).await;
-        assert!(activity.wait_for_answers(Waker::noop()), "it looks again");
-        assert_eq!(activity.overdue(&times), None);
-        tokio::time::advance(second).await;
-        assert_eq!(activity.overdue(&times), Some(Overdue::Answer));
-        answering.proceed();
-        assert_eq!(activity.overdue(&times), None, "it is being taken");
-    }
-
-    #[test]
-    fn each_step_has_its_own_time() {
-        let long = Duration::from_mins(1);
-        let (head, idle, silence) = (long, long, long);
-        let activity = Arc::new(Activity::new());
-        assert_eq!(activity.overdue(&Times { idle, ..NONE }), None);
-        activity.heard();
-        assert_eq!(activity.overdue(&Times { head, ..NONE }), None);
-        let _answering = activity.begin();
-        assert_eq!(activity.overdue(&Times { silence, ..NONE }), None);
-    }
-}
+mod tests;

@@ -1,14 +1,13 @@
-//! Whether the listener of the API accepts connections, as its liveness probe reports it.
+//! Whether the listener of the API accepts connections, for the liveness probe.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// A shortage of file descriptors or memory ends sooner, since idle connections end after 75 seconds (`connections.rs`).
-const FAILING_MAX: Duration = Duration::from_secs(90);
+/// How long accepting may fail. A shortage of file descriptors or memory ends sooner, because idle connections are closed after 75 seconds
+/// (`listener.rs`).
+const FAILURE_MAX: Duration = Duration::from_secs(90);
 
 /// Whether a listener accepts connections. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -16,45 +15,40 @@ pub struct ListenerHealth(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    has_ended: bool,
+    is_closed: bool,
     failing_since: Option<Instant>,
 }
 
-/// The time during which the listener accepts; its end is when this is dropped.
+/// Held while the listener accepts connections; dropping it reports that the listener is closed.
 #[derive(Debug)]
 pub struct AcceptGuard(ListenerHealth);
 
 impl ListenerHealth {
-    /// The listener begins to accept.
-    pub fn begin(&self) -> AcceptGuard {
+    /// Returns the guard to hold while the listener accepts connections.
+    pub fn accept_guard(&self) -> AcceptGuard {
         AcceptGuard(self.clone())
     }
 
-    /// A connection was accepted.
-    pub fn succeeded(&self) {
-        self.state().failing_since = None;
+    /// Records that a connection was accepted.
+    pub fn record_success(&self) {
+        self.0.lock().failing_since = None;
     }
 
-    /// A connection could not be accepted.
-    pub fn failed(&self) {
-        self.state().failing_since.get_or_insert_with(Instant::now);
+    /// Records that a connection could not be accepted.
+    pub fn record_failure(&self) {
+        self.0.lock().failing_since.get_or_insert_with(Instant::now);
     }
 
-    /// Whether it accepts, or has not failed for long.
+    /// Whether the listener is open and has not failed to accept for 90 seconds.
     pub fn is_accepting(&self) -> bool {
-        let state = self.state();
-        !state.has_ended && state.failing_since.is_none_or(|since| since.elapsed() < FAILING_MAX)
-    }
-
-    /// Changes are single steps: a panic elsewhere leaves the state intact.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.0.lock();
+        !state.is_closed && state.failing_since.is_none_or(|since| since.elapsed() < FAILURE_MAX)
     }
 }
 
 impl Drop for AcceptGuard {
     fn drop(&mut self) {
-        self.0.state().has_ended = true;
+        self.0.0.lock().is_closed = true;
     }
 }
 
@@ -63,18 +57,18 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn long_failure_or_end_is_reported() {
+    async fn long_failure_or_closed_listener_is_reported() {
         let health = ListenerHealth::default();
-        let time = health.begin();
-        health.failed();
-        tokio::time::advance(FAILING_MAX / 2).await;
-        health.failed();
+        let guard = health.accept_guard();
+        health.record_failure();
+        tokio::time::advance(FAILURE_MAX / 2).await;
+        health.record_failure();
         assert!(health.is_accepting());
-        tokio::time::advance(FAILING_MAX / 2).await;
+        tokio::time::advance(FAILURE_MAX / 2).await;
         assert!(!health.is_accepting());
-        health.succeeded();
+        health.record_success();
         assert!(health.is_accepting());
-        drop(time);
+        drop(guard);
         assert!(!health.is_accepting());
     }
 }

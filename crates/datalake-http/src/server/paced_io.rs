@@ -1,5 +1,5 @@
-//! The bytes of one connection: hyper is given checked heads, a client that takes too little of its answers is cut, and one that sends no
-//! more still gets its answer.
+//! The I/O of one connection between hyper and the client's stream. It passes checked request heads to hyper, closes the connection of a client
+//! that reads too slowly, and still sends responses to a client that has shut down its sending side.
 
 use std::{
     io::{self, IoSlice},
@@ -17,112 +17,116 @@ use tokio::{
 use crate::server::{
     activity::Activity,
     request_error::RequestError,
-    request_stream::{Next, RequestHeads},
+    request_stream::{Input, RequestStream},
 };
 
-/// So many bytes a client has to take in the time it is waited for: in 30 seconds that is 2 KiB a second, which the slowest of mobile
-/// networks carries. Each connection that takes less would hold the memory of its answer for as long as it likes.
+/// How much a client must read before its `stall_max` restarts. 64 KiB in 30 s are 2 KiB/s, which slow mobile networks provide. A client that
+/// reads more slowly could hold the memory of its response for any time.
 const PACE_BYTES: usize = 64 * 1024;
 
-/// Most heads have fewer bytes.
+/// The size of a read. Most heads are smaller.
 const READ_BYTES: usize = 4 * 1024;
 
-/// A client that is still sending when the connection ends would lose the answer, since the kernel then resets the connection: it is
-/// listened to for as long after the answer, and for as many bytes.
-const LINGER_MAX: Duration = Duration::from_secs(2);
-const LINGER_BYTES_MAX: usize = 1024 * 1024;
+/// How long, and how many bytes, are read from a client after the last response. If the connection were closed while the client sends, the kernel
+/// would reset it, and the client would lose the response.
+const LINGERING_TIME_MAX: Duration = Duration::from_secs(2);
+const LINGERING_BYTES_MAX: usize = 1024 * 1024;
 
-/// A client's stream, with the time spent waiting for it.
-pub(crate) struct ClientIo<S> {
+/// The stream of a client, with the progress of reads and writes.
+pub(crate) struct PacedIo<S> {
     stream: S,
     activity: Arc<Activity>,
-    heads: RequestHeads,
-    /// The last head that hyper was given, and in which poll of the connection.
-    begun: Begun,
-    lingering: Option<Lingering>,
-    pace: Pace,
-    /// Who waits to tell hyper of the client's end until the client has what there is for it.
-    reader: Option<Waker>,
-    /// The wait that goes on now.
-    waiting: Option<(Instant, Pin<Box<Sleep>>)>,
+    requests: RequestStream,
+    last_started: LastStarted,
+    lingering_close: Option<LingeringClose>,
+    pace: WritePace,
+    /// Woken when the client has read a part of the response, to report its half-close to hyper.
+    half_close_waker: Option<Waker>,
+    /// Set while the client does not read: since when, and the timer until it has stalled for too long.
+    write_stall: Option<(Instant, Pin<Box<Sleep>>)>,
 }
 
-/// A head that hyper was given.
+/// The last head that was passed to hyper.
 #[derive(Debug, Default)]
-struct Begun {
-    /// Which head of the connection, from 1 on.
+struct LastStarted {
+    /// The number of the head on the connection, from 1.
     head: u64,
+    /// The poll of the connection in which it was passed.
     poll: u64,
 }
 
 /// The end of a connection whose client may still be sending.
-struct Lingering {
-    over: Pin<Box<Sleep>>,
-    bytes: usize,
+struct LingeringClose {
+    timeout: Pin<Box<Sleep>>,
+    bytes_read: usize,
 }
 
-/// How fast a client takes what there is for it. Time in which there was nothing to send does not count.
+/// How fast a client reads its responses. Time in which there is nothing to send does not count.
 #[derive(Debug)]
-struct Pace {
-    wait_max: Duration,
-    /// Waited for so far.
-    waited: Duration,
-    /// Bytes taken since `waited` was nothing.
-    taken: usize,
+struct WritePace {
+    stall_max: Duration,
+    /// How long writes have stalled since the last restart.
+    stalled: Duration,
+    /// Bytes written since the last restart.
+    bytes_written: usize,
 }
 
-impl Pace {
-    /// What is left of the client's time.
-    fn left(&self) -> Duration {
-        self.wait_max.saturating_sub(self.waited)
+impl WritePace {
+    fn new(stall_max: Duration) -> Self {
+        Self {
+            stall_max,
+            stalled: Duration::ZERO,
+            bytes_written: 0,
+        }
     }
 
-    /// The client took so many bytes after such a wait.
-    fn take(&mut self, bytes: usize, wait: Duration) {
-        self.waited += wait;
-        self.taken += bytes;
-        if self.taken >= PACE_BYTES {
-            (self.taken, self.waited) = (0, Duration::ZERO);
+    /// How much longer writes may stall.
+    fn remaining(&self) -> Duration {
+        self.stall_max.saturating_sub(self.stalled)
+    }
+
+    /// Records a write that was stalled for some time.
+    fn on_write(&mut self, bytes: usize, stalled: Duration) {
+        self.stalled += stalled;
+        self.bytes_written += bytes;
+        if self.bytes_written >= PACE_BYTES {
+            (self.bytes_written, self.stalled) = (0, Duration::ZERO);
         }
     }
 }
 
-impl<S> ClientIo<S> {
-    /// A stream whose client is waited for so long each 64 KiB, and may send heads of so many bytes.
-    pub(crate) fn new(stream: S, activity: Arc<Activity>, wait_max: Duration, head_bytes_max: usize) -> Self {
+impl<S> PacedIo<S> {
+    /// The I/O of a client, whose writes may stall for `stall_max` per 64 KiB and whose heads may have `head_bytes_max` bytes.
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, stall_max: Duration, head_bytes_max: usize) -> Self {
         Self {
             stream,
             activity,
-            heads: RequestHeads::new(head_bytes_max),
-            begun: Begun::default(),
-            lingering: None,
-            pace: Pace {
-                wait_max,
-                waited: Duration::ZERO,
-                taken: 0,
-            },
-            reader: None,
-            waiting: None,
+            requests: RequestStream::new(head_bytes_max),
+            last_started: LastStarted::default(),
+            lingering_close: None,
+            pace: WritePace::new(stall_max),
+            half_close_waker: None,
+            write_stall: None,
         }
     }
 
-    /// Passes the outcome of a write on, unless the client was waited for too long.
-    fn paced(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// Returns the result of a write, or an error if writes have stalled for too long.
+    fn poll_paced(&mut self, context: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
             Poll::Ready(Ok(bytes)) => {
-                let wait = self.waiting.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
-                self.pace.take(bytes, wait);
-                if let Some(reader) = self.reader.take() {
-                    reader.wake();
+                let stalled = self.write_stall.take().map_or(Duration::ZERO, |(since, _)| since.elapsed());
+                self.pace.on_write(bytes, stalled);
+                if let Some(waker) = self.half_close_waker.take() {
+                    waker.wake();
                 }
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Pending => {
-                let left = self.pace.left();
-                let (_, over) = self.waiting.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(left))));
-                over.as_mut().poll(context).map(|()| {
-                    let reason = "the client takes too little of its answer";
+                let remaining = self.pace.remaining();
+                let (_, timeout) = self.write_stall.get_or_insert_with(|| (Instant::now(), Box::pin(sleep(remaining))));
+                timeout.as_mut().poll(context).map(|()| {
+                    let reason = "the client reads its response too slowly";
                     Err(io::Error::new(io::ErrorKind::TimedOut, reason))
                 })
             }
@@ -130,83 +134,86 @@ impl<S> ClientIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> ClientIo<S> {
-    /// One request is handled in each poll of the connection: a client that sends many at once would otherwise delay those of other clients, whose
-    /// tasks wait in the same queue.
-    fn poll_begin(&mut self, context: &Context<'_>) -> Poll<()> {
-        let (head, poll) = (self.heads.accepted(), self.activity.poll());
-        if head != self.begun.head {
-            if self.begun.head > 0 && self.begun.poll == poll {
+/// The client has shut down its sending side.
+struct HalfClosed;
+
+impl<S: AsyncRead + Unpin> PacedIo<S> {
+    /// Lets one request start per poll of the connection. Otherwise a client that sends many requests at once would delay the tasks of other
+    /// clients in the scheduler's queue.
+    fn poll_may_start(&mut self, context: &Context<'_>) -> Poll<()> {
+        let (head, poll) = (self.requests.heads_accepted(), self.activity.current_poll());
+        if head != self.last_started.head {
+            if self.last_started.head > 0 && self.last_started.poll == poll {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            self.begun = Begun { head, poll };
+            self.last_started = LastStarted { head, poll };
         }
         Poll::Ready(())
     }
 
-    /// Reads more of a head. Ready where there is nothing to read any more, or an answer to what there is.
-    fn poll_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<Ended>>> {
+    /// Reads more of a head. It is ready when the stream has input, or is half-closed.
+    fn poll_read_head(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Option<HalfClosed>>> {
         let mut bytes = [0; READ_BYTES];
         let mut bytes = ReadBuf::new(&mut bytes);
-        if self.heads.is_in_head() {
-            self.activity.heard();
+        if self.requests.is_in_head() {
+            self.activity.on_head_bytes_received();
         }
-        if self.activity.is_timed_out() {
-            let refusal = self.heads.refuse(RequestError::TimedOut);
-            self.activity.refuse(refusal);
+        if self.activity.is_head_rejected() {
+            let rejection = self.requests.reject(RequestError::TimedOut);
+            self.activity.reject(rejection);
             return Poll::Ready(Ok(None));
         }
         ready!(Pin::new(&mut self.stream).poll_read(context, &mut bytes))?;
-        let refusal = if !bytes.filled().is_empty() {
-            self.heads.push(bytes.filled())
-        } else if self.heads.is_in_head() {
+        let rejection = if !bytes.filled().is_empty() {
+            self.requests.push(bytes.filled())
+        } else if self.requests.is_in_head() {
             let error = RequestError::malformed("the request ends within its head; send an empty line after the headers");
-            Some(self.heads.refuse(error))
+            Some(self.requests.reject(error))
         } else {
-            return Poll::Ready(Ok(Some(Ended)));
+            return Poll::Ready(Ok(Some(HalfClosed)));
         };
-        if let Some(refusal) = refusal {
-            self.activity.refuse(refusal);
+        if let Some(rejection) = rejection {
+            self.activity.reject(rejection);
         }
         Poll::Ready(Ok(None))
     }
 
-    /// Hands on what comes straight from the client, at most so many bytes. Ready also where the client has ended.
-    fn poll_pass(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>, most: u64) -> Poll<io::Result<Option<Ended>>> {
+    /// Reads at most `max` bytes of a body directly into hyper's buffer.
+    fn poll_read_body(&mut self, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>, max: u64) -> Poll<io::Result<Option<HalfClosed>>> {
         let before = buffer.filled().len();
-        let mut part = AsyncReadExt::take(&mut self.stream, most);
+        let mut part = AsyncReadExt::take(&mut self.stream, max);
         ready!(Pin::new(&mut part).poll_read(context, buffer))?;
-        let passed = buffer.filled().get(before..).unwrap_or_default();
-        self.heads.passed(passed);
-        Poll::Ready(Ok(passed.is_empty().then_some(Ended)))
+        let bytes = buffer.filled().get(before..).unwrap_or_default();
+        self.requests.on_direct_read(bytes);
+        Poll::Ready(Ok(bytes.is_empty().then_some(HalfClosed)))
     }
 
-    /// The client sends no more. hyper would take that for the end of the client, and give up its answer.
-    fn poll_end(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
-        let may_end = self.heads.may_end();
-        if may_end && self.activity.wait_for_answers(context.waker()) {
+    /// Reports the half-close to hyper once the client has its responses. hyper would otherwise drop them, as if the client had disconnected.
+    fn poll_half_close(&mut self, context: &Context<'_>) -> Poll<io::Result<()>> {
+        let is_complete = self.requests.is_complete();
+        if is_complete && self.activity.wait_for_responses(context.waker()) {
             return Poll::Pending;
         }
-        if may_end && self.waiting.is_some() {
-            self.reader = Some(context.waker().clone());
+        if is_complete && self.write_stall.is_some() {
+            self.half_close_waker = Some(context.waker().clone());
             return Poll::Pending;
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Takes what the client is still sending, until it ends, too.
-    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let lingering = self.lingering.get_or_insert_with(|| Lingering {
-            over: Box::pin(sleep(LINGER_MAX)),
-            bytes: 0,
+    /// Reads what the client is still sending, until it stops or a limit is reached.
+    fn poll_lingering_close(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let lingering_close = self.lingering_close.get_or_insert_with(|| LingeringClose {
+            timeout: Box::pin(sleep(LINGERING_TIME_MAX)),
+            bytes_read: 0,
         });
-        while lingering.bytes < LINGER_BYTES_MAX && lingering.over.as_mut().poll(context).is_pending() {
+        while lingering_close.bytes_read < LINGERING_BYTES_MAX && lingering_close.timeout.as_mut().poll(context).is_pending() {
             let mut bytes = [0; READ_BYTES];
             let mut bytes = ReadBuf::new(&mut bytes);
             match Pin::new(&mut self.stream).poll_read(context, &mut bytes) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => lingering.bytes += bytes.filled().len(),
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => lingering_close.bytes_read += bytes.filled().len(),
                 Poll::Ready(_) => break,
             }
         }
@@ -214,46 +221,43 @@ impl<S: AsyncRead + Unpin> ClientIo<S> {
     }
 }
 
-/// The client has ended the half of the connection on which it sends.
-struct Ended;
-
-impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for PacedIo<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.poll_begin(context));
-            let ended = match self.heads.next() {
-                Next::Came(came) => {
-                    let taken = came.len().min(buffer.remaining());
-                    buffer.put_slice(came.get(..taken).unwrap_or_default());
-                    if let Some(refusal) = self.heads.give(taken) {
-                        self.activity.refuse(refusal);
+            ready!(self.poll_may_start(context));
+            let half_closed = match self.requests.input() {
+                Input::Buffered(bytes) => {
+                    let length = bytes.len().min(buffer.remaining());
+                    buffer.put_slice(bytes.get(..length).unwrap_or_default());
+                    if let Some(rejection) = self.requests.consume(length) {
+                        self.activity.reject(rejection);
                     }
                     return Poll::Ready(Ok(()));
                 }
-                Next::Pass(most) => match ready!(self.poll_pass(context, buffer, most))? {
+                Input::DirectRead(max) => match ready!(self.poll_read_body(context, buffer, max))? {
                     None => return Poll::Ready(Ok(())),
-                    ended => ended,
+                    half_closed => half_closed,
                 },
-                Next::More => ready!(self.poll_head(context))?,
-                // The answer to what stands for the refusal ends the connection.
-                Next::Nothing => return Poll::Pending,
+                Input::NeedsHead => ready!(self.poll_read_head(context))?,
+                // The response to the rejected request closes the connection.
+                Input::Rejected => return Poll::Pending,
             };
-            if ended.is_some() {
-                return self.poll_end(context);
+            if half_closed.is_some() {
+                return self.poll_half_close(context);
             }
         }
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for PacedIo<S> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.paced(context, written)
+        self.poll_paced(context, written)
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, context: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, parts);
-        self.paced(context, written)
+        self.poll_paced(context, written)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -261,16 +265,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // hyper flushes when it has written all that it holds.
+        // hyper flushes the stream after it has written its whole buffer.
         ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.activity.written();
+        self.activity.on_flushed();
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
-        match self.heads.is_unread() {
-            true => self.poll_linger(context).map(Ok),
+        match self.requests.may_have_unread_input() {
+            true => self.poll_lingering_close(context).map(Ok),
             false => Poll::Ready(Ok(())),
         }
     }
@@ -282,52 +286,47 @@ mod tests {
 
     use super::*;
 
-    /// Both ends of a connection whose kernel takes 1 KiB.
-    fn connection(wait_max: Duration) -> (ClientIo<DuplexStream>, DuplexStream) {
-        let (ours, theirs) = tokio::io::duplex(1024);
-        (ClientIo::new(ours, Arc::new(Activity::new()), wait_max, 1024), theirs)
+    /// Both ends of a connection that buffers 1 KiB.
+    fn connection(stall_max: Duration) -> (PacedIo<DuplexStream>, DuplexStream) {
+        let (server, client) = tokio::io::duplex(1024);
+        (PacedIo::new(server, Arc::new(Activity::new()), stall_max, 1024), client)
     }
 
     #[tokio::test]
-    async fn a_client_that_takes_nothing_is_cut() {
-        let (mut ours, _theirs) = connection(Duration::ZERO);
-        ours.write_all(&[0; 1024]).await.unwrap();
-        let cut = ours.write_all(&[0; 1]).await;
-        assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    async fn write_to_client_that_reads_nothing_times_out() {
+        let (mut server, _client) = connection(Duration::ZERO);
+        server.write_all(&[0; 1024]).await.unwrap();
+        let stalled = server.write_all(&[0; 1]).await;
+        assert_eq!(stalled.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 
     #[tokio::test]
-    async fn one_that_takes_it_is_not() {
-        let (mut ours, mut theirs) = connection(Duration::from_mins(1));
-        let taking = tokio::spawn(async move { theirs.read_exact(&mut vec![0; 200_000]).await.map(drop) });
-        ours.write_all(&vec![0; 200_000]).await.unwrap();
-        taking.await.unwrap().unwrap();
+    async fn write_to_reading_client_succeeds() {
+        let (mut server, mut client) = connection(Duration::from_mins(1));
+        let reading = tokio::spawn(async move { client.read_exact(&mut vec![0; 200_000]).await.map(drop) });
+        server.write_all(&vec![0; 200_000]).await.unwrap();
+        reading.await.unwrap().unwrap();
     }
 
-    /// How much of 30 seconds is left after these bytes, each after so many seconds.
+    /// The remaining seconds of 30 after writes of so many bytes, each stalled for so many seconds.
     #[track_caller]
-    fn check(taken: &[(usize, u64)], left: u64) {
-        let mut pace = Pace {
-            wait_max: Duration::from_secs(30),
-            waited: Duration::ZERO,
-            taken: 0,
-        };
-        for (bytes, seconds) in taken {
-            pace.take(*bytes, Duration::from_secs(*seconds));
+    fn check_remaining(writes: &[(usize, u64)], expected: u64) {
+        let mut pace = WritePace::new(Duration::from_secs(30));
+        for (bytes, seconds) in writes {
+            pace.on_write(*bytes, Duration::from_secs(*seconds));
         }
-        assert_eq!(pace.left(), Duration::from_secs(left), "{taken:?}");
+        assert_eq!(pace.remaining(), Duration::from_secs(expected), "{writes:?}");
     }
 
     #[test]
-    fn paces() {
-        check(&[], 30);
-        check(&[(1, 10)], 20);
-        // A byte now and then gains no time.
-        check(&[(1, 10), (1, 10), (1, 10)], 0);
-        check(&[(1, 31)], 0);
-        check(&[(65_535, 10)], 20);
-        check(&[(65_536, 10)], 30);
-        check(&[(40_000, 10), (30_000, 10), (1, 5)], 25);
-        check(&[(1_000_000, 0), (1, 1)], 29);
+    fn stall_time_restarts_after_64_kib() {
+        check_remaining(&[], 30);
+        check_remaining(&[(1, 10)], 20);
+        check_remaining(&[(1, 10), (1, 10), (1, 10)], 0);
+        check_remaining(&[(1, 31)], 0);
+        check_remaining(&[(65_535, 10)], 20);
+        check_remaining(&[(65_536, 10)], 30);
+        check_remaining(&[(40_000, 10), (30_000, 10), (1, 5)], 25);
+        check_remaining(&[(1_000_000, 0), (1, 1)], 29);
     }
 }

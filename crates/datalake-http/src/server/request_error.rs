@@ -1,35 +1,35 @@
-//! Why a request is refused before a route is found for it.
+//! Why a request is rejected before a route is found for it.
 
-/// What is wrong with the head of a request. `problem.rs` chooses the status.
+/// What is wrong with the head of a request. The API chooses the status.
 #[derive(Clone, Debug)]
 pub enum RequestError {
-    /// It is no HTTP/1.1.
+    /// The head does not follow RFC 9112.
     Malformed {
-        /// What is wrong with it, and what to do.
+        /// What is wrong, and the remedy.
         reason: String,
     },
-    /// It is over a limit.
+    /// The head exceeds a limit.
     TooLarge {
-        /// Over which, and what to do.
+        /// Which limit it exceeds, and the remedy.
         reason: String,
     },
-    /// It did not come in time.
+    /// The head was not complete within 10 seconds.
     TimedOut,
-    /// It is of another version of HTTP.
+    /// The version of HTTP is neither 1.0 nor 1.1.
     UnsupportedVersion,
-    /// The body has a coding that this server does not decode.
+    /// The body has a transfer coding other than `chunked` (RFC 9112, section 7).
     UnsupportedTransferCoding,
-    /// The client takes the server for a proxy.
+    /// The method is `CONNECT`, which only proxies support (RFC 9110, section 9.3.6).
     UnsupportedConnect,
 }
 
 impl RequestError {
-    /// A request that is no HTTP/1.1, with the reason and the remedy.
+    /// A malformed request. `reason` says what is wrong, and the remedy.
     pub fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed { reason: reason.into() }
     }
 
-    /// The status that the API chooses for it, as a short name in tests.
+    /// The status that the API chooses.
     #[cfg(test)]
     pub(crate) fn status(&self) -> u16 {
         match self {
@@ -41,23 +41,22 @@ impl RequestError {
         }
     }
 
-    /// What is wrong, and what to do.
+    /// What is wrong, and the remedy, for the client.
     pub fn detail(&self) -> String {
         match self {
             Self::Malformed { reason } | Self::TooLarge { reason } => reason.clone(),
-            Self::TimedOut => "the head of the request is not complete after 10 seconds; send it again".to_owned(),
-            Self::UnsupportedVersion => "this server speaks HTTP/1.1; send the request in that version".to_owned(),
+            Self::TimedOut => "the head of the request was not complete after 10 seconds; send it again".to_owned(),
+            Self::UnsupportedVersion => "this server supports HTTP/1.1 only; send the request in that version".to_owned(),
             Self::UnsupportedTransferCoding => {
-                "the body has a coding other than `chunked`; send it with Content-Length, or with `Transfer-Encoding: chunked` alone"
-                    .to_owned()
+                "the body has a transfer coding other than `chunked`; send Content-Length, or `Transfer-Encoding: chunked` alone".to_owned()
             }
             Self::UnsupportedConnect => {
-                "CONNECT asks for a tunnel, which only a proxy opens; send requests to this server directly".to_owned()
+                "CONNECT requests a tunnel, which only a proxy supports; send requests to this server directly".to_owned()
             }
         }
     }
 }
 
-/// Marks a request that stands for one that was refused.
+/// The extension of a request that the server passes to the router in place of one that it rejected. The router must respond with the error.
 #[derive(Clone, Debug)]
 pub struct RejectedRequest(pub RequestError);

@@ -1,5 +1,5 @@
-//! The head of a request, checked before hyper reads it: hyper answers what it cannot parse with an empty body, and accepts some of what
-//! RFC 9112 forbids. A head that passes here is one that hyper accepts.
+//! Checks the head of a request before hyper reads it. hyper responds to a head that it cannot parse with an empty body, and accepts some heads
+//! that RFC 9112 forbids. hyper accepts every head that is valid here.
 
 use std::{borrow::Cow, net::Ipv6Addr};
 
@@ -8,16 +8,16 @@ use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use crate::server::request_error::RequestError;
 
-/// hyper's own bound.
+/// The limit of hyper.
 pub(crate) const HEADERS_MAX: usize = 100;
 
-/// How much of the request follows its head.
+/// The length of a request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// So many bytes.
-    Bytes(u64),
-    /// Chunks, of which only hyper finds the end.
-    Chunks,
+    /// This number of bytes. 0 if the request has no body.
+    ContentLength(u64),
+    /// Chunks, whose end only hyper finds.
+    Chunked,
 }
 
 /// Checks a head, from the first byte of the method to the empty line.
@@ -26,8 +26,12 @@ pub(crate) fn check(head: &[u8]) -> Result<Framing, RequestError> {
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(head) {
         Ok(Status::Complete(_)) => {}
-        Ok(Status::Partial) => return Err(RequestError::malformed("the head ends before its empty line")),
-        Err(error) => return Err(unparsed(head, request.method.is_some(), error)),
+        Ok(Status::Partial) => {
+            return Err(RequestError::malformed(
+                "the head has no empty line at its end; send one after the headers",
+            ));
+        }
+        Err(error) => return Err(parse_error(head, request.method.is_some(), error)),
     }
     let method = request.method.unwrap_or_default();
     let is_http_10 = request.version == Some(0);
@@ -36,26 +40,26 @@ pub(crate) fn check(head: &[u8]) -> Result<Framing, RequestError> {
     framing(request.headers, is_http_10)
 }
 
-/// Whether bytes that cannot begin a request have come.
-pub(crate) fn is_no_http(start: &[u8]) -> bool {
-    start.first().is_some_and(|byte| !is_token(*byte))
+/// Whether a request cannot begin with these bytes.
+pub(crate) fn is_not_http(start: &[u8]) -> bool {
+    start.first().is_some_and(|byte| !is_token_byte(*byte))
 }
 
-/// Percent-encodes what clients send unencoded in the path and the query although RFC 3986 does not allow it: curl sends `>` and bytes of
-/// UTF-8 as they were typed. None where there is nothing to encode.
+/// Percent-encodes characters of the path and the query that RFC 3986 forbids and that some clients send unencoded, as curl does with `>` and with
+/// UTF-8. Returns `None` if there is nothing to encode.
 pub(crate) fn encode_target(head: &[u8]) -> Option<Vec<u8>> {
     let start = head.iter().position(|byte| *byte == b' ')? + 1;
     let target = head.get(start..)?;
     let length = target.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'))?;
     let (target, rest) = target.split_at(length);
-    let is_open = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..);
-    if target.first() != Some(&b'/') || !target.iter().any(is_open) {
+    let needs_encoding = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..);
+    if target.first() != Some(&b'/') || !target.iter().any(needs_encoding) {
         return None;
     }
     let mut encoded = Vec::with_capacity(head.len() + 64);
     encoded.extend_from_slice(head.get(..start)?);
     for byte in target {
-        match is_open(byte) {
+        match needs_encoding(byte) {
             true => encoded.extend_from_slice(percent_encoding::percent_encode_byte(*byte).as_bytes()),
             false => encoded.push(*byte),
         }
@@ -64,38 +68,39 @@ pub(crate) fn encode_target(head: &[u8]) -> Option<Vec<u8>> {
     Some(encoded)
 }
 
-fn is_token(byte: u8) -> bool {
+/// Whether the byte may be part of a method or of a header name (RFC 9110, section 5.6.2).
+fn is_token_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What of the head is no HTTP/1.1.
-fn unparsed(head: &[u8], has_method: bool, error: Error) -> RequestError {
+/// Describes why httparse cannot parse the head.
+fn parse_error(head: &[u8], has_method: bool, error: Error) -> RequestError {
     match error {
         Error::TooManyHeaders => RequestError::TooLarge {
-            reason: format!("the request has over {HEADERS_MAX} headers; send fewer"),
+            reason: format!("the request has more than {HEADERS_MAX} headers; send fewer"),
         },
         Error::Token if !has_method && head.starts_with(b"\x16\x03") => RequestError::malformed(
-            "the connection begins with TLS, and this port speaks plain HTTP; use http://, or the port of the proxy that ends TLS",
+            "the connection begins with a TLS handshake, but this port accepts only HTTP without TLS; use http://, or the port of the proxy that terminates TLS",
         ),
-        Error::Token if !has_method => RequestError::malformed("the request does not begin with a method, like GET"),
+        Error::Token if !has_method => RequestError::malformed("the request does not begin with a method, such as GET"),
         Error::Token if request_line(head).bytes().any(|byte| byte.is_ascii_control()) => {
-            RequestError::malformed("the request target has a control character; percent-encode it")
+            RequestError::malformed("the request target contains a control character; percent-encode it")
         }
-        Error::Token | Error::Version => without_version(head),
-        Error::HeaderName | Error::HeaderValue | Error::NewLine | Error::Status => RequestError::malformed(broken_line(head)),
+        Error::Token | Error::Version => version_error(head),
+        Error::HeaderName | Error::HeaderValue | Error::NewLine | Error::Status => RequestError::malformed(malformed_line_error(head)),
     }
 }
 
-/// The request line does not end with `HTTP/1.0` or `HTTP/1.1`.
-fn without_version(head: &[u8]) -> RequestError {
+/// Describes why the request line does not end with `HTTP/1.0` or `HTTP/1.1`.
+fn version_error(head: &[u8]) -> RequestError {
     let line = request_line(head);
-    let words: Vec<_> = line.split(' ').collect();
-    let version = words.last().copied().filter(|word| word.starts_with("HTTP/"));
-    match (version, words.len()) {
-        (None, _) => RequestError::malformed("the request line has no version; end it with HTTP/1.1"),
-        (Some(_), 4..) => RequestError::malformed("the request target has a space; write it as %20"),
+    let parts: Vec<_> = line.split(' ').collect();
+    let version = parts.last().copied().filter(|part| part.starts_with("HTTP/"));
+    match (version, parts.len()) {
+        (None, _) => RequestError::malformed("the request line has no version; add HTTP/1.1 at its end"),
+        (Some(_), 4..) => RequestError::malformed("the request target contains a space; encode it as %20"),
         (Some(version), _) if is_version(version) => RequestError::UnsupportedVersion,
-        (Some(_), _) => RequestError::malformed("the version of the request line is malformed; end it with HTTP/1.1"),
+        (Some(_), _) => RequestError::malformed("the version in the request line is malformed; send HTTP/1.1"),
     }
 }
 
@@ -109,7 +114,7 @@ fn is_version(text: &str) -> bool {
 }
 
 /// Describes the first line that is not a header.
-fn broken_line(head: &[u8]) -> String {
+fn malformed_line_error(head: &[u8]) -> String {
     let lines = head.split(|byte| *byte == b'\n').enumerate().skip(1);
     for (index, line) in lines {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -118,57 +123,58 @@ fn broken_line(head: &[u8]) -> String {
             break;
         }
         if line.starts_with(b" ") || line.starts_with(b"\t") {
-            return format!("line {number} of the head continues a header; write each header in one line");
+            return format!("line {number} of the head continues a header (obsolete line folding); send each header in one line");
         }
         let Some(colon) = line.iter().position(|byte| *byte == b':') else {
-            return format!("line {number} of the head has no colon; write headers as `Name: value`");
+            return format!("line {number} of the head has no colon; send headers as `Name: value`");
         };
         let (name, value) = line.split_at(colon);
-        if name.is_empty() || !name.iter().copied().all(is_token) {
+        if name.is_empty() || !name.iter().copied().all(is_token_byte) {
             return format!(
-                "line {number} of the head has a malformed header name; write headers as `Name: value`, without a space before the colon"
+                "line {number} of the head has a malformed header name; send headers as `Name: value`, without a space before the colon"
             );
         }
         let is_text = |byte: &u8| matches!(byte, b'\t' | b' '..=b'~' | 0x80..);
         if !value.iter().all(is_text) {
             let name = String::from_utf8_lossy(name);
-            return format!("the header `{name}` has a control character; remove it");
+            return format!("the header `{name}` contains a control character; remove it");
         }
     }
     "the head has a malformed line; end lines with CR LF".to_owned()
 }
 
+/// Checks the forms of RFC 9112, section 3.2, except for the one of `CONNECT`.
 fn check_target(method: &str, target: &str) -> Result<(), RequestError> {
     if method == "CONNECT" {
         return Err(RequestError::UnsupportedConnect);
     }
-    let is_absolute = ["http://", "https://"].iter().any(|scheme| {
+    let is_absolute_form = ["http://", "https://"].iter().any(|scheme| {
         let start = target.get(..scheme.len());
         start.is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     });
-    let is_of_server = target == "*" && method == "OPTIONS";
-    if !target.starts_with('/') && !is_absolute && !is_of_server {
+    let is_asterisk_form = target == "*" && method == "OPTIONS";
+    if !target.starts_with('/') && !is_absolute_form && !is_asterisk_form {
         return Err(RequestError::malformed(
-            "the request target is no path; send one that begins with a slash, like /data",
+            "the request target is not a path; send a path that begins with a slash, such as /data",
         ));
     }
     match Uri::try_from(target) {
         Ok(_) => Ok(()),
         Err(error) => Err(RequestError::malformed(format!(
-            "the request target is malformed: {error}; percent-encode what a URI does not allow"
+            "the request target is malformed: {error}; percent-encode characters that a URI cannot contain"
         ))),
     }
 }
 
-/// RFC 9112, 3.2: one `Host`, which HTTP/1.0 may leave out.
+/// Requires one `Host` header, which is optional in HTTP/1.0 (RFC 9112, section 3.2).
 fn check_host(headers: &[Header<'_>], is_http_10: bool) -> Result<(), RequestError> {
     let mut hosts = headers.iter().filter(|header| header.name.eq_ignore_ascii_case("host"));
     match (hosts.next(), hosts.next()) {
         (None, _) if is_http_10 => Ok(()),
         (None, _) => Err(RequestError::malformed(
-            "the request has no Host header; send one, which HTTP/1.1 requires",
+            "the request has no Host header; send one, because HTTP/1.1 requires it",
         )),
-        (Some(_), Some(_)) => Err(RequestError::malformed("the request has more than one Host header; send one")),
+        (Some(_), Some(_)) => Err(RequestError::malformed("the request has more than one Host header; send only one")),
         (Some(host), None) if is_host(host.value) => Ok(()),
         (Some(_), None) => Err(RequestError::malformed(
             "the Host header is malformed; send a host name or an address, optionally followed by `:PORT`",
@@ -176,7 +182,7 @@ fn check_host(headers: &[Header<'_>], is_http_10: bool) -> Result<(), RequestErr
     }
 }
 
-/// `uri-host [ ":" port ]` of RFC 3986. The host may be empty.
+/// Whether this is `uri-host [ ":" port ]` (RFC 9110, section 7.2). The host may be empty.
 fn is_host(value: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(value) else {
         return false;
@@ -188,62 +194,62 @@ fn is_host(value: &[u8]) -> bool {
         }
         None => text.rsplit_once(':').unwrap_or((text, "")),
     };
-    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
-    host.bytes().all(is_of_host) && crate::percent_encoding::malformed_encoding(host).is_none() && is_port(port)
+    let is_host_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=%".contains(&byte);
+    host.bytes().all(is_host_byte) && crate::percent_encoding::malformed_encoding(host).is_none() && is_port(port)
 }
 
 fn is_port(text: &str) -> bool {
     text.is_empty() || text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
-/// RFC 9112, 6: what of a length is doubtful is refused, since a proxy in front may read it in another way.
+/// The length of the body (RFC 9112, section 6). Ambiguous lengths are errors, because a proxy may interpret them differently (request smuggling).
 fn framing(headers: &[Header<'_>], is_http_10: bool) -> Result<Framing, RequestError> {
-    let of = |name: &'static str| {
+    let values = |name: &'static str| {
         let named = move |header: &&Header<'_>| header.name.eq_ignore_ascii_case(name);
         headers.iter().filter(named).map(|header| String::from_utf8_lossy(header.value))
     };
-    let lengths: Vec<_> = of("content-length").collect();
-    let codings: Vec<_> = of("transfer-encoding").collect();
+    let lengths: Vec<_> = values("content-length").collect();
+    let codings: Vec<_> = values("transfer-encoding").collect();
     if !codings.is_empty() {
         if is_http_10 {
             return Err(RequestError::malformed(
-                "a request of HTTP/1.0 has a Transfer-Encoding header; send Content-Length",
+                "an HTTP/1.0 request has a Transfer-Encoding header; send Content-Length instead",
             ));
         }
         if !lengths.is_empty() {
             return Err(RequestError::malformed(
-                "the request has both Transfer-Encoding and Content-Length; send one of them",
+                "the request has both Transfer-Encoding and Content-Length; send only one of them",
             ));
         }
-        return check_codings(&codings.join(",")).map(|()| Framing::Chunks);
+        return check_codings(&codings.join(",")).map(|()| Framing::Chunked);
     }
     let mut lengths = lengths.into_iter();
     let Some(first) = lengths.next() else {
-        return Ok(Framing::Bytes(0));
+        return Ok(Framing::ContentLength(0));
     };
     if lengths.any(|other| other != first) {
         return Err(RequestError::malformed(
-            "the request has Content-Length headers of different values; send one",
+            "the request has Content-Length headers with different values; send only one",
         ));
     }
     let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-    // hyper reserves the two greatest numbers.
+    // hyper reserves the two largest values.
     let length = is_number
         .then(|| first.parse().ok())
         .flatten()
         .filter(|length| *length < u64::MAX - 1);
     length
-        .map(Framing::Bytes)
-        .ok_or_else(|| RequestError::malformed("the Content-Length header is no number of bytes; send one number"))
+        .map(Framing::ContentLength)
+        .ok_or_else(|| RequestError::malformed("the Content-Length header is not a number of bytes; send one number"))
 }
 
-/// `chunked`, once, and nothing else.
+/// Requires `chunked` once, and no other coding.
 fn check_codings(value: &str) -> Result<(), RequestError> {
     let codings: Vec<_> = value.split(',').map(|coding| coding.trim().to_ascii_lowercase()).collect();
     match codings.as_slice() {
         [coding] if coding == "chunked" => Ok(()),
         codings if codings.iter().filter(|coding| *coding == "chunked").count() > 1 => Err(RequestError::malformed(
-            "Transfer-Encoding has `chunked` more than once; send it once",
+            "Transfer-Encoding contains `chunked` more than once; send it once",
         )),
         [.., last] if last == "chunked" => Err(RequestError::UnsupportedTransferCoding),
         codings if codings.iter().any(|coding| coding == "chunked") => Err(RequestError::malformed(
@@ -254,163 +260,4 @@ fn check_codings(value: &str) -> Result<(), RequestError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// The status of a refusal, and a part of its message; 0 where the head is accepted.
-    #[track_caller]
-    fn check_head(head: &[u8], status: u16, words: &str) {
-        let text = String::from_utf8_lossy(head).into_owned();
-        match check(head) {
-            Ok(_) => assert_eq!((0, ""), (status, words), "accepted: {text:?}"),
-            Err(error) => {
-                assert_eq!(error.status(), status, "{text:?}: {}", error.detail());
-                assert!(error.detail().contains(words), "{text:?}: {}", error.detail());
-            }
-        }
-    }
-
-    #[track_caller]
-    fn check_line(line: &str, status: u16, words: &str) {
-        check_head(format!("{line}\r\nHost: x\r\n\r\n").as_bytes(), status, words);
-    }
-
-    #[test]
-    fn request_lines() {
-        check_line("GET / HTTP/1.1", 0, "");
-        check_line("GET /data?x=%zz&y=[1] HTTP/1.1", 0, "");
-        check_line("get / HTTP/1.1", 0, "");
-        check_line("OPTIONS * HTTP/1.1", 0, "");
-        check_line("GET http://x/data HTTP/1.1", 0, "");
-        check_line("GET HTTPS://x HTTP/1.1", 0, "");
-        check_line("G(T / HTTP/1.1", 400, "method");
-        check_line("GET /a b HTTP/1.1", 400, "space");
-        check_line("GET /\u{1} HTTP/1.1", 400, "control character");
-        check_line("GET /", 400, "no version");
-        check_line("GET / HTTP/1.x", 400, "version");
-        check_line("GET / HTTP/2.0", 505, "HTTP/1.1");
-        check_line("PRI * HTTP/2.0", 505, "HTTP/1.1");
-        check_line("GET data HTTP/1.1", 400, "begins with a slash");
-        check_line("GET * HTTP/1.1", 400, "begins with a slash");
-        check_line("GET ftp://x/ HTTP/1.1", 400, "begins with a slash");
-        check_line("CONNECT x:80 HTTP/1.1", 501, "proxy");
-        check_head(b"\x16\x03\x01\x02", 400, "TLS");
-    }
-
-    #[track_caller]
-    fn check_headers(headers: &str, status: u16, words: &str) {
-        check_head(format!("POST /data HTTP/1.1\r\n{headers}\r\n\r\n").as_bytes(), status, words);
-    }
-
-    #[test]
-    fn headers() {
-        check_headers("Host: x\r\nX-A: b\tc\u{e9}", 0, "");
-        check_headers("Host: x\r\nX-A : b", 400, "line 3");
-        check_headers("Host: x\r\nX-A", 400, "line 3");
-        check_headers("Host: x\r\n folded", 400, "continues");
-        check_headers("Host: x\r\nX-A: \u{0}", 400, "`X-A`");
-        check_headers(&"Host: x\r\n".repeat(101), 431, "100 headers");
-    }
-
-    #[test]
-    fn hosts() {
-        for host in [
-            "x",
-            "x:80",
-            "x:",
-            "",
-            "localhost:8080",
-            "127.0.0.1",
-            "[::1]",
-            "[::1]:8080",
-            "a_b.example",
-            "%41",
-        ] {
-            check_headers(&format!("Host: {host}"), 0, "");
-        }
-        for host in [
-            "x y", "x/y", "a@b", "x:y", "x:99999", "[::1", "[x]", "[::1]x", "::1", "x?y", "x\"", "%4", "\u{e9}",
-        ] {
-            check_headers(&format!("Host: {host}"), 400, "Host header is malformed");
-        }
-        check_headers("Accept: */*", 400, "no Host");
-        check_headers("Host: x\r\nHost: x", 400, "more than one Host");
-        check_headers("Host: x\r\nhost: y", 400, "more than one Host");
-        check_head(b"GET / HTTP/1.0\r\n\r\n", 0, "");
-        check_head(b"GET / HTTP/1.0\r\nHost: x y\r\n\r\n", 400, "malformed");
-    }
-
-    #[test]
-    fn lengths() {
-        let framing = |headers: &str| check(format!("POST / HTTP/1.1\r\nHost: x\r\n{headers}\r\n\r\n").as_bytes());
-        assert_eq!(framing("X: y").unwrap(), Framing::Bytes(0));
-        assert_eq!(framing("Content-Length: 7").unwrap(), Framing::Bytes(7));
-        assert_eq!(framing("Content-Length: 7\r\nContent-Length: 7").unwrap(), Framing::Bytes(7));
-        assert_eq!(framing("Transfer-Encoding: Chunked").unwrap(), Framing::Chunks);
-        for length in [
-            "",
-            "x",
-            "-1",
-            "+1",
-            "1.0",
-            "0x1",
-            "1 2",
-            "7, 7",
-            "99999999999999999999",
-            "18446744073709551615",
-        ] {
-            check_headers(&format!("Host: x\r\nContent-Length: {length}"), 400, "Content-Length");
-        }
-        check_headers("Host: x\r\nContent-Length: 1\r\nContent-Length: 2", 400, "different");
-        check_headers("Host: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 1", 400, "both");
-        check_headers("Host: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked", 400, "both");
-        for (codings, status) in [
-            ("chunked, chunked", 400),
-            ("chunked\r\nTransfer-Encoding: chunked", 400),
-            ("chunked, gzip", 400),
-            ("gzip, chunked", 501),
-            ("gzip\r\nTransfer-Encoding: chunked", 501),
-            ("gzip", 501),
-            ("identity", 501),
-            ("xchunked", 501),
-            ("\"chunked\"", 501),
-            ("chunked;q=1", 501),
-            ("", 501),
-        ] {
-            check_headers(&format!("Host: x\r\nTransfer-Encoding: {codings}"), status, "");
-        }
-        check_head(b"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400, "HTTP/1.0");
-    }
-
-    #[track_caller]
-    fn check_encoded(target: &str, expected: Option<&str>) {
-        let head = |target: &str| format!("GET {target} HTTP/1.1\r\nX: <>\r\n\r\n").into_bytes();
-        assert_eq!(encode_target(&head(target)), expected.map(head), "{target}");
-    }
-
-    #[test]
-    fn targets_as_they_were_typed() {
-        check_encoded("/data?age>=30", Some("/data?age%3E=30"));
-        check_encoded("/data?last_name=\"M\u{fc}ller\"", Some("/data?last_name=%22M%C3%BCller%22"));
-        check_encoded("/{a}|b\\c^d`", Some("/%7Ba%7D%7Cb%5Cc%5Ed%60"));
-        check_encoded("/data?x=%3E[1]'", None);
-        check_encoded("http://x/<", None);
-        assert_eq!(encode_target(b""), None);
-        assert_eq!(encode_target(b"GET"), None);
-    }
-
-    proptest! {
-        /// Nothing is left for hyper to refuse by itself.
-        #[test]
-        fn an_accepted_head_has_a_target_and_headers_that_hyper_accepts(
-            target in "[!-~\u{80}-\u{ff}]{0,12}",
-            value in "[ -~\t\u{80}-\u{ff}]{0,12}",
-        ) {
-            let head = format!("GET /{target} HTTP/1.1\r\nHost: x\r\nX-A: {value}\r\n\r\n").into_bytes();
-            let head = encode_target(&head).unwrap_or(head);
-            prop_assert!(check(&head).is_ok(), "{:?}", String::from_utf8_lossy(&head));
-        }
-    }
-}
+mod tests;

@@ -1,198 +1,202 @@
-//! The bytes of a connection, of which hyper is given one checked head after the other, each with its body. In the place of a head that is
-//! refused it is given one that stands for the refusal, and nothing after it.
+//! The requests in the byte stream of a connection. hyper gets one checked head after the other, each with its body. In place of a rejected head it
+//! gets a generated one, and nothing after that.
 
 use crate::server::{
     request_error::RequestError,
     request_head::{self, Framing},
 };
 
-/// Where in the stream of requests the connection is.
+/// The position in the stream of requests.
 #[derive(Debug)]
-enum Place {
-    /// In a head.
+enum Position {
+    /// In a head that is not complete.
     Head,
-    /// In a checked head or its body, of which so many bytes are left.
+    /// In a checked head or its body, of which this number of bytes is left.
     Request(u64),
-    /// In a body of chunks. The connection ends with its answer, so that no other head follows it.
-    Chunks,
-    /// After a refusal.
-    Refused,
+    /// In a checked head or its chunked body. The response to it closes the connection, so that no other head follows.
+    ChunkedRequest,
+    /// In the generated head of a rejected request, or after it.
+    Rejected,
 }
 
-/// What came and was not given to hyper yet.
+/// The bytes that were received from the client and not yet passed to hyper.
 #[derive(Debug)]
-pub(crate) struct RequestHeads {
-    came: Vec<u8>,
-    /// Bytes of `came` that were given.
-    given: usize,
-    /// Bytes in which no end of a head was found.
+pub(crate) struct RequestStream {
+    buffer: Vec<u8>,
+    /// How many bytes of `buffer` were passed to hyper.
+    consumed: usize,
+    /// How many bytes of `buffer` contain no end of a head.
     searched: usize,
-    place: Place,
-    /// The last bytes of a body of chunks.
+    position: Position,
+    /// The last bytes that were passed to hyper, in which a chunked body ends.
     tail: [u8; 4],
     head_bytes_max: usize,
-    /// Heads that were accepted.
-    accepted: u64,
+    heads_accepted: u64,
 }
 
-/// What hyper may be given now.
+/// What hyper may read next.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Next<'a> {
-    /// These bytes. The caller passes the number of those that it used to [`RequestHeads::give`].
-    Came(&'a [u8]),
-    /// At most this many bytes, directly from the client. The caller passes them to [`RequestHeads::passed`].
-    Pass(u64),
-    /// Nothing before more of a head has come, which [`RequestHeads::push`] takes.
-    More,
-    /// Nothing any more.
-    Nothing,
+pub(crate) enum Input<'a> {
+    /// These bytes. The caller passes the number of bytes that hyper took to [`RequestStream::consume`].
+    Buffered(&'a [u8]),
+    /// At most this number of bytes, directly from the client. The caller passes them to [`RequestStream::on_direct_read`].
+    DirectRead(u64),
+    /// Nothing until the head is complete. The caller passes more of it to [`RequestStream::push`].
+    NeedsHead,
+    /// Nothing: a request was rejected.
+    Rejected,
 }
 
-/// A request that was refused, and which of the connection's it is, from 0 on.
+/// A rejected request.
 #[derive(Debug)]
 pub(crate) struct Rejection {
-    pub(crate) number: u64,
+    /// The number of the request on its connection, from 0.
+    pub(crate) request_number: u64,
     pub(crate) error: RequestError,
 }
 
-impl RequestHeads {
+impl RequestStream {
     pub(crate) fn new(head_bytes_max: usize) -> Self {
         Self {
-            came: Vec::new(),
-            given: 0,
+            buffer: Vec::new(),
+            consumed: 0,
             searched: 0,
-            place: Place::Head,
+            position: Position::Head,
             tail: [0; 4],
             head_bytes_max,
-            accepted: 0,
+            heads_accepted: 0,
         }
     }
 
-    pub(crate) fn next(&self) -> Next<'_> {
-        let came = self.came.get(self.given..).unwrap_or_default();
-        match self.place {
-            Place::Head => Next::More,
-            Place::Request(left) if came.is_empty() => Next::Pass(left),
-            Place::Request(left) => Next::Came(came.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(came)),
-            Place::Chunks if came.is_empty() => Next::Pass(u64::MAX),
-            Place::Chunks => Next::Came(came),
-            Place::Refused if came.is_empty() => Next::Nothing,
-            Place::Refused => Next::Came(came),
+    pub(crate) fn input(&self) -> Input<'_> {
+        let buffered = self.buffer.get(self.consumed..).unwrap_or_default();
+        match self.position {
+            Position::Head => Input::NeedsHead,
+            Position::Request(left) if buffered.is_empty() => Input::DirectRead(left),
+            Position::Request(left) => Input::Buffered(buffered.get(..usize::try_from(left).unwrap_or(usize::MAX)).unwrap_or(buffered)),
+            Position::ChunkedRequest if buffered.is_empty() => Input::DirectRead(u64::MAX),
+            Position::ChunkedRequest => Input::Buffered(buffered),
+            Position::Rejected if buffered.is_empty() => Input::Rejected,
+            Position::Rejected => Input::Buffered(buffered),
         }
     }
 
-    /// So many bytes of what came were given. The refusal of the next head, where that has come already.
-    pub(crate) fn give(&mut self, bytes: usize) -> Option<Rejection> {
-        let given = self.came.get(self.given..).and_then(|came| came.get(..bytes)).unwrap_or_default();
-        keep_tail(&mut self.tail, given);
-        self.given += bytes;
-        if self.given == self.came.len() {
-            // An idle connection holds nothing.
-            (self.came, self.given) = (Vec::new(), 0);
+    /// Removes bytes that hyper took from the buffer. Returns the rejection of the next head, if that is in the buffer and invalid.
+    pub(crate) fn consume(&mut self, bytes: usize) -> Option<Rejection> {
+        let taken = self
+            .buffer
+            .get(self.consumed..)
+            .and_then(|rest| rest.get(..bytes))
+            .unwrap_or_default();
+        update_tail(&mut self.tail, taken);
+        self.consumed += bytes;
+        if self.consumed == self.buffer.len() {
+            // An idle connection has no buffer.
+            (self.buffer, self.consumed) = (Vec::new(), 0);
         }
         self.advance(u64::try_from(bytes).unwrap_or(u64::MAX))
     }
 
-    /// These bytes were passed from the client to hyper.
-    pub(crate) fn passed(&mut self, bytes: &[u8]) {
-        keep_tail(&mut self.tail, bytes);
-        let none = self.advance(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
-        debug_assert!(none.is_none(), "nothing came after them");
+    /// Records bytes that hyper read directly from the client.
+    pub(crate) fn on_direct_read(&mut self, bytes: &[u8]) {
+        update_tail(&mut self.tail, bytes);
+        let rejection = self.advance(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        debug_assert!(rejection.is_none(), "the buffer is empty");
     }
 
     fn advance(&mut self, bytes: u64) -> Option<Rejection> {
-        let Place::Request(left) = &mut self.place else {
+        let Position::Request(left) = &mut self.position else {
             return None;
         };
         *left = left.saturating_sub(bytes);
         if *left > 0 {
             return None;
         }
-        self.place = Place::Head;
-        self.came.drain(..self.given);
-        (self.given, self.searched) = (0, 0);
-        self.look()
+        self.position = Position::Head;
+        self.buffer.drain(..self.consumed);
+        (self.consumed, self.searched) = (0, 0);
+        self.accept_head()
     }
 
-    /// More of a head came.
+    /// Adds bytes of a head, and of what follows it. Returns the rejection of the head, if it is invalid.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> Option<Rejection> {
-        self.came.extend_from_slice(bytes);
-        self.look()
+        self.buffer.extend_from_slice(bytes);
+        self.accept_head()
     }
 
-    /// The number of accepted heads.
-    pub(crate) fn accepted(&self) -> u64 {
-        self.accepted
+    /// The number of valid heads so far.
+    pub(crate) fn heads_accepted(&self) -> u64 {
+        self.heads_accepted
     }
 
     /// Whether there is an incomplete head.
     pub(crate) fn is_in_head(&self) -> bool {
-        matches!(self.place, Place::Head) && !self.came.is_empty()
+        matches!(self.position, Position::Head) && !self.buffer.is_empty()
     }
 
-    /// Whether the client may have sent what nothing will read.
-    pub(crate) fn is_unread(&self) -> bool {
-        !matches!(self.place, Place::Head)
+    /// Whether the client may have sent bytes that nothing will read.
+    pub(crate) fn may_have_unread_input(&self) -> bool {
+        !matches!(self.position, Position::Head)
     }
 
-    /// Whether the last request is complete as far as it came: nothing is missing where the client sends no more.
-    pub(crate) fn may_end(&self) -> bool {
-        match self.place {
-            Place::Head => self.came.is_empty(),
-            Place::Request(_) => false,
-            Place::Chunks => self.tail == *b"\r\n\r\n",
-            Place::Refused => true,
+    /// Whether the last request is complete, so that the client may shut down its sending side.
+    pub(crate) fn is_complete(&self) -> bool {
+        match self.position {
+            Position::Head => self.buffer.is_empty(),
+            Position::Request(_) => false,
+            Position::ChunkedRequest => self.tail == *b"\r\n\r\n",
+            Position::Rejected => true,
         }
     }
 
-    /// Rejects the incomplete head.
-    pub(crate) fn refuse(&mut self, error: RequestError) -> Rejection {
-        // The answer to HEAD has no body.
-        let method = if self.came.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
-        // No route has this path, so that no route is counted for it.
-        self.came = format!("{method} * HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n").into_bytes();
-        self.given = 0;
-        self.place = Place::Refused;
+    /// Rejects the head in the buffer.
+    pub(crate) fn reject(&mut self, error: RequestError) -> Rejection {
+        // The response to HEAD has no body.
+        let method = if self.buffer.starts_with(b"HEAD ") { "HEAD" } else { "GET" };
+        // No route matches this target, so the metrics count the request for no route.
+        self.buffer = format!("{method} * HTTP/1.1\r\nhost: rejected\r\nconnection: close\r\n\r\n").into_bytes();
+        self.consumed = 0;
+        self.position = Position::Rejected;
         Rejection {
-            number: self.accepted,
+            request_number: self.heads_accepted,
             error,
         }
     }
 
-    /// Looks for the end of a head in what came.
-    fn look(&mut self) -> Option<Rejection> {
-        // RFC 9112, 2.2: empty lines before a request are passed over.
-        let lines = self.came.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-        self.came.drain(..lines);
-        let Some(end) = end_of_head(&self.came, self.searched) else {
-            // The end may begin in the last three bytes.
-            self.searched = self.came.len().saturating_sub(3);
-            return if request_head::is_no_http(&self.came) {
-                let error = request_head::check(&self.came).err()?;
-                Some(self.refuse(error))
-            } else if self.came.len() >= self.head_bytes_max {
-                Some(self.refuse(self.too_large()))
+    /// Checks the head in the buffer, if it is complete.
+    fn accept_head(&mut self) -> Option<Rejection> {
+        // Empty lines before a request are ignored (RFC 9112, section 2.2).
+        let line_ends = self.buffer.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.buffer.drain(..line_ends);
+        let Some(end) = end_of_head(&self.buffer, self.searched) else {
+            // The end of the head may begin in the last three bytes.
+            self.searched = self.buffer.len().saturating_sub(3);
+            return if request_head::is_not_http(&self.buffer) {
+                let error = request_head::check(&self.buffer).err()?;
+                Some(self.reject(error))
+            } else if self.buffer.len() >= self.head_bytes_max {
+                Some(self.reject(self.too_large()))
             } else {
                 None
             };
         };
-        let rest = self.came.split_off(end);
-        if let Some(encoded) = request_head::encode_target(&self.came) {
-            self.came = encoded;
+        let rest = self.buffer.split_off(end);
+        if let Some(encoded) = request_head::encode_target(&self.buffer) {
+            self.buffer = encoded;
         }
-        if self.came.len() > self.head_bytes_max {
-            return Some(self.refuse(self.too_large()));
+        if self.buffer.len() > self.head_bytes_max {
+            return Some(self.reject(self.too_large()));
         }
-        let framing = match request_head::check(&self.came) {
+        let framing = match request_head::check(&self.buffer) {
             Ok(framing) => framing,
-            Err(error) => return Some(self.refuse(error)),
+            Err(error) => return Some(self.reject(error)),
         };
-        self.accepted += 1;
-        let head = u64::try_from(self.came.len()).unwrap_or(u64::MAX);
-        self.came.extend(rest);
-        self.place = match framing {
-            Framing::Bytes(body) => Place::Request(head.saturating_add(body)),
-            Framing::Chunks => Place::Chunks,
+        self.heads_accepted += 1;
+        let head_bytes = u64::try_from(self.buffer.len()).unwrap_or(u64::MAX);
+        self.buffer.extend(rest);
+        self.position = match framing {
+            Framing::ContentLength(body_bytes) => Position::Request(head_bytes.saturating_add(body_bytes)),
+            Framing::Chunked => Position::ChunkedRequest,
         };
         None
     }
@@ -200,29 +204,30 @@ impl RequestHeads {
     fn too_large(&self) -> RequestError {
         RequestError::TooLarge {
             reason: format!(
-                "the head of the request has over {} bytes; send a shorter query or fewer headers",
+                "the head of the request is larger than {} bytes; send a shorter query or fewer headers",
                 self.head_bytes_max
             ),
         }
     }
 }
 
-/// Where the first head ends, with its empty line. Lines may end without CR, as hyper has it.
+/// The length of the first head with its empty line. `from` bytes are known to contain no end. hyper also accepts lines that end with LF only.
 fn end_of_head(bytes: &[u8], from: usize) -> Option<usize> {
-    let ends = bytes
+    let mut line_ends = bytes
         .iter()
         .enumerate()
         .skip(from)
         .filter(|(_, byte)| **byte == b'\n')
         .map(|(at, _)| at + 1);
-    ends.into_iter().find_map(|at| match bytes.get(at..)? {
+    line_ends.find_map(|at| match bytes.get(at..)? {
         [b'\n', ..] => Some(at + 1),
         [b'\r', b'\n', ..] => Some(at + 2),
         _ => None,
     })
 }
 
-fn keep_tail(tail: &mut [u8; 4], bytes: &[u8]) {
+/// Appends bytes to the last four bytes.
+fn update_tail(tail: &mut [u8; 4], bytes: &[u8]) {
     for byte in bytes.iter().skip(bytes.len().saturating_sub(4)) {
         tail.rotate_left(1);
         tail[3] = *byte;
@@ -230,95 +235,4 @@ fn keep_tail(tail: &mut [u8; 4], bytes: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
-
-    /// What hyper is given of these bytes, so many at a time, and the number and status of a refusal.
-    fn given(bytes: &[u8], at_once: usize) -> (String, Option<(u64, u16)>) {
-        let mut heads = RequestHeads::new(1000);
-        let (mut given, mut refused) = (Vec::new(), None);
-        let mut left = bytes.chunks(at_once);
-        loop {
-            let refusal = match heads.next() {
-                Next::Came(came) => {
-                    let part = came.get(..at_once).unwrap_or(came).to_vec();
-                    given.extend_from_slice(&part);
-                    heads.give(part.len())
-                }
-                Next::Nothing => break,
-                Next::Pass(most) => {
-                    let Some(bytes) = left.next() else { break };
-                    let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
-                    given.extend_from_slice(&bytes[..most]);
-                    heads.passed(&bytes[..most]);
-                    // A reader leaves what it may not pass in the kernel.
-                    (most < bytes.len()).then(|| heads.push(&bytes[most..])).flatten()
-                }
-                Next::More => {
-                    let Some(bytes) = left.next() else { break };
-                    heads.push(bytes)
-                }
-            };
-            refused = refused.or(refusal.map(|refusal| (refusal.number, refusal.error.status())));
-        }
-        (String::from_utf8_lossy(&given).into_owned(), refused)
-    }
-
-    #[track_caller]
-    fn check(bytes: &str, expected: &str, refused: Option<(u64, u16)>) {
-        for at_once in [1, 2, 3, 7, 10_000] {
-            let found = given(bytes.as_bytes(), at_once);
-            assert_eq!(found, (expected.to_owned(), refused), "{bytes:?}, {at_once} at once");
-        }
-    }
-
-    #[test]
-    fn requests_are_given_as_they_came() {
-        check(GET, GET, None);
-        check(&format!("\r\n\n{GET}\r\n{GET}"), &format!("{GET}{GET}"), None);
-        check("GET / HTTP/1.1\nHost: x\n\n", "GET / HTTP/1.1\nHost: x\n\n", None);
-        let post = format!("POST /data HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nG\r\n\r\n< >\n{GET}");
-        check(&post, &post, None);
-        let chunks = "POST /data HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nanything";
-        check(chunks, chunks, None);
-        check("", "", None);
-        check("GET / HTTP/1.1\r\nHost", "", None);
-        check(&GET.replace("/ ", "/<é "), &GET.replace("/ ", "/%3C%C3%A9 "), None);
-    }
-
-    #[test]
-    fn a_refusal_stands_for_the_head_and_ends_the_stream() {
-        const REFUSED: &str = "GET * HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
-        check("GET / HTTP/1.1\r\n\r\n", REFUSED, Some((0, 400)));
-        check("HEAD / HTTP/1.1\r\n\r\n", &REFUSED.replace("GET", "HEAD"), Some((0, 400)));
-        check(
-            &format!("{GET}{GET}GET / HTTP/3.0\r\n\r\n{GET}"),
-            &format!("{GET}{GET}{REFUSED}"),
-            Some((2, 505)),
-        );
-        check(&format!("GET /{} HTTP/1.1\r\n", "x".repeat(1000)), REFUSED, Some((0, 431)));
-        check(&GET.replace("/ ", &format!("/{} ", "<".repeat(400))), REFUSED, Some((0, 431)));
-        check("\x16\x03\x01", REFUSED, Some((0, 400)));
-    }
-
-    #[test]
-    fn a_client_may_end_after_a_request() {
-        let may_end = |bytes: &str| {
-            let mut heads = RequestHeads::new(1000);
-            heads.push(bytes.as_bytes());
-            while let Next::Came(came) = heads.next() {
-                let bytes = came.len();
-                heads.give(bytes);
-            }
-            heads.may_end()
-        };
-        let post = |framing: &str| format!("POST / HTTP/1.1\r\nHost: x\r\n{framing}");
-        assert!(may_end("") && may_end(GET));
-        assert!(may_end(&post("Content-Length: 2\r\n\r\nab")) && !may_end(&post("Content-Length: 2\r\n\r\na")));
-        let chunked = |body: &str| post(&format!("Transfer-Encoding: chunked\r\n\r\n{body}"));
-        assert!(may_end(&chunked("1\r\na\r\n0\r\n\r\n")) && !may_end(&chunked("1\r\na\r\n0\r\n")));
-        assert!(!may_end("GET / HTTP/1.1\r\n"));
-    }
-}
+mod tests;
