@@ -42,7 +42,7 @@ async fn every_route_says_how_its_answer_may_be_kept() {
         "/nowhere",
         "/data/",
         "/data?x",
-        "/page/people",
+        "/page/users",
         "/page/nowhere",
         "/docs",
     ] {
