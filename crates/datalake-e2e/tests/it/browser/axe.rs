@@ -1,5 +1,4 @@
-//! axe-core's rules for accessible pages. It comes from npm: `npm install --prefix target/axe axe-core`, or wherever `DATALAKE_TEST_AXE` says
-//! that its `axe.min.js` lies.
+//! Accessibility checks with axe-core. `npm install --prefix target/axe axe-core` installs it; `DATALAKE_TEST_AXE` names another `axe.min.js`.
 
 use std::{fs, path::PathBuf};
 
@@ -7,15 +6,12 @@ use serde_json::Value;
 
 use super::{
     harness::{Browser, Scheme, Size},
-    lakes::{self, HeldRun},
+    lakes::{self, SuspendedRun},
     views::{self, View},
 };
 
-/// The script, which is put into pages over WebDriver: it is no part of them.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "what is no part of the repository is named by the environment"
-)]
+/// The script of axe-core, which the tests inject by WebDriver.
+#[expect(clippy::disallowed_methods, reason = "the environment names files outside of the repository")]
 fn script() -> String {
     let named = std::env::var_os("DATALAKE_TEST_AXE").map(PathBuf::from);
     let path = named.unwrap_or_else(|| {
@@ -31,7 +27,7 @@ fn script() -> String {
     })
 }
 
-/// What axe-core finds wrong with the page as it is now, as lines with the rule and the element.
+/// The violations that axe-core finds, each with its rule and element.
 fn violations(browser: &Browser, script: &str) -> Vec<String> {
     browser.run(script);
     let found = browser.run_async(
@@ -41,7 +37,7 @@ fn violations(browser: &Browser, script: &str) -> Vec<String> {
                  node => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\\n', ' ')}`)) }),
              error => done({ rules: 0, lines: [String(error)] }))",
     );
-    assert_ne!(found["rules"], 0, "axe-core has looked: {found}");
+    assert_ne!(found["rules"], 0, "axe-core has run: {found}");
     let lines = found["lines"].as_array().unwrap();
     lines.iter().map(|line: &Value| line.as_str().unwrap().to_owned()).collect()
 }
@@ -51,9 +47,9 @@ fn check(browser: &Browser, paths: &[String]) {
     check_after(browser, paths, |_| {});
 }
 
-/// The same once something was done on each page.
+/// Checks each page after an action on it.
 #[track_caller]
-fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
+fn check_after(browser: &Browser, paths: &[String], action: impl Fn(&Browser)) {
     let script = script();
     let mut found = Vec::new();
     for (scheme, size) in [
@@ -61,10 +57,10 @@ fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
         (Scheme::Dark, Size::DESK),
         (Scheme::Light, Size::PHONE),
     ] {
-        browser.look(scheme, size);
+        browser.emulate(scheme, size);
         for path in paths {
             browser.go(path);
-            act(browser);
+            action(browser);
             let lines = violations(browser, &script);
             found.extend(
                 lines
@@ -90,23 +86,23 @@ fn problems_are_accessible() {
 }
 
 #[test]
-fn an_empty_lake_is_accessible() {
+fn empty_lake_is_accessible() {
     let server = lakes::empty();
     check(
         &Browser::open(&server),
-        &["/", "/page/people", "/page/runs", "/page/rejects"].map(str::to_owned),
+        &["/", "/page/users", "/page/runs", "/page/rejects"].map(str::to_owned),
     );
 }
 
-/// With what opens and unfolds opened, and a filter refused.
+/// With all details open, and with an invalid filter.
 #[test]
-fn what_is_unfolded_is_accessible() {
+fn open_details_are_accessible() {
     let server = lakes::edited();
     let paths = [
         "/",
-        "/page/people",
-        "/page/people?min_age=-1&order=age",
-        "/page/people?on=2020-01-01&version=0",
+        "/page/users",
+        "/page/users?min_age=-1&order=age",
+        "/page/users?on=2020-01-01&version=0",
     ];
     check_after(&Browser::open(&server), &paths.map(str::to_owned), |browser| {
         browser.run("for (const part of document.querySelectorAll('details')) part.open = true");
@@ -114,39 +110,39 @@ fn what_is_unfolded_is_accessible() {
 }
 
 #[test]
-fn a_dialog_is_accessible() {
+fn token_dialog_is_accessible() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("token");
-    fs::write(&path, "a-token-that-nobody-guesses").unwrap();
+    fs::write(&path, "an-unguessable-token").unwrap();
     let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
     check_after(&Browser::open(&server), &["/".to_owned()], |browser| {
         browser.click("#start-run button[data-start=incremental]");
         browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
-        // As it is after a wrong token.
-        browser.run("document.querySelector('#token-dialog [data-wrong]').hidden = false");
+        // As after an invalid token.
+        browser.run("document.querySelector('#token-dialog [data-invalid-token]').hidden = false");
     });
 }
 
 #[test]
-fn the_sign_in_page_is_accessible() {
+fn sign_in_page_is_accessible() {
     let server = lakes::protected();
     let paths = ["/".to_owned(), "/page/sign-in".to_owned()];
     check(&Browser::open(&server), &paths);
 }
 
 #[test]
-fn an_active_run_is_accessible() {
+fn active_run_is_accessible() {
     let server = lakes::samples();
-    let held = HeldRun::start(&server);
-    held.say("{\"level\":\"WARN\",\"message\":\"a word\",\"rows\":2}");
+    let suspended = SuspendedRun::start(&server);
+    suspended.write_log("{\"level\":\"WARN\",\"message\":\"a message\",\"rows\":2}");
     let browser = Browser::open(&server);
-    browser.go(&format!("/page/runs/{}", held.id));
+    browser.go(&format!("/page/runs/{}", suspended.id));
     browser.until("the log", || (browser.count("#log-tail") == 1).then_some(()));
-    let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", held.id)];
+    let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", suspended.id)];
     check(&browser, &paths);
 }
 
-/// A run that a guard refused, and then a store that is away.
+/// A run that was blocked by a safety check, and an unreachable store.
 #[test]
 fn banners_are_accessible() {
     let server = lakes::edited();
@@ -164,11 +160,11 @@ fn banners_are_accessible() {
     fs::rename(server.folder.path().join("lake"), server.folder.path().join("away")).unwrap();
     browser.until("the banner", || {
         browser.go("/");
-        (browser.count("[data-banner=store-down]") == 1).then_some(())
+        (browser.count("[data-banner=store-unreachable]") == 1).then_some(())
     });
     check(
         &browser,
-        &["/", "/page/runs", "/page/versions", "/page/people/1000"].map(str::to_owned),
+        &["/", "/page/runs", "/page/versions", "/page/users/1000"].map(str::to_owned),
     );
 }
 
@@ -178,12 +174,12 @@ fn names_of_any_script_are_accessible() {
     check(
         &Browser::open(&server),
         &[
-            "/page/people",
-            "/page/people?view=gallery",
-            "/page/people/long",
-            // Written from right to left.
-            "/page/people/3002",
-            "/page/people/3003",
+            "/page/users",
+            "/page/users?view=gallery",
+            "/page/users/long",
+            // Right-to-left scripts.
+            "/page/users/3002",
+            "/page/users/3003",
         ]
         .map(str::to_owned),
     );

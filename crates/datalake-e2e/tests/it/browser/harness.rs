@@ -1,4 +1,4 @@
-//! A browser without a window, driven over WebDriver. It tells what its console holds and whom it asked.
+//! A headless browser, driven by WebDriver. It records its console and its requests.
 
 use std::{fmt::Debug, path::Path, time::Duration};
 
@@ -20,13 +20,13 @@ use tokio::{
 use super::driver::{self, ChromeCommand, Driver, Scripts};
 use crate::server::Server;
 
-/// A machine that is busy with other tests is slow; nobody waits for long otherwise.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a test waits for a condition: long enough for a machine that runs other tests.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// How often it is looked again while something is waited for.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How often a condition is polled.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// What a page may be read in.
+/// The color scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Light,
@@ -42,7 +42,7 @@ impl Scheme {
     }
 }
 
-/// Of a window, in pixels of CSS.
+/// The size of the window in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) width: u32,
@@ -54,7 +54,7 @@ impl Size {
     pub(super) const PHONE: Self = Self { width: 390, height: 844 };
 }
 
-/// A session of its own: nothing that another test did is in it.
+/// A browser session of one test.
 pub(super) struct Browser {
     runtime: Runtime,
     client: Client,
@@ -63,12 +63,12 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// A browser for the pages of this server.
+    /// Starts a browser for the pages of a server.
     pub(super) fn open(server: &Server) -> Self {
         Self::start(server, Scripts::On)
     }
 
-    /// One in which JavaScript is turned off, as its users turn it off.
+    /// Starts a browser with JavaScript disabled.
     pub(super) fn without_scripts(server: &Server) -> Self {
         Self::start(server, Scripts::Off)
     }
@@ -93,17 +93,17 @@ impl Browser {
             _driver: driver,
             origin: format!("http://127.0.0.1:{}", server.port),
         };
-        let patience = TimeoutConfiguration::new(Some(PATIENCE), Some(PATIENCE), None);
-        browser.wait(browser.client.update_timeouts(patience));
+        let timeouts = TimeoutConfiguration::new(Some(TIMEOUT), Some(TIMEOUT), None);
+        browser.wait(browser.client.update_timeouts(timeouts));
         browser
     }
 
     #[track_caller]
     fn wait<T>(&self, answer: impl Future<Output = Result<T, CmdError>>) -> T {
         self.runtime.block_on(answer).unwrap_or_else(|error| {
-            // What follows are addresses within chromedriver.
-            let words = error.to_string();
-            panic!("{}", words.lines().next().unwrap_or_default())
+            // The other lines are addresses within chromedriver.
+            let message = error.to_string();
+            panic!("{}", message.lines().next().unwrap_or_default())
         })
     }
 
@@ -118,7 +118,7 @@ impl Browser {
         self.chrome("goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
     }
 
-    /// Opens a path of the server, as if typed into the address bar, and waits until all of the page is there.
+    /// Opens a path of the server, and waits until the page is loaded.
     #[track_caller]
     pub(super) fn go(&self, path: &str) {
         self.wait(self.client.goto(&format!("{}{path}", self.origin)));
@@ -131,40 +131,40 @@ impl Browser {
         url.as_str().strip_prefix(&self.origin).expect("a page of the server").to_owned()
     }
 
-    /// The status of the answer that the page came with.
+    /// The status of the page's response.
     #[track_caller]
     pub(super) fn status(&self) -> u64 {
         let status = self.run("return performance.getEntriesByType('navigation')[0].responseStatus");
         status.as_u64().unwrap()
     }
 
-    /// What a function's body returns, run in the page.
+    /// Runs the body of a function in the page, and returns its result.
     #[track_caller]
     pub(super) fn run(&self, script: &str) -> Value {
         self.wait(self.client.execute(script, Vec::new()))
     }
 
-    /// What a script hands to its last argument, a function, run in the page.
+    /// Runs a script in the page, and returns what it passes to its last argument, a function.
     #[track_caller]
     pub(super) fn run_async(&self, script: &str) -> Value {
         self.wait(self.client.execute_async(script, Vec::new()))
     }
 
     fn pause(&self) {
-        self.runtime.block_on(async { sleep(PAUSE).await });
+        self.runtime.block_on(async { sleep(POLL_INTERVAL).await });
     }
 
-    /// Looks until it sees something.
+    /// Polls until a condition is met.
     #[track_caller]
-    pub(super) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+    pub(super) fn until<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + TIMEOUT;
         loop {
-            if let Some(seen) = look() {
-                return seen;
+            if let Some(value) = condition() {
+                return value;
             }
             assert!(
                 Instant::now() < deadline,
-                "waited for {what} at {}; the page says: {}",
+                "waited for {what} at {}; the page is: {}",
                 self.address(),
                 self.run("return document.body.innerText")
             );
@@ -172,20 +172,20 @@ impl Browser {
         }
     }
 
-    /// Looks until a script returns something that is not null, false, or empty.
+    /// Polls until a script returns a value that is not null, false or empty.
     #[track_caller]
     pub(super) fn until_run(&self, what: &str, script: &str) -> Value {
         self.until(what, || {
-            let seen = self.run(script);
-            (!matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != json!([])).then_some(seen)
+            let value = self.run(script);
+            (!matches!(value, Value::Null | Value::Bool(false)) && value != "" && value != json!([])).then_some(value)
         })
     }
 
-    /// Does something with the element of a selector, again where the page was just replaced below it.
+    /// Acts on the element of a selector. It retries, because a refresh may replace the element.
     #[track_caller]
     fn with_element<T>(&self, selector: &str, act: &impl AsyncFn(&Element) -> Result<T, CmdError>) -> T {
         let mut last = None;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while Instant::now() < deadline {
             let acted = self.runtime.block_on(async {
                 let element = self.client.find(Locator::Css(selector)).await?;
@@ -200,7 +200,7 @@ impl Browser {
         panic!("{selector} at {}: {last:?}", self.address());
     }
 
-    /// Clicks the element of a selector, as soon as it is there and nothing covers it.
+    /// Clicks the element of a selector once it exists and is not covered.
     #[track_caller]
     pub(super) fn click(&self, selector: &str) {
         self.with_element(selector, &async |element: &Element| element.click().await);
@@ -215,7 +215,7 @@ impl Browser {
         });
     }
 
-    /// Presses a key, wherever the focus is.
+    /// Presses a key in the focused element.
     #[track_caller]
     pub(super) fn press(&self, key: Key) {
         let value = char::from(key);
@@ -232,32 +232,32 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// How many elements there are of a selector.
+    /// The number of elements that match a selector.
     #[track_caller]
     pub(super) fn count(&self, selector: &str) -> u64 {
         let count = self.run(&format!("return document.querySelectorAll({}).length", json!(selector)));
         count.as_u64().unwrap()
     }
 
-    /// The values of an attribute, of all elements that have it, in the order of the page.
+    /// The values of an attribute in `main`, in document order.
     #[track_caller]
     pub(super) fn attributes(&self, name: &str) -> Vec<String> {
         let script = format!("return [...document.querySelectorAll('main [{name}]')].map(element => element.getAttribute('{name}'))");
         serde_json::from_value(self.run(&script)).unwrap()
     }
 
-    /// From now on pages are shown in this colour scheme and size.
-    pub(super) fn look(&self, scheme: Scheme, size: Size) {
+    /// Sets the color scheme and the size of the window.
+    pub(super) fn emulate(&self, scheme: Scheme, size: Size) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
         let Size { width, height } = size;
-        // Other browsers show none where nothing scrolls just then.
+        // Scrollbars would reduce the width.
         self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
         self.devtools("Emulation.setDeviceMetricsOverride", &screen);
     }
 
-    /// Writes what is seen of the page as a PNG.
+    /// Writes the visible part of the page as a PNG.
     pub(super) fn screenshot(&self, path: &Path) {
         std::fs::write(path, self.wait(self.client.screenshot())).unwrap();
     }
@@ -274,13 +274,13 @@ impl Browser {
         entries.as_array().unwrap().clone()
     }
 
-    /// What was written to the console since the last look.
+    /// The console messages since the last call.
     #[track_caller]
     pub(super) fn console(&self) -> Vec<String> {
         self.log("browser").iter().map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// The addresses that were asked for since the last look, pictures and scripts' own requests among them.
+    /// The addresses that were requested since the last call, including those of images and scripts.
     #[track_caller]
     pub(super) fn requests(&self) -> Vec<String> {
         let events = self.log("performance").into_iter().map(|entry| {
@@ -293,32 +293,32 @@ impl Browser {
             .collect()
     }
 
-    /// Since the last look nothing was written to the console, and nobody but the server was asked.
+    /// Since the last call, the console had no messages and only the server received requests.
     #[track_caller]
     pub(super) fn check_quiet(&self, view: impl Debug) {
-        assert_eq!(self.console(), [""; 0], "{view:?} writes to the console");
+        assert_eq!(self.console(), [""; 0], "{view:?} logs to the console");
         let requests = self.requests();
-        assert!(!requests.is_empty(), "{view:?}: requests are seen");
+        assert!(!requests.is_empty(), "{view:?}: requests are recorded");
         let foreign: Vec<_> = requests
             .iter()
-            // What stands in an address itself is asked of nobody: the browser's own icons are written so.
+            // A `data:` address, such as those of the browser's own icons, sends no request.
             .filter(|address| !address.starts_with(&self.origin) && !address.starts_with("data:"))
             .collect();
-        assert!(foreign.is_empty(), "{view:?} asks another host: {foreign:?}");
+        assert!(foreign.is_empty(), "{view:?} requests another host: {foreign:?}");
     }
 
-    /// Marks the document, so that a reload would be seen.
+    /// Marks the document for [`Browser::check_not_reloaded`].
     pub(super) fn mark(&self) {
         self.run("window.isSameDocument = true");
     }
 
     #[track_caller]
     pub(super) fn check_not_reloaded(&self) {
-        assert_eq!(self.run("return window.isSameDocument === true"), true, "the page was loaded again");
+        assert_eq!(self.run("return window.isSameDocument === true"), true, "the page was reloaded");
     }
 }
 
-/// The ids of rows as the API gives them.
+/// The user IDs of the API's rows.
 pub(super) fn user_ids(rows: &Value) -> Vec<String> {
     let ids = rows
         .as_array()
@@ -330,7 +330,7 @@ pub(super) fn user_ids(rows: &Value) -> Vec<String> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Whatever this leaves, the driver's end takes with it.
+        // The end of the driver ends the browser in any case.
         let _has_ended = self.runtime.block_on(self.client.clone().close());
     }
 }

@@ -1,11 +1,11 @@
-//! What went wrong, what happened when, and examples: rejects, versions, two of them compared, queries with links to their responses.
+//! The pages of rejects, versions, the comparison of two versions, and examples.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 use crate::server::Server;
 
-/// Of every element with `data-{name}` in the main part: that, and its text.
+/// The attribute `data-{name}` and the text of each element in `main` that has it.
 fn texts(browser: &Browser, name: &str) -> Vec<(String, String)> {
     let found = browser.run(&format!(
         "return [...document.querySelectorAll('main [data-{name}]')].map(element => [element.getAttribute('data-{name}'), element.textContent])"
@@ -21,9 +21,8 @@ fn strings(values: &Value, name: &str) -> Vec<String> {
     values.as_array().unwrap().iter().map(text).collect()
 }
 
-/// Each with its code, the words, and the byte where the reason lies.
 #[test]
-fn rejects_are_shown_with_the_byte_marked() {
+fn rejects_are_shown_with_the_error_position() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/page/rejects");
@@ -32,43 +31,45 @@ fn rejects_are_shown_with_the_byte_marked() {
     let keys: Vec<_> = shown.iter().map(|(key, _)| key.clone()).collect();
     assert_eq!(keys, strings(&rejects, "key"));
     for (reject, (key, text)) in rejects.as_array().unwrap().iter().zip(&shown) {
-        for told in ["code", "found", "expected", "remedy"] {
-            let told = reject[told].as_str().unwrap();
-            assert!(text.to_lowercase().contains(&told.to_lowercase()), "{key} says {told:?}: {text}");
+        for name in ["code", "found", "expected", "remedy"] {
+            let expected = reject[name].as_str().unwrap();
+            assert!(
+                text.to_lowercase().contains(&expected.to_lowercase()),
+                "{key} has no {expected:?}: {text}"
+            );
         }
     }
-    // `<b>1990-01-01</b>` is refused at its first byte, and is no markup here.
+    // `<b>1990-01-01</b>` is invalid at its first byte, and escaped.
     let marked = browser.run("return document.querySelector('[data-key=\"src-data/1002.csv\"] mark')?.textContent ?? null");
-    let marked = marked.as_str().expect("the place is marked");
+    let marked = marked.as_str().expect("the position is marked");
     assert!("<b>1990-01-01</b>".starts_with(marked) && !marked.is_empty(), "{marked:?}");
-    // The user's last good row stays, and that is told.
-    assert!(browser.count("[data-key='src-data/1002.csv'] a[href='/page/people/1002']") >= 1);
+    // The user's last valid row is kept and linked.
+    assert!(browser.count("[data-key='src-data/1002.csv'] a[href='/page/users/1002']") >= 1);
     browser.check_quiet("rejects");
 }
 
 #[test]
-fn no_rejects_is_good_news() {
+fn page_without_rejects_has_a_message() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/rejects");
     assert_eq!(browser.count("[data-key]"), 0);
     assert_eq!(server.json("/rejects")["count"], 0);
     assert!(
-        browser.text("#no-rejects").contains("No source is refused"),
+        browser.text("#no-rejects").contains("No rejected files"),
         "{}",
         browser.text("main")
     );
     assert_eq!(
-        (browser.count("#codes"), browser.count(".pager"), browser.count("#counted")),
+        (browser.count("#codes"), browser.count(".pager"), browser.count("#totals")),
         (0, 0, 0),
-        "there is nothing to pick from"
+        "there is nothing to filter"
     );
     browser.check_quiet("no rejects");
 }
 
-/// The overview, the page of the rejects and the last run count the same sources.
 #[test]
-fn rejects_are_counted_alike() {
+fn overview_rejects_and_run_have_the_same_counts() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let rejects = server.json("/rejects")["rejects"].clone();
@@ -76,10 +77,10 @@ fn rejects_are_counted_alike() {
     let (rejected, ignored) = (count("rejected"), count("ignored"));
     assert_eq!((rejected, ignored), (2, 1));
     browser.go("/page/rejects");
-    let told = browser.run("const { rejected, ignored } = document.getElementById('counted').dataset; return [rejected, ignored]");
-    assert_eq!(told, json!([rejected.to_string(), ignored.to_string()]));
-    let words = browser.text("#counted");
-    assert!(words.starts_with("2 rejected") && words.contains("1 ignored"), "{words}");
+    let totals = browser.run("const { rejected, ignored } = document.getElementById('totals').dataset; return [rejected, ignored]");
+    assert_eq!(totals, json!([rejected.to_string(), ignored.to_string()]));
+    let text = browser.text("#totals");
+    assert!(text.starts_with("2 rejected") && text.contains("1 ignored"), "{text}");
     browser.go("/");
     assert_eq!(browser.text("#rejects-open dd"), rejected.to_string());
     assert!(
@@ -103,7 +104,7 @@ fn versions_are_those_of_the_api() {
         let run_id = version["run_id"].as_str().unwrap();
         assert!(
             browser.count(&format!("main a[href='/page/runs/{run_id}']")) >= 1,
-            "{run_id} is led to"
+            "{run_id} is linked"
         );
     }
     browser.check_quiet("versions");
@@ -114,9 +115,8 @@ fn changes(server: &Server, query: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Two versions compared: whichever way, as `/changes` says it.
 #[test]
-fn two_versions_are_compared() {
+fn comparison_shows_the_changes_of_the_api() {
     let server = lakes::edited();
     lakes::write(&server, "1000.csv", lakes::source("Suzanne", "Lee", "612302400000"));
     lakes::run(&server);
@@ -135,9 +135,8 @@ fn two_versions_are_compared() {
     assert!(row.contains("Susan") && row.contains("Suzanne"), "before and after: {row}");
 }
 
-/// The versions to compare are chosen in the list, by a form that works without a script.
 #[test]
-fn versions_are_chosen_to_be_compared() {
+fn versions_are_selected_for_comparison_without_javascript() {
     let server = lakes::edited();
     for browser in [Browser::open(&server), Browser::without_scripts(&server)] {
         browser.go("/page/versions");
@@ -147,9 +146,8 @@ fn versions_are_chosen_to_be_compared() {
     }
 }
 
-/// Each example opens a response.
 #[test]
-fn examples_open_their_responses() {
+fn examples_link_to_their_responses() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/page/examples");

@@ -1,4 +1,4 @@
-//! All of it works by keyboard: everything is reached in the order of the page, and it is seen where one is.
+//! Keyboard navigation: Tab reaches all controls in the order of the page, and the focus is visible.
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -9,11 +9,11 @@ use super::{
     views::{self, View},
 };
 
-/// Numbers what can be used, in the order of the page: what the Tab key has to reach.
+/// Numbers all controls in the order of the page: those that the Tab key must reach.
 const NUMBER: &str = "
     const usable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(element =>
         !element.disabled && element.tabIndex >= 0 && element.type !== 'hidden' && element.checkVisibility({ visibilityProperty: true }));
-    // Of radio buttons of one name Tab reaches the one that is chosen.
+    // Of radio buttons with one name, Tab reaches the selected one.
     const isReached = element => {
         if (element.type !== 'radio' || element.checked) return true;
         const group = usable.filter(other => other.type === 'radio' && other.name === element.name);
@@ -23,7 +23,7 @@ const NUMBER: &str = "
     for (const element of usable.filter(isReached)) element.dataset.testNumber = number++;
     return number;";
 
-/// Which of these has the focus, whether the browser would show that, and whether it is within the window.
+/// Which control has the focus, whether the browser shows that, and whether it is within the window.
 const FOCUSED: &str = "
     const element = document.activeElement;
     if (element === document.body) return null;
@@ -34,24 +34,24 @@ const FOCUSED: &str = "
         element: element.outerHTML.slice(0, 100),
         ring: element.matches(':focus-visible') && isOutlined,
         scrolls: element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
-        seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+        visible: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
     };";
 
 #[test]
-fn tab_reaches_everything_in_order_and_it_is_seen() {
+fn tab_reaches_all_controls_in_order_with_a_visible_focus() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for View { path, .. } in views::views(&server) {
         browser.go(&path);
         let count = browser.run(NUMBER).as_u64().unwrap();
         assert!(count > 5, "{path} has links");
-        // The first fifty tell the order; a table of a hundred links goes on like that.
+        // The first 50 are enough to check the order.
         let mut last = json!(-1);
         for number in 0..count.min(50) {
             let focused = next(&browser, &last);
             assert_eq!(focused["number"], json!(number), "{path}: {focused}");
             assert_eq!(
-                (&focused["ring"], &focused["seen"]),
+                (&focused["ring"], &focused["visible"]),
                 (&json!(true), &json!(true)),
                 "{path}: {focused}"
             );
@@ -60,10 +60,10 @@ fn tab_reaches_everything_in_order_and_it_is_seen() {
     }
 }
 
-/// What Tab comes to next. Day, month and year of a date are parts of one input; and what scrolls takes the focus by itself, for the arrows.
+/// The next control that Tab reaches. A date input has several parts, and boxes that scroll take the focus as well.
 #[track_caller]
 fn next(browser: &Browser, last: &Value) -> Value {
-    /// Parts of a date, with the button that opens a calendar.
+    /// The parts of a date input, with the button that opens a calendar.
     const PARTS_MAX: usize = 5;
     for _ in 0..PARTS_MAX {
         browser.press(Key::Tab);
@@ -73,16 +73,15 @@ fn next(browser: &Browser, last: &Value) -> Value {
             return focused;
         }
     }
-    panic!("Tab does not lead on from {last} at {}", browser.address());
+    panic!("Tab does not move from {last} at {}", browser.address());
 }
 
-/// The first thing that one comes to leads past the navigation.
 #[test]
-fn the_skip_link_leads_to_the_main_part() {
+fn skip_link_moves_the_focus_to_the_main_content() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.look(Scheme::Light, Size::DESK);
-    for path in ["/", "/page/people", "/page/people/1000"] {
+    browser.emulate(Scheme::Light, Size::DESK);
+    for path in ["/", "/page/users", "/page/users/1000"] {
         browser.go(path);
         browser.press(Key::Tab);
         let target = browser.run("return document.activeElement.getAttribute('href')");
@@ -101,9 +100,8 @@ fn the_skip_link_leads_to_the_main_part() {
     }
 }
 
-/// Keys pass a chart in one step; what its columns lead to is reached in the table behind it.
 #[test]
-fn charts_are_one_stop() {
+fn chart_is_one_tab_stop_with_links_in_its_table() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/");
@@ -117,7 +115,7 @@ fn charts_are_one_stop() {
     browser.run("document.querySelector('#ages-table summary').focus()");
     browser.press(Key::Enter);
     browser.until_run("the table", "return document.getElementById('ages-table').open");
-    // The box that scrolls, and then the first age.
+    // The box that scrolls, then the first age.
     browser.press(Key::Tab);
     browser.press(Key::Tab);
     let href = browser.run("return document.activeElement.getAttribute('href')");
@@ -126,15 +124,14 @@ fn charts_are_one_stop() {
         browser.run("return document.querySelector('section[aria-labelledby=ages] svg a').getAttribute('href')")
     );
     browser.press(Key::Enter);
-    browser.until("the people", || (browser.address() == href.as_str().unwrap()).then_some(()));
+    browser.until("the users", || (browser.address() == href.as_str().unwrap()).then_some(()));
 }
 
-/// A filter is set and left again without a mouse.
 #[test]
-fn people_are_filtered_by_keyboard() {
+fn users_are_filtered_by_keyboard() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/page/people");
+    browser.go("/page/users");
     browser.fill("[name=min_age]", "40");
     browser.press(Key::Enter);
     browser.until("the address", || browser.address().contains("min_age=40").then_some(()));

@@ -1,4 +1,4 @@
-//! Lakes to look at, each in a folder of its own, and served; nothing runs in them by itself after the first run.
+//! Servers of lakes in temporary folders. After the first run, runs start only on request.
 
 use std::{
     fmt::Write as _,
@@ -16,10 +16,10 @@ use tempfile::TempDir;
 
 use crate::server::{Server, executable};
 
-/// The day on which ages are counted where they are compared: the samples were made before it.
+/// The day on which ages are computed in comparisons.
 pub(super) const ON: &str = "2026-11-24";
 
-/// A CSV as the samples have it.
+/// A CSV in the format of the samples.
 pub(super) fn source(first_name: &str, last_name: &str, birthts: &str) -> String {
     let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
     format!(
@@ -29,7 +29,7 @@ pub(super) fn source(first_name: &str, last_name: &str, birthts: &str) -> String
     )
 }
 
-/// Where the sources of a server's lake lie.
+/// The folder of the sources of a server's lake.
 pub(super) fn sources(server: &Server) -> PathBuf {
     server.folder.path().join("lake/src-data")
 }
@@ -38,19 +38,19 @@ pub(super) fn write(server: &Server, name: &str, content: impl AsRef<[u8]>) {
     fs::write(sources(server).join(name), content).unwrap();
 }
 
-/// A run, started over the API and waited for.
+/// Starts a run by the API and waits for its end.
 pub(super) fn run(server: &Server) -> Value {
     serde_json::from_str(&server.curl("/data", "--request POST --header 'Prefer: wait=60'")).unwrap()
 }
 
-/// A run that is under way and held up: it neither goes on nor ends before this is dropped.
-pub(super) struct HeldRun {
+/// An active run whose process is suspended until this is dropped.
+pub(super) struct SuspendedRun {
     pub(super) id: String,
     process: Pid,
 }
 
-impl HeldRun {
-    /// Starts one. A run may be faster than whoever wants to hold it up; then it is another one.
+impl SuspendedRun {
+    /// Starts a run and suspends it. A run that ends before that is followed by another one.
     pub(super) fn start(server: &Server) -> Self {
         const ATTEMPTS_MAX: usize = 20;
         for _ in 0..ATTEMPTS_MAX {
@@ -59,27 +59,27 @@ impl HeldRun {
             let Some(process) = run_process(server, &id).filter(|process| kill(*process, Signal::SIGSTOP).is_ok()) else {
                 continue;
             };
-            let held = Self { id, process };
-            let state = server.json(&format!("/runs/{}", held.id))["state"].clone();
+            let suspended = Self { id, process };
+            let state = server.json(&format!("/runs/{}", suspended.id))["state"].clone();
             if state == "pending" || state == "running" {
-                return held;
+                return suspended;
             }
         }
-        panic!("no run of {ATTEMPTS_MAX} could be held up")
+        panic!("none of {ATTEMPTS_MAX} runs could be suspended")
     }
 }
 
-impl HeldRun {
-    /// Writes a line to the log of the run, as it would itself.
-    pub(super) fn say(&self, line: &str) {
+impl SuspendedRun {
+    /// Writes a line to the log of the run.
+    pub(super) fn write_log(&self, line: &str) {
         let log = format!("/proc/{}/fd/2", self.process);
         fs::write(log, format!("{line}\n")).unwrap();
     }
 }
 
-impl Drop for HeldRun {
+impl Drop for SuspendedRun {
     fn drop(&mut self) {
-        let _goes_on = kill(self.process, Signal::SIGCONT);
+        let _resumed = kill(self.process, Signal::SIGCONT);
     }
 }
 
@@ -102,15 +102,15 @@ pub(super) fn samples() -> Server {
     samples_with(&[])
 }
 
-/// The 100 sample users, where the server has these arguments besides.
+/// The 100 sample users, with more arguments for the server.
 pub(super) fn samples_with(arguments: &[&str]) -> Server {
     samples_of("serve", arguments)
 }
 
 /// The token of [`protected`].
-pub(super) const TOKEN: &str = "a-token-that-nobody-guesses";
+pub(super) const TOKEN: &str = "an-unguessable-token";
 
-/// The 100 sample users, where reads need the token.
+/// The 100 sample users; reads require the token.
 pub(super) fn protected() -> Server {
     let folder = samples_folder();
     fs::write(folder.path().join("token"), TOKEN).unwrap();
@@ -123,12 +123,12 @@ pub(super) fn protected() -> Server {
 
 fn samples_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let made = Command::new(executable())
+    let status = Command::new(executable())
         .args(["init", "--lake", "lake", "--samples"])
         .current_dir(folder.path())
         .status()
         .unwrap();
-    assert!(made.success());
+    assert!(status.success());
     folder
 }
 
@@ -139,13 +139,12 @@ fn samples_of(command: &str, arguments: &[&str]) -> Server {
     server
 }
 
-/// What happened in [`edited`], with a server that has a schedule: it says when the next run is due.
+/// The lake of [`edited`], with a server that has a schedule.
 pub(super) fn edited_on_schedule() -> Server {
     edit(samples_of("up", &["--schedule", "0 * * * *"]))
 }
 
-/// The samples, and a second version: a row changed, one removed, one added, and three sources refused: one by its CSV, one by its picture, one by
-/// its name.
+/// The samples, and a second version with a changed, a removed and an added row, and three rejects: of a CSV, of an image, and of a file name.
 pub(super) fn edited() -> Server {
     edit(samples())
 }
@@ -155,7 +154,7 @@ fn edit(server: Server) -> Server {
     fs::remove_file(sources(&server).join("1001.csv")).unwrap();
     fs::remove_file(sources(&server).join("1001.png")).unwrap();
     write(&server, "1002.csv", "first_name,last_name,birthts\nAnn,Fox,<b>1990-01-01</b>\n");
-    write(&server, "1003.png", "<html>not a picture</html>");
+    write(&server, "1003.png", "<html>not an image</html>");
     write(&server, "not a user.csv", source("No", "Body", "0"));
     write(&server, "2000.csv", source("Ada", "Lovelace", "612302400000"));
     let run = run(&server);
@@ -164,7 +163,7 @@ fn edit(server: Server) -> Server {
     server
 }
 
-/// Names that a page may stumble over, by user id.
+/// Names with markup and in many scripts, by user ID.
 pub(super) const HOSTILE: &[(&str, &str, &str)] = &[
     (
         "3000",
@@ -185,12 +184,12 @@ pub(super) const HOSTILE: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A name without a place to break it, and one of many words.
+/// A long name without a space.
 pub(super) fn long_name() -> String {
     "W".repeat(300)
 }
 
-/// A lake of the hostile names alone.
+/// A lake with only the hostile names.
 pub(super) fn hostile() -> Server {
     let folder = TempDir::new().unwrap();
     let sources = folder.path().join("lake/src-data");
@@ -202,21 +201,21 @@ pub(super) fn hostile() -> Server {
         )
         .unwrap();
     }
-    let words = "Maria ".repeat(50);
-    fs::write(sources.join("long.csv"), source(&long_name(), words.trim_end(), "612302400000")).unwrap();
+    let names = "Maria ".repeat(50);
+    fs::write(sources.join("long.csv"), source(&long_name(), names.trim_end(), "612302400000")).unwrap();
     let server = Server::start(folder, &["serve", "--lake", "lake"]);
     assert_eq!(server.json("/stats")["count"], HOSTILE.len() + 1);
     server
 }
 
-/// A folder in which nothing is.
+/// An empty lake.
 pub(super) fn empty() -> Server {
     let folder = TempDir::new().unwrap();
     fs::create_dir_all(folder.path().join("lake")).unwrap();
     Server::start(folder, &["serve", "--lake", "lake", "--launcher", "none"])
 }
 
-/// So many refused sources beside the samples, by a processor that takes that.
+/// The samples with a number of rejects.
 pub(super) fn many_rejects(count: usize) -> Server {
     let server = samples_with(&["--max-reject-ratio", "1"]);
     for number in 0..count {

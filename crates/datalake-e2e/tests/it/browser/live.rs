@@ -1,4 +1,4 @@
-//! A page that is left open: what happens in the lake shows there by itself, and nothing that somebody does there is lost by that.
+//! Live updates of an open page. An update keeps what the user is doing.
 
 use serde_json::json;
 
@@ -13,13 +13,13 @@ fn until_text(browser: &Browser, selector: &str, text: &str) {
 }
 
 #[test]
-fn an_edited_source_appears_without_a_reload() {
+fn edited_source_appears_without_a_reload() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for (path, selector, name) in [
-        ("/page/people?user_id__startswith=100", "[data-user-id='1000']", "Susanna"),
-        ("/page/people?view=gallery", "[data-user-id='1000']", "Zoë"),
-        ("/page/people/1000", "main", "Æthelflæd"),
+        ("/page/users?user_id__startswith=100", "[data-user-id='1000']", "Susanna"),
+        ("/page/users?view=gallery", "[data-user-id='1000']", "Zoë"),
+        ("/page/users/1000", "main", "Æthelflæd"),
     ] {
         browser.go(path);
         browser.mark();
@@ -28,14 +28,13 @@ fn an_edited_source_appears_without_a_reload() {
         lakes::run(&server);
         until_text(&browser, selector, name);
         browser.check_not_reloaded();
-        assert_eq!(browser.address(), path, "the address is what it was");
+        assert_eq!(browser.address(), path, "the address is unchanged");
         browser.check_quiet(path);
     }
 }
 
-/// What cannot be drawn anew says so, and is drawn as soon as it can be.
 #[test]
-fn a_page_that_is_out_of_date_says_so() {
+fn page_that_cannot_be_refreshed_is_marked_as_out_of_date() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/versions");
@@ -45,45 +44,43 @@ fn a_page_that_is_out_of_date_says_so() {
     std::fs::rename(&lake, &away).unwrap();
     until_text(&browser, "#live", "Out of date");
     assert_eq!(browser.run("return document.getElementById('live').dataset.state"), "stale");
-    assert_eq!(browser.count("#versions"), 1, "what was there is there");
+    assert_eq!(browser.count("#versions"), 1, "the content is kept");
     std::fs::rename(&away, &lake).unwrap();
     until_text(&browser, "#live", "Live");
     browser.check_not_reloaded();
 }
 
-/// What is not to be had yet shows as soon as it is there.
 #[test]
-fn a_problem_goes_by_itself() {
+fn problem_page_is_replaced_once_the_problem_is_resolved() {
     let server = lakes::empty();
     let browser = Browser::open(&server);
-    browser.go("/page/people");
-    assert_eq!((browser.status(), browser.count("[data-view=failure]")), (503, 1));
+    browser.go("/page/users");
+    assert_eq!((browser.status(), browser.count("[data-view=problem]")), (503, 1));
     let sources = lakes::sources(&server);
     std::fs::create_dir_all(&sources).unwrap();
     std::fs::write(sources.join("1.csv"), lakes::source("Ada", "Lovelace", "612302400000")).unwrap();
-    let made = std::process::Command::new(crate::server::executable())
+    let status = std::process::Command::new(crate::server::executable())
         .args(["process", "--lake", "lake"])
         .current_dir(server.folder.path())
         .status();
-    assert!(made.unwrap().success());
+    assert!(status.unwrap().success());
     until_text(&browser, "main", "Lovelace");
-    assert_eq!(browser.address(), "/page/people");
+    assert_eq!(browser.address(), "/page/users");
 
-    // One who is not there yet.
-    browser.go("/page/people/2");
-    assert_eq!(browser.count("[data-view=failure]"), 1);
+    // A user who does not exist yet.
+    browser.go("/page/users/2");
+    assert_eq!(browser.count("[data-view=problem]"), 1);
     std::fs::write(sources.join("2.csv"), lakes::source("Grace", "Hopper", "612302400000")).unwrap();
-    let made = std::process::Command::new(crate::server::executable())
+    let status = std::process::Command::new(crate::server::executable())
         .args(["process", "--lake", "lake"])
         .current_dir(server.folder.path())
         .status();
-    assert!(made.unwrap().success());
+    assert!(status.unwrap().success());
     until_text(&browser, "main", "Hopper");
 }
 
-/// The request behind the view is that of what is shown now.
 #[test]
-fn the_request_behind_a_view_stays_right() {
+fn api_request_in_the_footer_is_updated() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/page/changes?since=0");
@@ -95,9 +92,8 @@ fn the_request_behind_a_view_stays_right() {
     browser.check_not_reloaded();
 }
 
-/// The overview counts one more.
 #[test]
-fn a_new_source_is_counted_without_a_reload() {
+fn new_source_is_counted_without_a_reload() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/");
@@ -109,19 +105,18 @@ fn a_new_source_is_counted_without_a_reload() {
     browser.check_quiet("/");
 }
 
-/// What somebody is typing, where they are, and what they opened stays as it is while the page is brought up to date.
 #[test]
-fn what_somebody_does_is_not_lost_by_an_update() {
+fn update_keeps_input_focus_scroll_position_and_opened_details() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/page/people");
+    browser.go("/page/users");
     browser.mark();
     let version = browser.run("return document.querySelector('main').dataset.version");
     browser.run("for (const part of document.querySelectorAll('main details')) part.open = true");
     let opened = browser.count("main details[open]");
     browser.fill("[name=min_age]", "3");
     browser.run("document.querySelector('[data-user-id=\"1030\"]').scrollIntoView(); return null");
-    let place = browser.run("return scrollY");
+    let position = browser.run("return scrollY");
     lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
     lakes::run(&server);
     browser.until("the new version", || {
@@ -130,14 +125,14 @@ fn what_somebody_does_is_not_lost_by_an_update() {
     assert_eq!(
         browser.run("return document.querySelector('[name=min_age]').value"),
         "3",
-        "what is being typed"
+        "the input"
     );
     assert_eq!(browser.run("return document.activeElement.name"), "min_age", "the focus");
-    assert_eq!(browser.count("main details[open]"), opened, "what was opened");
+    assert_eq!(browser.count("main details[open]"), opened, "the opened details");
     let now = browser.run("return scrollY");
     assert!(
-        (now.as_f64().unwrap() - place.as_f64().unwrap()).abs() < 40.0,
-        "the place: {place}, then {now}"
+        (now.as_f64().unwrap() - position.as_f64().unwrap()).abs() < 40.0,
+        "the scroll position: {position}, then {now}"
     );
     browser.check_not_reloaded();
 }

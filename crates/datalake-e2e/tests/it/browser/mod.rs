@@ -1,8 +1,9 @@
-//! The page, in Debian's `chromium` by its `chromium-driver`: what people see and do there, compared with what the API answers. Elements
-//! are found by `id`, `name` and `data-` attributes, never by wording or by how they look.
+//! The web UI in Debian's `chromium`, driven by `chromium-driver`: what users see and do there, compared with the API's responses. Elements are
+//! found by `id`, `name` and `data-` attributes, not by their text or style.
 
 mod axe;
 mod driver;
+mod filter_form;
 mod harness;
 mod history;
 mod hostile;
@@ -10,10 +11,9 @@ mod keyboard;
 mod lakes;
 mod live;
 mod overview;
-mod people;
-mod people_form;
-mod person;
 mod runs;
 mod screenshots;
 mod sign_in;
+mod user;
+mod users;
 mod views;

@@ -1,30 +1,29 @@
-//! The overview: the figures of `/stats`, bars that lead to those they count, and what is wrong.
+//! The overview: the statistics of `/stats`, bars that link to their users, and banners.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
-/// A figure as it is written.
 #[track_caller]
-fn figure(browser: &Browser, id: &str) -> String {
+fn statistic(browser: &Browser, id: &str) -> String {
     browser.text(&format!("#{id} dd"))
 }
 
 #[test]
-fn figures_are_those_of_the_api() {
+fn statistics_are_those_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     browser.go("/");
     let stats = server.json("/stats");
     for (id, name) in [("users", "count"), ("with-image", "with_image"), ("without-image", "without_image")] {
-        assert_eq!(figure(&browser, id), stats[name].to_string(), "{name}");
+        assert_eq!(statistic(&browser, id), stats[name].to_string(), "{name}");
     }
     let average = stats["average_age"].as_f64().unwrap();
-    assert_eq!(figure(&browser, "average-age"), format!("{average:.1}"));
+    assert_eq!(statistic(&browser, "average-age"), format!("{average:.1}"));
     let rejects = server.json("/rejects")["rejects"].clone();
     let is_rejected = |reject: &&Value| reject["kind"] == "rejected";
     assert_eq!(
-        figure(&browser, "rejects-open"),
+        statistic(&browser, "rejects-open"),
         rejects.as_array().unwrap().iter().filter(is_rejected).count().to_string()
     );
     assert_eq!(
@@ -36,7 +35,7 @@ fn figures_are_those_of_the_api() {
     browser.check_quiet("/");
 }
 
-/// The figures of the chart of ages: where each leads, and how many it counts with a picture and without.
+/// The rows of the table of ages: link, and number of users with and without an image.
 fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     let rows = browser.run(
         "return [...document.querySelectorAll('#ages-table tbody tr')].map(row => [
@@ -45,9 +44,8 @@ fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     serde_json::from_value(rows).unwrap()
 }
 
-/// All bars together are everybody, and each leads to those whom it counts.
 #[test]
-fn bars_lead_to_those_they_count() {
+fn bars_link_to_their_users() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/");
@@ -55,7 +53,7 @@ fn bars_lead_to_those_they_count() {
     let bars =
         browser.run("return [...document.querySelectorAll('section[aria-labelledby=ages] svg a')].map(bar => bar.getAttribute('href'))");
     for (href, with_image, without_image) in &ages {
-        let rows = server.json(&href.replace("/page/people", "/data"));
+        let rows = server.json(&href.replace("/page/users", "/data"));
         let rows = rows.as_array().unwrap();
         let without = rows.iter().filter(|row| row["img_path"].is_null()).count();
         assert_eq!((rows.len() - without, without), (*with_image, *without_image), "{href}");
@@ -73,8 +71,8 @@ fn bars_lead_to_those_they_count() {
         .max_by_key(|(_, with_image, without_image)| with_image + without_image)
         .unwrap();
     browser.click(&format!("svg a[href='{href}']"));
-    browser.until("the people", || (browser.address() == *href).then_some(()));
-    let rows = server.json(&href.replace("/page/people", "/data"));
+    browser.until("the users", || (browser.address() == *href).then_some(()));
+    let rows = server.json(&href.replace("/page/users", "/data"));
     let ids: Vec<_> = rows
         .as_array()
         .unwrap()
@@ -84,13 +82,12 @@ fn bars_lead_to_those_they_count() {
     assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{href}");
 }
 
-/// A run that fails is told where one looks first, with what to do.
 #[test]
-fn a_failed_run_is_told() {
+fn failed_run_has_a_banner() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/");
-    assert_eq!(browser.count("[data-banner]"), 0, "all is well");
+    assert_eq!(browser.count("[data-banner]"), 0, "no banner");
     for entry in std::fs::read_dir(lakes::sources(&server)).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
@@ -101,7 +98,7 @@ fn a_failed_run_is_told() {
     assert_eq!(
         browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")),
         1,
-        "it leads to the run"
+        "the banner links to the run"
     );
     browser.go("/");
     assert_eq!(browser.count("[data-banner]"), 1);

@@ -1,4 +1,4 @@
-//! Starting a run by the button and following it to its end, with and without a token; and what a run shows afterwards.
+//! Starting, following and stopping runs, with and without a token; and the page of a completed run.
 
 use std::fs;
 
@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 
 use super::{
     harness::Browser,
-    lakes::{self, HeldRun},
+    lakes::{self, SuspendedRun},
 };
 use crate::server::Server;
 
 /// Starts an incremental run.
 const START: &str = "#start-run button[data-start=incremental]";
 
-const TOKEN: &str = "a-token-that-nobody-guesses";
+const TOKEN: &str = "an-unguessable-token";
 
-/// What the newest run is.
-fn newest(server: &Server) -> Value {
+/// The latest run.
+fn latest(server: &Server) -> Value {
     server.json("/runs?limit=1")["runs"][0].clone()
 }
 
-/// The state that the page shows of the run it follows.
+/// Waits until the followed run has a state.
 fn until_state(browser: &Browser, state: &str) {
     browser.until_run(
         &format!("the run to be {state}"),
@@ -29,9 +29,9 @@ fn until_state(browser: &Browser, state: &str) {
     );
 }
 
-/// Nothing is left of what was typed.
+/// The browser has stored nothing.
 #[track_caller]
-fn check_nothing_kept(browser: &Browser) {
+fn check_nothing_stored(browser: &Browser) {
     let kept = browser.run("return [localStorage.length, sessionStorage.length]");
     assert_eq!(kept, json!([0, 0]), "storages");
     assert_eq!(browser.cookies(), [""; 0], "cookies");
@@ -41,17 +41,17 @@ fn check_nothing_kept(browser: &Browser) {
 }
 
 #[test]
-fn a_run_is_started_and_followed_to_its_end() {
+fn button_starts_a_run_and_follows_it() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/runs");
     browser.mark();
     lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
-    let before = newest(&server);
+    let before = latest(&server);
     browser.click(START);
     until_state(&browser, "succeeded");
-    let run = newest(&server);
-    assert_ne!(run["id"], before["id"], "a run of its own");
+    let run = latest(&server);
+    assert_ne!(run["id"], before["id"], "a new run");
     assert_eq!(
         (&run["state"], &run["counts"]["changed"]),
         (&json!("succeeded"), &json!(1)),
@@ -63,13 +63,12 @@ fn a_run_is_started_and_followed_to_its_end() {
         browser.attributes("data-run-id").contains(&id.to_owned()).then_some(())
     });
     browser.check_not_reloaded();
-    check_nothing_kept(&browser);
+    check_nothing_stored(&browser);
     browser.check_quiet("a run");
 }
 
-/// One who has to show a token is asked for it, and told where it is wrong.
 #[test]
-fn a_token_is_asked_for_and_forgotten() {
+fn dialog_asks_for_the_token_and_keeps_it_in_memory() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("token");
     fs::write(&path, TOKEN).unwrap();
@@ -77,75 +76,74 @@ fn a_token_is_asked_for_and_forgotten() {
     let browser = Browser::open(&server);
     browser.go("/");
     browser.mark();
-    let before = newest(&server);
+    let before = latest(&server);
 
     browser.click(START);
     browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
     assert_eq!(
         browser.run("return document.activeElement.type"),
         "password",
-        "the token can be typed at once, and is not shown"
+        "the field has the focus and hides the token"
     );
     browser.press(Key::Escape);
     browser.until_run("the dialog to go", "return document.querySelector('#token-dialog[open]') === null");
     assert_eq!(
         browser.run("return document.activeElement.dataset.start"),
         "incremental",
-        "the focus is where it was"
+        "the focus returns to the button"
     );
-    assert_eq!(newest(&server), before, "nothing was started");
+    assert_eq!(latest(&server), before, "no run was started");
 
     browser.click(START);
     browser.fill("#token-dialog[open] input", "wrong");
     browser.press(Key::Enter);
     browser.until_run(
-        "the refusal",
-        "return document.querySelector('#token-dialog[open] [data-wrong]')?.checkVisibility() ?? false",
+        "the error",
+        "return document.querySelector('#token-dialog[open] [data-invalid-token]')?.checkVisibility() ?? false",
     );
-    assert_eq!(newest(&server), before, "a wrong token starts nothing");
+    assert_eq!(latest(&server), before, "an invalid token starts no run");
 
     browser.fill("#token-dialog[open] input", TOKEN);
     browser.press(Key::Enter);
     until_state(&browser, "succeeded");
-    assert_ne!(newest(&server)["id"], before["id"]);
-    check_nothing_kept(&browser);
+    assert_ne!(latest(&server)["id"], before["id"]);
+    check_nothing_stored(&browser);
     browser.check_not_reloaded();
 
-    // It is kept as long as the page is open, and no longer.
-    let id = newest(&server)["id"].clone();
+    // The token is kept until the page is left.
+    let id = latest(&server)["id"].clone();
     browser.click(START);
-    browser.until("a second run", || (newest(&server)["id"] != id).then_some(()));
-    assert_eq!(browser.count("#token-dialog[open]"), 0, "nobody is asked twice");
+    browser.until("a second run", || (latest(&server)["id"] != id).then_some(()));
+    assert_eq!(browser.count("#token-dialog[open]"), 0, "the dialog stays closed");
     browser.go("/");
     browser.click(START);
     browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
 }
 
-/// An active run may have read the sources: the button starts another one.
+/// An active run may already have read the sources, so the button starts another one.
 #[test]
-fn a_run_starts_beside_an_active_one() {
+fn button_starts_a_second_run() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    let held = HeldRun::start(&server);
+    let suspended = SuspendedRun::start(&server);
     browser.go("/");
     browser.click(START);
     browser.until("another run", || {
         let id = browser.run("return document.getElementById('run-state').dataset.runId ?? null");
-        (id.is_string() && id != held.id).then_some(())
+        (id.is_string() && id != suspended.id).then_some(())
     });
     until_state(&browser, "succeeded");
-    assert_eq!(browser.count(&format!("#active-runs [data-active-run='{}']", held.id)), 1);
-    drop(held);
-    browser.check_quiet("a run beside another one");
+    assert_eq!(browser.count(&format!("#active-runs [data-active-run='{}']", suspended.id)), 1);
+    drop(suspended);
+    browser.check_quiet("a second run");
 }
 
-/// On its own page an active run turns into its report, and in the list as well.
 #[test]
-fn an_active_run_is_followed_where_it_is_shown() {
+fn active_run_is_updated_on_its_page_and_in_the_list() {
     let server = lakes::samples();
     lakes::write(&server, "1000.csv", lakes::source("Susanna", "Lee", "612302400000"));
-    let held = HeldRun::start(&server);
-    let id = held.id.clone();
+    let suspended = SuspendedRun::start(&server);
+    let id = suspended.id.clone();
     let (run, list) = (Browser::open(&server), Browser::open(&server));
     run.go(&format!("/page/runs/{id}"));
     list.go("/page/runs");
@@ -153,7 +151,7 @@ fn an_active_run_is_followed_where_it_is_shown() {
         assert_eq!(browser.count(&format!("[data-active-run='{id}']")), 1, "{}", browser.address());
         browser.mark();
     }
-    drop(held);
+    drop(suspended);
     for browser in [&run, &list] {
         browser.until("the end", || {
             (browser.count(&format!("[data-active-run='{id}']")) == 0).then_some(())
@@ -165,100 +163,97 @@ fn an_active_run_is_followed_where_it_is_shown() {
     assert_eq!(run.text("#counts [data-count=changed] td"), "1");
 }
 
-/// What an active run says shows while it goes on, and whoever is there by keys stays there.
 #[test]
-fn the_log_of_an_active_run_grows() {
+fn log_of_an_active_run_grows_and_the_focus_stays() {
     let server = lakes::samples();
-    let held = HeldRun::start(&server);
+    let suspended = SuspendedRun::start(&server);
     let browser = Browser::open(&server);
-    browser.go(&format!("/page/runs/{}", held.id));
+    browser.go(&format!("/page/runs/{}", suspended.id));
     browser.mark();
     browser.run("document.querySelector('#stop-run button').focus()");
-    for word in ["first", "second"] {
-        held.say(&format!("{{\"level\":\"INFO\",\"message\":\"the {word} word\"}}"));
-        browser.until(word, || {
+    for number in ["first", "second"] {
+        suspended.write_log(&format!("{{\"level\":\"INFO\",\"message\":\"the {number} line\"}}"));
+        browser.until(number, || {
             let log = browser.run("return document.getElementById('log-tail')?.textContent ?? ''");
-            log.as_str().unwrap().contains(&format!("the {word} word")).then_some(())
+            log.as_str().unwrap().contains(&format!("the {number} line")).then_some(())
         });
         assert_eq!(
             browser.run("return document.activeElement.dataset.stop ?? null"),
-            held.id,
+            suspended.id,
             "the focus stays"
         );
     }
-    assert_eq!(browser.count("#progress progress"), 1, "it is still under way");
-    // The button goes with the run, and whoever was on it goes on within the main part.
-    drop(held);
+    assert_eq!(browser.count("#progress progress"), 1, "the run is still active");
+    // The focused button disappears with the end of the run; the focus moves to `main`.
+    drop(suspended);
     browser.until("the end", || (browser.count("#stop-run") == 0).then_some(()));
     assert_eq!(browser.run("return document.activeElement.tagName"), "MAIN");
     browser.check_not_reloaded();
     browser.check_quiet("a log that grows");
 }
 
-/// A button that waits keeps the focus, and does nothing.
 #[test]
-fn a_button_that_waits_keeps_the_focus() {
+fn disabled_button_keeps_the_focus_and_starts_no_run() {
     let server = lakes::samples();
-    let held = HeldRun::start(&server);
+    let suspended = SuspendedRun::start(&server);
     let browser = Browser::open(&server);
     browser.go("/page/runs");
     let count = || server.json("/runs")["count"].as_u64().unwrap();
     let before = count();
-    // Twice before anything else can happen: the request of the first one is not answered yet.
+    // The second click occurs before the response to the first request.
     browser.run(&format!(
         "const button = document.querySelector('{START}'); button.focus(); button.click(); button.click()"
     ));
-    browser.until("the run that was asked for", || (count() > before).then_some(()));
+    browser.until("the requested run", || (count() > before).then_some(()));
     let focused = "return document.activeElement.dataset.start ?? null";
     assert_eq!(browser.run(focused), "incremental");
-    drop(held);
+    drop(suspended);
     until_state(&browser, "succeeded");
-    assert_eq!(count(), before + 1, "a button that waits does nothing");
+    assert_eq!(count(), before + 1, "a disabled button starts no run");
     browser.until_run(
-        "the button to be ready",
+        "the button to be enabled",
         &format!("return document.querySelector('{START}').getAttribute('aria-disabled') === 'false'"),
     );
-    assert_eq!(browser.run(focused), "incremental", "after the page was drawn anew");
+    assert_eq!(browser.run(focused), "incremental", "after the refresh");
 }
 
 #[test]
-fn an_active_run_is_stopped() {
+fn button_stops_a_run() {
     let server = lakes::samples();
-    let held = HeldRun::start(&server);
+    let suspended = SuspendedRun::start(&server);
     let browser = Browser::open(&server);
-    browser.go(&format!("/page/runs/{}", held.id));
+    browser.go(&format!("/page/runs/{}", suspended.id));
     browser.mark();
     browser.click("#stop-run button[data-stop]");
-    // A process that is held up ends once it goes on.
+    // A suspended process ends once it continues.
     browser.until_run(
         "the request to be sent",
         "return document.querySelector('#stop-state').textContent.trim() || !document.querySelector('#stop-run')",
     );
-    let id = held.id.clone();
-    drop(held);
+    let id = suspended.id.clone();
+    drop(suspended);
     browser.until("the end", || (browser.count("main [data-state=stopped]") >= 1).then_some(()));
     assert_eq!(server.json(&format!("/runs/{id}"))["state"], "stopped");
     browser.check_not_reloaded();
 }
 
-/// The report, and what it made of the rows.
 #[test]
-fn a_run_shows_its_report_and_the_difference_it_made() {
+fn run_shows_its_report_and_changes() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    let run = newest(&server);
+    let run = latest(&server);
     browser.until("the versions to be read", || {
         browser.go(&format!("/page/runs/{}", run["id"].as_str().unwrap()));
-        (browser.count("[data-made=next]") == 1).then_some(())
+        (browser.count("[data-changes=between]") == 1).then_some(())
     });
     assert_eq!(browser.count(&format!("main [data-state='{}']", run["state"].as_str().unwrap())), 1);
     for table in ["counts", "requests"] {
-        for (figure, value) in run[table].as_object().unwrap() {
-            let shown = browser.text(&format!("#{table} [data-count='{figure}'] td"));
-            assert_eq!(shown.replace(',', ""), value.to_string(), "{table}: {figure}");
+        for (name, value) in run[table].as_object().unwrap() {
+            let shown = browser.text(&format!("#{table} [data-count='{name}'] td"));
+            assert_eq!(shown.replace(',', ""), value.to_string(), "{table}: {name}");
         }
     }
-    // The rows that differ, as /changes has them.
+    // The changed rows are those of /changes.
     let version = run["version"].as_u64().unwrap();
     let lines = server.curl(&format!("/changes?since={}&until={version}", version - 1), "");
     let changes: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -1,4 +1,4 @@
-//! Signing in where reads need the token: the page that was requested, runs without another question for the token, and signing out.
+//! Signing in if reads require the token: the redirect to the requested page, runs without another dialog, and signing out.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use super::{
 };
 
 #[test]
-fn a_browser_signs_in_starts_a_run_and_signs_out() {
+fn browser_signs_in_starts_a_run_and_signs_out() {
     let server = lakes::protected();
     let browser = Browser::open(&server);
     browser.go("/page/runs?limit=5");
@@ -16,27 +16,24 @@ fn a_browser_signs_in_starts_a_run_and_signs_out() {
     assert_eq!(
         browser.run("return document.activeElement.id"),
         "sign-in-token",
-        "the token can be typed at once"
+        "the field has the focus"
     );
 
     browser.fill("#sign-in-token", "wrong");
     browser.click("#sign-in button");
     browser.until_run(
-        "the refusal",
+        "the error",
         "return document.querySelector('#sign-in-error')?.checkVisibility() ?? false",
     );
     assert_eq!(browser.cookies(), [""; 0]);
     browser.fill("#sign-in-token", TOKEN);
     browser.click("#sign-in button");
-    browser.until_run(
-        "the page that was requested",
-        "return document.getElementById('start-run') !== null",
-    );
+    browser.until_run("the requested page", "return document.getElementById('start-run') !== null");
     assert_eq!(browser.address(), "/page/runs?limit=5");
     assert_eq!(browser.cookies(), ["datalake_session"]);
-    assert_eq!(browser.run("return document.cookie"), "", "no script reads the cookie");
+    assert_eq!(browser.run("return document.cookie"), "", "scripts cannot read the cookie");
 
-    // The console has the two 401 that the browser got before; from here on there is none.
+    // The console contains the two responses with 401 until here.
     browser.console();
     browser.mark();
     browser.click("#start-run button[data-start=incremental]");
@@ -44,15 +41,11 @@ fn a_browser_signs_in_starts_a_run_and_signs_out() {
         "the run",
         "return document.getElementById('run-state')?.dataset.state === 'succeeded'",
     );
-    assert_eq!(
-        browser.count("#token-dialog[open]"),
-        0,
-        "a browser that has signed in is not asked for the token"
-    );
+    assert_eq!(browser.count("#token-dialog[open]"), 0, "the dialog stays closed");
     browser.check_not_reloaded();
     browser.check_quiet("a run in a session");
 
-    // After a link on another site the browser sends no cookie at first; `localhost` is another site than 127.0.0.1.
+    // After a link from another site the browser sends no cookie at first. `localhost` is another site than 127.0.0.1.
     browser.run(&format!("location.href = 'http://localhost:{}/page/sign-in'", server.port));
     let is_at = |host: &str, id: &str| format!("return location.hostname === '{host}' && document.getElementById('{id}') !== null");
     browser.until_run("the other site", &is_at("localhost", "sign-in"));
@@ -69,27 +62,26 @@ fn a_browser_signs_in_starts_a_run_and_signs_out() {
     assert_eq!(kept, json!([0, 0]));
 }
 
-/// A session that ends while a page is open leaves no rows on the screen.
 #[test]
-fn a_page_whose_session_has_ended_shows_the_sign_in_form() {
+fn open_page_shows_the_sign_in_form_when_the_session_ends() {
     let server = lakes::protected();
     let browser = Browser::open(&server);
     browser.go("/");
     browser.fill("#sign-in-token", TOKEN);
     browser.click("#sign-in button");
     browser.until_run("the overview", "return document.getElementById('sign-out') !== null");
-    std::fs::write(server.folder.path().join("token"), "another-token-that-nobody-guesses").unwrap();
+    std::fs::write(server.folder.path().join("token"), "another-unguessable-token").unwrap();
     browser.until_run("the sign-in page", "return document.getElementById('sign-in') !== null");
     assert_eq!(browser.address(), "/");
 }
 
 #[test]
-fn signing_in_needs_no_script() {
+fn signing_in_works_without_javascript() {
     let server = lakes::protected();
     let browser = Browser::without_scripts(&server);
     browser.go("/page/rejects");
     browser.fill("#sign-in-token", TOKEN);
     browser.click("#sign-in button");
-    browser.until("the page that was requested", || (browser.count("#sign-out") == 1).then_some(()));
+    browser.until("the requested page", || (browser.count("#sign-out") == 1).then_some(()));
     assert_eq!(browser.address(), "/page/rejects");
 }

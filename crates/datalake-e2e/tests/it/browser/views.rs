@@ -1,4 +1,4 @@
-//! What holds for every view, whatever it shows.
+//! Checks that every view passes.
 
 use serde_json::Value;
 
@@ -8,16 +8,16 @@ use super::{
 };
 use crate::server::Server;
 
-/// Of a page beside its pictures, as sent without compression.
+/// The maximum size of a page with its assets, without images and compression.
 pub(super) const BYTES_MAX: u64 = 80 * 1024;
 
-/// A view, and an address that shows it.
+/// A view and its address.
 pub(super) struct View {
     pub(super) name: &'static str,
     pub(super) path: String,
 }
 
-/// Every view, over a lake that has two versions and two runs.
+/// Every view of a lake with two versions and two runs.
 pub(super) fn views(server: &Server) -> Vec<View> {
     let run_id = server.json("/runs?limit=1")["runs"][0]["id"].as_str().unwrap().to_owned();
     let view = |name, path: &str| View {
@@ -26,12 +26,12 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     };
     vec![
         view("overview", "/"),
-        view("people", "/page/people"),
-        view("people", "/page/people?view=gallery"),
-        view("people", "/page/people?is_image_exists=True&min_age=30&order=age.desc&limit=5"),
-        view("people", "/page/people?user_id=nobody"),
-        view("person", "/page/people/1000"),
-        view("person", "/page/people/1002"),
+        view("users", "/page/users"),
+        view("users", "/page/users?view=gallery"),
+        view("users", "/page/users?is_image_exists=True&min_age=30&order=age.desc&limit=5"),
+        view("users", "/page/users?user_id=unknown"),
+        view("user", "/page/users/1000"),
+        view("user", "/page/users/1002"),
         view("runs", "/page/runs"),
         view("run", &format!("/page/runs/{run_id}")),
         view("rejects", "/page/rejects"),
@@ -41,28 +41,28 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     ]
 }
 
-/// Addresses that are answered by a page that says why there is nothing.
+/// Addresses that respond with a problem.
 pub(super) const PROBLEMS: [&str; 8] = [
-    "/page/people?minage=30",
-    "/page/people?min_age=young",
-    "/page/people?version=99",
-    "/page/people/nobody",
+    "/page/users?minage=30",
+    "/page/users?min_age=young",
+    "/page/users?version=99",
+    "/page/users/unknown",
     "/page/runs/no-such-run",
     "/page/changes?since=99",
     "/page/nowhere",
-    "/page/people?view=carousel",
+    "/page/users?view=carousel",
 ];
 
-/// Bytes of the document and all that it loads, as they are without compression, beside pictures.
-pub(super) fn weight(browser: &Browser) -> u64 {
-    let weight = browser.run(
+/// The size of the document and its assets, without images and compression.
+pub(super) fn page_bytes(browser: &Browser) -> u64 {
+    let bytes = browser.run(
         "const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
          return entries.filter(entry => entry.initiatorType !== 'img').reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
     );
-    weight.as_u64().unwrap()
+    bytes.as_u64().unwrap()
 }
 
-/// One heading of the first level, the landmarks, a language, and a title of its own.
+/// The page has one `h1`, landmarks and a language, and is not wider than the window.
 #[track_caller]
 fn check_frame(browser: &Browser, path: &str) {
     for selector in ["h1", "main", "body > header", "body > header nav", "body > footer", "html[lang]"] {
@@ -73,7 +73,7 @@ fn check_frame(browser: &Browser, path: &str) {
 }
 
 #[test]
-fn every_view_is_quiet_light_and_whole() {
+fn every_view_is_small_and_logs_nothing() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let mut titles = Vec::new();
@@ -81,8 +81,8 @@ fn every_view_is_quiet_light_and_whole() {
         browser.go(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
-        let bytes = weight(&browser);
-        assert!((1_000..=BYTES_MAX).contains(&bytes), "{path} weighs {bytes} bytes");
+        let bytes = page_bytes(&browser);
+        assert!((1_000..=BYTES_MAX).contains(&bytes), "{path} has {bytes} bytes");
         browser.check_quiet(&path);
         titles.push(browser.run("return document.title"));
     }
@@ -91,34 +91,32 @@ fn every_view_is_quiet_light_and_whole() {
     assert!(titles.len() >= 9, "each kind of view has its own title: {titles:?}");
 }
 
-/// The status is that of the API, and the page leads back.
 #[test]
-fn problems_are_pages_as_well() {
+fn problems_are_pages_with_links() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for path in PROBLEMS {
         browser.go(path);
         check_frame(&browser, path);
-        assert!(browser.count("main a[href^='/']") >= 1, "{path} leads back");
+        assert!(browser.count("main a[href^='/']") >= 1, "{path} has a link");
         let status = browser.status();
         assert!((400..500).contains(&status), "{path}: {status}");
-        // The browser itself says that the document was refused.
-        let told: Vec<_> = browser
+        // The browser logs the status of the document.
+        let messages: Vec<_> = browser
             .console()
             .into_iter()
             .filter(|message| !message.contains(&format!("{status}")))
             .collect();
-        assert_eq!(told, [""; 0], "{path}");
+        assert_eq!(messages, [""; 0], "{path}");
     }
 }
 
-/// Nothing is wider than a phone, tables in their own boxes aside; and nothing is lost on a wide screen.
 #[test]
 fn every_view_fits_its_window() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for size in [Size::PHONE, Size { width: 320, height: 568 }, Size { width: 1920, height: 1080 }] {
-        browser.look(Scheme::Light, size);
+        browser.emulate(Scheme::Light, size);
         for View { path, .. } in views(&server) {
             browser.go(&path);
             let width = browser.run("return document.documentElement.scrollWidth").as_u64().unwrap();
@@ -135,7 +133,7 @@ fn every_view_fits_its_window() {
     }
 }
 
-/// What reaches beyond the window, to tell where to look.
+/// The elements that extend beyond the window, for error messages.
 pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     browser.run(&format!(
         "return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > {} + 0.5)
@@ -144,50 +142,48 @@ pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     ))
 }
 
-/// What is read, compared and filtered with JavaScript is so without it.
 #[test]
-fn every_view_is_readable_without_javascript() {
+fn every_view_works_without_javascript() {
     let server = lakes::edited();
     let browser = Browser::without_scripts(&server);
     for View { name, path } in views(&server) {
         browser.go(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
-        let words = browser
+        let characters = browser
             .run("return document.querySelector('main').innerText.length")
             .as_u64()
             .unwrap();
-        assert!(words > 40, "{path} has something to read");
+        assert!(characters > 40, "{path} has content");
         browser.check_quiet(&path);
     }
 }
 
-/// A page that scripts cannot run on does not offer what needs them.
 #[test]
-fn a_run_is_started_by_curl_where_there_is_no_javascript() {
+fn curl_command_replaces_the_start_button_without_javascript() {
     let server = lakes::samples();
     let browser = Browser::without_scripts(&server);
     browser.go("/page/runs");
-    let is_seen = browser.run("return [...document.querySelectorAll('#start-run button')].some(button => button.checkVisibility())");
-    assert_eq!(is_seen, false, "a button that does nothing is not shown");
+    let is_visible = browser.run("return [...document.querySelectorAll('#start-run button')].some(button => button.checkVisibility())");
+    assert_eq!(is_visible, false, "the button is hidden");
     let command = browser.run("return document.querySelector('#start-run').innerText");
-    assert!(command.as_str().unwrap().contains("POST"), "the way without it is told: {command}");
+    assert!(command.as_str().unwrap().contains("POST"), "{command}");
 }
 
-/// What the other tests trust in: whatever a page tells its console or wants of another host is seen.
+/// `check_quiet` of the other tests relies on this.
 #[test]
-fn nothing_escapes_the_browser() {
+fn console_messages_and_foreign_requests_are_detected() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/");
     browser.check_quiet("/");
-    browser.run("console.warn('a word')");
-    browser.until("the word", || {
-        browser.console().iter().any(|line| line.contains("a word")).then_some(())
+    browser.run("console.warn('a warning')");
+    browser.until("the message", || {
+        browser.console().iter().any(|line| line.contains("a warning")).then_some(())
     });
-    // The policy of the pages forbids it, which the browser tells as well.
-    browser.run("const picture = new Image(); picture.src = 'http://other.example/x.png'; document.body.append(picture)");
-    browser.until("the refusal", || {
+    // The content security policy blocks the request, and the browser logs that.
+    browser.run("const image = new Image(); image.src = 'http://other.example/x.png'; document.body.append(image)");
+    browser.until("the blocked request", || {
         browser.console().iter().any(|line| line.contains("other.example")).then_some(())
     });
     browser.go("/openapi.json");

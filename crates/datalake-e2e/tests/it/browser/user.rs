@@ -1,4 +1,4 @@
-//! One person: the row, the picture, what it was before, and where each value came from.
+//! The page of one user: the row, the image, the history, and the provenance of each value.
 
 use serde_json::{Value, json};
 
@@ -21,31 +21,29 @@ fn check(browser: &Browser, row: &Value) {
 }
 
 #[test]
-fn a_person_is_the_row_of_the_api() {
+fn page_shows_the_row_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for user_id in ["1000", "1005", "1070", "2000"] {
-        browser.go(&format!("/page/people/{user_id}?on=2026-11-24"));
+        browser.go(&format!("/page/users/{user_id}?on=2026-11-24"));
         let row = server.json(&format!("/data/{user_id}?on=2026-11-24"));
         check(&browser, &row);
-        let pictures =
-            browser.run("return [...document.querySelectorAll('main img')].map(picture => picture.getAttribute('src').split('?')[0])");
+        let images = browser.run("return [...document.querySelectorAll('main img')].map(image => image.getAttribute('src').split('?')[0])");
         let expected = if row["img_path"].is_null() {
             Vec::new()
         } else {
             vec![format!("/data/{user_id}/image")]
         };
-        assert_eq!(pictures, json!(expected), "{user_id}");
+        assert_eq!(images, json!(expected), "{user_id}");
         browser.check_quiet(user_id);
     }
 }
 
-/// Each state, and the run that made it so.
 #[test]
-fn a_person_shows_what_the_row_was() {
+fn history_shows_each_state_with_its_run() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go("/page/people/1000");
+    browser.go("/page/users/1000");
     let history = server.json("/data/1000/history");
     let states = history["states"].as_array().unwrap_or_else(|| panic!("{history}"));
     assert_eq!(states.len(), 2);
@@ -59,29 +57,28 @@ fn a_person_shows_what_the_row_was() {
             "{state}"
         );
         let text = shown[2].as_str().unwrap();
-        for told in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
-            assert!(text.contains(told.as_str().unwrap()), "{told}: {text}");
+        for value in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
+            assert!(text.contains(value.as_str().unwrap()), "{value}: {text}");
         }
     }
-    // One who is gone has a history all the same.
-    browser.go("/page/people/1001");
+    // A removed user has a history, too.
+    browser.go("/page/users/1001");
     assert_eq!(browser.status(), 404);
     let change = browser.run("return document.querySelector('#history [data-version]').dataset.change");
     assert_eq!(change, "delete");
 }
 
-/// Where the values came from, as /explain says; and what is refused of this person now.
 #[test]
-fn a_person_shows_where_the_values_came_from() {
+fn provenance_names_the_sources() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go("/page/people/1000");
+    browser.go("/page/users/1000");
     let explained = server.json("/data/1000/explain");
     let text = browser.text("#explanation");
     for source in ["src-data/1000.csv", "src-data/1000.png"] {
         assert!(explained.to_string().contains(source) && text.contains(source), "{source}: {text}");
     }
-    browser.go("/page/people/1002");
+    browser.go("/page/users/1002");
     let main = browser.text("main");
     assert!(
         main.contains("type") || browser.attributes("data-code").contains(&"type".to_owned()),

@@ -1,4 +1,4 @@
-//! The people's table and gallery: whatever `/data` can be asked, `/page/people` shows the same rows in the same order.
+//! The table and gallery of users: `/page/users` shows the same rows as `/data`, in the same order.
 
 use serde_json::Value;
 
@@ -10,16 +10,16 @@ use crate::server::Server;
 
 const ROWS: &str = "data-user-id";
 
-/// What the API answers, whole.
-fn answered(server: &Server, query: &str) -> Vec<String> {
+/// The user IDs in the API's response.
+fn api_ids(server: &Server, query: &str) -> Vec<String> {
     let rows = server.json(&format!("/data?{query}"));
     let id = |row: &Value| row["user_id"].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(id).collect()
 }
 
-/// What is shown on all pages, from the first one on; and how many pages these are.
-fn walked(browser: &Browser, query: &str) -> (Vec<String>, usize) {
-    browser.go(&format!("/page/people?{query}"));
+/// The user IDs on all pages, and the number of pages.
+fn ids_on_all_pages(browser: &Browser, query: &str) -> (Vec<String>, usize) {
+    browser.go(&format!("/page/users?{query}"));
     let (mut ids, mut pages) = (browser.attributes(ROWS), 1);
     loop {
         let next = browser.run("return document.querySelector('main a[rel~=next]')?.getAttribute('href') ?? null");
@@ -29,13 +29,12 @@ fn walked(browser: &Browser, query: &str) -> (Vec<String>, usize) {
         assert!(!shown.is_empty(), "{next} has rows");
         ids.extend(shown);
         pages += 1;
-        assert!(pages <= 200, "the walk ends");
+        assert!(pages <= 200, "the pagination ends");
     }
 }
 
-/// Each parameter of `/data`, with the values that mean something else.
 #[test]
-fn every_filter_shows_what_the_api_answers() {
+fn every_filter_shows_the_rows_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let queries = [
@@ -55,7 +54,7 @@ fn every_filter_shows_what_the_api_answers() {
         "max_age&on=1999-12-31",
         "user_id=1000",
         "user_id__startswith=102",
-        "user_id__in=1000,1010,nobody",
+        "user_id__in=1000,1010,unknown",
         "first_name__contains=an",
         "last_name=Lee",
         "last_name__in=Lee,Fox",
@@ -79,16 +78,15 @@ fn every_filter_shows_what_the_api_answers() {
         let day = if query.contains("on=") { "" } else { "&on=2026-11-24" };
         let query = format!("{query}{day}");
         let query = query.trim_start_matches('&');
-        let expected = answered(&server, query);
-        let (shown, _) = walked(&browser, query);
-        assert_eq!(shown, expected, "the people of {query}");
+        let expected = api_ids(&server, query);
+        let (shown, _) = ids_on_all_pages(&browser, query);
+        assert_eq!(shown, expected, "the users of {query}");
         browser.check_quiet(query);
     }
 }
 
-/// Pages of a walk are those of one state, in order, each row once.
 #[test]
-fn a_walk_over_pages_shows_each_row_once() {
+fn pagination_shows_each_row_of_one_version_once() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for (query, count) in [
@@ -97,53 +95,50 @@ fn a_walk_over_pages_shows_each_row_once() {
         ("limit=33&view=gallery", 4),
         ("limit=50", 2),
     ] {
-        let (shown, pages) = walked(&browser, query);
+        let (shown, pages) = ids_on_all_pages(&browser, query);
         let order = query.split_once('&').map_or("", |(_, rest)| rest).trim_end_matches("view=gallery");
-        assert_eq!(shown, answered(&server, order), "{query}");
+        assert_eq!(shown, api_ids(&server, order), "{query}");
         assert_eq!(pages, count, "{query}");
     }
-    // What is published meanwhile does not come between.
-    browser.go("/page/people?limit=50");
+    // A version that is published during the pagination is not mixed in.
+    browser.go("/page/users?limit=50");
     let first = browser.attributes(ROWS);
     let next = browser.run("return document.querySelector('main a[rel~=next]').getAttribute('href')");
     lakes::write(&server, "0001.csv", lakes::source("Ada", "Lovelace", "0"));
     lakes::run(&server);
     browser.go(next.as_str().unwrap());
     let second = browser.attributes(ROWS);
-    assert_eq!([first, second].concat(), answered(&server, "version=0"));
+    assert_eq!([first, second].concat(), api_ids(&server, "version=0"));
 }
 
-/// The gallery has the same people as the table, each with the picture or without one.
 #[test]
-fn the_gallery_shows_the_same_people_with_their_pictures() {
+fn gallery_shows_the_images_of_the_users() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for query in ["is_image_exists=False", "min_age=40&on=2026-11-24", "last_name__startswith=mil"] {
         let query = format!("{query}&view=gallery");
         let rows = server.json(&format!("/data?{}", query.trim_end_matches("&view=gallery")));
-        browser.go(&format!("/page/people?{query}"));
+        browser.go(&format!("/page/users?{query}"));
         assert_eq!(
             browser.attributes(ROWS),
-            answered(&server, query.trim_end_matches("&view=gallery")),
+            api_ids(&server, query.trim_end_matches("&view=gallery")),
             "{query}"
         );
-        // Pictures that are out of sight are loaded late.
-        browser.run("for (const picture of document.querySelectorAll('main img')) picture.loading = 'eager'");
+        // Images outside of the window are loaded lazily.
+        browser.run("for (const image of document.querySelectorAll('main img')) image.loading = 'eager'");
         browser.until_run(
-            "the pictures",
-            "return [...document.querySelectorAll('main img')].every(picture => picture.complete && picture.naturalWidth > 0)",
+            "the images",
+            "return [...document.querySelectorAll('main img')].every(image => image.complete && image.naturalWidth > 0)",
         );
-        let pictured =
-            browser.run("return [...document.querySelectorAll('[data-user-id]')].filter(one => one.querySelector('img')).length");
+        let shown = browser.run("return [...document.querySelectorAll('[data-user-id]')].filter(one => one.querySelector('img')).length");
         let with_image = rows.as_array().unwrap().iter().filter(|row| !row["img_path"].is_null()).count();
-        assert_eq!(pictured, with_image, "{query}");
+        assert_eq!(shown, with_image, "{query}");
         browser.check_quiet(&query);
     }
 }
 
-/// A parameter that the API refuses is refused here as well, by the same status.
 #[test]
-fn what_the_api_refuses_is_refused() {
+fn invalid_parameters_have_the_status_of_the_api() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for query in [
@@ -165,7 +160,7 @@ fn what_the_api_refuses_is_refused() {
         let status = server.shell(&format!("curl -s -o api -w '%{{http_code}}' 'http://localhost:8080/data?{query}'"));
         let status: u64 = String::from_utf8(status.stdout).unwrap().parse().unwrap();
         assert!((400..500).contains(&status), "{query}: {status}");
-        browser.go(&format!("/page/people?{query}"));
+        browser.go(&format!("/page/users?{query}"));
         let shown = browser.status();
         assert_eq!(shown, status, "{query}");
         let document: Value = serde_json::from_slice(&std::fs::read(server.folder.path().join("api")).unwrap()).unwrap();
@@ -179,14 +174,13 @@ fn what_the_api_refuses_is_refused() {
     }
 }
 
-/// What somebody wrote is still there to be mended, beside what is wrong with it; mended, it is answered.
 #[test]
-fn what_is_refused_is_mended_in_the_form() {
+fn invalid_filter_is_kept_and_can_be_corrected() {
     let server = lakes::samples();
     for browser in [Browser::open(&server), Browser::without_scripts(&server)] {
-        browser.go("/page/people?is_image_exists=True&min_age=-4&first_name__contains=an&order=age.desc");
+        browser.go("/page/users?is_image_exists=True&min_age=-4&first_name__contains=an&order=age.desc");
         assert_eq!(browser.status(), 400);
-        let value = |selector: &str| browser.run(&format!("return document.querySelector('#people-filters [name={selector}]').value"));
+        let value = |selector: &str| browser.run(&format!("return document.querySelector('#user-filters [name={selector}]').value"));
         for (name, typed) in [
             ("is_image_exists", "True"),
             ("min_age", "-4"),
@@ -198,28 +192,27 @@ fn what_is_refused_is_mended_in_the_form() {
         ] {
             assert_eq!(value(name), typed, "{name}");
         }
-        // It is said where it is to be mended, and told to whoever cannot see it there.
-        let told = browser.run(
+        // The error is next to its field, and screen readers find it.
+        let described = browser.run(
             "const field = document.querySelector('[aria-invalid=true]');
              const hint = document.getElementById(field.getAttribute('aria-describedby'));
              return [field.name, field.closest('.field').contains(hint) && hint.checkVisibility() && hint.textContent.length > 10]",
         );
-        assert_eq!(told, serde_json::json!(["min_age", true]));
+        assert_eq!(described, serde_json::json!(["min_age", true]));
         browser.fill("[name=min_age]", "30");
-        browser.click("#people-filters button[type=submit]");
-        browser.until("the answer", || browser.address().contains("min_age=30").then_some(()));
+        browser.click("#user-filters button[type=submit]");
+        browser.until("the response", || browser.address().contains("min_age=30").then_some(()));
         let query = "is_image_exists=True&min_age=30&first_name__contains=an&order=age.desc";
-        assert_eq!(browser.attributes(ROWS), answered(&server, query));
+        assert_eq!(browser.attributes(ROWS), api_ids(&server, query));
     }
 }
 
-/// The address that the page shows answers with what the page shows, in each format that it offers.
 #[test]
-fn the_api_address_and_the_downloads_give_the_same_rows() {
+fn api_address_and_downloads_return_the_shown_rows() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     let query = "is_image_exists=True&min_age=40&order=age.desc&on=2026-11-24";
-    browser.go(&format!("/page/people?{query}"));
+    browser.go(&format!("/page/users?{query}"));
     let shown = browser.attributes(ROWS);
     assert!(!shown.is_empty());
     let api = browser.run("return document.querySelector('[data-api]').dataset.api");

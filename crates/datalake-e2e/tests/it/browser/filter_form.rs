@@ -1,10 +1,10 @@
-//! The form of the filters: what is chosen there is what the address asks, with a script and without, and stays chosen.
+//! The filter form: the address contains the selected filters, with and without JavaScript, and the form keeps them.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
-/// What is set in the form, as selectors with values, and the question that it means.
+/// The values of controls by their selectors, and the query that they mean.
 const CASES: &[(&[(&str, &str)], &str)] = &[
     (&[("[name=is_image_exists]", "False")], "is_image_exists=False"),
     (&[("[name=min_age]", "30"), ("[name=max_age]", "35")], "min_age=30&max_age=35"),
@@ -45,31 +45,31 @@ const CASES: &[(&[(&str, &str)], &str)] = &[
     ),
 ];
 
-/// Sets the controls, as somebody would, and sends the form.
-fn send(browser: &Browser, controls: &[(&str, &str)]) {
+/// Sets the controls and submits the form.
+fn submit(browser: &Browser, controls: &[(&str, &str)]) {
     for (selector, value) in controls {
         browser.run(&format!(
-            "const control = document.querySelector('#people-filters ' + {}), value = {};
+            "const control = document.querySelector('#user-filters ' + {}), value = {};
              if (control.type === 'checkbox') control.checked = true; else control.value = value;
              return control.value === value || control.checked",
             json!(selector),
             json!(value)
         ));
     }
-    browser.click("#people-filters button:not([type=button])");
-    browser.until("the answer", || browser.address().contains('?').then_some(()));
+    browser.click("#user-filters button:not([type=button])");
+    browser.until("the response", || browser.address().contains('?').then_some(()));
 }
 
 fn check(server: &crate::server::Server, browser: &Browser) {
-    for (controls, question) in CASES {
-        browser.go("/page/people");
-        send(browser, controls);
+    for (controls, expected_query) in CASES {
+        browser.go("/page/users");
+        submit(browser, controls);
         let address = browser.address();
         let (path, query) = address.split_once('?').unwrap();
-        assert_eq!(path, "/page/people", "{question}");
-        let limit = if question.contains("limit") { "" } else { "&limit=50" };
-        let expected = server.json(&format!("/data?{question}{limit}"));
-        // What stands in the address is a question to the API, and the same one.
+        assert_eq!(path, "/page/users", "{expected_query}");
+        let limit = if expected_query.contains("limit") { "" } else { "&limit=50" };
+        let expected = server.json(&format!("/data?{expected_query}{limit}"));
+        // The API accepts the query of the address.
         assert_eq!(
             server.json(&format!("/data?{query}{}", if query.contains("limit=") { "" } else { "&limit=50" })),
             expected,
@@ -79,7 +79,7 @@ fn check(server: &crate::server::Server, browser: &Browser) {
         assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{address}");
         for (selector, value) in *controls {
             let kept = browser.run(&format!(
-                "const control = document.querySelector('#people-filters ' + {}); return control.type === 'checkbox' ? (control.checked ? '' : null) : control.value",
+                "const control = document.querySelector('#user-filters ' + {}); return control.type === 'checkbox' ? (control.checked ? '' : null) : control.value",
                 json!(selector)
             ));
             assert_eq!(kept, Value::from(*value), "{selector} after {address}");
@@ -88,7 +88,7 @@ fn check(server: &crate::server::Server, browser: &Browser) {
 }
 
 #[test]
-fn the_form_asks_what_is_chosen() {
+fn form_filters_the_users() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     check(&server, &browser);
@@ -96,22 +96,21 @@ fn the_form_asks_what_is_chosen() {
 }
 
 #[test]
-fn the_form_works_without_javascript() {
+fn form_works_without_javascript() {
     let server = lakes::edited();
     check(&server, &Browser::without_scripts(&server));
 }
 
-/// A look is kept while filters are changed, and filters while the look is changed.
 #[test]
-fn the_gallery_keeps_the_filters() {
+fn filters_and_view_mode_are_kept() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go("/page/people?min_age=40");
+    browser.go("/page/users?min_age=40");
     let ids = browser.attributes("data-user-id");
-    browser.click("a[data-look=gallery]");
+    browser.click("a[data-view-mode=gallery]");
     browser.until("the gallery", || browser.address().contains("view=gallery").then_some(()));
     assert_eq!(browser.attributes("data-user-id"), ids);
-    send(&browser, &[("[name=is_image_exists]", "True")]);
+    submit(&browser, &[("[name=is_image_exists]", "True")]);
     browser.until("the filter", || browser.address().contains("is_image_exists=True").then_some(()));
     assert!(browser.address().contains("view=gallery"), "{}", browser.address());
 }
