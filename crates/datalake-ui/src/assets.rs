@@ -1,4 +1,4 @@
-//! The style, the script and the icon of the pages. Each is named by a digest of its bytes, so that browsers keep it for good.
+//! The style, script and icon of the pages. Their names contain a digest of their content, so that browsers cache them without revalidation.
 
 use std::sync::LazyLock;
 
@@ -8,19 +8,22 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::ASSETS;
+use crate::page::links::ASSETS;
 use datalake_api::{
     problem::Problem,
     request::query_string::{NoParameters, Segment},
 };
 
-/// A name never stands for other bytes.
-const CACHING: &str = "public, max-age=31536000, immutable";
+/// The content of a name never changes.
+const CACHE_CONTROL: &str = "public, max-age=31536000, immutable";
 
-/// The icon is a document of its own when somebody opens it.
-const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The icon is a document of its own if a browser opens it directly.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 
-const HEADERS: [(HeaderName, &str); 2] = [(header::CACHE_CONTROL, CACHING), (header::CONTENT_SECURITY_POLICY, POLICY)];
+const HEADERS: [(HeaderName, &str); 2] = [
+    (header::CACHE_CONTROL, CACHE_CONTROL),
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+];
 
 struct Asset {
     name: String,
@@ -30,7 +33,7 @@ struct Asset {
 
 impl Asset {
     fn new(extension: &str, media_type: &'static str, text: &str) -> Self {
-        let text = light(text);
+        let text = minify(text);
         let digest = Sha256::digest(&text);
         let digest = digest.iter().take(6).fold(String::new(), |name, byte| format!("{name}{byte:02x}"));
         Self {
@@ -45,34 +48,34 @@ impl Asset {
     }
 }
 
-/// The text without what is for its authors: indentation, empty lines, and comments that fill lines of their own.
-fn light(text: &str) -> String {
+/// Removes indentation, empty lines, and lines that contain only a comment.
+fn minify(text: &str) -> String {
     let lines = text.lines().map(str::trim);
     let is_comment = |line: &str| line.starts_with("//") || line.starts_with("/*") && line.ends_with("*/");
-    let kept = lines.filter(|line| !line.is_empty() && !is_comment(line));
-    kept.collect::<Vec<_>>().join("\n")
+    let lines = lines.filter(|line| !line.is_empty() && !is_comment(line));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/page.css")));
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/page.js")));
 static ICON: LazyLock<Asset> = LazyLock::new(|| Asset::new("svg", "image/svg+xml", include_str!("assets/icon.svg")));
 
-/// Where the style lies.
+/// The address of the style.
 pub(crate) fn style() -> String {
     STYLE.address()
 }
 
-/// Where the script lies.
+/// The address of the script.
 pub(crate) fn script() -> String {
     SCRIPT.address()
 }
 
-/// Where the icon lies.
+/// The address of the icon.
 pub(crate) fn icon() -> String {
     ICON.address()
 }
 
-/// A file of the pages. Another name is that of another release: a page of it loads its own files when it is opened anew.
+/// An asset. A name with another digest belongs to another release; a page of that release requests its assets again after a reload.
 pub(crate) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
     let assets = [&*STYLE, &*SCRIPT, &*ICON];
     let asset = assets
@@ -87,9 +90,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_authors_wrote_for_themselves_is_left_out() {
-        assert_eq!(light("a {\n  b: c;\n\n}\n/* d */\n// e\nf(); // g\n"), "a {\nb: c;\n}\nf(); // g");
-        // A text of several lines would lose its indentation.
+    fn comments_and_indentation_are_removed() {
+        assert_eq!(minify("a {\n  b: c;\n\n}\n/* d */\n// e\nf(); // g\n"), "a {\nb: c;\n}\nf(); // g");
+    }
+
+    #[test]
+    fn script_has_no_multiline_template_literals() {
+        // Removing indentation would change their content.
         let script = include_str!("assets/page.js");
         assert!(script.lines().all(|line| line.matches('`').count() % 2 == 0));
     }

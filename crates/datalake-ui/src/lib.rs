@@ -1,8 +1,9 @@
-//! The web UI: HTML pages that show what the API responds. Written by the server, complete without a script.
+//! The web UI: HTML pages that show what the API returns. The server renders them completely; they work without JavaScript.
 //!
-//! It owns pages, components and assets, one folder for each view: a thin handler takes a [`page::context::PageContext`] and what it shows, and hands
-//! plain data to a pure function that writes the [`maud::Markup`] inside `<main>`; [`page::layout::Frame`] adds the rest. It never decides what
-//! is true and never reads the store but through the API's types. No page has a style or a script of its own: the policy forbids it.
+//! This crate owns the pages (one folder for each view), their components and their assets. A handler extracts a
+//! [`page::context::PageContext`] and the data of its view; a pure function renders them; [`page::layout::Frame`] adds the rest of the page.
+//! It must never decide domain rules, read the store except through the API's types, or use inline styles and scripts, which the
+//! content security policy blocks.
 
 mod assets;
 mod components;
@@ -24,39 +25,38 @@ use axum::{
 
 use datalake_api::state::ApiState;
 
+use crate::page::{links, sign_in};
+
 fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
     [
-        ("/page/changes", get(diff::show)),
-        ("/page/examples", get(examples::show)),
-        ("/page/live", get(page::live::wait)),
-        (users::PATH, get(users::show)),
-        ("/page/people/{user_id}", get(user::show)),
+        (links::CHANGES, get(diff::show)),
+        (links::EXAMPLES, get(examples::show)),
+        (links::LIVE, get(page::live::wait)),
+        (links::USERS, get(users::show)),
+        ("/page/users/{user_id}", get(user::show)),
         ("/page/assets/{name}", get(assets::show)),
-        ("/page/rejects", get(rejects::show)),
-        ("/page/runs", get(runs::show)),
+        (links::REJECTS, get(rejects::show)),
+        (links::RUNS, get(runs::show)),
         ("/page/runs/{run_id}", get(run::show)),
-        (page::sign_in::PATH, get(page::sign_in::show).post(page::sign_in::submit)),
-        (page::sign_in::SIGN_OUT, post(page::sign_in::sign_out)),
-        ("/page/versions", get(versions::show)),
+        (links::SIGN_IN, get(sign_in::show).post(sign_in::submit)),
+        (links::SIGN_OUT, post(sign_in::sign_out)),
+        (links::VERSIONS, get(versions::show)),
     ]
 }
 
-/// The pages and their files.
+/// The routes of all pages and their assets.
 pub fn router() -> Router<ApiState> {
     routes()
         .into_iter()
-        .fold(Router::new(), |router, (path, show)| router.route(path, show))
+        .fold(Router::new(), |router, (path, handler)| router.route(path, handler))
 }
 
-/// Where the pages and their files are.
+/// The path patterns of all pages and assets, for suggestions in "not found" problems.
 pub fn paths() -> impl Iterator<Item = &'static str> {
     routes().into_iter().map(|(path, _)| path)
 }
 
-/// Whether a path is public although reads need the token: the sign-in page with its style and its script, which have no data of the lake.
+/// Whether a path needs no token even if reads do: the sign-in page with its style and script, which contain no data of the lake.
 pub fn is_public(path: &str) -> bool {
-    page::sign_in::is_path(path) || path.starts_with(ASSETS)
+    links::is_sign_in(path) || path.starts_with(links::ASSETS)
 }
-
-/// The path of the assets.
-pub const ASSETS: &str = "/page/assets/";

@@ -85,7 +85,7 @@ async fn browsers_get_the_sign_in_page_and_api_clients_a_problem() {
     let lake = protected().await;
     for path in [
         "/",
-        "/page/people?min_age&order=age",
+        "/page/users?min_age&order=age",
         "/page/runs/run-1",
         "/data?format=csv",
         "/page/nowhere",
@@ -132,24 +132,24 @@ async fn page_is_requested_again_after_a_cross_site_link() {
     for (site, expected) in [("cross-site", true), ("same-site", true), ("same-origin", false), ("none", false)] {
         let headers = [("accept", BROWSER), ("sec-fetch-site", site)];
         let page = send(&lake, Method::GET, "/page/runs", &headers, "").await;
-        assert_eq!(page.body.contains("data-again"), expected, "{site}");
+        assert_eq!(page.body.contains("data-reload"), expected, "{site}");
     }
 }
 
 #[tokio::test]
 async fn session_lasts_12_hours() {
     let lake = protected().await;
-    let answer = sign_in(&lake, TOKEN, "/page/people?min_age", &[]).await;
+    let answer = sign_in(&lake, TOKEN, "/page/users?min_age", &[]).await;
     assert_eq!(
         (answer.status, answer.header("location")),
-        (StatusCode::SEE_OTHER, "/page/people?min_age")
+        (StatusCode::SEE_OTHER, "/page/users?min_age")
     );
     assert_eq!((answer.header("cache-control"), answer.body.as_str()), ("no-store", ""));
     let (cookie, attributes) = answer.header("set-cookie").split_once("; ").unwrap();
     assert_eq!(attributes, "Path=/; Max-Age=43200; HttpOnly; SameSite=Strict");
     assert!(!cookie.contains(TOKEN), "{cookie}");
 
-    let page = browse(&lake, "/page/people?min_age", Some(cookie)).await;
+    let page = browse(&lake, "/page/users?min_age", Some(cookie)).await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(
         page.body.contains("id=\"sign-out\"") && !page.body.contains("/page/sign-in"),
@@ -353,7 +353,7 @@ async fn server_without_token_has_no_sign_in() {
     assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/page/runs"));
     assert!(answer.headers.get("set-cookie").is_none());
     assert_eq!(browse(&lake, "/page/sign-in", None).await.status, StatusCode::SEE_OTHER);
-    let page = browse(&lake, "/page/people", None).await.body;
+    let page = browse(&lake, "/page/users", None).await.body;
     assert!(!page.contains("sign-in") && !page.contains("sign-out"), "{page}");
 }
 
@@ -445,7 +445,7 @@ async fn run_details_require_the_token() {
         "/".to_owned(),
         "/page/runs".to_owned(),
         format!("/page/runs/{id}"),
-        "/page/people".to_owned(),
+        "/page/users".to_owned(),
     ];
     let (bearer, cookie) = (format!("Bearer {TOKEN}"), fixture.cookie().await);
     for path in &paths {
@@ -457,12 +457,12 @@ async fn run_details_require_the_token() {
         }
         let anonymous = fixture.body(path, &[]).await;
         assert!(
-            anonymous.contains("he run failed; send the token") || path == "/page/people",
+            anonymous.contains("he run failed; send the token") || path == "/page/users",
             "{path}: {anonymous}"
         );
         for rights in [("authorization", &bearer), ("cookie", &cookie)] {
             let full = fixture.body(path, &[(rights.0, rights.1)]).await;
-            assert!(full.contains(SECRET) || path == "/page/people", "{path}: {full}");
+            assert!(full.contains(SECRET) || path == "/page/users", "{path}: {full}");
         }
     }
 }

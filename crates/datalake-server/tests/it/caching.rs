@@ -42,7 +42,7 @@ async fn every_route_sets_cache_control() {
         "/nowhere",
         "/data/",
         "/data?x",
-        "/page/people",
+        "/page/users",
         "/page/nowhere",
         "/docs",
     ] {

@@ -176,17 +176,8 @@ impl Lake {
         let table = Table::new(Arc::clone(&bucket));
         let clock = Clock::new(now);
         let watch = TableWatch::new(table.clone(), clock);
-        let parts = Parts {
-            clock,
-            table: watch.clone(),
-            runs: Runs::new(Arc::clone(&bucket), launcher(Arc::clone(&bucket))),
-            bucket: Arc::clone(&bucket),
-            metrics: Metrics::new(),
-            access: Access::Open,
-            cors_origins: Vec::new(),
-            allowed_hosts: AllowedHosts::default(),
-            trusted_proxies: TrustedProxies::default(),
-        };
+        let launcher = launcher(Arc::clone(&bucket));
+        let parts = parts(clock, watch.clone(), Arc::clone(&bucket), launcher);
         Self {
             bucket,
             table,
@@ -272,14 +263,22 @@ impl Lake {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router().oneshot(request).await.unwrap();
-        let (parts, body) = response.into_parts();
-        let body = to_bytes(body, 10_000_000).await.unwrap();
-        Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: String::from_utf8(body.to_vec()).unwrap(),
-        }
+        Answer::to(&self.router(), request).await
+    }
+}
+
+/// The parts of a server that allows every client everything.
+pub(crate) fn parts(clock: Clock, table: TableWatch, bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Parts {
+    Parts {
+        clock,
+        table,
+        runs: Runs::new(Arc::clone(&bucket), launcher),
+        bucket,
+        metrics: Metrics::new(),
+        access: Access::Open,
+        cors_origins: Vec::new(),
+        allowed_hosts: AllowedHosts::default(),
+        trusted_proxies: TrustedProxies::default(),
     }
 }
 
@@ -316,17 +315,40 @@ pub(crate) fn ids(rows: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// A response with its body, as text or as JSON.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Answer<B = String> {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
-    pub(crate) body: String,
+    pub(crate) body: B,
 }
 
 impl Answer {
+    /// The response to a request.
+    pub(crate) async fn to(router: &Router, request: Request<Body>) -> Self {
+        let response = router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 10_000_000).await.unwrap();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The response with its parsed body.
+    #[track_caller]
+    pub(crate) fn parsed(self) -> Answer<Value> {
+        Answer {
+            body: self.json(),
+            status: self.status,
+            headers: self.headers,
+        }
     }
 
     #[track_caller]

@@ -72,7 +72,7 @@ async fn hanging_store_delays_no_reads_from_memory() {
         "/runs/some-run/events",
         "/page/versions",
         "/page/runs/some-run",
-        "/page/people/1000",
+        "/page/users/1000",
     ] {
         check_hanging_store(path).await;
     }

@@ -142,8 +142,8 @@ async fn trailing_slash_redirects() {
     let described = document["paths"].as_object().unwrap().keys().map(String::as_str);
     let others = [
         "/openapi.json",
-        "/page/people",
-        "/page/people/{user_id}",
+        "/page/users",
+        "/page/users/{user_id}",
         "/page/runs",
         "/page/examples",
         "/page/assets/x",

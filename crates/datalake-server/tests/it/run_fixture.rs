@@ -12,20 +12,18 @@ use std::{
 
 use axum::{
     Router,
-    body::{Body, to_bytes},
-    http::{HeaderMap, Request, StatusCode, request},
+    body::Body,
+    http::{Request, request},
 };
-use datalake_api::{request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
+use datalake_api::{snapshots::watch::TableWatch, state::Parts};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
 };
-use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
 use datalake_runs::{
     launcher::RunLauncher,
     process::{ProcessLauncher, RunCommand},
-    runs::Runs,
 };
 use datalake_server::serve;
 use datalake_store::{
@@ -37,7 +35,8 @@ use datalake_table::table::Table;
 use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
-use tower::ServiceExt;
+
+use crate::fixture::{self, Answer};
 
 /// Blocks the child until the test opens the gate, and writes a line for each child.
 pub(crate) const GATED: &str = "echo started >> $1/children; read _ < $1/gate";
@@ -51,11 +50,8 @@ pub(crate) struct Fixture {
     pub(crate) router: Router,
 }
 
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
-}
+/// A response with a JSON body.
+pub(crate) type JsonAnswer = Answer<Value>;
 
 impl Fixture {
     pub(crate) fn new(script: &str) -> Self {
@@ -106,24 +102,24 @@ impl Fixture {
         }
     }
 
-    pub(crate) async fn send(&self, request: request::Builder, body: impl Into<Body>) -> Answer {
+    pub(crate) async fn send(&self, request: request::Builder, body: impl Into<Body>) -> JsonAnswer {
         send(&self.router, request, body).await
     }
 
-    pub(crate) async fn post(&self, headers: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, headers: &[(&str, &str)]) -> JsonAnswer {
         let request = headers
             .iter()
             .fold(Request::post("/data"), |request, (name, value)| request.header(*name, *value));
         self.send(request, Body::empty()).await
     }
 
-    pub(crate) async fn post_json(&self, key: Option<&str>, body: &str) -> Answer {
+    pub(crate) async fn post_json(&self, key: Option<&str>, body: &str) -> JsonAnswer {
         let request = Request::post("/data").header("content-type", "application/json");
         let request = key.into_iter().fold(request, |request, key| request.header("idempotency-key", key));
         self.send(request, body.to_owned()).await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> JsonAnswer {
         self.send(Request::get(path), Body::empty()).await
     }
 
@@ -143,8 +139,7 @@ impl Fixture {
     /// A page as a browser receives it.
     pub(crate) async fn page(&self, path: &str) -> String {
         let request = Request::get(path).header("accept", "text/html").body(Body::empty()).unwrap();
-        let body = self.router.clone().oneshot(request).await.unwrap().into_body();
-        String::from_utf8(to_bytes(body, 1_000_000).await.unwrap().to_vec()).unwrap()
+        Answer::to(&self.router, request).await.body
     }
 
     /// A gate that releases one child for each line; lines wait for children that arrive later.
@@ -184,28 +179,12 @@ pub(crate) fn router(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) ->
 
 pub(crate) fn parts(bucket: Arc<dyn Bucket>, launcher: Arc<dyn RunLauncher>) -> Parts {
     let clock = Clock::new(now);
-    Parts {
-        clock,
-        table: TableWatch::new(Table::new(Arc::clone(&bucket)), clock),
-        runs: Runs::new(Arc::clone(&bucket), launcher),
-        bucket,
-        metrics: Metrics::new(),
-        access: Access::Open,
-        cors_origins: Vec::new(),
-        allowed_hosts: AllowedHosts::default(),
-        trusted_proxies: TrustedProxies::default(),
-    }
+    let table = TableWatch::new(Table::new(Arc::clone(&bucket)), clock);
+    fixture::parts(clock, table, bucket, launcher)
 }
 
-pub(crate) async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> Answer {
-    let response = router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
-    let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 10_000_000).await.unwrap();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&bytes).unwrap(),
-    }
+pub(crate) async fn send(router: &Router, request: request::Builder, body: impl Into<Body>) -> JsonAnswer {
+    Answer::to(router, request.body(body.into()).unwrap()).await.parsed()
 }
 
 pub(crate) fn now() -> Timestamp {
@@ -252,7 +231,7 @@ pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
     }
 }
 
-pub(crate) fn ids(answer: &Answer) -> Vec<&str> {
+pub(crate) fn ids(answer: &JsonAnswer) -> Vec<&str> {
     answer.body["runs"]
         .as_array()
         .unwrap()

@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tower::ServiceExt;
 
-use crate::run_fixture::{Answer, Fixture, GATED, ids, report, router, send};
+use crate::run_fixture::{Fixture, GATED, JsonAnswer, ids, report, router, send};
 
 async fn check_end(script: &str, state: &str, words: &[&str]) {
     let fixture = Fixture::new(script);
@@ -105,7 +105,7 @@ async fn request_after_the_spawn_starts_another_run_and_the_fourth_gets_429() {
         .send(Request::delete(first.headers["location"].to_str().unwrap()), Body::empty())
         .await;
     assert_eq!(stopped.status, StatusCode::ACCEPTED);
-    let ended = async |run: &Answer| fixture.ended(run.body["id"].as_str().unwrap()).await["state"].clone();
+    let ended = async |run: &JsonAnswer| fixture.ended(run.body["id"].as_str().unwrap()).await["state"].clone();
     assert_eq!(ended(&first).await, "stopped");
     gate.write_all(b"\n\n").await.unwrap();
     assert_eq!(

@@ -1,12 +1,12 @@
-//! Lines of a run's log, as people read them.
+//! Lines of a run's log.
 
 use maud::{Markup, html};
 use serde_json::{Map, Value};
 
-/// Fields that a line's beginning is made of, or that every line has alike.
-const APART: [&str; 5] = ["timestamp", "level", "message", "target", "run.id"];
+/// Fields that are shown first, or that are the same in every line.
+const LEADING_FIELDS: [&str; 5] = ["timestamp", "level", "message", "target", "run.id"];
 
-/// A line of JSON as time, level, message and the other fields; any other line as it stands.
+/// A line of JSON as time, level, message and the other fields; any other line unchanged.
 pub(crate) fn line(text: &str) -> Markup {
     let fields: Option<Map<String, Value>> = serde_json::from_str(text).ok();
     let message = fields.as_ref().and_then(|fields| fields.get("message")?.as_str());
@@ -17,7 +17,7 @@ pub(crate) fn line(text: &str) -> Markup {
                 @if let Some(time) = fields.get("timestamp").and_then(Value::as_str).and_then(time_of_day) { span.muted { (time) } " " }
                 @if !level.is_empty() { span class={ "level " (level.to_ascii_lowercase()) } { (level) } " " }
                 (message)
-                @for (name, value) in fields.iter().filter(|(name, _)| !APART.contains(&name.as_str())) {
+                @for (name, value) in fields.iter().filter(|(name, _)| !LEADING_FIELDS.contains(&name.as_str())) {
                     " " span.muted { (name) "=" (value.as_str().map_or_else(|| value.to_string(), str::to_owned)) }
                 }
             },
@@ -37,33 +37,37 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let shown = line(text).into_string();
-        let mut words = String::new();
+        let rendered = line(text).into_string();
+        let mut shown = String::new();
         let mut is_tag = false;
-        for character in shown.chars() {
+        for character in rendered.chars() {
             match character {
                 '<' => is_tag = true,
                 '>' => is_tag = false,
-                _ if !is_tag => words.push(character),
+                _ if !is_tag => shown.push(character),
                 _ => {}
             }
         }
-        assert_eq!(words, expected, "{text}");
+        assert_eq!(shown, expected, "{text}");
     }
 
     #[test]
-    fn lines() {
-        check("plain words", "plain words");
+    fn other_lines_are_unchanged() {
+        check("plain text", "plain text");
         check("{\"cut", "{&quot;cut");
         check("<b>", "&lt;b&gt;");
         check("[1]", "[1]");
+        // A report is not a log line.
+        check(r#"{"error":"no bucket"}"#, "{&quot;error&quot;:&quot;no bucket&quot;}");
+    }
+
+    #[test]
+    fn json_lines_are_formatted() {
         check(
             r#"{"timestamp":"2026-11-24T12:00:00.123Z","level":"INFO","message":"done","run.id":"a","rows":3,"key":"x"}"#,
             "12:00:00 INFO done key=x rows=3",
         );
         check(r#"{"message":"bare"}"#, "bare");
         check(r#"{"timestamp":"é","message":"odd"}"#, "odd");
-        // A report is no line of a log.
-        check(r#"{"error":"no bucket"}"#, "{&quot;error&quot;:&quot;no bucket&quot;}");
     }
 }

@@ -1,68 +1,68 @@
-//! Codes in a few words, for people. What to do about each is in its message, which is the API's.
+//! Titles of reject and notice codes. The API's messages say how to fix each.
 
 use datalake_core::reject::{IgnoreCode, Notice, Refusal, RejectCode};
 
-/// Why a source is refused.
+/// The title of a rejected or ignored source.
 pub(crate) fn title(refusal: &Refusal) -> &'static str {
     match refusal {
-        Refusal::Rejected(reject) => of_reject(reject.code),
-        Refusal::Ignored(code) => of_ignored(*code),
+        Refusal::Rejected(reject) => reject_title(reject.code),
+        Refusal::Ignored(code) => ignored_title(*code),
     }
 }
 
-/// The same of a stable text; the text itself where no code has it.
+/// The title of a code as it is written in reports and URLs; an unknown code itself.
 pub(crate) fn title_of_code(code: &str) -> &str {
-    let rejected = RejectCode::parse(code).map(of_reject);
-    let ignored = || IgnoreCode::parse(code).map(of_ignored);
-    let notice = || Notice::parse(code).map(of_notice);
+    let rejected = RejectCode::parse(code).map(reject_title);
+    let ignored = || IgnoreCode::parse(code).map(ignored_title);
+    let notice = || Notice::parse(code).map(notice_title);
     rejected.or_else(ignored).or_else(notice).unwrap_or(code)
 }
 
-fn of_reject(code: RejectCode) -> &'static str {
+fn reject_title(code: RejectCode) -> &'static str {
     match code {
         RejectCode::MultipleRows => "More than one row",
-        RejectCode::Empty => "No row",
-        RejectCode::NotCsv => "A file of another format than CSV",
-        RejectCode::MissingColumn => "A column is missing",
-        RejectCode::DuplicateColumn => "A column is named twice",
+        RejectCode::Empty => "No data row",
+        RejectCode::NotCsv => "Not a CSV file",
+        RejectCode::MissingColumn => "Missing column",
+        RejectCode::DuplicateColumn => "Duplicate column",
         RejectCode::NoHeader => "No header",
         RejectCode::Delimiter => "Not separated by commas",
-        RejectCode::FieldCount => "Another number of fields than the header",
-        RejectCode::Quote => "A misplaced quote",
+        RejectCode::FieldCount => "Field count differs from header",
+        RejectCode::Quote => "Misplaced quote",
         RejectCode::Encoding => "Not UTF-8",
-        RejectCode::ControlCharacter => "A control character in a name",
-        RejectCode::ValueEmpty => "An empty name",
-        RejectCode::ValueTooLong => "A name that is too long",
-        RejectCode::TooLarge => "A file that is too large",
-        RejectCode::Type => "A value of another type",
-        RejectCode::OutOfRange => "A birth before 1850",
-        RejectCode::InFuture => "A birth in the future",
-        RejectCode::ImageNotPng => "An image of another format than PNG",
-        RejectCode::ImageDamaged => "A damaged image",
-        RejectCode::ImageTooLarge => "An image that is too large",
-        RejectCode::Unreadable => "A source that cannot be read",
-        RejectCode::Unstable => "A source that keeps changing",
+        RejectCode::ControlCharacter => "Control character in a name",
+        RejectCode::ValueEmpty => "Empty name",
+        RejectCode::ValueTooLong => "Name too long",
+        RejectCode::TooLarge => "File too large",
+        RejectCode::Type => "Not a number",
+        RejectCode::OutOfRange => "Born before 1850",
+        RejectCode::InFuture => "Born in the future",
+        RejectCode::ImageNotPng => "Not a PNG",
+        RejectCode::ImageDamaged => "Damaged image",
+        RejectCode::ImageTooLarge => "Image too large",
+        RejectCode::Unreadable => "Unreadable source",
+        RejectCode::Unstable => "Source keeps changing",
     }
 }
 
-fn of_ignored(code: IgnoreCode) -> &'static str {
+fn ignored_title(code: IgnoreCode) -> &'static str {
     match code {
-        IgnoreCode::BadId => "A name that is not a user ID",
-        IgnoreCode::Shadowed => "Two spellings of one name",
+        IgnoreCode::BadId => "File name is not a valid user ID",
+        IgnoreCode::Shadowed => "Two spellings of one file name",
         IgnoreCode::UnknownKind => "Neither CSV nor PNG",
-        IgnoreCode::Temporary => "A temporary or sidecar file",
-        IgnoreCode::Nested => "In a folder below the sources",
+        IgnoreCode::Temporary => "Temporary or sidecar file",
+        IgnoreCode::Nested => "In a subfolder",
         IgnoreCode::NotAFile => "Not a regular file",
-        IgnoreCode::OrphanImage => "An image without a CSV",
+        IgnoreCode::OrphanImage => "Image without a CSV file",
     }
 }
 
-fn of_notice(notice: Notice) -> &'static str {
+fn notice_title(notice: Notice) -> &'static str {
     match notice {
-        Notice::RepeatedRow => "The same row more than once; accepted once",
-        Notice::Trimmed => "White space or zero-width characters around a value; accepted without",
-        Notice::NumberFormat => "A number with a plus sign or a fraction of zero; accepted without",
-        Notice::MaybeSeconds => "A birth near 1970, perhaps in seconds; accepted as milliseconds",
+        Notice::RepeatedRow => "Repeated row, imported once",
+        Notice::Trimmed => "White space or zero-width characters around a value, removed",
+        Notice::NumberFormat => "Plus sign or fraction of zero in a number, removed",
+        Notice::MaybeSeconds => "Born near 1970: birthts may be in seconds",
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_has_words_of_its_own() {
+    fn every_code_has_its_own_title() {
         let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
         let ignored = IgnoreCode::ALL.iter().map(|code| code.as_str());
         let notices = Notice::ALL.iter().map(|code| code.as_str());
@@ -79,6 +79,6 @@ mod tests {
         let titles: std::collections::BTreeSet<_> = codes.iter().map(|code| title_of_code(code)).collect();
         assert_eq!(titles.len(), codes.len());
         assert!(codes.iter().all(|code| title_of_code(code) != *code));
-        assert_eq!(title_of_code("of_another_release"), "of_another_release");
+        assert_eq!(title_of_code("unknown_code"), "unknown_code");
     }
 }

@@ -1,6 +1,8 @@
-//! Two versions of the table compared.
+//! The comparison of two versions of the table.
 
+pub(crate) mod model;
 pub(crate) mod table;
+mod view;
 
 use std::sync::Arc;
 
@@ -9,14 +11,11 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_table::{delta::version::VersionFacts, memory::difference::Difference};
-use jiff::Timestamp;
-use maud::{Markup, html};
+use datalake_table::memory::difference::Difference;
 
 use crate::{
-    components,
-    diff::table::Changes,
-    page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
+    diff::model::Changes,
+    page::{context::PageContext, html_page::HtmlPage, layout::View},
 };
 use datalake_api::{
     problem::Problem,
@@ -24,13 +23,16 @@ use datalake_api::{
     routes::changes::Span,
 };
 
-/// The two versions asked for. Whoever picks them from a list may name the later one first.
-pub(crate) struct Pair {
+/// The maximum number of rows on the page: about 35 KB of HTML. The API returns all of them.
+const ROWS_MAX: usize = 100;
+
+/// The two versions to compare. The form allows either order.
+pub(crate) struct VersionPair {
     since: u64,
     until: Option<u64>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Pair {
+impl<S: Send + Sync> FromRequestParts<S> for VersionPair {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
@@ -46,74 +48,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
     }
 }
 
-/// What two versions show differently.
-pub(crate) async fn show(visit: PageContext, Pair { since, until }: Pair, reading: Reading, past: PastReads) -> Result<Response, Problem> {
-    let (newest, now) = (&reading.snapshot, reading.now());
+/// The rows that differ between two versions.
+pub(crate) async fn show(
+    context: PageContext,
+    VersionPair { since, until }: VersionPair,
+    reading: Reading,
+    past: PastReads,
+) -> Result<Response, Problem> {
+    let (latest, now) = (&reading.snapshot, reading.now());
     let after = match until {
-        Some(until) => past.at(until, newest, now).await?,
-        None => Arc::clone(newest),
+        Some(until) => past.at(until, latest, now).await?,
+        None => Arc::clone(latest),
     };
-    let before = past.at(since, newest, now).await?;
+    let before = past.at(since, latest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
-    let changes = Changes::first_of(Difference::between(&before, &after), table::ROWS_MAX).await?;
-    let address = address(since.number, until.number);
-    let frame = visit.frame(View::Changes, "Two versions compared").api(address.clone());
-    let main = compared(&since, &until, &changes, &address, visit.now);
-    Ok((reading.of(after).age(), Page(frame.page(&main))).into_response())
-}
-
-/// The request that answers what differs between two versions.
-pub(crate) fn address(since: u64, until: u64) -> ApiAddress {
-    ApiAddress::new(format!("/changes?since={since}&until={until}"))
-}
-
-fn compared(since: &VersionFacts, until: &VersionFacts, changes: &Changes, address: &ApiAddress, now: Timestamp) -> Markup {
+    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX).await?;
     let title = format!("Versions {} and {}", since.number, until.number);
-    let line = html! { "What was in version " (since.number) ", and what is in version " (until.number) "." };
-    let other = html! { div.actions { a.button href="/page/versions" { "All versions" } } };
-    html! {
-        (components::heading(&title, &line, &other))
-        section.card aria-labelledby="compared" {
-            h2 #compared { "The versions" }
-            dl.pairs {
-                (version("Before", since, now))
-                (version("After", until, now))
-            }
-            details #others {
-                summary { "Compare others" }
-                form.filters action="/page/changes" method="get" {
-                    (number("since", "From version", since.number))
-                    (number("until", "To version", until.number))
-                    div.actions.whole { button.primary type="submit" { "Compare" } }
-                }
-            }
-        }
-        section.card aria-labelledby="difference" data-since=(since.number) data-until=(until.number) {
-            header {
-                h2 #difference { "Rows that differ" }
-                a.small href=(address.as_str()) { "as NDJSON" }
-            }
-            (table::table(changes, since.number, until.number))
-        }
-    }
-}
-
-/// Versions of two pages of the list are compared by their numbers.
-fn number(name: &str, words: &str, version: u64) -> Markup {
-    html! {
-        div.field {
-            label for=(name) { (words) }
-            input id=(name) type="number" name=(name) min="0" step="1" inputmode="numeric" required value=(version);
-        }
-    }
-}
-
-fn version(term: &str, facts: &VersionFacts, now: Timestamp) -> Markup {
-    html! {
-        dt { (term) }
-        dd {
-            "Version " (facts.number) ", made " (components::time(facts.committed_at, now))
-            @if let Some(run_id) = &facts.run_id { " by run " a href={ "/page/runs/" (run_id) } { (run_id) } }
-        }
-    }
+    let api = table::api_address(since.number, until.number);
+    let frame = context.frame(View::Changes, &title).api(api);
+    let main = view::markup(&title, &since, &until, &changes, context.now);
+    Ok((reading.of(after).age(), HtmlPage(frame.page(&main))).into_response())
 }

@@ -1,221 +1,140 @@
-//! What stands above all else on the overview because somebody may have to do something. The decision is pure.
+//! The banners at the top of the overview. Which of them are shown is decided by a pure function.
 
 use datalake_core::{keys, report::RunOutcome};
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, Tone},
+    components::{self, Severity, format, run},
     page::{
-        live::{Known, Overdue},
+        links,
         run_permission::RunPermission,
+        status::{LakeStatus, Staleness},
     },
-    run::unusable_advice,
 };
 use datalake_api::snapshots::watch::Held;
 use datalake_runs::run::Run;
 
-/// What somebody has to know.
+/// A condition that the operator should know about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Warning<'a> {
-    /// The store has not answered since this server started.
-    NotRead,
-    /// No run has succeeded yet; one may be under way.
+enum Alert<'a> {
+    /// The store has not been read since this server started.
+    NotLoaded,
+    /// No run has succeeded yet. The active run, if there is one.
     NoTable(Option<&'a Run>),
-    /// What is shown may not be the newest.
-    StoreDown { since: Timestamp, checked_at: Option<Timestamp> },
-    /// It is too long ago that a run confirmed the data.
-    Old(SignedDuration, Overdue),
-    /// The last run that ended did not succeed.
+    /// The store cannot be read, so the shown data may not be the latest.
+    StoreUnreachable { since: Timestamp, checked_at: Option<Timestamp> },
+    /// No run has confirmed the data for too long.
+    Stale(SignedDuration, Staleness),
+    /// The last completed run did not succeed.
     RunFailed(&'a Run, RunOutcome),
 }
 
-/// The banners, the gravest first; none where all is well.
-pub(crate) fn banners(known: &Known, starting: RunPermission, now: Timestamp) -> Markup {
+/// The banners, the most severe first; none if there is nothing to report.
+pub(crate) fn banners(status: &LakeStatus, permission: RunPermission, now: Timestamp) -> Markup {
     html! {
-        @for warning in warnings(known) { (banner(&warning, starting, now)) }
+        @for alert in alerts(status) { (banner(&alert, permission, now)) }
     }
 }
 
-fn warnings(known: &Known) -> Vec<Warning<'_>> {
-    let table = &known.table;
-    let ended = known.runs.iter().filter_map(|run| Some((run, run.state.outcome()?)));
-    // Whoever stops a run knows of it.
-    let last = { ended }.find(|(_, outcome)| *outcome != RunOutcome::Stopped);
+fn alerts(status: &LakeStatus) -> Vec<Alert<'_>> {
+    let table = &status.table;
+    let completed = status.runs.iter().filter_map(|run| Some((run, run.state.outcome()?)));
+    // A run that was stopped is no surprise to the user who stopped it.
+    let last = { completed }.find(|(_, outcome)| *outcome != RunOutcome::Stopped);
     let failed = last.filter(|(_, outcome)| *outcome != RunOutcome::Succeeded);
-    let store_down = table.failing_since.map(|since| Warning::StoreDown {
+    let unreachable = table.failing_since.map(|since| Alert::StoreUnreachable {
         since,
         checked_at: table.checked_at,
     });
     let of_table = match &table.held {
-        Held::Unknown => Some(Warning::NotRead),
-        Held::NoTable => Some(Warning::NoTable(known.runs.iter().find(|run| run.state.is_active()))),
-        Held::Snapshot(_) => known
+        Held::Unknown => Some(Alert::NotLoaded),
+        Held::NoTable => Some(Alert::NoTable(status.runs.iter().find(|run| run.state.is_active()))),
+        Held::Snapshot(_) => status
             .data_age()
-            .zip(known.overdue())
-            .map(|(age, overdue)| Warning::Old(age, overdue)),
+            .zip(status.staleness())
+            .map(|(age, staleness)| Alert::Stale(age, staleness)),
     };
-    let store_down = store_down.filter(|_| of_table != Some(Warning::NotRead));
-    let failed = failed.map(|(run, outcome)| Warning::RunFailed(run, outcome));
-    store_down.into_iter().chain(of_table).chain(failed).collect()
+    let unreachable = unreachable.filter(|_| of_table != Some(Alert::NotLoaded));
+    let failed = failed.map(|(run, outcome)| Alert::RunFailed(run, outcome));
+    unreachable.into_iter().chain(of_table).chain(failed).collect()
 }
 
-fn banner(warning: &Warning<'_>, starting: RunPermission, now: Timestamp) -> Markup {
-    match warning {
-        Warning::NotRead => components::banner(
-            Tone::Bad,
-            "not-read",
-            "The lake has not been read yet",
-            &html! { p { "The store has not answered since this server started. " (components::prose(CHECK_STORE)) } },
+fn banner(alert: &Alert<'_>, permission: RunPermission, now: Timestamp) -> Markup {
+    match alert {
+        Alert::NotLoaded => components::banner(
+            Severity::Error,
+            "not-loaded",
+            "The lake has not been loaded yet",
+            &html! { p { "The store has not responded since this server started. " (CHECK_LOG) } },
         ),
-        Warning::NoTable(run) => components::banner(Tone::Plain, "no-table", "There is no table yet", &first_run(*run)),
-        Warning::StoreDown { since, checked_at } => components::banner(
-            Tone::Bad,
-            "store-down",
-            "The store does not answer",
+        Alert::NoTable(run) => components::banner(Severity::Info, "no-table", "No table yet", &first_run(*run)),
+        Alert::StoreUnreachable { since, checked_at } => components::banner(
+            Severity::Error,
+            "store-unreachable",
+            "The store is unreachable",
             &html! {
                 p {
-                    "It, or the table in it, could not be read since " (components::time(*since, now)) ". "
+                    "The store, or the table in it, has been unreadable since " (format::time(*since, now)) ". "
                     @if let Some(checked_at) = checked_at {
-                        "What is shown here was confirmed last at " (components::time(*checked_at, now)) ", and is served on. "
+                        "This page still serves the last data confirmed at " (format::time(*checked_at, now)) ". "
                     }
-                    (components::prose(CHECK_STORE))
+                    (CHECK_LOG)
                 }
             },
         ),
-        Warning::Old(age, overdue) => components::banner(
-            Tone::Bad,
-            "old",
-            "The data is older than promised",
-            &html! {
-                p {
-                    "No run has confirmed it for " (components::duration(*age)) "; "
-                    @match overdue {
-                        Overdue::Run(due) => { "one was due at " (components::moment(*due)) ". " },
-                        Overdue::Hour => "an hour is promised. ",
-                    }
-                    "See " a href="/page/runs" { "what became of the runs" } ", and whether the schedule still starts them"
-                    @match starting {
-                        RunPermission::Open | RunPermission::NeedsToken | RunPermission::SignedIn => "; or start one here.",
-                        RunPermission::NotOffered => ".",
-                    }
-                }
-            },
-        ),
-        Warning::RunFailed(run, outcome) => failed(run, *outcome, now),
+        Alert::Stale(age, staleness) => components::banner(Severity::Error, "stale", "Data is stale", &stale(*age, *staleness, permission)),
+        Alert::RunFailed(run, outcome) => failed(run, *outcome, now),
     }
 }
 
-const CHECK_STORE: &str = "`datalake doctor --lake URL` says what is wrong with it.";
+const CHECK_LOG: &str = "See the server log for the cause.";
+
+fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -> Markup {
+    html! {
+        p {
+            "No run has confirmed it for " (format::duration(age)) "; "
+            @match staleness {
+                Staleness::RunMissed(scheduled) => { "a run was scheduled for " (format::absolute_time(scheduled)) ". " },
+                Staleness::IntervalExceeded => "the expected interval is 1 hour. ",
+            }
+            "Check " a href=(links::RUNS) { "recent runs" } " and whether the schedule is still active"
+            @match permission {
+                RunPermission::Open | RunPermission::NeedsToken | RunPermission::SignedIn => ", or start a run now.",
+                RunPermission::NotOffered => ".",
+            }
+        }
+    }
+}
 
 fn first_run(run: Option<&Run>) -> Markup {
     html! {
-        @match run {
-            Some(run) => p {
-                "The first run that succeeds makes it. Run " a href={ "/page/runs/" (run.run_id) } { (run.run_id) } " is "
-                (components::run_badge(run.state)) "."
-            },
-            None => p { "The first run that succeeds makes it." },
+        p {
+            "The first successful run creates the table."
+            @if let Some(run) = run { " Run " (run::link(run.run_id.as_str())) " is " (run::badge(run.state)) "." }
         }
-        p { "Sources are files named " code { (keys::SOURCES) "{user_id}.csv" } " and " code { (keys::SOURCES) "{user_id}.png" } " in the lake." }
+        p { "Add sources named " code { (keys::SOURCES) "{user_id}.csv" } " and " code { (keys::SOURCES) "{user_id}.png" } " to the lake." }
     }
 }
 
 fn failed(run: &Run, outcome: RunOutcome, now: Timestamp) -> Markup {
-    let (tone, title, advice) = match outcome {
-        RunOutcome::Refused => (
-            Tone::Warn,
-            "The last run was refused by a guard",
-            "Nothing was changed, and no retry helps: see whether the sources are as they should be.",
-        ),
-        RunOutcome::Misconfigured => (
-            Tone::Bad,
-            "The last run cannot work as it is configured",
-            unusable_advice(run.report.as_ref().map_or(Some(false), |report| report.committed)),
-        ),
-        RunOutcome::Succeeded | RunOutcome::Failed | RunOutcome::Stopped => (
-            Tone::Bad,
-            "The last run failed",
-            "What was there before is served on. The next run tries again; if it fails as well, the reason has to be mended.",
-        ),
+    let (severity, title) = match outcome {
+        RunOutcome::Refused => (Severity::Warning, "The last run was blocked by a safety check"),
+        RunOutcome::Misconfigured => (Severity::Error, "The last run had an invalid configuration"),
+        RunOutcome::Succeeded | RunOutcome::Failed | RunOutcome::Stopped => (Severity::Error, "The last run failed"),
     };
-    let words = html! {
+    let message = html! {
         p {
-            "Run " a href={ "/page/runs/" (run.run_id) } { (run.run_id) }
-            @if let Some(ended_at) = run.ended_at { ", ended " (components::time(ended_at, now)) }
-            ". " (advice)
+            "Run " (run::link(run.run_id.as_str()))
+            @if let Some(ended_at) = run.ended_at { ", ended " (format::time(ended_at, now)) }
+            ". " (run::failure_advice(outcome, run.report.as_deref()))
         }
         @if let Some(error) = &run.error {
             p { code.wrap { (error) } }
         }
     };
-    components::banner(tone, outcome.as_str(), title, &words)
+    components::banner(severity, outcome.as_str(), title, &message)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use datalake_core::report::RunId;
-
-    use super::*;
-    use datalake_api::snapshots::watch::TableState;
-    use datalake_runs::run::RunState;
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(second).unwrap()
-    }
-
-    fn run(state: RunState) -> Run {
-        Run {
-            started_at: Some(at(10)),
-            ended_at: Some(at(20)),
-            error: Some("<b>no</b>".to_owned()),
-            ..Run::new(RunId::parse("run-1").unwrap(), state)
-        }
-    }
-
-    /// The banners where there is no table, or none that was read, and these runs, the newest first.
-    #[track_caller]
-    fn check(held: Held, is_failing: bool, states: &[RunState], expected: &[&str]) {
-        let table = TableState {
-            held,
-            checked_at: Some(at(5)),
-            failing_since: is_failing.then(|| at(6)),
-        };
-        let known = Known {
-            table: Arc::new(table),
-            runs: states.iter().copied().map(run).collect(),
-            due: None,
-            now: at(30),
-        };
-        let text = banners(&known, RunPermission::Open, at(30)).into_string();
-        let names: Vec<&str> = text
-            .split("data-banner=\"")
-            .skip(1)
-            .map(|rest| rest.split('"').next().unwrap())
-            .collect();
-        assert_eq!(names, expected, "failing: {is_failing}, {states:?}");
-        assert!(!text.contains("<b>"), "{text}");
-    }
-
-    #[test]
-    fn what_is_said() {
-        use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
-        use RunState::{Ended, Pending, Running};
-        check(Held::Unknown, false, &[], &["not-read"]);
-        check(Held::Unknown, true, &[], &["not-read"]);
-        check(Held::NoTable, false, &[], &["no-table"]);
-        check(Held::NoTable, true, &[], &["store-down", "no-table"]);
-        check(Held::NoTable, false, &[Pending], &["no-table"]);
-        check(Held::NoTable, false, &[Ended(Failed)], &["no-table", "failed"]);
-        check(Held::NoTable, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
-        check(
-            Held::NoTable,
-            false,
-            &[Ended(Stopped), Ended(Misconfigured)],
-            &["no-table", "misconfigured"],
-        );
-        check(Held::NoTable, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
-    }
-}
+mod tests;

@@ -1,52 +1,47 @@
-//! What stands around every view: the head, the navigation, and the line that says which request answers the same.
+//! The frame around every view: document head, navigation, and a footer with the API request for the same data.
 //!
 //! ```text
-//! async fn show(visit: PageContext, reading: Reading) -> Result<Response, Problem> {
-//!     let frame = visit.frame(View::Rejects, "Rejects");            // the API address follows from the page's own; `.api(…)` sets another
-//!     let main = rejects(&facts, visit.now);                        // pure: plain data -> Markup, begun by `components::heading`
-//!     Ok((reading.age(), Page(frame.page(&main))).into_response())  // a Problem is rendered as a page by `failure.rs`
+//! async fn show(context: PageContext, reading: Reading) -> Result<Response, Problem> {
+//!     let frame = context.frame(View::Rejects, "Rejects");               // the API address follows from the page's; `.api(…)` sets another
+//!     let main = rejects(&snapshot, context.now);                        // pure: plain data -> Markup; starts with `components::heading`
+//!     Ok((reading.age(), HtmlPage(frame.page(&main))).into_response())   // `problem.rs` renders a Problem as a page
 //! }
 //! ```
 //!
-//! `<main>` is a grid: its children stand below each other with a gap. The script replaces them when the lake has changed, so a view keeps
-//! nothing in the page that it cannot draw anew; a form that somebody is filling in stays. Give an `id` to `details` and forms that may move.
+//! `<main>` is a grid with one column. The script replaces its children when the lake has changed, so a view must not keep state in the page.
+//! A form that the user is editing is kept. Elements that may move between two refreshes, such as `details` and forms, need an `id`.
 //!
-//! | class | for |
+//! | class | use |
 //! |---|---|
-//! | `card`, `card > header` | a box; its title with a line or a legend to the right |
-//! | `columns` | boxes side by side where there is room |
-//! | `dl.figures > div.figure` (`dt`, `dd.value`, `dd.note`) | the numbers that matter most |
-//! | `banner` `good` `warn` `bad` | a message: [`components::banner`](crate::components::banner) |
-//! | `badge` `good` `warn` `bad` `active` | a state: [`components::run_badge`](crate::components::run_badge) |
+//! | `card`, `card > header` | a box; its title with a link or a legend on the right |
+//! | `columns` | boxes side by side if there is enough space |
+//! | `dl.statistics > div.statistic` (`dt`, `dd.value`, `dd.note`) | the most important numbers |
+//! | `banner`, `success`, `warning`, `error` | a message: [`components::banner`](crate::components::banner) |
+//! | `badge`, `success`, `warning`, `error`, `active` | a state: [`components::run::badge`](crate::components::run::badge) |
 //! | `scroll` | a wide table: [`components::scroll`](crate::components::scroll); cells `number`, `name`, `wrap`, `nowrap` |
-//! | `thumb`, `portrait` | a picture in a row, and of one person |
-//! | `ul.gallery > li > a` (`img` or `.no-picture`, `.caption`) | pictures side by side |
-//! | `form.filters > .field` (`label`, control, `.hint`, `.hint.bad`), `.choices` | a form of filters; radio buttons and boxes in a line |
-//! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | what is pressed; a line of it; former and next page |
-//! | `dl.pairs` | names and values of one thing |
-//! | `curl` | a line for a shell: [`components::curl`](crate::components::curl) |
-//! | `excerpt` with `mark`, `pre.log`, `ins`, `del` | bytes of a source, a log, what was added and taken away |
-//! | `svg.chart` (`grid`, `axis`, `hit`; `with` `without` `added` `changed` `removed` `rejected`), `ul.legend` | charts: `chart.rs` |
-//! | `empty` | a card that has nothing to show, and says why |
-//! | `muted`, `small`, `visually-hidden` | as they say |
+//! | `thumb`, `portrait` | an image in a row, and of one user |
+//! | `ul.gallery > li > a` (`img` or `.no-image`, `.caption`) | images side by side |
+//! | `form.filters > .field` (`label`, control, `.hint`, `.hint.error`), `.choices` | a form of filters; a line of radio buttons and checkboxes |
+//! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | buttons; a line of them; links to the previous and the next page |
+//! | `dl.properties` | names and values of one object |
+//! | `curl` | a shell command: [`components::curl`](crate::components::curl) |
+//! | `excerpt` with `mark`, `pre.log`, `ins`, `del` | bytes of a source, a log, added and removed text |
+//! | `svg.chart` (`grid`, `axis`, `hit`; `with`, `without`, `added`, `changed`, `removed`, `rejected`), `ul.legend` | charts: `chart.rs` |
+//! | `empty` | a card without content, and why |
 
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
     assets, components,
-    page::{
-        api_address::ApiAddress,
-        live::Live,
-        sign_in::{LocalAddress, SIGN_OUT},
-    },
+    page::{api_address::ApiAddress, links, return_address::ReturnAddress, status::LakeState},
 };
 
-/// What a page shows.
+/// The kind of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Overview,
-    People,
-    Person,
+    Users,
+    User,
     Runs,
     Run,
     Rejects,
@@ -54,16 +49,16 @@ pub(crate) enum View {
     Changes,
     Examples,
     SignIn,
-    Failure,
+    Problem,
 }
 
 impl View {
-    /// The word that stands for the view in `data-view`.
+    /// The value of `data-view`.
     fn as_str(self) -> &'static str {
         match self {
             Self::Overview => "overview",
-            Self::People => "people",
-            Self::Person => "person",
+            Self::Users => "users",
+            Self::User => "user",
             Self::Runs => "runs",
             Self::Run => "run",
             Self::Rejects => "rejects",
@@ -71,14 +66,14 @@ impl View {
             Self::Changes => "changes",
             Self::Examples => "examples",
             Self::SignIn => "sign-in",
-            Self::Failure => "failure",
+            Self::Problem => "problem",
         }
     }
 
-    /// The entry of the navigation that the view belongs to.
-    fn entry(self) -> Self {
+    /// The navigation entry that is highlighted for the view.
+    fn navigation_entry(self) -> Self {
         match self {
-            Self::Person => Self::People,
+            Self::User => Self::Users,
             Self::Run => Self::Runs,
             Self::Changes => Self::Versions,
             view => view,
@@ -87,62 +82,60 @@ impl View {
 }
 
 const NAVIGATION: [(View, &str, &str); 6] = [
-    (View::Overview, "/", "Overview"),
-    (View::People, "/page/people", "People"),
-    (View::Runs, "/page/runs", "Runs"),
-    (View::Rejects, "/page/rejects", "Rejects"),
-    (View::Versions, "/page/versions", "Versions"),
-    (View::Examples, "/page/examples", "Examples"),
+    (View::Overview, links::OVERVIEW, "Overview"),
+    (View::Users, links::USERS, "Users"),
+    (View::Runs, links::RUNS, "Runs"),
+    (View::Rejects, links::REJECTS, "Rejects"),
+    (View::Versions, links::VERSIONS, "Versions"),
+    (View::Examples, links::EXAMPLES, "Examples"),
 ];
 
-/// Says of the request behind a view that its answer is what the view shows.
-pub(crate) const SAME: &str = "This view, asked of the API:";
+/// The label of the API request in the footer.
+pub(crate) const API_LABEL: &str = "Same data via the API:";
 
-/// What search engines and messengers show of a page. It is the same for all: a title may name a user.
+/// Shown by search engines and link previews. It is the same for all pages, because a title may contain a user's name.
 const DESCRIPTION: &str = "A data lake: its users and their images, the runs that process them, rejected files, and versions.";
 
-/// What an open page is redrawn for.
+/// When an open page is refreshed.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Redrawn<'a> {
-    /// Any state of the lake but this one.
-    After(&'a Live),
-    /// A problem that may be gone with the next state, or by itself.
+pub(crate) enum Refresh<'a> {
+    /// When the state of the lake differs from this one.
+    OnChange(&'a LakeState),
+    /// The page shows a problem, which the next state may resolve.
     Problem,
-    /// Nothing.
     Never,
 }
 
 /// Whether the user has signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Account {
-    /// There is nothing to sign in to, or that is not known.
+    /// Signing in is not needed, or the page does not know.
     None,
-    /// The user has not signed in, and returns to this page after it.
-    Anonymous(LocalAddress),
-    /// The user has signed in.
+    /// The user has not signed in. Signing in leads back to this address.
+    Anonymous(ReturnAddress),
     SignedIn,
 }
 
-/// What stands around a view.
+/// Everything of a page except the view.
 #[derive(Debug)]
 pub(crate) struct Frame<'a> {
     pub(crate) view: View,
-    /// Names the page in the browser's tab.
+    /// The title in the browser's tab.
     pub(crate) title: &'a str,
-    /// The request that answers what the page shows; none where no request does.
+    /// The API request for the same data, if there is one.
     pub(crate) api: Option<ApiAddress>,
-    /// What the answer to that request is to the view.
-    pub(crate) words: &'static str,
-    /// What the line for a shell begins with.
-    pub(crate) command: &'static str,
-    /// Where the server is reached.
+    /// The label of that request.
+    pub(crate) api_label: &'static str,
+    /// `curl` with its options, as shown before that request.
+    pub(crate) curl: &'static str,
+    /// Scheme, host and port of the server.
     pub(crate) origin: &'a str,
-    pub(crate) redrawn: Redrawn<'a>,
+    pub(crate) refresh: Refresh<'a>,
     pub(crate) account: Account,
 }
 
 impl Frame<'_> {
-    /// The same with another request than the one that the page's address stands for.
+    /// Replaces the API request.
     pub(crate) fn api(self, address: ApiAddress) -> Self {
         Self {
             api: Some(address),
@@ -150,27 +143,23 @@ impl Frame<'_> {
         }
     }
 
-    /// The same where the request answers something else than what the view shows.
-    pub(crate) fn words(self, words: &'static str) -> Self {
-        Self { words, ..self }
+    /// Replaces the label of the API request.
+    pub(crate) fn api_label(self, api_label: &'static str) -> Self {
+        Self { api_label, ..self }
     }
 
-    /// The same where the line for a shell has options.
-    pub(crate) fn command(self, command: &'static str) -> Self {
-        Self { command, ..self }
+    /// Replaces `curl` and its options.
+    pub(crate) fn curl(self, curl: &'static str) -> Self {
+        Self { curl, ..self }
     }
 
     /// The whole page.
     pub(crate) fn page(&self, main: &Markup) -> Markup {
-        let live = match self.redrawn {
-            Redrawn::After(live) => Some(live),
-            Redrawn::Problem | Redrawn::Never => None,
-        };
-        let name = match self.redrawn {
-            Redrawn::After(live) => Some(live.name.as_str()),
-            // Names no state: whatever there is by then is another one.
-            Redrawn::Problem => Some("problem"),
-            Redrawn::Never => None,
+        let (state_id, state) = match self.refresh {
+            Refresh::OnChange(state) => (Some(state.id.as_str()), Some(state)),
+            // Differs from the ID of every state, so the page is refreshed at the first opportunity.
+            Refresh::Problem => (Some("problem"), None),
+            Refresh::Never => (None, None),
         };
         html! {
             (DOCTYPE)
@@ -186,54 +175,54 @@ impl Frame<'_> {
                     script src=(assets::script()) defer {}
                 }
                 body {
-                    a.skip href="#main" { "Skip to the content" }
-                    (self.top())
-                    main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[name]
-                        data-version=[live.and_then(|live| live.version)] data-now=[live.map(|live| live.now)] { (main) }
-                    (self.foot())
+                    a.skip href="#main" { "Skip to main content" }
+                    (self.header())
+                    main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[state_id]
+                        data-version=[state.and_then(|state| state.version)] data-now=[state.map(|state| state.observed_at)] { (main) }
+                    (self.footer())
                     (token_dialog())
                 }
             }
         }
     }
 
-    fn top(&self) -> Markup {
-        let entry = self.view.entry();
+    fn header(&self) -> Markup {
+        let current = self.view.navigation_entry();
         html! {
             header.top {
                 div {
-                    a.brand href="/" { img src=(assets::icon()) alt="" width="24" height="24"; "datalake" }
-                    nav aria-label="Views" {
+                    a.brand href=(links::OVERVIEW) { img src=(assets::icon()) alt="" width="24" height="24"; "datalake" }
+                    nav aria-label="Main" {
                         ul {
-                            @for (view, href, name) in NAVIGATION {
-                                li { a href=(href) aria-current=[(view == entry).then_some("page")] { (name) } }
+                            @for (view, href, label) in NAVIGATION {
+                                li { a href=(href) aria-current=[(view == current).then_some("page")] { (label) } }
                             }
                         }
                     }
                     span.live #live role="status" hidden {}
                     @match &self.account {
                         Account::None => {}
-                        Account::Anonymous(page) => a.account href=(page.sign_in()) { "Sign in" },
-                        Account::SignedIn => form.account #sign-out method="post" action=(SIGN_OUT) { button type="submit" { "Sign out" } },
+                        Account::Anonymous(address) => a.account href=(address.sign_in_address()) { "Sign in" },
+                        Account::SignedIn => form.account #sign-out method="post" action=(links::SIGN_OUT) { button type="submit" { "Sign out" } },
                     }
                 }
             }
         }
     }
 
-    fn foot(&self) -> Markup {
+    fn footer(&self) -> Markup {
         html! {
             footer.foot {
                 div {
                     @if let Some(address) = &self.api {
-                        span #api-label { (self.words) }
-                        (components::command(self.command, self.origin, address))
+                        span #api-label { (self.api_label) }
+                        (components::command(self.curl, self.origin, address))
                     }
                     ul {
                         li { a href="/docs/" { "API documentation" } }
                         li { a href="/openapi.json" { "OpenAPI" } }
                         li { a href="/metrics" { "Metrics" } }
-                        li { "Times are in UTC; ages are completed calendar years." }
+                        li { "Times are in UTC. Ages are completed calendar years." }
                     }
                 }
             }
@@ -241,21 +230,21 @@ impl Frame<'_> {
     }
 }
 
-/// Asks for the token of whoever starts runs. It stays closed where there is no script.
+/// Asks for the token before a run is started or stopped. Only the script opens it.
 fn token_dialog() -> Markup {
     html! {
         dialog #token-dialog aria-labelledby="token-title" {
             form method="dialog" {
-                h2 #token-title { "RunPermission and stopping runs needs the token of this server" }
-                p.small data-wrong hidden role="alert" { "The server did not take that token." }
+                h2 #token-title { "Token required" }
+                p.small data-invalid-token hidden role="alert" { "Invalid token." }
                 div.field {
                     label for="token" { "Token" }
-                    input #token type="password" autocomplete="off" spellcheck="false";
-                    span.hint { "Kept until this page is left, and nowhere else." }
+                    input #token type="password" autocomplete="off" spellcheck="false" aria-describedby="token-hint";
+                    span.hint #token-hint { "Starting and stopping runs requires the server's token. It is kept in memory until you leave this page." }
                 }
                 div.actions {
-                    // The first button is the one that the Enter key presses.
-                    button.primary type="submit" value="send" { "Go on" }
+                    // The Enter key presses the first button.
+                    button.primary type="submit" value="send" { "Continue" }
                     button type="submit" value="cancel" formnovalidate { "Cancel" }
                 }
             }

@@ -1,155 +1,43 @@
-//! How an open page learns that what it shows has changed: it names the state that it was made of, and is answered once there is another.
+//! Long polling for live updates: an open page sends the ID of the state that it shows, and gets the current one as soon as it differs.
 //!
-//! The answer is never a failure that comes of waiting in vain, as `min_version` has it: browsers write each of those to the console.
+//! A wait that times out is answered with 200 and the same ID, not with an error, because browsers log each failed request to the console.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     extract::{FromRequestParts, State},
     http::{header, request::Parts},
     response::{IntoResponse, Response},
 };
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
-use datalake_api::{
-    limits::requests::WaitPermit,
-    problem::Problem,
-    request::{cursor, query_string::Pairs},
-    snapshots::watch::{Held, TableState, TableWatch},
-    telemetry::metrics,
-};
+use crate::page::status::{LakeState, LakeStatus};
+use datalake_api::{limits::requests::WaitPermit, problem::Problem, request::query_string::Pairs, snapshots::watch::TableWatch};
 use datalake_core::clock::Clock;
-use datalake_runs::{
-    run::Run,
-    runs::{RUNS_POLLED, Runs},
-};
+use datalake_runs::runs::Runs;
 
-/// Proxies cut what says nothing for half a minute.
+/// Proxies often close connections that are idle for 30 s.
 const WAIT_MAX: Duration = Duration::from_secs(25);
 
-/// What tells no one that it changes, as the store's failure and the passing of time, is looked at this often.
-const LOOK_PERIOD: Duration = Duration::from_secs(2);
+/// How often changes are polled that send no notification: a store failure, and staleness by time.
+const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// From here on the hour that is promised is over, where no schedule is known: the alert of the chart waits as long.
-const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
+/// The state that the open page shows.
+pub(crate) struct ShownState(String);
 
-/// A run that was due so long ago has ended, or does not come any more.
-const RUN_MAX: SignedDuration = SignedDuration::from_hours(1);
-
-/// Clocks differ, and a run that began a little early was not before its time.
-const CLOCKS_MAX: SignedDuration = SignedDuration::from_mins(5);
-
-/// What is known without asking the store.
-#[derive(Clone, Debug)]
-pub(crate) struct Known {
-    pub(crate) table: Arc<TableState>,
-    /// The newest first.
-    pub(crate) runs: Vec<Run>,
-    /// The last time, an hour ago or more, at which a run was due by itself; none where no schedule is known.
-    pub(crate) due: Option<Timestamp>,
-    pub(crate) now: Timestamp,
-}
-
-/// Why the data is too old.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Overdue {
-    /// The run that was due then has not confirmed it.
-    Run(Timestamp),
-    /// The hour that is promised is over.
-    Hour,
-}
-
-/// Names a state of the lake, as far as a page shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct Live {
-    /// Letters, digits and hyphens.
-    pub(crate) name: String,
-    /// The version held.
-    pub(crate) version: Option<u64>,
-    /// When it was looked at.
-    pub(crate) now: Timestamp,
-}
-
-impl Known {
-    pub(crate) async fn gather(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
-        Self {
-            table: table.state(),
-            runs: runs.newest_cached(RUNS_POLLED).await,
-            due: runs.previous_scheduled(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
-            now,
-        }
-    }
-
-    /// When the table was last known to be what the sources say; none where there is no table.
-    pub(crate) fn confirmed_at(&self) -> Option<Timestamp> {
-        match &self.table.held {
-            Held::Snapshot(snapshot) => Some(metrics::confirmed_at(snapshot.version().committed_at(), &self.runs)),
-            Held::NoTable | Held::Unknown => None,
-        }
-    }
-
-    /// How long ago that was.
-    pub(crate) fn data_age(&self) -> Option<SignedDuration> {
-        Some(self.now.duration_since(self.confirmed_at()?))
-    }
-
-    /// Why that is too long ago, by the schedule where it is known.
-    pub(crate) fn overdue(&self) -> Option<Overdue> {
-        let confirmed_at = self.confirmed_at()?;
-        match self.due {
-            Some(due) => (due.duration_since(confirmed_at) > CLOCKS_MAX).then_some(Overdue::Run(due)),
-            None => (self.now.duration_since(confirmed_at) > DATA_AGE_MAX).then_some(Overdue::Hour),
-        }
-    }
-
-    pub(crate) fn live(&self) -> Live {
-        let version = match &self.table.held {
-            Held::Snapshot(snapshot) => Some(snapshot.version()),
-            Held::NoTable | Held::Unknown => None,
-        };
-        let held = match &self.table.held {
-            Held::Snapshot(snapshot) => cursor::state(snapshot.version()),
-            Held::NoTable => "none".to_owned(),
-            Held::Unknown => "unknown".to_owned(),
-        };
-        // A report comes after the end that it tells of.
-        let state = |run: &Run| format!("{} {} {}\n", run.run_id, run.state.as_str(), run.report.is_some());
-        let runs = self.runs.iter().map(state);
-        // Everybody is older after midnight.
-        let day = self.now.to_zoned(TimeZone::UTC).date();
-        let is_failing = self.table.failing_since.is_some();
-        let is_old = self.overdue().is_some();
-        let text = format!("{held}\n{day}\n{is_failing}\n{is_old}\n{}", runs.collect::<String>());
-        let number = version.map(datalake_table::delta::version::Version::number);
-        Live {
-            name: format!(
-                "{}-{}",
-                number.map_or("none".to_owned(), |number| number.to_string()),
-                cursor::digest(&text)
-            ),
-            version: number,
-            now: self.now,
-        }
-    }
-}
-
-/// The state that the page was made of.
-pub(crate) struct HeldByPage(String);
-
-impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
+impl<S: Send + Sync> FromRequestParts<S> for ShownState {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check(&["held"])?;
-        Ok(Self(pairs.get("held").unwrap_or_default().to_owned()))
+        pairs.check(&["state"])?;
+        Ok(Self(pairs.get("state").unwrap_or_default().to_owned()))
     }
 }
 
-/// The name of the present state, as soon as it is another than the page's, or as it is after a while.
+/// Returns the ID of the current state as soon as it differs from the shown one, and at the latest after [`WAIT_MAX`].
 pub(crate) async fn wait(
-    HeldByPage(held): HeldByPage,
+    ShownState(shown): ShownState,
     _: WaitPermit,
     State(table): State<TableWatch>,
     State(runs): State<Runs>,
@@ -158,60 +46,27 @@ pub(crate) async fn wait(
     let deadline = Instant::now() + WAIT_MAX;
     let shutdown = runs.shutdown();
     let mut versions = table.versions();
-    let mut launched = runs.launcher_changes();
-    let mut reported = runs.reports_read();
-    let name = loop {
+    let mut launcher_changes = runs.launcher_changes();
+    let mut reports = runs.reports_read();
+    let current = loop {
         versions.mark_unchanged();
-        launched.mark_unchanged();
-        reported.mark_unchanged();
-        let Live { name, .. } = Known::gather(&table, &runs, clock.now()).await.live();
-        if name != held || Instant::now() >= deadline || shutdown.is_cancelled() {
-            break name;
+        launcher_changes.mark_unchanged();
+        reports.mark_unchanged();
+        let LakeState { id, .. } = LakeStatus::load(&table, &runs, clock.now()).await.state();
+        if id != shown || Instant::now() >= deadline || shutdown.is_cancelled() {
+            break id;
         }
         tokio::select! {
             () = shutdown.cancelled() => {}
-            () = tokio::time::sleep_until(deadline.min(Instant::now() + LOOK_PERIOD)) => {}
+            () = tokio::time::sleep_until(deadline.min(Instant::now() + POLL_INTERVAL)) => {}
             Ok(()) = versions.changed() => {}
-            Ok(()) = launched.changed() => {}
-            Ok(()) = reported.changed() => {}
+            Ok(()) = launcher_changes.changed() => {}
+            Ok(()) = reports.changed() => {}
         }
     };
     let headers = [
         (header::CONTENT_TYPE, "text/plain; charset=utf-8"),
         (header::CACHE_CONTROL, "no-store"),
     ];
-    (headers, name).into_response()
-}
-
-#[cfg(test)]
-mod tests {
-    use datalake_core::report::{RunId, RunOutcome, RunReport};
-
-    use super::*;
-    use datalake_runs::run::RunState;
-
-    fn known(report: Option<&str>, now: &str) -> Known {
-        let report = report.map(|text| Arc::new(serde_json::from_str::<RunReport>(text).unwrap()));
-        let run = Run {
-            report,
-            ..Run::new(RunId::parse("a").unwrap(), RunState::Ended(RunOutcome::Succeeded))
-        };
-        Known {
-            table: Arc::default(),
-            runs: vec![run],
-            due: None,
-            now: now.parse().unwrap(),
-        }
-    }
-
-    #[test]
-    fn a_report_and_a_new_day_are_news() {
-        const REPORT: &str = r#"{"run_id":"a","outcome":"succeeded","mode":"incremental","started_at":"2026-11-24T11:00:00Z",
-            "ended_at":"2026-11-24T11:00:01Z","elapsed_ms":1000,"version":0,"committed":false,"counts":{},"requests":{},"notices":[],"rejects":[]}"#;
-        let name = |report, now| known(report, now).live().name;
-        let evening = name(None, "2026-11-24T23:59:58Z");
-        assert_eq!(name(None, "2026-11-24T23:59:59Z"), evening);
-        assert_ne!(name(Some(REPORT), "2026-11-24T23:59:58Z"), evening);
-        assert_ne!(name(None, "2026-11-25T00:00:00Z"), evening);
-    }
+    (headers, current).into_response()
 }

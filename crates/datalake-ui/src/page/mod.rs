@@ -1,10 +1,16 @@
-//! What every page has: its frame, its context, the sign-in page, problems as pages, and the policy of the browser.
+//! What all pages share: their frame, context, links and headers, the sign-in page, problems as pages, and live updates.
 
 pub(crate) mod api_address;
 pub mod context;
-pub(crate) mod csp;
+pub(crate) mod html_page;
 pub mod layout;
+pub(crate) mod links;
 pub(crate) mod live;
+pub(crate) mod page_size;
 pub mod problem;
+pub(crate) mod query;
+pub(crate) mod request_url;
+pub(crate) mod return_address;
 pub(crate) mod run_permission;
 pub(crate) mod sign_in;
+pub(crate) mod status;

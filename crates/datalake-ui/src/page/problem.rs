@@ -1,4 +1,4 @@
-//! A problem as a page. Its status and its words are those of `problem.rs`; here is only how they look.
+//! Problems as pages. The API crate decides the status and the text of a problem; this file renders them.
 
 use axum::{
     extract::Request,
@@ -8,13 +8,15 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    ASSETS, components,
+    components,
     page::{
         api_address::ApiAddress,
-        context,
-        csp::Page,
-        layout::{self, Account, Frame, Redrawn, View},
-        sign_in::{self, LocalAddress, SignIn},
+        html_page::HtmlPage,
+        layout::{self, Account, Frame, Refresh, View},
+        links,
+        request_url::{self, path_and_query},
+        return_address::ReturnAddress,
+        sign_in::{self, SignIn},
     },
 };
 use datalake_api::{
@@ -26,7 +28,7 @@ use datalake_api::{
 };
 use datalake_http::accept::Accept;
 
-/// Replaces problems by pages where the client is a browser that opens a page.
+/// Replaces the body of problems by a page if the client is a browser that opens a page.
 pub async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let Some(client) = Client::of(&request) else {
         return next(request).await;
@@ -42,7 +44,7 @@ pub async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> 
     }
 }
 
-/// The client of a request, as far as that decides how a problem is written.
+/// What decides how a problem is rendered for the client of a request.
 #[derive(Debug)]
 struct Client {
     origin: String,
@@ -52,47 +54,47 @@ struct Client {
 }
 
 impl Client {
-    /// None if no problem of the request is written as a page.
+    /// None if no problem of the request is rendered as a page.
     fn of(request: &Request) -> Option<Self> {
         let accept = Accept::from_headers(request.headers());
+        // A client that accepts all types equally, such as curl, is not a browser.
         let prefers_html = accept.weight("text/html") > accept.weight("application/problem+json");
         (prefers_html || request.uri().path().starts_with("/page/")).then(|| Self {
-            origin: context::origin(request.headers(), request.uri()),
-            address: context::address(request.uri()),
-            // A client that accepts every type alike, such as curl, is no browser.
+            origin: request_url::origin(request.headers(), request.uri()),
+            address: path_and_query(request.uri()),
             is_from_other_site: sign_in::is_from_other_site(request.headers()),
             prefers_html,
         })
     }
 
-    /// Whether a problem is written as a page: always below `/page/`; elsewhere for a browser that opens the overview, or that cannot send the
-    /// token that reads require.
+    /// Whether a problem is rendered as a page: always below `/page/`; elsewhere for a browser that opens the overview or lacks the token that
+    /// reads require.
     fn wants_page(&self, status: StatusCode) -> bool {
         let path = self.address.split('?').next().unwrap_or_default();
-        let is_page = path.starts_with("/page/") && !path.starts_with(ASSETS) && path != "/page/live";
-        is_page || self.prefers_html && (path == "/" || path == "/page" || problem::is_unauthorized(status.as_u16()))
+        let is_page = path.starts_with("/page/") && !path.starts_with(links::ASSETS) && path != links::LIVE;
+        is_page || self.prefers_html && (path == links::OVERVIEW || path == "/page" || problem::is_unauthorized(status.as_u16()))
     }
 
-    /// The problem as a page; an unauthorized request gets the sign-in page.
+    /// The problem as a page; the sign-in page for an unauthorized request.
     fn page(&self, problem: &ProblemDocument) -> Response {
         let page = match problem::is_unauthorized(problem.status) {
             true => self.sign_in(problem).page(),
-            false => self.frame(problem).page(&self.words(problem)),
+            false => self.frame(problem).page(&self.main(problem)),
         };
-        let mut response = Page(page).into_response();
+        let mut response = HtmlPage(page).into_response();
         response.headers_mut().remove(header::CACHE_CONTROL);
         response
     }
 
     fn frame<'a>(&'a self, problem: &'a ProblemDocument) -> Frame<'a> {
         Frame {
-            view: View::Failure,
+            view: View::Problem,
             title: problem.title,
             api: ApiAddress::of_page(&self.address),
-            words: layout::SAME,
-            command: "curl",
+            api_label: layout::API_LABEL,
+            curl: "curl",
             origin: &self.origin,
-            redrawn: Redrawn::Problem,
+            refresh: Refresh::Problem,
             account: Account::None,
         }
     }
@@ -100,41 +102,39 @@ impl Client {
     fn sign_in<'a>(&'a self, problem: &'a ProblemDocument) -> SignIn<'a> {
         SignIn {
             origin: &self.origin,
-            return_to: LocalAddress::or_overview(&self.address),
-            is_wrong: false,
+            return_to: ReturnAddress::or_overview(&self.address),
+            is_token_invalid: false,
             is_from_other_site: self.is_from_other_site,
             detail: &problem.detail,
             status: problem.status,
         }
     }
 
-    fn words(&self, problem: &ProblemDocument) -> Markup {
-        let line = html! { "Status " (problem.status) };
+    fn main(&self, problem: &ProblemDocument) -> Markup {
+        let subtitle = html! { "Status " (problem.status) };
         html! {
-            (components::heading(problem.title, &line, &html! {}))
+            (components::heading(problem.title, &subtitle, &html! {}))
             section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
                 p.wrap { (components::prose(&problem.detail)) }
-                @if let Some(nearest) = &problem.nearest {
-                    p { "The nearest known name is " code { (nearest) } "." }
-                }
+                (suggestion(problem))
                 @if let Some(run) = &problem.run {
-                    p { "The run: " a href={ "/page/runs/" (run.run_id()) } { (run.run_id()) } }
+                    p { "Run " a href=(links::run(run.run_id())) { (run.run_id()) } }
                 }
                 p.actions {
-                    @let first = self.first_page();
-                    @if let Some(first) = &first {
-                        a.button.primary #first-page href=(first) { "Begin anew with the first page" }
+                    @let first_page = self.first_page();
+                    @if let Some(first_page) = &first_page {
+                        a.button.primary #first-page href=(first_page) { "Back to the first page" }
                     }
-                    @if let Some(back) = self.way_back() {
-                        a.button.primary[first.is_none()] href=(back.0) { (back.1) }
+                    @if let Some((href, label)) = self.parent_view() {
+                        a.button.primary[first_page.is_none()] href=(href) { (label) }
                     }
-                    a.button href="/" { "Overview" }
+                    a.button href=(links::OVERVIEW) { "Overview" }
                 }
             }
         }
     }
 
-    /// Of a page behind a cursor, the first one: the same request without the cursor.
+    /// The same request without its cursor; none if it has no cursor.
     fn first_page(&self) -> Option<String> {
         let (path, query) = self.address.split_once('?')?;
         let is_cursor = |pair: &&str| pair.split('=').next() == Some(CURSOR);
@@ -146,17 +146,22 @@ impl Client {
         Some(format!("{path}{separator}{}", others.join("&")))
     }
 
-    /// The view that the address belongs to, without what was asked of it.
-    fn way_back(&self) -> Option<(&'static str, &'static str)> {
+    /// The list that the requested page belongs to, without its parameters.
+    fn parent_view(&self) -> Option<(&'static str, &'static str)> {
         let path = self.address.split('?').next().unwrap_or_default();
         match path.strip_prefix("/page/")?.split('/').next()? {
-            "people" => Some(("/page/people", "All people")),
-            "runs" => Some(("/page/runs", "All runs")),
-            "rejects" => Some(("/page/rejects", "Rejects now")),
-            "versions" | "changes" => Some(("/page/versions", "All versions")),
+            "users" => Some((links::USERS, "All users")),
+            "runs" => Some((links::RUNS, "All runs")),
+            "rejects" => Some((links::REJECTS, "Current rejects")),
+            "versions" | "changes" => Some((links::VERSIONS, "All versions")),
             _ => None,
         }
     }
+}
+
+/// The name that a misspelled parameter or path probably means.
+pub(crate) fn suggestion(problem: &ProblemDocument) -> Markup {
+    html! { @if let Some(nearest) = &problem.nearest { p { "Did you mean " code { (nearest) } "?" } } }
 }
 
 #[cfg(test)]
@@ -172,23 +177,39 @@ mod tests {
         assert_eq!(wants_page, expected, "{path}, Accept: {accept}, {status}");
     }
 
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
     #[test]
-    fn who_gets_a_page() {
-        const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-        check("/page/people?x", BROWSER, 400, true);
-        check("/page/people?x", "*/*", 400, true);
+    fn problems_of_pages_are_pages_for_every_client() {
+        check("/page/users?x", BROWSER, 400, true);
+        check("/page/users?x", "*/*", 400, true);
         check("/page/nowhere", "application/json", 404, true);
+    }
+
+    #[test]
+    fn problems_of_the_overview_are_pages_for_browsers() {
         check("/page", BROWSER, 404, true);
         check("/page", "*/*", 404, false);
-        check("/page/live?x", BROWSER, 400, false);
-        check("/page/assets/x.css", BROWSER, 404, false);
         check("/", BROWSER, 400, true);
         check("/", "*/*", 400, false);
+    }
+
+    #[test]
+    fn problems_of_assets_and_live_updates_are_documents() {
+        check("/page/live?x", BROWSER, 400, false);
+        check("/page/assets/x.css", BROWSER, 404, false);
+    }
+
+    #[test]
+    fn unauthorized_browser_gets_a_page_everywhere() {
         check("/", BROWSER, 401, true);
         check("/data", BROWSER, 401, true);
         check("/data", "*/*", 401, false);
         check("/data", "application/json", 401, false);
-        // The API's own addresses answer browsers as they answer everybody.
+    }
+
+    #[test]
+    fn other_problems_of_the_api_are_documents_for_browsers() {
         check("/data?x", BROWSER, 400, false);
         check("/nowhere", BROWSER, 404, false);
     }
@@ -200,10 +221,10 @@ mod tests {
     }
 
     #[test]
-    fn first_pages() {
-        check_first_page("/page/people?min_age&cursor=1~2&order=age", Some("/page/people?min_age&order=age"));
-        check_first_page("/page/people?cursor=1~2", Some("/page/people"));
-        check_first_page("/page/people?first_name=cursor", None);
-        check_first_page("/page/people", None);
+    fn first_page_is_the_request_without_its_cursor() {
+        check_first_page("/page/users?min_age&cursor=1~2&order=age", Some("/page/users?min_age&order=age"));
+        check_first_page("/page/users?cursor=1~2", Some("/page/users"));
+        check_first_page("/page/users?first_name=cursor", None);
+        check_first_page("/page/users", None);
     }
 }

@@ -1,14 +1,14 @@
-//! Who may start a run from a page.
+//! Who may start and stop runs from a page.
 
-/// Who may start a run.
+/// Who may start and stop runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RunPermission {
-    /// Whoever reaches the server.
+    /// Every client.
     Open,
-    /// Clients with the token.
+    /// Clients that send the token; this one has not.
     NeedsToken,
-    /// This browser, which has signed in; other clients need the token.
+    /// This browser, which has signed in. Other clients must send the token.
     SignedIn,
-    /// Nobody: the server was started to only read.
+    /// No client: the server was started without a launcher.
     NotOffered,
 }

@@ -1,107 +1,113 @@
-//! What one person's row was, version after version.
+//! The history of a user's row, version by version.
 
 use datalake_core::user::BirthTimestamp;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components,
-    page::api_address::ApiAddress,
-    user::{run, unknown},
-    users::{form_query::Query, rows},
+    components::{
+        self,
+        format::{self, counted, time, truncate},
+        run,
+    },
+    page::{api_address::ApiAddress, links, query::Query},
+    user::{model::UserPage, provenance::unavailable},
 };
 use datalake_api::{
     problem::Problem,
     routes::history::{HistoryDocument, StateDocument},
 };
 
-/// States on a page: a month of a row that changes each day. The API gives all of them.
+/// How many states the page shows: a month of daily changes. The API returns all of them.
 const STATES_MAX: usize = 30;
 
-/// Bytes of a name that are shown of a state.
-const NAME_BYTES_SHOWN: usize = 100;
+/// How many bytes of a name a state shows.
+const NAME_BYTES_MAX: usize = 100;
 
-/// `moment` is what was asked of the person's page: each state leads to the same day.
-pub(crate) fn card(user_id: &str, history: &Result<HistoryDocument<'_>, &Problem>, moment: &Query, origin: &str, now: Timestamp) -> Markup {
+pub(crate) fn card(user: &UserPage<'_>) -> Markup {
+    let history = &user.history;
     html! {
         section.card #history aria-labelledby="history-title" {
             header {
                 h2 #history-title { "History" }
                 @if let Ok(history) = history {
-                    span.small.muted { (components::counted(u64::try_from(history.count).unwrap_or(u64::MAX), "state", "states")) ", the newest first" }
+                    span.small.muted { (counted(format::count(history.count), "state", "states")) ", latest first" }
                 }
             }
             @match history {
                 Ok(history) => {
-                    (states(history, moment, now))
-                    @if history.states.len() > STATES_MAX { p #more-states { "These are the newest " (STATES_MAX) "." } }
+                    (states(history, &user.time_travel, user.now))
+                    @if history.states.len() > STATES_MAX { p #more-states { "The latest " (STATES_MAX) " states are shown." } }
                     p.small.muted #history-ends data-ends=(history.ends) { (ends(history)) }
                 }
-                Err(Problem::NoSuchUser) => p.muted { "No version that was looked at has this user." },
-                Err(problem) => (unknown(problem)),
+                Err(Problem::NoSuchUser) => p.muted { "No history found for this user." },
+                Err(problem) => (unavailable(problem)),
             }
-            (components::curl(origin, &ApiAddress::new(format!("/data/{user_id}/history"))))
+            (components::curl(user.origin, &ApiAddress::new(format!("/data/{}/history", user.user_id))))
         }
     }
 }
 
-fn states(history: &HistoryDocument<'_>, moment: &Query, now: Timestamp) -> Markup {
-    let own = rows::own(history.user_id);
-    let address = |version: u64| moment.without(&["as_of"]).with("version", &version.to_string()).address(&own);
+fn states(history: &HistoryDocument<'_>, time_travel: &Query, now: Timestamp) -> Markup {
+    let path = links::user(history.user_id);
+    let href = |version: u64| {
+        let query = time_travel.without(&["as_of"]).with("version", &version.to_string());
+        query.address(&path)
+    };
     let older = history.states.iter().skip(1).map(Some).chain([None]);
     components::scroll(
-        "States of the row",
+        "History of the row",
         &html! {
             table {
-                caption.visually-hidden { "The states of the row; what differs from the state before is marked" }
+                caption.visually-hidden { "The states of the row. Differences from the previous state are marked." }
                 thead {
                     tr {
-                        @for heading in ["Version", "Change", "When", "First name", "Last name", "Born", "Picture", "Run"] {
+                        @for heading in ["Version", "Change", "Committed", "First name", "Last name", "Born", "Image", "Run"] {
                             th scope="col" { (heading) }
                         }
                     }
                 }
                 tbody {
-                    @for (state, older) in history.states.iter().zip(older).take(STATES_MAX) { (line(&address(state.version), state, older, now)) }
+                    @for (state, older) in history.states.iter().zip(older).take(STATES_MAX) { (row(&href(state.version), state, older, now)) }
                 }
             }
         },
     )
 }
 
-fn line(address: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'_>>, now: Timestamp) -> Markup {
-    let (tone, words) = change(state.change);
+fn row(href: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'_>>, now: Timestamp) -> Markup {
+    let (class, label) = change(state.change);
     html! {
         tr data-version=(state.version) data-change=[state.change] {
             th scope="row" {
                 @if state.row.is_some() {
-                    a href=(address) { (state.version) }
+                    a href=(href) { (state.version) }
                 } @else {
                     (state.version)
                 }
             }
-            td { span class={ "badge " (tone) } { (words) } }
-            td { (components::time(state.committed_at, now)) }
+            td { span class={ "badge " (class) } { (label) } }
+            td { (time(state.committed_at, now)) }
             @match &state.row {
                 Some(row) => {
-                    @let former = older.and_then(|older| older.row.as_ref());
-                    td.name dir="auto" { (marked(row.first_name, former.map(|row| row.first_name))) }
-                    td.name dir="auto" { (marked(row.last_name, former.map(|row| row.last_name))) }
-                    td.nowrap { (marked(&birth(row.birthts), former.map(|row| birth(row.birthts)).as_deref())) }
-                    td { (marked(picture(state, older), former.and(older).map(|older| picture(older, None)))) }
+                    @let previous = older.and_then(|older| older.row.as_ref());
+                    td.name dir="auto" { (marked(row.first_name, previous.map(|row| row.first_name))) }
+                    td.name dir="auto" { (marked(row.last_name, previous.map(|row| row.last_name))) }
+                    td.nowrap { (marked(&birth(row.birthts), previous.map(|row| birth(row.birthts)).as_deref())) }
+                    td { (marked(image(state, older), previous.and(older).map(|older| image(older, None)))) }
                 }
                 None => td.muted colspan="4" { "no row" },
             }
-            td { @if let Some(run_id) = state.run_id { (run(run_id)) } @else { span.muted { "another engine" } } }
+            td { @if let Some(run_id) = state.run_id { (run::link(run_id)) } @else { span.muted { "another engine" } } }
         }
     }
 }
 
-/// Where the same value stood before, plainly; a new one is marked.
-fn marked(value: &str, former: Option<&str>) -> Markup {
+/// A value, marked if it differs from the previous one.
+fn marked(value: &str, previous: Option<&str>) -> Markup {
     html! {
-        @let shown = components::beginning(value, NAME_BYTES_SHOWN);
-        @if former.is_none_or(|former| former == value) { (shown) } @else { ins { (shown) } }
+        @let shown = truncate(value, NAME_BYTES_MAX);
+        @if previous.is_none_or(|previous| previous == value) { (shown) } @else { ins { (shown) } }
     }
 }
 
@@ -110,32 +116,32 @@ fn birth(birthts: i64) -> String {
     birth.map_or_else(|| birthts.to_string(), |birth| birth.day().date().to_string())
 }
 
-/// A picture that took another's place is a change, too.
-fn picture(state: &StateDocument<'_>, older: Option<&StateDocument<'_>>) -> &'static str {
+/// Whether there is an image. A replaced image counts as a change.
+fn image(state: &StateDocument<'_>, older: Option<&StateDocument<'_>>) -> &'static str {
     match (state.image_etag, older.and_then(|older| older.image_etag)) {
         (None, _) => "none",
-        (Some(tag), Some(former)) if tag != former => "another one",
-        (Some(_), _) => "there",
+        (Some(etag), Some(previous)) if etag != previous => "replaced",
+        (Some(_), _) => "yes",
     }
 }
 
 fn change(change: Option<&str>) -> (&'static str, &'static str) {
     match change {
-        Some("insert") => ("good", "added"),
+        Some("insert") => ("success", "added"),
         Some("update") => ("", "changed"),
-        Some("delete") => ("warn", "removed"),
-        _ => ("", "so already"),
+        Some("delete") => ("warning", "removed"),
+        _ => ("", "initial"),
     }
 }
 
-/// How far back it goes, and why no further.
+/// How far back the history goes, and why not further.
 fn ends(history: &HistoryDocument<'_>) -> String {
     let oldest = history.oldest;
     match history.ends {
-        "begin_of_table" => "This goes back to the table's first version.".to_owned(),
-        "log_ends" => format!("This goes back to version {oldest}: the log keeps a week."),
-        "files_gone" => format!("This goes back to version {oldest}: files that a newer version replaced are kept for a week."),
-        _ => format!("This goes back to version {oldest}: more would be too much work for one question."),
+        "begin_of_table" => "The history goes back to the first version of the table.".to_owned(),
+        "log_ends" => format!("The history goes back to version {oldest}: older log entries have expired."),
+        "files_gone" => format!("The history goes back to version {oldest}: data files are kept for one week after they are replaced."),
+        _ => format!("The history goes back to version {oldest}: older history was not scanned."),
     }
 }
 
@@ -144,19 +150,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_marked(value: &str, former: Option<&str>, expected: &str) {
-        assert_eq!(marked(value, former).into_string(), expected);
+    fn check_marked(value: &str, previous: Option<&str>, expected: &str) {
+        assert_eq!(marked(value, previous).into_string(), expected);
     }
 
     #[test]
-    fn differences_are_marked() {
+    fn different_value_is_marked() {
         check_marked("Ada", None, "Ada");
         check_marked("Ada", Some("Ada"), "Ada");
         check_marked("<Ada>", Some("Bea"), "<ins>&lt;Ada&gt;</ins>");
     }
 
     #[test]
-    fn births_without_a_date_are_numbers() {
+    fn birth_outside_the_calendar_is_a_number() {
         assert_eq!(birth(0), "1970-01-01");
         assert_eq!(birth(i64::MAX), i64::MAX.to_string());
     }

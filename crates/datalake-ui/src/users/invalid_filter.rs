@@ -1,4 +1,4 @@
-//! People who cannot be told because of what was asked: the form stays as it was filled, with what is wrong beside the field.
+//! The users page for an invalid request: the form keeps its values and shows the error next to the field.
 
 use axum::{
     http::header,
@@ -8,12 +8,15 @@ use datalake_core::user::Day;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, Tone},
-    page::{context::PageContext, csp::Page, layout::View},
+    components::{self, Severity},
+    page::{context::PageContext, html_page::HtmlPage, layout::View, links, problem::suggestion, query::Query},
     users::{
-        self, Look,
-        filter_form::{self, Filled, Wrong},
-        form_query::{Query, VIEW},
+        filter_form::{
+            self,
+            state::{FormState, ValidationError},
+        },
+        form_query::VIEW,
+        request::ViewMode,
     },
 };
 use datalake_api::{
@@ -21,29 +24,29 @@ use datalake_api::{
     request::cursor::CURSOR,
 };
 
-/// The page, with the status that the API answers. A problem that does not come of what was asked is left to others.
-pub(crate) fn page(visit: &PageContext, problem: Problem) -> Result<Response, Problem> {
-    let query = Query::of_address(&visit.address);
-    let Some(wrong) = wrong(&problem, &query) else {
+/// The page with the status of the API's response. A problem that no field of the form causes is returned.
+pub(crate) fn page(context: &PageContext, problem: Problem) -> Result<Response, Problem> {
+    let query = Query::of_address(&context.address);
+    let Some(error) = validation_error(&problem, &query) else {
         return Err(problem);
     };
-    let filled = Filled {
-        look: query.get(VIEW).and_then(|look| Look::parse(look).ok()).unwrap_or_default(),
+    let state = FormState {
+        view_mode: query.get(VIEW).and_then(|view| ViewMode::parse(view).ok()).unwrap_or_default(),
         query: &query.without(&[CURSOR]),
-        day: Day::of(visit.now),
-        newest: users::newest(visit),
-        wrong: Some(wrong),
+        day: Day::of(context.now),
+        latest: context.latest_version(),
+        error: Some(error),
     };
     let status = problem.status();
-    let main = refused(&filled, &problem.document(users::PATH.to_owned()));
-    let page = Page(visit.frame(View::People, "People").page(&main));
+    let main = main(&state, &problem.document(links::USERS.to_owned()));
+    let page = HtmlPage(context.frame(View::Users, "Users").page(&main));
     Ok((status, [(header::CACHE_CONTROL, "no-store")], page).into_response())
 }
 
-/// Which part of the question the problem comes of; none where it is no part of the form.
-fn wrong(problem: &Problem, query: &Query) -> Option<Wrong> {
-    let (parameter, words) = match problem {
-        // Who is led on by a cursor has not typed it.
+/// The parameter that caused the problem; none if it has no field in the form.
+fn validation_error(problem: &Problem, query: &Query) -> Option<ValidationError> {
+    let (parameter, message) = match problem {
+        // Users do not type cursors.
         Problem::Parameter(error) if error.parameter == CURSOR => return None,
         Problem::Parameter(error) => (error.parameter.clone(), error.reason.clone()),
         Problem::NoSuchVersion { .. } | Problem::BeforeFirstVersion | Problem::VersionGone => {
@@ -52,19 +55,21 @@ fn wrong(problem: &Problem, query: &Query) -> Option<Wrong> {
         }
         _ => return None,
     };
-    Some(Wrong { parameter, words })
+    Some(ValidationError { parameter, message })
 }
 
-fn refused(filled: &Filled<'_>, problem: &ProblemDocument) -> Markup {
-    let line = html! { "Nobody is shown: what was asked has no answer as it stands." };
-    let words = html! {
+fn main(state: &FormState<'_>, problem: &ProblemDocument) -> Markup {
+    let subtitle = html! { "No results: fix the highlighted filter." };
+    let message = html! {
         p.wrap { (components::prose(&problem.detail)) }
-        @if let Some(nearest) = &problem.nearest { p { "The nearest known name is " code { (nearest) } "." } }
+        (suggestion(problem))
     };
     html! {
-        (components::heading("People", &line, &html! {}))
-        div #problem data-problem=(problem.kind) data-status=(problem.status) { (components::banner(Tone::Bad, "refused", problem.title, &words)) }
-        (filter_form::form(filled))
+        (components::heading("Users", &subtitle, &html! {}))
+        div #problem data-problem=(problem.kind) data-status=(problem.status) {
+            (components::banner(Severity::Error, "invalid-filter", problem.title, &message))
+        }
+        (filter_form::form(state))
     }
 }
 
@@ -75,27 +80,28 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(problem: &Problem, asked: &str, expected: Option<&str>) {
-        let wrong = wrong(problem, &Query::of_address(asked));
-        assert_eq!(
-            wrong.as_ref().map(|wrong| wrong.parameter.as_str()),
-            expected,
-            "{problem:?}, {asked}"
-        );
+    fn check(problem: &Problem, address: &str, expected: Option<&str>) {
+        let error = validation_error(problem, &Query::of_address(address));
+        let parameter = error.as_ref().map(|error| error.parameter.as_str());
+        assert_eq!(parameter, expected, "{problem:?}, {address}");
     }
 
     #[test]
-    fn what_a_problem_comes_of() {
-        check(
-            &Problem::Parameter(QueryError::value("min_age", "no")),
-            "/p?min_age=x",
-            Some("min_age"),
-        );
-        check(&Problem::Parameter(QueryError::value("cursor", "no")), "/p?cursor=x", None);
+    fn invalid_parameter_is_a_validation_error() {
+        let problem = Problem::Parameter(QueryError::value("min_age", "no"));
+        check(&problem, "/p?min_age=x", Some("min_age"));
         check(&Problem::NoSuchVersion { newest: 1 }, "/p?version=9", Some("version"));
         check(&Problem::BeforeFirstVersion, "/p?min_age&as_of=1999-01-01", Some("as_of"));
-        // A cursor says which version it is of.
+    }
+
+    #[test]
+    fn invalid_cursor_is_no_validation_error() {
+        check(&Problem::Parameter(QueryError::value("cursor", "no")), "/p?cursor=x", None);
         check(&Problem::VersionGone, "/p?cursor=1~2", None);
+    }
+
+    #[test]
+    fn unreachable_store_is_no_validation_error() {
         check(&Problem::StoreUnavailable, "/p?version=1", None);
     }
 }

@@ -1,5 +1,4 @@
-//! The accessibility rules of axe-core, from npm: `npm install --prefix target/axe axe-core`, or from the `axe.min.js` that `DATALAKE_TEST_AXE`
-//! names.
+//! Accessibility checks with axe-core. `npm install --prefix target/axe axe-core` installs it; `DATALAKE_TEST_AXE` names another `axe.min.js`.
 
 use std::{fs, path::PathBuf};
 
@@ -11,11 +10,8 @@ use super::{
     views::{self, View},
 };
 
-/// The script of axe-core, which the tests inject into pages over WebDriver.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the script is not part of the repository, so the environment names it"
-)]
+/// The script of axe-core, which the tests inject by WebDriver.
+#[expect(clippy::disallowed_methods, reason = "the environment names files outside of the repository")]
 fn script() -> String {
     let named = std::env::var_os("DATALAKE_TEST_AXE").map(PathBuf::from);
     let path = named.unwrap_or_else(|| {
@@ -25,13 +21,13 @@ fn script() -> String {
     });
     fs::read_to_string(&path).unwrap_or_else(|error| {
         panic!(
-            "{}: {error}: install axe-core with `npm install --prefix target/axe axe-core`, or name its axe.min.js in DATALAKE_TEST_AXE",
+            "{}: {error}: get axe-core by `npm install --prefix target/axe axe-core`, or name its axe.min.js in DATALAKE_TEST_AXE",
             path.display()
         )
     })
 }
 
-/// The violations in the current page: lines with the rule and the element.
+/// The violations that axe-core finds, each with its rule and element.
 fn violations(browser: &Browser, script: &str) -> Vec<String> {
     browser.run(script);
     let found = browser.run_async(
@@ -41,7 +37,7 @@ fn violations(browser: &Browser, script: &str) -> Vec<String> {
                  node => `${violation.id}: ${node.target.join(' ')}: ${node.failureSummary.replaceAll('\\n', ' ')}`)) }),
              error => done({ rules: 0, lines: [String(error)] }))",
     );
-    assert_ne!(found["rules"], 0, "axe-core has checked rules: {found}");
+    assert_ne!(found["rules"], 0, "axe-core has run: {found}");
     let lines = found["lines"].as_array().unwrap();
     lines.iter().map(|line: &Value| line.as_str().unwrap().to_owned()).collect()
 }
@@ -51,9 +47,9 @@ fn check(browser: &Browser, paths: &[String]) {
     check_after(browser, paths, |_| {});
 }
 
-/// Checks each page in every display, after an action on the page.
+/// Checks each page after an action on it.
 #[track_caller]
-fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
+fn check_after(browser: &Browser, paths: &[String], action: impl Fn(&Browser)) {
     let script = script();
     let mut found = Vec::new();
     for (scheme, size) in [
@@ -61,10 +57,10 @@ fn check_after(browser: &Browser, paths: &[String], act: impl Fn(&Browser)) {
         (Scheme::Dark, Size::DESK),
         (Scheme::Light, Size::PHONE),
     ] {
-        browser.set_display(scheme, size);
+        browser.emulate(scheme, size);
         for path in paths {
-            browser.go_to(path);
-            act(browser);
+            browser.go(path);
+            action(browser);
             let lines = violations(browser, &script);
             found.extend(
                 lines
@@ -94,7 +90,7 @@ fn empty_lake_is_accessible() {
     let server = lakes::empty();
     check(
         &Browser::open(&server),
-        &["/", "/page/people", "/page/runs", "/page/rejects"].map(str::to_owned),
+        &["/", "/page/users", "/page/runs", "/page/rejects"].map(str::to_owned),
     );
 }
 
@@ -104,9 +100,9 @@ fn open_details_are_accessible() {
     let server = lakes::edited();
     let paths = [
         "/",
-        "/page/people",
-        "/page/people?min_age=-1&order=age",
-        "/page/people?on=2020-01-01&version=0",
+        "/page/users",
+        "/page/users?min_age=-1&order=age",
+        "/page/users?on=2020-01-01&version=0",
     ];
     check_after(&Browser::open(&server), &paths.map(str::to_owned), |browser| {
         browser.run("for (const part of document.querySelectorAll('details')) part.open = true");
@@ -114,16 +110,16 @@ fn open_details_are_accessible() {
 }
 
 #[test]
-fn dialog_is_accessible() {
+fn token_dialog_is_accessible() {
     let folder = tempfile::TempDir::new().unwrap();
     let path = folder.path().join("token");
-    fs::write(&path, "a-token-of-these-tests").unwrap();
+    fs::write(&path, "an-unguessable-token").unwrap();
     let server = lakes::samples_with(&["--token-file", path.to_str().unwrap()]);
     check_after(&Browser::open(&server), &["/".to_owned()], |browser| {
         browser.click("#start-run button[data-start=incremental]");
-        browser.wait_for_script("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
-        // The state after a wrong token.
-        browser.run("document.querySelector('#token-dialog [data-wrong]').hidden = false");
+        browser.until_run("the dialog", "return document.querySelector('#token-dialog[open]') !== null");
+        // As after an invalid token.
+        browser.run("document.querySelector('#token-dialog [data-invalid-token]').hidden = false");
     });
 }
 
@@ -138,15 +134,15 @@ fn sign_in_page_is_accessible() {
 fn active_run_is_accessible() {
     let server = lakes::samples();
     let suspended = SuspendedRun::start(&server);
-    suspended.write_log("{\"level\":\"WARN\",\"message\":\"a word\",\"rows\":2}");
+    suspended.write_log("{\"level\":\"WARN\",\"message\":\"a message\",\"rows\":2}");
     let browser = Browser::open(&server);
-    browser.go_to(&format!("/page/runs/{}", suspended.id));
-    browser.wait_until("the log", || (browser.count("#log-tail") == 1).then_some(()));
+    browser.go(&format!("/page/runs/{}", suspended.id));
+    browser.until("the log", || (browser.count("#log-tail") == 1).then_some(()));
     let paths = ["/".to_owned(), "/page/runs".to_owned(), format!("/page/runs/{}", suspended.id)];
     check(&browser, &paths);
 }
 
-/// A run that a guard blocked, and then an unavailable store.
+/// A run that was blocked by a safety check, and an unreachable store.
 #[test]
 fn banners_are_accessible() {
     let server = lakes::edited();
@@ -156,34 +152,34 @@ fn banners_are_accessible() {
     }
     let refused = lakes::run(&server);
     let run = format!("/page/runs/{}", refused["id"].as_str().unwrap());
-    browser.wait_until("the banner", || {
-        browser.go_to("/");
+    browser.until("the banner", || {
+        browser.go("/");
         (browser.count("[data-banner=refused]") == 1).then_some(())
     });
     check(&browser, &["/".to_owned(), "/page/runs".to_owned(), run]);
     fs::rename(server.folder.path().join("lake"), server.folder.path().join("away")).unwrap();
-    browser.wait_until("the banner", || {
-        browser.go_to("/");
-        (browser.count("[data-banner=store-down]") == 1).then_some(())
+    browser.until("the banner", || {
+        browser.go("/");
+        (browser.count("[data-banner=store-unreachable]") == 1).then_some(())
     });
     check(
         &browser,
-        &["/", "/page/runs", "/page/versions", "/page/people/1000"].map(str::to_owned),
+        &["/", "/page/runs", "/page/versions", "/page/users/1000"].map(str::to_owned),
     );
 }
 
 #[test]
 fn names_of_any_script_are_accessible() {
-    let server = lakes::unusual_names();
+    let server = lakes::hostile();
     check(
         &Browser::open(&server),
         &[
-            "/page/people",
-            "/page/people?view=gallery",
-            "/page/people/long",
+            "/page/users",
+            "/page/users?view=gallery",
+            "/page/users/long",
             // Right-to-left scripts.
-            "/page/people/3002",
-            "/page/people/3003",
+            "/page/users/3002",
+            "/page/users/3003",
         ]
         .map(str::to_owned),
     );

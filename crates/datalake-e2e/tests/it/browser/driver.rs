@@ -1,4 +1,4 @@
-//! chromedriver: one process for each browser, so that tests do not affect each other.
+//! chromedriver: one process for each browser, so that tests are isolated.
 
 use std::{
     io::{BufRead, BufReader},
@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use url::{ParseError, Url};
 
-/// Chromium sends no background requests, and pages cannot reach other hosts.
+/// Chromium sends no requests of its own, and cannot reach other hosts.
 const ARGUMENTS: &[&str] = &[
     "--headless=new",
     "--no-sandbox",
@@ -44,7 +44,7 @@ pub(super) enum Scripts {
     Off,
 }
 
-/// The capabilities of a session: the browser records its console output and its requests.
+/// The capabilities of a session: the browser records its console and its requests.
 pub(super) fn capabilities(scripts: Scripts) -> Capabilities {
     let permission = match scripts {
         Scripts::On => 1,
@@ -60,17 +60,17 @@ pub(super) fn capabilities(scripts: Scripts) -> Capabilities {
     capabilities.as_object().unwrap().clone()
 }
 
-/// chromedriver and the browsers that it starts, in one process group.
+/// The process group of chromedriver and its browser.
 pub(super) struct Driver {
     child: Child,
     port: u16,
-    /// The home and temporary folder of all processes.
+    /// The home and temporary folder of the processes.
     _home: TempDir,
 }
 
 impl Driver {
     pub(super) fn start() -> Self {
-        // chromedriver chooses a free port of IPv4, and fails if the same port of IPv6 is not free.
+        // It chooses a free port of IPv4 and then needs the same port of IPv6, which may be in use.
         const ATTEMPTS_MAX: usize = 10;
         (0..ATTEMPTS_MAX)
             .find_map(|_| Self::try_start())
@@ -88,7 +88,7 @@ impl Driver {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromedriver is installed: these tests need Debian's chromium and chromium-driver");
+            .expect("these tests need chromedriver (Debian: chromium and chromium-driver)");
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut driver = Self {
             child,
@@ -99,7 +99,7 @@ impl Driver {
             let (_, port) = line.split_once("started successfully on port ")?;
             port.trim_end_matches('.').parse().ok()
         })?;
-        // Reads to the end, so that chromedriver never blocks on a full pipe.
+        // Reads to the end, so that chromedriver does not block on a full pipe.
         std::thread::spawn(move || lines.for_each(drop));
         Some(driver)
     }
@@ -111,8 +111,8 @@ impl Driver {
 
 impl Drop for Driver {
     fn drop(&mut self) {
-        let _have_ended = killpg(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGKILL);
-        let _has_ended = self.child.wait();
+        let _killed = killpg(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGKILL);
+        let _waited = self.child.wait();
     }
 }
 

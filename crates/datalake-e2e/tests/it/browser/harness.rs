@@ -1,4 +1,4 @@
-//! A headless browser, driven over WebDriver. It records its console output and its requests.
+//! A headless browser, driven by WebDriver. It records its console and its requests.
 
 use std::{fmt::Debug, path::Path, time::Duration};
 
@@ -20,13 +20,13 @@ use tokio::{
 use super::driver::{self, ChromeCommand, Driver, Scripts};
 use crate::server::Server;
 
-/// The limit of every wait. A machine that is busy with other tests is slow.
+/// How long a test waits for a condition: long enough for a machine that runs other tests.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The time between two checks of a condition.
+/// How often a condition is polled.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// The color scheme of a page.
+/// The color scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Scheme {
     Light,
@@ -42,7 +42,7 @@ impl Scheme {
     }
 }
 
-/// The size of a window, in CSS pixels.
+/// The size of the window in CSS pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Size {
     pub(super) width: u32,
@@ -54,7 +54,7 @@ impl Size {
     pub(super) const PHONE: Self = Self { width: 390, height: 844 };
 }
 
-/// A separate browser session, without state of other tests.
+/// A browser session of one test.
 pub(super) struct Browser {
     runtime: Runtime,
     client: Client,
@@ -63,12 +63,12 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// Opens a browser for the pages of this server.
+    /// Starts a browser for the pages of a server.
     pub(super) fn open(server: &Server) -> Self {
         Self::start(server, Scripts::On)
     }
 
-    /// Opens a browser in which JavaScript is turned off.
+    /// Starts a browser with JavaScript disabled.
     pub(super) fn without_scripts(server: &Server) -> Self {
         Self::start(server, Scripts::Off)
     }
@@ -99,8 +99,8 @@ impl Browser {
     }
 
     #[track_caller]
-    fn wait<T>(&self, response: impl Future<Output = Result<T, CmdError>>) -> T {
-        self.runtime.block_on(response).unwrap_or_else(|error| {
+    fn wait<T>(&self, answer: impl Future<Output = Result<T, CmdError>>) -> T {
+        self.runtime.block_on(answer).unwrap_or_else(|error| {
             // The other lines are addresses within chromedriver.
             let message = error.to_string();
             panic!("{}", message.lines().next().unwrap_or_default())
@@ -118,20 +118,20 @@ impl Browser {
         self.chrome("goog/cdp/execute", json!({ "cmd": command, "params": parameters }))
     }
 
-    /// Opens a path of the server, as from the address bar, and waits until the page is loaded.
+    /// Opens a path of the server, and waits until the page is loaded.
     #[track_caller]
-    pub(super) fn go_to(&self, path: &str) {
+    pub(super) fn go(&self, path: &str) {
         self.wait(self.client.goto(&format!("{}{path}", self.origin)));
     }
 
-    /// The path and query in the address bar.
+    /// Path and query in the address bar.
     #[track_caller]
     pub(super) fn address(&self) -> String {
         let url = self.wait(self.client.current_url());
         url.as_str().strip_prefix(&self.origin).expect("a page of the server").to_owned()
     }
 
-    /// The status of the response with the page.
+    /// The status of the page's response.
     #[track_caller]
     pub(super) fn status(&self) -> u64 {
         let status = self.run("return performance.getEntriesByType('navigation')[0].responseStatus");
@@ -144,7 +144,7 @@ impl Browser {
         self.wait(self.client.execute(script, Vec::new()))
     }
 
-    /// Runs a script in the page, and returns the value that it passes to its last argument, a callback.
+    /// Runs a script in the page, and returns what it passes to its last argument, a function.
     #[track_caller]
     pub(super) fn run_async(&self, script: &str) -> Value {
         self.wait(self.client.execute_async(script, Vec::new()))
@@ -154,17 +154,17 @@ impl Browser {
         self.runtime.block_on(async { sleep(POLL_INTERVAL).await });
     }
 
-    /// Polls until there is a result.
+    /// Polls until a condition is met.
     #[track_caller]
-    pub(super) fn wait_until<T>(&self, what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
+    pub(super) fn until<T>(&self, what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + TIMEOUT;
         loop {
-            if let Some(seen) = poll() {
-                return seen;
+            if let Some(value) = condition() {
+                return value;
             }
             assert!(
                 Instant::now() < deadline,
-                "timeout while waiting for {what} at {}; text of the page: {}",
+                "waited for {what} at {}; the page is: {}",
                 self.address(),
                 self.run("return document.body.innerText")
             );
@@ -172,16 +172,16 @@ impl Browser {
         }
     }
 
-    /// Polls until a script returns a value that is not null, false, or empty.
+    /// Polls until a script returns a value that is not null, false or empty.
     #[track_caller]
-    pub(super) fn wait_for_script(&self, what: &str, script: &str) -> Value {
-        self.wait_until(what, || {
-            let seen = self.run(script);
-            (!matches!(seen, Value::Null | Value::Bool(false)) && seen != "" && seen != json!([])).then_some(seen)
+    pub(super) fn until_run(&self, what: &str, script: &str) -> Value {
+        self.until(what, || {
+            let value = self.run(script);
+            (!matches!(value, Value::Null | Value::Bool(false)) && value != "" && value != json!([])).then_some(value)
         })
     }
 
-    /// Uses the element of a selector. Retries, because the page may replace the element.
+    /// Acts on the element of a selector. It retries, because a refresh may replace the element.
     #[track_caller]
     fn with_element<T>(&self, selector: &str, act: &impl AsyncFn(&Element) -> Result<T, CmdError>) -> T {
         let mut last = None;
@@ -200,7 +200,7 @@ impl Browser {
         panic!("{selector} at {}: {last:?}", self.address());
     }
 
-    /// Clicks the element of a selector, as soon as it exists and is not covered.
+    /// Clicks the element of a selector once it exists and is not covered.
     #[track_caller]
     pub(super) fn click(&self, selector: &str) {
         self.with_element(selector, &async |element: &Element| element.click().await);
@@ -232,14 +232,14 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// The number of elements of a selector.
+    /// The number of elements that match a selector.
     #[track_caller]
     pub(super) fn count(&self, selector: &str) -> u64 {
         let count = self.run(&format!("return document.querySelectorAll({}).length", json!(selector)));
         count.as_u64().unwrap()
     }
 
-    /// The values of an attribute of all elements that have it, in document order.
+    /// The values of an attribute in `main`, in document order.
     #[track_caller]
     pub(super) fn attributes(&self, name: &str) -> Vec<String> {
         let script = format!("return [...document.querySelectorAll('main [{name}]')].map(element => element.getAttribute('{name}'))");
@@ -247,11 +247,11 @@ impl Browser {
     }
 
     /// Sets the color scheme and the size of the window.
-    pub(super) fn set_display(&self, scheme: Scheme, size: Size) {
+    pub(super) fn emulate(&self, scheme: Scheme, size: Size) {
         let features = json!([{ "name": "prefers-color-scheme", "value": scheme.name() }]);
         self.devtools("Emulation.setEmulatedMedia", &json!({ "features": features }));
         let Size { width, height } = size;
-        // Like browsers with overlay scrollbars.
+        // Scrollbars would reduce the width.
         self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
         self.devtools("Emulation.setDeviceMetricsOverride", &screen);
@@ -274,13 +274,13 @@ impl Browser {
         entries.as_array().unwrap().clone()
     }
 
-    /// The console output since the last call.
+    /// The console messages since the last call.
     #[track_caller]
     pub(super) fn console(&self) -> Vec<String> {
         self.log("browser").iter().map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// The URLs of requests since the last call, including those of images and scripts.
+    /// The addresses that were requested since the last call, including those of images and scripts.
     #[track_caller]
     pub(super) fn requests(&self) -> Vec<String> {
         let events = self.log("performance").into_iter().map(|entry| {
@@ -293,21 +293,21 @@ impl Browser {
             .collect()
     }
 
-    /// Checks that since the last call there was no console output and no request to another host.
+    /// Since the last call, the console had no messages and only the server received requests.
     #[track_caller]
-    pub(super) fn check_console_and_requests(&self, view: impl Debug) {
-        assert_eq!(self.console(), [""; 0], "{view:?} writes to the console");
+    pub(super) fn check_quiet(&self, view: impl Debug) {
+        assert_eq!(self.console(), [""; 0], "{view:?} logs to the console");
         let requests = self.requests();
         assert!(!requests.is_empty(), "{view:?}: requests are recorded");
         let foreign: Vec<_> = requests
             .iter()
-            // A `data:` URL, such as that of an icon of the browser, causes no request.
+            // A `data:` address, such as those of the browser's own icons, sends no request.
             .filter(|address| !address.starts_with(&self.origin) && !address.starts_with("data:"))
             .collect();
-        assert!(foreign.is_empty(), "{view:?} sends requests to another host: {foreign:?}");
+        assert!(foreign.is_empty(), "{view:?} requests another host: {foreign:?}");
     }
 
-    /// Marks the document, so that a reload can be detected.
+    /// Marks the document for [`Browser::check_not_reloaded`].
     pub(super) fn mark(&self) {
         self.run("window.isSameDocument = true");
     }
@@ -318,7 +318,7 @@ impl Browser {
     }
 }
 
-/// The IDs of rows of the API.
+/// The user IDs of the API's rows.
 pub(super) fn user_ids(rows: &Value) -> Vec<String> {
     let ids = rows
         .as_array()
@@ -330,7 +330,7 @@ pub(super) fn user_ids(rows: &Value) -> Vec<String> {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The end of the driver cleans up the rest.
+        // The end of the driver ends the browser in any case.
         let _has_ended = self.runtime.block_on(self.client.clone().close());
     }
 }

@@ -1,11 +1,11 @@
-//! Rejects, versions, comparisons of versions, and example queries with links to their responses.
+//! The pages of rejects, versions, the comparison of two versions, and examples.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 use crate::server::Server;
 
-/// The value of `data-{name}` and the text of every element that has it in the main part.
+/// The attribute `data-{name}` and the text of each element in `main` that has it.
 fn texts(browser: &Browser, name: &str) -> Vec<(String, String)> {
     let found = browser.run(&format!(
         "return [...document.querySelectorAll('main [data-{name}]')].map(element => [element.getAttribute('data-{name}'), element.textContent])"
@@ -21,66 +21,67 @@ fn strings(values: &Value, name: &str) -> Vec<String> {
     values.as_array().unwrap().iter().map(text).collect()
 }
 
-/// Each reject has its code, its message, and the invalid byte.
 #[test]
-fn rejects_are_shown_with_the_byte_marked() {
+fn rejects_are_shown_with_the_error_position() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/page/rejects");
+    browser.go("/page/rejects");
     let rejects = server.json("/rejects")["rejects"].clone();
     let shown = texts(&browser, "key");
     let keys: Vec<_> = shown.iter().map(|(key, _)| key.clone()).collect();
     assert_eq!(keys, strings(&rejects, "key"));
     for (reject, (key, text)) in rejects.as_array().unwrap().iter().zip(&shown) {
-        for field in ["code", "found", "expected", "remedy"] {
-            let shown = reject[field].as_str().unwrap();
-            assert!(text.to_lowercase().contains(&shown.to_lowercase()), "{key} shows {field:?}: {text}");
+        for name in ["code", "found", "expected", "remedy"] {
+            let expected = reject[name].as_str().unwrap();
+            assert!(
+                text.to_lowercase().contains(&expected.to_lowercase()),
+                "{key} has no {expected:?}: {text}"
+            );
         }
     }
-    // `<b>1990-01-01</b>` is rejected at its first byte, and is shown as text.
+    // `<b>1990-01-01</b>` is invalid at its first byte, and escaped.
     let marked = browser.run("return document.querySelector('[data-key=\"src-data/1002.csv\"] mark')?.textContent ?? null");
-    let marked = marked.as_str().expect("the byte is marked");
+    let marked = marked.as_str().expect("the position is marked");
     assert!("<b>1990-01-01</b>".starts_with(marked) && !marked.is_empty(), "{marked:?}");
-    // The last valid row of the user is kept, and there is a link to it.
-    assert!(browser.count("[data-key='src-data/1002.csv'] a[href='/page/people/1002']") >= 1);
-    browser.check_console_and_requests("rejects");
+    // The user's last valid row is kept and linked.
+    assert!(browser.count("[data-key='src-data/1002.csv'] a[href='/page/users/1002']") >= 1);
+    browser.check_quiet("rejects");
 }
 
 #[test]
-fn page_without_rejects_has_no_filters() {
+fn page_without_rejects_has_a_message() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go_to("/page/rejects");
+    browser.go("/page/rejects");
     assert_eq!(browser.count("[data-key]"), 0);
     assert_eq!(server.json("/rejects")["count"], 0);
     assert!(
-        browser.text("#no-rejects").contains("No source is refused"),
+        browser.text("#no-rejects").contains("No rejected files"),
         "{}",
         browser.text("main")
     );
     assert_eq!(
-        (browser.count("#codes"), browser.count(".pager"), browser.count("#counted")),
+        (browser.count("#codes"), browser.count(".pager"), browser.count("#totals")),
         (0, 0, 0),
         "there is nothing to filter"
     );
-    browser.check_console_and_requests("no rejects");
+    browser.check_quiet("no rejects");
 }
 
-/// The overview, the page of rejects and the last run show the same counts.
 #[test]
-fn reject_counts_are_consistent() {
+fn overview_rejects_and_run_have_the_same_counts() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let rejects = server.json("/rejects")["rejects"].clone();
     let count = |kind: &str| rejects.as_array().unwrap().iter().filter(|reject| reject["kind"] == kind).count();
     let (rejected, ignored) = (count("rejected"), count("ignored"));
     assert_eq!((rejected, ignored), (2, 1));
-    browser.go_to("/page/rejects");
-    let counted = browser.run("const { rejected, ignored } = document.getElementById('counted').dataset; return [rejected, ignored]");
-    assert_eq!(counted, json!([rejected.to_string(), ignored.to_string()]));
-    let text = browser.text("#counted");
+    browser.go("/page/rejects");
+    let totals = browser.run("const { rejected, ignored } = document.getElementById('totals').dataset; return [rejected, ignored]");
+    assert_eq!(totals, json!([rejected.to_string(), ignored.to_string()]));
+    let text = browser.text("#totals");
     assert!(text.starts_with("2 rejected") && text.contains("1 ignored"), "{text}");
-    browser.go_to("/");
+    browser.go("/");
     assert_eq!(browser.text("#rejects-open dd"), rejected.to_string());
     assert!(
         browser.text("#rejects-open .note").contains("1 ignored"),
@@ -95,7 +96,7 @@ fn reject_counts_are_consistent() {
 fn versions_are_those_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/page/versions");
+    browser.go("/page/versions");
     let versions = server.json("/versions");
     let shown: Vec<_> = texts(&browser, "version").into_iter().map(|(version, _)| version).collect();
     assert_eq!(shown, strings(&versions["versions"], "version"));
@@ -103,10 +104,10 @@ fn versions_are_those_of_the_api() {
         let run_id = version["run_id"].as_str().unwrap();
         assert!(
             browser.count(&format!("main a[href='/page/runs/{run_id}']")) >= 1,
-            "there is a link to {run_id}"
+            "{run_id} is linked"
         );
     }
-    browser.check_console_and_requests("versions");
+    browser.check_quiet("versions");
 }
 
 fn changes(server: &Server, query: &str) -> Vec<Value> {
@@ -114,47 +115,44 @@ fn changes(server: &Server, query: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The comparison of two versions equals `/changes`, in both directions.
 #[test]
-fn two_versions_are_compared() {
+fn comparison_shows_the_changes_of_the_api() {
     let server = lakes::edited();
     lakes::write(&server, "1000.csv", lakes::source("Suzanne", "Lee", "612302400000"));
     lakes::run(&server);
     let browser = Browser::open(&server);
     for query in ["since=0&until=1", "since=1&until=2", "since=0&until=2", "since=1", "since=2"] {
-        browser.go_to(&format!("/page/changes?{query}"));
+        browser.go(&format!("/page/changes?{query}"));
         let expected = changes(&server, query);
         let ids: Vec<_> = expected.iter().map(|change| change["user_id"].as_str().unwrap()).collect();
         let kinds: Vec<_> = expected.iter().map(|change| change["type"].as_str().unwrap()).collect();
         assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{query}");
         assert_eq!(json!(browser.attributes("data-change")), json!(kinds), "{query}");
-        browser.check_console_and_requests(query);
+        browser.check_quiet(query);
     }
-    browser.go_to("/page/changes?since=0&until=2");
+    browser.go("/page/changes?since=0&until=2");
     let row = browser.text("[data-change][data-user-id='1000']");
     assert!(row.contains("Susan") && row.contains("Suzanne"), "before and after: {row}");
 }
 
-/// A form that works without JavaScript selects the versions to compare.
 #[test]
-fn versions_to_compare_are_selected_in_a_form() {
+fn versions_are_selected_for_comparison_without_javascript() {
     let server = lakes::edited();
     for browser in [Browser::open(&server), Browser::without_scripts(&server)] {
-        browser.go_to("/page/versions");
+        browser.go("/page/versions");
         browser.click("#compare button[type=submit]");
-        browser.wait_until("the comparison", || browser.address().starts_with("/page/changes?").then_some(()));
+        browser.until("the comparison", || browser.address().starts_with("/page/changes?").then_some(()));
         assert_eq!(browser.count("[data-view='changes']"), 1);
     }
 }
 
-/// Each example opens a response.
 #[test]
-fn examples_open_their_responses() {
+fn examples_link_to_their_responses() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/page/examples");
+    browser.go("/page/examples");
     let examples = texts(&browser, "example");
-    assert!(examples.len() >= 12, "at least twelve examples: {}", examples.len());
+    assert!(examples.len() >= 12, "{}", examples.len());
     for (address, text) in &examples {
         let status = server.shell(&format!("curl -s -o response -w '%{{http_code}}' 'http://localhost:8080{address}'"));
         assert_eq!(String::from_utf8(status.stdout).unwrap(), "200", "{address}: {text}");
@@ -164,5 +162,5 @@ fn examples_open_their_responses() {
         ));
         assert_eq!(links, 1, "{address}");
     }
-    browser.check_console_and_requests("examples");
+    browser.check_quiet("examples");
 }

@@ -1,4 +1,4 @@
-//! Keyboard use: Tab reaches every control in document order, and the focus is visible.
+//! Keyboard navigation: Tab reaches all controls in the order of the page, and the focus is visible.
 
 use fantoccini::key::Key;
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use super::{
     views::{self, View},
 };
 
-/// Numbers the controls in document order, which Tab has to reach.
+/// Numbers all controls in the order of the page: those that the Tab key must reach.
 const NUMBER: &str = "
     const usable = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex]')].filter(element =>
         !element.disabled && element.tabIndex >= 0 && element.type !== 'hidden' && element.checkVisibility({ visibilityProperty: true }));
@@ -23,7 +23,7 @@ const NUMBER: &str = "
     for (const element of usable.filter(isReached)) element.dataset.testNumber = number++;
     return number;";
 
-/// Which control has the focus, whether the focus is visible, and whether the control is within the window.
+/// Which control has the focus, whether the browser shows that, and whether it is within the window.
 const FOCUSED: &str = "
     const element = document.activeElement;
     if (element === document.body) return null;
@@ -34,24 +34,24 @@ const FOCUSED: &str = "
         element: element.outerHTML.slice(0, 100),
         ring: element.matches(':focus-visible') && isOutlined,
         scrolls: element.scrollWidth > element.clientWidth || element.scrollHeight > element.clientHeight,
-        seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
+        visible: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth,
     };";
 
 #[test]
-fn tab_reaches_all_controls_in_order_with_visible_focus() {
+fn tab_reaches_all_controls_in_order_with_a_visible_focus() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for View { path, .. } in views::views(&server) {
-        browser.go_to(&path);
+        browser.go(&path);
         let count = browser.run(NUMBER).as_u64().unwrap();
         assert!(count > 5, "{path} has links");
-        // The first fifty controls suffice for the order.
+        // The first 50 are enough to check the order.
         let mut last = json!(-1);
         for number in 0..count.min(50) {
             let focused = next(&browser, &last);
             assert_eq!(focused["number"], json!(number), "{path}: {focused}");
             assert_eq!(
-                (&focused["ring"], &focused["seen"]),
+                (&focused["ring"], &focused["visible"]),
                 (&json!(true), &json!(true)),
                 "{path}: {focused}"
             );
@@ -60,10 +60,10 @@ fn tab_reaches_all_controls_in_order_with_visible_focus() {
     }
 }
 
-/// The next control. Day, month and year of a date are parts of one input, and a scrollable element takes the focus for the arrow keys.
+/// The next control that Tab reaches. A date input has several parts, and boxes that scroll take the focus as well.
 #[track_caller]
 fn next(browser: &Browser, last: &Value) -> Value {
-    /// The parts of a date, including the button of the calendar.
+    /// The parts of a date input, with the button that opens a calendar.
     const PARTS_MAX: usize = 5;
     for _ in 0..PARTS_MAX {
         browser.press(Key::Tab);
@@ -73,17 +73,16 @@ fn next(browser: &Browser, last: &Value) -> Value {
             return focused;
         }
     }
-    panic!("Tab does not move on from {last} at {}", browser.address());
+    panic!("Tab does not move from {last} at {}", browser.address());
 }
 
-/// The first control is a link that skips the navigation.
 #[test]
-fn skip_link_moves_to_the_main_part() {
+fn skip_link_moves_the_focus_to_the_main_content() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.set_display(Scheme::Light, Size::DESK);
-    for path in ["/", "/page/people", "/page/people/1000"] {
-        browser.go_to(path);
+    browser.emulate(Scheme::Light, Size::DESK);
+    for path in ["/", "/page/users", "/page/users/1000"] {
+        browser.go(path);
         browser.press(Key::Tab);
         let target = browser.run("return document.activeElement.getAttribute('href')");
         let target = target
@@ -101,12 +100,11 @@ fn skip_link_moves_to_the_main_part() {
     }
 }
 
-/// A chart is one tab stop; the links of its columns are in the table after it.
 #[test]
-fn charts_are_one_tab_stop() {
+fn chart_is_one_tab_stop_with_links_in_its_table() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/");
+    browser.go("/");
     for id in ["ages", "changes"] {
         let stops = browser.run(&format!(
             "const card = document.querySelector('section[aria-labelledby={id}]');
@@ -116,8 +114,8 @@ fn charts_are_one_tab_stop() {
     }
     browser.run("document.querySelector('#ages-table summary').focus()");
     browser.press(Key::Enter);
-    browser.wait_for_script("the table", "return document.getElementById('ages-table').open");
-    // The scrollable box, then the first age.
+    browser.until_run("the table", "return document.getElementById('ages-table').open");
+    // The box that scrolls, then the first age.
     browser.press(Key::Tab);
     browser.press(Key::Tab);
     let href = browser.run("return document.activeElement.getAttribute('href')");
@@ -126,19 +124,18 @@ fn charts_are_one_tab_stop() {
         browser.run("return document.querySelector('section[aria-labelledby=ages] svg a').getAttribute('href')")
     );
     browser.press(Key::Enter);
-    browser.wait_until("the users", || (browser.address() == href.as_str().unwrap()).then_some(()));
+    browser.until("the users", || (browser.address() == href.as_str().unwrap()).then_some(()));
 }
 
-/// A filter is set and removed without a mouse.
 #[test]
 fn users_are_filtered_by_keyboard() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go_to("/page/people");
+    browser.go("/page/users");
     browser.fill("[name=min_age]", "40");
     browser.press(Key::Enter);
-    browser.wait_until("the address", || browser.address().contains("min_age=40").then_some(()));
+    browser.until("the address", || browser.address().contains("min_age=40").then_some(()));
     let rows: Value = server.json("/data?min_age=40");
     let ids = user_ids(&rows);
-    browser.wait_until("the rows", || (browser.attributes("data-user-id") == ids).then_some(()));
+    browser.until("the rows", || (browser.attributes("data-user-id") == ids).then_some(()));
 }

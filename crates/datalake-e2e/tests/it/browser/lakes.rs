@@ -1,4 +1,4 @@
-//! Lakes in separate folders, and their servers. No run is scheduled after the first one.
+//! Servers of lakes in temporary folders. After the first run, runs start only on request.
 
 use std::{
     fmt::Write as _,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::server::{Server, executable};
 
-/// The day of ages in comparisons, which is after the births of the samples.
+/// The day on which ages are computed in comparisons.
 pub(super) const ON: &str = "2026-11-24";
 
 /// A CSV in the format of the samples.
@@ -38,19 +38,19 @@ pub(super) fn write(server: &Server, name: &str, content: impl AsRef<[u8]>) {
     fs::write(sources(server).join(name), content).unwrap();
 }
 
-/// Starts a run with the API, and waits for its end.
+/// Starts a run by the API and waits for its end.
 pub(super) fn run(server: &Server) -> Value {
     serde_json::from_str(&server.curl("/data", "--request POST --header 'Prefer: wait=60'")).unwrap()
 }
 
-/// An active run that is suspended until this is dropped.
+/// An active run whose process is suspended until this is dropped.
 pub(super) struct SuspendedRun {
     pub(super) id: String,
     process: Pid,
 }
 
 impl SuspendedRun {
-    /// Starts a run and suspends it. Retries if a run ends before.
+    /// Starts a run and suspends it. A run that ends before that is followed by another one.
     pub(super) fn start(server: &Server) -> Self {
         const ATTEMPTS_MAX: usize = 20;
         for _ in 0..ATTEMPTS_MAX {
@@ -65,7 +65,7 @@ impl SuspendedRun {
                 return suspended;
             }
         }
-        panic!("all {ATTEMPTS_MAX} runs ended before they were suspended")
+        panic!("none of {ATTEMPTS_MAX} runs could be suspended")
     }
 }
 
@@ -79,7 +79,7 @@ impl SuspendedRun {
 
 impl Drop for SuspendedRun {
     fn drop(&mut self) {
-        let _goes_on = kill(self.process, Signal::SIGCONT);
+        let _resumed = kill(self.process, Signal::SIGCONT);
     }
 }
 
@@ -102,15 +102,15 @@ pub(super) fn samples() -> Server {
     samples_with(&[])
 }
 
-/// The 100 sample users, and a server with additional arguments.
+/// The 100 sample users, with more arguments for the server.
 pub(super) fn samples_with(arguments: &[&str]) -> Server {
     samples_of("serve", arguments)
 }
 
 /// The token of [`protected`].
-pub(super) const TOKEN: &str = "a-token-of-these-tests";
+pub(super) const TOKEN: &str = "an-unguessable-token";
 
-/// The 100 sample users, and a server with protected reads.
+/// The 100 sample users; reads require the token.
 pub(super) fn protected() -> Server {
     let folder = samples_folder();
     fs::write(folder.path().join("token"), TOKEN).unwrap();
@@ -123,12 +123,12 @@ pub(super) fn protected() -> Server {
 
 fn samples_folder() -> TempDir {
     let folder = TempDir::new().unwrap();
-    let made = Command::new(executable())
+    let status = Command::new(executable())
         .args(["init", "--lake", "lake", "--samples"])
         .current_dir(folder.path())
         .status()
         .unwrap();
-    assert!(made.success());
+    assert!(status.success());
     folder
 }
 
@@ -139,13 +139,12 @@ fn samples_of(command: &str, arguments: &[&str]) -> Server {
     server
 }
 
-/// The lake of [`edited`], and a server with a schedule, which shows the next scheduled run.
+/// The lake of [`edited`], with a server that has a schedule.
 pub(super) fn edited_on_schedule() -> Server {
     edit(samples_of("up", &["--schedule", "0 * * * *"]))
 }
 
-/// The samples, and a second version: one row is changed, one removed, and one added; one CSV and one image are rejected, and one source is
-/// ignored.
+/// The samples, and a second version with a changed, a removed and an added row, and three rejects: of a CSV, of an image, and of a file name.
 pub(super) fn edited() -> Server {
     edit(samples())
 }
@@ -164,8 +163,8 @@ fn edit(server: Server) -> Server {
     server
 }
 
-/// Names that could break a page, by user ID.
-pub(super) const UNUSUAL_NAMES: &[(&str, &str, &str)] = &[
+/// Names with markup and in many scripts, by user ID.
+pub(super) const HOSTILE: &[(&str, &str, &str)] = &[
     (
         "3000",
         "<script>document.title='taken'</script>",
@@ -185,38 +184,38 @@ pub(super) const UNUSUAL_NAMES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// A long name without white space.
+/// A long name without a space.
 pub(super) fn long_name() -> String {
     "W".repeat(300)
 }
 
-/// A lake with these names.
-pub(super) fn unusual_names() -> Server {
+/// A lake with only the hostile names.
+pub(super) fn hostile() -> Server {
     let folder = TempDir::new().unwrap();
     let sources = folder.path().join("lake/src-data");
     fs::create_dir_all(&sources).unwrap();
-    for (user_id, first_name, last_name) in UNUSUAL_NAMES {
+    for (user_id, first_name, last_name) in HOSTILE {
         fs::write(
             sources.join(format!("{user_id}.csv")),
             source(first_name, last_name, "612302400000"),
         )
         .unwrap();
     }
-    let words = "Maria ".repeat(50);
-    fs::write(sources.join("long.csv"), source(&long_name(), words.trim_end(), "612302400000")).unwrap();
+    let names = "Maria ".repeat(50);
+    fs::write(sources.join("long.csv"), source(&long_name(), names.trim_end(), "612302400000")).unwrap();
     let server = Server::start(folder, &["serve", "--lake", "lake"]);
-    assert_eq!(server.json("/stats")["count"], UNUSUAL_NAMES.len() + 1);
+    assert_eq!(server.json("/stats")["count"], HOSTILE.len() + 1);
     server
 }
 
-/// An empty folder.
+/// An empty lake.
 pub(super) fn empty() -> Server {
     let folder = TempDir::new().unwrap();
     fs::create_dir_all(folder.path().join("lake")).unwrap();
     Server::start(folder, &["serve", "--lake", "lake", "--launcher", "none"])
 }
 
-/// The samples and this number of rejected sources, with `--max-reject-ratio 1`.
+/// The samples with a number of rejects.
 pub(super) fn many_rejects(count: usize) -> Server {
     let server = samples_with(&["--max-reject-ratio", "1"]);
     for number in 0..count {

@@ -1,10 +1,12 @@
-//! The pages in Debian's `chromium` with `chromium-driver`, compared with the responses of the API. Tests find elements by `id`, `name` and
-//! `data-` attributes, not by text or style.
+//! The web UI in Debian's `chromium`, driven by `chromium-driver`: what users see and do there, compared with the API's responses. Elements are
+//! found by `id`, `name` and `data-` attributes, not by their text or style.
 
 mod axe;
 mod driver;
+mod filter_form;
 mod harness;
 mod history;
+mod hostile;
 mod keyboard;
 mod lakes;
 mod live;
@@ -12,8 +14,6 @@ mod overview;
 mod runs;
 mod screenshots;
 mod sign_in;
-mod unusual_lakes;
 mod user;
 mod users;
-mod users_form;
 mod views;

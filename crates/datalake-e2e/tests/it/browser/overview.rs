@@ -1,12 +1,11 @@
-//! The overview: the statistics of `/stats`, charts with links to the counted users, and banners.
+//! The overview: the statistics of `/stats`, bars that link to their users, and banners.
 
 use serde_json::{Value, json};
 
 use super::{harness::Browser, lakes};
 
-/// The text of a value.
 #[track_caller]
-fn value(browser: &Browser, id: &str) -> String {
+fn statistic(browser: &Browser, id: &str) -> String {
     browser.text(&format!("#{id} dd"))
 }
 
@@ -14,17 +13,17 @@ fn value(browser: &Browser, id: &str) -> String {
 fn statistics_are_those_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/");
+    browser.go("/");
     let stats = server.json("/stats");
     for (id, name) in [("users", "count"), ("with-image", "with_image"), ("without-image", "without_image")] {
-        assert_eq!(value(&browser, id), stats[name].to_string(), "{name}");
+        assert_eq!(statistic(&browser, id), stats[name].to_string(), "{name}");
     }
     let average = stats["average_age"].as_f64().unwrap();
-    assert_eq!(value(&browser, "average-age"), format!("{average:.1}"));
+    assert_eq!(statistic(&browser, "average-age"), format!("{average:.1}"));
     let rejects = server.json("/rejects")["rejects"].clone();
     let is_rejected = |reject: &&Value| reject["kind"] == "rejected";
     assert_eq!(
-        value(&browser, "rejects-open"),
+        statistic(&browser, "rejects-open"),
         rejects.as_array().unwrap().iter().filter(is_rejected).count().to_string()
     );
     assert_eq!(
@@ -33,10 +32,10 @@ fn statistics_are_those_of_the_api() {
     );
     let last = server.json("/runs?limit=1")["runs"][0]["id"].clone();
     assert_eq!(browser.run("return document.getElementById('last-run').dataset.runId"), last);
-    browser.check_console_and_requests("/");
+    browser.check_quiet("/");
 }
 
-/// The rows of the table of ages: the link, and the number of users with an image and without.
+/// The rows of the table of ages: link, and number of users with and without an image.
 fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     let rows = browser.run(
         "return [...document.querySelectorAll('#ages-table tbody tr')].map(row => [
@@ -45,17 +44,16 @@ fn ages(browser: &Browser) -> Vec<(String, usize, usize)> {
     serde_json::from_value(rows).unwrap()
 }
 
-/// The bars count all users, and each links to the users that it counts.
 #[test]
-fn bars_link_to_the_counted_users() {
+fn bars_link_to_their_users() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go_to("/");
+    browser.go("/");
     let ages = ages(&browser);
     let bars =
         browser.run("return [...document.querySelectorAll('section[aria-labelledby=ages] svg a')].map(bar => bar.getAttribute('href'))");
     for (href, with_image, without_image) in &ages {
-        let rows = server.json(&href.replace("/page/people", "/data"));
+        let rows = server.json(&href.replace("/page/users", "/data"));
         let rows = rows.as_array().unwrap();
         let without = rows.iter().filter(|row| row["img_path"].is_null()).count();
         assert_eq!((rows.len() - without, without), (*with_image, *without_image), "{href}");
@@ -73,8 +71,8 @@ fn bars_link_to_the_counted_users() {
         .max_by_key(|(_, with_image, without_image)| with_image + without_image)
         .unwrap();
     browser.click(&format!("svg a[href='{href}']"));
-    browser.wait_until("the users", || (browser.address() == *href).then_some(()));
-    let rows = server.json(&href.replace("/page/people", "/data"));
+    browser.until("the users", || (browser.address() == *href).then_some(()));
+    let rows = server.json(&href.replace("/page/users", "/data"));
     let ids: Vec<_> = rows
         .as_array()
         .unwrap()
@@ -84,26 +82,25 @@ fn bars_link_to_the_counted_users() {
     assert_eq!(json!(browser.attributes("data-user-id")), json!(ids), "{href}");
 }
 
-/// A failed run is shown on the overview, with the remedy.
 #[test]
-fn failed_run_is_shown() {
+fn failed_run_has_a_banner() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go_to("/");
-    assert_eq!(browser.count("[data-banner]"), 0, "there is no banner");
+    browser.go("/");
+    assert_eq!(browser.count("[data-banner]"), 0, "no banner");
     for entry in std::fs::read_dir(lakes::sources(&server)).unwrap() {
         std::fs::remove_file(entry.unwrap().path()).unwrap();
     }
     let run: Value = lakes::run(&server);
     assert_eq!(run["state"], "refused", "{run}");
-    browser.wait_for_script("the banner", "return document.querySelector('[data-banner]') !== null");
+    browser.until_run("the banner", "return document.querySelector('[data-banner]') !== null");
     let id = run["id"].as_str().unwrap();
     assert_eq!(
         browser.count(&format!("[data-banner] a[href='/page/runs/{id}']")),
         1,
         "the banner links to the run"
     );
-    browser.go_to("/");
+    browser.go("/");
     assert_eq!(browser.count("[data-banner]"), 1);
-    browser.check_console_and_requests("a banner");
+    browser.check_quiet("a banner");
 }

@@ -1,4 +1,4 @@
-//! The screenshots of the README: `DATALAKE_SCREENSHOTS=docs/screenshots cargo test … browser::screenshots` updates them.
+//! The screenshots of the README. `DATALAKE_SCREENSHOTS=docs/screenshots cargo test … browser::screenshots` writes them.
 
 use std::{fs, path::PathBuf};
 
@@ -7,15 +7,15 @@ use super::{
     lakes,
 };
 
-/// The folder of the workspace for the screenshots, if the environment names one.
-#[expect(clippy::disallowed_methods, reason = "the environment names the folder of the screenshots")]
+/// The folder of the screenshots, relative to the workspace; none without the variable.
+#[expect(clippy::disallowed_methods, reason = "the environment names the folder")]
 fn folder() -> Option<PathBuf> {
     let named = std::env::var_os("DATALAKE_SCREENSHOTS")?;
     Some(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(named))
 }
 
 #[test]
-fn screenshots_have_the_size_of_the_window() {
+fn views_have_screenshots() {
     let scratch = tempfile::TempDir::new().unwrap();
     let folder = folder().unwrap_or_else(|| scratch.path().to_owned());
     fs::create_dir_all(&folder).unwrap();
@@ -24,25 +24,25 @@ fn screenshots_have_the_size_of_the_window() {
     let browser = Browser::open(&server);
     let views = [
         ("overview", "/".to_owned()),
-        ("users", format!("/page/people?min_age=30&order=age.desc&on={}", lakes::ON)),
-        ("gallery", format!("/page/people?view=gallery&on={}", lakes::ON)),
-        ("user", format!("/page/people/1000?on={}", lakes::ON)),
+        ("users", format!("/page/users?min_age=30&order=age.desc&on={}", lakes::ON)),
+        ("gallery", format!("/page/users?view=gallery&on={}", lakes::ON)),
+        ("user", format!("/page/users/1000?on={}", lakes::ON)),
         ("run", format!("/page/runs/{run_id}")),
         ("rejects", "/page/rejects".to_owned()),
     ];
-    for (look, scheme, size) in [
+    for (variant, scheme, size) in [
         ("light", Scheme::Light, Size::DESK),
         ("dark", Scheme::Dark, Size::DESK),
         ("phone", Scheme::Light, Size::PHONE),
     ] {
-        browser.set_display(scheme, size);
+        browser.emulate(scheme, size);
         for (name, path) in &views {
-            browser.go_to(path);
-            let path = folder.join(format!("{name}-{look}.png"));
+            browser.go(path);
+            let path = folder.join(format!("{name}-{variant}.png"));
             browser.screenshot(&path);
-            let image = fs::read(&path).unwrap();
-            assert!(image.starts_with(b"\x89PNG"), "{}", path.display());
-            let side = |at: usize| u32::from_be_bytes(image[at..at + 4].try_into().unwrap());
+            let screenshot = fs::read(&path).unwrap();
+            assert!(screenshot.starts_with(b"\x89PNG"), "{}", path.display());
+            let side = |at: usize| u32::from_be_bytes(screenshot[at..at + 4].try_into().unwrap());
             assert_eq!((side(16), side(20)), (size.width, size.height), "{}", path.display());
         }
     }

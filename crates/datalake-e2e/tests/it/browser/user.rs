@@ -1,4 +1,4 @@
-//! One user: the row, the image, the history, and the source of each value.
+//! The page of one user: the row, the image, the history, and the provenance of each value.
 
 use serde_json::{Value, json};
 
@@ -21,11 +21,11 @@ fn check(browser: &Browser, row: &Value) {
 }
 
 #[test]
-fn user_page_shows_the_row_of_the_api() {
+fn page_shows_the_row_of_the_api() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for user_id in ["1000", "1005", "1070", "2000"] {
-        browser.go_to(&format!("/page/people/{user_id}?on=2026-11-24"));
+        browser.go(&format!("/page/users/{user_id}?on=2026-11-24"));
         let row = server.json(&format!("/data/{user_id}?on=2026-11-24"));
         check(&browser, &row);
         let images = browser.run("return [...document.querySelectorAll('main img')].map(image => image.getAttribute('src').split('?')[0])");
@@ -35,16 +35,15 @@ fn user_page_shows_the_row_of_the_api() {
             vec![format!("/data/{user_id}/image")]
         };
         assert_eq!(images, json!(expected), "{user_id}");
-        browser.check_console_and_requests(user_id);
+        browser.check_quiet(user_id);
     }
 }
 
-/// The history has each state with its run.
 #[test]
-fn user_page_shows_the_history() {
+fn history_shows_each_state_with_its_run() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/page/people/1000");
+    browser.go("/page/users/1000");
     let history = server.json("/data/1000/history");
     let states = history["states"].as_array().unwrap_or_else(|| panic!("{history}"));
     assert_eq!(states.len(), 2);
@@ -62,25 +61,24 @@ fn user_page_shows_the_history() {
             assert!(text.contains(value.as_str().unwrap()), "{value}: {text}");
         }
     }
-    // A removed user still has a history.
-    browser.go_to("/page/people/1001");
+    // A removed user has a history, too.
+    browser.go("/page/users/1001");
     assert_eq!(browser.status(), 404);
     let change = browser.run("return document.querySelector('#history [data-version]').dataset.change");
     assert_eq!(change, "delete");
 }
 
-/// The sources of the values, as in /explain, and the open rejects of the user.
 #[test]
-fn user_page_shows_the_sources_of_values() {
+fn provenance_names_the_sources() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
-    browser.go_to("/page/people/1000");
+    browser.go("/page/users/1000");
     let explained = server.json("/data/1000/explain");
     let text = browser.text("#explanation");
     for source in ["src-data/1000.csv", "src-data/1000.png"] {
         assert!(explained.to_string().contains(source) && text.contains(source), "{source}: {text}");
     }
-    browser.go_to("/page/people/1002");
+    browser.go("/page/users/1002");
     let main = browser.text("main");
     assert!(
         main.contains("type") || browser.attributes("data-code").contains(&"type".to_owned()),

@@ -1,4 +1,4 @@
-//! The table and the gallery of users: for every query, `/page/people` shows the rows of `/data` in the same order.
+//! The table and gallery of users: `/page/users` shows the same rows as `/data`, in the same order.
 
 use serde_json::Value;
 
@@ -10,30 +10,29 @@ use crate::server::Server;
 
 const ROWS: &str = "data-user-id";
 
-/// The IDs of all rows of the API.
-fn api_user_ids(server: &Server, query: &str) -> Vec<String> {
+/// The user IDs in the API's response.
+fn api_ids(server: &Server, query: &str) -> Vec<String> {
     let rows = server.json(&format!("/data?{query}"));
     let id = |row: &Value| row["user_id"].as_str().unwrap().to_owned();
     rows.as_array().unwrap().iter().map(id).collect()
 }
 
-/// The IDs on all pages, and the number of pages.
-fn user_ids_of_all_pages(browser: &Browser, query: &str) -> (Vec<String>, usize) {
-    browser.go_to(&format!("/page/people?{query}"));
+/// The user IDs on all pages, and the number of pages.
+fn ids_on_all_pages(browser: &Browser, query: &str) -> (Vec<String>, usize) {
+    browser.go(&format!("/page/users?{query}"));
     let (mut ids, mut pages) = (browser.attributes(ROWS), 1);
     loop {
         let next = browser.run("return document.querySelector('main a[rel~=next]')?.getAttribute('href') ?? null");
         let Some(next) = next.as_str() else { return (ids, pages) };
-        browser.go_to(next);
+        browser.go(next);
         let shown = browser.attributes(ROWS);
         assert!(!shown.is_empty(), "{next} has rows");
         ids.extend(shown);
         pages += 1;
-        assert!(pages <= 200, "the pages end");
+        assert!(pages <= 200, "the pagination ends");
     }
 }
 
-/// Each parameter of `/data`, with values of every kind.
 #[test]
 fn every_filter_shows_the_rows_of_the_api() {
     let server = lakes::edited();
@@ -79,16 +78,15 @@ fn every_filter_shows_the_rows_of_the_api() {
         let day = if query.contains("on=") { "" } else { "&on=2026-11-24" };
         let query = format!("{query}{day}");
         let query = query.trim_start_matches('&');
-        let expected = api_user_ids(&server, query);
-        let (shown, _) = user_ids_of_all_pages(&browser, query);
+        let expected = api_ids(&server, query);
+        let (shown, _) = ids_on_all_pages(&browser, query);
         assert_eq!(shown, expected, "the users of {query}");
-        browser.check_console_and_requests(query);
+        browser.check_quiet(query);
     }
 }
 
-/// All pages are of one version, in order, with each row once.
 #[test]
-fn pages_show_each_row_once() {
+fn pagination_shows_each_row_of_one_version_once() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for (query, count) in [
@@ -97,51 +95,48 @@ fn pages_show_each_row_once() {
         ("limit=33&view=gallery", 4),
         ("limit=50", 2),
     ] {
-        let (shown, pages) = user_ids_of_all_pages(&browser, query);
+        let (shown, pages) = ids_on_all_pages(&browser, query);
         let order = query.split_once('&').map_or("", |(_, rest)| rest).trim_end_matches("view=gallery");
-        assert_eq!(shown, api_user_ids(&server, order), "{query}");
+        assert_eq!(shown, api_ids(&server, order), "{query}");
         assert_eq!(pages, count, "{query}");
     }
-    // A new version does not change the following pages.
-    browser.go_to("/page/people?limit=50");
+    // A version that is published during the pagination is not mixed in.
+    browser.go("/page/users?limit=50");
     let first = browser.attributes(ROWS);
     let next = browser.run("return document.querySelector('main a[rel~=next]').getAttribute('href')");
     lakes::write(&server, "0001.csv", lakes::source("Ada", "Lovelace", "0"));
     lakes::run(&server);
-    browser.go_to(next.as_str().unwrap());
+    browser.go(next.as_str().unwrap());
     let second = browser.attributes(ROWS);
-    assert_eq!([first, second].concat(), api_user_ids(&server, "version=0"));
+    assert_eq!([first, second].concat(), api_ids(&server, "version=0"));
 }
 
-/// The gallery shows the users of the table, with their images.
 #[test]
-fn gallery_shows_the_same_users_with_their_images() {
+fn gallery_shows_the_images_of_the_users() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     for query in ["is_image_exists=False", "min_age=40&on=2026-11-24", "last_name__startswith=mil"] {
         let query = format!("{query}&view=gallery");
         let rows = server.json(&format!("/data?{}", query.trim_end_matches("&view=gallery")));
-        browser.go_to(&format!("/page/people?{query}"));
+        browser.go(&format!("/page/users?{query}"));
         assert_eq!(
             browser.attributes(ROWS),
-            api_user_ids(&server, query.trim_end_matches("&view=gallery")),
+            api_ids(&server, query.trim_end_matches("&view=gallery")),
             "{query}"
         );
         // Images outside of the window are loaded lazily.
         browser.run("for (const image of document.querySelectorAll('main img')) image.loading = 'eager'");
-        browser.wait_for_script(
+        browser.until_run(
             "the images",
             "return [...document.querySelectorAll('main img')].every(image => image.complete && image.naturalWidth > 0)",
         );
-        let shown_images =
-            browser.run("return [...document.querySelectorAll('[data-user-id]')].filter(one => one.querySelector('img')).length");
+        let shown = browser.run("return [...document.querySelectorAll('[data-user-id]')].filter(one => one.querySelector('img')).length");
         let with_image = rows.as_array().unwrap().iter().filter(|row| !row["img_path"].is_null()).count();
-        assert_eq!(shown_images, with_image, "{query}");
-        browser.check_console_and_requests(&query);
+        assert_eq!(shown, with_image, "{query}");
+        browser.check_quiet(&query);
     }
 }
 
-/// A parameter that the API rejects has the same status here.
 #[test]
 fn invalid_parameters_have_the_status_of_the_api() {
     let server = lakes::samples();
@@ -165,7 +160,7 @@ fn invalid_parameters_have_the_status_of_the_api() {
         let status = server.shell(&format!("curl -s -o api -w '%{{http_code}}' 'http://localhost:8080/data?{query}'"));
         let status: u64 = String::from_utf8(status.stdout).unwrap().parse().unwrap();
         assert!((400..500).contains(&status), "{query}: {status}");
-        browser.go_to(&format!("/page/people?{query}"));
+        browser.go(&format!("/page/users?{query}"));
         let shown = browser.status();
         assert_eq!(shown, status, "{query}");
         let document: Value = serde_json::from_slice(&std::fs::read(server.folder.path().join("api")).unwrap()).unwrap();
@@ -179,14 +174,13 @@ fn invalid_parameters_have_the_status_of_the_api() {
     }
 }
 
-/// Invalid values stay in the form, with a hint at the field. After the correction, the rows are shown.
 #[test]
-fn invalid_values_are_corrected_in_the_form() {
+fn invalid_filter_is_kept_and_can_be_corrected() {
     let server = lakes::samples();
     for browser in [Browser::open(&server), Browser::without_scripts(&server)] {
-        browser.go_to("/page/people?is_image_exists=True&min_age=-4&first_name__contains=an&order=age.desc");
+        browser.go("/page/users?is_image_exists=True&min_age=-4&first_name__contains=an&order=age.desc");
         assert_eq!(browser.status(), 400);
-        let value = |selector: &str| browser.run(&format!("return document.querySelector('#people-filters [name={selector}]').value"));
+        let value = |selector: &str| browser.run(&format!("return document.querySelector('#user-filters [name={selector}]').value"));
         for (name, typed) in [
             ("is_image_exists", "True"),
             ("min_age", "-4"),
@@ -198,7 +192,7 @@ fn invalid_values_are_corrected_in_the_form() {
         ] {
             assert_eq!(value(name), typed, "{name}");
         }
-        // The hint is visible at the field, and is announced by screen readers.
+        // The error is next to its field, and screen readers find it.
         let described = browser.run(
             "const field = document.querySelector('[aria-invalid=true]');
              const hint = document.getElementById(field.getAttribute('aria-describedby'));
@@ -206,20 +200,19 @@ fn invalid_values_are_corrected_in_the_form() {
         );
         assert_eq!(described, serde_json::json!(["min_age", true]));
         browser.fill("[name=min_age]", "30");
-        browser.click("#people-filters button[type=submit]");
-        browser.wait_until("the result", || browser.address().contains("min_age=30").then_some(()));
+        browser.click("#user-filters button[type=submit]");
+        browser.until("the response", || browser.address().contains("min_age=30").then_some(()));
         let query = "is_image_exists=True&min_age=30&first_name__contains=an&order=age.desc";
-        assert_eq!(browser.attributes(ROWS), api_user_ids(&server, query));
+        assert_eq!(browser.attributes(ROWS), api_ids(&server, query));
     }
 }
 
-/// The API address and all download formats of a page return the rows of the page.
 #[test]
-fn api_address_and_downloads_return_the_same_rows() {
+fn api_address_and_downloads_return_the_shown_rows() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     let query = "is_image_exists=True&min_age=40&order=age.desc&on=2026-11-24";
-    browser.go_to(&format!("/page/people?{query}"));
+    browser.go(&format!("/page/users?{query}"));
     let shown = browser.attributes(ROWS);
     assert!(!shown.is_empty());
     let api = browser.run("return document.querySelector('[data-api]').dataset.api");

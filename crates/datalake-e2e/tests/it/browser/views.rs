@@ -1,4 +1,4 @@
-//! Properties of all views.
+//! Checks that every view passes.
 
 use serde_json::Value;
 
@@ -8,16 +8,16 @@ use super::{
 };
 use crate::server::Server;
 
-/// The maximum size of a page without its images, uncompressed.
+/// The maximum size of a page with its assets, without images and compression.
 pub(super) const BYTES_MAX: u64 = 80 * 1024;
 
-/// A view, and the path of a page.
+/// A view and its address.
 pub(super) struct View {
     pub(super) name: &'static str,
     pub(super) path: String,
 }
 
-/// All views of a lake with two versions and two runs.
+/// Every view of a lake with two versions and two runs.
 pub(super) fn views(server: &Server) -> Vec<View> {
     let run_id = server.json("/runs?limit=1")["runs"][0]["id"].as_str().unwrap().to_owned();
     let view = |name, path: &str| View {
@@ -26,12 +26,12 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     };
     vec![
         view("overview", "/"),
-        view("people", "/page/people"),
-        view("people", "/page/people?view=gallery"),
-        view("people", "/page/people?is_image_exists=True&min_age=30&order=age.desc&limit=5"),
-        view("people", "/page/people?user_id=unknown"),
-        view("person", "/page/people/1000"),
-        view("person", "/page/people/1002"),
+        view("users", "/page/users"),
+        view("users", "/page/users?view=gallery"),
+        view("users", "/page/users?is_image_exists=True&min_age=30&order=age.desc&limit=5"),
+        view("users", "/page/users?user_id=unknown"),
+        view("user", "/page/users/1000"),
+        view("user", "/page/users/1002"),
         view("runs", "/page/runs"),
         view("run", &format!("/page/runs/{run_id}")),
         view("rejects", "/page/rejects"),
@@ -41,28 +41,28 @@ pub(super) fn views(server: &Server) -> Vec<View> {
     ]
 }
 
-/// Paths of error pages.
+/// Addresses that respond with a problem.
 pub(super) const PROBLEMS: [&str; 8] = [
-    "/page/people?minage=30",
-    "/page/people?min_age=young",
-    "/page/people?version=99",
-    "/page/people/unknown",
+    "/page/users?minage=30",
+    "/page/users?min_age=young",
+    "/page/users?version=99",
+    "/page/users/unknown",
     "/page/runs/no-such-run",
     "/page/changes?since=99",
     "/page/nowhere",
-    "/page/people?view=carousel",
+    "/page/users?view=carousel",
 ];
 
-/// The uncompressed size of the document and its resources, without images.
-pub(super) fn weight(browser: &Browser) -> u64 {
-    let weight = browser.run(
+/// The size of the document and its assets, without images and compression.
+pub(super) fn page_bytes(browser: &Browser) -> u64 {
+    let bytes = browser.run(
         "const entries = [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')];
          return entries.filter(entry => entry.initiatorType !== 'img').reduce((sum, entry) => sum + entry.decodedBodySize, 0)",
     );
-    weight.as_u64().unwrap()
+    bytes.as_u64().unwrap()
 }
 
-/// Checks that there is one heading of the first level, the landmarks, a language and a title.
+/// The page has one `h1`, landmarks and a language, and is not wider than the window.
 #[track_caller]
 fn check_frame(browser: &Browser, path: &str) {
     for selector in ["h1", "main", "body > header", "body > header nav", "body > footer", "html[lang]"] {
@@ -73,17 +73,17 @@ fn check_frame(browser: &Browser, path: &str) {
 }
 
 #[test]
-fn every_view_is_complete_and_small() {
+fn every_view_is_small_and_logs_nothing() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     let mut titles = Vec::new();
     for View { name, path } in views(&server) {
-        browser.go_to(&path);
+        browser.go(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
-        let bytes = weight(&browser);
-        assert!((1_000..=BYTES_MAX).contains(&bytes), "{path} weighs {bytes} bytes");
-        browser.check_console_and_requests(&path);
+        let bytes = page_bytes(&browser);
+        assert!((1_000..=BYTES_MAX).contains(&bytes), "{path} has {bytes} bytes");
+        browser.check_quiet(&path);
         titles.push(browser.run("return document.title"));
     }
     titles.sort_by_key(ToString::to_string);
@@ -91,36 +91,34 @@ fn every_view_is_complete_and_small() {
     assert!(titles.len() >= 9, "each kind of view has its own title: {titles:?}");
 }
 
-/// An error page has the status of the API, and links back.
 #[test]
-fn problems_are_shown_as_pages() {
+fn problems_are_pages_with_links() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for path in PROBLEMS {
-        browser.go_to(path);
+        browser.go(path);
         check_frame(&browser, path);
-        assert!(browser.count("main a[href^='/']") >= 1, "{path} links back");
+        assert!(browser.count("main a[href^='/']") >= 1, "{path} has a link");
         let status = browser.status();
         assert!((400..500).contains(&status), "{path}: {status}");
         // The browser logs the status of the document.
-        let others: Vec<_> = browser
+        let messages: Vec<_> = browser
             .console()
             .into_iter()
             .filter(|message| !message.contains(&format!("{status}")))
             .collect();
-        assert_eq!(others, [""; 0], "{path}");
+        assert_eq!(messages, [""; 0], "{path}");
     }
 }
 
-/// No view is wider than its window, except for tables in scrollable boxes.
 #[test]
 fn every_view_fits_its_window() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
     for size in [Size::PHONE, Size { width: 320, height: 568 }, Size { width: 1920, height: 1080 }] {
-        browser.set_display(Scheme::Light, size);
+        browser.emulate(Scheme::Light, size);
         for View { path, .. } in views(&server) {
-            browser.go_to(&path);
+            browser.go(&path);
             let width = browser.run("return document.documentElement.scrollWidth").as_u64().unwrap();
             assert!(
                 width <= u64::from(size.width),
@@ -135,7 +133,7 @@ fn every_view_fits_its_window() {
     }
 }
 
-/// The elements that are wider than the window, for failure messages.
+/// The elements that extend beyond the window, for error messages.
 pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     browser.run(&format!(
         "return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > {} + 0.5)
@@ -144,55 +142,53 @@ pub(super) fn widest(browser: &Browser, size: Size) -> Value {
     ))
 }
 
-/// All content is readable without JavaScript.
 #[test]
-fn every_view_is_readable_without_javascript() {
+fn every_view_works_without_javascript() {
     let server = lakes::edited();
     let browser = Browser::without_scripts(&server);
     for View { name, path } in views(&server) {
-        browser.go_to(&path);
+        browser.go(&path);
         assert_eq!(browser.count(&format!("[data-view='{name}']")), 1, "{path} is the view {name}");
         check_frame(&browser, &path);
-        let length = browser
+        let characters = browser
             .run("return document.querySelector('main').innerText.length")
             .as_u64()
             .unwrap();
-        assert!(length > 40, "{path} has text");
-        browser.check_console_and_requests(&path);
+        assert!(characters > 40, "{path} has content");
+        browser.check_quiet(&path);
     }
 }
 
-/// Without JavaScript, a page does not offer buttons that need it.
 #[test]
-fn page_without_javascript_shows_the_curl_command() {
+fn curl_command_replaces_the_start_button_without_javascript() {
     let server = lakes::samples();
     let browser = Browser::without_scripts(&server);
-    browser.go_to("/page/runs");
-    let is_seen = browser.run("return [...document.querySelectorAll('#start-run button')].some(button => button.checkVisibility())");
-    assert_eq!(is_seen, false, "the button is hidden");
+    browser.go("/page/runs");
+    let is_visible = browser.run("return [...document.querySelectorAll('#start-run button')].some(button => button.checkVisibility())");
+    assert_eq!(is_visible, false, "the button is hidden");
     let command = browser.run("return document.querySelector('#start-run').innerText");
-    assert!(command.as_str().unwrap().contains("POST"), "the command is shown: {command}");
+    assert!(command.as_str().unwrap().contains("POST"), "{command}");
 }
 
-/// The harness detects console output and requests to other hosts, on which the other tests rely.
+/// `check_quiet` of the other tests relies on this.
 #[test]
-fn console_output_and_foreign_requests_are_detected() {
+fn console_messages_and_foreign_requests_are_detected() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
-    browser.go_to("/");
-    browser.check_console_and_requests("/");
+    browser.go("/");
+    browser.check_quiet("/");
     browser.run("console.warn('a warning')");
-    browser.wait_until("the warning", || {
+    browser.until("the message", || {
         browser.console().iter().any(|line| line.contains("a warning")).then_some(())
     });
-    // The content security policy blocks the request, which the browser logs.
+    // The content security policy blocks the request, and the browser logs that.
     browser.run("const image = new Image(); image.src = 'http://other.example/x.png'; document.body.append(image)");
-    browser.wait_until("the violation", || {
+    browser.until("the blocked request", || {
         browser.console().iter().any(|line| line.contains("other.example")).then_some(())
     });
-    browser.go_to("/openapi.json");
+    browser.go("/openapi.json");
     browser.run("new Image().src = 'http://other.example/x.png'; return null");
-    browser.wait_until("the request", || {
+    browser.until("the request", || {
         browser
             .requests()
             .iter()

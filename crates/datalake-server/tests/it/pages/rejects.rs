@@ -1,0 +1,152 @@
+//! The rejects page.
+
+use std::collections::BTreeSet;
+
+use datalake_core::{
+    reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    user::UserId,
+};
+
+use crate::{
+    fixture::{Lake, now, put, refusals},
+    pages::{check_problem, checked, page},
+};
+
+#[tokio::test]
+async fn reject_shows_position_reason_and_effect() {
+    let lake = Lake::of_users().await;
+    let rejects = page(&lake, "/page/rejects").await;
+    assert_eq!((rejects.values("data-view"), rejects.api()), (vec!["rejects"], "/rejects"));
+    assert_eq!(rejects.values("data-key"), ["src-data/1004.csv", "src-data/notes.txt"]);
+    assert_eq!(rejects.text(".excerpt"), "a\"b");
+    assert_eq!(rejects.text(".excerpt mark"), "\"");
+    let text = rejects.text("[data-key='src-data/1004.csv']");
+    assert!(
+        text.contains("line 2, column 5, byte 40") && text.contains("There is a quote."),
+        "{text}"
+    );
+    let served = rejects.text("[data-key='src-data/1004.csv'] [data-served]");
+    assert_eq!(served, "Still served: no row of user 1004.");
+    rejects.check_link("/page/runs/run-1");
+}
+
+/// A lake in which user 1000 has a last valid row and a rejected source with a hostile excerpt.
+async fn lake_with_a_hostile_reject() -> Lake {
+    let lake = Lake::of_users().await;
+    let reject = Reject {
+        place: Some(Place {
+            line: Some(2),
+            column: Some(1),
+            byte_offset: 40,
+        }),
+        excerpt: Some("<script>\u{202e}".into()),
+        ..Reject::whole(RejectCode::ControlCharacter, Reason::new("it contains <b>", "none", "remove it"))
+    };
+    let open = OpenRefusal {
+        key: "src-data/1000.csv".into(),
+        user_id: UserId::parse("1000").ok(),
+        refusal: Refusal::Rejected(reject),
+        ..refusals().remove(0)
+    };
+    lake.commit_as("run-2", now(), vec![put("1000", "<i>", "1990-01-01", true)], &[open])
+        .await;
+    lake.watch.refresh_now().await;
+    lake
+}
+
+#[tokio::test]
+async fn hostile_excerpt_is_escaped() {
+    let lake = lake_with_a_hostile_reject().await;
+    let rejects = page(&lake, "/page/rejects").await;
+    assert_eq!(rejects.text(".excerpt"), "<script>U+202E");
+    assert_eq!(rejects.text(".excerpt .invisible"), "U+202E");
+    assert!(!rejects.has("mark"), "the reject has no position in the excerpt");
+}
+
+#[tokio::test]
+async fn last_valid_row_is_linked() {
+    let lake = lake_with_a_hostile_reject().await;
+    let rejects = page(&lake, "/page/rejects").await;
+    let served = rejects.text("[data-served]");
+    assert!(served.contains("<i> Last"), "{served}");
+    assert_eq!(rejects.attribute("[data-served] a", "href"), "/page/users/1000");
+    assert_eq!(rejects.values("data-rejected"), ["1"]);
+}
+
+#[tokio::test]
+async fn earlier_version_has_its_own_rejects_and_links() {
+    let lake = lake_with_a_hostile_reject().await;
+    lake.commit_as("run-2", now(), vec![put("1004", "Gus", "1990-01-01", false)], &refusals())
+        .await;
+    lake.watch.refresh_now().await;
+    let second = page(&lake, "/page/rejects?version=2").await;
+    second.check_link("/page/users/1004?version=2");
+    assert_eq!(second.values("data-rejected"), ["1"]);
+    assert_eq!(second.values("data-ignored"), ["1"]);
+    let first = page(&lake, "/page/rejects?version=0").await;
+    assert_eq!((first.values("data-key").len(), first.api()), (2, "/rejects?version=0"));
+}
+
+#[tokio::test]
+async fn version_without_rejects_has_a_message() {
+    let lake = Lake::of_users().await;
+    lake.commit_as("run-3", now(), vec![put("1000", "Bea", "1990-01-01", true)], &[])
+        .await;
+    lake.watch.refresh_now().await;
+    assert_eq!(
+        page(&lake, "/page/rejects").await.text("#no-rejects"),
+        "No rejected files. Every source was imported."
+    );
+}
+
+/// A lake with 2,500 rejects with the code `empty` and 7,500 with the code `quote`.
+async fn lake_with_many_rejects() -> Lake {
+    let lake = Lake::empty();
+    let open = |number: usize| OpenRefusal {
+        key: format!("src-data/{number:05} &.csv").into(),
+        refusal: match number % 4 {
+            0 => Refusal::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
+            _ => refusals().remove(0).refusal,
+        },
+        ..refusals().remove(0)
+    };
+    let open: Vec<_> = (0..10_000).map(open).collect();
+    lake.commit_as("run-1", now(), vec![put("1", "Ada", "1990-01-01", false)], &open)
+        .await;
+    lake.watch.refresh_now().await;
+    lake
+}
+
+#[tokio::test]
+async fn many_rejects_have_pages() {
+    let lake = lake_with_many_rejects().await;
+    let (mut next, mut keys, mut pages) = (Some("/page/rejects".to_owned()), BTreeSet::new(), 0);
+    while let Some(path) = next {
+        let answer = lake.get(&path).await;
+        assert!(answer.body.len() < 80 * 1024, "{path}: {} bytes", answer.body.len());
+        let rejects = checked(&answer);
+        keys.extend(rejects.values("data-key").into_iter().map(str::to_owned));
+        pages += 1;
+        next = rejects.link("next-page").map(str::to_owned);
+    }
+    assert_eq!((pages, keys.len()), (334, 10_000));
+}
+
+#[tokio::test]
+async fn rejects_are_counted_and_filtered_by_code() {
+    let lake = lake_with_many_rejects().await;
+    let all = page(&lake, "/page/rejects").await;
+    assert_eq!(all.attributes("#codes a", "data-count"), ["10000", "7500", "2500"]);
+    let empty = page(&lake, "/page/rejects?code=empty").await;
+    assert_eq!(empty.attributes("#rejects li", "data-code"), ["empty"; 30]);
+    assert_eq!(empty.values("data-total"), ["2500"]);
+    assert_eq!(empty.api(), "/rejects?code=empty");
+    assert!(page(&lake, "/page/rejects?after=z").await.has("#no-rejects"));
+}
+
+#[tokio::test]
+async fn invalid_requests_for_rejects_are_problems() {
+    let lake = Lake::of_users().await;
+    check_problem(&lake, "/page/rejects?code=none", 400, "invalid-parameter").await;
+    check_problem(&lake, "/page/rejects?after=a&after=b", 400, "invalid-parameter").await;
+}

@@ -1,0 +1,225 @@
+//! The users page: it shows the rows that `/data` returns.
+
+use crate::{
+    fixture::{Lake, ids, put},
+    pages::{checked, page},
+};
+
+/// Table and gallery show the rows of the API's response in its order, and their total.
+async fn check(lake: &Lake, query: &str) {
+    for view in ["table", "gallery"] {
+        let path = format!("/page/users?{query}&view={view}");
+        let shown = lake.get(&path).await;
+        let users = checked(&shown);
+        let answer = lake.get(&format!("/data?{query}")).await;
+        assert_eq!(users.values("data-user-id"), ids(&answer.json()), "{path}");
+        assert_eq!(users.values("data-total"), [answer.header("x-total-count")], "{path}");
+        assert_eq!(lake.get(users.api()).await.body, answer.body, "{path}");
+        assert_eq!(shown.header("datalake-version"), answer.header("datalake-version"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn page_shows_the_rows_of_the_api() {
+    let lake = Lake::of_users().await;
+    lake.commit(vec![put("1000", "Bo", "1990-01-01", true)]).await;
+    lake.watch.refresh_now().await;
+    for query in [
+        "",
+        "is_image_exists=True",
+        "is_image_exists=False",
+        "min_age",
+        "max_age=",
+        "min_age&max_age",
+        "min_age=30&max_age=40",
+        "on=2020-01-01&min_age=16",
+        "first_name__contains=e&order=age.desc",
+        "first_name__not=Ada&first_name__not=Bo",
+        "first_name__in=Ada,Fay&order=first_name.desc,age",
+        "img_path__isnull",
+        "birthts__gte=0&age__lt=40",
+        "limit=2",
+        "version=0",
+        "as_of=2026-11-24T12:00:00Z",
+        "min_version=1",
+        "last_name=Unknown",
+        "user_id=1",
+        "select=user_id,age",
+    ] {
+        check(&lake, query).await;
+    }
+}
+
+#[tokio::test]
+async fn invalid_requests_have_the_status_of_the_api() {
+    let lake = Lake::of_users().await;
+    for (path, status, kind) in [
+        ("/page/users?minage=1", 400, "invalid-parameter"),
+        ("/page/users?min_age=x", 400, "invalid-parameter"),
+        ("/page/users?first_name__like=x", 400, "invalid-parameter"),
+        ("/page/users?limit=51", 400, "invalid-parameter"),
+        ("/page/users?view=list", 400, "invalid-parameter"),
+        ("/page/users?view=table&view=gallery", 400, "invalid-parameter"),
+        ("/page/users?cursor=1", 400, "invalid-parameter"),
+        ("/page/users?version=9", 404, "no-such-version"),
+        ("/page/users/1000?frobnicate", 400, "invalid-parameter"),
+        ("/page/users/unknown", 404, "no-such-user"),
+        ("/page/users/no%20one", 404, "no-such-user"),
+        ("/page/users/%ff", 400, "invalid-path"),
+        ("/page/examples?x", 400, "invalid-parameter"),
+    ] {
+        let answer = lake.get(path).await;
+        assert_eq!(answer.status.as_u16(), status, "{path}");
+        let kinds = [format!("urn:datalake:problem:{kind}")];
+        assert_eq!(checked(&answer).values("data-problem"), kinds, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn pages_without_a_table_respond_with_503() {
+    let empty = Lake::empty();
+    empty.watch.refresh_now().await;
+    for path in ["/page/users", "/page/users/1000"] {
+        assert_eq!(empty.get(path).await.status.as_u16(), 503, "{path}");
+    }
+    page(&empty, "/page/examples").await;
+}
+
+#[tokio::test]
+async fn pagination_uses_the_cursors_of_the_api() {
+    let lake = Lake::of_users().await;
+    for query in [
+        "limit=2",
+        "limit=3&order=age.desc",
+        "limit=1&is_image_exists=True",
+        "limit=2&first_name__not=Ada&order=first_name",
+    ] {
+        let (mut path, mut address) = (format!("/page/users?{query}&view=gallery"), format!("/data?{query}"));
+        let mut before = 0;
+        loop {
+            let users = page(&lake, &path).await;
+            let answer = lake.get(&address).await;
+            let rows = answer.json();
+            let found = users.values("data-user-id");
+            assert_eq!(found, ids(&rows), "{path}");
+            assert_eq!(users.attribute("#range", "data-first"), (before + 1).to_string(), "{path}");
+            assert_eq!(users.attribute("#range", "data-last"), (before + found.len()).to_string(), "{path}");
+            assert_eq!(users.has("#first-page"), before > 0, "{path}");
+            before += found.len();
+            let next = users.link("next-page").map(str::to_owned);
+            let link = answer.headers.get("link").map(|link| link.to_str().unwrap());
+            let expected = link.map(|link| link.strip_prefix('<').unwrap().strip_suffix(">; rel=\"next\"").unwrap().to_owned());
+            let of_api = next
+                .as_ref()
+                .map(|next| next.replace("/page/users", "/data").replace("&view=gallery", ""));
+            assert_eq!(of_api, expected, "{path}");
+            let (Some(next), Some(expected)) = (next, expected) else { break };
+            (path, address) = (next, expected);
+        }
+        assert_eq!(before.to_string(), lake.get(&address).await.header("x-total-count"), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn next_pages_have_the_version_of_the_first() {
+    let lake = Lake::of_users().await;
+    let first = page(&lake, "/page/users?limit=2").await;
+    lake.commit(vec![put("0000", "New", "2000-01-01", true)]).await;
+    lake.watch.refresh_now().await;
+    let second = page(&lake, first.link("next-page").unwrap()).await;
+    assert_eq!(second.values("data-user-id"), ["1000", "1001"]);
+    assert_eq!(second.values("data-banner"), ["other-version"]);
+    assert!(!second.has("main img"), "images are those of the latest version");
+    let first_page = second.link("first-page").unwrap();
+    assert_eq!(first_page, "/page/users?limit=2&version=0");
+    assert_eq!(page(&lake, first_page).await.values("data-user-id"), ["0001", "1"]);
+    second.check_link("/data.csv?version=0");
+}
+
+#[tokio::test]
+async fn cursor_of_a_rebuilt_table_returns_410_with_a_link_to_the_first_page() {
+    let lake = Lake::of_users().await;
+    let first = page(&lake, "/page/users?limit=2").await;
+    let next = first.link("next-page").unwrap();
+    let gone = lake.get(&next.replace("cursor=0~", "cursor=0~x")).await;
+    assert_eq!(gone.status.as_u16(), 410, "{}", gone.body);
+    assert_eq!(checked(&gone).link("first-page"), Some("/page/users?limit=2"));
+}
+
+#[tokio::test]
+async fn column_headers_sort_and_reverse() {
+    let lake = Lake::of_users().await;
+    let unsorted = page(&lake, "/page/users?min_age=0").await;
+    assert_eq!(unsorted.attributes("thead th", "aria-sort"), ["ascending"]);
+    let columns = unsorted.attributes("thead th", "data-column");
+    assert_eq!(columns, ["img_path", "user_id", "first_name", "last_name", "birthts", "age"]);
+    let hrefs = unsorted.attributes("thead a", "href");
+    for (index, (column, href)) in columns.iter().zip(hrefs).enumerate() {
+        let order = if *column == "user_id" { "user_id.desc" } else { column };
+        assert_eq!(href, format!("/page/users?min_age=0&order={order}"));
+        let sorted = page(&lake, href).await;
+        let answer = lake.get(&format!("/data?min_age=0&order={order}")).await;
+        assert_eq!(sorted.values("data-user-id"), ids(&answer.json()), "{href}");
+        let reversed = match *column {
+            "user_id" => "/page/users?min_age=0".to_owned(),
+            column => format!("/page/users?min_age=0&order={column}.desc"),
+        };
+        assert_eq!(sorted.attributes("thead a", "href")[index], reversed);
+    }
+}
+
+#[tokio::test]
+async fn downloads_contain_the_rows_of_all_pages() {
+    let lake = Lake::of_users().await;
+    let users = page(&lake, "/page/users?is_image_exists=True&limit=1&view=gallery&order=age").await;
+    let downloads = users.attributes("#downloads a", "href");
+    let expected = ["json", "ndjson", "csv", "parquet", "arrow"].map(|name| format!("/data.{name}?is_image_exists=True&order=age"));
+    assert_eq!(downloads, expected);
+    let json = lake.get(downloads[0]).await;
+    assert_eq!(ids(&json.json()), ["1002", "1000", "0001", "1003"]);
+    let csv = lake.get(downloads[2]).await;
+    assert_eq!(
+        (csv.header("content-type"), csv.body.lines().count()),
+        ("text/csv; charset=utf-8", 5)
+    );
+}
+
+#[tokio::test]
+async fn view_mode_link_keeps_the_page() {
+    let lake = Lake::of_users().await;
+    let first = page(&lake, "/page/users?limit=2&min_age=0").await;
+    let second = page(&lake, first.link("next-page").unwrap()).await;
+    let gallery = page(&lake, second.attribute("a[data-view-mode=gallery]", "href")).await;
+    assert_eq!(gallery.values("data-user-id"), second.values("data-user-id"));
+    assert_eq!(gallery.attribute("#user-list", "data-view-mode"), "gallery");
+}
+
+#[tokio::test]
+async fn hostile_names_are_escaped() {
+    let lake = Lake::of_users().await;
+    let hostile = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
+    let names = [hostile, "\u{202e}مرحبا", &"W".repeat(1_000), "O'Hara & Søn"];
+    let edits = names.iter().enumerate();
+    lake.commit(
+        edits
+            .map(|(index, name)| put(&format!("9{index}"), name, "2000-01-01", true))
+            .collect(),
+    )
+    .await;
+    lake.watch.refresh_now().await;
+    let encoded: String = url::form_urlencoded::byte_serialize(hostile.as_bytes()).collect();
+    let query = format!("/page/users?first_name={encoded}");
+    for path in [
+        "/page/users",
+        "/page/users?view=gallery",
+        "/page/users/90",
+        "/page/examples",
+        &query,
+        "/page/users?cursor=%3Cscript%3E",
+    ] {
+        let page = checked(&lake.get(path).await);
+        assert_eq!(page.count("script"), 1, "{path}");
+        assert!(!page.has("img[onerror]"), "{path}");
+    }
+    assert_eq!(page(&lake, &query).await.values("data-user-id"), ["90"]);
+}

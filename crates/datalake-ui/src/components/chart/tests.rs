@@ -1,0 +1,79 @@
+use super::*;
+
+#[track_caller]
+fn check_scale(max: u64, expected: &[u64]) {
+    assert_eq!(Scale::up_to(max).lines().collect::<Vec<_>>(), expected, "up to {max}");
+}
+
+#[test]
+fn grid_lines_are_round_numbers() {
+    check_scale(0, &[0, 1]);
+    check_scale(1, &[0, 1]);
+    check_scale(5, &[0, 1, 2, 3, 4, 5]);
+    check_scale(6, &[0, 2, 4, 6]);
+    check_scale(26, &[0, 10, 20, 30]);
+    check_scale(1_000_000, &[0, 200_000, 400_000, 600_000, 800_000, 1_000_000]);
+}
+
+#[test]
+fn largest_number_does_not_overflow() {
+    assert_eq!(Scale::up_to(u64::MAX).lines().next(), Some(0));
+}
+
+fn column(series: &[(&'static str, u64)]) -> Column {
+    Column {
+        href: "/x".to_owned(),
+        title: "title".to_owned(),
+        label: "label".to_owned(),
+        series: series.to_vec(),
+        is_marked: false,
+    }
+}
+
+#[track_caller]
+fn check_stack(series: &[(&'static str, u64)], max: u64, expected: &[(&str, f64, f64)]) {
+    assert_eq!(stack(&column(series), &Scale::up_to(max)), expected);
+}
+
+#[test]
+fn values_are_stacked() {
+    check_stack(&[("a", 5), ("b", 5)], 10, &[("a", 102.0, 90.0), ("b", 12.0, 90.0)]);
+    check_stack(&[("a", 0), ("b", 10)], 10, &[("b", 12.0, 180.0)]);
+    check_stack(&[("a", 0), ("b", 0)], 10, &[("idle", 190.0, 2.0)]);
+}
+
+#[test]
+fn small_value_is_visible() {
+    check_stack(&[("a", 1)], 1_000_000, &[("a", 190.0, 2.0)]);
+}
+
+#[test]
+fn columns_and_labels_fit_the_width() {
+    for count in [0, 1, 2, 24, COLUMNS_MAX] {
+        let text = columns(&vec![Some(column(&[("a", 3), ("b", 4)])); count]).into_string();
+        let ends = text.split("<rect class=\"hit\" x=\"").skip(1).map(|rest| {
+            let mut numbers = rest.split('%').map(|part| part.rsplit('"').next().unwrap().parse::<f64>().unwrap());
+            numbers.next().unwrap() + numbers.next().unwrap()
+        });
+        let ends: Vec<f64> = ends.collect();
+        assert_eq!(ends.len(), count);
+        assert!(ends.iter().all(|end| *end <= 100.01), "{ends:?}");
+        let labels = text.matches(">label</text>").count();
+        assert!(
+            labels * "label".len() <= LABEL_CHARS_MAX && (labels > 0) == (count > 0),
+            "{labels} labels of {count}"
+        );
+    }
+}
+
+#[test]
+fn hostile_text_is_escaped() {
+    let hostile = Column {
+        href: "/page/runs/\"><script>".to_owned(),
+        title: "</title><script>".to_owned(),
+        label: "<script>".to_owned(),
+        ..column(&[("a", 1)])
+    };
+    let text = columns(&[None, Some(hostile)]).into_string();
+    assert!(!text.contains("<script"), "{text}");
+}

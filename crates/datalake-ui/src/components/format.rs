@@ -1,0 +1,108 @@
+//! Formats times, durations, numbers and sentences for pages.
+
+use std::borrow::Cow;
+
+use jiff::{SignedDuration, Timestamp};
+use maud::{Markup, html};
+
+/// A time in UTC to the minute, with the time elapsed since then.
+pub(crate) fn time(at: Timestamp, now: Timestamp) -> Markup {
+    html! {
+        (absolute_time(at)) " "
+        span.muted.nowrap data-ago { "(" (ago(now.duration_since(at))) ")" }
+    }
+}
+
+/// A time in UTC to the minute.
+pub(crate) fn absolute_time(at: Timestamp) -> Markup {
+    html! { time datetime=(to_whole_second(at)) { (at.strftime("%Y-%m-%d %H:%M")) " UTC" } }
+}
+
+/// The time elapsed since `at`. The script updates it.
+pub(crate) fn relative_time(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(to_whole_second(at)) data-ago { (ago(now.duration_since(at))) } }
+}
+
+/// Recorded times have microseconds, which pages do not show; a list with a hundred times is smaller without them.
+fn to_whole_second(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second()).unwrap_or(at)
+}
+
+/// `ago` in `page.js` formats the same; change both together.
+fn ago(elapsed: SignedDuration) -> String {
+    let text = duration(elapsed.abs());
+    if elapsed.is_negative() {
+        format!("in {text}")
+    } else {
+        format!("{text} ago")
+    }
+}
+
+/// A duration in whole seconds, minutes, hours or days.
+pub(crate) fn duration(elapsed: SignedDuration) -> String {
+    let seconds = elapsed.as_secs();
+    match seconds {
+        ..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+/// The duration of a run.
+pub(crate) fn milliseconds(elapsed_ms: u64) -> String {
+    match elapsed_ms {
+        ..1_000 => format!("{elapsed_ms} ms"),
+        1_000..60_000 => format!("{}.{} s", elapsed_ms / 1_000, elapsed_ms % 1_000 / 100),
+        _ => format!("{} min {} s", number(elapsed_ms / 60_000), elapsed_ms % 60_000 / 1_000),
+    }
+}
+
+/// A number with commas between groups of three digits.
+pub(crate) fn number(number: impl std::fmt::Display) -> String {
+    let digits = number.to_string();
+    let (first, rest) = digits.split_at(digits.len() % 3);
+    let groups = rest.as_bytes().chunks(3).map(String::from_utf8_lossy);
+    let groups = (!first.is_empty()).then(|| first.into()).into_iter().chain(groups);
+    groups.collect::<Vec<_>>().join(",")
+}
+
+/// A number with its noun, such as `1 row` or `2 rows`.
+pub(crate) fn counted(count: u64, singular: &str, plural: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { singular } else { plural })
+}
+
+/// The number of elements of a collection.
+pub(crate) fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+/// The first `bytes_max` bytes of a text, rounded up to a whole character, with an ellipsis if the text is longer.
+pub(crate) fn truncate(text: &str, bytes_max: usize) -> Cow<'_, str> {
+    if text.len() <= bytes_max {
+        return Cow::Borrowed(text);
+    }
+    let starts = text.char_indices().map(|(at, _)| at);
+    let end = starts.take_while(|at| *at <= bytes_max).last().unwrap_or_default();
+    Cow::Owned(format!("{}…", text.get(..end).unwrap_or_default()))
+}
+
+/// A message as a sentence: with a capital letter and a full stop. A key or a parameter at the beginning keeps its spelling.
+pub(crate) fn sentence(message: &str) -> String {
+    let first_word = message.split_whitespace().next().unwrap_or_default();
+    let end = if message.ends_with(['.', '!', '?']) { "" } else { "." };
+    if first_word.contains(['/', '_', '=', '`']) {
+        return format!("{message}{end}");
+    }
+    capitalize(message) + end
+}
+
+/// The text with an upper-case first letter.
+pub(crate) fn capitalize(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! The links between the pages of a list.
+
+use maud::{Markup, html};
+
+/// The pager of a list. Each link has a label.
+#[derive(Debug)]
+pub(crate) struct Pager {
+    /// Which rows the page shows.
+    pub(crate) range: Markup,
+    /// To the first page; none on the first page.
+    pub(crate) first: Option<(String, &'static str)>,
+    /// To the next page; none on the last page.
+    pub(crate) next: Option<(String, &'static str)>,
+}
+
+impl Pager {
+    /// Whether the list has more than one page.
+    pub(crate) fn has_links(&self) -> bool {
+        self.first.is_some() || self.next.is_some()
+    }
+
+    pub(crate) fn markup(&self) -> Markup {
+        html! {
+            nav.pager aria-label="Pagination" {
+                span { (self.range) }
+                span.actions {
+                    @if let Some((href, label)) = &self.first { a.button #first-page href=(href) { (label) } }
+                    @if let Some((href, label)) = &self.next { a.button #next-page rel="next" href=(href) { (label) } }
+                }
+            }
+        }
+    }
+}

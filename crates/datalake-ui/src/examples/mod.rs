@@ -1,0 +1,79 @@
+//! Example requests. Each has links that open its response and the corresponding page.
+
+use axum::response::{IntoResponse, Response};
+use maud::{Markup, html};
+
+use crate::{
+    components::{self, format::capitalize},
+    page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, links},
+};
+use datalake_api::{
+    request::query_string::NoParameters,
+    routes::examples::{self, Example},
+};
+
+/// The page.
+pub(crate) async fn show(context: PageContext, _: NoParameters) -> Response {
+    let further = examples::further(&context.lake.table.held);
+    let frame = context
+        .frame(View::Examples, "Examples")
+        .api(ApiAddress::new("/"))
+        .api_label("This list via the API:")
+        .curl("curl -H 'Accept: application/json'");
+    HtmlPage(frame.page(&markup(&examples::basic(), &further, &context.origin))).into_response()
+}
+
+fn markup(basic: &[Example], further: &[Example], origin: &str) -> Markup {
+    let subtitle = html! { "Example requests: " a href="#basic" { "basics" } ", " a href="#further" { "advanced" } "." };
+    html! {
+        (components::heading("Examples", &subtitle, &html! { a.button href="/docs/" { "API documentation" } }))
+        h2 #basic { "Basics: filters and statistics" }
+        @for example in basic { (card(example, origin)) }
+        h2 #further { "Advanced: time travel, formats, single users and runs" }
+        @for example in further { (card(example, origin)) }
+    }
+}
+
+fn card(example: &Example, origin: &str) -> Markup {
+    let Example { href, title } = example;
+    html! {
+        section.card.example data-example=(href) {
+            header {
+                h3 { (capitalize(title)) }
+                span.small {
+                    a href=(href) { "Open" }
+                    @if let Some(page) = users_page(href) { " · " a href=(page) { "Open as page" } }
+                }
+            }
+            (components::curl(origin, &ApiAddress::new(href)))
+        }
+    }
+}
+
+/// The users page with the same rows; none for other requests than `/data`.
+fn users_page(href: &str) -> Option<String> {
+    let rest = href.strip_prefix("/data")?;
+    match rest.split_once('?') {
+        None if rest.is_empty() => Some(links::USERS.to_owned()),
+        Some(("", _)) => Some(format!("{}{rest}", links::USERS)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_for_rows_have_a_page() {
+        assert_eq!(users_page("/data").as_deref(), Some("/page/users"));
+        assert_eq!(users_page("/data?min_age&x=1").as_deref(), Some("/page/users?min_age&x=1"));
+    }
+
+    #[test]
+    fn other_requests_have_no_page() {
+        for href in ["/data.csv?limit=5", "/data/1000", "/stats", "/"] {
+            assert_eq!(users_page(href), None, "{href}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+use std::sync::Arc;
+
+use datalake_api::snapshots::watch::TableState;
+use datalake_core::report::RunId;
+use datalake_runs::run::RunState;
+
+use super::*;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap()
+}
+
+fn run(state: RunState) -> Run {
+    Run {
+        run_id: RunId::parse("run-1").unwrap(),
+        state,
+        mode: None,
+        parameters: None,
+        trigger: None,
+        started_at: Some(at(10)),
+        ended_at: Some(at(20)),
+        error: Some("<b>error</b>".to_owned()),
+        log_tail: None,
+        report: None,
+    }
+}
+
+/// The banners for a table state and the states of runs, the latest first.
+#[track_caller]
+fn check(held: Held, is_failing: bool, states: &[RunState], expected: &[&str]) {
+    let table = TableState {
+        held,
+        checked_at: Some(at(5)),
+        failing_since: is_failing.then(|| at(6)),
+    };
+    let status = LakeStatus {
+        table: Arc::new(table),
+        runs: states.iter().copied().map(run).collect(),
+        last_scheduled: None,
+        now: at(30),
+    };
+    let rendered = banners(&status, RunPermission::Open, at(30)).into_string();
+    let names: Vec<&str> = rendered
+        .split("data-banner=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert_eq!(names, expected, "failing: {is_failing}, {states:?}");
+    assert!(!rendered.contains("<b>"), "{rendered}");
+}
+
+#[test]
+fn store_that_was_never_read_has_one_banner() {
+    check(Held::Unknown, false, &[], &["not-loaded"]);
+    check(Held::Unknown, true, &[], &["not-loaded"]);
+}
+
+#[test]
+fn lake_without_a_table_has_a_banner() {
+    check(Held::NoTable, false, &[], &["no-table"]);
+    check(Held::NoTable, true, &[], &["store-unreachable", "no-table"]);
+    check(Held::NoTable, false, &[RunState::Pending], &["no-table"]);
+}
+
+#[test]
+fn last_completed_run_that_failed_has_a_banner() {
+    use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
+    use RunState::{Ended, Running};
+    check(Held::NoTable, false, &[Ended(Failed)], &["no-table", "failed"]);
+    check(Held::NoTable, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
+    check(
+        Held::NoTable,
+        false,
+        &[Ended(Stopped), Ended(Misconfigured)],
+        &["no-table", "misconfigured"],
+    );
+    check(Held::NoTable, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
+}

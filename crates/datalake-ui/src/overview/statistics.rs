@@ -1,0 +1,85 @@
+//! The statistics at the top of the overview.
+
+use datalake_core::{
+    query::filter::{Filter, ImageFilter},
+    user::Day,
+};
+use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::{
+    components::format::{number, relative_time},
+    page::{links, status::LakeStatus},
+};
+
+/// Statistics of the latest version.
+pub(crate) struct LakeStatistics {
+    version: u64,
+    committed_at: Timestamp,
+    pub(crate) all: Statistics,
+    pub(crate) with_image: Statistics,
+    rejected: usize,
+    ignored: usize,
+}
+
+impl LakeStatistics {
+    /// Computed from sums per day of birth, so the time does not depend on the number of rows.
+    pub(crate) fn of(snapshot: &Snapshot, on: Day) -> Self {
+        let statistics = |image| {
+            let filter = Filter {
+                image,
+                ..Filter::default()
+            };
+            snapshot.statistics(&snapshot.select(&filter, on))
+        };
+        Self {
+            version: snapshot.version().number(),
+            committed_at: snapshot.version().committed_at(),
+            all: statistics(None),
+            with_image: statistics(Some(ImageFilter::With)),
+            rejected: snapshot.rejected_count(),
+            ignored: snapshot.ignored_count(),
+        }
+    }
+}
+
+pub(crate) fn markup(statistics: &LakeStatistics, lake: &LakeStatus, now: Timestamp) -> Markup {
+    let LakeStatistics { all, .. } = statistics;
+    let average = all.average_age.map_or("–".to_owned(), |years| format!("{years:.1}"));
+    let share =
+        |part: u64| html! { @if let Some(percent) = (part * 200 + all.count).checked_div(all.count * 2) { (percent) "% of users" } };
+    let filtered = |filter: &str, label: &Markup| html! { a href={ (links::USERS) "?" (filter) } { (label) } };
+    html! {
+        dl.statistics {
+            (statistic("users", "Users", &html! { a href=(links::USERS) { (number(all.count)) } }, &html! {
+                @if let (Some(min), Some(max)) = (all.min_age, all.max_age) {
+                    (filtered("min_age", &html! { "youngest " (min) })) ", " (filtered("max_age", &html! { "oldest " (max) }))
+                }
+            }))
+            (statistic("with-image", "With image", &filtered("is_image_exists=True", &html! { (number(all.with_image)) }), &share(all.with_image)))
+            (statistic("without-image", "Without image", &filtered("is_image_exists=False", &html! { (number(all.without_image)) }), &share(all.without_image)))
+            (statistic("average-age", "Average age", &html! { (average) }, &html! {
+                @if let Some(median) = all.median_age { "median " (median) " years" }
+            }))
+            (statistic("data-age", "Last verified", &html! { (relative_time(lake.confirmed_at().unwrap_or(statistics.committed_at), now)) }, &html! {
+                a href=(links::VERSIONS) { "version " (statistics.version) } ", published " (relative_time(statistics.committed_at, now))
+            }))
+            (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(statistics.rejected)) } }, &html! {
+                @if statistics.rejected > 0 { "last valid rows still served" } @else { "all sources accepted" }
+                @if statistics.ignored > 0 { " · " (number(statistics.ignored)) " ignored" }
+            }))
+        }
+    }
+}
+
+/// One number with its label and a note. Tests find it by `id`.
+fn statistic(id: &str, label: &str, value: &Markup, note: &Markup) -> Markup {
+    html! {
+        div.statistic id=(id) {
+            dt { (label) }
+            dd.value { (value) }
+            dd.note { (note) }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Paths of pages and images. No other file writes the path of a user's page, a run's page or an image.
+
+use url::form_urlencoded;
+
+use crate::page::query::Query;
+
+pub(crate) const OVERVIEW: &str = "/";
+pub(crate) const USERS: &str = "/page/users";
+pub(crate) const RUNS: &str = "/page/runs";
+pub(crate) const REJECTS: &str = "/page/rejects";
+pub(crate) const VERSIONS: &str = "/page/versions";
+pub(crate) const CHANGES: &str = "/page/changes";
+pub(crate) const EXAMPLES: &str = "/page/examples";
+pub(crate) const LIVE: &str = "/page/live";
+pub(crate) const SIGN_IN: &str = "/page/sign-in";
+pub(crate) const SIGN_OUT: &str = "/page/sign-out";
+
+/// The prefix of all assets.
+pub(crate) const ASSETS: &str = "/page/assets/";
+
+/// Whether a path signs in or out, which needs no token.
+pub(crate) fn is_sign_in(path: &str) -> bool {
+    path == SIGN_IN || path == SIGN_OUT
+}
+
+/// A user's page.
+pub(crate) fn user(user_id: &str) -> String {
+    format!("{USERS}/{}", encode_segment(user_id))
+}
+
+/// A user's page at the version and on the day that a query selects.
+pub(crate) fn user_at(user_id: &str, query: &Query) -> String {
+    query.time_travel().address(&user(user_id))
+}
+
+/// A run's page. Run IDs need no encoding.
+pub(crate) fn run(run_id: impl std::fmt::Display) -> String {
+    format!("{RUNS}/{run_id}")
+}
+
+/// The comparison of two versions.
+pub(crate) fn changes(since: u64, until: u64) -> String {
+    format!("{CHANGES}?since={since}&until={until}")
+}
+
+/// The users of a version.
+pub(crate) fn users_at_version(version: u64) -> String {
+    format!("{USERS}?version={version}")
+}
+
+/// A user's image. The version makes the address unique for each image, so that no browser shows a cached earlier one; a replica that has not
+/// loaded the version yet waits for it.
+pub(crate) fn image(user_id: &str, version: u64) -> String {
+    format!("/data/{}/image?min_version={version}&wait=5s", encode_segment(user_id))
+}
+
+/// Percent-encodes one segment of a path.
+pub(crate) fn encode_segment(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_are_percent_encoded() {
+        assert_eq!(encode_segment("a b+c/ü"), "a%20b%2Bc%2F%C3%BC");
+        assert_eq!(user("a b"), "/page/users/a%20b");
+    }
+
+    #[test]
+    fn user_page_keeps_version_and_day() {
+        let query = Query::new([("min_age", "3"), ("on", "2020-01-01"), ("version", "2")]);
+        assert_eq!(user_at("1", &query), "/page/users/1?on=2020-01-01&version=2");
+    }
+}

@@ -1,0 +1,110 @@
+use datalake_core::{
+    reject::{Reason, Reject, RejectCode},
+    report::RunId,
+    user::UserId,
+};
+use jiff::Timestamp;
+
+use super::*;
+
+fn open(key: &str, code: RejectCode) -> OpenRefusal {
+    OpenRefusal {
+        key: key.into(),
+        user_id: UserId::parse("1").ok(),
+        etag: "etag".into(),
+        size: 1,
+        refusal: Refusal::Rejected(Reject::whole(code, Reason::new("cause", "expected", "remedy"))),
+        run_id: RunId::parse("run-1").unwrap(),
+        since: Timestamp::UNIX_EPOCH,
+        valid_image: None,
+    }
+}
+
+/// Every third has the code `quote`, all others `empty`.
+fn rejects(count: usize) -> Vec<OpenRefusal> {
+    let code = |number: usize| if number % 3 == 2 { RejectCode::Quote } else { RejectCode::Empty };
+    (0..count).map(|number| open(&format!("{number:06}"), code(number))).collect()
+}
+
+/// `expected`: rejects before the page, on the page, and in total, and the first key.
+#[track_caller]
+fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize, Option<&str>)) {
+    let refusals = rejects(1_000);
+    let page = paginate(&refusals, code, after);
+    let first = page.entries.first().map(|open| &*open.key);
+    assert_eq!(
+        (page.before, page.entries.len(), page.total, first),
+        expected,
+        "{code:?}, {after:?}"
+    );
+}
+
+#[test]
+fn pages_start_after_a_key() {
+    check(None, None, (0, 30, 1_000, Some("000000")));
+    check(None, Some("000099"), (100, 30, 1_000, Some("000100")));
+    check(None, Some("000979"), (980, 20, 1_000, Some("000980")));
+    check(None, Some("000999"), (1_000, 0, 1_000, None));
+}
+
+#[test]
+fn page_after_a_missing_key_starts_at_the_next_one() {
+    check(None, Some("0000995"), (100, 30, 1_000, Some("000100")));
+}
+
+#[test]
+fn pages_are_filtered_by_code() {
+    check(Some("quote"), None, (0, 30, 333, Some("000002")));
+    check(Some("quote"), Some("000299"), (100, 30, 333, Some("000302")));
+    check(Some("nested"), None, (0, 0, 0, None));
+}
+
+#[test]
+fn long_texts_make_short_pages() {
+    let long = |number: usize| open(&format!("{number:01000}"), RejectCode::Empty);
+    let refusals: Vec<_> = (0..20).map(long).collect();
+    let first = paginate(&refusals, None, None);
+    assert_eq!((first.entries.len(), first.total), (7, 20));
+}
+
+#[test]
+fn longest_text_has_a_page() {
+    let longest = [open(&"k".repeat(20_000), RejectCode::Empty)];
+    assert_eq!(paginate(&longest, None, None).entries.len(), 1);
+}
+
+#[test]
+fn codes_are_counted() {
+    assert_eq!(count_by_code(&rejects(1_000)), [("empty", 667), ("quote", 333)]);
+    assert_eq!(count_by_code(&[]), []);
+}
+
+fn request(time_travel: &[(&str, &str)]) -> RejectsRequest {
+    RejectsRequest {
+        code: None,
+        after: None,
+        time_travel: Query::new(time_travel.iter().copied()),
+    }
+}
+
+#[test]
+fn addresses_of_the_latest_version() {
+    let latest = request(&[]);
+    assert_eq!(latest.address("/page/rejects", None, None), "/page/rejects");
+    assert_eq!(
+        latest.address("/page/rejects", Some("quote"), Some("a&b é")),
+        "/page/rejects?code=quote&after=a%26b+%C3%A9"
+    );
+    assert_eq!(latest.user_href("1"), "/page/users/1");
+}
+
+#[test]
+fn addresses_keep_the_version() {
+    let earlier = request(&[("version", "3")]);
+    assert_eq!(earlier.address("/rejects", None, None), "/rejects?version=3");
+    assert_eq!(
+        earlier.address("/page/rejects", Some("quote"), Some("x")),
+        "/page/rejects?code=quote&version=3&after=x"
+    );
+    assert_eq!(earlier.user_href("1"), "/page/users/1?version=3");
+}

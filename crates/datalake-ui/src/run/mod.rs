@@ -1,0 +1,98 @@
+//! The page of one run: its state, report, changes and log.
+
+mod model;
+mod report;
+mod view;
+
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use datalake_core::report::{RunId, RunReport};
+use datalake_table::memory::difference::Difference;
+use tokio::time::Instant;
+
+use crate::{
+    components::run,
+    diff::model::Changes,
+    page::{context::PageContext, html_page::HtmlPage, layout::View},
+    run::model::RunChanges,
+};
+use datalake_api::{
+    limits::requests::StoreReadPermit,
+    problem::Problem,
+    request::query_string::{NoParameters, Segment},
+    routes::run_redaction,
+    snapshots::{error::PastError, versions::PastVersions},
+};
+use datalake_runs::runs::Runs;
+
+/// The maximum number of changed rows on this page. The comparison of versions shows more.
+const CHANGES_MAX: usize = 30;
+
+/// The page of a run.
+pub(crate) async fn show(
+    context: PageContext,
+    Segment(run_id): Segment,
+    _: NoParameters,
+    _: StoreReadPermit,
+    State(history): State<Runs>,
+    State(past): State<PastVersions>,
+) -> Result<Response, Problem> {
+    let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
+    let deadline = context.deadline();
+    let run = match tokio::time::timeout_at(deadline, history.find(&run_id)).await {
+        Ok(found) => found.map_err(|_| Problem::StoreUnavailable)?.ok_or(Problem::NoSuchRun)?,
+        // After a timeout, the run may still be one of those in memory.
+        Err(_) => { context.lake.runs.iter().find(|run| run.run_id == run_id).cloned() }.ok_or(Problem::StoreUnavailable)?,
+    };
+    let changes = match &run.report {
+        Some(report) => changes_by_deadline(&past, report, deadline).await?,
+        None => RunChanges::None,
+    };
+    let run = run_redaction::for_caller(run, context.caller);
+    let title = format!("Run {}", run.run_id);
+    let frame = context.frame(View::Run, &title);
+    let stop_button = run::stop_button(&run, context.run_permission, &context.origin);
+    let main = view::markup(&run, &changes, &stop_button, context.now);
+    Ok(HtmlPage(frame.page(&main)).into_response())
+}
+
+/// Versions that have to be read from the store may take longer than a page waits. Reading continues, so that a later request finds them.
+async fn changes_by_deadline(past: &PastVersions, report: &RunReport, deadline: Instant) -> Result<RunChanges, Problem> {
+    match tokio::time::timeout_at(deadline, changes(past, report)).await {
+        Ok(changes) => changes,
+        Err(_) => Ok(RunChanges::Loading),
+    }
+}
+
+async fn changes(past: &PastVersions, report: &RunReport) -> Result<RunChanges, Problem> {
+    let Some(until) = report.version.filter(|_| report.committed == Some(true)) else {
+        return Ok(RunChanges::None);
+    };
+    let after = match past.at(until).await {
+        Ok(after) => after,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    // A rebuilt table starts at version 0 again, so the version may belong to another run.
+    if after.version().run_id() != Some(&report.run_id) {
+        return Ok(RunChanges::Expired);
+    }
+    let Some(since) = until.checked_sub(1) else {
+        return Ok(RunChanges::FirstVersion { rows: after.len() });
+    };
+    let before = match past.at(since).await {
+        Ok(before) => before,
+        Err(error) => return Ok(unavailable(&error)),
+    };
+    let changes = Changes::first_of(Difference::between(&before, &after), CHANGES_MAX).await?;
+    Ok(RunChanges::Between { since, until, changes })
+}
+
+/// The rest of the page does not need the versions, so a failure to read them is not an error of the page.
+fn unavailable(error: &PastError) -> RunChanges {
+    match error {
+        PastError::Gone | PastError::BeforeFirst | PastError::NotYet { .. } | PastError::NoTable => RunChanges::Expired,
+        PastError::Unknown | PastError::TooBusy | PastError::StoreUnavailable | PastError::Damaged => RunChanges::Loading,
+    }
+}

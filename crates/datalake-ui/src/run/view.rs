@@ -1,0 +1,135 @@
+//! Renders the page of a run.
+
+use datalake_core::report::{RunMode, RunOutcome, RunReport};
+use jiff::Timestamp;
+use maud::{Markup, html};
+
+use crate::{
+    components::{
+        self, Severity,
+        format::{self, counted, milliseconds, number, relative_time, time},
+        log_line, run,
+    },
+    diff::table,
+    page::links,
+    run::{model::RunChanges, report},
+};
+use datalake_runs::run::{Run, RunState};
+
+pub(crate) fn markup(run: &Run, changes: &RunChanges, stop_button: &Markup, now: Timestamp) -> Markup {
+    let subtitle = html! {
+        (run::badge(run.state)) " "
+        @if let Some(mode) = run.mode { (mode_label(mode)) " · " }
+        "triggered by " (run::trigger(run.trigger))
+    };
+    html! {
+        (components::heading(run.run_id.as_str(), &subtitle, stop_button))
+        @if let Some(error) = &run.error { (error_banner(run.state, error, run.report.as_deref())) }
+        @if run.state.is_active() { (progress(run, now)) }
+        @if let Some(report) = &run.report { (report::statistics(report)) }
+        @if !run.state.is_active() { (details(run, now)) }
+        @if let Some(report) = &run.report {
+            (changes_card(changes))
+            (report::sources_with_issues(report))
+            (report::counts(report))
+        }
+        @if let Some(text) = &run.log_tail {
+            section.card aria-labelledby="log" {
+                header { h2 #log { "Log (last lines)" } }
+                pre.log #log-tail tabindex="0" { @for line in text.lines() { (log_line::line(line)) "\n" } }
+            }
+        }
+    }
+}
+
+fn mode_label(mode: RunMode) -> &'static str {
+    match mode {
+        RunMode::Incremental => "Incremental",
+        RunMode::Full => "Full",
+    }
+}
+
+fn error_banner(state: RunState, error: &str, report: Option<&RunReport>) -> Markup {
+    let (severity, title) = match state.outcome() {
+        None => (Severity::Info, "Waiting for"),
+        Some(RunOutcome::Refused) => (Severity::Warning, "Blocked by a safety check"),
+        Some(RunOutcome::Misconfigured) => (Severity::Error, "Invalid configuration"),
+        Some(RunOutcome::Stopped) => (Severity::Info, "Stopped"),
+        Some(RunOutcome::Succeeded | RunOutcome::Failed) => (Severity::Error, "Failed"),
+    };
+    let message = html! {
+        p.wrap #run-error { (components::prose(error)) }
+        @if let Some(outcome) = state.outcome() { p { (run::failure_advice(outcome, report)) } }
+    };
+    components::banner(severity, "run-error", title, &message)
+}
+
+/// The card of an active run, which has no report yet.
+fn progress(run: &Run, now: Timestamp) -> Markup {
+    html! {
+        section.card #progress aria-labelledby="progress-title" data-follow=(run.run_id) data-active-run=(run.run_id) data-state=(run.state.as_str()) {
+            header {
+                h2 #progress-title { @if run.state == RunState::Pending { "Queued" } @else { "Running" } }
+                @if let Some(started_at) = run.started_at { span.small.muted { "started " (relative_time(started_at, now)) } }
+            }
+            progress aria-label="Run in progress" {}
+            p.small.muted { "Results appear when the run finishes. Until then readers see the previous version." }
+        }
+    }
+}
+
+fn details(run: &Run, now: Timestamp) -> Markup {
+    let report = run.report.as_deref();
+    let time = |at: Option<Timestamp>| html! { @match at { Some(at) => (time(at, now)), None => span.muted { "unknown" } } };
+    html! {
+        section.card aria-labelledby="details" {
+            h2 #details { "Details" }
+            dl.properties {
+                dt { "Started" } dd { (time(run.started_at)) }
+                dt { "Ended" } dd { (time(run.ended_at)) }
+                @if let Some(elapsed_ms) = run::elapsed_ms(run).filter(|_| report.is_none()) { dt { "Duration" } dd { (milliseconds(elapsed_ms)) } }
+                @if let Some(version) = report.and_then(|report| report.version) {
+                    dt { "Version" }
+                    dd {
+                        a href=(links::users_at_version(version)) { (version) }
+                        @if report.is_some_and(|report| report.committed == Some(true)) { ", created by this run" } @else { ", unchanged" }
+                    }
+                }
+                @if let Some(skew) = report.and_then(|report| report.clock_skew_seconds) {
+                    dt { "Clocks" }
+                    dd {
+                        "The store clock is " (number(skew.unsigned_abs())) " s " @if skew > 0 { "ahead of" } @else { "behind" }
+                        " this machine's. Synchronize the clocks (NTP)."
+                    }
+                }
+                @if report.is_none() { dt { "Report" } dd.muted { "none" } }
+            }
+        }
+    }
+}
+
+fn changes_card(changes: &RunChanges) -> Markup {
+    html! {
+        section.card aria-labelledby="changes" {
+            header {
+                h2 #changes { "Changes" }
+                @if let RunChanges::Between { since, until, .. } = changes {
+                    a.small href=(links::changes(*since, *until)) { "Version " (since) " to " (until) }
+                }
+            }
+            div #run-changes {
+                @match changes {
+                    RunChanges::None => p.muted data-changes="none" { "No changes: this run did not create a new version." },
+                    RunChanges::FirstVersion { rows } => p data-changes="first-version" {
+                        "First version: " a href=(links::users_at_version(0)) { (counted(format::count(*rows), "row", "rows")) } " added."
+                    },
+                    RunChanges::Between { since, until, changes } => { div data-changes="between" { (table::table(changes, *since, *until)) } },
+                    RunChanges::Expired => p.muted data-changes="expired" {
+                        "Row-level changes are kept for one week after a version is replaced, so they are no longer available. The totals above remain."
+                    },
+                    RunChanges::Loading => p.muted data-changes="loading" { "Loading these versions from the store. Reload in a moment." },
+                }
+            }
+        }
+    }
+}

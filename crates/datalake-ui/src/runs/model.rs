@@ -1,0 +1,107 @@
+//! The request for the runs page, and the runs on one page.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use datalake_core::report::RunId;
+
+use crate::page::page_size;
+use datalake_api::{problem::Problem, request::query_string::Pairs};
+use datalake_runs::run::Run;
+
+/// The parsed request.
+pub(crate) struct RunsRequest {
+    pub(crate) limit: usize,
+    /// The page starts after this run; without it, at the latest run.
+    pub(crate) after: Option<RunId>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for RunsRequest {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let pairs = Pairs::from_request_parts(parts, state).await?;
+        pairs.check(&["limit", "after"])?;
+        let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
+        Ok(Self {
+            limit: page_size::limit(&pairs)?,
+            after: after.transpose()?,
+        })
+    }
+}
+
+/// The runs on one page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RunsPage<'a> {
+    pub(crate) runs: &'a [Run],
+    /// The number of later runs.
+    pub(crate) before: usize,
+    pub(crate) has_more: bool,
+}
+
+impl<'a> RunsPage<'a> {
+    /// Selects a page of `runs`, the latest first. None if [`RunsRequest::after`] is not one of them.
+    pub(crate) fn of(runs: &'a [Run], request: &RunsRequest) -> Option<Self> {
+        let before = match &request.after {
+            Some(after) => runs.iter().position(|run| run.run_id == *after)? + 1,
+            None => 0,
+        };
+        let rest = runs.get(before..).unwrap_or_default();
+        Some(Self {
+            runs: rest.get(..request.limit).unwrap_or(rest),
+            before,
+            has_more: rest.len() > request.limit,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_runs::run::RunState;
+
+    use super::*;
+
+    fn run(number: usize) -> Run {
+        Run {
+            run_id: RunId::parse(&format!("run-{number}")).unwrap(),
+            state: RunState::Pending,
+            mode: None,
+            parameters: None,
+            trigger: None,
+            started_at: None,
+            ended_at: None,
+            error: None,
+            log_tail: None,
+            report: None,
+        }
+    }
+
+    /// A page of 60 runs, of which `run-59` is the latest. `expected`: the first run, later runs, runs on the page, and whether there are more.
+    #[track_caller]
+    fn check(limit: usize, after: Option<&str>, expected: Option<(&str, usize, usize, bool)>) {
+        let runs: Vec<_> = (0..60).rev().map(run).collect();
+        let after = after.map(|after| RunId::parse(after).unwrap());
+        let page = RunsPage::of(&runs, &RunsRequest { limit, after });
+        let found = page.as_ref().map(|page| {
+            let first = page.runs.first().map_or("", |run| run.run_id.as_str());
+            (first, page.before, page.runs.len(), page.has_more)
+        });
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn first_page_starts_at_the_latest_run() {
+        check(25, None, Some(("run-59", 0, 25, true)));
+        check(60, None, Some(("run-59", 0, 60, false)));
+    }
+
+    #[test]
+    fn next_page_starts_after_a_run() {
+        check(25, Some("run-35"), Some(("run-34", 25, 25, true)));
+        check(25, Some("run-25"), Some(("run-24", 35, 25, false)));
+        check(25, Some("run-0"), Some(("", 60, 0, false)));
+    }
+
+    #[test]
+    fn unknown_run_has_no_next_page() {
+        check(25, Some("unknown"), None);
+    }
+}

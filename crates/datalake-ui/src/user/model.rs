@@ -1,0 +1,58 @@
+//! The view model of a user's page.
+
+use datalake_core::user::{BirthTimestamp, Day};
+use jiff::Timestamp;
+
+use crate::{
+    components::image::ImageState,
+    page::{api_address::ApiAddress, query::Query},
+};
+use datalake_api::{
+    problem::Problem,
+    routes::{explain::ExplanationDocument, history::HistoryDocument},
+};
+
+/// The data of the page. The row is in memory; the explanation and the history are read from the store.
+pub(crate) struct UserPage<'a> {
+    pub(crate) user_id: &'a str,
+    pub(crate) row: Option<UserRow>,
+    /// The day and the version that were requested. Links keep them.
+    pub(crate) time_travel: Query,
+    /// The day on which the age is computed.
+    pub(crate) day: Day,
+    pub(crate) version: u64,
+    pub(crate) latest: u64,
+    pub(crate) explanation: Result<ExplanationDocument<'a>, &'a Problem>,
+    pub(crate) history: Result<HistoryDocument<'a>, &'a Problem>,
+    pub(crate) origin: &'a str,
+    pub(crate) now: Timestamp,
+}
+
+/// The row at the shown version.
+#[derive(Debug)]
+pub(crate) struct UserRow {
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) birth: BirthTimestamp,
+    pub(crate) age: Option<u16>,
+    pub(crate) image: ImageState,
+}
+
+impl UserPage<'_> {
+    pub(crate) fn title(&self) -> String {
+        match &self.row {
+            Some(row) => format!("{} {}", row.first_name, row.last_name),
+            None => format!("User {}", self.user_id),
+        }
+    }
+
+    /// The API request for a subresource of this user at the shown version.
+    pub(crate) fn api_address(&self, subresource: &str) -> ApiAddress {
+        let version = if self.version == self.latest {
+            String::new()
+        } else {
+            format!("?version={}", self.version)
+        };
+        ApiAddress::new(format!("/data/{}/{subresource}{version}", self.user_id))
+    }
+}

@@ -1,0 +1,135 @@
+//! The fields of the filter form, except column filters.
+
+use datalake_core::query::column::Column;
+use maud::{Markup, html};
+
+use crate::{
+    components::labels,
+    users::{
+        filter_form::state::{FormState, invalid_option, number_input_type},
+        request::LIMIT,
+    },
+};
+
+/// The page sizes to choose from.
+const LIMITS: [u16; 3] = [10, 25, LIMIT];
+
+pub(crate) fn image(state: &FormState<'_>) -> Markup {
+    let value = state.value("is_image_exists").to_lowercase();
+    let options = [("", "With or without"), ("True", "With image"), ("False", "Without image")];
+    let is_invalid = !options.iter().any(|(option, _)| value == option.to_lowercase());
+    html! {
+        div.field {
+            label for="is_image_exists" { "Image" }
+            select #is_image_exists name="is_image_exists" aria-invalid=[state.aria_invalid("is_image_exists")] aria-describedby=[state.aria_describedby("is_image_exists")] {
+                @for (option, label) in options {
+                    option value=(option) selected[value == option.to_lowercase()] { (label) }
+                }
+                (invalid_option(is_invalid.then(|| state.value("is_image_exists"))))
+            }
+            (state.error_hint("is_image_exists"))
+        }
+    }
+}
+
+/// A bound of the age. The checkbox requests the extreme instead, for which the API's parameter has no value.
+pub(crate) fn age(state: &FormState<'_>, name: &str, label: &str, extreme: &str, extreme_label: &str) -> Markup {
+    let parameter = state.query.get(name);
+    let value = parameter.unwrap_or_default();
+    html! {
+        div.field {
+            label for=(name) { (label) }
+            input id=(name) type=(number_input_type(value)) name=(name) value=(value) min="0" max="65535" step="1" inputmode="numeric"
+                aria-invalid=[state.aria_invalid(name)] aria-describedby=[state.aria_describedby(name)];
+            label.choice { input type="checkbox" name=(extreme) id=(extreme) checked[parameter == Some("")]; (extreme_label) }
+            (state.error_hint(name))
+        }
+    }
+}
+
+pub(crate) fn order(state: &FormState<'_>) -> Markup {
+    let keys = state.value("order").split(',').filter(|key| !key.is_empty());
+    let lines = keys.map(|key| key.split_once('.').unwrap_or((key, "")));
+    html! {
+        fieldset {
+            legend { "Sorting" }
+            @for (index, (column, direction)) in lines.chain([("", "")]).enumerate() {
+                @let number = index + 1;
+                div.condition {
+                    select name="order_by" aria-label={ "Sort column " (number) } {
+                        option value="" { @if index == 0 { "by user" } @else { "then by user" } }
+                        @for option in Column::ALL {
+                            option value=(option) selected[option.name() == column] { (labels::column(option)) }
+                        }
+                        (invalid_option((!column.is_empty() && Column::named(column).is_none()).then_some(column)))
+                    }
+                    select name="direction" aria-label={ "Sort direction " (number) } {
+                        option value="asc" { "ascending" }
+                        option value="desc" selected[direction == "desc"] { "descending" }
+                        (invalid_option((!["", "asc", "desc"].contains(&direction)).then_some(direction)))
+                    }
+                }
+            }
+            (state.error_hint("order"))
+        }
+    }
+}
+
+/// The columns of the table. Selected ones come first, so that submitting the form keeps their order.
+pub(crate) fn columns(state: &FormState<'_>) -> Markup {
+    let requested = state.value("select").split(',').filter(|name| !name.is_empty());
+    let mut selected: Vec<&str> = requested.collect();
+    if selected.is_empty() {
+        selected = Column::ALL.map(Column::name).to_vec();
+    }
+    let others = { Column::ALL.map(Column::name).into_iter() }.filter(|column| !selected.contains(column));
+    let columns: Vec<&str> = selected.iter().copied().chain(others).collect();
+    html! {
+        fieldset {
+            legend { "Columns" }
+            div.choices {
+                @for column in columns {
+                    label {
+                        input type="checkbox" name="select" value=(column) checked[selected.contains(&column)];
+                        @match Column::named(column) { Some(named) => (labels::column(named)), None => (column) }
+                    }
+                }
+            }
+            (state.error_hint("select"))
+        }
+    }
+}
+
+pub(crate) fn page_and_version(state: &FormState<'_>) -> Markup {
+    let default = LIMIT.to_string();
+    let limit = state.query.get("limit").unwrap_or(&default);
+    let options = LIMITS.map(|limit| limit.to_string());
+    let is_invalid = !options.iter().any(|option| option == limit);
+    let version = state.value("version");
+    html! {
+        fieldset.rest {
+            legend.visually-hidden { "Page and version" }
+            div.field {
+                label for="limit" { "Users per page" }
+                select #limit name="limit" aria-invalid=[state.aria_invalid("limit")] aria-describedby=[state.aria_describedby("limit")] {
+                    @for option in &options { option value=(option) selected[option == limit] { (option) } }
+                    (invalid_option(is_invalid.then_some(limit)))
+                }
+                (state.error_hint("limit"))
+            }
+            div.field {
+                label for="version" { "Version" }
+                input #version type=(number_input_type(version)) name="version" min="0" step="1" inputmode="numeric"
+                    placeholder=[state.latest] value=(version)
+                    aria-invalid=[state.aria_invalid("version")] aria-describedby=[state.aria_describedby("version")];
+                (state.error_hint("version"))
+            }
+            div.field {
+                label for="as_of" { "Point in time (UTC)" }
+                input #as_of type="text" name="as_of" autocomplete="off" placeholder=(state.day.date()) value=(state.value("as_of"))
+                    aria-invalid=[state.aria_invalid("as_of")] aria-describedby=[state.aria_describedby("as_of")];
+                (state.error_hint("as_of"))
+            }
+        }
+    }
+}

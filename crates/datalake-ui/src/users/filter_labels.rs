@@ -1,0 +1,162 @@
+//! Filters and sorting of a query as text, and links that remove them.
+
+use datalake_core::query::column::{Column, ColumnKind};
+use maud::{Markup, html};
+
+use crate::{
+    components::labels,
+    page::{links, query::Query},
+};
+
+/// Parameters that select rows, a version or the day of ages. Filters on columns come in addition.
+const FILTERS: [&str; 6] = ["is_image_exists", "min_age", "max_age", "on", "version", "as_of"];
+
+/// The column and the operator of a column filter; none for another parameter.
+pub(crate) fn column_filter(name: &str) -> Option<(Column, &str)> {
+    let (column, operator) = name.split_once("__").unwrap_or((name, "exact"));
+    Some((Column::named(column)?, operator))
+}
+
+fn is_filter(name: &str) -> bool {
+    FILTERS.contains(&name) || column_filter(name).is_some()
+}
+
+/// Whether the query selects other rows than all current ones.
+pub(crate) fn has_filters(query: &Query) -> bool {
+    query.iter().any(|(name, _)| is_filter(name))
+}
+
+/// The query without filters and sorting.
+pub(crate) fn cleared(query: &Query) -> Query {
+    Query::new(query.iter().filter(|(name, _)| !is_filter(name) && *name != "order"))
+}
+
+/// The active filters and the sorting, each as a link that removes it.
+pub(crate) fn active_filters(query: &Query) -> Markup {
+    let filters = query.iter().enumerate();
+    let filters: Vec<_> = filters
+        .filter_map(|(index, (name, value))| filter_label(name, value).map(|label| (index, label)))
+        .collect();
+    html! {
+        @if !filters.is_empty() {
+            ul.active-filters #active-filters {
+                @for (index, label) in &filters {
+                    li {
+                        a href=(query.without_index(*index).address(links::USERS)) {
+                            span.visually-hidden { "Remove filter: " } span { (label) } span aria-hidden="true" { "×" }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A filter or a sorting as text; none for parameters that only change how rows are shown.
+fn filter_label(name: &str, value: &str) -> Option<Markup> {
+    let value_text = html! { bdi { (value) } };
+    Some(match (name, value) {
+        ("is_image_exists", _) if value.eq_ignore_ascii_case("true") => html! { "with image" },
+        ("is_image_exists", _) => html! { "without image" },
+        ("min_age", "") => html! { "youngest only" },
+        ("max_age", "") => html! { "oldest only" },
+        ("min_age", _) => html! { "aged at least " (value_text) },
+        ("max_age", _) => html! { "aged at most " (value_text) },
+        ("on", _) => html! { "ages on " time { (value) } },
+        ("version", _) => html! { "version " (value_text) },
+        ("as_of", _) => html! { "as of " (value_text) },
+        ("order", _) => html! { "sorted by " (order_label(value)) },
+        _ => {
+            let (column, operator) = column_filter(name)?;
+            let value = match (operator, column.kind()) {
+                ("isnull" | "notnull", _) => html! {},
+                (_, ColumnKind::Number) => html! { " " (value_text) },
+                (_, ColumnKind::Text) => html! { " “" (value_text) "”" },
+            };
+            html! { (labels::column(column)) " " (operator_label(operator)) (value) }
+        }
+    })
+}
+
+fn order_label(order: &str) -> String {
+    let key = |key: &str| {
+        let (column, direction) = key.split_once('.').unwrap_or((key, ""));
+        let column = match Column::named(column) {
+            Some(named) => labels::column(named),
+            None => column,
+        };
+        let direction = if direction == "desc" { ", descending" } else { "" };
+        format!("{column}{direction}")
+    };
+    order.split(',').map(key).collect::<Vec<_>>().join(", then ")
+}
+
+/// An operator as text.
+pub(crate) fn operator_label(operator: &str) -> &str {
+    match operator {
+        "exact" => "is",
+        "not" => "is not",
+        "startswith" => "starts with",
+        "endswith" => "ends with",
+        "gt" => "is greater than",
+        "gte" => "is at least",
+        "lt" => "is less than",
+        "lte" => "is at most",
+        "in" => "is one of",
+        "isnull" => "has no value",
+        "notnull" => "has a value",
+        operator => operator,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datalake_core::query::condition::Operator;
+
+    use super::*;
+
+    #[track_caller]
+    fn check_label(name: &str, value: &str, expected: Option<&str>) {
+        let label = filter_label(name, value).map(Markup::into_string);
+        assert_eq!(label.as_deref(), expected, "{name}={value}");
+    }
+
+    #[test]
+    fn filters_have_labels() {
+        check_label("is_image_exists", "tRUE", Some("with image"));
+        check_label("min_age", "", Some("youngest only"));
+        check_label("max_age", "40", Some("aged at most <bdi>40</bdi>"));
+        check_label("last_name", "<b>", Some("Last name is “<bdi>&lt;b&gt;</bdi>”"));
+        check_label("age__gte", "30", Some("Age is at least <bdi>30</bdi>"));
+        check_label("img_path__isnull", "1", Some("Image has no value"));
+        check_label("order", "age.desc,last_name.asc", Some("sorted by Age, descending, then Last name"));
+    }
+
+    #[test]
+    fn parameters_of_the_presentation_have_no_label() {
+        check_label("limit", "10", None);
+        check_label("select", "age", None);
+    }
+
+    #[test]
+    fn every_operator_has_a_label() {
+        let names = Operator::ALL.map(Operator::name).into_iter();
+        let without_label: Vec<_> = names.filter(|operator| operator_label(operator) == *operator).collect();
+        assert_eq!(without_label, ["contains"]);
+    }
+
+    #[test]
+    fn clearing_removes_filters_and_sorting() {
+        let query = Query::new([
+            ("min_age", ""),
+            ("first_name__in", "a"),
+            ("limit", "10"),
+            ("order", "age"),
+            ("view", "gallery"),
+        ]);
+        assert!(has_filters(&query));
+        let cleared = cleared(&query);
+        assert_eq!(cleared.address(""), "?limit=10&view=gallery");
+        assert!(!has_filters(&cleared));
+    }
+}

@@ -1,0 +1,107 @@
+//! The view model of the users page.
+
+use datalake_core::{
+    query::{column::Column, order::Direction},
+    user::{Age, Ages, BirthTimestamp, Day},
+};
+
+use crate::{
+    components::image::ImageState,
+    page::{links, query::Query},
+    users::request::ViewMode,
+};
+use datalake_api::{
+    request::cursor::CURSOR,
+    rows::row_query::{ListedRows, Listing},
+};
+
+/// A user on the page.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedUser {
+    pub(crate) user_id: String,
+    pub(crate) first_name: String,
+    pub(crate) last_name: String,
+    pub(crate) birth: BirthTimestamp,
+    /// None if the user was born after [`UsersPage::day`].
+    pub(crate) age: Option<u16>,
+    pub(crate) image: ImageState,
+}
+
+/// The data of the page.
+#[derive(Debug)]
+pub(crate) struct UsersPage {
+    /// The users on this page.
+    pub(crate) users: Vec<ListedUser>,
+    /// The number of users on all pages.
+    pub(crate) total: u64,
+    /// The number of users on the pages before this one.
+    pub(crate) before: u64,
+    /// The address of the next page; none on the last page.
+    pub(crate) next: Option<String>,
+    pub(crate) view_mode: ViewMode,
+    /// The selected columns; none for the default.
+    pub(crate) columns: Option<Vec<Column>>,
+    pub(crate) order: Vec<(Column, Direction)>,
+    /// The parameters of the first page.
+    pub(crate) query: Query,
+    /// The parameters of this page.
+    pub(crate) current_query: Query,
+    /// The day on which ages are computed.
+    pub(crate) day: Day,
+    pub(crate) version: u64,
+    pub(crate) latest: u64,
+    pub(crate) is_first: bool,
+    pub(crate) is_empty_lake: bool,
+}
+
+impl UsersPage {
+    pub(crate) fn of(listing: &Listing, view_mode: ViewMode, query: &Query, latest: u64) -> Self {
+        let question = &listing.asked.question;
+        let version = listing.snapshot.version().number();
+        let is_first = listing.asked.cursor.is_none();
+        // A cursor contains its version. Links without the cursor have to name it.
+        let pinned = (!is_first && version != latest).then(|| version.to_string());
+        let first_page = query.without(&[CURSOR]);
+        let ages = Ages::on(listing.day);
+        let ListedRows { mut walk, total, next } = listing.rows();
+        let mut users = Vec::new();
+        while let Some(row) = walk.next_row() {
+            users.push(ListedUser {
+                user_id: row.user_id.to_owned(),
+                first_name: row.first_name.to_owned(),
+                last_name: row.last_name.to_owned(),
+                birth: row.birth,
+                age: ages.of(row.birth.day()).map(Age::years),
+                image: ImageState::of(row.has_image, version, latest),
+            });
+        }
+        let view = match view_mode {
+            ViewMode::Table => "",
+            ViewMode::Gallery => "&view=gallery",
+        };
+        Self {
+            users,
+            total,
+            before: listing.count_before(),
+            next: next.map(|next| next + view),
+            view_mode,
+            columns: question.select.clone(),
+            order: question.order.keys().to_vec(),
+            query: match &pinned {
+                Some(version) => first_page.with("version", version),
+                None => first_page,
+            },
+            current_query: query.clone(),
+            day: listing.day,
+            version,
+            latest,
+            is_first,
+            is_empty_lake: listing.snapshot.is_empty(),
+        }
+    }
+
+    /// A user's page with the same day and version.
+    pub(crate) fn user_href(&self, user: &ListedUser) -> String {
+        links::user_at(&user.user_id, &self.query)
+    }
+}

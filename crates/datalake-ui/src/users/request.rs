@@ -1,0 +1,107 @@
+//! The parsed request for the users page.
+
+use std::num::NonZeroU16;
+
+use axum::{
+    extract::FromRequestParts,
+    http::request::Parts,
+    response::{IntoResponse, Redirect, Response},
+};
+use datalake_core::query::error::QueryError;
+
+use crate::{
+    page::{links, query::Query},
+    users::form_query::{self, FORM, VIEW},
+};
+use datalake_api::{
+    problem::Problem,
+    request::query_string::{Pairs, RowsAsked},
+};
+
+/// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
+pub(crate) const LIMIT: u16 = 50;
+
+/// How users are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum ViewMode {
+    #[default]
+    Table,
+    Gallery,
+}
+
+impl ViewMode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Table => "table",
+            Self::Gallery => "gallery",
+        }
+    }
+
+    pub(crate) fn parse(value: &str) -> Result<Self, QueryError> {
+        match value {
+            "table" => Ok(Self::Table),
+            "gallery" => Ok(Self::Gallery),
+            _ => Err(QueryError::value(VIEW, "must be table or gallery")),
+        }
+    }
+}
+
+/// A valid request.
+pub(crate) struct UsersRequest {
+    pub(crate) rows: RowsAsked,
+    pub(crate) view_mode: ViewMode,
+    /// The parameters as the client sent them.
+    pub(crate) query: Query,
+}
+
+/// Why a request has no rows.
+pub(crate) enum RequestError {
+    /// The request is a submitted form, and is redirected to the address with the API's parameters.
+    Redirect(Redirect),
+    Invalid(QueryError),
+}
+
+impl From<QueryError> for RequestError {
+    fn from(error: QueryError) -> Self {
+        Self::Invalid(error)
+    }
+}
+
+impl IntoResponse for RequestError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Redirect(redirect) => redirect.into_response(),
+            Self::Invalid(error) => Problem::Parameter(error).into_response(),
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for UsersRequest {
+    type Rejection = RequestError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RequestError> {
+        let pairs = Pairs::of(parts)?;
+        if pairs.get(FORM).is_some() {
+            let address = form_query::to_api_query(pairs.iter()).address(links::USERS);
+            return Err(RequestError::Redirect(Redirect::to(&address)));
+        }
+        pairs.check_once(&[VIEW])?;
+        let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
+        let mut rows = RowsAsked::parse(&pairs.without(&[VIEW]), links::USERS)?;
+        rows.question.limit = Some(limit(rows.question.limit)?);
+        Ok(Self {
+            rows,
+            view_mode,
+            query: Query::new(pairs.iter()),
+        })
+    }
+}
+
+fn limit(requested: Option<NonZeroU16>) -> Result<NonZeroU16, QueryError> {
+    let limit = requested.or(NonZeroU16::new(LIMIT)).unwrap_or(NonZeroU16::MIN);
+    if limit.get() > LIMIT {
+        let reason = format!("must be at most {LIMIT} on this page; the API allows up to 10000, and downloads contain all rows");
+        return Err(QueryError::value("limit", &reason));
+    }
+    Ok(limit)
+}
