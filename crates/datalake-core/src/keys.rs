@@ -332,12 +332,13 @@ pub fn store_check(identity: &str) -> String {
     format!("{INGEST}store-{identity}.json")
 }
 
-/// What the keys of notes on images begin with.
-pub const IMAGE_NOTES: &str = "processed_data/users/_ingest/images-";
+/// The prefix of the keys of image intents.
+pub const IMAGE_INTENTS: &str = "processed_data/users/_ingest/images-";
 
-/// The users whose image copies a run changes, until it has settled them. `unique` is a UUID: processes may share a run ID.
-pub fn image_note(run_id: &RunId, unique: &str) -> String {
-    format!("{IMAGE_NOTES}{run_id}.{unique}.json")
+/// The users whose image copies a run changes. The run removes the object after it has reconciled their copies. `unique` is a UUID, because
+/// processes may share a run ID.
+pub fn image_intent(run_id: &RunId, unique: &str) -> String {
+    format!("{IMAGE_INTENTS}{run_id}.{unique}.json")
 }
 
 /// Whether a key is one of the objects of a proof.
@@ -517,7 +518,7 @@ mod tests {
         assert!(!is_refusals(LAST_VACUUM));
         assert!(is_create_proof(&create_proof("7")));
         assert!(!is_create_proof(LAST_VACUUM));
-        assert!(image_note(&run_id, "7").starts_with(IMAGE_NOTES));
-        assert!(!is_refusals(&image_note(&run_id, "7")) && parse_in_table(&image_note(&run_id, "7")).is_none());
+        assert!(image_intent(&run_id, "7").starts_with(IMAGE_INTENTS));
+        assert!(!is_refusals(&image_intent(&run_id, "7")) && parse_in_table(&image_intent(&run_id, "7")).is_none());
     }
 }

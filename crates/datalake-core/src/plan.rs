@@ -164,7 +164,7 @@ impl Waiting {
 
 /// A state of a source's bytes that needs no second look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub struct SourceVersion {
     /// The key, where the state belongs to one spelling of it alone: a reject is listed under its key.
     pub key: Option<Box<str>>,
     /// The store's tag.
@@ -173,7 +173,7 @@ pub struct Seen {
     pub size: u64,
 }
 
-impl Seen {
+impl SourceVersion {
     fn names(&self, object: &SourceObject) -> bool {
         self.etag == object.etag && self.size == object.size && self.key.as_ref().is_none_or(|key| *key == object.key)
     }
@@ -181,15 +181,15 @@ impl Seen {
 
 /// What the table recorded of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct RecordedUser {
     /// Whose state it is.
     pub user_id: UserId,
     /// Whether the user has a row. One whose CSV was never good has none.
     pub has_row: bool,
     /// The CSV's state: the reject's where there is one, else the row's. None where it must be read again.
-    pub csv: Option<Seen>,
+    pub csv: Option<SourceVersion>,
     /// Likewise of the picture. None where there is none, too.
-    pub image: Option<Seen>,
+    pub image: Option<SourceVersion>,
     /// Whether the row links a picture, or a picture is rejected now.
     pub has_image: bool,
 }
@@ -197,12 +197,12 @@ pub struct Known {
 /// Brings what is known from the order of user ids into rank order.
 #[derive(Debug, Default)]
 pub struct Ranker {
-    waiting: BTreeMap<String, Known>,
+    waiting: BTreeMap<String, RecordedUser>,
 }
 
 impl Ranker {
     /// Takes the next user in byte order of ids, and adds to `out` those that nobody can come before any more.
-    pub fn push(&mut self, known: Known, out: &mut Vec<Known>) {
+    pub fn push(&mut self, known: RecordedUser, out: &mut Vec<RecordedUser>) {
         let floor = keys::first_source_from(&known.user_id);
         while let Some(first) = self.waiting.first_entry()
             && *first.key() <= floor
@@ -213,7 +213,7 @@ impl Ranker {
     }
 
     /// Adds to `out` those who are left.
-    pub fn finish(self, out: &mut Vec<Known>) {
+    pub fn finish(self, out: &mut Vec<RecordedUser>) {
         out.extend(self.waiting.into_values());
     }
 }
@@ -246,7 +246,7 @@ pub fn next_in_rank(listed: &UserId, known: &UserId) -> Ordering {
 }
 
 /// Compares what is listed of a user with what is known; none where nothing is to be done.
-pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMode) -> Option<UserChange> {
+pub fn compare(listed: Option<&UserSources>, known: Option<&RecordedUser>, mode: RunMode) -> Option<UserChange> {
     let Some(sources) = listed else {
         return known.map(|known| UserChange {
             user_id: known.user_id.clone(),
@@ -254,8 +254,9 @@ pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMod
             image: SourceChange::Gone,
         });
     };
-    let is_seen = |object: &SourceObject, seen: Option<&Seen>| mode == RunMode::Incremental && seen.is_some_and(|seen| seen.names(object));
-    let judge = |object: &SourceObject, seen: Option<&Seen>| match is_seen(object, seen) {
+    let is_seen =
+        |object: &SourceObject, seen: Option<&SourceVersion>| mode == RunMode::Incremental && seen.is_some_and(|seen| seen.names(object));
+    let judge = |object: &SourceObject, seen: Option<&SourceVersion>| match is_seen(object, seen) {
         true => SourceChange::Same,
         false => SourceChange::Read(object.clone()),
     };

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     keys::{self, Difference},
-    plan::Seen,
+    plan::SourceVersion,
     report::RunId,
     text,
     user::UserId,
@@ -444,7 +444,7 @@ pub struct OpenRefusal {
     /// … and when that run began.
     pub since: Timestamp,
     /// Of a rejected CSV of a user without a row: the state of the user's valid image, which no row records. It needs no second look.
-    pub valid_image: Option<Seen>,
+    pub valid_image: Option<SourceVersion>,
 }
 
 impl OpenRefusal {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::{Seen, SourceObject},
+    plan::{SourceObject, SourceVersion},
     reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
     report::{Counts, RunId, RunReport, SourceNotice},
     row::{Provenance, Row},
@@ -304,7 +304,7 @@ pub(crate) fn refusals(
             && !has_row_after(old_rows, read)
         {
             refusal.valid_image = match &read.image {
-                ImageRead::Good { object, .. } => Some(Seen {
+                ImageRead::Good { object, .. } => Some(SourceVersion {
                     key: None,
                     etag: object.etag.clone(),
                     size: object.size,

@@ -44,7 +44,7 @@ pub(crate) async fn find_lost(
     table: &Table,
     version: &Version,
     failure: &RunError,
-    second_look_after: Duration,
+    recheck_after: Duration,
 ) -> Result<Finding, RunError> {
     let RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) = failure else {
         return Ok(Finding::Nothing);
@@ -59,7 +59,7 @@ pub(crate) async fn find_lost(
     }
     tracing::warn!(object.key = %key, "a derived object is missing or damaged; looking again before it is replaced");
     let first = look(bucket, table, version, key).await?;
-    tokio::time::sleep(second_look_after).await;
+    tokio::time::sleep(recheck_after).await;
     let second = look(bucket, table, version, key).await?;
     let mut lost = version.lost().clone();
     lost.rejects_file |= first.rejects_file && second.rejects_file;

@@ -33,13 +33,13 @@ pub(crate) struct ImageNote {
 impl ImageNote {
     /// Nothing is written yet.
     pub(crate) fn new(run_id: &RunId) -> Self {
-        let unique = if simulation::has(Bug::NotesAreNamedByRun) {
+        let unique = if simulation::has(Bug::IntentsAreNamedByRun) {
             "run".into()
         } else {
             unique()
         };
         Self {
-            key: keys::image_note(run_id, &unique),
+            key: keys::image_intent(run_id, &unique),
             users: BTreeSet::new(),
         }
     }
@@ -53,7 +53,7 @@ impl ImageNote {
     pub(crate) async fn record(&mut self, bucket: &dyn Bucket, users: impl IntoIterator<Item = UserId>) -> Result<(), StoreError> {
         let before = self.users.len();
         self.users.extend(users);
-        if self.users.len() == before || simulation::has(Bug::NoImageNote) {
+        if self.users.len() == before || simulation::has(Bug::NoImageIntent) {
             return Ok(());
         }
         let ids: Vec<_> = self.users.iter().map(UserId::as_str).collect();
@@ -85,18 +85,18 @@ pub(crate) struct OtherNotes {
 /// Reads the notes of other processes, at the store's time `now`.
 pub(crate) async fn others(bucket: &dyn Bucket, own: &ImageNote, now: Timestamp) -> Result<OtherNotes, RunError> {
     let mut notes = OtherNotes::default();
-    let mut listed = bucket.list(keys::IMAGE_NOTES, None);
+    let mut listed = bucket.list(keys::IMAGE_INTENTS, None);
     while let Some(note) = listed.try_next().await? {
         if note.key == own.key {
             continue;
         }
         let is_expired = now.duration_since(note.modified) > NOTE_AGE_MAX;
-        let may_remove = is_expired || simulation::has(Bug::SettleRemovesForYoungNotes);
+        let may_remove = is_expired || simulation::has(Bug::ReconcileRemovesForYoungIntents);
         for user_id in noted(bucket, &note.key, note.size).await? {
             *notes.users.entry(user_id).or_default() |= may_remove;
         }
-        let stays = simulation::has(Bug::ExpiredNotesStay);
-        if is_expired && !stays || simulation::has(Bug::OtherNotesAreRemovedAtOnce) {
+        let stays = simulation::has(Bug::ExpiredIntentsStay);
+        if is_expired && !stays || simulation::has(Bug::OtherIntentsAreRemovedAtOnce) {
             notes.expired.push(note.key);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datalake_core::{
     image, keys,
-    plan::Seen,
+    plan::SourceVersion,
     row::{Provenance, Row},
     user::UserId,
 };
@@ -201,7 +201,7 @@ pub(crate) async fn has_copy(bucket: &dyn Bucket, user_id: &UserId, image: &Prov
 }
 
 /// Whether a listed object is a copy of an image in the state that the table recorded.
-pub(crate) async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &Seen) -> Result<bool, StoreError> {
+pub(crate) async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &SourceVersion) -> Result<bool, StoreError> {
     if copy.size == image.size && copy.etag.as_str() == &*image.etag {
         return Ok(true);
     }

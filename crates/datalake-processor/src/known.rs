@@ -8,7 +8,7 @@ use std::{
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::{Known, Ranker, Seen},
+    plan::{Ranker, RecordedUser, SourceVersion},
     reject::{OpenRefusal, Refusal},
     user::UserId,
 };
@@ -50,7 +50,7 @@ pub(crate) struct KnownUsers<'a> {
     rows: Peekable<vec::IntoIter<RecordedSources>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
     ranker: Option<Ranker>,
-    ranked: VecDeque<Known>,
+    ranked: VecDeque<RecordedUser>,
     run_at: Timestamp,
 }
 
@@ -77,7 +77,7 @@ impl<'a> KnownUsers<'a> {
     }
 
     /// The next user; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Known>, TableError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordedUser>, TableError> {
         let mut out = Vec::new();
         while self.ranked.is_empty() {
             match self.next_by_id().await? {
@@ -95,7 +95,7 @@ impl<'a> KnownUsers<'a> {
         Ok(self.ranked.pop_front())
     }
 
-    async fn next_by_id(&mut self) -> Result<Option<Known>, TableError> {
+    async fn next_by_id(&mut self) -> Result<Option<RecordedUser>, TableError> {
         while self.rows.peek().is_none() {
             match self.batches.next().await {
                 Some(batch) => self.rows = batch?.into_iter().peekable(),
@@ -123,7 +123,7 @@ impl<'a> KnownUsers<'a> {
     }
 }
 
-fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> Known {
+fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
@@ -133,7 +133,7 @@ fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, ru
     let has_image = row_image.is_some() || rejects.image.is_some();
     let csv = seen(row_csv, rejects.csv, run_at);
     let image = seen(row_image, rejects.image, run_at).or(valid_image);
-    Known {
+    RecordedUser {
         user_id,
         has_row,
         csv,
@@ -143,13 +143,13 @@ fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, ru
 }
 
 /// The reject is younger than the row: it is what was last seen of the source.
-fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<Seen> {
+fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<SourceVersion> {
     let Some(open) = reject else {
-        return row.map(|(etag, size)| Seen { key: None, etag, size });
+        return row.map(|(etag, size)| SourceVersion { key: None, etag, size });
     };
     match open.refusal {
         Refusal::Rejected(reject) if reject.may_change_by(run_at) => None,
-        Refusal::Rejected(_) | Refusal::Ignored(_) => Some(Seen {
+        Refusal::Rejected(_) | Refusal::Ignored(_) => Some(SourceVersion {
             key: Some(open.key),
             etag: open.etag,
             size: open.size,

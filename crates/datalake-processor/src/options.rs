@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::RunError;
 
 /// Long enough for a store that answers wrongly for a moment to recover.
-const SECOND_LOOK_AFTER: Duration = Duration::from_secs(10);
+const RECHECK_AFTER: Duration = Duration::from_secs(10);
 
 /// Where a run works.
 #[derive(Clone, Debug)]
@@ -85,7 +85,7 @@ pub struct RunOptions {
     /// A random number from 0 to 1, by which runs that lose to each other wait for different times.
     pub jitter: fn() -> f64,
     /// Between the two looks after which a missing or damaged object of the table counts as lost.
-    pub second_look_after: Duration,
+    pub recheck_after: Duration,
     /// Told how far the run is.
     pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
     /// Cancelled, the run stops before its commit, or finishes after it.
@@ -114,7 +114,7 @@ impl RunOptions {
             table: TableSettings::default(),
             clock,
             jitter: fastrand::f64,
-            second_look_after: SECOND_LOOK_AFTER,
+            recheck_after: RECHECK_AFTER,
             progress: Arc::new(|_| {}),
             cancel: CancellationToken::new(),
         }

@@ -42,9 +42,9 @@ pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: 
         }
         // Before the put, so that a run that was paused replaces nothing by an old version; after it, since another run may have been faster.
         let skips_look = if was_put {
-            simulation::has(Bug::PublishSkipsSecondLook)
+            simulation::has(Bug::PublishSkipsSecondCheck)
         } else {
-            simulation::has(Bug::PublishSkipsFirstLook)
+            simulation::has(Bug::PublishSkipsFirstCheck)
         };
         if !skips_look {
             match table.newest(&version).await? {

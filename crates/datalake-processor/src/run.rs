@@ -311,7 +311,7 @@ impl Run<'_> {
     /// reads the newest version, and does without what is lost.
     async fn can_recover(&self, progressed: &mut Progressed, failure: &RunError) -> Result<bool, RunError> {
         let Some(base) = &progressed.base else { return Ok(false) };
-        let found = healing::find_lost(self.bucket(), &self.table, base, failure, self.options.second_look_after).await?;
+        let found = healing::find_lost(self.bucket(), &self.table, base, failure, self.options.recheck_after).await?;
         let lost = match found {
             Finding::Nothing => return Ok(false),
             Finding::Superseded => return Ok(true),
@@ -490,7 +490,7 @@ impl Run<'_> {
             refusals,
         } = self.ingest(reader, progressed, report).await?;
         let verdicts = images::judge(reader, &old_rows, &reads).await?;
-        let notes_images = base.is_some() || !simulation::has(Bug::NotesOfFirstRunsAreSkipped);
+        let notes_images = base.is_some() || !simulation::has(Bug::IntentsOfFirstRunsAreSkipped);
         if notes_images {
             let changed = images::changed(&old_rows, &reads, &verdicts);
             progressed.note.record(self.bucket(), changed).await?;

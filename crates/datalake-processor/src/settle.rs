@@ -65,7 +65,7 @@ pub(crate) async fn settle(
         for chunk in pending.chunks(USERS_PER_FENCE) {
             settle_chunk(bucket, table, chunk, &mut settled).await?;
         }
-        if simulation::has(Bug::SettleSkipsSecondLook) {
+        if simulation::has(Bug::ReconcileSkipsRecheck) {
             return Ok(settled);
         }
         match table.newest(&settled.version).await? {
@@ -89,7 +89,7 @@ async fn settle_chunk(bucket: &dyn Bucket, table: &Table, users: &[(&UserId, boo
     for _ in 0..FENCES_MAX {
         // Made before the rows are read: a process that is paused after that changes no copy by what it has read.
         let fenced = bucket.fenced().await?;
-        let view = if simulation::has(Bug::SettleIsNotFenced) {
+        let view = if simulation::has(Bug::ReconcileIsNotFenced) {
             bucket
         } else {
             fenced.bucket.as_ref()

@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Known, Seen},
+    plan::{self, RecordedUser, SourceVersion},
     user::UserId,
 };
 use datalake_store::{
@@ -201,8 +201,8 @@ impl Copies {
     }
 }
 
-async fn next_with_image(users: &mut KnownUsers<'_>) -> Result<Option<(UserId, Seen)>, RunError> {
-    while let Some(Known { user_id, image, .. }) = users.next().await? {
+async fn next_with_image(users: &mut KnownUsers<'_>) -> Result<Option<(UserId, SourceVersion)>, RunError> {
+    while let Some(RecordedUser { user_id, image, .. }) = users.next().await? {
         if let Some(image) = image {
             return Ok(Some((user_id, image)));
         }

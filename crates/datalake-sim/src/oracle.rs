@@ -109,7 +109,7 @@ const NOTE_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 /// The run that a note on images belongs to.
 fn noted_by(key: &str) -> Option<&str> {
-    let name = key.strip_prefix(keys::IMAGE_NOTES)?.strip_suffix(".json")?;
+    let name = key.strip_prefix(keys::IMAGE_INTENTS)?.strip_suffix(".json")?;
     name.rsplit_once('.').map(|(run_id, _)| run_id)
 }
 
@@ -569,7 +569,7 @@ pub(crate) fn check_leftovers(store: &MemoryBucket, found: &Loaded) -> Result<()
             return left(&copy.meta.key);
         }
     }
-    match store.peek_all(keys::IMAGE_NOTES).first() {
+    match store.peek_all(keys::IMAGE_INTENTS).first() {
         Some(note) => left(&note.meta.key),
         None => Ok(()),
     }

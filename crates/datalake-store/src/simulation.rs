@@ -49,10 +49,10 @@ pub enum Bug {
     VacuumForgetsRemovedFiles,
     /// Runs do not repair a lost data file.
     HealingIsOff,
-    /// The notes on images of dead runs are never removed.
-    ExpiredNotesStay,
-    /// Processes of one run share one note on images.
-    NotesAreNamedByRun,
+    /// The image intents of dead runs are never removed.
+    ExpiredIntentsStay,
+    /// Processes of one run share one object of image intents.
+    IntentsAreNamedByRun,
     /// The guard against mass deletion does not apply to lakes of ten users or fewer.
     GuardSparesSmallLakes,
     /// A source is read without a condition on its ETag.
@@ -61,16 +61,16 @@ pub enum Bug {
     StoreIsNotChecked,
     /// Processes use the same object to check create-if-absent.
     CreateProofIsShared,
-    /// A run writes no note before it changes image copies.
-    NoImageNote,
-    /// A run removes copies that a note of an active run names and no row links yet.
-    SettleRemovesForYoungNotes,
-    /// A run removes the notes of others although their runs may be active.
-    OtherNotesAreRemovedAtOnce,
-    /// Copies are not compared with rows that changed while they were being settled.
-    SettleSkipsSecondLook,
+    /// A run records no intent before it changes image copies.
+    NoImageIntent,
+    /// A run removes copies that an intent of an active run names and no row links yet.
+    ReconcileRemovesForYoungIntents,
+    /// A run removes the intents of other runs that may be active.
+    OtherIntentsAreRemovedAtOnce,
+    /// Copies are not compared with rows that changed during the reconciliation.
+    ReconcileSkipsRecheck,
     /// Copies and removals of images after the commit do not expire.
-    SettleIsNotFenced,
+    ReconcileIsNotFenced,
     /// An image is copied without a condition on the ETag of its source.
     ImageCopyIsUnconditional,
     /// A row stays linked to a rejected image whose bytes are in neither the copy nor the source.
@@ -80,17 +80,17 @@ pub enum Bug {
     /// A newly linked image is not copied before the commit that links it.
     NewImageIsNotCopiedBeforeCommit,
     /// `output.csv` is replaced without checking that the version is the newest.
-    PublishSkipsFirstLook,
+    PublishSkipsFirstCheck,
     /// After `output.csv` was replaced, the run does not check for a newer version.
-    PublishSkipsSecondLook,
+    PublishSkipsSecondCheck,
     /// `output.csv` is replaced without a condition on its ETag.
     PublishIsUnconditional,
     /// `output.csv` counts as current if only its table and number match.
     PublishComparesNumbers,
     /// A row whose image bytes are lost is not read again.
     LostImagesAreIgnored,
-    /// A first run writes no note on images.
-    NotesOfFirstRunsAreSkipped,
+    /// A first run records no image intents.
+    IntentsOfFirstRunsAreSkipped,
     /// The guards do not count the rows of a lost data file as users.
     HealingForgetsLostRows,
     /// A vacuum that is dated in the future is not due.
@@ -122,27 +122,27 @@ impl Bug {
         Self::VacuumForgetsRejectsFile,
         Self::VacuumForgetsRemovedFiles,
         Self::HealingIsOff,
-        Self::ExpiredNotesStay,
-        Self::NotesAreNamedByRun,
+        Self::ExpiredIntentsStay,
+        Self::IntentsAreNamedByRun,
         Self::GuardSparesSmallLakes,
         Self::SourceReadIsUnconditional,
         Self::StoreIsNotChecked,
         Self::CreateProofIsShared,
-        Self::NoImageNote,
-        Self::SettleRemovesForYoungNotes,
-        Self::OtherNotesAreRemovedAtOnce,
-        Self::SettleSkipsSecondLook,
-        Self::SettleIsNotFenced,
+        Self::NoImageIntent,
+        Self::ReconcileRemovesForYoungIntents,
+        Self::OtherIntentsAreRemovedAtOnce,
+        Self::ReconcileSkipsRecheck,
+        Self::ReconcileIsNotFenced,
         Self::ImageCopyIsUnconditional,
         Self::RejectedImageStaysLinked,
         Self::ReplacedImageIsCopiedBeforeCommit,
         Self::NewImageIsNotCopiedBeforeCommit,
-        Self::PublishSkipsFirstLook,
-        Self::PublishSkipsSecondLook,
+        Self::PublishSkipsFirstCheck,
+        Self::PublishSkipsSecondCheck,
         Self::PublishIsUnconditional,
         Self::PublishComparesNumbers,
         Self::LostImagesAreIgnored,
-        Self::NotesOfFirstRunsAreSkipped,
+        Self::IntentsOfFirstRunsAreSkipped,
         Self::HealingForgetsLostRows,
         Self::VacuumTrustsFutureSchedule,
     ];

@@ -73,13 +73,13 @@ fn a_listing_out_of_order_is_refused() {
     assert!(gatherer.push(object("1.csv", "e"), &mut out).is_err(), "twice the same source");
 }
 
-fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> Known {
-    let seen = |etag: &str| Seen {
+fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> RecordedUser {
+    let seen = |etag: &str| SourceVersion {
         key: None,
         etag: etag.into(),
         size: 1,
     };
-    Known {
+    RecordedUser {
         user_id: user("1"),
         has_row,
         csv: csv.map(seen),
@@ -98,7 +98,7 @@ fn listed(csv: &str, image: Option<&str>) -> UserSources {
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
-fn check_change(sources: Option<UserSources>, known: Option<Known>, mode: RunMode, expected: Option<[&str; 2]>) {
+fn check_change(sources: Option<UserSources>, known: Option<RecordedUser>, mode: RunMode, expected: Option<[&str; 2]>) {
     let word = |change: &SourceChange| match change {
         SourceChange::Same => "same",
         SourceChange::Read(_) => "read",
@@ -235,7 +235,7 @@ proptest! {
 
         let (mut ranker, mut ranked) = (Ranker::default(), Vec::new());
         for id in &ids {
-            ranker.push(Known { user_id: id.clone(), ..known(true, None, None) }, &mut ranked);
+            ranker.push(RecordedUser { user_id: id.clone(), ..known(true, None, None) }, &mut ranked);
             prop_assert!(ranker.waiting.len() <= UserId::BYTES_MAX);
         }
         ranker.finish(&mut ranked);

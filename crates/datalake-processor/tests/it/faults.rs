@@ -104,7 +104,7 @@ async fn notes_of_dead_runs_are_settled(#[values(EtagInput::BytesAndMetadata, Et
         (OperationKind::Put, keys::OUTPUT) => Fate::FailBefore,
         _ => Fate::Pass,
     });
-    let noted = async || plain(&bucket).objects(keys::IMAGE_NOTES).await.len();
+    let noted = async || plain(&bucket).objects(keys::IMAGE_INTENTS).await.len();
     assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Failed);
     assert_eq!(noted().await, 1);
     let next = plain(&bucket).run().await;

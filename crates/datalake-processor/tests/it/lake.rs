@@ -44,7 +44,7 @@ pub(crate) fn options(mode: RunMode) -> RunOptions {
         mode,
         deletion_guard: DeletionGuard::Off,
         reject_ratio_max: "1".parse().unwrap(),
-        second_look_after: std::time::Duration::ZERO,
+        recheck_after: std::time::Duration::ZERO,
         ..RunOptions::new(run_id(), now)
     }
 }

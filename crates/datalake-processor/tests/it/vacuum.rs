@@ -177,14 +177,14 @@ async fn a_clean_up_that_failed_is_done_again(#[values(EtagInput::BytesAndMetada
 #[tokio::test]
 async fn old_notes_are_removed(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
     let lake = lake(tags).await;
-    let note = keys::image_note(&crate::lake::run_id(), "1");
+    let note = keys::image_intent(&crate::lake::run_id(), "1");
     write(&lake, &note, b"[\"1\",\"no id\",\"4\"]".to_vec()).await;
-    let broken = keys::image_note(&crate::lake::run_id(), "2");
+    let broken = keys::image_intent(&crate::lake::run_id(), "2");
     write(&lake, &broken, b"cut sho".to_vec()).await;
     lake.run().await;
-    assert_eq!(lake.objects(keys::IMAGE_NOTES).await.len(), 2, "their runs may be under way");
+    assert_eq!(lake.objects(keys::IMAGE_INTENTS).await.len(), 2, "their runs may be under way");
     clean_up(&lake).await;
-    assert!(lake.objects(keys::IMAGE_NOTES).await.is_empty());
+    assert!(lake.objects(keys::IMAGE_INTENTS).await.is_empty());
 }
 
 #[tokio::test]

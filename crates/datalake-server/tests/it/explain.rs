@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use datalake_core::{
-    plan::Seen,
+    plan::SourceVersion,
     reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
 };
 use datalake_table::delta::rows::Edit;
@@ -178,7 +178,7 @@ async fn missing_sources_are_explained() {
     )
     .await;
     let with_valid_image = OpenRefusal {
-        valid_image: Some(Seen {
+        valid_image: Some(SourceVersion {
             key: None,
             etag: "tag".into(),
             size: 7,

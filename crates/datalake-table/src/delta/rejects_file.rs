@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
-    plan::Seen,
+    plan::SourceVersion,
     reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
     report::RunId,
     user::UserId,
@@ -217,7 +217,7 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
     let since = Timestamp::from_microsecond(columns.long(columns.longs(SINCE)?, row, SINCE)?);
     let since = since.map_err(|_| columns.invalid(SINCE, "contains a time out of range"))?;
     let valid_image = match optional_text(IMAGE_ETAG)? {
-        Some(etag) => Some(Seen {
+        Some(etag) => Some(SourceVersion {
             key: None,
             etag: etag.into(),
             size: number(IMAGE_SIZE)?,
@@ -275,7 +275,7 @@ mod tests {
         ]
         .map(refusal);
         let with_image = OpenRefusal {
-            valid_image: Some(Seen {
+            valid_image: Some(SourceVersion {
                 key: None,
                 etag: "tag".into(),
                 size: 7,
