@@ -5,6 +5,7 @@
 
 pub mod calendar;
 pub mod clock;
+pub mod count;
 pub mod error_chain;
 mod format;
 pub mod image;

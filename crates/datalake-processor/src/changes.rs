@@ -1,4 +1,4 @@
-//! Lists the sources and merges the listing with what the table knows.
+//! Lists the sources, and compares them with what the table recorded.
 
 use std::{
     cmp::Ordering,
@@ -13,30 +13,34 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_store::{
-    bucket::{Bucket, ObjectKind, ObjectMeta},
+    bucket::{ObjectKind, ObjectMeta},
     error::StoreError,
 };
 use datalake_table::{delta::version::Version, table::Table};
 use futures_util::{StreamExt, stream::BoxStream};
 
-use crate::{error::RunError, known::KnownUsers, options::Progress};
+use crate::{
+    error::RunError,
+    options::{OnProgress, Progress},
+    recorded_users::RecordedUsers,
+};
 
-/// A reader of the rejects fixes names by their kind, and needs no more of them. 1,000 take about 100 KiB in the file of refused sources.
+/// More examples do not help to correct the names. 1,000 use about 100 KiB of the rejects file.
 const IGNORED_LISTED_MAX: usize = 1_000;
 
-/// What the listing holds that the table does not, or holds otherwise.
+/// The differences between the listing and the table.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// In rank order.
+    /// In key order.
     pub(crate) users: Vec<UserChange>,
-    /// The first objects that are not sources, at most [`IGNORED_LISTED_MAX`].
+    /// The first objects that are ignored, at most [`IGNORED_LISTED_MAX`].
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
-    /// The number of all objects that are not sources.
+    /// The number of all ignored objects.
     pub(crate) ignored_count: u64,
     pub(crate) census: Census,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
-    /// Users listed within the range of a data file that is lost and not known otherwise: their rows may have been in it.
+    /// Listed users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
     pub(crate) rederived: u64,
 }
 
@@ -49,66 +53,61 @@ impl Changes {
     }
 }
 
-/// What a run looks at beside the listing.
+/// What the listing is compared with.
 #[derive(Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) base: Option<&'a Version>,
-    /// The open refusals of that version.
-    pub(crate) refusals: &'a [OpenRefusal],
+    /// The rejected and ignored sources of that version.
+    pub(crate) rejects: &'a [OpenRefusal],
     pub(crate) mode: RunMode,
-    /// Users whose sources are read whatever the table recorded.
+    /// Users whose sources are read although the table recorded their ETags.
     pub(crate) reread: &'a BTreeSet<UserId>,
     /// The time of the run.
     pub(crate) run_at: jiff::Timestamp,
 }
 
-/// Lists everything under `src-data/` once, and keeps what differs from the table.
-pub(crate) async fn find(
-    bucket: &dyn Bucket,
-    table: &Table,
-    scope: Scope<'_>,
-    progress: &(dyn Fn(Progress) + Send + Sync),
-) -> Result<Changes, RunError> {
+/// Lists all objects under `src-data/` once, and returns the differences to the table.
+pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress) -> Result<Changes, RunError> {
     let mut changes = Changes::default();
     let mut listing = Listing {
-        objects: bucket.list(keys::SOURCES, None),
+        objects: table.bucket().list(keys::SOURCES, None),
         gatherer: Some(Gatherer::default()),
         gathered: VecDeque::new(),
         progress,
     };
     let Scope {
         base,
-        refusals,
+        rejects,
         mode,
         reread,
         run_at,
     } = scope;
-    let mut known_users = KnownUsers::new(table, base, refusals, run_at).await?;
+    let mut recorded_users = RecordedUsers::new(table, base, rejects, run_at);
     let mut listed = listing.next_user(&mut changes).await?;
-    let mut known = known_users.next().await?;
+    let mut recorded = recorded_users.next().await?;
     loop {
-        let order = match (&listed, &known) {
-            (Some(listed), Some(known)) => plan::next_in_rank(&listed.user_id, &known.user_id),
+        let order = match (&listed, &recorded) {
+            (Some(listed), Some(recorded)) => plan::next_in_rank(&listed.user_id, &recorded.user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(changes),
         };
-        let (is_listed, is_known) = (order.is_le(), order.is_ge());
-        let (user, recorded) = (listed.as_ref().filter(|_| is_listed), known.as_ref().filter(|_| is_known));
-        let mode = match user {
-            Some(user) if reread.contains(&user.user_id) => RunMode::Full,
+        let (is_listed, is_recorded) = (order.is_le(), order.is_ge());
+        let sources = listed.as_ref().filter(|_| is_listed);
+        let mode = match sources {
+            Some(sources) if reread.contains(&sources.user_id) => RunMode::Full,
             _ => mode,
         };
-        let change = plan::compare(user, recorded, mode);
-        changes.rederived += u64::from(!is_known && user.is_some_and(|user| may_be_lost(base, &user.user_id)));
+        let change = plan::compare(sources, recorded.as_ref().filter(|_| is_recorded), mode);
+        changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.user_id)));
         changes.users.extend(change);
-        changes.census.known += u64::from(is_known);
-        changes.census.gone += u64::from(is_known && !is_listed);
+        changes.census.known += u64::from(is_recorded);
+        changes.census.gone += u64::from(is_recorded && !is_listed);
         if is_listed {
             listed = listing.next_user(&mut changes).await?;
         }
-        if is_known {
-            known = known_users.next().await?;
+        if is_recorded {
+            recorded = recorded_users.next().await?;
         }
     }
 }
@@ -122,11 +121,11 @@ struct Listing<'a> {
     objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
     gatherer: Option<Gatherer>,
     gathered: VecDeque<Listed>,
-    progress: &'a (dyn Fn(Progress) + Send + Sync),
+    progress: &'a OnProgress,
 }
 
 impl Listing<'_> {
-    /// The next user with sources; whatever is nobody's source on the way there goes to `changes`.
+    /// The next user with sources. Adds ignored objects before it to `changes`.
     async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
         loop {
             match self.gathered.pop_front() {
@@ -143,15 +142,15 @@ impl Listing<'_> {
     }
 
     async fn gather(&mut self, changes: &mut Changes) -> Result<(), RunError> {
-        /// A bar that moves ten times a second needs no more.
-        const OBJECTS_A_STEP: u64 = 1_000;
+        /// Moves a progress bar about ten times a second.
+        const OBJECTS_PER_STEP: u64 = 1_000;
         let mut out = Vec::new();
         match (self.objects.next().await, self.gatherer.take()) {
             (Some(object), Some(mut gatherer)) => {
                 let object = object?;
                 if object.key != keys::SOURCES {
                     changes.census.listed += 1;
-                    if changes.census.listed.is_multiple_of(OBJECTS_A_STEP) {
+                    if changes.census.listed.is_multiple_of(OBJECTS_PER_STEP) {
                         (self.progress)(Progress::Listed {
                             objects: changes.census.listed,
                         });
@@ -160,7 +159,7 @@ impl Listing<'_> {
                 match object.kind {
                     ObjectKind::Object => gatherer.push(source_object(object), &mut out)?,
                     ObjectKind::NotAFile => {
-                        let code = code_of_other(&object.key);
+                        let code = code_of_non_file(&object.key);
                         changes.ignore(source_object(object), code);
                     }
                 }
@@ -174,8 +173,8 @@ impl Listing<'_> {
     }
 }
 
-/// Why what is not a file is ignored: its name can be the reason as well.
-fn code_of_other(key: &str) -> IgnoreCode {
+/// The code of an object that is not a file: its name may be the reason as well.
+fn code_of_non_file(key: &str) -> IgnoreCode {
     match keys::parse_source(key) {
         Ok(_) | Err(IgnoreCode::BadId | IgnoreCode::UnknownKind) => IgnoreCode::NotAFile,
         Err(code) => code,

@@ -1,9 +1,9 @@
-//! What a run would do, told from the listing alone. Changes nothing.
+//! Plans a run from the listing, and changes nothing.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
-    plan::{self, GuardError, SourceChange},
+    plan::{GuardError, SourceChange, guard_deletions},
     user::UserId,
 };
 use datalake_table::{delta::version::Version, table::Table};
@@ -14,62 +14,62 @@ use crate::{
     options::{Lake, RunOptions, cancellable},
 };
 
-/// What a run would look at, told from the listing alone.
+/// The plan of a run, derived from the listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DryRun {
-    /// The version that the plan was made against; none where there is no table yet.
+    /// The version that the listing was compared with; none if there is no table yet.
     pub version: Option<u64>,
     /// Objects listed under `src-data/`.
     pub listed: u64,
-    /// What a run would do with each user whose sources are not all as the table recorded them.
+    /// The users with sources that are not in the version that the table recorded.
     pub steps: Vec<PlannedStep>,
-    /// The keys that a run would ignore, with the code.
+    /// The keys that a run would ignore, with their codes.
     pub ignored: Vec<(String, &'static str)>,
-    /// Why a run would refuse to do any of it; that of its rejects shows only when it reads.
-    pub refusal: Option<GuardError>,
+    /// The guard that would block the run. The guard against rejects applies only after reading.
+    pub blocked_by: Option<GuardError>,
 }
 
 /// What a run would do with one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedStep {
-    /// Whose sources.
+    /// The user.
     pub user_id: UserId,
-    /// `read` or `gone`; none where the CSV is as it was.
+    /// `read` or `gone`; none if the CSV has not changed.
     pub csv: Option<&'static str>,
-    /// `read` or `gone`; none where the picture is as it was.
+    /// `read` or `gone`; none if the image has not changed.
     pub image: Option<&'static str>,
 }
 
-/// Lists and compares, as a run does, and changes nothing.
+/// Lists the sources and compares them with the table, as a run does.
 pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
-    cancellable(&options.cancel, look(lake, options)).await
+    cancellable(&options.cancel, plan(lake, options)).await
 }
 
-async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
+async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     let table = Table::new(Arc::clone(&lake.bucket));
     let base = table.latest().await?;
-    let refusals = match &base {
+    let rejects = match &base {
         Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
     let progress = options.progress.as_ref();
     let scope = Scope {
         base: base.as_ref(),
-        refusals: &refusals,
+        rejects: &rejects,
         mode: options.mode,
         reread: &BTreeSet::new(),
         run_at: (options.clock)(),
     };
-    let found = changes::find(lake.bucket.as_ref(), &table, scope, progress).await?;
-    let word = |change: &SourceChange| match change {
+    let found = changes::find(&table, scope, progress).await?;
+    let label = |change: &SourceChange| match change {
         SourceChange::Same => None,
         SourceChange::Read(_) => Some("read"),
         SourceChange::Gone => Some("gone"),
     };
     let steps = found.users.iter().map(|change| PlannedStep {
         user_id: change.user_id.clone(),
-        csv: word(&change.csv),
-        image: word(&change.image),
+        csv: label(&change.csv),
+        image: label(&change.image),
     });
     Ok(DryRun {
         version: base.as_ref().map(Version::number),
@@ -80,6 +80,6 @@ async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
-        refusal: plan::guard_deletions(found.census, options.deletion_guard).err(),
+        blocked_by: guard_deletions(found.census, options.deletion_guard).err(),
     })
 }

@@ -1,4 +1,4 @@
-//! Why a run did not succeed.
+//! Errors of a run.
 
 use datalake_core::{
     plan::{GuardError, OutOfOrder},
@@ -7,28 +7,28 @@ use datalake_core::{
 use datalake_store::error::StoreError;
 use datalake_table::error::TableError;
 
-/// Why a run did not succeed. The report says whether it had committed by then.
+/// Why a run failed. The report shows whether it committed before.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The store failed, after its own retries.
+    /// A request to the store failed after its retries.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The table could not be read or written.
     #[error(transparent)]
     Table(#[from] TableError),
-    /// A guard refused what the sources would make of the table.
+    /// A guard blocked the run.
     #[error(transparent)]
     Guard(#[from] GuardError),
-    /// The listing cannot be trusted.
+    /// The store does not list keys in order.
     #[error(transparent)]
     OutOfOrder(#[from] OutOfOrder),
-    /// Other runs committed first, again and again.
+    /// Other runs committed first in each attempt.
     #[error("other runs kept committing first, {attempts} times; run it again")]
     Contended {
-        /// How often this run tried.
+        /// The attempts of this run.
         attempts: u32,
     },
-    /// A first run that could read no user, because the sources had other ETags when they were read than in the listing, or were gone.
+    /// A first run could not read any user, because the sources were gone or had other ETags than in the listing.
     #[error(
         "{unread} of {listed} CSV sources changed or vanished while they were read, or the store returns other objects than it lists; no \
          table was created; check for a proxy between here and the store, or run it again when the writers have finished"
@@ -42,38 +42,37 @@ pub enum RunError {
     /// The table was removed while the run was active.
     #[error("the table was removed while the run was active; run it again")]
     TableGone,
-    /// The run whose removals are allowed reported none.
+    /// The run that `allow_mass_delete_of` names reported no blocked removals.
     #[error(
         "run {run_id} reported no blocked removals, or its report is gone; pass the ID of a run that the guard against mass deletion stopped"
     )]
     NoBlockedRun {
-        /// The run that was named.
+        /// The named run.
         run_id: RunId,
     },
-    /// Two creates of one key both succeeded, so that two runs at once could overwrite each other's commit; or the store knows no such
-    /// condition at all.
+    /// The store created an existing object again, or it does not support the condition. Two runs could overwrite each other's commit.
     #[error(
         "this store does not support conditional creates (If-None-Match: *), so that concurrent runs could lose rows; use another store, or \
          pass --single-writer and make sure that only one run is active"
     )]
     NoCreateIfAbsent {
-        /// What the store said, where it said something.
+        /// The store's error; none if it ignored the condition.
         source: Option<StoreError>,
     },
-    /// A signal asked the run to stop.
+    /// The run was cancelled.
     #[error("a signal stopped the run")]
     Stopped,
 }
 
 impl RunError {
-    /// What the error means for whoever started the run.
+    /// The outcome of a run that failed with this error.
     pub fn outcome(&self) -> RunOutcome {
         match self {
             Self::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })
             | Self::NoCreateIfAbsent { .. }
             | Self::NoBlockedRun { .. } => RunOutcome::Misconfigured,
             Self::Table(TableError::Store(StoreError::Denied { .. } | StoreError::Invalid { .. })) => RunOutcome::Misconfigured,
-            // A damaged table stays damaged, and a store that lists in no order goes on doing so.
+            // Retrying does not help: the table stays damaged, and the store keeps listing keys out of order.
             Self::Table(TableError::Unsupported { .. } | TableError::Corrupt { .. }) | Self::OutOfOrder(_) => RunOutcome::Misconfigured,
             Self::Store(_) | Self::Table(_) | Self::Contended { .. } | Self::Unread { .. } | Self::TableGone => RunOutcome::Failed,
             Self::Guard(_) => RunOutcome::Refused,
@@ -81,21 +80,21 @@ impl RunError {
         }
     }
 
-    /// The error and what caused it, in one line for a report. The text of an error of the store states its cause itself.
-    pub fn in_words(&self) -> String {
-        let mut words = self.to_string();
+    /// The error and its causes in one line, for a report. The message of a [`StoreError`] contains its cause.
+    pub fn message(&self) -> String {
+        let mut message = self.to_string();
         if matches!(self, Self::Store(_) | Self::Table(TableError::Store(_))) {
-            return words;
+            return message;
         }
         let mut source = std::error::Error::source(self);
         while let Some(error) = source {
             if error.is::<StoreError>() {
-                return format!("{words}: {error}");
+                return format!("{message}: {error}");
             }
-            words.push_str(": ");
-            words.push_str(&error.to_string());
+            message.push_str(": ");
+            message.push_str(&error.to_string());
             source = error.source();
         }
-        words
+        message
     }
 }

@@ -1,7 +1,7 @@
-//! Finds what the newest version names and the store has no more, so that the run can replace it from the sources.
+//! Finds objects that the newest version names and that are missing or damaged, so that the run can replace them from the sources.
 //!
-//! An object counts as lost only when that was seen twice, with a wait between: a store that answers wrongly for a moment must not cost rows. A
-//! failure or a refusal of the store is neither. A log that cannot be loaded is never repaired here.
+//! An object counts as lost only if two checks with a pause between them find it lost: rows must not be lost because a store returned wrong responses
+//! for a moment. A failed or denied request proves nothing. A log that cannot be loaded is never repaired here.
 
 use std::{sync::Arc, time::Duration};
 
@@ -24,43 +24,37 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::error::RunError;
 
-/// Descriptions are small requests.
-const LOOKS_IN_FLIGHT: usize = 8;
+/// HEAD requests are small.
+const CHECKS_IN_FLIGHT: usize = 8;
 
-/// What the failure to read an object of a version means.
+/// The cause of a failure to read an object of a version.
 #[derive(Debug)]
 pub(crate) enum Finding {
-    /// Nothing of the version is lost: the failure stands.
+    /// Nothing of the version is lost: the run fails.
     Nothing,
-    /// The version is not the newest any more: files of superseded versions are removed in time.
+    /// The version is no longer the newest one: the vacuum removes files of superseded versions.
     Superseded,
-    /// What the version has lost, together with what was found before.
+    /// The lost objects of the version, including those that were found before.
     Lost(Lost),
 }
 
-/// What is behind the failure of a run that read `version`.
-pub(crate) async fn find_lost(
-    bucket: &dyn Bucket,
-    table: &Table,
-    version: &Version,
-    failure: &RunError,
-    recheck_after: Duration,
-) -> Result<Finding, RunError> {
+/// Determines why a run that read `version` failed.
+pub(crate) async fn find_lost(table: &Table, version: &Version, failure: &RunError, recheck_after: Duration) -> Result<Finding, RunError> {
     let RunError::Table(TableError::Store(StoreError::NotFound { key }) | TableError::Corrupt { key, .. }) = failure else {
         return Ok(Finding::Nothing);
     };
-    let is_refusals = version.rejects_file_key().as_ref() == Some(key);
+    let is_rejects_file = version.rejects_file_key().as_ref() == Some(key);
     let is_data_file = version.data_files().iter().any(|file| file.key() == *key);
-    if !is_refusals && !is_data_file || simulation::has(Bug::HealingIsOff) {
+    if !is_rejects_file && !is_data_file || simulation::has(Bug::HealingIsOff) {
         return Ok(Finding::Nothing);
     }
     if !matches!(table.newest(version).await?, Newest::Unchanged) {
         return Ok(Finding::Superseded);
     }
-    tracing::warn!(object.key = %key, "a derived object is missing or damaged; looking again before it is replaced");
-    let first = look(bucket, table, version, key).await?;
+    tracing::warn!(object.key = %key, "a derived object is missing or damaged; checking again before it is replaced");
+    let first = check(table, version, key).await?;
     tokio::time::sleep(recheck_after).await;
-    let second = look(bucket, table, version, key).await?;
+    let second = check(table, version, key).await?;
     let mut lost = version.lost().clone();
     lost.rejects_file |= first.rejects_file && second.rejects_file;
     lost.data_files
@@ -72,15 +66,16 @@ pub(crate) async fn find_lost(
     })
 }
 
-/// The data files that are missing, and the object under `key` if that is damaged.
-async fn look(bucket: &dyn Bucket, table: &Table, version: &Version, key: &str) -> Result<Lost, RunError> {
+/// The missing objects of the version, and the object under `key` if it is damaged.
+async fn check(table: &Table, version: &Version, key: &str) -> Result<Lost, RunError> {
+    let bucket = table.bucket().as_ref();
     let data_files: Vec<Option<Arc<DataFile>>> = stream::iter(version.data_files().iter().cloned())
         .map(async |file| {
             let file_key = file.key();
             let is_lost = is_missing(bucket, &file_key).await? || file_key == key && is_damaged(table, &file).await?;
             Ok::<_, RunError>(is_lost.then_some(file))
         })
-        .buffered(LOOKS_IN_FLIGHT)
+        .buffered(CHECKS_IN_FLIGHT)
         .try_collect()
         .await?;
     let rejects_file = match version.rejects_file_key() {
@@ -96,9 +91,9 @@ async fn look(bucket: &dyn Bucket, table: &Table, version: &Version, key: &str) 
     })
 }
 
-/// Whether there is no such object, neither by its key nor in a listing.
+/// Whether neither a HEAD nor a listing finds the object.
 async fn is_missing(bucket: &dyn Bucket, key: &str) -> Result<bool, RunError> {
-    debug_assert!(key.starts_with(keys::TABLE), "only objects of the table are looked for");
+    debug_assert!(key.starts_with(keys::TABLE), "only objects of the table are checked");
     match bucket.head(key).await {
         Ok(_) => return Ok(false),
         Err(StoreError::NotFound { .. }) => {}

@@ -2,10 +2,10 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// In KiB. Seven of the largest images; and as many usual ones as there are requests in flight.
+/// In KiB: seven images of the maximum size, or one image of a common size for each request in flight.
 const IMAGE_KIB_IN_FLIGHT_MAX: u16 = 63 * 1024;
 
-/// The memory that images may take at one time. A permit is a KiB.
+/// The memory that images may use at the same time. One permit is a KiB.
 #[derive(Debug)]
 pub(crate) struct ImageBudget(Semaphore);
 
@@ -16,7 +16,7 @@ impl Default for ImageBudget {
 }
 
 impl ImageBudget {
-    /// Waits until there is memory for an image of so many bytes.
+    /// Waits until there is memory for an image of this size.
     pub(crate) async fn acquire(&self, bytes: u64) -> SemaphorePermit<'_> {
         let kib = u16::try_from(bytes.div_ceil(1024)).map_or(IMAGE_KIB_IN_FLIGHT_MAX, |kib| kib.clamp(1, IMAGE_KIB_IN_FLIGHT_MAX));
         self.0.acquire_many(kib.into()).await.expect("the semaphore is never closed")

@@ -1,25 +1,30 @@
-//! A run of the processor: list, plan, read, apply, images, commit, publish, report.
+//! A run of the processor: list, plan, read, copy images, apply, commit, publish, report.
 //!
-//! Decisions are the core's; this crate carries them out. It never writes under `src-data/`, knows no HTTP and never sees the API: the
-//! two meet in the lake alone.
+//! `datalake-core` contains the rules; this crate performs the I/O. It never writes under `src-data/`, and it knows neither HTTP nor the API: the
+//! lake is the only interface between a run and the API.
 
 mod apply;
+mod attempts;
 mod changes;
 pub mod dry_run;
 pub mod error;
-mod fence;
+mod finish;
+mod guards;
 mod healing;
 mod image_budget;
-mod image_notes;
 mod images;
-mod known;
+mod ingest;
 pub mod options;
 mod output;
+mod prepare;
 mod publish;
 mod read;
+mod read_summary;
+mod recorded_users;
+mod rejects;
 pub mod repair;
 pub mod run;
-mod settle;
+mod run_state;
 mod store_check;
 mod unique;
 mod vacuum;

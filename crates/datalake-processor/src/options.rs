@@ -1,4 +1,4 @@
-//! What a run is told: where it works, what it may do, and whom it tells how far it is.
+//! The input of a run: the lake, what the run may do, and its listener for progress.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -13,82 +13,85 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::RunError;
 
-/// Long enough for a store that answers wrongly for a moment to recover.
+/// A store that returns wrong responses for a moment recovers in this time.
 const RECHECK_AFTER: Duration = Duration::from_secs(10);
 
-/// Where a run works.
+/// The lake that a run works on.
 #[derive(Clone, Debug)]
 pub struct Lake {
     /// The lake's objects.
     pub bucket: Arc<dyn Bucket>,
-    /// Counts what the run asks of it.
+    /// Counts the run's requests to the store.
     pub requests: Arc<RequestCounter>,
 }
 
-/// How far a run is: for progress bars.
+/// The progress of a run, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// So many objects are listed.
+    /// The sources are being listed.
     Listed {
-        /// Objects so far.
+        /// Objects listed.
         objects: u64,
     },
-    /// So many changed users are read.
+    /// The changed sources are being read.
     Read {
-        /// Users so far.
+        /// Users done.
         users: usize,
-        /// Users in all.
+        /// All changed users.
         total: usize,
     },
-    /// The pictures of so many changed users are copied, or need not be.
+    /// The images of changed users are being copied. Users whose image need not be copied count as well.
     Copied {
-        /// Users so far.
+        /// Users done.
         users: usize,
-        /// Users in all.
+        /// All changed users.
         total: usize,
     },
-    /// The new segments are written and committed.
+    /// The new data files are being written and committed.
     Committing,
-    /// What derives from the commit is published.
+    /// `output.csv` and the image copies are being published.
     Publishing,
 }
 
-/// Whether two runs may be under way at once.
+/// Receives the progress of a run.
+pub type OnProgress = dyn Fn(Progress) + Send + Sync;
+
+/// Whether several runs may be active at the same time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Writers {
-    /// The store decides between them, and must be able to.
+    /// They may, and the store has to support conditional creates.
     #[default]
     Many,
-    /// Somebody makes sure that there is one; the store need not be able to.
+    /// The operator makes sure that only one run is active, so that the store needs no conditional creates.
     Single,
 }
 
-/// What a run is to do. Times come from here: the run asks no clock of its own but this one.
+/// The options of a run.
 #[derive(Clone)]
 pub struct RunOptions {
-    /// The run's name.
+    /// The run's ID.
     pub run_id: RunId,
     /// Which sources it reads.
     pub mode: RunMode,
-    /// Whether it may remove most of the users.
+    /// Whether the run may remove most of the users.
     pub deletion_guard: DeletionGuard,
-    /// The blocked run whose reported removals, exactly, this run may make in spite of the guard.
+    /// A blocked run. This run may make exactly the removals that the blocked run reported.
     pub allow_mass_delete_of: Option<RunId>,
-    /// Which share of the sources may be rejected.
+    /// The share of the sources that may be rejected.
     pub reject_ratio_max: RejectRatio,
-    /// Whether other runs may be under way.
+    /// Whether other runs may be active.
     pub writers: Writers,
-    /// The sizes of the table.
+    /// The sizes of data files, and how often the table is checkpointed.
     pub table: TableSettings,
-    /// The present time.
+    /// The current time. The run reads no other clock.
     pub clock: fn() -> Timestamp,
-    /// A random number from 0 to 1, by which runs that lose to each other wait for different times.
+    /// Returns a random number from 0 to 1, so that conflicting runs pause for different times.
     pub jitter: fn() -> f64,
-    /// Between the two looks after which a missing or damaged object of the table counts as lost.
+    /// The pause between the two checks after which a missing or damaged object of the table counts as lost.
     pub recheck_after: Duration,
-    /// Told how far the run is.
-    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
-    /// Cancelled, the run stops before its commit, or finishes after it.
+    /// Receives the progress of the run.
+    pub progress: Arc<OnProgress>,
+    /// If cancelled before the commit, the run stops; after the commit it finishes.
     pub cancel: CancellationToken,
 }
 
@@ -102,7 +105,7 @@ impl fmt::Debug for RunOptions {
 }
 
 impl RunOptions {
-    /// The defaults of the command line, without progress.
+    /// The defaults of the command line. Progress is not reported.
     pub fn new(run_id: RunId, clock: fn() -> Timestamp) -> Self {
         Self {
             run_id,
@@ -121,7 +124,7 @@ impl RunOptions {
     }
 }
 
-/// What comes of the work, unless the run is asked to stop before it has ended.
+/// The result of the work, or [`RunError::Stopped`] if the run is cancelled before the work is done.
 pub(crate) async fn cancellable<T>(cancel: &CancellationToken, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
     tokio::select! {
         biased;

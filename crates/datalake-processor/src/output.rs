@@ -1,4 +1,4 @@
-//! `output.csv` of a version: every row, sorted by user id.
+//! `output.csv` of a version: every row, sorted by user ID.
 
 use datalake_core::{
     output,
@@ -8,9 +8,9 @@ use datalake_core::{
 use datalake_table::{delta::version::Version, error::TableError, table::Table};
 use futures_util::TryStreamExt;
 
-/// The whole file of a version. Reads one segment after the other.
+/// The whole file of a version. Reads one data file at a time.
 pub(crate) async fn render(table: &Table, version: &Version) -> Result<Vec<u8>, TableError> {
-    /// A guess at a line's length, so that the buffer grows a few times only.
+    /// A guess, so that the buffer rarely grows.
     const LINE_BYTES: u64 = 80;
     let capacity = usize::try_from(version.row_count().saturating_mul(LINE_BYTES)).unwrap_or_default();
     let mut text = String::with_capacity(capacity);

@@ -1,9 +1,9 @@
-//! Publishes `output.csv`: derived from the newest version alone, so that any later run finishes what a dead one left.
+//! Publishes `output.csv`. The file is derived only from the newest version, so that any later run can publish what a dead run did not.
 
 use bytes::Bytes;
 use datalake_core::keys;
 use datalake_store::{
-    bucket::{Bucket, Head, Metadata, PutMode},
+    bucket::{Head, Metadata, PutMode},
     error::StoreError,
     simulation::{self, Bug},
 };
@@ -14,39 +14,39 @@ use datalake_table::{
 
 use crate::{error::RunError, output};
 
-/// What `output.csv` shows, in the object's metadata: the version's number, its table's ID, and the digest that tells it from another version
-/// of that number.
+/// The version of `output.csv`, in the object's metadata: its number, the ID of its table, and the digest of its log entry.
 const VERSION: &str = "datalake-version";
 const TABLE_ID: &str = "datalake-table";
 const DIGEST: &str = "datalake-digest";
 
-/// Lost races before giving up. Each is lost to a publisher that went forward, or to a commit that came in while the file was written.
+/// Attempts before giving up. Another attempt follows if another run published or committed while the file was written.
 const ATTEMPTS_MAX: u32 = 32;
 
-/// Brings `output.csv` to the newest version, which is `version` or a later one, and returns that version.
+/// Publishes `output.csv` of the newest version, which is `version` or a later one, and returns that version.
 ///
-/// A store whose ETags are made of the bytes alone cannot tell a file from one of an earlier version with the same rows: a slow publisher may
-/// then replace a newer file. So each looks again after it has written, and the last writer leaves the newest version there.
-pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: &Version) -> Result<Version, RunError> {
+/// If the store derives ETags from the bytes only, a slow publisher can replace a newer file, because the file of an earlier version with the same
+/// rows has the same ETag. Each publisher therefore checks again after it has written, so that the last one publishes the newest version.
+pub(crate) async fn publish_output(table: &Table, version: &Version) -> Result<Version, RunError> {
+    let bucket = table.bucket().as_ref();
     let mut version = version.clone();
     let mut text: Option<Bytes> = None;
     let mut was_put = false;
     for _ in 0..ATTEMPTS_MAX {
-        let present = match bucket.head(keys::OUTPUT).await {
+        let current = match bucket.head(keys::OUTPUT).await {
             Ok(head) => Some(head),
             Err(StoreError::NotFound { .. }) => None,
             Err(error) => return Err(error.into()),
         };
-        if !was_put && present.as_ref().is_some_and(|head| shows(head, &version)) {
+        if !was_put && current.as_ref().is_some_and(|head| is_of(head, &version)) {
             return Ok(version);
         }
-        // Before the put, so that a run that was paused replaces nothing by an old version; after it, since another run may have been faster.
-        let skips_look = if was_put {
+        // Before the put, so that a run that was paused does not publish an old version; after it, because another run may have committed.
+        let skips_check = if was_put {
             simulation::has(Bug::PublishSkipsSecondCheck)
         } else {
             simulation::has(Bug::PublishSkipsFirstCheck)
         };
-        if !skips_look {
+        if !skips_check {
             match table.newest(&version).await? {
                 Newest::Unchanged => {}
                 Newest::NoTable => return Err(RunError::TableGone),
@@ -56,19 +56,19 @@ pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: 
                 }
             }
         }
-        if was_put && present.as_ref().is_some_and(|head| shows(head, &version)) {
+        if was_put && current.as_ref().is_some_and(|head| is_of(head, &version)) {
             return Ok(version);
         }
         let bytes = match &text {
             Some(bytes) => bytes.clone(),
             None => text.insert(output::render(table, &version).await?.into()).clone(),
         };
-        let mode = match present {
+        let mode = match current {
             _ if simulation::has(Bug::PublishIsUnconditional) => PutMode::Replace,
             Some(head) => PutMode::Update(head.meta.etag),
             None => PutMode::Create,
         };
-        match bucket.put(keys::OUTPUT, bytes, mode, &shown_by(&version)).await {
+        match bucket.put(keys::OUTPUT, bytes, mode, &metadata_of(&version)).await {
             Ok(_) => was_put = true,
             Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => {}
             Err(error) => return Err(error.into()),
@@ -77,7 +77,7 @@ pub(crate) async fn publish_output(bucket: &dyn Bucket, table: &Table, version: 
     Err(RunError::Contended { attempts: ATTEMPTS_MAX })
 }
 
-fn shown_by(version: &Version) -> Metadata {
+fn metadata_of(version: &Version) -> Metadata {
     Metadata::from([
         (VERSION.to_owned(), version.number().to_string()),
         (TABLE_ID.to_owned(), version.table_id().to_owned()),
@@ -85,10 +85,10 @@ fn shown_by(version: &Version) -> Metadata {
     ])
 }
 
-/// Whether the file shows this very version.
-fn shows(head: &Head, version: &Version) -> bool {
+/// Whether the file is that of this version.
+fn is_of(head: &Head, version: &Version) -> bool {
     let is_compared = |name: &str| name != DIGEST || !simulation::has(Bug::PublishComparesNumbers);
-    let expected = shown_by(version);
+    let expected = metadata_of(version);
     expected
         .iter()
         .filter(|(name, _)| is_compared(name))

@@ -1,12 +1,10 @@
-//! Reads changed sources: one request each, with the listed tag as its condition, so that bytes and tag belong together.
+//! Reads changed sources: one request each, on condition of the listed ETag, so that the bytes belong to the ETag.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex as StdMutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 use datalake_core::{
+    count::count,
     image,
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
@@ -21,24 +19,29 @@ use datalake_store::{
 use datalake_table::blocking::blocking;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::{changes::source_object, image_budget::ImageBudget, options::Progress};
+use crate::{
+    changes::source_object,
+    image_budget::ImageBudget,
+    options::{OnProgress, Progress},
+};
 
-/// Requests in flight. Reading small objects is bound by the store's latency; past 64 the stores measured gained nothing.
+/// Requests in flight. The store's latency limits the reading of small objects; more than 64 requests were not faster in measurements.
 const READS_IN_FLIGHT_MAX: usize = 64;
 
-/// How often a source that changes while it is read is read again, before it is rejected as `unstable`.
+/// Attempts to read a source that changes at the same time, before it is rejected as `unstable`.
 const READ_ATTEMPTS_MAX: u32 = 4;
 
-/// What came of a change of a CSV.
+/// The outcome of reading a changed CSV.
 #[derive(Clone, Debug)]
 pub(crate) enum CsvRead {
-    /// Not read: it is the same.
+    /// It has not changed, and was not read.
     Same,
-    /// Gone before the run or under its hands.
+    /// It was not listed, or was removed before it was read.
     Gone,
-    Good {
+    Valid {
         record: UserRecord,
         notices: Vec<Notice>,
         object: SourceObject,
@@ -49,14 +52,14 @@ pub(crate) enum CsvRead {
     },
 }
 
-/// What came of a change of an image.
+/// The outcome of reading a changed image.
 #[derive(Clone, Debug)]
 pub(crate) enum ImageRead {
-    /// Not read: it is the same.
+    /// It has not changed, and was not read.
     Same,
-    /// Gone before the run or under its hands.
+    /// It was not listed, or was removed before it was read.
     Gone,
-    Good {
+    Valid {
         image: ImageBytes,
         object: SourceObject,
     },
@@ -66,10 +69,10 @@ pub(crate) enum ImageRead {
     },
 }
 
-/// What tells whether a copy holds an image, without holding it.
+/// Identifies the bytes of an image without keeping them in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ImageBytes {
-    /// Bytes up to the end of the image. What follows in the source is not part of it.
+    /// Bytes up to the end of the image. The source may contain more.
     pub(crate) length: u64,
     /// SHA-256 of these bytes.
     pub(crate) digest: [u8; 32],
@@ -78,13 +81,13 @@ pub(crate) struct ImageBytes {
 impl ImageBytes {
     fn new(bytes: &[u8]) -> Self {
         Self {
-            length: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            length: count(bytes.len()),
             digest: Sha256::digest(bytes).into(),
         }
     }
 }
 
-/// What came of one user's change.
+/// The outcome of reading the changed sources of a user.
 #[derive(Clone, Debug)]
 pub(crate) struct UserRead {
     pub(crate) user_id: UserId,
@@ -92,31 +95,21 @@ pub(crate) struct UserRead {
     pub(crate) image: ImageRead,
 }
 
-/// So many outcomes stay at hand for a run that begins again. The run that won has recorded most of what both have read, so that a new
-/// plan seldom asks for more; and a first run over millions of sources is not to remember them all.
-const VERDICTS_MAX: usize = 10_000;
+/// The maximum number of cached outcomes. A run that starts over after a conflict plans few other sources, because the other run has recorded most of
+/// what both have read. A first run over millions of sources must not keep all outcomes in memory.
+const CACHED_OUTCOMES_MAX: usize = 10_000;
 
-/// What was read of a key under a tag: still at hand when a commit is lost and the run begins again.
-type Verdicts<T> = Mutex<HashMap<(Box<str>, Box<str>), Result<T, Reject>>>;
+/// The outcomes of reading, by key and ETag, for a later attempt of the run.
+type OutcomeCache<T> = Mutex<HashMap<(Box<str>, Box<str>), Result<T, Reject>>>;
 
-/// A lock that is held for a push or a look only. A panic under it leaves what it guards whole.
-#[derive(Debug, Default)]
-struct Mutex<T>(StdMutex<T>);
-
-impl<T> Mutex<T> {
-    fn lock(&self) -> MutexGuard<'_, T> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Reads sources, and remembers what it read.
+/// Reads sources, and caches the outcomes.
 pub(crate) struct Reader<'a> {
     bucket: &'a dyn Bucket,
     run_at: Timestamp,
     parsers: Mutex<Vec<SourceParser>>,
-    csv_verdicts: Verdicts<Accepted>,
-    image_verdicts: Verdicts<ImageBytes>,
-    /// The first failure to read a source that may be due to the source alone.
+    csv_outcomes: OutcomeCache<Accepted>,
+    image_outcomes: OutcomeCache<ImageBytes>,
+    /// The first error that may have its cause in one source.
     denied: Mutex<Option<StoreError>>,
     image_budget: ImageBudget,
 }
@@ -127,8 +120,8 @@ impl<'a> Reader<'a> {
             bucket,
             run_at,
             parsers: Mutex::default(),
-            csv_verdicts: Mutex::default(),
-            image_verdicts: Mutex::default(),
+            csv_outcomes: Mutex::default(),
+            image_outcomes: Mutex::default(),
             denied: Mutex::default(),
             image_budget: ImageBudget::default(),
         }
@@ -139,14 +132,9 @@ impl<'a> Reader<'a> {
         self.bucket
     }
 
-    /// Reads the sources of every change, in no particular order, and returns the outcomes sorted by user id. Fails if most of the `listed` sources
+    /// Reads the sources of all changes, in no particular order, and returns the outcomes sorted by user ID. Fails if most of the `listed` sources
     /// cannot be read.
-    pub(crate) async fn read_all(
-        &self,
-        changes: Vec<UserChange>,
-        listed: u64,
-        progress: &(dyn Fn(Progress) + Send + Sync),
-    ) -> Result<Vec<UserRead>, StoreError> {
+    pub(crate) async fn read_all(&self, changes: Vec<UserChange>, listed: u64, progress: &OnProgress) -> Result<Vec<UserRead>, StoreError> {
         let total = changes.len();
         let mut reads = Vec::with_capacity(total);
         let mut outcomes = stream::iter(changes)
@@ -182,63 +170,71 @@ impl<'a> Reader<'a> {
 
     async fn read_csv(&self, object: SourceObject) -> Result<CsvRead, StoreError> {
         let parse = |bytes: Bytes| {
-            // Parsers keep their buffers; as many are created as parse at one time.
+            // Parsers keep their buffers. There is one for each thread that parses at the same time.
             let mut parser = self.parsers.lock().pop().unwrap_or_default();
-            let verdict = parser.parse(&bytes, self.run_at);
+            let parsed = parser.parse(&bytes, self.run_at);
             self.parsers.lock().push(parser);
-            std::future::ready(verdict)
+            std::future::ready(parsed)
         };
         let limit = Limit {
             reject: source::too_large,
             budget: None,
         };
-        Ok(match self.judge(object, limit, &self.csv_verdicts, parse).await? {
-            Judged::Gone => CsvRead::Gone,
-            Judged::Good(object, Accepted { record, notices }) => CsvRead::Good { record, notices, object },
-            Judged::Rejected(object, reject) => CsvRead::Rejected { reject, object },
+        Ok(match self.read_validated(object, limit, &self.csv_outcomes, parse).await? {
+            ReadOutcome::Gone => CsvRead::Gone,
+            ReadOutcome::Valid(object, Accepted { record, notices }) => CsvRead::Valid { record, notices, object },
+            ReadOutcome::Rejected(object, reject) => CsvRead::Rejected { reject, object },
+            ReadOutcome::KeepsChanging(object) => CsvRead::Rejected {
+                reject: Reject::unstable(READ_ATTEMPTS_MAX),
+                object,
+            },
         })
     }
 
     async fn read_image(&self, object: SourceObject) -> Result<ImageRead, StoreError> {
-        // The largest images take tenths of a second.
+        // The check of the largest images takes tenths of a second.
         let check = |bytes: Bytes| blocking(move || image::check(&bytes).map(|image| ImageBytes::new(&bytes[..image.length])));
         let limit = Limit {
             reject: image::too_large_bytes,
             budget: Some(&self.image_budget),
         };
-        Ok(match self.judge(object, limit, &self.image_verdicts, check).await? {
-            Judged::Gone => ImageRead::Gone,
-            Judged::Good(object, image) => ImageRead::Good { image, object },
-            Judged::Rejected(object, reject) => ImageRead::Rejected { reject, object },
+        Ok(match self.read_validated(object, limit, &self.image_outcomes, check).await? {
+            ReadOutcome::Gone => ImageRead::Gone,
+            ReadOutcome::Valid(object, image) => ImageRead::Valid { image, object },
+            ReadOutcome::Rejected(object, reject) => ImageRead::Rejected { reject, object },
+            ReadOutcome::KeepsChanging(object) => ImageRead::Rejected {
+                reject: Reject::unstable(READ_ATTEMPTS_MAX),
+                object,
+            },
         })
     }
 
-    /// What an object was put with, if it holds this image. No more of it is fetched than that.
-    pub(crate) async fn holds(&self, key: &str, image: &ImageBytes) -> Result<Option<Metadata>, StoreError> {
+    /// The metadata of a copy, if it has exactly these bytes. Reads at most the length of the image.
+    pub(crate) async fn read_copy(&self, key: &str, image: &ImageBytes) -> Result<Option<Metadata>, StoreError> {
         let _permit = self.image_budget.acquire(image.length).await;
         match self.bucket.get(key, None, Some(0..image.length)).await {
             Ok(found) if found.meta.size == image.length && ImageBytes::new(&found.bytes) == *image => Ok(Some(found.metadata)),
-            // Of an empty object there is no range.
+            // A range of an empty object is invalid.
             Ok(_) | Err(StoreError::NotFound { .. } | StoreError::Invalid { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Reads an object under its tag. One that was replaced since is described again and read under the new tag.
-    async fn judge<T: Clone, F: Future<Output = Result<T, Reject>>>(
+    /// Reads and validates an object on condition of its ETag. If it was replaced, reads it again on condition of the new ETag.
+    async fn read_validated<T: Clone, F: Future<Output = Result<T, Reject>>>(
         &self,
         mut object: SourceObject,
         limit: Limit<'_>,
-        verdicts: &Verdicts<T>,
-        check: impl Fn(Bytes) -> F,
-    ) -> Result<Judged<T>, StoreError> {
+        cache: &OutcomeCache<T>,
+        validate: impl Fn(Bytes) -> F,
+    ) -> Result<ReadOutcome<T>, StoreError> {
         for _ in 0..READ_ATTEMPTS_MAX {
             if let Some(reject) = (limit.reject)(object.size) {
-                return Ok(Judged::Rejected(object, reject));
+                return Ok(ReadOutcome::Rejected(object, reject));
             }
-            let state = (object.key.clone(), object.etag.clone());
-            if let Some(verdict) = verdicts.lock().get(&state).cloned() {
-                return Ok(Judged::new(object, verdict));
+            let version = (object.key.clone(), object.etag.clone());
+            if let Some(cached) = cache.lock().get(&version).cloned() {
+                return Ok(ReadOutcome::new(object, cached));
             }
             let _permit = match limit.budget {
                 Some(budget) => Some(budget.acquire(object.size).await),
@@ -248,39 +244,39 @@ impl<'a> Reader<'a> {
             let condition = Some(&etag).filter(|_| !simulation::has(Bug::SourceReadIsUnconditional));
             match self.bucket.get(&object.key, condition, None).await {
                 Ok(found) => {
-                    let verdict = check(found.bytes).await;
-                    let mut verdicts = verdicts.lock();
-                    if verdicts.len() < VERDICTS_MAX {
-                        verdicts.insert(state, verdict.clone());
+                    let validated = validate(found.bytes).await;
+                    let mut cache = cache.lock();
+                    if cache.len() < CACHED_OUTCOMES_MAX {
+                        cache.insert(version, validated.clone());
                     }
-                    return Ok(Judged::new(object, verdict));
+                    return Ok(ReadOutcome::new(object, validated));
                 }
-                Err(StoreError::NotFound { .. }) => return Ok(Judged::Gone),
+                Err(StoreError::NotFound { .. }) => return Ok(ReadOutcome::Gone),
                 Err(StoreError::Conflict { .. }) => match self.bucket.head(&object.key).await {
                     Ok(head) => object = source_object(head.meta),
-                    Err(StoreError::NotFound { .. }) => return Ok(Judged::Gone),
+                    Err(StoreError::NotFound { .. }) => return Ok(ReadOutcome::Gone),
                     Err(error) => return Err(error),
                 },
                 Err(error) => return self.unreadable(object, error),
             }
         }
         tracing::warn!(source.key = %object.key, "source changed during each attempt to read it");
-        Ok(Judged::Rejected(object, Reject::unstable(READ_ATTEMPTS_MAX)))
+        Ok(ReadOutcome::KeepsChanging(object))
     }
 
-    /// The reject of an object that the store does not let this run read, which may be due to the object alone.
-    fn unreadable<T>(&self, object: SourceObject, error: StoreError) -> Result<Judged<T>, StoreError> {
-        // A store rejects a request for one object as invalid too: one that is encrypted with a key of its owner, for example.
+    /// The reject of an object that this run may not read, if the cause may be in the object.
+    fn unreadable<T>(&self, object: SourceObject, error: StoreError) -> Result<ReadOutcome<T>, StoreError> {
+        // A request can also be invalid for one object, for example if the object is encrypted with a key that the client has to send.
         let (StoreError::Denied { reason, .. } | StoreError::Invalid { reason, .. }) = &error else {
             return Err(error);
         };
         let reject = Reject::unreadable(reason);
         tracing::warn!(source.key = %object.key, cause = reason, "source cannot be read");
         self.denied.lock().get_or_insert(error);
-        Ok(Judged::Rejected(object, reject))
+        Ok(ReadOutcome::Rejected(object, reject))
     }
 
-    /// The first error of a source that could not be read, if these are most of `listed` sources: then the cause is not in the sources.
+    /// Returns the first error if most of the `listed` sources could not be read: then the cause is not in the sources.
     fn require_readable(&self, reads: &[UserRead], listed: u64) -> Result<(), StoreError> {
         let is_unreadable = |reject: &Reject| reject.code == RejectCode::Unreadable;
         let csv = reads
@@ -289,7 +285,7 @@ impl<'a> Reader<'a> {
         let images = reads
             .iter()
             .filter(|read| matches!(&read.image, ImageRead::Rejected { reject, .. } if is_unreadable(reject)));
-        let unreadable = u64::try_from(csv.count() + images.count()).unwrap_or(u64::MAX);
+        let unreadable = count(csv.count() + images.count());
         match self.denied.lock().take() {
             Some(error) if unreadable.saturating_mul(2) > listed => Err(error),
             _ => Ok(()),
@@ -297,24 +293,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// An object that is too large is rejected from its listed size, and never fetched.
+/// Limits of a kind of source. An object that is too large is rejected by its listed size, and never read.
 #[derive(Clone, Copy)]
 struct Limit<'a> {
     reject: fn(u64) -> Option<Reject>,
-    /// The memory for its bytes; none for sources so small that any number in flight is.
+    /// The memory for its bytes; none for sources that are so small that the number of requests limits them.
     budget: Option<&'a ImageBudget>,
 }
 
-enum Judged<T> {
-    Good(SourceObject, T),
+enum ReadOutcome<T> {
+    Valid(SourceObject, T),
     Rejected(SourceObject, Reject),
     Gone,
+    /// It was replaced during each attempt to read it.
+    KeepsChanging(SourceObject),
 }
 
-impl<T> Judged<T> {
-    fn new(object: SourceObject, verdict: Result<T, Reject>) -> Self {
-        match verdict {
-            Ok(good) => Self::Good(object, good),
+impl<T> ReadOutcome<T> {
+    fn new(object: SourceObject, validated: Result<T, Reject>) -> Self {
+        match validated {
+            Ok(valid) => Self::Valid(object, valid),
             Err(reject) => Self::Rejected(object, reject),
         }
     }

@@ -1,7 +1,7 @@
-//! Whether the store refuses to create an object that exists: the safety of the table rests on that.
+//! Checks that the store rejects the creation of an object that exists: the safety of the commit depends on that.
 //!
-//! It is checked before the first commit that a table sees in a store, and the check leaves a marker that names the store: a table that was
-//! copied to another store, or made by a single writer, is checked again.
+//! The check precedes the first commit of a table to a store, and leaves a marker that names the store. A table that was copied to another store, or
+//! created with a single writer, is checked again.
 
 use bytes::Bytes;
 use datalake_core::keys;
@@ -14,10 +14,10 @@ use datalake_table::digest::Digest;
 
 use crate::{error::RunError, unique::unique};
 
-/// Hexadecimal digits of the identity's digest: 64 bits tell the few stores of a lake apart.
+/// Hexadecimal digits of the identity's digest: 64 bits distinguish the few stores of a lake.
 const IDENTITY_DIGITS: usize = 16;
 
-/// Checks the store, unless this table has seen it before.
+/// Checks the store, unless the marker of an earlier check exists.
 pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), RunError> {
     let identity: String = Digest::of(bucket.identity().as_bytes())
         .to_string()
@@ -31,7 +31,7 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
         Err(StoreError::NotFound { .. }) => {}
         Err(error) => return Err(error.into()),
     }
-    if !refuses_what_exists(bucket).await? {
+    if !enforces_create_if_absent(bucket).await? {
         return Err(RunError::NoCreateIfAbsent { source: None });
     }
     let text = Bytes::from_static(b"{\"create_if_absent\":true}\n");
@@ -39,12 +39,12 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
     Ok(())
 }
 
-/// Creates of one key. The first refusal after a success decides. A single success too many proves nothing: while this process was paused, a
-/// vacuum may have removed the object.
+/// Creates of one key. The check passes at the first rejection after a success. One more success proves nothing, because a vacuum may have removed
+/// the object while this process was paused.
 const CREATES_MAX: u32 = 4;
 
-/// Creates one key again and again. The key is unique: another process of the same run must not interfere.
-async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
+/// Creates one key several times. The key is unique, so that another process of the same run cannot interfere.
+async fn enforces_create_if_absent(bucket: &dyn Bucket) -> Result<bool, RunError> {
     let (key, creates_max) = if simulation::has(Bug::CreateProofIsShared) {
         (keys::create_proof("shared"), 2)
     } else {
@@ -53,7 +53,7 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
     let create = async || match bucket.put(&key, Bytes::from_static(b"{}"), PutMode::Create, &Metadata::new()).await {
         Ok(_) => Ok(true),
         Err(StoreError::Conflict { .. }) => Ok(false),
-        // The store does not know the condition, and says so.
+        // The store reports that it does not support the condition.
         Err(error) if error.is_not_supported() => Err(RunError::NoCreateIfAbsent { source: Some(error) }),
         Err(error) => Err(error.into()),
     };
@@ -62,11 +62,11 @@ async fn refuses_what_exists(bucket: &dyn Bucket) -> Result<bool, RunError> {
         match create().await? {
             true => created += 1,
             false if created > 0 => break,
-            // Refused because of an earlier request of this very create, or by a store that was busy.
+            // Rejected because an earlier request of the same create took effect, or because the store was busy.
             false => {}
         }
     }
-    let refused = created < creates_max;
+    let is_enforced = created < creates_max;
     bucket.delete(&key, None).await?;
-    Ok(refused)
+    Ok(is_enforced)
 }

@@ -1,10 +1,10 @@
-//! Names that no other process gives: of a note, of a check of the store.
+//! Unique names, for intents and for the check of the store.
 
 use datalake_store::simulation;
 use uuid::Uuid;
 
-/// A name that sorts by time and that no two callers on earth get.
-#[expect(clippy::disallowed_methods, reason = "this is the place that owns fresh names")]
+/// A UUID that sorts by time.
+#[expect(clippy::disallowed_methods, reason = "the only place in this crate that generates names")]
 pub(crate) fn unique() -> String {
     simulation::next_unique().map_or_else(Uuid::now_v7, Uuid::from_u128).to_string()
 }

@@ -35,7 +35,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 /// The error and its causes in one line, without credentials: a library may repeat a URL.
 pub(crate) fn in_words(error: &anyhow::Error) -> String {
     if let Some(error) = error.downcast_ref::<RunError>() {
-        return mask_urls_in(&error.in_words());
+        return mask_urls_in(&error.message());
     }
     // An error of the store states its cause itself.
     let end = error.chain().position(<dyn std::error::Error + 'static>::is::<StoreError>);

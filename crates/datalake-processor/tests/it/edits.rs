@@ -1,4 +1,4 @@
-//! What one run makes of an edit after another.
+//! Runs after single edits of sources.
 
 use datalake_core::{
     keys,
@@ -12,7 +12,7 @@ use crate::lake::{TestLake, csv, now, options, png, run_id};
 const HEADER: &str = "user_id,first_name,last_name,birthts,img_path\n";
 
 #[tokio::test]
-async fn upsert_by_user() {
+async fn rows_are_added_changed_and_removed_by_user() {
     let lake = TestLake::new();
     lake.put("2.csv", csv("Bea", "Fox", 2)).await;
     lake.put("10.csv", csv("Ada", "Lee, Jr", 1).replace("Lee, Jr", "\"Lee, Jr\"")).await;
@@ -43,11 +43,11 @@ async fn upsert_by_user() {
     );
     assert_eq!(lake.output().await, format!("{HEADER}10,Ada,\"Lee, Jr\",1,\n3,Cleo,Cat,3,\n"));
     assert!(lake.objects(keys::IMAGES).await.is_empty());
-    assert_eq!(lake.refusals().await, ["2.png orphan_image"]);
+    assert_eq!(lake.rejects().await, ["2.png orphan_image"]);
 }
 
 #[tokio::test]
-async fn unchanged_sources_write_nothing_but_the_report() {
+async fn unchanged_sources_write_only_the_report() {
     let lake = TestLake::new();
     for id in 0..20 {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
@@ -75,7 +75,7 @@ async fn unchanged_sources_write_nothing_but_the_report() {
 }
 
 #[tokio::test]
-async fn full_reads_all_and_changes_nothing() {
+async fn full_run_reads_all_sources_and_changes_nothing() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("a")).await;
@@ -88,8 +88,8 @@ async fn full_reads_all_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn the_same_bytes_under_a_new_tag_change_nothing() {
-    // On a folder a file that is touched has another tag.
+async fn same_bytes_under_new_etag_change_nothing() {
+    // In a folder, a file that is written again has another ETag.
     let folder = tempfile::tempdir().unwrap();
     let bucket = datalake_store::folder::FolderBucket::new(folder.path().to_owned());
     let lake = TestLake::over(std::sync::Arc::new(bucket), std::sync::Arc::default());
@@ -112,15 +112,15 @@ async fn the_same_bytes_under_a_new_tag_change_nothing() {
         (Some(false), 2, 1, 0)
     );
 
-    // The next commit records the new tags.
+    // The next commit records the new ETags.
     lake.put("3.csv", csv("Cleo", "Cat", 3)).await;
     assert_eq!(lake.run().await.counts.csv_read, 3);
     assert_eq!(lake.run().await.counts.csv_read, 0);
 }
 
-/// The row has the new tag with the next commit; from then on the picture must be known under it.
+/// The next commit records the new ETag in the row, and later runs compare with it.
 #[tokio::test]
-async fn a_picture_that_is_touched_again_and_again_changes_nothing() {
+async fn repeatedly_touched_image_changes_nothing() {
     let lake = TestLake::new();
     for id in ["1", "2"] {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", 1)).await;
@@ -143,9 +143,8 @@ async fn a_picture_that_is_touched_again_and_again_changes_nothing() {
     );
 }
 
-/// A copy that somebody removed is made again by a full run, which changes no row.
 #[tokio::test]
-async fn a_copy_that_is_lost_is_no_change() {
+async fn full_run_restores_lost_copy_without_a_commit() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("a")).await;
@@ -156,35 +155,35 @@ async fn a_copy_that_is_lost_is_no_change() {
 }
 
 #[tokio::test]
-async fn a_rejected_change_keeps_the_last_good_row() {
+async fn rejected_change_keeps_the_last_valid_row() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("a")).await;
     lake.run().await;
-    let good = lake.output().await;
+    let valid = lake.output().await;
 
     lake.put("1.csv", "first_name,last_name,birthts\nAda,Lee,soon\n").await;
-    lake.put("1.png", "no picture").await;
+    lake.put("1.png", "no image").await;
     let report = lake.run().await;
     assert_eq!((report.counts.rejected, report.counts.rejects_open), (2, 2));
-    assert_eq!(lake.output().await, good);
+    assert_eq!(lake.output().await, valid);
     assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
-    assert_eq!(lake.refusals().await, ["1.csv type", "1.png image_not_png"]);
+    assert_eq!(lake.rejects().await, ["1.csv type", "1.png image_not_png"]);
     assert!(
         lake.run().await.committed == Some(false),
-        "an unchanged bad source is not read again"
+        "an unchanged rejected source is not read again"
     );
 
     lake.put("1.csv", csv("Ada", "Wolf", 1)).await;
     lake.put("1.png", png("b")).await;
     lake.run().await;
     assert_eq!(lake.output().await, format!("{HEADER}1,Ada,Wolf,1,processed_data/images/1.png\n"));
-    assert!(lake.refusals().await.is_empty());
+    assert!(lake.rejects().await.is_empty());
     assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("b")]);
 }
 
 #[tokio::test]
-async fn users_never_merge() {
+async fn similar_user_ids_are_different_users() {
     let lake = TestLake::new();
     for (name, last_name) in [
         ("1", "One"),
@@ -210,20 +209,19 @@ async fn users_never_merge() {
 }
 
 #[tokio::test]
-async fn a_dry_run_plans_and_changes_nothing() {
+async fn dry_run_returns_the_plan_and_changes_nothing() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.txt", "x").await;
     let before = lake.objects("").await;
     let plan = dry_run(&lake.lake, &options(RunMode::Incremental)).await.unwrap();
     assert_eq!((plan.version, plan.listed, plan.steps.len(), plan.ignored.len()), (None, 2, 1, 1));
-    assert_eq!(plan.refusal, None);
+    assert_eq!(plan.blocked_by, None);
     assert_eq!(lake.objects("").await, before);
 }
 
-/// Whoever is refused wants to see why.
 #[tokio::test]
-async fn a_dry_run_shows_the_plan_that_a_guard_refuses() {
+async fn dry_run_returns_the_plan_that_a_guard_blocks() {
     let lake = TestLake::new();
     for id in 0..50 {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
@@ -235,11 +233,11 @@ async fn a_dry_run_shows_the_plan_that_a_guard_refuses() {
     let guarded = RunOptions::new(run_id(), now);
     let plan = dry_run(&lake.lake, &guarded).await.unwrap();
     assert_eq!(plan.steps.len(), 11);
-    assert_eq!(plan.refusal, Some(GuardError::MassDeletion { gone: 11, known: 50 }));
+    assert_eq!(plan.blocked_by, Some(GuardError::MassDeletion { gone: 11, known: 50 }));
 }
 
 #[tokio::test]
-async fn a_dry_run_can_be_stopped() {
+async fn dry_run_can_be_cancelled() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     let stopped = options(RunMode::Incremental);

@@ -1,4 +1,4 @@
-//! A run that dies, is stopped, or whose store fails.
+//! Runs that are killed or cancelled, and stores that fail.
 
 use std::sync::Arc;
 
@@ -14,46 +14,47 @@ use datalake_store::{
 use jiff::SignedDuration;
 use rstest::rstest;
 
-use crate::lake::{TestLake, csv, edited, options, plain, png, shown};
+use crate::lake::{TestLake, csv, edited, options, plain, png, visible_state};
 
-/// A lake over a store with a script, and the same lake without.
+/// A lake in a store with faults by a script, and the store.
 fn faulty(bucket: &MemoryBucket, script: impl Fn(&Operation) -> Fate + Send + Sync + 'static) -> (TestLake, Faulty) {
     let faulty = Faulty::new(Arc::new(bucket.clone()), script);
-    (TestLake::behind(faulty.clone(), bucket), faulty)
+    (TestLake::with_faults(faulty.clone(), bucket), faulty)
 }
 
-/// Whatever request of a run is its last: readers see the state before or after, and the next run says what an undisturbed one would.
+/// After a run is killed before or after any of its requests, readers see the state before or after the run, and the next run gives the result of an
+/// undisturbed run.
 #[rstest]
 #[tokio::test]
-async fn killed_at_each_request(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let undisturbed = edited(tags).await;
-    let before = shown(&undisturbed).await;
+async fn run_killed_at_any_request_is_completed_by_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let undisturbed = edited(etags).await;
+    let before = visible_state(&undisturbed).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
-    let after = shown(&undisturbed).await;
+    let after = visible_state(&undisturbed).await;
     let images = plain(&undisturbed).objects(keys::IMAGES).await;
     let operations = counter.operations();
     assert!(operations > 20, "{operations} operations");
 
     for last in 0..operations {
         for fate in [Fate::HaltBefore, Fate::HaltAfter] {
-            let bucket = edited(tags).await;
+            let bucket = edited(etags).await;
             let (dying, _) = faulty(&bucket, move |operation| if operation.number == last { fate } else { Fate::Pass });
-            let _dies = dying.run_with(&options(RunMode::Incremental)).await;
+            let _killed = dying.run_with(&options(RunMode::Incremental)).await;
 
-            let left = shown(&bucket).await;
+            let found = visible_state(&bucket).await;
             assert!(
-                left.1 == before.1 || left.1 == after.1,
-                "between the states, after {fate:?} at {last}: {left:?}"
+                found.1 == before.1 || found.1 == after.1,
+                "rows between the states, after {fate:?} at {last}: {found:?}"
             );
             assert!(
-                left.0 == before.0 || left.0 == after.0,
-                "half an output, after {fate:?} at {last}: {left:?}"
+                found.0 == before.0 || found.0 == after.0,
+                "partial output, after {fate:?} at {last}: {found:?}"
             );
-            // Copies that a dead run unlinked are removed once it cannot be active any more.
+            // Copies that a dead run unlinked are removed when it can no longer be active.
             bucket.advance_to(bucket.now() + SignedDuration::from_mins(61));
             plain(&bucket).run().await;
-            assert_eq!(shown(&bucket).await, after, "after {fate:?} at {last}");
+            assert_eq!(visible_state(&bucket).await, after, "after {fate:?} at {last}");
             assert_eq!(
                 plain(&bucket).objects(keys::IMAGES).await,
                 images,
@@ -63,22 +64,23 @@ async fn killed_at_each_request(#[values(EtagInput::BytesAndMetadata, EtagInput:
     }
 }
 
-/// A run dies at each of its requests, and then its edits are taken back: the copies that it had replaced are those of the table again.
 #[rstest]
 #[tokio::test]
-async fn killed_at_each_request_and_its_edits_undone(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let undisturbed = edited(tags).await;
+async fn run_killed_at_any_request_whose_edits_are_reverted_restores_copies(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
+) {
+    let undisturbed = edited(etags).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
     for last in 0..counter.operations() {
-        let bucket = edited(tags).await;
+        let bucket = edited(etags).await;
         let (dying, _) = faulty(
             &bucket,
             move |operation| {
                 if operation.number == last { Fate::HaltAfter } else { Fate::Pass }
             },
         );
-        let _dies = dying.run_with(&options(RunMode::Incremental)).await;
+        let _killed = dying.run_with(&options(RunMode::Incremental)).await;
         let lake = plain(&bucket);
         for id in ["1", "2", "3", "4", "7"] {
             lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -95,41 +97,39 @@ async fn killed_at_each_request_and_its_edits_undone(#[values(EtagInput::BytesAn
     }
 }
 
-/// A run that fails after its commit leaves its announcement; the next one does what is left and takes it back.
 #[rstest]
 #[tokio::test]
-async fn notes_of_dead_runs_are_settled(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn intents_of_dead_runs_are_reconciled_by_the_next_run(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| match (operation.kind, operation.key.as_str()) {
         (OperationKind::Put, keys::OUTPUT) => Fate::FailBefore,
         _ => Fate::Pass,
     });
-    let noted = async || plain(&bucket).objects(keys::IMAGE_INTENTS).await.len();
+    let intents = async || plain(&bucket).objects(keys::IMAGE_INTENTS).await.len();
     assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Failed);
-    assert_eq!(noted().await, 1);
+    assert_eq!(intents().await, 1);
     let next = plain(&bucket).run().await;
     assert_eq!(
         (next.committed, next.counts.images_removed),
         (Some(false), 0),
-        "the run that noted them may be active"
+        "the run that recorded the intents may be active"
     );
-    assert_eq!(noted().await, 1);
+    assert_eq!(intents().await, 1);
     bucket.advance_to(bucket.now() + SignedDuration::from_mins(61));
     let next = plain(&bucket).run().await;
     assert_eq!((next.committed, next.counts.images_removed), (Some(false), 2));
-    assert_eq!(noted().await, 0);
+    assert_eq!(intents().await, 0);
 }
 
-/// An answer that is lost is no half state: the run fails or succeeds, and the next one agrees with it.
 #[rstest]
 #[tokio::test]
-async fn each_answer_lost(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let undisturbed = edited(tags).await;
+async fn run_with_any_response_lost_is_completed_by_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let undisturbed = edited(etags).await;
     let (lake, counter) = faulty(&undisturbed, |_| Fate::Pass);
     lake.run().await;
-    let after = shown(&undisturbed).await;
+    let after = visible_state(&undisturbed).await;
     for lost in 0..counter.operations() {
-        let bucket = edited(tags).await;
+        let bucket = edited(etags).await;
         let (lake, _) = faulty(
             &bucket,
             move |operation| if operation.number == lost { Fate::FailAfter } else { Fate::Pass },
@@ -137,15 +137,14 @@ async fn each_answer_lost(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes
         let report = lake.run_with(&options(RunMode::Incremental)).await;
         assert!(matches!(report.outcome, RunOutcome::Succeeded | RunOutcome::Failed), "{report:?}");
         plain(&bucket).run().await;
-        assert_eq!(shown(&bucket).await, after, "the answer to {lost} was lost");
+        assert_eq!(visible_state(&bucket).await, after, "the response to request {lost} was lost");
     }
 }
 
-/// A commit whose answer is lost took place, and the run knows it.
 #[rstest]
 #[tokio::test]
-async fn a_commit_whose_answer_is_lost_counts(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn commit_whose_response_is_lost_is_reported_as_committed(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let is_commit = |operation: &Operation| operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
     let (lake, _) = faulty(
         &bucket,
@@ -155,12 +154,12 @@ async fn a_commit_whose_answer_is_lost_counts(#[values(EtagInput::BytesAndMetada
     assert_eq!((report.committed, report.version), (Some(true), Some(1)));
 }
 
-/// Whether the store ignores the condition or refuses it: for many writers it is none to work with, for a single one it is.
+/// The store ignores the condition or rejects requests with it. It can be used only by a single writer.
 #[rstest]
 #[tokio::test]
-async fn a_store_without_create_if_absent_is_refused(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
+async fn store_without_create_if_absent_requires_single_writer(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
     for fate in [Fate::IgnoreCondition, Fate::RefuseCondition] {
-        let bucket = MemoryBucket::new().with_etags_of(tags);
+        let bucket = MemoryBucket::new().with_etags_of(etags);
         plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
         let (lake, _) = faulty(&bucket, move |operation| match operation.kind {
             OperationKind::Put => fate,
@@ -173,11 +172,11 @@ async fn a_store_without_create_if_absent_is_refused(#[values(EtagInput::BytesAn
 
         for (first_name, version) in [("Ada", 0), ("Bea", 1)] {
             plain(&bucket).put("1.csv", csv(first_name, "Lee", 1)).await;
-            let alone = RunOptions {
+            let single_writer = RunOptions {
                 writers: Writers::Single,
                 ..options(RunMode::Incremental)
             };
-            let report = lake.run_with(&alone).await;
+            let report = lake.run_with(&single_writer).await;
             let expected = (RunOutcome::Succeeded, Some(true), Some(version));
             assert_eq!((report.outcome, report.committed, report.version), expected, "{fate:?}: {report:?}");
             assert!(plain(&bucket).output().await.contains(first_name), "{fate:?}");
@@ -185,13 +184,10 @@ async fn a_store_without_create_if_absent_is_refused(#[values(EtagInput::BytesAn
     }
 }
 
-/// What fails after the commit does not undo it, and the report says that it stands.
 #[rstest]
 #[tokio::test]
-async fn a_run_that_fails_after_its_commit_says_what_it_committed(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
-) {
-    let bucket = edited(tags).await;
+async fn run_that_fails_after_its_commit_reports_the_commit(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         if operation.kind == OperationKind::Put && operation.key == keys::OUTPUT {
             Fate::FailBefore
@@ -209,24 +205,23 @@ async fn a_run_that_fails_after_its_commit_says_what_it_committed(
     assert!(next.committed == Some(false) && plain(&bucket).output().await.contains("5,Eve,New"));
 }
 
-/// The clean-up and the look at the store's clock are courtesies.
 #[rstest]
 #[tokio::test]
-async fn a_clean_up_that_fails_is_tried_again_by_the_next_run(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn failed_vacuum_does_not_fail_the_run(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| {
-        let is_courtesy =
+        let is_optional =
             operation.key == keys::LAST_VACUUM || (operation.kind == OperationKind::Head && operation.key == keys::log_entry(1));
-        if is_courtesy { Fate::FailBefore } else { Fate::Pass }
+        if is_optional { Fate::FailBefore } else { Fate::Pass }
     });
     assert_eq!(lake.run_with(&options(RunMode::Incremental)).await.outcome, RunOutcome::Succeeded);
 }
 
-/// Whatever a run does, it writes under `processed_data/` alone.
+/// A run writes only under `processed_data/`.
 #[rstest]
 #[tokio::test]
-async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let (lake, _) = faulty(&bucket, |operation| {
         let is_read = matches!(operation.kind, OperationKind::List | OperationKind::Get | OperationKind::Head);
         let is_private = matches!(operation.kind, OperationKind::Fence | OperationKind::Sweep);
@@ -242,23 +237,23 @@ async fn sources_are_never_written(#[values(EtagInput::BytesAndMetadata, EtagInp
 
 #[rstest]
 #[tokio::test]
-async fn a_store_that_is_down_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
-    let before = shown(&bucket).await;
+async fn unavailable_store_fails_the_run_and_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
+    let before = visible_state(&bucket).await;
     let (lake, _) = faulty(&bucket, |_| Fate::FailBefore);
     let report = lake.run_with(&options(RunMode::Incremental)).await;
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Failed, 1));
-    assert_eq!(shown(&bucket).await, before);
+    assert_eq!(visible_state(&bucket).await, before);
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_run_that_is_asked_to_stop_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
-    let before = shown(&bucket).await;
+async fn cancelled_run_changes_nothing(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
+    let before = visible_state(&bucket).await;
     let stopped = options(RunMode::Incremental);
     stopped.cancel.cancel();
     let report = plain(&bucket).run_with(&stopped).await;
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Stopped, 1));
-    assert_eq!(shown(&bucket).await, before);
+    assert_eq!(visible_state(&bucket).await, before);
 }

@@ -1,4 +1,4 @@
-//! Images of users without a row, and images that are not the whole of their source.
+//! Images of users without a row, and images with further bytes in their source.
 
 use datalake_core::{
     keys,
@@ -31,7 +31,7 @@ async fn rejected_images_of_users_without_a_row_are_counted_and_listed() {
     let report = lake.run().await;
     assert_eq!((report.counts.rejected, report.counts.rejects_open), (4, 4));
     assert_eq!(
-        lake.refusals().await,
+        lake.rejects().await,
         ["2.csv type", "2.png image_not_png", "3.csv type", "3.png image_not_png"]
     );
     let report = lake.run().await;
@@ -39,20 +39,20 @@ async fn rejected_images_of_users_without_a_row_are_counted_and_listed() {
         (report.counts.csv_read, report.counts.images_read, report.counts.rejects_open),
         (0, 0, 4)
     );
-    // An image alone is fixed, then the CSV.
+    // First the image is fixed, then the CSV.
     lake.put("2.png", png("2")).await;
     lake.run().await;
-    assert_eq!(lake.refusals().await, ["2.csv type", "3.csv type", "3.png image_not_png"]);
+    assert_eq!(lake.rejects().await, ["2.csv type", "3.csv type", "3.png image_not_png"]);
     lake.put("2.csv", csv("Bea", "Lee", 2)).await;
     lake.run().await;
     assert_eq!(lake.rows().await[1], "2,Bea,Lee,2,processed_data/images/2.png");
     lake.remove("3.csv").await;
     lake.run().await;
-    assert_eq!(lake.refusals().await, ["3.png orphan_image"]);
+    assert_eq!(lake.rejects().await, ["3.png orphan_image"]);
 }
 
 #[tokio::test]
-async fn a_valid_image_of_a_user_without_a_row_is_read_once() {
+async fn valid_image_of_a_user_without_a_row_is_read_once() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("2.csv", BROKEN).await;
@@ -80,8 +80,8 @@ async fn check_copy(lake: &TestLake, content: &str) {
 
 #[tokio::test]
 async fn bytes_after_an_image_are_not_copied() {
-    for tags in [EtagInput::default(), EtagInput::Bytes] {
-        let lake = TestLake::with_etags_of(tags);
+    for etags in [EtagInput::default(), EtagInput::Bytes] {
+        let lake = TestLake::with_etags_of(etags);
         lake.put("1.csv", csv("Ada", "Lee", 1)).await;
         lake.put("1.png", with_excess("new")).await;
         lake.run().await;
@@ -96,7 +96,7 @@ async fn bytes_after_an_image_are_not_copied() {
         lake.run().await;
         check_copy(&lake, "replaced").await;
 
-        // The same image with other bytes after it is no change.
+        // The same image with other bytes after it does not count as a change.
         lake.put("1.png", png("replaced")).await;
         lake.run().await;
         check_copy(&lake, "replaced").await;
@@ -104,7 +104,7 @@ async fn bytes_after_an_image_are_not_copied() {
         assert_eq!(lake.run_in(RunMode::Full).await.committed, Some(true));
         assert_eq!(lake.run_in(RunMode::Full).await.committed, Some(false));
 
-        // The vacuum restores a copy that is lost, and leaves one that is right.
+        // The vacuum restores a lost copy, and keeps a correct one.
         lake.advance_to(now() + SignedDuration::from_hours(25));
         lake.bucket().delete(&keys::image("1"), None).await.unwrap();
         lake.run().await;
@@ -113,24 +113,24 @@ async fn bytes_after_an_image_are_not_copied() {
         let copy = async || lake.bucket().head(&keys::image("1")).await.unwrap().meta;
         let before = copy().await;
         lake.run().await;
-        assert_eq!(copy().await, before, "a copy that is right is left as it is");
+        assert_eq!(copy().await, before, "a correct copy is kept");
     }
 }
 
 #[tokio::test]
-async fn a_rejected_image_keeps_a_copy_that_is_a_part_of_its_source() {
+async fn rejected_image_keeps_a_copy_of_a_part_of_its_source() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
-    lake.put("1.png", with_excess("good")).await;
+    lake.put("1.png", with_excess("valid")).await;
     lake.run().await;
     lake.put("1.png", &b"GIF89a"[..]).await;
     lake.run().await;
-    check_copy(&lake, "good").await;
+    check_copy(&lake, "valid").await;
     assert_eq!(lake.rows().await, ["1,Ada,Lee,1,processed_data/images/1.png"]);
 }
 
 #[tokio::test]
-async fn the_first_thousand_ignored_objects_are_listed_and_all_are_counted() {
+async fn first_thousand_ignored_objects_are_listed_and_all_are_counted() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     for number in 0..1_003 {
@@ -138,11 +138,11 @@ async fn the_first_thousand_ignored_objects_are_listed_and_all_are_counted() {
     }
     let report = lake.run().await;
     assert_eq!(report.counts.ignored, 1_003);
-    assert_eq!(lake.refusals().await.len(), 1_000);
+    assert_eq!(lake.rejects().await.len(), 1_000);
     let ignored = async || lake.table().latest().await.unwrap().unwrap().ignored();
     assert_eq!(ignored().await, Some(1_003));
     assert_eq!(lake.run().await.committed, Some(false));
-    // One more that is not listed is one more that is counted.
+    // An object beyond the first thousand is counted.
     lake.put("note-9999.txt", "x").await;
     assert_eq!(lake.run().await.committed, Some(true));
     assert_eq!(ignored().await, Some(1_004));
@@ -150,5 +150,5 @@ async fn the_first_thousand_ignored_objects_are_listed_and_all_are_counted() {
         lake.remove(&format!("note-{number:04}.txt")).await;
     }
     lake.run().await;
-    assert_eq!((lake.refusals().await.len(), ignored().await), (104, None));
+    assert_eq!((lake.rejects().await.len(), ignored().await), (104, None));
 }

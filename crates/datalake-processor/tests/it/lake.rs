@@ -1,4 +1,4 @@
-//! A lake in memory, and what can be read of it.
+//! A lake for tests, the edits of its sources, and what readers see of it.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ pub(crate) fn run_id() -> RunId {
     RunId::parse(&format!("test-{}", NUMBER.fetch_add(1, Ordering::Relaxed))).unwrap()
 }
 
-/// The options of most tests: the guards have tests of their own.
+/// The options of most tests. Other tests cover the guards.
 pub(crate) fn options(mode: RunMode) -> RunOptions {
     RunOptions {
         mode,
@@ -51,7 +51,7 @@ pub(crate) fn options(mode: RunMode) -> RunOptions {
 
 pub(crate) struct TestLake {
     pub(crate) lake: Lake,
-    /// The store behind it, where that is in memory.
+    /// The store, if it is in memory.
     memory: Option<MemoryBucket>,
 }
 
@@ -60,9 +60,9 @@ impl TestLake {
         Self::with_etags_of(EtagInput::default())
     }
 
-    pub(crate) fn with_etags_of(tags: EtagInput) -> Self {
+    pub(crate) fn with_etags_of(etags: EtagInput) -> Self {
         let requests = Arc::new(RequestCounter::default());
-        let memory = MemoryBucket::with_counter(Arc::clone(&requests)).with_etags_of(tags);
+        let memory = MemoryBucket::with_counter(Arc::clone(&requests)).with_etags_of(etags);
         Self {
             memory: Some(memory.clone()),
             ..Self::over(Arc::new(memory), requests)
@@ -76,8 +76,8 @@ impl TestLake {
         }
     }
 
-    /// A lake over a store with faults in front of a memory, of whose requests nobody keeps count.
-    pub(crate) fn behind(faulty: Faulty, memory: &MemoryBucket) -> Self {
+    /// A lake in a store with faults. Requests are not counted.
+    pub(crate) fn with_faults(faulty: Faulty, memory: &MemoryBucket) -> Self {
         Self {
             memory: Some(memory.clone()),
             ..Self::over(Arc::new(faulty), Arc::default())
@@ -104,7 +104,7 @@ impl TestLake {
             .unwrap();
     }
 
-    /// Puts the same bytes again, under another tag where the store's tags can tell.
+    /// Puts the same bytes again. The ETag differs if the store derives it from more than the bytes.
     pub(crate) async fn touch(&self, name: &str, salt: &str) {
         let key = keys::source(name);
         if let Ok(object) = self.bucket().get(&key, None, None).await {
@@ -128,10 +128,10 @@ impl TestLake {
 
     #[track_caller]
     pub(crate) fn run_in(&self, mode: RunMode) -> impl Future<Output = RunReport> {
-        let place = std::panic::Location::caller();
+        let caller = std::panic::Location::caller();
         async move {
             let report = self.run_with(&options(mode)).await;
-            assert_eq!((report.outcome, &report.error), (RunOutcome::Succeeded, &None), "run at {place}");
+            assert_eq!((report.outcome, &report.error), (RunOutcome::Succeeded, &None), "run at {caller}");
             report
         }
     }
@@ -155,8 +155,8 @@ impl TestLake {
         objects
     }
 
-    /// The open refusals as `name code`.
-    pub(crate) async fn refusals(&self) -> Vec<String> {
+    /// The rejected and ignored sources as `name code`.
+    pub(crate) async fn rejects(&self) -> Vec<String> {
         let table = self.table();
         let version = table.latest().await.unwrap().expect("there is a table");
         let name = |key: &str| key[keys::SOURCES.len()..].to_owned();
@@ -169,15 +169,15 @@ impl TestLake {
             .collect()
     }
 
-    /// What a reader of the table sees, as lines like those of `output.csv` without quotes.
+    /// The rows of the table, as lines like those of `output.csv` without quotes.
     pub(crate) async fn rows(&self) -> Vec<String> {
         let table = self.table();
         let Some(version) = table.latest().await.unwrap() else {
             return Vec::new();
         };
         let mut rows = Vec::new();
-        for segment in version.data_files() {
-            for row in table.rows_of_data_file(segment).await.unwrap().iter() {
+        for file in version.data_files() {
+            for row in table.rows_of_data_file(file).await.unwrap().iter() {
                 let image = if row.has_image { keys::image(row.user_id) } else { String::new() };
                 rows.push(format!(
                     "{},{},{},{},{image}",
@@ -192,7 +192,7 @@ impl TestLake {
     }
 }
 
-/// A lake over a store of whose requests nobody keeps count.
+/// A lake in a store without faults. Requests are not counted.
 pub(crate) fn plain(bucket: &MemoryBucket) -> TestLake {
     TestLake {
         memory: Some(bucket.clone()),
@@ -200,7 +200,7 @@ pub(crate) fn plain(bucket: &MemoryBucket) -> TestLake {
     }
 }
 
-/// Does something else just before the first operation of a kind on a key.
+/// A lake in a store that does `work` before the first operation of a kind on a key.
 pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
     bucket: &MemoryBucket,
     kind: OperationKind,
@@ -210,8 +210,8 @@ pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
     let (other, key) = (bucket.clone(), key.to_owned());
     let is_done = AtomicBool::new(false);
     let hook = move |operation: Operation| {
-        let is_time = operation.kind == kind && operation.key == key && !is_done.swap(true, Ordering::SeqCst);
-        let work = is_time.then(|| work(other.clone()));
+        let is_first = operation.kind == kind && operation.key == key && !is_done.swap(true, Ordering::SeqCst);
+        let work = is_first.then(|| work(other.clone()));
         async move {
             if let Some(work) = work {
                 work.await;
@@ -219,7 +219,7 @@ pub(crate) fn before_first<F: Future<Output = ()> + Send + 'static>(
         }
         .boxed()
     };
-    TestLake::behind(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), bucket)
+    TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), bucket)
 }
 
 pub(crate) fn csv(first_name: &str, last_name: &str, birthts: i64) -> String {
@@ -245,9 +245,9 @@ pub(crate) fn png(content: &str) -> Vec<u8> {
     .concat()
 }
 
-/// Three users processed, and then every kind of edit.
-pub(crate) async fn edited(tags: EtagInput) -> MemoryBucket {
-    let bucket = MemoryBucket::new().with_etags_of(tags);
+/// A lake after one run and every kind of edit.
+pub(crate) async fn edited(etags: EtagInput) -> MemoryBucket {
+    let bucket = MemoryBucket::new().with_etags_of(etags);
     let lake = plain(&bucket);
     for id in ["1", "2", "3", "4", "7"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -265,8 +265,8 @@ pub(crate) async fn edited(tags: EtagInput) -> MemoryBucket {
     bucket
 }
 
-/// Does something on a thread of its own, as another process would.
-pub(crate) async fn elsewhere<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
+/// Does `work` on another thread, like another process.
+pub(crate) async fn on_other_thread<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
     let run = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -277,8 +277,8 @@ pub(crate) async fn elsewhere<T: Send + 'static, F: Future<Output = T>>(work: im
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// What readers are shown: `output.csv`, rows, refusals.
-pub(crate) async fn shown(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
+/// What readers see: `output.csv`, rows, rejects.
+pub(crate) async fn visible_state(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
     let lake = plain(bucket);
-    (lake.output().await, lake.rows().await, lake.refusals().await)
+    (lake.output().await, lake.rows().await, lake.rejects().await)
 }

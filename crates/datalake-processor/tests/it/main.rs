@@ -1,21 +1,21 @@
-//! A run, from the outside: sources in, table, CSV, pictures and report out.
+//! Runs over a lake in memory or in a folder: from sources to the table, `output.csv`, image copies and reports.
 
 #![expect(
     clippy::unwrap_used,
     reason = "a test binary, whose shared functions clippy does not know for tests"
 )]
 
+mod concurrent_edits;
+mod concurrent_runs;
+mod data_file_sizes;
+mod edit_sequences;
 mod edits;
 mod faults;
-mod histories;
 mod image_rules;
-mod input_rules;
 mod lake;
-mod meanwhile;
-mod pauses;
-mod races;
+mod paused_runs;
 mod recovery;
-mod rules;
-mod small_segments;
-mod unreadable;
+mod reject_codes;
+mod run_rules;
+mod unreadable_sources;
 mod vacuum;

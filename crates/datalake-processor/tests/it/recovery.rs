@@ -1,4 +1,4 @@
-//! Damage, rollbacks, copies of lakes and clocks that were wrong: the next run continues from the sources.
+//! Runs after damage, rollbacks, copies of lakes and wrong clocks: the next run continues from the sources.
 
 use std::{
     path::Path,
@@ -24,9 +24,9 @@ use jiff::{SignedDuration, Timestamp};
 use rstest::rstest;
 use tempfile::TempDir;
 
-use crate::lake::{TestLake, before_first, csv, edited, now, options, plain, png, shown};
+use crate::lake::{TestLake, before_first, csv, edited, now, options, plain, png, visible_state};
 
-/// What a table made anew from the same sources shows.
+/// What readers see after a run over the same sources in an empty lake.
 async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
     let empty = MemoryBucket::new();
     let lake = plain(&empty);
@@ -37,12 +37,12 @@ async fn rebuilt(bucket: &MemoryBucket) -> (String, Vec<String>, Vec<String>) {
             .unwrap();
     }
     lake.run().await;
-    shown(&empty).await
+    visible_state(&empty).await
 }
 
 /// Some users, a reject and two versions.
-async fn lake_of_two_versions(tags: EtagInput) -> MemoryBucket {
-    let bucket = MemoryBucket::new().with_etags_of(tags);
+async fn lake_of_two_versions(etags: EtagInput) -> MemoryBucket {
+    let bucket = MemoryBucket::new().with_etags_of(etags);
     let lake = plain(&bucket);
     for id in ["1", "2", "3"] {
         lake.put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -55,7 +55,7 @@ async fn lake_of_two_versions(tags: EtagInput) -> MemoryBucket {
     bucket
 }
 
-/// One of the objects with this beginning and end.
+/// The last object with this prefix and suffix.
 fn key_of(bucket: &MemoryBucket, prefix: &str, end: &str) -> String {
     let objects = bucket.peek_all(prefix);
     let found = objects.into_iter().map(|object| object.meta.key).rfind(|key| key.ends_with(end));
@@ -71,60 +71,60 @@ async fn damage(bucket: &MemoryBucket, key: &str, is_deleted: bool) {
     }
 }
 
-/// Loses an object, edits a user that it has nothing to do with, and runs.
-async fn check_lost(tags: EtagInput, prefix: &str, end: &str, is_deleted: bool, mode: RunMode) -> RunReport {
-    let bucket = lake_of_two_versions(tags).await;
+/// Removes or damages an object, adds another user, and runs.
+async fn check_lost(etags: EtagInput, prefix: &str, end: &str, is_deleted: bool, mode: RunMode) -> RunReport {
+    let bucket = lake_of_two_versions(etags).await;
     let key = key_of(&bucket, prefix, end);
     damage(&bucket, &key, is_deleted).await;
     let lake = plain(&bucket);
     lake.put("9.csv", csv("Eve", "New", 9)).await;
     let report = lake.run_in(mode).await;
-    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await, "{key}");
+    assert_eq!(visible_state(&bucket).await, rebuilt(&bucket).await, "{key}");
     assert_eq!(lake.run().await.committed, Some(false), "{key}: the next run has nothing to do");
     report
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_lost_data_file_is_replaced_from_the_sources(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+async fn lost_data_file_is_replaced_from_the_sources(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
     #[values(true, false)] is_deleted: bool,
     #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
 ) {
-    let report = check_lost(tags, "processed_data/users/part-", ".parquet", is_deleted, mode).await;
+    let report = check_lost(etags, "processed_data/users/part-", ".parquet", is_deleted, mode).await;
     assert!(report.repaired.is_some(), "{report:?}");
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_lost_rejects_file_is_replaced_from_the_sources(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+async fn lost_rejects_file_is_replaced_from_the_sources(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
     #[values(true, false)] is_deleted: bool,
     #[values(RunMode::Incremental, RunMode::Full)] mode: RunMode,
 ) {
-    let report = check_lost(tags, "processed_data/users/_ingest/rejects-", ".parquet", is_deleted, mode).await;
+    let report = check_lost(etags, "processed_data/users/_ingest/rejects-", ".parquet", is_deleted, mode).await;
     assert!(report.repaired.is_some(), "{report:?}");
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_lost_output_file_is_made_again(#[values(true, false)] is_deleted: bool) {
+async fn lost_output_is_published_again(#[values(true, false)] is_deleted: bool) {
     check_lost(EtagInput::Bytes, keys::OUTPUT, "", is_deleted, RunMode::Incremental).await;
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_lost_pointer_and_a_lost_vacuum_record_stop_no_run(#[values(true, false)] is_deleted: bool) {
+async fn lost_vacuum_record_does_not_fail_the_run(#[values(true, false)] is_deleted: bool) {
     check_lost(EtagInput::Bytes, keys::LAST_VACUUM, "", is_deleted, RunMode::Incremental).await;
 }
 
-/// The operator removes the newest versions; the sources have been edited since.
+/// The operator removes the newest versions, and the user edits sources.
 #[rstest]
 #[tokio::test]
-async fn after_a_rollback_the_output_shows_the_history_that_continues(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+async fn output_after_a_rollback_is_that_of_the_remaining_versions(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
 ) {
-    let bucket = lake_of_two_versions(tags).await;
+    let bucket = lake_of_two_versions(etags).await;
     let lake = plain(&bucket);
     for round in 0..3 {
         lake.put("3.csv", csv("Ada", "abandoned", round)).await;
@@ -136,11 +136,15 @@ async fn after_a_rollback_the_output_shows_the_history_that_continues(
     }
     lake.put("3.csv", csv("Ada", "restored", 1)).await;
     let report = lake.run().await;
-    assert_eq!((report.committed, report.version), (Some(true), Some(2)), "numbers are given again");
-    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await);
+    assert_eq!(
+        (report.committed, report.version),
+        (Some(true), Some(2)),
+        "version numbers are used again"
+    );
+    assert_eq!(visible_state(&bucket).await, rebuilt(&bucket).await);
     assert!(lake.output().await.contains("restored"));
 
-    // A number that both histories have is another version.
+    // The same number identifies another version.
     for round in 0..2 {
         lake.put("3.csv", csv("Ada", "later", round)).await;
         lake.run().await;
@@ -150,9 +154,9 @@ async fn after_a_rollback_the_output_shows_the_history_that_continues(
     assert_ne!(abandoned.id(), later.id());
 }
 
-/// The same files under other inodes and times of change: every ETag differs, and no byte.
+/// The copied files have other inodes and modification times, so that all ETags differ.
 #[tokio::test]
-async fn a_copied_folder_lake_has_nothing_to_do() {
+async fn copied_folder_needs_no_commit() {
     let folders = TempDir::new().unwrap();
     let [original, copy] = ["original", "copy"].map(|name| folders.path().join(name));
     std::fs::create_dir(&original).unwrap();
@@ -181,14 +185,16 @@ async fn a_copied_folder_lake_has_nothing_to_do() {
     );
 }
 
-/// A record of the vacuum that a wrong clock dated a year ahead.
+/// A wrong clock dated the record of the vacuum one year in the future.
 #[rstest]
 #[tokio::test]
-async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
+async fn vacuum_record_dated_in_the_future_does_not_defer_the_vacuum(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
+) {
     fn in_two_days() -> Timestamp {
         now() + SignedDuration::from_hours(48)
     }
-    let bucket = edited(tags).await;
+    let bucket = edited(etags).await;
     let lake = plain(&bucket);
     let present = bucket.now();
     bucket.set_now(present + SignedDuration::from_hours(365 * 24));
@@ -198,9 +204,9 @@ async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(EtagInput::Byte
         .await
         .unwrap();
     bucket.set_now(present);
-    let left = "processed_data/users/part-left.parquet";
+    let staged = "processed_data/users/part-left.parquet";
     bucket
-        .put(left, "never committed".into(), PutMode::Create, &Metadata::new())
+        .put(staged, "never committed".into(), PutMode::Create, &Metadata::new())
         .await
         .unwrap();
 
@@ -210,19 +216,19 @@ async fn a_vacuum_in_the_future_does_not_defer_the_next(#[values(EtagInput::Byte
         ..options(RunMode::Incremental)
     };
     lake.run_with(&later).await;
-    assert!(bucket.peek(left).is_none(), "the vacuum has removed what no version names");
+    assert!(bucket.peek(staged).is_none(), "the vacuum has removed the staged file");
     assert!(bucket.peek(keys::LAST_VACUUM).unwrap().meta.modified < present + SignedDuration::from_hours(9 * 24));
 }
 
-/// The first commit succeeds; an image is replaced before its copy is restored, so that the run tries again, and then either the second listing
-/// or the second commit is not answered.
+/// The first commit succeeds. An image is replaced before its copy is restored, so that the run starts over; then the second listing or the second
+/// commit fails.
 #[rstest]
 #[tokio::test(start_paused = true)]
-async fn a_commit_is_reported_although_a_later_attempt_of_the_same_run_fails(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+async fn commit_is_reported_although_a_later_attempt_fails(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
     #[values(OperationKind::List, OperationKind::Put)] failing: OperationKind,
 ) {
-    let bucket = MemoryBucket::new().with_etags_of(tags);
+    let bucket = MemoryBucket::new().with_etags_of(etags);
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", png("1")).await;
@@ -235,7 +241,7 @@ async fn a_commit_is_reported_although_a_later_attempt_of_the_same_run_fails(
         plain(&bucket).put("1.png", png("new")).await;
     });
     let listings = AtomicUsize::new(0);
-    let silent = Faulty::new(edited.lake.bucket, move |operation| {
+    let failing_store = Faulty::new(edited.lake.bucket, move |operation| {
         let is_second = match operation.kind {
             OperationKind::List => operation.key == keys::SOURCES && listings.fetch_add(1, Ordering::SeqCst) == 1,
             _ => operation.key == keys::log_entry(2),
@@ -246,8 +252,10 @@ async fn a_commit_is_reported_although_a_later_attempt_of_the_same_run_fails(
             Fate::Pass
         }
     });
-    let report = TestLake::behind(silent, &bucket).run_with(&options(RunMode::Incremental)).await;
+    let report = TestLake::with_faults(failing_store, &bucket)
+        .run_with(&options(RunMode::Incremental))
+        .await;
     assert_eq!((report.committed, report.counts.added), (Some(true), 1), "{report:?}");
     assert_eq!(lake.run().await.outcome, RunOutcome::Succeeded);
-    assert_eq!(shown(&bucket).await, rebuilt(&bucket).await);
+    assert_eq!(visible_state(&bucket).await, rebuilt(&bucket).await);
 }

@@ -56,7 +56,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         bar.clear();
         let plan = plan?;
         super::print(render_plan(&plan, args.output).as_bytes())?;
-        let outcome = plan.refusal.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
+        let outcome = plan.blocked_by.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
         return Ok(outcome.exit_status());
     }
     let mut failures = 0;
@@ -209,7 +209,7 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
                 "listed": plan.listed,
                 "steps": steps,
                 "ignored": ignored,
-                "refusal": plan.refusal.map(|refusal| refusal.to_string()),
+                "blocked_by": plan.blocked_by.map(|guard| guard.to_string()),
             });
             format!("{plan}\n")
         }
@@ -233,8 +233,8 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
                 plan.listed
             )
             .expect("a string takes everything");
-            if let Some(refusal) = plan.refusal {
-                writeln!(text, "a run would be refused: {refusal}").expect("a string takes everything");
+            if let Some(guard) = plan.blocked_by {
+                writeln!(text, "a guard would block the run: {guard}").expect("a string takes everything");
             }
             text
         }

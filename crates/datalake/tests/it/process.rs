@@ -130,7 +130,7 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
             { "user_id": "1", "csv": "read", "image": "read" },
         ],
         "ignored": [{ "key": "src-data/notes.txt", "code": "unknown_kind" }],
-        "refusal": null,
+        "blocked_by": null,
     });
     assert_eq!(lake.process_json(&["--dry-run"], 0), expected);
     assert_eq!(lake.files(), before, "nothing is written");
@@ -150,7 +150,7 @@ fn a_dry_run_is_refused_where_a_run_is() {
     let lake = Lake::of_users(0);
     assert!(
         lake.process(&["--dry-run"], 4)
-            .contains("a run would be refused: there is nothing under src-data/")
+            .contains("a guard would block the run: there is nothing under src-data/")
     );
     assert!(lake.files().is_empty());
 }

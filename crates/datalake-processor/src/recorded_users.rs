@@ -1,4 +1,4 @@
-//! What the table recorded, as one stream of users in rank order: rows, and refusals laid over them.
+//! What the table recorded of each user, from rows and rejects, as one stream in key order.
 
 use std::{
     collections::{BTreeMap, VecDeque, btree_map},
@@ -22,30 +22,29 @@ use jiff::Timestamp;
 
 /// The rejected sources of one user.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UserRejects {
+struct UserRejects {
     csv: Option<OpenRefusal>,
     image: Option<OpenRefusal>,
 }
 
-/// The rejected sources of each user that has any; ignored objects are nobody's and not among them.
-pub(crate) fn rejects_by_user(refusals: &[OpenRefusal]) -> BTreeMap<UserId, UserRejects> {
+/// The rejected sources of each user that has any, without ignored objects.
+fn rejects_by_user(open: &[OpenRefusal]) -> BTreeMap<UserId, UserRejects> {
     let mut by_user = BTreeMap::<UserId, UserRejects>::new();
-    for refusal in refusals {
-        let (Refusal::Rejected(_), Some(user_id), Ok(source)) = (&refusal.refusal, &refusal.user_id, keys::parse_source(&refusal.key))
-        else {
+    for reject in open {
+        let (Refusal::Rejected(_), Some(user_id), Ok(source)) = (&reject.refusal, &reject.user_id, keys::parse_source(&reject.key)) else {
             continue;
         };
         let rejects = by_user.entry(user_id.clone()).or_default();
         match source.kind {
-            SourceKind::Csv => rejects.csv = Some(refusal.clone()),
-            SourceKind::Image => rejects.image = Some(refusal.clone()),
+            SourceKind::Csv => rejects.csv = Some(reject.clone()),
+            SourceKind::Image => rejects.image = Some(reject.clone()),
         }
     }
     by_user
 }
 
-/// The users that the table knows, by a row or by a reject, in rank order. Holds a segment's rows at a time.
-pub(crate) struct KnownUsers<'a> {
+/// The users that the table recorded by a row or a reject, in key order. Keeps the rows of one data file at a time in memory.
+pub(crate) struct RecordedUsers<'a> {
     batches: BoxStream<'a, Result<Vec<RecordedSources>, TableError>>,
     rows: Peekable<vec::IntoIter<RecordedSources>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
@@ -54,26 +53,22 @@ pub(crate) struct KnownUsers<'a> {
     run_at: Timestamp,
 }
 
-impl<'a> KnownUsers<'a> {
-    /// Begins with the first user; without a version there is none. `run_at` is the time of the run: some rejects end with time.
-    pub(crate) async fn new(
-        table: &'a Table,
-        base: Option<&'a Version>,
-        refusals: &[OpenRefusal],
-        run_at: Timestamp,
-    ) -> Result<Self, TableError> {
+impl<'a> RecordedUsers<'a> {
+    /// Starts at the first user; without a version there are only the users with rejects. `run_at` is the time of the run: a reject for a birth in the
+    /// future ends with time.
+    pub(crate) fn new(table: &'a Table, base: Option<&'a Version>, open: &[OpenRefusal], run_at: Timestamp) -> Self {
         let batches = match base {
             Some(version) => table.recorded_sources(version).boxed(),
             None => stream::empty().boxed(),
         };
-        Ok(Self {
+        Self {
             batches,
             rows: Vec::new().into_iter().peekable(),
-            rejects: rejects_by_user(refusals).into_iter().peekable(),
+            rejects: rejects_by_user(open).into_iter().peekable(),
             ranker: Some(Ranker::default()),
             ranked: VecDeque::new(),
             run_at,
-        })
+        }
     }
 
     /// The next user; none at the end.
@@ -81,8 +76,8 @@ impl<'a> KnownUsers<'a> {
         let mut out = Vec::new();
         while self.ranked.is_empty() {
             match self.next_by_id().await? {
-                Some(known) => match &mut self.ranker {
-                    Some(ranker) => ranker.push(known, &mut out),
+                Some(user) => match &mut self.ranker {
+                    Some(ranker) => ranker.push(user, &mut out),
                     None => break,
                 },
                 None => match self.ranker.take() {
@@ -111,7 +106,7 @@ impl<'a> KnownUsers<'a> {
             return Ok(self
                 .rejects
                 .next()
-                .map(|(user_id, rejects)| known(user_id, None, rejects, self.run_at)));
+                .map(|(user_id, rejects)| recorded_user(user_id, None, rejects, self.run_at)));
         }
         let Some(row) = self.rows.next() else { return Ok(None) };
         let rejects = self
@@ -119,11 +114,11 @@ impl<'a> KnownUsers<'a> {
             .next_if(|(user_id, _)| *user_id == row.user_id)
             .map(|(_, rejects)| rejects)
             .unwrap_or_default();
-        Ok(Some(known(row.user_id.clone(), Some(row), rejects, self.run_at)))
+        Ok(Some(recorded_user(row.user_id.clone(), Some(row), rejects, self.run_at)))
     }
 }
 
-fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
+fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
@@ -131,8 +126,8 @@ fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, ru
     };
     let valid_image = rejects.csv.as_ref().and_then(|open| open.valid_image.clone()).filter(|_| !has_row);
     let has_image = row_image.is_some() || rejects.image.is_some();
-    let csv = seen(row_csv, rejects.csv, run_at);
-    let image = seen(row_image, rejects.image, run_at).or(valid_image);
+    let csv = recorded_version(row_csv, rejects.csv, run_at);
+    let image = recorded_version(row_image, rejects.image, run_at).or(valid_image);
     RecordedUser {
         user_id,
         has_row,
@@ -142,8 +137,9 @@ fn known(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, ru
     }
 }
 
-/// The reject is younger than the row: it is what was last seen of the source.
-fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<SourceVersion> {
+/// The version of a source that was read last: that of the reject, because a row is kept if its source is rejected later. None if the source has to
+/// be read again.
+fn recorded_version(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<SourceVersion> {
     let Some(open) = reject else {
         return row.map(|(etag, size)| SourceVersion { key: None, etag, size });
     };

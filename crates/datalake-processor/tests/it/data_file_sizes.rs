@@ -1,6 +1,4 @@
-//! Into how many segments the table is split, and how often it is checkpointed, shows in nothing but its files; nor does the kind of store.
-//!
-//! `PROPTEST_CASES` is the number of histories.
+//! The size of data files, the frequency of checkpoints and the kind of store do not change what readers see.
 
 use std::sync::Arc;
 
@@ -12,13 +10,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use crate::{
-    histories::{Edit, Shown, apply, edit},
+    edit_sequences::{Edit, VisibleState, apply, edit},
     lake::{TestLake, csv, options},
 };
 
-/// Where the lake with small segments lies.
+/// The store of the lake with small data files.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum StoreKind {
     Memory,
     Folder,
 }
@@ -30,9 +28,9 @@ fn settings() -> impl Strategy<Value = TableSettings> {
     })
 }
 
-fn place() -> impl Strategy<Value = Place> {
-    // Files are slow: a few of all the histories are enough to tell a difference.
-    prop_oneof![24 => Just(Place::Memory), 1 => Just(Place::Folder)]
+fn store_kind() -> impl Strategy<Value = StoreKind> {
+    // Folders are slow, and a few sequences are enough to find a difference.
+    prop_oneof![24 => Just(StoreKind::Memory), 1 => Just(StoreKind::Folder)]
 }
 
 async fn run(lake: &TestLake, settings: TableSettings, mode: RunMode) -> bool {
@@ -46,68 +44,72 @@ async fn run(lake: &TestLake, settings: TableSettings, mode: RunMode) -> bool {
     report.committed == Some(true)
 }
 
-/// Two lakes with the same history, of which one has small segments.
-async fn check(place: Place, settings: TableSettings, history: Vec<Vec<Edit>>) {
+/// Applies the same sequence of edits to two lakes, one with small data files.
+async fn check(store: StoreKind, settings: TableSettings, sequence: Vec<Vec<Edit>>) {
     let folder = TempDir::new().unwrap();
-    let small = match place {
-        Place::Memory => TestLake::new(),
-        Place::Folder => TestLake::over(Arc::new(FolderBucket::new(folder.path().to_owned())), Arc::default()),
+    let small = match store {
+        StoreKind::Memory => TestLake::new(),
+        StoreKind::Folder => TestLake::over(Arc::new(FolderBucket::new(folder.path().to_owned())), Arc::default()),
     };
     let large = TestLake::new();
     for lake in [&small, &large] {
         lake.put("always.csv", csv("Ada", "Always", 1)).await;
     }
-    for edits in history {
+    for edits in sequence {
         for edit in &edits {
             apply(&small, edit).await;
             apply(&large, edit).await;
         }
         large.run().await;
-        let expected = Shown::of(&large).await;
+        let expected = VisibleState::of(&large).await;
         run(&small, settings, RunMode::Incremental).await;
-        assert_eq!(Shown::of(&small).await, expected, "{settings:?}, after {edits:?}");
+        assert_eq!(VisibleState::of(&small).await, expected, "{settings:?}, after {edits:?}");
         assert!(
             !run(&small, settings, RunMode::Incremental).await,
             "a second run has nothing to do, after {edits:?}"
         );
         run(&small, settings, RunMode::Full).await;
-        assert_eq!(Shown::of(&small).await, expected, "a full run says the same, after {edits:?}");
+        assert_eq!(
+            VisibleState::of(&small).await,
+            expected,
+            "a full run gives the same result, after {edits:?}"
+        );
     }
 }
 
 proptest! {
-    // Their number does not follow the environment: in folders each takes a while, and the many histories are those of `histories.rs`.
+    // Independent of `PROPTEST_CASES`, because folders are slow, and `edit_sequences.rs` covers many sequences.
     #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
-    fn small_segments_show_the_same(
-        place in place(),
+    fn small_data_files_give_the_same_results(
+        store in store_kind(),
         settings in settings(),
-        history in prop::collection::vec(prop::collection::vec(edit(), 1..8), 1..5),
+        sequence in prop::collection::vec(prop::collection::vec(edit(), 1..8), 1..5),
     ) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check(place, settings, history));
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check(store, settings, sequence));
     }
 }
 
-/// The settings take effect: else the histories would try nothing new.
+/// Checks that the settings take effect.
 #[tokio::test]
-async fn segments_are_split_merged_and_checkpointed() {
+async fn data_files_are_split_merged_and_checkpointed() {
     let settings = TableSettings {
         data_file_rows_max: 2,
         commits_per_checkpoint: 2,
     };
     let lake = TestLake::new();
-    let segments = async || lake.table().latest().await.unwrap().unwrap().data_files().len();
+    let data_files = async || lake.table().latest().await.unwrap().unwrap().data_files().len();
     for id in 0..9 {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
     }
     run(&lake, settings, RunMode::Incremental).await;
-    let split = segments().await;
-    assert!(split >= 5, "{split} segments");
+    let split = data_files().await;
+    assert!(split >= 5, "{split} data files");
     for id in 0..8 {
         lake.remove(&format!("{id}.csv")).await;
         run(&lake, settings, RunMode::Incremental).await;
     }
-    assert_eq!(segments().await, 1);
+    assert_eq!(data_files().await, 1);
     assert!(lake.text(keys::LAST_CHECKPOINT).await.unwrap().contains("\"version\":8"));
     assert_eq!(lake.rows().await, ["8,Ada,Lee,8,"]);
 }

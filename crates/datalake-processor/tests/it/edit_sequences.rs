@@ -1,6 +1,6 @@
-//! After any history of edits, a run, `--full` and a rebuild in an empty lake agree, to the byte.
+//! After any sequence of edits, an incremental run, a full run and a run in an empty lake give the same bytes.
 //!
-//! `PROPTEST_CASES` is the number of histories.
+//! `PROPTEST_CASES` is the number of sequences.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,12 @@ pub(crate) enum Edit {
     Remove {
         name: String,
     },
-    /// The same bytes under another tag.
+    /// Puts the same bytes again, under another ETag.
     Touch {
         name: String,
         salt: u8,
     },
-    /// From one spelling of the extension to the other.
+    /// Changes the case of the extension.
     Rename {
         from: String,
         to: String,
@@ -49,7 +49,7 @@ fn csv_bytes() -> impl Strategy<Value = Vec<u8>> {
 fn png_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         4 => "[a-c]".prop_map(|content| png(&content)),
-        1 => Just(b"no picture".to_vec()),
+        1 => Just(b"no image".to_vec()),
         1 => Just(png("a")[..20].to_vec()),
     ]
 }
@@ -87,41 +87,41 @@ pub(crate) async fn apply(lake: &TestLake, edit: &Edit) {
     }
 }
 
-/// `output.csv`, the copied pictures and the table's rows.
+/// `output.csv`, the image copies, and the rows and rejects of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub(crate) struct VisibleState {
     output: String,
     images: BTreeMap<String, bytes::Bytes>,
     rows: Vec<String>,
-    refusals: Vec<String>,
+    rejects: Vec<String>,
 }
 
-impl Shown {
+impl VisibleState {
     pub(crate) async fn of(lake: &TestLake) -> Self {
         Self {
             output: lake.output().await,
             images: lake.objects(keys::IMAGES).await,
             rows: lake.rows().await,
-            refusals: lake.refusals().await,
+            rejects: lake.rejects().await,
         }
     }
 
-    /// Without the users whose present source is rejected: they keep their last good row, which a rebuild does not know.
+    /// Without the users whose current source is rejected: their last valid row is kept, and a run in an empty lake has none.
     fn without(mut self, user_ids: &[String]) -> Self {
         let is_other = |row: &str| !user_ids.iter().any(|id| row.split(',').next() == Some(id));
         self.rows.retain(|row| is_other(row));
         self.images.retain(|key, _| !user_ids.iter().any(|id| *key == keys::image(id)));
         self.output = records(&self.output).into_iter().filter(|record| is_other(record)).collect();
-        self.refusals.retain(|refusal| {
+        self.rejects.retain(|reject| {
             !user_ids
                 .iter()
-                .any(|id| refusal.to_lowercase().starts_with(&format!("{}.png ", id.to_lowercase())))
+                .any(|id| reject.to_lowercase().starts_with(&format!("{}.png ", id.to_lowercase())))
         });
         self
     }
 
     fn rejected_users(&self) -> Vec<String> {
-        let rejected = self.refusals.iter().filter_map(|refusal| refusal.split_once(' '));
+        let rejected = self.rejects.iter().filter_map(|reject| reject.split_once(' '));
         rejected
             .filter(|(_, code)| datalake_core::reject::RejectCode::parse(code).is_some())
             .filter_map(|(name, _)| keys::parse_source(&keys::source(name)).ok())
@@ -130,7 +130,7 @@ impl Shown {
     }
 }
 
-/// The records of a CSV, each with its end: a quoted one may be of many lines.
+/// The records of a CSV, each with its line break. A quoted value may contain line breaks.
 fn records(text: &str) -> Vec<&str> {
     let mut records = Vec::new();
     let (mut start, mut is_quoted) = (0, false);
@@ -147,18 +147,18 @@ fn records(text: &str) -> Vec<&str> {
     records
 }
 
-/// Puts every source again with the bytes that it has.
+/// Puts every source again with the same bytes.
 async fn touch_all(lake: &TestLake, salt: usize) {
     for key in lake.objects(keys::SOURCES).await.into_keys() {
         lake.touch(&key[keys::SOURCES.len()..], &format!("all-{salt}")).await;
     }
 }
 
-async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
-    let lake = TestLake::with_etags_of(tags);
+async fn check(sequence: Vec<Vec<Edit>>, etags: EtagInput) {
+    let lake = TestLake::with_etags_of(etags);
     lake.put("always.csv", csv("Ada", "Always", 1)).await;
     lake.run().await;
-    for (step, edits) in history.into_iter().enumerate() {
+    for (step, edits) in sequence.into_iter().enumerate() {
         for edit in &edits {
             apply(&lake, edit).await;
         }
@@ -168,7 +168,7 @@ async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
             !is_touched_only || report.committed == Some(false),
             "the same bytes are no change, after {edits:?}"
         );
-        let incremental = Shown::of(&lake).await;
+        let incremental = VisibleState::of(&lake).await;
         assert!(
             lake.run().await.committed == Some(false),
             "a second run has nothing to do, after {edits:?}"
@@ -176,7 +176,11 @@ async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
 
         let full = lake.run_in(RunMode::Full).await;
         assert!(full.committed == Some(false), "a full run has nothing to do, after {edits:?}");
-        assert_eq!(Shown::of(&lake).await, incremental, "a full run says the same, after {edits:?}");
+        assert_eq!(
+            VisibleState::of(&lake).await,
+            incremental,
+            "a full run gives the same result, after {edits:?}"
+        );
 
         touch_all(&lake, step).await;
         assert!(
@@ -184,25 +188,28 @@ async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
             "the same bytes are no change, after {edits:?}"
         );
         assert_eq!(
-            Shown::of(&lake).await,
+            VisibleState::of(&lake).await,
             incremental,
-            "a run over the same bytes says the same, after {edits:?}"
+            "a run over the same bytes gives the same result, after {edits:?}"
         );
 
-        let rebuilt = TestLake::with_etags_of(tags);
+        let rebuilt = TestLake::with_etags_of(etags);
         for (key, bytes) in lake.objects(keys::SOURCES).await {
             rebuilt.put(&key[keys::SOURCES.len()..], bytes).await;
         }
         rebuilt.run().await;
-        let rebuilt = Shown::of(&rebuilt).await;
+        let rebuilt = VisibleState::of(&rebuilt).await;
         let rejected = incremental.rejected_users();
         if rejected.is_empty() {
-            assert_eq!(rebuilt, incremental, "a rebuild says the same, after {edits:?}");
+            assert_eq!(
+                rebuilt, incremental,
+                "a run in an empty lake gives the same result, after {edits:?}"
+            );
         } else {
             assert_eq!(
                 rebuilt.without(&rejected),
                 incremental.without(&rejected),
-                "a rebuild says the same, after {edits:?}"
+                "a run in an empty lake gives the same result, after {edits:?}"
             );
         }
     }
@@ -211,10 +218,10 @@ async fn check(history: Vec<Vec<Edit>>, tags: EtagInput) {
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 200, ..ProptestConfig::default() })]
     #[test]
-    fn incremental_equals_full_equals_rebuild(
-        history in prop::collection::vec(prop::collection::vec(edit(), 1..6), 1..5),
-        tags in prop::sample::select(&[EtagInput::BytesAndMetadata, EtagInput::Bytes][..]),
+    fn incremental_run_full_run_and_rebuild_agree(
+        sequence in prop::collection::vec(prop::collection::vec(edit(), 1..6), 1..5),
+        etags in prop::sample::select(&[EtagInput::BytesAndMetadata, EtagInput::Bytes][..]),
     ) {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check(history, tags));
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(check(sequence, etags));
     }
 }

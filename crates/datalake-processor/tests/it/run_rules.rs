@@ -1,4 +1,4 @@
-//! The input rules that a run decides: names of objects, and the run itself. Those about a file's content are tests of the core.
+//! Input rules about the names of objects, and guards. The tests of `datalake-core` cover the rules about contents.
 
 use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome, user::UserId};
 use datalake_processor::options::RunOptions;
@@ -6,10 +6,10 @@ use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 
 use crate::lake::{TestLake, csv, now, options, plain, png, run_id};
 
-/// The ids in the table, and the refusals, that one run makes of objects of these names. Each CSV is valid, and so is each image.
+/// Checks the user IDs and the rejects after a run over objects with these names and valid contents.
 #[track_caller]
-fn check(names: &[&str], ids: &[&str], refusals: &[&str]) {
-    let place = std::panic::Location::caller();
+fn check(names: &[&str], ids: &[&str], rejects: &[&str]) {
+    let caller = std::panic::Location::caller();
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let lake = TestLake::new();
         for name in names {
@@ -21,15 +21,15 @@ fn check(names: &[&str], ids: &[&str], refusals: &[&str]) {
         let rows = lake.rows().await;
         let found: Vec<_> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
         assert_eq!(
-            (found, lake.refusals().await),
-            (ids.to_vec(), refusals.iter().map(ToString::to_string).collect()),
-            "at {place}"
+            (found, lake.rejects().await),
+            (ids.to_vec(), rejects.iter().map(ToString::to_string).collect()),
+            "at {caller}"
         );
     });
 }
 
 #[test]
-fn ids_are_text() {
+fn user_ids_are_text() {
     let forty_digits = "7".repeat(40);
     let longest = "a".repeat(64);
     let source = |id: &str| format!("{id}.csv");
@@ -104,7 +104,7 @@ fn orphan_image() {
 }
 
 #[tokio::test]
-async fn an_orphan_is_not_copied() {
+async fn orphan_image_is_not_copied() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("2.png", png("a")).await;
@@ -113,26 +113,26 @@ async fn an_orphan_is_not_copied() {
 }
 
 #[tokio::test]
-async fn too_large_is_never_fetched() {
+async fn too_large_source_is_not_read() {
     let lake = TestLake::new();
     lake.put("0.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", vec![0; 8 * 1024 * 1024 + 1]).await;
     lake.put("2.csv", vec![b'x'; 64 * 1024 + 1]).await;
     let report = lake.run().await;
-    assert_eq!(lake.refusals().await, ["1.png image_too_large", "2.csv too_large"]);
+    assert_eq!(lake.rejects().await, ["1.png image_too_large", "2.csv too_large"]);
     let small = TestLake::new();
     small.put("0.csv", csv("Ada", "Lee", 1)).await;
     small.put("1.csv", csv("Ada", "Lee", 1)).await;
     assert_eq!(
         report.requests.get,
         small.run().await.requests.get,
-        "the large ones were not asked for"
+        "the large sources were not read"
     );
 }
 
 #[tokio::test]
-async fn a_birth_in_the_future_is_read_again_once_it_may_be_valid() {
+async fn birth_in_the_future_is_read_again_once_it_may_be_valid() {
     fn a_week_later() -> jiff::Timestamp {
         now() + jiff::SignedDuration::from_hours(7 * 24)
     }
@@ -140,7 +140,7 @@ async fn a_birth_in_the_future_is_read_again_once_it_may_be_valid() {
     lake.put("0.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.csv", csv("Ada", "Lee", now().as_millisecond() + 3 * 86_400_000)).await;
     lake.run().await;
-    assert_eq!(lake.refusals().await, ["1.csv in_future"]);
+    assert_eq!(lake.rejects().await, ["1.csv in_future"]);
     let again = lake.run().await;
     assert_eq!(
         (again.committed, again.counts.csv_read, again.counts.rejects_open),
@@ -153,7 +153,7 @@ async fn a_birth_in_the_future_is_read_again_once_it_may_be_valid() {
         })
         .await;
     assert_eq!((later.outcome, later.counts.added), (RunOutcome::Succeeded, 1));
-    assert!(lake.refusals().await.is_empty());
+    assert!(lake.rejects().await.is_empty());
 }
 
 fn guarded() -> RunOptions {
@@ -161,7 +161,7 @@ fn guarded() -> RunOptions {
 }
 
 #[tokio::test]
-async fn an_empty_listing_is_refused() {
+async fn empty_listing_is_blocked() {
     let lake = TestLake::new();
     let report = lake.run_with(&guarded()).await;
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
@@ -170,7 +170,7 @@ async fn an_empty_listing_is_refused() {
 }
 
 #[tokio::test]
-async fn a_mass_deletion_is_refused_unless_it_is_allowed() {
+async fn mass_deletion_is_blocked_unless_allowed() {
     let lake = TestLake::new();
     for id in 0..50 {
         lake.put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
@@ -194,14 +194,14 @@ async fn a_mass_deletion_is_refused_unless_it_is_allowed() {
 }
 
 #[tokio::test]
-async fn too_many_rejects_are_refused() {
+async fn too_many_rejects_are_blocked() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("2.csv", "").await;
     assert_eq!(
         lake.run_with(&guarded()).await.outcome,
         RunOutcome::Succeeded,
-        "half is not over half"
+        "half of the sources may be rejected"
     );
     lake.put("3.csv", "").await;
     let before = lake.objects(keys::TABLE).await;
@@ -209,7 +209,11 @@ async fn too_many_rejects_are_refused() {
     assert_eq!((report.outcome, report.outcome.exit_status()), (RunOutcome::Refused, 4));
     assert_eq!(lake.objects(keys::TABLE).await, before);
     let rejects: Vec<_> = report.rejects.iter().map(|reject| (&*reject.key, &*reject.code)).collect();
-    assert_eq!(rejects, [("src-data/3.csv", "empty")], "the table cannot tell it");
+    assert_eq!(
+        rejects,
+        [("src-data/3.csv", "empty")],
+        "the report contains the reject, because the table does not"
+    );
     assert_eq!(
         (report.counts.listed, report.counts.rejected, report.counts.rejects_open),
         (3, 1, 2)
@@ -238,9 +242,9 @@ async fn notices_are_reported() {
     assert_eq!(notices, expected);
 }
 
-/// A console creates the "folder" as an object of its own.
+/// S3 consoles create an object for a "folder".
 #[tokio::test]
-async fn the_folder_marker_is_neither_counted_nor_listed() {
+async fn folder_marker_is_not_a_listed_object() {
     let lake = TestLake::new();
     lake.put("", "").await;
     assert_eq!(
@@ -251,7 +255,7 @@ async fn the_folder_marker_is_neither_counted_nor_listed() {
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     let report = lake.run_with(&guarded()).await;
     assert_eq!((report.counts.listed, report.counts.ignored), (1, 0));
-    assert!(lake.refusals().await.is_empty());
+    assert!(lake.rejects().await.is_empty());
 }
 
 #[tokio::test]
@@ -266,7 +270,7 @@ async fn upper_case_spellings_are_copied_under_lower_case_names() {
 }
 
 #[tokio::test]
-async fn a_rejected_image_without_a_previous_one_leaves_img_path_empty() {
+async fn rejected_first_image_leaves_img_path_empty() {
     let lake = TestLake::new();
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;
     lake.put("1.png", "no image").await;
@@ -276,7 +280,7 @@ async fn a_rejected_image_without_a_previous_one_leaves_img_path_empty() {
 }
 
 #[tokio::test]
-async fn ignored_objects_name_the_user_whose_source_they_would_be() {
+async fn ignored_object_names_the_user_of_its_key() {
     let lake = TestLake::new();
     for (name, bytes) in [
         ("1.csv", csv("Ada", "Lee", 1).into_bytes()),
@@ -310,9 +314,9 @@ async fn ignored_objects_name_the_user_whose_source_they_would_be() {
     );
 }
 
-/// The store in memory counts from this file's `now`; a run's clock may be wrong either way.
+/// The clock of the store in memory starts at `now`. The clock of the run is slow or fast.
 #[tokio::test]
-async fn a_clock_that_is_off_is_reported() {
+async fn clock_skew_is_reported() {
     fn slow() -> jiff::Timestamp {
         now() - jiff::SignedDuration::from_mins(10)
     }
@@ -330,9 +334,9 @@ async fn a_clock_that_is_off_is_reported() {
     check(fast, Some(-599)).await;
 }
 
-/// The modification time of a source is set by its owner.
+/// In a folder, the user can set the modification time of a source.
 #[tokio::test]
-async fn a_source_of_the_future_is_no_clock() {
+async fn source_dated_in_the_future_does_not_affect_the_clock() {
     let bucket = MemoryBucket::new();
     let lake = plain(&bucket);
     lake.put("1.csv", csv("Ada", "Lee", 1)).await;

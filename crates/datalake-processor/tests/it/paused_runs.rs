@@ -1,4 +1,4 @@
-//! A process can be paused between any two requests, for longer than anything is retained, while other runs commit and clean up.
+//! Runs that are paused between any two requests, for longer than any retention, while other runs commit and vacuum.
 
 use std::sync::{
     Arc,
@@ -15,14 +15,14 @@ use futures_util::FutureExt;
 use jiff::SignedDuration;
 use rstest::rstest;
 
-use crate::lake::{TestLake, csv, edited, elsewhere, options, plain, png};
+use crate::lake::{TestLake, csv, edited, on_other_thread, options, plain, png};
 
-/// What others do while a run is paused.
+/// What the user and other runs do while a run is paused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Others {
-    /// The owner restores what was there before, so that other runs have nothing to commit, and clean up.
+    /// The user reverts the edits. Other runs have nothing to commit, and vacuum.
     Restore,
-    /// The owner edits again, and other runs commit before and after the time passes.
+    /// The user edits again, and other runs commit before and after the pause.
     Edit,
 }
 
@@ -67,28 +67,28 @@ async fn others(bucket: &MemoryBucket, others: Others, pause: SignedDuration) {
         edit(&lake, 4).await;
         run_as_scheduled(bucket).await;
     }
-    // The next day's vacuum finds what this one made superfluous.
+    // The vacuum of the next day removes what these runs superseded.
     bucket.advance_to(bucket.now() + SignedDuration::from_hours(25));
     run_as_scheduled(bucket).await;
 }
 
-/// The run whose request of this number waits while the others are at work; false if it ends before that request.
+/// Pauses a run before the request with this number. Returns false if the run ended before that request.
 async fn paused_run(bucket: &MemoryBucket, request: u64, who: Others, pause: SignedDuration) -> bool {
     let was_paused = Arc::new(AtomicBool::new(false));
     let (other, paused) = (bucket.clone(), Arc::clone(&was_paused));
     let hook = move |operation: datalake_store::faults::Operation| {
-        let is_time = operation.number == request;
+        let is_paused = operation.number == request;
         let (other, paused) = (other.clone(), Arc::clone(&paused));
         async move {
-            if is_time {
+            if is_paused {
                 paused.store(true, Ordering::SeqCst);
-                elsewhere(move || async move { others(&other, who, pause).await }).await;
+                on_other_thread(move || async move { others(&other, who, pause).await }).await;
             }
         }
         .boxed()
     };
     let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
-    let lake = TestLake::behind(faulty, bucket);
+    let lake = TestLake::with_faults(faulty, bucket);
     let options = RunOptions {
         jitter: || 0.0,
         ..options(RunMode::Incremental)
@@ -98,7 +98,7 @@ async fn paused_run(bucket: &MemoryBucket, request: u64, who: Others, pause: Sig
     was_paused.load(Ordering::SeqCst)
 }
 
-/// After one run without disturbance everything is as a rebuild in an empty lake makes it, but for last valid rows.
+/// After one more run without disturbance, everything except last valid rows is as after a run in an empty lake.
 async fn check(bucket: &MemoryBucket, moment: &str) {
     let lake = plain(bucket);
     bucket.advance_to(bucket.now() + SignedDuration::from_hours(2));
@@ -108,7 +108,7 @@ async fn check(bucket: &MemoryBucket, moment: &str) {
         plain(&rebuilt).put(key.strip_prefix(keys::SOURCES).unwrap(), bytes).await;
     }
     plain(&rebuilt).run().await;
-    // User 4's CSV may be rejected: the last valid row is kept where there is one.
+    // The CSV of user 4 may be rejected; then the last valid row is kept.
     let without_4 = |text: String| text.lines().filter(|line| !line.starts_with("4,")).collect::<Vec<_>>().join("\n");
     let (output, expected) = (lake.output().await, plain(&rebuilt).output().await);
     assert_eq!(without_4(output.clone()), without_4(expected), "{moment}");
@@ -126,15 +126,15 @@ async fn check(bucket: &MemoryBucket, moment: &str) {
     assert_eq!(lake.run().await.committed, Some(false), "{moment}");
 }
 
-async fn paused_at_each_request(tags: EtagInput, expiry: Expiry, who: Others, pause: SignedDuration) {
+async fn paused_at_each_request(etags: EtagInput, expiry: Expiry, who: Others, pause: SignedDuration) {
     let mut request = 0;
     loop {
-        let bucket = edited(tags).await;
+        let bucket = edited(etags).await;
         bucket.set_expiry(expiry);
         let was_paused = paused_run(&bucket, request, who, pause).await;
-        check(&bucket, &format!("request {request}, {who:?}, {pause}, {tags:?}, {expiry:?}")).await;
+        check(&bucket, &format!("request {request}, {who:?}, {pause}, {etags:?}, {expiry:?}")).await;
         if !was_paused {
-            assert!(request > 30, "a run has more requests than that");
+            assert!(request > 30, "a run has more than 30 requests");
             return;
         }
         request += 1;
@@ -143,13 +143,13 @@ async fn paused_at_each_request(tags: EtagInput, expiry: Expiry, who: Others, pa
 
 #[rstest]
 #[tokio::test]
-async fn a_run_paused_at_any_request_harms_nothing(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
+async fn run_paused_at_any_request_leaves_a_consistent_lake(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
     #[values(Expiry::Timed, Expiry::Swept, Expiry::Never)] expiry: Expiry,
     #[values(Others::Restore, Others::Edit)] others: Others,
 ) {
     for hours in [0, 25, 10 * 24, 40 * 24] {
         let pause = SignedDuration::from_hours(hours) + SignedDuration::from_mins(6);
-        paused_at_each_request(tags, expiry, others, pause).await;
+        paused_at_each_request(etags, expiry, others, pause).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Sources that change under a run.
+//! Sources that change during a run.
 
 use datalake_core::{
     keys,
@@ -12,9 +12,9 @@ use datalake_store::{
 };
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, edited, options, plain, png, shown};
+use crate::lake::{TestLake, before_first, csv, edited, options, plain, png, visible_state};
 
-/// Edits a source just before a key is read for the first time.
+/// Edits or removes a source before it is read for the first time.
 fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option<Vec<u8>>) -> TestLake {
     before_first(bucket, OperationKind::Get, &keys::source(name), move |bucket| {
         let bytes = bytes.clone();
@@ -29,38 +29,36 @@ fn edits_before_reading(bucket: &MemoryBucket, name: &'static str, bytes: Option
 
 #[rstest]
 #[tokio::test]
-async fn a_source_replaced_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn csv_replaced_after_listing_is_read_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let lake = edits_before_reading(&bucket, "1.csv", Some(csv("Ada", "Replaced", 1).into_bytes()));
     lake.run().await;
     assert!(lake.output().await.contains("1,Ada,Replaced,1,"));
     assert!(
         plain(&bucket).run().await.committed == Some(false),
-        "the recorded tag is that of the bytes that were read"
+        "the recorded ETag is that of the bytes that were read"
     );
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_source_that_vanishes_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn csv_removed_after_listing_removes_the_row(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let lake = edits_before_reading(&bucket, "1.csv", None);
     assert_eq!(lake.run().await.counts.removed, 2);
     assert!(!lake.output().await.contains("1,Ada"));
 }
 
-/// As when a file system is unmounted under a run that reads every source again.
+/// For example because a file system is unmounted during a full run.
 #[rstest]
 #[tokio::test]
-async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(
-    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput,
-) {
-    let bucket = MemoryBucket::new().with_etags_of(tags);
+async fn mass_deletion_after_listing_is_blocked(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = MemoryBucket::new().with_etags_of(etags);
     for id in 0..50 {
         plain(&bucket).put(&format!("{id}.csv"), csv("Ada", "Lee", id)).await;
     }
     plain(&bucket).run().await;
-    let before = shown(&bucket).await;
+    let before = visible_state(&bucket).await;
     let vanishing = before_first(&bucket, OperationKind::Get, &keys::source("0.csv"), |bucket| async move {
         for id in 0..50 {
             bucket.delete(&keys::source(&format!("{id}.csv")), None).await.unwrap();
@@ -72,36 +70,37 @@ async fn a_mass_of_sources_that_vanish_while_they_are_read_is_a_mass_deletion(
     };
     let report = vanishing.run_with(&guarded).await;
     assert_eq!(report.outcome, RunOutcome::Refused, "{report:?}");
-    assert_eq!(shown(&bucket).await, before);
+    assert_eq!(visible_state(&bucket).await, before);
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_picture_replaced_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
-    edits_before_reading(&bucket, "1.png", Some(png("once more"))).run().await;
-    assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("once more"));
+async fn image_replaced_after_listing_is_read_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
+    edits_before_reading(&bucket, "1.png", Some(png("another"))).run().await;
+    assert_eq!(plain(&bucket).objects(keys::IMAGES).await[&keys::image("1")], png("another"));
     assert!(
         plain(&bucket).run().await.committed == Some(false),
-        "the recorded tag is that of the bytes that were read"
+        "the recorded ETag is that of the bytes that were read"
     );
 }
 
 #[rstest]
 #[tokio::test]
-async fn a_picture_that_vanishes_between_listing_and_reading(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn image_removed_after_listing_is_unlinked(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     edits_before_reading(&bucket, "1.png", None).run().await;
     assert!(plain(&bucket).output().await.contains("1,Ada,Changed,1,\n"));
     assert!(!plain(&bucket).objects(keys::IMAGES).await.contains_key(&keys::image("1")));
 }
 
-/// What is copied is what was read, or nothing; the same run reads again what was replaced after it was read.
 #[rstest]
 #[tokio::test]
-async fn a_picture_replaced_or_gone_between_reading_and_copying(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    for replacement in [Some(png("once more")), None] {
-        let bucket = edited(tags).await;
+async fn image_replaced_or_removed_after_reading_is_processed_in_the_same_run(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
+) {
+    for replacement in [Some(png("another")), None] {
+        let bucket = edited(etags).await;
         let expected = replacement.clone();
         let lake = before_first(&bucket, OperationKind::Copy, &keys::image("1"), move |bucket| {
             let replacement = replacement.clone();

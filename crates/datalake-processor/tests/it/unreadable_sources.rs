@@ -1,4 +1,4 @@
-//! Sources that cannot be read, for a reason of their own or of the store's.
+//! Sources that cannot be read.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ use futures_util::FutureExt;
 
 use crate::lake::{TestLake, csv, options, plain, png};
 
-/// A lake of three users with images whose sources of these names are denied while the flag is set.
+/// A lake of three users with images. While the flag is set, the store denies access to the sources with these names.
 async fn denying(bucket: &MemoryBucket, names: &'static [&str]) -> (TestLake, Arc<AtomicBool>) {
     for id in ["1", "2", "3"] {
         plain(bucket).put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -35,11 +35,11 @@ async fn denying(bucket: &MemoryBucket, names: &'static [&str]) -> (TestLake, Ar
             }
         }
     };
-    (TestLake::behind(Faulty::new(Arc::new(bucket.clone()), script), bucket), denies)
+    (TestLake::with_faults(Faulty::new(Arc::new(bucket.clone()), script), bucket), denies)
 }
 
 #[tokio::test]
-async fn one_unreadable_source_is_rejected_with_its_cause() {
+async fn unreadable_source_is_rejected_with_its_cause() {
     let bucket = MemoryBucket::new();
     let (lake, denies) = denying(&bucket, &["2.csv", "3.png"]).await;
     let report = lake.run().await;
@@ -47,7 +47,7 @@ async fn one_unreadable_source_is_rejected_with_its_cause() {
         (report.outcome, report.counts.users, report.counts.rejected),
         (RunOutcome::Succeeded, 2, 2)
     );
-    assert_eq!(lake.refusals().await, ["2.csv unreadable", "3.png unreadable"]);
+    assert_eq!(lake.rejects().await, ["2.csv unreadable", "3.png unreadable"]);
     let output = lake.output().await;
     assert!(
         output.contains("\n1,Ada,1,1,processed_data/images/1.png\n") && output.ends_with("\n3,Ada,3,1,\n"),
@@ -59,7 +59,7 @@ async fn one_unreadable_source_is_rejected_with_its_cause() {
     let found = &open[0].reason().found;
     assert!(found.contains("the store denies access (KMS.DisabledException)"), "{found}");
 
-    // Permissions are not part of a listing, so that it is read again, and counted as new only once.
+    // A listing does not contain permissions, so that the source is read again. The reject is not counted as new.
     let again = lake.run().await;
     assert_eq!(
         (again.committed, again.counts.csv_read, again.counts.rejects_open),
@@ -68,11 +68,11 @@ async fn one_unreadable_source_is_rejected_with_its_cause() {
     denies.store(false, Ordering::SeqCst);
     let report = lake.run().await;
     assert_eq!((report.counts.added, report.counts.images_copied), (1, 2));
-    assert!(lake.refusals().await.is_empty());
+    assert!(lake.rejects().await.is_empty());
 }
 
 #[tokio::test]
-async fn the_last_valid_row_of_an_unreadable_source_is_kept() {
+async fn last_valid_row_of_an_unreadable_source_is_kept() {
     let bucket = MemoryBucket::new();
     let (lake, denies) = denying(&bucket, &["2.csv", "2.png"]).await;
     denies.store(false, Ordering::SeqCst);
@@ -82,12 +82,12 @@ async fn the_last_valid_row_of_an_unreadable_source_is_kept() {
     plain(&bucket).put("2.csv", csv("Ada", "Changed", 1)).await;
     lake.run_in(RunMode::Full).await;
     assert_eq!(lake.output().await, before);
-    assert_eq!(lake.refusals().await, ["2.csv unreadable", "2.png unreadable"]);
+    assert_eq!(lake.rejects().await, ["2.csv unreadable", "2.png unreadable"]);
     assert_eq!(lake.objects(keys::IMAGES).await.len(), 3, "copies are kept too");
 }
 
 #[tokio::test]
-async fn a_run_that_may_read_hardly_any_source_fails() {
+async fn run_that_may_not_read_most_sources_fails() {
     let bucket = MemoryBucket::new();
     let (lake, _) = denying(&bucket, &["1.csv", "2.csv", "3.csv", "1.png"]).await;
     let report = lake.run_with(&options(RunMode::Incremental)).await;
@@ -98,7 +98,7 @@ async fn a_run_that_may_read_hardly_any_source_fails() {
 }
 
 #[tokio::test]
-async fn a_source_that_keeps_changing_is_unstable_in_this_run() {
+async fn source_that_keeps_changing_is_rejected_as_unstable() {
     let bucket = MemoryBucket::new();
     plain(&bucket).put("1.csv", csv("Ada", "First", 1)).await;
     plain(&bucket).run().await;
@@ -120,10 +120,10 @@ async fn a_source_that_keeps_changing_is_unstable_in_this_run() {
         }
     };
     plain(&bucket).put("1.csv", csv("Ada", "Second", 1)).await;
-    let lake = TestLake::behind(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), &bucket);
+    let lake = TestLake::with_faults(Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook), &bucket);
     let report = lake.run().await;
     assert_eq!((report.outcome, report.counts.rejected), (RunOutcome::Succeeded, 1));
-    assert_eq!(lake.refusals().await, ["1.csv unstable"]);
+    assert_eq!(lake.rejects().await, ["1.csv unstable"]);
     assert!(lake.output().await.contains("1,Ada,First,1,"), "the last valid row is kept");
     let last = edition.load(Ordering::SeqCst) - 1;
     plain(&bucket).run().await;
@@ -131,12 +131,12 @@ async fn a_source_that_keeps_changing_is_unstable_in_this_run() {
         lake.output().await.contains(&format!("1,Ada,Next,{last},")),
         "the next run reads it again"
     );
-    assert!(lake.refusals().await.is_empty());
+    assert!(lake.rejects().await.is_empty());
 }
 
-/// As behind a proxy that changes the ETags of objects, and not those of listings.
+/// For example because a proxy changes the ETags of objects but not those of listings.
 #[tokio::test]
-async fn a_first_run_that_can_read_no_user_creates_no_table() {
+async fn first_run_without_a_readable_user_creates_no_table() {
     let bucket = MemoryBucket::new();
     for id in ["1", "2"] {
         plain(&bucket).put(&format!("{id}.csv"), csv("Ada", id, 1)).await;
@@ -146,8 +146,8 @@ async fn a_first_run_that_can_read_no_user_creates_no_table() {
             true => fate,
             false => Fate::Pass,
         };
-        let lake = TestLake::behind(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
-        // Although all rejects are allowed.
+        let lake = TestLake::with_faults(Faulty::new(Arc::new(bucket.clone()), script), &bucket);
+        // The options allow any number of rejects.
         let report = lake.run_with(&options(RunMode::Incremental)).await;
         assert_eq!(report.outcome, RunOutcome::Failed);
         let error = report.error.unwrap();

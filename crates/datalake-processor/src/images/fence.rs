@@ -8,19 +8,19 @@ use datalake_store::{
 };
 use tokio::sync::Mutex;
 
-/// A write that expired is tried again under a new fence so often: each time the process was paused for minutes, or the store took as long.
+/// Retries of a write under a new fence. Each means that the process was paused for minutes, or that the store took as long.
 const RENEWALS_MAX: u32 = 3;
 
-/// A fenced view of the store that is renewed as it expires. For writes that are conditional by themselves and covered by a note: a write that
-/// comes late, from a process that was paused, then finds that its condition no longer holds.
+/// A fenced view of the store that is renewed when it expires. For writes that are conditional and covered by an intent: a late write of a process
+/// that was paused fails on its condition.
 pub(crate) struct Fence<'a> {
     bucket: &'a dyn Bucket,
-    /// The present view and how often it was made; none before the first write.
+    /// The current view, and how many views there were before it; none before the first write.
     current: Mutex<(u32, Option<Fenced>)>,
 }
 
 impl<'a> Fence<'a> {
-    /// No view is made before the first write.
+    /// No view is created before the first write.
     pub(crate) fn new(bucket: &'a dyn Bucket) -> Self {
         Self {
             bucket,
@@ -28,7 +28,7 @@ impl<'a> Fence<'a> {
         }
     }
 
-    /// The present view and its number.
+    /// The current view and its number.
     async fn view(&self) -> Result<(u32, Arc<dyn Bucket>), StoreError> {
         let mut current = self.current.lock().await;
         let number = current.0;
@@ -39,7 +39,7 @@ impl<'a> Fence<'a> {
         Ok((number, Arc::clone(&view.bucket)))
     }
 
-    /// Writes through the present view, and again through a new one if that has expired.
+    /// Writes through the current view, and through a new one if it has expired.
     pub(crate) async fn write<T>(&self, write: impl AsyncFn(&dyn Bucket) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut renewals = 0;
         loop {

@@ -1,4 +1,5 @@
-//! Every code of the input rules, as a run records it: one test each, named by the code. Other contents with the same code are tests of the core.
+//! Every code of the input rules, as a run records it: one test per code, with the name of the code. The tests of `datalake-core` cover the input
+//! that leads to a code.
 
 use datalake_core::{
     keys,
@@ -7,37 +8,37 @@ use datalake_core::{
 
 use crate::lake::{TestLake, csv, png};
 
-/// Two valid users, of whom `1` has an image; then an object that is refused with `code`. No user is affected: the last valid row of `1` is kept.
-fn check_refused(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
+/// Two valid users, one with an image; then an object that is rejected or ignored with `code`. No row changes: the last valid row of `1` is kept.
+fn check_rejected(code: &str, name: &str, bytes: impl Into<bytes::Bytes>) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let lake = TestLake::new();
         lake.put("0.csv", csv("Ada", "Lee", 1)).await;
         lake.put("1.csv", csv("Eve", "Fox", 2)).await;
-        lake.put("1.png", png("good")).await;
+        lake.put("1.png", png("valid")).await;
         lake.run().await;
         let before = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
         assert!(before.0.contains("1,Eve,Fox,2,processed_data/images/1.png"), "{before:?}");
 
         lake.put(name, bytes).await;
         let report = lake.run().await;
-        assert_eq!(lake.refusals().await, [format!("{name} {code}")]);
+        assert_eq!(lake.rejects().await, [format!("{name} {code}")]);
         let is_rejected = RejectCode::parse(code).is_some();
         assert_eq!(
             (report.counts.rejected, report.counts.ignored),
             (u64::from(is_rejected), u64::from(!is_rejected))
         );
         let after = (lake.output().await, lake.rows().await, lake.objects(keys::IMAGES).await);
-        assert_eq!(after, before, "no user is affected");
+        assert_eq!(after, before, "no row changes");
         let again = lake.run().await;
         assert_eq!(
             (again.committed, again.counts.rejects_open),
             (Some(false), u64::from(is_rejected)),
-            "it is known now"
+            "it was recorded"
         );
     });
 }
 
-/// A CSV that is accepted as that of Ada Lee, with `code` in the report.
+/// A CSV that is accepted with `code` in the report.
 fn check_noticed(code: &str, rows: &str) {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
         let lake = TestLake::new();
@@ -50,11 +51,11 @@ fn check_noticed(code: &str, rows: &str) {
             (report.counts.normalized, report.counts.warnings),
             (u64::from(is_normalized), u64::from(!is_normalized))
         );
-        assert!(lake.output().await.contains("\n1,Ada,Lee,") && lake.refusals().await.is_empty());
+        assert!(lake.output().await.contains("\n1,Ada,Lee,") && lake.rejects().await.is_empty());
     });
 }
 
-/// A code that is a keyword of the language is written as a raw name.
+/// The code of an identifier: a code that is a Rust keyword is written as a raw identifier.
 const fn code(name: &'static str) -> &'static str {
     match name.as_bytes() {
         [b'r', b'#', ..] => name.split_at(2).1,
@@ -62,7 +63,7 @@ const fn code(name: &'static str) -> &'static str {
     }
 }
 
-/// Tests named by codes, and the list of them.
+/// Defines a test per code, and the list of these codes.
 macro_rules! codes {
     ($tested:ident by $check:ident: $($code:ident($($argument:expr),+);)+) => {
         const $tested: &[&str] = &[$(code(stringify!($code))),+];
@@ -83,7 +84,7 @@ fn with_birth(birthts: &str) -> String {
     format!("first_name,last_name,birthts\nEve,Fox,{birthts}\n")
 }
 
-codes! { REFUSED by check_refused:
+codes! { REJECTED by check_rejected:
     bad_id("a b.csv", csv("Eve", "Fox", 2));
     shadowed("1.CSV", csv("Shadow", "Fox", 2));
     unknown_kind("notes.txt", "a note");
@@ -119,16 +120,16 @@ codes! { NOTICED by check_noticed:
     maybe_seconds("Ada,Lee,612302400");
 }
 
-/// Codes that need another store than this one: `unreadable.rs` tests the first two, and only a folder contains what is not a file.
-const OF_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
+/// Codes that this store cannot cause: `unreadable_sources.rs` tests the first two, and only a folder contains objects that are not files.
+const OF_OTHER_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
 
 #[test]
-fn every_code_has_its_test() {
+fn every_code_has_a_test() {
     let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
     let mut codes: Vec<_> = IgnoreCode::ALL.iter().map(|code| code.as_str()).chain(rejected).collect();
-    let mut tested = REFUSED.to_vec();
+    let mut tested = REJECTED.to_vec();
     codes.sort_unstable();
-    tested.extend(OF_STORES);
+    tested.extend(OF_OTHER_STORES);
     tested.sort_unstable();
     assert_eq!(tested, codes);
     let mut notices: Vec<_> = Notice::ALL.iter().map(|notice| notice.as_str()).collect();

@@ -1,4 +1,4 @@
-//! Runs that are not alone.
+//! Runs that are active at the same time.
 
 use std::sync::{
     Arc, Mutex,
@@ -22,9 +22,9 @@ use datalake_table::{
 use futures_util::FutureExt;
 use rstest::rstest;
 
-use crate::lake::{TestLake, before_first, csv, edited, elsewhere, now, options, plain, png, run_id};
+use crate::lake::{TestLake, before_first, csv, edited, now, on_other_thread, options, plain, png, run_id};
 
-/// Commits a version that lacks user `3` and knows nothing of the other changes.
+/// Commits a version without user `3` and without the other changes.
 async fn remove_three(bucket: MemoryBucket) {
     let table = Table::new(Arc::new(bucket));
     let base = table.latest().await.unwrap();
@@ -40,7 +40,7 @@ async fn remove_three(bucket: MemoryBucket) {
 }
 
 #[tokio::test]
-async fn the_loser_reads_no_source_twice() {
+async fn run_that_starts_over_reads_no_source_twice() {
     let bucket = MemoryBucket::new();
     let lake = plain(&bucket);
     for id in ["1", "2", "3"] {
@@ -52,46 +52,46 @@ async fn the_loser_reads_no_source_twice() {
     lake.put("2.png", png("new")).await;
 
     let reads = Arc::new(Mutex::new(Vec::new()));
-    let noted = Arc::clone(&reads);
-    let note = move |operation: &Operation| {
+    let recorded = Arc::clone(&reads);
+    let record = move |operation: &Operation| {
         if operation.kind == OperationKind::Get && operation.key.starts_with(keys::SOURCES) {
-            noted.lock().unwrap().push(operation.key.clone());
+            recorded.lock().unwrap().push(operation.key.clone());
         }
         Fate::Pass
     };
-    let beaten = before_first(&bucket, OperationKind::Put, &keys::log_entry(1), remove_three);
-    let watched = TestLake::over(Arc::new(Faulty::new(beaten.lake.bucket, note)), Arc::default());
+    let conflicting = before_first(&bucket, OperationKind::Put, &keys::log_entry(1), remove_three);
+    let watched = TestLake::over(Arc::new(Faulty::new(conflicting.lake.bucket, record)), Arc::default());
     let report = watched.run().await;
 
     assert_eq!(
         (report.version, report.committed),
         (Some(2), Some(true)),
-        "the commit after the winner's"
+        "the commit after that of the other run"
     );
     let mut reads = reads.lock().unwrap().clone();
     reads.sort_unstable();
     let expected = ["1.csv", "2.csv", "2.png", "3.csv"].map(keys::source);
-    assert_eq!(reads, expected, "what the winner removed is new, and all else is still at hand");
+    assert_eq!(reads, expected, "only the user that the other run removed is read again");
     assert_eq!(
         lake.rows().await,
         ["1,Ada,After,1,", "2,Ada,Before,1,processed_data/images/2.png", "3,Ada,Before,1,"]
     );
 }
 
-/// Another run commits between a run's load and its commit: the loser begins again, and reads nothing twice.
+/// Another run commits between the load and the commit of a run.
 #[rstest]
 #[tokio::test]
-async fn a_lost_race_is_run_again(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn run_starts_over_after_a_conflict(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let other = bucket.clone();
-    let has_come_between = Arc::new(AtomicBool::new(false));
+    let has_run = Arc::new(AtomicBool::new(false));
     let hook = move |operation: Operation| {
         let other = other.clone();
-        let is_time = operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
-        let comes_now = is_time && !has_come_between.swap(true, Ordering::SeqCst);
+        let is_commit = operation.kind == OperationKind::Put && operation.key == keys::log_entry(1);
+        let runs_now = is_commit && !has_run.swap(true, Ordering::SeqCst);
         async move {
-            if comes_now {
-                elsewhere(move || async move {
+            if runs_now {
+                on_other_thread(move || async move {
                     let lake = plain(&other);
                     lake.put("6.csv", csv("Fay", "Between", 6)).await;
                     lake.run().await
@@ -102,25 +102,24 @@ async fn a_lost_race_is_run_again(#[values(EtagInput::BytesAndMetadata, EtagInpu
         .boxed()
     };
     let store = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
-    let report = TestLake::behind(store, &bucket).run().await;
+    let report = TestLake::with_faults(store, &bucket).run().await;
     assert_eq!(
         (report.version, report.committed),
         (Some(1), Some(false)),
-        "the other run did it all"
+        "the other run committed all changes"
     );
     let rows = plain(&bucket).rows().await;
     assert_eq!(rows.len(), 6, "{rows:?}");
     assert!(plain(&bucket).output().await.contains("6,Fay,Between"));
 }
 
-/// Runs at once end in one history, whoever wins.
 #[rstest]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_runs_at_once(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn concurrent_runs_commit_once(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let runs = (0..6).map(|_| {
         let bucket = bucket.clone();
-        elsewhere(move || async move { plain(&bucket).run_with(&options(RunMode::Incremental)).await })
+        on_other_thread(move || async move { plain(&bucket).run_with(&options(RunMode::Incremental)).await })
     });
     let reports = futures_util::future::join_all(runs).await;
     let committed = reports.iter().filter(|report| report.committed == Some(true)).count();
@@ -129,22 +128,23 @@ async fn many_runs_at_once(#[values(EtagInput::BytesAndMetadata, EtagInput::Byte
     assert!(plain(&bucket).run().await.committed == Some(false));
 }
 
-/// Run B has unlinked a picture and is still removing its copy, when run A copies the picture anew and links it: whoever comes last sees
-/// to it that there is a copy.
+/// Run B has unlinked an image and is about to remove the copy when run A copies the image and links it. The later of the two restores the copy.
 #[rstest]
 #[tokio::test]
-async fn a_picture_that_one_run_links_while_another_removes_it(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
+async fn image_linked_by_one_run_while_another_removes_the_copy_is_restored(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
+) {
     for moment in ["before the commit", "after it"] {
-        let bucket = edited(tags).await;
+        let bucket = edited(etags).await;
         plain(&bucket).run().await;
         plain(&bucket).remove("1.png").await;
         let between = move |bucket: MemoryBucket| async move {
-            elsewhere(move || async move {
-                plain(&bucket).put("1.png", png("back again")).await;
+            on_other_thread(move || async move {
+                plain(&bucket).put("1.png", png("linked again")).await;
                 let slow = if moment == "after it" {
                     plain(&bucket)
                 } else {
-                    // B's removal falls between A's copy and A's commit.
+                    // B removes the copy between the copy and the commit of A.
                     before_first(&bucket, OperationKind::Put, &keys::log_entry(3), |bucket| async move {
                         bucket.delete(&keys::image("1"), None).await.unwrap();
                     })
@@ -156,7 +156,7 @@ async fn a_picture_that_one_run_links_while_another_removes_it(#[values(EtagInpu
         let removing = before_first(&bucket, OperationKind::Delete, &keys::image("1"), between);
         removing.run().await;
         let images = plain(&bucket).objects(keys::IMAGES).await;
-        assert_eq!(images.get(&keys::image("1")), Some(&png("back again").into()), "{moment}");
+        assert_eq!(images.get(&keys::image("1")), Some(&png("linked again").into()), "{moment}");
         assert!(
             plain(&bucket)
                 .output()
@@ -168,13 +168,12 @@ async fn a_picture_that_one_run_links_while_another_removes_it(#[values(EtagInpu
     }
 }
 
-/// A publisher that comes late leaves the newer file alone.
 #[rstest]
 #[tokio::test]
-async fn output_never_goes_backwards(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = edited(tags).await;
+async fn late_publisher_keeps_the_newer_output(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput) {
+    let bucket = edited(etags).await;
     let late = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
-        elsewhere(move || async move {
+        on_other_thread(move || async move {
             plain(&bucket).put("8.csv", csv("Zoe", "Newer", 8)).await;
             plain(&bucket).run().await;
         })
@@ -185,17 +184,20 @@ async fn output_never_goes_backwards(#[values(EtagInput::BytesAndMetadata, EtagI
     assert!(plain(&bucket).output().await.contains("8,Zoe,Newer"), "version 2 is shown");
 }
 
-/// By tags of bytes alone a slow publisher cannot tell the file of its base from one of a newer version with the same rows.
+/// If the ETag is derived only from the bytes, a slow publisher cannot distinguish the file of its base from that of a newer version with the same
+/// rows.
 #[rstest]
 #[tokio::test]
-async fn output_ends_at_the_newest_version_though_tags_come_back(#[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] tags: EtagInput) {
-    let bucket = MemoryBucket::new().with_etags_of(tags);
+async fn output_is_of_the_newest_version_although_an_etag_recurs(
+    #[values(EtagInput::BytesAndMetadata, EtagInput::Bytes)] etags: EtagInput,
+) {
+    let bucket = MemoryBucket::new().with_etags_of(etags);
     plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;
     plain(&bucket).run().await;
     let before = plain(&bucket).output().await;
     plain(&bucket).put("1.csv", csv("Ada", "Wolf", 1)).await;
     let slow = before_first(&bucket, OperationKind::Put, keys::OUTPUT, |bucket| async move {
-        elsewhere(move || async move {
+        on_other_thread(move || async move {
             plain(&bucket).put("1.csv", csv("Ada", "Fox", 1)).await;
             plain(&bucket).run().await;
             plain(&bucket).put("1.csv", csv("Ada", "Lee", 1)).await;

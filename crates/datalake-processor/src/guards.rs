@@ -1,0 +1,105 @@
+//! Guards: conditions under which a run refuses to change the table.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datalake_core::{
+    count::count,
+    keys,
+    plan::{self, Census, GuardError},
+    reject::{OpenRefusal, Refusal, RejectCode},
+    report::{BlockedDeletions, RunId, RunReport},
+    row::Row,
+    user::UserId,
+};
+use datalake_store::{
+    error::StoreError,
+    simulation::{self, Bug},
+};
+use datalake_table::digest::Digest;
+
+use crate::{
+    error::RunError,
+    read::{CsvRead, UserRead},
+    run_state::RunContext,
+};
+
+/// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions.
+pub(crate) async fn check_deletions(
+    context: &RunContext<'_>,
+    census: Census,
+    mut gone: Vec<&UserId>,
+    report: &mut RunReport,
+) -> Result<(), RunError> {
+    let Err(blocked) = plan::guard_deletions(census, context.options.deletion_guard) else {
+        return Ok(());
+    };
+    if census.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
+        return Ok(());
+    }
+    gone.sort_unstable();
+    gone.dedup();
+    let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();
+    let deletions = BlockedDeletions {
+        count: census.gone,
+        known: census.known,
+        digest: Digest::of(ids.as_bytes()).to_string(),
+        users: gone.iter().take(RunReport::NOTICES_MAX).map(ToString::to_string).collect(),
+    };
+    let error = match &context.options.allow_mass_delete_of {
+        None => blocked,
+        Some(run_id) => {
+            let allowed = blocked_deletions_of(context, run_id).await?;
+            // The digest covers users with a row; the count also includes the rows of lost files.
+            if (&allowed.digest, allowed.count) == (&deletions.digest, deletions.count) {
+                return Ok(());
+            }
+            GuardError::OtherDeletions {
+                gone: census.gone,
+                known: census.known,
+            }
+        }
+    };
+    report.blocked_deletions = Some(deletions);
+    Err(error.into())
+}
+
+async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Result<BlockedDeletions, RunError> {
+    let none = || RunError::NoBlockedRun { run_id: run_id.clone() };
+    let object = match context.bucket().get(&keys::run_report(run_id), None, None).await {
+        Ok(object) => object,
+        Err(StoreError::NotFound { .. }) => return Err(none()),
+        Err(error) => return Err(error.into()),
+    };
+    let report: RunReport = serde_json::from_slice(&object.bytes).map_err(|_| none())?;
+    report.blocked_deletions.ok_or_else(none)
+}
+
+/// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read.
+pub(crate) fn users_gone<'a>(rejects_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &'a [UserRead]) -> Vec<&'a UserId> {
+    let rejected: BTreeSet<&UserId> = rejects_before
+        .iter()
+        .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
+        .filter_map(|open| open.user_id.as_ref())
+        .collect();
+    let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
+    reads
+        .iter()
+        .filter(|read| matches!(read.csv, CsvRead::Gone) && is_known(&read.user_id))
+        .map(|read| &read.user_id)
+        .collect()
+}
+
+/// Fails if a first run could read none of its users, because it would publish an empty table.
+pub(crate) fn require_a_user(reads: &[UserRead], listed: u64) -> Result<(), RunError> {
+    let is_unread = |read: &&UserRead| match &read.csv {
+        CsvRead::Gone => true,
+        CsvRead::Rejected { reject, .. } => reject.code == RejectCode::Unstable,
+        CsvRead::Same | CsvRead::Valid { .. } => false,
+    };
+    let unread = count(reads.iter().filter(is_unread).count());
+    let has_users = reads.iter().any(|read| matches!(read.csv, CsvRead::Valid { .. }));
+    match !has_users && unread.saturating_mul(2) > listed {
+        true => Err(RunError::Unread { unread, listed }),
+        false => Ok(()),
+    }
+}

@@ -1,0 +1,82 @@
+//! Compares all image copies with all rows.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use datalake_core::{
+    keys,
+    plan::{self, RecordedUser, SourceVersion},
+    user::UserId,
+};
+use datalake_store::{bucket::ObjectMeta, error::StoreError};
+use datalake_table::{delta::version::Version, table::Table};
+use futures_util::{StreamExt, stream::BoxStream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::{copies, reconcile::UnlinkedCopy};
+use crate::{error::RunError, recorded_users::RecordedUsers};
+
+/// A copy that no row links may belong to a run that has not committed yet. Its intent protects it for an hour; a day leaves a wide margin.
+const UNLINKED_AGE_MIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// The users whose copies differ from their rows: missing, of another image, or linked by no row and old.
+///
+/// Copies are listed in the order of their keys, which is the key order of their users.
+pub(crate) async fn find_differing(table: &Table, version: &Version, now: Timestamp) -> Result<BTreeMap<UserId, UnlinkedCopy>, RunError> {
+    let bucket = table.bucket().as_ref();
+    let mut differing = BTreeMap::new();
+    let mut copies = Copies {
+        objects: bucket.list(keys::IMAGES, None),
+    };
+    let mut users = RecordedUsers::new(table, Some(version), &[], now);
+    let mut copy = copies.next().await?;
+    let mut user = next_with_image(&mut users).await?;
+    loop {
+        let order = match (&copy, &user) {
+            (Some((copied, _)), Some((user_id, _))) => plan::next_in_rank(copied, user_id),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => return Ok(differing),
+        };
+        match (order, &copy, &user) {
+            (Ordering::Less, Some((user_id, object)), _) if now.duration_since(object.modified) >= UNLINKED_AGE_MIN => {
+                differing.insert(user_id.clone(), UnlinkedCopy::Remove);
+            }
+            (Ordering::Greater, _, Some((user_id, _))) => drop(differing.insert(user_id.clone(), UnlinkedCopy::Keep)),
+            (Ordering::Equal, Some((_, object)), Some((user_id, image))) if !copies::is_copy_of(bucket, object, image).await? => {
+                differing.insert(user_id.clone(), UnlinkedCopy::Keep);
+            }
+            _ => {}
+        }
+        if order.is_le() {
+            copy = copies.next().await?;
+        }
+        if order.is_ge() {
+            user = next_with_image(&mut users).await?;
+        }
+    }
+}
+
+struct Copies {
+    objects: BoxStream<'static, Result<ObjectMeta, StoreError>>,
+}
+
+impl Copies {
+    /// The next object that is named like a copy.
+    async fn next(&mut self) -> Result<Option<(UserId, ObjectMeta)>, StoreError> {
+        while let Some(object) = self.objects.next().await.transpose()? {
+            if let Some(user_id) = keys::parse_image(&object.key) {
+                return Ok(Some((user_id, object)));
+            }
+        }
+        Ok(None)
+    }
+}
+
+async fn next_with_image(users: &mut RecordedUsers<'_>) -> Result<Option<(UserId, SourceVersion)>, RunError> {
+    while let Some(RecordedUser { user_id, image, .. }) = users.next().await? {
+        if let Some(image) = image {
+            return Ok(Some((user_id, image)));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,172 @@
+//! The images of one run, from the first copy to the last check.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datalake_core::{
+    report::{Counts, RunId},
+    row::Row,
+    user::UserId,
+};
+use datalake_store::{
+    bucket::Bucket,
+    error::StoreError,
+    simulation::{self, Bug},
+};
+use datalake_table::{delta::version::Version, table::Table};
+use jiff::Timestamp;
+
+use super::{
+    compare,
+    copies::{self, ImageUpdate},
+    copy_state::{self, CopyState},
+    image_intents::ImageIntents,
+    reconcile::{self, Reconciled, UnlinkedCopy},
+};
+use crate::{
+    error::RunError,
+    options::OnProgress,
+    read::{Reader, UserRead},
+};
+
+/// The image copies that a run changes, in three phases: [`prepare`](Self::prepare) and [`record_updates`](Self::record_updates) before the
+/// commit, [`after_commit`](Self::after_commit), and [`recover`](Self::recover) once a day. The first two are repeated in each attempt of the run.
+#[derive(Debug)]
+pub(crate) struct ImageSync<'a> {
+    table: &'a Table,
+    intents: ImageIntents,
+    /// Users whose images this attempt copied for the first version of the table.
+    first_copies: BTreeSet<UserId>,
+    /// Users whose row links an image that is in neither the copy nor the source.
+    lost: BTreeSet<UserId>,
+}
+
+/// What comparing all copies with the rows found and changed.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Copies that differed from their row.
+    pub(crate) differing: usize,
+    /// Copies removed.
+    pub(crate) removed: u64,
+    /// Users whose sources have to be read again, because their image is in neither the copy nor the source.
+    pub(crate) lost: BTreeSet<UserId>,
+}
+
+impl<'a> ImageSync<'a> {
+    /// Nothing is written yet.
+    pub(crate) fn new(table: &'a Table, run_id: &RunId) -> Self {
+        Self {
+            table,
+            intents: ImageIntents::new(run_id),
+            first_copies: BTreeSet::new(),
+            lost: BTreeSet::new(),
+        }
+    }
+
+    /// Users whose sources have to be read although the table recorded their ETags, because their image was lost in an earlier attempt.
+    pub(crate) fn lost(&self) -> &BTreeSet<UserId> {
+        &self.lost
+    }
+
+    /// Before the commit: records the users whose copies will change, then copies the images that are newly linked. Returns how each user's image
+    /// changes, in the order of `reads`.
+    pub(crate) async fn prepare(
+        &mut self,
+        reader: &Reader<'_>,
+        base: Option<&Version>,
+        old_rows: &BTreeMap<UserId, Row>,
+        reads: &[UserRead],
+        progress: &OnProgress,
+    ) -> Result<Vec<ImageUpdate>, StoreError> {
+        let states = copy_state::find_all(reader, old_rows, reads).await?;
+        if records_intents(base) {
+            let changed = copy_state::users_with_changes(old_rows, reads, &states);
+            self.intents.record(self.bucket(), changed).await?;
+        }
+        // No other run removes copies before the first version exists, so that these copies need no check after the commit.
+        let is_first_copy = |(_, state): &(&UserRead, &CopyState)| base.is_none() && **state == CopyState::New;
+        self.first_copies = reads
+            .iter()
+            .zip(&states)
+            .filter(is_first_copy)
+            .map(|(read, _)| read.user_id.clone())
+            .collect();
+        copies::copy_new(self.bucket(), reads, &states, progress).await
+    }
+
+    /// Before the commit, if there is one: records the users whose row links another image or another version of its source.
+    pub(crate) async fn record_updates(&mut self, base: Option<&Version>, users: Vec<UserId>) -> Result<(), StoreError> {
+        match records_intents(base) {
+            true => self.intents.record(self.bucket(), users).await,
+            false => Ok(()),
+        }
+    }
+
+    /// After the commit, at the store's time `now`: reconciles the copies of the users of all intents with the rows of `newest` or a later version,
+    /// and removes the intents that are done. `own` is the version that this run committed. Counts the copies that it removed.
+    ///
+    /// Returns the users whose sources have to be read again in another attempt. The run's intents remain until there are none.
+    pub(crate) async fn after_commit(
+        &mut self,
+        newest: Version,
+        own: Option<&Version>,
+        now: Timestamp,
+        counts: &mut Counts,
+    ) -> Result<(Version, BTreeSet<UserId>), RunError> {
+        let bucket = self.bucket();
+        let others = self.intents.others(bucket, now).await?;
+        // A copy that was made for the first version needs no check, unless another run recorded the same user or committed since.
+        let unchecked: BTreeSet<UserId> = match own {
+            Some(own) if own.id() == newest.id() => {
+                let is_unchecked = |user_id: &&UserId| !others.users.contains_key(*user_id);
+                self.first_copies.iter().filter(is_unchecked).cloned().collect()
+            }
+            _ => BTreeSet::new(),
+        };
+        let mut users = others.users;
+        users.extend(self.intents.users().iter().map(|user_id| (user_id.clone(), UnlinkedCopy::Remove)));
+        let (mut version, mut lost) = (newest, BTreeSet::new());
+        if !users.is_empty() {
+            let reconciled = reconcile::reconcile(self.table, &version, &users, &unchecked).await?;
+            counts.images_removed += reconciled.removed;
+            (version, lost) = (reconciled.version, reconciled.lost);
+        }
+        for key in others.expired {
+            bucket.delete(&key, None).await?;
+        }
+        let lost = self.add_lost(lost);
+        if lost.is_empty() {
+            self.intents.clear(bucket).await?;
+        }
+        Ok((version, lost))
+    }
+
+    /// Once a day, at the store's time `now`: compares all copies with the rows of `version`, and reconciles those that differ. This finds what no
+    /// intent records, such as a copy that another program removed.
+    pub(crate) async fn recover(&mut self, version: &Version, now: Timestamp) -> Result<Recovered, RunError> {
+        let differing = compare::find_differing(self.table, version, now).await?;
+        self.intents.record(self.bucket(), differing.keys().cloned()).await?;
+        let Reconciled { removed, lost, .. } = reconcile::reconcile(self.table, version, &differing, &BTreeSet::new()).await?;
+        self.intents.clear(self.bucket()).await?;
+        Ok(Recovered {
+            differing: differing.len(),
+            removed,
+            lost: self.add_lost(lost),
+        })
+    }
+
+    /// Returns the users that are lost for the first time. The source of the others was already read again in this run: its next change is for the
+    /// next run.
+    fn add_lost(&mut self, found: BTreeSet<UserId>) -> BTreeSet<UserId> {
+        let added: BTreeSet<UserId> = found.difference(&self.lost).cloned().collect();
+        self.lost.extend(added.iter().cloned());
+        added
+    }
+
+    fn bucket(&self) -> &'a dyn Bucket {
+        self.table.bucket().as_ref()
+    }
+}
+
+fn records_intents(base: Option<&Version>) -> bool {
+    base.is_some() || !simulation::has(Bug::IntentsOfFirstRunsAreSkipped)
+}

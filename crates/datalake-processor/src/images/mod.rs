@@ -1,0 +1,12 @@
+//! Image copies: `processed_data/images/{user_id}.png` for each row that links an image.
+//!
+//! The copies are a view of the table that is published beside it. [`image_sync::ImageSync`] is the only entry: it copies newly linked images
+//! before the commit, reconciles the copies with the rows after it, and compares all copies with the rows once a day.
+
+mod compare;
+pub(crate) mod copies;
+mod copy_state;
+mod fence;
+mod image_intents;
+pub(crate) mod image_sync;
+mod reconcile;

@@ -1,0 +1,163 @@
+//! Reconciles image copies with the newest rows, after the commit.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use datalake_core::{row::Row, user::UserId};
+use datalake_store::{
+    bucket::Bucket,
+    error::StoreError,
+    simulation::{self, Bug},
+};
+use datalake_table::{
+    delta::{load::Newest, version::Version},
+    table::Table,
+};
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::copies::{self, IMAGES_IN_FLIGHT_MAX};
+use crate::{error::RunError, image_budget::ImageBudget};
+
+/// Users per fence: with 64 requests in flight of 20 ms each they take seconds, and a fence lasts minutes.
+const USERS_PER_FENCE: usize = 2_000;
+
+/// Fences that expire in a row before giving up. Each means that the process was paused for minutes, or that the store took as long.
+const FENCES_MAX: u32 = 8;
+
+/// Newer versions found before giving up. Each is a commit during the reconciliation.
+const VERSIONS_MAX: u32 = 16;
+
+/// What happens to the copy of a user whose row links no image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum UnlinkedCopy {
+    /// It is kept, because an active run may commit a link to it.
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
+/// The result of a reconciliation.
+#[derive(Debug)]
+pub(crate) struct Reconciled {
+    /// The newest version, which the copies match.
+    pub(crate) version: Version,
+    /// Copies removed.
+    pub(crate) removed: u64,
+    /// Users whose row links an image that is in neither the copy nor the source.
+    pub(crate) lost: BTreeSet<UserId>,
+}
+
+/// Reconciles the copies of `users` with the rows of `version` or a later version. The copies of `unchecked` users were made for `version` by this
+/// run, and are not checked while it is the newest.
+pub(crate) async fn reconcile(
+    table: &Table,
+    version: &Version,
+    users: &BTreeMap<UserId, UnlinkedCopy>,
+    unchecked: &BTreeSet<UserId>,
+) -> Result<Reconciled, RunError> {
+    let mut reconciled = Reconciled {
+        version: version.clone(),
+        removed: 0,
+        lost: BTreeSet::new(),
+    };
+    let mut pending: Vec<(&UserId, UnlinkedCopy)> = users
+        .iter()
+        .filter(|(user_id, _)| !unchecked.contains(*user_id))
+        .map(|(user_id, unlinked)| (user_id, *unlinked))
+        .collect();
+    for _ in 0..VERSIONS_MAX {
+        reconciled.lost.clear();
+        let started_at = reconciled.version.id();
+        for chunk in pending.chunks(USERS_PER_FENCE) {
+            reconcile_chunk(table, chunk, &mut reconciled).await?;
+        }
+        if simulation::has(Bug::ReconcileSkipsRecheck) {
+            return Ok(reconciled);
+        }
+        match table.newest(&reconciled.version).await? {
+            Newest::Unchanged if reconciled.version.id() == started_at => return Ok(reconciled),
+            Newest::Unchanged => {}
+            Newest::NoTable => return Err(RunError::TableGone),
+            // Rows may have changed while copies were made or removed.
+            Newest::Other(newer) => reconciled.version = newer,
+        }
+        if users.is_empty() {
+            return Ok(reconciled);
+        }
+        pending = users.iter().map(|(user_id, unlinked)| (user_id, *unlinked)).collect();
+    }
+    Err(RunError::Contended { attempts: VERSIONS_MAX })
+}
+
+async fn reconcile_chunk(table: &Table, users: &[(&UserId, UnlinkedCopy)], reconciled: &mut Reconciled) -> Result<(), RunError> {
+    let bucket = table.bucket().as_ref();
+    for _ in 0..FENCES_MAX {
+        // Created before the rows are read: a process that is paused after that cannot change a copy by outdated rows.
+        let fenced = bucket.fenced().await?;
+        let view = if simulation::has(Bug::ReconcileIsNotFenced) {
+            bucket
+        } else {
+            fenced.bucket.as_ref()
+        };
+        match table.newest(&reconciled.version).await? {
+            Newest::Unchanged => {}
+            Newest::Other(newer) => reconciled.version = newer,
+            Newest::NoTable => return Err(RunError::TableGone),
+        }
+        let ids: Vec<UserId> = users.iter().map(|(user_id, _)| (*user_id).clone()).collect();
+        let rows = table.rows_of(&reconciled.version, &ids).await?;
+        let budget = ImageBudget::default();
+        let outcomes: Result<Vec<Outcome>, StoreError> = stream::iter(users)
+            .map(|(user_id, unlinked)| reconcile_user(view, &budget, user_id, rows.get(*user_id), *unlinked))
+            .buffered(IMAGES_IN_FLIGHT_MAX)
+            .try_collect()
+            .await;
+        match outcomes {
+            Ok(outcomes) => {
+                for (outcome, (user_id, _)) in outcomes.into_iter().zip(users) {
+                    match outcome {
+                        Outcome::Reconciled => {}
+                        Outcome::Removed => reconciled.removed += 1,
+                        Outcome::Lost => drop(reconciled.lost.insert((*user_id).clone())),
+                    }
+                }
+                return Ok(());
+            }
+            Err(StoreError::Expired { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(RunError::Contended { attempts: FENCES_MAX })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Reconciled,
+    Removed,
+    Lost,
+}
+
+async fn reconcile_user(
+    bucket: &dyn Bucket,
+    budget: &ImageBudget,
+    user_id: &UserId,
+    row: Option<&Row>,
+    unlinked: UnlinkedCopy,
+) -> Result<Outcome, StoreError> {
+    match (row.and_then(|row| row.image.as_ref()), unlinked) {
+        (Some(image), _) => {
+            if copies::has_copy(bucket, user_id, image).await? || copies::restore(bucket, budget, user_id, image).await? {
+                return Ok(Outcome::Reconciled);
+            }
+            // Another run may have copied it between the check and the copy that failed.
+            Ok(match copies::has_copy(bucket, user_id, image).await? {
+                true => Outcome::Reconciled,
+                false => Outcome::Lost,
+            })
+        }
+        (None, UnlinkedCopy::Remove) => Ok(match copies::remove(bucket, user_id).await? {
+            true => Outcome::Removed,
+            false => Outcome::Reconciled,
+        }),
+        (None, UnlinkedCopy::Keep) => Ok(Outcome::Reconciled),
+    }
+}

@@ -1,0 +1,154 @@
+//! Finds and reads the changed sources, between two checks of the guards. Changes nothing in the lake.
+
+use std::collections::BTreeMap;
+
+use datalake_core::{
+    count::count,
+    plan::{self, Census, SourceChange},
+    report::{Counts, Repaired},
+    row::Row,
+    user::UserId,
+};
+use datalake_store::simulation::{self, Bug};
+use datalake_table::delta::version::Version;
+
+use crate::{
+    changes::{self, Changes, Scope},
+    error::RunError,
+    guards,
+    read::UserRead,
+    read_summary::ReadSummary,
+    rejects::Rejects,
+    run_state::{RunContext, RunState},
+};
+
+/// The changed sources, and the rows that they change.
+pub(crate) struct Ingested {
+    /// The rows of the base, of the users that were read.
+    pub(crate) old_rows: BTreeMap<UserId, Row>,
+    /// Sorted by user ID.
+    pub(crate) reads: Vec<UserRead>,
+    pub(crate) rejects: Rejects,
+}
+
+/// Loads the base, lists the sources, applies the guards, and reads what changed.
+pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Ingested, RunError> {
+    let progress = context.options.progress.as_ref();
+    let base = load_base(context, state).await?;
+    let rejects_before = match &base {
+        Some(version) => context.table.rejects(version).await?,
+        None => Vec::new(),
+    };
+    let scope = Scope {
+        base: base.as_ref(),
+        rejects: &rejects_before,
+        mode: context.options.mode,
+        reread: state.images.lost(),
+        run_at: state.report.started_at,
+    };
+    let Changes {
+        users,
+        ignored,
+        ignored_count,
+        mut census,
+        csv_listed,
+        images_listed,
+        rederived,
+    } = changes::find(&context.table, scope, progress).await?;
+    let lost_rows = base.as_ref().map_or(0, |base| base.lost().row_count());
+    let lost_and_gone = lost_rows.saturating_sub(rederived);
+    let repaired = base.as_ref().and_then(|base| repaired(base, lost_and_gone));
+    // A later attempt after a commit finds nothing lost, and must not hide what the commit repaired.
+    if repaired.is_some() || state.report.committed != Some(true) {
+        state.report.repaired = repaired;
+    }
+    let (lost_rows, lost_and_gone) = match simulation::has(Bug::HealingForgetsLostRows) {
+        true => (0, 0),
+        false => (lost_rows, lost_and_gone),
+    };
+    census.known += lost_rows;
+    census.gone += lost_and_gone;
+    state.report.counts = Counts {
+        listed: census.listed,
+        csv_listed,
+        images_listed,
+        ignored: ignored_count,
+        users: base.as_ref().map_or(0, Version::row_count),
+        ..Counts::default()
+    };
+    let gone = users.iter().filter(|change| change.csv == SourceChange::Gone);
+    let gone = gone.map(|change| &change.user_id).collect();
+    guards::check_deletions(context, census, gone, &mut state.report).await?;
+
+    let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
+    let old_rows = old_rows(context, base.as_ref(), &reads).await?;
+    // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
+    let gone = guards::users_gone(&rejects_before, &old_rows, &reads);
+    let after_reading = Census {
+        gone: count(gone.len()) + lost_and_gone,
+        ..census
+    };
+    guards::check_deletions(context, after_reading, gone, &mut state.report).await?;
+
+    let summary = ReadSummary::of(&reads);
+    (state.report.notices, state.report.rejects) = (summary.notices, summary.rejects);
+    let rejects = Rejects::after_reading(
+        &rejects_before,
+        &old_rows,
+        &reads,
+        ignored,
+        &context.options.run_id,
+        state.report.started_at,
+    );
+    state.report.counts = Counts {
+        csv_read: summary.csv_read,
+        images_read: summary.images_read,
+        normalized: summary.normalized,
+        rejected: summary.rejected,
+        warnings: summary.warnings,
+        rejects_open: rejects.rejected(),
+        ..state.report.counts.clone()
+    };
+    plan::guard_rejects(
+        state.report.counts.rejects_open,
+        csv_listed + images_listed,
+        context.options.reject_ratio_max,
+    )?;
+    if base.is_none() {
+        guards::require_a_user(&reads, csv_listed)?;
+    }
+    Ok(Ingested { old_rows, reads, rejects })
+}
+
+/// The newest version, without the objects of it that are known to be lost.
+async fn load_base(context: &RunContext<'_>, state: &mut RunState<'_>) -> Result<Option<Version>, RunError> {
+    let mut base = context.table.latest().await?;
+    if let (Some(version), Some((digest, lost))) = (&base, &state.lost)
+        && version.digest() == *digest
+    {
+        base = Some(version.without(lost.clone()));
+    }
+    state.base.clone_from(&base);
+    Ok(base)
+}
+
+/// What the commit will repair of its base; `rows_lost` rows cannot be derived from the sources.
+fn repaired(base: &Version, rows_lost: u64) -> Option<Repaired> {
+    let lost = base.lost();
+    (!lost.is_empty()).then(|| Repaired {
+        data_files: lost.data_files.iter().map(|file| file.key()).collect(),
+        rejects_file: lost.rejects_file,
+        rows: lost.row_count(),
+        rows_lost,
+    })
+}
+
+async fn old_rows(context: &RunContext<'_>, base: Option<&Version>, reads: &[UserRead]) -> Result<BTreeMap<UserId, Row>, RunError> {
+    match base {
+        Some(version) if !reads.is_empty() => {
+            let user_ids: Vec<_> = reads.iter().map(|read| read.user_id.clone()).collect();
+            Ok(context.table.rows_of(version, &user_ids).await?)
+        }
+        _ => Ok(BTreeMap::new()),
+    }
+}

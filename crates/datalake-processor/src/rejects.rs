@@ -1,0 +1,141 @@
+//! The rejected and ignored sources after a run, from those before it and from what was read. Performs no I/O.
+
+use std::collections::BTreeMap;
+
+use datalake_core::{
+    count::count,
+    keys::{self, SourceKind},
+    plan::{SourceObject, SourceVersion},
+    reject::{self, IgnoreCode, OpenRefusal, Refusal, Reject},
+    report::RunId,
+    row::Row,
+    user::UserId,
+};
+use jiff::Timestamp;
+
+use crate::{
+    apply,
+    read::{CsvRead, ImageRead, UserRead},
+};
+
+/// The rejected and ignored sources after a run.
+#[derive(Debug)]
+pub(crate) struct Rejects {
+    /// Sorted by key.
+    pub(crate) open: Vec<OpenRefusal>,
+    /// Whether they differ from those before in what a reader can see.
+    pub(crate) is_visible: bool,
+}
+
+impl Rejects {
+    /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by user ID. `run_at` is the time of the run.
+    pub(crate) fn after_reading(
+        before: &[OpenRefusal],
+        old_rows: &BTreeMap<UserId, Row>,
+        reads: &[UserRead],
+        ignored: Vec<(SourceObject, IgnoreCode)>,
+        run_id: &RunId,
+        run_at: Timestamp,
+    ) -> Self {
+        let new_reject = |object: SourceObject, user_id: Option<UserId>, refusal: Refusal| OpenRefusal {
+            key: object.key,
+            user_id,
+            etag: object.etag,
+            size: object.size,
+            refusal,
+            run_id: run_id.clone(),
+            since: run_at,
+            valid_image: None,
+        };
+        let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
+            new_reject(object.clone(), Some(user_id.clone()), Refusal::Rejected(reject.clone()))
+        };
+        let mut open: Vec<OpenRefusal> = before.iter().filter(|open| !is_outdated(open, reads)).cloned().collect();
+        for read in reads {
+            if let CsvRead::Rejected { reject, object } = &read.csv {
+                open.push(rejected(&read.user_id, object, reject));
+            }
+            if let ImageRead::Rejected { reject, object } = &read.image
+                && !matches!(read.csv, CsvRead::Gone)
+            {
+                open.push(rejected(&read.user_id, object, reject));
+            }
+        }
+        open.extend(ignored.into_iter().map(|(object, code)| {
+            // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a user.
+            let user_id = keys::user_of(&object.key);
+            new_reject(object, user_id, Refusal::Ignored(code))
+        }));
+        open.sort_by(|a, b| a.key.cmp(&b.key));
+
+        let earlier: BTreeMap<&str, &OpenRefusal> = before.iter().map(|open| (&*open.key, open)).collect();
+        for reject in &mut open {
+            let earlier = earlier.get(&*reject.key).copied();
+            if let Some(earlier) = earlier
+                && earlier.refusal.code() == reject.refusal.code()
+            {
+                reject.since = earlier.since;
+                reject.run_id = earlier.run_id.clone();
+            }
+            if let Some(read) = read_of_rejected_csv(reject, reads)
+                && !apply::has_row_after(old_rows, read)
+            {
+                reject.valid_image = valid_image(read, earlier);
+            }
+        }
+        let is_unchanged = |new: &OpenRefusal| earlier.get(&*new.key).is_some_and(|old| old.shows_the_same_as(new));
+        let is_visible = open.len() != before.len() || !open.iter().all(is_unchanged);
+        Self { open, is_visible }
+    }
+
+    /// The number of ignored objects, if `open` does not contain all of them.
+    pub(crate) fn ignored_beyond(&self, ignored: u64) -> Option<u64> {
+        reject::ignored_beyond(&self.open, ignored)
+    }
+
+    /// The number of rejected sources, without ignored objects.
+    pub(crate) fn rejected(&self) -> u64 {
+        count(self.open.iter().filter(|open| !open.is_ignored()).count())
+    }
+}
+
+fn read_of<'a>(reads: &'a [UserRead], user_id: &UserId) -> Option<&'a UserRead> {
+    let index = reads.binary_search_by(|read| read.user_id.cmp(user_id)).ok()?;
+    reads.get(index)
+}
+
+fn is_csv(key: &str) -> bool {
+    keys::parse_source(key).is_ok_and(|source| source.kind == SourceKind::Csv)
+}
+
+/// Whether an earlier reject is replaced or removed by this run. All ignored objects are listed again by each run.
+fn is_outdated(open: &OpenRefusal, reads: &[UserRead]) -> bool {
+    match (&open.refusal, &open.user_id) {
+        (Refusal::Ignored(_), _) | (_, None) => true,
+        (Refusal::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(&open.key) {
+            true => !matches!(read.csv, CsvRead::Same),
+            false => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
+        }),
+    }
+}
+
+/// What was read of the user, if the reject is that of the user's CSV.
+fn read_of_rejected_csv<'a>(open: &OpenRefusal, reads: &'a [UserRead]) -> Option<&'a UserRead> {
+    match &open.user_id {
+        Some(user_id) if !open.is_ignored() && is_csv(&open.key) => read_of(reads, user_id),
+        _ => None,
+    }
+}
+
+/// The valid image of a user without a row, which only the reject of the CSV can record.
+fn valid_image(read: &UserRead, earlier: Option<&OpenRefusal>) -> Option<SourceVersion> {
+    match &read.image {
+        ImageRead::Valid { object, .. } => Some(SourceVersion {
+            key: None,
+            etag: object.etag.clone(),
+            size: object.size,
+        }),
+        ImageRead::Same => earlier.and_then(|earlier| earlier.valid_image.clone()),
+        ImageRead::Gone | ImageRead::Rejected { .. } => None,
+    }
+}
