@@ -1,10 +1,11 @@
-//! Arguments: flags beat the environment, the environment beats defaults.
+//! Command-line arguments. A flag takes precedence over its environment variable, and the variable over the default.
 
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_http::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
+use datalake_processor::options::Writers;
 use datalake_store::{
     endpoint::{Addressing, Endpoint, Region},
     lake_url::LakeUrl,
@@ -13,41 +14,41 @@ use datalake_store::{
 
 use crate::{listen::ListenAddress, schedule::Schedule};
 
-/// One CSV and one picture per user in a bucket become a table that never loses, doubles or delays a row, and that is served.
+/// Turns one CSV and one image per user in a bucket into a table, and serves the table over HTTP
 #[derive(Debug, Parser)]
 #[command(name = "datalake", version, max_term_width = 110)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
-    /// What is logged: a level (error, warn, info, debug, trace), or a filter like `info,datalake_table=debug`
+    /// The log level (off, error, warn, info, debug, trace), or a filter like `info,datalake_table=debug`
     #[arg(long, env = "DATALAKE_LOG", global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Make a lake of 100 sample users in ./demo-lake, process it and serve it
+    /// Create a lake with 100 sample users in ./demo-lake, process it and serve it
     Demo(DemoArgs),
-    /// Serve the lake and run the processor: once now, then on a schedule
+    /// Serve the lake, and run the processor now and on a schedule
     Up(UpArgs),
     /// Run the processor once, or on a schedule
     Process(ProcessArgs),
-    /// Serve the API alone
+    /// Serve the API without scheduled runs
     Serve(ServeArgs),
-    /// Make the lake if there is none, and upload sources that are missing or differ
+    /// Create the lake if it does not exist, and upload sources that are missing or different
     Init(InitArgs),
-    /// Rebuild the table from the sources when its log cannot be loaded
+    /// Rebuild the table from the sources if its log cannot be loaded
     Repair(RepairArgs),
-    /// Exit with 0 when the API is ready: for container health checks
+    /// Check whether the API is ready, for container health checks
     Healthcheck(HealthcheckArgs),
-    /// Print the completions of a shell
+    /// Print the completion script for a shell
     Completions {
-        /// The shell to complete for
+        /// The shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page, or write the pages of all commands
+    /// Print the man page, or write the man pages of all commands
     Man {
-        /// Write a page for each command into this folder
+        /// Write a man page for each command to this folder
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
@@ -55,13 +56,13 @@ pub(crate) enum Command {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LakeArgs {
-    /// Where the lake lies
+    /// The lake's URL
     #[arg(
         long,
         env = "DATALAKE_LAKE",
         value_name = "URL",
         hide_env_values = true,
-        help = "The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or a folder's path"
+        help = "The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or the path of a folder"
     )]
     pub(crate) lake: LakeUrl,
     #[command(flatten)]
@@ -70,19 +71,19 @@ pub(crate) struct LakeArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct S3Args {
-    /// The S3 server's address where it is not AWS
+    /// The URL of the S3 server if it is not AWS
     #[arg(
         long = "s3-endpoint",
         env = "DATALAKE_S3_ENDPOINT",
         value_name = "URL",
         hide_env_values = true,
-        help = "The S3 server's address where it is not AWS, like http://localhost:9000"
+        help = "The URL of the S3 server if it is not AWS, like http://localhost:9000"
     )]
     pub(crate) endpoint: Option<Endpoint>,
     /// The bucket's region
     #[arg(long = "s3-region", env = "DATALAKE_S3_REGION", value_name = "REGION")]
     pub(crate) region: Option<Region>,
-    /// Where the bucket's name is in the address of a request
+    /// Where a request contains the bucket's name
     #[arg(
         long = "s3-addressing",
         env = "DATALAKE_S3_ADDRESSING",
@@ -95,12 +96,12 @@ pub(crate) struct S3Args {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum AddressingStyle {
-    /// In the host's name at AWS, in the path where an endpoint is set
+    /// In the host name on AWS, in the path if an endpoint is set
     #[default]
     Auto,
     /// In the path: <https://host/bucket/key>
     Path,
-    /// In the host's name: <https://bucket.host/key>
+    /// In the host name: <https://bucket.host/key>
     Virtual,
 }
 
@@ -115,7 +116,7 @@ impl AddressingStyle {
 }
 
 impl S3Args {
-    /// What opening a lake needs of them.
+    /// The options for opening a lake.
     pub(crate) fn open_options(&self) -> OpenOptions {
         OpenOptions {
             endpoint: self.endpoint.clone(),
@@ -127,20 +128,35 @@ impl S3Args {
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ListenArgs {
-    /// The address and port that the API listens on, like localhost:8080; :8080 means all IPv4 interfaces
+    /// The address and port on which the API listens, like localhost:8080; :8080 listens on all IPv4 interfaces
     #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: ListenAddress,
 }
 
-/// What every run of a lake goes by, whoever starts it.
+/// Limits that apply to every run of a lake, regardless of what triggers it.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct RunPolicyArgs {
-    /// The share of the sources that may be rejected, 0 to 1; above it the run fails and publishes nothing
+    /// The share of the sources that may be rejected, 0 to 1; above it a run fails and changes nothing
     #[arg(long, env = "DATALAKE_MAX_REJECT_RATIO", value_name = "SHARE", default_value_t)]
     pub(crate) max_reject_ratio: RejectRatio,
     /// Allow a store without conditional writes (only one run may be active)
     #[arg(long, env = "DATALAKE_SINGLE_WRITER", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) single_writer: bool,
+}
+
+impl RunPolicyArgs {
+    /// Whether other runs may be active at the same time.
+    pub(crate) fn writers(self) -> Writers {
+        if self.single_writer { Writers::Single } else { Writers::Many }
+    }
+}
+
+/// The schedule of a server that runs the processor itself.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ScheduleArgs {
+    /// When the processor runs after its first run at the start, in cron syntax (UTC)
+    #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
+    pub(crate) schedule: Schedule,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -151,9 +167,8 @@ pub(crate) struct DemoArgs {
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-    /// When the processor runs, in cron syntax (UTC)
-    #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
-    pub(crate) schedule: Schedule,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -168,45 +183,44 @@ pub(crate) struct UpArgs {
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
-    /// When the processor runs after the first time, in cron syntax (UTC)
-    #[arg(long, env = "DATALAKE_SCHEDULE", value_name = "CRON", default_value = "0 * * * *")]
-    pub(crate) schedule: Schedule,
+    #[command(flatten)]
+    pub(crate) schedule: ScheduleArgs,
 }
 
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ProcessArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Read every source again, not only those that changed
+    /// Read all sources, not only those that changed
     #[arg(long)]
     pub(crate) full: bool,
-    /// Print what a run would do, and change nothing
+    /// Print the plan of a run, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Go on when over 20 % and over 10 of the known users' sources are gone, or all of them
+    /// Continue even if the CSVs of all known users, or of more than 20 % and more than 10 of them, are gone
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
-    /// Go on with exactly the removals that this run reported when the guard against mass deletion stopped it
+    /// Allow exactly the removals that this run reported when the guard against mass deletion blocked it
     #[arg(long, value_name = "RUN_ID", value_parser = parse_run_id, conflicts_with_all = ["allow_mass_delete", "schedule"])]
     pub(crate) allow_mass_delete_of: Option<RunId>,
     #[command(flatten)]
     pub(crate) policy: RunPolicyArgs,
-    /// How the run's report is printed
+    /// The format of the run's report
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: OutputFormat,
-    /// Keep running: once now, then at these times, in cron syntax (UTC)
+    /// Run now and then on this schedule, in cron syntax (UTC), until a signal arrives
     #[arg(long, value_name = "CRON", conflicts_with = "dry_run")]
     pub(crate) schedule: Option<Schedule>,
-    /// The run's name; made up where none is given
+    /// The run's ID; generated by default
     #[arg(long, env = "DATALAKE_RUN_ID", value_name = "ID", conflicts_with = "schedule", value_parser = parse_run_id)]
     pub(crate) run_id: Option<RunId>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
-    /// For people
+    /// A table for a terminal
     Table,
-    /// One JSON document a run
+    /// One JSON document per run
     Json,
 }
 
@@ -225,69 +239,70 @@ pub(crate) struct ServeArgs {
     /// How POST /data starts a run
     #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
     pub(crate) launcher: LauncherKind,
-    /// The CronJob whose template makes the Jobs of --launcher kubernetes
+    /// The CronJob from whose template --launcher kubernetes creates Jobs
     #[arg(long, env = "DATALAKE_CRONJOB", value_name = "NAME", required_if_eq("launcher", "kubernetes"), value_parser = parse_cron_job)]
     pub(crate) cronjob: Option<String>,
 }
 
-/// How clients reach the server besides the address of the API.
+/// Connections other than those of direct clients to the API.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ClientArgs {
-    /// The address and port for probes and metrics alone, with limits of its own, like :8081
+    /// A separate address and port for probes and metrics, with separate limits, like :8081
     #[arg(long, env = "DATALAKE_ADMIN_LISTEN", value_name = "HOST:PORT")]
     pub(crate) admin_listen: Option<ListenAddress>,
-    /// A proxy that names its clients
+    /// A network of trusted proxies
     #[arg(
         long = "trusted-proxies",
         env = "DATALAKE_TRUSTED_PROXIES",
         value_name = "CIDR",
         value_delimiter = ',',
-        help = "A network of proxies, like 10.0.0.0/8, whose `Forwarded` or `X-Forwarded-For` names the client that limits count; repeat it, \
-                or separate by commas"
+        help = "A network of trusted proxies, like 10.0.0.0/8. Limits per client then apply to the client in `Forwarded` or \
+                `X-Forwarded-For`. Repeat the flag, or separate networks by commas"
     )]
     pub(crate) trusted_proxies: Vec<ProxyNetwork>,
 }
 
-/// Who may do what over HTTP.
+/// Which clients may read data and start runs.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct AccessArgs {
-    /// Starting and stopping runs needs the bearer token in this file, and so do details of runs
+    /// The file with the bearer token that is required to start and stop runs, and to see their details
     #[arg(long, env = "DATALAKE_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How a client gets the token; every client without it gets this text, so name no internals
-    #[arg(long, env = "DATALAKE_TOKEN_HINT", value_name = "WORDS", requires = "token_file")]
+    /// How to get the token; this text is shown to every client without it, so name no internals
+    #[arg(long, env = "DATALAKE_TOKEN_HINT", value_name = "TEXT", requires = "token_file")]
     pub(crate) token_hint: Option<String>,
-    /// Reads need the token, too; browsers get a sign-in page; health, readiness and metrics do not need it
+    /// Require the token for reads as well, except for health, readiness and metrics; browsers get a sign-in page
     #[arg(long, env = "DATALAKE_PROTECT_READS", action = ArgAction::SetTrue, value_parser = parse_switch)]
     pub(crate) protect_reads: bool,
-    /// Pages of this site may read answers in a browser
+    /// A site that may read responses in a browser
     #[arg(
         long = "cors-origin",
         env = "DATALAKE_CORS_ORIGINS",
         value_name = "ORIGIN",
         value_delimiter = ',',
-        help = "Pages of this site may read answers in a browser, like https://app.example.com; repeat it, or separate by commas"
+        help = "A site that may read responses in a browser, like https://app.example.com. Repeat the flag, or separate sites by commas"
     )]
     pub(crate) cors_origins: Vec<Origin>,
-    /// A host name under which the API answers
+    /// A host name of the API
     #[arg(
         long = "allowed-hosts",
         env = "DATALAKE_ALLOWED_HOSTS",
         value_name = "HOST",
         value_delimiter = ',',
-        help = "A host name under which the API answers, like data.example.com; repeat it, or separate by commas. Default: localhost \
-                where the API listens on a loopback address, otherwise any. IP addresses are always allowed"
+        help = "A host name of the API, like data.example.com. Requests for other host names are rejected; IP addresses are always \
+                allowed. Repeat the flag, or separate names by commas. Default: localhost if the API listens on a loopback address, \
+                otherwise any name"
     )]
     pub(crate) allowed_hosts: Vec<HostName>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LauncherKind {
-    /// As a child process of this one
+    /// As a child process
     Process,
-    /// As a Job, made from a CronJob's template
+    /// As a Job, from the template of a CronJob
     Kubernetes,
-    /// Not at all
+    /// Never: POST /data fails
     None,
 }
 
@@ -295,10 +310,10 @@ pub(crate) enum LauncherKind {
 pub(crate) struct InitArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Upload the CSVs and pictures of this folder
+    /// Upload the CSVs and images in this folder
     #[arg(long, value_name = "DIR")]
     pub(crate) from: Option<PathBuf>,
-    /// Upload the 100 sample users that this executable carries, unless the lake has a table
+    /// Upload the 100 sample users, unless the lake has a table
     #[arg(long, conflicts_with = "from")]
     pub(crate) samples: bool,
 }
@@ -307,12 +322,12 @@ pub(crate) struct InitArgs {
 pub(crate) struct RepairArgs {
     #[command(flatten)]
     pub(crate) lake: LakeArgs,
-    /// Rebuild without asking
+    /// Rebuild without confirmation
     #[arg(long)]
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) policy: RunPolicyArgs,
-    /// How the run's report is printed
+    /// The format of the run's report
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub(crate) output: OutputFormat,
 }
@@ -321,12 +336,12 @@ pub(crate) struct RepairArgs {
 pub(crate) struct HealthcheckArgs {
     #[command(flatten)]
     pub(crate) listen: ListenArgs,
-    /// Ask this address instead, which has to answer with 200
+    /// The URL to check, which must return status 200; by default /readyz of the API
     #[arg(long, value_name = "URL", value_parser = parse_http_url)]
     pub(crate) url: Option<hyper::Uri>,
 }
 
-/// A switch as its variable sets it.
+/// Parses the variable of a flag without a value.
 fn parse_switch(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" => Ok(true),
@@ -358,12 +373,12 @@ fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> 
     RunId::parse(text)
 }
 
-/// A run id that sorts by time and that no two runs share.
-#[expect(clippy::disallowed_methods, reason = "this is the place that names runs")]
+/// A unique run ID that sorts by time.
+#[expect(clippy::disallowed_methods, reason = "the only place that generates run IDs")]
 pub(crate) fn new_run_id(now: jiff::Timestamp) -> RunId {
     let unique = uuid::Uuid::now_v7().simple().to_string();
     let tail = &unique[unique.len() - 8..];
-    RunId::parse(&format!("run-{}-{tail}", now.strftime("%Y%m%dt%H%M%Sz"))).expect("made of digits, letters and hyphens")
+    RunId::parse(&format!("run-{}-{tail}", now.strftime("%Y%m%dt%H%M%Sz"))).expect("the ID consists of digits, letters and hyphens")
 }
 
 #[cfg(test)]
@@ -373,12 +388,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn arguments_are_consistent() {
+    fn argument_definitions_are_valid() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn run_ids_differ() {
+    fn run_ids_are_unique_and_start_with_the_time() {
         let now = "2026-11-24T08:00:00Z".parse().unwrap();
         assert!(new_run_id(now).as_str().starts_with("run-20261124t080000z-"));
         assert_ne!(new_run_id(now), new_run_id(now));

@@ -1,9 +1,9 @@
-//! The one place that asks the clock.
+//! The only place that reads the clock.
 
 use jiff::Timestamp;
 
-/// The present time.
-#[expect(clippy::disallowed_methods, reason = "this is the place that owns the clock")]
+/// The current time.
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the clock")]
 pub(crate) fn now() -> Timestamp {
     Timestamp::now()
 }

@@ -1,4 +1,4 @@
-//! Exit statuses and last words of a command that failed.
+//! Exit statuses and error messages.
 
 use std::{io::Write, process::ExitCode};
 
@@ -6,10 +6,10 @@ use datalake_core::report::RunOutcome;
 use datalake_processor::error::RunError;
 use datalake_store::{error::StoreError, masking::mask_urls_in};
 
-/// Somebody has to change the arguments, the configuration or the credentials: what clap uses for its own refusals.
+/// The operator has to change the arguments, the configuration or the credentials. The same status as that of clap.
 pub(crate) const USAGE: u8 = 2;
 
-/// The exit status of the contract: 1 where a retry may help, 2 for configuration, 4 for a guard.
+/// The exit status: 1 if a retry may help, 2 for configuration, 4 for a guard.
 pub(crate) fn status_of(error: &anyhow::Error) -> u8 {
     for cause in error.chain() {
         if let Some(error) = cause.downcast_ref::<RunError>() {
@@ -28,22 +28,22 @@ pub(crate) fn status_of(error: &anyhow::Error) -> u8 {
 /// Prints the error, and returns its exit status.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     // If stderr is closed, the exit status still reports the error.
-    let _closed = writeln!(std::io::stderr().lock(), "error: {}", in_words(error));
+    let _closed = writeln!(std::io::stderr().lock(), "error: {}", message(error));
     ExitCode::from(status_of(error))
 }
 
-/// The error and its causes in one line, without credentials: a library may repeat a URL.
-pub(crate) fn in_words(error: &anyhow::Error) -> String {
+/// The error and its causes in one line. Credentials in URLs are masked, because a library may include a URL.
+pub(crate) fn message(error: &anyhow::Error) -> String {
     if let Some(error) = error.downcast_ref::<RunError>() {
         return mask_urls_in(&error.message());
     }
-    // An error of the store states its cause itself.
+    // The message of a `StoreError` contains its cause.
     let end = error.chain().position(<dyn std::error::Error + 'static>::is::<StoreError>);
     let causes = error.chain().take(end.map_or(usize::MAX, |end| end + 1));
     mask_urls_in(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
 }
 
-/// Arguments or configuration that cannot work; no retry helps.
+/// Invalid arguments or configuration. Retrying will not help.
 #[derive(Debug)]
 pub(crate) struct UsageError(pub(crate) String);
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn statuses_of_the_contract() {
+    fn exit_status_depends_on_the_error() {
         check(RunError::Guard(GuardError::EmptyListing), 4);
         check(RunError::NoCreateIfAbsent { source: None }, 2);
         check(RunError::Contended { attempts: 8 }, 1);

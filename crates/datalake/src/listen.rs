@@ -1,4 +1,4 @@
-//! The address that the API listens on.
+//! The address on which the API listens.
 
 use std::{
     fmt, io,
@@ -9,9 +9,9 @@ use std::{
 /// `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`, or `:8080` for all interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListenAddress {
-    /// A number.
+    /// An IP address and a port.
     Ip(SocketAddr),
-    /// A host's name and a port.
+    /// A host name and a port.
     Name(String, u16),
 }
 
@@ -48,12 +48,12 @@ impl FromStr for ListenAddress {
             "*" => Err(format!("write :{port} for all interfaces")),
             host if host.parse::<Ipv6Addr>().is_ok() => Err(format!("an IPv6 address is in brackets; write [{host}]:{port}")),
             host if is_name(host) => Ok(Self::Name(host.to_owned(), port)),
-            host => Err(format!("`{host}` is not a host's name; {FORM}")),
+            host => Err(format!("`{host}` is not a host name; {FORM}")),
         }
     }
 }
 
-/// Not only digits and points: that would be an IP address with a mistake in it.
+/// Whether the text is a host name. Digits and dots only are an invalid IP address.
 fn is_name(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
@@ -70,7 +70,7 @@ impl fmt::Display for ListenAddress {
 }
 
 impl ListenAddress {
-    /// The addresses to try, IPv4 before IPv6: `localhost` is then 127.0.0.1 on every machine that has it.
+    /// The addresses to try, IPv4 before IPv6, so that `localhost` is 127.0.0.1 on every machine that supports IPv4.
     pub(crate) async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         match self {
             Self::Ip(address) => Ok(vec![*address]),
@@ -82,7 +82,7 @@ impl ListenAddress {
         }
     }
 
-    /// The address to reach it on this machine: one to listen on everywhere is reached on the loopback.
+    /// The address for clients on this machine: the loopback address if the API listens on all interfaces.
     pub(crate) fn reachable(&self) -> Self {
         match self {
             Self::Ip(address) if address.ip().is_unspecified() => {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn addresses_are_parsed() {
         check("127.0.0.1:8080", "127.0.0.1:8080", "127.0.0.1:8080");
         check("0.0.0.0:8080", "0.0.0.0:8080", "127.0.0.1:8080");
         check(":8080", "0.0.0.0:8080", "127.0.0.1:8080");
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_reported_with_the_correct_spelling() {
+    fn invalid_address_is_reported_with_the_correct_spelling() {
         for (text, word) in [
             ("", "like 127.0.0.1:8080"),
             ("8080", "write 127.0.0.1:8080 for this machine only, or :8080"),
@@ -130,15 +130,15 @@ mod tests {
             ("127.0.0.1", "write 127.0.0.1:8080"),
             ("::1", "write [::1]:8080"),
             ("[::1]", "write [::1]:8080"),
-            ("fe80::1%eth0:8080", "not a host's name"),
+            ("fe80::1%eth0:8080", "not a host name"),
             ("*:8080", "write :8080"),
             ("localhost:", "`` is not a port"),
             ("localhost:http", "`http` is not a port"),
             ("localhost:65536", "up to 65535"),
-            ("256.0.0.1:8080", "`256.0.0.1` is not a host's name"),
+            ("256.0.0.1:8080", "`256.0.0.1` is not a host name"),
             ("http://localhost:8080", "no scheme"),
             ("localhost:8080/", "no path"),
-            ("my host:8080", "not a host's name"),
+            ("my host:8080", "not a host name"),
         ] {
             let error = text.parse::<ListenAddress>().expect_err(text);
             assert!(error.contains(word), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! Talk goes to stderr: for people on a terminal, as JSON elsewhere.
+//! The log on standard error: text on a terminal, JSON otherwise.
 
 use std::io::{self, IsTerminal};
 
@@ -9,18 +9,18 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, fmt, layer
 
 use crate::exit::UsageError;
 
-/// The AWS client warns of every failure, in its own structures; what a failure means is told by whoever asked for it. A filter given
-/// later in the list overrides this one.
+/// The AWS client logs a warning for every failure. The caller of the request logs what the failure means. A later filter in the list overrides this
+/// one.
 const CLIENTS: &str = "aws_config=error";
 
-/// A filter for one part of the program does not silence the errors of the others; `off` does.
+/// A filter for one crate does not hide the errors of the others; `off` does.
 const ERRORS: &str = "error";
 
 const FORM: &str = "a filter is off, error, warn, info, debug or trace, or like info,datalake_table=debug";
 
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// A word alone is a level. It would be taken for the name of a part of the program otherwise, and a misspelt level would silence the log.
+/// A word without `=` must be a level or the name of a crate: `tracing` would take a misspelled level for a crate, and log nothing.
 fn checked(filter: &str) -> Result<String, UsageError> {
     let directives: Vec<_> = filter.split(',').map(str::trim).filter(|directive| !directive.is_empty()).collect();
     if directives.is_empty() {
@@ -37,7 +37,7 @@ fn checked(filter: &str) -> Result<String, UsageError> {
     }
 }
 
-/// The parts of the program that log.
+/// The crates of the workspace that log.
 const CRATES: [&str; 10] = [
     "datalake",
     "datalake_api",
@@ -51,24 +51,24 @@ const CRATES: [&str; 10] = [
     "datalake_ui",
 ];
 
-/// Whether a person reads along.
+/// Whether standard error is a terminal.
 pub(crate) fn is_terminal() -> bool {
     io::stderr().is_terminal()
 }
 
-/// Starts the log, and the traces where there is a `tracer`. `filter` is in the syntax of `tracing`, as `--log` gives it.
+/// Starts the log, and the traces if there is a `tracer`. `filter` is the value of `--log`.
 pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
-    // A span is no line: where nothing exports it, it is not even made.
+    // Spans are not logged, and not created if they are not exported.
     let filter = format!("{ERRORS},{CLIENTS},{}=off,{}", traces::TARGET, checked(filter)?);
     let filter = EnvFilter::try_new(filter).map_err(|error| UsageError(format!("--log is not a filter: {error}; {FORM}")))?;
     let lines = fmt::layer().with_writer(io::stderr);
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_terminal() {
-        lines.with_ansi(has_colour()).with_target(false).compact().boxed()
+        lines.with_ansi(has_color()).with_target(false).compact().boxed()
     } else {
         lines.json().flatten_event(true).boxed()
     };
     let log = tracing_subscriber::registry().with(lines.with_filter(filter));
-    // No layer is not the same as a layer that is none: that one would be interested in every span.
+    // `Option::None` as a layer would enable every span.
     let Some(tracer) = tracer else {
         log.init();
         return Ok(());
@@ -80,12 +80,12 @@ pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<(
     Ok(())
 }
 
-/// <https://no-color.org>: set and not empty means no colour.
+/// Whether to use colors: <https://no-color.org>.
 #[expect(
     clippy::disallowed_methods,
-    reason = "NO_COLOR is a convention over all programs, not an argument of ours"
+    reason = "NO_COLOR is a convention of all programs, not an argument of this one"
 )]
-pub(crate) fn has_colour() -> bool {
+pub(crate) fn has_color() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn filters() {
+    fn misspelled_level_is_rejected() {
         for filter in [
             "info",
             "WARN",

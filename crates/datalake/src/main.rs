@@ -1,10 +1,10 @@
-//! The executable: arguments, wiring, exit status. What the commands do is in the libraries.
+//! The executable: arguments, wiring, exit status. The libraries implement the commands.
 
 mod args;
 mod clock;
 mod commands;
 mod exit;
-mod lake_place;
+mod lake_location;
 mod listen;
 mod logging;
 mod progress;
@@ -16,8 +16,8 @@ mod usage;
 
 use std::process::ExitCode;
 
-/// Files and Parquet are read on such threads. Tokio's default of 512 makes a thread for each small file in flight, and each keeps
-/// memory of its own: a first run over a folder then holds 200 MiB more, and is slower.
+/// The threads for file access and Parquet. With tokio's default of 512, each small file in flight gets a thread with its own memory: a first run over
+/// a folder then uses 200 MiB more and is slower.
 const BLOCKING_THREADS_MAX: usize = 16;
 
 #[global_allocator]
@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(status) => return status,
     };
-    // One TLS stack for all clients; installing it fails only where one is installed already.
+    // One TLS stack for all clients. The installation fails only if there is one already.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
     let result = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -36,10 +36,10 @@ fn main() -> ExitCode {
         .build()
         .map_err(anyhow::Error::from)
         .and_then(|runtime| {
-            let done = runtime.block_on(commands::dispatch(cli));
-            // A command that was stopped may have left a file call that does not return, on a network file system for example.
+            let result = runtime.block_on(commands::dispatch(cli));
+            // A file operation of a stopped command may never return, for example on a network file system.
             runtime.shutdown_background();
-            done
+            result
         });
     match result {
         Ok(status) => ExitCode::from(status),

@@ -1,24 +1,23 @@
-//! How far a run is: a bar on a terminal, lines of the log elsewhere.
+//! The progress of a run: a bar on a terminal, log lines otherwise.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use datalake_processor::options::Progress;
+use datalake_core::count::count;
+use datalake_processor::options::{OnProgress, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Between two lines: often enough for one who follows the log, and a run of an hour leaves some hundreds.
+/// The time between two log lines: a run of an hour writes about 700.
 const LINE_PERIOD: Duration = Duration::from_secs(5);
 
-/// What a run tells its progress to, and the bar to clear afterwards.
+/// A progress bar on a terminal, hidden otherwise.
 pub(crate) struct Bar {
     bar: ProgressBar,
 }
 
 impl Bar {
-    /// A bar that draws itself on a terminal, and is hidden elsewhere.
+    /// Creates the bar for the current standard error.
     pub(crate) fn new() -> Self {
         let bar = if crate::logging::is_terminal() {
             ProgressBar::new_spinner()
@@ -28,11 +27,11 @@ impl Bar {
         Self { bar }
     }
 
-    /// What a run calls, which begins now.
-    pub(crate) fn listener(&self) -> Arc<dyn Fn(Progress) + Send + Sync> {
+    /// A listener for a run that starts now.
+    pub(crate) fn listener(&self) -> Arc<OnProgress> {
         let bar = self.bar.clone();
         if bar.is_hidden() {
-            let lines = Lines::begin(LINE_PERIOD);
+            let lines = LogLines::new(LINE_PERIOD);
             return Arc::new(move |progress| lines.show(progress));
         }
         Arc::new(move |progress| show(&bar, progress))
@@ -44,14 +43,14 @@ impl Bar {
     }
 }
 
-/// Lines of the log, not too many of them: none of a run that is quick.
-struct Lines {
+/// Log lines at most once per period. A run that is shorter than a period writes none.
+struct LogLines {
     period: Duration,
     last: Mutex<Instant>,
 }
 
-impl Lines {
-    fn begin(period: Duration) -> Self {
+impl LogLines {
+    fn new(period: Duration) -> Self {
         Self {
             period,
             last: Mutex::new(Instant::now()),
@@ -59,26 +58,26 @@ impl Lines {
     }
 
     fn show(&self, progress: Progress) {
-        if !self.is_due() {
+        if !self.start_period() {
             return;
         }
         match progress {
-            Progress::Listed { objects } => tracing::info!(objects, "listing the sources"),
-            Progress::Read { users, total } => tracing::info!(users, total, "reading"),
-            Progress::Copied { users, total } => tracing::info!(users, total, "copying pictures"),
+            Progress::Listed { objects } => tracing::info!(objects, "listing sources"),
+            Progress::Read { users, total } => tracing::info!(users, total, "reading sources"),
+            Progress::Copied { users, total } => tracing::info!(users, total, "copying images"),
             Progress::Committing => tracing::info!("committing"),
             Progress::Publishing => tracing::info!("publishing"),
         }
     }
 
-    /// Whether the last line is long ago; this is the next one then.
-    fn is_due(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = last.elapsed() >= self.period;
-        if is_due {
+    /// Starts a new period if the last one has ended. Returns whether it did.
+    fn start_period(&self) -> bool {
+        let mut last = self.last.lock();
+        let has_ended = last.elapsed() >= self.period;
+        if has_ended {
             *last = Instant::now();
         }
-        is_due
+        has_ended
     }
 }
 
@@ -87,17 +86,17 @@ fn show(bar: &ProgressBar, progress: Progress) {
         if bar.message() != message {
             bar.set_style(style("{spinner} {msg} [{bar:30}] {human_pos}/{human_len} users, {eta} left"));
             bar.set_message(message);
-            bar.set_length(u64::try_from(total).unwrap_or(u64::MAX));
+            bar.set_length(count(total));
         }
-        bar.set_position(u64::try_from(done).unwrap_or(u64::MAX));
+        bar.set_position(count(done));
     };
     match progress {
         Progress::Listed { objects } => {
-            bar.set_style(style("{spinner} listing the sources: {human_pos} objects"));
+            bar.set_style(style("{spinner} listing sources: {human_pos} objects"));
             bar.set_position(objects);
         }
-        Progress::Read { users, total } => counted("reading", users, total),
-        Progress::Copied { users, total } => counted("copying pictures", users, total),
+        Progress::Read { users, total } => counted("reading sources", users, total),
+        Progress::Copied { users, total } => counted("copying images", users, total),
         Progress::Committing => step(bar, "committing"),
         Progress::Publishing => step(bar, "publishing"),
     }
@@ -110,7 +109,7 @@ fn step(bar: &ProgressBar, message: &'static str) {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates are constants that every run draws")
+    ProgressStyle::with_template(template).expect("the templates are valid constants")
 }
 
 #[cfg(test)]
@@ -118,10 +117,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_have_their_time() {
-        let seldom = Lines::begin(Duration::from_mins(1));
-        assert!(!seldom.is_due(), "a run that has just begun says nothing");
-        let always = Lines::begin(Duration::ZERO);
-        assert!(always.is_due() && always.is_due());
+    fn lines_are_written_once_per_period() {
+        let rare = LogLines::new(Duration::from_mins(1));
+        assert!(!rare.start_period(), "a new run writes no line");
+        let frequent = LogLines::new(Duration::ZERO);
+        assert!(frequent.start_period() && frequent.start_period());
     }
 }

@@ -1,4 +1,4 @@
-//! When the next run is due, outside Kubernetes.
+//! The schedule of runs outside Kubernetes.
 
 use std::{str::FromStr, time::Duration};
 
@@ -8,7 +8,7 @@ use croner::{
 };
 use jiff::{Timestamp, tz::TimeZone};
 
-/// A cron expression, in UTC: minute, hour, day of month, month, day of week; or `@hourly` and the like. It matches at some time.
+/// A cron expression in UTC: minute, hour, day of month, month, day of week; or `@hourly` and similar. Invariant: it matches some time.
 #[derive(Clone, Debug)]
 pub(crate) struct Schedule(Cron);
 
@@ -16,11 +16,11 @@ impl FromStr for Schedule {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const FORM: &str = "write five fields (minute, hour, day of month, month, day of week), like \"0 * * * *\" for every full hour, or @hourly, \
+        const FORM: &str = "write five fields (minute, hour, day of month, month, day of week), like \"0 * * * *\" for every hour, or @hourly, \
                             @daily, @weekly, @monthly, @yearly";
         let fields = text.split_whitespace().count();
         if fields != 5 && !text.starts_with('@') {
-            return Err(format!("a schedule has five fields, and this one has {fields}; {FORM}"));
+            return Err(format!("a schedule has five fields, but this one has {fields}; {FORM}"));
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(text).map_err(|error| format!("{error}; {FORM}"))?;
@@ -32,27 +32,27 @@ impl FromStr for Schedule {
     }
 }
 
-/// From the end of a scheduled run that failed to the next attempt; doubled from failure to failure, and never past the next run that is
-/// due anyway. An hourly run that fails once is repeated a minute later, and thrice within a quarter of an hour.
-const RETRY_PAUSE_FIRST: Duration = Duration::from_mins(1);
+/// The delay of the retry after a scheduled run failed. It doubles with each failure in a row, and is at most the delay until the next scheduled run:
+/// an hourly run that keeps failing is retried three times in the first seven minutes.
+const RETRY_DELAY_FIRST: Duration = Duration::from_mins(1);
 
 impl Schedule {
-    /// How long from `now` to the next run, after so many runs in a row that failed and are worth a retry.
+    /// The delay from `now` to the next run or retry, after this number of failures in a row. None if the schedule has ended.
     pub(crate) fn delay_after(&self, failures: u32, now: Timestamp) -> Option<Duration> {
         let delay = self.delay_from(now)?;
         let Some(doublings) = failures.checked_sub(1) else {
             return Some(delay);
         };
-        Some(RETRY_PAUSE_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(delay))
+        Some(RETRY_DELAY_FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(delay))
     }
 
-    /// The last time that the schedule names, `at` or before.
+    /// The last scheduled time that is not after `at`.
     pub(crate) fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
         let last = self.0.find_previous_occurrence(&at.to_zoned(TimeZone::UTC), true).ok()?;
         Some(last.timestamp())
     }
 
-    /// How long from `now` to the next run; none where there is none for years.
+    /// The delay from `now` to the next scheduled time. None if the schedule has ended.
     pub(crate) fn delay_from(&self, now: Timestamp) -> Option<Duration> {
         let now = now.to_zoned(TimeZone::UTC);
         let next = self.0.find_next_occurrence(&now, false).ok()?;
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn times_gone_by() {
+    fn previous_time_is_found() {
         let last = |schedule: &str, at: &str| schedule.parse::<Schedule>().unwrap().previous_scheduled(at.parse().unwrap());
         let time = |text: &str| Some(text.parse().unwrap());
         assert_eq!(last("0 * * * *", "2026-11-24T08:00:00Z"), time("2026-11-24T08:00:00Z"));
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn delays() {
+    fn delay_ends_at_the_next_scheduled_time() {
         check("0 * * * *", "2026-11-24T07:59:30Z", 30);
         check("0 * * * *", "2026-11-24T08:00:00Z", 3_600);
         check("*/5 * * * *", "2026-11-24T08:01:00Z", 240);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_repeated_before_the_next_run_is_due() {
+    fn failed_run_is_retried_before_the_next_scheduled_run() {
         check_retry(0, "2026-11-24T08:00:10Z", 3_590);
         check_retry(1, "2026-11-24T08:00:10Z", 60);
         check_retry(2, "2026-11-24T08:01:20Z", 120);
@@ -104,14 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn invalid_schedule_is_rejected_with_the_correct_form() {
         assert!("hourly please".parse::<Schedule>().unwrap_err().contains("five fields"));
         assert!("61 * * * *".parse::<Schedule>().is_err());
         assert!("".parse::<Schedule>().is_err());
         for (text, word) in [
-            ("* * * * * *", "this one has 6"),
-            ("0 0 * * * * 2027", "this one has 7"),
-            ("0 0 * *", "this one has 4"),
+            ("* * * * * *", "but this one has 6"),
+            ("0 0 * * * * 2027", "but this one has 7"),
+            ("0 0 * *", "but this one has 4"),
             ("0 0 31 2 *", "no day matches"),
             ("0 0 30 2 *", "no day matches"),
             ("0 0 31 4,6,9,11 *", "no day matches"),
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn forms() {
+    fn names_and_extensions_of_cron_are_accepted() {
         check("@hourly", "2026-11-24T07:59:30Z", 30);
         check("@Daily", "2026-11-24T23:59:00Z", 60);
         check("0 0 L * *", "2026-11-29T00:00:00Z", 86_400);

@@ -1,81 +1,49 @@
-//! SIGTERM and Ctrl-C: the first asks everything to end cleanly, the second ends it.
+//! SIGTERM and Ctrl-C: the first signal requests a clean end, the second ends the process.
 
 use std::{process, sync::mpsc, thread};
 
 use anyhow::Context;
 use datalake_core::report::RunOutcome;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// A token that the first SIGTERM or Ctrl-C cancels. The second ends the process at once: whatever is left half done, the next run
-/// repairs.
+/// A token that the first SIGTERM or Ctrl-C cancels. The second one ends the process at once; the next run repairs what is incomplete.
 ///
-/// Signals have a thread of their own: file calls that do not return may block all others.
+/// Signals have a separate thread, because file operations that never return can block all others.
 pub(crate) fn cancelled_by_signals() -> anyhow::Result<CancellationToken> {
     let token = CancellationToken::new();
     let cancel = token.clone();
-    let (listening, listens) = mpsc::channel();
+    let (ready_sender, ready) = mpsc::channel();
     thread::Builder::new()
         .name("signals".to_owned())
-        .spawn(move || match end_by_signals(&cancel, &listening) {
+        .spawn(move || match wait_for_two_signals(&cancel, &ready_sender) {
             Ok(()) => process::exit(i32::from(RunOutcome::Stopped.exit_status())),
             Err(error) => {
-                // The caller waits for this, or is gone.
-                let _received = listening.send(Err(error));
+                // Fails only if the caller no longer waits.
+                let _sent = ready_sender.send(Err(error));
             }
         })?;
-    listens.recv().context("the thread for signals ended")??;
+    ready.recv().context("the thread for signals ended")??;
     Ok(token)
 }
 
-/// Cancels with the first signal, and returns with the second.
-fn end_by_signals(cancel: &CancellationToken, listening: &mpsc::Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
+/// Reports that signals are handled, cancels at the first signal, and returns at the second.
+fn wait_for_two_signals(cancel: &CancellationToken, ready: &mpsc::Sender<anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     runtime.block_on(async {
-        let mut signals = Signals::new()?;
-        listening.send(Ok(()))?;
-        signals.next().await;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        ready.send(Ok(()))?;
+        next(&mut terminate, &mut interrupt).await;
         cancel.cancel();
-        signals.next().await;
+        next(&mut terminate, &mut interrupt).await;
         Ok(())
     })
 }
 
-struct Signals {
-    #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
-    #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    #[cfg(unix)]
-    fn new() -> anyhow::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
-    }
-
-    #[cfg(not(unix))]
-    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
-    fn new() -> anyhow::Result<Self> {
-        Ok(Self {})
-    }
-
-    #[cfg(unix)]
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    #[cfg(not(unix))]
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            // Nobody can ask; then nobody does.
-            std::future::pending::<()>().await;
-        }
+async fn next(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
     }
 }

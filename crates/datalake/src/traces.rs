@@ -1,4 +1,4 @@
-//! Traces go to an OpenTelemetry collector where the standard variables name one; elsewhere there are none.
+//! Exports traces to an OpenTelemetry collector if the standard variables name one.
 //! <https://opentelemetry.io/docs/specs/otel/protocol/exporter/>
 
 use std::{
@@ -32,33 +32,33 @@ use tokio::runtime::Handle;
 
 const PROTOCOL: &str = "http/protobuf";
 
-/// A collector that takes longer than this is no use; what waits for it meanwhile is bounded by the SDK, at 2,048 spans.
+/// The timeout of an export. In the meantime the SDK keeps at most 2,048 spans.
 const EXPORT_MAX: Duration = Duration::from_secs(10);
 
-/// What a collector answers is a message of some bytes.
-const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The response of a collector is a message of a few bytes.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 
-/// The end of a server or a run is not held up by a collector that does not answer.
+/// The timeout of the last export, so that a collector that does not respond does not delay the end of the process.
 const FLUSH_MAX: Duration = Duration::from_secs(3);
 
-/// What exports spans, if anything does.
+/// The exporter of spans, if there is one.
 #[derive(Debug)]
 pub(crate) struct Traces(Option<SdkTracerProvider>);
 
 impl Traces {
-    /// No spans at all.
+    /// Exports no spans.
     pub(crate) fn off() -> Self {
         Self(None)
     }
 
-    /// As the standard variables say. Has to be called on the runtime that sends the spans.
+    /// Configures the exporter by the standard variables. Must be called on the runtime that sends the spans.
     pub(crate) fn from_environment() -> anyhow::Result<Self> {
-        if !is_wanted(variable) {
+        if !is_enabled(variable) {
             return Ok(Self::off());
         }
         let protocols = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
         if let Some(protocol) = protocols.into_iter().find_map(variable).filter(|protocol| protocol != PROTOCOL) {
-            bail!("spans are sent by {PROTOCOL} alone, most often to port 4318, protocol={protocol}");
+            bail!("the OTLP protocol `{protocol}` is not supported; use {PROTOCOL}, which collectors usually accept on port 4318");
         }
         let exporter = SpanExporter::builder()
             .with_http()
@@ -69,7 +69,7 @@ impl Traces {
         let resource = Resource::builder_empty().with_attribute(version).with_detectors(&[
             Box::new(SdkProvidedResourceDetector),
             Box::new(TelemetryResourceDetector),
-            // The last one wins: an operator may name another version.
+            // The last detector takes precedence: the operator may set another version.
             Box::new(EnvResourceDetector::new()),
         ]);
         let resource = match variable("OTEL_SERVICE_NAME") {
@@ -83,26 +83,26 @@ impl Traces {
         Ok(Self(Some(provider)))
     }
 
-    /// Makes spans, where they are exported.
+    /// Creates spans, if they are exported.
     pub(crate) fn tracer(&self) -> Option<SdkTracer> {
         self.0.as_ref().map(|provider| provider.tracer("datalake"))
     }
 
-    /// Sends what is still held. Spans that end later are lost.
+    /// Sends the remaining spans. Spans that end later are lost.
     pub(crate) async fn flush(self) {
         let Some(provider) = self.0 else {
             return;
         };
-        // It waits for a thread that waits for this runtime.
+        // The shutdown waits for a thread that waits for this runtime.
         let flushed = tokio::task::spawn_blocking(move || provider.shutdown_with_timeout(FLUSH_MAX)).await;
         if !matches!(flushed, Ok(Ok(()))) {
-            tracing::warn!("the last spans could not be sent to the collector");
+            tracing::warn!("cannot send the last spans to the collector");
         }
     }
 }
 
-/// Whether there is a collector, and nobody switched traces off.
-fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
+/// Whether the variables name a collector and do not disable traces.
+fn is_enabled(variable: impl Fn(&str) -> Option<String>) -> bool {
     let is_disabled = variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true"));
     let is_elsewhere = variable("OTEL_TRACES_EXPORTER").is_some_and(|value| value != "otlp");
     let is_named = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"]
@@ -111,16 +111,17 @@ fn is_wanted(variable: impl Fn(&str) -> Option<String>) -> bool {
     is_named && !is_disabled && !is_elsewhere
 }
 
-/// An empty variable is one that is not set: so the standard has it.
+/// The value of a variable. The OpenTelemetry specification treats an empty variable as unset.
 #[expect(
     clippy::disallowed_methods,
-    reason = "OpenTelemetry's variables are a convention over all programs, not arguments of ours"
+    reason = "the OpenTelemetry variables are a convention of all programs, not arguments of this one"
 )]
 pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-/// Sends by the HTTP client and the TLS that are there anyway. The exporter's thread has no runtime of its own: the work is done on ours.
+/// Sends spans with the HTTP client and the TLS stack of the other clients. The exporter's thread has no runtime, so that requests run on the caller's
+/// runtime.
 #[derive(Debug)]
 struct CollectorClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -132,7 +133,7 @@ impl CollectorClient {
     fn new() -> anyhow::Result<Self> {
         let connector = HttpsConnectorBuilder::new()
             .with_native_roots()
-            .context("the system's certificates cannot be read")?
+            .context("cannot read the system's certificates")?
             .https_or_http()
             .enable_http1()
             .build();
@@ -144,19 +145,22 @@ impl CollectorClient {
     }
 }
 
-/// A collector that is away is told of once, and so is its return.
-fn tell(is_failing: &AtomicBool, answered: &Result<Response<Bytes>, HttpError>) {
-    let failure = match answered {
+/// Logs the first failure in a row, and the first success after it.
+fn log_transition(is_failing: &AtomicBool, result: &Result<Response<Bytes>, HttpError>) {
+    let failure = match result {
         Ok(response) if response.status().is_success() => None,
-        Ok(response) => Some(format!("it answered with {}", response.status())),
+        Ok(response) => Some(format!("the collector returned status {}", response.status())),
         Err(error) => Some(error.to_string()),
     };
     let was_failing = is_failing.swap(failure.is_some(), Ordering::Relaxed);
     match failure {
         Some(error) if !was_failing => {
-            tracing::warn!(error, "spans cannot be sent to the collector; those that find no room are dropped");
+            tracing::warn!(
+                error,
+                "cannot send spans to the collector; spans beyond the queue limit are dropped"
+            );
         }
-        None if was_failing => tracing::info!("spans can be sent to the collector again"),
+        None if was_failing => tracing::info!("sending spans to the collector again"),
         Some(_) | None => {}
     }
 }
@@ -168,18 +172,18 @@ impl HttpClient for CollectorClient {
         let exchange = async move {
             let response = client.request(request.map(Full::new)).await?;
             let (parts, body) = response.into_parts();
-            let bytes = Limited::new(body, ANSWER_BYTES_MAX).collect().await?.to_bytes();
+            let bytes = Limited::new(body, RESPONSE_BYTES_MAX).collect().await?.to_bytes();
             Ok::<_, HttpError>(Response::from_parts(parts, bytes))
         };
         let is_failing = Arc::clone(&self.is_failing);
-        // A timer is made where the runtime is. What is said on the exporter's own thread is kept from the log.
-        let in_time = async move {
-            let answered = tokio::time::timeout(EXPORT_MAX, exchange).await;
-            let answered = answered.unwrap_or_else(|_| Err("it does not answer".into()));
-            tell(&is_failing, &answered);
-            answered
+        // Timers need the runtime, and the SDK suppresses log lines of the exporter's thread.
+        let request_with_timeout = async move {
+            let result = tokio::time::timeout(EXPORT_MAX, exchange).await;
+            let result = result.unwrap_or_else(|_| Err("no response from the collector".into()));
+            log_transition(&is_failing, &result);
+            result
         };
-        self.runtime.spawn(in_time).await?
+        self.runtime.spawn(request_with_timeout).await?
     }
 }
 
@@ -190,14 +194,14 @@ mod tests {
     #[track_caller]
     fn check(variables: &[(&str, &str)], expected: bool) {
         let variable = |name: &str| {
-            let found = variables.iter().find(|(known, _)| *known == name);
+            let found = variables.iter().find(|(set, _)| *set == name);
             found.map(|(_, value)| (*value).to_owned())
         };
-        assert_eq!(is_wanted(variable), expected, "{variables:?}");
+        assert_eq!(is_enabled(variable), expected, "{variables:?}");
     }
 
     #[test]
-    fn variables_of_the_standard() {
+    fn standard_variables_enable_and_disable_traces() {
         let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
         check(&[], false);
         check(&[endpoint], true);

@@ -1,4 +1,4 @@
-//! The command line and the environment, parsed. What is invalid is reported with its source and without credentials.
+//! Parses the command line and the environment. Invalid values are reported with their source and without credentials.
 
 use std::{
     ffi::OsString,
@@ -16,10 +16,10 @@ use datalake_store::masking::{mask, white_space_problem};
 
 use crate::{args::Cli, commands, exit};
 
-/// The arguments, or the exit status once help, the version or an error is printed.
+/// The arguments, or the exit status after help, the version or an error was printed.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let mut command = without_empty_variables(Cli::command());
-    // Arguments of commands that are not built cannot be shown.
+    // Only the arguments of a command that is built can be formatted.
     command.build();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
         check_white_space(&command, &matches)?;
@@ -28,7 +28,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     parsed.map_err(|error| report(&command, error))
 }
 
-/// A variable that is empty counts as not set: files for `docker compose` have such variables.
+/// Treats empty variables as unset: `docker compose` passes such variables.
 fn without_empty_variables(command: Command) -> Command {
     command
         .mut_args(|argument| match argument.get_env().map(variable) {
@@ -38,12 +38,12 @@ fn without_empty_variables(command: Command) -> Command {
         .mut_subcommands(without_empty_variables)
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the place that reads the variables of arguments")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the variables of arguments")]
 fn variable(name: &std::ffi::OsStr) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// No setting has white space around it or a line break in it, whatever its type.
+/// Rejects settings of all types with white space at the ends or with a line break.
 fn check_white_space(command: &Command, matches: &ArgMatches) -> Result<(), Error> {
     for argument in command.get_arguments() {
         let id = argument.get_id().as_str();
@@ -78,7 +78,7 @@ fn report(command: &Command, mut error: Error) -> ExitCode {
         };
     }
     if let Some(name) = variable_of(command, &error) {
-        let tip = StyledStr::from(format!("the value is that of the variable {name}"));
+        let tip = StyledStr::from(format!("the value is from the variable {name}"));
         error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
     }
     let text = without_secrets(text_of(&error, io::stderr().is_terminal()));
@@ -89,13 +89,13 @@ fn report(command: &Command, mut error: Error) -> ExitCode {
 
 fn text_of(error: &Error, is_terminal: bool) -> String {
     let text = error.render();
-    match is_terminal && crate::logging::has_colour() {
+    match is_terminal && crate::logging::has_color() {
         true => text.ansi().to_string(),
         false => text.to_string(),
     }
 }
 
-/// The variable that the invalid value comes from.
+/// The variable that contains the invalid value.
 fn variable_of(command: &Command, error: &Error) -> Option<String> {
     let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -106,14 +106,14 @@ fn variable_of(command: &Command, error: &Error) -> Option<String> {
     let commands = std::iter::once(command).chain(command.get_subcommands());
     let name = commands
         .flat_map(Command::get_arguments)
-        .find(|known| known.to_string() == *argument)?
+        .find(|defined| defined.to_string() == *argument)?
         .get_env()?;
     let is_argument = std::env::args_os().any(|given| given.to_string_lossy().ends_with(value.as_str()));
     let is_variable = variable(name).is_some_and(|variable| variable.to_string_lossy() == *value);
     (is_variable && !is_argument).then(|| name.display().to_string())
 }
 
-/// An error repeats what was given. What could be a credential in it is left out, and line breaks in it are shown as such.
+/// Masks possible credentials in the message of an error, which contains the arguments, and escapes line breaks in them.
 fn without_secrets(text: String) -> String {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let given = arguments.chain(variables()).flat_map(|value| {
@@ -126,7 +126,7 @@ fn without_secrets(text: String) -> String {
     })
 }
 
-/// The values of all variables of arguments.
+/// The values of the variables of all arguments.
 fn variables() -> impl Iterator<Item = String> {
     let command = Cli::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());

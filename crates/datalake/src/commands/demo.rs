@@ -13,10 +13,10 @@ use crate::{
     signals,
 };
 
-/// The sample sources, so that the executable alone can show itself.
+/// The sample sources, which the executable contains.
 static SAMPLES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../examples/src-data");
 
-/// Makes a lake of the samples in ./demo-lake, and then does what `up` does.
+/// Creates a lake with the samples in ./demo-lake, and continues like `up`.
 pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let lake_args = LakeArgs {
         lake: LakeUrl::Folder(PathBuf::from("demo-lake")),
@@ -32,7 +32,7 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     super::create(&lake_args).await?;
     let lake = super::open(&lake_args).await?;
     let uploaded = init::upload_samples(lake.bucket.as_ref()).await?;
-    tracing::info!(written = uploaded.written, "the sample sources are in ./demo-lake/src-data");
+    tracing::info!(written = uploaded.written, "uploaded sample sources to ./demo-lake/src-data");
 
     let port = listeners.api.local_addr()?.port();
     let bearer = args.access.token_file.as_ref().map(|file| {
@@ -41,19 +41,19 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     });
     let bearer = bearer.as_deref().unwrap_or_default();
     let reader = if args.access.protect_reads { bearer } else { "" };
-    let words = format!(
-        "\n  The 100 sample users are served at http://localhost:{port}/\n\n  \
+    let text = format!(
+        "\n  100 sample users: http://localhost:{port}/\n\n  \
          curl {reader}'http://localhost:{port}/data?min_age'\n  \
          curl {reader}'http://localhost:{port}/stats'\n  \
          curl {bearer}-X POST http://localhost:{port}/data\n\n  \
-         Edit a file in ./demo-lake/src-data, POST again, and look. Ctrl-C ends the demo.\n\n"
+         Edit a file in ./demo-lake/src-data and send the POST request again to see the change. Press Ctrl-C to stop.\n\n"
     );
-    super::print(words.as_bytes())?;
+    super::print(text.as_bytes())?;
     let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
-    up::serve_and_run(listeners, lake, launcher, admission, &args.schedule, shutdown).await
+    up::serve_and_run(listeners, lake, launcher, admission, &args.schedule.schedule, shutdown).await
 }
 
-/// The sample sources that the executable carries, by file name.
+/// The sample sources, by file name.
 pub(super) fn samples() -> BTreeMap<String, Bytes> {
     let named = |file: &'static include_dir::File<'static>| Some((file.path().to_str()?.to_owned(), Bytes::from_static(file.contents())));
     SAMPLES

@@ -12,10 +12,10 @@ use hyper_util::{
 
 use crate::args::HealthcheckArgs;
 
-/// Container health checks are asked every few seconds: an API that does not answer by then is not ready.
+/// Container runtimes check every few seconds: an API that does not respond within this time is not ready.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks the API on this machine whether it is ready.
+/// Checks whether the API on this machine is ready.
 pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
     let url = match args.url {
         Some(url) => url,
@@ -25,10 +25,10 @@ pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
     let request = client.get(url.clone());
     let response = tokio::time::timeout(TIMEOUT, request)
         .await
-        .with_context(|| format!("the API did not answer within {} s, url={url}", TIMEOUT.as_secs()))?
-        .with_context(|| format!("the API cannot be reached, is it running? url={url}"))?;
+        .with_context(|| format!("no response from {url} within {} s", TIMEOUT.as_secs()))?
+        .with_context(|| format!("cannot reach {url}; check that the API is running and listens on this address"))?;
     if !response.status().is_success() {
-        bail!("the API is not ready, status={}, url={url}", response.status().as_u16());
+        bail!("the API is not ready: {url} returned status {}", response.status().as_u16());
     }
     Ok(0)
 }

@@ -9,50 +9,50 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::keys;
+use datalake_core::{count::count, keys};
 use datalake_store::bucket::{Bucket, Metadata, ObjectKind, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
-use crate::{args::InitArgs, exit::UsageError, lake_place};
+use crate::{args::InitArgs, exit::UsageError, lake_location};
 
-/// Uploads in flight: the sources of a folder that are held at one time.
+/// Uploads in flight, and sources in memory.
 const UPLOADS_IN_FLIGHT_MAX: usize = 32;
 
-/// Makes the lake and uploads a folder's sources, where one is named.
+/// Creates the lake, and uploads the sources of a folder or the samples.
 pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     let sources = match &args.from {
         Some(folder) => {
-            lake_place::check_sources(folder, &args.lake.lake)?;
+            lake_location::check_sources(folder, &args.lake.lake)?;
             Some(list_folder(folder)?)
         }
         None => None,
     };
     super::create(&args.lake).await?;
-    let mut words = format!("the lake is ready: {}\n", args.lake.lake);
+    let mut text = format!("the lake is ready: {}\n", args.lake.lake);
     let lake = super::open(&args.lake).await?;
     let uploaded = match (sources, args.samples) {
-        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, Present::Compared).await?),
+        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent).await?),
         (None, true) => Some(upload_samples(lake.bucket.as_ref()).await?),
         (None, false) => None,
     };
     if let Some(uploaded) = uploaded {
-        writeln!(words, "{} sources uploaded, {} already there", uploaded.written, uploaded.same)?;
+        writeln!(text, "{} sources uploaded, {} already there", uploaded.written, uploaded.skipped)?;
     }
-    super::print(words.as_bytes())?;
+    super::print(text.as_bytes())?;
     Ok(0)
 }
 
-/// Where the bytes of a source to upload are.
+/// Where a source to upload is stored.
 enum Origin {
     File(PathBuf),
-    Carried(Bytes),
+    Embedded(Bytes),
 }
 
 impl Origin {
     async fn bytes(self) -> anyhow::Result<Bytes> {
         match self {
-            Self::Carried(bytes) => Ok(bytes),
+            Self::Embedded(bytes) => Ok(bytes),
             Self::File(path) => {
                 let bytes = tokio::fs::read(&path).await;
                 let bytes = bytes.with_context(|| format!("cannot read {}", path.display()))?;
@@ -62,25 +62,25 @@ impl Origin {
     }
 }
 
-/// The sources in a folder, by file name. Files that are nobody's source are left out.
+/// The sources in a folder, by file name, without other files.
 fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
-    let refused = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
+    let failed = |error| UsageError(format!("cannot read the folder of sources {}: {error}", folder.display()));
     let mut sources = BTreeMap::new();
-    for entry in fs::read_dir(folder).map_err(refused)? {
-        let entry = entry.map_err(refused)?;
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
         let Ok(name) = entry.file_name().into_string() else { continue };
         if keys::parse_source(&keys::source(&name)).is_err() {
             continue;
         }
-        // To open a FIFO would wait for a writer.
+        // Opening a FIFO would wait for a writer.
         match fs::metadata(entry.path()) {
             Ok(metadata) if metadata.is_file() => drop(sources.insert(name, Origin::File(entry.path()))),
-            _ => tracing::warn!(file = %entry.path().display(), "skipped: not a regular file"),
+            _ => tracing::warn!(file = %entry.path().display(), "skipped file that is not regular"),
         }
     }
     if sources.is_empty() {
         return Err(UsageError(format!(
-            "there is no {{user_id}}.csv or {{user_id}}.png in {}; pass the folder of the sources to --from",
+            "there is no {{user_id}}.csv or {{user_id}}.png in {}; pass the folder with the sources to --from",
             folder.display()
         ))
         .into());
@@ -88,36 +88,36 @@ fn list_folder(folder: &Path) -> anyhow::Result<BTreeMap<String, Origin>> {
     Ok(sources)
 }
 
-/// How many sources were missing or different, and how many were not.
+/// How many sources were uploaded, and how many were not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Uploaded {
     pub(crate) written: u64,
-    pub(crate) same: u64,
+    pub(crate) skipped: u64,
 }
 
-/// What becomes of a source that the lake holds.
+/// What happens to a source that exists in the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Present {
-    /// It is replaced where it differs.
-    Compared,
-    /// It stays as it is.
-    Kept,
+enum IfPresent {
+    /// It is replaced if it is different.
+    ReplaceIfDifferent,
+    /// It is kept.
+    Keep,
 }
 
-/// Writes the samples that the lake lacks, as long as it has no table: a sample that somebody edited or removed after the first run stays
-/// as it is, however often this is repeated.
+/// Uploads the samples that are missing, if the lake has no table. After the first run a sample that the user edited or removed is not uploaded
+/// again.
 pub(crate) async fn upload_samples(bucket: &dyn Bucket) -> anyhow::Result<Uploaded> {
     let samples = demo::samples();
     if bucket.list(keys::LOG, None).try_next().await?.is_some() {
-        let same = u64::try_from(samples.len())?;
-        return Ok(Uploaded { written: 0, same });
+        let skipped = count(samples.len());
+        return Ok(Uploaded { written: 0, skipped });
     }
-    let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Carried(bytes))).collect();
-    upload(bucket, samples, Present::Kept).await
+    let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Embedded(bytes))).collect();
+    upload(bucket, samples, IfPresent::Keep).await
 }
 
-/// Writes the sources that the lake lacks, or holds otherwise, by file name.
-async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_present: Present) -> anyhow::Result<Uploaded> {
+/// Uploads the sources that are missing, and those that are different unless `if_present` keeps them. `sources` are by file name.
+async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_present: IfPresent) -> anyhow::Result<Uploaded> {
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
     while let Some(object) = listing.try_next().await? {
@@ -130,7 +130,7 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_prese
         .map(|(name, origin)| async move {
             let key = keys::source(&name);
             let size = present.get(&key);
-            if size.is_some() && if_present == Present::Kept {
+            if size.is_some() && if_present == IfPresent::Keep {
                 return Ok(false);
             }
             let bytes = origin.bytes().await?;
@@ -145,7 +145,7 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_prese
     let mut uploaded = Uploaded::default();
     while let Some(is_written) = written.try_next().await? {
         uploaded.written += u64::from(is_written);
-        uploaded.same += u64::from(!is_written);
+        uploaded.skipped += u64::from(!is_written);
     }
     Ok(uploaded)
 }

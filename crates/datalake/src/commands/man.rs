@@ -13,7 +13,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use crate::{args::Cli, clock, exit::UsageError, traces};
 
-/// Prints the page of the whole, or writes a page for each command into a folder.
+/// Prints the main page, or writes a page for each command to a folder.
 pub(crate) fn man(dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let date = date()?;
     let mut command = Cli::command().disable_help_subcommand(true);
@@ -48,7 +48,7 @@ fn write_pages(command: &Command, date: &str, dir: &Path) -> std::io::Result<()>
     file.flush()
 }
 
-/// As man-pages(7) has it: the title in upper case, and a date.
+/// A page in the form of man-pages(7), with a title in upper case and a date.
 fn page(command: &Command, date: &str) -> Man {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name());
     Man::new(command.clone())
@@ -58,7 +58,7 @@ fn page(command: &Command, date: &str) -> Man {
         .manual("datalake manual")
 }
 
-/// Today, or the date of `SOURCE_DATE_EPOCH`, by which packages are built reproducibly: <https://reproducible-builds.org/specs/source-date-epoch/>
+/// Today, or the date of `SOURCE_DATE_EPOCH` for reproducible packages: <https://reproducible-builds.org/specs/source-date-epoch/>
 fn date() -> anyhow::Result<String> {
     const NAME: &str = "SOURCE_DATE_EPOCH";
     let time = match traces::variable(NAME) {
@@ -66,7 +66,7 @@ fn date() -> anyhow::Result<String> {
         Some(text) => {
             let seconds = text.parse().ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
             seconds
-                .ok_or_else(|| UsageError(format!("{NAME} is `{text}`, and not a number of seconds since 1970")))
+                .ok_or_else(|| UsageError(format!("{NAME} is `{text}`, which is not a number of seconds since 1970")))
                 .context("cannot date the man pages")?
         }
     };

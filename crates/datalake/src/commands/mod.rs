@@ -1,4 +1,4 @@
-//! One module a command.
+//! One module per command.
 
 mod demo;
 mod healthcheck;
@@ -18,36 +18,36 @@ use datalake_store::lake;
 
 use crate::{
     args::{Cli, Command, LakeArgs},
-    exit, lake_place, logging,
+    exit, lake_location, logging,
     traces::Traces,
 };
 
-/// Does what the arguments say and gives the exit status.
+/// Executes the command and returns the exit status.
 pub(crate) async fn dispatch(cli: Cli) -> anyhow::Result<u8> {
-    // A run on a terminal shows bars and a table; its log would only repeat them.
+    // A run on a terminal shows progress bars and a table; the log would repeat them.
     let is_quiet = matches!(cli.command, Command::Process(_)) && logging::is_terminal();
     let is_traced = matches!(
         cli.command,
         Command::Demo(_) | Command::Up(_) | Command::Process(_) | Command::Serve(_)
     );
     let traces = if is_traced { Traces::from_environment() } else { Ok(Traces::off()) };
-    // Whoever injects the variables into every container of a cluster does not want this one to fail for them.
-    let (traces, trouble) = match traces {
+    // Clusters may set these variables in every container. Invalid values must not stop this one.
+    let (traces, invalid) = match traces {
         Ok(traces) => (traces, None),
         Err(error) => (Traces::off(), Some(error)),
     };
     let log = cli.log.as_deref();
     let filter = log.unwrap_or(if is_quiet { "warn" } else { "info" });
     logging::start(filter, traces.tracer())?;
-    if let Some(error) = trouble {
+    if let Some(error) = invalid {
         tracing::warn!(
-            error = exit::in_words(&error),
-            "no traces are exported: OpenTelemetry's variables cannot work here"
+            error = exit::message(&error),
+            "traces are not exported: the OpenTelemetry variables are invalid"
         );
     }
-    let done = Box::pin(run(cli.command, log)).await;
+    let result = Box::pin(run(cli.command, log)).await;
     traces.flush().await;
-    done
+    result
 }
 
 async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
@@ -69,7 +69,7 @@ async fn run(command: Command, log: Option<&str>) -> anyhow::Result<u8> {
     }
 }
 
-/// Data goes to stdout. A reader that went away, like `head`, is not an error.
+/// Prints data to standard output. A reader that closes it early, like `head`, is not an error.
 pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
@@ -78,14 +78,14 @@ pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
     }
 }
 
-/// Makes the lake if there is none.
+/// Creates the lake if it does not exist.
 async fn create(args: &LakeArgs) -> anyhow::Result<()> {
-    lake_place::check(&args.lake)?;
+    lake_location::check(&args.lake)?;
     Ok(lake::create(&args.lake, &args.s3.open_options()).await?)
 }
 
 async fn open(args: &LakeArgs) -> anyhow::Result<Lake> {
-    lake_place::check(&args.lake)?;
+    lake_location::check(&args.lake)?;
     let opened = lake::open(&args.lake, &args.s3.open_options()).await?;
     Ok(Lake {
         bucket: opened.bucket,

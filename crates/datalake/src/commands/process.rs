@@ -11,7 +11,7 @@ use datalake_core::{
 };
 use datalake_processor::{
     dry_run::{DryRun, dry_run},
-    options::{Lake, RunOptions, Writers},
+    options::{Lake, RunOptions},
     run,
 };
 use serde_json::json;
@@ -25,10 +25,10 @@ use crate::{
     signals, traces,
 };
 
-/// A screen has room for so many of the rejects of a run that failed; its report has a hundred.
+/// The rejects of a failed run that fit on a screen. The report contains a hundred.
 const REJECTS_SHOWN_MAX: usize = 10;
 
-/// Runs once, and the status is the run's; or on a schedule until a signal comes, which is then how it is meant to end: 0.
+/// Runs once and returns the exit status of the run, or runs on a schedule until a signal arrives and returns 0.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
     let lake = super::open(&args.lake).await?;
     let cancel = signals::cancelled_by_signals()?;
@@ -42,11 +42,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         },
         allow_mass_delete_of: args.allow_mass_delete_of.clone(),
         reject_ratio_max: args.policy.max_reject_ratio,
-        writers: if args.policy.single_writer {
-            Writers::Single
-        } else {
-            Writers::Many
-        },
+        writers: args.policy.writers(),
         progress: bar.listener(),
         cancel: cancel.clone(),
         ..RunOptions::new(run_id, clock::now)
@@ -83,17 +79,17 @@ async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFo
     let report = run::run(lake, options).instrument(span.clone()).await;
     record(&span, &report);
     bar.clear();
-    // Where a person reads both, the table tells it.
+    // If standard output and standard error are a terminal, the table shows the error.
     if let Some(error) = &report.error
         && !(logging::is_terminal() && io::stdout().is_terminal())
     {
-        tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "the run did not succeed");
+        tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "run failed");
     }
     super::print(render_report(&report, format)?.as_bytes())?;
     Ok(report.outcome)
 }
 
-/// The run's span, a part of the trace of whoever started it.
+/// The run's span, a child of the span that started the run.
 fn run_span(options: &RunOptions) -> Span {
     let span = tracing::info_span!(
         target: datalake_api::telemetry::traces::TARGET,
@@ -115,7 +111,7 @@ fn run_span(options: &RunOptions) -> Span {
         span.is_disabled(),
         traces::variable(datalake_runs::trace_context::ENVIRONMENT_VARIABLE),
     ) {
-        // It fails only where nothing exports the span.
+        // Fails only if the span is not exported.
         let _not_exported = span.set_parent(datalake_runs::trace_context::parent_context(&parent));
     }
     span
@@ -134,7 +130,7 @@ fn record(span: &Span, report: &RunReport) {
         ("run.rejected", Some(counts.rejected)),
     ];
     for (name, number) in numbers {
-        // What is unsigned would be exported as a text.
+        // An unsigned number would be exported as text.
         span.record(name, number.and_then(|number| i64::try_from(number).ok()));
     }
     if report.error.is_some() {
@@ -149,7 +145,7 @@ pub(super) fn render_report(report: &RunReport, format: OutputFormat) -> anyhow:
     }
     let mut rows = vec![("run", report.run_id.to_string()), ("outcome", report.outcome.as_str().to_owned())];
     match &report.error {
-        // What was counted until then is no result.
+        // The counts of a failed run are incomplete.
         Some(error) => {
             rows.push(("error", error.clone()));
             let rejects = report.rejects.iter().take(REJECTS_SHOWN_MAX);
@@ -157,7 +153,7 @@ pub(super) fn render_report(report: &RunReport, format: OutputFormat) -> anyhow:
         }
         None => rows.extend(result_rows(report)),
     }
-    rows.push(("took", format!("{} ms", report.elapsed_ms)));
+    rows.push(("duration", format!("{} ms", report.elapsed_ms)));
     Ok(render_rows(&rows))
 }
 
@@ -166,31 +162,28 @@ fn result_rows(report: &RunReport) -> Vec<(&'static str, String)> {
     let version = match report.version {
         Some(version) => match report.committed {
             Some(true) => format!("{version} (new)"),
-            Some(false) => format!("{version} (nothing changed)"),
-            None => format!("{version} (whether this run made it is not known)"),
+            Some(false) => format!("{version} (unchanged)"),
+            None => format!("{version} (unknown whether this run committed it)"),
         },
         None => "none".to_owned(),
     };
     vec![
         ("version", version),
         ("sources", format!("{} listed, {} ignored", counts.listed, counts.ignored)),
-        ("read", format!("{} CSV, {} pictures", counts.csv_read, counts.images_read)),
+        ("read", format!("{} CSVs, {} images", counts.csv_read, counts.images_read)),
         (
             "rows",
             format!("{} added, {} changed, {} removed", counts.added, counts.changed, counts.removed),
         ),
         ("users", counts.users.to_string()),
         ("rejects", format!("{} open, {} in this run", counts.rejects_open, counts.rejected)),
-        (
-            "normalized",
-            format!("{}, and {} with a warning", counts.normalized, counts.warnings),
-        ),
+        ("normalized", format!("{}, {} with a warning", counts.normalized, counts.warnings)),
     ]
 }
 
 fn render_rows(rows: &[(&str, String)]) -> String {
     rows.iter().fold(String::new(), |mut text, (name, value)| {
-        writeln!(text, "{name:<9}{value}").expect("a string takes everything");
+        writeln!(text, "{name:<11}{value}").expect("writing to a string cannot fail");
         text
     })
 }
@@ -216,25 +209,25 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
         OutputFormat::Table => {
             let mut text = String::new();
             for step in &plan.steps {
-                let words = [
-                    step.csv.map(|word| format!("CSV {word}")),
-                    step.image.map(|word| format!("picture {word}")),
+                let steps = [
+                    step.csv.map(|action| format!("CSV {action}")),
+                    step.image.map(|action| format!("image {action}")),
                 ];
-                let words = words.into_iter().flatten().collect::<Vec<_>>().join(", ");
-                writeln!(text, "{}  {words}", step.user_id).expect("a string takes everything");
+                let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
+                writeln!(text, "{}  {steps}", step.user_id).expect("writing to a string cannot fail");
             }
             for (key, code) in &plan.ignored {
-                writeln!(text, "{key:?}  ignored: {code}").expect("a string takes everything");
+                writeln!(text, "{key:?}  ignored: {code}").expect("writing to a string cannot fail");
             }
             let (users, ignored) = (plan.steps.len(), plan.ignored.len());
             writeln!(
                 text,
-                "{} objects listed, {users} users to look at, {ignored} objects ignored; nothing was changed",
+                "{} objects listed, {users} users to process, {ignored} objects ignored; nothing was changed",
                 plan.listed
             )
-            .expect("a string takes everything");
+            .expect("writing to a string cannot fail");
             if let Some(guard) = plan.blocked_by {
-                writeln!(text, "a guard would block the run: {guard}").expect("a string takes everything");
+                writeln!(text, "a guard would block the run: {guard}").expect("writing to a string cannot fail");
             }
             text
         }

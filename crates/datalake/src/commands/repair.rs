@@ -4,7 +4,7 @@ use std::io::{self, BufRead, IsTerminal, Write};
 
 use datalake_core::{plan::DeletionGuard, report::RunMode};
 use datalake_processor::{
-    options::{Lake, RunOptions, Writers},
+    options::{Lake, RunOptions},
     repair::{self, Condition},
 };
 
@@ -12,40 +12,41 @@ use super::process::render_report;
 use crate::{
     args::{self, RepairArgs},
     clock,
-    exit::{UsageError, in_words},
+    exit::{self, UsageError},
     progress::Bar,
     signals,
 };
 
-/// What the operator has to know before the log is removed.
-const LOST: &str = "Rebuilding removes the table's log and reads all sources. Lost are: the history (earlier versions, and the change feed between \
-                    them), and the last valid rows of users whose source is rejected now. Sources are not changed.\n\
+/// What the operator needs to know before the log is removed.
+const WARNING: &str = "The repair removes the table's log and reads all sources. It loses the history (earlier versions, and the change feed between \
+                    them), and the last valid rows of users whose sources are rejected. Sources are not changed.\n\
                     Stop all runs first: suspend the CronJob (kubectl patch cronjob/datalake-processor -p '{\"spec\":{\"suspend\":true}}'), delete its \
                     active Jobs, send no POST /data, and stop `datalake up`.";
 
-/// Rebuilds the table from the sources, where its log cannot be loaded.
+/// Rebuilds the table from the sources if its log cannot be loaded.
 pub(crate) async fn repair(args: RepairArgs) -> anyhow::Result<u8> {
     let lake = super::open(&args.lake).await?;
     match repair::examine(&lake).await? {
         Condition::Missing => {
-            return super::print(b"There is no table. `datalake process` makes one.\n").map(|()| 0);
+            return super::print(b"There is no table. Run `datalake process` to create it.\n").map(|()| 0);
         }
         Condition::Loadable { version, rows } => {
             let text = format!(
-                "The table can be loaded (version {version}, {rows} rows). Nothing to repair: runs replace lost files by themselves.\n"
+                "The table can be loaded (version {version}, {rows} rows). Nothing to repair: runs replace lost files automatically.\n"
             );
             return super::print(text.as_bytes()).map(|()| 0);
         }
         Condition::Damaged(error) => {
             let mut stderr = io::stderr().lock();
             // A closed standard error must not stop the repair.
-            let _unread = writeln!(stderr, "{}\n{LOST}", in_words(&error.into()));
+            let _unread = writeln!(stderr, "{}\n{WARNING}", exit::message(&error.into()));
         }
     }
     if !args.yes && !is_confirmed()? {
-        return Err(
-            UsageError("nothing was changed: the repair was not confirmed; pass --yes to rebuild without a question".to_owned()).into(),
-        );
+        return Err(UsageError(
+            "the repair was not confirmed, so nothing was changed; pass --yes to rebuild without confirmation".to_owned(),
+        )
+        .into());
     }
     rebuild(&lake, &args).await
 }
@@ -68,11 +69,7 @@ async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
         mode: RunMode::Full,
         deletion_guard: DeletionGuard::On,
         reject_ratio_max: args.policy.max_reject_ratio,
-        writers: if args.policy.single_writer {
-            Writers::Single
-        } else {
-            Writers::Many
-        },
+        writers: args.policy.writers(),
         progress: bar.listener(),
         cancel: signals::cancelled_by_signals()?,
         ..RunOptions::new(args::new_run_id(clock::now()), clock::now)

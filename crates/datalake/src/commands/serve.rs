@@ -1,11 +1,6 @@
 //! `datalake serve`, and what `up` shares with it.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -42,16 +37,13 @@ use crate::{
     signals, token_file,
 };
 
-/// From the polite request to a run's process to its end by force. A run between commit and report needs seconds.
+/// The time between SIGTERM and SIGKILL to the process of a run. A run between its commit and its report needs seconds.
 const RUN_GRACE: Duration = Duration::from_secs(10);
 
-/// How often the token's file is read again: a few bytes in the page cache.
-const TOKEN_PERIOD: Duration = Duration::from_secs(5);
-
-/// 64 bits in hexadecimal digits cannot be guessed over a network.
+/// 64 bits in hexadecimal digits, which cannot be guessed over a network.
 const TOKEN_BYTES_RECOMMENDED: usize = 16;
 
-/// Who is let in, and the sites whose pages may read what is answered.
+/// Which clients and sites may use the API.
 #[derive(Debug)]
 pub(crate) struct Admission {
     access: Access,
@@ -61,37 +53,36 @@ pub(crate) struct Admission {
     trusted_proxies: Vec<ProxyNetwork>,
 }
 
-/// Serves until a signal comes.
+/// Serves the API until a signal arrives.
 pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let admission = admission(&args.access, &args.clients)?;
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = listen(&args.listen, &args.clients).await?;
     match args.launcher {
-        LauncherKind::None => answer(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
+        LauncherKind::None => serve_until(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
-            answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+            serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
             launcher.shut_down().await;
         }
         LauncherKind::Kubernetes => {
-            let cron_job = args.cronjob.as_deref().context("clap asks for --cronjob")?;
+            let cron_job = args.cronjob.as_deref().context("--cronjob is missing")?;
             let launcher = KubernetesLauncher::connect(cron_job, Clock::new(clock::now))
                 .await
-                .map_err(|error| UsageError(format!("--launcher kubernetes cannot work here: {}", exit::in_words(&error.into()))))?;
-            // It follows the Jobs while answers are given.
-            let following = shutdown.child_token();
-            let answering = async {
-                answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
-                following.cancel();
+                .map_err(|error| UsageError(format!("cannot use --launcher kubernetes: {}", exit::message(&error.into()))))?;
+            let watch = shutdown.child_token();
+            let serving = async {
+                serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+                watch.cancel();
             };
-            let ((), ()) = tokio::join!(answering, launcher.watch_jobs(following.clone()));
+            let ((), ()) = tokio::join!(serving, launcher.watch_jobs(watch.clone()));
         }
     }
     Ok(0)
 }
 
-/// What the arguments say of those who ask.
+/// The admission of clients from the arguments.
 pub(crate) fn admission(args: &AccessArgs, clients: &ClientArgs) -> anyhow::Result<Admission> {
     Ok(Admission {
         access: access(args)?,
@@ -102,19 +93,19 @@ pub(crate) fn admission(args: &AccessArgs, clients: &ClientArgs) -> anyhow::Resu
     })
 }
 
-/// Who may do what, with the token that the file holds.
+/// The access rights, with the token from its file.
 fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     let Some(file) = &args.token_file else {
         return match args.protect_reads {
-            true => Err(UsageError("--protect-reads needs a token; name its file with --token-file".to_owned()).into()),
+            true => Err(UsageError("--protect-reads needs a token; pass the file with the token to --token-file".to_owned()).into()),
             false => Ok(Access::Open),
         };
     };
-    let text = read_token(file).map_err(|reason| UsageError(format!("--token-file {}: {reason}", file.display())))?;
+    let text = token_file::read(file).map_err(|reason| UsageError(format!("--token-file {}: {reason}", file.display())))?;
     if text.len() < TOKEN_BYTES_RECOMMENDED {
         tracing::warn!(
             bytes = text.len(),
-            "the token is short enough to be guessed; `openssl rand -hex 32` makes a better one"
+            "the token is short and may be guessed; create a longer one with `openssl rand -hex 32`"
         );
     }
     token_file::warn_if_readable_by_all(file);
@@ -130,41 +121,7 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
     })
 }
 
-/// The token in a file.
-fn read_token(file: &Path) -> Result<String, String> {
-    let text =
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read it: {error}; it must contain the token and nothing else"))?;
-    // Editors and `echo` end a file with a line feed, which no header can carry.
-    let token = text.trim();
-    match !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(token.to_owned()),
-        false => Err("it contains no token; a token is visible ASCII characters".to_owned()),
-    }
-}
-
-/// Takes another token whenever the file has one: a Secret that is rotated shows in its volume, and the former token then ends.
-async fn follow_token(file: &Path, token: &Token) {
-    let mut last_reason = None;
-    loop {
-        tokio::time::sleep(TOKEN_PERIOD).await;
-        match read_token(file) {
-            Ok(text) => {
-                last_reason = None;
-                if token.replace(&text) {
-                    tracing::info!("token replaced");
-                }
-            }
-            Err(reason) => {
-                if last_reason.as_ref() != Some(&reason) {
-                    tracing::warn!(file = %file.display(), reason, "cannot read token file; the last token stays valid");
-                    last_reason = Some(reason);
-                }
-            }
-        }
-    }
-}
-
-/// Binds the addresses before anything else is done, so that one in use is reported at once.
+/// Binds the addresses before the lake is opened, so that an address in use is reported at once.
 pub(crate) async fn listen(args: &ListenArgs, clients: &ClientArgs) -> anyhow::Result<Listeners> {
     let api = bind(&args.listen, "--listen").await?;
     let admin = match &clients.admin_listen {
@@ -182,7 +139,7 @@ pub(crate) async fn listen(args: &ListenArgs, clients: &ClientArgs) -> anyhow::R
 async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener> {
     let addresses = address.resolve().await.map_err(|error| {
         UsageError(format!(
-            "cannot listen on {address}: the host's name cannot be resolved ({error}); use an address of this machine in {flag}"
+            "cannot listen on {address}: cannot resolve the host name ({error}); pass an address of this machine to {flag}"
         ))
     })?;
     TcpListener::bind(addresses.as_slice())
@@ -190,22 +147,18 @@ async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener
         .with_context(|| format!("cannot listen on {address}; choose another address or port with {flag}"))
 }
 
-/// Shells and service managers allow a process 1,024 files, as a courtesy to programs of the last century: as many slow clients would
-/// keep all others out. What the system allows at most is taken instead.
-#[cfg(unix)]
+/// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024, so that as many slow clients would lock out
+/// all others.
 fn raise_open_files() {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let raised = getrlimit(Resource::RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
     if let Err(error) = raised {
-        tracing::warn!(error = %error, "the number of open files stays what it was");
+        tracing::warn!(error = %error, "cannot raise the limit of open files");
     }
 }
 
-#[cfg(not(unix))]
-fn raise_open_files() {}
-
-/// Answers requests until `shutdown`, and until those in flight have their answers.
-pub(crate) async fn answer(
+/// Serves requests until `shutdown`, and then until the requests in flight are done.
+pub(crate) async fn serve_until(
     listeners: Listeners,
     lake: Lake,
     launcher: Arc<dyn RunLauncher>,
@@ -231,19 +184,19 @@ pub(crate) async fn answer(
         trusted_proxies: TrustedProxies::from_iter(admission.trusted_proxies),
     };
     let token = parts.access.token().cloned();
-    let following = async {
+    let token_updates = async {
         if let (Some(file), Some(token)) = (&admission.token_file, &token) {
-            follow_token(file, token).await;
+            token_file::follow(file, token).await;
         }
         std::future::pending::<()>().await;
     };
     tokio::select! {
         () = serve::serve(listeners, parts, hints, shutdown) => {}
-        () = following => {}
+        () = token_updates => {}
     }
 }
 
-/// The names under which a server that listens here is reached.
+/// The host names that requests may use.
 fn allowed_hosts(listed: Vec<HostName>, is_loopback: bool) -> AllowedHosts {
     match (is_loopback, listed.is_empty()) {
         (true, _) => AllowedHosts::Loopback(listed.into()),
@@ -252,11 +205,11 @@ fn allowed_hosts(listed: Vec<HostName>, is_loopback: bool) -> AllowedHosts {
     }
 }
 
-/// Other machines reach the server.
+/// Warns if clients on other machines can use the API without a token.
 fn warn_of_open_access(access: &Access) {
     match access {
         Access::Open => tracing::warn!(
-            "without a token, every client that reaches this address can read all rows and start runs; set --token-file, or listen on 127.0.0.1"
+            "every client that reaches this address can read all rows and start runs; set --token-file, or listen on 127.0.0.1"
         ),
         Access::RunsNeed(_) => {
             tracing::warn!("every client that reaches this address can read all rows; set --protect-reads, or listen on 127.0.0.1");
@@ -265,9 +218,9 @@ fn warn_of_open_access(access: &Access) {
     }
 }
 
-/// Starts this very executable for each run, with the arguments that a Job would have. `log` is what `--log` says.
+/// Starts this executable for each run, with the arguments that a Job would have. `log` is the value of `--log`.
 pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
-    let program = std::env::current_exe().context("the path of this executable cannot be found, so that it cannot start runs")?;
+    let program = std::env::current_exe().context("cannot start runs: the path of this executable is unknown")?;
     let command = RunCommand {
         program,
         arguments: run_arguments(lake, policy, log),
@@ -313,43 +266,22 @@ mod tests {
     use super::*;
     use crate::args::{Cli, Command};
 
-    #[tokio::test(start_paused = true)]
-    async fn a_token_that_is_replaced_ends_the_former_one_and_a_missing_file_ends_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("token");
-        std::fs::write(&file, "first\n").unwrap();
-        let token = Token::new(&read_token(&file).unwrap());
-        let follow = async |text: Option<&str>| {
-            match text {
-                Some(text) => std::fs::write(&file, text).unwrap(),
-                None => std::fs::remove_file(&file).unwrap(),
-            }
-            // Virtual time: it reads the file again before this ends.
-            let _over = tokio::time::timeout(TOKEN_PERIOD * 2, follow_token(&file, &token)).await;
-        };
-        follow(Some("second\n")).await;
-        assert!(!token.replace("second"), "the second token is in force");
-        follow(None).await;
-        follow(Some("")).await;
-        assert!(!token.replace("second"), "neither a missing nor an empty file changes that");
-    }
-
-    /// What `up` with these arguments tells its runs.
+    /// `up` with these arguments passes these arguments to its runs.
     #[track_caller]
     fn check(arguments: &[&str], expected: &[&str]) {
         let cli = Cli::try_parse_from(["datalake", "up"].iter().chain(arguments)).unwrap();
         let Command::Up(up) = cli.command else { panic!("{cli:?}") };
-        let told = run_arguments(&up.lake, up.policy, cli.log.as_deref());
-        assert_eq!(told, expected.iter().map(OsString::from).collect::<Vec<_>>());
-        let read = Cli::try_parse_from([OsString::from("datalake")].into_iter().chain(told)).unwrap();
-        let Command::Process(process) = read.command else {
-            panic!("{read:?}")
+        let passed = run_arguments(&up.lake, up.policy, cli.log.as_deref());
+        assert_eq!(passed, expected.iter().map(OsString::from).collect::<Vec<_>>());
+        let parsed = Cli::try_parse_from([OsString::from("datalake")].into_iter().chain(passed)).unwrap();
+        let Command::Process(process) = parsed.command else {
+            panic!("{parsed:?}")
         };
-        assert_eq!((process.lake.lake, read.log), (up.lake.lake, cli.log));
+        assert_eq!((process.lake.lake, parsed.log), (up.lake.lake, cli.log));
     }
 
     #[test]
-    fn a_run_is_told_all_that_the_server_was_told() {
+    fn runs_get_the_settings_of_the_server() {
         check(
             &["--lake", "s3://bucket/a%25b"],
             &[

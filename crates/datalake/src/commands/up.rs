@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::{
+    count::milliseconds,
+    report::{RunId, RunOutcome},
+};
 use datalake_processor::options::Lake;
 use datalake_runs::{
     launcher::{LaunchError, NextRun, RunLauncher, RunRequest},
@@ -15,17 +18,17 @@ use tokio_util::sync::CancellationToken;
 use super::serve::{self, Admission};
 use crate::{args::UpArgs, clock, schedule::Schedule, signals};
 
-/// Serves the lake and runs the processor: once now, then on the schedule, until a signal comes.
+/// Serves the lake, and runs the processor now and on the schedule, until a signal arrives.
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let admission = serve::admission(&args.access, &args.clients)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = serve::listen(&args.listen, &args.clients).await?;
     let lake = super::open(&args.lake).await?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
-    serve_and_run(listeners, lake, launcher, admission, &args.schedule, shutdown).await
+    serve_and_run(listeners, lake, launcher, admission, &args.schedule.schedule, shutdown).await
 }
 
-/// What `up` and `demo` have in common.
+/// Serves the lake and runs the processor, for `up` and `demo`.
 pub(crate) async fn serve_and_run(
     listeners: Listeners,
     lake: Lake,
@@ -35,47 +38,44 @@ pub(crate) async fn serve_and_run(
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
-    let answer = serve::answer(listeners, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
-    let ((), ()) = tokio::join!(runs, answer);
+    let serve = serve::serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
+    let ((), ()) = tokio::join!(runs, serve);
     launcher.shut_down().await;
     Ok(0)
 }
 
-/// Every run goes through the launcher, which counts the active ones and joins a scheduled run with one that is active.
+/// Starts all runs through the launcher, which limits the active runs and joins a scheduled run with an active one.
 async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
     let mut failures = 0;
-    tell(launcher, schedule);
+    let past = schedule.clone();
+    launcher.set_schedule(Box::new(move |at| past.previous_scheduled(at)));
     loop {
         let request = RunRequest::new(None, RunParameters::default(), Trigger::Schedule);
-        // Whoever asks while this one is under way.
+        // For requests during this run.
         launcher.set_next_run(next_run(schedule.delay_after(0, clock::now())));
         let has_failed = match launcher.launch(request).await {
             Ok(launched) => {
                 let run_id = launched.run.run_id;
-                tracing::info!(run.id = %run_id, started = launched.started, "the scheduled run");
+                tracing::info!(run.id = %run_id, started = launched.started, "scheduled run started");
                 tokio::select! {
                     () = shutdown.cancelled() => return,
-                    outcome = end_of(launcher, &run_id) => outcome == Some(RunOutcome::Failed),
+                    outcome = outcome_of(launcher, &run_id) => outcome == Some(RunOutcome::Failed),
                 }
             }
             Err(LaunchError::ShuttingDown) => return,
             Err(error) => {
-                tracing::error!(error = %error, "the scheduled run could not be started");
+                tracing::error!(error = %error, "cannot start scheduled run");
                 true
             }
         };
         failures = if has_failed { failures + 1 } else { 0 };
         let Some(delay) = schedule.delay_after(failures, clock::now()) else {
             launcher.set_next_run(next_run(None));
-            tracing::warn!("the schedule has no further time; runs start by POST /data only");
+            tracing::warn!("the schedule has ended; only POST /data starts runs");
             return;
         };
         if has_failed {
-            tracing::warn!(
-                failures,
-                delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-                "the scheduled run is tried again"
-            );
+            tracing::warn!(failures, delay_ms = milliseconds(delay), "retrying scheduled run");
         }
         launcher.set_next_run(next_run(Some(delay)));
         tokio::select! {
@@ -85,13 +85,7 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
     }
 }
 
-/// Lets those who look at the data's age know which runs were due.
-fn tell(launcher: &ProcessLauncher, schedule: &Schedule) {
-    let schedule = schedule.clone();
-    launcher.set_schedule(Box::new(move |at| schedule.previous_scheduled(at)));
-}
-
-/// When a run begins after this delay; none stands for a schedule that has no further time.
+/// The time of the next run after this delay; without a delay the schedule has ended.
 fn next_run(delay: Option<Duration>) -> NextRun {
     match delay.map(|delay| clock::now().checked_add(delay)) {
         None => NextRun::Never,
@@ -99,11 +93,11 @@ fn next_run(delay: Option<Duration>) -> NextRun {
     }
 }
 
-/// How a run ended, once it has; none where the launcher does not know it any more.
-async fn end_of(launcher: &ProcessLauncher, run_id: &RunId) -> Option<RunOutcome> {
+/// Waits for the outcome of a run; none if the launcher no longer knows the run.
+async fn outcome_of(launcher: &ProcessLauncher, run_id: &RunId) -> Option<RunOutcome> {
     let mut changes = launcher.changes();
     loop {
-        // What changes from here on is seen by the next round.
+        // A change after this line ends the wait below.
         changes.mark_unchanged();
         match launcher.find(run_id).await?.state {
             RunState::Ended(outcome) => return Some(outcome),

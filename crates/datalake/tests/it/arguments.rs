@@ -1,4 +1,4 @@
-//! Arguments and variables that can never work: exit status 2 with the setting, the value, the cause and the remedy, before anything is written.
+//! Invalid arguments and variables: exit status 2 and a message with the setting, the value, the cause and the remedy, before anything is written.
 
 use std::{fs, path::Path};
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 #[test]
-fn lakes_are_checked() {
+fn invalid_lake_url_is_rejected() {
     for (lake, word) in [
         ("s3:field", "write s3://field"),
         ("S3://field", "write s3://field"),
@@ -55,7 +55,7 @@ fn files(folder: &Path) -> usize {
 }
 
 #[test]
-fn a_lake_inside_a_lake_is_rejected_before_anything_is_written() {
+fn lake_inside_a_lake_is_rejected_before_anything_is_written() {
     let dir = TempDir::new().unwrap();
     let (lake, sources) = (dir.path().join("lake"), dir.path().join("lake/src-data"));
     fs::create_dir_all(&sources).unwrap();
@@ -72,7 +72,7 @@ fn a_lake_inside_a_lake_is_rejected_before_anything_is_written() {
         );
     }
     assert_eq!((files(&lake), files(Path::new(sources))), (1, 1), "nothing is written");
-    // Once there was a run, the folder can be recognized as a lake, and folders deeper inside are part of it.
+    // After a run the folder is recognized as a lake, and all folders below it are part of it.
     check(&["process", "--lake", lake.to_str().unwrap()], &[], 0, &[]);
     let demo = datalake(&["demo"], &[("DATALAKE_LISTEN", "127.0.0.1:0")])
         .current_dir(sources)
@@ -89,7 +89,7 @@ fn a_lake_inside_a_lake_is_rejected_before_anything_is_written() {
 }
 
 #[test]
-fn a_file_where_a_folder_belongs_is_reported() {
+fn file_instead_of_a_folder_is_reported() {
     let (dir, file) = file("afile", "");
     let inside = format!("{file}/lake");
     for command in ["init", "process", "serve"] {
@@ -120,13 +120,13 @@ fn a_file_where_a_folder_belongs_is_reported() {
 }
 
 #[test]
-fn switches_are_set_by_their_variables() {
+fn variables_of_switches_are_parsed() {
     let dir = TempDir::new().unwrap();
     let lake = dir.path().join("lake");
     let lake = lake.to_str().unwrap();
     check(&["init", "--lake", lake, "--samples"], &[], 0, &[]);
     let serve = |value: &str, status, words: &[&str]| {
-        // It ends because its address is not one of this machine, after the switches are checked.
+        // The address is not one of this machine, so that the command ends after the switches are checked.
         let arguments = ["serve", "--lake", lake, "--listen", "192.0.2.1:1"];
         check(&arguments, &[("DATALAKE_PROTECT_READS", value)], status, words);
     };
@@ -144,7 +144,7 @@ fn switches_are_set_by_their_variables() {
     for value in ["", "1", "no"] {
         check(&["process", "--lake", lake], &[("DATALAKE_SINGLE_WRITER", value)], 0, &[]);
     }
-    // Every other variable that is empty counts as not set.
+    // All other empty variables count as unset.
     let empty = [
         ("DATALAKE_S3_ENDPOINT", ""),
         ("DATALAKE_S3_REGION", ""),
@@ -158,12 +158,12 @@ fn switches_are_set_by_their_variables() {
 }
 
 #[test]
-fn other_settings_are_checked() {
+fn other_invalid_settings_are_rejected() {
     check(
         &["up", "--lake", "x"],
         &[("DATALAKE_SCHEDULE", "* * * * * *")],
         2,
-        &["this one has 6", "variable DATALAKE_SCHEDULE"],
+        &["but this one has 6", "variable DATALAKE_SCHEDULE"],
     );
     check(
         &["up", "--lake", "x", "--schedule", "0 0 31 2 *"],
@@ -216,9 +216,9 @@ fn other_settings_are_checked() {
 }
 
 #[test]
-fn hosts_and_ports_to_listen_on_have_names() {
+fn host_name_or_only_a_port_can_be_listened_on() {
     let listening = |listen: &str| {
-        // Its lake is rejected after it began to listen.
+        // The lake is rejected after the command listens.
         let output = datalake(&["up", "--lake", "/nowhere/src-data", "--listen", listen], &[])
             .output()
             .unwrap();
@@ -234,7 +234,7 @@ fn hosts_and_ports_to_listen_on_have_names() {
 }
 
 #[test]
-fn credentials_of_a_collector_are_not_logged() {
+fn credentials_of_the_collector_are_not_logged() {
     let lake = TempDir::new().unwrap();
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:hush-hush@bad host:1"),

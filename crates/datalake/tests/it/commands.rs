@@ -1,4 +1,4 @@
-//! Each command tried wrongly once: exit status, and words that say what, where, why and what to do.
+//! Wrong usage of each command: exit status, and a message with the cause, the value and the remedy.
 
 use std::io::{BufRead, BufReader, Write};
 
@@ -14,7 +14,7 @@ fn check(arguments: &[&str], status: i32, words: &[&str]) {
     for word in words {
         assert!(
             contains(*word).eval(&stderr) || contains(*word).eval(&stdout),
-            "{arguments:?} does not say {word:?}: {stderr}{stdout}"
+            "{arguments:?} does not print {word:?}: {stderr}{stdout}"
         );
     }
 }
@@ -32,7 +32,7 @@ const COMMANDS: [&str; 9] = [
 ];
 
 #[test]
-fn usage() {
+fn help_and_version_are_printed() {
     check(&[], 2, &["Usage"]);
     check(&["--help"], 0, &COMMANDS);
     check(&["--version"], 0, &["datalake"]);
@@ -42,9 +42,8 @@ fn usage() {
     }
 }
 
-/// What is wrong, where it stands, why it cannot be, and what there is instead.
 #[test]
-fn wrong_usage_of_every_command() {
+fn wrong_usage_of_each_command_is_reported() {
     check(&["procces"], 2, &["procces", "process"]);
     check(&["process", "--lake", "x", "--log", "a=b=c"], 2, &["--log"]);
 
@@ -133,7 +132,7 @@ fn wrong_usage_of_every_command() {
 }
 
 #[test]
-fn a_lake_that_is_not_there() {
+fn missing_lake_is_reported() {
     let lake = tempfile::tempdir().unwrap();
     let missing = lake.path().join("missing");
     check(
@@ -141,7 +140,7 @@ fn a_lake_that_is_not_there() {
         2,
         &["does not exist", "datalake init"],
     );
-    assert!(!missing.exists(), "a run makes no lake");
+    assert!(!missing.exists(), "a run creates no lake");
     check(&["init", "--lake", missing.to_str().unwrap()], 0, &[]);
     check(
         &["process", "--lake", missing.to_str().unwrap()],
@@ -150,9 +149,8 @@ fn a_lake_that_is_not_there() {
     );
 }
 
-/// Samples are there to be edited: neither an edit nor a removal is undone once there is a table.
 #[test]
-fn samples_are_uploaded_until_there_is_a_table() {
+fn samples_are_not_uploaded_again_once_there_is_a_table() {
     let dir = tempfile::tempdir().unwrap();
     let lake = dir.path().join("lake");
     let lake = lake.to_str().unwrap();
@@ -206,12 +204,12 @@ fn init_from_a_folder_skips_temporary_files() {
 }
 
 #[test]
-fn nobody_listens() {
-    check(&["healthcheck", "--listen", "127.0.0.1:1"], 1, &["is it running"]);
+fn healthcheck_of_a_stopped_server_fails() {
+    check(&["healthcheck", "--listen", "127.0.0.1:1"], 1, &["check that the API is running"]);
 }
 
 #[test]
-fn pages_and_completions() {
+fn man_pages_and_completions_are_generated() {
     for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
         check(&["completions", shell], 0, &["healthcheck"]);
     }
@@ -221,8 +219,8 @@ fn pages_and_completions() {
     assert!(dir.path().join("datalake-process.1").exists());
 }
 
-/// A server that gives the same answer to whatever it is asked, until the test ends.
-fn answering(answer: &'static str) -> String {
+/// A server that returns the same response to every request, until the test ends.
+fn responding(response: &'static str) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it listens");
     std::thread::spawn(move || {
@@ -233,7 +231,7 @@ fn answering(answer: &'static str) -> String {
                 while reader.read_line(&mut line).is_ok_and(|length| length > 2) {
                     line.clear();
                 }
-                let _client_may_be_gone = (&stream).write_all(answer.as_bytes());
+                let _client_may_be_gone = (&stream).write_all(response.as_bytes());
             });
         }
     });
@@ -245,33 +243,32 @@ fn check_s3(endpoint: &str, status: i32, words: &[&str]) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
     command.args(["process", "--lake", "s3://nowhere", "--s3-endpoint", endpoint]);
     command
-        .env("AWS_ACCESS_KEY_ID", "someone")
-        .env("AWS_SECRET_ACCESS_KEY", "secret-of-someone");
+        .env("AWS_ACCESS_KEY_ID", "test-user")
+        .env("AWS_SECRET_ACCESS_KEY", "test-secret");
     let assert = command.assert().code(status);
     let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
     for word in words {
-        assert!(stderr.contains(word), "it does not say {word:?}: {stderr}");
+        assert!(stderr.contains(word), "{word:?} is missing in {stderr}");
     }
-    assert!(!stderr.contains("secret-of-someone"), "{stderr}");
+    assert!(!stderr.contains("test-secret"), "{stderr}");
 }
 
 #[test]
-fn a_bucket_that_is_missing_or_forbidden_needs_somebody_to_mend_it() {
+fn missing_or_forbidden_bucket_is_a_configuration_error() {
     let missing =
-        answering("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>");
+        responding("HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>");
     check_s3(&missing, 2, &["nowhere", "datalake init"]);
     let forbidden =
-        answering("HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
+        responding("HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>");
     check_s3(&forbidden, 2, &["AccessDenied"]);
-    let wrong_key = answering(
+    let wrong_key = responding(
         "HTTP/1.1 403 Forbidden\r\nconnection: close\r\n\r\n<Error><Code>SignatureDoesNotMatch</Code><Message>no</Message></Error>",
     );
     check_s3(&wrong_key, 2, &["SignatureDoesNotMatch"]);
 }
 
-/// Each is tried for some seconds: they are tests of their own, that wait at the same time.
 #[test]
-fn a_store_that_nobody_listens_for_is_worth_a_retry() {
+fn stopped_store_is_worth_a_retry() {
     check_s3(
         "http://127.0.0.1:1",
         1,
@@ -280,18 +277,18 @@ fn a_store_that_nobody_listens_for_is_worth_a_retry() {
 }
 
 #[test]
-fn a_store_that_is_busy_is_worth_a_retry() {
-    let busy = answering("HTTP/1.1 503 Slow Down\r\nconnection: close\r\n\r\n<Error><Code>SlowDown</Code></Error>");
+fn busy_store_is_worth_a_retry() {
+    let busy = responding("HTTP/1.1 503 Slow Down\r\nconnection: close\r\n\r\n<Error><Code>SlowDown</Code></Error>");
     check_s3(&busy, 1, &["failed (503 SlowDown)", "5 attempts"]);
 }
 
 #[test]
-fn a_store_that_is_broken_is_worth_a_retry() {
-    let broken = answering("HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>");
+fn failing_store_is_worth_a_retry() {
+    let broken = responding("HTTP/1.1 500 Internal Server Error\r\nconnection: close\r\n\r\n<Error><Code>InternalError</Code></Error>");
     check_s3(&broken, 1, &["failed (500 InternalError)"]);
 }
 
 #[test]
-fn a_store_that_closes_connections_is_worth_a_retry() {
-    check_s3(&answering(""), 1, &["no response from the store", "connection closed"]);
+fn store_that_closes_connections_is_worth_a_retry() {
+    check_s3(&responding(""), 1, &["no response from the store", "connection closed"]);
 }

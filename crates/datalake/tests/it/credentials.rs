@@ -1,4 +1,4 @@
-//! Credentials as the AWS CLI finds them: profiles, a process, and a web identity.
+//! Credentials from the sources of the AWS CLI: profiles, a process, and a web identity.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::{
     settings::datalake,
 };
 
-/// The head of the first request to the bucket, in this environment.
+/// The first request to the bucket, with these variables.
 fn request(server: &Recorder, variables: &[(&str, &str)]) -> String {
     let url = server.url();
     let arguments = ["process", "--lake", "s3://lake", "--s3-endpoint", &url];
@@ -21,7 +21,7 @@ fn request(server: &Recorder, variables: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn profiles_have_keys_and_regions() {
+fn keys_and_region_are_read_from_profiles() {
     let dir = TempDir::new().unwrap();
     let [config, credentials] = ["config", "credentials"].map(|name| dir.path().join(name).to_str().unwrap().to_owned());
     fs::write(&config, "[default]\nregion = eu-west-3\n[profile other]\nregion = eu-north-1\n").unwrap();
@@ -51,21 +51,20 @@ fn profiles_have_keys_and_regions() {
     );
 }
 
-#[cfg(unix)]
 #[test]
-fn a_process_gives_credentials() {
+fn credentials_are_read_from_a_process() {
     let dir = TempDir::new().unwrap();
     let config = dir.path().join("config");
-    let answer = r#"{"Version":1,"AccessKeyId":"from-process","SecretAccessKey":"a"}"#;
-    fs::write(dir.path().join("answer"), answer).unwrap();
-    let command = format!("/bin/cat {}/answer", dir.path().display());
+    let credentials = r#"{"Version":1,"AccessKeyId":"from-process","SecretAccessKey":"a"}"#;
+    fs::write(dir.path().join("credentials.json"), credentials).unwrap();
+    let command = format!("/bin/cat {}/credentials.json", dir.path().display());
     fs::write(&config, format!("[default]\ncredential_process = {command}\n")).unwrap();
     let request = request(&Recorder::without_buckets(), &[("AWS_CONFIG_FILE", config.to_str().unwrap())]);
     assert!(request.contains("Credential=from-process/"), "{request}");
 }
 
 #[test]
-fn keys_of_a_profile_that_no_header_can_carry_are_reported() {
+fn key_with_non_ascii_characters_is_reported() {
     let dir = TempDir::new().unwrap();
     let credentials = dir.path().join("credentials");
     fs::write(&credentials, "[default]\naws_access_key_id = fírst\naws_secret_access_key = a\n").unwrap();
@@ -81,19 +80,19 @@ fn keys_of_a_profile_that_no_header_can_carry_are_reported() {
 }
 
 #[test]
-fn a_web_identity_is_exchanged_for_credentials() {
+fn web_identity_is_exchanged_for_credentials() {
     const STS: &str = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-type: text/xml\r\n\r\n\
         <AssumeRoleWithWebIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleWithWebIdentityResult><Credentials>\
         <AccessKeyId>from-sts</AccessKeyId><SecretAccessKey>a</SecretAccessKey><SessionToken>session</SessionToken>\
         <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials><AssumedRoleUser><Arn>arn:aws:sts::1:assumed-role/a/b</Arn>\
         <AssumedRoleId>a:b</AssumedRoleId></AssumedRoleUser></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>";
     let server = Recorder::new(|request| {
-        let answer = if request.contains("Action=AssumeRoleWithWebIdentity") {
+        let response = if request.contains("Action=AssumeRoleWithWebIdentity") {
             STS
         } else {
             NO_BUCKET
         };
-        answer.to_owned()
+        response.to_owned()
     });
     let dir = TempDir::new().unwrap();
     let token = dir.path().join("token");

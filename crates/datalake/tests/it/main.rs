@@ -1,4 +1,4 @@
-//! The executable as its users meet it: arguments in; exit status, words and the lake's state out.
+//! The executable: arguments and variables in; exit status, output and the state of the lake out.
 
 #![expect(
     clippy::unwrap_used,
@@ -12,7 +12,7 @@ mod output;
 mod process;
 mod proxies;
 mod recorder;
-mod s3;
+mod s3_lake;
 #[path = "../../../datalake-store/tests/it/s3_server.rs"]
 mod s3_server;
 mod settings;

@@ -1,4 +1,4 @@
-//! What is printed to standard output: a reader that is gone is no error, and a disk that is full is one.
+//! Standard output: a closed pipe is not an error, a full disk is.
 
 use std::{
     fs,
@@ -38,7 +38,7 @@ fn command(arguments: &[String]) -> Command {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_is_reported() {
+fn full_disk_is_reported() {
     let (_lake, commands) = commands();
     for arguments in commands {
         let full = fs::File::options().write(true).open("/dev/full").unwrap();
@@ -53,7 +53,7 @@ fn a_full_disk_is_reported() {
 }
 
 #[test]
-fn a_reader_that_is_gone_is_no_error() {
+fn closed_pipe_is_not_an_error() {
     let (_lake, commands) = commands();
     for arguments in commands {
         let (reader, writer) = std::io::pipe().unwrap();
@@ -66,7 +66,7 @@ fn a_reader_that_is_gone_is_no_error() {
 }
 
 #[test]
-fn man_pages_have_a_title_and_a_date() {
+fn man_pages_have_title_and_date() {
     let page = |variables: &[(&str, &str)]| {
         let output = datalake(&["man"], variables).output().unwrap();
         String::from_utf8(output.stdout).unwrap()

@@ -1,4 +1,4 @@
-//! `datalake process` over a folder.
+//! `datalake process` and `datalake repair` on a lake in a folder.
 
 use std::{
     collections::BTreeMap,
@@ -15,7 +15,7 @@ use nix::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// The executable, without what the environment of the tests may say.
+/// The executable, without variables of the environment of the tests.
 pub(crate) fn datalake() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
     for name in [
@@ -46,7 +46,7 @@ pub(crate) fn check_status(output: &Output, status: i32) {
 struct Lake(TempDir);
 
 impl Lake {
-    /// With so many users, `0` and on.
+    /// A lake with `count` users, from `0`.
     fn of_users(count: usize) -> Self {
         let lake = Self(TempDir::new().unwrap());
         fs::create_dir(lake.0.path().join("src-data")).unwrap();
@@ -70,7 +70,7 @@ impl Lake {
         command
     }
 
-    /// What a run prints, whose exit status must be this.
+    /// The output of a run, which must end with this status.
     #[track_caller]
     fn process(&self, arguments: &[&str], status: i32) -> String {
         let output = self.command(arguments).output().unwrap();
@@ -108,19 +108,19 @@ impl Lake {
 }
 
 #[test]
-fn a_dry_run_prints_the_plan_and_writes_nothing() {
+fn dry_run_prints_the_plan_and_writes_nothing() {
     let lake = Lake::of_users(2);
-    lake.put("1.png", "not looked at");
+    lake.put("1.png", "not read");
     lake.put("notes.txt", "a note");
     let before = lake.files();
     let plan = lake.process(&["--dry-run"], 0);
-    for words in [
+    for text in [
         "0  CSV read\n",
-        "1  CSV read, picture read\n",
+        "1  CSV read, image read\n",
         "\"src-data/notes.txt\"  ignored: unknown_kind\n",
         "nothing was changed\n",
     ] {
-        assert!(plan.contains(words), "{words:?} is missing in {plan}");
+        assert!(plan.contains(text), "{text:?} is missing in {plan}");
     }
     let expected = json!({
         "version": null,
@@ -141,12 +141,12 @@ fn a_dry_run_prints_the_plan_and_writes_nothing() {
     let plan = lake.process_json(&["--dry-run"], 0);
     assert_eq!(plan["version"], 0);
     assert_eq!(plan["steps"], json!([{ "user_id": "0", "csv": "gone", "image": "gone" }]));
-    assert!(lake.process(&["--dry-run", "--full"], 0).contains("1  CSV read, picture read\n"));
+    assert!(lake.process(&["--dry-run", "--full"], 0).contains("1  CSV read, image read\n"));
     assert_eq!(lake.files(), before, "nothing is written");
 }
 
 #[test]
-fn a_dry_run_is_refused_where_a_run_is() {
+fn dry_run_reports_the_guard_that_blocks_a_run() {
     let lake = Lake::of_users(0);
     assert!(
         lake.process(&["--dry-run"], 4)
@@ -156,7 +156,7 @@ fn a_dry_run_is_refused_where_a_run_is() {
 }
 
 #[test]
-fn json_is_the_report_that_the_lake_keeps() {
+fn json_output_is_the_report_in_the_lake() {
     let lake = Lake::of_users(2);
     let report = lake.process_json(&["--run-id", "mine"], 0);
     assert_eq!(
@@ -164,17 +164,17 @@ fn json_is_the_report_that_the_lake_keeps() {
         (&json!("mine"), &json!("succeeded"), &json!(2)),
         "{report}"
     );
-    let kept = fs::read(lake.0.path().join("processed_data/runs/mine.json")).unwrap();
-    assert_eq!(serde_json::from_slice::<Value>(&kept).unwrap(), report);
-    let words = lake.process(&[], 0);
+    let stored = fs::read(lake.0.path().join("processed_data/runs/mine.json")).unwrap();
+    assert_eq!(serde_json::from_slice::<Value>(&stored).unwrap(), report);
+    let text = lake.process(&[], 0);
     assert!(
-        words.contains("succeeded") && words.contains("0 added, 0 changed, 0 removed"),
-        "{words}"
+        text.contains("succeeded") && text.contains("0 added, 0 changed, 0 removed"),
+        "{text}"
     );
 }
 
 #[test]
-fn full_reads_every_source_again() {
+fn full_run_reads_all_sources() {
     let lake = Lake::of_users(3);
     let counts = |report: Value| (report["counts"]["csv_read"].clone(), report["committed"].clone());
     assert_eq!(counts(lake.process_json(&[], 0)), (json!(3), json!(true)));
@@ -185,7 +185,7 @@ fn full_reads_every_source_again() {
 }
 
 #[test]
-fn a_mass_deletion_is_refused_unless_it_is_allowed() {
+fn mass_deletion_is_blocked_unless_allowed() {
     let lake = Lake::of_users(20);
     lake.process(&[], 0);
     let before = lake.output();
@@ -213,14 +213,14 @@ fn a_mass_deletion_is_refused_unless_it_is_allowed() {
 }
 
 #[test]
-fn too_many_rejects_are_refused_unless_they_are_allowed() {
+fn too_many_rejects_are_blocked_unless_allowed() {
     let lake = Lake::of_users(1);
     lake.put("bad.csv", "");
     lake.put("worse.csv", "");
-    let words = lake.process(&[], 4);
+    let text = lake.process(&[], 4);
     assert!(
-        words.contains("--max-reject-ratio") && words.contains("src-data/bad.csv: empty"),
-        "{words}"
+        text.contains("--max-reject-ratio") && text.contains("src-data/bad.csv: empty"),
+        "{text}"
     );
     assert_eq!(lake.output(), "");
     let report = lake.process_json(&["--max-reject-ratio", "0.7"], 0);
@@ -237,54 +237,54 @@ fn entry(lake: &Lake, version: u64) -> std::path::PathBuf {
     log.join(format!("{version:020}.json"))
 }
 
-/// Status and words of `datalake repair`.
+/// The exit status and the output of `datalake repair`.
 fn repair(lake: &Lake, arguments: &[&str]) -> (Option<i32>, String) {
     let mut command = datalake();
     command.args(["repair", "--lake"]).arg(lake.0.path()).args(arguments);
     let output = command.stdin(Stdio::null()).output().unwrap();
-    let words = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code(), words)
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
 }
 
 #[test]
-fn a_table_whose_log_cannot_be_loaded_is_rebuilt_by_repair() {
+fn table_whose_log_cannot_be_loaded_is_rebuilt_by_repair() {
     let lake = Lake::of_users(3);
-    let (status, words) = repair(&lake, &[]);
-    assert!(status == Some(0) && words.contains("There is no table"), "{words}");
+    let (status, text) = repair(&lake, &[]);
+    assert!(status == Some(0) && text.contains("There is no table"), "{text}");
     lake.process(&[], 0);
     lake.put("1.csv", &csv("Bea"));
     lake.process(&[], 0);
-    let (status, words) = repair(&lake, &["--yes"]);
+    let (status, text) = repair(&lake, &["--yes"]);
     assert!(
-        status == Some(0) && words.contains("version 1, 3 rows"),
-        "nothing is rebuilt that can be loaded: {words}"
+        status == Some(0) && text.contains("version 1, 3 rows"),
+        "a table that can be loaded is not rebuilt: {text}"
     );
     let expected = lake.output();
 
     fs::write(entry(&lake, 0), "no JSON\n").unwrap();
-    let words = lake.process(&[], 2);
+    let text = lake.process(&[], 2);
     let error = lake.process_json(&[], 2)["error"].as_str().unwrap().to_owned();
     assert!(
         error.contains("00000000000000000000.json") && error.contains("datalake repair"),
-        "{words}{error}"
+        "{text}{error}"
     );
     let before = lake.files();
-    let (status, words) = repair(&lake, &[]);
-    assert_eq!(status, Some(2), "{words}");
+    let (status, text) = repair(&lake, &[]);
+    assert_eq!(status, Some(2), "{text}");
     for part in ["00000000000000000000.json", "history", "Stop all runs", "--yes"] {
-        assert!(words.contains(part), "{part:?} is missing in {words}");
+        assert!(text.contains(part), "{part:?} is missing in {text}");
     }
     assert_eq!(lake.files(), before, "nothing is removed without a confirmation");
 
-    let (status, words) = repair(&lake, &["--yes"]);
-    assert_eq!(status, Some(0), "{words}");
+    let (status, text) = repair(&lake, &["--yes"]);
+    assert_eq!(status, Some(0), "{text}");
     assert_eq!(lake.output(), expected);
     assert!(entry(&lake, 0).exists() && !entry(&lake, 1).exists());
     assert_eq!(lake.process_json(&[], 0)["committed"], false);
 }
 
 #[test]
-fn a_table_of_a_newer_release_is_left_alone() {
+fn table_of_a_newer_release_is_not_changed() {
     let lake = Lake::of_users(1);
     lake.process(&[], 0);
     let first = fs::read_to_string(entry(&lake, 0)).unwrap();
@@ -305,13 +305,13 @@ fn a_table_of_a_newer_release_is_left_alone() {
         .filter(|path| !before.contains_key(path) && !path.contains("/runs/"))
         .collect();
     assert_eq!(changed, [""; 0], "only the report is new");
-    let (status, words) = repair(&lake, &[]);
-    assert_eq!(status, Some(2), "{words}");
+    let (status, text) = repair(&lake, &[]);
+    assert_eq!(status, Some(2), "{text}");
 }
 
-/// The second run begins with the next minute, which this waits for.
+/// Waits up to a minute for the second run.
 #[test]
-fn a_schedule_runs_again_and_again_until_a_signal() {
+fn scheduled_runs_repeat_until_a_signal() {
     let lake = Lake::of_users(1);
     let mut child = lake
         .command(&["--schedule", "* * * * *", "--output", "json"])
@@ -330,6 +330,6 @@ fn a_schedule_runs_again_and_again_until_a_signal() {
         later = next();
     }
     kill(Pid::from_raw(child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0), "a signal is how it is meant to end");
+    assert_eq!(child.wait().unwrap().code(), Some(0), "a signal ends a schedule successfully");
     assert_eq!(lake.process_json(&[], 0)["committed"], false);
 }

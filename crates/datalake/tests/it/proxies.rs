@@ -1,4 +1,4 @@
-//! Proxies, and how a bucket is addressed: a proxy receives requests to hosts that do not exist.
+//! Proxies and the addressing of buckets: a proxy receives requests to hosts that do not exist.
 
 use crate::{recorder::Recorder, settings::datalake};
 
@@ -7,7 +7,7 @@ fn requests(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
     let proxy = Recorder::without_buckets();
     let url = proxy.url().replace("http://", "http://me:p%40ss@");
     let keys = [
-        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_ACCESS_KEY_ID", "test-user"),
         ("AWS_SECRET_ACCESS_KEY", "a"),
         ("HTTP_PROXY", &url),
     ];
@@ -19,7 +19,7 @@ fn requests(arguments: &[&str], variables: &[(&str, &str)]) -> Vec<String> {
 }
 
 #[test]
-fn a_proxy_is_used_with_its_credentials() {
+fn proxy_is_used_with_its_credentials() {
     let requests = requests(&["--s3-endpoint", "http://s3.example.test"], &[]);
     let request = requests.first().unwrap();
     assert!(request.contains(" http://s3.example.test/lake"), "{request}");
@@ -31,7 +31,7 @@ fn a_proxy_is_used_with_its_credentials() {
 }
 
 #[test]
-fn hosts_without_a_proxy_are_reached_directly() {
+fn hosts_of_no_proxy_are_reached_directly() {
     for name in ["NO_PROXY", "no_proxy"] {
         let server = Recorder::without_buckets();
         let through_proxy = requests(&["--s3-endpoint", &server.url()], &[(name, "example.com,127.0.0.1")]);
@@ -43,7 +43,7 @@ fn hosts_without_a_proxy_are_reached_directly() {
 }
 
 #[test]
-fn addressing_puts_the_bucket_into_the_path_or_the_host() {
+fn addressing_style_puts_the_bucket_into_the_path_or_the_host() {
     let check = |arguments: &[&str], variables: &[(&str, &str)], expected: &str| {
         let requests = requests(arguments, variables);
         assert!(requests[0].contains(expected), "{arguments:?}: {}", requests[0]);
@@ -63,7 +63,7 @@ fn addressing_puts_the_bucket_into_the_path_or_the_host() {
 }
 
 #[test]
-fn the_path_of_an_endpoint_is_before_the_bucket() {
+fn path_of_the_endpoint_precedes_the_bucket() {
     for endpoint in ["http://s3.example.test/base", "http://s3.example.test/base/"] {
         let requests = requests(&["--s3-endpoint", endpoint], &[]);
         assert!(requests[0].contains(" http://s3.example.test/base/lake"), "{}", requests[0]);

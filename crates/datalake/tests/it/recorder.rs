@@ -1,4 +1,4 @@
-//! A server on a port of its own that records what it is asked, and answers what a test says.
+//! A server that records requests, and returns the responses of a test.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -6,11 +6,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-/// What S3 answers for a bucket that does not exist: a command ends at once then.
+/// The response of S3 for a bucket that does not exist, after which a command ends at once.
 pub(crate) const NO_BUCKET: &str =
     "HTTP/1.1 404 Not Found\r\nconnection: close\r\n\r\n<Error><Code>NoSuchBucket</Code><Message>none</Message></Error>";
 
-/// The server, until the test ends.
+/// A server that runs until the test ends.
 pub(crate) struct Recorder {
     /// Like `127.0.0.1:1234`.
     pub(crate) address: String,
@@ -18,25 +18,25 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    pub(crate) fn new(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(response: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (answer, records) = (Arc::new(answer), Arc::clone(&requests));
+        let (response, records) = (Arc::new(response), Arc::clone(&requests));
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
-                let (answer, records) = (Arc::clone(&answer), Arc::clone(&records));
+                let (response, records) = (Arc::clone(&response), Arc::clone(&records));
                 std::thread::spawn(move || {
                     let request = read(&stream);
                     records.lock().unwrap().push(request.clone());
-                    let _client_may_be_gone = (&stream).write_all(answer(&request).as_bytes());
+                    let _client_may_be_gone = (&stream).write_all(response(&request).as_bytes());
                 });
             }
         });
         Self { address, requests }
     }
 
-    /// One that knows no bucket.
+    /// A server without buckets.
     pub(crate) fn without_buckets() -> Self {
         Self::new(|_| NO_BUCKET.to_owned())
     }
@@ -45,13 +45,13 @@ impl Recorder {
         format!("http://{}", self.address)
     }
 
-    /// The requests until now: heads and bodies.
+    /// The heads and bodies of the requests so far.
     pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }
 
-/// A request's head and body. Of a connection that is closed at once, nothing.
+/// The head and body of a request; empty if the client closes the connection at once.
 fn read(stream: &TcpStream) -> String {
     let mut reader = BufReader::new(stream);
     let mut request = String::new();

@@ -1,4 +1,4 @@
-//! Settings of S3 that can never work: exit status 2 with the setting, the value, the cause and the remedy, before any request, without secrets.
+//! Invalid settings of S3: exit status 2 and a message with the setting, the value, the cause and the remedy, before any request and without secrets.
 
 use std::{
     fs,
@@ -9,10 +9,10 @@ use tempfile::TempDir;
 
 use crate::recorder::Recorder;
 
-/// In no message.
+/// A secret that no message may contain.
 const SECRET: &str = "hush-hush";
 
-/// The executable in an environment of these variables only.
+/// The executable with only these variables in its environment.
 pub(crate) fn datalake(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_datalake"));
     command
@@ -31,23 +31,23 @@ pub(crate) fn text_of(output: &Output) -> String {
     )
 }
 
-/// The command fails with these words.
+/// Checks the exit status, and that the output contains these words.
 #[track_caller]
 pub(crate) fn check(arguments: &[&str], variables: &[(&str, &str)], status: i32, words: &[&str]) {
     let output = datalake(arguments, variables).output().unwrap();
     let text = text_of(&output);
     assert_eq!(output.status.code(), Some(status), "{arguments:?} {variables:?}: {text}");
     for word in words {
-        assert!(text.contains(word), "{arguments:?} {variables:?} does not say {word:?}: {text}");
+        assert!(text.contains(word), "{arguments:?} {variables:?} does not print {word:?}: {text}");
     }
     assert!(!text.contains(SECRET) && !text.contains("panicked"), "{text}");
 }
 
-/// The command over a bucket is rejected, and its server receives no request.
+/// Checks that the command for a bucket fails with these words, and that the server receives no request.
 #[track_caller]
 fn check_s3(command: &str, variables: &[(&str, &str)], words: &[&str]) {
     let server = Recorder::without_buckets();
-    let keys = [("AWS_ACCESS_KEY_ID", "someone"), ("AWS_SECRET_ACCESS_KEY", SECRET)];
+    let keys = [("AWS_ACCESS_KEY_ID", "test-user"), ("AWS_SECRET_ACCESS_KEY", SECRET)];
     let mut all = keys.to_vec();
     all.retain(|(name, _)| !variables.iter().any(|(other, _)| other == name));
     all.extend(variables);
@@ -63,7 +63,7 @@ fn check_s3(command: &str, variables: &[(&str, &str)], words: &[&str]) {
 }
 
 #[test]
-fn white_space_in_credentials_is_reported_by_every_command() {
+fn white_space_in_credentials_is_reported_by_all_commands() {
     for command in ["process", "up", "serve", "init", "repair"] {
         let variables = [("AWS_ACCESS_KEY_ID", "admin\n"), ("DATALAKE_LISTEN", "127.0.0.1:0")];
         check_s3(command, &variables, &["AWS_ACCESS_KEY_ID is `admin\\n`", "line break", "echo -n"]);
@@ -99,7 +99,7 @@ fn white_space_in_credentials_is_reported_by_every_command() {
 }
 
 #[test]
-fn regions_are_checked() {
+fn invalid_region_is_rejected() {
     check_s3(
         "process",
         &[("AWS_REGION", "us east")],
@@ -118,7 +118,7 @@ fn regions_are_checked() {
 }
 
 #[test]
-fn endpoints_are_checked() {
+fn invalid_endpoint_is_rejected() {
     for (endpoint, word) in [
         ("http://h:9000 ", "white space"),
         ("h:9000", "scheme is missing"),
@@ -154,7 +154,7 @@ pub(crate) fn file(name: &str, text: &str) -> (TempDir, String) {
 }
 
 #[test]
-fn profiles_are_checked() {
+fn invalid_profile_is_rejected() {
     let text = "[default]\nregion = eu west\n[profile signed-in]\nsso_session = us\n[profile elsewhere]\nendpoint_url = host:9000\n";
     let (_dir, config) = file("config", text);
     let with = |profile: &'static str| [("AWS_CONFIG_FILE", config.as_str()), ("AWS_PROFILE", profile)];
@@ -189,7 +189,7 @@ fn profiles_are_checked() {
 }
 
 #[test]
-fn web_identities_are_checked() {
+fn invalid_web_identity_is_rejected() {
     let without_keys = [("AWS_ACCESS_KEY_ID", ""), ("AWS_SECRET_ACCESS_KEY", "")];
     let (_dir, token) = file("token", SECRET);
     let check = |variables: &[(&str, &str)], word: &str| check_s3("process", &[&without_keys, variables].concat(), &[word]);
@@ -208,7 +208,7 @@ fn web_identities_are_checked() {
 }
 
 #[test]
-fn trusted_certificates_are_checked() {
+fn invalid_trusted_certificates_are_rejected() {
     let (dir, empty) = file("ca.pem", "no certificate\n");
     let (_dir, damaged) = file("ca.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
@@ -225,7 +225,7 @@ fn trusted_certificates_are_checked() {
 }
 
 #[test]
-fn proxies_are_checked() {
+fn invalid_proxy_is_rejected() {
     for name in ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"] {
         check_s3(
             "process",

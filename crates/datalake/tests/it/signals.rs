@@ -1,4 +1,4 @@
-//! A run that is asked to end, or killed, in its middle; and a store that cannot decide between two runs.
+//! Runs that receive signals at a certain request, and a store without conditional writes.
 
 use std::{
     fs,
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{
     process::{check_status, csv, datalake},
-    s3::S3Lake,
+    s3_lake::S3Lake,
     s3_server::Conditions,
 };
 
@@ -26,7 +26,7 @@ const BEFORE: &str = "user_id,first_name,last_name,birthts,img_path\n1,Ada,Lee,6
 const AFTER: &str =
     "user_id,first_name,last_name,birthts,img_path\n1,Changed,Lee,612302400000,\n2,Bea,Lee,612302400000,\n3,New,Lee,612302400000,\n";
 
-/// A lake with one version, and edits after it.
+/// A lake with one version and later edits.
 fn edited() -> S3Lake {
     let lake = S3Lake::new(OBEYED);
     lake.put(&[("1", "Ada"), ("2", "Bea")]);
@@ -46,39 +46,39 @@ fn signal(child: &Child, signal: Signal) {
     kill(Pid::from_raw(child.id().try_into().unwrap()), signal).unwrap();
 }
 
-/// Whatever became of a run, the next one says what an undisturbed one would, and the one after it has nothing to do.
+/// Checks that the next run gives the result of an undisturbed run, and that the run after it commits nothing.
 fn check_converges(lake: &S3Lake) {
     check_status(&lake.command("process").output().unwrap(), 0);
     assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(AFTER));
-    assert!(lake.text(&keys::log_entry(1)).is_some(), "there is the version of the edits");
+    assert!(lake.text(&keys::log_entry(1)).is_some(), "the edits are committed once");
     let last = lake.command("process").args(["--output", "json"]).output().unwrap();
     let report: Value = serde_json::from_slice(&last.stdout).unwrap();
     assert_eq!(report["committed"], false, "{report}");
-    assert!(lake.text(&keys::log_entry(2)).is_none(), "and no other");
+    assert!(lake.text(&keys::log_entry(2)).is_none(), "there is no second commit");
 }
 
-/// Asks a run to end while the server holds a request of it, and gives its report.
+/// The report of a run that receives SIGTERM while the server suspends one of its requests.
 fn terminated_at(lake: &S3Lake, method: &'static str, key: &str, status: i32) -> Value {
-    let held = lake.hold(method, key);
+    let request = lake.suspend(method, key);
     let child = start(lake);
-    held.wait();
+    request.wait();
     signal(&child, Signal::SIGTERM);
-    held.release();
+    request.release();
     let output = child.wait_with_output().unwrap();
     check_status(&output, status);
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[test]
-fn sigterm_while_a_run_reads_leaves_everything_as_it_was() {
+fn sigterm_before_the_commit_stops_the_run() {
     let lake = edited();
-    let held = lake.hold("GET", &keys::source("1.csv"));
+    let request = lake.suspend("GET", &keys::source("1.csv"));
     let child = start(&lake);
-    held.wait();
+    request.wait();
     signal(&child, Signal::SIGTERM);
-    // The run ends without the answer.
+    // The run ends without the response.
     let output = child.wait_with_output().unwrap();
-    held.release();
+    request.release();
     check_status(&output, 1);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
@@ -91,7 +91,7 @@ fn sigterm_while_a_run_reads_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn sigterm_while_a_run_commits_or_publishes_lets_it_end() {
+fn sigterm_during_or_after_the_commit_lets_the_run_finish() {
     for key in [keys::log_entry(1), keys::OUTPUT.to_owned()] {
         let lake = edited();
         let report = terminated_at(&lake, "PUT", &key, 0);
@@ -106,31 +106,31 @@ fn sigterm_while_a_run_commits_or_publishes_lets_it_end() {
 }
 
 #[test]
-fn a_run_that_is_killed_is_finished_by_the_next() {
+fn killed_run_is_completed_by_the_next_run() {
     for (method, key) in [
         ("GET", keys::source("1.csv")),
         ("PUT", keys::log_entry(1)),
         ("PUT", keys::OUTPUT.to_owned()),
     ] {
         let lake = edited();
-        let held = lake.hold(method, &key);
+        let request = lake.suspend(method, &key);
         let mut child = start(&lake);
-        held.wait();
+        request.wait();
         signal(&child, Signal::SIGKILL);
         assert!(!child.wait().unwrap().success());
         assert_eq!(
             lake.text(keys::OUTPUT).as_deref(),
             Some(BEFORE),
-            "nothing is shown yet, at {method} {key}"
+            "nothing is published yet, at {method} {key}"
         );
-        held.release();
+        request.release();
         check_converges(&lake);
     }
 }
 
-/// The lock of a folder stands for any file call that does not return, as on a network file system.
+/// The lock of a folder represents any file operation that does not return, as on a network file system.
 #[test]
-fn a_second_signal_ends_a_run_whose_file_call_does_not_return() {
+fn second_signal_ends_a_run_whose_file_operation_does_not_return() {
     let lake = TempDir::new().unwrap();
     for folder in ["src-data", ".datalake"] {
         fs::create_dir(lake.path().join(folder)).unwrap();
@@ -145,23 +145,23 @@ fn a_second_signal_ends_a_run_whose_file_call_does_not_return() {
     let log = BufReader::new(child.stderr.take().unwrap());
     let is_waiting = |line: io::Result<String>| line.unwrap().contains("waiting for the lock");
     assert!(log.lines().any(is_waiting), "the run waits for the lock");
-    // Two of a kind could be one.
+    // Two signals of the same kind can be merged.
     signal(&child, Signal::SIGTERM);
     signal(&child, Signal::SIGINT);
     let output = child.wait_with_output().unwrap();
     check_status(&output, 1);
-    assert!(output.stdout.is_empty(), "it ended at once, without a report");
+    assert!(output.stdout.is_empty(), "it ends at once, without a report");
     drop(lock);
 }
 
 #[test]
-fn a_store_without_create_if_absent_needs_a_single_writer() {
+fn store_without_create_if_absent_requires_single_writer() {
     let lake = S3Lake::new(Conditions { are_obeyed: false });
     lake.put(&[("1", "Ada"), ("2", "Bea")]);
-    let refused = lake.command("process").output().unwrap();
-    check_status(&refused, 2);
-    let words = String::from_utf8(refused.stdout).unwrap();
-    assert!(words.contains("--single-writer"), "{words}");
+    let failed = lake.command("process").output().unwrap();
+    check_status(&failed, 2);
+    let text = String::from_utf8(failed.stdout).unwrap();
+    assert!(text.contains("--single-writer"), "{text}");
     assert_eq!(lake.text(&keys::log_entry(0)), None);
     check_status(&lake.command("process").arg("--single-writer").output().unwrap(), 0);
     assert_eq!(lake.text(keys::OUTPUT).as_deref(), Some(BEFORE));

@@ -1,4 +1,4 @@
-//! An S3 server with a certificate of a private authority, reached directly and through a proxy.
+//! An S3 server with a certificate of a private authority, directly and through a proxy.
 
 use std::{
     fs,
@@ -31,14 +31,14 @@ use crate::{
     settings::datalake,
 };
 
-/// A machine that is busy with other tests is slow.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Long enough for a machine that is busy with other tests.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 struct TlsLake {
     dir: Arc<TempDir>,
-    /// Of the server, on the loopback.
+    /// The port of the server, on the loopback interface.
     port: u16,
-    /// Of a proxy that knows the way to `s3.example.test`.
+    /// The port of a proxy that connects to the server as `s3.example.test`.
     proxy: u16,
     connections: Arc<AtomicU32>,
     tunnels: Arc<AtomicU32>,
@@ -48,7 +48,7 @@ impl TlsLake {
     fn new() -> Self {
         let dir = Arc::new(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
         let acceptor = TlsAcceptor::from(Arc::new(certificate(&dir)));
-        let service = server(Arc::clone(&dir), ["someone", "secret"], Conditions { are_obeyed: true });
+        let service = server(Arc::clone(&dir), ["test-user", "secret"], Conditions { are_obeyed: true });
         let (listening, listens) = mpsc::channel();
         let [connections, tunnels]: [Arc<AtomicU32>; 2] = Default::default();
         let (accepted, tunneled) = (Arc::clone(&connections), Arc::clone(&tunnels));
@@ -77,7 +77,7 @@ impl TlsLake {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.unwrap().block_on(serve);
         });
-        let (port, proxy) = listens.recv_timeout(PATIENCE).expect("the server listens");
+        let (port, proxy) = listens.recv_timeout(TIMEOUT).expect("the server listens");
         Self {
             dir,
             port,
@@ -94,7 +94,7 @@ impl TlsLake {
 
 fn run(command: &[&str], endpoint: &str, variables: &[(&str, &str)]) -> Output {
     let keys = [
-        ("AWS_ACCESS_KEY_ID", "someone"),
+        ("AWS_ACCESS_KEY_ID", "test-user"),
         ("AWS_SECRET_ACCESS_KEY", "secret"),
         // An empty variable counts as not set.
         ("AWS_CA_BUNDLE", ""),
@@ -103,7 +103,7 @@ fn run(command: &[&str], endpoint: &str, variables: &[(&str, &str)]) -> Output {
     datalake(&arguments, &[&keys, variables].concat()).output().unwrap()
 }
 
-/// Makes an authority, writes its certificate to `ca.pem`, and issues one for the server.
+/// Creates an authority, writes its certificate to `ca.pem`, and issues the server's certificate.
 fn certificate(dir: &TempDir) -> ServerConfig {
     let authority_key = KeyPair::generate().unwrap();
     let mut authority = CertificateParams::new(Vec::new()).unwrap();
@@ -123,7 +123,7 @@ fn certificate(dir: &TempDir) -> ServerConfig {
         .unwrap()
 }
 
-/// Connects a client of a proxy to the server at that port, if it asks for its name.
+/// Connects the client of a proxy to the server at this port, if it requests the server's name.
 async fn tunnel(stream: TcpStream, port: u16) {
     let mut client = BufReader::new(stream);
     let mut first = String::new();
@@ -142,7 +142,7 @@ async fn tunnel(stream: TcpStream, port: u16) {
 }
 
 #[test]
-fn a_private_authority_is_trusted_if_it_is_named() {
+fn private_authority_is_trusted_if_configured() {
     let lake = TlsLake::new();
     let endpoint = format!("https://127.0.0.1:{}", lake.port);
     let authority = lake.authority();
@@ -160,7 +160,7 @@ fn a_private_authority_is_trusted_if_it_is_named() {
 }
 
 #[test]
-fn a_profile_names_the_authority() {
+fn authority_is_read_from_the_profile() {
     let lake = TlsLake::new();
     let config = lake.dir.path().join("config");
     fs::write(&config, format!("[default]\nca_bundle = {}\n", lake.authority())).unwrap();
@@ -169,7 +169,7 @@ fn a_profile_names_the_authority() {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// A command that sends one request fails at the first attempt, with these words.
+/// Checks that a command fails at the first attempt with these words.
 #[track_caller]
 fn check_failure(lake: &TlsLake, endpoint: &str, variables: &[(&str, &str)], words: &[&str]) {
     let before = lake.connections.load(Ordering::SeqCst);
@@ -177,13 +177,13 @@ fn check_failure(lake: &TlsLake, endpoint: &str, variables: &[(&str, &str)], wor
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     for word in words.iter().chain(&[endpoint]) {
-        assert!(text.contains(word), "it does not say {word:?}: {text}");
+        assert!(text.contains(word), "{word:?} is missing in {text}");
     }
     assert_eq!(lake.connections.load(Ordering::SeqCst) - before, 1, "{text}");
 }
 
 #[test]
-fn certificates_that_are_not_accepted_are_reported_after_one_attempt() {
+fn untrusted_certificate_is_reported_after_one_attempt() {
     let lake = TlsLake::new();
     let by_number = format!("https://127.0.0.1:{}", lake.port);
     check_failure(
@@ -203,10 +203,10 @@ fn certificates_that_are_not_accepted_are_reported_after_one_attempt() {
 }
 
 #[test]
-fn a_server_without_tls_is_reported() {
+fn server_without_tls_is_reported() {
     let server = crate::recorder::Recorder::without_buckets();
     let endpoint = format!("https://{}", server.address);
-    let variables = [("AWS_ACCESS_KEY_ID", "someone"), ("AWS_SECRET_ACCESS_KEY", "a")];
+    let variables = [("AWS_ACCESS_KEY_ID", "test-user"), ("AWS_SECRET_ACCESS_KEY", "a")];
     let output = datalake(&["init", "--lake", "s3://lake", "--s3-endpoint", &endpoint], &variables)
         .output()
         .unwrap();
@@ -217,7 +217,7 @@ fn a_server_without_tls_is_reported() {
 }
 
 #[test]
-fn a_proxy_tunnels_tls() {
+fn tls_is_tunneled_through_a_proxy() {
     let lake = TlsLake::new();
     let proxy = format!("http://127.0.0.1:{}", lake.proxy);
     let authority = lake.authority();

@@ -1,4 +1,4 @@
-//! An S3 server on a port of its own, whose answers a test can hold back.
+//! A lake on an S3 server that a test can make wait before it handles a request.
 
 use std::{
     fs,
@@ -18,14 +18,14 @@ use crate::{
     s3_server::{Conditions, path_of, server},
 };
 
-/// A machine that is busy with other tests is slow; nobody waits for long otherwise.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// Long enough for a machine that is busy with other tests.
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 const BUCKET: &str = "lake";
-const USER: &str = "someone";
-const PASSWORD: &str = "secret-of-someone";
+const USER: &str = "test-user";
+const PASSWORD: &str = "test-secret";
 
-/// A request that the server is to hold back.
+/// The next request that the server suspends.
 struct Awaited {
     method: &'static str,
     path: String,
@@ -33,21 +33,21 @@ struct Awaited {
     released: oneshot::Receiver<()>,
 }
 
-/// A request that the server holds back, or will.
-pub(crate) struct Held {
+/// A request that the server suspends when it arrives.
+pub(crate) struct SuspendedRequest {
     arrived: mpsc::Receiver<()>,
     release: oneshot::Sender<()>,
 }
 
-impl Held {
-    /// Waits until the request is there.
+impl SuspendedRequest {
+    /// Waits until the request arrives.
     pub(crate) fn wait(&self) {
-        self.arrived.recv_timeout(PATIENCE).expect("the request is made");
+        self.arrived.recv_timeout(TIMEOUT).expect("the request arrives");
     }
 
-    /// Lets the server carry it out.
+    /// Lets the server handle the request.
     pub(crate) fn release(self) {
-        let _nobody_may_be_waiting = self.release.send(());
+        let _client_may_be_gone = self.release.send(());
     }
 }
 
@@ -70,7 +70,7 @@ impl S3Lake {
             listening.send(listener.local_addr().unwrap()).unwrap();
             while let Ok((stream, _)) = listener.accept().await {
                 let (service, gate) = (service.clone(), Arc::clone(&gate));
-                let answer = service_fn(move |request: Request<Incoming>| {
+                let handler = service_fn(move |request: Request<Incoming>| {
                     let (service, gate) = (service.clone(), Arc::clone(&gate));
                     async move {
                         let is_awaited =
@@ -83,25 +83,25 @@ impl S3Lake {
                         hyper::service::Service::call(&service, request).await
                     }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), handler));
             }
         };
         std::thread::spawn(|| {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.unwrap().block_on(serve);
         });
-        let address = listens.recv_timeout(PATIENCE).expect("the server listens");
+        let address = listens.recv_timeout(TIMEOUT).expect("the server listens");
         let lake = Self {
             root,
             endpoint: format!("http://{address}"),
             awaited,
         };
-        let made = lake.command("init").status().unwrap();
-        assert!(made.success(), "the bucket is made");
+        let created = lake.command("init").status().unwrap();
+        assert!(created.success(), "the bucket is created");
         lake
     }
 
-    /// A command over the lake.
+    /// A command for the lake.
     pub(crate) fn command(&self, name: &str) -> Command {
         let mut command = datalake();
         command
@@ -121,8 +121,8 @@ impl S3Lake {
         assert!(uploaded.status.success(), "{uploaded:?}");
     }
 
-    /// Holds the next such request back.
-    pub(crate) fn hold(&self, method: &'static str, key: &str) -> Held {
+    /// Suspends the next request with this method for this key.
+    pub(crate) fn suspend(&self, method: &'static str, key: &str) -> SuspendedRequest {
         let (arrived, arrives) = mpsc::channel();
         let (release, released) = oneshot::channel();
         *self.awaited.lock().unwrap() = Some(Awaited {
@@ -131,7 +131,7 @@ impl S3Lake {
             arrived,
             released,
         });
-        Held { arrived: arrives, release }
+        SuspendedRequest { arrived: arrives, release }
     }
 
     /// An object of the lake, by its key.

@@ -1,4 +1,4 @@
-//! Places that a lake must not be in: its own sources and files. Checked before anything is written.
+//! Rejects a lake inside a lake, before anything is written.
 
 use std::{
     fs, io,
@@ -10,17 +10,17 @@ use datalake_store::lake_url::LakeUrl;
 
 use crate::exit::UsageError;
 
-/// The folders of a lake. The last is that of a folder lake's own files.
+/// The folders of a lake. The last one contains the private files of a lake in a folder.
 fn parts() -> [&'static str; 3] {
     let processed = keys::OUTPUT.split('/').next().unwrap_or_default();
     [keys::SOURCES.trim_end_matches('/'), processed, ".datalake"]
 }
 
-/// Fails if the URL names a part of a lake instead of the lake.
+/// Fails if the URL is that of a folder in a lake.
 pub(crate) fn check(lake: &LakeUrl) -> Result<(), UsageError> {
     match lake {
         LakeUrl::S3 { bucket, prefix } => {
-            // A prefix that goes through such a folder is among the sources or the data of the lake before it.
+            // A prefix with such a folder is inside the sources or the data of the lake above it.
             let names: Vec<&str> = prefix.trim_end_matches('/').split('/').collect();
             let Some(depth) = names.iter().position(|name| parts().contains(name)) else {
                 return Ok(());
@@ -43,7 +43,7 @@ fn check_folder(lake: &LakeUrl, path: &Path) -> Result<(), UsageError> {
         let (Some(name), Some(parent)) = (inner.file_name().and_then(|name| name.to_str()), inner.parent()) else {
             continue;
         };
-        // A folder may have such a name by chance, and hold lakes. That of the lake itself is always a mistake.
+        // A parent folder may have such a name by chance, and contain lakes. The lake's own name is always a mistake.
         let is_part = parts().contains(&name) && (depth == 0 || is_lake(parent));
         if is_part {
             return Err(part_of(lake, &LakeUrl::Folder(parent.to_owned())));
@@ -52,39 +52,39 @@ fn check_folder(lake: &LakeUrl, path: &Path) -> Result<(), UsageError> {
     Ok(())
 }
 
-/// Whether a run has been here.
+/// Whether the folder is a lake that was processed.
 fn is_lake(folder: &Path) -> bool {
     parts()[1..].iter().any(|part| folder.join(part).is_dir())
 }
 
 fn part_of(lake: &LakeUrl, whole: &LakeUrl) -> UsageError {
     UsageError(format!(
-        "--lake {lake} is inside a lake, which has its sources in src-data/ and its results in processed_data/; write --lake {whole}, or choose another place"
+        "--lake {lake} is inside a lake, which has its sources in src-data/ and its results in processed_data/; write --lake {whole}, or choose another location"
     ))
 }
 
-/// Fails if the sources to upload are not in a folder, or in the lake itself.
+/// Fails if the sources to upload are not in a folder, or are in the lake.
 pub(crate) fn check_sources(folder: &Path, lake: &LakeUrl) -> Result<(), UsageError> {
-    let refused = |reason: String| UsageError(format!("--from {} {reason}", folder.display()));
+    let error = |reason: String| UsageError(format!("--from {} {reason}", folder.display()));
     match fs::metadata(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return Err(refused("does not exist; name the folder with the sources".to_owned()));
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => {
+            return Err(error("does not exist; pass the folder with the sources".to_owned()));
         }
-        Err(error) => return Err(refused(format!("cannot be read: {error}"))),
-        Ok(metadata) if !metadata.is_dir() => return Err(refused("is not a folder; name the folder with the sources".to_owned())),
+        Err(cause) => return Err(error(format!("cannot be read: {cause}"))),
+        Ok(metadata) if !metadata.is_dir() => return Err(error("is not a folder; pass the folder with the sources".to_owned())),
         Ok(_) => {}
     }
     let LakeUrl::Folder(lake) = lake else { return Ok(()) };
     match resolved(folder).starts_with(resolved(lake)) {
-        true => Err(refused(format!(
-            "is in the lake {} itself; its sources are those in src-data/, and need no upload",
+        true => Err(error(format!(
+            "is in the lake {} itself; the sources in its src-data/ need no upload",
             lake.display()
         ))),
         false => Ok(()),
     }
 }
 
-/// The absolute path without links; the end of it need not exist.
+/// The absolute path without links. The last components need not exist.
 fn resolved(path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let found = path.ancestors().find_map(|existing| {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_lake_are_no_lake() {
+    fn url_inside_a_lake_is_rejected() {
         check_url("s3://bucket", None);
         check_url("s3://bucket/src-data/team", Some("s3://bucket"));
         check_url("s3://bucket/a/processed_data/b/c", Some("s3://bucket/a"));
@@ -122,9 +122,8 @@ mod tests {
         check_url("/nowhere/.datalake", Some("/nowhere"));
     }
 
-    #[cfg(unix)]
     #[test]
-    fn folders_inside_a_lake_are_no_lake() {
+    fn folder_inside_a_lake_is_rejected() {
         let root = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(root.path()).unwrap();
         fs::create_dir_all(root.join("lake/src-data/deep")).unwrap();
