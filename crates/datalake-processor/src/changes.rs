@@ -181,7 +181,7 @@ fn code_of_non_file(key: &str) -> IgnoreCode {
     }
 }
 
-/// The core's view of a listed object.
+/// Converts an object of a listing.
 pub(crate) fn source_object(object: ObjectMeta) -> SourceObject {
     SourceObject {
         key: object.key.into(),

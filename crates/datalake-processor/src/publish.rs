@@ -40,7 +40,7 @@ pub(crate) async fn publish_output(table: &Table, version: &Version) -> Result<V
         if !was_put && current.as_ref().is_some_and(|head| is_of(head, &version)) {
             return Ok(version);
         }
-        // Before the put, so that a run that was paused does not publish an old version; after it, because another run may have committed.
+        // Checked before the put, so that a run that was paused does not publish an old version, and after it, because another run may have committed.
         let skips_check = if was_put {
             simulation::has(Bug::PublishSkipsSecondCheck)
         } else {

@@ -31,7 +31,7 @@ use crate::{
 /// Requests in flight. The store's latency limits the reading of small objects; more than 64 requests were not faster in measurements.
 const READS_IN_FLIGHT_MAX: usize = 64;
 
-/// Attempts to read a source that changes at the same time, before it is rejected as `unstable`.
+/// Attempts to read a source that is replaced during each of them, before it is rejected as `unstable`.
 const READ_ATTEMPTS_MAX: u32 = 4;
 
 /// The outcome of reading a changed CSV.

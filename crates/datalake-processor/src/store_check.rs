@@ -39,7 +39,7 @@ pub(crate) async fn require_create_if_absent(bucket: &dyn Bucket) -> Result<(), 
     Ok(())
 }
 
-/// Creates of one key. The check passes at the first rejection after a success. One more success proves nothing, because a vacuum may have removed
+/// The maximum number of creates of one key. The check passes at the first rejection after a success. One more success proves nothing, because a vacuum may have removed
 /// the object while this process was paused.
 const CREATES_MAX: u32 = 4;
 

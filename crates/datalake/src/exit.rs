@@ -6,7 +6,7 @@ use datalake_core::report::RunOutcome;
 use datalake_processor::error::RunError;
 use datalake_store::{error::StoreError, masking::mask_urls_in};
 
-/// The operator has to change the arguments, the configuration or the credentials. The same status as that of clap.
+/// The operator has to change the arguments, the configuration or the credentials. clap uses the same status.
 pub(crate) const USAGE: u8 = 2;
 
 /// The exit status: 1 if a retry may help, 2 for configuration, 4 for a guard.

@@ -63,7 +63,7 @@ fn part_of(lake: &LakeUrl, whole: &LakeUrl) -> UsageError {
     ))
 }
 
-/// Fails if the sources to upload are not in a folder, or are in the lake.
+/// Fails if the folder with the sources to upload does not exist, or is in the lake.
 pub(crate) fn check_sources(folder: &Path, lake: &LakeUrl) -> Result<(), UsageError> {
     let error = |reason: String| UsageError(format!("--from {} {reason}", folder.display()));
     match fs::metadata(folder) {

@@ -19,7 +19,7 @@ use crate::{args::Cli, commands, exit};
 /// The arguments, or the exit status after help, the version or an error was printed.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     let mut command = without_empty_variables(Cli::command());
-    // Only the arguments of a command that is built can be formatted.
+    // The arguments of a command can be formatted only after it is built.
     command.build();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
         check_white_space(&command, &matches)?;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bytes::Bytes;
+use datalake_core::error_chain::error_chain;
 use http_body_util::Empty;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
@@ -26,7 +27,10 @@ pub(crate) async fn healthcheck(args: HealthcheckArgs) -> anyhow::Result<u8> {
     let response = tokio::time::timeout(TIMEOUT, request)
         .await
         .with_context(|| format!("no response from {url} within {} s", TIMEOUT.as_secs()))?
-        .with_context(|| format!("cannot reach {url}; check that the API is running and listens on this address"))?;
+        .map_err(|error| {
+            let cause = error_chain(&error);
+            anyhow!("cannot reach {url}: {cause}; check that the API is running and listens on this address")
+        })?;
     if !response.status().is_success() {
         bail!("the API is not ready: {url} returned status {}", response.status().as_u16());
     }

@@ -43,7 +43,7 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// Where a source to upload is stored.
+/// Where the bytes of a source to upload are.
 enum Origin {
     File(PathBuf),
     Embedded(Bytes),

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use datalake_api::{
     request::auth::{Access, Token},
@@ -144,7 +144,7 @@ async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener
     })?;
     TcpListener::bind(addresses.as_slice())
         .await
-        .with_context(|| format!("cannot listen on {address}; choose another address or port with {flag}"))
+        .map_err(|error| anyhow!("cannot listen on {address}: {error}; choose another address or port with {flag}"))
 }
 
 /// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024, so that as many slow clients would lock out

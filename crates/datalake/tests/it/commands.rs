@@ -205,7 +205,15 @@ fn init_from_a_folder_skips_temporary_files() {
 
 #[test]
 fn healthcheck_of_a_stopped_server_fails() {
-    check(&["healthcheck", "--listen", "127.0.0.1:1"], 1, &["check that the API is running"]);
+    check(
+        &["healthcheck", "--listen", "127.0.0.1:1"],
+        1,
+        &[
+            "cannot reach http://127.0.0.1:1/readyz: ",
+            "Connection refused",
+            "check that the API is running",
+        ],
+    );
 }
 
 #[test]
