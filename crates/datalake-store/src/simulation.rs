@@ -49,9 +49,9 @@ pub enum Bug {
     VacuumForgetsRemovedFiles,
     /// Runs do not repair a lost data file.
     HealingIsOff,
-    /// The notes on images of dead runs are never removed.
+    /// The image intents of dead runs are never removed.
     ExpiredIntentsStay,
-    /// Processes of one run share one note on images.
+    /// Processes of one run share one object of image intents.
     IntentsAreNamedByRun,
     /// The guard against mass deletion does not apply to lakes of ten users or fewer.
     GuardSparesSmallLakes,
@@ -61,13 +61,13 @@ pub enum Bug {
     StoreIsNotChecked,
     /// Processes use the same object to check create-if-absent.
     CreateProofIsShared,
-    /// A run writes no note before it changes image copies.
+    /// A run records no intent before it changes image copies.
     NoImageIntent,
-    /// A run removes copies that a note of an active run names and no row links yet.
+    /// A run removes copies that an intent of an active run names and no row links yet.
     ReconcileRemovesForYoungIntents,
-    /// A run removes the notes of others although their runs may be active.
+    /// A run removes the intents of other runs that may be active.
     OtherIntentsAreRemovedAtOnce,
-    /// Copies are not compared with rows that changed while they were being settled.
+    /// Copies are not compared with rows that changed during the reconciliation.
     ReconcileSkipsRecheck,
     /// Copies and removals of images after the commit do not expire.
     ReconcileIsNotFenced,
@@ -89,7 +89,7 @@ pub enum Bug {
     PublishComparesNumbers,
     /// A row whose image bytes are lost is not read again.
     LostImagesAreIgnored,
-    /// A first run writes no note on images.
+    /// A first run records no image intents.
     IntentsOfFirstRunsAreSkipped,
     /// The guards do not count the rows of a lost data file as users.
     HealingForgetsLostRows,

@@ -47,7 +47,7 @@ impl Schedule {
     }
 
     /// The last scheduled time that is not after `at`.
-    pub(crate) fn previous_at(&self, at: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn previous_scheduled(&self, at: Timestamp) -> Option<Timestamp> {
         let last = self.0.find_previous_occurrence(&at.to_zoned(TimeZone::UTC), true).ok()?;
         Some(last.timestamp())
     }
@@ -72,7 +72,7 @@ mod tests {
 
     #[test]
     fn previous_time_is_found() {
-        let last = |schedule: &str, at: &str| schedule.parse::<Schedule>().unwrap().previous_at(at.parse().unwrap());
+        let last = |schedule: &str, at: &str| schedule.parse::<Schedule>().unwrap().previous_scheduled(at.parse().unwrap());
         let time = |text: &str| Some(text.parse().unwrap());
         assert_eq!(last("0 * * * *", "2026-11-24T08:00:00Z"), time("2026-11-24T08:00:00Z"));
         assert_eq!(last("0 3 * * *", "2026-11-24T02:59:59Z"), time("2026-11-23T03:00:00Z"));

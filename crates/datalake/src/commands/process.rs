@@ -111,7 +111,7 @@ fn run_span(options: &RunOptions) -> Span {
         span.is_disabled(),
         traces::variable(datalake_runs::trace_context::ENVIRONMENT_VARIABLE),
     ) {
-        // It fails only where nothing exports the span.
+        // Fails only if the span is not exported.
         let _not_exported = span.set_parent(datalake_runs::trace_context::parent_context(&parent));
     }
     span

@@ -48,7 +48,7 @@ pub(crate) async fn serve_and_run(
 async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdown: CancellationToken) {
     let mut failures = 0;
     let past = schedule.clone();
-    launcher.set_schedule(Box::new(move |at| past.previous_at(at)));
+    launcher.set_schedule(Box::new(move |at| past.previous_scheduled(at)));
     loop {
         let request = RunRequest::new(None, RunParameters::default(), Trigger::Schedule);
         // For requests during this run.
