@@ -36,7 +36,7 @@ pub enum SourceKind {
 
 /// How the extension of a source is written. Where both exist, the lower-case one counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spelling {
+pub enum ExtensionCase {
     /// `.csv`, `.png`
     Lower,
     /// `.CSV`, `.PNG`
@@ -51,7 +51,7 @@ pub struct SourceKey {
     /// Which of the user's sources.
     pub kind: SourceKind,
     /// How its extension is written.
-    pub spelling: Spelling,
+    pub spelling: ExtensionCase,
 }
 
 static SOURCE_NAME: LazyLock<Regex> =
@@ -108,10 +108,10 @@ pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
     let captures = SOURCE_NAME.captures(name).ok_or(IgnoreCode::UnknownKind)?;
     let (_, [stem, extension]) = captures.extract();
     let (kind, spelling) = match extension {
-        "csv" => (SourceKind::Csv, Spelling::Lower),
-        "CSV" => (SourceKind::Csv, Spelling::Upper),
-        "png" => (SourceKind::Image, Spelling::Lower),
-        _ => (SourceKind::Image, Spelling::Upper),
+        "csv" => (SourceKind::Csv, ExtensionCase::Lower),
+        "CSV" => (SourceKind::Csv, ExtensionCase::Upper),
+        "png" => (SourceKind::Image, ExtensionCase::Lower),
+        _ => (SourceKind::Image, ExtensionCase::Upper),
     };
     let user_id = UserId::parse(stem).map_err(|_| IgnoreCode::BadId)?;
     Ok(SourceKey { user_id, kind, spelling })
@@ -119,7 +119,7 @@ pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
 
 /// How a name differs from the nearest one that is a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Difference {
+pub enum NameDifference {
     /// Only in the case of its extension: `1.Png`.
     Case,
     /// Only by white space or invisible characters: `1.csv `.
@@ -142,7 +142,7 @@ pub struct NearMiss {
     /// The key that the source would have.
     pub key: String,
     /// How the name differs from that key.
-    pub difference: Difference,
+    pub difference: NameDifference,
 }
 
 const IMAGE_TYPES: &[&str] = &[
@@ -183,21 +183,23 @@ pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
     let (stem, extension) = visible.trim().rsplit_once('.')?;
     let stem = stem.trim_end();
     if stem.len() + 1 + extension.len() != name.len() {
-        return new(stem, own(extension)?, Difference::Blank);
+        return new(stem, own(extension)?, NameDifference::Blank);
     }
     if let Some(extension) = own(extension) {
-        return new(stem, extension, Difference::Case);
+        return new(stem, extension, NameDifference::Case);
     }
     if let Some((stem, first)) = stem.rsplit_once('.')
         && let Some(first) = own(first)
     {
-        return new(stem, first, Difference::SecondExtension);
+        return new(stem, first, NameDifference::SecondExtension);
     }
     let lower = extension.to_ascii_lowercase();
     if IMAGE_TYPES.contains(&&*lower) {
-        return new(stem, "png", Difference::ImageType);
+        return new(stem, "png", NameDifference::ImageType);
     }
-    TABLE_TYPES.contains(&&*lower).then(|| new(stem, "csv", Difference::TableType))?
+    TABLE_TYPES
+        .contains(&&*lower)
+        .then(|| new(stem, "csv", NameDifference::TableType))?
 }
 
 /// The user whose source an object is, or would be under a name that is close to its own.
@@ -306,19 +308,19 @@ pub fn checksum_of(key: &str) -> Option<u32> {
 }
 
 /// The key of a data file that the log names by a path relative to the table's root.
-pub fn in_table(path: &str) -> String {
+pub fn table_file(path: &str) -> String {
     format!("{TABLE}{path}")
 }
 
 /// The path relative to the table's root of a Parquet data file; none for keys outside the table, for its log and its ingest state.
-pub fn parse_in_table(key: &str) -> Option<&str> {
+pub fn parse_data_file(key: &str) -> Option<&str> {
     let path = key.strip_prefix(TABLE)?;
     let hidden = path.split('/').any(|part| part.starts_with(['_', '.']));
     (!hidden && path.ends_with(".parquet")).then_some(path)
 }
 
 /// A new file of refused sources. `unique` is a UUID; `checksum` is the CRC-32 of the file's bytes.
-pub fn refusals(unique: &str, checksum: u32) -> String {
+pub fn rejects_file(unique: &str, checksum: u32) -> String {
     format!("{INGEST}rejects-{unique}-c{checksum:08x}.parquet")
 }
 
@@ -346,7 +348,7 @@ pub fn is_create_proof(key: &str) -> bool {
 }
 
 /// Whether a key is one of the files of refused sources.
-pub fn is_refusals(key: &str) -> bool {
+pub fn is_rejects_file(key: &str) -> bool {
     key.strip_prefix(INGEST)
         .is_some_and(|name| name.starts_with("rejects-") && name.ends_with(".parquet"))
 }
@@ -358,23 +360,23 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::lower("1000.csv", "1000", SourceKind::Csv, Spelling::Lower)]
-    #[case::image("0001.png", "0001", SourceKind::Image, Spelling::Lower)]
-    #[case::upper_csv("1000.CSV", "1000", SourceKind::Csv, Spelling::Upper)]
-    #[case::upper_image("1000.PNG", "1000", SourceKind::Image, Spelling::Upper)]
-    #[case::long(&format!("{}.csv", "7".repeat(64)), &"7".repeat(64), SourceKind::Csv, Spelling::Lower)]
-    #[case::all_characters("A-Z_a.z-09.csv", "A-Z_a.z-09", SourceKind::Csv, Spelling::Lower)]
-    #[case::other_extension_within("a.png.csv", "a.png", SourceKind::Csv, Spelling::Lower)]
-    #[case::hyphen("-.png", "-", SourceKind::Image, Spelling::Lower)]
-    #[case::dots("....csv", "...", SourceKind::Csv, Spelling::Lower)]
-    #[case::hidden(".1.csv", ".1", SourceKind::Csv, Spelling::Lower)]
-    #[case::ends_like_a_word("depart.csv", "depart", SourceKind::Csv, Spelling::Lower)]
-    #[case::begins_like_a_word("part.1.csv", "part.1", SourceKind::Csv, Spelling::Lower)]
+    #[case::lower("1000.csv", "1000", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::image("0001.png", "0001", SourceKind::Image, ExtensionCase::Lower)]
+    #[case::upper_csv("1000.CSV", "1000", SourceKind::Csv, ExtensionCase::Upper)]
+    #[case::upper_image("1000.PNG", "1000", SourceKind::Image, ExtensionCase::Upper)]
+    #[case::long(&format!("{}.csv", "7".repeat(64)), &"7".repeat(64), SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::all_characters("A-Z_a.z-09.csv", "A-Z_a.z-09", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::other_extension_within("a.png.csv", "a.png", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::hyphen("-.png", "-", SourceKind::Image, ExtensionCase::Lower)]
+    #[case::dots("....csv", "...", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::hidden(".1.csv", ".1", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::ends_like_a_word("depart.csv", "depart", SourceKind::Csv, ExtensionCase::Lower)]
+    #[case::begins_like_a_word("part.1.csv", "part.1", SourceKind::Csv, ExtensionCase::Lower)]
     fn names_of_sources_are_ids_with_an_extension(
         #[case] name: &str,
         #[case] id: &str,
         #[case] kind: SourceKind,
-        #[case] spelling: Spelling,
+        #[case] spelling: ExtensionCase,
     ) {
         let user_id = UserId::parse(id).unwrap();
         let expected = SourceKey { user_id, kind, spelling };
@@ -455,21 +457,21 @@ mod tests {
     }
 
     #[rstest]
-    #[case::case("1.Png", Some(("1.png", Difference::Case)))]
-    #[case::case_of_csv("a.b.cSV", Some(("a.b.csv", Difference::Case)))]
-    #[case::jpeg("1.jpg", Some(("1.png", Difference::ImageType)))]
-    #[case::upper_jpeg("1.JPEG", Some(("1.png", Difference::ImageType)))]
-    #[case::workbook("1.xlsx", Some(("1.csv", Difference::TableType)))]
-    #[case::hidden_extension("1.csv.txt", Some(("1.csv", Difference::SecondExtension)))]
-    #[case::compressed("1.PNG.gz", Some(("1.png", Difference::SecondExtension)))]
-    #[case::space_after("1.csv ", Some(("1.csv", Difference::Blank)))]
-    #[case::space_before(" 1.png", Some(("1.png", Difference::Blank)))]
-    #[case::byte_order_mark("\u{feff}1.CSV", Some(("1.csv", Difference::Blank)))]
+    #[case::case("1.Png", Some(("1.png", NameDifference::Case)))]
+    #[case::case_of_csv("a.b.cSV", Some(("a.b.csv", NameDifference::Case)))]
+    #[case::jpeg("1.jpg", Some(("1.png", NameDifference::ImageType)))]
+    #[case::upper_jpeg("1.JPEG", Some(("1.png", NameDifference::ImageType)))]
+    #[case::workbook("1.xlsx", Some(("1.csv", NameDifference::TableType)))]
+    #[case::hidden_extension("1.csv.txt", Some(("1.csv", NameDifference::SecondExtension)))]
+    #[case::compressed("1.PNG.gz", Some(("1.png", NameDifference::SecondExtension)))]
+    #[case::space_after("1.csv ", Some(("1.csv", NameDifference::Blank)))]
+    #[case::space_before(" 1.png", Some(("1.png", NameDifference::Blank)))]
+    #[case::byte_order_mark("\u{feff}1.CSV", Some(("1.csv", NameDifference::Blank)))]
     #[case::bad_id("é.Png", None)]
     #[case::text("notes.txt", None)]
     #[case::other("notes.md", None)]
     #[case::none("README", None)]
-    fn near_misses_name_the_source_that_was_meant(#[case] name: &str, #[case] expected: Option<(&str, Difference)>) {
+    fn near_misses_name_the_source_that_was_meant(#[case] name: &str, #[case] expected: Option<(&str, NameDifference)>) {
         let near = near_miss(name);
         assert_eq!(user_of(&source(name)), near.as_ref().map(|near| near.user_id.clone()));
         let found = near.map(|near| (near.key, near.difference));
@@ -505,19 +507,19 @@ mod tests {
         ));
         assert!(!is_foreign_checkpoint(&checkpoint(7)));
         assert!(!is_foreign_checkpoint(&log_entry(7)));
-        assert_eq!(parse_in_table(&in_table("part-1.parquet")), Some("part-1.parquet"));
-        assert_eq!(parse_in_table(&checkpoint(1)), None);
-        assert_eq!(checksum_of(&refusals("x", 7)), Some(7));
+        assert_eq!(parse_data_file(&table_file("part-1.parquet")), Some("part-1.parquet"));
+        assert_eq!(parse_data_file(&checkpoint(1)), None);
+        assert_eq!(checksum_of(&rejects_file("x", 7)), Some(7));
         assert_eq!(checksum_of(&segment_path("x", u32::MAX)), Some(u32::MAX));
         assert_eq!(checksum_of("part-00000-7a-c000.snappy.parquet"), None);
         assert_eq!(checksum_of("part-7a-c0000000g.parquet"), None);
         assert_eq!(checksum_of(&checkpoint(1)), None);
-        assert_eq!(parse_in_table(&refusals("x", 7)), None);
-        assert!(is_refusals(&refusals("x", 7)));
-        assert!(!is_refusals(LAST_VACUUM));
+        assert_eq!(parse_data_file(&rejects_file("x", 7)), None);
+        assert!(is_rejects_file(&rejects_file("x", 7)));
+        assert!(!is_rejects_file(LAST_VACUUM));
         assert!(is_create_proof(&create_proof("7")));
         assert!(!is_create_proof(LAST_VACUUM));
         assert!(image_note(&run_id, "7").starts_with(IMAGE_NOTES));
-        assert!(!is_refusals(&image_note(&run_id, "7")) && parse_in_table(&image_note(&run_id, "7")).is_none());
+        assert!(!is_rejects_file(&image_note(&run_id, "7")) && parse_data_file(&image_note(&run_id, "7")).is_none());
     }
 }

@@ -63,7 +63,7 @@ pub struct UserSources {
 
 /// What a listing holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listed {
+pub enum ListingEntry {
     /// A user's sources.
     User(UserSources),
     /// An object that is nobody's source.
@@ -82,7 +82,7 @@ pub struct OutOfOrder {
 
 /// Gathers each user's sources out of a listing in key order, and gives users in rank order.
 #[derive(Debug, Default)]
-pub struct Gatherer {
+pub struct SourceGrouper {
     /// By rank.
     waiting: BTreeMap<String, Waiting>,
     /// The last user's source. What is ignored comes in any order: a name that is no text has no place among those that are.
@@ -96,9 +96,9 @@ struct Waiting {
     image: Option<SourceObject>,
 }
 
-impl Gatherer {
+impl SourceGrouper {
     /// Takes the next object of the listing and adds to `out` what it completes.
-    pub fn push(&mut self, object: SourceObject, out: &mut Vec<Listed>) -> Result<(), OutOfOrder> {
+    pub fn push(&mut self, object: SourceObject, out: &mut Vec<ListingEntry>) -> Result<(), OutOfOrder> {
         // The marker of the folder itself says nothing about any user.
         if &*object.key == keys::SOURCES {
             return Ok(());
@@ -106,7 +106,7 @@ impl Gatherer {
         let source = match keys::parse_source(&object.key) {
             Ok(source) => source,
             Err(code) => {
-                out.push(Listed::Ignored(object, code));
+                out.push(ListingEntry::Ignored(object, code));
                 return Ok(());
             }
         };
@@ -135,13 +135,13 @@ impl Gatherer {
         };
         // In key order the upper-case spelling comes first.
         if let Some(shadowed) = place.replace(object) {
-            out.push(Listed::Ignored(shadowed, IgnoreCode::Shadowed));
+            out.push(ListingEntry::Ignored(shadowed, IgnoreCode::Shadowed));
         }
         Ok(())
     }
 
     /// Adds to `out` what the listing's end completes.
-    pub fn finish(self, out: &mut Vec<Listed>) {
+    pub fn finish(self, out: &mut Vec<ListingEntry>) {
         for waiting in self.waiting.into_values() {
             waiting.complete(out);
         }
@@ -149,14 +149,14 @@ impl Gatherer {
 }
 
 impl Waiting {
-    fn complete(self, out: &mut Vec<Listed>) {
+    fn complete(self, out: &mut Vec<ListingEntry>) {
         match (self.csv, self.image) {
-            (Some(csv), image) => out.push(Listed::User(UserSources {
+            (Some(csv), image) => out.push(ListingEntry::User(UserSources {
                 user_id: self.user_id,
                 csv,
                 image,
             })),
-            (None, Some(image)) => out.push(Listed::Ignored(image, IgnoreCode::OrphanImage)),
+            (None, Some(image)) => out.push(ListingEntry::Ignored(image, IgnoreCode::OrphanImage)),
             (None, None) => {}
         }
     }
@@ -164,7 +164,7 @@ impl Waiting {
 
 /// A state of a source's bytes that needs no second look.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Seen {
+pub struct SourceVersion {
     /// The key, where the state belongs to one spelling of it alone: a reject is listed under its key.
     pub key: Option<Box<str>>,
     /// The store's tag.
@@ -173,7 +173,7 @@ pub struct Seen {
     pub size: u64,
 }
 
-impl Seen {
+impl SourceVersion {
     fn names(&self, object: &SourceObject) -> bool {
         self.etag == object.etag && self.size == object.size && self.key.as_ref().is_none_or(|key| *key == object.key)
     }
@@ -181,28 +181,28 @@ impl Seen {
 
 /// What the table recorded of one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
+pub struct RecordedUser {
     /// Whose state it is.
     pub user_id: UserId,
     /// Whether the user has a row. One whose CSV was never good has none.
     pub has_row: bool,
     /// The CSV's state: the reject's where there is one, else the row's. None where it must be read again.
-    pub csv: Option<Seen>,
+    pub csv: Option<SourceVersion>,
     /// Likewise of the picture. None where there is none, too.
-    pub image: Option<Seen>,
+    pub image: Option<SourceVersion>,
     /// Whether the row links a picture, or a picture is rejected now.
     pub has_image: bool,
 }
 
 /// Brings what is known from the order of user ids into rank order.
 #[derive(Debug, Default)]
-pub struct Ranker {
-    waiting: BTreeMap<String, Known>,
+pub struct KeyOrder {
+    waiting: BTreeMap<String, RecordedUser>,
 }
 
-impl Ranker {
+impl KeyOrder {
     /// Takes the next user in byte order of ids, and adds to `out` those that nobody can come before any more.
-    pub fn push(&mut self, known: Known, out: &mut Vec<Known>) {
+    pub fn push(&mut self, known: RecordedUser, out: &mut Vec<RecordedUser>) {
         let floor = keys::first_source_from(&known.user_id);
         while let Some(first) = self.waiting.first_entry()
             && *first.key() <= floor
@@ -213,7 +213,7 @@ impl Ranker {
     }
 
     /// Adds to `out` those who are left.
-    pub fn finish(self, out: &mut Vec<Known>) {
+    pub fn finish(self, out: &mut Vec<RecordedUser>) {
         out.extend(self.waiting.into_values());
     }
 }
@@ -222,11 +222,11 @@ impl Ranker {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceChange {
     /// Nothing: it is as the table recorded it, or is not there and never was.
-    Same,
+    Unchanged,
     /// It is new or differs.
     Read(SourceObject),
     /// It was there, and is no more.
-    Gone,
+    Removed,
 }
 
 /// What to do about one user whose sources are not all the same.
@@ -241,22 +241,23 @@ pub struct UserChange {
 }
 
 /// One step of the merge of two streams in rank order: which of their heads comes next. At least one of them is there.
-pub fn next_in_rank(listed: &UserId, known: &UserId) -> Ordering {
+pub fn compare_key_order(listed: &UserId, known: &UserId) -> Ordering {
     keys::last_source(listed).cmp(&keys::last_source(known))
 }
 
 /// Compares what is listed of a user with what is known; none where nothing is to be done.
-pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMode) -> Option<UserChange> {
+pub fn compare(listed: Option<&UserSources>, known: Option<&RecordedUser>, mode: RunMode) -> Option<UserChange> {
     let Some(sources) = listed else {
         return known.map(|known| UserChange {
             user_id: known.user_id.clone(),
-            csv: SourceChange::Gone,
-            image: SourceChange::Gone,
+            csv: SourceChange::Removed,
+            image: SourceChange::Removed,
         });
     };
-    let is_seen = |object: &SourceObject, seen: Option<&Seen>| mode == RunMode::Incremental && seen.is_some_and(|seen| seen.names(object));
-    let judge = |object: &SourceObject, seen: Option<&Seen>| match is_seen(object, seen) {
-        true => SourceChange::Same,
+    let is_seen =
+        |object: &SourceObject, seen: Option<&SourceVersion>| mode == RunMode::Incremental && seen.is_some_and(|seen| seen.names(object));
+    let judge = |object: &SourceObject, seen: Option<&SourceVersion>| match is_seen(object, seen) {
+        true => SourceChange::Unchanged,
         false => SourceChange::Read(object.clone()),
     };
     let csv = judge(&sources.csv, known.and_then(|known| known.csv.as_ref()));
@@ -265,10 +266,10 @@ pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMod
     let image = match &sources.image {
         Some(object) if may_get_row => SourceChange::Read(object.clone()),
         Some(object) => judge(object, known.and_then(|known| known.image.as_ref())),
-        None if known.is_some_and(|known| known.has_image) => SourceChange::Gone,
-        None => SourceChange::Same,
+        None if known.is_some_and(|known| known.has_image) => SourceChange::Removed,
+        None => SourceChange::Unchanged,
     };
-    let is_same = (&csv, &image) == (&SourceChange::Same, &SourceChange::Same);
+    let is_same = (&csv, &image) == (&SourceChange::Unchanged, &SourceChange::Unchanged);
     (!is_same).then(|| UserChange {
         user_id: sources.user_id.clone(),
         csv,
@@ -278,7 +279,7 @@ pub fn compare(listed: Option<&UserSources>, known: Option<&Known>, mode: RunMod
 
 /// What the guards look at, before any source is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct ListingStats {
     /// Objects listed, the folder marker aside.
     pub listed: u64,
     /// Users known before the run, by a row or by a rejected CSV.
@@ -344,8 +345,8 @@ pub enum DeletionGuard {
 }
 
 /// Refuses a listing that is empty, or that lacks over 20 % and over 10 of the known users, or all of them where there are at most 10.
-pub fn guard_deletions(census: Census, guard: DeletionGuard) -> Result<(), GuardError> {
-    let Census { listed, known, gone } = census;
+pub fn guard_deletions(census: ListingStats, guard: DeletionGuard) -> Result<(), GuardError> {
+    let ListingStats { listed, known, gone } = census;
     match guard {
         DeletionGuard::Off => Ok(()),
         DeletionGuard::On if listed == 0 => Err(GuardError::EmptyListing),

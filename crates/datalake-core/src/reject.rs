@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 
 use crate::{
-    keys::{self, Difference},
-    plan::Seen,
+    keys::{self, NameDifference},
+    plan::SourceVersion,
     report::RunId,
     text,
     user::UserId,
@@ -135,7 +135,7 @@ impl Notice {
 
 /// A place in a source's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Place {
+pub struct Position {
     /// From 1; lines end with LF, CRLF or CR, also within quotes. None in a source that has no lines: an image.
     pub line: Option<u32>,
     /// From 1, in bytes of the line.
@@ -180,7 +180,7 @@ pub struct Reject {
     /// The name of the column, if the reason concerns one.
     pub column_name: Option<Box<str>>,
     /// Where the reason is, if it is in one place.
-    pub place: Option<Place>,
+    pub position: Option<Position>,
     /// The line around the place, at most [`Reject::EXCERPT_BYTES_MAX`] bytes; characters that cannot be seen are shown by their code points.
     pub excerpt: Option<Box<str>>,
     /// Where in the excerpt's text the place is, in bytes: at the start of a character, or at the end of the text where the place is the
@@ -201,7 +201,7 @@ impl Reject {
         Self {
             code,
             column_name: None,
-            place: None,
+            position: None,
             excerpt: None,
             excerpt_offset: None,
             reason: Box::new(reason),
@@ -240,7 +240,7 @@ impl Reject {
 
     /// Adds the place of a byte in a source without lines.
     pub(crate) fn at_byte(mut self, offset: usize) -> Self {
-        self.place = Some(Place {
+        self.position = Some(Position {
             line: None,
             column: None,
             byte_offset: u64::try_from(offset).unwrap_or(u64::MAX),
@@ -376,12 +376,12 @@ fn unknown_kind(name: &str) -> Reason {
     };
     let target = near.key.strip_prefix(keys::SOURCES).unwrap_or(&near.key).to_owned();
     match near.difference {
-        Difference::Case => Reason::new(
+        NameDifference::Case => Reason::new(
             format!("the name {shown} differs from {target} only in case"),
             "an extension in lower or in upper case: .csv, .CSV, .png, .PNG",
             format!("rename it to {target}"),
         ),
-        Difference::Blank => Reason::new(
+        NameDifference::Blank => Reason::new(
             format!(
                 "the name {shown} differs from {target} only by {}",
                 text::code_points(name.chars().filter(|character| text::is_invisible(*character)))
@@ -389,17 +389,17 @@ fn unknown_kind(name: &str) -> Reason {
             "a name without white space",
             format!("rename it to {target}"),
         ),
-        Difference::SecondExtension => Reason::new(
+        NameDifference::SecondExtension => Reason::new(
             format!("the name {shown} has another extension after that of {target}"),
             "a name that ends with .csv or .png",
             format!("store the plain file as {target}"),
         ),
-        Difference::ImageType => Reason::new(
+        NameDifference::ImageType => Reason::new(
             format!("the name {shown} is that of an image that is not a PNG"),
             format!("a PNG named {target}"),
             format!("convert the image to PNG and store it as {target}"),
         ),
-        Difference::TableType => Reason::new(
+        NameDifference::TableType => Reason::new(
             format!("the name {shown} is that of a table that is not a CSV"),
             format!("a CSV named {target}"),
             format!("export the user's row as CSV and store it as {target}"),
@@ -409,14 +409,14 @@ fn unknown_kind(name: &str) -> Reason {
 
 /// Whether a source was evaluated and rejected, or is not a source.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Refusal {
+pub enum Exclusion {
     /// It was read, or was too large to be read.
     Rejected(Reject),
     /// It is not a source.
     Ignored(IgnoreCode),
 }
 
-impl Refusal {
+impl Exclusion {
     /// The stable text of the code.
     pub fn code(&self) -> &'static str {
         match self {
@@ -428,7 +428,7 @@ impl Refusal {
 
 /// An object under `src-data/` that is refused now: part of the table's state, so that an unchanged bad source is not read again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OpenRefusal {
+pub struct ExcludedSource {
     /// The raw key.
     pub key: Box<str>,
     /// The user whose source it is or would be; none where the key names no user.
@@ -438,34 +438,34 @@ pub struct OpenRefusal {
     /// Their number.
     pub size: u64,
     /// Why.
-    pub refusal: Refusal,
+    pub exclusion: Exclusion,
     /// The run that refused the key with this code first, …
     pub run_id: RunId,
     /// … and when that run began.
     pub since: Timestamp,
     /// Of a rejected CSV of a user without a row: the state of the user's valid image, which no row records. It needs no second look.
-    pub valid_image: Option<Seen>,
+    pub valid_image: Option<SourceVersion>,
 }
 
-impl OpenRefusal {
+impl ExcludedSource {
     /// Whether the object is not a source.
     pub fn is_ignored(&self) -> bool {
-        matches!(self.refusal, Refusal::Ignored(_))
+        matches!(self.exclusion, Exclusion::Ignored(_))
     }
 
     /// What was found and expected, and what to do.
     pub fn reason(&self) -> Cow<'_, Reason> {
-        match &self.refusal {
-            Refusal::Rejected(reject) => Cow::Borrowed(&reject.reason),
-            Refusal::Ignored(code) => Cow::Owned(ignored(*code, &self.key)),
+        match &self.exclusion {
+            Exclusion::Rejected(reject) => Cow::Borrowed(&reject.reason),
+            Exclusion::Ignored(code) => Cow::Owned(ignored(*code, &self.key)),
         }
     }
 
     /// Whether both mean the same to a reader of the rejects. The ETag, the run and its time do not count, and neither does the store's own
     /// text on why it cannot be read: it may name the request.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
-        let is_same = match (&self.refusal, &other.refusal) {
-            (Refusal::Rejected(own), Refusal::Rejected(other)) if own.code == RejectCode::Unreadable => own.code == other.code,
+    pub fn is_visibly_equal(&self, other: &Self) -> bool {
+        let is_same = match (&self.exclusion, &other.exclusion) {
+            (Exclusion::Rejected(own), Exclusion::Rejected(other)) if own.code == RejectCode::Unreadable => own.code == other.code,
             (own, other) => own == other,
         };
         self.key == other.key && is_same
@@ -473,7 +473,7 @@ impl OpenRefusal {
 }
 
 /// The number of ignored objects, if `open` does not have all of them.
-pub fn ignored_beyond(open: &[OpenRefusal], ignored: u64) -> Option<u64> {
+pub fn ignored_total_if_truncated(open: &[ExcludedSource], ignored: u64) -> Option<u64> {
     let listed = open.iter().filter(|open| open.is_ignored()).count();
     Some(ignored).filter(|ignored| u64::try_from(listed).is_ok_and(|listed| *ignored > listed))
 }
@@ -495,20 +495,20 @@ mod tests {
 
     #[test]
     fn texts_of_the_store_alone_are_no_difference() {
-        let open = |reject| OpenRefusal {
+        let open = |reject| ExcludedSource {
             key: "src-data/1.csv".into(),
             user_id: None,
             etag: "tag".into(),
             size: 1,
-            refusal: Refusal::Rejected(reject),
+            exclusion: Exclusion::Rejected(reject),
             run_id: RunId::parse("run-1").expect("an ID"),
             since: Timestamp::UNIX_EPOCH,
             valid_image: None,
         };
         let denied = |request| open(Reject::unreadable(&format!("access denied, request {request}")));
-        assert!(denied(1).shows_the_same_as(&denied(2)));
-        assert!(!denied(1).shows_the_same_as(&open(Reject::unstable(4))));
-        assert!(!open(Reject::unstable(4)).shows_the_same_as(&open(Reject::unstable(5))));
+        assert!(denied(1).is_visibly_equal(&denied(2)));
+        assert!(!denied(1).is_visibly_equal(&open(Reject::unstable(4))));
+        assert!(!open(Reject::unstable(4)).is_visibly_equal(&open(Reject::unstable(5))));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct Provenance {
 
 impl Provenance {
     /// Whether a listing's tag and size name the bytes that were read.
-    pub fn names(&self, etag: &str, size: u64) -> bool {
+    pub fn matches(&self, etag: &str, size: u64) -> bool {
         *self.etag == *etag && self.size == size
     }
 }
@@ -42,7 +42,7 @@ pub struct Row {
 
 impl Row {
     /// Whether a reader could tell the two apart: by a value, or by the picture's being there. Provenance does not count.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+    pub fn is_visibly_equal(&self, other: &Self) -> bool {
         self.user_id == other.user_id && self.record == other.record && self.image.is_some() == other.image.is_some()
     }
 }

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     format,
-    reject::{Notice, Place, Reason, Reject, RejectCode, excerpt},
+    reject::{Notice, Position, Reason, Reject, RejectCode, excerpt},
     text::{self, code_point, code_points, grouped, quoted},
     user::{BirthTimestamp, UserRecord},
 };
@@ -418,7 +418,7 @@ impl<'a> Source<'a> {
         let (excerpt, excerpt_offset) = excerpt(bytes, line_start, offset).unzip();
         Reject {
             column_name: column_name.map(Box::from),
-            place: Some(Place { line, column, byte_offset }),
+            position: Some(Position { line, column, byte_offset }),
             excerpt,
             excerpt_offset,
             ..Reject::whole(code, reason)

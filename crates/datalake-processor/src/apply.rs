@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::{Seen, SourceObject},
-    reject::{IgnoreCode, OpenRefusal, Refusal, Reject},
+    plan::{SourceObject, SourceVersion},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Reject},
     report::{Counts, RunId, RunReport, SourceNotice},
     row::{Provenance, Row},
     user::UserId,
@@ -81,7 +81,7 @@ fn new_row(old: Option<&Row>, read: UserRead, image: Image, run_id: &RunId) -> O
     };
     // A row belongs to the run that changed it, not to one that only found its bytes under another tag.
     if let Some(old) = old
-        && old.shows_the_same_as(&row)
+        && old.is_visibly_equal(&row)
         && !is_linked
     {
         row.run_id = old.run_id.clone();
@@ -113,7 +113,7 @@ impl Outcome {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.shows_the_same_as(&new) || image_is_linked {
+                if !old.is_visibly_equal(&new) || image_is_linked {
                     self.counts.changed += 1;
                     self.is_visible = true;
                 }
@@ -202,10 +202,10 @@ pub(crate) fn has_row_after(old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -
 }
 
 /// Users known before, by a row or by a rejected CSV, whose CSV is gone: not listed, or removed before it was read.
-pub(crate) fn gone<'a>(refusals_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &'a [UserRead]) -> Vec<&'a UserId> {
+pub(crate) fn gone<'a>(refusals_before: &[ExcludedSource], old_rows: &BTreeMap<UserId, Row>, reads: &'a [UserRead]) -> Vec<&'a UserId> {
     let rejected: BTreeSet<&UserId> = refusals_before
         .iter()
-        .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
+        .filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)))
         .filter_map(|open| open.user_id.as_ref())
         .collect();
     let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);
@@ -219,7 +219,7 @@ pub(crate) fn gone<'a>(refusals_before: &[OpenRefusal], old_rows: &BTreeMap<User
 /// The refused sources after the run, sorted by key.
 #[derive(Debug)]
 pub(crate) struct Refusals {
-    pub(crate) open: Vec<OpenRefusal>,
+    pub(crate) open: Vec<ExcludedSource>,
     /// Whether a reader of the rejects can tell the difference to those before.
     pub(crate) is_visible: bool,
 }
@@ -227,19 +227,19 @@ pub(crate) struct Refusals {
 impl Refusals {
     /// The number of ignored objects, if these are not all of them.
     pub(crate) fn ignored_beyond(&self, ignored: u64) -> Option<u64> {
-        datalake_core::reject::ignored_beyond(&self.open, ignored)
+        datalake_core::reject::ignored_total_if_truncated(&self.open, ignored)
     }
 
     /// Those that were looked at and rejected.
     pub(crate) fn rejected(&self) -> u64 {
-        let rejected = self.open.iter().filter(|open| matches!(open.refusal, Refusal::Rejected(_)));
+        let rejected = self.open.iter().filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)));
         u64::try_from(rejected.count()).unwrap_or(u64::MAX)
     }
 }
 
 /// Lays what was read, sorted by user id, over the refusals before: a source that was read or is gone has no refusal but a new one.
 pub(crate) fn refusals(
-    before: &[OpenRefusal],
+    before: &[ExcludedSource],
     old_rows: &BTreeMap<UserId, Row>,
     reads: &[UserRead],
     ignored: Vec<(SourceObject, IgnoreCode)>,
@@ -252,27 +252,27 @@ pub(crate) fn refusals(
             .ok()
             .and_then(|index| reads.get(index))
     };
-    let is_settled = |open: &&OpenRefusal| match (&open.refusal, &open.user_id) {
-        (Refusal::Ignored(_), _) | (_, None) => true,
-        (Refusal::Rejected(_), Some(user_id)) => read_of(user_id).is_some_and(|read| match keys::parse_source(&open.key) {
+    let is_settled = |open: &&ExcludedSource| match (&open.exclusion, &open.user_id) {
+        (Exclusion::Ignored(_), _) | (_, None) => true,
+        (Exclusion::Rejected(_), Some(user_id)) => read_of(user_id).is_some_and(|read| match keys::parse_source(&open.key) {
             Ok(source) if source.kind == SourceKind::Csv => !matches!(read.csv, CsvRead::Same),
             _ => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
         }),
     };
-    let fresh = |object: SourceObject, user_id: Option<UserId>, refusal: Refusal| OpenRefusal {
+    let fresh = |object: SourceObject, user_id: Option<UserId>, refusal: Exclusion| ExcludedSource {
         key: object.key,
         user_id,
         etag: object.etag,
         size: object.size,
-        refusal,
+        exclusion: refusal,
         run_id: run_id.clone(),
         since: run_at,
         valid_image: None,
     };
     let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
-        fresh(object.clone(), Some(user_id.clone()), Refusal::Rejected(reject.clone()))
+        fresh(object.clone(), Some(user_id.clone()), Exclusion::Rejected(reject.clone()))
     };
-    let mut open: Vec<OpenRefusal> = before.iter().filter(|open| !is_settled(open)).cloned().collect();
+    let mut open: Vec<ExcludedSource> = before.iter().filter(|open| !is_settled(open)).cloned().collect();
     for read in reads {
         if let CsvRead::Rejected { reject, object } = &read.csv {
             open.push(rejected(&read.user_id, object, reject));
@@ -286,25 +286,25 @@ pub(crate) fn refusals(
     open.extend(ignored.into_iter().map(|(object, code)| {
         // An image without a CSV, the spelling that does not count, and a name that is close to a source's name their user.
         let user_id = keys::user_of(&object.key);
-        fresh(object, user_id, Refusal::Ignored(code))
+        fresh(object, user_id, Exclusion::Ignored(code))
     }));
     open.sort_by(|a, b| a.key.cmp(&b.key));
 
-    let earlier: BTreeMap<&str, &OpenRefusal> = before.iter().map(|open| (&*open.key, open)).collect();
+    let earlier: BTreeMap<&str, &ExcludedSource> = before.iter().map(|open| (&*open.key, open)).collect();
     for refusal in &mut open {
         if let Some(before) = earlier.get(&*refusal.key)
-            && before.refusal.code() == refusal.refusal.code()
+            && before.exclusion.code() == refusal.exclusion.code()
         {
             refusal.since = before.since;
             refusal.run_id = before.run_id.clone();
         }
         let is_csv = keys::parse_source(&refusal.key).is_ok_and(|source| source.kind == SourceKind::Csv);
-        if let (Refusal::Rejected(_), true, Some(user_id)) = (&refusal.refusal, is_csv, &refusal.user_id)
+        if let (Exclusion::Rejected(_), true, Some(user_id)) = (&refusal.exclusion, is_csv, &refusal.user_id)
             && let Some(read) = read_of(user_id)
             && !has_row_after(old_rows, read)
         {
             refusal.valid_image = match &read.image {
-                ImageRead::Good { object, .. } => Some(Seen {
+                ImageRead::Good { object, .. } => Some(SourceVersion {
                     key: None,
                     etag: object.etag.clone(),
                     size: object.size,
@@ -317,6 +317,6 @@ pub(crate) fn refusals(
     let is_visible = open.len() != before.len()
         || open
             .iter()
-            .any(|new| !earlier.get(&*new.key).is_some_and(|old| old.shows_the_same_as(new)));
+            .any(|new| !earlier.get(&*new.key).is_some_and(|old| old.is_visibly_equal(new)));
     Refusals { open, is_visible }
 }

@@ -7,8 +7,8 @@ use std::{
 
 use datalake_core::{
     keys,
-    plan::{self, Census, Gatherer, Listed, SourceObject, UserChange, UserSources},
-    reject::{IgnoreCode, OpenRefusal},
+    plan::{self, ListingEntry, ListingStats, SourceGrouper, SourceObject, UserChange, UserSources},
+    reject::{ExcludedSource, IgnoreCode},
     report::RunMode,
     user::UserId,
 };
@@ -33,7 +33,7 @@ pub(crate) struct Changes {
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
     /// The number of all objects that are not sources.
     pub(crate) ignored_count: u64,
-    pub(crate) census: Census,
+    pub(crate) census: ListingStats,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
     /// Users listed within the range of a data file that is lost and not known otherwise: their rows may have been in it.
@@ -54,7 +54,7 @@ impl Changes {
 pub(crate) struct Scope<'a> {
     pub(crate) base: Option<&'a Version>,
     /// The open refusals of that version.
-    pub(crate) refusals: &'a [OpenRefusal],
+    pub(crate) refusals: &'a [ExcludedSource],
     pub(crate) mode: RunMode,
     /// Users whose sources are read whatever the table recorded.
     pub(crate) reread: &'a BTreeSet<UserId>,
@@ -72,7 +72,7 @@ pub(crate) async fn find(
     let mut changes = Changes::default();
     let mut listing = Listing {
         objects: bucket.list(keys::SOURCES, None),
-        gatherer: Some(Gatherer::default()),
+        gatherer: Some(SourceGrouper::default()),
         gathered: VecDeque::new(),
         progress,
     };
@@ -88,7 +88,7 @@ pub(crate) async fn find(
     let mut known = known_users.next().await?;
     loop {
         let order = match (&listed, &known) {
-            (Some(listed), Some(known)) => plan::next_in_rank(&listed.user_id, &known.user_id),
+            (Some(listed), Some(known)) => plan::compare_key_order(&listed.user_id, &known.user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(changes),
@@ -120,8 +120,8 @@ fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
 
 struct Listing<'a> {
     objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
-    gatherer: Option<Gatherer>,
-    gathered: VecDeque<Listed>,
+    gatherer: Option<SourceGrouper>,
+    gathered: VecDeque<ListingEntry>,
     progress: &'a (dyn Fn(Progress) + Send + Sync),
 }
 
@@ -130,12 +130,12 @@ impl Listing<'_> {
     async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
         loop {
             match self.gathered.pop_front() {
-                Some(Listed::User(user)) => {
+                Some(ListingEntry::User(user)) => {
                     changes.csv_listed += 1;
                     changes.images_listed += u64::from(user.image.is_some());
                     return Ok(Some(user));
                 }
-                Some(Listed::Ignored(object, code)) => changes.ignore(object, code),
+                Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),
                 None if self.gatherer.is_none() => return Ok(None),
                 None => self.gather(changes).await?,
             }

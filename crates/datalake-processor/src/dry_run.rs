@@ -62,9 +62,9 @@ async fn look(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     };
     let found = changes::find(lake.bucket.as_ref(), &table, scope, progress).await?;
     let word = |change: &SourceChange| match change {
-        SourceChange::Same => None,
+        SourceChange::Unchanged => None,
         SourceChange::Read(_) => Some("read"),
-        SourceChange::Gone => Some("gone"),
+        SourceChange::Removed => Some("gone"),
     };
     let steps = found.users.iter().map(|change| PlannedStep {
         user_id: change.user_id.clone(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datalake_core::{
     image, keys,
-    plan::Seen,
+    plan::SourceVersion,
     row::{Provenance, Row},
     user::UserId,
 };
@@ -74,7 +74,7 @@ async fn judge_one(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: 
     };
     let Some(linked) = linked else { return Ok(Verdict::New) };
     let copy = reader.holds(&keys::image(read.user_id.as_str()), image).await?;
-    let is_linked = linked.names(&object.etag, object.size);
+    let is_linked = linked.matches(&object.etag, object.size);
     Ok(match copy {
         // A folder that was copied as a whole has lost the metadata of its objects; the bytes alone are compared then.
         Some(metadata) if is_of(&metadata, &linked.etag) || !metadata.contains_key(SOURCE_ETAG) => Verdict::Confirmed,
@@ -201,7 +201,7 @@ pub(crate) async fn has_copy(bucket: &dyn Bucket, user_id: &UserId, image: &Prov
 }
 
 /// Whether a listed object is a copy of an image in the state that the table recorded.
-pub(crate) async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &Seen) -> Result<bool, StoreError> {
+pub(crate) async fn is_copy_of(bucket: &dyn Bucket, copy: &ObjectMeta, image: &SourceVersion) -> Result<bool, StoreError> {
     if copy.size == image.size && copy.etag.as_str() == &*image.etag {
         return Ok(true);
     }

@@ -8,8 +8,8 @@ use std::{
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::{Known, Ranker, Seen},
-    reject::{OpenRefusal, Refusal},
+    plan::{KeyOrder, RecordedUser, SourceVersion},
+    reject::{ExcludedSource, Exclusion},
     user::UserId,
 };
 use datalake_table::{
@@ -23,15 +23,15 @@ use jiff::Timestamp;
 /// The rejected sources of one user.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UserRejects {
-    csv: Option<OpenRefusal>,
-    image: Option<OpenRefusal>,
+    csv: Option<ExcludedSource>,
+    image: Option<ExcludedSource>,
 }
 
 /// The rejected sources of each user that has any; ignored objects are nobody's and not among them.
-pub(crate) fn rejects_by_user(refusals: &[OpenRefusal]) -> BTreeMap<UserId, UserRejects> {
+pub(crate) fn rejects_by_user(refusals: &[ExcludedSource]) -> BTreeMap<UserId, UserRejects> {
     let mut by_user = BTreeMap::<UserId, UserRejects>::new();
     for refusal in refusals {
-        let (Refusal::Rejected(_), Some(user_id), Ok(source)) = (&refusal.refusal, &refusal.user_id, keys::parse_source(&refusal.key))
+        let (Exclusion::Rejected(_), Some(user_id), Ok(source)) = (&refusal.exclusion, &refusal.user_id, keys::parse_source(&refusal.key))
         else {
             continue;
         };
@@ -49,8 +49,8 @@ pub(crate) struct KnownUsers<'a> {
     batches: BoxStream<'a, Result<Vec<KnownRow>, TableError>>,
     rows: Peekable<vec::IntoIter<KnownRow>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
-    ranker: Option<Ranker>,
-    ranked: VecDeque<Known>,
+    ranker: Option<KeyOrder>,
+    ranked: VecDeque<RecordedUser>,
     run_at: Timestamp,
 }
 
@@ -59,7 +59,7 @@ impl<'a> KnownUsers<'a> {
     pub(crate) async fn new(
         table: &'a Table,
         base: Option<&'a Version>,
-        refusals: &[OpenRefusal],
+        refusals: &[ExcludedSource],
         run_at: Timestamp,
     ) -> Result<Self, TableError> {
         let batches = match base {
@@ -70,14 +70,14 @@ impl<'a> KnownUsers<'a> {
             batches,
             rows: Vec::new().into_iter().peekable(),
             rejects: rejects_by_user(refusals).into_iter().peekable(),
-            ranker: Some(Ranker::default()),
+            ranker: Some(KeyOrder::default()),
             ranked: VecDeque::new(),
             run_at,
         })
     }
 
     /// The next user; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<Known>, TableError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<RecordedUser>, TableError> {
         let mut out = Vec::new();
         while self.ranked.is_empty() {
             match self.next_by_id().await? {
@@ -95,7 +95,7 @@ impl<'a> KnownUsers<'a> {
         Ok(self.ranked.pop_front())
     }
 
-    async fn next_by_id(&mut self) -> Result<Option<Known>, TableError> {
+    async fn next_by_id(&mut self) -> Result<Option<RecordedUser>, TableError> {
         while self.rows.peek().is_none() {
             match self.batches.next().await {
                 Some(batch) => self.rows = batch?.into_iter().peekable(),
@@ -123,7 +123,7 @@ impl<'a> KnownUsers<'a> {
     }
 }
 
-fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: Timestamp) -> Known {
+fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
         Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
@@ -133,7 +133,7 @@ fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: T
     let has_image = row_image.is_some() || rejects.image.is_some();
     let csv = seen(row_csv, rejects.csv, run_at);
     let image = seen(row_image, rejects.image, run_at).or(valid_image);
-    Known {
+    RecordedUser {
         user_id,
         has_row,
         csv,
@@ -143,13 +143,13 @@ fn known(user_id: UserId, row: Option<KnownRow>, rejects: UserRejects, run_at: T
 }
 
 /// The reject is younger than the row: it is what was last seen of the source.
-fn seen(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<Seen> {
+fn seen(row: Option<(Box<str>, u64)>, reject: Option<ExcludedSource>, run_at: Timestamp) -> Option<SourceVersion> {
     let Some(open) = reject else {
-        return row.map(|(etag, size)| Seen { key: None, etag, size });
+        return row.map(|(etag, size)| SourceVersion { key: None, etag, size });
     };
-    match open.refusal {
-        Refusal::Rejected(reject) if reject.may_change_by(run_at) => None,
-        Refusal::Rejected(_) | Refusal::Ignored(_) => Some(Seen {
+    match open.exclusion {
+        Exclusion::Rejected(reject) if reject.may_change_by(run_at) => None,
+        Exclusion::Rejected(_) | Exclusion::Ignored(_) => Some(SourceVersion {
             key: Some(open.key),
             etag: open.etag,
             size: open.size,

@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Census, GuardError, SourceChange},
+    plan::{self, GuardError, ListingStats, SourceChange},
     reject::RejectCode,
     report::{BlockedDeletions, Counts, Repaired, Requests, RunOutcome, RunReport},
     row::Row,
@@ -384,7 +384,7 @@ impl Run<'_> {
             users: base.as_ref().map_or(0, Version::row_count),
             ..Counts::default()
         };
-        let gone = users.iter().filter(|change| change.csv == SourceChange::Gone);
+        let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
         let gone = gone.map(|change| &change.user_id).collect();
         self.guard_deletions(census, gone, report).await?;
 
@@ -392,7 +392,7 @@ impl Run<'_> {
         let old_rows = self.old_rows(base.as_ref(), &reads).await?;
         // Sources may vanish while they are read, as when a file system is unmounted: such a run is none to believe, either.
         let gone = apply::gone(&refusals_before, &old_rows, &reads);
-        let after_reading = Census {
+        let after_reading = ListingStats {
             gone: count(gone.len()) + lost_and_gone,
             ..census
         };
@@ -434,7 +434,7 @@ impl Run<'_> {
     }
 
     /// Refuses a mass deletion, unless the very removals are allowed that a blocked run reported.
-    async fn guard_deletions(&self, census: Census, mut gone: Vec<&UserId>, report: &mut RunReport) -> Result<(), RunError> {
+    async fn guard_deletions(&self, census: ListingStats, mut gone: Vec<&UserId>, report: &mut RunReport) -> Result<(), RunError> {
         let Err(blocked) = plan::guard_deletions(census, self.options.deletion_guard) else {
             return Ok(());
         };

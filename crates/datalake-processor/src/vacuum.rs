@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    plan::{self, Known, Seen},
+    plan::{self, RecordedUser, SourceVersion},
     user::UserId,
 };
 use datalake_store::{
@@ -161,7 +161,7 @@ async fn compare_images(bucket: &dyn Bucket, table: &Table, version: &Version, n
     let mut user = next_with_image(&mut users).await?;
     loop {
         let order = match (&copy, &user) {
-            (Some((copied, _)), Some((user_id, _))) => plan::next_in_rank(copied, user_id),
+            (Some((copied, _)), Some((user_id, _))) => plan::compare_key_order(copied, user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(candidates),
@@ -201,8 +201,8 @@ impl Copies {
     }
 }
 
-async fn next_with_image(users: &mut KnownUsers<'_>) -> Result<Option<(UserId, Seen)>, RunError> {
-    while let Some(Known { user_id, image, .. }) = users.next().await? {
+async fn next_with_image(users: &mut KnownUsers<'_>) -> Result<Option<(UserId, SourceVersion)>, RunError> {
+    while let Some(RecordedUser { user_id, image, .. }) = users.next().await? {
         if let Some(image) = image {
             return Ok(Some((user_id, image)));
         }

@@ -38,7 +38,7 @@ pub(crate) struct Fingerprints {
 
 /// Whether the table's content depends on the object.
 fn is_of_table(key: &str) -> bool {
-    key.starts_with(keys::TABLE) && (!key.starts_with(keys::INGEST) || keys::is_refusals(key))
+    key.starts_with(keys::TABLE) && (!key.starts_with(keys::INGEST) || keys::is_rejects_file(key))
 }
 
 impl Fingerprints {
@@ -165,7 +165,7 @@ fn load_now(store: &MemoryBucket) -> Load {
         let rejected = table.refusals(&version).await?;
         let rejected = rejected
             .iter()
-            .filter(|open| matches!(open.refusal, datalake_core::reject::Refusal::Rejected(_)))
+            .filter(|open| matches!(open.exclusion, datalake_core::reject::Exclusion::Rejected(_)))
             .filter_map(|open| open.user_id.as_ref().map(ToString::to_string));
         let output = shown(&table, &version).await?;
         let entry = store.peek(&keys::log_entry(version.number()));

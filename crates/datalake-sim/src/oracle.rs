@@ -515,7 +515,7 @@ fn check_unchanged(store: &MemoryBucket, write: &Write) -> Result<(), Violation>
             _ => Ok(()),
         };
     }
-    let is_immutable = keys::parse_log(key).is_some() || keys::parse_in_table(key).is_some() || keys::is_refusals(key);
+    let is_immutable = keys::parse_log(key).is_some() || keys::parse_data_file(key).is_some() || keys::is_rejects_file(key);
     match is_immutable && before.bytes != after.bytes {
         true => broken(format!("{key} was changed in place")),
         false => Ok(()),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
 use datalake_core::{
-    reject::OpenRefusal,
+    reject::ExcludedSource,
     report::{Counts, RunId, RunMode},
     row::Row,
     user::UserId,
@@ -204,7 +204,7 @@ impl Table {
     }
 
     /// The sources that are refused at `version`, by key.
-    pub async fn refusals(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+    pub async fn refusals(&self, version: &Version) -> Result<Vec<ExcludedSource>, TableError> {
         rejects_file::read(&self.bucket, version).await
     }
 
@@ -222,7 +222,7 @@ impl Table {
         &self,
         base: Option<&Version>,
         staged: Staged,
-        refusals: &[OpenRefusal],
+        refusals: &[ExcludedSource],
         details: &CommitDetails,
     ) -> Result<Version, CommitError> {
         commit::commit(self, base, staged, refusals, details).await

@@ -9,7 +9,7 @@ use axum::{
 };
 use datalake_core::{
     query::as_of::TIME_TRAVEL_PARAMETERS,
-    reject::{OpenRefusal, Refusal},
+    reject::{ExcludedSource, Exclusion},
 };
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
@@ -97,18 +97,18 @@ pub(crate) async fn show(visit: PageContext, asked: Asked, reading: Reading) -> 
 struct Shown<'a> {
     /// How many come before.
     before: usize,
-    entries: Vec<&'a OpenRefusal>,
+    entries: Vec<&'a ExcludedSource>,
     /// How many there are on all pages.
     count: usize,
 }
 
 /// `refusals` are by key. Whoever asks for what is behind a key that is gone by now goes on where it was.
-fn shown<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, after: Option<&str>) -> Shown<'a> {
-    let has_code = |open: &&OpenRefusal| code.is_none_or(|code| open.refusal.code() == code);
+fn shown<'a>(refusals: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> Shown<'a> {
+    let has_code = |open: &&ExcludedSource| code.is_none_or(|code| open.exclusion.code() == code);
     let with_code: Vec<_> = refusals.iter().filter(has_code).collect();
     let before = with_code.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
     let mut bytes = 0;
-    let has_room = |(place, open): &(usize, &&OpenRefusal)| {
+    let has_room = |(place, open): &(usize, &&ExcludedSource)| {
         bytes += text_bytes(open);
         *place == 0 || bytes <= TEXT_BYTES_MAX
     };
@@ -123,19 +123,19 @@ fn shown<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, after: Option<&str
 }
 
 /// Bytes that differ from source to source. The key stands there twice.
-fn text_bytes(open: &OpenRefusal) -> usize {
-    let excerpt = match &open.refusal {
-        Refusal::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
-        Refusal::Ignored(_) => 0,
+fn text_bytes(open: &ExcludedSource) -> usize {
+    let excerpt = match &open.exclusion {
+        Exclusion::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
+        Exclusion::Ignored(_) => 0,
     };
     2 * open.key.len() + open.reason().to_string().len() + excerpt
 }
 
 /// How many sources each code refuses, the most first.
-fn counts(refusals: &[OpenRefusal]) -> Vec<(&'static str, usize)> {
+fn counts(refusals: &[ExcludedSource]) -> Vec<(&'static str, usize)> {
     let mut counts = BTreeMap::new();
     for open in refusals {
-        *counts.entry(open.refusal.code()).or_insert(0) += 1;
+        *counts.entry(open.exclusion.code()).or_insert(0) += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
@@ -175,7 +175,7 @@ fn counted(snapshot: &Snapshot) -> Markup {
 }
 
 /// A link to each code. It is a link, and no form: it says how many there are.
-fn codes(refusals: &[OpenRefusal], asked: &Asked) -> Markup {
+fn codes(refusals: &[ExcludedSource], asked: &Asked) -> Markup {
     let link = |code: Option<&str>, words: &str, count: usize| {
         let is_current = (asked.code.as_deref() == code).then_some("true");
         html! {
@@ -226,21 +226,21 @@ fn page(snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
     }
 }
 
-fn reject(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
-    let reject = match &open.refusal {
-        Refusal::Rejected(reject) => Some(reject),
-        Refusal::Ignored(_) => None,
+fn reject(open: &ExcludedSource, snapshot: &Snapshot, asked: &Asked, now: Timestamp) -> Markup {
+    let reject = match &open.exclusion {
+        Exclusion::Rejected(reject) => Some(reject),
+        Exclusion::Ignored(_) => None,
     };
     let reason = open.reason();
     html! {
-        li data-key=(open.key) data-code=(open.refusal.code()) {
+        li data-key=(open.key) data-code=(open.exclusion.code()) {
             header {
-                h2 { (reject_titles::title(&open.refusal)) }
-                code.muted { (open.refusal.code()) }
+                h2 { (reject_titles::title(&open.exclusion)) }
+                code.muted { (open.exclusion.code()) }
             }
             p.where {
                 code.wrap { bdi { (open.key) } }
-                @if let Some(place) = reject.and_then(|reject| reject.place) {
+                @if let Some(place) = reject.and_then(|reject| reject.position) {
                     " "
                     span.muted {
                         @if let (Some(line), Some(column)) = (place.line, place.column) { "line " (line) ", column " (column) ", " }
@@ -272,9 +272,9 @@ fn advice(message: &str) -> String {
 }
 
 /// What is served meanwhile, with the person.
-fn served(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked) -> Markup {
+fn served(open: &ExcludedSource, snapshot: &Snapshot, asked: &Asked) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
-    let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
+    let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
     html! {
         "Meanwhile: " (meanwhile(open, row))
         @match (row, &open.user_id) {
@@ -298,13 +298,13 @@ mod tests {
 
     use super::*;
 
-    fn open(key: &str, code: RejectCode) -> OpenRefusal {
-        OpenRefusal {
+    fn open(key: &str, code: RejectCode) -> ExcludedSource {
+        ExcludedSource {
             key: key.into(),
             user_id: UserId::parse("1").ok(),
             etag: "tag".into(),
             size: 1,
-            refusal: Refusal::Rejected(Reject::whole(code, Reason::new("cause", "another", "do it"))),
+            exclusion: Exclusion::Rejected(Reject::whole(code, Reason::new("cause", "another", "do it"))),
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
             valid_image: None,
@@ -312,7 +312,7 @@ mod tests {
     }
 
     /// Two of three are empty, the third has a wrong quote.
-    fn many(count: usize) -> Vec<OpenRefusal> {
+    fn many(count: usize) -> Vec<ExcludedSource> {
         let code = |number: usize| if number % 3 == 2 { RejectCode::Quote } else { RejectCode::Empty };
         (0..count).map(|number| open(&format!("{number:06}"), code(number))).collect()
     }

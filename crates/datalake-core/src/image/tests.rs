@@ -380,7 +380,7 @@ fn the_listed_size_alone_rejects() {
 #[test]
 fn damage_has_the_offset_of_its_chunk() {
     let bytes = with_wrong_crc(*b"tEXt");
-    let place = check(&bytes).expect_err("must be rejected").place.unwrap();
+    let place = check(&bytes).expect_err("must be rejected").position.unwrap();
     assert_eq!((place.line, place.column, place.byte_offset), (None, None, 33));
 }
 

@@ -20,7 +20,7 @@ fn object(name: &str, etag: &str) -> SourceObject {
 fn gather(names: &[&str]) -> Vec<String> {
     let mut names = names.to_vec();
     names.sort_unstable();
-    let (mut gatherer, mut out) = (Gatherer::default(), Vec::new());
+    let (mut gatherer, mut out) = (SourceGrouper::default(), Vec::new());
     for name in names {
         gatherer.push(object(name, "e"), &mut out).unwrap();
     }
@@ -28,13 +28,13 @@ fn gather(names: &[&str]) -> Vec<String> {
     let name = |object: &SourceObject| object.key[keys::SOURCES.len()..].to_owned();
     out.iter()
         .map(|listed| match listed {
-            Listed::User(user) => format!(
+            ListingEntry::User(user) => format!(
                 "{}: {} {}",
                 user.user_id,
                 name(&user.csv),
                 user.image.as_ref().map(name).unwrap_or_default()
             ),
-            Listed::Ignored(object, code) => format!("{} {code}", name(object)),
+            ListingEntry::Ignored(object, code) => format!("{} {code}", name(object)),
         })
         .collect()
 }
@@ -64,7 +64,7 @@ fn gathering() {
 
 #[test]
 fn a_listing_out_of_order_is_refused() {
-    let (mut gatherer, mut out) = (Gatherer::default(), Vec::new());
+    let (mut gatherer, mut out) = (SourceGrouper::default(), Vec::new());
     gatherer.push(object("2.csv", "e"), &mut out).unwrap();
     // How the name of a file that is no text is spelled does not tell its place.
     gatherer.push(object("1%E9.csv", "e"), &mut out).unwrap();
@@ -73,13 +73,13 @@ fn a_listing_out_of_order_is_refused() {
     assert!(gatherer.push(object("1.csv", "e"), &mut out).is_err(), "twice the same source");
 }
 
-fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> Known {
-    let seen = |etag: &str| Seen {
+fn known(has_row: bool, csv: Option<&str>, image: Option<&str>) -> RecordedUser {
+    let seen = |etag: &str| SourceVersion {
         key: None,
         etag: etag.into(),
         size: 1,
     };
-    Known {
+    RecordedUser {
         user_id: user("1"),
         has_row,
         csv: csv.map(seen),
@@ -98,11 +98,11 @@ fn listed(csv: &str, image: Option<&str>) -> UserSources {
 
 #[track_caller]
 #[expect(clippy::needless_pass_by_value, reason = "cases are values")]
-fn check_change(sources: Option<UserSources>, known: Option<Known>, mode: RunMode, expected: Option<[&str; 2]>) {
+fn check_change(sources: Option<UserSources>, known: Option<RecordedUser>, mode: RunMode, expected: Option<[&str; 2]>) {
     let word = |change: &SourceChange| match change {
-        SourceChange::Same => "same",
+        SourceChange::Unchanged => "same",
         SourceChange::Read(_) => "read",
-        SourceChange::Gone => "gone",
+        SourceChange::Removed => "gone",
     };
     let change = compare(sources.as_ref(), known.as_ref(), mode);
     let words = change.as_ref().map(|change| [word(&change.csv), word(&change.image)]);
@@ -189,7 +189,7 @@ fn changes_of_one_user() {
 
 #[track_caller]
 fn check_guard(listed: u64, known: u64, gone: u64, refused: bool) {
-    let census = Census { listed, known, gone };
+    let census = ListingStats { listed, known, gone };
     assert_eq!(guard_deletions(census, DeletionGuard::On).is_err(), refused, "{census:?}");
     assert_eq!(guard_deletions(census, DeletionGuard::Off), Ok(()));
 }
@@ -233,9 +233,9 @@ proptest! {
         let mut expected: Vec<_> = ids.clone();
         expected.sort_by_key(keys::last_source);
 
-        let (mut ranker, mut ranked) = (Ranker::default(), Vec::new());
+        let (mut ranker, mut ranked) = (KeyOrder::default(), Vec::new());
         for id in &ids {
-            ranker.push(Known { user_id: id.clone(), ..known(true, None, None) }, &mut ranked);
+            ranker.push(RecordedUser { user_id: id.clone(), ..known(true, None, None) }, &mut ranked);
             prop_assert!(ranker.waiting.len() <= UserId::BYTES_MAX);
         }
         ranker.finish(&mut ranked);
@@ -244,15 +244,15 @@ proptest! {
         let mut names: Vec<_> = ids.iter().flat_map(|id| ["csv", "PNG", "png"].map(|extension| format!("{id}.{extension}"))).collect();
         names.sort_unstable();
         names.dedup();
-        let (mut gatherer, mut out) = (Gatherer::default(), Vec::new());
+        let (mut gatherer, mut out) = (SourceGrouper::default(), Vec::new());
         names.retain(|name| keys::parse_source(&keys::source(name)).is_ok());
         for name in names {
             gatherer.push(object(&name, "e"), &mut out).unwrap();
         }
         gatherer.finish(&mut out);
         let users: Vec<_> = out.iter().filter_map(|listed| match listed {
-            Listed::User(user) => Some(&user.user_id),
-            Listed::Ignored(..) => None,
+            ListingEntry::User(user) => Some(&user.user_id),
+            ListingEntry::Ignored(..) => None,
         }).collect();
         let mut sorted = users.clone();
         sorted.sort_by_key(|id| keys::last_source(id));

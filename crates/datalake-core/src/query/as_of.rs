@@ -31,7 +31,7 @@ pub struct MinVersion {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeTravel {
     /// `version` or `as_of`
-    pub moment: VersionSelector,
+    pub selector: VersionSelector,
     /// `min_version` and `wait`; only together with [`VersionSelector::Newest`].
     pub min_version: Option<MinVersion>,
 }
@@ -55,7 +55,7 @@ impl TimeTravel {
             }
         }
         let [version, as_of, min_version, wait] = given;
-        let moment = match (version, as_of) {
+        let selector = match (version, as_of) {
             (Some(_), Some(_)) => return Err(QueryError::value("as_of", "cannot be given together with version")),
             (Some(value), None) => VersionSelector::Version(parse_version("version", value)?),
             (None, Some(value)) => VersionSelector::AsOf(parse_time("as_of", value)?),
@@ -69,7 +69,7 @@ impl TimeTravel {
                     "says how long to wait for min_version, which is not given",
                 ));
             }
-            (Some(_), _) if moment != VersionSelector::Newest => {
+            (Some(_), _) if selector != VersionSelector::Newest => {
                 return Err(QueryError::value(
                     "min_version",
                     "is about the newest version; give it without version and as_of",
@@ -80,7 +80,7 @@ impl TimeTravel {
                 wait: wait.map_or(Ok(Duration::ZERO), |value| parse_wait("wait", value))?,
             }),
         };
-        Ok(Self { moment, min_version })
+        Ok(Self { selector, min_version })
     }
 }
 
@@ -107,12 +107,12 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(pairs: &[(&str, &str)], moment: VersionSelector, min_version: Option<(u64, u64)>) {
+    fn check(pairs: &[(&str, &str)], selector: VersionSelector, min_version: Option<(u64, u64)>) {
         let min_version = min_version.map(|(number, wait_ms)| MinVersion {
             number,
             wait: Duration::from_millis(wait_ms),
         });
-        let expected = TimeTravel { moment, min_version };
+        let expected = TimeTravel { selector, min_version };
         assert_eq!(TimeTravel::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
     }
 

@@ -198,7 +198,7 @@ impl Condition {
     }
 
     /// Whether what it says depends on the day on which ages are counted.
-    pub fn is_about_age(&self) -> bool {
+    pub fn depends_on_today(&self) -> bool {
         self.column == Column::Age
     }
 

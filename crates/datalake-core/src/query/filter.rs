@@ -28,7 +28,7 @@ pub enum ImageFilter {
 
 impl ImageFilter {
     /// Whether a row belongs to those asked for.
-    pub fn takes(self, has_image: bool) -> bool {
+    pub fn matches(self, has_image: bool) -> bool {
         has_image == (self == Self::With)
     }
 }
@@ -70,22 +70,22 @@ pub struct Selection {
 
 impl Selection {
     /// Whether a row is taken as far as birth and picture tell; that is all there is to it where there are no conditions.
-    pub fn takes_birth(&self, birth: Day, has_image: bool) -> bool {
+    pub fn matches_birth(&self, birth: Day, has_image: bool) -> bool {
         let by_birth = match &self.births {
             Births::Any => true,
             Births::Days(ranges) => ranges.iter().any(|range| range.contains(&birth)),
         };
-        by_birth && self.image.is_none_or(|image| image.takes(has_image))
+        by_birth && self.image.is_none_or(|image| image.matches(has_image))
     }
 
     /// Whether a row meets all conditions on its values.
-    pub fn takes_values(&self, row: &RowView<'_>) -> bool {
+    pub fn matches_values(&self, row: &RowView<'_>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(row, self.ages))
     }
 
     /// Whether a row is taken.
-    pub fn takes(&self, row: &RowView<'_>) -> bool {
-        self.takes_birth(row.birth.day(), row.has_image) && self.takes_values(row)
+    pub fn matches(&self, row: &RowView<'_>) -> bool {
+        self.matches_birth(row.birth.day(), row.has_image) && self.matches_values(row)
     }
 
     /// An id that no row taken is less than; none where any could be.
@@ -125,8 +125,8 @@ impl Filter {
     }
 
     /// Whether it depends on the day on which ages are counted.
-    pub(crate) fn is_about_age(&self) -> bool {
-        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::is_about_age)
+    pub(crate) fn depends_on_today(&self) -> bool {
+        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::depends_on_today)
     }
 
     /// Turns ages on the day `on` into days of birth.
@@ -148,7 +148,7 @@ impl Filter {
             Some(AgeBound::Years(years)) => Some(years),
             Some(AgeBound::Extreme) | None => None,
         };
-        let Some(left) = births_aged(years(min_age).unwrap_or(0), years(max_age), on) else {
+        let Some(left) = birth_days_for_ages(years(min_age).unwrap_or(0), years(max_age), on) else {
             return selection(Births::Days(Vec::new()));
         };
         let left = selection(Births::Days(vec![left]));
@@ -162,7 +162,7 @@ impl Filter {
         // Ties are by age, not by day: all who have completed the same number of years.
         let as_old_as = |birth| {
             let age = left.ages.of(birth)?.years();
-            births_aged(age, Some(age), on)
+            birth_days_for_ages(age, Some(age), on)
         };
         let mut ranges: Vec<_> = [oldest.then_some(earliest), youngest.then_some(latest)]
             .into_iter()
@@ -175,7 +175,7 @@ impl Filter {
 }
 
 /// The days of birth of those who have completed at least and at most so many years on a day; none where there is no such day.
-pub fn births_aged(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
+pub fn birth_days_for_ages(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
     let last = last_birth_day(at_least, on)?;
     let too_old = at_most
         .and_then(|years| years.checked_add(1))
@@ -216,7 +216,7 @@ mod tests {
                 Some(AgeBound::Extreme) => age(row).is_some(),
                 None => true,
             };
-            filter.image.is_none_or(|image| image.takes(row.has_image))
+            filter.image.is_none_or(|image| image.matches(row.has_image))
                 && years(filter.min_age, |age, years| age >= years)
                 && years(filter.max_age, |age, years| age <= years)
                 && filter.conditions.iter().all(|condition| condition.holds(row, ages))
@@ -268,12 +268,12 @@ mod tests {
             let rows = rows_of(&ids, &births);
             let filter = Filter { image, min_age, max_age, conditions };
             let selection = filter.resolve(on, |left| {
-                let days: Vec<_> = rows.iter().filter(|row| left.takes(row)).map(|row| row.birth.day()).collect();
+                let days: Vec<_> = rows.iter().filter(|row| left.matches(row)).map(|row| row.birth.day()).collect();
                 Some((*days.iter().min()?, *days.iter().max()?))
             });
-            let selected: Vec<_> = rows.iter().map(|row| selection.takes(row)).collect();
+            let selected: Vec<_> = rows.iter().map(|row| selection.matches(row)).collect();
             prop_assert_eq!(&selected, &taken(&filter, on, &rows));
-            for row in rows.iter().filter(|row| selection.takes(row)) {
+            for row in rows.iter().filter(|row| selection.matches(row)) {
                 prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
                 prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
             }
@@ -282,7 +282,7 @@ mod tests {
                     selection.least_user_id().is_none_or(|least| least < row.user_id)
                         && selection.greatest_user_id().is_none_or(|greatest| greatest > row.user_id)
                 };
-                prop_assert!(rows.iter().filter(within).all(|row| selection.takes(row)));
+                prop_assert!(rows.iter().filter(within).all(|row| selection.matches(row)));
             }
         }
     }

@@ -140,8 +140,8 @@ impl Query {
     }
 
     /// Whether the answer depends on the day on which ages are counted, where it shows these columns.
-    pub fn is_about_age(&self, shown: &[Column]) -> bool {
-        shown.contains(&Column::Age) || self.filter.is_about_age() || self.order.is_about_age()
+    pub fn depends_on_today(&self, shown: &[Column]) -> bool {
+        shown.contains(&Column::Age) || self.filter.depends_on_today() || self.order.depends_on_today()
     }
 }
 
@@ -308,7 +308,9 @@ mod tests {
     #[test]
     fn days_matter_where_ages_do() {
         let about_age = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
-            Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap().is_about_age(shown)
+            Query::parse(pairs.iter().copied(), Scope::Rows, &[])
+                .unwrap()
+                .depends_on_today(shown)
         };
         assert!(about_age(&[], &Column::ALL));
         assert!(!about_age(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));

@@ -64,7 +64,7 @@ impl Order {
     }
 
     /// Whether it depends on the day on which ages are counted: births go the other way, whatever the day, but for those not born yet.
-    pub fn is_about_age(&self) -> bool {
+    pub fn depends_on_today(&self) -> bool {
         self.0.iter().any(|(column, _)| *column == Column::Age)
     }
 

@@ -536,7 +536,7 @@ fn misplaced_quotes_of_the_header_are_rejected(#[case] source: &[u8]) {
 #[case::utf_32_without_mark(b"f\0\0\0i\0\0\0r\0\0\0s\0\0\0", 0, "UTF-32 (little-endian)")]
 fn other_encodings_are_named_with_the_byte_offset(#[case] source: &[u8], #[case] byte_offset: u64, #[case] cause: &str) {
     let reject = check_rejected(source, RejectCode::Encoding);
-    assert_eq!(reject.place.map(|place| place.byte_offset), Some(byte_offset));
+    assert_eq!(reject.position.map(|place| place.byte_offset), Some(byte_offset));
     assert!(reject.reason.found.contains(cause), "{reject:?}");
 }
 
@@ -613,7 +613,7 @@ fn a_file_over_64_kib_is_too_large() {
 fn rejects_have_a_place_and_show_its_line(#[case] source: &[u8], #[case] expected: (u32, u32, u64), #[case] excerpt: &str) {
     let reject = parse(source).expect_err("must be rejected");
     check_complete(&reject);
-    let place = reject.place.expect("there is a place");
+    let place = reject.position.expect("there is a place");
     assert_eq!(
         (place.line.unwrap(), place.column.unwrap(), place.byte_offset),
         expected,
@@ -710,7 +710,7 @@ proptest::proptest! {
         if let Err(reject) = parse(&source) {
             check_complete(&reject);
             let length = u64::try_from(source.len()).unwrap();
-            proptest::prop_assert!(reject.place.is_none_or(|place| place.byte_offset <= length));
+            proptest::prop_assert!(reject.position.is_none_or(|place| place.byte_offset <= length));
         }
     }
 

@@ -295,7 +295,7 @@ async fn ignored_objects_name_the_user_whose_source_they_would_be() {
     let open = table.refusals(&version).await.unwrap();
     let users: Vec<_> = open
         .iter()
-        .map(|open| (open.refusal.code(), open.user_id.as_ref().map(UserId::as_str)))
+        .map(|open| (open.exclusion.code(), open.user_id.as_ref().map(UserId::as_str)))
         .collect();
     assert_eq!(
         users,

@@ -10,7 +10,7 @@ use datalake_api::request::auth::{Access, Token};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
-    reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, Position, Reason, Reject, RejectCode},
     report::{RunId, RunOutcome, RunReport, SourceNotice},
     user::UserId,
 };
@@ -227,7 +227,7 @@ pub(crate) async fn forget_all_but_the_newest(lake: &Lake) {
     let newest = lake.table.latest().await.unwrap().unwrap();
     let kept: Vec<String> = newest.segments().iter().map(|segment| segment.key()).collect();
     let objects: Vec<_> = lake.bucket.list(keys::TABLE, None).try_collect().await.unwrap();
-    for object in objects.iter().filter(|object| keys::parse_in_table(&object.key).is_some()) {
+    for object in objects.iter().filter(|object| keys::parse_data_file(&object.key).is_some()) {
         if !kept.contains(&object.key) {
             lake.bucket.delete(&object.key, None).await.unwrap();
         }
@@ -305,14 +305,14 @@ async fn rejects_tell_where_and_what_is_served() {
     );
 
     // Of one whose last good row is served, with a place that nobody recorded within the excerpt.
-    let open = |reject| OpenRefusal {
+    let open = |reject| ExcludedSource {
         key: "src-data/1000.csv".into(),
         user_id: UserId::parse("1000").ok(),
-        refusal: Refusal::Rejected(reject),
+        exclusion: Exclusion::Rejected(reject),
         ..refusals().remove(0)
     };
     let hostile = Reject {
-        place: Some(Place {
+        position: Some(Position {
             line: Some(2),
             column: Some(1),
             byte_offset: 40,
@@ -359,11 +359,11 @@ async fn rejects_tell_where_and_what_is_served() {
 #[tokio::test]
 async fn ten_thousand_rejects_are_paged() {
     let lake = Lake::empty();
-    let open = |number: usize| OpenRefusal {
+    let open = |number: usize| ExcludedSource {
         key: format!("src-data/{number:05} &.csv").into(),
-        refusal: match number % 4 {
-            0 => Refusal::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
-            _ => refusals().remove(0).refusal,
+        exclusion: match number % 4 {
+            0 => Exclusion::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
+            _ => refusals().remove(0).exclusion,
         },
         ..refusals().remove(0)
     };

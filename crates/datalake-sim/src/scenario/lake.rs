@@ -72,7 +72,7 @@ impl Scenario {
                 world.advance(day * -365);
                 world.advance(SignedDuration::from_hours(30));
             }
-            Start::LostFile => lose_last(world, keys::TABLE, |key| keys::parse_in_table(key).is_some()),
+            Start::LostFile => lose_last(world, keys::TABLE, |key| keys::parse_data_file(key).is_some()),
             Start::LostEverything => {
                 while world
                     .store()
@@ -102,7 +102,7 @@ impl Scenario {
                     world.lose(&check.meta.key);
                 }
             }
-            Start::LostRejects => lose_last(world, keys::INGEST, keys::is_refusals),
+            Start::LostRejects => lose_last(world, keys::INGEST, keys::is_rejects_file),
             Start::RolledBack => world.roll_back(),
         }
         Ok(())
@@ -192,7 +192,7 @@ fn empty(world: &mut World) -> Result<(), Violation> {
 }
 
 fn is_data_file(key: &str) -> bool {
-    keys::parse_in_table(key).is_some()
+    keys::parse_data_file(key).is_some()
 }
 
 /// Loses the last object of a kind.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
-    reject::{self, OpenRefusal},
+    reject::{self, ExcludedSource},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
@@ -61,7 +61,7 @@ pub(crate) async fn commit(
     table: &Table,
     base: Option<&Version>,
     staged: Staged,
-    open: &[OpenRefusal],
+    open: &[ExcludedSource],
     details: &CommitDetails,
 ) -> Result<Version, CommitError> {
     let bucket = &table.bucket;
@@ -75,7 +75,7 @@ pub(crate) async fn commit(
     }
     let refusals = RefusalsState {
         path: rejects_file::write(bucket, base, open).await?,
-        ignored: reject::ignored_beyond(open, details.counts.ignored),
+        ignored: reject::ignored_total_if_truncated(open, details.counts.ignored),
     };
     let actions = actions(base, &staged, refusals, details).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
@@ -142,8 +142,13 @@ async fn check(
     }
     let refusals = actions
         .iter()
-        .filter_map(|action| action.meta_data.as_ref()?.refusals().map(keys::in_table));
-    let files: Vec<String> = staged.added.iter().map(|file| keys::in_table(&file.path)).chain(refusals).collect();
+        .filter_map(|action| action.meta_data.as_ref()?.refusals().map(keys::table_file));
+    let files: Vec<String> = staged
+        .added
+        .iter()
+        .map(|file| keys::table_file(&file.path))
+        .chain(refusals)
+        .collect();
     let missing = stream::iter(files)
         .map(|key| async move {
             match bucket.head(&key).await {

@@ -332,7 +332,7 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
 /// Looks into files that foreign writers added without saying what they hold.
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.undescribed() {
-        let object = bucket.get(&keys::in_table(&path), None, None).await?;
+        let object = bucket.get(&keys::table_file(&path), None, None).await?;
         let stats = decode(object, parquet_rows::describe).await?;
         replay.describe_file(&path, &stats);
     }

@@ -75,9 +75,9 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
         let age = now.duration_since(object.modified);
-        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
+        if keys::parse_data_file(&object.key).is_some_and(|path| age > unnamed_age_min && !segments.contains(path)) {
             summary.segments_removed += 1;
-        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
+        } else if keys::is_rejects_file(&object.key) && age > unnamed_age_min && !refusals.has(&object.key) {
             summary.refusals_removed += 1;
         } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
             // A run that died within its check.
@@ -131,7 +131,7 @@ impl NamedRefusals {
 
     /// Takes the metadata of the next object of the log.
     fn follow(&mut self, metadata: &Metadata, is_retained: bool) {
-        let next = metadata.refusals().map(keys::in_table);
+        let next = metadata.refusals().map(keys::table_file);
         if is_retained {
             self.keys.extend(next.clone());
             self.keys.extend(std::mem::replace(&mut self.current, next));
@@ -153,7 +153,7 @@ async fn named(bucket: &Arc<dyn Bucket>, version: &Version, now: Timestamp, rete
         segments: held.chain(buried.map(|(path, _)| path.clone())).collect(),
         refusals: NamedRefusals::default(),
     };
-    named.refusals.keys.extend(version.0.metadata.refusals().map(keys::in_table));
+    named.refusals.keys.extend(version.0.metadata.refusals().map(keys::table_file));
     let listing = log::list(bucket, 0).await?;
     // The oldest checkpoint names the rejects file of the version with which the log, as it is left, begins.
     let checkpoint = listing.checkpoints.first().copied();

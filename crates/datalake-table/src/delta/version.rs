@@ -33,7 +33,7 @@ pub struct SegmentFile {
 impl SegmentFile {
     /// The object's key in the lake.
     pub fn key(&self) -> String {
-        keys::in_table(&percent_decoded(&self.path))
+        keys::table_file(&percent_decoded(&self.path))
     }
 
     /// Whether a row of this id could be in the file.
@@ -236,7 +236,7 @@ impl Version {
 
     /// The key of the file of refused sources, where there are any.
     pub fn refusals_key(&self) -> Option<String> {
-        self.0.metadata.refusals().map(keys::in_table)
+        self.0.metadata.refusals().map(keys::table_file)
     }
 
     /// The number of ignored objects, where the file of refused sources does not have all of them.

@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
     query::filter::{Filter, Selection},
-    reject::OpenRefusal,
+    reject::ExcludedSource,
     row::RowView,
     user::Day,
 };
@@ -30,7 +30,7 @@ pub struct Snapshot {
     version: Version,
     /// By user id; their ranges do not overlap.
     pub(crate) parts: Vec<Arc<Part>>,
-    refusals: Vec<OpenRefusal>,
+    refusals: Vec<ExcludedSource>,
     births: BirthCounts,
     row_count: usize,
     /// Of each part, how many rows are in those before it.
@@ -91,7 +91,7 @@ impl Snapshot {
         Ok(blocking(move || Self::new(version, parts, refusals)).await)
     }
 
-    fn new(version: Version, mut parts: Vec<Arc<Part>>, refusals: Vec<OpenRefusal>) -> Self {
+    fn new(version: Version, mut parts: Vec<Arc<Part>>, refusals: Vec<ExcludedSource>) -> Self {
         // Other engines write files without rows; they have no place in the order that searches rely on.
         parts.retain(|part| !part.rows.is_empty());
         Self {
@@ -120,7 +120,7 @@ impl Snapshot {
     }
 
     /// The sources that are refused at this version, by key.
-    pub fn refusals(&self) -> &[OpenRefusal] {
+    pub fn refusals(&self) -> &[ExcludedSource] {
         &self.refusals
     }
 
@@ -210,7 +210,7 @@ impl Snapshot {
             until: selection.greatest_user_id().map_or(last, |greatest| self.behind(greatest)),
         };
         // At either end may be a row of exactly the id that is asked for more or less than.
-        let is_excluded = |row: RowView<'_>| !selection.takes_values(&row);
+        let is_excluded = |row: RowView<'_>| !selection.matches_values(&row);
         if selection.is_range_of_ids() && span.from < span.until {
             if self.row_at(span.from).is_some_and(is_excluded) {
                 span.from.index += 1;
@@ -360,11 +360,11 @@ impl<'a> Iterator for Rows<'a> {
                 let index = from.index;
                 from.index += 1;
                 let (birth, has_image) = rows.birth_and_image(index);
-                if !self.selection.takes_birth(birth.day(), has_image) {
+                if !self.selection.matches_birth(birth.day(), has_image) {
                     continue;
                 }
                 let row = rows.row(index);
-                if self.selection.takes_values(&row) {
+                if self.selection.matches_values(&row) {
                     return Some(row);
                 }
             }

@@ -1,12 +1,12 @@
 //! Codes in a few words, for people. What to do about each is in its message, which is the API's.
 
-use datalake_core::reject::{IgnoreCode, Notice, Refusal, RejectCode};
+use datalake_core::reject::{Exclusion, IgnoreCode, Notice, RejectCode};
 
 /// Why a source is refused.
-pub(crate) fn title(refusal: &Refusal) -> &'static str {
+pub(crate) fn title(refusal: &Exclusion) -> &'static str {
     match refusal {
-        Refusal::Rejected(reject) => of_reject(reject.code),
-        Refusal::Ignored(code) => of_ignored(*code),
+        Exclusion::Rejected(reject) => of_reject(reject.code),
+        Exclusion::Ignored(code) => of_ignored(*code),
     }
 }
 
