@@ -102,7 +102,7 @@ pub(crate) fn code_points(characters: impl Iterator<Item = char>) -> String {
 }
 
 /// A character as excerpts and messages show it: by its code point where it cannot be seen.
-pub(crate) fn shown(character: char) -> Cow<'static, str> {
+pub(crate) fn escaped(character: char) -> Cow<'static, str> {
     match character {
         ' ' => " ".into(),
         _ if is_invisible(character) => format!("<U+{:04X}>", u32::from(character)).into(),
@@ -114,12 +114,12 @@ pub(crate) fn shown(character: char) -> Cow<'static, str> {
 pub(crate) fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
     for character in value.chars() {
-        let shown = shown(character);
-        if text.len() + shown.len() > VALUE_BYTES_MAX {
+        let escaped = escaped(character);
+        if text.len() + escaped.len() > VALUE_BYTES_MAX {
             text.push('…');
             break;
         }
-        text.push_str(&shown);
+        text.push_str(&escaped);
     }
     text.push('"');
     text
@@ -139,7 +139,7 @@ pub(crate) fn grouped(number: u64) -> String {
 }
 
 /// A byte that is not part of UTF-8 text, as excerpts show it.
-pub(crate) fn shown_byte(byte: u8) -> String {
+pub(crate) fn escaped_byte(byte: u8) -> String {
     let mut text = String::new();
     write!(text, "<0x{byte:02X}>").expect("a string takes any text");
     text
