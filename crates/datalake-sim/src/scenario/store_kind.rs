@@ -1,14 +1,14 @@
-//! Kinds of stores.
+//! The kinds of stores over which scenarios run.
 
 use std::fmt;
 
 use datalake_store::memory::{Expiry, MemoryBucket, Tags};
 
-/// What kind of store a scenario runs over.
+/// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreKind {
-    /// What ETags are made of.
-    pub tags: Tags,
+    /// The input of ETags.
+    pub etags: Tags,
     /// How fenced writes expire.
     pub expiry: Expiry,
 }
@@ -24,19 +24,19 @@ impl StoreKind {
         Self::new(Tags::Bytes, Expiry::Swept),
     ];
 
-    const fn new(tags: Tags, expiry: Expiry) -> Self {
-        Self { tags, expiry }
+    const fn new(etags: Tags, expiry: Expiry) -> Self {
+        Self { etags, expiry }
     }
 
     /// An empty store of this kind.
     pub fn store(self) -> MemoryBucket {
-        MemoryBucket::new().tagged_by(self.tags).expiring(self.expiry).frozen()
+        MemoryBucket::new().tagged_by(self.etags).expiring(self.expiry).frozen()
     }
 }
 
 impl fmt::Display for StoreKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tags = match self.tags {
+        let etags = match self.etags {
             Tags::BytesAndMetadata => "unique",
             Tags::Bytes => "content",
         };
@@ -45,6 +45,6 @@ impl fmt::Display for StoreKind {
             Expiry::Swept => "swept",
             Expiry::Never => "never",
         };
-        write!(f, "{tags}-{expiry}")
+        write!(f, "{etags}-{expiry}")
     }
 }
