@@ -24,15 +24,15 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     actor: String,
-    what: String,
-    remark: String,
+    step: String,
+    result: String,
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "scenario {} {}", self.scenario, self.kind)?;
-        for Line { actor, what, remark } in &self.lines {
-            writeln!(f, "{actor} {what}{}{remark}", if remark.is_empty() { "" } else { "  # " })?;
+        for Line { actor, step, result } in &self.lines {
+            writeln!(f, "{actor} {step}{}{result}", if result.is_empty() { "" } else { "  # " })?;
         }
         Ok(())
     }
@@ -55,12 +55,12 @@ impl FromStr for Schedule {
             return Err(format!("unknown scenario {name}"));
         }
         let line = |line: &str| {
-            let (line, remark) = line.split_once("  # ").unwrap_or((line, ""));
-            let (actor, what) = line.split_once(' ').ok_or_else(|| format!("invalid step: {line}"))?;
+            let (line, result) = line.split_once("  # ").unwrap_or((line, ""));
+            let (actor, step) = line.split_once(' ').ok_or_else(|| format!("invalid step: {line}"))?;
             Ok::<_, String>(Line {
                 actor: actor.to_owned(),
-                what: what.trim().to_owned(),
-                remark: remark.to_owned(),
+                step: step.trim().to_owned(),
+                result: result.to_owned(),
             })
         };
         Ok(Self {
@@ -75,8 +75,8 @@ impl Schedule {
     pub(crate) fn new(scenario: &str, kind: StoreKind, events: &[Event]) -> Self {
         let line = |event: &Event| Line {
             actor: event.actor.clone(),
-            what: event.what.clone(),
-            remark: event.result.to_owned(),
+            step: event.step.clone(),
+            result: event.result.to_owned(),
         };
         Self {
             scenario: scenario.to_owned(),
@@ -96,11 +96,11 @@ impl Line {
         if world.has_ended(actor) {
             return Ok(());
         }
-        if self.what == "killed" {
+        if self.step == "killed" {
             world.kill(actor);
             return Ok(());
         }
-        if let Some(pause) = self.what.strip_prefix("paused ") {
+        if let Some(pause) = self.step.strip_prefix("paused ") {
             let pause = Pause::parse(pause).ok_or_else(|| violation(Invariant::NoPanic, format!("unknown pause {pause}")))?;
             return pause_actor(scenario, world, actor, pause);
         }
@@ -109,12 +109,12 @@ impl Line {
             NextStep::Timer => "timer".to_owned(),
             NextStep::Ended => String::new(),
         };
-        if next != self.what {
+        if next != self.step {
             return Err(violation(
                 Invariant::NoPanic,
                 format!(
                     "the schedule is outdated: the next step of {} is {next}, not {}",
-                    self.actor, self.what
+                    self.actor, self.step
                 ),
             ));
         }

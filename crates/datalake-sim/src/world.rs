@@ -207,7 +207,7 @@ impl World {
     /// Makes the store's clock jump by `by`, forwards or backwards.
     pub fn shift_store_clock(&mut self, by: SignedDuration) {
         self.clock_has_jumped = true;
-        self.record("store", format!("clock leaps by {by:#}"), "");
+        self.record("store", format!("clock jumps by {by:#}"), "");
         let store_now = self.store.now();
         self.store.set_now(store_now.saturating_add(by).unwrap_or(store_now));
         self.oracle.observe_time(self.store.now());

@@ -18,16 +18,16 @@ use crate::{
 impl Oracle {
     /// A new entry is that of the newest version, the entry of a new checkpoint exists, and the log has no gap.
     pub(super) fn check_log(&self, store: &MemoryBucket, write: &Write) -> Result<(), Violation> {
-        let broken = |detail: String| Err(violation(Invariant::LinearHistory, detail));
+        let violated = |detail: String| Err(violation(Invariant::LinearHistory, detail));
         let newest = self.newest.as_ref().map(|newest| newest.number);
         match keys::parse_log(&write.key) {
             Some(LogKey::Entry(number)) if write.is_new() && newest != Some(number) => {
-                return broken(format!(
+                return violated(format!(
                     "the entry of version {number} was created, but version {newest:?} is the newest"
                 ));
             }
             Some(LogKey::Checkpoint(number)) if write.is_new() && store.peek(&keys::log_entry(number)).is_none() => {
-                return broken(format!("a checkpoint of version {number} was written, but the entry is missing"));
+                return violated(format!("a checkpoint of version {number} was written, but the entry is missing"));
             }
             _ => {}
         }
@@ -37,7 +37,7 @@ impl Oracle {
                 continue;
             };
             if let Some(last) = last.filter(|last| last + 1 != number) {
-                return broken(format!("the log has entries {last} and {number}, but none between"));
+                return violated(format!("the log has entries {last} and {number}, but none between"));
             }
             last = Some(number);
         }
@@ -85,27 +85,27 @@ impl Oracle {
     }
 
     fn check_successor(newest: &Loaded, found: &Loaded) -> Result<(), Violation> {
-        let broken = |detail: String| Err(violation(Invariant::LinearHistory, detail));
+        let violated = |detail: String| Err(violation(Invariant::LinearHistory, detail));
         if found.table_id != newest.table_id {
-            return broken(format!("table {} was replaced by table {}", newest.table_id, found.table_id));
+            return violated(format!("table {} was replaced by table {}", newest.table_id, found.table_id));
         }
         if found.number < newest.number {
-            return broken(format!("version {} is the newest after version {}", found.number, newest.number));
+            return violated(format!("version {} is the newest after version {}", found.number, newest.number));
         }
         if found.number == newest.number {
             return match (&newest.digest, &found.digest) {
-                (Some(before), Some(after)) if before != after => broken(format!("version {} was replaced", found.number)),
+                (Some(before), Some(after)) if before != after => violated(format!("version {} was replaced", found.number)),
                 _ if newest.output != found.output || newest.rows != found.rows => {
-                    broken(format!("the rows of version {} changed", found.number))
+                    violated(format!("the rows of version {} changed", found.number))
                 }
                 _ => Ok(()),
             };
         }
         if found.number > newest.number + 1 {
-            return broken(format!("version {} follows version {}", found.number, newest.number));
+            return violated(format!("version {} follows version {}", found.number, newest.number));
         }
         match (&newest.digest, &found.base) {
-            (Some(expected), Some(base)) if expected != base => broken(format!(
+            (Some(expected), Some(base)) if expected != base => violated(format!(
                 "version {} records another base than the entry of version {}",
                 found.number, newest.number
             )),
@@ -120,7 +120,7 @@ pub(super) fn check_immutable(store: &MemoryBucket, write: &Write) -> Result<(),
         return Ok(());
     };
     let key = write.key.as_str();
-    let broken = |detail: String| Err(violation(Invariant::Immutable, detail));
+    let violated = |detail: String| Err(violation(Invariant::Immutable, detail));
     if key == keys::LAST_CHECKPOINT {
         let named = |object: &Object| {
             let pointer: Option<serde_json::Value> = serde_json::from_slice(&object.bytes).ok();
@@ -128,14 +128,14 @@ pub(super) fn check_immutable(store: &MemoryBucket, write: &Write) -> Result<(),
         };
         return match (named(before), named(after)) {
             (Some(before), Some(after)) if after < before && store.peek(&keys::checkpoint(before)).is_some() => {
-                broken(format!("the pointer names checkpoint {after} after checkpoint {before}"))
+                violated(format!("the pointer names checkpoint {after} after checkpoint {before}"))
             }
             _ => Ok(()),
         };
     }
     let is_immutable = keys::parse_log(key).is_some() || keys::parse_data_file(key).is_some() || keys::is_rejects_file(key);
     match is_immutable && before.bytes != after.bytes {
-        true => broken(format!("{key} was changed in place")),
+        true => violated(format!("{key} was changed in place")),
         false => Ok(()),
     }
 }

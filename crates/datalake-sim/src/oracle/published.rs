@@ -30,26 +30,26 @@ impl Oracle {
 
     /// `output.csv` contains the version that it names, and does not go back.
     pub(super) fn check_published(&mut self, store: &MemoryBucket) -> Result<(), Violation> {
-        let broken = |detail: String| Err(violation(Invariant::Published, detail));
+        let violated = |detail: String| Err(violation(Invariant::Published, detail));
         let Some(output) = store.peek(keys::OUTPUT) else {
-            return broken("output.csv was removed".to_owned());
+            return violated("output.csv was removed".to_owned());
         };
         let Some(index) = self.version_of(&output.metadata) else {
             // A version that names a missing file does not load and was never visible, but its rows may be published.
             if self.was_damaged {
                 return Ok(());
             }
-            return broken(format!("output.csv names a version that was never visible: {:?}", output.metadata));
+            return violated(format!("output.csv names a version that was never visible: {:?}", output.metadata));
         };
         let version = Rc::clone(&self.versions[index]);
         if version.output.as_bytes() != output.bytes {
-            return broken(format!("output.csv does not contain the rows of version {}", version.number));
+            return violated(format!("output.csv does not contain the rows of version {}", version.number));
         }
         let goes_back = self.published.is_some_and(|published| published > index);
         if goes_back && self.kind.etags == Tags::BytesAndMetadata && !self.tolerated.delayed_writes {
             let published = self.published.and_then(|published| self.versions.get(published));
             let before = published.map(|version| version.number);
-            return broken(format!("output.csv contains version {} after version {before:?}", version.number));
+            return violated(format!("output.csv contains version {} after version {before:?}", version.number));
         }
         self.published = Some(index);
         Ok(())

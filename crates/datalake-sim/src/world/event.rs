@@ -21,14 +21,14 @@ pub struct Event {
     /// The actor.
     pub actor: String,
     /// The operation, the timer, or what happened to the actor.
-    pub what: String,
+    pub step: String,
     /// The result.
     pub result: &'static str,
 }
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.actor, self.what)?;
+        write!(f, "{} {}", self.actor, self.step)?;
         if self.result.is_empty() {
             Ok(())
         } else {

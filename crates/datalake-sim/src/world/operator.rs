@@ -71,11 +71,11 @@ impl World {
         self.after_operator("removes the log".to_owned());
     }
 
-    fn after_operator(&mut self, what: String) {
+    fn after_operator(&mut self, step: String) {
         self.lost_files = true;
         self.fingerprints = Fingerprints::of(&self.store);
         self.oracle.observe_rollback(&self.store, &self.fingerprints);
         self.mark_log_changed();
-        self.record("operator", what, "");
+        self.record("operator", step, "");
     }
 }

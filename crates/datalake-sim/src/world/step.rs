@@ -155,13 +155,13 @@ impl World {
     }
 
     /// Adds a step to the events and to the trace.
-    pub(super) fn record(&mut self, actor: &str, what: String, result: &'static str) {
+    pub(super) fn record(&mut self, actor: &str, step: String, result: &'static str) {
         let mut hasher = DefaultHasher::new();
-        (self.trace.get(), actor, &what, result, self.fingerprints.all).hash(&mut hasher);
+        (self.trace.get(), actor, &step, result, self.fingerprints.all).hash(&mut hasher);
         self.trace.set(hasher.finish());
         self.events.push(Event {
             actor: actor.to_owned(),
-            what,
+            step,
             result,
         });
     }

@@ -117,7 +117,7 @@ fn replay_file(arguments: &Arguments) -> Result<bool, String> {
     let replayed = replay(&SimRuntime::new(), &schedule, Bug::ALL.iter().copied().find(is_chosen));
     let (world, violation) = match replayed {
         Ok(world) => (world, None),
-        Err(broken) => (broken.1, Some(broken.0)),
+        Err(violated) => (violated.1, Some(violated.0)),
     };
     for event in world.events() {
         println!("{event}");
