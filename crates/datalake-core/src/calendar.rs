@@ -1,15 +1,15 @@
-//! Days and times as parameters have them. A refusal says whether the text has another shape, there is no such day, or it is out of range.
+//! Days and times in parameters. An error states whether the format is wrong, the day does not exist, or the value is out of range.
 
 use jiff::{SignedDuration, Timestamp, civil::Date, civil::Time};
 
 use crate::{query::error::QueryError, user::Day};
 
-/// A day as YYYY-MM-DD.
+/// Parses a day as YYYY-MM-DD.
 pub fn parse_day(name: &str, value: &str) -> Result<Day, QueryError> {
     day(value).map_err(|reason| QueryError::value(name, &reason))
 }
 
-/// An instant, or a day that stands for its end: who asks for a day means what was there when it was over.
+/// Parses an instant as RFC 3339, or a day, which means the end of that day in UTC.
 pub fn parse_time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
     time(value).map_err(|reason| QueryError::value(name, &reason))
 }
@@ -21,10 +21,10 @@ fn day(value: &str) -> Result<Day, String> {
     date(year, month, day)
 }
 
-/// Year, month and day of a text of that shape.
+/// Year, month and day of a text with the format YYYY-MM-DD.
 fn numbers(value: &str) -> Option<[i16; 3]> {
-    let is_shaped = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
-    if value.len() != 10 || !value.bytes().enumerate().all(is_shaped) {
+    let has_format = |(at, byte): (usize, u8)| if matches!(at, 4 | 7) { byte == b'-' } else { byte.is_ascii_digit() };
+    if value.len() != 10 || !value.bytes().enumerate().all(has_format) {
         return None;
     }
     let number = |from: usize, to: usize| value.get(from..to)?.parse().ok();
@@ -50,24 +50,24 @@ fn date(year: i16, month: i16, day: i16) -> Result<Day, String> {
 }
 
 fn time(value: &str) -> Result<Timestamp, String> {
-    const SHAPE: &str = "must be a time as RFC 3339 has it, like 2026-11-24T12:00:00Z (a plus sign is written %2B), or a day like 2026-11-24, \
+    const FORMAT: &str = "must be a time in the format of RFC 3339, like 2026-11-24T12:00:00Z (a plus sign is written %2B), or a day like 2026-11-24, \
                          which means its end in UTC";
-    let (of_day, of_clock) = value.split_at_checked(10).unwrap_or((value, ""));
-    let Some([year, month, day]) = numbers(of_day) else {
-        return Err(SHAPE.to_owned());
+    let (day_text, time_text) = value.split_at_checked(10).unwrap_or((value, ""));
+    let Some([year, month, day]) = numbers(day_text) else {
+        return Err(FORMAT.to_owned());
     };
     let day = date(year, month, day)?;
-    if of_clock.is_empty() {
+    if time_text.is_empty() {
         return day
             .end()
-            .ok_or_else(|| format!("is out of range: the end of {of_day} is; give a time of that day"));
+            .ok_or_else(|| format!("is out of range: the end of {day_text} is; give a time of that day"));
     }
-    let Some(clock) = of_clock.strip_prefix(['T', 't', ' ']) else {
-        return Err(SHAPE.to_owned());
+    let Some(clock) = time_text.strip_prefix(['T', 't', ' ']) else {
+        return Err(FORMAT.to_owned());
     };
     let (clock, offset) = clock.find(['Z', 'z', '+', '-', ' ']).map_or((clock, ""), |at| clock.split_at(at));
     if !clock.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.')) || !clock.contains(':') {
-        return Err(SHAPE.to_owned());
+        return Err(FORMAT.to_owned());
     }
     if clock.parse::<Time>().is_err() {
         return Err(format!("names the time {clock}, and a day has the times 00:00:00 to 23:59:59"));
@@ -82,7 +82,7 @@ fn time(value: &str) -> Result<Timestamp, String> {
 }
 
 impl Day {
-    /// The last instant of the day in UTC; none where the calendar ends before.
+    /// The last instant of the day in UTC; none if it is after the supported range.
     fn end(self) -> Option<Timestamp> {
         let begin = Timestamp::UNIX_EPOCH.checked_add(SignedDuration::from_hours(i64::from(self.number()) * 24));
         begin.ok()?.checked_add(SignedDuration::new(24 * 60 * 60 - 1, 999_999_999)).ok()
@@ -94,26 +94,26 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check_refused(value: &str, words: &str) {
+    fn check_invalid_day(value: &str, message: &str) {
         for parsed in [parse_day("on", value).map(|_| ()), parse_time("on", value).map(|_| ())] {
             let error = parsed.expect_err(value);
             assert_eq!(error.parameter, "on");
-            assert!(error.reason.contains(words), "{value}: {error}");
+            assert!(error.reason.contains(message), "{value}: {error}");
         }
     }
 
     #[test]
-    fn refusals_of_days_name_the_cause() {
+    fn invalid_days_are_rejected_with_the_cause() {
         for value in ["2023-02-30", "2026-02-29", "1900-02-29"] {
-            check_refused(value, "-02 has the days 01 to 28");
+            check_invalid_day(value, "-02 has the days 01 to 28");
         }
-        check_refused("2024-02-30", "2024-02 has the days 01 to 29");
-        check_refused("2026-04-31", "2026-04 has the days 01 to 30");
-        check_refused("2026-11-00", "2026-11 has the days 01 to 30");
-        check_refused("2026-12-99", "2026-12 has the days 01 to 31");
-        check_refused("2026-13-01", "months are 01 to 12");
-        check_refused("2026-00-01", "months are 01 to 12");
-        check_refused("9999-12-31", "days from 0000-01-01 to 9999-12-30 are supported");
+        check_invalid_day("2024-02-30", "2024-02 has the days 01 to 29");
+        check_invalid_day("2026-04-31", "2026-04 has the days 01 to 30");
+        check_invalid_day("2026-11-00", "2026-11 has the days 01 to 30");
+        check_invalid_day("2026-12-99", "2026-12 has the days 01 to 31");
+        check_invalid_day("2026-13-01", "months are 01 to 12");
+        check_invalid_day("2026-00-01", "months are 01 to 12");
+        check_invalid_day("9999-12-31", "days from 0000-01-01 to 9999-12-30 are supported");
         for value in [
             "",
             "today",
@@ -124,31 +124,31 @@ mod tests {
             "-001-01-01",
             "２026-11-2",
         ] {
-            check_refused(value, "like 2026-11-24");
+            check_invalid_day(value, "like 2026-11-24");
         }
     }
 
     #[track_caller]
-    fn check_time(value: &str, words: &str) {
+    fn check_invalid_time(value: &str, message: &str) {
         let error = parse_time("as_of", value).expect_err(value);
-        assert!(error.reason.contains(words), "{value}: {error}");
+        assert!(error.reason.contains(message), "{value}: {error}");
     }
 
     #[test]
-    fn refusals_of_times_name_the_cause() {
-        check_time("2023-02-30T12:00:00Z", "2023-02 has the days 01 to 28");
-        check_time("9999-12-31T00:00:00Z", "days from 0000-01-01 to 9999-12-30");
-        check_time("9999-12-30", "the end of 9999-12-30");
-        check_time("2026-11-24T25:00:00Z", "the time 25:00:00");
-        check_time("2026-11-24T12:60:00Z", "the time 12:60:00");
-        check_time("2026-11-24T12:00:00", "no offset");
-        check_time("2026-11-24T12:00:00 01:00", "plus sign as %2B");
-        check_time("2026-11-24T12:00:00+99:00", "offset +99:00");
-        check_time("2026-11-24T12:00:00Zulu", "offset Zulu");
-        check_time("2026-11-24Tnoon", "RFC 3339");
-        check_time("2026-11-24x", "RFC 3339");
-        check_time("12:00:00Z", "RFC 3339");
-        check_time("1795478400", "RFC 3339");
+    fn invalid_times_are_rejected_with_the_cause() {
+        check_invalid_time("2023-02-30T12:00:00Z", "2023-02 has the days 01 to 28");
+        check_invalid_time("9999-12-31T00:00:00Z", "days from 0000-01-01 to 9999-12-30");
+        check_invalid_time("9999-12-30", "the end of 9999-12-30");
+        check_invalid_time("2026-11-24T25:00:00Z", "the time 25:00:00");
+        check_invalid_time("2026-11-24T12:60:00Z", "the time 12:60:00");
+        check_invalid_time("2026-11-24T12:00:00", "no offset");
+        check_invalid_time("2026-11-24T12:00:00 01:00", "plus sign as %2B");
+        check_invalid_time("2026-11-24T12:00:00+99:00", "offset +99:00");
+        check_invalid_time("2026-11-24T12:00:00Zulu", "offset Zulu");
+        check_invalid_time("2026-11-24Tnoon", "RFC 3339");
+        check_invalid_time("2026-11-24x", "RFC 3339");
+        check_invalid_time("12:00:00Z", "RFC 3339");
+        check_invalid_time("1795478400", "RFC 3339");
     }
 
     #[test]

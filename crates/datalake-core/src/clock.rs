@@ -1,11 +1,12 @@
-//! Time as an argument: the executable owns the clock.
+//! Time as an argument: the executable owns the clock and passes it as a function.
 
 use std::time::Duration;
 
-use crate::user::Day;
 use jiff::Timestamp;
 
-/// Where the present comes from.
+use crate::user::Day;
+
+/// The clock of the process.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(fn() -> Timestamp);
 
@@ -15,18 +16,18 @@ impl Clock {
         Self(now)
     }
 
-    /// The present.
+    /// The current time.
     pub fn now(self) -> Timestamp {
         (self.0)()
     }
 
-    /// The present UTC day.
+    /// The current UTC day.
     pub fn today(self) -> Day {
         Day::of(self.now())
     }
 }
 
-/// Whole seconds from one instant to another; 0 where clocks disagree and the first is later.
+/// Whole seconds from one instant to another; 0 if the first is later because clocks differ.
 pub fn whole_seconds(from: Timestamp, to: Timestamp) -> u64 {
     Duration::try_from(to.duration_since(from)).map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -1,8 +1,8 @@
-//! Formats that are stored under the name of a CSV or a PNG by mistake, recognized by their first bytes.
+//! Recognition of other formats that are stored under the name of a CSV or a PNG by mistake, by their first bytes.
 
 use Family::{AppleDouble, Compressed, Data, Image, Json, Markup, Other, Pointer, Spreadsheet};
 
-/// What a foreign format is used for, which decides the remedy.
+/// The kind of a format, which determines the remedy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     /// The file may contain the source, compressed.
@@ -19,7 +19,7 @@ pub(crate) enum Family {
     Data,
     /// Metadata that macOS writes next to a file.
     AppleDouble,
-    /// A text that stands for a file in large-file storage.
+    /// A text that refers to a file in large-file storage.
     Pointer,
     /// Any other format.
     Other,
@@ -38,7 +38,7 @@ impl Format {
         Self { name, family }
     }
 
-    /// What to do about it under the name of a CSV.
+    /// The remedy for this format under the name of a CSV.
     pub(crate) fn csv_remedy(self) -> &'static str {
         match self.family {
             Compressed => "decompress it and store the CSV that it contains",
@@ -53,7 +53,7 @@ impl Format {
         }
     }
 
-    /// What to do about it under the name of a PNG.
+    /// The remedy for this format under the name of a PNG.
     pub(crate) fn png_remedy(self) -> &'static str {
         match self.family {
             Image => "convert it to PNG; another name does not change the format",
@@ -66,7 +66,7 @@ impl Format {
     }
 }
 
-/// Formats that begin with fixed bytes. Signatures of fewer than four bytes contain a byte that begins no text.
+/// Formats that begin with fixed bytes. Signatures of fewer than four bytes contain a byte with which no text begins.
 const SIGNATURES: &[(&[u8], Format)] = &[
     (b"\x1f\x8b", Format::new("a gzip file", Compressed)),
     (b"\x1f\x9d", Format::new("a compress (.Z) file", Compressed)),
@@ -165,7 +165,7 @@ const BRANDS: &[(&[u8], Format)] = &[
     (b"avis", Format::new("an AVIF image", Image)),
 ];
 
-/// Names within a zip archive that tell what it is, in the order of the search.
+/// Names within a zip archive that identify its format, in the order of the search.
 const ZIP_CONTENTS: &[(&[u8], Format)] = &[
     (b"xl/", Format::new("an Excel workbook (.xlsx)", Spreadsheet)),
     (
@@ -177,10 +177,10 @@ const ZIP_CONTENTS: &[(&[u8], Format)] = &[
     (b"opendocument.text", Format::new("an OpenDocument text (.odt)", Other)),
 ];
 
-/// Names are looked for in so many bytes of a zip archive: its first entries.
+/// Bytes of a zip archive that are searched for names: its first entries.
 const ZIP_SEARCHED: usize = 16 * 1024;
 
-/// The format of bytes that are neither a CSV nor a PNG; none where nothing says so. A PNG is recognized too.
+/// The format of bytes that are not a CSV; none if it is not recognized. A PNG is recognized, too.
 pub(crate) fn recognize(bytes: &[u8]) -> Option<Format> {
     let begins = |(signature, _): &&(&[u8], Format)| bytes.starts_with(signature);
     if let Some((_, format)) = SIGNATURES.iter().find(begins) {
@@ -285,12 +285,12 @@ mod tests {
     #[case::brace(b"{id},first_name,last_name,birthts\n")]
     #[case::utf_16(b"\xff\xfef\0i\0r\0s\0t\0")]
     #[case::version(b"version,first_name,last_name,birthts\n")]
-    fn text_that_may_be_a_csv_is_no_foreign_format(#[case] bytes: &[u8]) {
+    fn text_that_may_be_a_csv_is_not_recognized(#[case] bytes: &[u8]) {
         assert_eq!(recognize(bytes), None);
     }
 
     #[test]
-    fn short_signatures_begin_no_text() {
+    fn short_signatures_are_not_text() {
         for (signature, format) in SIGNATURES {
             assert!(signature.len() >= 4 || std::str::from_utf8(signature).is_err(), "{format:?}");
         }

@@ -1,7 +1,8 @@
-//! The rules of the lake, without the lake: what a user, a key, a source, an image, a plan, a filter and a report are.
+//! The rules of the lake as pure functions: users, keys, sources, images, the plan of a run, queries, rejects and reports.
 //!
-//! Everything here is a function of its arguments. This crate never does I/O, never asks a clock or the environment, and knows no
-//! store, no table format and no HTTP: the shells around it do.
+//! Owns what input is valid, which sources changed, what a query means and how keys are named.
+//! Every result depends only on the arguments: time, too, is an argument.
+//! This crate must never do I/O, read a clock or the environment, start threads, or depend on a store, the table format or HTTP.
 
 pub mod calendar;
 pub mod clock;

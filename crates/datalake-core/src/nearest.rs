@@ -1,20 +1,20 @@
-//! Names that a slip of the pen is near to, for messages.
+//! The known name that is most similar to a mistyped one, for messages.
 
-/// Over this many edits a name is another name, not a slip.
+/// Most edits between a mistyped name and the known name.
 const EDITS_MAX: usize = 4;
 
-/// The nearest of the known names, if one is near.
+/// The most similar of the known names, if one is similar enough.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let near = known.into_iter().filter_map(|known| Some((edits(name, known)?, known)));
     near.min_by_key(|(edits, _)| *edits).map(|(_, known)| known)
 }
 
-/// How many edits make a known name of this one, upper case aside; none where they are too many for a slip.
+/// The number of edits from a name to a known one, ignoring case; none if there are too many for a typing error.
 pub fn edits(name: &str, known: &str) -> Option<usize> {
     let length = name.chars().count();
-    // Of a short name, half as many letters make another one.
+    // In a short name, fewer edits already give a different name.
     let edits_max = EDITS_MAX.min(length / 2);
-    // A longer name needs as many edits at least, and would cost its length for each of the known ones.
+    // The difference in length is a lower bound of the edits. The check also bounds the work for long names.
     if known.chars().count().abs_diff(length) > edits_max {
         return None;
     }
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_pen() {
+    fn mistyped_name_gets_the_most_similar_known_name() {
         check("mod", Some("mode"));
         check("MODE", Some("mode"));
         check("ful", Some("full"));

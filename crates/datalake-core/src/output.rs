@@ -1,4 +1,4 @@
-//! `output.csv`: the rows as RFC 4180, LF. The same rows make the same bytes.
+//! The CSV format of `output.csv` and of CSV responses: RFC 4180 with LF. The same rows give the same bytes.
 
 use crate::{
     keys,
@@ -7,18 +7,18 @@ use crate::{
     user::{Age, Ages},
 };
 
-/// What of a text is written otherwise than it is.
+/// Which fields are escaped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Escape {
-    /// Nothing: `output.csv`.
+    /// None, as in `output.csv`.
     #[default]
     Nothing,
-    /// What a spreadsheet would evaluate when it opens the file. Numbers are not: they evaluate to themselves.
+    /// Texts that a spreadsheet would evaluate as formulas. Numbers are not escaped, because they evaluate to themselves.
     Spreadsheet,
 }
 
 impl Escape {
-    /// What the field begins with.
+    /// The prefix that escapes a field.
     fn prefix(self, field: &str) -> &'static str {
         match self {
             Self::Spreadsheet if field.starts_with(['=', '+', '-', '@', '\t', '\r']) => "'",
@@ -27,19 +27,19 @@ impl Escape {
     }
 }
 
-/// Appends the line of the columns' names.
+/// Appends the header line.
 pub fn push_header(text: &mut String, columns: &[Column]) {
     let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
     text.push_str(&names.join(","));
     text.push('\n');
 }
 
-/// Appends a row's line. A null is empty.
+/// Appends the line of a row without escaping. A null is an empty field.
 pub fn push_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages: Ages) {
     push_escaped_line(text, row, columns, ages, Escape::Nothing);
 }
 
-/// Appends a row's line with what is escaped.
+/// Appends the line of a row with escaping.
 pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column], ages: Ages, escape: Escape) {
     let start = text.len();
     for (index, column) in columns.iter().enumerate() {
@@ -60,14 +60,14 @@ pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column
             }
         }
     }
-    // A line without a character would be none for most readers.
+    // Most parsers skip an empty line.
     if text.len() == start {
         text.push_str("\"\"");
     }
     text.push('\n');
 }
 
-/// Quotes where RFC 4180 asks for it, and about blanks at an end, which many readers drop otherwise.
+/// Appends a field, in quotes if RFC 4180 requires them or if it begins or ends with a space, which many parsers would remove.
 fn push_field(text: &mut String, field: &str, escape: Escape) {
     let prefix = escape.prefix(field);
     let needs_quotes = field.contains(['"', ',', '\n', '\r']) || field.starts_with(' ') || field.ends_with(' ');
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn lines() {
+    fn fields_are_quoted_when_required() {
         let stored = &Column::STORED;
         check("Lee", false, stored, "0001,Ada,Lee,-1,\n");
         check("Lee", true, stored, "0001,Ada,Lee,-1,processed_data/images/0001.png\n");
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_spreadsheet_would_evaluate_is_prefixed() {
+    fn formulas_are_escaped_for_spreadsheets() {
         check_escaped("=cmd()", "'=cmd()");
         check_escaped("+1", "'+1");
         check_escaped("-1+1", "'-1+1");
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_header_names_the_columns() {
+    fn header_contains_the_column_names() {
         let mut text = String::new();
         push_header(&mut text, &Column::STORED);
         assert_eq!(text, "user_id,first_name,last_name,birthts,img_path\n");

@@ -1,4 +1,4 @@
-//! One row of the table: a user's record and where each of its values came from.
+//! One row of the table: a user's record and the versions of the sources that it was read from.
 
 use jiff::Timestamp;
 
@@ -7,57 +7,57 @@ use crate::{
     user::{BirthTimestamp, UserId, UserRecord},
 };
 
-/// Which state of a source object a value was read from.
+/// The version of the source object that a value was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Provenance {
-    /// The store's tag of the bytes that were read, without quotes.
+    /// The ETag of the bytes that were read, without quotes.
     pub etag: Box<str>,
-    /// Bytes of the object.
+    /// The size of the object in bytes.
     pub size: u64,
-    /// When the store took the object.
+    /// When the store received the object.
     pub modified: Timestamp,
 }
 
 impl Provenance {
-    /// Whether a listing's tag and size name the bytes that were read.
-    pub fn names(&self, etag: &str, size: u64) -> bool {
+    /// Whether the ETag and size of a listing are those of the bytes that were read.
+    pub fn matches(&self, etag: &str, size: u64) -> bool {
         *self.etag == *etag && self.size == size
     }
 }
 
-/// A row of the table. `img_path` is not a field: it follows from the id and from whether there is a picture.
+/// A row of the table. `img_path` is not a field: it follows from the user ID and from whether an image is linked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// Whose row it is.
+    /// The user.
     pub user_id: UserId,
-    /// What the CSV said when it was last good.
+    /// The values of the last valid CSV.
     pub record: UserRecord,
     /// The CSV that `record` was read from.
     pub csv: Provenance,
-    /// The picture that is linked and copied; none where there is no good one.
+    /// The linked image, which is copied; none if the user has never had a valid one or it was removed.
     pub image: Option<Provenance>,
-    /// The run that changed the row last.
+    /// The last run that changed the row.
     pub run_id: RunId,
 }
 
 impl Row {
-    /// Whether a reader could tell the two apart: by a value, or by the picture's being there. Provenance does not count.
-    pub fn shows_the_same_as(&self, other: &Self) -> bool {
+    /// Whether readers see the same in both rows: the same values, and an image or none in both. Provenance is not compared.
+    pub fn is_visibly_equal(&self, other: &Self) -> bool {
         self.user_id == other.user_id && self.record == other.record && self.image.is_some() == other.image.is_some()
     }
 }
 
-/// What readers are shown of a row, borrowed from wherever it is held.
+/// The values of a row that readers see, borrowed from the packed columns or a row in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RowView<'a> {
-    /// Whose row it is.
+    /// The user.
     pub user_id: &'a str,
-    /// As the source says.
+    /// As in the source.
     pub first_name: &'a str,
-    /// As the source says.
+    /// As in the source.
     pub last_name: &'a str,
-    /// When the user was born.
+    /// The birth time.
     pub birth: BirthTimestamp,
-    /// Whether a picture is linked; its key is [`crate::keys::image`] of the id.
+    /// Whether an image is linked; its key is [`crate::keys::image`] of the user ID.
     pub has_image: bool,
 }

@@ -1,8 +1,8 @@
-//! What several tests measure.
+//! Measurements of processor time for tests of bounded work.
 
 use std::time::Duration;
 
-/// No input may take longer.
+/// The longest processor time that any input may take.
 pub(crate) const LONGEST: Duration = Duration::from_millis(100);
 
 /// The processor time of the fastest of three attempts: other processes may interrupt some of them.
@@ -23,7 +23,7 @@ fn processor_time() -> Duration {
 }
 
 #[test]
-fn work_takes_processor_time() {
+fn fastest_measures_processor_time() {
     let mut sum = 0_u64;
     let elapsed = fastest(|| sum = (0..20_000_000).fold(sum, |sum, number| std::hint::black_box(sum ^ number)));
     assert!(elapsed > Duration::from_micros(100), "{elapsed:?}");

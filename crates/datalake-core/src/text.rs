@@ -1,11 +1,11 @@
-//! Characters that a reader cannot see: which are trimmed, and how messages and excerpts show them.
+//! Invisible characters: which are trimmed, and how messages and excerpts show them.
 
 use std::{borrow::Cow, fmt::Write as _};
 
-/// Longest value that a message repeats, in bytes as shown.
+/// Longest value in a message, in bytes after escaping.
 const VALUE_BYTES_MAX: usize = 80;
 
-/// Whether a character is removed around a value: Unicode white space, or a format character of no width.
+/// Whether a character is trimmed around a value: Unicode white space, or a zero-width format character.
 pub(crate) fn is_blank(character: char) -> bool {
     character.is_whitespace()
         || matches!(
@@ -21,8 +21,8 @@ pub(crate) fn is_blank(character: char) -> bool {
         )
 }
 
-/// Whether a character is invisible on a screen. Variation selectors and tags of flags change the character before them, so they are not
-/// trimmed; a value that contains only invisible characters is empty.
+/// Whether a character is invisible on a screen. A value that contains only invisible characters is empty. Variation selectors and tags of
+/// flags are invisible but change the character before them, so they are not trimmed.
 pub(crate) fn is_invisible(character: char) -> bool {
     is_blank(character)
         || character.is_control()
@@ -43,12 +43,12 @@ pub(crate) fn is_invisible(character: char) -> bool {
         )
 }
 
-/// A value without the blanks around it.
+/// A value without white space and zero-width characters around it.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(is_blank)
 }
 
-/// The code point of a character, with its name where the name is better known.
+/// The code point of a character, with its name if it is a common one.
 pub(crate) fn code_point(character: char) -> String {
     let name = match character {
         '\0' => "NULL",
@@ -87,7 +87,7 @@ pub(crate) fn code_point(character: char) -> String {
     format!("U+{:04X} ({name})", u32::from(character))
 }
 
-/// The code points of different characters, for a message; at most three.
+/// The code points of the first three different characters, for a message.
 pub(crate) fn code_points(characters: impl Iterator<Item = char>) -> String {
     let mut seen: Vec<char> = Vec::new();
     for character in characters {
@@ -101,8 +101,8 @@ pub(crate) fn code_points(characters: impl Iterator<Item = char>) -> String {
     seen.into_iter().map(code_point).collect::<Vec<_>>().join(", ")
 }
 
-/// A character as excerpts and messages show it: by its code point where it cannot be seen.
-pub(crate) fn shown(character: char) -> Cow<'static, str> {
+/// A character for excerpts and messages; an invisible one is replaced by its code point.
+pub(crate) fn escaped(character: char) -> Cow<'static, str> {
     match character {
         ' ' => " ".into(),
         _ if is_invisible(character) => format!("<U+{:04X}>", u32::from(character)).into(),
@@ -110,16 +110,16 @@ pub(crate) fn shown(character: char) -> Cow<'static, str> {
     }
 }
 
-/// A value in quotes for a message, cut where it is long.
+/// A value in quotes for a message, truncated to [`VALUE_BYTES_MAX`].
 pub(crate) fn quoted(value: &str) -> String {
     let mut text = String::from("\"");
     for character in value.chars() {
-        let shown = shown(character);
-        if text.len() + shown.len() > VALUE_BYTES_MAX {
+        let escaped = escaped(character);
+        if text.len() + escaped.len() > VALUE_BYTES_MAX {
             text.push('…');
             break;
         }
-        text.push_str(&shown);
+        text.push_str(&escaped);
     }
     text.push('"');
     text
@@ -129,8 +129,8 @@ pub(crate) fn quoted(value: &str) -> String {
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -138,8 +138,8 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// A byte that is not part of UTF-8 text, as excerpts show it.
-pub(crate) fn shown_byte(byte: u8) -> String {
+/// A byte that is not part of UTF-8 text, for excerpts.
+pub(crate) fn escaped_byte(byte: u8) -> String {
     let mut text = String::new();
     write!(text, "<0x{byte:02X}>").expect("a string takes any text");
     text
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_around_a_value_are_trimmed() {
+    fn white_space_around_a_value_is_trimmed() {
         for blank in [
             " ", "\t", "\r\n", "\u{a0}", "\u{3000}", "\u{200b}", "\u{feff}", "\u{2028}", "\u{ad}", "\u{202e}", "\u{2060}", "\u{85}",
         ] {
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn invisible_characters_are_named() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(quoted("a\u{200b} b\0"), "\"a<U+200B> b<U+0000>\"");
         assert_eq!(
             code_points("\u{200b}a\u{200b}\u{e000}".chars()),

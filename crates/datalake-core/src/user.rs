@@ -1,4 +1,6 @@
-//! Who a user is and how old they are on a day.
+//! Users: IDs, birth times, days and ages.
+//!
+//! Days are UTC calendar days and ages are completed calendar years. Nothing here reads a clock: the day is an argument.
 
 use std::{borrow::Borrow, fmt};
 
@@ -6,20 +8,20 @@ use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// A user, named by the stem of `src-data/{user_id}.csv`. Invariant: 1 to 64 of `A-Z a-z 0-9 . _ -`, not `.` or `..`.
 ///
-/// Ids are text and are ordered by their bytes: `0001` and `1` are two people.
+/// IDs are text and are ordered by their bytes: `0001` and `1` are different users.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UserId(Box<str>);
 
-/// The text is no [`UserId`].
+/// The text is not a valid [`UserId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a user id is 1 to 64 of A-Z a-z 0-9 . _ -, and not . or ..")]
+#[error("a user ID is 1 to 64 of A-Z a-z 0-9 . _ -, and not . or ..")]
 pub struct UserIdError;
 
 impl UserId {
-    /// Longest id in bytes: with `.csv.part` behind it, a name still fits every file system's 255 bytes with room to spare.
+    /// Longest ID in bytes. With a suffix such as `.csv.part`, a name is far below the 255 bytes that file systems allow.
     pub const BYTES_MAX: usize = 64;
 
-    /// Takes the id as it stands; nothing is trimmed or folded.
+    /// Parses an ID; nothing is trimmed or converted.
     pub fn parse(text: &str) -> Result<Self, UserIdError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
         match text {
@@ -29,7 +31,7 @@ impl UserId {
         }
     }
 
-    /// The id as text.
+    /// The ID as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -47,24 +49,24 @@ impl Borrow<str> for UserId {
     }
 }
 
-/// A birth time in milliseconds since 1970-01-01T00:00:00Z, as the sources' `birthts` gives it.
+/// A birth time in milliseconds since 1970-01-01T00:00:00Z, as in the column `birthts` of the sources.
 ///
-/// Invariant: within the days that the calendar of this program knows, 0000-01-01 to 9999-12-30, so that it always has a date.
+/// Invariant: within the supported calendar, 0000-01-01 to 9999-12-30, so that it always has a date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BirthTimestamp(i64);
 
-/// Milliseconds of one UTC day: there are no leap seconds in `birthts`.
+/// Milliseconds of one UTC day: `birthts` has no leap seconds.
 const DAY_MS: i64 = 86_400_000;
 /// 0000-01-01, in days since 1970-01-01.
 const DAY_MIN: i64 = -719_528;
-/// 9999-12-30, in days since 1970-01-01: the last day that `jiff` holds in every time zone.
+/// 9999-12-30, in days since 1970-01-01: the last day that `jiff` supports in every time zone.
 const DAY_MAX: i64 = 2_932_895;
 
 impl BirthTimestamp {
-    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`. No living user was born before.
+    /// 1850-01-01T00:00:00Z: an earlier birth is rejected as `out_of_range`, because no living user was born before.
     pub const EARLIEST: Self = Self(-3_786_825_600_000);
 
-    /// None where `birthts_ms` has no date in the calendar.
+    /// A birth time; none if it is outside the supported calendar.
     pub fn from_ms(birthts_ms: i64) -> Option<Self> {
         (DAY_MIN..=DAY_MAX)
             .contains(&birthts_ms.div_euclid(DAY_MS))
@@ -82,35 +84,35 @@ impl BirthTimestamp {
     }
 }
 
-/// A UTC calendar day as days since 1970-01-01: what ages are computed from. Invariant: within 0000-01-01 to 9999-12-30.
+/// A UTC calendar day as days since 1970-01-01; ages are computed from days. Invariant: within 0000-01-01 to 9999-12-30.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(i32);
 
 impl Day {
-    /// None outside the years 0 to 9999.
+    /// The day of a date; none outside 0000-01-01 to 9999-12-30.
     pub fn from_date(date: Date) -> Option<Self> {
         let timestamp = date.to_zoned(TimeZone::UTC).ok()?.timestamp();
         Some(BirthTimestamp::from_ms(timestamp.as_millisecond())?.day())
     }
 
-    /// The UTC day that an instant falls on.
+    /// The UTC day of an instant; the last day of the calendar for a later instant.
     pub fn of(timestamp: Timestamp) -> Self {
         let last_ms = (DAY_MAX * DAY_MS).min(timestamp.as_millisecond()).max(DAY_MIN * DAY_MS);
         BirthTimestamp(last_ms).day()
     }
 
-    /// 0000-01-01, the first day of the calendar.
+    /// 0000-01-01, the first supported day.
     pub const FIRST: Self = Self(-719_528);
 
-    /// 9999-12-30, the last day of the calendar.
+    /// 9999-12-30, the last supported day.
     pub const LAST: Self = Self(2_932_895);
 
-    /// The day after; none after the last day of the calendar.
+    /// The next day; none after [`Day::LAST`].
     pub fn next(self) -> Option<Self> {
         (i64::from(self.0) < DAY_MAX).then(|| Self(self.0 + 1))
     }
 
-    /// Days from here to a later day; 0 where it is not later.
+    /// Days until a later day; 0 if it is not later.
     pub fn days_until(self, later: Self) -> usize {
         usize::try_from(later.0 - self.0).unwrap_or(0)
     }
@@ -120,7 +122,7 @@ impl Day {
         self.0
     }
 
-    /// The calendar's name of the day.
+    /// The calendar date of the day.
     pub fn date(self) -> Date {
         let elapsed = SignedDuration::from_hours(i64::from(self.0) * 24);
         let timestamp = Timestamp::UNIX_EPOCH
@@ -130,7 +132,7 @@ impl Day {
     }
 }
 
-/// Completed calendar years of life.
+/// An age in completed calendar years.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Age(u16);
 
@@ -141,14 +143,14 @@ impl Age {
     }
 }
 
-/// The completed calendar years on the day `on` of one born on `birth`; none before the birth.
+/// The age on the day `on` of a user born on `birth`; none before the birth.
 ///
-/// One born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
+/// A user born on 29 February completes a year on 1 March of a common year. Days are compared as calendar days, never as seconds.
 pub fn age_on(birth: Day, on: Day) -> Option<Age> {
     Ages::on(on).of(birth)
 }
 
-/// Ages on one day, for who asks for many.
+/// Ages on one day; cheaper than [`age_on`] for many users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ages {
     day: Day,
@@ -156,17 +158,17 @@ pub struct Ages {
 }
 
 impl Ages {
-    /// The ages on a day.
+    /// Ages on this day.
     pub fn on(day: Day) -> Self {
         Self { day, date: day.date() }
     }
 
-    /// The day.
+    /// The day on which ages are computed.
     pub fn day(self) -> Day {
         self.day
     }
 
-    /// What [`age_on`] says of one born on `birth`.
+    /// The age of a user born on `birth`, as [`age_on`] defines it.
     pub fn of(self, birth: Day) -> Option<Age> {
         if birth > self.day {
             return None;
@@ -180,25 +182,25 @@ impl Ages {
     }
 }
 
-/// The days of birth of those who are exactly, at least or at most some age on one day, so that a filter by age compares days alone.
+/// The last day of birth of users who are at least `age_at_least` years old on a day, so that a filter by age compares only days.
 ///
-/// `None` is a day before the calendar begins: nobody is that old.
+/// None if that day is before the calendar begins: no user is that old.
 pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
     let on = on.date();
     let year = i16::try_from(i32::from(on.year()) - i32::from(age_at_least)).ok()?;
-    // On 29 February, those born in a common year up to 28 February have completed the year, and those of 1 March have not.
+    // On 29 February, users born in a common year up to 28 February have completed the year; users born on 1 March have not.
     let date = Date::new(year, on.month(), on.day()).or_else(|_| Date::new(year, 2, 28)).ok()?;
     Day::from_date(date)
 }
 
-/// What a user's CSV says, apart from the id, which is the key's.
+/// The values of a user's CSV. The user ID is part of the key, not of the CSV.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct UserRecord {
-    /// UTF-8, 1 to 1,000 bytes, without control characters but for the CR and LF that a quoted field may hold.
+    /// 1 to 1,000 bytes of UTF-8, without control characters except CR and LF, which a quoted field may contain.
     pub first_name: Box<str>,
-    /// Likewise.
+    /// 1 to 1,000 bytes of UTF-8, without control characters except CR and LF, which a quoted field may contain.
     pub last_name: Box<str>,
-    /// When the user was born.
+    /// The birth time.
     pub birth: BirthTimestamp,
 }
 
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn ids() {
+    fn ids_have_allowed_characters_and_length() {
         check_id("1000", true);
         check_id("a.b_C-9", true);
         check_id("...", true);
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn ages() {
+    fn ages_are_completed_calendar_years() {
         check_age(date(2000, 6, 15), date(2026, 6, 14), Some(25));
         check_age(date(2000, 6, 15), date(2026, 6, 15), Some(26));
         check_age(date(2000, 2, 29), date(2025, 2, 28), Some(24));
@@ -265,7 +267,7 @@ mod tests {
     }
 
     proptest! {
-        /// The cut-off day and the age say the same of everybody.
+        /// The last day of birth and the age agree for every birth and day.
         #[test]
         fn last_birth_day_agrees_with_age(birth in -60_000..30_000_i32, on in -60_000..30_000_i32, years in 0..200_u16) {
             let old_enough = age_on(Day(birth), Day(on)).is_some_and(|age| age.years() >= years);

@@ -65,7 +65,7 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
     };
     // A row names the last run that changed it, not one that only found its bytes under another ETag.
     if let Some(old) = old
-        && old.shows_the_same_as(&row)
+        && old.is_visibly_equal(&row)
         && !is_linked
     {
         row.run_id = old.run_id.clone();
@@ -97,7 +97,7 @@ impl RowChanges {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.shows_the_same_as(&new) || image_is_linked {
+                if !old.is_visibly_equal(&new) || image_is_linked {
                     self.changed += 1;
                     self.is_visible = true;
                 }

@@ -7,8 +7,8 @@ use std::{
 
 use datalake_core::{
     keys,
-    plan::{self, Census, Gatherer, Listed, SourceObject, UserChange, UserSources},
-    reject::{IgnoreCode, OpenRefusal},
+    plan::{self, ListingEntry, ListingStats, SourceGrouper, SourceObject, UserChange, UserSources},
+    reject::{ExcludedSource, IgnoreCode},
     report::RunMode,
     user::UserId,
 };
@@ -37,10 +37,10 @@ pub(crate) struct Changes {
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
     /// The number of all ignored objects.
     pub(crate) ignored_count: u64,
-    pub(crate) census: Census,
+    pub(crate) census: ListingStats,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
-    /// Listed users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
+    /// ListingEntry users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
     pub(crate) rederived: u64,
 }
 
@@ -58,7 +58,7 @@ impl Changes {
 pub(crate) struct Scope<'a> {
     pub(crate) base: Option<&'a Version>,
     /// The rejected and ignored sources of that version.
-    pub(crate) rejects: &'a [OpenRefusal],
+    pub(crate) rejects: &'a [ExcludedSource],
     pub(crate) mode: RunMode,
     /// Users whose sources are read although the table recorded their ETags.
     pub(crate) reread: &'a BTreeSet<UserId>,
@@ -71,7 +71,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
     let mut changes = Changes::default();
     let mut listing = Listing {
         objects: table.bucket().list(keys::SOURCES, None),
-        gatherer: Some(Gatherer::default()),
+        gatherer: Some(SourceGrouper::default()),
         gathered: VecDeque::new(),
         progress,
     };
@@ -87,7 +87,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
     let mut recorded = recorded_users.next().await?;
     loop {
         let order = match (&listed, &recorded) {
-            (Some(listed), Some(recorded)) => plan::next_in_rank(&listed.user_id, &recorded.user_id),
+            (Some(listed), Some(recorded)) => plan::compare_key_order(&listed.user_id, &recorded.user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(changes),
@@ -119,8 +119,8 @@ fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
 
 struct Listing<'a> {
     objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
-    gatherer: Option<Gatherer>,
-    gathered: VecDeque<Listed>,
+    gatherer: Option<SourceGrouper>,
+    gathered: VecDeque<ListingEntry>,
     progress: &'a OnProgress,
 }
 
@@ -129,12 +129,12 @@ impl Listing<'_> {
     async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
         loop {
             match self.gathered.pop_front() {
-                Some(Listed::User(user)) => {
+                Some(ListingEntry::User(user)) => {
                     changes.csv_listed += 1;
                     changes.images_listed += u64::from(user.image.is_some());
                     return Ok(Some(user));
                 }
-                Some(Listed::Ignored(object, code)) => changes.ignore(object, code),
+                Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),
                 None if self.gatherer.is_none() => return Ok(None),
                 None => self.gather(changes).await?,
             }

@@ -62,9 +62,9 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     };
     let found = changes::find(&table, scope, progress).await?;
     let label = |change: &SourceChange| match change {
-        SourceChange::Same => None,
+        SourceChange::Unchanged => None,
         SourceChange::Read(_) => Some("read"),
-        SourceChange::Gone => Some("gone"),
+        SourceChange::Removed => Some("gone"),
     };
     let steps = found.users.iter().map(|change| PlannedStep {
         user_id: change.user_id.clone(),

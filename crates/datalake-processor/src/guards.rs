@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use datalake_core::{
     count::count,
     keys,
-    plan::{self, Census, GuardError},
-    reject::{OpenRefusal, Refusal, RejectCode},
+    plan::{self, GuardError, ListingStats},
+    reject::{ExcludedSource, Exclusion, RejectCode},
     report::{BlockedDeletions, RunId, RunReport},
     row::Row,
     user::UserId,
@@ -26,7 +26,7 @@ use crate::{
 /// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions.
 pub(crate) async fn check_deletions(
     context: &RunContext<'_>,
-    census: Census,
+    census: ListingStats,
     mut gone: Vec<&UserId>,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
@@ -75,10 +75,14 @@ async fn blocked_deletions_of(context: &RunContext<'_>, run_id: &RunId) -> Resul
 }
 
 /// Users with a row or a rejected CSV before the run whose CSV is gone: not listed, or removed before it was read.
-pub(crate) fn users_gone<'a>(rejects_before: &[OpenRefusal], old_rows: &BTreeMap<UserId, Row>, reads: &'a [UserRead]) -> Vec<&'a UserId> {
+pub(crate) fn users_gone<'a>(
+    rejects_before: &[ExcludedSource],
+    old_rows: &BTreeMap<UserId, Row>,
+    reads: &'a [UserRead],
+) -> Vec<&'a UserId> {
     let rejected: BTreeSet<&UserId> = rejects_before
         .iter()
-        .filter(|open| matches!(open.refusal, Refusal::Rejected(_)))
+        .filter(|open| matches!(open.exclusion, Exclusion::Rejected(_)))
         .filter_map(|open| open.user_id.as_ref())
         .collect();
     let is_known = |user_id: &UserId| old_rows.contains_key(user_id) || rejected.contains(user_id);

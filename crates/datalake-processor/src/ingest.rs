@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use datalake_core::{
     count::count,
-    plan::{self, Census, SourceChange},
+    plan::{self, ListingStats, SourceChange},
     report::{Counts, Repaired},
     row::Row,
     user::UserId,
@@ -76,7 +76,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         users: base.as_ref().map_or(0, Version::row_count),
         ..Counts::default()
     };
-    let gone = users.iter().filter(|change| change.csv == SourceChange::Gone);
+    let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
     let gone = gone.map(|change| &change.user_id).collect();
     guards::check_deletions(context, census, gone, &mut state.report).await?;
 
@@ -84,7 +84,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
     // Sources can vanish while they are read, for example when a file system is unmounted. The same guard applies.
     let gone = guards::users_gone(&rejects_before, &old_rows, &reads);
-    let after_reading = Census {
+    let after_reading = ListingStats {
         gone: count(gone.len()) + lost_and_gone,
         ..census
     };

@@ -1,6 +1,6 @@
 //! Everything that a run does before its commit: nothing that a reader can reach is changed.
 
-use datalake_core::{reject::OpenRefusal, report::Counts};
+use datalake_core::{reject::ExcludedSource, report::Counts};
 use datalake_table::delta::{stage::Staged, version::Version};
 
 use crate::{
@@ -20,7 +20,7 @@ pub(crate) enum Prepared {
     Changed {
         base: Option<Version>,
         staged: Staged,
-        rejects: Vec<OpenRefusal>,
+        rejects: Vec<ExcludedSource>,
         counts: Counts,
     },
 }

@@ -152,13 +152,13 @@ impl<'a> Reader<'a> {
 
     async fn read_user(&self, change: UserChange) -> Result<UserRead, StoreError> {
         let csv = match change.csv {
-            SourceChange::Same => CsvRead::Same,
-            SourceChange::Gone => CsvRead::Gone,
+            SourceChange::Unchanged => CsvRead::Same,
+            SourceChange::Removed => CsvRead::Gone,
             SourceChange::Read(object) => self.read_csv(object).await?,
         };
         let image = match change.image {
-            SourceChange::Same => ImageRead::Same,
-            SourceChange::Gone => ImageRead::Gone,
+            SourceChange::Unchanged => ImageRead::Same,
+            SourceChange::Removed => ImageRead::Gone,
             SourceChange::Read(object) => self.read_image(object).await?,
         };
         Ok(UserRead {

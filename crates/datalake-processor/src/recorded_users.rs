@@ -8,8 +8,8 @@ use std::{
 
 use datalake_core::{
     keys::{self, SourceKind},
-    plan::{Ranker, RecordedUser, SourceVersion},
-    reject::{OpenRefusal, Refusal},
+    plan::{KeyOrder, RecordedUser, SourceVersion},
+    reject::{ExcludedSource, Exclusion},
     user::UserId,
 };
 use datalake_table::{
@@ -23,15 +23,16 @@ use jiff::Timestamp;
 /// The rejected sources of one user.
 #[derive(Clone, Debug, Default)]
 struct UserRejects {
-    csv: Option<OpenRefusal>,
-    image: Option<OpenRefusal>,
+    csv: Option<ExcludedSource>,
+    image: Option<ExcludedSource>,
 }
 
 /// The rejected sources of each user that has any, without ignored objects.
-fn rejects_by_user(open: &[OpenRefusal]) -> BTreeMap<UserId, UserRejects> {
+fn rejects_by_user(open: &[ExcludedSource]) -> BTreeMap<UserId, UserRejects> {
     let mut by_user = BTreeMap::<UserId, UserRejects>::new();
     for reject in open {
-        let (Refusal::Rejected(_), Some(user_id), Ok(source)) = (&reject.refusal, &reject.user_id, keys::parse_source(&reject.key)) else {
+        let (Exclusion::Rejected(_), Some(user_id), Ok(source)) = (&reject.exclusion, &reject.user_id, keys::parse_source(&reject.key))
+        else {
             continue;
         };
         let rejects = by_user.entry(user_id.clone()).or_default();
@@ -48,7 +49,7 @@ pub(crate) struct RecordedUsers<'a> {
     batches: BoxStream<'a, Result<Vec<RecordedSources>, TableError>>,
     rows: Peekable<vec::IntoIter<RecordedSources>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
-    ranker: Option<Ranker>,
+    ranker: Option<KeyOrder>,
     ranked: VecDeque<RecordedUser>,
     run_at: Timestamp,
 }
@@ -56,7 +57,7 @@ pub(crate) struct RecordedUsers<'a> {
 impl<'a> RecordedUsers<'a> {
     /// Starts at the first user; without a version there are only the users with rejects. `run_at` is the time of the run: a reject for a birth in the
     /// future ends with time.
-    pub(crate) fn new(table: &'a Table, base: Option<&'a Version>, open: &[OpenRefusal], run_at: Timestamp) -> Self {
+    pub(crate) fn new(table: &'a Table, base: Option<&'a Version>, open: &[ExcludedSource], run_at: Timestamp) -> Self {
         let batches = match base {
             Some(version) => table.recorded_sources(version).boxed(),
             None => stream::empty().boxed(),
@@ -65,7 +66,7 @@ impl<'a> RecordedUsers<'a> {
             batches,
             rows: Vec::new().into_iter().peekable(),
             rejects: rejects_by_user(open).into_iter().peekable(),
-            ranker: Some(Ranker::default()),
+            ranker: Some(KeyOrder::default()),
             ranked: VecDeque::new(),
             run_at,
         }
@@ -139,13 +140,13 @@ fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRej
 
 /// The version of a source that was read last: that of the reject, because a row is kept if its source is rejected later. None if the source has to
 /// be read again.
-fn recorded_version(row: Option<(Box<str>, u64)>, reject: Option<OpenRefusal>, run_at: Timestamp) -> Option<SourceVersion> {
+fn recorded_version(row: Option<(Box<str>, u64)>, reject: Option<ExcludedSource>, run_at: Timestamp) -> Option<SourceVersion> {
     let Some(open) = reject else {
         return row.map(|(etag, size)| SourceVersion { key: None, etag, size });
     };
-    match open.refusal {
-        Refusal::Rejected(reject) if reject.may_change_by(run_at) => None,
-        Refusal::Rejected(_) | Refusal::Ignored(_) => Some(SourceVersion {
+    match open.exclusion {
+        Exclusion::Rejected(reject) if reject.may_change_by(run_at) => None,
+        Exclusion::Rejected(_) | Exclusion::Ignored(_) => Some(SourceVersion {
             key: Some(open.key),
             etag: open.etag,
             size: open.size,

@@ -6,7 +6,7 @@ use datalake_core::{
     count::count,
     keys::{self, SourceKind},
     plan::{SourceObject, SourceVersion},
-    reject::{self, IgnoreCode, OpenRefusal, Refusal, Reject},
+    reject::{self, ExcludedSource, Exclusion, IgnoreCode, Reject},
     report::RunId,
     row::Row,
     user::UserId,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Rejects {
     /// Sorted by key.
-    pub(crate) open: Vec<OpenRefusal>,
+    pub(crate) open: Vec<ExcludedSource>,
     /// Whether they differ from those before in what a reader can see.
     pub(crate) is_visible: bool,
 }
@@ -30,27 +30,27 @@ pub(crate) struct Rejects {
 impl Rejects {
     /// Replaces the rejects of the sources that were read or are gone. `reads` are sorted by user ID. `run_at` is the time of the run.
     pub(crate) fn after_reading(
-        before: &[OpenRefusal],
+        before: &[ExcludedSource],
         old_rows: &BTreeMap<UserId, Row>,
         reads: &[UserRead],
         ignored: Vec<(SourceObject, IgnoreCode)>,
         run_id: &RunId,
         run_at: Timestamp,
     ) -> Self {
-        let new_reject = |object: SourceObject, user_id: Option<UserId>, refusal: Refusal| OpenRefusal {
+        let new_reject = |object: SourceObject, user_id: Option<UserId>, refusal: Exclusion| ExcludedSource {
             key: object.key,
             user_id,
             etag: object.etag,
             size: object.size,
-            refusal,
+            exclusion: refusal,
             run_id: run_id.clone(),
             since: run_at,
             valid_image: None,
         };
         let rejected = |user_id: &UserId, object: &SourceObject, reject: &Reject| {
-            new_reject(object.clone(), Some(user_id.clone()), Refusal::Rejected(reject.clone()))
+            new_reject(object.clone(), Some(user_id.clone()), Exclusion::Rejected(reject.clone()))
         };
-        let mut open: Vec<OpenRefusal> = before.iter().filter(|open| !is_outdated(open, reads)).cloned().collect();
+        let mut open: Vec<ExcludedSource> = before.iter().filter(|open| !is_outdated(open, reads)).cloned().collect();
         for read in reads {
             if let CsvRead::Rejected { reject, object } = &read.csv {
                 open.push(rejected(&read.user_id, object, reject));
@@ -64,15 +64,15 @@ impl Rejects {
         open.extend(ignored.into_iter().map(|(object, code)| {
             // An image without a CSV, a shadowed spelling, and a name that resembles that of a source belong to a user.
             let user_id = keys::user_of(&object.key);
-            new_reject(object, user_id, Refusal::Ignored(code))
+            new_reject(object, user_id, Exclusion::Ignored(code))
         }));
         open.sort_by(|a, b| a.key.cmp(&b.key));
 
-        let earlier: BTreeMap<&str, &OpenRefusal> = before.iter().map(|open| (&*open.key, open)).collect();
+        let earlier: BTreeMap<&str, &ExcludedSource> = before.iter().map(|open| (&*open.key, open)).collect();
         for reject in &mut open {
             let earlier = earlier.get(&*reject.key).copied();
             if let Some(earlier) = earlier
-                && earlier.refusal.code() == reject.refusal.code()
+                && earlier.exclusion.code() == reject.exclusion.code()
             {
                 reject.since = earlier.since;
                 reject.run_id = earlier.run_id.clone();
@@ -83,14 +83,14 @@ impl Rejects {
                 reject.valid_image = valid_image(read, earlier);
             }
         }
-        let is_unchanged = |new: &OpenRefusal| earlier.get(&*new.key).is_some_and(|old| old.shows_the_same_as(new));
+        let is_unchanged = |new: &ExcludedSource| earlier.get(&*new.key).is_some_and(|old| old.is_visibly_equal(new));
         let is_visible = open.len() != before.len() || !open.iter().all(is_unchanged);
         Self { open, is_visible }
     }
 
     /// The number of ignored objects, if `open` does not contain all of them.
     pub(crate) fn ignored_beyond(&self, ignored: u64) -> Option<u64> {
-        reject::ignored_beyond(&self.open, ignored)
+        reject::ignored_total_if_truncated(&self.open, ignored)
     }
 
     /// The number of rejected sources, without ignored objects.
@@ -109,10 +109,10 @@ fn is_csv(key: &str) -> bool {
 }
 
 /// Whether an earlier reject is replaced or removed by this run. All ignored objects are listed again by each run.
-fn is_outdated(open: &OpenRefusal, reads: &[UserRead]) -> bool {
-    match (&open.refusal, &open.user_id) {
-        (Refusal::Ignored(_), _) | (_, None) => true,
-        (Refusal::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(&open.key) {
+fn is_outdated(open: &ExcludedSource, reads: &[UserRead]) -> bool {
+    match (&open.exclusion, &open.user_id) {
+        (Exclusion::Ignored(_), _) | (_, None) => true,
+        (Exclusion::Rejected(_), Some(user_id)) => read_of(reads, user_id).is_some_and(|read| match is_csv(&open.key) {
             true => !matches!(read.csv, CsvRead::Same),
             false => !matches!(read.image, ImageRead::Same) || matches!(read.csv, CsvRead::Gone),
         }),
@@ -120,7 +120,7 @@ fn is_outdated(open: &OpenRefusal, reads: &[UserRead]) -> bool {
 }
 
 /// What was read of the user, if the reject is that of the user's CSV.
-fn read_of_rejected_csv<'a>(open: &OpenRefusal, reads: &'a [UserRead]) -> Option<&'a UserRead> {
+fn read_of_rejected_csv<'a>(open: &ExcludedSource, reads: &'a [UserRead]) -> Option<&'a UserRead> {
     match &open.user_id {
         Some(user_id) if !open.is_ignored() && is_csv(&open.key) => read_of(reads, user_id),
         _ => None,
@@ -128,7 +128,7 @@ fn read_of_rejected_csv<'a>(open: &OpenRefusal, reads: &'a [UserRead]) -> Option
 }
 
 /// The valid image of a user without a row, which only the reject of the CSV can record.
-fn valid_image(read: &UserRead, earlier: Option<&OpenRefusal>) -> Option<SourceVersion> {
+fn valid_image(read: &UserRead, earlier: Option<&ExcludedSource>) -> Option<SourceVersion> {
     match &read.image {
         ImageRead::Valid { object, .. } => Some(SourceVersion {
             key: None,

@@ -1,4 +1,4 @@
-//! The clocks of processes, which the scheduler sets. The store's clock is that of the store in memory.
+//! The virtual clock of the processes, which the scheduler sets. The store has a clock of its own.
 
 use std::cell::Cell;
 
@@ -9,12 +9,12 @@ thread_local! {
     static NOW: Cell<Timestamp> = const { Cell::new(EPOCH) };
 }
 
-/// The clock of the process that is polled.
+/// The time of the process that is being polled.
 pub(crate) fn now() -> Timestamp {
     NOW.get()
 }
 
-/// Sets the clock of the process that is polled next.
+/// Sets the time of the process that is polled next.
 pub(crate) fn set(now: Timestamp) {
     NOW.set(now);
 }

@@ -1,10 +1,10 @@
-//! Where to look for a planted bug first. A hint saves time and decides nothing: a bug that it does not lead to is looked for everywhere.
+//! Where each planted bug is searched first. A hint only saves time: a bug that it does not lead to is searched everywhere.
 
 use datalake_store::simulation::Bug;
 
 use crate::scenario::StoreKind;
 
-/// What found a bug before.
+/// A seed or scenario that finds a bug.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Hint {
     Seed(u64),
@@ -19,20 +19,20 @@ const UNIQUE_NEVER: StoreKind = StoreKind::ALL[4];
 /// The hint for a bug.
 pub(crate) fn hint(bug: Bug) -> Hint {
     let (name, kind) = match bug {
-        Bug::CommitSkipsBaseCheck => ("sleeper-rollback", UNIQUE_TIMED),
-        Bug::CommitSkipsCheckAfter => ("sleeper-checkpoint-replace", UNIQUE_NEVER),
-        Bug::CommitIsNotFenced => ("sleeper-checkpoint-add", UNIQUE_SWEPT),
-        Bug::CheckpointSkipsEntryCheck | Bug::CommitTrustsCreate | Bug::NewestTrustsMissingEntry => ("sleeper-forty-days", UNIQUE_TIMED),
-        Bug::PointerGoesBack => ("sleeper-checkpoint-values", UNIQUE_NEVER),
+        Bug::CommitSkipsBaseCheck => ("pause-rollback", UNIQUE_TIMED),
+        Bug::CommitSkipsCheckAfter => ("pause-checkpoint-replace", UNIQUE_NEVER),
+        Bug::CommitIsNotFenced => ("pause-checkpoint-add", UNIQUE_SWEPT),
+        Bug::CheckpointSkipsEntryCheck | Bug::CommitTrustsCreate | Bug::NewestTrustsMissingEntry => ("pause-forty-days", UNIQUE_TIMED),
+        Bug::PointerGoesBack => ("pause-checkpoint-values", UNIQUE_NEVER),
         Bug::CommitSkipsStagedCheck | Bug::PublishSkipsFirstCheck | Bug::PublishIsUnconditional | Bug::VacuumForgetsRejectsFile => {
-            ("sleeper-values", UNIQUE_TIMED)
+            ("pause-values", UNIQUE_TIMED)
         }
-        Bug::PublishSkipsSecondCheck => ("sleeper-values", CONTENT_TIMED),
-        Bug::CommitIgnoresStagedAge | Bug::CommitTrustsStagedFiles | Bug::VacuumRemovesYoungFiles => ("sleeper-undisturbed", UNIQUE_TIMED),
-        Bug::ReconcileIsNotFenced => ("sleeper-checkpoint-unlink", UNIQUE_TIMED),
-        Bug::RejectedImageStaysLinked | Bug::ReplacedImageIsCopiedBeforeCommit => ("sleeper-replace", UNIQUE_TIMED),
-        Bug::NewImageIsNotCopiedBeforeCommit => ("sleeper-link", UNIQUE_TIMED),
-        Bug::ReaderSkipsBaseDigest | Bug::ReaderComparesNumbers => ("reader-sleeps", UNIQUE_TIMED),
+        Bug::PublishSkipsSecondCheck => ("pause-values", CONTENT_TIMED),
+        Bug::CommitIgnoresStagedAge | Bug::CommitTrustsStagedFiles | Bug::VacuumRemovesYoungFiles => ("pause-undisturbed", UNIQUE_TIMED),
+        Bug::ReconcileIsNotFenced => ("pause-checkpoint-unlink", UNIQUE_TIMED),
+        Bug::RejectedImageStaysLinked | Bug::ReplacedImageIsCopiedBeforeCommit => ("pause-replace", UNIQUE_TIMED),
+        Bug::NewImageIsNotCopiedBeforeCommit => ("pause-link", UNIQUE_TIMED),
+        Bug::ReaderSkipsBaseDigest | Bug::ReaderComparesNumbers => ("reader-pause", UNIQUE_TIMED),
         Bug::VacuumForgetsRemovedFiles => ("vacuum-recent", UNIQUE_TIMED),
         Bug::CleanupDescends => ("log-cleanup", UNIQUE_TIMED),
         Bug::CleanupIgnoresCheckpoints => ("log-cleanup-idle", UNIQUE_TIMED),
@@ -51,7 +51,7 @@ pub(crate) fn hint(bug: Bug) -> Hint {
         Bug::PublishComparesNumbers => ("rolled-back", UNIQUE_TIMED),
         Bug::HealingForgetsLostRows => ("lost-everything", UNIQUE_TIMED),
         Bug::HealingIsOff => ("lost-file", UNIQUE_TIMED),
-        Bug::GuardSparesSmallLakes => ("emptied", UNIQUE_TIMED),
+        Bug::GuardSparesSmallLakes => ("sources-removed", UNIQUE_TIMED),
         Bug::StoreIsNotChecked => ("store-without-create", UNIQUE_TIMED),
         Bug::CreateProofIsShared => ("first-runs", UNIQUE_TIMED),
         Bug::UnknownCommitIsDenied => return Hint::Seed(2),

@@ -1,18 +1,20 @@
-//! Runs, readers and the data owner as deterministic actors over a store in memory, with virtual clocks.
+//! Deterministic simulation of runs, readers and the data owner over an in-memory store with virtual clocks.
 //!
-//! Owns the scheduler, the invariants, the exhaustive exploration of small scenarios, the random simulation with faults, and the check
-//! that both find planted bugs. For development only: nothing that is shipped depends on it.
+//! Owns the scheduler of store operations (`world`, `gate`), the invariants (`oracle`, `quiescence`), the exhaustive exploration of small
+//! scenarios (`explorer`), the random simulation with faults (`random`), and the check that both find planted bugs (`planted`).
+//! It must never be a dependency of a shipped crate, use a real store, clock or thread, or depend on anything but scenario and seed.
 
-mod access;
 mod clock;
 pub mod explorer;
-pub mod fate;
+pub mod fault;
+mod fingerprints;
 mod gate;
 mod hints;
-mod observed;
-pub mod oracle;
+pub mod invariant;
+mod loaded;
+mod oracle;
 pub mod planted;
-mod quiet;
+mod quiescence;
 pub mod random;
 pub mod scenario;
 pub mod schedule;

@@ -1,4 +1,4 @@
-//! Planted bugs: each must be found by the explorer or within a thousand seeds, or the checks do not check.
+//! Planted bugs: the explorer or the random simulation must find each of them, which proves that the checks are effective.
 
 use std::collections::{BTreeMap, btree_map::Entry};
 
@@ -7,19 +7,19 @@ use datalake_store::simulation::Bug;
 use crate::{
     explorer::Explorer,
     hints::{Hint, hint},
-    oracle::Violation,
+    invariant::Violation,
     random::simulate,
     scenario::{Scenario, StoreKind},
-    world::Machine,
+    world::SimRuntime,
 };
 
-/// Seeds within which a bug must be found that the explorer does not find.
+/// Most seeds that are searched for a bug that the explorer does not find.
 pub const SEEDS_MAX: u64 = 1_000;
 
-/// Changes between living actors, at most: what needs more is left to seeds.
+/// Most context switches between active actors. Bugs that need more must be found by seeds.
 const SWITCHES_MAX: usize = 8;
 
-/// Executions of the scenario that a hint names, before the whole search begins.
+/// Most executions of the scenario of a hint, before the full search starts.
 const HINTED_EXECUTIONS_MAX: u64 = 20_000;
 
 /// How a bug was found.
@@ -27,64 +27,64 @@ const HINTED_EXECUTIONS_MAX: u64 = 20_000;
 pub struct Detection {
     /// The scenario or the seed.
     pub by: String,
-    /// Executions until then, those of both searches.
+    /// The number of executions of both searches before.
     pub executions: u64,
-    /// What did not hold.
+    /// The violated invariant.
     pub violation: Violation,
 }
 
-/// One turn of a hunt: many scenarios a little find more than one in depth.
-struct Turn {
-    /// Seeds, after those of the turn before.
+/// One round of a search. Many scenarios with few executions find more than one with many.
+struct Round {
+    /// The number of seeds, after those of the previous round.
     seeds: u64,
-    /// Kinds of stores of each scenario.
+    /// The kinds of stores for each scenario.
     kinds: usize,
-    /// Executions of each scenario over each kind.
+    /// The executions of each scenario over each kind.
     executions: u64,
 }
 
-const TURNS: [Turn; 3] = [
-    Turn {
+const ROUNDS: [Round; 3] = [
+    Round {
         seeds: 100,
         kinds: 1,
         executions: 50,
     },
-    Turn {
+    Round {
         seeds: 300,
         kinds: 2,
         executions: 200,
     },
-    Turn {
+    Round {
         seeds: 600,
         kinds: StoreKind::ALL.len(),
         executions: 1_000,
     },
 ];
 
-/// Looks for a planted bug, until it is found or everything is tried.
-pub fn hunt(machine: &Machine, bug: Bug) -> Option<Detection> {
-    let mut hunt = Hunt {
-        machine,
+/// Searches for a planted bug until it is found or every round has ended.
+pub fn find_bug(runtime: &SimRuntime, bug: Bug) -> Option<Detection> {
+    let mut search = Search {
+        runtime,
         bug,
         executions: 0,
     };
-    hunt.by_hint().or_else(|| hunt.by_turns())
+    search.by_hint().or_else(|| search.by_rounds())
 }
 
-struct Hunt<'a> {
-    machine: &'a Machine,
+struct Search<'a> {
+    runtime: &'a SimRuntime,
     bug: Bug,
     executions: u64,
 }
 
-impl Hunt<'_> {
-    /// What found the bug before is tried first.
+impl Search<'_> {
+    /// Searches where the bug is expected.
     fn by_hint(&mut self) -> Option<Detection> {
         match hint(self.bug) {
             Hint::Seed(seed) => self.by_seed(seed),
             Hint::Scenario(name, kind) => {
                 let scenario = Scenario::named(name)?;
-                match Explorer::new(self.machine, &scenario, kind, Some(self.bug)) {
+                match Explorer::new(self.runtime, &scenario, kind, Some(self.bug)) {
                     Ok(mut explorer) => self.by_explorer(&mut explorer, HINTED_EXECUTIONS_MAX),
                     Err(violation) => Some(self.in_preparation(&scenario, kind, violation)),
                 }
@@ -92,29 +92,29 @@ impl Hunt<'_> {
         }
     }
 
-    fn by_turns(&mut self) -> Option<Detection> {
+    fn by_rounds(&mut self) -> Option<Detection> {
         let mut seeds = 1..=SEEDS_MAX;
         let mut explorers: BTreeMap<(usize, usize), Explorer> = BTreeMap::new();
-        for turn in TURNS {
-            for seed in seeds.by_ref().take(usize::try_from(turn.seeds).unwrap_or(usize::MAX)) {
+        for round in ROUNDS {
+            for seed in seeds.by_ref().take(usize::try_from(round.seeds).unwrap_or(usize::MAX)) {
                 if let Some(found) = self.by_seed(seed) {
                     return Some(found);
                 }
             }
             for (index, scenario) in Scenario::all().into_iter().enumerate() {
-                for offset in 0..turn.kinds {
+                for offset in 0..round.kinds {
                     let kind = StoreKind::ALL[(index + offset) % StoreKind::ALL.len()];
-                    if !scenario.suits(kind) {
+                    if !scenario.supports(kind) {
                         continue;
                     }
                     let explorer = match explorers.entry((index, offset)) {
                         Entry::Occupied(explorer) => explorer.into_mut(),
-                        Entry::Vacant(entry) => match Explorer::new(self.machine, &scenario, kind, Some(self.bug)) {
+                        Entry::Vacant(entry) => match Explorer::new(self.runtime, &scenario, kind, Some(self.bug)) {
                             Ok(explorer) => entry.insert(explorer),
                             Err(violation) => return Some(self.in_preparation(&scenario, kind, violation)),
                         },
                     };
-                    if let Some(found) = self.by_explorer(explorer, turn.executions) {
+                    if let Some(found) = self.by_explorer(explorer, round.executions) {
                         return Some(found);
                     }
                 }
@@ -125,7 +125,7 @@ impl Hunt<'_> {
 
     fn by_seed(&mut self, seed: u64) -> Option<Detection> {
         self.executions += 1;
-        let violation = simulate(self.machine, seed, Some(self.bug)).violation?;
+        let violation = simulate(self.runtime, seed, Some(self.bug)).violation?;
         Some(Detection {
             by: format!("seed {seed}"),
             executions: self.executions,
@@ -147,7 +147,7 @@ impl Hunt<'_> {
         })
     }
 
-    /// A run of the preparation broke an invariant.
+    /// A run of the preparation violated an invariant.
     fn in_preparation(&self, scenario: &Scenario, kind: StoreKind, violation: Violation) -> Detection {
         Detection {
             by: format!("preparing {} {kind}", scenario.name),

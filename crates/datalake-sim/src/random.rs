@@ -1,6 +1,8 @@
-//! Random executions with faults: a seed decides everything, so that it can be run again.
+//! The random simulation: executions with faults, in which the seed determines every choice and can be replayed.
 //!
-//! Each family of faults is on in about half of the seeds (swarm testing): faults that hide each other meet apart as well.
+//! Each family of faults is enabled in about half of the seeds (swarm testing), so that faults that mask each other also occur separately.
+
+mod family;
 
 use std::collections::BTreeMap;
 
@@ -13,97 +15,40 @@ use datalake_store::{
 use fastrand::Rng;
 use jiff::SignedDuration;
 
+pub use self::family::FaultFamily;
 use crate::{
-    fate::{Fate, Stale},
+    fault::{Fault, StaleListing},
     gate::Operation,
-    oracle::{Leniency, Violation},
-    quiet,
+    invariant::Violation,
+    oracle::ToleratedFaults,
+    quiescence,
     scenario::{StoreKind, put, remove, salted},
     sources::{broken_csv, broken_png, csv, png},
-    world::{ActorId, Edit, Event, Machine, Next, Role, World},
+    world::{ActorId, Edit, Event, NextStep, Role, SimRuntime, World},
 };
 
-/// A family of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// A request fails without effect.
-    FailBefore,
-    /// A request takes effect, and its answer is lost.
-    FailAfter,
-    /// Two conditional requests at once: neither is carried out (409).
-    Conflict,
-    /// The client's own retry fails on its own effect (412).
-    Precondition,
-    /// Every request fails for a while (503).
-    Outage,
-    /// Bodies end early.
-    ShortBody,
-    /// Answers arrive late.
-    Delay,
-    /// A request arrives a second time, or after its client gave up.
-    Duplicate,
-    /// Listings lack what was added last.
-    StaleListing,
-    /// Sources return to bytes that they had before.
-    Aba,
-    /// ETags are made of the bytes alone.
-    ContentEtags,
-    /// Clocks of processes are wrong, in both directions.
-    ProcessClock,
-    /// The store's clock leaps, in both directions.
-    StoreClock,
-    /// The store is full for a while: reads succeed.
-    DiskFull,
-    /// Processes die.
-    Death,
-    /// Processes sleep for minutes, days or weeks.
-    Sleep,
-}
-
-impl Family {
-    /// Every family.
-    pub const ALL: [Self; 16] = [
-        Self::FailBefore,
-        Self::FailAfter,
-        Self::Conflict,
-        Self::Precondition,
-        Self::Outage,
-        Self::ShortBody,
-        Self::Delay,
-        Self::Duplicate,
-        Self::StaleListing,
-        Self::Aba,
-        Self::ContentEtags,
-        Self::ProcessClock,
-        Self::StoreClock,
-        Self::DiskFull,
-        Self::Death,
-        Self::Sleep,
-    ];
-}
-
-/// What one seed did.
+/// The result of one seed.
 #[derive(Debug)]
-pub struct Outcome {
-    /// A digest of every step.
+pub struct SeedResult {
+    /// A digest of the steps.
     pub trace_hash: u64,
-    /// Steps taken.
+    /// The number of steps.
     pub steps: u64,
-    /// Families that were on, and how often each struck.
-    pub activations: BTreeMap<Family, u64>,
-    /// What does not hold.
+    /// The enabled families, and how often each injected a fault.
+    pub injected: BTreeMap<FaultFamily, u64>,
+    /// The violated invariant.
     pub violation: Option<Violation>,
-    /// What happened.
+    /// The steps.
     pub events: Vec<Event>,
 }
 
-/// Runs a seed.
-pub fn simulate(machine: &Machine, seed: u64, bug: Option<Bug>) -> Outcome {
+/// Executes a seed.
+pub fn simulate(runtime: &SimRuntime, seed: u64, bug: Option<Bug>) -> SeedResult {
     let mut rng = Rng::with_seed(seed);
-    let on: Vec<Family> = Family::ALL.into_iter().filter(|_| rng.bool()).collect();
-    let is_on = |family| on.contains(&family);
+    let enabled: Vec<FaultFamily> = FaultFamily::ALL.into_iter().filter(|_| rng.bool()).collect();
+    let is_enabled = |family| enabled.contains(&family);
     let kind = StoreKind {
-        tags: if is_on(Family::ContentEtags) {
+        etags: if is_enabled(FaultFamily::ContentEtags) {
             EtagInput::Bytes
         } else {
             EtagInput::BytesAndMetadata
@@ -112,54 +57,55 @@ pub fn simulate(machine: &Machine, seed: u64, bug: Option<Bug>) -> Outcome {
             .choice(&[Expiry::Timed, Expiry::Timed, Expiry::Swept, Expiry::Never])
             .unwrap_or(&Expiry::Timed),
     };
-    let mut world = World::new(machine, &kind.store(), kind, bug);
-    world.oracle.leniency = Leniency {
-        stale_listings: is_on(Family::StaleListing),
-        late_writes: is_on(Family::Duplicate),
-        wrong_clocks: is_on(Family::ProcessClock) || is_on(Family::StoreClock),
+    let mut world = World::new(runtime, &kind.store(), kind, bug);
+    world.oracle.tolerated = ToleratedFaults {
+        stale_listings: is_enabled(FaultFamily::StaleListing),
+        delayed_writes: is_enabled(FaultFamily::Duplicate),
+        wrong_clocks: is_enabled(FaultFamily::ProcessClock) || is_enabled(FaultFamily::StoreClock),
     };
-    let mut activations: BTreeMap<Family, u64> = on.iter().map(|family| (*family, 0)).collect();
-    if let Some(count) = activations.get_mut(&Family::ContentEtags) {
+    let mut injected: BTreeMap<FaultFamily, u64> = enabled.iter().map(|family| (*family, 0)).collect();
+    if let Some(count) = injected.get_mut(&FaultFamily::ContentEtags) {
         *count += 1;
     }
-    let mut chaos = Chaos {
+    let mut simulator = Simulator {
         per_mille: *rng.choice(&[3, 10, 40]).unwrap_or(&10),
         rng,
-        activations,
-        outage: 0,
-        full: 0,
+        injected,
+        outage_left: 0,
+        disk_full_left: 0,
         content: 0,
         number: 0,
-        sleepers: Vec::new(),
+        paused: Vec::new(),
     };
-    let violation = chaos.execute(&mut world).err();
-    Outcome {
+    let violation = simulator.execute(&mut world).err();
+    SeedResult {
         trace_hash: world.trace_hash(),
         steps: world.steps(),
-        activations: chaos.activations,
+        injected: simulator.injected,
         violation,
         events: world.events().to_vec(),
     }
 }
 
-struct Chaos {
+/// Chooses edits, actors, steps and faults by the seed.
+struct Simulator {
     rng: Rng,
-    /// How often each family strikes that is on, in a thousand operations.
+    /// How often each enabled family injects a fault, per thousand operations.
     per_mille: u32,
-    activations: BTreeMap<Family, u64>,
-    /// Operations for which the store is down.
-    outage: u32,
-    /// Writes for which the store is full.
-    full: u32,
-    /// Counts contents of sources.
+    injected: BTreeMap<FaultFamily, u64>,
+    /// The operations for which the store remains unavailable.
+    outage_left: u32,
+    /// The writes for which the store remains full.
+    disk_full_left: u32,
+    /// The number of contents of sources so far.
     content: u32,
-    /// Counts actors.
+    /// The number of actors so far.
     number: u32,
-    /// Actors that sleep, and for how many rounds more.
-    sleepers: Vec<(ActorId, u32)>,
+    /// The paused actors, and the remaining rounds of their pauses.
+    paused: Vec<(ActorId, u32)>,
 }
 
-impl Chaos {
+impl Simulator {
     fn execute(&mut self, world: &mut World) -> Result<(), Violation> {
         for _ in 0..self.rng.u32(3..8) {
             let edit = self.edit();
@@ -173,20 +119,20 @@ impl Chaos {
                 .unwrap_or(&1);
             world.advance(SignedDuration::from_mins(pause));
         }
-        // The faults are over.
-        while world.late_writes() > 0 {
-            world.arrive(0)?;
+        // The end of all faults.
+        while world.delayed_writes() > 0 {
+            world.deliver_delayed_write(0)?;
         }
-        for (actor, _) in std::mem::take(&mut self.sleepers) {
+        for (actor, _) in std::mem::take(&mut self.paused) {
             match self.rng.bool() {
                 true => world.kill(actor),
                 false => world.finish(actor)?,
             }
         }
-        if world.oracle.leniency.wrong_clocks {
-            world.catch_up();
+        if world.oracle.tolerated.wrong_clocks {
+            world.align_clocks();
         }
-        quiet::settle(world)
+        quiescence::check(world)
     }
 
     fn round(&mut self, world: &mut World) -> Result<(), Violation> {
@@ -217,37 +163,37 @@ impl Chaos {
             let edits = (0..self.rng.u32(1..5)).map(|_| self.edit()).collect();
             active.push(self.spawn(world, &Role::Owner { edits })?);
         }
-        for (actor, rounds) in std::mem::take(&mut self.sleepers) {
+        for (actor, rounds) in std::mem::take(&mut self.paused) {
             match rounds.checked_sub(1) {
-                Some(rounds) => self.sleepers.push((actor, rounds)),
+                Some(rounds) => self.paused.push((actor, rounds)),
                 None => active.push(actor),
             }
         }
-        // Some actors are faster than others.
-        let mut favourite = active.first().copied().unwrap_or_default();
+        // One actor at a time is faster than the others.
+        let mut fastest = active.first().copied().unwrap_or_default();
         while !active.is_empty() {
-            if self.rng.u32(0..12) == 0 || !active.contains(&favourite) {
-                favourite = *self.rng.choice(&active).unwrap_or(&favourite);
+            if self.rng.u32(0..12) == 0 || !active.contains(&fastest) {
+                fastest = *self.rng.choice(&active).unwrap_or(&fastest);
             }
             let actor = match self.rng.u32(0..3) {
-                0 => *self.rng.choice(&active).unwrap_or(&favourite),
-                _ => favourite,
+                0 => *self.rng.choice(&active).unwrap_or(&fastest),
+                _ => fastest,
             };
-            self.disturb(world, actor)?;
-            if !world.has_ended(actor) && !self.is_asleep(actor) {
-                let fate = match world.next(actor) {
-                    Next::Operation(operation) => self.fate(world.is_owner(actor), &operation),
-                    Next::Timer | Next::Ended => Fate::Pass,
+            self.inject_process_fault(world, actor)?;
+            if !world.has_ended(actor) && !self.is_paused(actor) {
+                let fault = match world.next_step(actor) {
+                    NextStep::Operation(operation) => self.store_fault(world.is_owner(actor), &operation),
+                    NextStep::Timer | NextStep::Ended => Fault::None,
                 };
-                world.step_as(actor, fate)?;
+                world.step_with_fault(actor, fault)?;
             }
-            active.retain(|actor| !world.has_ended(*actor) && !self.is_asleep(*actor));
+            active.retain(|actor| !world.has_ended(*actor) && !self.is_paused(*actor));
         }
         Ok(())
     }
 
-    fn is_asleep(&self, actor: ActorId) -> bool {
-        self.sleepers.iter().any(|(sleeper, _)| *sleeper == actor)
+    fn is_paused(&self, actor: ActorId) -> bool {
+        self.paused.iter().any(|(paused, _)| *paused == actor)
     }
 
     fn spawn(&mut self, world: &mut World, role: &Role) -> Result<ActorId, Violation> {
@@ -259,15 +205,15 @@ impl Chaos {
         let name = format!("{letter}{}", self.number);
         let actor = world.spawn(&name, 10_000 + self.number, role)?;
         self.number += 1;
-        if self.strikes_at(Family::ProcessClock, 300) {
-            let skew = self.leap();
-            world.skew(actor, skew);
+        if self.injects_at(FaultFamily::ProcessClock, 300) {
+            let skew = self.clock_jump();
+            world.set_clock_skew(actor, skew);
         }
         Ok(actor)
     }
 
-    /// From seconds to months, in both directions.
-    fn leap(&mut self) -> SignedDuration {
+    /// From seconds to months, forwards or backwards.
+    fn clock_jump(&mut self) -> SignedDuration {
         let seconds = *self
             .rng
             .choice(&[2, 400, 3_700, 90_000, 700_000, 3_000_000, 33_000_000])
@@ -275,14 +221,14 @@ impl Chaos {
         SignedDuration::from_secs(if self.rng.bool() { seconds } else { -seconds })
     }
 
-    fn strikes(&mut self, family: Family) -> bool {
-        self.strikes_at(family, self.per_mille)
+    fn injects(&mut self, family: FaultFamily) -> bool {
+        self.injects_at(family, self.per_mille)
     }
 
-    fn strikes_at(&mut self, family: Family, per_mille: u32) -> bool {
-        let strikes = self.rng.u32(0..1_000) < per_mille;
-        match self.activations.get_mut(&family) {
-            Some(count) if strikes => {
+    fn injects_at(&mut self, family: FaultFamily, per_mille: u32) -> bool {
+        let is_injected = self.rng.u32(0..1_000) < per_mille;
+        match self.injected.get_mut(&family) {
+            Some(count) if is_injected => {
                 *count += 1;
                 true
             }
@@ -290,80 +236,80 @@ impl Chaos {
         }
     }
 
-    /// What happens beside the operations.
-    fn disturb(&mut self, world: &mut World, actor: ActorId) -> Result<(), Violation> {
-        if world.late_writes() > 0 && self.rng.u32(0..8) == 0 {
-            let index = self.rng.usize(0..world.late_writes());
-            world.arrive(index)?;
+    /// Faults other than those of operations.
+    fn inject_process_fault(&mut self, world: &mut World, actor: ActorId) -> Result<(), Violation> {
+        if world.delayed_writes() > 0 && self.rng.u32(0..8) == 0 {
+            let index = self.rng.usize(0..world.delayed_writes());
+            world.deliver_delayed_write(index)?;
         }
         let is_run = !world.is_owner(actor);
-        if is_run && self.strikes_at(Family::Death, self.per_mille.div_ceil(3)) {
+        if is_run && self.injects_at(FaultFamily::Death, self.per_mille.div_ceil(3)) {
             world.kill(actor);
             return Ok(());
         }
-        if is_run && self.strikes_at(Family::Sleep, self.per_mille.div_ceil(3)) {
+        if is_run && self.injects_at(FaultFamily::Pause, self.per_mille.div_ceil(3)) {
             world.pause(actor, "");
-            self.sleepers.push((actor, self.rng.u32(0..3)));
+            self.paused.push((actor, self.rng.u32(0..3)));
         }
-        if self.strikes_at(Family::StoreClock, self.per_mille.div_ceil(8)) {
-            let leap = self.leap();
-            world.shift_store_clock(leap);
+        if self.injects_at(FaultFamily::StoreClock, self.per_mille.div_ceil(8)) {
+            let jump = self.clock_jump();
+            world.shift_store_clock(jump);
         }
         Ok(())
     }
 
-    fn fate(&mut self, is_owner: bool, operation: &Operation) -> Fate {
+    fn store_fault(&mut self, is_owner: bool, operation: &Operation) -> Fault {
         if is_owner || operation.is_completion {
-            return Fate::Pass;
+            return Fault::None;
         }
-        if self.outage > 0 {
-            self.outage -= 1;
-            return Fate::FailBefore;
+        if self.outage_left > 0 {
+            self.outage_left -= 1;
+            return Fault::FailBefore;
         }
         let is_write = operation.is_write();
-        if self.full > 0 && is_write && operation.kind != OperationKind::Delete {
-            self.full -= 1;
-            return Fate::Full;
+        if self.disk_full_left > 0 && is_write && operation.kind != OperationKind::Delete {
+            self.disk_full_left -= 1;
+            return Fault::DiskFull;
         }
-        if self.strikes_at(Family::Outage, self.per_mille.div_ceil(10)) {
-            self.outage = self.rng.u32(3..40);
+        if self.injects_at(FaultFamily::Outage, self.per_mille.div_ceil(10)) {
+            self.outage_left = self.rng.u32(3..40);
         }
-        if is_write && self.strikes_at(Family::DiskFull, self.per_mille.div_ceil(4)) {
-            self.full = self.rng.u32(1..12);
+        if is_write && self.injects_at(FaultFamily::DiskFull, self.per_mille.div_ceil(4)) {
+            self.disk_full_left = self.rng.u32(1..12);
         }
-        if self.strikes(Family::FailBefore) {
-            return Fate::FailBefore;
+        if self.injects(FaultFamily::FailBefore) {
+            return Fault::FailBefore;
         }
-        if self.strikes(Family::FailAfter) {
-            return Fate::FailAfter;
+        if self.injects(FaultFamily::FailAfter) {
+            return Fault::FailAfter;
         }
-        if self.strikes(Family::Delay) {
-            return Fate::Delay;
+        if self.injects(FaultFamily::Delay) {
+            return Fault::Delay;
         }
         if is_write && operation.is_conditional {
-            if self.strikes(Family::Conflict) {
-                return Fate::Conflict;
+            if self.injects(FaultFamily::Conflict) {
+                return Fault::Conflict;
             }
-            if self.strikes(Family::Precondition) {
-                return Fate::ConflictAfter;
+            if self.injects(FaultFamily::Precondition) {
+                return Fault::ConflictAfter;
             }
         }
-        if is_write && self.strikes(Family::Duplicate) {
-            return if self.rng.bool() { Fate::Twice } else { Fate::Late };
+        if is_write && self.injects(FaultFamily::Duplicate) {
+            return if self.rng.bool() { Fault::Duplicate } else { Fault::ArriveLate };
         }
         match operation.kind {
-            OperationKind::Get if self.strikes(Family::ShortBody) => Fate::Short,
-            OperationKind::List if self.strikes_at(Family::StaleListing, self.per_mille * 4) => Fate::Stale(Stale {
-                lacks: self.rng.usize(1..4),
+            OperationKind::Get if self.injects(FaultFamily::ShortBody) => Fault::ShortBody,
+            OperationKind::List if self.injects_at(FaultFamily::StaleListing, self.per_mille * 4) => Fault::StaleListing(StaleListing {
+                missing: self.rng.usize(1..4),
             }),
-            _ => Fate::Pass,
+            _ => Fault::None,
         }
     }
 
     fn edit(&mut self) -> Edit {
         let user = *self.rng.choice(&["1", "2", "3", "4", "1-a"]).unwrap_or(&"1");
-        // Few contents come back, many do not.
-        let content = if self.strikes_at(Family::Aba, 600) {
+        // A few contents return, most do not.
+        let content = if self.injects_at(FaultFamily::Aba, 600) {
             self.rng.u32(0..2)
         } else {
             self.content += 1;

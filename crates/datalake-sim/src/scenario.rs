@@ -1,4 +1,4 @@
-//! Small lakes and the actors over them, for the explorer.
+//! Scenarios for the explorer: small lakes, changes of their sources, and actors.
 
 mod change;
 mod lake;
@@ -12,7 +12,7 @@ pub(crate) use self::change::{put, remove, salted};
 use self::pause::pauses;
 pub use self::{
     change::Change,
-    pause::{Length, Meanwhile, Pause},
+    pause::{DuringPause, Pause, PauseLength},
     store_kind::StoreKind,
 };
 use crate::{
@@ -20,66 +20,66 @@ use crate::{
     world::Role,
 };
 
-/// How a lake looks before the actors begin.
+/// The state of the lake before the actors start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Start {
+enum InitialState {
     /// There is no table.
     Empty,
-    /// A table of two versions: the next one is checkpointed.
+    /// A table with two versions: the next commit writes a checkpoint.
     BeforeCheckpoint,
-    /// A table of three versions, the last one checkpointed.
+    /// A table with three versions and a checkpoint of the last one.
     AfterCheckpoint,
-    /// A table whose first versions are past their retention: the vacuum, which is due, removes their entries.
+    /// The first versions are past their retention, and the next vacuum removes their entries.
     Aged,
-    /// A table whose data files are past their retention, and whose newest version is of three days ago.
+    /// The data files are past their retention, and the newest version is three days old.
     Recent,
     /// The last vacuum was a day ago.
-    VacuumDue,
-    /// The vacuum's note is from the future: a clock was once ahead. An image copy is left that no row links.
+    VacuumOverdue,
+    /// The last vacuum is dated in the future because a clock was ahead, and an image copy exists that no row links.
     FutureVacuum,
-    /// A data file of the newest version is lost.
-    LostFile,
-    /// Every data file is lost, and so are the sources.
+    /// A data file of the newest version is missing.
+    LostDataFile,
+    /// Every data file and every source is missing.
     LostEverything,
-    /// The file of the rejects is lost.
-    LostRejects,
-    /// The last entry was removed by the operator.
+    /// The file of rejected and ignored sources is missing.
+    LostRejectsFile,
+    /// The operator removed the last entry.
     RolledBack,
-    /// Every user's sources are gone; a file that is no source is listed.
-    Emptied,
-    /// One entry is from the future: the store's clock was once ahead. The others are past their retention.
+    /// The sources of every user were removed, and one ignored file is listed.
+    SourcesRemoved,
+    /// One entry is dated in the future because the store's clock was ahead. The others are past their retention.
     FutureEntry,
-    /// The table comes from another store.
-    Copied,
+    /// The table was copied from another store.
+    CopiedTable,
 }
 
-/// What must come of a scenario.
+/// The expected end of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expectation {
-    /// Once the actors have ended, a run makes everything as the sources say.
+    /// After the actors have ended, a run brings the lake into agreement with the sources.
     Convergence,
-    /// The guard against mass deletion refuses every run.
-    Refusal,
-    /// The store has no conditional creates: every run says so, and commits nothing.
-    Misconfiguration,
+    /// The guard against mass deletion stops every run.
+    Blocked,
+    /// Every run reports that the store has no conditional creates, and commits nothing.
+    Misconfigured,
 }
 
-/// A lake and the actors over it.
+/// A lake and its actors.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// Unique.
+    /// The unique name.
     pub name: String,
-    start: Start,
+    initial: InitialState,
     changes: Vec<Change>,
-    /// Names and roles. The numbers of actors follow from their order.
+    /// Names and roles. The order determines the numbers of the actors.
     pub actors: Vec<(&'static str, Role)>,
-    /// How the last living actor may sleep, at every operation.
+    /// The pauses of the last active actor, at every operation.
     pub pauses: Vec<Pause>,
-    /// Whether a further run begins when a sleeper goes on.
-    pub has_companion: bool,
-    /// Whether it needs a store on which writes expire with the time.
-    expires_in_time: bool,
-    /// What must come of it.
+    /// Whether another run starts when a paused actor continues.
+    pub has_concurrent_run: bool,
+    /// Whether it requires a store on which writes expire with time.
+    requires_timed_expiry: bool,
+    /// The expected end.
     pub expectation: Expectation,
 }
 
@@ -88,15 +88,15 @@ fn two_runs() -> Vec<(&'static str, Role)> {
 }
 
 impl Scenario {
-    fn new(name: impl Into<String>, start: Start, changes: &[Change], actors: Vec<(&'static str, Role)>) -> Self {
+    fn new(name: impl Into<String>, initial: InitialState, changes: &[Change], actors: Vec<(&'static str, Role)>) -> Self {
         Self {
             name: name.into(),
-            start,
+            initial,
             changes: changes.to_vec(),
             actors,
             pauses: Pause::usual(),
-            has_companion: false,
-            expires_in_time: false,
+            has_concurrent_run: false,
+            requires_timed_expiry: false,
             expectation: Expectation::Convergence,
         }
     }
@@ -104,72 +104,72 @@ impl Scenario {
     /// Every scenario.
     pub fn all() -> Vec<Self> {
         let mut all = Self::of_two_runs();
-        all.extend(Self::of_sleepers());
+        all.extend(Self::of_pauses());
         all.extend(Self::of_vacuum_and_damage());
         all.extend(Self::of_readers());
         all.extend(Self::of_owners());
         all
     }
 
-    /// Two runs for each kind of change.
+    /// Two concurrent runs, for each kind of change.
     fn of_two_runs() -> Vec<Self> {
         let of_change = |(index, change): (usize, Change)| {
             let start = if index % 2 == 0 {
-                Start::BeforeCheckpoint
+                InitialState::BeforeCheckpoint
             } else {
-                Start::AfterCheckpoint
+                InitialState::AfterCheckpoint
             };
             Self::new(format!("two-runs-{}", change.name()), start, &[change], two_runs())
         };
         let mut all: Vec<Self> = Change::ALL.into_iter().enumerate().map(of_change).collect();
         let mixed = [Change::Add, Change::Delete, Change::Link, Change::Replace, Change::Reject];
-        all.push(Self::new("two-runs-mixed", Start::BeforeCheckpoint, &mixed, two_runs()));
-        all.push(Self::new("first-runs", Start::Empty, &[], two_runs()));
+        all.push(Self::new("two-runs-mixed", InitialState::BeforeCheckpoint, &mixed, two_runs()));
+        all.push(Self::new("first-runs", InitialState::Empty, &[], two_runs()));
         let pods = vec![("A", Role::run("run-a")), ("B", Role::run("run-a"))];
-        all.push(Self::new("first-runs-of-one-id", Start::Empty, &[], pods.clone()));
-        all.push(Self::new("pods-of-one-job", Start::AfterCheckpoint, &[Change::Link], pods));
+        all.push(Self::new("first-runs-of-one-id", InitialState::Empty, &[], pods.clone()));
+        all.push(Self::new("pods-of-one-job", InitialState::AfterCheckpoint, &[Change::Link], pods));
         let full = Role::Run {
             run_id: "run-b".to_owned(),
             mode: RunMode::Full,
         };
         let with_full = vec![("A", Role::run("run-a")), ("B", full)];
-        all.push(Self::new("full-run", Start::BeforeCheckpoint, &[Change::Replace], with_full));
+        all.push(Self::new("full-run", InitialState::BeforeCheckpoint, &[Change::Replace], with_full));
         all
     }
 
-    /// A run that sleeps; a further run begins as it wakes up.
-    fn of_sleepers() -> Vec<Self> {
+    /// A run that is paused. Another run starts when it continues.
+    fn of_pauses() -> Vec<Self> {
         let mut all = Vec::new();
         for (infix, start) in [
-            ("", Start::AfterCheckpoint),
-            ("checkpoint-", Start::BeforeCheckpoint),
-            ("vacuum-", Start::VacuumDue),
+            ("", InitialState::AfterCheckpoint),
+            ("checkpoint-", InitialState::BeforeCheckpoint),
+            ("vacuum-", InitialState::VacuumOverdue),
         ] {
             for change in Change::ALL {
-                let alone = vec![("A", Role::run("run-a"))];
+                let one_run = vec![("A", Role::run("run-a"))];
                 all.push(Self {
-                    pauses: Pause::before_company(),
-                    has_companion: true,
-                    ..Self::new(format!("sleeper-{infix}{}", change.name()), start, &[change], alone)
+                    pauses: Pause::before_concurrent_run(),
+                    has_concurrent_run: true,
+                    ..Self::new(format!("pause-{infix}{}", change.name()), start, &[change], one_run)
                 });
             }
         }
-        // While the first run sleeps no other one works: the vacuum begins as it goes on.
+        // No other run is active during the pause: the vacuum starts when the paused run continues.
         all.push(Self {
-            pauses: pauses(&[Length::Hours, Length::TenDays], &[Meanwhile::QuietUndo]),
-            has_companion: true,
+            pauses: pauses(&[PauseLength::Hours, PauseLength::TenDays], &[DuringPause::UndoOnly]),
+            has_concurrent_run: true,
             ..Self::new(
-                "sleeper-undisturbed",
-                Start::VacuumDue,
+                "pause-undisturbed",
+                InitialState::VacuumOverdue,
                 &[Change::Values],
                 vec![("A", Role::run("run-a"))],
             )
         });
         all.push(Self {
-            pauses: pauses(&[Length::FortyDays], &[Meanwhile::More]),
+            pauses: pauses(&[PauseLength::FortyDays], &[DuringPause::MoreVersions]),
             ..Self::new(
-                "sleeper-forty-days",
-                Start::BeforeCheckpoint,
+                "pause-forty-days",
+                InitialState::BeforeCheckpoint,
                 &[Change::Values],
                 vec![("A", Role::run("run-a"))],
             )
@@ -177,44 +177,48 @@ impl Scenario {
         all
     }
 
-    /// Vacuums, and lakes that something happened to.
+    /// Vacuums, and damaged or unusual lakes.
     fn of_vacuum_and_damage() -> Vec<Self> {
         let mut all = Vec::new();
         for change in [Change::Values, Change::Unlink, Change::Replace] {
             let name = format!("vacuum-{}", change.name());
-            all.push(Self::new(name, Start::VacuumDue, &[change], two_runs()));
+            all.push(Self::new(name, InitialState::VacuumOverdue, &[change], two_runs()));
         }
         for (name, start) in [
-            ("future-vacuum", Start::FutureVacuum),
-            ("lost-file", Start::LostFile),
-            ("lost-rejects", Start::LostRejects),
-            ("rolled-back", Start::RolledBack),
-            ("future-entry", Start::FutureEntry),
-            ("vacuum-recent", Start::Recent),
+            ("future-vacuum", InitialState::FutureVacuum),
+            ("lost-file", InitialState::LostDataFile),
+            ("lost-rejects", InitialState::LostRejectsFile),
+            ("rolled-back", InitialState::RolledBack),
+            ("future-entry", InitialState::FutureEntry),
+            ("vacuum-recent", InitialState::Recent),
         ] {
             all.push(Self::new(name, start, &[Change::Values], two_runs()));
         }
         let cleanups: [(&str, &[Change]); 2] = [("log-cleanup", &[Change::Values]), ("log-cleanup-idle", &[])];
         for (name, changes) in cleanups {
-            all.push(Self::new(name, Start::Aged, changes, two_runs()));
+            all.push(Self::new(name, InitialState::Aged, changes, two_runs()));
         }
-        // An operator who rolls back waits until the fences of runs that are active have expired.
+        // Before a rollback, the operator waits until the writes of active runs have expired.
         all.push(Self {
-            pauses: pauses(&[Length::Hours], &[Meanwhile::Rollback, Meanwhile::RollbackAndMore]),
-            expires_in_time: true,
+            pauses: pauses(&[PauseLength::Hours], &[DuringPause::Rollback, DuringPause::RollbackAndMore]),
+            requires_timed_expiry: true,
             ..Self::new(
-                "sleeper-rollback",
-                Start::AfterCheckpoint,
+                "pause-rollback",
+                InitialState::AfterCheckpoint,
                 &[Change::Values],
                 vec![("A", Role::run("run-a"))],
             )
         });
         for (name, start, expectation) in [
-            ("lost-everything", Start::LostEverything, Expectation::Refusal),
-            ("emptied", Start::Emptied, Expectation::Refusal),
-            ("store-without-create", Start::Copied, Expectation::Misconfiguration),
+            ("lost-everything", InitialState::LostEverything, Expectation::Blocked),
+            ("sources-removed", InitialState::SourcesRemoved, Expectation::Blocked),
+            ("store-without-create", InitialState::CopiedTable, Expectation::Misconfigured),
         ] {
-            let changes: &[Change] = if start == Start::Copied { &[Change::Values] } else { &[] };
+            let changes: &[Change] = if start == InitialState::CopiedTable {
+                &[Change::Values]
+            } else {
+                &[]
+            };
             all.push(Self {
                 pauses: Vec::new(),
                 expectation,
@@ -228,39 +232,42 @@ impl Scenario {
         let reader = |polls| ("R", Role::Reader { polls });
         let mut all = Vec::new();
         for (name, start) in [
-            ("reader", Start::BeforeCheckpoint),
-            ("reader-vacuum", Start::VacuumDue),
-            ("reader-cleanup", Start::Aged),
+            ("reader", InitialState::BeforeCheckpoint),
+            ("reader-vacuum", InitialState::VacuumOverdue),
+            ("reader-cleanup", InitialState::Aged),
         ] {
             let actors = vec![reader(4), ("A", Role::run("run-a"))];
             all.push(Self::new(name, start, &[Change::Values, Change::Link], actors));
         }
         all.push(Self {
             pauses: Vec::new(),
-            ..Self::new("first-reader", Start::Empty, &[], vec![reader(4), ("A", Role::run("run-a"))])
+            ..Self::new("first-reader", InitialState::Empty, &[], vec![reader(4), ("A", Role::run("run-a"))])
         });
-        let meanwhile = [
-            Meanwhile::Undo,
-            Meanwhile::More,
-            Meanwhile::Rollback,
-            Meanwhile::RollbackAndMore,
-            Meanwhile::Rebuild,
+        let during = [
+            DuringPause::Undo,
+            DuringPause::MoreVersions,
+            DuringPause::Rollback,
+            DuringPause::RollbackAndMore,
+            DuringPause::Rebuild,
         ];
         all.push(Self {
-            pauses: pauses(&[Length::Minutes, Length::Day, Length::TenDays, Length::FortyDays], &meanwhile),
-            ..Self::new("reader-sleeps", Start::AfterCheckpoint, &[Change::Values], vec![reader(5)])
+            pauses: pauses(
+                &[PauseLength::Minutes, PauseLength::Day, PauseLength::TenDays, PauseLength::FortyDays],
+                &during,
+            ),
+            ..Self::new("reader-pause", InitialState::AfterCheckpoint, &[Change::Values], vec![reader(5)])
         });
         all
     }
 
-    /// The data owner works while runs are active.
+    /// The data owner edits sources while runs are active.
     fn of_owners() -> Vec<Self> {
         let mut all = Vec::new();
         for (name, edits) in [
             ("upload", vec![put("3.png", png("three"))]),
             ("withdraw", vec![remove("1.png"), put("1.png", png("other"))]),
             ("replace-twice", vec![put("1.png", png("other")), put("1.png", png("third"))]),
-            ("spoil", vec![put("1.png", png("other")), put("1.png", broken_png("other"))]),
+            ("invalidate", vec![put("1.png", png("other")), put("1.png", broken_png("other"))]),
             ("undo", vec![put("1.csv", csv("Changed")), put("1.csv", csv("One"))]),
             ("relink", vec![remove("1.png"), put("1.png", png("one"))]),
             ("delete", vec![remove("2.csv"), put("2.csv", csv("Two"))]),
@@ -271,7 +278,7 @@ impl Scenario {
                     pauses: Vec::new(),
                     ..Self::new(
                         format!("owner-{infix}{name}"),
-                        Start::AfterCheckpoint,
+                        InitialState::AfterCheckpoint,
                         &[],
                         [runs, vec![owner.clone()]].concat(),
                     )
@@ -282,20 +289,20 @@ impl Scenario {
         let actors = vec![("A", Role::run("run-a")), ("O", Role::Owner { edits })];
         all.push(Self {
             pauses: Vec::new(),
-            ..Self::new("owner-aba", Start::AfterCheckpoint, &[Change::Values], actors)
+            ..Self::new("owner-aba", InitialState::AfterCheckpoint, &[Change::Values], actors)
         });
         let edits = vec![put("1.png", png("other"))];
         let pods = vec![("A", Role::run("run-a")), ("B", Role::run("run-a")), ("O", Role::Owner { edits })];
         all.push(Self {
             pauses: Vec::new(),
-            ..Self::new("owner-pods-of-one-job", Start::AfterCheckpoint, &[Change::Replace], pods)
+            ..Self::new("owner-pods-of-one-job", InitialState::AfterCheckpoint, &[Change::Replace], pods)
         });
         let edits = vec![put("1.png", png("other")), put("1.png", png("one"))];
         all.push(Self {
             pauses: Vec::new(),
             ..Self::new(
                 "owner-first-runs",
-                Start::Empty,
+                InitialState::Empty,
                 &[],
                 [two_runs(), vec![("O", Role::Owner { edits })]].concat(),
             )
@@ -303,12 +310,12 @@ impl Scenario {
         all
     }
 
-    /// Whether the scenario has a meaning over this kind of store.
-    pub fn suits(&self, kind: StoreKind) -> bool {
-        !self.expires_in_time || kind.expiry == Expiry::Timed
+    /// Whether the scenario applies to this kind of store.
+    pub fn supports(&self, kind: StoreKind) -> bool {
+        !self.requires_timed_expiry || kind.expiry == Expiry::Timed
     }
 
-    /// The scenario of a name.
+    /// The scenario with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|scenario| scenario.name == name)
     }

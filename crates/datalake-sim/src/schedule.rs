@@ -1,22 +1,22 @@
-//! Schedules as text: what the explorer found, to be read and to be replayed.
+//! Schedules as text: the steps of an execution that the explorer found, to read and to replay.
 
 use std::{fmt, str::FromStr};
 
 use crate::{
     explorer::pause_actor,
-    oracle::{Invariant, Violation, violation},
+    invariant::{Invariant, Violation, violation},
     scenario::{Pause, Scenario, StoreKind},
-    world::{Event, Next, World},
+    world::{Event, NextStep, World},
 };
 
 /// The order of operations of one execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
-    /// The scenario's name.
+    /// The name of the scenario.
     pub scenario: String,
     /// The kind of store.
     pub kind: StoreKind,
-    /// What happened, in order.
+    /// The steps, in order.
     pub(crate) lines: Vec<Line>,
 }
 
@@ -24,15 +24,15 @@ pub struct Schedule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     actor: String,
-    what: String,
-    remark: String,
+    step: String,
+    result: String,
 }
 
 impl fmt::Display for Schedule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "scenario {} {}", self.scenario, self.kind)?;
-        for Line { actor, what, remark } in &self.lines {
-            writeln!(f, "{actor} {what}{}{remark}", if remark.is_empty() { "" } else { "  # " })?;
+        for Line { actor, step, result } in &self.lines {
+            writeln!(f, "{actor} {step}{}{result}", if result.is_empty() { "" } else { "  # " })?;
         }
         Ok(())
     }
@@ -46,21 +46,21 @@ impl FromStr for Schedule {
         let header = lines.next().and_then(|line| line.strip_prefix("scenario "));
         let (name, kind) = header
             .and_then(|header| header.split_once(' '))
-            .ok_or("the first line names the scenario")?;
+            .ok_or("the first line must be \"scenario NAME STORE\"")?;
         let kind = StoreKind::ALL
             .into_iter()
             .find(|known| known.to_string() == kind.trim())
-            .ok_or_else(|| format!("there is no kind of store {kind}"))?;
+            .ok_or_else(|| format!("unknown kind of store {kind}"))?;
         if Scenario::named(name).is_none() {
-            return Err(format!("there is no scenario {name}"));
+            return Err(format!("unknown scenario {name}"));
         }
         let line = |line: &str| {
-            let (line, remark) = line.split_once("  # ").unwrap_or((line, ""));
-            let (actor, what) = line.split_once(' ').ok_or_else(|| format!("not a step: {line}"))?;
+            let (line, result) = line.split_once("  # ").unwrap_or((line, ""));
+            let (actor, step) = line.split_once(' ').ok_or_else(|| format!("invalid step: {line}"))?;
             Ok::<_, String>(Line {
                 actor: actor.to_owned(),
-                what: what.trim().to_owned(),
-                remark: remark.to_owned(),
+                step: step.trim().to_owned(),
+                result: result.to_owned(),
             })
         };
         Ok(Self {
@@ -75,8 +75,8 @@ impl Schedule {
     pub(crate) fn new(scenario: &str, kind: StoreKind, events: &[Event]) -> Self {
         let line = |event: &Event| Line {
             actor: event.actor.clone(),
-            what: event.what.clone(),
-            remark: event.result.to_owned(),
+            step: event.step.clone(),
+            result: event.result.to_owned(),
         };
         Self {
             scenario: scenario.to_owned(),
@@ -87,32 +87,35 @@ impl Schedule {
 }
 
 impl Line {
-    /// Takes the step. What follows from a pause by itself is skipped.
+    /// Executes the step. Steps that are part of a pause are skipped.
     pub(crate) fn apply(&self, scenario: &Scenario, world: &mut World) -> Result<(), Violation> {
         let is_of_scenario = self.actor == "C" || scenario.actors.iter().any(|(name, _)| *name == self.actor);
-        let Some(actor) = world.named(&self.actor).filter(|_| is_of_scenario) else {
+        let Some(actor) = world.actor_named(&self.actor).filter(|_| is_of_scenario) else {
             return Ok(());
         };
         if world.has_ended(actor) {
             return Ok(());
         }
-        if self.what == "killed" {
+        if self.step == "killed" {
             world.kill(actor);
             return Ok(());
         }
-        if let Some(pause) = self.what.strip_prefix("paused ") {
-            let pause = Pause::parse(pause).ok_or_else(|| violation(Invariant::NoPanic, format!("there is no pause {pause}")))?;
+        if let Some(pause) = self.step.strip_prefix("paused ") {
+            let pause = Pause::parse(pause).ok_or_else(|| violation(Invariant::NoPanic, format!("unknown pause {pause}")))?;
             return pause_actor(scenario, world, actor, pause);
         }
-        let next = match world.next(actor) {
-            Next::Operation(operation) => operation.to_string(),
-            Next::Timer => "timer".to_owned(),
-            Next::Ended => String::new(),
+        let next = match world.next_step(actor) {
+            NextStep::Operation(operation) => operation.to_string(),
+            NextStep::Timer => "timer".to_owned(),
+            NextStep::Ended => String::new(),
         };
-        if next != self.what {
+        if next != self.step {
             return Err(violation(
                 Invariant::NoPanic,
-                format!("the schedule is out of date: {} comes to {next}, not to {}", self.actor, self.what),
+                format!(
+                    "the schedule is outdated: the next step of {} is {next}, not {}",
+                    self.actor, self.step
+                ),
             ));
         }
         world.step(actor)

@@ -1,4 +1,4 @@
-//! Contents of sources: small, valid or broken, told apart by a text.
+//! Contents of sources: small, valid or invalid, each distinguished by a text.
 
 use bytes::Bytes;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{reject::OpenRefusal, row::Row, user::UserId};
+use datalake_core::{reject::ExcludedSource, row::Row, user::UserId};
 use datalake_store::bucket::Bucket;
 use futures_util::{
     StreamExt,
@@ -139,7 +139,7 @@ impl Table {
     }
 
     /// The sources that are rejected or ignored at `version`, by key.
-    pub async fn rejects(&self, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+    pub async fn rejects(&self, version: &Version) -> Result<Vec<ExcludedSource>, TableError> {
         rejects_file::read(&self.bucket, version).await
     }
 
@@ -158,7 +158,7 @@ impl Table {
         &self,
         base: Option<&Version>,
         staged: Staged,
-        rejects: &[OpenRefusal],
+        rejects: &[ExcludedSource],
         details: &CommitDetails,
     ) -> Result<Version, CommitError> {
         commit::commit(&self.bucket, self.settings, base, staged, rejects, details).await

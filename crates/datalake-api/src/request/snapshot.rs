@@ -173,7 +173,7 @@ where
         match &table.held {
             Held::Snapshot(newest) => {
                 let Ok(past) = PastReads::from_request_parts(parts, state).await;
-                let moment = cursor.map_or(asked.moment, VersionSelector::Version);
+                let moment = cursor.map_or(asked.selector, VersionSelector::Version);
                 let snapshot = past.of(moment, newest, now).await;
                 let snapshot = snapshot.map_err(|error| if cursor.is_some() { of_cursor(error) } else { error.into() })?;
                 Ok(Self {

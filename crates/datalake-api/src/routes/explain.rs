@@ -9,7 +9,7 @@ use axum::{
 };
 use datalake_core::{
     keys::{self, SourceKind},
-    reject::{IgnoreCode, OpenRefusal, Refusal},
+    reject::{ExcludedSource, Exclusion, IgnoreCode},
     report::RunId,
     row::{Provenance, Row, RowView},
     user::UserId,
@@ -173,24 +173,25 @@ impl Explanation {
 
 /// The user's open refusals by what they are of.
 struct Refusals<'a> {
-    all: Vec<&'a OpenRefusal>,
+    all: Vec<&'a ExcludedSource>,
 }
 
 impl<'a> Refusals<'a> {
-    fn of(user_id: &UserId, open: &'a [OpenRefusal]) -> Self {
+    fn of(user_id: &UserId, open: &'a [ExcludedSource]) -> Self {
         let all = open.iter().filter(|refusal| refusal.user_id.as_ref() == Some(user_id));
         Self { all: all.collect() }
     }
 
     /// The refused source that would count if it were good.
-    fn rejected(&self, kind: SourceKind) -> Option<&'a OpenRefusal> {
-        let is_wanted = |refusal: &&&OpenRefusal| matches!(refusal.refusal, Refusal::Rejected(_)) && source_kind(refusal) == Some(kind);
+    fn rejected(&self, kind: SourceKind) -> Option<&'a ExcludedSource> {
+        let is_wanted =
+            |refusal: &&&ExcludedSource| matches!(refusal.exclusion, Exclusion::Rejected(_)) && source_kind(refusal) == Some(kind);
         self.all.iter().find(is_wanted).copied()
     }
 
     /// The reason for an ignored object whose name is close to that of a source of this kind.
     fn near_miss(&self, kind: SourceKind) -> Option<String> {
-        let is_near = |refusal: &&&OpenRefusal| keys::near_miss_of(&refusal.key).is_some_and(|near| near.kind == kind);
+        let is_near = |refusal: &&&ExcludedSource| keys::near_miss_of(&refusal.key).is_some_and(|near| near.kind == kind);
         let near = self.all.iter().find(is_near)?.reason();
         Some(format!("{}; {}", near.found, near.remedy))
     }
@@ -203,11 +204,11 @@ impl<'a> Refusals<'a> {
     fn has_orphan(&self) -> bool {
         self.all
             .iter()
-            .any(|refusal| refusal.refusal == Refusal::Ignored(IgnoreCode::OrphanImage))
+            .any(|refusal| refusal.exclusion == Exclusion::Ignored(IgnoreCode::OrphanImage))
     }
 }
 
-fn source_kind(refusal: &OpenRefusal) -> Option<SourceKind> {
+fn source_kind(refusal: &ExcludedSource) -> Option<SourceKind> {
     keys::parse_source(&refusal.key).ok().map(|source| source.kind)
 }
 
@@ -220,14 +221,14 @@ fn summary(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Stri
         (Some(row), Some(reject)) => format!(
             "{} is rejected as it is now ({}), and the row of its last good state stays, which had the tag {}; the run {} changed it last",
             reject.key,
-            reject.refusal.code(),
+            reject.exclusion.code(),
             row.csv.etag,
             row.run_id
         ),
         (None, Some(reject)) => format!(
             "there is no row: {} is rejected ({}), and no state of it was good before",
             reject.key,
-            reject.refusal.code()
+            reject.exclusion.code()
         ),
         (None, None) if refusals.has_orphan() => {
             let [key, _] = keys::csv_sources(user_id);
@@ -257,11 +258,11 @@ fn picture(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> Pict
             format!(
                 "{} is rejected as it is now ({}), and the copy of its last good state stays, which had the tag {}",
                 reject.key,
-                reject.refusal.code(),
+                reject.exclusion.code(),
                 image.etag
             ),
         ),
-        (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.refusal.code())),
+        (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.exclusion.code())),
         (None, None) if refusals.has_orphan() || refusals.has_valid_image() => {
             ("unused", format!("{key} is linked as soon as the user has a row"))
         }
@@ -299,8 +300,8 @@ fn values(row: Option<&Row>) -> Vec<ValueDocument> {
 }
 
 /// What is served of a user as long as a source of theirs is refused.
-pub fn meanwhile(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
-    let is_rejected = matches!(refusal.refusal, Refusal::Rejected(_));
+pub fn meanwhile(refusal: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
+    let is_rejected = matches!(refusal.exclusion, Exclusion::Rejected(_));
     match (source_kind(refusal), row) {
         _ if !is_rejected => "the object is passed over",
         (Some(SourceKind::Csv), Some(_)) => "the row of the last good CSV",

@@ -10,7 +10,7 @@ use axum::{
 };
 use datalake_core::{
     query::{as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
-    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
     user::UserId,
 };
 use datalake_table::delta::version::Version;
@@ -98,18 +98,18 @@ pub struct RejectDocument<'a> {
     pub run_id: &'a str,
 }
 
-impl<'a> From<&'a OpenRefusal> for RejectDocument<'a> {
-    fn from(open: &'a OpenRefusal) -> Self {
-        let (kind, reject) = match &open.refusal {
-            Refusal::Rejected(reject) => ("rejected", Some(reject)),
-            Refusal::Ignored(_) => ("ignored", None),
+impl<'a> From<&'a ExcludedSource> for RejectDocument<'a> {
+    fn from(open: &'a ExcludedSource) -> Self {
+        let (kind, reject) = match &open.exclusion {
+            Exclusion::Rejected(reject) => ("rejected", Some(reject)),
+            Exclusion::Ignored(_) => ("ignored", None),
         };
-        let place = reject.and_then(|reject| reject.place);
+        let place = reject.and_then(|reject| reject.position);
         let reason = open.reason().into_owned();
         Self {
             key: &open.key,
             user_id: open.user_id.as_ref().map(UserId::as_str),
-            code: open.refusal.code(),
+            code: open.exclusion.code(),
             kind,
             column_name: reject.and_then(|reject| reject.column_name.as_deref()),
             line: place.and_then(|place| place.line),
@@ -243,7 +243,7 @@ pub async fn list(request: RejectsRequest, reading: Reading) -> Result<Response,
     if request.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
         return Err(Problem::CursorGone);
     }
-    let has_code = |open: &&OpenRefusal| request.code.as_deref().is_none_or(|code| open.refusal.code() == code);
+    let has_code = |open: &&ExcludedSource| request.code.as_deref().is_none_or(|code| open.exclusion.code() == code);
     let refusals = snapshot.rejects();
     let total = match request.code {
         None => refusals.len(),

@@ -150,7 +150,7 @@ pub(crate) async fn answer(
     let listing = Listing::new(asked, &reading)?;
     let question = &listing.asked.question;
     let columns: Box<[Column]> = question.select.as_deref().unwrap_or(format.columns()).into();
-    let counted_on = question.is_about_age(&columns).then_some(listing.day);
+    let counted_on = question.depends_on_today(&columns).then_some(listing.day);
     let identity = format!("{}\n{}", format.name(), listing.asked.identity);
     let validators = reading.validators(&identity, counted_on, listing.is_of_today());
     let age = reading.age();

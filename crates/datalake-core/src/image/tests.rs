@@ -1,4 +1,4 @@
-//! Every line of the input rules about a user's PNG, and further members of each class.
+//! The input rules for PNGs: each rule, and further cases of the same class.
 
 use std::io::Write as _;
 
@@ -38,7 +38,7 @@ fn end() -> Vec<u8> {
     chunk(*b"IEND", b"")
 }
 
-/// A PNG of 4 × 4 grey pixels whose image data is as given.
+/// A PNG of 4 × 4 grey pixels with this image data.
 fn with_data(data: &[u8]) -> Vec<u8> {
     file(&[header(4, 4, GREY), chunk(*b"IDAT", data), end()])
 }
@@ -109,7 +109,7 @@ fn check_image(bytes: &[u8], length: usize) {
     assert_eq!(check(bytes).map_err(|reject| reject.reason.to_string()), Ok(Image { length }));
 }
 
-/// Rejected with a message that contains each of these texts.
+/// Checks that the image is rejected with a message that contains each of these texts.
 #[track_caller]
 fn check_message(bytes: &[u8], code: RejectCode, parts: &[&str]) {
     let reject = check(bytes).expect_err("must be rejected");
@@ -233,12 +233,12 @@ fn bytes_after_iend_are_not_part_of_the_image(#[case] trailing: Vec<u8>) {
 #[case::no_bytes(b"", "the file is empty", "upload the image again")]
 #[case::nul_bytes(&[0; 64], "only NUL bytes", "upload the image again")]
 #[case::csv(b"first_name,last_name,birthts\n", "begins with the bytes first_na", "store the image as PNG")]
-fn another_format_is_image_not_png(#[case] bytes: &[u8], #[case] format: &str, #[case] remedy: &str) {
+fn other_format_is_rejected_as_image_not_png(#[case] bytes: &[u8], #[case] format: &str, #[case] remedy: &str) {
     check_message(bytes, RejectCode::ImageNotPng, &[format, "expected a PNG", remedy]);
 }
 
 #[test]
-fn a_png_of_apple_is_named() {
+fn apple_png_is_recognized() {
     let bytes = file(&[
         chunk(*b"CgBI", &[0x50, 0, 0x20, 2]),
         header(4, 4, RGB),
@@ -253,7 +253,7 @@ fn a_png_of_apple_is_named() {
 }
 
 #[test]
-fn text_behind_png_is_shown() {
+fn text_under_the_name_of_a_png_is_excerpted() {
     let reject = check(b"<html>\n<title>Sign in</title>").expect_err("must be rejected");
     assert_eq!(reject.excerpt.as_deref(), Some("<html>"));
     assert_eq!(check(b"\xff\xd8\xff\xe0JFIF").expect_err("must be rejected").excerpt, None);
@@ -265,7 +265,7 @@ fn text_behind_png_is_shown() {
 #[case::seven_bits(b"\x09PNG\r\n\x1a\n".to_vec())]
 #[case::replacement_character(b"\xef\xbf\xbdPNG\r\n\x1a\n".to_vec())]
 #[case::encoded_as_utf_8(b"\xc2\x89PNG\r\n\x1a\n".to_vec())]
-fn a_signature_changed_in_text_mode_is_damage(#[case] bytes: Vec<u8>) {
+fn signature_changed_in_text_mode_is_rejected_as_damage(#[case] bytes: Vec<u8>) {
     check_message(
         &bytes,
         RejectCode::ImageDamaged,
@@ -273,7 +273,7 @@ fn a_signature_changed_in_text_mode_is_damage(#[case] bytes: Vec<u8>) {
     );
 }
 
-/// The row of `at` has this byte for its filter.
+/// The second row has this filter.
 fn with_filter(filter: u8) -> Vec<u8> {
     let mut rows = ROWS;
     rows[5] = filter;
@@ -352,7 +352,7 @@ const UPLOAD: &str = "upload the image again";
 #[case::signature_cut(SIGNATURE[..5].to_vec(), "ends within the signature", UPLOAD)]
 #[case::huge_chunk([SIGNATURE.as_slice(), b"\xff\xff\xff\xffIDAT"].concat(), "declares 4,294,967,295 bytes", UPLOAD)]
 #[case::without_end(valid()[..valid().len() - 12].to_vec(), "ends before the IEND chunk", UPLOAD)]
-fn damage_is_named(#[case] bytes: Vec<u8>, #[case] cause: &str, #[case] remedy: &str) {
+fn damage_is_rejected_with_its_cause(#[case] bytes: Vec<u8>, #[case] cause: &str, #[case] remedy: &str) {
     check_message(
         &bytes,
         RejectCode::ImageDamaged,
@@ -369,7 +369,7 @@ fn images_over_the_limits_are_too_large(#[case] bytes: Vec<u8>, #[case] parts: &
 }
 
 #[test]
-fn the_listed_size_alone_rejects() {
+fn listed_size_over_the_limit_is_rejected() {
     assert_eq!(too_large_bytes(IMAGE_BYTES_MAX), None);
     assert_eq!(
         too_large_bytes(IMAGE_BYTES_MAX + 1).map(|reject| reject.code),
@@ -380,12 +380,12 @@ fn the_listed_size_alone_rejects() {
 #[test]
 fn damage_has_the_offset_of_its_chunk() {
     let bytes = with_wrong_crc(*b"tEXt");
-    let place = check(&bytes).expect_err("must be rejected").place.unwrap();
-    assert_eq!((place.line, place.column, place.byte_offset), (None, None, 33));
+    let position = check(&bytes).expect_err("must be rejected").position.unwrap();
+    assert_eq!((position.line, position.column, position.byte_offset), (None, None, 33));
 }
 
 #[test]
-fn every_cut_is_damage() {
+fn truncated_image_is_rejected() {
     for whole in [valid(), encoded(9, 9, ColorType::Rgba, BitDepth::Sixteen)] {
         for length in 1..whole.len() {
             check_message(&whole[..length], RejectCode::ImageDamaged, &[UPLOAD]);
@@ -394,7 +394,7 @@ fn every_cut_is_damage() {
 }
 
 #[test]
-fn every_flipped_bit_is_noticed() {
+fn flipped_bit_is_rejected() {
     let whole = valid();
     for at in 0..whole.len() {
         for bit in 0..8 {
@@ -405,14 +405,14 @@ fn every_flipped_bit_is_noticed() {
     }
 }
 
-/// Small files that declare as much as they can.
+/// Small files that declare the largest possible content.
 #[rstest]
 #[case::narrow(with_data_of(1, 8_000_000))]
 #[case::wide(with_data_of(8_000_000, 1))]
 #[case::chunks(with_chunks(GREY, &vec![chunk(*b"tEXt", b""); 100_000]))]
 #[case::empty_data_chunks(file(&[header(4, 4, GREY), vec![chunk(*b"IDAT", b""); 100_000].concat(), end()]))]
 #[case::more_data_than_declared(with_data(&compressed(&vec![0; 64_000_000])))]
-fn no_small_image_takes_long(#[case] bytes: Vec<u8>) {
+fn small_image_is_checked_in_bounded_time(#[case] bytes: Vec<u8>) {
     let elapsed = fastest(|| drop(check(&bytes)));
     assert!(elapsed < LONGEST, "{elapsed:?}");
 }
@@ -440,7 +440,7 @@ proptest::proptest! {
         let _ = check(&file(&[header(sides.0, sides.1, format), chunks.concat(), end()]));
     }
 
-    /// Whatever the image data is, either it has all rows or the image is rejected.
+    /// Image data either has all rows, or the image is rejected.
     #[test]
     fn any_image_data_gets_a_result(data in proptest::collection::vec(proptest::num::u8::ANY, 0..80)) {
         let has_all_rows = data.len() == 20 && data.chunks(5).all(|row| row[0] <= 4);

@@ -1,4 +1,4 @@
-//! At which moment of the table a read is asked for: what `version`, `as_of`, `min_version` and `wait` mean.
+//! Time travel: the version of the table that a read selects with `version`, `as_of`, `min_version` and `wait`.
 
 use std::time::Duration;
 
@@ -6,56 +6,56 @@ use jiff::Timestamp;
 
 use crate::{calendar::parse_time, query::error::QueryError};
 
-/// The state of the table that is asked for.
+/// The version of the table that a request selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VersionSelector {
-    /// As it is now.
+    /// The newest version.
     #[default]
     Newest,
-    /// As that version had it.
+    /// The version with this number.
     Version(u64),
-    /// As the newest version had it that was committed at this time or before.
+    /// The newest version that was committed at this time or before.
     AsOf(Timestamp),
 }
 
-/// A version that the answer must not be older than, and how long to wait for it.
+/// The oldest version that the response may have, and how long to wait for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MinVersion {
     /// `min_version`
     pub number: u64,
-    /// `wait`; zero where it is left out.
+    /// `wait`; zero by default.
     pub wait: Duration,
 }
 
-/// What the parameters about time ask for. The default is the newest version, at once.
+/// The parsed time travel parameters. The default is the newest version without waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeTravel {
     /// `version` or `as_of`
-    pub moment: VersionSelector,
+    pub selector: VersionSelector,
     /// `min_version` and `wait`; only together with [`VersionSelector::Newest`].
     pub min_version: Option<MinVersion>,
 }
 
-/// The parameters that an [`TimeTravel`] is made of.
+/// The parameters of [`TimeTravel`].
 pub const TIME_TRAVEL_PARAMETERS: &[&str] = &["version", "as_of", "min_version", "wait"];
 
-/// A wait holds a connection open: over this, proxies give up before the server does.
+/// Longest wait, because it keeps a connection open: common proxies time out after a minute.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
 impl TimeTravel {
-    /// Takes the decoded pairs of a query string in their order, and passes over names that are none of [`TIME_TRAVEL_PARAMETERS`]. A name
-    /// given twice is refused, and so are names that contradict each other: which one counts would be a guess.
+    /// Parses the decoded pairs of a query string, and skips names that are not in [`TIME_TRAVEL_PARAMETERS`]. A repeated name and contradicting
+    /// names are errors, because neither is more likely to be meant.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, QueryError> {
         let mut given = [None::<&str>; 4];
         for (name, value) in pairs {
-            if let Some(place) = TIME_TRAVEL_PARAMETERS.iter().position(|known| *known == name)
-                && given[place].replace(value).is_some()
+            if let Some(index) = TIME_TRAVEL_PARAMETERS.iter().position(|known| *known == name)
+                && given[index].replace(value).is_some()
             {
                 return Err(QueryError::value(name, "given more than once"));
             }
         }
         let [version, as_of, min_version, wait] = given;
-        let moment = match (version, as_of) {
+        let selector = match (version, as_of) {
             (Some(_), Some(_)) => return Err(QueryError::value("as_of", "cannot be given together with version")),
             (Some(value), None) => VersionSelector::Version(parse_version("version", value)?),
             (None, Some(value)) => VersionSelector::AsOf(parse_time("as_of", value)?),
@@ -66,13 +66,13 @@ impl TimeTravel {
             (None, Some(_)) => {
                 return Err(QueryError::value(
                     "wait",
-                    "says how long to wait for min_version, which is not given",
+                    "is the longest time to wait for min_version, which is not given",
                 ));
             }
-            (Some(_), _) if moment != VersionSelector::Newest => {
+            (Some(_), _) if selector != VersionSelector::Newest => {
                 return Err(QueryError::value(
                     "min_version",
-                    "is about the newest version; give it without version and as_of",
+                    "applies to the newest version only; omit version and as_of",
                 ));
             }
             (Some(value), wait) => Some(MinVersion {
@@ -80,11 +80,11 @@ impl TimeTravel {
                 wait: wait.map_or(Ok(Duration::ZERO), |value| parse_wait("wait", value))?,
             }),
         };
-        Ok(Self { moment, min_version })
+        Ok(Self { selector, min_version })
     }
 }
 
-/// The number of a version.
+/// Parses the number of a version.
 pub fn parse_version(name: &str, value: &str) -> Result<u64, QueryError> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     let number = is_number.then(|| value.parse().ok()).flatten();
@@ -99,7 +99,7 @@ fn parse_wait(name: &str, value: &str) -> Result<Duration, QueryError> {
     let is_number = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number: Option<u32> = is_number.then(|| digits.parse().ok()).flatten();
     let wait = number.and_then(|number| unit.checked_mul(number)).filter(|wait| *wait <= WAIT_MAX);
-    wait.ok_or_else(|| QueryError::value(name, "must be a time like 30s or 500ms, and at most 60s"))
+    wait.ok_or_else(|| QueryError::value(name, "must be a duration like 30s or 500ms, at most 60s"))
 }
 
 #[cfg(test)]
@@ -107,18 +107,18 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(pairs: &[(&str, &str)], moment: VersionSelector, min_version: Option<(u64, u64)>) {
+    fn check(pairs: &[(&str, &str)], selector: VersionSelector, min_version: Option<(u64, u64)>) {
         let min_version = min_version.map(|(number, wait_ms)| MinVersion {
             number,
             wait: Duration::from_millis(wait_ms),
         });
-        let expected = TimeTravel { moment, min_version };
+        let expected = TimeTravel { selector, min_version };
         assert_eq!(TimeTravel::parse(pairs.iter().copied()), Ok(expected), "pairs: {pairs:?}");
     }
 
     #[track_caller]
-    fn check_refused(pairs: &[(&str, &str)], parameter: &str) {
-        let error = TimeTravel::parse(pairs.iter().copied()).expect_err("must be refused");
+    fn check_rejected(pairs: &[(&str, &str)], parameter: &str) {
+        let error = TimeTravel::parse(pairs.iter().copied()).expect_err("must be an error");
         assert_eq!(error.parameter, parameter, "pairs: {pairs:?}");
     }
 
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn moments() {
+    fn time_travel_parameters_are_parsed() {
         check(&[], VersionSelector::Newest, None);
         check(&[("min_age", "3"), ("x", ""), ("x", "")], VersionSelector::Newest, None);
         check(&[("version", "0")], VersionSelector::Version(0), None);
@@ -149,10 +149,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment() {
+    fn invalid_time_travel_parameters_are_rejected() {
         for value in ["", "-1", "+1", "1.0", "x", "99999999999999999999999", "latest"] {
-            check_refused(&[("version", value)], "version");
-            check_refused(&[("min_version", value)], "min_version");
+            check_rejected(&[("version", value)], "version");
+            check_rejected(&[("min_version", value)], "min_version");
         }
         for value in [
             "",
@@ -167,7 +167,7 @@ mod tests {
             "9999-12-31",
             "1795478400",
         ] {
-            check_refused(&[("as_of", value)], "as_of");
+            check_rejected(&[("as_of", value)], "as_of");
         }
         for value in [
             "",
@@ -184,14 +184,14 @@ mod tests {
             "5 s",
             "5S",
         ] {
-            check_refused(&[("min_version", "1"), ("wait", value)], "wait");
+            check_rejected(&[("min_version", "1"), ("wait", value)], "wait");
         }
-        check_refused(&[("version", "1"), ("version", "1")], "version");
-        check_refused(&[("wait", "1s"), ("wait", "1s")], "wait");
-        check_refused(&[("version", "1"), ("as_of", "2026-11-24")], "as_of");
-        check_refused(&[("version", "1"), ("min_version", "1")], "min_version");
-        check_refused(&[("as_of", "2026-11-24"), ("min_version", "1"), ("wait", "1s")], "min_version");
-        check_refused(&[("wait", "1s")], "wait");
-        check_refused(&[("version", "1"), ("wait", "1s")], "wait");
+        check_rejected(&[("version", "1"), ("version", "1")], "version");
+        check_rejected(&[("wait", "1s"), ("wait", "1s")], "wait");
+        check_rejected(&[("version", "1"), ("as_of", "2026-11-24")], "as_of");
+        check_rejected(&[("version", "1"), ("min_version", "1")], "min_version");
+        check_rejected(&[("as_of", "2026-11-24"), ("min_version", "1"), ("wait", "1s")], "min_version");
+        check_rejected(&[("wait", "1s")], "wait");
+        check_rejected(&[("version", "1"), ("wait", "1s")], "wait");
     }
 }

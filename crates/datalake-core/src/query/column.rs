@@ -1,30 +1,30 @@
-//! The columns that readers are shown, in the order in which they are shown.
+//! The columns of responses and of `output.csv`, in their order.
 
 use std::fmt;
 
-/// A column of a shown row.
+/// A column of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Column {
-    /// Names the user; text, never null.
+    /// The user ID; text, never null.
     UserId,
-    /// Text, never null.
+    /// The first name; text, never null.
     FirstName,
-    /// Text, never null.
+    /// The last name; text, never null.
     LastName,
-    /// Milliseconds since 1970-01-01 UTC; never null.
+    /// The birth time in milliseconds since 1970-01-01 UTC; never null.
     Birthts,
-    /// The key of the copied picture; null where there is none.
+    /// The key of the image copy; null if no image is linked.
     ImgPath,
-    /// Completed years on the day of the question; null for one born after it.
+    /// The age in completed years on the day of the query; null for a birth after it.
     Age,
 }
 
-/// What the values of a column are.
+/// The type of the values of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnKind {
     /// Compared by its UTF-8 bytes.
     Text,
-    /// 64 bits with sign.
+    /// A signed 64-bit integer.
     Number,
 }
 
@@ -39,10 +39,10 @@ impl Column {
         Self::Age,
     ];
 
-    /// Those of `output.csv`: what a user's sources say, and no age, which depends on the day.
+    /// The columns of `output.csv`. The age is not stored, because it depends on the day.
     pub const STORED: [Self; 5] = [Self::UserId, Self::FirstName, Self::LastName, Self::Birthts, Self::ImgPath];
 
-    /// As parameters and answers spell it.
+    /// The name in parameters and responses.
     pub fn name(self) -> &'static str {
         match self {
             Self::UserId => "user_id",
@@ -54,12 +54,12 @@ impl Column {
         }
     }
 
-    /// The column of a name.
+    /// The column with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|column| column.name() == name)
     }
 
-    /// What its values are.
+    /// The type of its values.
     pub fn kind(self) -> ColumnKind {
         match self {
             Self::UserId | Self::FirstName | Self::LastName | Self::ImgPath => ColumnKind::Text,

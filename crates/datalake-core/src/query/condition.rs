@@ -1,6 +1,6 @@
-//! Conditions on a column's value, as Datasette words them: `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`.
+//! Conditions on the value of a column, in the syntax of Datasette: `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`.
 //!
-//! No value (a null) meets no condition but `isnull`, as in SQL: `img_path__not=x` leaves out those without a picture.
+//! A null meets no condition except `isnull`, as in SQL: `img_path__not=x` does not match rows without an image.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -15,21 +15,21 @@ use crate::{
     user::{Age, Ages},
 };
 
-/// Values of one `in`: more would not fit a request's line anyway.
+/// Most values of one `in`: more would not fit into a request line.
 const IN_MAX: usize = 1_000;
 
-/// What a condition compares: the part of a parameter's name after the column and two underscores.
+/// The operator of a condition: the part of the parameter name after the column and two underscores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// Equal; the same as no operator.
+    /// Equal; also the meaning of a condition without operator.
     Exact,
     /// Not equal.
     Not,
-    /// Contains a text.
+    /// Contains a text, ignoring ASCII case.
     Contains,
-    /// Begins with a text.
+    /// Begins with a text, ignoring ASCII case.
     StartsWith,
-    /// Ends with a text.
+    /// Ends with a text, ignoring ASCII case.
     EndsWith,
     /// Greater than.
     Gt,
@@ -48,7 +48,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// Every operator, in the order in which users are shown them.
+    /// Every operator, in the order of the documentation.
     pub const ALL: [Self; 12] = [
         Self::Exact,
         Self::Not,
@@ -64,7 +64,7 @@ impl Operator {
         Self::NotNull,
     ];
 
-    /// As parameters spell it.
+    /// The name in parameters.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Exact => "exact",
@@ -82,12 +82,12 @@ impl Operator {
         }
     }
 
-    /// The operator of a name.
+    /// The operator with this name.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|operator| operator.name() == name)
     }
 
-    /// Whether columns of this kind have it: numbers have no parts.
+    /// Whether the operator is supported for columns of this type: numbers have no substrings.
     pub fn applies_to(self, kind: ColumnKind) -> bool {
         match self {
             Self::Contains | Self::StartsWith | Self::EndsWith => kind == ColumnKind::Text,
@@ -96,7 +96,7 @@ impl Operator {
     }
 }
 
-/// What a value is compared for.
+/// A comparison with one value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     /// No operator, or `exact`.
@@ -126,7 +126,7 @@ impl Comparison {
     }
 }
 
-/// Where a text stands in another. ASCII letters are the same in either case, as in Datasette.
+/// The position of a text in another. ASCII case is ignored, as in Datasette.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
     Anywhere,
@@ -134,7 +134,7 @@ enum Part {
     End,
 }
 
-/// What a condition asks of a value.
+/// The test of a condition, for one column type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Test {
     Text(Comparison, Box<str>),
@@ -161,7 +161,7 @@ enum Value<'a> {
 }
 
 impl Condition {
-    /// The condition that a parameter words; none where its name begins with no column's.
+    /// Parses the condition of a parameter; none if its name does not begin with a column.
     pub(crate) fn parse(name: &str, value: &str) -> Result<Option<Self>, QueryError> {
         let (column, operator) = match name.split_once("__") {
             Some((column, operator)) => (column, Some(operator)),
@@ -181,7 +181,7 @@ impl Condition {
         Ok(Some(Self { column, test }))
     }
 
-    /// Whether a row meets it.
+    /// Whether a row meets the condition.
     pub fn holds(&self, row: &RowView<'_>, ages: Ages) -> bool {
         match (&self.test, self.value(row, ages)) {
             (Test::IsNull, value) => matches!(value, Value::Null),
@@ -197,12 +197,12 @@ impl Condition {
         }
     }
 
-    /// Whether what it says depends on the day on which ages are counted.
-    pub fn is_about_age(&self) -> bool {
+    /// Whether the result depends on the day on which ages are computed.
+    pub fn depends_on_today(&self) -> bool {
         self.column == Column::Age
     }
 
-    /// How it compares the user's id with another, where it does: rows lie in the order of ids.
+    /// The comparison with a user ID, if the condition is one. Rows are ordered by user ID, so such a condition bounds a range.
     pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
         match (&self.column, &self.test) {
             (Column::UserId, Test::Text(comparison, other)) => Some((*comparison, other)),
@@ -263,8 +263,8 @@ fn text_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryE
 
 fn number_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryError> {
     let number = |text: &str| {
-        let refusal = || QueryError::value(name, "must be a whole number between -2^63 and 2^63 - 1");
-        text.trim().parse::<i64>().map_err(|_| refusal())
+        let invalid = || QueryError::value(name, "must be a whole number between -2^63 and 2^63 - 1");
+        text.trim().parse::<i64>().map_err(|_| invalid())
     };
     let compared = |comparison| number(value).map(|number| Test::Number(comparison, number));
     match operator {
@@ -283,7 +283,7 @@ fn number_test(name: &str, operator: Operator, value: &str) -> Result<Test, Quer
         Operator::NotNull => null_test(Test::NotNull, name, value),
         Operator::Contains | Operator::StartsWith | Operator::EndsWith => Err(QueryError::value(
             name,
-            "looks into texts, and this column holds numbers: use gt, gte, lt, lte, in or not",
+            "is an operator for texts, and this column has numbers; use gt, gte, lt, lte, in or not",
         )),
     }
 }
@@ -291,26 +291,31 @@ fn number_test(name: &str, operator: Operator, value: &str) -> Result<Test, Quer
 fn null_test(test: Test, name: &str, value: &str) -> Result<Test, QueryError> {
     match value.to_ascii_lowercase().as_str() {
         "" | "1" | "true" => Ok(test),
-        _ => Err(QueryError::value(name, "takes no value, or 1; the opposite of isnull is notnull")),
+        _ => Err(QueryError::value(name, "takes no value, or 1; isnull and notnull are opposites")),
     }
 }
 
-/// Values between commas, or, for values with commas in them, a JSON array of texts or numbers.
+/// Parses values separated by commas, or, for values that contain commas, a JSON array of texts or numbers.
 fn list(name: &str, value: &str) -> Result<Vec<String>, QueryError> {
     let values: Vec<String> = if value.starts_with('[') {
-        let refusal = || QueryError::value(name, "must be values between commas, or a JSON array of texts or whole numbers");
-        let array: Vec<serde_json::Value> = serde_json::from_str(value).map_err(|_| refusal())?;
+        let invalid = || {
+            QueryError::value(
+                name,
+                "must be values separated by commas, or a JSON array of texts or whole numbers",
+            )
+        };
+        let array: Vec<serde_json::Value> = serde_json::from_str(value).map_err(|_| invalid())?;
         let text = |element: serde_json::Value| match element {
             serde_json::Value::String(text) => Ok(text),
             serde_json::Value::Number(number) => Ok(number.to_string()),
-            _ => Err(refusal()),
+            _ => Err(invalid()),
         };
         array.into_iter().map(text).collect::<Result<_, _>>()?
     } else {
         value.split(',').map(str::to_owned).collect()
     };
     if values.len() > IN_MAX {
-        return Err(QueryError::value(name, &format!("holds over {IN_MAX} values")));
+        return Err(QueryError::value(name, &format!("has more than {IN_MAX} values")));
     }
     Ok(values)
 }
@@ -326,102 +331,4 @@ fn unknown_operator(name: &str, column: Column, operator: &str) -> QueryError {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::*;
-    use crate::user::{BirthTimestamp, Day};
-
-    fn rows() -> [RowView<'static>; 3] {
-        let row = |user_id, first_name, birthts_ms, has_image| RowView {
-            user_id,
-            first_name,
-            last_name: "O'Hara, Jr",
-            birth: BirthTimestamp::from_ms(birthts_ms).unwrap(),
-            has_image,
-        };
-        [
-            row("1", "Anna", 0, true),
-            row("2", "anton", -1, false),
-            row("3", "Zoë", 4_000_000_000_000, true),
-        ]
-    }
-
-    /// The ids of the rows that meet the condition.
-    #[track_caller]
-    fn check(name: &str, value: &str, expected: &[&str]) {
-        let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
-        let condition = Condition::parse(name, value).unwrap().expect("the name is a column's");
-        let taken: Vec<_> = rows()
-            .iter()
-            .filter(|row| condition.holds(row, ages))
-            .map(|row| row.user_id)
-            .collect();
-        assert_eq!(taken, expected, "{name}={value}");
-    }
-
-    #[track_caller]
-    fn check_refused(name: &str, value: &str, nearest: Option<&str>) {
-        let error = Condition::parse(name, value).unwrap_err();
-        assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), (name, nearest), "{error}");
-    }
-
-    #[test]
-    fn conditions() {
-        check("first_name", "Anna", &["1"]);
-        check("first_name__exact", "anna", &[]);
-        check("first_name__not", "Anna", &["2", "3"]);
-        check("first_name__contains", "AN", &["1", "2"]);
-        check("first_name__contains", "", &["1", "2", "3"]);
-        check("first_name__contains", "a longer text than any", &[]);
-        check("first_name__startswith", "an", &["1", "2"]);
-        check("first_name__endswith", "oë", &["3"]);
-        check("first_name__gt", "Anna", &["2", "3"]);
-        check("first_name__lte", "Zoë", &["1", "3"]); // By bytes: capitals come first.
-        check("first_name__in", "Anna,Zoë", &["1", "3"]);
-        check("last_name__in", "[\"O'Hara, Jr\"]", &["1", "2", "3"]);
-        check("user_id__gte", "2", &["2", "3"]);
-        check("birthts", "-1", &["2"]);
-        check("birthts__lt", "0", &["2"]);
-        check("birthts__gte", "0", &["1", "3"]);
-        check("birthts__in", "0, -1", &["1", "2"]);
-        check("birthts__in", "[0, -1]", &["1", "2"]);
-        check("age", "56", &["1", "2"]);
-        check("age__isnull", "", &["3"]);
-        check("age__not", "1", &["1", "2"]); // One without an age is not among those of another age.
-        check("age__notnull", "1", &["1", "2"]);
-        check("img_path__isnull", "true", &["2"]);
-        check("img_path__contains", "images/1", &["1"]);
-        check("img_path__not", "x", &["1", "3"]);
-    }
-
-    #[test]
-    fn an_operator_is_parsed_where_it_applies() {
-        for column in Column::ALL {
-            for operator in Operator::ALL {
-                assert_eq!(Operator::named(operator.name()), Some(operator));
-                let name = format!("{column}__{}", operator.name());
-                let parses = ["1", "text"].map(|value| Condition::parse(&name, value).is_ok());
-                assert_eq!(parses.contains(&true), operator.applies_to(column.kind()), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn refusals() {
-        assert_eq!(Condition::parse("firstname", "x"), Ok(None));
-        check_refused("first_name__containing", "x", Some("first_name__contains"));
-        check_refused("first_name__", "x", None);
-        check_refused("first_name__frobnicate_all", "x", None);
-        check_refused("birthts", "1e3", None);
-        check_refused("birthts__gt", "", None);
-        check_refused("birthts__gt", "9223372036854775808", None);
-        check_refused("birthts__contains", "1", None);
-        check_refused("age__in", "1,x", None);
-        check_refused("age__in", "[1.5]", None);
-        check_refused("first_name__in", "[null]", None);
-        check_refused("first_name__in", "[1", None);
-        check_refused("first_name__in", &",".repeat(1_000), None);
-        check_refused("img_path__isnull", "False", None);
-    }
-}
+mod tests;

@@ -1,21 +1,21 @@
-//! Why a query string is refused.
+//! Errors of query strings.
 
 use crate::nearest::nearest;
 
-/// A parameter that is not known or not well formed: never an unfiltered answer.
+/// A parameter is unknown or malformed. Parameters are never ignored, so the request fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}{}, parameter={parameter}", .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
+#[error("{parameter}: {reason}{}", .nearest.as_ref().map(|name| format!("; did you mean `{name}`?")).unwrap_or_default())]
 pub struct QueryError {
-    /// The parameter's name as it was given.
+    /// The name of the parameter in the request.
     pub parameter: String,
-    /// What is wrong and what is accepted.
+    /// What is wrong, and what is accepted.
     pub reason: String,
-    /// The nearest known name, where the name is not known and one is near.
+    /// The most similar known name, if the name is unknown and one is similar.
     pub nearest: Option<String>,
 }
 
 impl QueryError {
-    /// The refusal of a value.
+    /// An invalid value.
     pub fn value(parameter: &str, reason: &str) -> Self {
         Self {
             parameter: parameter.to_owned(),
@@ -24,10 +24,10 @@ impl QueryError {
         }
     }
 
-    /// The refusal of a name that is none of `known`.
+    /// A name that is not in `known`.
     pub fn unknown(parameter: &str, known: &[&str]) -> Self {
         let reason = match known {
-            [] => "unknown parameter; none is taken here".to_owned(),
+            [] => "unknown parameter; this request takes none".to_owned(),
             _ => format!("unknown parameter; known are {}", known.join(", ")),
         };
         Self {

@@ -1,4 +1,4 @@
-//! Which rows are asked for, without a table: what the filters of `/data` and `/stats` mean.
+//! Filters: which rows `/data` and `/stats` return. Independent of how rows are stored.
 
 use std::ops::RangeInclusive;
 
@@ -8,32 +8,32 @@ use crate::{
     user::{Ages, Day, last_birth_day},
 };
 
-/// `min_age` and `min_age=30` are different questions, so they are different variants.
+/// The value of `min_age` or `max_age`. With and without a value they mean different things, so they are different variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AgeBound {
-    /// Without a value: the youngest (for `min_age`) or the oldest (for `max_age`) among the rows that all else leaves.
+    /// Without a value: the minimum (`min_age`) or maximum (`max_age`) age among the rows that match all other filters.
     Extreme,
-    /// So many completed years, inclusive.
+    /// An inclusive bound in completed years.
     Years(u16),
 }
 
-/// Which rows by their picture.
+/// Whether rows have an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ImageFilter {
-    /// Those with a picture.
+    /// Rows with an image.
     With,
-    /// Those without.
+    /// Rows without an image.
     Without,
 }
 
 impl ImageFilter {
-    /// Whether a row belongs to those asked for.
-    pub fn takes(self, has_image: bool) -> bool {
+    /// Whether a row with or without an image matches.
+    pub fn matches(self, has_image: bool) -> bool {
         has_image == (self == Self::With)
     }
 }
 
-/// Which rows are asked for. The default is all of them.
+/// A filter as parsed. The default matches every row.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter {
     /// `is_image_exists`
@@ -42,53 +42,53 @@ pub struct Filter {
     pub min_age: Option<AgeBound>,
     /// `max_age`
     pub max_age: Option<AgeBound>,
-    /// Conditions on columns; a row meets all of them.
+    /// Conditions on columns; a matching row meets all of them.
     pub conditions: Vec<Condition>,
 }
 
-/// The births that a selection takes.
+/// The births that a selection matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Births {
-    /// Every birth, also after the day on which ages are counted.
+    /// Every birth, including those after the day on which ages are computed.
     Any,
-    /// None, one or two ranges of days, ascending and apart.
+    /// No, one or two ranges of days, in ascending order and disjoint.
     Days(Vec<RangeInclusive<Day>>),
 }
 
-/// A filter with its extremes found: a row is taken by its own values alone.
+/// A filter whose extreme ages are resolved: whether a row matches depends only on its own values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
-    /// Which rows by their picture.
+    /// Whether rows have an image.
     pub image: Option<ImageFilter>,
-    /// Which rows by their day of birth.
+    /// The days of birth of matching rows.
     pub births: Births,
-    /// Which rows by their values.
+    /// Conditions on columns; a matching row meets all of them.
     pub conditions: Vec<Condition>,
-    /// The day on which ages are counted.
+    /// Ages on the day of the query.
     pub ages: Ages,
 }
 
 impl Selection {
-    /// Whether a row is taken as far as birth and picture tell; that is all there is to it where there are no conditions.
-    pub fn takes_birth(&self, birth: Day, has_image: bool) -> bool {
+    /// Whether the birth and image of a row match. Without conditions, nothing else decides.
+    pub fn matches_birth(&self, birth: Day, has_image: bool) -> bool {
         let by_birth = match &self.births {
             Births::Any => true,
             Births::Days(ranges) => ranges.iter().any(|range| range.contains(&birth)),
         };
-        by_birth && self.image.is_none_or(|image| image.takes(has_image))
+        by_birth && self.image.is_none_or(|image| image.matches(has_image))
     }
 
-    /// Whether a row meets all conditions on its values.
-    pub fn takes_values(&self, row: &RowView<'_>) -> bool {
+    /// Whether a row meets all conditions.
+    pub fn matches_values(&self, row: &RowView<'_>) -> bool {
         self.conditions.iter().all(|condition| condition.holds(row, self.ages))
     }
 
-    /// Whether a row is taken.
-    pub fn takes(&self, row: &RowView<'_>) -> bool {
-        self.takes_birth(row.birth.day(), row.has_image) && self.takes_values(row)
+    /// Whether a row matches.
+    pub fn matches(&self, row: &RowView<'_>) -> bool {
+        self.matches_birth(row.birth.day(), row.has_image) && self.matches_values(row)
     }
 
-    /// An id that no row taken is less than; none where any could be.
+    /// The lower bound of the user IDs of matching rows; none if there is none.
     pub fn least_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let least =
@@ -96,7 +96,7 @@ impl Selection {
         least.map(|(_, user_id)| user_id).max()
     }
 
-    /// An id that no row taken is greater than; none where any could be.
+    /// The upper bound of the user IDs of matching rows; none if there is none.
     pub fn greatest_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let greatest =
@@ -104,7 +104,7 @@ impl Selection {
         greatest.map(|(_, user_id)| user_id).min()
     }
 
-    /// Whether every row from the least id to the greatest one is taken, those two aside: each may be excluded by itself.
+    /// Whether every row between the lower and the upper bound matches. The rows at the bounds themselves may not match.
     pub fn is_range_of_ids(&self) -> bool {
         self.image.is_none() && self.births == Births::Any && are_bounds_of_ids(&self.conditions)
     }
@@ -119,20 +119,20 @@ fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
 }
 
 impl Filter {
-    /// Whether it takes a range of ids: no row has to be looked at to find the next one.
+    /// Whether the matching rows are a range of user IDs, so that the next one is found without reading others.
     pub fn is_range_of_ids(&self) -> bool {
         self.image.is_none() && self.min_age.is_none() && self.max_age.is_none() && are_bounds_of_ids(&self.conditions)
     }
 
-    /// Whether it depends on the day on which ages are counted.
-    pub(crate) fn is_about_age(&self) -> bool {
-        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::is_about_age)
+    /// Whether the matching rows depend on the day on which ages are computed.
+    pub(crate) fn depends_on_today(&self) -> bool {
+        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::depends_on_today)
     }
 
-    /// Turns ages on the day `on` into days of birth.
+    /// Converts ages on the day `on` into days of birth.
     ///
-    /// `extremes` gives the earliest and the latest day of birth among the rows that a selection takes. One born after `on` has no age
-    /// yet, and no parameter about ages takes them.
+    /// `extremes` returns the earliest and the latest day of birth among the rows that match a selection. Users born after `on` have no age
+    /// and match no age parameter.
     pub fn resolve(&self, on: Day, extremes: impl FnOnce(&Selection) -> Option<(Day, Day)>) -> Selection {
         let selection = |births| Selection {
             image: self.image,
@@ -148,34 +148,34 @@ impl Filter {
             Some(AgeBound::Years(years)) => Some(years),
             Some(AgeBound::Extreme) | None => None,
         };
-        let Some(left) = births_aged(years(min_age).unwrap_or(0), years(max_age), on) else {
+        let Some(remaining) = birth_days_for_ages(years(min_age).unwrap_or(0), years(max_age), on) else {
             return selection(Births::Days(Vec::new()));
         };
-        let left = selection(Births::Days(vec![left]));
+        let remaining = selection(Births::Days(vec![remaining]));
         let (youngest, oldest) = (min_age == Some(AgeBound::Extreme), max_age == Some(AgeBound::Extreme));
         if !youngest && !oldest {
-            return left;
+            return remaining;
         }
-        let Some((earliest, latest)) = extremes(&left) else {
+        let Some((earliest, latest)) = extremes(&remaining) else {
             return selection(Births::Days(Vec::new()));
         };
-        // Ties are by age, not by day: all who have completed the same number of years.
-        let as_old_as = |birth| {
-            let age = left.ages.of(birth)?.years();
-            births_aged(age, Some(age), on)
+        // All users of the same age in years are tied, whatever their day of birth.
+        let days_of_same_age = |birth| {
+            let age = remaining.ages.of(birth)?.years();
+            birth_days_for_ages(age, Some(age), on)
         };
         let mut ranges: Vec<_> = [oldest.then_some(earliest), youngest.then_some(latest)]
             .into_iter()
             .flatten()
-            .filter_map(as_old_as)
+            .filter_map(days_of_same_age)
             .collect();
         ranges.dedup();
         selection(Births::Days(ranges))
     }
 }
 
-/// The days of birth of those who have completed at least and at most so many years on a day; none where there is no such day.
-pub fn births_aged(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
+/// The days of birth of users whose age on a day is from `at_least` to `at_most`; none if there is no such day.
+pub fn birth_days_for_ages(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
     let last = last_birth_day(at_least, on)?;
     let too_old = at_most
         .and_then(|years| years.checked_add(1))
@@ -206,8 +206,8 @@ mod tests {
         ids.iter().zip(births).map(row).collect()
     }
 
-    /// The semantics as the contract words them, over ages, one row after the other.
-    fn taken(filter: &Filter, on: Day, rows: &[RowView<'_>]) -> Vec<bool> {
+    /// A second formulation of the contract: compares the ages of all rows.
+    fn matching(filter: &Filter, on: Day, rows: &[RowView<'_>]) -> Vec<bool> {
         let ages = Ages::on(on);
         let age = |row: &RowView<'_>| ages.of(row.birth.day()).map(Age::years);
         let by_values = |row: &&RowView<'_>| {
@@ -216,7 +216,7 @@ mod tests {
                 Some(AgeBound::Extreme) => age(row).is_some(),
                 None => true,
             };
-            filter.image.is_none_or(|image| image.takes(row.has_image))
+            filter.image.is_none_or(|image| image.matches(row.has_image))
                 && years(filter.min_age, |age, years| age >= years)
                 && years(filter.max_age, |age, years| age <= years)
                 && filter.conditions.iter().all(|condition| condition.holds(row, ages))
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn selections_agree_with_the_contract(
+        fn selection_agrees_with_the_contract(
             births in prop::collection::vec((-45_000..21_000_i64, any::<bool>()), 0..30),
             image in prop::option::of(prop_oneof![Just(ImageFilter::With), Just(ImageFilter::Without)]),
             min_age in bounds(),
@@ -268,12 +268,12 @@ mod tests {
             let rows = rows_of(&ids, &births);
             let filter = Filter { image, min_age, max_age, conditions };
             let selection = filter.resolve(on, |left| {
-                let days: Vec<_> = rows.iter().filter(|row| left.takes(row)).map(|row| row.birth.day()).collect();
+                let days: Vec<_> = rows.iter().filter(|row| left.matches(row)).map(|row| row.birth.day()).collect();
                 Some((*days.iter().min()?, *days.iter().max()?))
             });
-            let selected: Vec<_> = rows.iter().map(|row| selection.takes(row)).collect();
-            prop_assert_eq!(&selected, &taken(&filter, on, &rows));
-            for row in rows.iter().filter(|row| selection.takes(row)) {
+            let selected: Vec<_> = rows.iter().map(|row| selection.matches(row)).collect();
+            prop_assert_eq!(&selected, &matching(&filter, on, &rows));
+            for row in rows.iter().filter(|row| selection.matches(row)) {
                 prop_assert!(selection.least_user_id().is_none_or(|least| least <= row.user_id));
                 prop_assert!(selection.greatest_user_id().is_none_or(|greatest| greatest >= row.user_id));
             }
@@ -282,13 +282,13 @@ mod tests {
                     selection.least_user_id().is_none_or(|least| least < row.user_id)
                         && selection.greatest_user_id().is_none_or(|greatest| greatest > row.user_id)
                 };
-                prop_assert!(rows.iter().filter(within).all(|row| selection.takes(row)));
+                prop_assert!(rows.iter().filter(within).all(|row| selection.matches(row)));
             }
         }
     }
 
     #[test]
-    fn ids_bound_the_rows_to_look_at() {
+    fn conditions_on_user_id_bound_the_rows() {
         let on = Day::from_date(date(2026, 11, 24)).unwrap();
         let conditions = [
             ("user_id__gt", "b"),

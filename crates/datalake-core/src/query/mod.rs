@@ -1,4 +1,6 @@
-//! What readers ask: which rows, which columns, in which order, how many. Parsed from the pairs of a query string.
+//! Queries: which rows and columns are returned, in which order, and how many. Parsed from the pairs of a query string.
+//!
+//! Owns the meaning of every parameter of `/data` and `/stats` except paging. It must never know how rows are stored or encoded.
 
 pub mod as_of;
 pub mod column;
@@ -22,38 +24,38 @@ use crate::{
     user::Day,
 };
 
-/// Rows of a page: some 2 MB, of which a client makes something before the connection is forgotten.
+/// Most rows of a page: about 2 MB, which a client can process before the connection times out.
 const LIMIT_MAX: u16 = 10_000;
 
-/// Conditions of one query: each is evaluated for every row.
+/// Most conditions of a query: each is evaluated for every row.
 const CONDITIONS_MAX: usize = 32;
 
-/// What rows are asked for, and how they are to be shown.
+/// A query for rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// Which rows.
+    /// The rows.
     pub filter: Filter,
-    /// The day on which ages are counted; none is today.
+    /// The day on which ages are computed; none means today.
     pub on: Option<Day>,
-    /// Which columns, in this order; none is what the format shows by itself.
+    /// The columns, in this order; none means the default columns of the format.
     pub select: Option<Vec<Column>>,
-    /// In which order.
+    /// The order of the rows.
     pub order: Order,
-    /// How many rows at most; none is all.
+    /// The maximum number of rows; none means all.
     pub limit: Option<NonZeroU16>,
 }
 
-/// What a route takes of a question.
+/// Which parameters a route supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Rows: all of it.
+    /// All parameters: the route returns rows.
     Rows,
-    /// Statistics of rows: which rows, and on which day.
+    /// Filters and the day: the route returns statistics.
     Stats,
 }
 
 impl Scope {
-    /// The parameters that it takes besides conditions on columns.
+    /// The supported parameters, without conditions on columns.
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
             Self::Rows => &["is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
@@ -61,7 +63,7 @@ impl Scope {
         }
     }
 
-    /// The parameter that a comparison with a sign means: `age>=30` comes as the name `age>`, and `age>30` as a name without a value.
+    /// The parameter that a comparison with an operator sign means: `age>=30` is parsed as the name `age>`, and `age>30` as a name without value.
     fn by_sign(name: &str) -> Option<String> {
         let at = name.find(['<', '>', '!'])?;
         let (column, sign) = name.split_at(at);
@@ -77,7 +79,7 @@ impl Scope {
         Some(format!("{column}__{operator}"))
     }
 
-    /// The refusal of a name, where the route also takes `others`.
+    /// The error for an unknown name. `others` are further parameters of the route.
     fn unknown(self, name: &str, others: &[&str]) -> QueryError {
         let fixed = self.parameters().iter().chain(others).copied();
         let (column, operator) = name
@@ -102,10 +104,10 @@ impl Scope {
 }
 
 impl Query {
-    /// Takes the decoded pairs of a query string in their order. A name given twice is refused, for which one counts would be a guess;
-    /// but of conditions with an operator, all hold. `others` are names that the route takes apart from these, for messages.
+    /// Parses the decoded pairs of a query string. A repeated name is an error, except that conditions with an operator can be repeated, and all
+    /// of them must hold. `others` are further parameters of the route, for messages.
     pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, scope: Scope, others: &[&str]) -> Result<Self, QueryError> {
-        let mut question = Self::default();
+        let mut query = Self::default();
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in pairs {
             if seen.contains(&name) && !name.contains("__") {
@@ -113,20 +115,20 @@ impl Query {
             }
             seen.push(name);
             if scope.parameters().contains(&name) {
-                question.take(name, value)?;
+                query.set(name, value)?;
             } else if let Some(condition) = Condition::parse(name, value)? {
-                question.filter.conditions.push(condition);
+                query.filter.conditions.push(condition);
             } else {
                 return Err(scope.unknown(name, others));
             }
-            if question.filter.conditions.len() > CONDITIONS_MAX {
+            if query.filter.conditions.len() > CONDITIONS_MAX {
                 return Err(QueryError::value(name, &format!("is one condition more than {CONDITIONS_MAX}")));
             }
         }
-        Ok(question)
+        Ok(query)
     }
 
-    fn take(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
         match name {
             "is_image_exists" => self.filter.image = Some(parse_image(name, value)?),
             "min_age" => self.filter.min_age = Some(parse_age(name, value)?),
@@ -139,9 +141,9 @@ impl Query {
         Ok(())
     }
 
-    /// Whether the answer depends on the day on which ages are counted, where it shows these columns.
-    pub fn is_about_age(&self, shown: &[Column]) -> bool {
-        shown.contains(&Column::Age) || self.filter.is_about_age() || self.order.is_about_age()
+    /// Whether a response with these columns depends on the day on which ages are computed.
+    pub fn depends_on_today(&self, shown: &[Column]) -> bool {
+        shown.contains(&Column::Age) || self.filter.depends_on_today() || self.order.depends_on_today()
     }
 }
 
@@ -154,11 +156,11 @@ fn parse_image(name: &str, value: &str) -> Result<ImageFilter, QueryError> {
 }
 
 fn parse_age(name: &str, value: &str) -> Result<AgeBound, QueryError> {
-    let refusal = || QueryError::value(name, "must be a whole number of years from 0 to 65535, or have no value");
+    let invalid = || QueryError::value(name, "must be a whole number of years from 0 to 65535, or have no value");
     match value {
         "" => Ok(AgeBound::Extreme),
-        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| refusal()),
-        _ => Err(refusal()),
+        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| invalid()),
+        _ => Err(invalid()),
     }
 }
 
@@ -177,12 +179,9 @@ fn parse_select(name: &str, value: &str) -> Result<Vec<Column>, QueryError> {
 fn parse_limit(name: &str, value: &str) -> Result<NonZeroU16, QueryError> {
     let digits = value.bytes().all(|byte| byte.is_ascii_digit()).then_some(value);
     let limit = digits.and_then(|digits| digits.parse::<NonZeroU16>().ok());
-    limit.filter(|limit| limit.get() <= LIMIT_MAX).ok_or_else(|| {
-        QueryError::value(
-            name,
-            &format!("must be a whole number from 1 to {LIMIT_MAX}; left out, it is all rows"),
-        )
-    })
+    limit
+        .filter(|limit| limit.get() <= LIMIT_MAX)
+        .ok_or_else(|| QueryError::value(name, &format!("must be a whole number from 1 to {LIMIT_MAX}; omit it for all rows")))
 }
 
 #[cfg(test)]
@@ -201,8 +200,8 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&str>) {
-        let error = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be refused");
+    fn check_rejected(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&str>) {
+        let error = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be an error");
         assert_eq!(
             (error.parameter.as_str(), error.nearest.as_deref()),
             (parameter, nearest),
@@ -211,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters() {
+    fn parameters_are_parsed_and_invalid_ones_rejected() {
         let filter = |filter| Query {
             filter,
             ..Query::default()
@@ -248,26 +247,26 @@ mod tests {
         let on = Day::from_date(date(2026, 2, 28));
         check_parse(&[("on", "2026-02-28")], Query { on, ..Query::default() });
 
-        check_refused(&[("is_image_exists", "yes")], "is_image_exists", None);
-        check_refused(&[("is_image_exists", "")], "is_image_exists", None);
-        check_refused(&[("min_age", "-1")], "min_age", None);
-        check_refused(&[("min_age", "+1")], "min_age", None);
-        check_refused(&[("min_age", "30.5")], "min_age", None);
-        check_refused(&[("max_age", "65536")], "max_age", None);
-        check_refused(&[("on", "2026-02-29")], "on", None);
-        check_refused(&[("on", "2026-2-3")], "on", None);
-        check_refused(&[("on", "")], "on", None);
-        check_refused(&[("min_age", "1"), ("min_age", "2")], "min_age", None);
-        check_refused(&[("minage", "1")], "minage", Some("min_age"));
-        check_refused(&[("is_image_exist", "1")], "is_image_exist", Some("is_image_exists"));
-        check_refused(&[("MAX_AGE", "1")], "MAX_AGE", Some("max_age"));
-        check_refused(&[("frobnicate", "1")], "frobnicate", None);
-        check_refused(&[("age>", "30")], "age>", Some("age__gte"));
-        check_refused(&[("age<", "30")], "age<", Some("age__lte"));
-        check_refused(&[("age>30", "")], "age>30", Some("age__gt"));
-        check_refused(&[("birthts<0", "")], "birthts<0", Some("birthts__lt"));
-        check_refused(&[("last_name!", "Lee")], "last_name!", Some("last_name__not"));
-        check_refused(&[("height>", "2")], "height>", None);
+        check_rejected(&[("is_image_exists", "yes")], "is_image_exists", None);
+        check_rejected(&[("is_image_exists", "")], "is_image_exists", None);
+        check_rejected(&[("min_age", "-1")], "min_age", None);
+        check_rejected(&[("min_age", "+1")], "min_age", None);
+        check_rejected(&[("min_age", "30.5")], "min_age", None);
+        check_rejected(&[("max_age", "65536")], "max_age", None);
+        check_rejected(&[("on", "2026-02-29")], "on", None);
+        check_rejected(&[("on", "2026-2-3")], "on", None);
+        check_rejected(&[("on", "")], "on", None);
+        check_rejected(&[("min_age", "1"), ("min_age", "2")], "min_age", None);
+        check_rejected(&[("minage", "1")], "minage", Some("min_age"));
+        check_rejected(&[("is_image_exist", "1")], "is_image_exist", Some("is_image_exists"));
+        check_rejected(&[("MAX_AGE", "1")], "MAX_AGE", Some("max_age"));
+        check_rejected(&[("frobnicate", "1")], "frobnicate", None);
+        check_rejected(&[("age>", "30")], "age>", Some("age__gte"));
+        check_rejected(&[("age<", "30")], "age<", Some("age__lte"));
+        check_rejected(&[("age>30", "")], "age>30", Some("age__gt"));
+        check_rejected(&[("birthts<0", "")], "birthts<0", Some("birthts__lt"));
+        check_rejected(&[("last_name!", "Lee")], "last_name!", Some("last_name__not"));
+        check_rejected(&[("height>", "2")], "height>", None);
 
         let limit = NonZeroU16::new(100);
         check_parse(&[("limit", "100")], Query { limit, ..Query::default() });
@@ -279,21 +278,21 @@ mod tests {
                 ..Query::default()
             },
         );
-        check_refused(&[("limit", "0")], "limit", None);
-        check_refused(&[("limit", "10001")], "limit", None);
-        check_refused(&[("limit", "")], "limit", None);
-        check_refused(&[("select", "")], "select", None);
-        check_refused(&[("select", "age,age")], "select", None);
-        check_refused(&[("select", "firstname")], "select", Some("first_name"));
-        check_refused(&[("lastname__contains", "x")], "lastname__contains", Some("last_name__contains"));
-        check_refused(&[("last_name", "x"), ("last_name", "y")], "last_name", None);
+        check_rejected(&[("limit", "0")], "limit", None);
+        check_rejected(&[("limit", "10001")], "limit", None);
+        check_rejected(&[("limit", "")], "limit", None);
+        check_rejected(&[("select", "")], "select", None);
+        check_rejected(&[("select", "age,age")], "select", None);
+        check_rejected(&[("select", "firstname")], "select", Some("first_name"));
+        check_rejected(&[("lastname__contains", "x")], "lastname__contains", Some("last_name__contains"));
+        check_rejected(&[("last_name", "x"), ("last_name", "y")], "last_name", None);
     }
 
     #[test]
-    fn conditions_add_up() {
+    fn repeated_conditions_must_all_hold() {
         let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(pairs.iter().copied(), Scope::Stats, &[]);
-        let question = parse(&[("first_name__not", "A"), ("first_name__not", "B"), ("last_name", "C")]).unwrap();
-        assert_eq!(question.filter.conditions.len(), 3);
+        let query = parse(&[("first_name__not", "A"), ("first_name__not", "B"), ("last_name", "C")]).unwrap();
+        assert_eq!(query.filter.conditions.len(), 3);
         let too_many = [("first_name__not", "A"); CONDITIONS_MAX + 1];
         assert!(parse(&too_many).is_err());
         let error = parse(&[("limit", "1")]).unwrap_err();
@@ -306,14 +305,16 @@ mod tests {
     }
 
     #[test]
-    fn days_matter_where_ages_do() {
-        let about_age = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
-            Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap().is_about_age(shown)
+    fn query_depends_on_today_if_it_uses_ages() {
+        let depends = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
+            Query::parse(pairs.iter().copied(), Scope::Rows, &[])
+                .unwrap()
+                .depends_on_today(shown)
         };
-        assert!(about_age(&[], &Column::ALL));
-        assert!(!about_age(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));
-        assert!(about_age(&[("min_age", "")], &Column::STORED));
-        assert!(about_age(&[("age__isnull", "")], &Column::STORED));
-        assert!(about_age(&[("order", "age")], &Column::STORED));
+        assert!(depends(&[], &Column::ALL));
+        assert!(!depends(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));
+        assert!(depends(&[("min_age", "")], &Column::STORED));
+        assert!(depends(&[("age__isnull", "")], &Column::STORED));
+        assert!(depends(&[("order", "age")], &Column::STORED));
     }
 }

@@ -10,23 +10,23 @@ use crate::{
     user::{Age, Ages},
 };
 
-/// Which way a column's values go.
+/// The direction of a column in an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
-    /// The least first.
+    /// The smallest value first.
     Ascending,
-    /// The greatest first.
+    /// The largest value first.
     Descending,
 }
 
-/// The order of rows. The default, and what decides among equals, is by `user_id`, ascending by its bytes.
+/// The order of rows. The default is `user_id`, ascending by its bytes, which also breaks ties.
 ///
-/// Rows without a value in a column come last, whichever way it goes.
+/// Rows without a value in a column come last in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Order(Vec<(Column, Direction)>);
 
 impl Order {
-    /// Takes columns between commas, each with `.asc` or `.desc` behind it or ascending.
+    /// Parses columns separated by commas, each with an optional suffix `.asc` (the default) or `.desc`.
     pub(crate) fn parse(name: &str, value: &str) -> Result<Self, QueryError> {
         let mut keys: Vec<(Column, Direction)> = Vec::new();
         for key in value.split(',') {
@@ -35,14 +35,19 @@ impl Order {
             let direction = match direction {
                 "asc" => Direction::Ascending,
                 "desc" => Direction::Descending,
-                _ => return Err(QueryError::value(name, "a column has .asc or .desc behind it, like age.desc")),
+                _ => {
+                    return Err(QueryError::value(
+                        name,
+                        "the suffix of a column must be .asc or .desc, like age.desc",
+                    ));
+                }
             };
             if keys.iter().any(|(earlier, _)| *earlier == column) {
                 return Err(QueryError::value(name, &format!("names {column} more than once")));
             }
             keys.push((column, direction));
         }
-        // No two rows have one id: what stands behind it decides nothing.
+        // User IDs are unique, so columns after them have no effect.
         if let Some(at) = keys.iter().position(|(column, _)| *column == Column::UserId) {
             keys.truncate(at + 1);
         }
@@ -53,22 +58,23 @@ impl Order {
         }))
     }
 
-    /// The columns that decide, the first one first; none where it is by `user_id`, ascending.
+    /// The columns by priority; empty for `user_id`, ascending.
     pub fn keys(&self) -> &[(Column, Direction)] {
         &self.0
     }
 
-    /// Whether rows come as the table holds them.
+    /// Whether the order is that of the table: `user_id`, ascending.
     pub fn is_by_user_id(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether it depends on the day on which ages are counted: births go the other way, whatever the day, but for those not born yet.
-    pub fn is_about_age(&self) -> bool {
+    /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: users born after that day have no
+    /// age.
+    pub fn depends_on_today(&self) -> bool {
         self.0.iter().any(|(column, _)| *column == Column::Age)
     }
 
-    /// Which of two rows comes first. Two different users are never equal.
+    /// Compares two rows. Different users are never equal.
     pub fn compare(&self, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
         let by_keys = self
             .0
@@ -80,7 +86,7 @@ impl Order {
     }
 }
 
-/// The columns of a list between commas; `name` is the parameter's.
+/// The column with this name; `name` is the name of the parameter, for the error.
 pub(crate) fn column_of(name: &str, column: &str) -> Result<Column, QueryError> {
     Column::named(column).ok_or_else(|| {
         let nearest = nearest(column, Column::ALL.map(Column::name));
@@ -148,28 +154,28 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_refused(order: &str, nearest: Option<&str>) {
+    fn check_rejected(order: &str, nearest: Option<&str>) {
         let error = Order::parse("order", order).unwrap_err();
         assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), ("order", nearest), "{error}");
     }
 
     #[test]
-    fn orders() {
+    fn orders_are_parsed_and_applied() {
         check("user_id", "abcd");
         check("user_id.desc", "dcba");
         check("user_id.desc,last_name", "dcba");
         check("first_name", "bcda");
         check("first_name.desc,user_id.desc", "adcb");
         check("birthts", "bcad");
-        check("age", "abcd"); // One not born yet comes last,
-        check("age.desc", "bcad"); // either way.
+        check("age", "abcd"); // A row without an age comes last,
+        check("age.desc", "bcad"); // in both directions.
         check("img_path.desc", "dcab");
         check("last_name,age.desc,first_name.asc", "bcad");
         assert!(Order::parse("order", "user_id.asc").unwrap().is_by_user_id());
-        check_refused("", None);
-        check_refused("ages", Some("age"));
-        check_refused("age.down", None);
-        check_refused("age,age.desc", None);
-        check_refused("age,", None);
+        check_rejected("", None);
+        check_rejected("ages", Some("age"));
+        check_rejected("age.down", None);
+        check_rejected("age,age.desc", None);
+        check_rejected("age,", None);
     }
 }

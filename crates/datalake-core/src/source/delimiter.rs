@@ -1,12 +1,12 @@
-//! Whether the first line separates its columns by something else than commas.
+//! Detection of a first line whose columns are not separated by commas, for a precise reject.
 
-use super::{COLUMNS, Source};
+use super::{COLUMNS, decode::Source};
 use crate::{
     reject::{Reason, Reject, RejectCode},
     text::{self, quoted},
 };
 
-/// Characters that separate columns wherever they are in a header without commas, with their names.
+/// Characters that are delimiters wherever they occur in a header without commas, with their names.
 const DELIMITERS: [(char, &str); 9] = [
     (';', "semicolons"),
     ('\t', "tabs"),
@@ -19,7 +19,7 @@ const DELIMITERS: [(char, &str); 9] = [
     ('\u{1}', "control characters U+0001"),
 ];
 
-/// Characters that are also part of names: they separate columns where the header has the expected names between them.
+/// Characters that may be part of names: they are delimiters only if the header has the expected names between them.
 const WEAK_DELIMITERS: [(char, &str); 6] = [
     (' ', "spaces"),
     (':', "colons"),
@@ -29,7 +29,7 @@ const WEAK_DELIMITERS: [(char, &str); 6] = [
     ('·', "middle dots (U+00B7)"),
 ];
 
-/// Rejects another delimiter before anything is reported of quotes: `"first_name";"last_name"` is quoted correctly, but for another delimiter.
+/// Rejects another delimiter before quotes are checked: the quotes of `"first_name";"last_name"` are correct for its delimiter.
 pub(super) fn check_first_line(source: &Source<'_>) -> Result<(), Reject> {
     let Some(start) = source
         .text
@@ -64,6 +64,7 @@ pub(super) fn check_first_line(source: &Source<'_>) -> Result<(), Reject> {
     }
 }
 
+/// The reason of a reject because of another delimiter.
 pub(super) fn reason(delimiter: &str) -> Reason {
     Reason::new(
         format!("the columns are separated by {delimiter}"),
@@ -72,8 +73,8 @@ pub(super) fn reason(delimiter: &str) -> Reason {
     )
 }
 
-/// The delimiter of the first line of a text, if it is not the comma. Quotes only hide what is between them here: whether they are placed
-/// correctly is decided elsewhere.
+/// The delimiter of the first line of a text, if it is not the comma. Characters between quotes are skipped; whether quotes are placed
+/// correctly is not checked here.
 pub(super) fn of_line(text: &str) -> Option<&'static str> {
     let (mut is_quoted, mut visible) = (false, String::new());
     for character in text.chars() {

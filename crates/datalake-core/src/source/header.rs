@@ -1,9 +1,11 @@
-//! The header: which field is which column, and what is wrong if one is missing.
+//! The header: the positions of the columns, and the reject if one is missing.
 
 use std::ops::Range;
 
 use super::{
-    COLUMNS, Source, delimiter,
+    COLUMNS,
+    decode::Source,
+    delimiter,
     records::{Field, Records},
 };
 use crate::{
@@ -11,11 +13,12 @@ use crate::{
     text::{self, code_point, code_points, quoted},
 };
 
-/// Names up to this length and this many are compared: a header of thousands of columns is not one of ours.
+/// Longest name, and most names, that are compared with the name of a missing column: the work for a header of thousands of columns is
+/// bounded.
 const COMPARED_BYTES_MAX: usize = 64;
 const COMPARED_NAMES_MAX: usize = 100;
 
-/// How similar a name must be to be named as the nearest, from 0 to 1.
+/// The least similarity of a name that is suggested as the nearest, from 0 to 1.
 const SIMILARITY_MIN: f64 = 0.7;
 
 #[derive(Debug)]
@@ -26,6 +29,7 @@ pub(super) struct Header {
 }
 
 impl Header {
+    /// Finds the columns in the fields of the first record.
     pub(super) fn read(source: &Source<'_>, records: &Records, header: Range<usize>) -> Result<Self, Reject> {
         let fields = records.fields(header);
         let names: Vec<String> = fields.iter().map(|field| name(source, field)).collect();
@@ -133,7 +137,7 @@ fn too_many(text: &str, row: &[Field], count: &str, expected: usize) -> (String,
     }
 }
 
-/// A name without the spaces around it. Other blanks are part of it, so that messages can name them.
+/// A name without spaces around it. Other white space remains, so that messages can name it.
 fn name(source: &Source<'_>, field: &Field) -> String {
     let text = match field.is_quoted {
         true => field.content(source),
@@ -162,12 +166,12 @@ fn missing(source: &Source<'_>, fields: &[Field], names: &[String], found: [Opti
     }
     if let Some((column, position)) = nearest {
         let (column, name) = (COLUMNS[column], &names[position]);
-        let is_foreign = |character: &char| (text::is_invisible(*character) && *character != ' ') || !character.is_ascii();
-        let foreign = match code_points(name.chars().filter(is_foreign)) {
-            foreign if foreign.is_empty() => String::new(),
-            foreign => format!(", which contains {foreign}"),
+        let is_unexpected = |character: &char| (text::is_invisible(*character) && *character != ' ') || !character.is_ascii();
+        let unexpected = match code_points(name.chars().filter(is_unexpected)) {
+            characters if characters.is_empty() => String::new(),
+            characters => format!(", which contains {characters}"),
         };
-        let found = format!("the header has no column {column}; the nearest is {}{foreign}", quoted(name));
+        let found = format!("the header has no column {column}; the nearest is {}{unexpected}", quoted(name));
         let reason = Reason::new(found, EXPECTED, format!("rename that column to {column}"));
         return source.reject(RejectCode::MissingColumn, Some(column), fields[position].content.start, reason);
     }
@@ -192,7 +196,7 @@ fn missing(source: &Source<'_>, fields: &[Field], names: &[String], found: [Opti
     source.reject(RejectCode::MissingColumn, Some(columns[0]), start, reason)
 }
 
-/// The position of the name most similar to a column's, among those that are not columns themselves.
+/// The position of the name that is most similar to that of a column, among names that are not columns.
 fn nearest(names: &[String], found: &[Option<usize>; 3], column: &str) -> Option<usize> {
     let expected = skeleton(column);
     let is_other = |(position, name): &(usize, &String)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
@@ -205,7 +209,8 @@ fn nearest(names: &[String], found: &[Option<usize>; 3], column: &str) -> Option
         .map(|(position, _)| position)
 }
 
-/// What remains of a name for a reader who does not look closely: ASCII letters and digits in lower case.
+/// The ASCII letters and digits of a name in lower case, with similar letters of other scripts replaced: names with the same skeleton look
+/// alike.
 fn skeleton(name: &str) -> String {
     let plain = |character: char| match character {
         'а' | 'α' => 'a',

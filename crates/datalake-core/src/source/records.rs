@@ -1,8 +1,8 @@
-//! The records and fields of a CSV, as offsets into its text.
+//! The records and fields of a CSV, as ranges of its text.
 
 use std::{borrow::Cow, ops::Range};
 
-use super::Source;
+use super::decode::Source;
 use crate::{
     reject::{Reason, Reject, RejectCode},
     text,
@@ -11,17 +11,17 @@ use crate::{
 /// One field.
 #[derive(Clone, Debug)]
 pub(super) struct Field {
-    /// Between the delimiters.
+    /// Everything between the delimiters.
     pub(super) whole: Range<usize>,
-    /// Without the blanks around it, and without its quotes.
+    /// Without quotes, and without white space around it.
     pub(super) content: Range<usize>,
     pub(super) is_quoted: bool,
-    /// Whether blanks other than spaces are around it.
+    /// Whether white space other than spaces surrounds it.
     pub(super) has_blanks_around: bool,
 }
 
 impl Field {
-    /// The text with its doubled quotes undone; blanks within quotes are part of it.
+    /// The text with doubled quotes replaced; white space within quotes is part of it.
     pub(super) fn content<'a>(&self, source: &Source<'a>) -> Cow<'a, str> {
         let content = source.text.get(self.content.clone()).unwrap_or_default();
         match self.is_quoted && content.contains("\"\"") {
@@ -35,7 +35,7 @@ impl Field {
     }
 }
 
-/// The records that are not blank, in buffers that are kept from source to source.
+/// The records that are not blank, in buffers that are reused for the next source.
 #[derive(Debug, Default)]
 pub(super) struct Records {
     fields: Vec<Field>,
@@ -43,7 +43,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// Splits a text. Lines that are blank or contain only separators are no records.
+    /// Splits a text. Lines that are blank or contain only delimiters are not records.
     pub(super) fn read(&mut self, source: &Source<'_>) -> Result<(), Reject> {
         self.fields.clear();
         self.records.clear();
@@ -68,14 +68,14 @@ impl Records {
         &self.fields[record]
     }
 
-    /// Where a record begins, without the blanks before it.
+    /// The offset of a record, after white space before it.
     pub(super) fn offset(&self, record: Range<usize>) -> usize {
         self.fields(record)
             .first()
             .map_or(0, |field| field.content.start - usize::from(field.is_quoted))
     }
 
-    /// Reads one record and returns the offset after the end of its line.
+    /// Reads one record, and returns the offset after the end of its line.
     fn read_record(&mut self, source: &Source<'_>, mut at: usize) -> Result<usize, Reject> {
         let bytes = source.text.as_bytes();
         loop {
@@ -96,7 +96,7 @@ fn is_end(byte: u8) -> bool {
     matches!(byte, b',' | b'\r' | b'\n')
 }
 
-/// The length of the blanks at the start of a text, and whether any is not a space. A line break is no blank here.
+/// The length of the white space at the start of a text, and whether any of it is not a space. Line breaks do not count.
 fn blanks(text: &str) -> (usize, bool) {
     let rest = text.trim_start_matches(|character| text::is_blank(character) && !matches!(character, '\r' | '\n'));
     let length = text.len() - rest.len();

@@ -1,9 +1,12 @@
-//! Every line of the input rules about a user's CSV, and further members of each class.
+//! The input rules for CSVs: each rule, and further cases of the same class.
 
 use rstest::rstest;
 
 use super::*;
-use crate::testing::{LONGEST, fastest};
+use crate::{
+    testing::{LONGEST, fastest},
+    text,
+};
 
 /// 2026-11-24T00:00:00Z
 const RUN_AT: i64 = 1_795_478_400;
@@ -29,7 +32,7 @@ fn check_accepted(bytes: &[u8], [first_name, last_name]: [&str; 2], birthts_ms: 
     );
 }
 
-/// Whether messages and excerpts must show the character by its code point.
+/// Whether messages and excerpts must show the code point instead of the character.
 fn is_hidden(character: char) -> bool {
     character != ' ' && text::is_invisible(character)
 }
@@ -59,7 +62,7 @@ fn check_rejected(bytes: &[u8], code: RejectCode) -> Reject {
     reject
 }
 
-/// Rejected with a message that contains each of these texts.
+/// Checks that the source is rejected with a message that contains each of these texts.
 #[track_caller]
 fn check_message(bytes: &[u8], code: RejectCode, column: Option<&str>, parts: &[&str]) {
     let reject = check_rejected(bytes, code);
@@ -99,7 +102,7 @@ fn with_header(header: &str) -> Vec<u8> {
 #[case::blank_lines(b"\n  \nfirst_name,last_name,birthts\n\n \nSusan,Lee,612302400000\n\n   \n\n")]
 #[case::lines_of_separators(b",,\nfirst_name,last_name,birthts\n,,\nSusan,Lee,612302400000\n,,\n,,,,\n , ,\r\n,\n")]
 #[case::invisible_lines(b"first_name,last_name,birthts\n\t\nSusan,Lee,612302400000\n\xc2\xa0\n\xef\xbb\xbf\n\xe2\x80\x8b,\xc2\xa0,\t\n")]
-fn accepted_as_it_is(#[case] source: &[u8]) {
+fn valid_source_is_accepted_without_notices(#[case] source: &[u8]) {
     check_accepted(source, NAMES, BORN, &[]);
 }
 
@@ -123,7 +126,7 @@ fn accepted_as_it_is(#[case] source: &[u8]) {
 #[case::typographic_quotes("“Lee”", "“Lee”")]
 #[case::apostrophe("O'Lee", "O'Lee")]
 #[case::full_width_comma("Lee，Jr", "Lee，Jr")]
-fn names_are_kept_as_written(#[case] written: &str, #[case] read: &str) {
+fn names_are_accepted_as_written(#[case] written: &str, #[case] read: &str) {
     check_accepted(&with_row(&format!("Susan,{written},612302400000")), ["Susan", read], BORN, &[]);
 }
 
@@ -222,7 +225,7 @@ fn births_outside_the_range_are_rejected(#[case] written: &str, #[case] code: Re
 }
 
 #[test]
-fn in_future_is_evaluated_again_only_when_the_outcome_differs() {
+fn birth_in_the_future_is_evaluated_again_once_it_is_valid() {
     let reject = check_rejected(&with_row("Susan,Lee,1795651200000"), RejectCode::InFuture);
     let at = |ms| Timestamp::from_millisecond(ms).unwrap();
     assert!(!reject.may_change_by(at(1_795_564_799_999)));
@@ -232,15 +235,15 @@ fn in_future_is_evaluated_again_only_when_the_outcome_differs() {
             .parse(&with_row("Susan,Lee,1795651200000"), at(1_795_564_800_000))
             .is_ok()
     );
-    // Nothing in it depends on the run, or a full run would find that it has changed.
+    // The reject does not depend on the run; otherwise a full run would record a change.
     let later = SourceParser::new().parse(&with_row("Susan,Lee,1795651200000"), at(1_795_478_400_001));
     assert_eq!(later, Err(reject));
-    // A year that the calendar does not have is never accepted.
+    // A year outside the calendar is never accepted.
     let reject = check_rejected(&with_row("Susan,Lee,9223372036854775807"), RejectCode::InFuture);
     assert!(!reject.may_change_by(Timestamp::MAX));
     let reject = check_rejected(&with_row("Susan,Lee,soon"), RejectCode::Type);
     assert!(!reject.may_change_by(Timestamp::MAX));
-    // What a listing does not show may change at any time.
+    // A cause that a listing does not show may disappear at any time.
     assert!(Reject::unreadable("access denied").may_change_by(at(0)) && Reject::unstable(4).may_change_by(at(0)));
 }
 
@@ -344,12 +347,12 @@ fn files_without_a_row_are_empty(#[case] source: &[u8], #[case] cause: &str) {
 #[case::merge_conflict(b"<<<<<<< HEAD\nfirst_name,last_name,birthts\n", "merge conflicts")]
 #[case::private_key(b"-----BEGIN PRIVATE KEY-----\n", "PEM")]
 #[case::nul_bytes(&[0; 100], "only NUL bytes")]
-fn foreign_formats_are_named(#[case] source: &[u8], #[case] format: &str) {
+fn other_formats_are_recognized(#[case] source: &[u8], #[case] format: &str) {
     check_message(source, RejectCode::NotCsv, None, &[format]);
 }
 
 #[test]
-fn a_tar_archive_is_named() {
+fn tar_archive_is_recognized() {
     let mut source = vec![0; 512];
     source[..5].copy_from_slice(b"1.csv");
     source[257..262].copy_from_slice(b"ustar");
@@ -418,12 +421,7 @@ fn a_tar_archive_is_named() {
     "rename that column to first_name"
 )]
 #[case::unrelated_name("first_name,surname,birthts", "last_name", "no column last_name;", "add the column")]
-fn a_missing_column_is_named_with_the_nearest_header(
-    #[case] header: &str,
-    #[case] column: &str,
-    #[case] cause: &str,
-    #[case] remedy: &str,
-) {
+fn missing_column_is_rejected_with_the_nearest_name(#[case] header: &str, #[case] column: &str, #[case] cause: &str, #[case] remedy: &str) {
     check_message(&with_header(header), RejectCode::MissingColumn, Some(column), &[cause, remedy]);
 }
 
@@ -431,7 +429,7 @@ fn a_missing_column_is_named_with_the_nearest_header(
 #[case::same("first_name,last_name,first_name,birthts")]
 #[case::another_case("first_name,last_name,FIRST_NAME,birthts")]
 #[case::quoted("first_name,last_name,\"first_name\",birthts")]
-fn a_column_named_twice_is_rejected(#[case] header: &str) {
+fn repeated_column_is_rejected(#[case] header: &str) {
     check_message(
         &with_header(header),
         RejectCode::DuplicateColumn,
@@ -446,7 +444,7 @@ fn a_column_named_twice_is_rejected(#[case] header: &str) {
 #[case::one_word(b"hello\n", "\"hello\"")]
 #[case::sql(b"INSERT INTO users VALUES (1, 'Susan')\n", "names none of the columns")]
 #[case::excel_declares_the_comma(b"sep=,\nfirst_name,last_name,birthts\nSusan,Lee,1\n", "only Excel understands")]
-fn a_first_line_without_columns_is_no_header(#[case] source: &[u8], #[case] cause: &str) {
+fn first_line_without_columns_is_rejected_as_no_header(#[case] source: &[u8], #[case] cause: &str) {
     check_message(source, RejectCode::NoHeader, None, &[cause, "first_name,last_name,birthts"]);
 }
 
@@ -468,7 +466,7 @@ fn a_first_line_without_columns_is_no_header(#[case] source: &[u8], #[case] caus
 #[case::one_quoted_line("\"first_name;last_name;birthts\"\n\"Susan;Lee;1\"\n", "semicolons")]
 #[case::in_the_row_alone("first_name,last_name,birthts\nSusan;Lee;612302400000\n", "semicolons")]
 #[case::without_a_header("Susan;Lee;612302400000\n", "semicolons")]
-fn another_delimiter_is_named(#[case] source: &str, #[case] delimiter: &str) {
+fn other_delimiter_is_rejected_by_name(#[case] source: &str, #[case] delimiter: &str) {
     check_message(source.as_bytes(), RejectCode::Delimiter, None, &[delimiter, "commas"]);
 }
 
@@ -484,12 +482,12 @@ fn another_delimiter_is_named(#[case] source: &str, #[case] delimiter: &str) {
 #[case::single_quotes("Susan,'Lee, Jr',612302400000", "contains U+0027", "quote values")]
 #[case::commas_at_the_end("Susan,Lee,1,,", "those after field 3 are empty", "remove the commas at its end")]
 #[case::second_row_long("Susan,Lee,1\nSusan,Lee,1,", "this row has 4 fields", "remove the commas at its end")]
-fn the_advice_fits_the_number_of_fields(#[case] rows: &str, #[case] cause: &str, #[case] remedy: &str) {
+fn wrong_number_of_fields_is_rejected_with_a_remedy(#[case] rows: &str, #[case] cause: &str, #[case] remedy: &str) {
     check_message(&with_row(rows), RejectCode::FieldCount, None, &[cause, remedy]);
 }
 
 #[test]
-fn a_row_cut_off_is_reported_as_the_last_line() {
+fn truncated_row_is_reported_as_the_last_line() {
     let source = b"first_name,last_name,birthts\nSusan,Le";
     check_message(
         source,
@@ -534,9 +532,9 @@ fn misplaced_quotes_of_the_header_are_rejected(#[case] source: &[u8]) {
 #[case::utf_32_little_endian(b"\xff\xfe\0\0f\0\0\0", 0, "UTF-32 (little-endian, with a byte order mark)")]
 #[case::utf_32_big_endian(b"\0\0\xfe\xff\0\0\0f", 0, "UTF-32 (big-endian, with a byte order mark)")]
 #[case::utf_32_without_mark(b"f\0\0\0i\0\0\0r\0\0\0s\0\0\0", 0, "UTF-32 (little-endian)")]
-fn other_encodings_are_named_with_the_byte_offset(#[case] source: &[u8], #[case] byte_offset: u64, #[case] cause: &str) {
+fn other_encoding_is_rejected_with_its_byte_offset(#[case] source: &[u8], #[case] byte_offset: u64, #[case] cause: &str) {
     let reject = check_rejected(source, RejectCode::Encoding);
-    assert_eq!(reject.place.map(|place| place.byte_offset), Some(byte_offset));
+    assert_eq!(reject.position.map(|position| position.byte_offset), Some(byte_offset));
     assert!(reject.reason.found.contains(cause), "{reject:?}");
 }
 
@@ -550,7 +548,7 @@ fn other_encodings_are_named_with_the_byte_offset(#[case] source: &[u8], #[case]
 #[case::vertical_tab("Susan,L\u{b}ee,612302400000", "last_name", "U+000B (VERTICAL TAB)")]
 #[case::within_quotes("Susan,\"L\"\"\u{7}ee\",612302400000", "last_name", "U+0007")]
 #[case::alone("\0,Lee,612302400000", "first_name", "U+0000 (NULL)")]
-fn control_characters_in_names_are_named(#[case] row: &str, #[case] column: &str, #[case] character: &str) {
+fn control_character_in_a_name_is_rejected_by_name(#[case] row: &str, #[case] column: &str, #[case] character: &str) {
     check_message(&with_row(row), RejectCode::ControlCharacter, Some(column), &[column, character]);
 }
 
@@ -563,7 +561,7 @@ fn control_characters_in_names_are_named(#[case] row: &str, #[case] column: &str
 #[case::braille_blank("\u{2800},Lee,612302400000", "U+2800")]
 #[case::variation_selector("\u{fe0f},Lee,612302400000", "U+FE0F")]
 #[case::line_feed("\"\n\",Lee,612302400000", "U+000A (LINE FEED)")]
-fn a_name_without_a_visible_character_is_value_empty(#[case] row: &str, #[case] cause: &str) {
+fn name_without_a_visible_character_is_rejected_as_value_empty(#[case] row: &str, #[case] cause: &str) {
     check_message(
         &with_row(row),
         RejectCode::ValueEmpty,
@@ -573,7 +571,7 @@ fn a_name_without_a_visible_character_is_value_empty(#[case] row: &str, #[case] 
 }
 
 #[test]
-fn a_name_over_1_000_bytes_is_value_too_long() {
+fn name_over_1000_bytes_is_rejected_as_value_too_long() {
     let with_name = |name: &str| with_row(&format!("{name},Lee,{BORN}"));
     check_accepted(&with_name(&"a".repeat(1_000)), [&"a".repeat(1_000), "Lee"], BORN, &[]);
     for (name, bytes) in [("a".repeat(1_001), "1,001 bytes"), ("é".repeat(501), "1,002 bytes")] {
@@ -587,7 +585,7 @@ fn a_name_over_1_000_bytes_is_value_too_long() {
 }
 
 #[test]
-fn a_file_over_64_kib_is_too_large() {
+fn file_over_64_kib_is_rejected_as_too_large() {
     let row = format!("first_name,last_name,birthts\nSusan,Lee,{BORN}\n");
     let of_size = |size: usize| format!("{row}{}", "\n".repeat(size - row.len()));
     check_accepted(of_size(64 * 1024).as_bytes(), NAMES, BORN, &[]);
@@ -610,12 +608,12 @@ fn a_file_over_64_kib_is_too_large() {
 #[case::whole_line(b"first_name,last_name,birthts\nSusanna Maria Theresia,van der Lee-Smith,612302400000x\n", (2, 42, 70), "Susanna Maria Theresia,van der Lee-Smith,|612302400000x")]
 #[case::empty_value(b"first_name,last_name,birthts\nSusan,,1\n", (2, 7, 35), "Susan,|,1")]
 #[case::end_of_line(b"first_name,last_name,birthts\nSusan,Lee,\n", (2, 11, 39), "Susan,Lee,|")]
-fn rejects_have_a_place_and_show_its_line(#[case] source: &[u8], #[case] expected: (u32, u32, u64), #[case] excerpt: &str) {
+fn rejects_have_a_position_and_its_line(#[case] source: &[u8], #[case] expected: (u32, u32, u64), #[case] excerpt: &str) {
     let reject = parse(source).expect_err("must be rejected");
     check_complete(&reject);
-    let place = reject.place.expect("there is a place");
+    let position = reject.position.expect("the reject has a position");
     assert_eq!(
-        (place.line.unwrap(), place.column.unwrap(), place.byte_offset),
+        (position.line.unwrap(), position.column.unwrap(), position.byte_offset),
         expected,
         "{reject:?}"
     );
@@ -625,7 +623,7 @@ fn rejects_have_a_place_and_show_its_line(#[case] source: &[u8], #[case] expecte
 }
 
 #[test]
-fn buffers_are_reused_without_a_trace() {
+fn reused_buffers_do_not_affect_results() {
     let mut parser = SourceParser::new();
     let run_at = Timestamp::from_second(RUN_AT).unwrap();
     let long = format!("first_name,last_name,birthts\n{},Lee,1\n", "a".repeat(900));
@@ -637,7 +635,7 @@ fn buffers_are_reused_without_a_trace() {
     assert_eq!((&*accepted.record.first_name, &*accepted.record.last_name), ("Susan", "Lee"));
 }
 
-/// The most work that the size limit allows, for each kind of work.
+/// The largest amount of work that the size limit allows, for each kind of work.
 #[rstest]
 #[case::columns("x,")]
 #[case::rows("a,b,1\n")]
@@ -650,7 +648,7 @@ fn buffers_are_reused_without_a_trace() {
 #[case::digits("9")]
 #[case::angle_brackets("<a")]
 #[case::zip_names("PK\u{3}\u{4}")]
-fn no_source_takes_long(#[case] part: &str) {
+fn source_is_parsed_in_bounded_time(#[case] part: &str) {
     let parts = |size: usize| part.repeat(size / part.len());
     let header = "first_name,last_name,birthts\n";
     let sources = [
@@ -701,7 +699,7 @@ proptest::proptest! {
         }
     }
 
-    /// A changed byte of a valid source gives a result, and where it is a reject, a place within the source.
+    /// A changed byte of a valid source gives a result; the position of a reject is within the source.
     #[test]
     fn any_changed_byte_gets_a_result(at in 0..64_usize, byte in proptest::num::u8::ANY) {
         let mut source = with_row("Susan,\"Lee, Jr\",612302400000");
@@ -710,11 +708,11 @@ proptest::proptest! {
         if let Err(reject) = parse(&source) {
             check_complete(&reject);
             let length = u64::try_from(source.len()).unwrap();
-            proptest::prop_assert!(reject.place.is_none_or(|place| place.byte_offset <= length));
+            proptest::prop_assert!(reject.position.is_none_or(|position| position.byte_offset <= length));
         }
     }
 
-    /// Whatever a name contains, quoting it brings it back without the blanks around it.
+    /// A quoted name is read without white space around it, whatever it contains.
     #[test]
     fn quoted_names_round_trip(name in "[^\\p{Cc}]{1,40}") {
         proptest::prop_assume!(!name.chars().all(text::is_invisible));

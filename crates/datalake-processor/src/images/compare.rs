@@ -32,7 +32,7 @@ pub(crate) async fn find_differing(table: &Table, version: &Version, now: Timest
     let mut user = next_with_image(&mut users).await?;
     loop {
         let order = match (&copy, &user) {
-            (Some((copied, _)), Some((user_id, _))) => plan::next_in_rank(copied, user_id),
+            (Some((copied, _)), Some((user_id, _))) => plan::compare_key_order(copied, user_id),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
             (None, None) => return Ok(differing),

@@ -62,7 +62,7 @@ async fn find(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &User
     };
     let Some(linked) = linked else { return Ok(CopyState::New) };
     let copy = reader.read_copy(&keys::image(read.user_id.as_str()), image).await?;
-    let is_linked = linked.names(&object.etag, object.size);
+    let is_linked = linked.matches(&object.etag, object.size);
     Ok(match copy {
         // If a folder was copied as a whole, its objects have lost their metadata; then only the bytes are compared.
         Some(metadata) if copies::is_of_source_or_unmarked(&metadata, &linked.etag) => CopyState::UpToDate,

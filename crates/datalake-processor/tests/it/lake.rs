@@ -165,7 +165,7 @@ impl TestLake {
             .await
             .unwrap()
             .iter()
-            .map(|open| format!("{} {}", name(&open.key), open.refusal.code()))
+            .map(|open| format!("{} {}", name(&open.key), open.exclusion.code()))
             .collect()
     }
 

@@ -299,7 +299,7 @@ async fn ignored_object_names_the_user_of_its_key() {
     let open = table.rejects(&version).await.unwrap();
     let users: Vec<_> = open
         .iter()
-        .map(|open| (open.refusal.code(), open.user_id.as_ref().map(UserId::as_str)))
+        .map(|open| (open.exclusion.code(), open.user_id.as_ref().map(UserId::as_str)))
         .collect();
     assert_eq!(
         users,

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use datalake_core::{
     plan::SourceVersion,
-    reject::{IgnoreCode, OpenRefusal, Refusal, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
 };
 use datalake_table::delta::rows::Edit;
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ async fn histories() {
 }
 
 /// The explanation of a user with these rejected or ignored sources.
-async fn explain(edits: Vec<Edit>, refusals: &[OpenRefusal], user: &str) -> Answer {
+async fn explain(edits: Vec<Edit>, refusals: &[ExcludedSource], user: &str) -> Answer {
     let lake = Lake::empty();
     lake.commit_as("run-0", hour(0), edits, refusals).await;
     lake.watch.refresh_now().await;
@@ -83,7 +83,7 @@ async fn valid_user_is_explained() {
     );
 }
 
-async fn check_explained(edits: Vec<Edit>, refusals: &[OpenRefusal], picture: &str, words: &[&str], meanwhile: &[&str]) {
+async fn check_explained(edits: Vec<Edit>, refusals: &[ExcludedSource], picture: &str, words: &[&str], meanwhile: &[&str]) {
     let answer = explain(edits, refusals, "7").await;
     let explained = answer.json();
     assert_eq!(explained["picture"]["state"], picture, "{}", answer.body);
@@ -99,7 +99,7 @@ async fn check_explained(edits: Vec<Edit>, refusals: &[OpenRefusal], picture: &s
 
 #[tokio::test]
 async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
-    let ignored = |key: &str| open(key, "7", Refusal::Ignored(IgnoreCode::UnknownKind));
+    let ignored = |key: &str| open(key, "7", Exclusion::Ignored(IgnoreCode::UnknownKind));
     check_explained(
         vec![put("7", "Name", "1990-01-01", false)],
         &[ignored("src-data/7.Png")],
@@ -139,8 +139,8 @@ async fn missing_sources_are_explained() {
     let other = || reject("src-data/6.csv", "6", RejectCode::Quote);
     let bad_csv = || reject("src-data/7.CSV", "7", RejectCode::Quote);
     let bad_png = || reject("src-data/7.png", "7", RejectCode::ImageDamaged);
-    let orphan = || open("src-data/7.png", "7", Refusal::Ignored(IgnoreCode::OrphanImage));
-    let shadowed = || open("src-data/7.CSV", "7", Refusal::Ignored(IgnoreCode::Shadowed));
+    let orphan = || open("src-data/7.png", "7", Exclusion::Ignored(IgnoreCode::OrphanImage));
+    let shadowed = || open("src-data/7.CSV", "7", Exclusion::Ignored(IgnoreCode::Shadowed));
     check_explained(without.clone(), &[other()], "missing", &["found no src-data/7.png"], &[]).await;
     check_explained(
         without.clone(),
@@ -177,7 +177,7 @@ async fn missing_sources_are_explained() {
         &["no row"],
     )
     .await;
-    let with_valid_image = OpenRefusal {
+    let with_valid_image = ExcludedSource {
         valid_image: Some(SourceVersion {
             key: None,
             etag: "tag".into(),

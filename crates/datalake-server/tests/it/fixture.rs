@@ -18,7 +18,7 @@ use datalake_api::{request::auth::Access, snapshots::watch::TableWatch, state::P
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
-    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
@@ -91,19 +91,19 @@ fn run_id() -> RunId {
     RunId::parse("run-1").unwrap()
 }
 
-pub(crate) fn refusals() -> Vec<OpenRefusal> {
-    let open = |key: &str, user_id: Option<&str>, refusal| OpenRefusal {
+pub(crate) fn refusals() -> Vec<ExcludedSource> {
+    let open = |key: &str, user_id: Option<&str>, refusal| ExcludedSource {
         key: key.into(),
         user_id: user_id.map(|id| UserId::parse(id).unwrap()),
         etag: "bad".into(),
         size: 3,
-        refusal,
+        exclusion: refusal,
         run_id: run_id(),
         since: committed_at(),
         valid_image: None,
     };
     let reject = Reject {
-        place: Some(Place {
+        position: Some(Position {
             line: Some(2),
             column: Some(5),
             byte_offset: 40,
@@ -114,8 +114,8 @@ pub(crate) fn refusals() -> Vec<OpenRefusal> {
         ..Reject::whole(RejectCode::Quote, Reason::new("there is a quote", "no quote", "remove it"))
     };
     vec![
-        open("src-data/1004.csv", Some("1004"), Refusal::Rejected(reject)),
-        open("src-data/notes.txt", None, Refusal::Ignored(IgnoreCode::UnknownKind)),
+        open("src-data/1004.csv", Some("1004"), Exclusion::Rejected(reject)),
+        open("src-data/notes.txt", None, Exclusion::Ignored(IgnoreCode::UnknownKind)),
     ]
 }
 
@@ -214,7 +214,7 @@ impl Lake {
     }
 
     /// Commits by another run at another time.
-    pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[OpenRefusal]) {
+    pub(crate) async fn commit_as(&self, run: &str, at: Timestamp, edits: Vec<Edit>, refusals: &[ExcludedSource]) {
         let run_id = RunId::parse(run).unwrap();
         let edits = edits.into_iter().map(|edit| match edit {
             Edit::Put(row) => Edit::Put(Row {

@@ -144,7 +144,7 @@ async fn removed_version_returns_410() {
         .map(|segment| segment.key())
         .collect();
     let objects: Vec<_> = lake.bucket.list(keys::TABLE, None).try_collect().await.unwrap();
-    for object in objects.iter().filter(|object| keys::parse_in_table(&object.key).is_some()) {
+    for object in objects.iter().filter(|object| keys::parse_data_file(&object.key).is_some()) {
         if !kept.contains(&object.key) {
             lake.bucket.delete(&object.key, None).await.unwrap();
         }

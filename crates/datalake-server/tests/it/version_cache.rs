@@ -2,7 +2,7 @@
 
 use datalake_core::{
     keys,
-    reject::{OpenRefusal, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, Reason, Reject, RejectCode},
     report::RunId,
     user::UserId,
 };
@@ -38,29 +38,29 @@ pub(crate) async fn publish(lake: &Lake, numbers: std::ops::RangeInclusive<u64>)
 }
 
 /// A source is rejected since version 2.
-pub(crate) fn refused(number: u64) -> Vec<OpenRefusal> {
+pub(crate) fn refused(number: u64) -> Vec<ExcludedSource> {
     let open = || reject("src-data/9.csv", "9", RejectCode::Empty);
     (number >= 2).then(open).into_iter().collect()
 }
 
-pub(crate) fn open(key: &str, user_id: &str, refusal: Refusal) -> OpenRefusal {
-    OpenRefusal {
+pub(crate) fn open(key: &str, user_id: &str, refusal: Exclusion) -> ExcludedSource {
+    ExcludedSource {
         key: key.into(),
         user_id: Some(UserId::parse(user_id).unwrap()),
         etag: "bad".into(),
         size: 3,
-        refusal,
+        exclusion: refusal,
         run_id: RunId::parse("run-2").unwrap(),
         since: hour(2),
         valid_image: None,
     }
 }
 
-pub(crate) fn reject(key: &str, user_id: &str, code: RejectCode) -> OpenRefusal {
+pub(crate) fn reject(key: &str, user_id: &str, code: RejectCode) -> ExcludedSource {
     open(
         key,
         user_id,
-        Refusal::Rejected(Reject::whole(code, Reason::new("something is wrong", "something right", "fix it"))),
+        Exclusion::Rejected(Reject::whole(code, Reason::new("something is wrong", "something right", "fix it"))),
     )
 }
 

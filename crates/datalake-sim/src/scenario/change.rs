@@ -1,4 +1,4 @@
-//! Changes of sources by the data owner.
+//! Changes of the sources by the data owner.
 
 use datalake_core::keys;
 
@@ -7,20 +7,20 @@ use crate::{
     world::Edit,
 };
 
-/// What the data owner changed before the runs.
+/// A change that the data owner made before the runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// A new user.
     Add,
-    /// Other values of a user.
+    /// New values of a user.
     Values,
-    /// A user goes.
+    /// The removal of a user.
     Delete,
-    /// A first image of a user.
+    /// The first image of a user.
     Link,
-    /// A user's image goes.
+    /// The removal of an image.
     Unlink,
-    /// Another image of a user.
+    /// A new image of a user.
     Replace,
     /// A CSV becomes invalid.
     Reject,
@@ -44,7 +44,7 @@ impl Change {
         Self::Touch,
     ];
 
-    /// As scenarios spell it.
+    /// The name in scenarios.
     pub fn name(self) -> &'static str {
         match self {
             Self::Add => "add",
@@ -59,7 +59,7 @@ impl Change {
         }
     }
 
-    /// The edits that make it of the prepared lake.
+    /// The edits that make the change in the prepared lake.
     pub(super) fn edits(self) -> Vec<Edit> {
         match self {
             Self::Add => vec![put("5.csv", csv("Five"))],
@@ -74,7 +74,7 @@ impl Change {
         }
     }
 
-    /// The edits that undo it.
+    /// The edits that undo the change.
     pub(super) fn undo(self) -> Vec<Edit> {
         match self {
             Self::Add => vec![remove("5.csv")],
@@ -87,7 +87,7 @@ impl Change {
     }
 
     /// The edits that make the changed sources invalid.
-    pub(super) fn spoil(self) -> Vec<Edit> {
+    pub(super) fn invalidate(self) -> Vec<Edit> {
         match self {
             Self::Add => vec![put("5.csv", broken_csv("spoiled"))],
             Self::Values | Self::Reject => vec![put("1.csv", broken_csv("spoiled"))],
@@ -103,7 +103,7 @@ pub(crate) fn put(name: &str, bytes: bytes::Bytes) -> Edit {
     salted(name, bytes, 0)
 }
 
-/// Replaces a source by bytes that are under another ETag than without the salt, where ETags are unique.
+/// Replaces a source. In stores with unique ETags, each salt gives a different ETag for the same bytes.
 pub(crate) fn salted(name: &str, bytes: bytes::Bytes, salt: u32) -> Edit {
     Edit {
         key: keys::source(name),

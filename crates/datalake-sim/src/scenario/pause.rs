@@ -1,25 +1,25 @@
-//! How long actors sleep, and what happens meanwhile.
+//! Pauses of actors: how long they last, and what happens during them.
 
 use std::fmt;
 
-/// How long an actor sleeps.
+/// The length of a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Length {
-    /// Longer than a fence lasts.
+pub enum PauseLength {
+    /// Longer than fenced writes are valid.
     Minutes,
-    /// Longer than notes on images are young.
+    /// Longer than other runs wait before they remove the copies of a recorded intent.
     Hours,
-    /// Longer than staged files stay.
+    /// Longer than staged files are kept.
     Day,
     /// Longer than the retention of data files.
     TenDays,
     /// Longer than the retention of log entries.
     FortyDays,
-    /// Minutes, for which the store's clock is ten days ahead.
+    /// Minutes during which the store's clock is ten days ahead.
     ClockAhead,
 }
 
-impl Length {
+impl PauseLength {
     /// Every length.
     pub const ALL: [Self; 6] = [
         Self::Minutes,
@@ -30,7 +30,7 @@ impl Length {
         Self::ClockAhead,
     ];
 
-    /// As schedules spell it.
+    /// The name in schedules.
     pub fn name(self) -> &'static str {
         match self {
             Self::Minutes => "6m",
@@ -53,52 +53,52 @@ impl Length {
     }
 }
 
-/// What happens while an actor sleeps.
+/// What happens during a pause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Meanwhile {
-    /// Nothing: no run begins.
-    Quiet,
-    /// The change is undone, and no run begins.
-    QuietUndo,
-    /// Runs, and no edit.
-    Nothing,
-    /// The change is undone.
+pub enum DuringPause {
+    /// No run and no edit.
+    Idle,
+    /// The change is undone without a run.
+    UndoOnly,
+    /// Runs without edits.
+    Runs,
+    /// The change is undone, with runs.
     Undo,
-    /// Further changes, committed one by one.
-    More,
-    /// The changed sources become invalid.
-    Spoil,
-    /// The operator removes the newest version, and a run commits another one of its number.
+    /// Further changes, each with a run that commits it.
+    MoreVersions,
+    /// The changed sources become invalid, with runs.
+    Invalidate,
+    /// The operator removes the newest version, and a run commits another version with its number.
     Rollback,
     /// The operator removes the newest version, and runs commit further ones.
     RollbackAndMore,
-    /// The operator rebuilds the table. Only readers sleep meanwhile: an operator suspends all runs before a rebuild.
+    /// The operator rebuilds the table. Only readers are paused, because an operator suspends all runs before a rebuild.
     Rebuild,
 }
 
-impl Meanwhile {
-    /// Every kind.
+impl DuringPause {
+    /// Every case.
     pub const ALL: [Self; 9] = [
-        Self::Quiet,
-        Self::QuietUndo,
-        Self::Nothing,
+        Self::Idle,
+        Self::UndoOnly,
+        Self::Runs,
         Self::Undo,
-        Self::More,
-        Self::Spoil,
+        Self::MoreVersions,
+        Self::Invalidate,
         Self::Rollback,
         Self::RollbackAndMore,
         Self::Rebuild,
     ];
 
-    /// As schedules spell it.
+    /// The name in schedules.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Quiet => "quiet",
-            Self::QuietUndo => "quiet-undo",
-            Self::Nothing => "nothing",
+            Self::Idle => "idle",
+            Self::UndoOnly => "undo-only",
+            Self::Runs => "runs",
             Self::Undo => "undo",
-            Self::More => "more",
-            Self::Spoil => "spoil",
+            Self::MoreVersions => "more-versions",
+            Self::Invalidate => "invalidate",
             Self::Rollback => "rollback",
             Self::RollbackAndMore => "rollback-and-more",
             Self::Rebuild => "rebuild",
@@ -106,54 +106,59 @@ impl Meanwhile {
     }
 }
 
-/// A pause of one actor, and what happens before it goes on.
+/// A pause of one actor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pause {
-    /// How long.
-    pub length: Length,
-    /// What happens in the meantime.
-    pub meanwhile: Meanwhile,
+    /// The length.
+    pub length: PauseLength,
+    /// What happens during the pause.
+    pub during: DuringPause,
 }
 
 impl fmt::Display for Pause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.length.name(), self.meanwhile.name())
+        write!(f, "{} {}", self.length.name(), self.during.name())
     }
 }
 
 /// Every combination.
-pub(super) fn pauses(lengths: &[Length], meanwhile: &[Meanwhile]) -> Vec<Pause> {
-    let of = |length: &Length| {
+pub(super) fn pauses(lengths: &[PauseLength], during: &[DuringPause]) -> Vec<Pause> {
+    let of = |length: &PauseLength| {
         let length = *length;
-        meanwhile.iter().map(move |meanwhile| Pause {
-            length,
-            meanwhile: *meanwhile,
-        })
+        during.iter().map(move |during| Pause { length, during: *during })
     };
     lengths.iter().flat_map(of).collect()
 }
 
 impl Pause {
-    /// The pause that a schedule spells so.
+    /// The pause with this name in schedules.
     pub fn parse(text: &str) -> Option<Self> {
-        pauses(&Length::ALL, &Meanwhile::ALL)
+        pauses(&PauseLength::ALL, &DuringPause::ALL)
             .into_iter()
             .find(|pause| pause.to_string() == text)
     }
 
-    /// Those of the scenarios with two runs.
+    /// The pauses of most scenarios.
     pub(super) fn usual() -> Vec<Self> {
         pauses(
-            &[Length::Minutes, Length::Day, Length::TenDays, Length::FortyDays],
-            &[Meanwhile::Nothing, Meanwhile::Undo, Meanwhile::More, Meanwhile::Spoil],
+            &[PauseLength::Minutes, PauseLength::Day, PauseLength::TenDays, PauseLength::FortyDays],
+            &[
+                DuringPause::Runs,
+                DuringPause::Undo,
+                DuringPause::MoreVersions,
+                DuringPause::Invalidate,
+            ],
         )
     }
 
-    /// Those after which the sleeper meets a further run: that run and its vacuum work while the sleeper goes on.
-    pub(super) fn before_company() -> Vec<Self> {
+    /// The pauses after which another run and its vacuum work while the paused run continues.
+    pub(super) fn before_concurrent_run() -> Vec<Self> {
         let mut all = Self::usual();
-        all.extend(pauses(&[Length::Hours, Length::TenDays, Length::FortyDays], &[Meanwhile::Quiet]));
-        all.extend(pauses(&[Length::ClockAhead], &[Meanwhile::Nothing, Meanwhile::Undo]));
+        all.extend(pauses(
+            &[PauseLength::Hours, PauseLength::TenDays, PauseLength::FortyDays],
+            &[DuringPause::Idle],
+        ));
+        all.extend(pauses(&[PauseLength::ClockAhead], &[DuringPause::Runs, DuringPause::Undo]));
         all
     }
 }

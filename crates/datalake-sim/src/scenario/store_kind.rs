@@ -1,14 +1,14 @@
-//! Kinds of stores.
+//! The kinds of stores over which scenarios run.
 
 use std::fmt;
 
 use datalake_store::memory::{EtagInput, Expiry, MemoryBucket};
 
-/// What kind of store a scenario runs over.
+/// A kind of store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreKind {
-    /// What ETags are made of.
-    pub tags: EtagInput,
+    /// The input of ETags.
+    pub etags: EtagInput,
     /// How fenced writes expire.
     pub expiry: Expiry,
 }
@@ -24,19 +24,19 @@ impl StoreKind {
         Self::new(EtagInput::Bytes, Expiry::Swept),
     ];
 
-    const fn new(tags: EtagInput, expiry: Expiry) -> Self {
-        Self { tags, expiry }
+    const fn new(etags: EtagInput, expiry: Expiry) -> Self {
+        Self { etags, expiry }
     }
 
     /// An empty store of this kind.
     pub fn store(self) -> MemoryBucket {
-        MemoryBucket::new().with_etags_of(self.tags).expiring(self.expiry).frozen()
+        MemoryBucket::new().with_etags_of(self.etags).expiring(self.expiry).frozen()
     }
 }
 
 impl fmt::Display for StoreKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tags = match self.tags {
+        let etags = match self.etags {
             EtagInput::BytesAndMetadata => "unique",
             EtagInput::Bytes => "content",
         };
@@ -45,6 +45,6 @@ impl fmt::Display for StoreKind {
             Expiry::Swept => "swept",
             Expiry::Never => "never",
         };
-        write!(f, "{tags}-{expiry}")
+        write!(f, "{etags}-{expiry}")
     }
 }

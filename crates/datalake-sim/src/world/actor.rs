@@ -1,9 +1,10 @@
-//! What actors do: runs of the processor, readers, and the data owner.
+//! The behaviour of actors: runs of the processor, readers, and the data owner.
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 
 use bytes::Bytes;
 use datalake_core::{
+    error_chain::error_chain,
     plan::DeletionGuard,
     report::{RunId, RunMode, RunReport},
 };
@@ -17,20 +18,16 @@ use datalake_store::{
 };
 use datalake_table::{error::TableError, table::Table};
 
-use crate::{
-    clock,
-    observed::{shown, words},
-    world::SETTINGS,
-};
+use crate::{clock, loaded::output_of, world::SETTINGS};
 
 /// An edit of a source by the data owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edit {
-    /// The source.
+    /// The key of the source.
     pub key: String,
-    /// Its new bytes; none removes it.
+    /// Its new bytes; none to remove it.
     pub bytes: Option<Bytes>,
-    /// Told apart by stores whose ETags are unique, although the bytes may be the same.
+    /// Distinguishes equal bytes in stores with unique ETags.
     pub salt: u32,
 }
 
@@ -53,24 +50,24 @@ impl Edit {
     }
 }
 
-/// What an actor does.
+/// The role of an actor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A run of the processor under this ID.
+    /// A run of the processor.
     Run {
-        /// Runs of one ID are pods of one Job.
+        /// The run ID. Runs with the same ID are pods of one Job.
         run_id: String,
-        /// Which sources it reads.
+        /// The mode of the run.
         mode: RunMode,
     },
     /// A reader that loads the table and follows it.
     Reader {
-        /// How often it polls after the first load.
+        /// The number of polls after the first load.
         polls: u32,
     },
     /// The data owner.
     Owner {
-        /// Edits, in order.
+        /// The edits, in order.
         edits: Vec<Edit>,
     },
 }
@@ -85,90 +82,90 @@ impl Role {
     }
 }
 
-/// How an actor ended.
+/// The result of an actor.
 #[derive(Debug)]
-pub enum Ended {
-    /// A run, by its report.
+pub enum ActorResult {
+    /// The report of a run.
     Run(Box<RunReport>),
-    /// A reader, with what it saw.
-    Reader(Vec<Seen>),
+    /// The observations of a reader.
+    Reader(Vec<Observation>),
     /// The data owner.
     Owner,
 }
 
-/// What a reader saw in one load.
+/// What a reader observed in one load.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum Observation {
     /// A version and its rows, as `output.csv`.
     Version {
-        /// The table.
+        /// The table ID.
         table_id: String,
-        /// The version.
+        /// The number of the version.
         number: u64,
-        /// The digest of its entry, or of its checkpoint if only that is left.
+        /// The digest of its entry, or of its checkpoint if only that remains.
         digest: String,
         /// Its rows.
         output: String,
     },
-    /// The table is not there yet.
+    /// There is no table.
     NoTable,
-    /// Why the load failed.
+    /// The load failed.
     Failure {
-        /// With its causes.
+        /// The error with its causes.
         error: String,
-        /// Whether an object that the version names is gone.
+        /// Whether an object that the version names is missing.
         is_missing: bool,
     },
 }
 
-/// The options of every simulated run: the guards have tests of their own.
+/// The options of every simulated run. Guards other than that against mass deletion have their own tests.
 pub(crate) fn options(run_id: &str, mode: RunMode, deletion_guard: DeletionGuard) -> RunOptions {
-    let run_id = RunId::parse(run_id).expect("scenarios name runs by valid IDs");
+    let run_id = RunId::parse(run_id).expect("scenarios use valid run IDs");
     RunOptions {
         mode,
         deletion_guard,
         reject_ratio_max: "1".parse().expect("1 is a share"),
         table: SETTINGS,
-        // Timers fire when the scheduler lets them.
+        // The scheduler fires timers in any case.
         jitter: || 0.5,
         ..RunOptions::new(run_id, clock::now)
     }
 }
 
-pub(super) async fn process(bucket: Arc<dyn Bucket>, options: RunOptions) -> Ended {
+pub(super) async fn process(bucket: Arc<dyn Bucket>, options: RunOptions) -> ActorResult {
     let requests = Arc::default();
-    Ended::Run(Box::new(run::run(&Lake { bucket, requests }, &options).await))
+    ActorResult::Run(Box::new(run::run(&Lake { bucket, requests }, &options).await))
 }
 
-/// As the API does: a load, then polls of the next entry, and now and then of the entry that is held. `is_current` is set as the reader looks
-/// for the entry that it holds, if it polls once more after that.
-pub(super) async fn read(bucket: Arc<dyn Bucket>, polls: u32, is_current: Rc<Cell<bool>>) -> Ended {
+/// Reads like the API: it loads the table, then polls for the next entry, and every second time for the entry of its own version. `is_current`
+/// is set when the reader polls for its own entry and one more poll follows.
+pub(super) async fn read(bucket: Arc<dyn Bucket>, polls: u32, is_current: Rc<Cell<bool>>) -> ActorResult {
     let table = Table::with_settings(bucket, SETTINGS);
-    let mut held = None;
-    let mut seen = Vec::new();
+    let mut current = None;
+    let mut observations = Vec::new();
     for poll in 0..=polls {
-        let found = match &held {
+        let found = match &current {
             None => table.latest().await,
-            Some(held) if poll.is_multiple_of(2) => {
+            Some(version) if poll.is_multiple_of(2) => {
                 is_current.set(poll < polls);
-                table.reload_if_lost(held).await
+                table.reload_if_lost(version).await
             }
-            Some(held) => table.newer_than(held).await,
+            Some(version) => table.newer_than(version).await,
         };
         let version = match found {
             Ok(Some(version)) => version,
-            Ok(None) if held.is_none() => {
-                seen.push(Seen::NoTable);
+            Ok(None) if current.is_none() => {
+                observations.push(Observation::NoTable);
                 continue;
             }
             Ok(None) => continue,
             Err(error) => {
-                seen.push(failure(&error));
+                observations.push(failure(&error));
                 continue;
             }
         };
-        seen.push(match shown(&table, &version).await {
-            Ok(output) => Seen::Version {
+        observations.push(match output_of(&table, &version).await {
+            Ok(output) => Observation::Version {
                 table_id: version.table_id().to_owned(),
                 number: version.number(),
                 digest: version.digest().to_string(),
@@ -176,22 +173,22 @@ pub(super) async fn read(bucket: Arc<dyn Bucket>, polls: u32, is_current: Rc<Cel
             },
             Err(error) => failure(&error),
         });
-        held = Some(version);
+        current = Some(version);
     }
-    Ended::Reader(seen)
+    ActorResult::Reader(observations)
 }
 
-fn failure(error: &TableError) -> Seen {
-    Seen::Failure {
-        error: words(error),
+fn failure(error: &TableError) -> Observation {
+    Observation::Failure {
+        error: error_chain(error),
         is_missing: matches!(error, TableError::Store(StoreError::NotFound { .. })),
     }
 }
 
-pub(super) async fn own(bucket: Arc<dyn Bucket>, edits: Vec<Edit>) -> Ended {
+pub(super) async fn edit(bucket: Arc<dyn Bucket>, edits: Vec<Edit>) -> ActorResult {
     for edit in edits {
-        // The owner repeats what fails.
+        // The owner retries failed edits.
         while edit.apply(bucket.as_ref()).await.is_err() {}
     }
-    Ended::Owner
+    ActorResult::Owner
 }

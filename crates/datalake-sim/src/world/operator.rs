@@ -1,4 +1,4 @@
-//! What operators, lifecycle rules and other stores do to a lake.
+//! Changes of a lake by operators, lifecycle rules and other stores.
 
 use std::sync::Arc;
 
@@ -9,52 +9,52 @@ use datalake_table::table::Table;
 use futures_util::FutureExt;
 
 use crate::{
-    observed::Fingerprints,
+    fingerprints::Fingerprints,
     oracle::Oracle,
     world::{SETTINGS, World},
 };
 
 impl World {
-    /// The store has no conditional creates for the actors that begin from now on.
+    /// Removes conditional creates from the store of actors that are added later.
     pub(crate) fn ignore_create(&mut self) {
         self.ignores_create = true;
     }
 
-    /// Notes that files of the table were lost.
-    pub(crate) fn note_lost_files(&mut self) {
+    /// Records that files of the table were removed.
+    pub(crate) fn set_lost_files(&mut self) {
         self.lost_files = true;
     }
 
-    /// Removes an object, as an operator or a lifecycle rule does.
-    pub(crate) fn lose(&mut self, key: &str) {
+    /// Removes an object, as an operator or a lifecycle rule may do.
+    pub(crate) fn remove_object(&mut self, key: &str) {
         self.lost_files = true;
         drop(self.store.delete(key, None).now_or_never());
         self.fingerprints = Fingerprints::of(&self.store);
         self.oracle = Oracle::new(&self.store, &self.fingerprints, self.kind);
     }
 
-    /// Stores the vacuum's note again at the store's present time.
-    pub(crate) fn touch_vacuum_note(&mut self) {
-        if let Some(note) = self.store.peek(keys::LAST_VACUUM) {
-            let put = self.store.put(keys::LAST_VACUUM, note.bytes, PutMode::Replace, &note.metadata);
+    /// Writes the time of the last vacuum again, so that it has the store's current time.
+    pub(crate) fn rewrite_last_vacuum(&mut self) {
+        if let Some(last) = self.store.peek(keys::LAST_VACUUM) {
+            let put = self.store.put(keys::LAST_VACUUM, last.bytes, PutMode::Replace, &last.metadata);
             drop(put.now_or_never());
         }
         self.fingerprints = Fingerprints::of(&self.store);
     }
 
-    /// The guard against mass deletion of the runs that begin from now on.
-    pub(crate) fn guard(&mut self, guard: DeletionGuard) {
+    /// Sets the guard against mass deletion for runs that are added later.
+    pub(crate) fn set_deletion_guard(&mut self, guard: DeletionGuard) {
         self.guard = guard;
     }
 
-    /// Leaves a copy of an image that no row links, as a run that died.
-    pub(crate) fn leave_copy(&mut self, user_id: &str) {
-        let (key, left) = (keys::image(user_id), Bytes::from_static(b"left"));
-        drop(self.store.put(&key, left, PutMode::Create, &Metadata::new()).now_or_never());
+    /// Adds an image copy that no row links, as a killed run may leave it.
+    pub(crate) fn add_unlinked_copy(&mut self, user_id: &str) {
+        let (key, bytes) = (keys::image(user_id), Bytes::from_static(b"left"));
+        drop(self.store.put(&key, bytes, PutMode::Create, &Metadata::new()).now_or_never());
         self.fingerprints = Fingerprints::of(&self.store);
     }
 
-    /// The operator removes the newest version.
+    /// Removes the newest version, as an operator.
     pub(crate) fn roll_back(&mut self) {
         if let Some(newest) = self.oracle.newest().map(|newest| newest.number) {
             for key in [keys::log_entry(newest), keys::checkpoint(newest)] {
@@ -64,18 +64,18 @@ impl World {
         }
     }
 
-    /// The operator removes the whole log: the next run makes another table.
+    /// Removes the whole log, as an operator: the next run creates another table.
     pub(crate) fn remove_log(&mut self) {
         let table = Table::with_settings(Arc::new(self.store.clone()), SETTINGS);
         drop(table.remove_log().now_or_never());
         self.after_operator("removes the log".to_owned());
     }
 
-    fn after_operator(&mut self, what: String) {
+    fn after_operator(&mut self, step: String) {
         self.lost_files = true;
         self.fingerprints = Fingerprints::of(&self.store);
-        self.oracle.rolled_back(&self.store, &self.fingerprints);
-        self.note_log_change();
-        self.record("operator", what, "");
+        self.oracle.observe_rollback(&self.store, &self.fingerprints);
+        self.mark_log_changed();
+        self.record("operator", step, "");
     }
 }

@@ -1,4 +1,4 @@
-//! The explorer and the simulation check themselves: executions that repeat, faults of every family, and planted bugs that are found.
+//! Tests of the explorer and the random simulation: determinism, faults of every family, and a planted bug.
 
 mod explorer;
 mod seeds;

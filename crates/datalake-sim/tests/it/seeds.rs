@@ -1,37 +1,37 @@
-//! Random executions.
+//! Random executions: determinism, and faults of every family.
 
 use std::collections::BTreeMap;
 
 use datalake_sim::{
-    random::{Family, simulate},
-    world::Machine,
+    random::{FaultFamily, simulate},
+    world::SimRuntime,
 };
 
 #[test]
-fn a_seed_replays_with_the_same_trace() {
-    let machine = Machine::new();
+fn seed_has_the_same_trace_when_repeated() {
+    let runtime = SimRuntime::new();
     for seed in 1..=6 {
-        let first = simulate(&machine, seed, None);
+        let first = simulate(&runtime, seed, None);
         assert_eq!(first.violation, None, "seed {seed}");
-        let hashes = [&machine, &Machine::new()].map(|machine| simulate(machine, seed, None).trace_hash);
+        let hashes = [&runtime, &SimRuntime::new()].map(|runtime| simulate(runtime, seed, None).trace_hash);
         assert_eq!(hashes, [first.trace_hash; 2], "seed {seed}");
     }
 }
 
 #[test]
-fn every_family_of_faults_strikes() {
-    let machine = Machine::new();
-    let mut struck = BTreeMap::<Family, u64>::new();
+fn every_family_injects_faults() {
+    let runtime = SimRuntime::new();
+    let mut injected = BTreeMap::<FaultFamily, u64>::new();
     for seed in 100..160 {
-        let outcome = simulate(&machine, seed, None);
+        let outcome = simulate(&runtime, seed, None);
         assert_eq!(outcome.violation, None, "seed {seed}");
-        for (family, strikes) in outcome.activations {
-            *struck.entry(family).or_default() += strikes;
+        for (family, faults) in outcome.injected {
+            *injected.entry(family).or_default() += faults;
         }
     }
-    let silent: Vec<_> = Family::ALL
+    let silent: Vec<_> = FaultFamily::ALL
         .into_iter()
-        .filter(|family| struck.get(family).is_none_or(|strikes| *strikes == 0))
+        .filter(|family| injected.get(family).is_none_or(|faults| *faults == 0))
         .collect();
-    assert_eq!(silent, [], "{struck:?}");
+    assert_eq!(silent, [], "{injected:?}");
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
-    reject::{self, OpenRefusal},
+    reject::{self, ExcludedSource},
     report::{Counts, RunId, RunMode},
 };
 use datalake_store::{
@@ -68,7 +68,7 @@ pub(crate) async fn commit(
     settings: TableSettings,
     base: Option<&Version>,
     staged: Staged,
-    rejects: &[OpenRefusal],
+    rejects: &[ExcludedSource],
     details: &CommitDetails,
 ) -> Result<Version, CommitError> {
     let number = base.map_or(0, |base| base.number() + 1);
@@ -81,7 +81,7 @@ pub(crate) async fn commit(
     }
     let rejects_state = RejectsState {
         path: rejects_file::write(bucket, base, rejects).await?,
-        ignored: reject::ignored_beyond(rejects, details.counts.ignored),
+        ignored: reject::ignored_total_if_truncated(rejects, details.counts.ignored),
     };
     let actions = actions(base, &staged, rejects_state, details).map_err(|error| undecodable(number, error))?;
     let entry = encode(&actions).map_err(|error| undecodable(number, error))?;
@@ -148,11 +148,11 @@ async fn check(
     }
     let rejects_files = actions
         .iter()
-        .filter_map(|action| action.meta_data.as_ref()?.rejects_path().map(keys::in_table));
+        .filter_map(|action| action.meta_data.as_ref()?.rejects_path().map(keys::table_file));
     let files: Vec<String> = staged
         .added
         .iter()
-        .map(|file| keys::in_table(&file.path))
+        .map(|file| keys::table_file(&file.path))
         .chain(rejects_files)
         .collect();
     let missing = stream::iter(files)

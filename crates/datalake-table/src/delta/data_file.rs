@@ -26,7 +26,7 @@ pub struct DataFile {
 impl DataFile {
     /// The key of the file in the lake.
     pub fn key(&self) -> String {
-        keys::in_table(&percent_decoded(&self.path))
+        keys::table_file(&percent_decoded(&self.path))
     }
 
     /// Whether the file can contain a row with this user ID.

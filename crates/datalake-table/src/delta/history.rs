@@ -142,14 +142,14 @@ fn first_with_same_row(versions: &[UserVersion], changed_by: Option<&RunId>) -> 
 fn is_same_state(a: Option<&Row>, b: Option<&Row>) -> bool {
     match (a, b) {
         (None, None) => true,
-        (Some(a), Some(b)) => a.shows_the_same_as(b) && a.run_id == b.run_id,
+        (Some(a), Some(b)) => a.is_visibly_equal(b) && a.run_id == b.run_id,
         _ => false,
     }
 }
 
 async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &UserId) -> Result<Option<Row>, TableError> {
     for path in files {
-        let object = bucket.get(&keys::in_table(path), None, None).await?;
+        let object = bucket.get(&keys::table_file(path), None, None).await?;
         let wanted = user_id.clone();
         let found = decode(object, move |key, bytes| {
             let rows = parquet_rows::rows(key, bytes)?;

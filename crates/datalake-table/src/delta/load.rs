@@ -260,7 +260,7 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
 /// Reads the bounds of files that other engines added without statistics, and completes the version.
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.files_without_stats() {
-        let object = bucket.get(&keys::in_table(&path), None, None).await?;
+        let object = bucket.get(&keys::table_file(&path), None, None).await?;
         let stats = decode(object, parquet_rows::stats_of_file).await?;
         replay.set_file_stats(&path, &stats);
     }

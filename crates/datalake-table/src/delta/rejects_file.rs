@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datalake_core::{
     keys,
     plan::SourceVersion,
-    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     report::RunId,
     user::UserId,
 };
@@ -53,16 +53,20 @@ const REJECTS_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 const REJECTED: &str = "rejected";
 const IGNORED: &str = "ignored";
 
-pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<OpenRefusal>, TableError> {
+pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<Vec<ExcludedSource>, TableError> {
     let Some(path) = version.0.metadata.rejects_path().filter(|_| !version.lost().rejects_file) else {
         return Ok(Vec::new());
     };
-    let object = log::get(bucket, &keys::in_table(path), REJECTS_BYTES_MAX).await?;
+    let object = log::get(bucket, &keys::table_file(path), REJECTS_BYTES_MAX).await?;
     blocking::decode(object, decode).await
 }
 
 /// Writes the rejects unless they are those of `base`, and returns the path of their file. None if there are no rejects.
-pub(crate) async fn write(bucket: &Arc<dyn Bucket>, base: Option<&Version>, rejects: &[OpenRefusal]) -> Result<Option<String>, TableError> {
+pub(crate) async fn write(
+    bucket: &Arc<dyn Bucket>,
+    base: Option<&Version>,
+    rejects: &[ExcludedSource],
+) -> Result<Option<String>, TableError> {
     if rejects.is_empty() {
         return Ok(None);
     }
@@ -73,17 +77,17 @@ pub(crate) async fn write(bucket: &Arc<dyn Bucket>, base: Option<&Version>, reje
         return Ok(Some(path.to_owned()));
     }
     let bytes = encode(rejects)?;
-    let key = keys::refusals(&unique(), crc32fast::hash(&bytes));
+    let key = keys::rejects_file(&unique(), crc32fast::hash(&bytes));
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }
 
 /// The rejects as they are read back, with times in microseconds.
-fn stored(rejects: &[OpenRefusal]) -> Vec<OpenRefusal> {
+fn stored(rejects: &[ExcludedSource]) -> Vec<ExcludedSource> {
     let cut = |time: Timestamp| Timestamp::from_microsecond(time.as_microsecond()).unwrap_or(time);
     rejects
         .iter()
-        .map(|refusal| OpenRefusal {
+        .map(|refusal| ExcludedSource {
             since: cut(refusal.since),
             ..refusal.clone()
         })
@@ -114,21 +118,21 @@ const COLUMNS: [&str; 20] = [
     IMAGE_SIZE,
 ];
 
-fn encode(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
+fn encode(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     simulation::memoize("rejects_file::encode", rejects, || encode_now(rejects))
 }
 
-fn encode_now(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
-    let reject = |refusal: &OpenRefusal| match &refusal.refusal {
-        Refusal::Rejected(reject) => Some(reject.clone()),
-        Refusal::Ignored(_) => None,
+fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
+    let reject = |refusal: &ExcludedSource| match &refusal.exclusion {
+        Exclusion::Rejected(reject) => Some(reject.clone()),
+        Exclusion::Ignored(_) => None,
     };
     let details: Vec<Option<Reject>> = rejects.iter().map(reject).collect();
-    let kind = |refusal: &OpenRefusal| match refusal.refusal {
-        Refusal::Rejected(_) => REJECTED,
-        Refusal::Ignored(_) => IGNORED,
+    let kind = |refusal: &ExcludedSource| match refusal.exclusion {
+        Exclusion::Rejected(_) => REJECTED,
+        Exclusion::Ignored(_) => IGNORED,
     };
-    let places = || details.iter().map(|reject| reject.as_ref().and_then(|reject| reject.place));
+    let places = || details.iter().map(|reject| reject.as_ref().and_then(|reject| reject.position));
     let reasons = || details.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
     parquet_rows::write(vec![
@@ -137,7 +141,7 @@ fn encode_now(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
         string_column(ETAG, rejects.iter().map(|refusal| Some(&*refusal.etag))),
         long_column(SIZE, rejects.iter().map(|refusal| Some(number(refusal.size)))),
         string_column(KIND, rejects.iter().map(|refusal| Some(kind(refusal)))),
-        string_column(CODE, rejects.iter().map(|refusal| Some(refusal.refusal.code()))),
+        string_column(CODE, rejects.iter().map(|refusal| Some(refusal.exclusion.code()))),
         long_column(LINE, places().map(|place| place?.line.map(i64::from))),
         long_column(COLUMN, places().map(|place| place?.column.map(i64::from))),
         long_column(BYTE_OFFSET, places().map(|place| Some(number(place?.byte_offset)))),
@@ -161,7 +165,7 @@ fn encode_now(rejects: &[OpenRefusal]) -> Result<bytes::Bytes, TableError> {
     ])
 }
 
-fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError> {
+fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<ExcludedSource>, TableError> {
     let frame = parquet_rows::read(key, bytes, &COLUMNS)?;
     let columns = Columns { key, frame: &frame };
     let rejects = (0..frame.height()).map(|row| decode_row(columns, row));
@@ -169,7 +173,7 @@ fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<OpenRefusal>, TableError
 }
 
 /// None if another version of this program rejected the source with a code that this version does not know. The source is then read again.
-fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, TableError> {
+fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<ExcludedSource>, TableError> {
     let text = |name| columns.strings(name).and_then(|values| columns.string(values, row, name));
     let optional_text = |name| Ok::<_, TableError>(columns.strings(name)?.get(row));
     let number = |name: &'static str| -> Result<u64, TableError> {
@@ -184,10 +188,10 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
     };
     let code = text(CODE)?;
     let refusal = if text(KIND)? == IGNORED {
-        IgnoreCode::parse(code).map(Refusal::Ignored)
+        IgnoreCode::parse(code).map(Exclusion::Ignored)
     } else {
         let place = match columns.longs(BYTE_OFFSET)?.get(row) {
-            Some(_) => Some(Place {
+            Some(_) => Some(Position {
                 line: small(LINE)?,
                 column: small(COLUMN)?,
                 byte_offset: number(BYTE_OFFSET)?,
@@ -199,14 +203,14 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
         let reject = |code| {
             Ok::<_, TableError>(Reject {
                 column_name: optional_text(COLUMN_NAME)?.map(Box::from),
-                place,
+                position: place,
                 excerpt: optional_text(EXCERPT)?.map(Box::from),
                 excerpt_offset: excerpt_offset.and_then(|offset| u8::try_from(offset).ok()),
                 valid_from: valid_from.and_then(|time| Timestamp::from_microsecond(time).ok()),
                 ..Reject::whole(code, Reason::new(text(FOUND)?, text(EXPECTED)?, text(REMEDY)?))
             })
         };
-        RejectCode::parse(code).map(reject).transpose()?.map(Refusal::Rejected)
+        RejectCode::parse(code).map(reject).transpose()?.map(Exclusion::Rejected)
     };
     let Some(refusal) = refusal else { return Ok(None) };
     let user_id = optional_text(USER_ID)?
@@ -224,12 +228,12 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
         }),
         None => None,
     };
-    Ok(Some(OpenRefusal {
+    Ok(Some(ExcludedSource {
         key: text(KEY)?.into(),
         user_id,
         etag: text(ETAG)?.into(),
         size: number(SIZE)?,
-        refusal,
+        exclusion: refusal,
         run_id,
         since,
         valid_image,
@@ -240,13 +244,13 @@ fn decode_row(columns: Columns<'_>, row: usize) -> Result<Option<OpenRefusal>, T
 mod tests {
     use super::*;
 
-    fn refusal(refusal: Refusal) -> OpenRefusal {
-        OpenRefusal {
+    fn refusal(refusal: Exclusion) -> ExcludedSource {
+        ExcludedSource {
             key: "src-data/1.csv".into(),
             user_id: None,
             etag: "tag".into(),
             size: 41,
-            refusal,
+            exclusion: refusal,
             run_id: RunId::parse("run-1").unwrap(),
             since: Timestamp::UNIX_EPOCH,
             valid_image: None,
@@ -258,7 +262,7 @@ mod tests {
         let whole = Reject::whole(RejectCode::InFuture, Reason::new("the cause", "a birth", "check it"));
         let placed = Reject {
             column_name: Some("birthts".into()),
-            place: Some(Place {
+            position: Some(Position {
                 line: Some(2),
                 column: Some(5),
                 byte_offset: 33,
@@ -269,12 +273,12 @@ mod tests {
             ..whole.clone()
         };
         let given = [
-            Refusal::Rejected(whole),
-            Refusal::Rejected(placed),
-            Refusal::Ignored(IgnoreCode::Temporary),
+            Exclusion::Rejected(whole),
+            Exclusion::Rejected(placed),
+            Exclusion::Ignored(IgnoreCode::Temporary),
         ]
         .map(refusal);
-        let with_image = OpenRefusal {
+        let with_image = ExcludedSource {
             valid_image: Some(SourceVersion {
                 key: None,
                 etag: "tag".into(),

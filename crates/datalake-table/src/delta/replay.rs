@@ -208,7 +208,7 @@ pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
 }
 
 fn data_file(path: &str, add: Add) -> Result<DataFile, TableError> {
-    let damaged = |reason: &str| TableError::corrupt(keys::in_table(path), reason);
+    let damaged = |reason: &str| TableError::corrupt(keys::table_file(path), reason);
     let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("its size in the log is negative"))?;
     Ok(DataFile {

@@ -107,7 +107,7 @@ async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<StagedFile, T
     let path = keys::data_file_path(&unique(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
-        .put(&keys::in_table(&path), encoded.bytes, PutMode::Create, &Metadata::new())
+        .put(&keys::table_file(&path), encoded.bytes, PutMode::Create, &Metadata::new())
         .await?;
     Ok(StagedFile {
         path,

@@ -77,9 +77,9 @@ pub(crate) async fn vacuum(bucket: &Arc<dyn Bucket>) -> Result<VacuumSummary, Ta
     let mut objects = bucket.list(keys::TABLE, None);
     while let Some(object) = objects.try_next().await? {
         let age = now.duration_since(object.modified);
-        if keys::parse_in_table(&object.key).is_some_and(|path| age > unnamed_age_min && !data_files.contains(path)) {
+        if keys::parse_data_file(&object.key).is_some_and(|path| age > unnamed_age_min && !data_files.contains(path)) {
             summary.data_files_removed += 1;
-        } else if keys::is_refusals(&object.key) && age > unnamed_age_min && !rejects_files.has(&object.key) {
+        } else if keys::is_rejects_file(&object.key) && age > unnamed_age_min && !rejects_files.has(&object.key) {
             summary.rejects_files_removed += 1;
         } else if keys::is_create_proof(&object.key) && age > CREATE_PROOF_AGE_MIN {
             // Its run died during the check.
@@ -133,7 +133,7 @@ impl KeptRejectsFiles {
 
     /// Applies the metadata of the next object of the log.
     fn apply(&mut self, metadata: &Metadata, is_retained: bool) {
-        let next = metadata.rejects_path().map(keys::in_table);
+        let next = metadata.rejects_path().map(keys::table_file);
         if is_retained {
             self.keys.extend(next.clone());
             self.keys.extend(std::mem::replace(&mut self.current, next));
@@ -164,7 +164,7 @@ async fn kept_files(
     kept_files
         .rejects_files
         .keys
-        .extend(version.0.metadata.rejects_path().map(keys::in_table));
+        .extend(version.0.metadata.rejects_path().map(keys::table_file));
     let listing = log::list(bucket, 0).await?;
     // The oldest checkpoint names the rejects file of the version with which the remaining log begins.
     let checkpoint = listing.checkpoints.first().copied();

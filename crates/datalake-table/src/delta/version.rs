@@ -191,7 +191,7 @@ impl Version {
 
     /// The key of the rejects file, if there is one.
     pub fn rejects_file_key(&self) -> Option<String> {
-        self.0.metadata.rejects_path().map(keys::in_table)
+        self.0.metadata.rejects_path().map(keys::table_file)
     }
 
     /// The number of ignored objects, if the rejects file does not contain all of them.

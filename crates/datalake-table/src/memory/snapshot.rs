@@ -4,7 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
     query::filter::{Filter, Selection},
-    reject::OpenRefusal,
+    reject::ExcludedSource,
     row::RowView,
     user::Day,
 };
@@ -31,7 +31,7 @@ pub struct Snapshot {
     version: Version,
     /// By user ID. The ranges do not overlap, and no part is empty.
     pub(crate) parts: Vec<Arc<Part>>,
-    rejects: Vec<OpenRefusal>,
+    rejects: Vec<ExcludedSource>,
     births: BirthCounts,
     row_count: usize,
     /// For each part, the number of rows in the parts before it.
@@ -92,7 +92,7 @@ impl Snapshot {
         Ok(blocking(move || Self::new(version, parts, rejects)).await)
     }
 
-    fn new(version: Version, mut parts: Vec<Arc<Part>>, rejects: Vec<OpenRefusal>) -> Self {
+    fn new(version: Version, mut parts: Vec<Arc<Part>>, rejects: Vec<ExcludedSource>) -> Self {
         // Other engines may write empty files, which have no position in the order of the parts.
         parts.retain(|part| !part.rows.is_empty());
         Self {
@@ -121,7 +121,7 @@ impl Snapshot {
     }
 
     /// The sources that are rejected or ignored at this version, by key.
-    pub fn rejects(&self) -> &[OpenRefusal] {
+    pub fn rejects(&self) -> &[ExcludedSource] {
         &self.rejects
     }
 
@@ -212,7 +212,7 @@ impl Snapshot {
             until: selection.greatest_user_id().map_or(last, |greatest| self.after(greatest)),
         };
         // The first and the last row may have exactly the user ID of a bound that excludes it.
-        let is_excluded = |row: RowView<'_>| !selection.takes_values(&row);
+        let is_excluded = |row: RowView<'_>| !selection.matches_values(&row);
         if selection.is_range_of_ids() && span.from < span.until {
             if self.row_at(span.from).is_some_and(is_excluded) {
                 span.from.index += 1;
@@ -362,11 +362,11 @@ impl<'a> Iterator for Rows<'a> {
                 let index = from.index;
                 from.index += 1;
                 let (birth, has_image) = rows.birth_and_image(index);
-                if !self.selection.takes_birth(birth.day(), has_image) {
+                if !self.selection.matches_birth(birth.day(), has_image) {
                     continue;
                 }
                 let row = rows.row(index);
-                if self.selection.takes_values(&row) {
+                if self.selection.matches_values(&row) {
                     return Some(row);
                 }
             }

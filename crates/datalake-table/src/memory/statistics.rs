@@ -3,7 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use datalake_core::{
-    query::filter::{Births, ImageFilter, Selection, births_aged},
+    query::filter::{Births, ImageFilter, Selection, birth_days_for_ages},
     user::{Age, Day},
 };
 
@@ -175,7 +175,7 @@ impl BirthCounts {
             return;
         };
         for years in (youngest..=oldest).rev() {
-            let Some(days) = births_aged(years, Some(years), on) else {
+            let Some(days) = birth_days_for_ages(years, Some(years), on) else {
                 continue;
             };
             let aged = self.range(&days);
@@ -270,7 +270,7 @@ mod tests {
 
     /// The statistics as the contract defines them, from a scan of the rows.
     fn scanned(rows: &[(Day, bool)], selection: &Selection) -> Statistics {
-        let selected: Vec<_> = rows.iter().filter(|row| selection.takes_birth(row.0, row.1)).collect();
+        let selected: Vec<_> = rows.iter().filter(|row| selection.matches_birth(row.0, row.1)).collect();
         let mut ages: Vec<u16> = selected.iter().filter_map(|row| selection.ages.of(row.0)).map(Age::years).collect();
         ages.sort_unstable();
         let count = |number: usize| u64::try_from(number).unwrap();
@@ -319,7 +319,7 @@ mod tests {
             let merged = BirthCounts::merge(counted.iter());
             let filter = Filter { image, min_age, max_age, ..Filter::default() };
             let selection = filter.resolve(day(on), |left| {
-                let days: Vec<_> = rows.iter().filter(|row| left.takes_birth(row.0, row.1)).map(|row| row.0).collect();
+                let days: Vec<_> = rows.iter().filter(|row| left.matches_birth(row.0, row.1)).map(|row| row.0).collect();
                 let expected = days.iter().min().copied().zip(days.iter().max().copied());
                 assert_eq!(merged.extremes(left), expected);
                 expected

@@ -19,7 +19,7 @@ async fn foreign_file(bucket: &MemoryBucket, path: &str, users: &[&str], stats: 
     let table = datalake_table::table::Table::new(std::sync::Arc::new(elsewhere.clone()));
     let version = commit(&table, None, users.iter().map(|user| put(user, 7)).collect()).await;
     let file = &version.data_files()[0];
-    write(bucket, &keys::in_table(path), read(&elsewhere, &file.key()).await).await;
+    write(bucket, &keys::table_file(path), read(&elsewhere, &file.key()).await).await;
     let mut add =
         json!({"path": path.replace(' ', "%20"), "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false});
     if stats {

@@ -161,7 +161,7 @@ async fn append_file(bucket: &MemoryBucket, number: u64, path: &str, users: &[&s
     )
     .await;
     let file = &version.data_files()[0];
-    write(bucket, &datalake_core::keys::in_table(path), read(&elsewhere, &file.key()).await).await;
+    write(bucket, &datalake_core::keys::table_file(path), read(&elsewhere, &file.key()).await).await;
     let add: Value = json!({"add": {"path": path, "partitionValues": {}, "size": file.size, "modificationTime": 0, "dataChange": false}});
     write(bucket, &datalake_core::keys::log_entry(number), add.to_string()).await;
 }
@@ -239,7 +239,7 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
     let age = |row: &Row| age_on(row.record.birth.day(), on()).map(datalake_core::user::Age::years);
     let left: Vec<&Row> = model
         .values()
-        .filter(|row| image.is_none_or(|image| image.takes(row.image.is_some())))
+        .filter(|row| image.is_none_or(|image| image.matches(row.image.is_some())))
         .collect();
     let youngest = left.iter().filter_map(|row| age(row)).min();
     let oldest = left.iter().filter_map(|row| age(row)).max();

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use datalake_core::{
-    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
     user::{BirthTimestamp, UserId, UserRecord},
@@ -65,9 +65,9 @@ pub(crate) fn remove(user_id: &str) -> Edit {
     Edit::Remove(id(user_id))
 }
 
-pub(crate) fn refusal(key: &str) -> OpenRefusal {
+pub(crate) fn refusal(key: &str) -> ExcludedSource {
     let reject = Reject {
-        place: Some(Place {
+        position: Some(Position {
             line: Some(2),
             column: None,
             byte_offset: 33,
@@ -84,22 +84,22 @@ pub(crate) fn refusal(key: &str) -> OpenRefusal {
             ),
         )
     };
-    OpenRefusal {
+    ExcludedSource {
         key: key.into(),
         user_id: Some(id("1")),
         etag: "tag".into(),
         size: 41,
-        refusal: Refusal::Rejected(reject),
+        exclusion: Exclusion::Rejected(reject),
         run_id: RunId::parse("run-1").unwrap(),
         since: Timestamp::from_second(1_700_000_000).unwrap(),
         valid_image: None,
     }
 }
 
-pub(crate) fn ignored(key: &str) -> OpenRefusal {
-    OpenRefusal {
+pub(crate) fn ignored(key: &str) -> ExcludedSource {
+    ExcludedSource {
         user_id: None,
-        refusal: Refusal::Ignored(IgnoreCode::UnknownKind),
+        exclusion: Exclusion::Ignored(IgnoreCode::UnknownKind),
         ..refusal(key)
     }
 }

@@ -256,7 +256,7 @@ async fn history_states_why_it_ends() {
     check(&of("2").await, &odd, 6, Reach::LogEnds);
     // Only the files of the newest version are left.
     for key in keys_under(&bucket, keys::TABLE).await {
-        if keys::parse_in_table(&key).is_some() && newest.data_files().iter().all(|file| file.key() != key) {
+        if keys::parse_data_file(&key).is_some() && newest.data_files().iter().all(|file| file.key() != key) {
             bucket.delete(&key, None).await.unwrap();
         }
     }
@@ -314,7 +314,7 @@ fn scanned_history(models: &[Model], user: &UserId) -> Vec<(u64, Option<String>)
         let row = model.get(user);
         let is_new = match (states.last().and_then(|state| state.1), row) {
             (None, None) => false,
-            (Some(before), Some(row)) => !(before.shows_the_same_as(row) && before.run_id == row.run_id),
+            (Some(before), Some(row)) => !(before.is_visibly_equal(row) && before.run_id == row.run_id),
             _ => true,
         };
         if is_new {

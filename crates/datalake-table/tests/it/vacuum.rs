@@ -1,7 +1,7 @@
 //! The vacuum. Times are seconds of the store's clock since the first write. The clocks of the runs do not advance, because nothing depends
 //! on them.
 
-use datalake_core::{keys, reject::OpenRefusal};
+use datalake_core::{keys, reject::ExcludedSource};
 use datalake_store::{
     error::StoreError,
     memory::{EPOCH, MemoryBucket},
@@ -25,7 +25,7 @@ async fn commit_at(bucket: &MemoryBucket, current: Option<&Version>, value: u8, 
     commit_with(bucket, current, value, &[refusal(&format!("src-data/{value}.csv"))], second).await
 }
 
-async fn commit_with(bucket: &MemoryBucket, current: Option<&Version>, value: u8, rejected: &[OpenRefusal], second: i64) -> Version {
+async fn commit_with(bucket: &MemoryBucket, current: Option<&Version>, value: u8, rejected: &[ExcludedSource], second: i64) -> Version {
     bucket.advance_to(at(second));
     let table = table(bucket);
     let staged = table.stage(current, vec![put("1", value)]).await.unwrap();
@@ -54,7 +54,7 @@ async fn entries(bucket: &MemoryBucket) -> Vec<String> {
 async fn recent_files_are_kept() {
     let bucket = MemoryBucket::new();
     filled(&bucket, &[10, 20, 30]).await;
-    write(&bucket, &keys::in_table("part-abandoned.parquet"), "x").await;
+    write(&bucket, &keys::table_file("part-abandoned.parquet"), "x").await;
     assert_eq!(vacuum(&bucket, 40).await, VacuumSummary::default());
 }
 
@@ -64,11 +64,11 @@ async fn unnamed_and_replaced_files_are_removed_after_the_retention() {
     let version = filled(&bucket, &[10, 20]).await;
     let abandoned = ["part-abandoned.parquet", "folder/part.parquet"];
     for path in abandoned {
-        write(&bucket, &keys::in_table(path), "x").await;
+        write(&bucket, &keys::table_file(path), "x").await;
     }
-    write(&bucket, &keys::refusals("abandoned", 0), "x").await;
+    write(&bucket, &keys::rejects_file("abandoned", 0), "x").await;
     for path in ["_changes/x.parquet", "notes.txt", "_delta_log/.tmp", "_ingest/last_vacuum.json"] {
-        write(&bucket, &keys::in_table(path), "x").await;
+        write(&bucket, &keys::table_file(path), "x").await;
     }
     assert_eq!(vacuum(&bucket, 6 * DAY).await, VacuumSummary::default());
     assert_eq!(
@@ -162,7 +162,7 @@ async fn rejects_files(bucket: &MemoryBucket) -> usize {
     keys_under(bucket, keys::TABLE)
         .await
         .iter()
-        .filter(|key| keys::is_refusals(key))
+        .filter(|key| keys::is_rejects_file(key))
         .count()
 }
 

@@ -1,12 +1,12 @@
 //! Titles of reject and notice codes. The API's messages say how to fix each.
 
-use datalake_core::reject::{IgnoreCode, Notice, Refusal, RejectCode};
+use datalake_core::reject::{Exclusion, IgnoreCode, Notice, RejectCode};
 
 /// The title of a rejected or ignored source.
-pub(crate) fn title(refusal: &Refusal) -> &'static str {
+pub(crate) fn title(refusal: &Exclusion) -> &'static str {
     match refusal {
-        Refusal::Rejected(reject) => reject_title(reject.code),
-        Refusal::Ignored(code) => ignored_title(*code),
+        Exclusion::Rejected(reject) => reject_title(reject.code),
+        Exclusion::Ignored(code) => ignored_title(*code),
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use datalake_core::{
     query::as_of::TIME_TRAVEL_PARAMETERS,
-    reject::{OpenRefusal, Refusal},
+    reject::{ExcludedSource, Exclusion},
 };
 
 use crate::page::{links, query::Query};
@@ -62,14 +62,14 @@ impl RejectsRequest {
 pub(crate) struct RejectsPage<'a> {
     /// The number of rejects on the pages before this one.
     pub(crate) before: usize,
-    pub(crate) entries: Vec<&'a OpenRefusal>,
+    pub(crate) entries: Vec<&'a ExcludedSource>,
     /// The number of rejects on all pages.
     pub(crate) total: usize,
 }
 
 /// Selects a page of `refusals`, which are in the order of their keys. `after` may be a key that no longer exists.
-pub(crate) fn paginate<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
-    let has_code = |open: &&OpenRefusal| code.is_none_or(|code| open.refusal.code() == code);
+pub(crate) fn paginate<'a>(refusals: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
+    let has_code = |open: &&ExcludedSource| code.is_none_or(|code| open.exclusion.code() == code);
     let matching: Vec<_> = refusals.iter().filter(has_code).collect();
     let before = matching.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
     let mut bytes = 0;
@@ -86,19 +86,19 @@ pub(crate) fn paginate<'a>(refusals: &'a [OpenRefusal], code: Option<&str>, afte
 }
 
 /// The size of the texts that differ between rejects. The key occurs twice.
-fn text_bytes(open: &OpenRefusal) -> usize {
-    let excerpt = match &open.refusal {
-        Refusal::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
-        Refusal::Ignored(_) => 0,
+fn text_bytes(open: &ExcludedSource) -> usize {
+    let excerpt = match &open.exclusion {
+        Exclusion::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
+        Exclusion::Ignored(_) => 0,
     };
     2 * open.key.len() + open.reason().to_string().len() + excerpt
 }
 
 /// The number of sources with each code, in descending order.
-pub(crate) fn count_by_code(refusals: &[OpenRefusal]) -> Vec<(&'static str, usize)> {
+pub(crate) fn count_by_code(refusals: &[ExcludedSource]) -> Vec<(&'static str, usize)> {
     let mut counts = BTreeMap::new();
     for open in refusals {
-        *counts.entry(open.refusal.code()).or_insert(0) += 1;
+        *counts.entry(open.exclusion.code()).or_insert(0) += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

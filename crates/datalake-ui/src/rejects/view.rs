@@ -1,6 +1,6 @@
 //! Renders the rejects page.
 
-use datalake_core::reject::{OpenRefusal, Refusal};
+use datalake_core::reject::{ExcludedSource, Exclusion};
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -56,7 +56,7 @@ fn totals(snapshot: &Snapshot) -> Markup {
 }
 
 /// A link for each code, with the number of its sources.
-fn code_filter(refusals: &[OpenRefusal], request: &RejectsRequest) -> Markup {
+fn code_filter(refusals: &[ExcludedSource], request: &RejectsRequest) -> Markup {
     let link = |code: Option<&str>, label: &str, count: usize| {
         let is_current = (request.code.as_deref() == code).then_some("true");
         html! {
@@ -105,10 +105,10 @@ fn pager(page: &RejectsPage<'_>, request: &RejectsRequest) -> Pager {
     }
 }
 
-fn entry(open: &OpenRefusal, snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let reject = match &open.refusal {
-        Refusal::Rejected(reject) => Some(reject),
-        Refusal::Ignored(_) => None,
+fn entry(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
+    let reject = match &open.exclusion {
+        Exclusion::Rejected(reject) => Some(reject),
+        Exclusion::Ignored(_) => None,
     };
     let reason = open.reason();
     let kind = match reject {
@@ -116,18 +116,18 @@ fn entry(open: &OpenRefusal, snapshot: &Snapshot, request: &RejectsRequest, now:
         None => "ignored",
     };
     html! {
-        li data-key=(open.key) data-code=(open.refusal.code()) {
+        li data-key=(open.key) data-code=(open.exclusion.code()) {
             header {
-                h2 { (reject_titles::title(&open.refusal)) }
-                code.muted { (open.refusal.code()) }
+                h2 { (reject_titles::title(&open.exclusion)) }
+                code.muted { (open.exclusion.code()) }
             }
             p.where {
                 code.wrap { bdi { (open.key) } }
-                @if let Some(place) = reject.and_then(|reject| reject.place) {
+                @if let Some(position) = reject.and_then(|reject| reject.position) {
                     " "
                     span.muted {
-                        @if let (Some(line), Some(column)) = (place.line, place.column) { "line " (line) ", column " (column) ", " }
-                        "byte " (number(place.byte_offset))
+                        @if let (Some(line), Some(column)) = (position.line, position.column) { "line " (line) ", column " (column) ", " }
+                        "byte " (number(position.byte_offset))
                     }
                 }
             }
@@ -151,9 +151,9 @@ fn reason_sentence(message: &str) -> String {
 }
 
 /// What is still served for the user of a rejected source.
-fn served(open: &OpenRefusal, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
+fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
-    let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
+    let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
     let what = meanwhile(open, row);
     html! {
         @match (row, &open.user_id) {

@@ -131,7 +131,7 @@ async fn expire_earlier_versions(lake: &Lake) {
     let latest = lake.table.latest().await.unwrap().unwrap();
     let kept: Vec<String> = latest.data_files().iter().map(|segment| segment.key()).collect();
     let objects: Vec<_> = lake.bucket.list(keys::TABLE, None).try_collect().await.unwrap();
-    for object in objects.iter().filter(|object| keys::parse_in_table(&object.key).is_some()) {
+    for object in objects.iter().filter(|object| keys::parse_data_file(&object.key).is_some()) {
         if !kept.contains(&object.key) {
             lake.bucket.delete(&object.key, None).await.unwrap();
         }

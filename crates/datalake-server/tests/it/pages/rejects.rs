@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use datalake_core::{
-    reject::{OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, Position, Reason, Reject, RejectCode},
     user::UserId,
 };
 
@@ -34,7 +34,7 @@ async fn reject_shows_position_reason_and_effect() {
 async fn lake_with_a_hostile_reject() -> Lake {
     let lake = Lake::of_users().await;
     let reject = Reject {
-        place: Some(Place {
+        position: Some(Position {
             line: Some(2),
             column: Some(1),
             byte_offset: 40,
@@ -42,10 +42,10 @@ async fn lake_with_a_hostile_reject() -> Lake {
         excerpt: Some("<script>\u{202e}".into()),
         ..Reject::whole(RejectCode::ControlCharacter, Reason::new("it contains <b>", "none", "remove it"))
     };
-    let open = OpenRefusal {
+    let open = ExcludedSource {
         key: "src-data/1000.csv".into(),
         user_id: UserId::parse("1000").ok(),
-        refusal: Refusal::Rejected(reject),
+        exclusion: Exclusion::Rejected(reject),
         ..refusals().remove(0)
     };
     lake.commit_as("run-2", now(), vec![put("1000", "<i>", "1990-01-01", true)], &[open])
@@ -102,11 +102,11 @@ async fn version_without_rejects_has_a_message() {
 /// A lake with 2,500 rejects with the code `empty` and 7,500 with the code `quote`.
 async fn lake_with_many_rejects() -> Lake {
     let lake = Lake::empty();
-    let open = |number: usize| OpenRefusal {
+    let open = |number: usize| ExcludedSource {
         key: format!("src-data/{number:05} &.csv").into(),
-        refusal: match number % 4 {
-            0 => Refusal::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
-            _ => refusals().remove(0).refusal,
+        exclusion: match number % 4 {
+            0 => Exclusion::Rejected(Reject::whole(RejectCode::Empty, Reason::new("there is no user", "one", "add it"))),
+            _ => refusals().remove(0).exclusion,
         },
         ..refusals().remove(0)
     };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use datalake_core::{
-    reject::{IgnoreCode, OpenRefusal, Place, Reason, Refusal, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     report::{Counts, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_table::delta::rows::Edit;
@@ -48,11 +48,11 @@ fn user(number: u16, version: u16) -> Edit {
     )
 }
 
-fn refusal(number: usize) -> OpenRefusal {
+fn refusal(number: usize) -> ExcludedSource {
     let refusal = match number % 12 {
-        11 => Refusal::Ignored(IgnoreCode::Nested),
-        code => Refusal::Rejected(Reject {
-            place: Some(Place {
+        11 => Exclusion::Ignored(IgnoreCode::Nested),
+        code => Exclusion::Rejected(Reject {
+            position: Some(Position {
                 line: Some(2),
                 column: Some(41),
                 byte_offset: 79,
@@ -76,9 +76,9 @@ fn refusal(number: usize) -> OpenRefusal {
             )
         }),
     };
-    OpenRefusal {
+    ExcludedSource {
         key: format!("src-data/a-folder-of-some-department/{number:05}-a-file.csv").into(),
-        refusal,
+        exclusion: refusal,
         ..refusals().remove(0)
     }
 }

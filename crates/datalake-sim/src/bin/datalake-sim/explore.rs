@@ -1,16 +1,16 @@
-//! `explore`: every scenario over every kind of store, until its share of the time is over.
+//! `explore`: every scenario over every kind of store, each for its share of the time.
 
 use std::collections::BTreeMap;
 
 use datalake_sim::{
-    explorer::{Counts, Explorer, Pass},
+    explorer::{Counts, Explorer, SearchResult},
     scenario::{Scenario, StoreKind},
-    world::Machine,
+    world::SimRuntime,
 };
 
 use crate::{Arguments, on_threads, real_now};
 
-/// What was done in one scenario, over all kinds of stores.
+/// The results of one scenario over all kinds of stores.
 #[derive(Clone, Debug, Default)]
 struct Explored {
     stores: u32,
@@ -28,27 +28,27 @@ pub(crate) fn explore(arguments: &Arguments) -> Result<bool, String> {
     let chosen: Vec<(&Scenario, StoreKind)> = StoreKind::ALL
         .into_iter()
         .flat_map(|kind| scenarios.iter().map(move |scenario| (scenario, kind)))
-        .filter(|(scenario, kind)| scenario.suits(*kind))
+        .filter(|(scenario, kind)| scenario.supports(*kind))
         .filter(|(scenario, kind)| arguments.allows("scenario", &scenario.name) && arguments.allows("store", &kind.to_string()))
         .collect();
     if chosen.is_empty() {
-        return Err("no scenario is chosen".to_owned());
+        return Err("no scenario matches --scenario and --store".to_owned());
     }
     let by_thread = on_threads(threads, |thread| {
-        let machine = Machine::new();
+        let runtime = SimRuntime::new();
         let mut explored = BTreeMap::<&str, Explored>::new();
         let own: Vec<_> = chosen.iter().skip(thread).step_by(threads).collect();
         for (index, (scenario, kind)) in own.iter().enumerate() {
-            // What is left of the time is shared among those that are left.
-            let left = seconds.saturating_sub(started.elapsed());
-            let share = left / u32::try_from(own.len() - index).unwrap_or(u32::MAX);
-            let begun = real_now();
-            let mut explorer = Explorer::new(&machine, scenario, *kind, None)
+            // The remaining time is divided among the remaining scenarios.
+            let remaining = seconds.saturating_sub(started.elapsed());
+            let share = remaining / u32::try_from(own.len() - index).unwrap_or(u32::MAX);
+            let scenario_started = real_now();
+            let mut explorer = Explorer::new(&runtime, scenario, *kind, None)
                 .map_err(|violation| format!("cannot prepare {} {kind}: {violation}", scenario.name))?;
-            let pass = explorer.explore(switches_max, |_| begun.elapsed() >= share);
+            let result = explorer.explore(switches_max, |_| scenario_started.elapsed() >= share);
             let entry = explored.entry(&scenario.name).or_default();
             entry.stores += 1;
-            entry.exhausted += u32::from(pass == Pass::Exhausted);
+            entry.exhausted += u32::from(result == SearchResult::Exhausted);
             entry.counts.add(&explorer.counts());
             for found in explorer.found() {
                 entry.violations += 1;
@@ -66,10 +66,10 @@ pub(crate) fn explore(arguments: &Arguments) -> Result<bool, String> {
         by_scenario.entry(name).or_default().add(&explored);
     }
     for (name, explored) in &by_scenario {
-        println!("{name:<32} {}", explored.words());
+        println!("{name:<32} {}", explored.summary());
     }
     let elapsed = started.elapsed().as_secs_f64();
-    println!("{} scenarios, {}; {elapsed:.0} s", by_scenario.len(), total.words());
+    println!("{} scenarios, {}; {elapsed:.0} s", by_scenario.len(), total.summary());
     Ok(total.violations == 0)
 }
 
@@ -81,7 +81,7 @@ impl Explored {
         self.violations += other.violations;
     }
 
-    fn words(&self) -> String {
+    fn summary(&self) -> String {
         let Counts {
             executions,
             steps,

@@ -1,7 +1,7 @@
-//! `datalake-sim explore|simulate|planted|replay`: one command for each full check. The last line counts what was done; the exit status is
-//! not 0 if an invariant does not hold.
+//! `datalake-sim explore|simulate|planted|replay`: one command for each check. The last line of the output is a summary; the exit status is not 0
+//! if an invariant is violated.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is a tool for the terminal")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the output of a command-line tool")]
 
 mod explore;
 mod planted;
@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use datalake_sim::{explorer::replay, schedule::Schedule, world::Machine};
+use datalake_sim::{explorer::replay, schedule::Schedule, world::SimRuntime};
 use datalake_store::simulation::Bug;
 
 const USAGE: &str = "usage: datalake-sim explore [--seconds N] [--threads N] [--scenario NAME] [--store KIND] [--switches N] [--out DIR]
@@ -24,15 +24,15 @@ const USAGE: &str = "usage: datalake-sim explore [--seconds N] [--threads N] [--
        datalake-sim planted [--threads N] [--bug NAME]
        datalake-sim replay FILE [--bug NAME]";
 
-/// Options as `--name value`, and what is not one.
+/// Options as `--name value`, and positional arguments.
 struct Arguments {
     options: BTreeMap<String, String>,
-    rest: Vec<String>,
+    positional: Vec<String>,
 }
 
 impl Arguments {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut options, mut rest) = (BTreeMap::new(), Vec::new());
+        let (mut options, mut positional) = (BTreeMap::new(), Vec::new());
         let mut arguments = arguments.skip(1);
         while let Some(argument) = arguments.next() {
             match argument.strip_prefix("--") {
@@ -40,10 +40,10 @@ impl Arguments {
                     let value = arguments.next().ok_or_else(|| format!("--{name} needs a value"))?;
                     options.insert(name.to_owned(), value);
                 }
-                None => rest.push(argument),
+                None => positional.push(argument),
             }
         }
-        Ok(Self { options, rest })
+        Ok(Self { options, positional })
     }
 
     fn number(&self, name: &str) -> Result<Option<u64>, String> {
@@ -56,7 +56,7 @@ impl Arguments {
         self.options.get(option).is_none_or(|chosen| chosen == value)
     }
 
-    /// The time box; none is as long as there is something to do.
+    /// The time limit; unlimited without the option.
     fn seconds(&self) -> Result<Duration, String> {
         Ok(self.number("seconds")?.map_or(Duration::MAX, Duration::from_secs))
     }
@@ -66,7 +66,7 @@ impl Arguments {
         usize::try_from(threads).map_err(|_| format!("--threads {threads} is too large"))
     }
 
-    /// Writes what was found to a file.
+    /// Writes a violation to a file.
     fn report(&self, name: &str, text: &str) -> Result<(), String> {
         let folder = self.options.get("out").map_or("target/violations", String::as_str);
         fs::create_dir_all(folder).map_err(|error| format!("cannot create {folder}: {error}"))?;
@@ -76,7 +76,7 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let outcome = Arguments::parse(std::env::args()).and_then(|arguments| match arguments.rest.first().map(String::as_str) {
+    let outcome = Arguments::parse(std::env::args()).and_then(|arguments| match arguments.positional.first().map(String::as_str) {
         Some("explore") => explore::explore(&arguments),
         Some("simulate") => simulate::simulate(&arguments),
         Some("planted") => planted::planted(&arguments),
@@ -93,13 +93,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The real clock: only the time boxes of this tool depend on it.
-#[expect(clippy::disallowed_methods, reason = "a time box is one of real time")]
+/// The real clock: only the time limits of this tool depend on it.
+#[expect(clippy::disallowed_methods, reason = "time limits are in real time")]
 fn real_now() -> Instant {
     Instant::now()
 }
 
-/// Runs the work of each thread, given its number, and returns what each made.
+/// Runs `work` on each thread with its number, and returns the results.
 fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T, String> + Sync) -> Result<Vec<T>, String> {
     let work = &work;
     thread::scope(|scope| {
@@ -110,14 +110,14 @@ fn on_threads<T: Send>(threads: usize, work: impl Fn(usize) -> Result<T, String>
 }
 
 fn replay_file(arguments: &Arguments) -> Result<bool, String> {
-    let path = arguments.rest.get(1).ok_or(USAGE)?;
+    let path = arguments.positional.get(1).ok_or(USAGE)?;
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {path}: {error}"))?;
     let schedule: Schedule = text.parse()?;
     let is_chosen = |bug: &Bug| arguments.options.get("bug").is_some_and(|name| *name == format!("{bug:?}"));
-    let replayed = replay(&Machine::new(), &schedule, Bug::ALL.iter().copied().find(is_chosen));
+    let replayed = replay(&SimRuntime::new(), &schedule, Bug::ALL.iter().copied().find(is_chosen));
     let (world, violation) = match replayed {
         Ok(world) => (world, None),
-        Err(broken) => (broken.1, Some(broken.0)),
+        Err(violated) => (violated.1, Some(violated.0)),
     };
     for event in world.events() {
         println!("{event}");

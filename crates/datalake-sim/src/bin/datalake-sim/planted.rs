@@ -1,10 +1,10 @@
-//! `planted`: looks for every planted bug.
+//! `planted`: searches for every planted bug.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datalake_sim::{
-    planted::{Detection, hunt},
-    world::Machine,
+    planted::{Detection, find_bug},
+    world::SimRuntime,
 };
 use datalake_store::simulation::Bug;
 
@@ -14,21 +14,21 @@ pub(crate) fn planted(arguments: &Arguments) -> Result<bool, String> {
     let is_chosen = |bug: &Bug| arguments.allows("bug", &format!("{bug:?}"));
     let bugs: Vec<Bug> = Bug::ALL.iter().copied().filter(is_chosen).collect();
     if bugs.is_empty() {
-        return Err("there is no such bug".to_owned());
+        return Err("no planted bug matches --bug".to_owned());
     }
     let started = real_now();
     let next = AtomicUsize::new(0);
     let missed = on_threads(arguments.threads()?, |_| {
-        let machine = Machine::new();
+        let runtime = SimRuntime::new();
         let mut missed = Vec::new();
         while let Some(bug) = bugs.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let begun = real_now();
-            let found = hunt(&machine, *bug);
-            let took = begun.elapsed().as_secs_f64();
+            let search_started = real_now();
+            let found = find_bug(&runtime, *bug);
+            let elapsed = search_started.elapsed().as_secs_f64();
             if let Some(Detection { by, executions, violation }) = found {
-                println!("{bug:?}: found by {by} after {executions} executions, {took:.1} s: {violation}");
+                println!("{bug:?}: found by {by} after {executions} executions, {elapsed:.1} s: {violation}");
             } else {
-                println!("{bug:?}: NOT FOUND, {took:.1} s");
+                println!("{bug:?}: NOT FOUND, {elapsed:.1} s");
                 missed.push(*bug);
             }
         }

@@ -1,25 +1,25 @@
-//! `simulate`: random executions, one for each seed.
+//! `simulate`: random executions with faults, one for each seed.
 
 use std::collections::BTreeMap;
 
 use datalake_sim::{
-    random::{self, Family},
-    world::Machine,
+    random::{self, FaultFamily},
+    world::SimRuntime,
 };
 
 use crate::{Arguments, on_threads, real_now};
 
-/// What the seeds of one thread did.
+/// The results of the seeds of one thread.
 #[derive(Default)]
 struct Simulated {
     seeds: u64,
     steps: u64,
     violations: u64,
-    /// Seeds in which a family was on, and how often it struck.
-    families: BTreeMap<Family, (u64, u64)>,
+    /// For each family, the seeds in which it was enabled and the faults that it injected.
+    families: BTreeMap<FaultFamily, (u64, u64)>,
 }
 
-/// Fewer seeds say nothing about shares.
+/// Fewest seeds for which the share of seeds with an enabled family is checked.
 const SEEDS_FOR_SHARES_MIN: u64 = 500;
 
 pub(crate) fn simulate(arguments: &Arguments) -> Result<bool, String> {
@@ -34,22 +34,22 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<bool, String> {
         .map_or(u64::MAX, |seeds| first.saturating_add(seeds.saturating_sub(1)));
     let started = real_now();
     let by_thread = on_threads(threads, |thread| {
-        let machine = Machine::new();
+        let runtime = SimRuntime::new();
         let mut simulated = Simulated::default();
         for seed in (first..=last).skip(thread).step_by(threads) {
             if started.elapsed() >= seconds {
                 break;
             }
-            let outcome = random::simulate(&machine, seed, None);
+            let result = random::simulate(&runtime, seed, None);
             simulated.seeds += 1;
-            simulated.steps += outcome.steps;
-            for (family, strikes) in outcome.activations {
-                simulated.count(family, (1, strikes));
+            simulated.steps += result.steps;
+            for (family, faults) in result.injected {
+                simulated.count(family, (1, faults));
             }
-            if let Some(violation) = outcome.violation {
+            if let Some(violation) = result.violation {
                 simulated.violations += 1;
                 println!("VIOLATION seed {seed}: {violation}");
-                let events: Vec<_> = outcome.events.iter().map(ToString::to_string).collect();
+                let events: Vec<_> = result.events.iter().map(ToString::to_string).collect();
                 arguments.report(&format!("seed-{seed}"), &format!("# {violation}\n{}", events.join("\n")))?;
             }
         }
@@ -74,40 +74,38 @@ pub(crate) fn simulate(arguments: &Arguments) -> Result<bool, String> {
 }
 
 impl Simulated {
-    fn count(&mut self, family: Family, (on, struck): (u64, u64)) {
+    fn count(&mut self, family: FaultFamily, (enabled, injected): (u64, u64)) {
         let counts = self.families.entry(family).or_default();
-        counts.0 += on;
-        counts.1 += struck;
+        counts.0 += enabled;
+        counts.1 += injected;
     }
 
-    /// Shows how often each family was on and struck, and returns whether each was on in about half of the seeds and struck.
+    /// Prints how often each family was enabled and injected faults. Returns whether each was enabled in about half of the seeds and injected
+    /// faults.
     fn show_families(&self) -> bool {
         let mut is_balanced = true;
-        for family in Family::ALL {
-            let (on, struck) = self.families.get(&family).copied().unwrap_or_default();
-            println!("{family:?}: on in {on} of {} seeds, struck {struck} times", self.seeds);
-            let is_shared = on * 10 >= self.seeds * 4 && on * 10 <= self.seeds * 6;
-            is_balanced &= self.seeds < SEEDS_FOR_SHARES_MIN || (is_shared && struck > 0);
+        for family in FaultFamily::ALL {
+            let (enabled, injected) = self.families.get(&family).copied().unwrap_or_default();
+            println!("{family:?}: enabled in {enabled} of {} seeds, {injected} faults", self.seeds);
+            let is_half = enabled * 10 >= self.seeds * 4 && enabled * 10 <= self.seeds * 6;
+            is_balanced &= self.seeds < SEEDS_FOR_SHARES_MIN || (is_half && injected > 0);
         }
         if !is_balanced {
-            println!("a family of faults is on in fewer than 40 % or in more than 60 % of the seeds, or never struck");
+            println!("a family of faults was enabled in fewer than 40 % or in more than 60 % of the seeds, or injected no fault");
         }
         is_balanced
     }
 }
 
-/// Shows every event of one seed, and returns whether it violates nothing.
+/// Prints every step of one seed, and returns whether no invariant is violated.
 fn show(seed: u64) -> bool {
-    let outcome = random::simulate(&Machine::new(), seed, None);
-    for event in &outcome.events {
+    let result = random::simulate(&SimRuntime::new(), seed, None);
+    for event in &result.events {
         println!("{event}");
     }
-    println!(
-        "trace {:016x}, {} steps, {:?}",
-        outcome.trace_hash, outcome.steps, outcome.activations
-    );
-    if let Some(violation) = &outcome.violation {
+    println!("trace {:016x}, {} steps, {:?}", result.trace_hash, result.steps, result.injected);
+    if let Some(violation) = &result.violation {
         println!("VIOLATION: {violation}");
     }
-    outcome.violation.is_none()
+    result.violation.is_none()
 }

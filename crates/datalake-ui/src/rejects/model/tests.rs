@@ -7,13 +7,13 @@ use jiff::Timestamp;
 
 use super::*;
 
-fn open(key: &str, code: RejectCode) -> OpenRefusal {
-    OpenRefusal {
+fn open(key: &str, code: RejectCode) -> ExcludedSource {
+    ExcludedSource {
         key: key.into(),
         user_id: UserId::parse("1").ok(),
         etag: "etag".into(),
         size: 1,
-        refusal: Refusal::Rejected(Reject::whole(code, Reason::new("cause", "expected", "remedy"))),
+        exclusion: Exclusion::Rejected(Reject::whole(code, Reason::new("cause", "expected", "remedy"))),
         run_id: RunId::parse("run-1").unwrap(),
         since: Timestamp::UNIX_EPOCH,
         valid_image: None,
@@ -21,7 +21,7 @@ fn open(key: &str, code: RejectCode) -> OpenRefusal {
 }
 
 /// Every third has the code `quote`, all others `empty`.
-fn rejects(count: usize) -> Vec<OpenRefusal> {
+fn rejects(count: usize) -> Vec<ExcludedSource> {
     let code = |number: usize| if number % 3 == 2 { RejectCode::Quote } else { RejectCode::Empty };
     (0..count).map(|number| open(&format!("{number:06}"), code(number))).collect()
 }

@@ -1,8 +1,9 @@
-//! What must hold once everything is quiet: after a run during which no other run was active.
+//! The checks at quiescence: what must hold after a run during which no other run was active.
 
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use datalake_core::{
+    error_chain::error_chain,
     keys::{self, LogKey},
     plan::DeletionGuard,
     report::{RunMode, RunOutcome},
@@ -14,33 +15,35 @@ use futures_util::{FutureExt, TryStreamExt};
 use jiff::SignedDuration;
 
 use crate::{
-    observed::{Fingerprints, Loaded, words},
-    oracle::{Invariant, Leniency, Violation, check_copies, check_leftovers, violation},
+    fingerprints::Fingerprints,
+    invariant::{Invariant, Violation, violation},
+    loaded::Loaded,
+    oracle::{ToleratedFaults, check_copies, check_leftovers},
     world::{SETTINGS, World, options},
 };
 
-/// Longer than a run must be alone for its guarantees to hold.
-const REST: SignedDuration = SignedDuration::from_mins(10);
+/// Longer than the time without other runs that the guarantees of a run require.
+const QUIET_TIME: SignedDuration = SignedDuration::from_mins(10);
 
-/// After which the daily vacuum is due, and what dead runs left is removed.
+/// Longer than the interval of the vacuum, which removes the remains of killed runs.
 const DAY: SignedDuration = SignedDuration::from_hours(26);
 
-/// How long versions stay readable.
+/// How long versions remain readable.
 const RETENTION: SignedDuration = SignedDuration::from_hours(24 * 7);
 
-/// How long log entries stay that a checkpoint replaces.
+/// How long log entries remain that a checkpoint replaces.
 const LOG_RETENTION: SignedDuration = SignedDuration::from_hours(24 * 30);
 
-/// Runs the processor until everything must be as the sources say, and checks that it is.
-pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
-    if world.has_only_succeeded() && world.oracle.leniency == Leniency::default() {
+/// Runs the processor until the lake must agree with the sources, and checks that it does.
+pub(crate) fn check(world: &mut World) -> Result<(), Violation> {
+    if world.has_only_succeeded() && world.oracle.tolerated == ToleratedFaults::default() {
         world.check_output()?;
     }
-    world.advance(REST);
+    world.advance(QUIET_TIME);
     world.run_alone("Q1", 900)?;
-    let newest = check(world)?;
-    // A removal that arrived late was seen by no run: the daily vacuum repairs what it did.
-    if !world.has_late_writes() {
+    let newest = check_table(world)?;
+    // No run has seen the effect of an outdated write yet; the daily vacuum repairs it.
+    if !world.may_have_outdated_writes() {
         check_copies(world.store(), &newest)?;
     }
     world.advance(SignedDuration::from_mins(1));
@@ -55,7 +58,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     }
     world.advance(DAY);
     world.run_alone("Q3", 902)?;
-    let newest = check(world)?;
+    let newest = check_table(world)?;
     check_copies(world.store(), &newest)?;
     check_leftovers(world.store(), &newest)?;
     check_log(world.store())?;
@@ -63,7 +66,7 @@ pub(crate) fn settle(world: &mut World) -> Result<(), Violation> {
     check_retained(world)
 }
 
-fn check(world: &World) -> Result<Rc<Loaded>, Violation> {
+fn check_table(world: &World) -> Result<Rc<Loaded>, Violation> {
     let newest = world.oracle.newest().cloned();
     let newest = newest.ok_or_else(|| violation(Invariant::Convergence, "there is no table after a run"))?;
     world.check_output()?;
@@ -85,7 +88,7 @@ fn check(world: &World) -> Result<Rc<Loaded>, Violation> {
     Ok(newest)
 }
 
-/// Rebuilds that are remembered, by the sources and the planted bug.
+/// Most cached rebuilds.
 const REBUILDS_MAX: usize = 10_000;
 
 /// `output.csv` by the planted bug and the fingerprint of the sources.
@@ -97,11 +100,11 @@ thread_local! {
 
 /// `output.csv` of a rebuild in an empty lake.
 fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
-    let known = (world.bug(), world.fingerprints().sources);
-    if let Some(output) = REBUILDS.with_borrow(|rebuilds| rebuilds.get(&known).cloned()) {
+    let key = (world.bug(), world.fingerprints().sources);
+    if let Some(output) = REBUILDS.with_borrow(|rebuilds| rebuilds.get(&key).cloned()) {
         return Ok(output);
     }
-    let store = MemoryBucket::new().with_etags_of(world.kind().tags).frozen();
+    let store = MemoryBucket::new().with_etags_of(world.kind().etags).frozen();
     store.set_now(world.store().now());
     for source in world.store().peek_all(keys::SOURCES) {
         store.restore(source);
@@ -111,7 +114,7 @@ fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
         requests: Arc::default(),
     };
     let options = options("rebuild", RunMode::Incremental, DeletionGuard::Off);
-    let _entered = world.enter();
+    let _entered = world.enter_runtime();
     let report = run::run(&lake, &options).now_or_never();
     let output = store.peek(keys::OUTPUT);
     match (report, output) {
@@ -121,7 +124,7 @@ fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
                 if rebuilds.len() >= REBUILDS_MAX {
                     rebuilds.clear();
                 }
-                rebuilds.insert(known, Rc::clone(&output));
+                rebuilds.insert(key, Rc::clone(&output));
             });
             Ok(output)
         }
@@ -132,8 +135,8 @@ fn rebuilt(world: &World) -> Result<Rc<str>, Violation> {
     }
 }
 
-/// The vacuum removed what precedes the newest checkpoint of a version that is older than the retention. An entry is at least as old as those
-/// after it.
+/// The vacuum removed the log before the newest checkpoint whose version is older than the retention. An entry counts as at least as old as
+/// later entries.
 fn check_log(store: &MemoryBucket) -> Result<(), Violation> {
     let objects = store.peek_all(keys::LOG);
     let logged = || {
@@ -151,14 +154,14 @@ fn check_log(store: &MemoryBucket) -> Result<(), Violation> {
         LogKey::Checkpoint(_) | LogKey::Entry(_) => None,
     });
     let first_kept = checkpoints.max().unwrap_or(0);
-    let left = logged().find(|(key, _)| matches!(key, LogKey::Entry(number) | LogKey::Checkpoint(number) if *number < first_kept));
-    match left {
-        Some((_, object)) => Err(violation(Invariant::NoLeftovers, format!("{} is left", object.meta.key))),
+    let leftover = logged().find(|(key, _)| matches!(key, LogKey::Entry(number) | LogKey::Checkpoint(number) if *number < first_kept));
+    match leftover {
+        Some((_, object)) => Err(violation(Invariant::NoLeftovers, format!("{} was not removed", object.meta.key))),
         None => Ok(()),
     }
 }
 
-/// A reader that asks for the version as of now gets the newest one.
+/// The version as of the current time is the newest one.
 fn check_as_of(world: &World, newest: &Loaded) -> Result<(), Violation> {
     let table = Table::with_settings(Arc::new(world.store().clone()), SETTINGS);
     let finding = async {
@@ -167,22 +170,25 @@ fn check_as_of(world: &World, newest: &Loaded) -> Result<(), Violation> {
         let commits = facts.iter().map(|facts| (facts.number, facts.committed_at));
         Ok::<_, datalake_table::error::TableError>(committed_by(commits, world.store().now()))
     };
-    match finding.now_or_never().expect("the store in memory answers at once") {
+    match finding.now_or_never().expect("the in-memory store responds at once") {
         Ok(Some(found)) if found == newest.number => Ok(()),
         Ok(found) => Err(violation(
             Invariant::AsOf,
-            format!("as of now the version is {found:?}; the newest is {}", newest.number),
+            format!(
+                "the version as of the current time is {found:?}, but the newest is {}",
+                newest.number
+            ),
         )),
-        Err(error) => Err(violation(Invariant::AsOf, words(&error))),
+        Err(error) => Err(violation(Invariant::AsOf, error_chain(&error))),
     }
 }
 
-/// Every version whose entry is within the retention loads, unless a repair took its files away.
+/// Every version whose entry is within the retention loads, unless its files were removed on purpose.
 ///
-/// Ages are those of the store's clock, which is the only one that runs share: a clock that leapt ahead makes every object older by as much, and
-/// the vacuum of that time removes what the clock says is past its retention.
+/// Ages are those of the store's clock, the only clock that runs share. If that clock jumps ahead, every object becomes older, and the vacuum
+/// removes objects whose retention has ended by that clock.
 fn check_retained(world: &World) -> Result<(), Violation> {
-    if world.has_leapt() {
+    if world.clock_has_jumped() {
         return Ok(());
     }
     let store = world.store();
@@ -191,22 +197,22 @@ fn check_retained(world: &World) -> Result<(), Violation> {
         let Some(retained) = table.retained().await? else { return Ok(()) };
         for number in retained {
             let entry = store.peek(&keys::log_entry(number));
-            let is_young = entry.is_some_and(|entry| store.now().duration_since(entry.meta.modified) < RETENTION);
-            if is_young {
+            let is_retained = entry.is_some_and(|entry| store.now().duration_since(entry.meta.modified) < RETENTION);
+            if is_retained {
                 let version = table.at(number).await?;
                 table.all_rows(&version).try_for_each(async |_| Ok(())).await?;
             }
         }
         Ok::<_, datalake_table::error::TableError>(())
     };
-    let loaded = loading.now_or_never().expect("the store in memory answers at once");
+    let loaded = loading.now_or_never().expect("the in-memory store responds at once");
     match loaded {
-        Err(error) if !world.lost_files() => Err(violation(Invariant::Retention, words(&error))),
+        Err(error) if !world.lost_files() => Err(violation(Invariant::Retention, error_chain(&error))),
         _ => Ok(()),
     }
 }
 
-/// The state of the objects that count for [`settle`].
+/// A digest of the state on which [`check`] depends.
 pub(crate) fn state(world: &World) -> u64 {
     let Fingerprints { all, .. } = world.fingerprints();
     *all ^ u64::from_ne_bytes(world.now().as_millisecond().to_ne_bytes()).rotate_left(17)

@@ -1,4 +1,4 @@
-//! Which operations of different actors can conflict: the partial order that the explorer keeps to.
+//! Partial-order reduction: which operations of different actors conflict.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,22 +6,22 @@ use datalake_store::faults::OperationKind;
 
 use crate::{gate::Operation, world::ActorId};
 
-/// Every sweep writes it, and every fenced write reads it.
+/// A pseudo key that every sweep writes and every fenced write reads.
 const FENCES: &str = "fences";
 
-/// Sets of actors, a bit each.
+/// A set of actors, one bit each.
 type Actors = u32;
 
 fn bit(actor: ActorId) -> Actors {
     1 << actor
 }
 
-/// Who accessed what.
+/// The actors that accessed each key.
 #[derive(Clone, Debug, Default)]
 struct Table {
     reads: HashMap<String, Actors>,
     writes: HashMap<String, Actors>,
-    /// By prefix.
+    /// Listings by prefix.
     lists: BTreeMap<String, Actors>,
 }
 
@@ -39,7 +39,7 @@ impl Table {
         }
     }
 
-    /// Whether another actor has an access that conflicts: one of the two writes, and their keys overlap.
+    /// Whether another actor has a conflicting access: the keys overlap, and at least one of the two writes.
     fn conflicts(&self, actor: ActorId, operation: &Operation) -> bool {
         let by_others = |actors: Option<&Actors>| actors.is_some_and(|actors| actors & !bit(actor) != 0);
         if operation.kind == OperationKind::List && !operation.is_completion {
@@ -60,7 +60,7 @@ impl Table {
     }
 }
 
-/// Keys that an operation reads or writes, listings aside.
+/// The keys that an operation reads or writes, without listings.
 fn touched(operation: &Operation) -> impl Iterator<Item = (&str, bool)> {
     let key = operation.key.as_str();
     let own = match (operation.is_completion, operation.kind) {
@@ -78,35 +78,35 @@ fn touched(operation: &Operation) -> impl Iterator<Item = (&str, bool)> {
     own.into_iter().chain(source).chain(fence)
 }
 
-/// Learns which operations can conflict with one of another actor.
+/// Learns which operations can conflict with those of other actors.
 ///
-/// An operation that conflicts with nothing that any other actor does in any execution commutes with everything: it is carried out along
-/// with the operation before it, and no order around it is explored. What others do is learned as the exploration goes on; once it shows
-/// that an operation was taken along wrongly, the exploration starts again.
+/// An operation that conflicts with no operation of another actor in any execution is independent: it is merged with the operation before it,
+/// and no other order of it is explored. The accesses of others are learned during the exploration. When they show that a merged operation
+/// conflicts, the exploration starts again.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Accesses {
-    seen: Table,
-    taken_along: Table,
+pub(super) struct Accesses {
+    all: Table,
+    merged: Table,
 }
 
 impl Accesses {
-    /// Whether the order of this operation and those of others can matter, as far as is known.
-    pub(crate) fn is_visible(&self, actor: ActorId, operation: &Operation) -> bool {
-        self.seen.conflicts(actor, operation)
+    /// Whether the operation conflicts with a known operation of another actor.
+    pub(super) fn is_dependent(&self, actor: ActorId, operation: &Operation) -> bool {
+        self.all.conflicts(actor, operation)
     }
 
-    /// Notes an operation, and whether it was taken along without a decision. Returns false if an operation was taken along wrongly.
-    pub(crate) fn note(&mut self, actor: ActorId, operation: &Operation, is_taken_along: bool) -> bool {
-        let is_right = !self.taken_along.conflicts(actor, operation);
-        self.seen.add(actor, operation);
-        if is_taken_along {
-            self.taken_along.add(actor, operation);
+    /// Records an operation, and whether it was merged. Returns false if a merged operation conflicts with it.
+    pub(super) fn record(&mut self, actor: ActorId, operation: &Operation, is_merged: bool) -> bool {
+        let is_consistent = !self.merged.conflicts(actor, operation);
+        self.all.add(actor, operation);
+        if is_merged {
+            self.merged.add(actor, operation);
         }
-        is_right
+        is_consistent
     }
 
-    /// Forgets what was taken along, before the exploration starts again.
-    pub(crate) fn restart(&mut self) {
-        self.taken_along = Table::default();
+    /// Forgets the merged operations, before the exploration starts again.
+    pub(super) fn restart(&mut self) {
+        self.merged = Table::default();
     }
 }

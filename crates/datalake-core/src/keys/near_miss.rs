@@ -1,0 +1,100 @@
+//! Names that resemble the name of a source, so that messages can suggest the intended name.
+
+use super::{SOURCES, SourceKind, parse_source, source};
+use crate::{reject::IgnoreCode, text, user::UserId};
+
+/// How a name differs from the nearest name of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameDifference {
+    /// Only in the case of its extension: `1.Png`.
+    Case,
+    /// Only by white space or invisible characters: `1.csv `.
+    WhiteSpace,
+    /// By another extension after that of a source: `1.csv.txt`.
+    SecondExtension,
+    /// By the extension of another image format: `1.jpg`.
+    ImageType,
+    /// By the extension of another table format: `1.xlsx`.
+    TableType,
+}
+
+/// The source that an ignored name was probably meant to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NearMiss {
+    /// The user whose source it would be.
+    pub user_id: UserId,
+    /// Which of the user's sources it would be.
+    pub kind: SourceKind,
+    /// The key that the source would have.
+    pub key: String,
+    /// How the name differs from that key.
+    pub difference: NameDifference,
+}
+
+const IMAGE_TYPES: &[&str] = &[
+    "apng", "avif", "bmp", "gif", "heic", "heif", "jfif", "jpe", "jpeg", "jpg", "jxl", "svg", "tif", "tiff", "webp",
+];
+
+const TABLE_TYPES: &[&str] = &["numbers", "ods", "parquet", "psv", "tab", "tsv", "xls", "xlsm", "xlsx"];
+
+/// The source that an ignored object was probably meant to be; none if its name resembles no name of a source.
+pub fn near_miss_of(key: &str) -> Option<NearMiss> {
+    match parse_source(key) {
+        // The ID of ` 1.csv` is invalid only because of white space.
+        Err(IgnoreCode::UnknownKind | IgnoreCode::BadId) => near_miss(key.strip_prefix(SOURCES)?),
+        _ => None,
+    }
+}
+
+/// The source that a file name without a folder was probably meant to be, if the name is not that of a source but resembles one.
+pub(crate) fn near_miss(name: &str) -> Option<NearMiss> {
+    let new = |stem: &str, extension: &str, difference| {
+        let kind = match extension {
+            "csv" => SourceKind::Csv,
+            _ => SourceKind::Image,
+        };
+        let key = source(&format!("{stem}.{extension}"));
+        // A name that would itself be ignored is not a correction.
+        let user_id = parse_source(&key).ok()?.user_id;
+        Some(NearMiss {
+            user_id,
+            kind,
+            key,
+            difference,
+        })
+    };
+    let source_extension = |extension: &str| ["csv", "png"].into_iter().find(|known| extension.eq_ignore_ascii_case(known));
+    let is_kept = |character: &char| character.is_whitespace() || !text::is_invisible(*character);
+    let visible: String = name.chars().filter(is_kept).collect();
+    let (stem, extension) = visible.trim().rsplit_once('.')?;
+    let stem = stem.trim_end();
+    if stem.len() + 1 + extension.len() != name.len() {
+        return new(stem, source_extension(extension)?, NameDifference::WhiteSpace);
+    }
+    if let Some(extension) = source_extension(extension) {
+        return new(stem, extension, NameDifference::Case);
+    }
+    if let Some((stem, first)) = stem.rsplit_once('.')
+        && let Some(first) = source_extension(first)
+    {
+        return new(stem, first, NameDifference::SecondExtension);
+    }
+    let lower = extension.to_ascii_lowercase();
+    if IMAGE_TYPES.contains(&&*lower) {
+        return new(stem, "png", NameDifference::ImageType);
+    }
+    TABLE_TYPES
+        .contains(&&*lower)
+        .then(|| new(stem, "csv", NameDifference::TableType))?
+}
+
+/// The user whose source an object is, or was probably meant to be.
+pub fn user_of(key: &str) -> Option<UserId> {
+    match parse_source(key) {
+        Ok(source) => Some(source.user_id),
+        Err(_) => near_miss_of(key).map(|near| near.user_id),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+//! The keys of sources: which names are those of sources, and which objects are ignored.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::SOURCES;
+use crate::{reject::IgnoreCode, user::UserId};
+
+/// The kinds of sources that a user has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SourceKind {
+    /// `{user_id}.csv`: the user.
+    Csv,
+    /// `{user_id}.png`: the user's image.
+    Image,
+}
+
+/// The case of the extension of a source. If objects of both cases exist, the one in lower case is the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExtensionCase {
+    /// `.csv`, `.png`
+    Lower,
+    /// `.CSV`, `.PNG`
+    Upper,
+}
+
+/// A key under `src-data/` that names a user's source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceKey {
+    /// The user.
+    pub user_id: UserId,
+    /// Which of the user's sources it is.
+    pub kind: SourceKind,
+    /// The case of its extension.
+    pub extension_case: ExtensionCase,
+}
+
+static SOURCE_NAME: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?s)^(.*)\.(csv|CSV|png|PNG)$").expect("the pattern is a constant that the tests compile"));
+
+/// Names of temporary and sidecar files; upper and lower case are equivalent. The documentation lists them (docs/src/input.md).
+const TEMPORARY_NAMES: &[&str] = &[
+    // Metadata of macOS, thumbnails and view settings of file managers.
+    r"\._.*",
+    r"\.ds_store",
+    r"thumbs\.db",
+    r"desktop\.ini",
+    // Locks and owner files of LibreOffice and Microsoft Office.
+    r"\.~.*",
+    r"~\$.*",
+    // Backups and swap files of editors: Emacs, Vim, GNOME.
+    r".*~",
+    r"\.#.*",
+    r"#.*#",
+    r".*\.sw[a-p]",
+    r".*\.(bak|orig|old|save)",
+    r"\.goutputstream-.*",
+    // Unfinished copies: rsync, browsers, SFTP and download tools.
+    r"\..*\.(csv|png)\.[a-z0-9]{6}",
+    r".*\.(part|partial|tmp|temp|filepart|crdownload|download|opdownload|aria2|!ut)",
+    r".*\.(part|partial|tmp|temp)\.(csv|png)",
+    // Names that got their extension twice.
+    r".*\.csv\.csv",
+    r".*\.png\.png",
+    // Conflicts: Syncthing, Dropbox, Nextcloud.
+    r".*\.sync-conflict-.*",
+    r"~syncthing~.*",
+    r"\.syncthing\..*",
+    r".*conflicted copy.*",
+    // Removed or replaced files that are still open: NFS, FUSE.
+    r"\.nfs[0-9a-f]{8,}",
+    r"\.fuse_hidden.*",
+];
+
+static TEMPORARY_NAME: LazyLock<Regex> = LazyLock::new(|| {
+    let pattern = format!("(?si)^(?:{})$", TEMPORARY_NAMES.join("|"));
+    Regex::new(&pattern).expect("the patterns are constants that the tests compile")
+});
+
+/// Parses a key under `src-data/`: it names a user's source, or the object is ignored for the returned reason. The folder marker itself is
+/// neither; the caller skips it.
+pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
+    let name = key.strip_prefix(SOURCES).ok_or(IgnoreCode::UnknownKind)?;
+    if name.contains('/') {
+        return Err(IgnoreCode::Nested);
+    }
+    if TEMPORARY_NAME.is_match(name) {
+        return Err(IgnoreCode::Temporary);
+    }
+    let captures = SOURCE_NAME.captures(name).ok_or(IgnoreCode::UnknownKind)?;
+    let (_, [stem, extension]) = captures.extract();
+    let (kind, extension_case) = match extension {
+        "csv" => (SourceKind::Csv, ExtensionCase::Lower),
+        "CSV" => (SourceKind::Csv, ExtensionCase::Upper),
+        "png" => (SourceKind::Image, ExtensionCase::Lower),
+        _ => (SourceKind::Image, ExtensionCase::Upper),
+    };
+    let user_id = UserId::parse(stem).map_err(|_| IgnoreCode::BadId)?;
+    Ok(SourceKey {
+        user_id,
+        kind,
+        extension_case,
+    })
+}
+
+/// The key of the source with this file name.
+pub fn source(name: &str) -> String {
+    format!("{SOURCES}{name}")
+}
+
+/// The keys that a user's CSV can have. If both exist, the first one is the source.
+pub fn csv_sources(user_id: &UserId) -> [String; 2] {
+    ["csv", "CSV"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+}
+
+/// The keys that a user's source image can have. If both exist, the first one is the source.
+pub fn image_sources(user_id: &UserId) -> [String; 2] {
+    ["png", "PNG"].map(|extension| format!("{SOURCES}{user_id}.{extension}"))
+}
+
+/// The last key that a source of the user can have: after it, a listing in key order contains no more sources of the user.
+pub(crate) fn last_source(user_id: &UserId) -> String {
+    format!("{SOURCES}{user_id}.png")
+}
+
+/// A key that no source of this user, or of a user with a greater ID, precedes.
+pub(crate) fn first_source_from(user_id: &UserId) -> String {
+    format!("{SOURCES}{user_id}")
+}
+
+#[cfg(test)]
+mod tests;

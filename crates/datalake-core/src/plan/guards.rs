@@ -1,0 +1,128 @@
+//! The guards: limits on what one run may remove or reject, beyond which it changes nothing.
+
+/// Counts that the guard against mass deletion evaluates before any source is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ListingStats {
+    /// Listed objects without the folder marker.
+    pub listed: u64,
+    /// Users known before the run, by a row or by a rejected CSV.
+    pub known: u64,
+    /// RecordedUser users whose CSV no longer exists.
+    pub gone: u64,
+}
+
+/// Why a guard stopped a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GuardError {
+    /// No object is stored under `src-data/`.
+    #[error(
+        "there is nothing under src-data/, so nothing was changed; check the lake's URL, upload sources, or run `datalake process \
+         --allow-mass-delete` if the lake is meant to be empty"
+    )]
+    EmptyListing,
+    /// Too many known users have no CSV.
+    #[error(
+        "{gone} of {known} known users no longer have a CSV, which is more than 20 % and more than 10, or all users of a small lake, so \
+         nothing was changed; check the sources, or run `datalake process --allow-mass-delete` if these users are meant to be removed"
+    )]
+    MassDeletion {
+        /// Users without a CSV.
+        gone: u64,
+        /// Users known before the run.
+        known: u64,
+    },
+    /// The run would remove other users than those whose removal was allowed.
+    #[error(
+        "{gone} of {known} known users no longer have a CSV, and they are not those whose removal was allowed, so nothing was changed; \
+         allow the removals that this run reports, or restore the sources"
+    )]
+    OtherDeletions {
+        /// Users without a CSV.
+        gone: u64,
+        /// Users known before the run.
+        known: u64,
+    },
+    /// Too many sources are rejected.
+    #[error(
+        "{rejected} of {sources} sources are rejected, which is more than the allowed share of {ratio_max}, so nothing was changed; see the \
+         rejects of this run, or raise --max-reject-ratio"
+    )]
+    RejectRatio {
+        /// Rejected sources.
+        rejected: u64,
+        /// Listed sources.
+        sources: u64,
+        /// The allowed share, from 0 to 1.
+        ratio_max: RejectRatio,
+    },
+}
+
+/// Whether the guard against mass deletion is active.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeletionGuard {
+    /// A run with an empty listing, or without the CSVs of over 20 % and over 10 of the known users, changes nothing.
+    #[default]
+    On,
+    /// The operator has stated that the sources are meant to be removed.
+    Off,
+}
+
+/// Fails if the listing is empty, or lacks over 20 % and over 10 of the known users, or all of them if there are at most 10.
+pub fn guard_deletions(stats: ListingStats, guard: DeletionGuard) -> Result<(), GuardError> {
+    let ListingStats { listed, known, gone } = stats;
+    match guard {
+        DeletionGuard::Off => Ok(()),
+        DeletionGuard::On if listed == 0 => Err(GuardError::EmptyListing),
+        DeletionGuard::On if gone > 10 && gone.saturating_mul(5) > known => Err(GuardError::MassDeletion { gone, known }),
+        DeletionGuard::On if gone > 0 && gone == known => Err(GuardError::MassDeletion { gone, known }),
+        DeletionGuard::On => Ok(()),
+    }
+}
+
+/// The share of the sources that may be rejected. Invariant: from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RejectRatio(f64);
+
+// The invariant excludes NaN.
+impl Eq for RejectRatio {}
+
+impl Default for RejectRatio {
+    fn default() -> Self {
+        Self(0.5)
+    }
+}
+
+impl std::fmt::Display for RejectRatio {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for RejectRatio {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let share = text.parse().map_err(|_| "must be a number from 0 to 1")?;
+        (0.0..=1.0)
+            .contains(&share)
+            .then_some(Self(share))
+            .ok_or("must be a number from 0 to 1")
+    }
+}
+
+/// Fails if more than the allowed share of the listed sources is rejected after the run.
+pub fn guard_rejects(rejected: u64, sources: u64, ratio_max: RejectRatio) -> Result<(), GuardError> {
+    // No lake lists four thousand million objects within an hour.
+    let exact = |count: u64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    match exact(rejected) > exact(sources) * ratio_max.0 {
+        true => Err(GuardError::RejectRatio {
+            rejected,
+            sources,
+            ratio_max,
+        }),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,152 @@
+//! The common order of a listing and of the recorded users, so that both can be merged as streams.
+//!
+//! Listings are in key order and the table is in the order of user IDs, and these differ: `a-b.csv` < `a.csv`, but `a` < `a-b`. Both are
+//! therefore brought into the order of the last key that a user's sources can have, `src-data/{user_id}.png`. Every user between the first
+//! possible key of a user and that last one has an ID that begins with the user's ID. At most [`UserId::BYTES_MAX`] users are therefore
+//! pending at any time, and memory does not grow with the number of sources.
+
+use std::{cmp::Ordering, collections::BTreeMap};
+
+use super::{RecordedUser, SourceObject, UserSources};
+use crate::{
+    keys::{self, SourceKind},
+    reject::IgnoreCode,
+    user::UserId,
+};
+
+/// One result of grouping a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListingEntry {
+    /// A user's sources.
+    User(UserSources),
+    /// An object that is not a source.
+    Ignored(SourceObject, IgnoreCode),
+}
+
+/// The store listed a key after a greater one, so that nothing can be concluded from the listing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the store does not list in key order: it listed {key} after {previous}, so changes cannot be detected; use a store that lists in key order"
+)]
+pub struct OutOfOrder {
+    /// The key that was listed too late.
+    pub key: String,
+    /// The key that was listed before it.
+    pub previous: String,
+}
+
+/// Groups the objects of a listing by user, and returns the users in the common order.
+#[derive(Debug, Default)]
+pub struct SourceGrouper {
+    /// By the last key that the user's sources can have.
+    pending: BTreeMap<String, PendingUser>,
+    /// The last source. Ignored objects may come in any order: a name that is not text has no position among those that are.
+    previous: Option<Box<str>>,
+}
+
+/// A user whose next source may still be listed.
+#[derive(Debug)]
+struct PendingUser {
+    user_id: UserId,
+    csv: Option<SourceObject>,
+    image: Option<SourceObject>,
+}
+
+impl SourceGrouper {
+    /// Adds the next object of the listing, and appends to `out` the entries that are complete.
+    pub fn push(&mut self, object: SourceObject, out: &mut Vec<ListingEntry>) -> Result<(), OutOfOrder> {
+        // The marker of the folder itself concerns no user.
+        if &*object.key == keys::SOURCES {
+            return Ok(());
+        }
+        let source = match keys::parse_source(&object.key) {
+            Ok(source) => source,
+            Err(code) => {
+                out.push(ListingEntry::Ignored(object, code));
+                return Ok(());
+            }
+        };
+        if let Some(previous) = self.previous.replace(object.key.clone())
+            && previous >= object.key
+        {
+            return Err(OutOfOrder {
+                key: object.key.into(),
+                previous: previous.into(),
+            });
+        }
+        while let Some(first) = self.pending.first_entry()
+            && first.key().as_str() < &*object.key
+        {
+            first.remove().complete(out);
+        }
+        let last_key = keys::last_source(&source.user_id);
+        let pending = self.pending.entry(last_key).or_insert_with(|| PendingUser {
+            user_id: source.user_id,
+            csv: None,
+            image: None,
+        });
+        let slot = match source.kind {
+            SourceKind::Csv => &mut pending.csv,
+            SourceKind::Image => &mut pending.image,
+        };
+        // In key order the upper-case extension comes first.
+        if let Some(shadowed) = slot.replace(object) {
+            out.push(ListingEntry::Ignored(shadowed, IgnoreCode::Shadowed));
+        }
+        Ok(())
+    }
+
+    /// Appends the remaining entries to `out` after the end of the listing.
+    pub fn finish(self, out: &mut Vec<ListingEntry>) {
+        for pending in self.pending.into_values() {
+            pending.complete(out);
+        }
+    }
+}
+
+impl PendingUser {
+    fn complete(self, out: &mut Vec<ListingEntry>) {
+        match (self.csv, self.image) {
+            (Some(csv), image) => out.push(ListingEntry::User(UserSources {
+                user_id: self.user_id,
+                csv,
+                image,
+            })),
+            (None, Some(image)) => out.push(ListingEntry::Ignored(image, IgnoreCode::OrphanImage)),
+            (None, None) => {}
+        }
+    }
+}
+
+/// Reorders recorded users from the order of their IDs to the common order.
+#[derive(Debug, Default)]
+pub struct KeyOrder {
+    /// By the last key that the user's sources can have.
+    pending: BTreeMap<String, RecordedUser>,
+}
+
+impl KeyOrder {
+    /// Adds the next user in the byte order of IDs, and appends to `out` the users that no later user can precede.
+    pub fn push(&mut self, user: RecordedUser, out: &mut Vec<RecordedUser>) {
+        let first_key = keys::first_source_from(&user.user_id);
+        while let Some(first) = self.pending.first_entry()
+            && *first.key() <= first_key
+        {
+            out.push(first.remove());
+        }
+        self.pending.insert(keys::last_source(&user.user_id), user);
+    }
+
+    /// Appends the remaining users to `out` after the last one.
+    pub fn finish(self, out: &mut Vec<RecordedUser>) {
+        out.extend(self.pending.into_values());
+    }
+}
+
+/// Compares the next users of two streams that are in the common order.
+pub fn compare_key_order(listed: &UserId, recorded: &UserId) -> Ordering {
+    keys::last_source(listed).cmp(&keys::last_source(recorded))
+}
+
+#[cfg(test)]
+mod tests;

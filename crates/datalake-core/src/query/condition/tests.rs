@@ -1,0 +1,99 @@
+//! Every operator over a few rows, and invalid conditions.
+
+use jiff::civil::date;
+
+use super::*;
+use crate::user::{BirthTimestamp, Day};
+
+fn rows() -> [RowView<'static>; 3] {
+    let row = |user_id, first_name, birthts_ms, has_image| RowView {
+        user_id,
+        first_name,
+        last_name: "O'Hara, Jr",
+        birth: BirthTimestamp::from_ms(birthts_ms).unwrap(),
+        has_image,
+    };
+    [
+        row("1", "Anna", 0, true),
+        row("2", "anton", -1, false),
+        row("3", "Zoë", 4_000_000_000_000, true),
+    ]
+}
+
+/// Checks the IDs of the rows that meet the condition.
+#[track_caller]
+fn check(name: &str, value: &str, expected: &[&str]) {
+    let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
+    let condition = Condition::parse(name, value).unwrap().expect("the name begins with a column");
+    let matching: Vec<_> = rows()
+        .iter()
+        .filter(|row| condition.holds(row, ages))
+        .map(|row| row.user_id)
+        .collect();
+    assert_eq!(matching, expected, "{name}={value}");
+}
+
+#[track_caller]
+fn check_rejected(name: &str, value: &str, nearest: Option<&str>) {
+    let error = Condition::parse(name, value).unwrap_err();
+    assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), (name, nearest), "{error}");
+}
+
+#[test]
+fn conditions_match_rows() {
+    check("first_name", "Anna", &["1"]);
+    check("first_name__exact", "anna", &[]);
+    check("first_name__not", "Anna", &["2", "3"]);
+    check("first_name__contains", "AN", &["1", "2"]);
+    check("first_name__contains", "", &["1", "2", "3"]);
+    check("first_name__contains", "a longer text than any", &[]);
+    check("first_name__startswith", "an", &["1", "2"]);
+    check("first_name__endswith", "oë", &["3"]);
+    check("first_name__gt", "Anna", &["2", "3"]);
+    check("first_name__lte", "Zoë", &["1", "3"]); // By bytes: upper case comes first.
+    check("first_name__in", "Anna,Zoë", &["1", "3"]);
+    check("last_name__in", "[\"O'Hara, Jr\"]", &["1", "2", "3"]);
+    check("user_id__gte", "2", &["2", "3"]);
+    check("birthts", "-1", &["2"]);
+    check("birthts__lt", "0", &["2"]);
+    check("birthts__gte", "0", &["1", "3"]);
+    check("birthts__in", "0, -1", &["1", "2"]);
+    check("birthts__in", "[0, -1]", &["1", "2"]);
+    check("age", "56", &["1", "2"]);
+    check("age__isnull", "", &["3"]);
+    check("age__not", "1", &["1", "2"]); // A row without an age does not match.
+    check("age__notnull", "1", &["1", "2"]);
+    check("img_path__isnull", "true", &["2"]);
+    check("img_path__contains", "images/1", &["1"]);
+    check("img_path__not", "x", &["1", "3"]);
+}
+
+#[test]
+fn operator_is_parsed_for_columns_that_support_it() {
+    for column in Column::ALL {
+        for operator in Operator::ALL {
+            assert_eq!(Operator::named(operator.name()), Some(operator));
+            let name = format!("{column}__{}", operator.name());
+            let parses = ["1", "text"].map(|value| Condition::parse(&name, value).is_ok());
+            assert_eq!(parses.contains(&true), operator.applies_to(column.kind()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn invalid_conditions_are_rejected() {
+    assert_eq!(Condition::parse("firstname", "x"), Ok(None));
+    check_rejected("first_name__containing", "x", Some("first_name__contains"));
+    check_rejected("first_name__", "x", None);
+    check_rejected("first_name__frobnicate_all", "x", None);
+    check_rejected("birthts", "1e3", None);
+    check_rejected("birthts__gt", "", None);
+    check_rejected("birthts__gt", "9223372036854775808", None);
+    check_rejected("birthts__contains", "1", None);
+    check_rejected("age__in", "1,x", None);
+    check_rejected("age__in", "[1.5]", None);
+    check_rejected("first_name__in", "[null]", None);
+    check_rejected("first_name__in", "[1", None);
+    check_rejected("first_name__in", &",".repeat(1_000), None);
+    check_rejected("img_path__isnull", "False", None);
+}

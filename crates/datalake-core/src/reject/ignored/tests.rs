@@ -1,0 +1,28 @@
+//! Every ignored name gets a cause and a remedy.
+
+use super::*;
+
+fn reason_of(key: &str) -> String {
+    let code = keys::parse_source(key).expect_err("the name is not that of a source");
+    reason(code, key).to_string()
+}
+
+#[rstest::rstest]
+#[case::case("1.Png", "\"1.Png\" differs from 1.png only in case", "rename it to 1.png")]
+#[case::image_type("1.jpg", "an image that is not a PNG", "convert the image to PNG and store it as 1.png")]
+#[case::table_type("1.xlsx", "a table that is not a CSV", "store it as 1.csv")]
+#[case::second_extension("1.csv.txt", "another extension after that of 1.csv", "store the plain file as 1.csv")]
+#[case::blank("1.csv ", "only by U+0020 (SPACE)", "rename it to 1.csv")]
+#[case::extension("notes.md", "ends with \".md\"", "{user_id}.csv or {user_id}.png")]
+#[case::no_extension("README", "\"README\" has no extension", "rename the object")]
+#[case::space_in_the_id("a b.csv", "\"a b\" contains U+0020 (SPACE)", "1 to 64 characters of A-Z a-z 0-9 . _ -")]
+#[case::invisible_in_the_id("1\u{200b}.csv", "\"1<U+200B>\" contains U+200B (ZERO WIDTH SPACE)", "rename the object")]
+#[case::folder_name("..csv", "the ID would be \".\"", "rename the object")]
+#[case::nothing_before(".csv", "nothing before its extension", "rename the object")]
+#[case::long_id(&format!("{}.csv", "7".repeat(65)), "has 65 characters", "rename the object")]
+#[case::temporary("._1.csv", "a temporary or sidecar file", "remove the file")]
+#[case::nested("a/1.csv", "in a folder below src-data/", "move the sources up")]
+fn reasons_of_ignored_names_state_cause_and_remedy(#[case] name: &str, #[case] cause: &str, #[case] remedy: &str) {
+    let reason = reason_of(&keys::source(name));
+    assert!(reason.contains(cause) && reason.contains(remedy), "{reason}");
+}

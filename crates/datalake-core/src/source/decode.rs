@@ -1,0 +1,116 @@
+//! The text of a source, and rejects at positions of it.
+
+use crate::{
+    format,
+    reject::{Position, Reason, Reject, RejectCode, excerpt},
+    text::quoted,
+};
+
+/// The text of a source.
+pub(super) struct Source<'a> {
+    /// The text without its byte order mark. Offsets refer to it.
+    pub(super) text: &'a str,
+    /// Bytes of the source before the text.
+    skipped: usize,
+}
+
+impl<'a> Source<'a> {
+    /// Decodes the bytes of a source, and rejects bytes that are not text or are another format.
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Reject> {
+        const BOM: &str = "\u{feff}";
+        const EXPECTED: &str = "a CSV in UTF-8";
+        let undecoded = Source { text: "", skipped: 0 };
+        if let Some(format) = format::recognize(bytes) {
+            let reason = Reason::new(format!("the file is {}", format.name), EXPECTED, format.csv_remedy());
+            return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
+        }
+        if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
+            let reason = Reason::new("the file has only NUL bytes", EXPECTED, "upload the file again");
+            return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
+        }
+        if let Some(encoding) = wide_encoding(bytes) {
+            let reason = Reason::new(
+                format!("the file is encoded in {encoding}"),
+                EXPECTED,
+                "store it as UTF-8; in Excel, save as \"CSV UTF-8\"",
+            );
+            return Err(undecoded.reject_in(bytes, RejectCode::Encoding, None, 0, reason));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|error| {
+            let at = error.valid_up_to();
+            let byte = bytes.get(at).copied().unwrap_or_default();
+            let found = match error.error_len() {
+                None => "the file ends within a character of several bytes".to_owned(),
+                // ISO 8859-1 and windows-1252 agree on these.
+                Some(_) if byte >= 0xa0 => format!(
+                    "the byte 0x{byte:02X} is not UTF-8; in ISO 8859-1 it is {}",
+                    quoted(&char::from(byte).to_string())
+                ),
+                Some(_) => format!("the byte 0x{byte:02X} is not UTF-8"),
+            };
+            let reason = Reason::new(found, EXPECTED, "store it as UTF-8; in Excel, save as \"CSV UTF-8\"");
+            undecoded.reject_in(bytes, RejectCode::Encoding, None, at, reason)
+        })?;
+        Ok(match text.strip_prefix(BOM) {
+            Some(text) => Self { text, skipped: BOM.len() },
+            None => Self { text, skipped: 0 },
+        })
+    }
+
+    /// A reject at an offset of the text.
+    pub(super) fn reject(&self, code: RejectCode, column_name: Option<&str>, offset: usize, reason: Reason) -> Reject {
+        self.reject_in(self.text.as_bytes(), code, column_name, offset, reason)
+    }
+
+    fn reject_in(&self, bytes: &[u8], code: RejectCode, column_name: Option<&str>, offset: usize, reason: Reason) -> Reject {
+        let before = &bytes[..offset.min(bytes.len())];
+        let line_start = before.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).map_or(0, |at| at + 1);
+        // CRLF ends one line, so its CR is not counted.
+        let ends = |at: usize| before[at] == b'\n' || (before[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
+        let number = |count: usize| u32::try_from(count).ok();
+        let line = number(1 + (0..before.len()).filter(|at| ends(*at)).count());
+        let column = number(1 + offset - line_start);
+        let byte_offset = u64::try_from(self.skipped + offset).unwrap_or(u64::MAX);
+        let (excerpt, excerpt_offset) = excerpt(bytes, line_start, offset).unzip();
+        Reject {
+            column_name: column_name.map(Box::from),
+            position: Some(Position { line, column, byte_offset }),
+            excerpt,
+            excerpt_offset,
+            ..Reject::whole(code, reason)
+        }
+    }
+}
+
+/// The encoding of a text with two or four bytes per character, detected by its byte order mark or by the zero bytes of its first ASCII
+/// characters.
+fn wide_encoding(bytes: &[u8]) -> Option<&'static str> {
+    /// Characters that must match: a single NUL does not prove an encoding.
+    const CHARACTERS: usize = 4;
+    match bytes {
+        [0xff, 0xfe, 0, 0, ..] => return Some("UTF-32 (little-endian, with a byte order mark)"),
+        [0, 0, 0xfe, 0xff, ..] => return Some("UTF-32 (big-endian, with a byte order mark)"),
+        [0xff, 0xfe, ..] => return Some("UTF-16 (little-endian, with a byte order mark)"),
+        [0xfe, 0xff, ..] => return Some("UTF-16 (big-endian, with a byte order mark)"),
+        _ => {}
+    }
+    let all = |width: usize, is_text: fn(&[u8]) -> bool| {
+        let characters = bytes.chunks_exact(width).take(CHARACTERS);
+        characters.len() == CHARACTERS.min(bytes.len() / width).max(2) && characters.clone().all(is_text)
+    };
+    let is_wide = |little: bool, width: usize| match (little, width) {
+        (true, 4) => all(4, |bytes| bytes[0] != 0 && bytes[1..] == [0; 3]),
+        (false, 4) => all(4, |bytes| bytes[3] != 0 && bytes[..3] == [0; 3]),
+        (true, _) => all(2, |bytes| bytes[0] != 0 && bytes[1] == 0),
+        (false, _) => all(2, |bytes| bytes[0] == 0 && bytes[1] != 0),
+    };
+    [
+        (true, 4, "UTF-32 (little-endian)"),
+        (false, 4, "UTF-32 (big-endian)"),
+        (true, 2, "UTF-16 (little-endian)"),
+        (false, 2, "UTF-16 (big-endian)"),
+    ]
+    .into_iter()
+    .find(|(little, width, _)| is_wide(*little, *width))
+    .map(|(_, _, name)| name)
+}
