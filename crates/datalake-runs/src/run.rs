@@ -31,7 +31,7 @@ pub struct Run {
 }
 
 impl Run {
-    /// A run of which nothing but its ID and its state is known.
+    /// A run of which only the ID and the state are known.
     pub fn new(run_id: RunId, state: RunState) -> Self {
         Self {
             run_id,

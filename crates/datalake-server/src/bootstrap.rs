@@ -70,7 +70,7 @@ impl Attempts {
         }
     }
 
-    /// Performs the next step, if its time has come. Returns false if this server starts no runs.
+    /// Performs the next step, unless it is too early. Returns false if this server starts no runs.
     async fn step(&mut self, now: Timestamp) -> bool {
         let run = match &self.run {
             Some(run) => self.runs.find(&run.run_id).await,

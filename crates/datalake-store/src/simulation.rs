@@ -2,7 +2,7 @@
 //!
 //! A simulation uses one thread. It polls each actor (a run, a vacuum, a reader) itself, and sets which one it polls.
 
-/// A defect that the explorer and the simulation must find. Each stands for a line of code that is missing or changed.
+/// A defect that the explorer and the simulation must find. Each is a line of code that is missing or changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Bug {
     /// The commit does not check the base entry before its create.

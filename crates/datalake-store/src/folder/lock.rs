@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{errors::store_error, staging::PRIVATE};
 use crate::error::StoreError;
 
-/// A process holds the lock for some milliseconds. A process that is suspended meanwhile must not block all others.
+/// A process holds the lock for some milliseconds. A process that is suspended in this time must not block all others.
 const LOCK_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A longer wait is logged.

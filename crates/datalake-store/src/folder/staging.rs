@@ -170,7 +170,7 @@ fn sweep_fences(fences: &Path, newest: &FileMetadata) -> io::Result<u64> {
 /// set to the current time, so that the fence expires a full period after the first sweep that finds it.
 fn has_expired(folder: &Path, newest: &FileMetadata) -> io::Result<bool> {
     let marker = folder.join(MARKER);
-    // Without a marker, the fence is being created or removed, or its owner died meanwhile.
+    // Without a marker, the fence is being created or removed, or its owner has died.
     let dated = [marker.as_path(), folder]
         .into_iter()
         .find_map(|path| match fs::symlink_metadata(path) {

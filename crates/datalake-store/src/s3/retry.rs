@@ -52,7 +52,7 @@ impl Signed {
         Some(Self { signed_at, sent_at })
     }
 
-    /// Marks the response if the signature was outdated when the server received the request, because the machine was suspended meanwhile
+    /// Marks the response if the signature was outdated when the server received the request, because the machine was suspended
     /// or its clock was wrong. Uses the server's time, or the local time if the response has none.
     pub(super) fn mark(self, response: &mut HttpResponse, received_at: SystemTime) {
         let age = match date_of(response) {

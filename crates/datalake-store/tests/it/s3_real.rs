@@ -158,7 +158,7 @@ async fn sweep_does_not_remove_objects() {
     }
 }
 
-/// A client without write access must not be told to start over.
+/// A client without write access must not be asked to start over.
 #[tokio::test]
 async fn denied_access_is_not_an_expired_fence() {
     let bucket = open_s3().await;

@@ -28,4 +28,4 @@ store_contract!(open(), only [
     readers_never_see_a_part_of_an_object
     large_create_of_an_existing_object_is_a_conflict
     put_with_a_lost_response_takes_effect
-] because "a single writer has no races, and all other operations are passed on");
+] because "a single writer has no races, and all other operations are forwarded");

@@ -160,7 +160,7 @@ pub(crate) struct OwnInfo {
     pub(crate) counts: Counts,
     /// The path of the rejects file relative to the table's root. None if there are no rejects. For operators only: readers use the path in
     /// the metadata.
-    pub(crate) refusals: Option<String>,
+    pub(crate) rejects: Option<String>,
     /// Unique for each commit, so that the entries of two commits of equal rows differ.
     pub(crate) writer_id: String,
     /// The SHA-256 of the entry before, in hexadecimal digits. None for the first version, and in entries of format 0.

@@ -345,7 +345,7 @@ fn commit_info(base: Option<&Version>, staged: &Staged, rejects_path: Option<Str
             run_id,
             mode: details.mode,
             counts: details.counts.clone(),
-            refusals: rejects_path,
+            rejects: rejects_path,
             writer_id: unique(),
             base: base.map(|base| base.digest().to_string()),
         },

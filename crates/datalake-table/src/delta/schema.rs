@@ -27,17 +27,17 @@ pub(crate) const RUN_ID: &str = "run_id";
 ///
 /// It is in `metaData.configuration`, because every checkpoint contains that and other engines preserve it. Nothing else of reader version
 /// 1 has both properties: `commitInfo` is in no checkpoint.
-pub(crate) const REJECTS_PROPERTY: &str = "datalake.refusals";
+pub(crate) const REJECTS_PROPERTY: &str = "datalake.rejects";
 
 /// The property with the number of ignored objects, if the rejects file does not contain all of them.
 const IGNORED_PROPERTY: &str = "datalake.ignored";
 
 /// The property with the format of what this product records in addition to the columns: the base digest of each entry, rejects files,
-/// notes on images. Tables without it have format 0, whose entries record no base digest.
+/// image intents. Tables without it have format 0, whose entries record no base digest.
 pub(crate) const FORMAT_PROPERTY: &str = "datalake.format";
 
 /// The format that this program writes, and the newest format that it reads.
-pub(crate) const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 2;
 
 /// The property with the retention of removed data files, which readers of older versions need.
 pub(crate) const DELETED_FILE_RETENTION_PROPERTY: &str = "delta.deletedFileRetentionDuration";

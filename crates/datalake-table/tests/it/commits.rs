@@ -119,8 +119,8 @@ async fn entries_match_the_snapshots() {
             ".**.id" => "[id]",
             ".**.writer_id" => "[writer]",
             ".**.base" => "[digest]",
-            ".**.refusals" => "[rejects]",
-            ".**.configuration[\"datalake.refusals\"]" => "[rejects]",
+            ".**.rejects" => "[rejects]",
+            ".**.configuration[\"datalake.rejects\"]" => "[rejects]",
         });
     }
 }

@@ -174,7 +174,7 @@ async fn checkpoint_of_another_engine_is_read() {
     let version = table.latest().await.unwrap().unwrap();
     assert_eq!((version.number(), version.run_id(), version.data_files().len()), (45, None, 1));
     assert!(
-        format!("{version:?}").contains("datalake.refusals"),
+        format!("{version:?}").contains("datalake.rejects"),
         "the path of the rejects file is preserved"
     );
 

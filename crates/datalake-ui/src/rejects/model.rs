@@ -67,7 +67,7 @@ pub(crate) struct RejectsPage<'a> {
     pub(crate) total: usize,
 }
 
-/// Selects a page of `refusals`, which are in the order of their keys. `after` may be a key that no longer exists.
+/// Selects a page of the excluded sources, which are in the order of their keys. `after` may be a key that no longer exists.
 pub(crate) fn paginate<'a>(refusals: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
     let has_code = |open: &&ExcludedSource| code.is_none_or(|code| open.exclusion.code() == code);
     let matching: Vec<_> = refusals.iter().filter(has_code).collect();

@@ -288,17 +288,17 @@ fn table_of_a_newer_release_is_not_changed() {
     let lake = Lake::of_users(1);
     lake.process(&[], 0);
     let first = fs::read_to_string(entry(&lake, 0)).unwrap();
-    assert!(first.contains(r#""datalake.format":"1""#), "{first}");
+    assert!(first.contains(r#""datalake.format":"2""#), "{first}");
     fs::write(
         entry(&lake, 0),
-        first.replace(r#""datalake.format":"1""#, r#""datalake.format":"2""#),
+        first.replace(r#""datalake.format":"2""#, r#""datalake.format":"3""#),
     )
     .unwrap();
     lake.put("new.csv", &csv("New"));
     let before = lake.files();
     let report = lake.process_json(&[], 2);
     assert_eq!(report["outcome"], "misconfigured", "{report}");
-    assert!(report["error"].as_str().unwrap().contains("datalake.format is 2"), "{report}");
+    assert!(report["error"].as_str().unwrap().contains("datalake.format is 3"), "{report}");
     let changed: Vec<_> = lake
         .files()
         .into_keys()
