@@ -1,5 +1,5 @@
-//! The host names under which the server answers. A page of another site can make its own name resolve to this machine (DNS rebinding), and
-//! would then read every response as its own: its name is what gives it away.
+//! The host names that requests may have. A malicious site can make its own host name resolve to this machine (DNS rebinding), and its pages
+//! could then read every response. Such requests have the host name of that site.
 
 use std::{
     net::{Ipv4Addr, Ipv6Addr},
@@ -13,25 +13,25 @@ use axum::{
 };
 use thiserror::Error;
 
-/// The host names in requests that are answered.
+/// Which host names requests may have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AllowedHosts {
-    /// Every name: the server is reached under names that it does not know, and something before it checks them.
+    /// Every host name. A proxy in front of the server checks them.
     #[default]
     Any,
-    /// The names of this machine for itself, as `localhost`, and these.
+    /// `localhost`, names below it, and these host names.
     Loopback(Arc<[HostName]>),
-    /// These alone.
+    /// Only these host names.
     Listed(Arc<[HostName]>),
 }
 
-/// A host's name in lower case, without a port.
+/// A host name in lower case, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(Box<str>);
 
-/// The text is no host's name.
+/// The text is not a host name.
 #[derive(Clone, Debug, Error)]
-#[error("not a host's name: {reason}; a name is like data.example.com, without scheme and port")]
+#[error("not a host name: {reason}; give a name without scheme and port, such as data.example.com")]
 pub struct HostNameError {
     reason: &'static str,
 }
@@ -40,30 +40,29 @@ impl FromStr for HostName {
     type Err = HostNameError;
 
     fn from_str(text: &str) -> Result<Self, HostNameError> {
-        let refusal = |reason| Err(HostNameError { reason });
+        let error = |reason| Err(HostNameError { reason });
         if text.is_empty() {
-            return refusal("it is empty");
+            return error("it is empty");
         }
         if text.contains('/') {
-            return refusal("it has a scheme or a path");
+            return error("it contains a scheme or a path");
         }
         if text.contains(':') {
-            return refusal("it has a port; every port is allowed");
+            return error("it contains a port, but every port is allowed");
         }
         match text
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
         {
             true => Ok(Self(text.trim_end_matches('.').to_ascii_lowercase().into())),
-            false => refusal("it has other characters than letters, digits, `-`, `.` and `_`"),
+            false => error("it contains characters other than letters, digits, `-`, `.` and `_`"),
         }
     }
 }
 
 impl AllowedHosts {
-    /// Whether a request for this host is answered. Addresses always are: no name was resolved, so that the page that sends the request is one
-    /// of this server.
-    fn allow(&self, host: &str) -> bool {
+    /// Whether requests may have this host. IP addresses are always allowed: DNS rebinding needs a name.
+    fn allows(&self, host: &str) -> bool {
         let host = host.trim_end_matches('.');
         let is_listed = |names: &[HostName]| names.iter().any(|HostName(name)| name.eq_ignore_ascii_case(host));
         match self {
@@ -74,17 +73,17 @@ impl AllowedHosts {
         }
     }
 
-    /// The host that the request names, if it is not allowed.
+    /// The host of the request, if it is not allowed. A request without a host is allowed, because browsers always send one.
     pub fn rejected_host(&self, request: &Request) -> Option<String> {
         if *self == Self::Any {
             return None;
         }
         let host = host(request)?;
-        (!self.allow(&host)).then_some(host)
+        (!self.allows(&host)).then_some(host)
     }
 }
 
-/// The host that a request names, without its port; what is no host as it is. None where there is no `Host`, which no browser leaves out.
+/// The host of a request, without its port. A malformed `Host` header is returned as it is.
 fn host(request: &Request) -> Option<String> {
     if let Some(host) = request.uri().host() {
         return Some(host.to_owned());
@@ -99,7 +98,7 @@ fn is_address(host: &str) -> bool {
     host.parse::<Ipv4Addr>().is_ok() || inner.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok())
 }
 
-/// RFC 6761, 6.3: `localhost` and the names under it are this machine.
+/// Whether the host is `localhost` or a name below it (RFC 6761, section 6.3).
 fn is_loopback_name(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host == "localhost" || host.ends_with(".localhost")
@@ -122,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_allowed_are_refused() {
+    fn host_that_is_not_allowed_is_returned() {
         let loopback = AllowedHosts::Loopback(listed(&["MyBox"]));
         for host in [
             "localhost",
@@ -154,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_of_an_absolute_target_counts_and_probes_come_under_any_name() {
+    fn host_of_an_absolute_target_overrides_the_header() {
         let hosts = AllowedHosts::Loopback(listed(&[]));
         let request = |target: &str| {
             let request = Request::get(target).header(header::HOST, "localhost");
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_parsed() {
+    fn malformed_host_names_are_errors() {
         for text in ["", "http://a", "a:80", "a b", "ä"] {
             assert!(text.parse::<HostName>().is_err(), "{text}");
         }

@@ -1,4 +1,4 @@
-//! What tells a client that it has an answer already: `ETag`, `Last-Modified`, and the conditions on them (RFC 9110, 13).
+//! Validators (`ETag`, `Last-Modified`) and conditional requests (RFC 9110, sections 8.8 and 13).
 
 use std::convert::Infallible;
 
@@ -8,33 +8,33 @@ use axum::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-/// The client may store the response and must revalidate it each time: there may be a newer version, and a revalidation costs a hundred bytes.
+/// The value of `Cache-Control` that lets the client store the response but requires it to revalidate it before each use.
 pub const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// One path has several formats.
+/// The format of a response depends on `Accept`.
 const VARY: HeaderValue = HeaderValue::from_static("accept");
 
-/// How HTTP writes instants: RFC 9110, 5.6.7.
+/// The format of dates in HTTP (RFC 9110, section 5.6.7).
 const HTTP_DATE: &str = "%a, %d %b %Y %H:%M:%S GMT";
 
-/// HTTP's instants are whole seconds, of which two versions may be made in one. Every replica shows a version two seconds after it was made, so
-/// that whoever reads an older one after this time reads what no other version of the same second can follow.
+/// The age from which a modification date identifies a representation. HTTP dates have a resolution of one second, in which two versions may be
+/// committed. All replicas serve a version two seconds after its commit, so after this time no other version with the same date can appear.
 const DATE_STABLE_AFTER: SignedDuration = SignedDuration::from_secs(10);
 
-/// Names the bytes of an answer.
+/// The validators of a representation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Validators {
-    /// The strong tag, in quotes.
+    /// The strong ETag, in quotes.
     etag: String,
-    /// When the answer changed last.
+    /// When the representation was last modified.
     modified_at: Option<Timestamp>,
-    /// Whether that is told as `Last-Modified`: once it tells this answer from others.
+    /// Whether `modified_at` identifies the representation, so that it can be sent as `Last-Modified`.
     has_stable_date: bool,
 }
 
 impl Validators {
-    /// `name` holds visible ASCII characters other than quotes; `modified_at` is when the answer changed last, of which clocks may tell
-    /// different times.
+    /// An ETag and a modification date. `name` is the ETag without quotes: visible ASCII characters other than quotes. `modified_at` is the time
+    /// of the writer's clock, which may differ from `now`.
     pub fn new(name: &str, modified_at: Timestamp, now: Timestamp) -> Self {
         Self {
             modified_at: Some(modified_at),
@@ -43,7 +43,7 @@ impl Validators {
         }
     }
 
-    /// Of what is known by its tag alone.
+    /// An ETag without a modification date. `name` is as in [`Validators::new`].
     pub fn etag_only(name: &str) -> Self {
         Self {
             etag: format!("\"{name}\""),
@@ -52,43 +52,44 @@ impl Validators {
         }
     }
 
-    /// The tag, in quotes.
+    /// The strong ETag, in quotes.
     pub fn etag(&self) -> &str {
         &self.etag
     }
 
-    /// What the request's conditions require instead of the representation, evaluated in the order of RFC 9110, 13.2.2.
+    /// Evaluates the request's preconditions in the order of RFC 9110, section 13.2.2. Returns `None` if the representation must be sent.
     pub fn evaluate_preconditions(&self, headers: &HeaderMap) -> Option<Precondition> {
-        let is_wanted = match tags(headers, &header::IF_MATCH) {
-            Some(mut tags) => tags.any(|tag| tag == "*" || tag == self.etag),
+        let matches_current = match etags(headers, &header::IF_MATCH) {
+            Some(mut etags) => etags.any(|etag| etag == "*" || etag == self.etag),
             None => !self.changed_since(headers),
         };
-        if !is_wanted {
+        if !matches_current {
             return Some(Precondition::Failed);
         }
-        let is_held = match tags(headers, &header::IF_NONE_MATCH) {
-            Some(mut tags) => tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == self.etag),
-            // To the very date, not up to it: clocks of writers differ, and a later version may have an earlier time.
+        let is_cached = match etags(headers, &header::IF_NONE_MATCH) {
+            Some(mut etags) => etags.any(|etag| etag == "*" || etag.strip_prefix("W/").unwrap_or(etag) == self.etag),
+            // The dates must be equal: the clocks of writers differ, so that a later version may have an earlier date.
             None => {
                 self.has_stable_date
-                    && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|asked| self.second() == Some(asked.as_second()))
+                    && date(headers, &header::IF_MODIFIED_SINCE).is_some_and(|date| self.second() == Some(date.as_second()))
             }
         };
-        is_held.then_some(Precondition::NotModified)
+        is_cached.then_some(Precondition::NotModified)
     }
 
-    /// Whether the answer changed after the date of `If-Unmodified-Since`, or may have in its very second.
+    /// Whether the representation was, or may have been, modified after the date in `If-Unmodified-Since`.
     fn changed_since(&self, headers: &HeaderMap) -> bool {
-        let asked = date(headers, &header::IF_UNMODIFIED_SINCE).map(Timestamp::as_second);
-        let dates = asked.zip(self.second());
-        dates.is_some_and(|(asked, modified)| modified > asked || modified == asked && !self.has_stable_date)
+        let since = date(headers, &header::IF_UNMODIFIED_SINCE).map(Timestamp::as_second);
+        let dates = since.zip(self.second());
+        dates.is_some_and(|(since, modified)| modified > since || modified == since && !self.has_stable_date)
     }
 
     fn second(&self) -> Option<i64> {
         self.modified_at.map(Timestamp::as_second)
     }
 
-    /// Whether `If-Range` lets a range be answered: a part of another answer would be put together with this one.
+    /// Whether a range of the representation may be sent, by `If-Range` (RFC 9110, section 13.1.5). Otherwise the client would combine parts of
+    /// different representations.
     pub fn allow_range(&self, headers: &HeaderMap) -> bool {
         let Some(condition) = headers.get(header::IF_RANGE) else {
             return true;
@@ -96,9 +97,9 @@ impl Validators {
         condition.to_str().is_ok_and(|condition| condition == self.etag)
     }
 
-    /// The headers of an answer that they name.
+    /// The headers of a response with these validators.
     pub fn headers(&self) -> ValidatorHeaders {
-        let text = |text: &str| HeaderValue::try_from(text).expect("tags and dates are visible ASCII characters");
+        let text = |text: &str| HeaderValue::try_from(text).expect("ETags and dates consist of visible ASCII characters");
         ValidatorHeaders {
             etag: text(&self.etag),
             modified: self
@@ -109,16 +110,16 @@ impl Validators {
     }
 }
 
-/// What conditions require instead of the representation.
+/// The response that a precondition requires instead of the representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
     /// 304: the client has the representation.
     NotModified,
-    /// 412: the client requires another representation than the current one.
+    /// 412: the current representation is not the one that the client requires.
     Failed,
 }
 
-/// The tag and the date, and how the answer may be kept.
+/// `ETag` and `Last-Modified`, with `Cache-Control` and `Vary`.
 #[derive(Clone, Debug)]
 pub struct ValidatorHeaders {
     etag: HeaderValue,
@@ -138,8 +139,8 @@ impl IntoResponseParts for ValidatorHeaders {
     }
 }
 
-/// The tags that a header lists, if it is there. Commas in a tag are none of ours.
-fn tags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<impl Iterator<Item = &'a str>> {
+/// The ETags in a header, or `None` without the header. ETags with commas are not found, but this server sends none.
+fn etags<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<impl Iterator<Item = &'a str>> {
     let mut values = headers.get_all(name).into_iter().peekable();
     values.peek()?;
     let lists = values.filter_map(|value| value.to_str().ok());
@@ -150,109 +151,11 @@ fn date(headers: &HeaderMap, name: &HeaderName) -> Option<Timestamp> {
     headers.get(name).and_then(|value| value.to_str().ok()).and_then(http_date)
 }
 
-/// A date in any of the three forms of RFC 9110, 5.6.7.
+/// Parses a date in one of the three formats of RFC 9110, section 5.6.7.
 fn http_date(text: &str) -> Option<Timestamp> {
     let time = httpdate::parse_http_date(text).ok()?;
     Timestamp::try_from(time).ok()
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::response::IntoResponse;
-
-    use super::*;
-
-    const MODIFIED: &str = "2026-11-24T11:00:00.5Z";
-
-    fn validators() -> Validators {
-        let now = "2026-11-24T11:00:10.5Z".parse().unwrap();
-        Validators::new("t-3-ab", MODIFIED.parse().unwrap(), now)
-    }
-
-    #[track_caller]
-    fn check(headers: &[(HeaderName, &'static str)], expected: Option<u16>) {
-        let headers: HeaderMap = headers
-            .iter()
-            .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
-            .collect();
-        let precondition = validators().evaluate_preconditions(&headers);
-        let status = precondition.map(|precondition| match precondition {
-            Precondition::NotModified => 304,
-            Precondition::Failed => 412,
-        });
-        assert_eq!(status, expected, "{headers:?}");
-    }
-
-    #[test]
-    fn conditions() {
-        check(&[], None);
-        check(&[(header::IF_NONE_MATCH, "\"t-3-ab\"")], Some(304));
-        check(&[(header::IF_NONE_MATCH, "W/\"t-3-ab\"")], Some(304));
-        check(&[(header::IF_NONE_MATCH, "\"x\", \"t-3-ab\"")], Some(304));
-        check(&[(header::IF_NONE_MATCH, "*")], Some(304));
-        check(&[(header::IF_NONE_MATCH, "\"t-2-ab\"")], None);
-        check(&[(header::IF_NONE_MATCH, "t-3-ab")], None);
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], Some(304));
-        check(&[(header::IF_MODIFIED_SINCE, "Tuesday, 24-Nov-26 11:00:00 GMT")], Some(304));
-        check(&[(header::IF_MODIFIED_SINCE, "Tue Nov 24 11:00:00 2026")], Some(304));
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 10:59:59 GMT")], None);
-        check(&[(header::IF_MODIFIED_SINCE, "Tuesday, 24-Nov-26 10:59:59 GMT")], None);
-        check(&[(header::IF_MODIFIED_SINCE, "Tue Nov 24 10:59:59 2026")], None);
-        // Of a version that a writer with another clock made.
-        check(&[(header::IF_MODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:01 GMT")], None);
-        check(&[(header::IF_MODIFIED_SINCE, "yesterday")], None);
-        check(&[(header::IF_MATCH, "\"t-3-ab\"")], None);
-        check(&[(header::IF_MATCH, "\"x\", \"t-3-ab\"")], None);
-        check(&[(header::IF_MATCH, "*")], None);
-        check(&[(header::IF_MATCH, "\"t-2-ab\"")], Some(412));
-        // A weak tag names no bytes.
-        check(&[(header::IF_MATCH, "W/\"t-3-ab\"")], Some(412));
-        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 11:00:00 GMT")], None);
-        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 10:00:00 GMT")], Some(412));
-        check(&[(header::IF_UNMODIFIED_SINCE, "Tue, 24 Nov 2026 12:00:00 GMT")], None);
-        check(&[(header::IF_UNMODIFIED_SINCE, "yesterday")], None);
-    }
-
-    #[test]
-    fn tags_say_more_than_dates() {
-        let date = "Tue, 24 Nov 2026 11:00:00 GMT";
-        check(&[(header::IF_NONE_MATCH, "\"t-2-ab\""), (header::IF_MODIFIED_SINCE, date)], None);
-        check(&[(header::IF_MATCH, "\"t-2-ab\""), (header::IF_UNMODIFIED_SINCE, date)], Some(412));
-        check(
-            &[(header::IF_MATCH, "\"t-3-ab\""), (header::IF_NONE_MATCH, "\"t-3-ab\"")],
-            Some(304),
-        );
-        check(
-            &[(header::IF_MATCH, "\"t-2-ab\""), (header::IF_NONE_MATCH, "\"t-3-ab\"")],
-            Some(412),
-        );
-    }
-
-    fn told(validators: &Validators) -> HeaderMap {
-        (validators.headers(), ()).into_response().headers().clone()
-    }
-
-    #[test]
-    fn dates_are_those_of_http() {
-        let modified_at: Timestamp = "2026-11-04T01:02:03Z".parse().unwrap();
-        let headers = told(&Validators::new("x", modified_at, modified_at + DATE_STABLE_AFTER));
-        assert_eq!(headers[header::LAST_MODIFIED], "Wed, 04 Nov 2026 01:02:03 GMT");
-        assert_eq!(headers[header::ETAG], "\"x\"");
-    }
-
-    #[test]
-    fn a_date_is_told_once_no_other_version_can_have_it() {
-        let modified_at: Timestamp = MODIFIED.parse().unwrap();
-        let now = modified_at + DATE_STABLE_AFTER - SignedDuration::from_nanos(1);
-        let headers = told(&Validators::new("x", modified_at, now));
-        assert!(!headers.contains_key(header::LAST_MODIFIED) && headers.contains_key(header::ETAG));
-        let asked = HeaderMap::from_iter([(header::IF_MODIFIED_SINCE, HeaderValue::from_static("Tue, 24 Nov 2026 11:00:00 GMT"))]);
-        let validators = Validators::new("x", modified_at, now);
-        assert_eq!(validators.evaluate_preconditions(&asked), None);
-        // Who goes on with an older version, or one of the same second, is told that it is another.
-        for since in ["Tue, 24 Nov 2026 10:00:00 GMT", "Tue, 24 Nov 2026 11:00:00 GMT"] {
-            let asked = HeaderMap::from_iter([(header::IF_UNMODIFIED_SINCE, HeaderValue::from_static(since))]);
-            assert_eq!(validators.evaluate_preconditions(&asked), Some(Precondition::Failed), "{since}");
-        }
-    }
-}
+mod tests;

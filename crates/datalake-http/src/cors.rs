@@ -1,4 +1,4 @@
-//! Which pages of other sites may read answers (CORS): those of the configured origins, and none by default.
+//! Cross-origin resource sharing (CORS): pages of the configured origins may read responses. By default there are none.
 
 use std::{convert::Infallible, fmt, str::FromStr, sync::Arc, time::Duration};
 
@@ -12,10 +12,10 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::CorsLayer;
 use url::Url;
 
-const METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS];
+const ALLOWED_METHODS: [Method; 5] = [Method::GET, Method::HEAD, Method::POST, Method::DELETE, Method::OPTIONS];
 
-/// What a page may send in addition to what every page may send.
-const HEADERS: [HeaderName; 11] = [
+/// Headers that pages may send in addition to the CORS-safelisted request headers.
+const ALLOWED_HEADERS: [HeaderName; 11] = [
     header::AUTHORIZATION,
     header::CONTENT_TYPE,
     HeaderName::from_static("idempotency-key"),
@@ -29,8 +29,8 @@ const HEADERS: [HeaderName; 11] = [
     HeaderName::from_static("last-event-id"),
 ];
 
-/// What a page may read in addition to what every page may read. A wildcard does not cover `Authorization`.
-const EXPOSED: [HeaderName; 13] = [
+/// Headers that pages may read in addition to the CORS-safelisted response headers.
+const EXPOSED_HEADERS: [HeaderName; 13] = [
     HeaderName::from_static("datalake-version"),
     HeaderName::from_static("datalake-version-age"),
     HeaderName::from_static("datalake-checked-age"),
@@ -46,18 +46,16 @@ const EXPOSED: [HeaderName; 13] = [
     header::ACCEPT_RANGES,
 ];
 
-/// Browsers keep the answer for two hours at most; with ten minutes, a changed list takes effect sooner.
-const MAX_AGE: Duration = Duration::from_mins(10);
+/// How long browsers may cache the response to a preflight request. They allow at most two hours; a changed list of origins takes effect sooner.
+const PREFLIGHT_MAX_AGE: Duration = Duration::from_mins(10);
 
-/// Scheme, host and port of a site, as browsers write it in the header `Origin`.
+/// An origin as in the header `Origin` (RFC 6454): scheme, host and, unless it is the default of the scheme, port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
-/// The text is no origin.
+/// The text is not an origin.
 #[derive(Clone, Debug, Error)]
-#[error(
-    "not an origin: {reason}; an origin is a scheme, a host and, unless it is the scheme's own, a port: https://app.example.com or http://localhost:3000"
-)]
+#[error("not an origin: {reason}; give scheme, host and port, such as https://app.example.com or http://localhost:3000")]
 pub struct OriginError {
     reason: &'static str,
 }
@@ -66,19 +64,21 @@ impl FromStr for Origin {
     type Err = OriginError;
 
     fn from_str(text: &str) -> Result<Self, OriginError> {
-        let refusal = |reason| OriginError { reason };
-        let url = Url::parse(text).map_err(|_| refusal("no scheme and host"))?;
+        let error = |reason| OriginError { reason };
+        let url = Url::parse(text).map_err(|_| error("it has no scheme or no host"))?;
         let is_bare = url.path() == "/" && !text.ends_with('/') && url.query().is_none() && url.fragment().is_none();
-        let names_nobody = url.username().is_empty() && url.password().is_none();
-        match (url.scheme(), is_bare, names_nobody) {
+        let has_no_user = url.username().is_empty() && url.password().is_none();
+        match (url.scheme(), is_bare, has_no_user) {
             ("http" | "https", true, true) => {}
-            ("http" | "https", false, _) => return Err(refusal("there is something behind the host")),
-            ("http" | "https", true, false) => return Err(refusal("there is a user in it")),
-            _ => return Err(refusal("the scheme is neither http nor https")),
+            ("http" | "https", false, _) => return Err(error("it has a path, a query or a fragment")),
+            ("http" | "https", true, false) => return Err(error("it contains a user name or a password")),
+            _ => return Err(error("the scheme is neither http nor https")),
         }
-        // Lower case, and without a port that goes without saying.
+        // This form is in lower case and without the default port.
         let text = url.origin().ascii_serialization();
-        HeaderValue::try_from(text).map(Self).map_err(|_| refusal("no header can carry it"))
+        HeaderValue::try_from(text)
+            .map(Self)
+            .map_err(|_| error("a header cannot contain it"))
     }
 }
 
@@ -88,18 +88,18 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The origins whose pages may read answers. Clones share them.
+/// The origins whose pages may read responses. Clones share them.
 #[derive(Clone, Debug)]
-pub struct Cors(Option<Arc<Allowed>>);
+pub struct Cors(Option<Arc<CorsPolicy>>);
 
 #[derive(Debug)]
-struct Allowed {
+struct CorsPolicy {
     origins: Vec<HeaderValue>,
     layer: CorsLayer,
 }
 
 impl Cors {
-    /// Allows requests from pages of these origins.
+    /// Lets pages of these origins read responses.
     pub fn new(origins: &[Origin]) -> Self {
         if origins.is_empty() {
             return Self(None);
@@ -107,48 +107,48 @@ impl Cors {
         let origins: Vec<_> = origins.iter().map(|Origin(origin)| origin.clone()).collect();
         let layer = CorsLayer::new()
             .allow_origin(origins.clone())
-            .allow_methods(METHODS)
-            .allow_headers(HEADERS)
-            .expose_headers(EXPOSED)
-            .max_age(MAX_AGE)
+            .allow_methods(ALLOWED_METHODS)
+            .allow_headers(ALLOWED_HEADERS)
+            .expose_headers(EXPOSED_HEADERS)
+            .max_age(PREFLIGHT_MAX_AGE)
             .vary([header::ORIGIN]);
-        Self(Some(Arc::new(Allowed { origins, layer })))
+        Self(Some(Arc::new(CorsPolicy { origins, layer })))
     }
 
-    /// Whether pages of the request's origin may read the answer.
+    /// Whether pages of the origin in the header `Origin` may read responses.
     pub fn allows(&self, headers: &HeaderMap) -> bool {
-        self.0.as_ref().is_some_and(|allowed| allowed.allow(headers))
+        self.0.as_ref().is_some_and(|policy| policy.allows(headers))
     }
 }
 
-impl Allowed {
-    fn allow(&self, headers: &HeaderMap) -> bool {
+impl CorsPolicy {
+    fn allows(&self, headers: &HeaderMap) -> bool {
         headers.get(header::ORIGIN).is_some_and(|origin| self.origins.contains(origin))
     }
 }
 
-/// Answers the preflight requests of browsers, and marks the answers that pages of allowed origins may read.
+/// Responds to preflight requests, and adds the CORS headers to responses for allowed origins.
 ///
-/// The layer gets only what it should answer or mark. It would answer every `OPTIONS` request, also those that ask for the methods of a path. Other
-/// requests, which is nearly all of them, pay for one comparison.
+/// Only such requests pass through the layer of tower-http. It would respond to every `OPTIONS` request, also to one for the methods of a path.
+/// All other requests cost one comparison.
 pub async fn cors(cors: &Cors, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let Some(allowed) = &cors.0 else {
+    let Some(policy) = &cors.0 else {
         return next(request).await;
     };
     let is_options = request.method() == Method::OPTIONS;
     let is_preflight = is_options && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-    if !allowed.allow(request.headers()) || is_options && !is_preflight {
+    if !policy.allows(request.headers()) || is_options && !is_preflight {
         let mut response = next(request).await;
-        // A cache must not hand one site what was marked for another.
+        // A cache must not use this response for a request from an allowed origin.
         response.headers_mut().append(header::VARY, HeaderValue::from_static("origin"));
         return response;
     }
     let mut next = Some(next);
     let inner = service_fn(move |request| {
-        let next = next.take().expect("the service gets one request");
+        let next = next.take().expect("the service is called once");
         async move { Ok::<_, Infallible>(next(request).await) }
     });
-    let mut response = match allowed.layer.layer(inner).oneshot(request).await {
+    let mut response = match policy.layer.layer(inner).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     };
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn origins() {
+    fn origins_are_parsed_and_normalized() {
         check("https://app.example.com", Some("https://app.example.com"));
         check("http://localhost:3000", Some("http://localhost:3000"));
         check("http://[::1]:3000", Some("http://[::1]:3000"));

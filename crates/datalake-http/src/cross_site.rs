@@ -1,5 +1,5 @@
-//! Requests that change something and that a page of another site had a browser send: refused, as Go's `http.CrossOriginProtection` does. A
-//! browser says which site it acts for; other clients say nothing and are no one's tool.
+//! Protection against cross-site request forgery, as in Go's `http.CrossOriginProtection`. Browsers name the site whose page sends a request in
+//! `Sec-Fetch-Site` or `Origin`. Other clients send neither header and cannot be abused by a page.
 
 use axum::{
     extract::Request,
@@ -8,10 +8,11 @@ use axum::{
 
 use crate::{cors::Cors, forwarded::is_https};
 
-/// In which relation to the server's site the page is that sent the request; `none` if the user did. Only sent over HTTPS and to loopback addresses.
+/// How the site of the page that sends a request relates to the server's site (Fetch Metadata). `none` means that the user sends it. Browsers send
+/// the header only over HTTPS and to loopback addresses.
 pub const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the request would change something on behalf of a site that is neither the server's own nor allowed.
+/// Whether a page sends a request with an unsafe method (RFC 9110, section 9.2.1) and its origin is neither the server's nor allowed by `cors`.
 pub fn is_cross_site(request: &Request, cors: &Cors) -> bool {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS) {
         return false;
@@ -20,33 +21,33 @@ pub fn is_cross_site(request: &Request, cors: &Cors) -> bool {
     !is_same_origin_or_no_browser(headers, request.uri().authority().map(Authority::as_str)) && !cors.allows(headers)
 }
 
-/// Whether no browser sent the request, or for a page of this server, or for the user itself.
+/// Whether a page of this server or the user sends the request, or the client is not a browser.
 fn is_same_origin_or_no_browser(headers: &HeaderMap, authority: Option<&str>) -> bool {
-    // A proxy between them cannot change what the browser says here.
+    // Unlike `Host`, proxies do not change this header.
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin" || site == "none";
     }
     let Some(origin) = headers.get(header::ORIGIN) else {
         return true;
     };
-    origin.to_str().is_ok_and(|origin| is_of_host(origin, headers, authority))
+    origin.to_str().is_ok_and(|origin| has_host(origin, headers, authority))
 }
 
-/// Whether a browser states that a page of this server sent the request, which a session needs to change something.
+/// Whether a browser confirms that a page of this server sends the request. A session requires this for unsafe methods.
 pub fn is_confirmed_same_origin(headers: &HeaderMap, authority: Option<&str>) -> bool {
     let Some(origin) = headers.get(header::ORIGIN).and_then(|origin| origin.to_str().ok()) else {
         return false;
     };
-    // Behind a proxy that sets another `Host`, only the browser knows.
+    // A proxy may have changed `Host`, but not this header.
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
         return site == "same-origin";
     }
-    // Browsers write no port that is the scheme's own in either of the two.
+    // Browsers omit the default port in both `Origin` and `Host`.
     let is_https = is_https(headers);
-    is_of_host(origin, headers, authority) && (!is_https || origin.starts_with("https://"))
+    has_host(origin, headers, authority) && (!is_https || origin.starts_with("https://"))
 }
 
-fn is_of_host(origin: &str, headers: &HeaderMap, authority: Option<&str>) -> bool {
+fn has_host(origin: &str, headers: &HeaderMap, authority: Option<&str>) -> bool {
     let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let origin = origin.split_once("://");
     origin
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(method: &Method, headers: &[(&str, &str)], is_refused: bool) {
+    fn check(method: &Method, headers: &[(&str, &str)], is_rejected: bool) {
         let mut request = Request::builder()
             .method(method)
             .uri("/data")
@@ -71,13 +72,13 @@ mod tests {
         }
         let cors = Cors::new(&["https://app.example.com".parse().unwrap()]);
         let found = is_cross_site(&request.body(Body::empty()).unwrap(), &cors);
-        assert_eq!(found, is_refused, "{method} {headers:?}");
+        assert_eq!(found, is_rejected, "{method} {headers:?}");
     }
 
     #[test]
-    fn changes_on_behalf_of_other_sites_are_refused() {
+    fn unsafe_requests_of_other_sites_are_detected() {
         for method in [Method::POST, Method::DELETE, Method::PUT] {
-            let check = |headers, is_refused| check(&method, headers, is_refused);
+            let check = |headers, is_rejected| check(&method, headers, is_rejected);
             check(&[], false);
             check(&[("sec-fetch-site", "same-origin")], false);
             check(&[("sec-fetch-site", "none")], false);
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_own(headers: &[(&'static str, &'static str)], expected: bool) {
+    fn check_confirmed(headers: &[(&'static str, &'static str)], expected: bool) {
         let headers = [("host", "localhost:8080")].iter().chain(headers);
         let headers = headers.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
         let headers: HeaderMap = headers.collect();
@@ -106,19 +107,19 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_the_server_names_its_origin() {
-        check_own(&[], false);
-        check_own(&[("sec-fetch-site", "same-origin")], false);
-        check_own(&[("origin", "null")], false);
-        check_own(&[("origin", "http://localhost:8080")], true);
-        check_own(&[("origin", "http://localhost:8081")], false);
-        check_own(&[("origin", "http://localhost")], false);
-        check_own(&[("origin", "https://localhost:8080"), ("x-forwarded-proto", "https")], true);
-        // A page without TLS could have been changed on the way.
-        check_own(&[("origin", "http://localhost:8080"), ("x-forwarded-proto", "https")], false);
-        check_own(&[("origin", "https://data.example.com"), ("sec-fetch-site", "same-origin")], true);
+    fn same_origin_must_be_confirmed() {
+        check_confirmed(&[], false);
+        check_confirmed(&[("sec-fetch-site", "same-origin")], false);
+        check_confirmed(&[("origin", "null")], false);
+        check_confirmed(&[("origin", "http://localhost:8080")], true);
+        check_confirmed(&[("origin", "http://localhost:8081")], false);
+        check_confirmed(&[("origin", "http://localhost")], false);
+        check_confirmed(&[("origin", "https://localhost:8080"), ("x-forwarded-proto", "https")], true);
+        // An attacker can modify a page that is transferred without TLS.
+        check_confirmed(&[("origin", "http://localhost:8080"), ("x-forwarded-proto", "https")], false);
+        check_confirmed(&[("origin", "https://data.example.com"), ("sec-fetch-site", "same-origin")], true);
         for site in ["none", "same-site", "cross-site"] {
-            check_own(&[("origin", "http://localhost:8080"), ("sec-fetch-site", site)], false);
+            check_confirmed(&[("origin", "http://localhost:8080"), ("sec-fetch-site", site)], false);
         }
     }
 }

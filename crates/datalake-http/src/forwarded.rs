@@ -1,15 +1,15 @@
-//! What a proxy in front of the server states about the client's connection.
+//! The scheme of the client's connection to a proxy.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Whether the client reached the proxy over HTTPS (`X-Forwarded-Proto`, `Forwarded`). A client can send these headers itself, so nothing that
-/// protects the server from that client may depend on them.
+/// Whether the client uses HTTPS, by `X-Forwarded-Proto` or `Forwarded` (RFC 7239). A client can forge both headers, so the result must not be used
+/// to protect the server from that client.
 pub fn is_https(headers: &HeaderMap) -> bool {
     let first = |name| {
         let value = headers.get(name).map(HeaderValue::as_bytes)?;
-        // The first element is that of the proxy that is nearest to the client.
+        // The proxy that is nearest to the client adds the first element.
         std::str::from_utf8(value).ok()?.split(',').next()
     };
     let of_forwarded = |element: &str| {
@@ -32,7 +32,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_state_the_scheme_of_the_client() {
+    fn first_element_determines_the_scheme() {
         check("x-forwarded-proto", "https", true);
         check("x-forwarded-proto", "HTTPS, http", true);
         check("x-forwarded-proto", "http, https", false);

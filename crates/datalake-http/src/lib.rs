@@ -1,8 +1,8 @@
-//! What axum and hyper leave out of an HTTP/1.1 server: connections with limits and timeouts, limits per client, a budget for the memory of
-//! responses, preconditions, ranges, content codings, CORS and cross-site rules.
+//! The parts of an HTTP/1.1 server that axum and hyper lack.
 //!
-//! It owns the sockets and every header that is not about the data. It knows nothing of lakes, never decides what a resource is, and never
-//! writes a problem document: it returns values that the API turns into responses.
+//! The crate owns sockets with their limits and timeouts, limits per client, the memory budget of responses, and the headers for content
+//! negotiation, preconditions, ranges, CORS, proxies and request IDs. It must never read the lake, define a route, or choose the status
+//! of an error: it returns values, which the API converts to responses.
 
 pub mod accept;
 pub mod allowed_hosts;

@@ -1,6 +1,6 @@
-//! Percent-encoding of URIs (RFC 3986, 2.1).
+//! Percent-encoding of URIs (RFC 3986, section 2.1).
 
-/// The first percent sign that no two hexadecimal digits follow, with up to two characters after it.
+/// The first percent sign that is not followed by two hexadecimal digits, with up to two characters after it. `None` if there is none.
 pub fn malformed_encoding(text: &str) -> Option<&str> {
     let is_malformed = |at: &usize| {
         let digits = text.as_bytes().get(at + 1..at + 3);
@@ -22,7 +22,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_encodings() {
+    fn first_malformed_encoding_is_returned() {
         check_encoding("", None);
         check_encoding("a%20%C3%bc", None);
         check_encoding("%", Some("%"));

@@ -1,28 +1,28 @@
-//! The header `Prefer` (RFC 7240): what a client would like and does not insist on.
+//! The header `Prefer` (RFC 7240): optional behavior that a client requests.
 
 use std::time::Duration;
 
 use axum::http::HeaderMap;
 
-/// A wait holds a connection open: over this, proxies give up before the server does.
+/// The longest wait. Proxies time out after a longer one.
 const WAIT_MAX: Duration = Duration::from_mins(1);
 
-/// How long the client would like to wait for the end of what it starts, at most a minute; none where it does not say, or says it in a way
-/// that is no number of seconds: a preference that is not understood is passed over.
+/// The value of `wait`: how long the server may wait for a result before it responds, at most one minute. Returns `None` without the preference, or if
+/// it is not a number of seconds, because malformed preferences are ignored (RFC 7240, section 2).
 pub fn wait(headers: &HeaderMap) -> Option<Duration> {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
     let mut preferences = values.flat_map(|value| value.split(','));
-    // Of a preference that is given more than once, the first counts.
+    // The first of several values applies (RFC 7240, section 2).
     let value = preferences.find_map(wait_value)?;
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
-    // More digits than a number has room for are more than the bound, too.
+    // A number that overflows exceeds the maximum.
     is_number.then(|| value.parse().map_or(WAIT_MAX, Duration::from_secs).min(WAIT_MAX))
 }
 
-/// The value of the preference `wait`, its parameters left out.
+/// The value of a `wait` preference, without parameters and quotes.
 fn wait_value(preference: &str) -> Option<&str> {
-    let (named, _) = preference.split_once(';').unwrap_or((preference, ""));
-    let (name, value) = named.split_once('=').unwrap_or((named, ""));
+    let (without_parameters, _) = preference.split_once(';').unwrap_or((preference, ""));
+    let (name, value) = without_parameters.split_once('=').unwrap_or((without_parameters, ""));
     let value = value.trim();
     let unquoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
     name.trim().eq_ignore_ascii_case("wait").then_some(unquoted.unwrap_or(value))
@@ -44,7 +44,7 @@ mod tests {
     }
 
     #[test]
-    fn waits() {
+    fn first_wait_applies_up_to_a_minute() {
         check(&[], None);
         check(&["wait=30"], Some(30));
         check(&["Wait = 30"], Some(30));

@@ -1,4 +1,4 @@
-//! The header `Range`, as far as a server has to follow it: one range of bytes. RFC 9110, 14.1.2 and 14.2.
+//! Range requests for one range of bytes (RFC 9110, section 14). Requests for several ranges get the full representation.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use axum::{
     response::{IntoResponse, IntoResponseParts, Response},
 };
 
-/// What a client wants of a representation.
+/// The part of a representation that a client requests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeRequest {
-    /// All of it: the header is none that this server follows, as one of several ranges, or one that is malformed.
+    /// All bytes: the header is malformed, has another unit, or contains several ranges.
     Full,
-    /// These bytes, at least one.
+    /// These bytes. The range is not empty.
     Partial(Range<u64>),
-    /// Bytes that it does not have.
+    /// No bytes of the representation.
     Unsatisfiable,
 }
 
-/// What `header` wants of a representation of `bytes` bytes.
+/// Parses the header for a representation of `bytes` bytes.
 pub fn parse_range(header: &str, bytes: u64) -> RangeRequest {
     let Some((first, last)) = first_and_last(header) else {
         return RangeRequest::Full;
@@ -27,7 +27,7 @@ pub fn parse_range(header: &str, bytes: u64) -> RangeRequest {
     let range = match (first, last) {
         (Some(first), Some(last)) if first > last => return RangeRequest::Full,
         (Some(first), last) => first..last.map_or(bytes, |last| last.saturating_add(1).min(bytes)),
-        // A longer end than there is means all of it.
+        // A suffix that is longer than the representation is the whole of it.
         (None, Some(length)) => bytes.saturating_sub(length)..bytes,
         (None, None) => return RangeRequest::Full,
     };
@@ -37,23 +37,23 @@ pub fn parse_range(header: &str, bytes: u64) -> RangeRequest {
     }
 }
 
-/// The range begins after the end of the representation.
+/// The requested range contains no byte of the representation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RangeNotSatisfiable {
-    /// Bytes of the representation.
+    /// The size of the representation in bytes.
     pub bytes: u64,
 }
 
-/// The whole of so many bytes, or the part of it that is asked for. Of several parts the client gets the whole, as RFC 9110 leaves it to the
-/// server.
+/// The full or partial response for a representation of `bytes` bytes. `range` is the value of the header `Range`, and `body` returns headers and the
+/// bytes of a range.
 pub fn range_response<H: IntoResponseParts>(
     bytes: u64,
     range: Option<&HeaderValue>,
     body: impl FnOnce(Range<u64>) -> (H, Body),
 ) -> Result<Response, RangeNotSatisfiable> {
     let accepts = (header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    let asked = range.and_then(|range| range.to_str().ok());
-    let part = match asked.map_or(RangeRequest::Full, |asked| parse_range(asked, bytes)) {
+    let range = range.and_then(|range| range.to_str().ok());
+    let part = match range.map_or(RangeRequest::Full, |range| parse_range(range, bytes)) {
         RangeRequest::Full => {
             let length = (header::CONTENT_LENGTH, HeaderValue::from(bytes));
             return Ok(([accepts, length], body(0..bytes)).into_response());
@@ -61,30 +61,30 @@ pub fn range_response<H: IntoResponseParts>(
         RangeRequest::Partial(part) => part,
         RangeRequest::Unsatisfiable => return Err(RangeNotSatisfiable { bytes }),
     };
-    let told =
-        HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1)).expect("digits are visible ASCII characters");
+    let content_range = HeaderValue::try_from(format!("bytes {}-{}/{bytes}", part.start, part.end - 1))
+        .expect("the value consists of visible ASCII characters");
     let headers = [
         accepts,
-        (header::CONTENT_RANGE, told),
+        (header::CONTENT_RANGE, content_range),
         (header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start)),
     ];
     Ok((StatusCode::PARTIAL_CONTENT, headers, body(part)).into_response())
 }
 
-/// The two numbers of the only range, each of which may be missing.
+/// The first and the last position of the only range. Each of them may be missing.
 fn first_and_last(header: &str) -> Option<(Option<u64>, Option<u64>)> {
     let (unit, range) = header.split_once('=')?;
     let (first, last) = range.trim().split_once('-')?;
-    let is_of_bytes = unit.trim().eq_ignore_ascii_case("bytes");
+    let is_unit_bytes = unit.trim().eq_ignore_ascii_case("bytes");
     let number = |text: &str| match text {
         "" => Some(None),
-        // A number of more digits than fit is behind every end.
+        // A number that overflows is after the end of every representation.
         _ => text
             .bytes()
             .all(|byte| byte.is_ascii_digit())
             .then(|| Some(text.parse().unwrap_or(u64::MAX))),
     };
-    is_of_bytes.then_some(())?;
+    is_unit_bytes.then_some(())?;
     Some((number(first)?, number(last)?))
 }
 
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_of_a_hundred_bytes() {
+    fn ranges_are_parsed() {
         check("bytes=0-9", &RangeRequest::Partial(0..10));
         check("bytes=90-", &RangeRequest::Partial(90..100));
         check("bytes=90-1000", &RangeRequest::Partial(90..100));
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn of_nothing_there_is_no_part() {
+    fn range_of_empty_representation_is_unsatisfiable() {
         assert_eq!(parse_range("bytes=0-", 0), RangeRequest::Unsatisfiable);
         assert_eq!(parse_range("bytes=-1", 0), RangeRequest::Unsatisfiable);
     }

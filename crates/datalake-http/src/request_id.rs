@@ -1,4 +1,4 @@
-//! The ID by which a client, the log and a trace name the same request.
+//! The ID of a request, which the response, the log and the trace share.
 
 use axum::{
     extract::Request,
@@ -9,40 +9,40 @@ use uuid::Builder;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A client's own ID is in each line that is logged of the request and in the response: longer ones are replaced.
-const BYTES_MAX: usize = 128;
+/// The longest ID that is accepted from a client. Each log line of the request contains the ID.
+const ID_BYTES_MAX: usize = 128;
 
-/// The ID of a request: the client's own where it is at most 128 visible ASCII characters, otherwise a random UUID.
+/// The ID of a request: the value of `X-Request-Id` if that has 1 to 128 visible ASCII characters, otherwise a random UUID.
 #[derive(Clone, Debug)]
 pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The ID of the request, from `X-Request-Id` or generated.
     pub fn from_request(request: &Request) -> Self {
-        let own = request.headers().get(X_REQUEST_ID).filter(|value| is_acceptable(value.as_bytes()));
-        Self(own.cloned().unwrap_or_else(generated))
+        let from_client = request.headers().get(X_REQUEST_ID).filter(|value| is_valid(value.as_bytes()));
+        Self(from_client.cloned().unwrap_or_else(generate))
     }
 
     /// The ID, in visible ASCII characters.
     pub fn as_str(&self) -> &str {
-        self.0.to_str().expect("visible ASCII characters")
+        self.0.to_str().expect("the ID consists of visible ASCII characters")
     }
 
-    /// Names the request in its response.
+    /// Sets `X-Request-Id` of the response.
     pub fn set_header(&self, response: &mut Response) {
         response.headers_mut().insert(X_REQUEST_ID, self.0.clone());
     }
 }
 
-fn is_acceptable(value: &[u8]) -> bool {
-    (1..=BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic)
+fn is_valid(value: &[u8]) -> bool {
+    (1..=ID_BYTES_MAX).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic)
 }
 
-/// Nothing depends on its being hard to guess: a generator that asks the kernel each time would cost more than the rest of a small request.
-fn generated() -> HeaderValue {
+/// A random UUID. It need not be hard to guess, and a generator that reads from the kernel would take longer than the rest of a small request.
+fn generate() -> HeaderValue {
     let uuid = Builder::from_random_bytes(fastrand::u128(..).to_ne_bytes()).into_uuid();
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
-    HeaderValue::from_str(uuid.as_hyphenated().encode_lower(&mut text)).expect("digits, letters and hyphens")
+    HeaderValue::from_str(uuid.as_hyphenated().encode_lower(&mut text)).expect("a UUID consists of digits, letters and hyphens")
 }
 
 #[cfg(test)]
@@ -51,7 +51,7 @@ mod tests {
 
     use super::*;
 
-    /// The ID for a request that carries this one.
+    /// The ID of a request with this value of the header.
     fn id(own: Option<&[u8]>) -> String {
         let mut request = Request::new(Body::empty());
         if let Some(own) = own {
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn short_visible_ids_are_kept_and_others_are_replaced() {
+    fn invalid_id_is_replaced_by_a_uuid() {
         let longest = "x".repeat(128);
         for own in ["a", "req-1/é".trim_end_matches('é'), &longest] {
             assert_eq!(id(Some(own.as_bytes())), own);

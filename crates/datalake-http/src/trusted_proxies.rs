@@ -1,4 +1,4 @@
-//! The client of a request that a proxy passed on.
+//! The client of a request that trusted proxies have forwarded.
 
 use std::{net::IpAddr, str::FromStr};
 
@@ -8,17 +8,17 @@ use thiserror::Error;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The networks of the proxies whose `Forwarded` and `X-Forwarded-For` are believed.
+/// The networks of the proxies whose `Forwarded` and `X-Forwarded-For` headers are trusted.
 #[derive(Clone, Debug, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// A network, as in `10.0.0.0/8`, or a single address.
+/// A network in CIDR notation, such as `10.0.0.0/8`, or a single address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProxyNetwork(IpNet);
 
 /// The text is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("is not a network; give an address or a CIDR range, as in 10.0.0.0/8")]
+#[error("is not a network; give an address or a CIDR range, such as 10.0.0.0/8")]
 pub struct ParseNetworkError;
 
 impl FromStr for ProxyNetwork {
@@ -42,10 +42,10 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address))
     }
 
-    /// The client of a request on a connection from `peer`: the last address that no trusted proxy has.
+    /// The client of a request on a connection from `peer`: the last address in the header that is not a trusted proxy.
     ///
-    /// A proxy appends to one of the two headers and may leave the other as its client sent it. Where they name different clients, none of them is
-    /// believed, and the request counts as the proxy's.
+    /// A proxy appends to one of the two headers and may pass the other through from the client. If they name different clients, neither is trusted,
+    /// and the client is `peer`.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if self.0.is_empty() || !self.trusts(peer) {
             return peer;
@@ -54,13 +54,14 @@ impl TrustedProxies {
         let x_forwarded_for =
             values(headers, &X_FORWARDED_FOR).map(|values| self.last_untrusted(peer, values.flat_map(forwarded_addresses)));
         match (forwarded, x_forwarded_for) {
-            (Some(one), Some(other)) if one != other => peer,
+            (Some(first), Some(second)) if first != second => peer,
             (Some(client), _) | (None, Some(client)) => client,
             (None, None) => peer,
         }
     }
 
-    /// `hops` are the addresses from the first to the last proxy, none where one is hidden or malformed: what is before it is not believed.
+    /// The last address that is not a trusted proxy. `hops` are the addresses in the order of the proxies, `None` where an address is hidden or
+    /// malformed. Addresses before such a hop are not trusted.
     fn last_untrusted(&self, peer: IpAddr, hops: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let hops: Vec<_> = hops.collect();
         let mut client = peer;
@@ -75,14 +76,14 @@ impl TrustedProxies {
     }
 }
 
-/// The values of a header, if it was sent.
+/// The values of a header, or `None` without the header.
 fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<impl Iterator<Item = &'a str>> {
     let mut values = headers.get_all(name).into_iter().peekable();
     values.peek()?;
     Some(values.map(|value| value.to_str().unwrap_or_default()))
 }
 
-/// The clients in a value of `Forwarded` (RFC 7239).
+/// The addresses in a value of `Forwarded` (RFC 7239).
 fn forwarded_for(value: &str) -> impl Iterator<Item = Option<IpAddr>> {
     value.split(',').map(|element| {
         let mut pairs = element.split(';').filter_map(|pair| pair.trim().split_once('='));
@@ -91,12 +92,12 @@ fn forwarded_for(value: &str) -> impl Iterator<Item = Option<IpAddr>> {
     })
 }
 
-/// The clients in a value of `X-Forwarded-For`.
+/// The addresses in a value of `X-Forwarded-For`.
 fn forwarded_addresses(value: &str) -> impl Iterator<Item = Option<IpAddr>> {
     value.split(',').map(|element| address(element.trim()))
 }
 
-/// An address with or without a port, in brackets where it is one of IPv6 with a port.
+/// Parses an address with or without a port. An IPv6 address with a port is in brackets.
 fn address(node: &str) -> Option<IpAddr> {
     if let Some(rest) = node.strip_prefix('[') {
         let (address, _) = rest.split_once(']')?;
@@ -128,12 +129,12 @@ mod tests {
     }
 
     #[test]
-    fn clients_of_requests() {
+    fn last_untrusted_address_is_the_client() {
         check("10.0.0.1", &[], "10.0.0.1");
         check("10.0.0.1", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.1");
         check("::ffff:10.0.0.1", &[("x-forwarded-for", "192.0.2.1:1234")], "192.0.2.1");
         check("2001:db8::1", &[("x-forwarded-for", "2001:db8::7")], "2001:db8::7");
-        // Only what trusted proxies have appended is believed.
+        // Only addresses that trusted proxies have appended count.
         check("192.0.2.9", &[("x-forwarded-for", "192.0.2.1")], "192.0.2.9");
         check("10.0.0.1", &[("x-forwarded-for", "1.1.1.1, 192.0.2.1, 10.2.3.4")], "192.0.2.1");
         check(
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn networks() {
+    fn networks_are_parsed() {
         for text in ["10.0.0.0/8", "10.0.0.1", "2001:db8::/32", "::1"] {
             assert!(text.parse::<ProxyNetwork>().is_ok(), "{text}");
         }

@@ -80,7 +80,7 @@ fn parse_error(head: &[u8], has_method: bool, error: Error) -> RequestError {
             reason: format!("the request has more than {HEADERS_MAX} headers; send fewer"),
         },
         Error::Token if !has_method && head.starts_with(b"\x16\x03") => RequestError::malformed(
-            "the connection begins with a TLS handshake, but this port accepts only HTTP without TLS; use http://, or the port of the proxy that terminates TLS",
+            "the connection begins with a TLS handshake, but this port has no TLS; use http://, or the port of the proxy that terminates TLS",
         ),
         Error::Token if !has_method => RequestError::malformed("the request does not begin with a method, such as GET"),
         Error::Token if request_line(head).bytes().any(|byte| byte.is_ascii_control()) => {
