@@ -87,4 +87,22 @@ mod tests {
         check_key("a\n", false);
         check_key("é", false);
     }
+
+    #[test]
+    fn oldest_joined_key_is_evicted_at_the_limit() {
+        let id = |text: String| RunId::parse(&text).unwrap();
+        let joined = |run_id: &str| JoinedRun {
+            run_id: id(run_id.to_owned()),
+            requested: RunParameters::default(),
+        };
+        let mut keys = JoinedKeys::default();
+        for number in 0..=JOINED_MAX {
+            keys.insert(id(format!("key-{number}")), joined("a"));
+        }
+        assert_eq!(keys.get(&id("key-0".to_owned())), None);
+        assert_eq!(keys.get(&id("key-1".to_owned())), Some(&joined("a")));
+        keys.insert(id("key-1".to_owned()), joined("b"));
+        assert_eq!(keys.get(&id("key-1".to_owned())), Some(&joined("b")), "a key has one run");
+        assert_eq!(keys.0.len(), JOINED_MAX);
+    }
 }
