@@ -8,7 +8,7 @@
 //! early has tried some of everything, and finds simple violations first.
 //!
 //! Processes are killed at every state, all at once. This covers the death of one process, because the others can have ended before. The last
-//! active actor is paused at every operation. This covers pauses while others are active, because they can continue first. It may be killed after
+//! active actor is paused at every operation. This covers pauses while others are active, because they can run first. It may be killed after
 //! the pause.
 
 mod accesses;

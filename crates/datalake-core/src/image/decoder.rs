@@ -8,7 +8,7 @@ use super::{
     rows::Rows,
 };
 
-/// Bytes of decompressed image data in memory: the window that the compression refers back to, and the same size once more.
+/// Bytes of decompressed image data in memory: twice the window that the compression refers back to.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Decodes one image, chunk by chunk.

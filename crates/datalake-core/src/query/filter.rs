@@ -159,7 +159,7 @@ impl Filter {
         let Some((earliest, latest)) = extremes(&remaining) else {
             return selection(Births::Days(Vec::new()));
         };
-        // All users of the same age in years are tied, whatever their day of birth.
+        // All users of the same age in years are tied, regardless of their day of birth.
         let days_of_same_age = |birth| {
             let age = remaining.ages.of(birth)?.years();
             birth_days_for_ages(age, Some(age), on)

@@ -37,7 +37,7 @@ fn is_hidden(character: char) -> bool {
     character != ' ' && text::is_invisible(character)
 }
 
-/// Each reject is complete, whatever its code.
+/// Each reject is complete, regardless of its code.
 fn check_complete(reject: &Reject) {
     let Reason { found, expected, remedy } = &*reject.reason;
     for text in [found, expected, remedy] {
@@ -712,7 +712,7 @@ proptest::proptest! {
         }
     }
 
-    /// A quoted name is read without white space around it, whatever it contains.
+    /// Any quoted name is read without white space around it.
     #[test]
     fn quoted_names_round_trip(name in "[^\\p{Cc}]{1,40}") {
         proptest::prop_assume!(!name.chars().all(text::is_invisible));

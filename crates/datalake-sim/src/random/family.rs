@@ -25,7 +25,7 @@ pub enum FaultFamily {
     Aba,
     /// ETags depend only on the bytes.
     ContentEtags,
-    /// Clocks of processes are ahead or behind.
+    /// Clocks of processes are fast or slow.
     ProcessClock,
     /// The store's clock jumps forwards or backwards.
     StoreClock,

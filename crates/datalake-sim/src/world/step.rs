@@ -90,7 +90,7 @@ impl World {
         self.step_with_fault(actor, Fault::None)
     }
 
-    /// Executes the next step of an actor, with a fault of its operation.
+    /// Executes the next step of an actor, and injects a fault into its operation.
     pub fn step_with_fault(&mut self, actor: ActorId, fault: Fault) -> Result<(), Violation> {
         self.steps += 1;
         self.has_faults |= fault != Fault::None;
