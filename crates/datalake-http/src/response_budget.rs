@@ -70,6 +70,12 @@ pub struct ResponsePermit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BudgetExhausted;
 
+impl Default for ResponseBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ResponseBudget {
     /// The budget of a server.
     pub fn new() -> Self {
