@@ -13,10 +13,7 @@ use datalake_core::{
 };
 use jiff::Timestamp;
 
-use crate::{
-    apply,
-    read::{CsvRead, ImageRead, UserRead},
-};
+use crate::read::{CsvRead, ImageRead, UserRead};
 
 /// The rejected and ignored sources after a run.
 #[derive(Debug)]
@@ -78,7 +75,7 @@ impl Rejects {
                 reject.run_id = earlier.run_id.clone();
             }
             if let Some(read) = read_of_rejected_csv(reject, reads)
-                && !apply::has_row_after(old_rows, read)
+                && !read.has_row_after(old_rows)
             {
                 reject.valid_image = valid_image(read, earlier);
             }
