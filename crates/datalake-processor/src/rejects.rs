@@ -34,12 +34,12 @@ impl Rejects {
         run_id: &RunId,
         run_at: Timestamp,
     ) -> Self {
-        let new_reject = |object: SourceObject, user_id: Option<UserId>, refusal: Exclusion| ExcludedSource {
+        let new_reject = |object: SourceObject, user_id: Option<UserId>, exclusion: Exclusion| ExcludedSource {
             key: object.key,
             user_id,
             etag: object.etag,
             size: object.size,
-            exclusion: refusal,
+            exclusion,
             run_id: run_id.clone(),
             since: run_at,
             valid_image: None,
