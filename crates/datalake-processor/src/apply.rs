@@ -6,7 +6,7 @@ use datalake_core::{report::RunId, row::Row, user::UserId};
 use datalake_table::delta::rows::Edit;
 
 use crate::{
-    images::copies::ImageUpdate,
+    images::copy_new::ImageUpdate,
     read::{CsvRead, UserRead},
 };
 
@@ -106,14 +106,5 @@ impl RowChanges {
                 }
             }
         }
-    }
-}
-
-/// Whether the user has a row after the run.
-pub(crate) fn has_row_after(old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> bool {
-    match read.csv {
-        CsvRead::Gone => false,
-        CsvRead::Valid { .. } => true,
-        CsvRead::Same | CsvRead::Rejected { .. } => old_rows.contains_key(&read.user_id),
     }
 }

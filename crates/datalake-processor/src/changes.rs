@@ -37,7 +37,7 @@ pub(crate) struct Changes {
     pub(crate) ignored: Vec<(SourceObject, IgnoreCode)>,
     /// The number of all ignored objects.
     pub(crate) ignored_count: u64,
-    pub(crate) census: ListingStats,
+    pub(crate) stats: ListingStats,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
     /// ListingEntry users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
@@ -71,8 +71,8 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
     let mut changes = Changes::default();
     let mut listing = Listing {
         objects: table.bucket().list(keys::SOURCES, None),
-        gatherer: Some(SourceGrouper::default()),
-        gathered: VecDeque::new(),
+        grouper: Some(SourceGrouper::default()),
+        grouped: VecDeque::new(),
         progress,
     };
     let Scope {
@@ -101,8 +101,8 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
         let change = plan::compare(sources, recorded.as_ref().filter(|_| is_recorded), mode);
         changes.rederived += u64::from(!is_recorded && sources.is_some_and(|sources| may_be_lost(base, &sources.user_id)));
         changes.users.extend(change);
-        changes.census.known += u64::from(is_recorded);
-        changes.census.gone += u64::from(is_recorded && !is_listed);
+        changes.stats.known += u64::from(is_recorded);
+        changes.stats.gone += u64::from(is_recorded && !is_listed);
         if is_listed {
             listed = listing.next_user(&mut changes).await?;
         }
@@ -119,8 +119,8 @@ fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
 
 struct Listing<'a> {
     objects: BoxStream<'a, Result<ObjectMeta, StoreError>>,
-    gatherer: Option<SourceGrouper>,
-    gathered: VecDeque<ListingEntry>,
+    grouper: Option<SourceGrouper>,
+    grouped: VecDeque<ListingEntry>,
     progress: &'a OnProgress,
 }
 
@@ -128,47 +128,47 @@ impl Listing<'_> {
     /// The next user with sources. Adds ignored objects before it to `changes`.
     async fn next_user(&mut self, changes: &mut Changes) -> Result<Option<UserSources>, RunError> {
         loop {
-            match self.gathered.pop_front() {
+            match self.grouped.pop_front() {
                 Some(ListingEntry::User(user)) => {
                     changes.csv_listed += 1;
                     changes.images_listed += u64::from(user.image.is_some());
                     return Ok(Some(user));
                 }
                 Some(ListingEntry::Ignored(object, code)) => changes.ignore(object, code),
-                None if self.gatherer.is_none() => return Ok(None),
-                None => self.gather(changes).await?,
+                None if self.grouper.is_none() => return Ok(None),
+                None => self.group_next(changes).await?,
             }
         }
     }
 
-    async fn gather(&mut self, changes: &mut Changes) -> Result<(), RunError> {
+    async fn group_next(&mut self, changes: &mut Changes) -> Result<(), RunError> {
         /// Moves a progress bar about ten times a second.
         const OBJECTS_PER_STEP: u64 = 1_000;
         let mut out = Vec::new();
-        match (self.objects.next().await, self.gatherer.take()) {
-            (Some(object), Some(mut gatherer)) => {
+        match (self.objects.next().await, self.grouper.take()) {
+            (Some(object), Some(mut grouper)) => {
                 let object = object?;
                 if object.key != keys::SOURCES {
-                    changes.census.listed += 1;
-                    if changes.census.listed.is_multiple_of(OBJECTS_PER_STEP) {
+                    changes.stats.listed += 1;
+                    if changes.stats.listed.is_multiple_of(OBJECTS_PER_STEP) {
                         (self.progress)(Progress::Listed {
-                            objects: changes.census.listed,
+                            objects: changes.stats.listed,
                         });
                     }
                 }
                 match object.kind {
-                    ObjectKind::Object => gatherer.push(source_object(object), &mut out)?,
+                    ObjectKind::Object => grouper.push(source_object(object), &mut out)?,
                     ObjectKind::NotAFile => {
                         let code = code_of_non_file(&object.key);
                         changes.ignore(source_object(object), code);
                     }
                 }
-                self.gatherer = Some(gatherer);
+                self.grouper = Some(grouper);
             }
-            (None, Some(gatherer)) => gatherer.finish(&mut out),
+            (None, Some(grouper)) => grouper.finish(&mut out),
             (_, None) => {}
         }
-        self.gathered.extend(out);
+        self.grouped.extend(out);
         Ok(())
     }
 }

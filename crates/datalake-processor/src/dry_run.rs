@@ -73,13 +73,13 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
     });
     Ok(DryRun {
         version: base.as_ref().map(Version::number),
-        listed: found.census.listed,
+        listed: found.stats.listed,
         steps: steps.collect(),
         ignored: found
             .ignored
             .iter()
             .map(|(object, code)| (object.key.to_string(), code.as_str()))
             .collect(),
-        blocked_by: guard_deletions(found.census, options.deletion_guard).err(),
+        blocked_by: guard_deletions(found.stats, options.deletion_guard).err(),
     })
 }

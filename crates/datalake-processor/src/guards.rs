@@ -26,22 +26,22 @@ use crate::{
 /// Fails on a mass deletion, unless the operator allowed exactly the deletions that a blocked run reported. Reports the blocked deletions.
 pub(crate) async fn check_deletions(
     context: &RunContext<'_>,
-    census: ListingStats,
+    stats: ListingStats,
     mut gone: Vec<&UserId>,
     report: &mut RunReport,
 ) -> Result<(), RunError> {
-    let Err(blocked) = plan::guard_deletions(census, context.options.deletion_guard) else {
+    let Err(blocked) = plan::guard_deletions(stats, context.options.deletion_guard) else {
         return Ok(());
     };
-    if census.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
+    if stats.known <= 10 && simulation::has(Bug::GuardSparesSmallLakes) {
         return Ok(());
     }
     gone.sort_unstable();
     gone.dedup();
     let ids: String = gone.iter().flat_map(|user_id| [user_id.as_str(), "\n"]).collect();
     let deletions = BlockedDeletions {
-        count: census.gone,
-        known: census.known,
+        count: stats.gone,
+        known: stats.known,
         digest: Digest::of(ids.as_bytes()).to_string(),
         users: gone.iter().take(RunReport::NOTICES_MAX).map(ToString::to_string).collect(),
     };
@@ -54,8 +54,8 @@ pub(crate) async fn check_deletions(
                 return Ok(());
             }
             GuardError::OtherDeletions {
-                gone: census.gone,
-                known: census.known,
+                gone: stats.gone,
+                known: stats.known,
             }
         }
     };

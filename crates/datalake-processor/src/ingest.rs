@@ -50,7 +50,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         users,
         ignored,
         ignored_count,
-        mut census,
+        mut stats,
         csv_listed,
         images_listed,
         rederived,
@@ -66,10 +66,10 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         true => (0, 0),
         false => (lost_rows, lost_and_gone),
     };
-    census.known += lost_rows;
-    census.gone += lost_and_gone;
+    stats.known += lost_rows;
+    stats.gone += lost_and_gone;
     state.report.counts = Counts {
-        listed: census.listed,
+        listed: stats.listed,
         csv_listed,
         images_listed,
         ignored: ignored_count,
@@ -78,7 +78,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     };
     let gone = users.iter().filter(|change| change.csv == SourceChange::Removed);
     let gone = gone.map(|change| &change.user_id).collect();
-    guards::check_deletions(context, census, gone, &mut state.report).await?;
+    guards::check_deletions(context, stats, gone, &mut state.report).await?;
 
     let reads = state.reader.read_all(users, csv_listed + images_listed, progress).await?;
     let old_rows = old_rows(context, base.as_ref(), &reads).await?;
@@ -86,7 +86,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
     let gone = guards::users_gone(&rejects_before, &old_rows, &reads);
     let after_reading = ListingStats {
         gone: count(gone.len()) + lost_and_gone,
-        ..census
+        ..stats
     };
     guards::check_deletions(context, after_reading, gone, &mut state.report).await?;
 

@@ -1,6 +1,6 @@
 //! Reads changed sources: one request each, on condition of the listed ETag, so that the bytes belong to the ETag.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use datalake_core::{
@@ -8,6 +8,7 @@ use datalake_core::{
     image,
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
+    row::Row,
     source::{self, Accepted, SourceParser},
     user::{UserId, UserRecord},
 };
@@ -93,6 +94,17 @@ pub(crate) struct UserRead {
     pub(crate) user_id: UserId,
     pub(crate) csv: CsvRead,
     pub(crate) image: ImageRead,
+}
+
+impl UserRead {
+    /// Whether the user has a row after the run.
+    pub(crate) fn has_row_after(&self, old_rows: &BTreeMap<UserId, Row>) -> bool {
+        match self.csv {
+            CsvRead::Gone => false,
+            CsvRead::Valid { .. } => true,
+            CsvRead::Same | CsvRead::Rejected { .. } => old_rows.contains_key(&self.user_id),
+        }
+    }
 }
 
 /// The maximum number of cached outcomes. A run that starts over after a conflict plans few other sources, because the other run has recorded most of

@@ -49,8 +49,8 @@ pub(crate) struct RecordedUsers<'a> {
     batches: BoxStream<'a, Result<Vec<RecordedSources>, TableError>>,
     rows: Peekable<vec::IntoIter<RecordedSources>>,
     rejects: Peekable<btree_map::IntoIter<UserId, UserRejects>>,
-    ranker: Option<KeyOrder>,
-    ranked: VecDeque<RecordedUser>,
+    key_order: Option<KeyOrder>,
+    ordered: VecDeque<RecordedUser>,
     run_at: Timestamp,
 }
 
@@ -66,8 +66,8 @@ impl<'a> RecordedUsers<'a> {
             batches,
             rows: Vec::new().into_iter().peekable(),
             rejects: rejects_by_user(open).into_iter().peekable(),
-            ranker: Some(KeyOrder::default()),
-            ranked: VecDeque::new(),
+            key_order: Some(KeyOrder::default()),
+            ordered: VecDeque::new(),
             run_at,
         }
     }
@@ -75,20 +75,20 @@ impl<'a> RecordedUsers<'a> {
     /// The next user; none at the end.
     pub(crate) async fn next(&mut self) -> Result<Option<RecordedUser>, TableError> {
         let mut out = Vec::new();
-        while self.ranked.is_empty() {
+        while self.ordered.is_empty() {
             match self.next_by_id().await? {
-                Some(user) => match &mut self.ranker {
-                    Some(ranker) => ranker.push(user, &mut out),
+                Some(user) => match &mut self.key_order {
+                    Some(key_order) => key_order.push(user, &mut out),
                     None => break,
                 },
-                None => match self.ranker.take() {
-                    Some(ranker) => ranker.finish(&mut out),
+                None => match self.key_order.take() {
+                    Some(key_order) => key_order.finish(&mut out),
                     None => break,
                 },
             }
-            self.ranked.extend(out.drain(..));
+            self.ordered.extend(out.drain(..));
         }
-        Ok(self.ranked.pop_front())
+        Ok(self.ordered.pop_front())
     }
 
     async fn next_by_id(&mut self) -> Result<Option<RecordedUser>, TableError> {

@@ -13,10 +13,7 @@ use datalake_core::{
 };
 use jiff::Timestamp;
 
-use crate::{
-    apply,
-    read::{CsvRead, ImageRead, UserRead},
-};
+use crate::read::{CsvRead, ImageRead, UserRead};
 
 /// The rejected and ignored sources after a run.
 #[derive(Debug)]
@@ -37,12 +34,12 @@ impl Rejects {
         run_id: &RunId,
         run_at: Timestamp,
     ) -> Self {
-        let new_reject = |object: SourceObject, user_id: Option<UserId>, refusal: Exclusion| ExcludedSource {
+        let new_reject = |object: SourceObject, user_id: Option<UserId>, exclusion: Exclusion| ExcludedSource {
             key: object.key,
             user_id,
             etag: object.etag,
             size: object.size,
-            exclusion: refusal,
+            exclusion,
             run_id: run_id.clone(),
             since: run_at,
             valid_image: None,
@@ -78,7 +75,7 @@ impl Rejects {
                 reject.run_id = earlier.run_id.clone();
             }
             if let Some(read) = read_of_rejected_csv(reject, reads)
-                && !apply::has_row_after(old_rows, read)
+                && !read.has_row_after(old_rows)
             {
                 reject.valid_image = valid_image(read, earlier);
             }

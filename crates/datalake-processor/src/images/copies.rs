@@ -6,14 +6,8 @@ use datalake_store::{
     error::StoreError,
     simulation::{self, Bug},
 };
-use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::{copy_state::CopyState, fence::Fence};
-use crate::{
-    image_budget::ImageBudget,
-    options::{OnProgress, Progress},
-    read::{ImageRead, UserRead},
-};
+use crate::image_budget::ImageBudget;
 
 /// Copies and removals in flight: the store moves the bytes, so that only latency counts.
 pub(crate) const IMAGES_IN_FLIGHT_MAX: usize = 64;
@@ -24,76 +18,8 @@ const SOURCE_ETAG: &str = "source-etag";
 /// The source's size in the metadata of a copy that lacks the bytes after the end of the image in the source.
 const SOURCE_SIZE: &str = "source-size";
 
-/// How the image that a row links changes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ImageUpdate {
-    /// The row links what it linked before.
-    Keep,
-    /// The row links no image.
-    Unlink,
-    /// The row links other bytes than before.
-    Link(Provenance),
-    /// The row links the same bytes as before, and records this version of the source.
-    UpdateEtag(Provenance),
-}
-
-/// Copies the images that are newly linked, and returns how every user's image changes, in the order of `reads`. Replaced images are copied after
-/// the commit, because rows link the old ones until then.
-pub(crate) async fn copy_new(
-    bucket: &dyn Bucket,
-    reads: &[UserRead],
-    states: &[CopyState],
-    progress: &OnProgress,
-) -> Result<Vec<ImageUpdate>, StoreError> {
-    let total = reads.len();
-    let mut updates = Vec::with_capacity(total);
-    let (fence, budget) = (Fence::new(bucket), ImageBudget::default());
-    let mut copied = stream::iter(reads.iter().zip(states))
-        .map(|(read, state)| copy_if_new(&fence, &budget, read, *state))
-        .buffered(IMAGES_IN_FLIGHT_MAX);
-    while let Some(update) = copied.try_next().await? {
-        updates.push(update);
-        progress(Progress::Copied {
-            users: updates.len(),
-            total,
-        });
-    }
-    Ok(updates)
-}
-
-async fn copy_if_new(fence: &Fence<'_>, budget: &ImageBudget, read: &UserRead, state: CopyState) -> Result<ImageUpdate, StoreError> {
-    let ImageRead::Valid { image, object } = &read.image else {
-        return Ok(match state {
-            CopyState::Unlinked => ImageUpdate::Unlink,
-            _ => ImageUpdate::Keep,
-        });
-    };
-    match state {
-        CopyState::Unchanged | CopyState::Unlinked => return Ok(ImageUpdate::Keep),
-        CopyState::UpToDate | CopyState::Stale => return Ok(ImageUpdate::UpdateEtag(object.provenance())),
-        CopyState::Replaced if !simulation::has(Bug::ReplacedImageIsCopiedBeforeCommit) => {
-            return Ok(ImageUpdate::Link(object.provenance()));
-        }
-        CopyState::New if simulation::has(Bug::NewImageIsNotCopiedBeforeCommit) => return Ok(ImageUpdate::Link(object.provenance())),
-        CopyState::New | CopyState::Replaced => {}
-    }
-    let (source, copy_key) = (object.provenance(), keys::image(read.user_id.as_str()));
-    let copied = fence
-        .write(async |bucket| match image.length == source.size {
-            true => copy(bucket, &object.key, &source, &copy_key).await,
-            false => copy_part(bucket, budget, &object.key, &source, &copy_key).await,
-        })
-        .await;
-    match copied {
-        Ok(()) => Ok(ImageUpdate::Link(source)),
-        // The source was replaced or removed after it was read. The next run sees that; until then the user has no image.
-        Err(StoreError::Conflict { .. } | StoreError::NotFound { .. }) => Ok(ImageUpdate::Keep),
-        Err(error) => Err(error),
-    }
-}
-
 /// Copies a source image within the store, if it still has the recorded ETag.
-async fn copy(bucket: &dyn Bucket, key: &str, image: &Provenance, copy_key: &str) -> Result<(), StoreError> {
+pub(crate) async fn copy(bucket: &dyn Bucket, key: &str, image: &Provenance, copy_key: &str) -> Result<(), StoreError> {
     let metadata = Metadata::from([(SOURCE_ETAG.to_owned(), image.etag.to_string())]);
     let condition = if simulation::has(Bug::ImageCopyIsUnconditional) {
         bucket.head(key).await?.meta.etag
@@ -104,7 +30,13 @@ async fn copy(bucket: &dyn Bucket, key: &str, image: &Provenance, copy_key: &str
 }
 
 /// Writes the part of a source that is the image, if the source still has the recorded ETag. Copies the source if all of it is the image.
-async fn copy_part(bucket: &dyn Bucket, budget: &ImageBudget, key: &str, image: &Provenance, copy_key: &str) -> Result<(), StoreError> {
+pub(crate) async fn copy_part(
+    bucket: &dyn Bucket,
+    budget: &ImageBudget,
+    key: &str,
+    image: &Provenance,
+    copy_key: &str,
+) -> Result<(), StoreError> {
     let _permit = budget.acquire(image.size).await;
     let found = bucket.get(key, Some(&Etag::new(&image.etag)), None).await?;
     match image::length(&found.bytes) {

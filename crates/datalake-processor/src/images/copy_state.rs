@@ -10,10 +10,7 @@ use datalake_store::{
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::copies::{self, IMAGES_IN_FLIGHT_MAX};
-use crate::{
-    apply,
-    read::{CsvRead, ImageRead, Reader, UserRead},
-};
+use crate::read::{CsvRead, ImageRead, Reader, UserRead};
 
 /// The state of a user's copy, compared with the image that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +54,7 @@ async fn find(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &User
                 simulation::has(Bug::RejectedImageStaysLinked) || copies::has_copy(reader.bucket(), &read.user_id, linked).await?;
             return Ok(if is_kept { CopyState::Unchanged } else { CopyState::Unlinked });
         }
-        ImageRead::Valid { .. } if !apply::has_row_after(old_rows, read) => return Ok(CopyState::Unchanged),
+        ImageRead::Valid { .. } if !read.has_row_after(old_rows) => return Ok(CopyState::Unchanged),
         ImageRead::Valid { image, object } => (image, object),
     };
     let Some(linked) = linked else { return Ok(CopyState::New) };

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 use super::{
     compare,
-    copies::{self, ImageUpdate},
+    copy_new::{self, ImageUpdate},
     copy_state::{self, CopyState},
     image_intents::ImageIntents,
     reconcile::{self, Reconciled, UnlinkedCopy},
@@ -90,7 +90,7 @@ impl<'a> ImageSync<'a> {
             .filter(is_first_copy)
             .map(|(read, _)| read.user_id.clone())
             .collect();
-        copies::copy_new(self.bucket(), reads, &states, progress).await
+        copy_new::copy_new(self.bucket(), reads, &states, progress).await
     }
 
     /// Before the commit, if there is one: records the users whose row links another image or another version of its source.

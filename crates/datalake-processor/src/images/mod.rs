@@ -4,7 +4,8 @@
 //! before the commit, reconciles the copies with the rows after it, and compares all copies with the rows once a day.
 
 mod compare;
-pub(crate) mod copies;
+mod copies;
+pub(crate) mod copy_new;
 mod copy_state;
 mod fence;
 mod image_intents;
