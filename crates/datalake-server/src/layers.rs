@@ -9,7 +9,7 @@ use axum::{
 };
 
 use datalake_api::{
-    cache_control::caching,
+    cache_control::set_cache_control,
     limits::requests::{RequestLimits, limit},
     probes::is_probe_or_metrics,
     problem::{Problem, document::write_documents},
@@ -49,7 +49,7 @@ pub(crate) async fn outside(State(outside): State<Outside>, request: Request, ne
     let answer = async |request| pass_in_chunks(request, answer).await;
     let answer = async |request| weaken_etags(request, answer).await;
     let answer = async |request| cors(&outside.cors, request, answer).await;
-    let answer = async |request| caching(request, answer).await;
+    let answer = async |request| set_cache_control(request, answer).await;
     let answer = async |request| secure(request, answer).await;
     observe(&outside.metrics, request, answer).await
 }
@@ -75,7 +75,7 @@ async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request
         return Problem::CrossSite.into_response();
     }
     if !accepts_any(request.headers()) {
-        return Problem::NoCoding.into_response();
+        return Problem::NoContentCoding.into_response();
     }
     next(request).await
 }

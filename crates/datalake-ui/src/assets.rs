@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::ASSETS;
 use datalake_api::{
     problem::Problem,
-    request::query_string::{NoParameters, Segment},
+    request::{parameters::NoParameters, path::PathParameter},
 };
 
 /// A name never stands for other bytes.
@@ -73,7 +73,7 @@ pub(crate) fn icon() -> String {
 }
 
 /// A file of the pages. Another name is that of another release: a page of it loads its own files when it is opened anew.
-pub(crate) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
+pub(crate) async fn show(PathParameter(name): PathParameter, _: NoParameters) -> Result<Response, Problem> {
     let assets = [&*STYLE, &*SCRIPT, &*ICON];
     let asset = assets
         .into_iter()

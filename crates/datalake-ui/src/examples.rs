@@ -9,13 +9,13 @@ use crate::{
     users,
 };
 use datalake_api::{
-    request::query_string::NoParameters,
+    request::parameters::NoParameters,
     routes::examples::{self, Example},
 };
 
 /// The page.
 pub(crate) async fn show(visit: PageContext, _: NoParameters) -> Response {
-    let further = examples::further(&visit.known.table.held);
+    let further = examples::further(&visit.known.table.state);
     let frame = visit.frame(View::Examples, "Examples").api(ApiAddress::new("/"));
     let frame = frame.words("This list from the API:").command("curl -H 'Accept: application/json'");
     Page(frame.page(&page(&examples::basic(), &further, &visit.origin))).into_response()

@@ -23,8 +23,8 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{query_string::Pairs, snapshot::Reading},
-    routes::{explain::meanwhile, rejects::parse_code},
+    request::{query_string::QueryString, snapshot::ReadAt},
+    routes::{explain, rejects::parse_code},
 };
 
 /// Refused sources on one page: with the style and the script below 80 KB, and never a wait.
@@ -53,7 +53,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&[&["code", "after"], TIME_TRAVEL_PARAMETERS].concat())?;
         let code = pairs.get("code").filter(|code| !code.is_empty()).map(parse_code).transpose()?;
         let moment = pairs.iter().filter(|(name, _)| TIME_TRAVEL_PARAMETERS.contains(name));
@@ -85,11 +85,11 @@ impl Asked {
 }
 
 /// The sources that are refused at a version.
-pub(crate) async fn show(visit: PageContext, asked: Asked, reading: Reading) -> Response {
+pub(crate) async fn show(visit: PageContext, asked: Asked, read_at: ReadAt) -> Response {
     let api = ApiAddress::new(asked.address("/rejects", asked.code.as_deref(), None));
     let frame = visit.frame(View::Rejects, "Rejects").api(api);
-    let main = rejects(&reading.snapshot, &asked, visit.now);
-    (reading.age(), Page(frame.page(&main))).into_response()
+    let main = rejects(&read_at.snapshot, &asked, visit.now);
+    (read_at.freshness_headers(), Page(frame.page(&main))).into_response()
 }
 
 /// What of a list is on one page of it.
@@ -276,7 +276,7 @@ fn served(open: &OpenRefusal, snapshot: &Snapshot, asked: &Asked) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
     html! {
-        "Meanwhile: " (meanwhile(open, row))
+        "Meanwhile: " (explain::served(open, row))
         @match (row, &open.user_id) {
             (Some(row), _) => {
                 @if is_rejected { " of " } @else { ", and of other sources there is the row of " }

@@ -17,11 +17,11 @@ use crate::{
     runs,
 };
 use datalake_api::{
-    limits::requests::StoreReadPermit,
+    limits::{requests::StoreReadPermit, scan_pool::ScanPool},
     problem::Problem,
-    request::query_string::{NoParameters, Segment},
+    request::{parameters::NoParameters, path::PathParameter},
     routes::run_redaction,
-    snapshots::{error::PastError, versions::PastVersions},
+    snapshots::{error::VersionError, versions::Versions},
 };
 use datalake_runs::{
     run::{Run, RunState},
@@ -52,11 +52,12 @@ enum Made {
 /// A run, if anybody knows it.
 pub(crate) async fn show(
     visit: PageContext,
-    Segment(run_id): Segment,
+    PathParameter(run_id): PathParameter,
     _: NoParameters,
     _: StoreReadPermit,
     State(history): State<RunHistory>,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
+    State(scan_pool): State<ScanPool>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let deadline = visit.deadline();
@@ -66,7 +67,7 @@ pub(crate) async fn show(
         Err(_) => { visit.known.runs.iter().find(|run| run.run_id == run_id).cloned() }.ok_or(Problem::StoreUnavailable)?,
     };
     let made = match &run.report {
-        Some(report) => made_in_time(&past, report, deadline).await?,
+        Some(report) => made_in_time(&versions, &scan_pool, report, deadline).await?,
         None => Made::Nothing,
     };
     let run = run_redaction::for_caller(run, visit.caller);
@@ -77,18 +78,18 @@ pub(crate) async fn show(
 }
 
 /// Of a report nobody waits for versions that have to be read from the store: whoever looks again finds them read.
-async fn made_in_time(past: &PastVersions, report: &RunReport, deadline: Instant) -> Result<Made, Problem> {
-    match tokio::time::timeout_at(deadline, made(past, report)).await {
+async fn made_in_time(versions: &Versions, scan_pool: &ScanPool, report: &RunReport, deadline: Instant) -> Result<Made, Problem> {
+    match tokio::time::timeout_at(deadline, made(versions, scan_pool, report)).await {
         Ok(made) => made,
         Err(_) => Ok(Made::NotNow),
     }
 }
 
-async fn made(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> {
+async fn made(versions: &Versions, scan_pool: &ScanPool, report: &RunReport) -> Result<Made, Problem> {
     let Some(until) = report.version.filter(|_| report.committed == Some(true)) else {
         return Ok(Made::Nothing);
     };
-    let after = match past.at(until).await {
+    let after = match versions.at(until).await {
         Ok(after) => after,
         Err(error) => return Ok(unseen(&error)),
     };
@@ -99,19 +100,19 @@ async fn made(past: &PastVersions, report: &RunReport) -> Result<Made, Problem> 
     let Some(since) = until.checked_sub(1) else {
         return Ok(Made::First { rows: after.len() });
     };
-    let before = match past.at(since).await {
+    let before = match versions.at(since).await {
         Ok(before) => before,
         Err(error) => return Ok(unseen(&error)),
     };
-    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX, scan_pool).await?;
     Ok(Made::Next { since, until, changes })
 }
 
 /// The report is there all the same.
-fn unseen(error: &PastError) -> Made {
+fn unseen(error: &VersionError) -> Made {
     match error {
-        PastError::Gone | PastError::BeforeFirst | PastError::NotYet { .. } | PastError::NoTable => Made::Gone,
-        PastError::Unknown | PastError::TooBusy | PastError::StoreUnavailable | PastError::Damaged => Made::NotNow,
+        VersionError::Gone | VersionError::BeforeFirst | VersionError::NotYet { .. } | VersionError::NoTable => Made::Gone,
+        VersionError::Unknown | VersionError::TooBusy | VersionError::StoreUnavailable | VersionError::Damaged => Made::NotNow,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     page::{api_address::ApiAddress, context::PageContext, csp::Page, layout::View},
     users::form_query,
 };
-use datalake_api::{problem::Problem, request::query_string::Pairs, routes::run_redaction};
+use datalake_api::{problem::Problem, request::query_string::QueryString, routes::run_redaction};
 use datalake_runs::{
     launcher::NextRun,
     run::{Run, RunState, Trigger},
@@ -38,7 +38,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&["limit", "after"])?;
         let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
         Ok(Self {

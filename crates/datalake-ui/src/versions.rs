@@ -18,9 +18,9 @@ use crate::{
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{query_string::Pairs, snapshot::Reading},
+    request::{query_string::QueryString, snapshot::ReadAt},
     routes::versions::VERSIONS_MAX,
-    snapshots::versions::{PastVersions, RetainedVersions},
+    snapshots::versions::{RetainedVersions, Versions},
 };
 
 /// Versions on one page: a day of hourly runs, and some 20 KB of it.
@@ -37,7 +37,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check_newest(&["limit", "before", "min_version", "wait"])?;
         let number = |text: &str| {
             text.parse()
@@ -54,23 +54,23 @@ impl<S: Send + Sync> FromRequestParts<S> for Asked {
 pub(crate) async fn show(
     visit: PageContext,
     asked: Asked,
-    reading: Reading,
+    read_at: ReadAt,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(table_versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let newest = reading.snapshot.version().number();
+    let newest = read_at.snapshot.version().number();
     let above = asked.before.map_or(0, |before| newest.saturating_add(1).saturating_sub(before));
     let above = usize::try_from(above).unwrap_or(usize::MAX);
     // The API begins with the newest one.
     let read = above.saturating_add(asked.limit).min(VERSIONS_MAX);
-    let mut retained = past.retained(read).await?;
+    let mut retained = table_versions.retained(read).await?;
     retained
         .facts
         .retain(|facts| asked.before.is_none_or(|before| facts.number < before));
     let frame = visit.frame(View::Versions, "Versions");
     let frame = frame.api(ApiAddress::new(format!("/versions?limit={read}")));
     let main = versions(&retained, &asked, visit.now);
-    Ok((reading.age(), Page(frame.page(&main))).into_response())
+    Ok((read_at.freshness_headers(), Page(frame.page(&main))).into_response())
 }
 
 fn versions(retained: &RetainedVersions, asked: &Asked, now: Timestamp) -> Markup {

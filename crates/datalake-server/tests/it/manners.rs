@@ -148,7 +148,7 @@ async fn ask_first(lake: &Lake, origin: &str) -> Answer {
 async fn browsers_that_ask_first_are_told_what_a_page_may_send() {
     let mut lake = shared().await;
     // A browser asks without the token that the page then sends.
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
     let answer = ask_first(&lake, ORIGIN).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);

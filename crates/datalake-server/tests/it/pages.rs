@@ -282,7 +282,7 @@ async fn runs_are_started_where_that_is_offered() {
     launcher.set_next_run(NextRun::Never);
     let page = browse(&lake, "/").await.body;
     assert!(inside(&page, "dd", "next-run").contains("None is due"), "{page}");
-    lake.parts.access = Access::RunsNeed(Token::new("right"));
+    lake.parts.access = Access::ProtectRuns(Token::new("right"));
     let page = browse(&lake, "/").await.body;
     let start = inside(&page, "p", "start-run");
     assert!(start.contains("data-needs-token") && start.contains("Bearer $TOKEN"), "{start}");
@@ -319,7 +319,7 @@ async fn problems_of_pages_are_pages() {
 #[tokio::test]
 async fn a_browser_without_the_token_gets_the_sign_in_page() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
+    lake.parts.access = Access::ProtectAll(Token::new("right").with_hint("kubectl get secret mine"));
     for path in ["/", "/page/people", "/data"] {
         let answer = browse(&lake, path).await;
         check_is_page(&answer, "sign-in");

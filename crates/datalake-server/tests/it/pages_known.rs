@@ -158,7 +158,7 @@ async fn problems_are_followed_as_well() {
     for path in ["/page/people", "/page/nowhere", "/page/runs/nobody"] {
         assert_eq!(values(&browse(&lake, path).await.body, "data-live"), ["problem"], "{path}");
     }
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
     let page = browse(&lake, "/page/people").await;
     assert_eq!((page.status, values(&page.body, "data-live")), (StatusCode::UNAUTHORIZED, vec![]));
 }

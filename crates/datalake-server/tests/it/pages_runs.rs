@@ -241,7 +241,7 @@ async fn an_active_run_is_followed_and_can_be_stopped() {
     assert!(made.success());
     let script = "echo '{\"level\":\"WARN\",\"message\":\"a <word>\",\"rows\":2}' >&2; read _ < $1/gate; echo away >&2; exit 1";
     let (mut lake, launcher) = launching(script, dir.path());
-    lake.parts.access = Access::RunsNeed(Token::new("secret"));
+    lake.parts.access = Access::ProtectRuns(Token::new("secret"));
     let start = page(&lake, "/page/runs").await;
     assert!(start.contains("id=\"start-run\" data-needs-token"), "{start}");
     let post = Request::post("/data").header("authorization", "Bearer secret");

@@ -234,7 +234,7 @@ async fn status_of_post(lake: &Lake, authorization: Option<&str>) -> Answer {
 async fn a_token_guards_the_start_of_runs_alone() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
-    lake.parts.access = Access::RunsNeed(Token::new("right"));
+    lake.parts.access = Access::ProtectRuns(Token::new("right"));
     let (none, not_ours) = ("no token was sent", "the token that was sent is not this server's");
     for (wrong, what) in [
         (None, none),
@@ -259,7 +259,7 @@ async fn a_token_guards_the_start_of_runs_alone() {
 #[tokio::test]
 async fn reads_may_need_the_token_too() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
+    lake.parts.access = Access::ProtectAll(Token::new("right").with_hint("kubectl get secret mine"));
     for path in [
         "/",
         "/data",

@@ -20,7 +20,7 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{query_string::Pairs, snapshot::Reading, version_reads::PastReads},
+    request::{query_string::QueryString, snapshot::ReadAt, version_reader::VersionReader},
     routes::changes::Span,
 };
 
@@ -34,7 +34,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         let Span { since, until } = Span::parse(&pairs)?;
         Ok(match until {
             Some(until) if until < since => Self {
@@ -47,19 +47,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Pair {
 }
 
 /// What two versions show differently.
-pub(crate) async fn show(visit: PageContext, Pair { since, until }: Pair, reading: Reading, past: PastReads) -> Result<Response, Problem> {
-    let (newest, now) = (&reading.snapshot, reading.now());
+pub(crate) async fn show(
+    visit: PageContext,
+    Pair { since, until }: Pair,
+    read_at: ReadAt,
+    versions: VersionReader,
+) -> Result<Response, Problem> {
+    let (newest, now) = (&read_at.snapshot, read_at.now());
     let after = match until {
-        Some(until) => past.at(until, newest, now).await?,
+        Some(until) => versions.at(until, newest, now).await?,
         None => Arc::clone(newest),
     };
-    let before = past.at(since, newest, now).await?;
+    let before = versions.at(since, newest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
-    let changes = Changes::first_of(Difference::between(&before, &after), table::ROWS_MAX).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), table::ROWS_MAX, &read_at.scan_pool).await?;
     let address = address(since.number, until.number);
     let frame = visit.frame(View::Changes, "Two versions compared").api(address.clone());
     let main = compared(&since, &until, &changes, &address, visit.now);
-    Ok((reading.of(after).age(), Page(frame.page(&main))).into_response())
+    Ok((read_at.with_snapshot(after).freshness_headers(), Page(frame.page(&main))).into_response())
 }
 
 /// The request that answers what differs between two versions.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{components, diff, users::rows};
-use datalake_api::{limits::scan_pool::scan, problem::Problem};
+use datalake_api::{limits::scan_pool::ScanPool, problem::Problem};
 
 /// Rows on a page of their own: some 35 KB of it. The API gives all of them.
 pub(crate) const ROWS_MAX: usize = 100;
@@ -43,8 +43,8 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// At most so many. Between two rows that differ there may be millions to compare: this is done beside the threads that answer.
-    pub(crate) async fn first_of(difference: Difference, rows_max: usize) -> Result<Self, Problem> {
-        let first = scan(move || Self::collect(difference, rows_max));
+    pub(crate) async fn first_of(difference: Difference, rows_max: usize, scan_pool: &ScanPool) -> Result<Self, Problem> {
+        let first = scan_pool.scan(move || Self::collect(difference, rows_max));
         first.await.map_err(|_| Problem::Internal)
     }
 

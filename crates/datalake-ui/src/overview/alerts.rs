@@ -12,7 +12,7 @@ use crate::{
     },
     run::unusable_advice,
 };
-use datalake_api::snapshots::watch::Held;
+use datalake_api::snapshots::watch::TableState;
 use datalake_runs::run::Run;
 
 /// What somebody has to know.
@@ -47,10 +47,10 @@ fn warnings(known: &Known) -> Vec<Warning<'_>> {
         since,
         checked_at: table.checked_at,
     });
-    let of_table = match &table.held {
-        Held::Unknown => Some(Warning::NotRead),
-        Held::NoTable => Some(Warning::NoTable(known.runs.iter().find(|run| run.state.is_active()))),
-        Held::Snapshot(_) => known
+    let of_table = match &table.state {
+        TableState::Loading => Some(Warning::NotRead),
+        TableState::Missing => Some(Warning::NoTable(known.runs.iter().find(|run| run.state.is_active()))),
+        TableState::Loaded(_) => known
             .data_age()
             .zip(known.overdue())
             .map(|(age, overdue)| Warning::Old(age, overdue)),
@@ -159,7 +159,7 @@ mod tests {
     use datalake_core::report::RunId;
 
     use super::*;
-    use datalake_api::snapshots::watch::TableState;
+    use datalake_api::snapshots::watch::TableStatus;
     use datalake_runs::run::RunState;
 
     fn at(second: i64) -> Timestamp {
@@ -183,9 +183,9 @@ mod tests {
 
     /// The banners where there is no table, or none that was read, and these runs, the newest first.
     #[track_caller]
-    fn check(held: Held, is_failing: bool, states: &[RunState], expected: &[&str]) {
-        let table = TableState {
-            held,
+    fn check(state: TableState, is_failing: bool, states: &[RunState], expected: &[&str]) {
+        let table = TableStatus {
+            state,
             checked_at: Some(at(5)),
             failing_since: is_failing.then(|| at(6)),
         };
@@ -209,19 +209,19 @@ mod tests {
     fn what_is_said() {
         use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
         use RunState::{Ended, Pending, Running};
-        check(Held::Unknown, false, &[], &["not-read"]);
-        check(Held::Unknown, true, &[], &["not-read"]);
-        check(Held::NoTable, false, &[], &["no-table"]);
-        check(Held::NoTable, true, &[], &["store-down", "no-table"]);
-        check(Held::NoTable, false, &[Pending], &["no-table"]);
-        check(Held::NoTable, false, &[Ended(Failed)], &["no-table", "failed"]);
-        check(Held::NoTable, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
+        check(TableState::Loading, false, &[], &["not-read"]);
+        check(TableState::Loading, true, &[], &["not-read"]);
+        check(TableState::Missing, false, &[], &["no-table"]);
+        check(TableState::Missing, true, &[], &["store-down", "no-table"]);
+        check(TableState::Missing, false, &[Pending], &["no-table"]);
+        check(TableState::Missing, false, &[Ended(Failed)], &["no-table", "failed"]);
+        check(TableState::Missing, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
         check(
-            Held::NoTable,
+            TableState::Missing,
             false,
             &[Ended(Stopped), Ended(Misconfigured)],
             &["no-table", "misconfigured"],
         );
-        check(Held::NoTable, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
+        check(TableState::Missing, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
     }
 }

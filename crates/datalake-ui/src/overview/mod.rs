@@ -23,7 +23,7 @@ use crate::{
     },
     page::{context::PageContext, csp::Page, layout::View, live::Known},
 };
-use datalake_api::snapshots::watch::Held;
+use datalake_api::snapshots::watch::TableState;
 use datalake_runs::{launcher::NextRun, run::Run, runs::RunHistory};
 
 /// A day of hourly runs.
@@ -64,9 +64,9 @@ impl IntoResponse for Overview {
 fn overview(visit: &PageContext, next: NextRun, start: &Markup) -> Markup {
     let PageContext { known, now, starting, .. } = visit;
     let now = *now;
-    let lake = match &known.table.held {
-        Held::Snapshot(snapshot) => Some(Lake::of(snapshot, Day::of(now))),
-        Held::NoTable | Held::Unknown => None,
+    let lake = match &known.table.state {
+        TableState::Loaded(snapshot) => Some(Lake::of(snapshot, Day::of(now))),
+        TableState::Missing | TableState::Loading => None,
     };
     html! {
         (components::heading("Overview", &line(known, now), start))

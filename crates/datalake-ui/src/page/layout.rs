@@ -1,10 +1,10 @@
 //! What stands around every view: the head, the navigation, and the line that says which request answers the same.
 //!
 //! ```text
-//! async fn show(visit: PageContext, reading: Reading) -> Result<Response, Problem> {
+//! async fn show(visit: PageContext, read_at: ReadAt) -> Result<Response, Problem> {
 //!     let frame = visit.frame(View::Rejects, "Rejects");            // the API address follows from the page's own; `.api(…)` sets another
 //!     let main = rejects(&facts, visit.now);                        // pure: plain data -> Markup, begun by `components::heading`
-//!     Ok((reading.age(), Page(frame.page(&main))).into_response())  // a Problem is rendered as a page by `failure.rs`
+//!     Ok((read_at.freshness_headers(), Page(frame.page(&main))).into_response())  // a Problem is rendered as a page by `failure.rs`
 //! }
 //! ```
 //!

@@ -13,11 +13,11 @@ use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use tokio::time::Instant;
 
 use datalake_api::{
+    digest, freshness,
     limits::requests::WaitPermit,
     problem::Problem,
-    request::{cursor, query_string::Pairs},
-    snapshots::watch::{Held, TableState, TableWatch},
-    telemetry::metrics,
+    request::query_string::QueryString,
+    snapshots::watch::{TableState, TableStatus, TableWatch},
 };
 use datalake_core::clock::Clock;
 use datalake_runs::{
@@ -43,7 +43,7 @@ const CLOCKS_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// What is known without asking the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
-    pub(crate) table: Arc<TableState>,
+    pub(crate) table: Arc<TableStatus>,
     /// The newest first.
     pub(crate) runs: Vec<Run>,
     /// The last time, an hour ago or more, at which a run was due by itself; none where no schedule is known.
@@ -74,7 +74,7 @@ pub(crate) struct Live {
 impl Known {
     pub(crate) async fn gather(table: &TableWatch, runs: &RunHistory, now: Timestamp) -> Self {
         Self {
-            table: table.state(),
+            table: table.status(),
             runs: runs.newest_known(RUNS_KEPT_UP).await,
             due: runs.last_due(now.saturating_sub(RUN_MAX).unwrap_or(now)).await,
             now,
@@ -83,9 +83,9 @@ impl Known {
 
     /// When the table was last known to be what the sources say; none where there is no table.
     pub(crate) fn confirmed_at(&self) -> Option<Timestamp> {
-        match &self.table.held {
-            Held::Snapshot(snapshot) => Some(metrics::confirmed_at(snapshot.version().committed_at(), &self.runs)),
-            Held::NoTable | Held::Unknown => None,
+        match &self.table.state {
+            TableState::Loaded(snapshot) => Some(freshness::confirmed_at(snapshot.version().committed_at(), &self.runs)),
+            TableState::Missing | TableState::Loading => None,
         }
     }
 
@@ -104,14 +104,14 @@ impl Known {
     }
 
     pub(crate) fn live(&self) -> Live {
-        let version = match &self.table.held {
-            Held::Snapshot(snapshot) => Some(snapshot.version()),
-            Held::NoTable | Held::Unknown => None,
+        let version = match &self.table.state {
+            TableState::Loaded(snapshot) => Some(snapshot.version()),
+            TableState::Missing | TableState::Loading => None,
         };
-        let held = match &self.table.held {
-            Held::Snapshot(snapshot) => cursor::state(snapshot.version()),
-            Held::NoTable => "none".to_owned(),
-            Held::Unknown => "unknown".to_owned(),
+        let held = match &self.table.state {
+            TableState::Loaded(snapshot) => digest::version_digest(snapshot.version()),
+            TableState::Missing => "none".to_owned(),
+            TableState::Loading => "unknown".to_owned(),
         };
         // A report comes after the end that it tells of.
         let state = |run: &Run| format!("{} {} {}\n", run.run_id, run.state.as_str(), run.report.is_some());
@@ -126,7 +126,7 @@ impl Known {
             name: format!(
                 "{}-{}",
                 number.map_or("none".to_owned(), |number| number.to_string()),
-                cursor::digest(&text)
+                digest::text_digest(&text)
             ),
             version: number,
             now: self.now,
@@ -141,7 +141,7 @@ impl<S: Send + Sync> FromRequestParts<S> for HeldByPage {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&["held"])?;
         Ok(Self(pairs.get("held").unwrap_or_default().to_owned()))
     }

@@ -20,16 +20,13 @@ use crate::{
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{
-        query_string::{AskedOfRow, AskedUser},
-        snapshot::Reading,
-    },
+    request::{data_query::UserQuery, path::PathUserId, snapshot::ReadAt, table_read::TableRead},
     routes::{
         explain::{Explanation, ExplanationDocument, ObjectDocument, OpenRejectDocument},
-        history::{HistoryDocument, gather as gather_history},
+        history::{HistoryDocument, load as load_history},
         rejects::RejectDocument,
     },
-    snapshots::{versions::PastVersions, watch::Held},
+    snapshots::{versions::Versions, watch::TableState},
 };
 
 /// What the page shows. The row is there whatever the store does; the rest is read from it.
@@ -61,17 +58,16 @@ struct ShownRow {
 /// The page. Who has no row but a refused source or a history is shown these, with the status that the API answers for the row.
 pub(crate) async fn show(
     visit: PageContext,
-    AskedUser(user_id): AskedUser,
-    AskedOfRow { question, .. }: AskedOfRow,
-    reading: Reading,
+    PathUserId(user_id): PathUserId,
+    TableRead(UserQuery { query, .. }, read_at): TableRead<UserQuery>,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let (explanation, history) = gather(&visit, &user_id, &reading, &past).await;
-    let day = reading.day(question.on);
-    let version = reading.snapshot.version().number();
+    let (explanation, history) = gather(&visit, &user_id, &read_at, &versions).await;
+    let day = read_at.day(query.on);
+    let version = read_at.snapshot.version().number();
     let newest = users::newest(&visit).map_or(version, |newest| newest.max(version));
-    let row = reading.snapshot.row(user_id.as_str()).map(|row| ShownRow {
+    let row = read_at.snapshot.row(user_id.as_str()).map(|row| ShownRow {
         first_name: row.first_name.to_owned(),
         last_name: row.last_name.to_owned(),
         birth: row.birth,
@@ -97,8 +93,8 @@ pub(crate) async fn show(
     let title = facts.title();
     let page = Page(visit.frame(View::Person, &title).page(&person(&facts)));
     Ok(match is_there {
-        true => (reading.age(), page).into_response(),
-        false => (Problem::NoSuchUser.status(), reading.age(), page).into_response(),
+        true => (read_at.freshness_headers(), page).into_response(),
+        false => (Problem::NoSuchUser.status(), read_at.freshness_headers(), page).into_response(),
     })
 }
 
@@ -106,17 +102,17 @@ pub(crate) async fn show(
 async fn gather(
     visit: &PageContext,
     user_id: &UserId,
-    reading: &Reading,
-    past: &PastVersions,
+    read_at: &ReadAt,
+    versions: &Versions,
 ) -> (Result<Explanation, Problem>, Result<RowHistory, Problem>) {
-    let newest = match &visit.known.table.held {
-        Held::Snapshot(newest) => newest,
-        Held::NoTable | Held::Unknown => &reading.snapshot,
+    let newest = match &visit.known.table.state {
+        TableState::Loaded(newest) => newest,
+        TableState::Missing | TableState::Loading => &read_at.snapshot,
     };
     let deadline = visit.deadline();
     // The row is not kept back by what else is to be read.
-    let explanation = timeout_at(deadline, Explanation::gather(user_id.clone(), &reading.snapshot, past));
-    let history = timeout_at(deadline, gather_history(user_id, newest.version(), past));
+    let explanation = timeout_at(deadline, Explanation::load(user_id.clone(), &read_at.snapshot, versions));
+    let history = timeout_at(deadline, load_history(user_id, newest.version(), versions));
     let (explanation, history) = tokio::join!(explanation, history);
     (
         explanation.unwrap_or(Err(Problem::StoreUnavailable)),
@@ -194,7 +190,7 @@ fn shown(row: &ShownRow, facts: &Facts<'_>) -> Markup {
                 div {
                     (portrait(row, facts))
                     @if let Ok(explanation) = &facts.explanation {
-                        p.small.muted.wrap #picture-reason data-state=(explanation.picture.state) { (components::sentence(&explanation.picture.reason)) }
+                        p.small.muted.wrap #picture-reason data-state=(explanation.image_status.state) { (components::sentence(&explanation.image_status.reason)) }
                     }
                 }
                 dl.pairs {
@@ -238,7 +234,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
         @if !refused.is_empty() {
             section.card #rejects aria-labelledby="rejects-title" {
                 header { h2 #rejects-title { "Refused now" } a.small href=(facts.moment.without(&["on"]).address("/page/rejects")) { "All rejects" } }
-                @for OpenRejectDocument { reject, meanwhile } in refused {
+                @for OpenRejectDocument { reject, served } in refused {
                     div.reject data-key=(reject.key) data-code=(reject.code) {
                         p.wrap { span.badge.warn { (reject.code) } " " code { (reject.key) } (place(reject)) }
                         p.wrap { (components::prose(&reject.message)) }
@@ -247,7 +243,7 @@ fn rejects(facts: &Facts<'_>) -> Markup {
                         }
                         p.small.muted {
                             "Since " (since(&reject.since, facts.now)) ", by " (run(reject.run_id)) ". Served meanwhile: "
-                            span data-meanwhile { (meanwhile) } "."
+                            span data-meanwhile { (served) } "."
                         }
                     }
                 }

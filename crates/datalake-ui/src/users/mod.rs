@@ -28,16 +28,12 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{
-        cursor::CURSOR,
-        query_string::{Pairs, RowsAsked},
-        snapshot::Reading,
-    },
+    request::{cursor::CURSOR, data_query::DataQuery, query_string::QueryString, snapshot::ReadAt},
     rows::{
         format::Format,
-        row_query::{ListedRows, Listing},
+        row_query::{PageOfRows, RowQuery},
     },
-    snapshots::watch::Held,
+    snapshots::watch::TableState,
 };
 
 /// Where this page lies.
@@ -76,7 +72,7 @@ impl Look {
 
 /// What the page is asked.
 pub(crate) struct PeopleAsked {
-    rows: RowsAsked,
+    rows: DataQuery,
     look: Look,
     query: Query,
 }
@@ -107,15 +103,15 @@ impl<S: Send + Sync> FromRequestParts<S> for PeopleAsked {
     type Rejection = Detour;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Detour> {
-        let pairs = Pairs::of(parts)?;
+        let pairs = QueryString::of(parts)?;
         if pairs.get(FORM).is_some() {
             let address = form_query::canonical(pairs.iter()).address(PATH);
             return Err(Detour::Form(Redirect::to(&address)));
         }
         pairs.check_once(&[VIEW])?;
         let look = pairs.get(VIEW).map(Look::parse).transpose()?.unwrap_or_default();
-        let mut rows = RowsAsked::parse(&pairs.without(&[VIEW]), PATH)?;
-        rows.question.limit = Some(limit(rows.question.limit)?);
+        let mut rows = DataQuery::parse(&pairs.without(&[VIEW]), PATH)?;
+        rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(Self {
             rows,
             look,
@@ -197,48 +193,48 @@ pub(crate) struct People {
 pub(crate) async fn show(
     visit: PageContext,
     asked: Result<PeopleAsked, Detour>,
-    reading: Result<Reading, Problem>,
+    read_at: Result<ReadAt, Problem>,
 ) -> Result<Response, Problem> {
     let PeopleAsked { rows, look, query } = match asked {
         Ok(asked) => asked,
         Err(Detour::Form(redirect)) => return Ok(redirect.into_response()),
         Err(Detour::Refused(error)) => return invalid_filter::page(&visit, Problem::Parameter(error)),
     };
-    let reading = match reading {
-        Ok(reading) => reading,
+    let read_at = match read_at {
+        Ok(read_at) => read_at,
         Err(problem) => return invalid_filter::page(&visit, problem),
     };
-    let limit = rows.question.limit.map_or(LIMIT, NonZeroU16::get);
+    let limit = rows.query.limit.map_or(LIMIT, NonZeroU16::get);
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
-    let listing = Listing::new(rows, &reading)?;
-    let shown = listing.snapshot.version().number();
+    let row_query = RowQuery::new(rows, &read_at)?;
+    let shown = row_query.snapshot.version().number();
     // What was waited for is newer than what was there when the visit began.
     let newest = newest(&visit).map_or(shown, |newest| newest.max(shown));
-    let people = listing.work(move |listing| People::of(&listing, look, &query, newest)).await?;
+    let people = row_query.run(move |row_query| People::of(&row_query, look, &query, newest)).await?;
     let frame = visit.frame(View::People, "People").api(ApiAddress::new(api));
-    Ok((reading.age(), Page(frame.page(&page(&people)))).into_response())
+    Ok((read_at.freshness_headers(), Page(frame.page(&page(&people)))).into_response())
 }
 
 /// The number of the newest version held.
 pub(crate) fn newest(visit: &PageContext) -> Option<u64> {
-    match &visit.known.table.held {
-        Held::Snapshot(snapshot) => Some(snapshot.version().number()),
-        Held::NoTable | Held::Unknown => None,
+    match &visit.known.table.state {
+        TableState::Loaded(snapshot) => Some(snapshot.version().number()),
+        TableState::Missing | TableState::Loading => None,
     }
 }
 
 impl People {
-    fn of(listing: &Listing, look: Look, query: &Query, newest: u64) -> Self {
-        let question = &listing.asked.question;
-        let version = listing.snapshot.version().number();
-        let is_first = listing.asked.cursor.is_none();
+    fn of(row_query: &RowQuery, look: Look, query: &Query, newest: u64) -> Self {
+        let question = &row_query.data_query.query;
+        let version = row_query.snapshot.version().number();
+        let is_first = row_query.data_query.cursor.is_none();
         // A cursor says which version it is of; without it, the query has to.
         let pinned = (!is_first && version != newest).then(|| version.to_string());
         let first_page = query.without(&[CURSOR]);
-        let ages = Ages::on(listing.day);
-        let ListedRows { mut walk, total, next } = listing.rows();
+        let ages = Ages::on(row_query.day);
+        let PageOfRows { mut rows, total, next } = row_query.rows();
         let mut shown = Vec::new();
-        while let Some(row) = walk.next_row() {
+        while let Some(row) = rows.next_row() {
             shown.push(Person {
                 user_id: row.user_id.to_owned(),
                 first_name: row.first_name.to_owned(),
@@ -255,7 +251,7 @@ impl People {
         Self {
             shown,
             total,
-            before: listing.count_before(),
+            before: row_query.count_before(),
             next: next.map(|next| next + view),
             look,
             columns: question.select.clone(),
@@ -265,11 +261,11 @@ impl People {
                 None => first_page,
             },
             here: query.clone(),
-            day: listing.day,
+            day: row_query.day,
             version,
             newest,
             is_first,
-            is_empty_lake: listing.snapshot.is_empty(),
+            is_empty_lake: row_query.snapshot.is_empty(),
         }
     }
 }
