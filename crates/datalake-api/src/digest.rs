@@ -10,7 +10,8 @@ pub fn text_digest(text: &str) -> String {
     format!("{number:016x}")
 }
 
-/// Identifies a version of a table. The number alone does not: after a rollback, or in a table that replaced another, another version has it.
+/// Identifies a version of a table. The number alone does not: after a rollback, or in a table that replaced another, another version has
+/// it.
 pub fn version_digest(version: &Version) -> String {
     text_digest(&format!("{}\n{}", version.table_id(), version.digest()))
 }

@@ -24,8 +24,8 @@ const RESPONSE_TIME_MAX: Duration = Duration::from_secs(90);
 /// A request in flight uses a few KiB of memory.
 const REQUESTS_MAX: u32 = 1_024;
 
-/// A request may wait for up to a minute for the end of a run, a version, or a change. Waits and reads of the store together leave a quarter of
-/// all requests to those that are served from memory.
+/// A request may wait for up to a minute for the end of a run, a version, or a change. Waits and reads of the store together leave a
+/// quarter of all requests to those that are served from memory.
 const WAITS_MAX: u32 = REQUESTS_MAX / 2;
 
 /// A read of the store lasts as long as the store hangs.

@@ -20,8 +20,8 @@ impl ScanPool {
         Self(Arc::new(Semaphore::new(SCANS_MAX)))
     }
 
-    /// Does the work on a blocking thread as soon as a slot is free. A request that is cancelled while it waits leaves the queue, so that the
-    /// queue is no longer than the requests in flight. An error means that the work panicked or that the process is about to end.
+    /// Does the work on a blocking thread as soon as a slot is free. A request that is cancelled while it waits leaves the queue, so that
+    /// the queue is no longer than the requests in flight. An error means that the work panicked or that the process is about to end.
     pub async fn scan<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
         let slot = Arc::clone(&self.0).acquire_owned().await.expect("the semaphore is never closed");
         tokio::task::spawn_blocking(move || {
@@ -32,16 +32,16 @@ impl ScanPool {
         .await
     }
 
-    /// Scans for a response body. A client that reads slowly may not poll the body for a long time, and would keep a slot that becomes free for
-    /// it; see [`detached`].
+    /// Scans for a response body. A client that reads slowly may not poll the body for a long time, and would keep a slot that becomes free
+    /// for it; see [`detached`].
     pub async fn scan_detached<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
         let pool = self.clone();
         detached(async move { pool.scan(work).await }).await?
     }
 }
 
-/// Runs a future as a task, which makes progress even if the caller is not polled, and which ends when the caller is dropped. A future that waits
-/// for a permit within a response body needs this: a semaphore reserves a free permit for the first in the queue, polled or not.
+/// Runs a future as a task, which makes progress even if the caller is not polled, and which ends when the caller is dropped. A future that
+/// waits for a permit within a response body needs this: a semaphore reserves a free permit for the first in the queue, polled or not.
 pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
     let mut task = JoinSet::new();
     task.spawn(work);

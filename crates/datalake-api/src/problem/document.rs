@@ -94,8 +94,8 @@ pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Reques
     })
 }
 
-/// Replaces the body of a response by a representation of the problem document. The status and the other headers are kept, and caches do not store
-/// it.
+/// Replaces the body of a response by a representation of the problem document. The status and the other headers are kept, and caches do
+/// not store it.
 pub fn replace_body(
     response: Response,
     problem: Problem,

@@ -103,7 +103,8 @@ impl Token {
     }
 
     fn caller(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<Caller, UnauthorizedReason> {
-        // Other schemes are ignored: a proxy may use them. A bearer token takes precedence over a cookie, which browsers send by themselves.
+        // Other schemes are ignored: a proxy may use them. A bearer token takes precedence over a cookie, which browsers send by
+        // themselves.
         if let Some(token) = bearer(headers) {
             return self.matches(token).then_some(Caller::Token).ok_or(UnauthorizedReason::WrongToken);
         }

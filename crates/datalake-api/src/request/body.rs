@@ -11,8 +11,8 @@ use crate::problem::Problem;
 /// The bodies that handlers read have under 200 bytes, or that and the URL of a page. The rest is for white space.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// The time from the end of the head to the end of the body: as long as a head may take. A client that sends nothing would occupy a request slot
-/// for longer.
+/// The time from the end of the head to the end of the body: as long as a head may take. A client that sends nothing would occupy a request
+/// slot for longer.
 pub const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Reads the whole body.

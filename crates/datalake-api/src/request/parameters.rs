@@ -7,7 +7,8 @@ use crate::{problem::Problem, request::query_string::QueryString};
 
 /// What a route takes from the query string.
 pub trait QueryParameters: Sized {
-    /// Parses the query string of a request for `path`. `others` are names that the extractor parses itself; any other unknown name is an error.
+    /// Parses the query string of a request for `path`. `others` are names that the extractor parses itself; any other unknown name is an
+    /// error.
     fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError>;
 
     /// The version of the table that a cursor in the query string is bound to.

@@ -1,5 +1,5 @@
-//! Sessions of browsers that have signed in: a cookie with its expiry and an HMAC of the expiry. The server stores no sessions, so every replica
-//! accepts the cookie until the token changes.
+//! Sessions of browsers that have signed in: a cookie with its expiry and an HMAC of the expiry. The server stores no sessions, so every
+//! replica accepts the cookie until the token changes.
 
 use std::fmt;
 

@@ -52,19 +52,19 @@ const CHECKED_AGE: HeaderName = HeaderName::from_static("datalake-checked-age");
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`TimeTravel::parse` parses the parameters; this describes them")]
 pub struct TimeTravelParameters {
-    /// The version of the table to read. The response is a 404 if the version does not exist yet, and a 410 if it has expired: a version is kept
-    /// for a week after it is superseded.
+    /// The version of the table to read. The response is a 404 if the version does not exist yet, and a 410 if it has expired: a version is
+    /// kept for a week after it is superseded.
     #[param(example = 0)]
     version: Option<u64>,
-    /// Reads the newest version that was committed at or before this time: an RFC 3339 timestamp, or a day, which means its end (UTC). Cannot be
-    /// combined with `version`. It does not change the day `on`, on which ages are computed.
+    /// Reads the newest version that was committed at or before this time: an RFC 3339 timestamp, or a day, which means its end (UTC).
+    /// Cannot be combined with `version`. It does not change the day `on`, on which ages are computed.
     #[param(
         pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
         example = "2026-11-24T12:00:00Z"
     )]
     as_of: Option<String>,
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be combined
-    /// with `version` or `as_of`.
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
     /// How long to wait for `min_version`, such as `30s` or `500ms`, at most `60s`. By default, the server does not wait.
@@ -77,8 +77,8 @@ pub struct TimeTravelParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`TimeTravel::parse` parses the parameters; this describes them")]
 pub struct NewestVersionParameters {
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be combined
-    /// with `version` or `as_of`.
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
     /// How long to wait for `min_version`, such as `30s` or `500ms`, at most `60s`. By default, the server does not wait.
@@ -98,7 +98,8 @@ pub struct ReadAt {
 }
 
 impl ReadAt {
-    /// Selects the snapshot of a request, and waits for it if the parameters say so. `cursor_version` is the version that a cursor is bound to.
+    /// Selects the snapshot of a request, and waits for it if the parameters say so. `cursor_version` is the version that a cursor is bound
+    /// to.
     pub(crate) async fn select(
         parts: &mut Parts,
         state: &ApiState,
@@ -153,8 +154,8 @@ impl ReadAt {
         on.unwrap_or_else(|| Day::of(self.now))
     }
 
-    /// The validators of a response. `identity` identifies the query and the format. `day` is the day on which ages are computed, if the response
-    /// depends on it; `is_today` says that the query does not name a day.
+    /// The validators of a response. `identity` identifies the query and the format. `day` is the day on which ages are computed, if the
+    /// response depends on it; `is_today` says that the query does not name a day.
     pub fn validators(&self, identity: &str, day: Option<Day>, is_today: bool) -> Validators {
         let version = self.snapshot.version();
         let computed_on = day.map(|day| day.number().to_string()).unwrap_or_default();
@@ -208,8 +209,8 @@ fn cursor_problem(error: VersionError) -> Problem {
     }
 }
 
-/// Waits until the newest version in memory is at least the requested one. Without a table it returns at the timeout, and the caller reports why
-/// there is none.
+/// Waits until the newest version in memory is at least the requested one. Without a table it returns at the timeout, and the caller
+/// reports why there is none.
 async fn wait_for_version(
     watch: &TableWatch,
     requested: MinVersion,

@@ -133,11 +133,11 @@ impl QueryParameters for Span {
 
 /// List changes
 ///
-/// Returns the rows that differ between two versions as one JSON object per line (`Change`), ordered by `user_id`, with the row before and after. A
-/// change that a later version reverted is not included, and neither is an image that was replaced by another.
+/// Returns the rows that differ between two versions as one JSON object per line (`Change`), ordered by `user_id`, with the row before and
+/// after. A change that a later version reverted is not included, and neither is an image that was replaced by another.
 ///
-/// To follow the table, request `since=N&min_version=M&wait=30s` with M = N + 1, which waits for the next version, and continue with the version in
-/// the header `datalake-version`.
+/// To follow the table, request `since=N&min_version=M&wait=30s` with M = N + 1, which waits for the next version, and continue with the
+/// version in the header `datalake-version`.
 #[utoipa::path(
     get,
     path = "/changes",
@@ -176,8 +176,8 @@ pub(crate) async fn list(
 /// The changes as lines, which are computed while they are sent.
 fn lines(difference: Difference, scan_pool: ScanPool) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
     let lines = stream::try_unfold((difference, scan_pool), async |(mut difference, scan_pool)| {
-        // Millions of equal rows may be compared between two changes. An error aborts the response, because a regular end would make it look
-        // complete.
+        // Millions of equal rows may be compared between two changes. An error aborts the response, because a regular end would make it
+        // look complete.
         let chunk = scan_pool.scan_detached(move || (chunk(&mut difference), difference));
         let (bytes, difference) = chunk.await?;
         Ok((!bytes.is_empty()).then_some((bytes, (difference, scan_pool))))

@@ -1,5 +1,5 @@
-//! The parameters that are derived from columns, for the OpenAPI description. Each operator of each column is a parameter, so that generated clients
-//! can send it.
+//! The parameters that are derived from columns, for the OpenAPI description. Each operator of each column is a parameter, so that
+//! generated clients can send it.
 
 use std::iter;
 

@@ -65,10 +65,10 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 
 /// Follow a run
 ///
-/// Returns the states of the run as server-sent events, one at once and one for each change. Each event is named `state` and contains the run as
-/// `/runs/{run_id}` shows it; the last one shows the end of the run. The ID of an event is 1 while the run is pending, 2 while it is running and 3
-/// after it has ended. A client that reconnects with `Last-Event-ID` does not receive that event again. After the last event, the response is a 204,
-/// which stops an `EventSource`.
+/// Returns the states of the run as server-sent events, one at once and one for each change. Each event is named `state` and contains the
+/// run as `/runs/{run_id}` shows it; the last one shows the end of the run. The ID of an event is 1 while the run is pending, 2 while it is
+/// running and 3 after it has ended. A client that reconnects with `Last-Event-ID` does not receive that event again. After the last event,
+/// the response is a 204, which stops an `EventSource`.
 #[utoipa::path(
     get,
     path = "/runs/{run_id}/events",

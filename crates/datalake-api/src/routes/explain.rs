@@ -147,9 +147,9 @@ impl Explanation {
         let Self { user_id, snapshot, row } = self;
         let (row, current) = (row.as_ref(), snapshot.row(user_id.as_str()));
         let rejects = UserRejects::of(user_id, snapshot.refusals());
-        let documents = rejects.all.iter().map(|refusal| OpenRejectDocument {
-            reject: RejectDocument::from(*refusal),
-            served: served(refusal, current),
+        let documents = rejects.all.iter().map(|open| OpenRejectDocument {
+            reject: RejectDocument::from(*open),
+            served: served(open, current),
         });
         let image = row.and_then(|row| row.image.as_ref());
         ExplanationDocument {
@@ -174,37 +174,37 @@ struct UserRejects<'a> {
 
 impl<'a> UserRejects<'a> {
     fn of(user_id: &UserId, open: &'a [OpenRefusal]) -> Self {
-        let all = open.iter().filter(|refusal| refusal.user_id.as_ref() == Some(user_id));
+        let all = open.iter().filter(|open| open.user_id.as_ref() == Some(user_id));
         Self { all: all.collect() }
     }
 
     /// The rejected source of this kind.
     fn rejected(&self, kind: SourceKind) -> Option<&'a OpenRefusal> {
-        let is_wanted = |refusal: &&&OpenRefusal| matches!(refusal.refusal, Refusal::Rejected(_)) && source_kind(refusal) == Some(kind);
-        self.all.iter().find(is_wanted).copied()
+        let is_requested = |open: &&&OpenRefusal| matches!(open.refusal, Refusal::Rejected(_)) && source_kind(open) == Some(kind);
+        self.all.iter().find(is_requested).copied()
     }
 
     /// The reason for an ignored object whose name is similar to that of a source of this kind.
     fn near_miss(&self, kind: SourceKind) -> Option<String> {
-        let is_near = |refusal: &&&OpenRefusal| keys::near_miss_of(&refusal.key).is_some_and(|near| near.kind == kind);
+        let is_near = |open: &&&OpenRefusal| keys::near_miss_of(&open.key).is_some_and(|near| near.kind == kind);
         let near = self.all.iter().find(is_near)?.reason();
         Some(format!("{}; {}", near.found, near.remedy))
     }
 
     /// Whether there is a valid image that no row links, because the CSV is rejected.
     fn has_valid_image(&self) -> bool {
-        self.all.iter().any(|refusal| refusal.valid_image.is_some())
+        self.all.iter().any(|open| open.valid_image.is_some())
     }
 
     fn has_orphan(&self) -> bool {
         self.all
             .iter()
-            .any(|refusal| refusal.refusal == Refusal::Ignored(IgnoreCode::OrphanImage))
+            .any(|open| open.refusal == Refusal::Ignored(IgnoreCode::OrphanImage))
     }
 }
 
-fn source_kind(refusal: &OpenRefusal) -> Option<SourceKind> {
-    keys::parse_source(&refusal.key).ok().map(|source| source.kind)
+fn source_kind(open: &OpenRefusal) -> Option<SourceKind> {
+    keys::parse_source(&open.key).ok().map(|source| source.kind)
 }
 
 fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> String {
@@ -232,7 +232,7 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
         (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
             None => match rejects.all.first() {
-                Some(refusal) => format!("there is no row: {}", refusal.reason().found),
+                Some(open) => format!("there is no row: {}", open.reason().found),
                 None => "there is no row, and the user has no source".to_owned(),
             },
         },
@@ -295,9 +295,9 @@ fn values(row: Option<&Row>) -> Vec<ValueDocument> {
 }
 
 /// What is served of a user until the source is fixed.
-pub fn served(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
-    let is_rejected = matches!(refusal.refusal, Refusal::Rejected(_));
-    match (source_kind(refusal), row) {
+pub fn served(open: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
+    let is_rejected = matches!(open.refusal, Refusal::Rejected(_));
+    match (source_kind(open), row) {
         _ if !is_rejected => "the object is ignored",
         (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV",
         (Some(SourceKind::Csv), None) => "no row",
@@ -308,8 +308,8 @@ pub fn served(refusal: &OpenRefusal, row: Option<RowView<'_>>) -> &'static str {
 
 /// Explain a user
 ///
-/// Returns the objects in the lake and the run that the row comes from, the rule behind each value, the user's rejected and ignored sources, and why
-/// there is no image or no row.
+/// Returns the objects in the lake and the run that the row comes from, the rule behind each value, the user's rejected and ignored
+/// sources, and why there is no image or no row.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/explain",

@@ -33,8 +33,8 @@ pub struct HistoryDocument<'a> {
     pub complete: bool,
     /// The oldest version that was read.
     pub oldest: u64,
-    /// Why the history goes back no further: `begin_of_table`; `log_ends` or `files_gone`, because log entries and files expire; or `bound`, because
-    /// a response reads a limited number of files.
+    /// Why the history goes back no further: `begin_of_table`; `log_ends` or `files_gone`, because log entries and files expire; or
+    /// `bound`, because a response reads a limited number of files.
     #[schema(example = "begin_of_table")]
     pub ends: &'static str,
     /// The number of states in the response.
@@ -121,8 +121,8 @@ impl<'a> StateDocument<'a> {
 
 /// Get a user's history
 ///
-/// Returns the states of the user's row, the newest first, each with the version, the time and the run that introduced it. The history goes back as
-/// far as the log and the files of the table; `ends` says why it goes back no further.
+/// Returns the states of the user's row, the newest first, each with the version, the time and the run that introduced it. The history goes
+/// back as far as the log and the files of the table; `ends` says why it goes back no further.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/history",

@@ -38,8 +38,8 @@ use crate::{request::parameters::NoParameters, routes::unknown_path::KnownPaths,
 /// The path of the OpenAPI description, which does not describe itself.
 const OPENAPI: &str = "/openapi.json";
 
-/// The routes of the API with their OpenAPI description, and the routes of `pages`, which it does not describe. `index` is the route `/`. `page_paths`
-/// are suggested for unknown paths.
+/// The routes of the API with their OpenAPI description, and the routes of `pages`, which it does not describe. `index` is the route `/`.
+/// `page_paths` are suggested for unknown paths.
 pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_paths: impl Iterator<Item = &'static str>) -> Router<ApiState> {
     let (router, mut document) = described(index).split_for_parts();
     format_suffix::describe(&mut document);

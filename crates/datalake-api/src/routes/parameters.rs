@@ -65,8 +65,8 @@ pub(crate) struct PresentationParameters {
     /// The layout of JSON.
     #[param(example = "rows")]
     shape: Option<Shape>,
-    /// Which cells of a CSV are escaped. `spreadsheet` adds a `'` to text that a spreadsheet would evaluate: text that begins with `=`, `+`, `-`, `@`, a
-    /// tab or a carriage return.
+    /// Which cells of a CSV are escaped. `spreadsheet` adds a `'` to text that a spreadsheet would evaluate: text that begins with `=`,
+    /// `+`, `-`, `@`, a tab or a carriage return.
     #[param(example = "spreadsheet")]
     escape: Option<EscapeDocument>,
 }

@@ -140,7 +140,8 @@ pub struct RejectsParameters {
     /// The maximum number of sources in the response.
     #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
     limit: Option<u16>,
-    /// The start of the page, from the `Link` header of the previous page. Cannot be combined with `version`, `as_of`, `min_version` or `wait`.
+    /// The start of the page, from the `Link` header of the previous page. Cannot be combined with `version`, `as_of`, `min_version` or
+    /// `wait`.
     cursor: Option<String>,
 }
 
@@ -220,8 +221,8 @@ impl fmt::Display for RejectsCursor {
 
 /// List rejects
 ///
-/// Returns the sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for each. The
-/// header `Link` names the next page, which shows the same version.
+/// Returns the sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for
+/// each. The header `Link` names the next page, which shows the same version.
 #[utoipa::path(
     get,
     path = "/rejects",
@@ -243,14 +244,14 @@ pub(crate) async fn list(TableRead(query, read_at): TableRead<RejectsQuery>) -> 
         return Err(Problem::CursorGone);
     }
     let has_code = |open: &&OpenRefusal| query.code.as_deref().is_none_or(|code| open.refusal.code() == code);
-    let refusals = snapshot.refusals();
+    let rejects = snapshot.refusals();
     let total = match query.code {
-        None => refusals.len(),
-        Some(_) => refusals.iter().filter(has_code).count(),
+        None => rejects.len(),
+        Some(_) => rejects.iter().filter(has_code).count(),
     };
     let after = query.cursor.as_ref().map(|cursor| cursor.key.as_str());
-    let start = refusals.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
-    let mut rest = refusals.iter().skip(start).filter(has_code);
+    let start = rejects.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    let mut rest = rejects.iter().skip(start).filter(has_code);
     let page: Vec<_> = rest.by_ref().take(query.limit).collect();
     let last = page.last().filter(|_| rest.next().is_some());
     let next = last.map(|last| next_page(&query.next_page, &RejectsCursor::new(version, &last.key)));

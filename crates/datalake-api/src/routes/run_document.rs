@@ -27,8 +27,8 @@ pub struct RunDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     allow_mass_delete_of: Option<RunId>,
-    /// What triggered the run: `posted`, `schedule`, `kubectl`, or `first_run` if the server started it because there was no table; null if it is
-    /// not recorded.
+    /// What triggered the run: `posted`, `schedule`, `kubectl`, or `first_run` if the server started it because there was no table; null if
+    /// it is not recorded.
     #[schema(required)]
     trigger: Option<&'static str>,
     /// When the run started.
@@ -63,8 +63,8 @@ pub struct RunDocument {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, value_type = Vec<NoticeDocument>)]
     rejects: Vec<SourceNotice>,
-    /// The last lines of the run's log, if this server received it. Lists of runs omit it, and so do responses to requests without the token if the
-    /// server has one.
+    /// The last lines of the run's log, if this server received it. Lists of runs omit it, and so do responses to requests without the
+    /// token if the server has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     log_tail: Option<String>,

@@ -135,8 +135,8 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 
 /// Start a run
 ///
-/// Starts a run, or joins one that begins to read the sources after this request. The result of the run reflects everything that was stored before
-/// the request.
+/// Starts a run, or joins one that begins to read the sources after this request. The result of the run reflects everything that was stored
+/// before the request.
 #[utoipa::path(
     post,
     path = "/data",

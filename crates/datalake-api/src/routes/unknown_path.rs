@@ -1,4 +1,5 @@
-//! Paths that match no route: a trailing slash is redirected to the path without it; any other path is a problem that suggests a similar path.
+//! Paths that match no route: a trailing slash is redirected to the path without it; any other path is a problem that suggests a similar
+//! path.
 
 use std::sync::Arc;
 
@@ -48,7 +49,8 @@ impl KnownPaths {
         .into_response()
     }
 
-    /// Path and query without the slashes at the end of the path, if that path has a route. A location that starts with two slashes would name a host.
+    /// Path and query without the slashes at the end of the path, if that path has a route. A location that starts with two slashes would
+    /// name a host.
     fn without_slash(&self, uri: &Uri) -> Option<String> {
         let path = uri.path().trim_end_matches('/');
         if path.len() == uri.path().len() || !self.0.iter().any(|template| matches_template(template, path)) {

@@ -1,4 +1,5 @@
-//! Parquet files. Their readers request the end first and then other ranges, so each file is written once, completely, to an unnamed temporary file.
+//! Parquet files. Their readers request the end first and then other ranges, so each file is written once, completely, to an unnamed
+//! temporary file.
 
 use std::{
     fs::File,
@@ -32,8 +33,8 @@ use crate::{
 /// Cached files, for clients that request several ranges. A file with ten million rows has about 200 MB.
 const FILES_MAX: usize = 4;
 
-/// The size of all files, including those that are evicted but still being sent: half of the disk space that the chart gives a pod. A single file
-/// may be larger.
+/// The size of all files, including those that are evicted but still being sent: half of the disk space that the chart gives a pod. A
+/// single file may be larger.
 const DISK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Concurrent reads of files. A read takes microseconds if the page cache has the data; more threads would cost more than the reads.

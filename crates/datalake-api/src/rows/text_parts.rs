@@ -1,5 +1,5 @@
-//! Range requests for rows as text. Clients request the length first, and then ranges. The text is encoded once to find its length, and the index
-//! keeps the positions of some rows, from which any range can be encoded again.
+//! Range requests for rows as text. Clients request the length first, and then ranges. The text is encoded once to find its length, and the
+//! index keeps the positions of some rows, from which any range can be encoded again.
 
 use std::{fmt, io, ops::Range, sync::Arc};
 

@@ -19,11 +19,12 @@ use crate::snapshots::error::VersionError;
 /// A client that pages through a version requests its next page before so many newer versions are committed, at one run a minute.
 const SNAPSHOTS_MAX: usize = 16;
 
-/// A client that pages through a version requests its next page within a few minutes. After that, the version is loaded from the store again.
+/// A client that pages through a version requests its next page within a few minutes. After that, the version is loaded from the store
+/// again.
 const IDLE_MAX: Duration = Duration::from_mins(5);
 
-/// Cached versions have at most as many rows that are not shared with the newest version as that version has, or this number if the table is small:
-/// one data file, about 10 MB.
+/// Cached versions have at most as many rows that are not shared with the newest version as that version has, or this number if the table
+/// is small: one data file, about 10 MB.
 const ROWS_MIN: usize = 128_000;
 
 /// Each load may use as much memory as the newest version.
@@ -32,7 +33,8 @@ const LOADS_MAX: usize = 2;
 /// Concurrent reads of single rows from data files. Each holds a decoded data file, about 60 MB.
 const ROW_READS_MAX: usize = 2;
 
-/// The cache of versions before the newest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at once.
+/// The cache of versions before the newest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at
+/// once.
 #[derive(Debug)]
 pub struct VersionCache {
     snapshots: Mutex<Snapshots>,

@@ -170,8 +170,8 @@ impl Versions {
             versions: self.clone(),
             key: key.clone(),
         };
-        // The load is a task, so that it continues for the other requests if the first one is cancelled. The task is spawned at the first poll and
-        // not under the lock, which it takes at its end.
+        // The load is a task, so that it continues for the other requests if the first one is cancelled. The task is spawned at the first
+        // poll and not under the lock, which it takes at its end.
         let task = async move {
             let load = tokio::spawn(async move { entry.versions.load(&newest, number).await });
             load.await.unwrap_or(Err(VersionError::Damaged))

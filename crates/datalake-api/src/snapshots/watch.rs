@@ -19,15 +19,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::snapshots::cache::VersionCache;
 
-/// A quarter of the two seconds within which every replica shows the result of a run. The rest is for loading the changes, and for one retry of a
-/// request to the store, which waits up to a second before it retries.
+/// A quarter of the two seconds within which every replica shows the result of a run. The rest is for loading the changes, and for one
+/// retry of a request to the store, which waits up to a second before it retries.
 const CHECK_PERIOD: Duration = Duration::from_millis(500);
 
 /// A check that takes longer delays a new version noticeably.
 const CHECK_SLOW: Duration = Duration::from_secs(1);
 
-/// After a suspended process or an outage of the store, the entries that follow the version in memory may be removed. An operator may also replace
-/// the table.
+/// After a suspended process or an outage of the store, the entries that follow the version in memory may be removed. An operator may also
+/// replace the table.
 const FULL_CHECK_PERIOD: Duration = Duration::from_mins(1);
 
 /// Checks that are skipped in a row while the table is damaged: half a minute. Each of them could read much of the table for nothing.
@@ -216,8 +216,8 @@ impl TableWatch {
         result
     }
 
-    /// Caches the superseded version before the new one becomes visible, for clients that page through it. Clears the cache after a rollback, and
-    /// if another table replaced this one.
+    /// Caches the superseded version before the new one becomes visible, for clients that page through it. Clears the cache after a
+    /// rollback, and if another table replaced this one.
     async fn retain_previous(&self, before: &TableState, after: &TableState) {
         let TableState::Loaded(newest) = after else { return };
         let cache = &self.shared.version_cache;

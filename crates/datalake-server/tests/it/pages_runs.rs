@@ -330,7 +330,7 @@ async fn rejects_tell_where_and_what_is_served() {
     );
     let meanwhile = between(&shown, "data-meanwhile>", "</span>");
     assert!(
-        meanwhile.contains("last good CSV") && meanwhile.contains("&lt;i&gt; Last") && meanwhile.contains("/page/people/1000"),
+        meanwhile.contains("last valid CSV") && meanwhile.contains("&lt;i&gt; Last") && meanwhile.contains("/page/people/1000"),
         "{meanwhile}"
     );
     assert_eq!(values(&shown, "data-rejected"), ["1"]);

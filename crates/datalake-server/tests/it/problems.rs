@@ -69,7 +69,7 @@ async fn missing_things() {
     check_missing(&lake, "/data/A", "no-such-user").await;
     check_missing(&lake, "/data/..%2Fsecret", "no-such-user").await;
     check_missing(&lake, "/data/nobody/image", "no-such-user").await;
-    check_missing(&lake, "/data/1/image", "no-picture").await;
+    check_missing(&lake, "/data/1/image", "no-image").await;
     check_missing(&lake, "/runs/nothing", "no-such-run").await;
     check_missing(&lake, "/runs/%20", "no-such-run").await;
     check_missing(&lake, "/nothing", "no-such-path").await;
@@ -235,7 +235,7 @@ async fn a_token_guards_the_start_of_runs_alone() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
     lake.parts.access = Access::ProtectRuns(Token::new("right"));
-    let (none, not_ours) = ("no token was sent", "the token that was sent is not this server's");
+    let (none, not_ours) = ("no token; ", "invalid token; ");
     for (wrong, what) in [
         (None, none),
         (Some("Bearer wrong"), not_ours),

@@ -173,7 +173,7 @@ async fn each_line_of_the_access_log_names_its_request_and_its_trace() {
     let answered: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["message"] == "answered")
+        .filter(|line: &Value| line["message"] == "request handled")
         .collect();
     let [read, unknown] = &answered[..] else {
         panic!("two lines: {lines}");
