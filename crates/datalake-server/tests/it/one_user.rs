@@ -161,14 +161,7 @@ async fn what_is_missing_is_explained() {
         &["the row of the last valid CSV", "the last valid image"],
     )
     .await;
-    check_explained(
-        with,
-        &[shadowed()],
-        "linked",
-        &["passed all checks"],
-        &["the object is ignored"],
-    )
-    .await;
+    check_explained(with, &[shadowed()], "linked", &["passed all checks"], &["the object is ignored"]).await;
     check_explained(
         vec![],
         &[bad_csv()],
