@@ -1,4 +1,4 @@
-//! Takes out of Swagger UI's archive the files that `/docs` needs, and packs each for the executable to carry.
+//! Extracts the files that `/docs` needs from the archive of Swagger UI, and compresses them for the executable.
 
 use std::{
     borrow::Cow,
@@ -15,7 +15,10 @@ use zip::ZipArchive;
 
 const FILES: [&str; 3] = ["favicon-32x32.png", "swagger-ui.css", "swagger-ui-bundle.js"];
 
-#[expect(clippy::disallowed_methods, reason = "cargo says so where a build script may write")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "cargo passes the output directory of a build script in the environment"
+)]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     let folder = env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?;
@@ -23,13 +26,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let paths = archive.file_names().map(|path| path.map(Cow::into_owned));
     let paths: Vec<String> = paths.collect::<Result<_, _>>()?;
     for name in FILES {
-        // The folder above it is called after the version.
-        let is_wanted = |path: &&String| path.split_once('/').is_some_and(|(_, rest)| rest == format!("dist/{name}"));
-        let path = paths.iter().find(is_wanted).ok_or_else(|| format!("Swagger UI has no {name}"))?;
-        let packed = File::create(Path::new(&folder).join(format!("{name}.gz")))?;
-        let mut packer = GzEncoder::new(packed, Compression::best());
-        io::copy(&mut archive.by_name(path)?, &mut packer)?;
-        packer.finish()?;
+        // The name of the top directory contains the version.
+        let is_requested = |path: &&String| path.split_once('/').is_some_and(|(_, rest)| rest == format!("dist/{name}"));
+        let path = paths.iter().find(is_requested).ok_or_else(|| format!("Swagger UI has no {name}"))?;
+        let compressed = File::create(Path::new(&folder).join(format!("{name}.gz")))?;
+        let mut encoder = GzEncoder::new(compressed, Compression::best());
+        io::copy(&mut archive.by_name(path)?, &mut encoder)?;
+        encoder.finish()?;
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-// A file of its own: the page's policy lets no script in a page run. The address is relative, for proxies that put a path before it; without
-// `validatorUrl: null` every page would ask somebody else's server whether the description is valid.
+// A separate file, because the page's Content-Security-Policy forbids inline scripts. The URL is relative, for proxies that add a path prefix.
+// `validatorUrl: null` prevents requests to a public validator.
 window.ui = SwaggerUIBundle({
   url: "../openapi.json",
   dom_id: "#swagger-ui",

@@ -1,5 +1,4 @@
-//! How answers may be kept by caches. What no handler decides is decided here: users are named in most answers, so that none but the client
-//! itself may keep one.
+//! `Cache-Control` of the responses whose handlers set none. Most responses name users, so only the client itself may cache them.
 
 use axum::{
     extract::Request,
@@ -10,19 +9,19 @@ use axum::{
 use crate::probes::is_probe_or_metrics;
 use datalake_http::conditional::PRIVATE;
 
-/// Of the present alone: probes, metrics, and what was done.
-const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+/// Probes, metrics, errors and the results of changes are outdated at once.
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Sets `Cache-Control` where the handler did not.
-pub async fn caching(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+/// Sets `Cache-Control` if the handler has not.
+pub async fn set_cache_control(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let is_of_present = is_probe_or_metrics(request.uri().path());
+    let is_probe_or_metrics = is_probe_or_metrics(request.uri().path());
     let mut response = next(request).await;
-    let is_answer = response.status().is_success() || response.status().is_redirection();
-    let default = if is_read && is_answer && !is_of_present {
+    let is_success = response.status().is_success() || response.status().is_redirection();
+    let default = if is_read && is_success && !is_probe_or_metrics {
         PRIVATE
     } else {
-        NOT_KEPT
+        NO_STORE
     };
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(default);
     response

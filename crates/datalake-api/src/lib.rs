@@ -1,9 +1,14 @@
 //! The data API: rows, statistics, history, changes, images and runs of a lake over HTTP, from a table in memory.
 //!
-//! It owns the meaning of every request: parameters, snapshots, formats, limits, problems, telemetry. Status codes are chosen in `problem.rs`
-//! alone; handlers extract, call and encode. It never writes to the lake, never links the processor, and knows no pages and no sockets.
+//! It owns the meaning of every request: parameters, snapshots, formats, limits, problems, telemetry. Status codes are chosen in
+//! `problem/mod.rs` alone; handlers extract, call and encode. It never writes to the lake, never links the processor, and knows nothing of
+//! pages and sockets.
 
 pub mod cache_control;
+pub mod digest;
+pub mod freshness;
+mod images;
+mod integers;
 pub mod limits;
 pub mod probes;
 pub mod problem;

@@ -9,13 +9,13 @@ pub const READINESS: &str = "/readyz";
 /// The path of the metrics.
 pub const METRICS: &str = "/metrics";
 
-/// Whether the path is requested by probes and scrapers: every few seconds, without a token and under any host name. The responses have no data of
-/// users.
+/// Whether probes and scrapers request the path: every few seconds, without a token and under any host name. The responses contain no data
+/// of users.
 pub fn is_probe_or_metrics(path: &str) -> bool {
     is_probe(path) || path == METRICS
 }
 
-/// Whether the path is requested by probes.
+/// Whether probes request the path.
 pub fn is_probe(path: &str) -> bool {
     matches!(path, LIVENESS | READINESS)
 }

@@ -1,4 +1,4 @@
-//! What the router hands to handlers. Each handler takes only the parts that it names.
+//! The state that the router passes to handlers. Each handler takes only the parts that it names.
 
 use std::sync::Arc;
 
@@ -6,48 +6,45 @@ use axum::extract::FromRef;
 use datalake_store::bucket::Bucket;
 
 use crate::{
+    images::ImageReader,
     limits::{
         requests::{FollowerLimit, StoreReadLimit, WaitLimit},
-        sort_budget::OrderedRows,
+        scan_pool::ScanPool,
+        sort_budget::SortBudget,
     },
     request::auth::Access,
-    rows::{parquet_files::ParquetFiles, response_cache::Answers, text_parts::TextIndexes},
-    snapshots::{versions::PastVersions, watch::TableWatch},
+    rows::{parquet_files::ParquetFiles, response_cache::ResponseCache, text_parts::TextIndexes},
+    snapshots::{versions::Versions, watch::TableWatch},
     telemetry::metrics::Metrics,
 };
 use datalake_core::clock::Clock;
 use datalake_http::{allowed_hosts::AllowedHosts, cors::Origin, response_budget::ResponseBudget, trusted_proxies::TrustedProxies};
 use datalake_runs::runs::Runs;
 
-/// What a server is made of.
+/// The parts that a server is built from.
 #[derive(Clone, Debug)]
 pub struct Parts {
-    /// Where the present comes from.
+    /// The source of the current time.
     pub clock: Clock,
     /// The table; the server follows it.
     pub table: TableWatch,
-    /// The runs, with what starts them.
+    /// The runs and their launcher.
     pub runs: Runs,
-    /// The lake: pictures are read from it.
+    /// The lake, from which images are read.
     pub bucket: Arc<dyn Bucket>,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Who may start runs, and read.
+    /// Which requests need a token.
     pub access: Access,
-    /// The sites whose pages may read answers.
+    /// The sites whose pages may read responses.
     pub cors_origins: Vec<Origin>,
-    /// The host names under which the server answers.
+    /// The host names that the server accepts.
     pub allowed_hosts: AllowedHosts,
     /// The proxies that name the clients of their requests.
     pub trusted_proxies: TrustedProxies,
 }
 
-/// Where pictures are read from.
-#[derive(Clone, Debug)]
-pub struct Pictures(pub Arc<dyn Bucket>);
-
-/// Parts for handlers to take by themselves; nobody takes the whole, but for the page that asks the routes themselves. It is cloned with each
-/// request and layer: one count goes up.
+/// The state of all handlers, which take its parts by `FromRef`. Cheap to clone, as the router does for each request: clones share it.
 #[derive(Clone, Debug)]
 pub struct ApiState(Arc<Shared>);
 
@@ -70,15 +67,16 @@ macro_rules! parts {
 parts! {
     clock: Clock,
     table: TableWatch,
-    past: PastVersions,
+    versions: Versions,
     runs: Runs,
-    pictures: Pictures,
+    images: ImageReader,
     metrics: Metrics,
     access: Access,
-    answers: Answers,
+    response_cache: ResponseCache,
     parquet_files: ParquetFiles,
     text_indexes: TextIndexes,
-    ordered_rows: OrderedRows,
+    scan_pool: ScanPool,
+    sort_budget: SortBudget,
     response_budget: ResponseBudget,
     wait_limit: WaitLimit,
     store_read_limit: StoreReadLimit,
@@ -98,18 +96,20 @@ impl From<Parts> for ApiState {
             allowed_hosts: _,
             trusted_proxies: _,
         } = parts;
+        let scan_pool = ScanPool::new();
         Self(Arc::new(Shared {
             clock,
-            past: PastVersions::new(table.clone()),
+            versions: Versions::new(table.clone()),
             table,
             runs,
-            pictures: Pictures(bucket),
+            images: ImageReader::new(bucket),
             metrics,
             access,
-            answers: Answers::new(),
-            parquet_files: ParquetFiles::new(),
-            text_indexes: TextIndexes::new(),
-            ordered_rows: OrderedRows::new(),
+            response_cache: ResponseCache::new(),
+            parquet_files: ParquetFiles::new(scan_pool.clone()),
+            text_indexes: TextIndexes::new(scan_pool.clone()),
+            scan_pool,
+            sort_budget: SortBudget::new(),
             response_budget: ResponseBudget::new(),
             wait_limit: WaitLimit::new(),
             store_read_limit: StoreReadLimit::new(),

@@ -40,7 +40,7 @@ pub(crate) struct Changes {
     pub(crate) stats: ListingStats,
     pub(crate) csv_listed: u64,
     pub(crate) images_listed: u64,
-    /// ListingEntry users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
+    /// Listed users that the table did not record, in the range of a data file that is lost: their rows may have been in it.
     pub(crate) rederived: u64,
 }
 

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use datalake_api::{
     probes::{LIVENESS, METRICS, READINESS},
     problem::{Problem, document::write_documents},
-    request::query_string::NoParameters,
+    request::parameters::NoParameters,
     routes::health,
     state::ApiState,
 };

@@ -8,7 +8,7 @@ use datalake_core::report::RunId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use datalake_api::snapshots::watch::{Held, TableWatch};
+use datalake_api::snapshots::watch::{TableState, TableWatch};
 use datalake_core::{clock::Clock, error_chain::error_chain};
 use datalake_runs::{
     idempotency::IdempotencyKey,
@@ -33,10 +33,10 @@ const ATTEMPTS_AHEAD_MAX: u32 = 1_000;
 pub(crate) async fn ensure_first_run(table: TableWatch, runs: Runs, clock: Clock, shutdown: CancellationToken) {
     let mut attempts = Attempts::new(runs);
     loop {
-        match table.state().held {
-            Held::Snapshot(_) => return,
-            Held::Unknown => {}
-            Held::NoTable => {
+        match table.status().state {
+            TableState::Loaded(_) => return,
+            TableState::Loading => {}
+            TableState::Missing => {
                 if !attempts.step(clock.now()).await {
                     return;
                 }

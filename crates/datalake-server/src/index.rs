@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use datalake_api::{
-    request::query_string::NoParameters,
+    request::parameters::NoParameters,
     routes::examples::{self, Example},
     snapshots::watch::TableWatch,
     state::ApiState,
@@ -49,7 +49,7 @@ pub(crate) fn router() -> OpenApiRouter<ApiState> {
 )]
 pub(crate) async fn show(overview: Overview, _: NoParameters, State(table): State<TableWatch>, headers: HeaderMap) -> Response {
     let document = if prefers_json(&headers) {
-        let further = examples::further(&table.state().held);
+        let further = examples::further(&table.status().state);
         let index = IndexDocument {
             name: "datalake",
             examples: examples::basic().into_iter().chain(further).collect(),

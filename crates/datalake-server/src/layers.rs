@@ -9,7 +9,7 @@ use axum::{
 };
 
 use datalake_api::{
-    cache_control::caching,
+    cache_control::set_cache_control,
     limits::requests::{RequestLimits, limit},
     probes::is_probe_or_metrics,
     problem::{Problem, document::write_documents},
@@ -49,7 +49,7 @@ pub(crate) async fn outside(State(state): State<Outside>, request: Request, next
     let next = async |request| pace_body(request, next).await;
     let next = async |request| weaken_etags(request, next).await;
     let next = async |request| cors(&state.cors, request, next).await;
-    let next = async |request| caching(request, next).await;
+    let next = async |request| set_cache_control(request, next).await;
     let next = async |request| secure(request, next).await;
     observe(&state.metrics, request, next).await
 }
@@ -75,7 +75,7 @@ async fn admit(inside: &Inside, request: Request, next: impl AsyncFnOnce(Request
         return Problem::CrossSite.into_response();
     }
     if !accepts_any(request.headers()) {
-        return Problem::NoCoding.into_response();
+        return Problem::NoContentCoding.into_response();
     }
     next(request).await
 }

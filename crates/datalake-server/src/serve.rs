@@ -74,7 +74,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         .layer(middleware::from_fn_with_state(outside, layers::outside))
         .layer(compression())
         .layer(middleware::from_fn_with_state(inside, layers::inside))
-        .layer(CatchPanicLayer::custom(problem::of_panic));
+        .layer(CatchPanicLayer::custom(problem::from_panic));
     (
         routes::router(index::router(), datalake_ui::router(), datalake_ui::paths())
             .layer(layers)
@@ -133,7 +133,7 @@ async fn upkeep(metrics: Metrics, shutdown: CancellationToken) {
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = ticks.tick() => metrics.fold(),
+            _ = ticks.tick() => metrics.run_upkeep(),
         }
     }
 }

@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::page::links::ASSETS;
 use datalake_api::{
     problem::Problem,
-    request::query_string::{NoParameters, Segment},
+    request::{parameters::NoParameters, path::PathParameter},
 };
 
 /// The content of a name never changes.
@@ -76,7 +76,7 @@ pub(crate) fn icon() -> String {
 }
 
 /// An asset. A name with another digest belongs to another release; a page of that release requests its assets again after a reload.
-pub(crate) async fn show(Segment(name): Segment, _: NoParameters) -> Result<Response, Problem> {
+pub(crate) async fn show(PathParameter(name): PathParameter, _: NoParameters) -> Result<Response, Problem> {
     let assets = [&*STYLE, &*SCRIPT, &*ICON];
     let asset = assets
         .into_iter()

@@ -1,4 +1,4 @@
-//! What requests may use at the same time: handlers, waits, reads of the store, processors for scans, rows in another order.
+//! Limits of what requests may use at the same time: handlers, waits, reads of the store, processors for scans, memory for sorting.
 
 pub mod requests;
 pub mod scan_pool;

@@ -18,23 +18,23 @@ use datalake_http::{
     response_budget::ResponseBudget,
 };
 
-/// The longest wait that a client may request is a minute; a request that takes longer than that and the retries of the store hangs.
+/// The longest wait that a client may request is a minute. A request that takes longer than that, plus the retries of the store, hangs.
 const RESPONSE_TIME_MAX: Duration = Duration::from_secs(90);
 
-/// A request in flight holds some KiB.
+/// A request in flight uses a few KiB of memory.
 const REQUESTS_MAX: u32 = 1_024;
 
-/// Requests may wait for a minute for a run's end, a version or news. With the reads of the store, they leave a fourth to requests that are
-/// answered from memory.
+/// A request may wait for up to a minute for the end of a run, a version, or a change. Waits and reads of the store together leave a
+/// quarter of all requests to those that are served from memory.
 const WAITS_MAX: u32 = REQUESTS_MAX / 2;
 
-/// Requests may wait for a store that hangs.
+/// A read of the store lasts as long as the store hangs.
 const STORE_READS_MAX: u32 = REQUESTS_MAX / 4;
 
-/// Responses that follow a run hold their connection for minutes.
+/// A response that follows a run keeps its connection for minutes.
 const FOLLOWERS_MAX: u32 = 256;
 
-/// Metrics are scraped every few seconds, and under overload above all.
+/// Metrics are scraped every few seconds, and matter most under overload.
 const SCRAPES_MAX: usize = 8;
 
 /// One client may use half of each limit.
@@ -42,7 +42,7 @@ const fn per_client(max: u32) -> u32 {
     max / 2
 }
 
-/// The limits of every request. Clones share them.
+/// The limits that apply to every request. Clones share them.
 #[derive(Clone, Debug)]
 pub struct RequestLimits {
     requests: ResourceLimit,
@@ -52,7 +52,7 @@ pub struct RequestLimits {
 }
 
 impl RequestLimits {
-    /// The limits of a server whose responses share the budget.
+    /// The limits of a server whose responses share this budget.
     pub fn new(budget: ResponseBudget) -> Self {
         Self {
             requests: ResourceLimit::new(Resource::Requests, REQUESTS_MAX, per_client(REQUESTS_MAX)),
@@ -63,9 +63,9 @@ impl RequestLimits {
     }
 }
 
-/// Refuses a request at once where too many are in flight, and one that takes too long. A response that has begun is not cut.
+/// Rejects a request at once if too many are in flight, and ends one that takes too long. A response whose head is sent is not cut off.
 pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    // A server whose probe is refused is killed, and with it the responses in flight.
+    // An orchestrator kills a server whose probes fail, and with it the responses in flight.
     if is_probe(request.uri().path()) {
         return next(request).await;
     }
@@ -78,8 +78,8 @@ pub async fn limit(limits: &RequestLimits, request: Request, next: impl AsyncFnO
     let Some(_permit) = limits.requests.try_acquire(&client, 1) else {
         return Problem::TooBusy.into_response();
     };
-    let handled = pin!(next(request));
-    match tokio::time::timeout(limits.response_time_max, client.run_in_cpu_slot(handled)).await {
+    let response = pin!(next(request));
+    match tokio::time::timeout(limits.response_time_max, client.run_in_cpu_slot(response)).await {
         Ok(response) => limits
             .budget
             .admit(&client, response)
@@ -96,7 +96,7 @@ macro_rules! limits_of_routes {
             pub struct $limit(ResourceLimit);
 
             impl $limit {
-                /// The limit, with no permit taken.
+                /// The limit, with all permits free.
                 pub fn new() -> Self {
                     Self(ResourceLimit::new(Resource::$resource, $max, per_client($max)))
                 }
@@ -108,7 +108,7 @@ macro_rules! limits_of_routes {
                 }
             }
 
-            #[doc = concat!("A permit of a [`", stringify!($limit), "`], until this is dropped.")]
+            #[doc = concat!("A permit of the [`", stringify!($limit), "`], which is returned when this is dropped.")]
             #[derive(Debug)]
             pub struct $permit {
                 _permit: Permit,
@@ -130,7 +130,7 @@ macro_rules! limits_of_routes {
 }
 
 limits_of_routes! {
-    /// The limit of requests that wait for something to happen. Clones share it.
+    /// The limit of requests that wait for an event. Clones share it.
     WaitLimit, WaitPermit: Waits, WAITS_MAX;
     /// The limit of requests that read the store. Clones share it.
     StoreReadLimit, StoreReadPermit: StoreReads, STORE_READS_MAX;

@@ -1,38 +1,51 @@
-//! Work that looks at rows, off the threads that answer and not on all of those that the store needs.
+//! Runs work that scans rows on blocking threads, few at a time, so that the asynchronous threads and the store keep threads of their own.
+
+use std::sync::Arc;
 
 use tokio::{
     sync::Semaphore,
     task::{JoinError, JoinSet},
 };
 
-/// Two scans read memory as fast as the cores of a small machine can. The other blocking threads are the store's and the watch's.
+/// Two scans use the memory bandwidth of a small machine. The other blocking threads are for the store and the table watch.
 const SCANS_MAX: usize = 2;
 
-static SCANS: Semaphore = Semaphore::const_new(SCANS_MAX);
+/// The slots for scans. Clones share them.
+#[derive(Clone, Debug)]
+pub struct ScanPool(Arc<Semaphore>);
 
-/// Does the work on a blocking thread once it is its turn. A request that is given up before that leaves the queue, so that the queue is no
-/// longer than the requests in flight. An error is a panic, or the end of the process.
-pub async fn scan<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    let turn = SCANS.acquire().await.expect("the semaphore is never closed");
-    tokio::task::spawn_blocking(move || {
-        // Held by the work, which goes on when nobody waits for it any more.
-        let _turn = turn;
-        work()
-    })
-    .await
+impl ScanPool {
+    /// A pool whose slots are all free.
+    pub fn new() -> Self {
+        Self(Arc::new(Semaphore::new(SCANS_MAX)))
+    }
+
+    /// Does the work on a blocking thread as soon as a slot is free. A request that is cancelled while it waits leaves the queue, so that
+    /// the queue is no longer than the requests in flight. An error means that the work panicked or that the process is about to end.
+    pub async fn scan<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+        let slot = Arc::clone(&self.0).acquire_owned().await.expect("the semaphore is never closed");
+        tokio::task::spawn_blocking(move || {
+            // The work owns the slot: it continues after the request is cancelled.
+            let _slot = slot;
+            work()
+        })
+        .await
+    }
+
+    /// Scans for a response body. A client that reads slowly may not poll the body for a long time, and would keep a slot that becomes free
+    /// for it; see [`detached`].
+    pub async fn scan_detached<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
+        let pool = self.clone();
+        detached(async move { pool.scan(work).await }).await?
+    }
 }
 
-/// The same for a body: who asks for its next piece may not ask again for long, while its turn would come and be kept.
-pub async fn scan_apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, JoinError> {
-    apart(scan(work)).await?
-}
-
-/// Goes on whether or not it is asked how far it is, and ends with whoever waits for it. What waits for a turn within a body has to: the turn
-/// comes to whom is next, also where nobody asks that one any more.
-pub async fn apart<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
+/// Runs a future as a task, which makes progress even if the caller is not polled, and which ends when the caller is dropped. A future that
+/// waits for a permit within a response body needs this: a semaphore reserves a free permit for the first in the queue, polled or not.
+pub async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T, JoinError> {
     let mut task = JoinSet::new();
     task.spawn(work);
-    task.join_next().await.expect("one was spawned")
+    task.join_next().await.expect("one task was spawned")
 }
 
 #[cfg(test)]
@@ -40,31 +53,33 @@ mod tests {
     use std::sync::mpsc;
 
     use futures_util::{FutureExt, poll};
+    use parking_lot::Mutex;
 
     use super::*;
 
     #[tokio::test]
-    async fn who_gives_up_leaves_the_queue() {
+    async fn cancelled_scan_leaves_the_queue() {
+        let pool = ScanPool::new();
         let (release, gate) = mpsc::channel::<()>();
-        let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
-        let working: Vec<_> = (0..SCANS_MAX)
+        let gate = Arc::new(Mutex::new(gate));
+        let running: Vec<_> = (0..SCANS_MAX)
             .map(|_| {
-                let gate = std::sync::Arc::clone(&gate);
-                tokio::spawn(scan(move || gate.lock().unwrap().recv().unwrap()))
+                let (pool, gate) = (pool.clone(), Arc::clone(&gate));
+                tokio::spawn(async move { pool.scan(move || gate.lock().recv().unwrap()).await })
             })
             .collect();
-        while SCANS.available_permits() > 0 {
+        while pool.0.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        let mut given_up = scan(|| panic!("nobody waits for it")).boxed();
-        assert!(poll!(&mut given_up).is_pending());
-        drop(given_up);
+        let mut cancelled = pool.scan(|| panic!("a cancelled scan does not run")).boxed();
+        assert!(poll!(&mut cancelled).is_pending());
+        drop(cancelled);
         for _ in 0..SCANS_MAX {
             release.send(()).unwrap();
         }
-        for working in working {
-            working.await.unwrap().unwrap();
+        for running in running {
+            running.await.unwrap().unwrap();
         }
-        assert_eq!(scan(|| 1).await.unwrap(), 1);
+        assert_eq!(pool.scan(|| 1).await.unwrap(), 1);
     }
 }

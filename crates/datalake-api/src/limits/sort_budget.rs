@@ -1,4 +1,4 @@
-//! Room for the rows that answers in another order than that of the ids hold the numbers of, until they end.
+//! The budget for responses that are not ordered by `user_id`: each keeps the numbers of its rows in memory until it ends.
 
 use std::sync::Arc;
 
@@ -7,38 +7,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
 
-/// The bound of all such answers together, 2 MB.
+/// Row numbers of all such responses together: 2 MB.
 const ROWS_MAX: u32 = 500_000;
 
-/// What one of them takes at most: beside an answer of more rows, which holds as many as it has, there is room for smaller ones.
-const ROWS_OF_ONE_MAX: u32 = 400_000;
+/// What one response takes from the budget at most. A response with more rows is not refused, and leaves budget for smaller ones.
+const ROWS_PER_RESPONSE_MAX: u32 = 400_000;
 
-const _: () = assert!(ROW_NUMBER_BYTES == 4, "the bound counts on it");
+const _: () = assert!(ROW_NUMBER_BYTES == 4, "ROWS_MAX is derived from it");
 
-/// The room there is. Clones share it.
+/// The budget. Clones share it.
 #[derive(Clone, Debug)]
-pub struct OrderedRows(Arc<Semaphore>);
+pub struct SortBudget(Arc<Semaphore>);
 
-/// Room that is taken, until it is dropped.
+/// A part of the budget, which is returned when this is dropped.
 #[derive(Debug)]
-pub struct RowsRoom {
+pub struct SortPermit {
     _rows: OwnedSemaphorePermit,
 }
 
-impl OrderedRows {
+impl SortBudget {
     /// The whole budget.
     pub fn new() -> Self {
-        Self(Arc::new(Semaphore::new(
-            usize::try_from(ROWS_MAX).unwrap_or(Semaphore::MAX_PERMITS),
-        )))
+        let rows = usize::try_from(ROWS_MAX).unwrap_or(Semaphore::MAX_PERMITS);
+        Self(Arc::new(Semaphore::new(rows)))
     }
 
-    /// Room for as many rows; refused where others hold too many.
-    pub fn take(&self, rows: usize) -> Result<RowsRoom, Problem> {
-        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(ROWS_OF_ONE_MAX);
-        let taken = Arc::clone(&self.0).try_acquire_many_owned(rows);
-        taken
-            .map(|rows| RowsRoom { _rows: rows })
+    /// A permit to sort so many rows; a problem if other responses use the budget.
+    pub fn acquire(&self, rows: usize) -> Result<SortPermit, Problem> {
+        let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(ROWS_PER_RESPONSE_MAX);
+        let permit = Arc::clone(&self.0).try_acquire_many_owned(rows);
+        permit
+            .map(|rows| SortPermit { _rows: rows })
             .map_err(|_| Problem::ResponseBudgetExhausted)
     }
 }
@@ -48,13 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_answer_leaves_room_for_small_ones() {
-        let room = OrderedRows::new();
-        let large = room.take(10_000_000).unwrap();
-        assert!(room.clone().take(10_000_000).is_err() && room.take(100_001).is_err());
-        let small = room.take(100_000).unwrap();
-        assert!(room.take(1).is_err());
+    fn large_response_leaves_budget_for_small_ones() {
+        let budget = SortBudget::new();
+        let large = budget.acquire(10_000_000).unwrap();
+        assert!(budget.clone().acquire(10_000_000).is_err() && budget.acquire(100_001).is_err());
+        let small = budget.acquire(100_000).unwrap();
+        assert!(budget.acquire(1).is_err());
         drop((large, small));
-        assert!(room.take(400_000).is_ok());
+        assert!(budget.acquire(400_000).is_ok());
     }
 }

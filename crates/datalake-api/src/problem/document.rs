@@ -1,4 +1,4 @@
-//! Problems as documents (RFC 9457), written outside of the handlers, which do not know the path of the request.
+//! Problem documents (RFC 9457). A layer outside of the handlers writes them, because `Problem` does not know the path of the request.
 
 use axum::{
     Json,
@@ -11,49 +11,49 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    problem::{Kind, Problem},
-    routes::run_document::RunView,
+    problem::{Problem, kind::Kind},
+    routes::run_document::RunDocument,
 };
 
-/// A problem as RFC 9457 words it.
+/// A problem (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDocument {
-    /// Names the kind of problem; stable.
+    /// The kind of problem, as a URI; stable.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The kind in words.
+    /// The title of the kind of problem.
     pub title: &'static str,
-    /// The status code once more.
+    /// The HTTP status code.
     pub status: u16,
     /// What is wrong with this request, and what to do.
     pub detail: String,
-    /// The path that was asked for.
+    /// The requested path.
     instance: String,
-    /// The newest version, where it is not new enough.
+    /// The newest version of the table, if it is older than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     newest_version: Option<u64>,
-    /// The query parameter that is wrong.
+    /// The invalid parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     parameter: Option<String>,
-    /// The nearest known parameter.
+    /// The most similar known parameter or path.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub nearest: Option<String>,
-    /// The run that makes the table.
+    /// The newest run, if there is no table yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    pub run: Option<Box<RunView>>,
+    pub run: Option<Box<RunDocument>>,
 }
 
 impl Problem {
-    /// The document of the problem for a request of the path `instance`.
+    /// The problem document of a request for the path `instance`.
     pub fn document(self, instance: String) -> ProblemDocument {
         let Kind { status, name, title } = self.kind();
         let detail = self.detail();
         let newest_version = match self {
-            Self::NoSuchVersion { newest } | Self::VersionNotReached { held: newest, .. } => Some(newest),
+            Self::NoSuchVersion { newest } | Self::VersionNotReached { newest, .. } => Some(newest),
             _ => None,
         };
         let (parameter, nearest, run) = match self {
@@ -76,7 +76,7 @@ impl Problem {
     }
 }
 
-/// Writes the documents of problems that come out of the routes.
+/// Writes the documents of the problems in responses.
 pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let rejected = request.extensions_mut().remove::<RejectedRequest>();
     // The path of a request that was rejected before its head was parsed is unknown.
@@ -94,7 +94,8 @@ pub async fn write_documents(mut request: Request, next: impl AsyncFnOnce(Reques
     })
 }
 
-/// The response of a problem with a representation of its document: the status and the other headers stay, and no cache keeps it.
+/// Replaces the body of a response by a representation of the problem document. The status and the other headers are kept, and caches do
+/// not store it.
 pub fn replace_body(
     response: Response,
     problem: Problem,

@@ -1,7 +1,9 @@
-//! Which problem an error of the layers below is.
+//! Converts errors of other layers to problems.
 
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::{
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
 use datalake_core::{error_chain::error_chain, query::error::QueryError};
 use datalake_http::{
     conditional::{Precondition, Validators},
@@ -10,8 +12,9 @@ use datalake_http::{
     server::request_error::RequestError,
 };
 use datalake_runs::launcher::LaunchError;
+use tokio::task::JoinError;
 
-use crate::{problem::Problem, snapshots::error::PastError};
+use crate::{problem::Problem, snapshots::error::VersionError};
 
 impl From<RequestError> for Problem {
     fn from(error: RequestError) -> Self {
@@ -37,25 +40,33 @@ impl From<QueryError> for Problem {
     }
 }
 
-impl From<PastError> for Problem {
-    fn from(error: PastError) -> Self {
+impl From<VersionError> for Problem {
+    fn from(error: VersionError) -> Self {
         match error {
-            PastError::Unknown => Self::TableUnknown,
-            PastError::NoTable => Self::NoTable { run: None },
-            PastError::NotYet { newest } => Self::NoSuchVersion { newest },
-            PastError::BeforeFirst => Self::BeforeFirstVersion,
-            PastError::Gone => Self::VersionGone,
-            PastError::TooBusy => Self::TooBusy,
-            PastError::StoreUnavailable => Self::StoreUnavailable,
-            PastError::Damaged => Self::Internal,
+            VersionError::Unknown => Self::TableNotLoaded,
+            VersionError::NoTable => Self::NoTable { run: None },
+            VersionError::NotYet { newest } => Self::NoSuchVersion { newest },
+            VersionError::BeforeFirst => Self::BeforeFirstVersion,
+            VersionError::Gone => Self::VersionGone,
+            VersionError::TooBusy => Self::TooBusy,
+            VersionError::StoreUnavailable => Self::StoreUnavailable,
+            VersionError::Damaged => Self::Internal,
         }
+    }
+}
+
+/// A scan failed: it panicked, or the process is about to end.
+impl From<JoinError> for Problem {
+    fn from(error: JoinError) -> Self {
+        tracing::error!(error = error_chain(&error), "scan failed");
+        Self::Internal
     }
 }
 
 impl From<LaunchError> for Problem {
     fn from(error: LaunchError) -> Self {
         match error {
-            LaunchError::Disabled => Self::NotLaunching,
+            LaunchError::Disabled => Self::RunsDisabled,
             LaunchError::ShuttingDown => Self::ShuttingDown,
             LaunchError::Busy { reason } => Self::LauncherBusy { reason },
             LaunchError::TooManyRuns => Self::TooManyRuns { reason: error.to_string() },
@@ -65,22 +76,28 @@ impl From<LaunchError> for Problem {
                 is_active,
             },
             LaunchError::StoreUnavailable { .. } => {
-                tracing::warn!(error = error_chain(&error), "request for a run needs the store");
+                tracing::warn!(error = error_chain(&error), "cannot read store for run request");
                 Self::StoreUnavailable
             }
             LaunchError::Failed { .. } => {
-                // The answer says what was tried; what came of it may name the inside of a cluster, and is the operator's.
-                tracing::warn!(error = error_chain(&error), "a run could not be started or stopped");
+                // The response says what was attempted. The cause may name parts of a cluster, and is only logged.
+                tracing::warn!(error = error_chain(&error), "cannot start or stop run");
                 Self::LaunchFailed { reason: error.to_string() }
             }
         }
     }
 }
 
-/// The response that a condition requires instead of the representation that the validators name.
-pub fn of_precondition(precondition: Precondition, validators: &Validators) -> Response {
+/// The response that a precondition requires instead of the representation with these validators.
+pub fn precondition_response(precondition: Precondition, validators: &Validators) -> Response {
     match precondition {
         Precondition::NotModified => (StatusCode::NOT_MODIFIED, validators.headers(), ()).into_response(),
-        Precondition::Failed => (validators.headers(), Problem::ConditionFailed).into_response(),
+        Precondition::Failed => (validators.headers(), Problem::PreconditionFailed).into_response(),
     }
+}
+
+/// Logs an internal error, which clients cannot do anything about.
+pub fn internal_error(message: &'static str, error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = error_chain(error), "{message}");
+    Problem::Internal
 }

@@ -1,4 +1,4 @@
-//! Who may do what: a request has the bearer token, or the cookie of a browser that has signed in with it.
+//! Access control: a request is authorized by the bearer token, or by the cookie of a browser that has signed in with it.
 
 use std::{convert::Infallible, fmt, sync::Arc};
 
@@ -14,32 +14,32 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     probes::is_probe_or_metrics,
-    problem::{Problem, Refusal},
+    problem::{Problem, UnauthorizedReason},
     request::session::SessionKey,
 };
 use datalake_core::clock::Clock;
 use datalake_http::cross_site::is_confirmed_same_origin;
 
-/// What needs the token.
+/// Which requests need the token.
 #[derive(Clone, Debug, Default)]
 pub enum Access {
-    /// Nothing: whoever reaches the port may do all.
+    /// None: every client that reaches the port has full access.
     #[default]
     Open,
-    /// Starting and stopping runs. Reads are open.
-    RunsNeed(Token),
-    /// All but what keeps the server running, health, readiness and metrics, and the style and script of the pages.
-    AllNeeds(Token),
+    /// Requests that start or stop runs. Reads need no token.
+    ProtectRuns(Token),
+    /// All requests except those for probes, metrics, and the style sheets and scripts of the pages.
+    ProtectAll(Token),
 }
 
-/// A configured token, as what verifies it. The token itself is not kept, and no log can show it. Clones share it.
+/// Verifies the configured token. It keeps only keys derived from the token, so no log can show the token. Clones share them.
 #[derive(Clone)]
 pub struct Token {
     keys: Arc<ArcSwap<Keys>>,
     hint: Option<Arc<str>>,
 }
 
-/// What is derived from the token.
+/// The keys derived from the token.
 struct Keys {
     digest: [u8; 32],
     session: SessionKey,
@@ -54,21 +54,21 @@ impl Keys {
     }
 }
 
-/// The client of a request, as far as access is concerned.
+/// How the client of a request is authorized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Anyone: the server has no token.
+    /// The server has no token, so every client is authorized.
     Any,
-    /// A client that sent the token.
+    /// The client sent the token.
     Token,
-    /// A browser that has signed in.
+    /// The client is a browser that has signed in.
     Session,
-    /// A client without the token.
+    /// The client is not authorized.
     Anonymous,
 }
 
 impl Token {
-    /// Takes the token as it was configured.
+    /// Derives the keys from the configured token.
     pub fn new(token: &str) -> Self {
         Self {
             keys: Arc::new(ArcSwap::from_pointee(Keys::of(token))),
@@ -76,14 +76,14 @@ impl Token {
         }
     }
 
-    /// Takes another token from now on, in all clones. Returns false if it is the same.
+    /// Replaces the token in all clones. Returns false if it is the same token.
     pub fn replace(&self, token: &str) -> bool {
         let keys = Keys::of(token);
         let digest = keys.digest;
         self.keys.swap(Arc::new(keys)).digest != digest
     }
 
-    /// Shows every client without the token how to get it.
+    /// Adds a hint to the 401 responses that says how to get the token.
     #[must_use]
     pub fn with_hint(self, hint: &str) -> Self {
         Self {
@@ -92,41 +92,42 @@ impl Token {
         }
     }
 
-    /// Whether a client sent this token. How long that takes reveals nothing of the token, not even its length.
-    pub fn is(&self, given: &[u8]) -> bool {
+    /// Whether the given token is this one. The comparison takes the same time for every token, so it reveals neither content nor length.
+    pub fn matches(&self, given: &[u8]) -> bool {
         self.keys.load().digest.ct_eq(&Sha256::digest(given)).into()
     }
 
-    /// The `Set-Cookie` of a session that begins now.
+    /// The `Set-Cookie` header of a session that begins now.
     pub fn begin_session(&self, now: Timestamp, is_https: bool) -> HeaderValue {
         self.keys.load().session.begin(now, is_https)
     }
 
-    fn caller(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
-        // A proxy may use other schemes for itself. A bearer token decides: the client chose it for this request.
+    fn caller(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<Caller, UnauthorizedReason> {
+        // Other schemes are ignored: a proxy may use them. A bearer token takes precedence over a cookie, which browsers send by
+        // themselves.
         if let Some(token) = bearer(headers) {
-            return self.is(token).then_some(Caller::Token).ok_or(Refusal::WrongToken);
+            return self.matches(token).then_some(Caller::Token).ok_or(UnauthorizedReason::WrongToken);
         }
         if !self.keys.load().session.is_active(headers, now) {
-            return Err(Refusal::NoToken);
+            return Err(UnauthorizedReason::NoToken);
         }
-        // Pages of other servers on this host are of the same site, so that browsers send the cookie with their requests as well.
+        // SameSite does not separate ports: browsers also send the cookie with requests of pages of other servers on this host.
         let is_read = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
         match is_read || is_confirmed_same_origin(headers, uri.authority().map(Authority::as_str)) {
             true => Ok(Caller::Session),
-            false => Err(Refusal::OtherOrigin),
+            false => Err(UnauthorizedReason::OtherOrigin),
         }
     }
 
     fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap, now: Timestamp) -> Result<(), Problem> {
         let caller = self.caller(method, uri, headers, now);
-        caller.map(|_| ()).map_err(|refusal| self.refusal(refusal))
+        caller.map(|_| ()).map_err(|reason| self.unauthorized(reason))
     }
 
-    /// The problem of a request without the rights of the token, with the hint where to get it.
-    pub fn refusal(&self, refusal: Refusal) -> Problem {
+    /// The problem of an unauthorized request, with the hint.
+    pub fn unauthorized(&self, reason: UnauthorizedReason) -> Problem {
         Problem::Unauthorized {
-            refusal,
+            reason,
             hint: self.hint.clone(),
         }
     }
@@ -139,18 +140,18 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 impl Access {
-    /// The token, where anything needs one.
+    /// The token, if there is one.
     pub fn token(&self) -> Option<&Token> {
         match self {
             Self::Open => None,
-            Self::RunsNeed(token) | Self::AllNeeds(token) => Some(token),
+            Self::ProtectRuns(token) | Self::ProtectAll(token) => Some(token),
         }
     }
 }
 
 impl Caller {
-    /// Whether the client may start and stop runs without being asked for the token.
-    pub fn has_rights(self) -> bool {
+    /// Whether the client may start and stop runs.
+    pub fn is_authorized(self) -> bool {
         self != Self::Anonymous
     }
 }
@@ -178,11 +179,11 @@ impl fmt::Debug for Token {
     }
 }
 
-/// The request may start and stop runs.
+/// Proof that the request may start and stop runs.
 #[derive(Debug)]
-pub struct MayRun;
+pub struct RunAuthorization;
 
-impl<S> FromRequestParts<S> for MayRun
+impl<S> FromRequestParts<S> for RunAuthorization
 where
     S: Send + Sync,
     Access: FromRef<S>,
@@ -199,10 +200,10 @@ where
     }
 }
 
-/// Whether a path is public although reads need the token: what a browser loads to sign in.
+/// Whether a path needs no token although reads do, because browsers load it to sign in.
 pub type IsPublic = fn(&str) -> bool;
 
-/// Rejects reads without the token where reads need it. Probes and scrapes have none.
+/// Rejects unauthorized requests if reads need the token. Probes and scrapers need none.
 pub async fn protect_reads(
     access: &Access,
     clock: Clock,
@@ -213,10 +214,10 @@ pub async fn protect_reads(
     let path = request.uri().path();
     let is_open = is_probe_or_metrics(path) || is_public(path);
     match access {
-        Access::AllNeeds(token) if !is_open => match token.check(request.method(), request.uri(), request.headers(), clock.now()) {
+        Access::ProtectAll(token) if !is_open => match token.check(request.method(), request.uri(), request.headers(), clock.now()) {
             Ok(()) => next(request).await,
             Err(problem) => problem.into_response(),
         },
-        Access::Open | Access::RunsNeed(_) | Access::AllNeeds(_) => next(request).await,
+        Access::Open | Access::ProtectRuns(_) | Access::ProtectAll(_) => next(request).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The body of a request, of a bounded size and within a bounded time.
+//! Reads the body of a request within a limit of size and time.
 
 use std::time::Duration;
 
@@ -8,10 +8,11 @@ use futures_util::TryStreamExt;
 
 use crate::problem::Problem;
 
-/// A body is under 200 bytes, or that and a page's address; this leaves room for white space.
+/// The bodies that handlers read have under 200 bytes, or that and the URL of a page. The rest is for white space.
 pub const BODY_BYTES_MAX: usize = 16 * 1024;
 
-/// From the end of the head to the end of the body: as long as a head may take. A body that is not sent would hold its place for longer.
+/// The time from the end of the head to the end of the body: as long as a head may take. A client that sends nothing would occupy a request
+/// slot for longer.
 pub const BODY_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// Reads the whole body.
@@ -21,16 +22,16 @@ pub async fn read(body: Body) -> Result<Bytes, Problem> {
 }
 
 async fn collect(body: Body) -> Result<Bytes, Problem> {
-    let broken = |_| Problem::BodyInvalid {
-        reason: "the body ends before its length, or its chunks are malformed; send it again".to_owned(),
+    let incomplete = |_| Problem::InvalidBody {
+        reason: "the body is shorter than its Content-Length, or its chunks are malformed; send it again".to_owned(),
     };
     let mut bytes = BytesMut::new();
-    let mut parts = body.into_data_stream();
-    while let Some(part) = parts.try_next().await.map_err(broken)? {
-        if bytes.len() + part.len() > BODY_BYTES_MAX {
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.try_next().await.map_err(incomplete)? {
+        if bytes.len() + chunk.len() > BODY_BYTES_MAX {
             return Err(Problem::BodyTooLarge { bytes_max: BODY_BYTES_MAX });
         }
-        bytes.extend_from_slice(&part);
+        bytes.extend_from_slice(&chunk);
     }
     Ok(bytes.freeze())
 }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_arrive_is_given_up() {
+    async fn body_that_does_not_arrive_times_out() {
         let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::convert::Infallible>>());
         let start = tokio::time::Instant::now();
         assert!(matches!(read(body).await, Err(Problem::BodyTimedOut)));

@@ -1,9 +1,13 @@
-//! What handlers extract from a request: its parameters, its snapshot of the table, its cursor, its rights, its body.
+//! Parses requests: access, path, query string, body, and the snapshot that a request reads.
 
 pub mod auth;
 pub mod body;
 pub mod cursor;
+pub mod data_query;
+pub mod parameters;
+pub mod path;
 pub mod query_string;
 pub mod session;
 pub mod snapshot;
-pub mod version_reads;
+pub mod table_read;
+pub mod version_reader;

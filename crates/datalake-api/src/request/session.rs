@@ -1,5 +1,5 @@
-//! The session of a browser that has signed in: a cookie with its expiry and an HMAC of it. The server keeps no sessions, so that every replica
-//! accepts the cookie, until the token changes.
+//! Sessions of browsers that have signed in: a cookie with its expiry and an HMAC of the expiry. The server stores no sessions, so every
+//! replica accepts the cookie until the token changes.
 
 use std::fmt;
 
@@ -9,15 +9,15 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-/// A working day: a browser that is left open overnight has to sign in again.
+/// A working day. A browser that is left open overnight has to sign in again.
 const SESSION_MAX: SignedDuration = SignedDuration::from_hours(12);
 
 const NAME: &str = "datalake_session";
 
-/// Separates the key of sessions from everything else that the token may be used for.
+/// Separates the key of sessions from all other uses of the token.
 const PURPOSE: &[u8] = b"datalake session cookie, version 1";
 
-/// The key of session cookies. It is derived from the token and changes with it.
+/// The key of session cookies, which is derived from the token and changes with it.
 #[derive(Clone)]
 pub struct SessionKey([u8; 32]);
 
@@ -33,7 +33,7 @@ impl SessionKey {
         Self(hmac(token.as_bytes(), PURPOSE))
     }
 
-    /// The `Set-Cookie` of a session that begins now.
+    /// The `Set-Cookie` header of a session that begins now.
     pub fn begin(&self, now: Timestamp, is_https: bool) -> HeaderValue {
         let expiry = now.as_second().saturating_add(SESSION_MAX.as_secs());
         set_cookie(&self.value(expiry), SESSION_MAX.as_secs(), is_https)
@@ -45,12 +45,12 @@ impl SessionKey {
         let cookies = headers
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
-        // A cookie of another path or domain may have the same name.
+        // Cookies of other paths or domains may have the same name.
         let mut values = cookies.filter_map(|(name, value)| (name == NAME).then_some(value));
-        values.any(|value| self.holds(value, now))
+        values.any(|value| self.verify(value, now))
     }
 
-    fn holds(&self, value: &str, now: Timestamp) -> bool {
+    fn verify(&self, value: &str, now: Timestamp) -> bool {
         let Some(expiry) = value.split('.').next().and_then(|expiry| expiry.parse::<i64>().ok()) else {
             return false;
         };
@@ -92,7 +92,7 @@ mod tests {
         Timestamp::from_second(second).unwrap()
     }
 
-    /// Whether a client that sends these cookies at this second has a session under the key of the token.
+    /// Checks whether a client that sends these cookies at this second has a session under the key of the token.
     #[track_caller]
     fn check(token: &str, cookies: &str, second: i64, expected: bool) {
         let headers = HeaderMap::from_iter([(header::COOKIE, HeaderValue::try_from(cookies).unwrap())]);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_ends_after_12_hours_and_with_the_token() {
+    fn session_expires_after_12_hours_and_with_the_token() {
         let key = SessionKey::of_token("right");
         let set = key.begin(at(1000), false);
         let set = set.to_str().unwrap();
@@ -127,14 +127,14 @@ mod tests {
     }
 
     #[test]
-    fn the_code_is_an_hmac_under_a_derived_key() {
+    fn cookie_value_is_an_hmac_under_a_derived_key() {
         // By `printf 44200 | openssl dgst -sha256 -mac HMAC -macopt hexkey:…`, with the key that the same command derives from `right`.
         let value = SessionKey::of_token("right").value(44_200);
         assert_eq!(value, "44200.71b4e353e8548951dd3621eb7f3fa243eb0c80daf7053aa954c1a3ed2d24f7af");
     }
 
     #[test]
-    fn a_cookie_that_ends_a_session_holds_nothing() {
+    fn cookie_that_ends_a_session_is_empty() {
         assert_eq!(end(true), format!("{NAME}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict; Secure"));
     }
 }

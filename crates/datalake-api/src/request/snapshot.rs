@@ -1,4 +1,4 @@
-//! The snapshot that a request is answered from, picked once per request: the newest, or that of the moment asked for.
+//! The snapshot that a request reads. A request selects it once: the newest version, or another one by its parameters.
 
 use std::sync::Arc;
 
@@ -8,128 +8,182 @@ use axum::{
     response::{IntoResponseParts, ResponseParts},
 };
 use datalake_core::{
+    clock::{Clock, whole_seconds},
     query::{
         as_of::{MinVersion, TimeTravel, VersionSelector},
         error::QueryError,
     },
     user::Day,
 };
+use datalake_http::{clients::RequestClient, conditional::Validators};
+use datalake_runs::runs::Runs;
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::{Timestamp, tz::TimeZone};
 use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use crate::{
-    limits::requests::{StoreReadLimit, WaitLimit},
+    digest::{text_digest, version_digest},
+    limits::{requests::WaitLimit, scan_pool::ScanPool},
     problem::Problem,
     request::{
-        auth::{Access, Caller},
+        auth::Caller,
         cursor::{self, CURSOR},
-        query_string::Pairs,
-        version_reads::PastReads,
+        query_string::QueryString,
+        version_reader::VersionReader,
     },
-    routes::{run_document::RunView, run_redaction},
+    routes::{run_document::RunDocument, run_redaction},
     snapshots::{
-        error::PastError,
-        versions::PastVersions,
-        watch::{Held, TableWatch},
+        error::VersionError,
+        watch::{TableState, TableWatch},
     },
+    state::ApiState,
 };
-use datalake_core::clock::{Clock, whole_seconds};
-use datalake_http::{clients::RequestClient, conditional::Validators};
-use datalake_runs::runs::Runs;
 
-/// The version of the table that the answer is of.
+/// The version of the table.
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");
-/// Seconds since that version was committed.
+/// Seconds since the version was committed.
 const VERSION_AGE: HeaderName = HeaderName::from_static("datalake-version-age");
-/// Seconds since the store last said that nothing is newer.
+/// Seconds since the store last confirmed that no version is newer than the newest in memory.
 const CHECKED_AGE: HeaderName = HeaderName::from_static("datalake-checked-age");
 
-/// The parameters of every read of any version.
+/// The parameters of reads that can select any version.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the core parses them; this describes them")]
-pub struct MomentParameters {
-    /// The version of the table to read. The response is a 404 before that version exists, and a 410 after it is removed: a week after
-    /// it is replaced.
+#[expect(dead_code, reason = "`TimeTravel::parse` parses the parameters; this describes them")]
+pub struct TimeTravelParameters {
+    /// The version of the table to read. The response is a 404 if the version does not exist yet, and a 410 if it has expired: a version is
+    /// kept for a week after it is superseded.
     #[param(example = 0)]
     version: Option<u64>,
-    /// Reads the newest version that was committed at this time or before: an RFC 3339 timestamp, or a day, which means its end (UTC). Not
-    /// together with `version`. Ages are computed on the day `on` nevertheless.
+    /// Reads the newest version that was committed at or before this time: an RFC 3339 timestamp, or a day, which means its end (UTC).
+    /// Cannot be combined with `version`. It does not change the day `on`, on which ages are computed.
     #[param(
         pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
         example = "2026-11-24T12:00:00Z"
     )]
     as_of: Option<String>,
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Not together
-    /// with `version` or `as_of`.
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
-    /// The time to wait for `min_version`, like `30s` or `500ms`, at most `60s`; by default, the server does not wait.
+    /// How long to wait for `min_version`, such as `30s` or `500ms`, at most `60s`. By default, the server does not wait.
     #[param(pattern = "^0*(([0-5]?[0-9]|60)s|([0-5]?[0-9]{1,4}|60000)ms)$", example = "5s")]
     wait: Option<String>,
 }
 
-/// The parameters of every read that is of the newest version alone.
+/// The parameters of reads that show only the newest version.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the core parses them; this describes them")]
-pub struct NewestParameters {
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Not together
-    /// with `version` or `as_of`.
+#[expect(dead_code, reason = "`TimeTravel::parse` parses the parameters; this describes them")]
+pub struct NewestVersionParameters {
+    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
-    /// The time to wait for `min_version`, like `30s` or `500ms`, at most `60s`; by default, the server does not wait.
+    /// How long to wait for `min_version`, such as `30s` or `500ms`, at most `60s`. By default, the server does not wait.
     #[param(pattern = "^0*(([0-5]?[0-9]|60)s|([0-5]?[0-9]{1,4}|60000)ms)$", example = "5s")]
     wait: Option<String>,
 }
 
-/// A snapshot, and the moment at which it was picked.
+/// The snapshot that a request reads, and the time at which it was selected.
 #[derive(Clone, Debug)]
-pub struct Reading {
-    /// The version that the request reads.
+pub struct ReadAt {
+    /// The selected version.
     pub snapshot: Arc<Snapshot>,
+    /// Runs scans of the snapshot.
+    pub scan_pool: ScanPool,
     now: Timestamp,
     checked_at: Timestamp,
 }
 
-impl Reading {
-    /// The day on which ages are counted.
+impl ReadAt {
+    /// Selects the snapshot of a request, and waits for it if the parameters say so. `cursor_version` is the version that a cursor is bound
+    /// to.
+    pub(crate) async fn select(
+        parts: &mut Parts,
+        state: &ApiState,
+        query: &QueryString,
+        cursor_version: Option<u64>,
+    ) -> Result<Self, Problem> {
+        let time_travel = TimeTravel::parse(query.iter())?;
+        if cursor_version.is_some() && time_travel != TimeTravel::default() {
+            return Err(QueryError::value(
+                CURSOR,
+                "cannot be combined with version, as_of, min_version or wait: it selects a version itself",
+            )
+            .into());
+        }
+        let watch = TableWatch::from_ref(state);
+        if let Some(min_version) = time_travel.min_version {
+            let shutdown = Runs::from_ref(state).shutdown();
+            let client = RequestClient::from_extensions(&parts.extensions);
+            wait_for_version(&watch, min_version, &WaitLimit::from_ref(state), &client, &shutdown).await?;
+        }
+        let status = watch.status();
+        let now = Clock::from_ref(state).now();
+        match &status.state {
+            TableState::Loaded(newest) => {
+                let Ok(reader) = VersionReader::from_request_parts(parts, state).await;
+                let selector = cursor_version.map_or(time_travel.selector, VersionSelector::Version);
+                let snapshot = reader.select(selector, newest, now).await;
+                let snapshot = snapshot.map_err(|error| match cursor_version {
+                    Some(_) => cursor_problem(error),
+                    None => error.into(),
+                })?;
+                Ok(Self {
+                    snapshot,
+                    scan_pool: ScanPool::from_ref(state),
+                    now,
+                    checked_at: status.checked_at.unwrap_or(now),
+                })
+            }
+            TableState::Missing => {
+                let run = Runs::from_ref(state).newest_cached(1).await.into_iter().next();
+                let Ok(caller) = Caller::from_request_parts(parts, state).await;
+                Err(Problem::NoTable {
+                    run: run.map(|run| Box::new(RunDocument::from(run_redaction::for_caller(run, caller)))),
+                })
+            }
+            TableState::Loading => Err(Problem::TableNotLoaded),
+        }
+    }
+
+    /// The day on which ages are computed: the requested one, or today.
     pub fn day(&self, on: Option<Day>) -> Day {
         on.unwrap_or_else(|| Day::of(self.now))
     }
 
-    /// What names the answer to a question. `identity` words the question and the format; `day` is that on which ages are counted, none
-    /// where the answer does not depend on it, and `is_today` says that the question left it open.
+    /// The validators of a response. `identity` identifies the query and the format. `day` is the day on which ages are computed, if the
+    /// response depends on it; `is_today` says that the query does not name a day.
     pub fn validators(&self, identity: &str, day: Option<Day>, is_today: bool) -> Validators {
         let version = self.snapshot.version();
-        let counted_on = day.map(|day| day.number().to_string()).unwrap_or_default();
-        // Another build may write the same rows in other bytes.
+        let computed_on = day.map(|day| day.number().to_string()).unwrap_or_default();
+        // Another build may encode the same rows as other bytes.
         let build = env!("CARGO_PKG_VERSION");
-        let digest = cursor::digest(&format!("{identity}\n{counted_on}\n{build}"));
-        let name = format!("{}-{}-{digest}", cursor::state(version), version.number());
+        let digest = text_digest(&format!("{identity}\n{computed_on}\n{build}"));
+        let name = format!("{}-{}-{digest}", version_digest(version), version.number());
         let committed_at = version.committed_at();
-        // Everybody grows older at midnight.
+        // Ages change at midnight.
         let midnight = day.filter(|_| is_today).and_then(|day| day.date().to_zoned(TimeZone::UTC).ok());
         let modified_at = midnight.map_or(committed_at, |midnight| midnight.timestamp().max(committed_at));
         Validators::new(&name, modified_at, self.now)
     }
 
-    /// When the snapshot was picked.
+    /// The time at which the snapshot was selected.
     pub fn now(&self) -> Timestamp {
         self.now
     }
 
-    /// The same moment with another version.
-    pub fn of(&self, snapshot: Arc<Snapshot>) -> Self {
-        Self { snapshot, ..*self }
+    /// A copy for another version, selected at the same time.
+    pub fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
+        Self { snapshot, ..self.clone() }
     }
 
-    /// The headers that tell how old the answer is.
-    pub fn age(&self) -> ReadingAge {
+    /// The headers that state the version and its age.
+    pub fn freshness_headers(&self) -> FreshnessHeaders {
         let version = self.snapshot.version();
-        ReadingAge {
+        FreshnessHeaders {
             version: version.number(),
             version_age: whole_seconds(version.committed_at(), self.now),
             checked_age: whole_seconds(self.checked_at, self.now),
@@ -137,104 +191,63 @@ impl Reading {
     }
 }
 
-impl<S> FromRequestParts<S> for Reading
-where
-    S: Send + Sync,
-    TableWatch: FromRef<S>,
-    PastVersions: FromRef<S>,
-    Runs: FromRef<S>,
-    Clock: FromRef<S>,
-    WaitLimit: FromRef<S>,
-    StoreReadLimit: FromRef<S>,
-    Access: FromRef<S>,
-{
+impl FromRequestParts<ApiState> for ReadAt {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
-        let asked = TimeTravel::parse(pairs.iter())?;
-        // Routes that take no cursor have refused it by now.
-        let cursor = pairs.get(CURSOR).map(cursor::version_of).transpose()?;
-        if cursor.is_some() && asked != TimeTravel::default() {
-            return Err(QueryError::value(
-                CURSOR,
-                "says which version it is of: leave out version, as_of, min_version and wait",
-            )
-            .into());
-        }
-        let watch = TableWatch::from_ref(state);
-        let client = RequestClient::from_extensions(&parts.extensions);
-        if let Some(min_version) = asked.min_version {
-            let shutdown = Runs::from_ref(state).shutdown();
-            reach(&watch, min_version, &WaitLimit::from_ref(state), &client, &shutdown).await?;
-        }
-        let table = watch.state();
-        let now = Clock::from_ref(state).now();
-        match &table.held {
-            Held::Snapshot(newest) => {
-                let Ok(past) = PastReads::from_request_parts(parts, state).await;
-                let moment = cursor.map_or(asked.selector, VersionSelector::Version);
-                let snapshot = past.of(moment, newest, now).await;
-                let snapshot = snapshot.map_err(|error| if cursor.is_some() { of_cursor(error) } else { error.into() })?;
-                Ok(Self {
-                    snapshot,
-                    now,
-                    checked_at: table.checked_at.unwrap_or(now),
-                })
-            }
-            Held::NoTable => {
-                let run = Runs::from_ref(state).newest_cached(1).await.into_iter().next();
-                let Ok(caller) = Caller::from_request_parts(parts, state).await;
-                Err(Problem::NoTable {
-                    run: run.map(|run| Box::new(RunView::from(run_redaction::for_caller(run, caller)))),
-                })
-            }
-            Held::Unknown => Err(Problem::TableUnknown),
-        }
+    async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {
+        let query = QueryString::of(parts)?;
+        let cursor_version = query.get(CURSOR).map(cursor::version_of).transpose()?;
+        Self::select(parts, state, &query, cursor_version).await
     }
 }
 
-/// A cursor names a version that was there: where it is not any more, or counts on from a table that was made anew, it is gone.
-fn of_cursor(error: PastError) -> Problem {
+/// A cursor names a version that existed. If it does not exist now, it has expired or belongs to another table.
+fn cursor_problem(error: VersionError) -> Problem {
     match error {
-        PastError::NotYet { .. } | PastError::BeforeFirst | PastError::Gone => Problem::CursorGone,
+        VersionError::NotYet { .. } | VersionError::BeforeFirst | VersionError::Gone => Problem::CursorGone,
         error => error.into(),
     }
 }
 
-/// Waits until a version is held that is not older than the one asked for. Where there is none at all, the caller says why.
-async fn reach(
+/// Waits until the newest version in memory is at least the requested one. Without a table it returns at the timeout, and the caller
+/// reports why there is none.
+async fn wait_for_version(
     watch: &TableWatch,
-    asked: MinVersion,
+    requested: MinVersion,
     limit: &WaitLimit,
     client: &RequestClient,
     shutdown: &CancellationToken,
 ) -> Result<(), Problem> {
     let mut versions = watch.versions();
-    let is_reached = |held: &Option<u64>| held.is_some_and(|held| held >= asked.number);
+    let is_reached = |newest: &Option<u64>| newest.is_some_and(|newest| newest >= requested.number);
     if is_reached(&versions.borrow()) {
         return Ok(());
     }
     let _permit = limit.permit(client)?;
     tokio::select! {
-        reached = tokio::time::timeout(asked.wait, versions.wait_for(is_reached)) => if reached.is_ok() {
+        reached = tokio::time::timeout(requested.wait, versions.wait_for(is_reached)) => if reached.is_ok() {
             return Ok(());
         },
         () = shutdown.cancelled() => return Err(Problem::ShuttingDown),
     }
-    let held = *versions.borrow();
-    held.map_or(Ok(()), |held| Err(Problem::VersionNotReached { asked: asked.number, held }))
+    let newest = *versions.borrow();
+    newest.map_or(Ok(()), |newest| {
+        Err(Problem::VersionNotReached {
+            requested: requested.number,
+            newest,
+        })
+    })
 }
 
-/// How old an answer is, as headers.
+/// The headers that state the version of a response and its age.
 #[derive(Clone, Copy, Debug)]
-pub struct ReadingAge {
+pub struct FreshnessHeaders {
     version: u64,
     version_age: u64,
     checked_age: u64,
 }
 
-impl IntoResponseParts for ReadingAge {
+impl IntoResponseParts for FreshnessHeaders {
     type Error = std::convert::Infallible;
 
     fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Self::Error> {

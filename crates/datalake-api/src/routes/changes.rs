@@ -1,17 +1,16 @@
-//! What differs between two versions, a line a row.
+//! `GET /changes`: the rows that differ between two versions, one per line.
 
 use std::{borrow::Cow, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::FromRequestParts,
-    http::{header, request::Parts},
+    http::header,
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
 use datalake_core::query::{as_of::parse_version, error::QueryError};
 use datalake_table::memory::difference::{Change, Difference};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use tokio::task::JoinError;
 use utoipa::{
@@ -19,22 +18,20 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use super::parameters::lines_of;
-use crate::routes::row_document::StoredRowDocument;
 use crate::{
-    limits::scan_pool::scan,
-    problem::{Problem, document::ProblemDocument},
+    limits::scan_pool::ScanPool,
+    problem::{Problem, responses::ReadProblems},
     request::{
-        query_string::Pairs,
-        snapshot::{NewestParameters, Reading},
-        version_reads::PastReads,
+        parameters::QueryParameters, query_string::QueryString, snapshot::NewestVersionParameters, table_read::NewestRead,
+        version_reader::VersionReader,
     },
+    routes::{parameters::lines_of, row_document::StoredRowDocument},
 };
 
-/// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
+/// Large enough to make the overhead of a chunk negligible, small enough that a slow client occupies little memory.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// A row that the two versions show differently.
+/// A row that differs between two versions.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Change)]
 struct ChangeDocument<'a> {
@@ -42,20 +39,20 @@ struct ChangeDocument<'a> {
     #[serde(rename = "type")]
     #[schema(example = "update")]
     kind: &'static str,
-    /// Whose row.
+    /// The user's ID.
     #[schema(example = "1000")]
     user_id: &'a str,
-    /// The row at `since`; null where there was none.
+    /// The row at `since`; null for an insert.
     #[schema(required)]
     before: Option<StoredRowDocument<'a>>,
-    /// The row at `until`; null where there is none.
+    /// The row at `until`; null for a delete.
     #[schema(required)]
     after: Option<StoredRowDocument<'a>>,
 }
 
 /// Describes changes as NDJSON.
 #[derive(Debug)]
-pub struct ChangeLines;
+struct ChangeLines;
 
 impl PartialSchema for ChangeLines {
     fn schema() -> RefOr<Schema> {
@@ -89,10 +86,10 @@ impl<'a> From<Change<'a>> for ChangeDocument<'a> {
     }
 }
 
-/// What `/changes` is asked.
+/// The parameters of `/changes`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the versions are parsed below; this describes them")]
+#[expect(dead_code, reason = "`Span` parses the parameters; this describes them")]
 pub struct ChangesParameters {
     /// The earlier version.
     #[param(example = 0)]
@@ -105,68 +102,66 @@ pub struct ChangesParameters {
 /// Two versions.
 #[derive(Debug)]
 pub struct Span {
-    /// The earlier version.
+    /// The version `since`.
     pub since: u64,
-    /// The newest if none.
+    /// The version `until`; the newest if none.
     pub until: Option<u64>,
 }
 
 impl Span {
-    /// In whatever order they are given.
-    pub fn parse(pairs: &Pairs) -> Result<Self, QueryError> {
-        pairs.check_newest(&["since", "until", "min_version", "wait"])?;
-        let since = pairs
+    /// Parses two versions in any order.
+    pub fn parse(query: &QueryString) -> Result<Self, QueryError> {
+        query.check_newest(&["since", "until", "min_version", "wait"])?;
+        let since = query
             .get("since")
-            .ok_or_else(|| QueryError::value("since", "must be given: the version after which changes are asked for"))?;
+            .ok_or_else(|| QueryError::value("since", "is required: the version after which changes are listed"))?;
         let since = parse_version("since", since)?;
-        let until = pairs.get("until").map(|until| parse_version("until", until)).transpose()?;
+        let until = query.get("until").map(|until| parse_version("until", until)).transpose()?;
         Ok(Self { since, until })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Span {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
-        let span = Self::parse(&pairs)?;
+impl QueryParameters for Span {
+    fn parse(query: &QueryString, _: &str, _: &[&'static str]) -> Result<Self, QueryError> {
+        let span = Self::parse(query)?;
         if span.until.is_some_and(|until| until < span.since) {
-            return Err(QueryError::value("until", "must not be less than since").into());
+            return Err(QueryError::value("until", "must not be less than since"));
         }
         Ok(span)
     }
 }
 
-/// The rows that differ between two versions.
+/// List changes
 ///
-/// One JSON object per line (`Change`), ordered by `user_id`, with the row before and after. Changes that a later version reverted are not
-/// included, nor are images that were replaced by another. `since=N&min_version=M&wait=30s`, where M is N + 1, waits for the next version; a
-/// client follows the table if it continues with the version in the header `datalake-version`.
+/// Returns the rows that differ between two versions as one JSON object per line (`Change`), ordered by `user_id`, with the row before and
+/// after. A change that a later version reverted is not included, and neither is an image that was replaced by another.
+///
+/// To follow the table, request `since=N&min_version=M&wait=30s` with M = N + 1, which waits for the next version, and continue with the
+/// version in the header `datalake-version`.
 #[utoipa::path(
     get,
     path = "/changes",
     operation_id = "listChanges",
     tag = "data",
-    params(ChangesParameters, NewestParameters),
+    params(ChangesParameters, NewestVersionParameters),
     responses(
-        (status = 200, description = "A JSON object a line", body = ChangeLines, content_type = "application/x-ndjson", headers(
+        ReadProblems,
+        (status = 200, description = "The changes, one JSON object per line", body = ChangeLines, content_type = "application/x-ndjson", headers(
             ("datalake-version" = u64, description = "The later version"),
         )),
-        (status = 400, description = "A parameter is missing, unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "A version is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(Span { since, until }: Span, reading: Reading, past: PastReads) -> Result<Response, Problem> {
-    let (newest, now) = (&reading.snapshot, reading.now());
+pub(crate) async fn list(
+    NewestRead(Span { since, until }, read_at): NewestRead<Span>,
+    versions: VersionReader,
+) -> Result<Response, Problem> {
+    let (newest, now) = (&read_at.snapshot, read_at.now());
     let after = match until {
-        Some(until) => past.at(until, newest, now).await?,
+        Some(until) => versions.at(until, newest, now).await?,
         None => Arc::clone(newest),
     };
-    let before = past.at(since, newest, now).await?;
-    // A version may have come after the newest was looked at.
+    let before = versions.at(since, newest, now).await?;
+    // A version may have been committed since the newest one was selected.
     if before.version().number() > after.version().number() {
         return Err(Problem::NoSuchVersion {
             newest: after.version().number(),
@@ -174,27 +169,29 @@ pub async fn list(Span { since, until }: Span, reading: Reading, past: PastReads
     }
     let difference = Difference::between(&before, &after);
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((reading.of(after).age(), headers, Body::from_stream(lines(difference))).into_response())
+    let body = Body::from_stream(lines(difference, read_at.scan_pool.clone()));
+    Ok((read_at.with_snapshot(after).freshness_headers(), headers, body).into_response())
 }
 
-/// The changes as lines, found as fast as they are taken.
-fn lines(difference: Difference) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
-    let lines = stream::try_unfold(difference, async |mut difference| {
-        // Between two changes there may be millions of rows to compare. A failure cuts the answer: its end would say that it is whole.
-        let chunk = scan(move || (chunk(&mut difference), difference));
+/// The changes as lines, which are computed while they are sent.
+fn lines(difference: Difference, scan_pool: ScanPool) -> impl stream::Stream<Item = Result<Bytes, JoinError>> {
+    let lines = stream::try_unfold((difference, scan_pool), async |(mut difference, scan_pool)| {
+        // Millions of equal rows may be compared between two changes. An error aborts the response, because a regular end would make it
+        // look complete.
+        let chunk = scan_pool.scan_detached(move || (chunk(&mut difference), difference));
         let (bytes, difference) = chunk.await?;
-        Ok((!bytes.is_empty()).then_some((bytes, difference)))
+        Ok((!bytes.is_empty()).then_some((bytes, (difference, scan_pool))))
     });
-    // Compression asks once more after the end.
-    futures_util::StreamExt::fuse(lines)
+    // The compression polls once more after the end.
+    lines.fuse()
 }
 
-/// Some lines; none at the end.
+/// The next lines; none at the end.
 fn chunk(difference: &mut Difference) -> Bytes {
     let mut bytes = Vec::new();
     while bytes.len() < CHUNK_BYTES {
         let Some(change) = difference.next_change() else { break };
-        serde_json::to_writer(&mut bytes, &ChangeDocument::from(change)).expect("texts and numbers become JSON in memory");
+        serde_json::to_writer(&mut bytes, &ChangeDocument::from(change)).expect("writing strings and numbers to memory cannot fail");
         bytes.push(b'\n');
     }
     bytes.into()

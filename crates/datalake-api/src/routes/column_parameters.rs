@@ -1,4 +1,5 @@
-//! Parameters that are made of columns, for the description. Each operator of each column is a parameter, so that generated clients can send it.
+//! The parameters that are derived from columns, for the OpenAPI description. Each operator of each column is a parameter, so that
+//! generated clients can send it.
 
 use std::iter;
 
@@ -22,10 +23,10 @@ use utoipa::{
 /// Whole numbers separated by commas, or a JSON array.
 const NUMBERS: &str = r"^( *-?[0-9]+ *(, *-?[0-9]+ *)*|\[.*\])$";
 
-/// The values of `isnull` and `notnull`; an empty one is the same as `true`.
+/// The values of `isnull` and `notnull`; an empty value means `true`.
 const TRUE: &str = "^(1|[Tt][Rr][Uu][Ee])?$";
 
-/// Which columns are shown, and by which of them rows are ordered.
+/// The columns of the response, and the order of its rows.
 pub(crate) struct OrderParameters;
 
 impl IntoParams for OrderParameters {
@@ -83,7 +84,7 @@ fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>, exampl
         .build()
 }
 
-/// The condition in words, after the column's name.
+/// The description of the condition, which follows the name of the column.
 fn condition(operator: Operator) -> &'static str {
     match operator {
         Operator::Exact => "is equal to this value",

@@ -1,93 +1,96 @@
-//! Requests to begin with: the index lists them, and a page shows their answers.
+//! Example requests, which the index lists and a page shows with their responses.
 
 use datalake_core::{query::filter::Filter, user::Day};
 use datalake_table::memory::snapshot::Snapshot;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::snapshots::watch::Held;
+use crate::snapshots::watch::TableState;
 
-/// A query to begin with.
+/// An example request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Example {
     /// The path with its query.
     pub href: String,
-    /// What it answers.
+    /// A short description of the response.
     pub title: &'static str,
 }
 
-/// The id that stands in the paths about one user; the sample sources have a user of this id.
+/// The user in the examples. The sample sources have a user with this ID.
 const USER_ID: &str = "1000";
 
-/// Who is asked for, and how: all that most readers ever need.
+/// Filters and statistics: all that most clients need.
 const BASIC: [(&str, &str); 12] = [
-    ("/data", "every user"),
-    ("/data?is_image_exists=True", "users with a picture"),
-    ("/data?is_image_exists=False", "users without a picture"),
-    ("/data?min_age=30&max_age=40", "users of 30 to 40 years"),
-    ("/data?min_age", "the youngest"),
-    ("/data?max_age", "the oldest"),
-    ("/data?min_age&max_age", "the youngest and the oldest"),
-    ("/data?is_image_exists=True&max_age", "the oldest among those with a picture"),
-    ("/data?is_image_exists=False&min_age", "the youngest among those without a picture"),
-    ("/stats", "figures of all users"),
-    ("/stats?is_image_exists=True", "figures of the users with a picture"),
-    ("/stats?min_age=30&max_age=40", "figures of the users of 30 to 40 years"),
+    ("/data", "all users"),
+    ("/data?is_image_exists=True", "users with an image"),
+    ("/data?is_image_exists=False", "users without an image"),
+    ("/data?min_age=30&max_age=40", "users aged 30–40"),
+    ("/data?min_age", "youngest users"),
+    ("/data?max_age", "oldest users"),
+    ("/data?min_age&max_age", "youngest and oldest users"),
+    ("/data?is_image_exists=True&max_age", "oldest users with an image"),
+    ("/data?is_image_exists=False&min_age", "youngest users without an image"),
+    ("/stats", "statistics of all users"),
+    ("/stats?is_image_exists=True", "statistics of users with an image"),
+    ("/stats?min_age=30&max_age=40", "statistics of users aged 30–40"),
 ];
 
 const FURTHER: &[(&str, &str)] = &[
-    ("/data?min_age=30&on=2020-01-01", "those who were at least 30 on 1 January 2020"),
+    ("/data?min_age=30&on=2020-01-01", "users aged at least 30 on 1 January 2020"),
     (
         "/data?first_name__startswith=a&order=age.desc&limit=3",
-        "three of those whose first name begins with A, the oldest first",
+        "the three oldest users whose first name starts with A",
     ),
-    ("/data?select=user_id,age&shape=columns&limit=5", "two columns, as pandas has them"),
-    ("/data.csv?limit=5", "a table for a spreadsheet"),
+    (
+        "/data?select=user_id,age&shape=columns&limit=5",
+        "two columns in the layout of pandas",
+    ),
+    ("/data.csv?limit=5", "CSV for a spreadsheet"),
     ("/data/{user_id}", "one user"),
-    ("/data/{user_id}/image", "that user's picture"),
-    ("/data/{user_id}/history", "what that user's row was, version after version"),
-    ("/data/{user_id}/explain", "where that user's values come from"),
-    ("/rejects", "the sources that are refused now, with reasons"),
-    ("/versions", "the versions of the table, the newest first"),
-    ("/data?version=0", "every user as the first version had them"),
-    ("/changes?since=0", "what changed since the first version"),
-    ("/runs", "the runs, the newest first"),
-    ("/openapi.json", "the description of this API"),
+    ("/data/{user_id}/image", "image of a user"),
+    ("/data/{user_id}/history", "row history by version"),
+    ("/data/{user_id}/explain", "provenance of a row"),
+    ("/rejects", "rejected and ignored sources, with reasons"),
+    ("/versions", "versions of the table, the newest first"),
+    ("/data?version=0", "all users in the first version"),
+    ("/changes?since=0", "changes since the first version"),
+    ("/runs", "runs, the newest first"),
+    ("/openapi.json", "OpenAPI description"),
     ("/metrics", "metrics of this server"),
 ];
 
-/// Who and how old; the queries of `/data` and `/stats` that everything else builds on.
+/// The basic queries of `/data` and `/stats`.
 pub fn basic() -> Vec<Example> {
-    BASIC.iter().map(|example| made(*example, USER_ID)).collect()
+    BASIC.iter().map(|example| with_user(*example, USER_ID)).collect()
 }
 
-/// All others, about somebody who is there.
-pub fn further(held: &Held) -> Vec<Example> {
-    let user_id = match held {
-        Held::Snapshot(snapshot) => somebody(snapshot),
-        Held::NoTable | Held::Unknown => None,
+/// All other examples, for a user who exists.
+pub fn further(table: &TableState) -> Vec<Example> {
+    let user_id = match table {
+        TableState::Loaded(snapshot) => example_user(snapshot),
+        TableState::Missing | TableState::Loading => None,
     };
     let user_id = user_id.as_deref().unwrap_or(USER_ID);
-    FURTHER.iter().map(|example| made(*example, user_id)).collect()
+    FURTHER.iter().map(|example| with_user(*example, user_id)).collect()
 }
 
-fn made((href, title): (&str, &'static str), user_id: &str) -> Example {
+fn with_user((href, title): (&str, &'static str), user_id: &str) -> Example {
     Example {
         href: href.replace("{user_id}", user_id),
         title,
     }
 }
 
-/// The user of the sample sources, or the first with a picture of the first few.
-fn somebody(snapshot: &Snapshot) -> Option<String> {
-    /// Pictures are common: among so many users there is one, if there are any.
-    const LOOKED_AT_MAX: usize = 100;
+/// The user of the sample sources, or the first user with an image, or the first user.
+fn example_user(snapshot: &Snapshot) -> Option<String> {
+    /// If images are common, one of so many users has one.
+    const USERS_MAX: usize = 100;
     if snapshot.row(USER_ID).is_some() {
         return Some(USER_ID.to_owned());
     }
     let all = snapshot.select(&Filter::default(), Day::FIRST);
     let mut first = None;
-    for row in snapshot.rows(&all).take(LOOKED_AT_MAX) {
+    for row in snapshot.rows(&all).take(USERS_MAX) {
         if row.has_image {
             return Some(row.user_id.to_owned());
         }
@@ -103,8 +106,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_request_is_listed_twice() {
-        let all: Vec<_> = basic().into_iter().chain(further(&Held::NoTable)).collect();
+    fn examples_are_unique() {
+        let all: Vec<_> = basic().into_iter().chain(further(&TableState::Missing)).collect();
         let hrefs: BTreeSet<_> = all.iter().map(|example| example.href.as_str()).collect();
         assert_eq!(hrefs.len(), all.len());
         assert!(hrefs.contains("/data/1000/image"), "{hrefs:?}");

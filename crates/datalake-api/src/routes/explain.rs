@@ -1,4 +1,4 @@
-//! Where a user's values come from, and why there are none.
+//! `GET /data/{user_id}/explain`: where a user's values come from, and why there are none.
 
 use std::sync::Arc;
 
@@ -19,61 +19,57 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{parameters::UserPath, rejects::RejectDocument};
-use crate::routes::row_document::StoredRowDocument;
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, document::ProblemDocument},
-    request::{
-        query_string::{AskedUser, MomentAlone},
-        snapshot::{MomentParameters, Reading},
-    },
-    snapshots::versions::PastVersions,
+    problem::{Problem, responses::ReadProblems},
+    request::{parameters::NoParameters, path::PathUserId, snapshot::TimeTravelParameters, table_read::TableRead},
+    routes::{parameters::UserPath, rejects::RejectDocument, row_document::StoredRowDocument},
+    snapshots::versions::Versions,
 };
 
-/// Where a user's row comes from.
+/// The provenance of a user's row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Explanation)]
 pub struct ExplanationDocument<'a> {
-    /// Whose row.
+    /// The user's ID.
     #[schema(example = "1000")]
     pub user_id: &'a str,
     /// The version of the table.
     pub version: u64,
-    /// In one sentence, why the row is as it is, or why there is none.
+    /// Why the row is as it is, or why there is none, in one sentence.
     pub summary: String,
-    /// The row; null where there is none.
+    /// The row; null if there is none.
     #[schema(required)]
     pub row: Option<StoredRowDocument<'a>>,
-    /// The run that changed the row last; see `/runs/{id}`.
+    /// The run that changed the row last; see `/runs/{run_id}`.
     #[schema(required)]
     pub run_id: Option<&'a str>,
     /// The CSV that the row was read from.
     #[schema(required)]
     pub csv: Option<ObjectDocument<'a>>,
-    /// The picture that is linked.
+    /// The image that the row links.
     #[schema(required)]
     pub image: Option<ObjectDocument<'a>>,
-    /// Each value of the row, and the rule that made it.
+    /// The rule behind each value of the row.
     pub values: Vec<ValueDocument>,
-    /// Whether there is a picture, and why not.
-    pub picture: PictureDocument,
-    /// The user's sources that are refused, and what is served meanwhile.
+    /// Whether the row links an image, and why not.
+    pub image_status: ImageStatusDocument,
+    /// The user's sources that are rejected or ignored, and what is served instead.
     pub rejects: Vec<OpenRejectDocument<'a>>,
 }
 
-/// A state of a source object that a value was read from.
+/// A source, in the state that was read.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = SourceObject)]
 pub struct ObjectDocument<'a> {
-    /// Its key in the lake; the extension may also stand there in upper case.
+    /// The key in the lake. The extension of the object may be in upper case.
     #[schema(example = "src-data/1000.csv")]
     pub key: String,
-    /// The store's tag of the bytes that were read.
+    /// The ETag of the bytes that were read.
     pub etag: &'a str,
-    /// Their number.
+    /// The size in bytes.
     pub size: u64,
-    /// When the store took them.
+    /// When the object was stored.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
     pub modified: Timestamp,
 }
@@ -82,33 +78,33 @@ pub struct ObjectDocument<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = ExplainedValue)]
 pub struct ValueDocument {
-    #[schema(example = "first_name")]
     /// The name of the column.
+    #[schema(example = "first_name")]
     pub column: &'static str,
-    /// How the value comes about.
+    /// How the value is derived.
     pub rule: &'static str,
 }
 
-/// Whether there is a picture.
+/// Whether the row links an image.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = ExplainedPicture)]
-pub struct PictureDocument {
-    /// `linked`; `missing`: there is no object; `rejected`: there is one, and it is refused; `unused`: there is one, and no user.
+#[schema(as = ImageStatus)]
+pub struct ImageStatusDocument {
+    /// `linked`; `missing`: there is no image; `rejected`: the image is invalid; `unused`: there is an image, but no row.
     #[schema(example = "linked")]
     pub state: &'static str,
-    /// The same in words.
+    /// The reason, as a message.
     pub reason: String,
 }
 
-/// A refused source of the user.
+/// A rejected or ignored source of the user.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = OpenReject)]
 pub struct OpenRejectDocument<'a> {
+    /// Why the source is rejected or ignored.
     #[serde(flatten)]
-    /// Why the source was rejected.
     pub reject: RejectDocument<'a>,
-    /// What is served as long as the source is refused.
-    pub meanwhile: &'static str,
+    /// What is served until the source is fixed.
+    pub served: &'static str,
 }
 
 impl<'a> ObjectDocument<'a> {
@@ -122,7 +118,7 @@ impl<'a> ObjectDocument<'a> {
     }
 }
 
-/// What an explanation is made of.
+/// The data behind an explanation.
 #[derive(Debug)]
 pub struct Explanation {
     user_id: UserId,
@@ -131,12 +127,12 @@ pub struct Explanation {
 }
 
 impl Explanation {
-    /// Refuses a user of whom there is neither a row nor a source that is refused.
-    pub async fn gather(user_id: UserId, snapshot: &Arc<Snapshot>, past: &PastVersions) -> Result<Self, Problem> {
-        // Who has no row in memory has none in the store.
+    /// Loads the row. A problem if the user has neither a row nor a rejected or ignored source.
+    pub async fn load(user_id: UserId, snapshot: &Arc<Snapshot>, versions: &Versions) -> Result<Self, Problem> {
+        // A user without a row in memory has none in the store.
         let row = match snapshot.row(user_id.as_str()) {
-            Some(_) => past.row(snapshot.version(), &user_id).await?,
-            None if Refusals::of(&user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
+            Some(_) => versions.row(snapshot.version(), &user_id).await?,
+            None if UserRejects::of(&user_id, snapshot.rejects()).all.is_empty() => return Err(Problem::NoSuchUser),
             None => None,
         };
         Ok(Self {
@@ -146,197 +142,191 @@ impl Explanation {
         })
     }
 
-    /// The explanation as the API responds it.
+    /// The explanation as a document.
     pub fn document(&self) -> ExplanationDocument<'_> {
         let Self { user_id, snapshot, row } = self;
-        let (row, shown) = (row.as_ref(), snapshot.row(user_id.as_str()));
-        let refusals = Refusals::of(user_id, snapshot.rejects());
-        let rejects = refusals.all.iter().map(|refusal| OpenRejectDocument {
-            reject: RejectDocument::from(*refusal),
-            meanwhile: meanwhile(refusal, shown),
+        let (row, current) = (row.as_ref(), snapshot.row(user_id.as_str()));
+        let rejects = UserRejects::of(user_id, snapshot.rejects());
+        let documents = rejects.all.iter().map(|open| OpenRejectDocument {
+            reject: RejectDocument::from(*open),
+            served: served(open, current),
         });
         let image = row.and_then(|row| row.image.as_ref());
         ExplanationDocument {
             user_id: user_id.as_str(),
             version: snapshot.version().number(),
-            summary: summary(user_id, row, &refusals),
+            summary: summary(user_id, row, &rejects),
             row: row.map(StoredRowDocument::from),
             run_id: row.map(|row| RunId::as_str(&row.run_id)),
             csv: row.map(|row| ObjectDocument::new(keys::csv_sources(user_id), &row.csv)),
             image: image.map(|image| ObjectDocument::new(keys::image_sources(user_id), image)),
             values: values(row),
-            picture: picture(user_id, row, &refusals),
-            rejects: rejects.collect(),
+            image_status: image_status(user_id, row, &rejects),
+            rejects: documents.collect(),
         }
     }
 }
 
-/// The user's open refusals by what they are of.
-struct Refusals<'a> {
+/// The rejected and ignored sources of one user.
+struct UserRejects<'a> {
     all: Vec<&'a ExcludedSource>,
 }
 
-impl<'a> Refusals<'a> {
+impl<'a> UserRejects<'a> {
     fn of(user_id: &UserId, open: &'a [ExcludedSource]) -> Self {
-        let all = open.iter().filter(|refusal| refusal.user_id.as_ref() == Some(user_id));
+        let all = open.iter().filter(|open| open.user_id.as_ref() == Some(user_id));
         Self { all: all.collect() }
     }
 
-    /// The refused source that would count if it were good.
+    /// The rejected source of this kind.
     fn rejected(&self, kind: SourceKind) -> Option<&'a ExcludedSource> {
-        let is_wanted =
-            |refusal: &&&ExcludedSource| matches!(refusal.exclusion, Exclusion::Rejected(_)) && source_kind(refusal) == Some(kind);
-        self.all.iter().find(is_wanted).copied()
+        let is_requested = |open: &&&ExcludedSource| matches!(open.exclusion, Exclusion::Rejected(_)) && source_kind(open) == Some(kind);
+        self.all.iter().find(is_requested).copied()
     }
 
-    /// The reason for an ignored object whose name is close to that of a source of this kind.
+    /// The reason for an ignored object whose name is similar to that of a source of this kind.
     fn near_miss(&self, kind: SourceKind) -> Option<String> {
-        let is_near = |refusal: &&&ExcludedSource| keys::near_miss_of(&refusal.key).is_some_and(|near| near.kind == kind);
+        let is_near = |open: &&&ExcludedSource| keys::near_miss_of(&open.key).is_some_and(|near| near.kind == kind);
         let near = self.all.iter().find(is_near)?.reason();
         Some(format!("{}; {}", near.found, near.remedy))
     }
 
-    /// Whether an image was accepted that no row links, because the CSV is rejected.
+    /// Whether there is a valid image that no row links, because the CSV is rejected.
     fn has_valid_image(&self) -> bool {
-        self.all.iter().any(|refusal| refusal.valid_image.is_some())
+        self.all.iter().any(|open| open.valid_image.is_some())
     }
 
     fn has_orphan(&self) -> bool {
         self.all
             .iter()
-            .any(|refusal| refusal.exclusion == Exclusion::Ignored(IgnoreCode::OrphanImage))
+            .any(|open| open.exclusion == Exclusion::Ignored(IgnoreCode::OrphanImage))
     }
 }
 
-fn source_kind(refusal: &ExcludedSource) -> Option<SourceKind> {
-    keys::parse_source(&refusal.key).ok().map(|source| source.kind)
+fn source_kind(open: &ExcludedSource) -> Option<SourceKind> {
+    keys::parse_source(&open.key).ok().map(|source| source.kind)
 }
 
-fn summary(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> String {
-    match (row, refusals.rejected(SourceKind::Csv)) {
+fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> String {
+    match (row, rejects.rejected(SourceKind::Csv)) {
         (Some(row), None) => format!(
-            "the row is that of the CSV with the tag {}; the run {} changed it last",
+            "the row was read from the CSV with the ETag {}; run {} changed it last",
             row.csv.etag, row.run_id
         ),
         (Some(row), Some(reject)) => format!(
-            "{} is rejected as it is now ({}), and the row of its last good state stays, which had the tag {}; the run {} changed it last",
+            "{} is rejected ({}); the row of the last valid CSV, with the ETag {}, is kept; run {} changed it last",
             reject.key,
             reject.exclusion.code(),
             row.csv.etag,
             row.run_id
         ),
         (None, Some(reject)) => format!(
-            "there is no row: {} is rejected ({}), and no state of it was good before",
+            "there is no row: {} is rejected ({}), and there was no valid CSV before",
             reject.key,
             reject.exclusion.code()
         ),
-        (None, None) if refusals.has_orphan() => {
+        (None, None) if rejects.has_orphan() => {
             let [key, _] = keys::csv_sources(user_id);
-            format!("there is no row: there is a picture, but no {key}")
+            format!("there is no row: there is an image, but no {key}")
         }
-        (None, None) => match refusals.near_miss(SourceKind::Csv) {
+        (None, None) => match rejects.near_miss(SourceKind::Csv) {
             Some(reason) => format!("there is no row: {reason}"),
-            None => match refusals.all.first() {
-                Some(refusal) => format!("there is no row: {}", refusal.reason().found),
-                None => "there is no row, and no source of the user".to_owned(),
+            None => match rejects.all.first() {
+                Some(open) => format!("there is no row: {}", open.reason().found),
+                None => "there is no row, and the user has no source".to_owned(),
             },
         },
     }
 }
 
-fn picture(user_id: &UserId, row: Option<&Row>, refusals: &Refusals<'_>) -> PictureDocument {
+fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> ImageStatusDocument {
     let linked = row.and_then(|row| row.image.as_ref());
-    let rejected = refusals.rejected(SourceKind::Image);
+    let rejected = rejects.rejected(SourceKind::Image);
     let [key, _] = keys::image_sources(user_id);
     let (state, reason) = match (linked, rejected) {
         (Some(image), None) => (
             "linked",
-            format!("the picture with the tag {} passed all checks, and is copied", image.etag),
+            format!("the image with the ETag {} passed all checks and is copied", image.etag),
         ),
         (Some(image), Some(reject)) => (
             "linked",
             format!(
-                "{} is rejected as it is now ({}), and the copy of its last good state stays, which had the tag {}",
+                "{} is rejected ({}); the copy of the last valid image, with the ETag {}, is kept",
                 reject.key,
                 reject.exclusion.code(),
                 image.etag
             ),
         ),
         (None, Some(reject)) => ("rejected", format!("{} is rejected ({})", reject.key, reject.exclusion.code())),
-        (None, None) if refusals.has_orphan() || refusals.has_valid_image() => {
-            ("unused", format!("{key} is linked as soon as the user has a row"))
+        (None, None) if rejects.has_orphan() || rejects.has_valid_image() => {
+            ("unused", format!("{key} will be linked when the user has a row"))
         }
-        (None, None) => match refusals.near_miss(SourceKind::Image) {
+        (None, None) => match rejects.near_miss(SourceKind::Image) {
             Some(reason) => ("missing", format!("there is no {key}: {reason}")),
-            None => ("missing", format!("the run that looked last found no {key}")),
+            None => ("missing", format!("the last run found no {key}")),
         },
     };
-    PictureDocument { state, reason }
+    ImageStatusDocument { state, reason }
 }
 
 fn values(row: Option<&Row>) -> Vec<ValueDocument> {
     let Some(row) = row else { return Vec::new() };
     let img_path = match row.image {
-        Some(_) => "the key of the copy of the user's picture, which passed all checks",
-        None => "null, as there is no picture; `picture` tells why",
+        Some(_) => "the key of the copy of the user's image, which passed all checks",
+        None => "null, because no image is linked; see `image_status`",
     };
     let rules = [
-        ("user_id", "the CSV's name without its extension, as it stands"),
+        ("user_id", "the name of the CSV without its extension, unchanged"),
         (
             "first_name",
-            "the CSV's field of this name, without white space and zero-width characters around it",
+            "the field of this name in the CSV, without surrounding white space and zero-width characters",
         ),
         (
             "last_name",
-            "the CSV's field of this name, without white space and zero-width characters around it",
+            "the field of this name in the CSV, without surrounding white space and zero-width characters",
         ),
         (
             "birthts",
-            "the CSV's field of this name as milliseconds since 1970-01-01 UTC; a plus sign or a fraction of zero is left out",
+            "the field of this name in the CSV: milliseconds since 1970-01-01 UTC, without a plus sign and without a fraction of zero",
         ),
         ("img_path", img_path),
     ];
     rules.into_iter().map(|(column, rule)| ValueDocument { column, rule }).collect()
 }
 
-/// What is served of a user as long as a source of theirs is refused.
-pub fn meanwhile(refusal: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
-    let is_rejected = matches!(refusal.exclusion, Exclusion::Rejected(_));
-    match (source_kind(refusal), row) {
-        _ if !is_rejected => "the object is passed over",
-        (Some(SourceKind::Csv), Some(_)) => "the row of the last good CSV",
+/// What is served of a user until the source is fixed.
+pub fn served(open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
+    let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
+    match (source_kind(open), row) {
+        _ if !is_rejected => "the object is ignored",
+        (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV",
         (Some(SourceKind::Csv), None) => "no row",
-        (Some(SourceKind::Image), Some(row)) if row.has_image => "the last good picture",
-        _ => "no picture",
+        (Some(SourceKind::Image), Some(row)) if row.has_image => "the last valid image",
+        _ => "no image",
     }
 }
 
-/// The provenance of one user's row.
+/// Explain a user
 ///
-/// The objects in the lake and the run that the row comes from, the rule for each value, the user's open rejects, and why there is no image or
-/// no row.
+/// Returns the objects in the lake and the run that the row comes from, the rule behind each value, the user's rejected and ignored
+/// sources, and why there is no image or no row.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/explain",
     operation_id = "explainRow",
     tag = "data",
-    params(UserPath, MomentParameters),
+    params(UserPath, TimeTravelParameters),
     responses(
+        ReadProblems,
         (status = 200, description = "The explanation", body = ExplanationDocument),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is neither a row nor a source of the user, or no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn show(
-    AskedUser(user_id): AskedUser,
-    _: MomentAlone,
-    reading: Reading,
+pub(crate) async fn show(
+    PathUserId(user_id): PathUserId,
+    TableRead(NoParameters, read_at): TableRead<NoParameters>,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let explanation = Explanation::gather(user_id, &reading.snapshot, &past).await?;
-    Ok((reading.age(), Json(explanation.document())).into_response())
+    let explanation = Explanation::load(user_id, &read_at.snapshot, &versions).await?;
+    Ok((read_at.freshness_headers(), Json(explanation.document())).into_response())
 }

@@ -1,4 +1,4 @@
-//! `/data.csv` and its like: the format in the path, for programs that go by a file's name.
+//! `/data.csv`, `/data.parquet` and so on: the format in the path, for programs that derive the format from a file name.
 
 use axum::{
     Router,
@@ -8,16 +8,19 @@ use axum::{
 };
 use datalake_core::query::error::QueryError;
 use utoipa::openapi::{
-    Content, Header, HttpMethod, OpenApi as Document, PathItem, Ref, RefOr, Required, Response,
+    Header, HttpMethod, OpenApi as Document, PathItem, RefOr, Required, Response,
     path::{Operation, Parameter, ParameterBuilder, ParameterIn},
     schema::{ObjectBuilder, Type},
 };
 
-use crate::routes::users::{self, Kept};
 use crate::{
     request::{
-        query_string::{ESCAPE, RowsAsked},
-        snapshot::Reading,
+        data_query::{DataQuery, ESCAPE},
+        table_read::TableRead,
+    },
+    routes::{
+        openapi::problem_response,
+        users::{self, RowResources},
     },
     rows::format::Format,
     state::ApiState,
@@ -26,11 +29,14 @@ use crate::{
 /// The routes.
 pub(crate) fn router() -> Router<ApiState> {
     Format::ALL.into_iter().fold(Router::new(), |router, suffix| {
-        let list = async move |asked: RowsAsked, reading: Reading, State(kept): State<Kept>, method: Method, headers: HeaderMap| {
-            if asked.format.is_some_and(|format| format != suffix) {
-                return Err(QueryError::value("format", "is another format than the path's").into());
+        let list = async move |TableRead(data_query, read_at): TableRead<DataQuery>,
+                               State(resources): State<RowResources>,
+                               method: Method,
+                               headers: HeaderMap| {
+            if data_query.format.is_some_and(|format| format != suffix) {
+                return Err(QueryError::value("format", "contradicts the suffix of the path; omit it").into());
             }
-            users::answer(suffix, asked, reading, &kept, &method, &headers).await
+            users::respond(suffix, data_query, read_at, &resources, &method, &headers).await
         };
         router.route(&path(suffix), get(list))
     })
@@ -40,7 +46,7 @@ fn path(format: Format) -> String {
     format!("/data.{}", format.name())
 }
 
-/// Adds their description: that of `/data`, of which a format is one.
+/// Adds the routes to the OpenAPI description, derived from that of `/data`.
 pub(crate) fn describe(document: &mut Document) {
     let Some(all) = document.paths.get_path_operation("/data", HttpMethod::Get).cloned() else {
         return;
@@ -54,18 +60,18 @@ pub(crate) fn describe(document: &mut Document) {
 fn of_format(mut operation: Operation, format: Format) -> Operation {
     let media_type = format.media_type();
     operation.operation_id = Some(format!("listRowsAs{}", capitalized(format.name())));
-    operation.summary = Some(format!("The users that the parameters select, as {media_type}."));
-    operation.description = Some(format!("The same as `/data?format={}`.", format.name()));
-    let is_taken = |name: &str| match name {
+    operation.summary = Some(format!("List users as {}", label(format)));
+    operation.description = Some(format!("Returns the response of `/data?format={}`.", format.name()));
+    let applies = |name: &str| match name {
         "format" => false,
         "shape" => format == Format::Json,
         ESCAPE => format == Format::Csv,
         _ => true,
     };
     let parameters = operation.parameters.get_or_insert_default();
-    parameters.retain(|parameter| !matches!(parameter, RefOr::T(parameter) if !is_taken(&parameter.name)));
+    parameters.retain(|parameter| !matches!(parameter, RefOr::T(parameter) if !applies(&parameter.name)));
     let responses = &mut operation.responses.responses;
-    // The path says which format is wanted; codings may still be refused.
+    // The path selects the format. The common 406 for content codings is added later.
     responses.remove("406");
     if let Some(RefOr::T(whole)) = responses.get_mut("200") {
         whole.content.retain(|name, _| name == media_type);
@@ -74,14 +80,14 @@ fn of_format(mut operation: Operation, format: Format) -> Operation {
         parameters.push(RefOr::T(range()));
         let part = responses.get("200").cloned().map(part_of);
         responses.extend(part.map(|part| ("206".to_owned(), part)));
-        responses.insert("416".to_owned(), RefOr::T(refusal("The range begins behind the end")));
+        responses.insert("416".to_owned(), RefOr::T(problem_response("The range starts after the end")));
     }
     operation
 }
 
 fn part_of(whole: RefOr<Response>) -> RefOr<Response> {
     let RefOr::T(mut part) = whole else { return whole };
-    "The part that `Range` names".clone_into(&mut part.description);
+    "The requested range".clone_into(&mut part.description);
     let header = Header::new(ObjectBuilder::new().schema_type(Type::String));
     part.headers.insert("content-range".to_owned(), RefOr::T(header));
     RefOr::T(part)
@@ -92,18 +98,23 @@ fn range() -> Parameter {
         .name("Range")
         .parameter_in(ParameterIn::Header)
         .required(Required::False)
-        .description(Some("`bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LAST`: one part of the file"))
+        .description(Some(
+            "A byte range of the file: `bytes=FIRST-LAST`, `bytes=FIRST-` or `bytes=-LAST`",
+        ))
         .schema(Some(ObjectBuilder::new().schema_type(Type::String)))
         .example(Some("bytes=0-3".into()))
         .build()
 }
 
-/// A problem document.
-pub(crate) fn refusal(description: &str) -> Response {
-    let mut response = Response::new(description);
-    let document = Content::new(Some(Ref::from_schema_name("ProblemDocument")));
-    response.content.insert("application/problem+json".to_owned(), document.into());
-    response
+/// The name of the format in prose.
+fn label(format: Format) -> &'static str {
+    match format {
+        Format::Json => "JSON",
+        Format::Ndjson => "NDJSON",
+        Format::Csv => "CSV",
+        Format::Parquet => "Parquet",
+        Format::Arrow => "Arrow",
+    }
 }
 
 fn capitalized(name: &str) -> String {

@@ -1,69 +1,69 @@
-//! For those who run the server.
+//! `/healthz`, `/readyz` and `/metrics`, for operators.
 
 use axum::{Json, extract::State, http::header, response::IntoResponse};
+use datalake_core::clock::{Clock, whole_seconds};
+use datalake_runs::runs::{RUNS_POLLED, Runs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     problem::{Problem, document::ProblemDocument},
-    request::query_string::NoParameters,
-    snapshots::watch::{Held, TableWatch},
+    request::parameters::NoParameters,
+    snapshots::watch::{TableState, TableWatch},
     telemetry::metrics::Metrics,
 };
-use datalake_core::clock::{Clock, whole_seconds};
-use datalake_runs::runs::{RUNS_POLLED, Runs};
 
-/// The response of a process that is alive.
+/// The body of a successful liveness probe.
 pub const ALIVE: &str = "ok\n";
 
-/// What the server is ready with.
+/// The state of the table.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`, or `no_table_yet`: the first run has not ended.
+    /// `ready`, or `no_table_yet` until the first run has succeeded.
     table: &'static str,
-    /// The version of the table; null where there is no table yet.
+    /// The version of the table; null if there is no table yet.
     #[schema(required)]
     version: Option<u64>,
-    /// Seconds since the store last confirmed what is held.
+    /// Seconds since the store last confirmed that no version is newer.
     #[schema(required)]
     checked_age: Option<u64>,
 }
 
-/// Liveness.
+/// Check liveness
 ///
-/// Reports that the process runs. It sends no request to the store.
+/// Succeeds while the process runs. Does not contact the store.
 #[utoipa::path(
     get,
     path = "/healthz",
     operation_id = "alive",
     tag = "server",
-    responses((status = 200, description = "It does", body = String, content_type = "text/plain"))
+    responses((status = 200, description = "The process runs", body = String, content_type = "text/plain"))
 )]
 pub async fn alive(_: NoParameters) -> &'static str {
     ALIVE
 }
 
-/// Readiness.
+/// Check readiness
 ///
-/// The server is ready as soon as it knows the state of the table, and remains ready while the store is unavailable.
+/// Succeeds once the table has been loaded, and while the store is unavailable later.
 #[utoipa::path(
     get,
     path = "/readyz",
     operation_id = "ready",
     tag = "server",
     responses(
-        (status = 200, description = "They can", body = Readiness),
-        (status = 503, description = "The store has not answered yet", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 200, description = "The server is ready", body = Readiness),
+        (status = 503, description = "The table has not been loaded yet", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, _: NoParameters) -> Result<Json<Readiness>, Problem> {
-    let state = table.state();
-    let (table, version) = match &state.held {
-        Held::Unknown => return Err(Problem::TableUnknown),
-        Held::NoTable => ("no_table_yet", None),
-        Held::Snapshot(snapshot) => ("ready", Some(snapshot.version().number())),
+    let status = table.status();
+    let (table, version) = match &status.state {
+        TableState::Loading => return Err(Problem::TableNotLoaded),
+        TableState::Missing => ("no_table_yet", None),
+        TableState::Loaded(snapshot) => ("ready", Some(snapshot.version().number())),
     };
-    let checked_age = state.checked_at.map(|checked_at| whole_seconds(checked_at, clock.now()));
+    let checked_age = status.checked_at.map(|checked_at| whole_seconds(checked_at, clock.now()));
     Ok(Json(Readiness {
         table,
         version,
@@ -71,9 +71,9 @@ pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, 
     }))
 }
 
-/// Metrics.
+/// Get metrics
 ///
-/// The metrics of the server in the text format of Prometheus.
+/// Returns the metrics of the server in the text format of Prometheus.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -88,8 +88,8 @@ pub async fn metrics(
     State(clock): State<Clock>,
     _: NoParameters,
 ) -> impl IntoResponse {
-    // Kept up with by the server: a scrape asks the store for nothing.
+    // The server polls the reports in the background, so a scrape sends no request to the store.
     let runs = runs.newest_cached(RUNS_POLLED).await;
-    let text = metrics.render(&table.state(), &runs, clock);
+    let text = metrics.render(&table.status(), &runs, clock);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -1,4 +1,4 @@
-//! What a user's row was.
+//! `GET /data/{user_id}/history`: the states of a user's row, version by version.
 
 use axum::{
     Json,
@@ -14,67 +14,63 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::parameters::UserPath;
-use crate::routes::row_document::StoredRowDocument;
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, document::ProblemDocument},
-    request::{
-        query_string::{AskedUser, NewestAlone},
-        snapshot::{NewestParameters, Reading},
-    },
-    snapshots::versions::PastVersions,
+    problem::{Problem, responses::ReadProblems},
+    request::{parameters::NoParameters, path::PathUserId, snapshot::NewestVersionParameters, table_read::NewestRead},
+    routes::{parameters::UserPath, row_document::StoredRowDocument},
+    snapshots::versions::Versions,
 };
 
-/// What a user's row was, version after version.
+/// The history of a user's row.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = History)]
 pub struct HistoryDocument<'a> {
-    /// Whose row.
+    /// The user's ID.
     #[schema(example = "1000")]
     pub user_id: &'a str,
-    /// Whether it goes back to the table's first version.
+    /// Whether the history goes back to the first version of the table.
     pub complete: bool,
-    /// The oldest version that was looked at.
+    /// The oldest version that was read.
     pub oldest: u64,
-    /// Why none before it was: `begin_of_table`, `log_ends` and `files_gone` (both are kept for a week), or `bound` (more would be too much
-    /// work for one question).
+    /// Why the history goes back no further: `begin_of_table`; `log_ends` or `files_gone`, because log entries and files expire; or
+    /// `bound`, because a response reads a limited number of files.
     #[schema(example = "begin_of_table")]
     pub ends: &'static str,
-    /// States in this answer.
+    /// The number of states in the response.
     pub count: usize,
-    /// The newest first.
+    /// The states, the newest first.
     pub states: Vec<StateDocument<'a>>,
 }
 
-/// What the row was from one version on, up to the next state.
+/// A state of the row, from one version to the next state.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = HistoryState)]
 pub struct StateDocument<'a> {
-    /// The version that made it so.
+    /// The version that introduced the state.
     pub version: u64,
-    /// When that was committed.
+    /// When the version was committed.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
     pub committed_at: Timestamp,
-    /// The run that made it so; null where another engine did.
+    /// The run that committed the version; null if another engine did.
     #[schema(required)]
     pub run_id: Option<&'a str>,
-    /// `insert`, `update` or `delete`; null where the row was so already in the oldest version that was looked at.
+    /// `insert`, `update` or `delete`; null if the oldest version that was read already has this state.
     #[schema(required, example = "update")]
     pub change: Option<&'static str>,
-    /// The row; null where the user had none any more.
+    /// The row; null after a delete.
     #[schema(required)]
     pub row: Option<StoredRowDocument<'a>>,
-    /// The tag of the CSV that the row was read from.
+    /// The ETag of the CSV that the row was read from.
     #[schema(required)]
     pub csv_etag: Option<&'a str>,
-    /// The tag of the picture that was linked: a picture that another replaced is an update, too.
+    /// The ETag of the linked image. A replaced image is an update as well.
     #[schema(required)]
     pub image_etag: Option<&'a str>,
 }
 
 impl<'a> HistoryDocument<'a> {
-    /// The states of the user, the newest first.
+    /// The document with the states of the user, the newest first.
     pub fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
@@ -105,7 +101,7 @@ impl<'a> StateDocument<'a> {
             (Some(_), Some(true)) => Some("update"),
             (Some(_), Some(false) | None) => Some("insert"),
         };
-        // Of the oldest state the row alone knows which run made it.
+        // The version that introduced the oldest state was not read, so only the row names its run.
         let run_id = if is_open {
             row.map(|row| &row.run_id)
         } else {
@@ -123,39 +119,34 @@ impl<'a> StateDocument<'a> {
     }
 }
 
-/// The history of one user's row.
+/// Get a user's history
 ///
-/// The states of the row, the newest first, each with the version, the time and the run that produced it. The history goes back as far as the
-/// table's log and files do; `ends` says why it goes back no further.
+/// Returns the states of the user's row, the newest first, each with the version, the time and the run that introduced it. The history goes
+/// back as far as the log and the files of the table; `ends` says why it goes back no further.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/history",
     operation_id = "showHistory",
     tag = "data",
-    params(UserPath, NewestParameters),
+    params(UserPath, NewestVersionParameters),
     responses(
+        ReadProblems,
         (status = 200, description = "The states of the row", body = HistoryDocument),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "No version that was looked at has the user", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The table was removed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn show(
-    AskedUser(user_id): AskedUser,
-    _: NewestAlone,
-    reading: Reading,
+pub(crate) async fn show(
+    PathUserId(user_id): PathUserId,
+    NewestRead(NoParameters, read_at): NewestRead<NoParameters>,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let history = gather(&user_id, reading.snapshot.version(), &past).await?;
-    Ok((reading.age(), Json(HistoryDocument::new(&user_id, &history))).into_response())
+    let history = load(&user_id, read_at.snapshot.version(), &versions).await?;
+    Ok((read_at.freshness_headers(), Json(HistoryDocument::new(&user_id, &history))).into_response())
 }
 
-/// What the user's row was up to a version. Refuses a user whom no version had that was looked at.
-pub async fn gather(user_id: &UserId, newest: &Version, past: &PastVersions) -> Result<RowHistory, Problem> {
-    let history = past.history(newest, user_id).await?;
+/// The history of the user's row, up to a version. A problem if no version that was read has the user.
+pub async fn load(user_id: &UserId, newest: &Version, versions: &Versions) -> Result<RowHistory, Problem> {
+    let history = versions.history(newest, user_id).await?;
     match history.states.as_slice() {
         [] => Err(Problem::NoSuchUser),
         _ => Ok(history),

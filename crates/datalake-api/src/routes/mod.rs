@@ -1,4 +1,4 @@
-//! The routes: each handler extracts, calls and encodes. What goes wrong is a [`crate::problem::Problem`].
+//! The routes. Each handler extracts, calls and encodes; every error is a [`crate::problem::Problem`].
 
 pub mod changes;
 mod column_parameters;
@@ -33,31 +33,30 @@ use bytes::Bytes;
 use utoipa::{OpenApi, openapi::OpenApi as Document};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::routes::unknown_path::KnownPaths;
-use crate::{request::query_string::NoParameters, state::ApiState};
+use crate::{request::parameters::NoParameters, routes::unknown_path::KnownPaths, state::ApiState};
 
-/// Where the description is, which is not part of itself.
+/// The path of the OpenAPI description, which does not describe itself.
 const OPENAPI: &str = "/openapi.json";
 
-/// Every route of the API with the document that describes them, and the routes of `pages`, which it does not describe. `index` is the route `/`;
+/// The routes of the API with their OpenAPI description, and the routes of `pages`, which it does not describe. `index` is the route `/`.
 /// `page_paths` are suggested for unknown paths.
 pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_paths: impl Iterator<Item = &'static str>) -> Router<ApiState> {
     let (router, mut document) = described(index).split_for_parts();
     format_suffix::describe(&mut document);
-    openapi::add_rules_of_the_server(&mut document);
+    openapi::add_common_responses(&mut document);
     openapi::share_parameters(&mut document);
     let described = document.paths.paths.keys().cloned();
     let others = [OPENAPI].into_iter().chain(swagger_ui::PATHS).chain(page_paths);
     let known: KnownPaths = described.chain(others.map(str::to_owned)).collect();
-    let text = document.to_pretty_json().expect("the document holds texts and numbers only");
+    let text = document.to_pretty_json().expect("the document contains only strings and numbers");
     let text = Bytes::from(text);
     let api = router
         .merge(format_suffix::router())
         .route(OPENAPI, get(async move |_: NoParameters| openapi::show(text.clone())));
     api.merge(swagger_ui::router())
         .merge(pages)
-        .fallback(async move |method: Method, uri: Uri| known.answer(&method, &uri))
-        .method_not_allowed_fallback(options::answer)
+        .fallback(async move |method: Method, uri: Uri| known.respond(&method, &uri))
+        .method_not_allowed_fallback(options::respond)
 }
 
 fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {

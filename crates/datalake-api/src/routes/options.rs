@@ -1,4 +1,4 @@
-//! Methods that a path does not take.
+//! Methods that a path does not support.
 
 use axum::{
     http::{Method, StatusCode},
@@ -7,8 +7,8 @@ use axum::{
 
 use crate::problem::Problem;
 
-/// `OPTIONS` asks which methods there are, and any other is refused. The router adds the header `Allow` to both.
-pub(crate) async fn answer(method: Method) -> Response {
+/// Responds to `OPTIONS`, and rejects every other method. The router adds the header `Allow` to both responses.
+pub(crate) async fn respond(method: Method) -> Response {
     match method {
         Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         _ => Problem::MethodNotAllowed.into_response(),

@@ -1,4 +1,4 @@
-//! The parameters and schemas of reads, for the description alone: parameters are parsed in `datalake-core`, and rows are written by `views/`.
+//! Parameters and schemas for the OpenAPI description. `datalake-core` parses the parameters, and `rows/` encodes the rows.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
@@ -14,9 +14,9 @@ use crate::rows::format::{Format, Shape};
 /// The conditional request headers (RFC 9110, 13.1).
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "`datalake_http::conditional` reads the headers; this describes them")]
+#[expect(dead_code, reason = "`datalake_http::conditional` parses the headers; this describes them")]
 pub(crate) struct ConditionParameters {
-    /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without content.
+    /// ETags of responses that the client has, separated by commas. If one of them is current, the response is a 304 without a body.
     #[param(rename = "If-None-Match", value_type = String, required = false, example = "\"a-1-b\"")]
     if_none_match: Option<String>,
     /// ETags, separated by commas. If none of them is current, the response is a 412.
@@ -24,23 +24,21 @@ pub(crate) struct ConditionParameters {
     if_match: Option<String>,
 }
 
-/// Which rows, and on which day ages are computed.
+/// The filters, and the day on which ages are computed.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "this describes what `Query::parse` takes")]
+#[expect(dead_code, reason = "`Query::parse` parses the parameters; this describes them")]
 pub(crate) struct FilterParameters {
-    /// `True` selects users with an image, `False` users without one; any case.
+    /// `True` selects users with an image, `False` users without one. The case is ignored.
     #[param(pattern = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$", example = "True")]
     is_image_exists: Option<String>,
-    /// The lower bound of ages in completed years, inclusive. An empty value selects the lowest age among the rows that match all other
-    /// filters.
+    /// The minimum age in completed years, inclusive. An empty value selects the lowest age among the rows that match all other filters.
     #[param(
         pattern = "^(0*([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$",
         example = "30"
     )]
     min_age: Option<String>,
-    /// The upper bound of ages in completed years, inclusive. An empty value selects the highest age among the rows that match all other
-    /// filters.
+    /// The maximum age in completed years, inclusive. An empty value selects the highest age among the rows that match all other filters.
     #[param(
         pattern = "^(0*([0-9]{1,4}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?$",
         example = "40"
@@ -51,12 +49,12 @@ pub(crate) struct FilterParameters {
     on: Option<String>,
 }
 
-/// How rows are shown.
+/// Page, format and layout of the rows.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "this describes what `Query::parse` and `RowsAsked` take")]
-pub(crate) struct ShowingParameters {
-    /// The maximum number of rows in the response; all by default. The header `Link` with `rel="next"` names the next page.
+#[expect(dead_code, reason = "`DataQuery` parses the parameters; this describes them")]
+pub(crate) struct PresentationParameters {
+    /// The maximum number of rows in the response; all by default. The header `Link` with `rel="next"` contains the URL of the next page.
     #[param(minimum = 1, maximum = 10000, example = 100)]
     limit: Option<u16>,
     /// The start of the page, from the `Link` header of the previous page. All pages show one version of the table.
@@ -67,24 +65,25 @@ pub(crate) struct ShowingParameters {
     /// The layout of JSON.
     #[param(example = "rows")]
     shape: Option<Shape>,
-    /// How a CSV shows cells that a spreadsheet would evaluate (text that begins with `=`, `+`, `-`, `@`, a tab or a carriage return).
+    /// Which cells of a CSV are escaped. `spreadsheet` adds a `'` to text that a spreadsheet would evaluate: text that begins with `=`,
+    /// `+`, `-`, `@`, a tab or a carriage return.
     #[param(example = "spreadsheet")]
     escape: Option<EscapeDocument>,
 }
 
-/// Which cells of a CSV are prefixed with `'`.
+/// Which cells of a CSV are escaped with `'`.
 #[derive(ToSchema)]
 #[schema(as = Escape, rename_all = "snake_case")]
-#[expect(dead_code, reason = "this describes what `RowsAsked` takes")]
+#[expect(dead_code, reason = "`DataQuery` parses the parameter; this describes it")]
 pub(crate) enum EscapeDocument {
-    /// Those that a spreadsheet would evaluate.
+    /// Cells that a spreadsheet would evaluate.
     Spreadsheet,
 }
 
-/// The user that a path names.
+/// The ID of a user in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "this describes what `UserId::parse` takes")]
+#[expect(dead_code, reason = "`UserId::parse` parses the ID; this describes it")]
 pub(crate) struct UserPath {
     /// The user's ID: the name of the user's CSV file without its extension.
     #[param(
@@ -96,10 +95,10 @@ pub(crate) struct UserPath {
     user_id: String,
 }
 
-/// The run that a path names.
+/// The ID of a run in a path.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
-#[expect(dead_code, reason = "this describes what `RunId::parse` takes")]
+#[expect(dead_code, reason = "`RunId::parse` parses the ID; this describes it")]
 pub(crate) struct RunPath {
     /// The run's ID, as `/runs` shows it.
     #[param(
@@ -115,7 +114,7 @@ pub(crate) struct RunPath {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Rows)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "this describes what `views/` writes")]
+#[expect(dead_code, reason = "this describes what `rows/` writes")]
 pub(crate) enum RowsDocument {
     List(RowList),
     Columns(RowColumns),
@@ -125,15 +124,15 @@ pub(crate) enum RowsDocument {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RowList(Vec<ShownRow>);
 
-/// The selected columns by name, as pandas lays them out.
+/// The selected columns by name, in the layout of pandas.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RowColumns(BTreeMap<String, ColumnValues>);
 
-/// The values of a column by row number, from 0: texts, whole numbers, or null.
+/// The values of a column by row number, from 0: strings, integers or null.
 ///
-/// What the values are is not described further: of a map of maps of a choice of types, generators make clients that do not compile.
+/// The schema does not describe the values further, because generated clients for a map of maps of a union type do not compile.
 #[derive(Serialize, ToSchema)]
-#[schema(value_type = Object, description = "The values of a column by row number, from 0: texts, whole numbers, or null.")]
+#[schema(value_type = Object, description = "The values of a column by row number, from 0: strings, integers or null.")]
 pub(crate) struct ColumnValues(BTreeMap<String, serde_json::Value>);
 
 /// Describes rows as NDJSON.
@@ -151,7 +150,7 @@ impl ToSchema for RowLines {
     }
 }
 
-/// The schema of NDJSON: a text, since no JSON parser takes it whole, whose lines have the schema of that name.
+/// The schema of NDJSON: a string, because it is not one JSON document, whose lines have the schema of this name.
 pub(crate) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
     let mut text = ObjectBuilder::new()
         .schema_type(Type::String)
@@ -166,17 +165,19 @@ pub(crate) fn lines_of(description: &str, name: &str) -> RefOr<Schema> {
 /// Binary content.
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
-#[expect(dead_code, reason = "this describes what `views/` and the store give")]
+#[expect(dead_code, reason = "this describes bytes of `rows/` and the store")]
 pub(crate) struct Binary(Box<[u8]>);
 
-/// A user, with the selected columns.
+/// The selected columns of a user's row.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ShownRow {
-    /// Identifies the user; text, even if it looks like a number.
+    /// The user's ID; a string, even if it looks like a number.
     #[schema(nullable = false, example = "1000")]
     user_id: Option<String>,
+    /// The user's first name.
     #[schema(nullable = false)]
     first_name: Option<String>,
+    /// The user's last name.
     #[schema(nullable = false)]
     last_name: Option<String>,
     /// The time of birth in milliseconds since 1970-01-01 UTC.

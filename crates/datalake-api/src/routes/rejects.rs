@@ -1,15 +1,13 @@
-//! The sources that are rejected or ignored at a version, in pages.
+//! `GET /rejects`: the sources that are rejected or ignored at a version, in pages.
 
 use std::fmt;
 
 use axum::{
     Json,
-    extract::FromRequestParts,
-    http::{HeaderValue, request::Parts},
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    query::{as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
+    query::error::QueryError,
     reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
     user::UserId,
 };
@@ -19,22 +17,26 @@ use url::form_urlencoded;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
-    problem::{Problem, document::ProblemDocument},
+    digest::version_digest,
+    integers::to_u64,
+    problem::{Problem, responses::ReadProblems},
     request::{
         cursor::{self, CURSOR},
-        query_string::Pairs,
-        snapshot::{MomentParameters, Reading},
+        parameters::QueryParameters,
+        query_string::QueryString,
+        snapshot::TimeTravelParameters,
+        table_read::TableRead,
     },
-    rows::pagination::{self, Links},
+    rows::pagination::{PageHeaders, link_to_next},
 };
 
-/// A page that a reader looks through.
+/// A page for human readers.
 const REJECTS_DEFAULT: usize = 100;
 
-/// Each source takes some 700 bytes of the response.
+/// Each source takes about 700 bytes of the response.
 const REJECTS_MAX: usize = 1_000;
 
-/// The sources that are refused at a version of the table.
+/// The rejected and ignored sources at a version of the table.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Rejects)]
 struct RejectsDocument<'a> {
@@ -54,32 +56,32 @@ struct RejectsDocument<'a> {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Reject)]
 pub struct RejectDocument<'a> {
-    /// Its key in the lake.
+    /// The key of the source.
     pub key: &'a str,
-    /// The user whose source it is or would be; null where the key names no user.
+    /// The user that the key names; null if it names none.
     #[schema(required)]
     pub user_id: Option<&'a str>,
-    /// Why; stable.
+    /// The code of the reason; stable.
     #[schema(example = "type")]
     pub code: &'static str,
     /// `rejected`: its content is invalid, or it cannot be read; `ignored`: it is not a source.
     pub kind: &'static str,
-    /// The name of the column that the reason concerns; null where it concerns none.
+    /// The name of the column that the reason concerns; null if it concerns none.
     #[schema(required, example = "birthts")]
     pub column_name: Option<&'a str>,
-    /// From 1; null where the reason is in no line.
+    /// The line, from 1; null if the reason concerns no line.
     #[schema(required)]
     pub line: Option<u32>,
-    /// From 1, in bytes of the line.
+    /// The position in the line in bytes, from 1.
     #[schema(required)]
     pub column: Option<u32>,
-    /// From 0, in bytes of the source.
+    /// The position in the source in bytes, from 0.
     #[schema(required)]
     pub byte_offset: Option<u64>,
-    /// The line around that place, at most 80 bytes; characters that cannot be seen are shown by their code points, as in `<U+200B>`.
+    /// The text around the position, at most 80 bytes. Invisible characters are shown by their code points, as in `<U+200B>`.
     #[schema(required)]
     pub excerpt: Option<&'a str>,
-    /// Where in the excerpt that place is: from 0, in bytes of UTF-8.
+    /// The position in the excerpt in bytes of UTF-8, from 0.
     #[schema(required)]
     pub excerpt_offset: Option<u8>,
     /// The cause: what was found.
@@ -89,12 +91,12 @@ pub struct RejectDocument<'a> {
     pub expected: String,
     /// What to do.
     pub remedy: String,
-    /// The last three in one sentence.
+    /// `found`, `expected` and `remedy` in one sentence.
     pub message: String,
-    /// When the run began that refused the key with this code first.
+    /// The start of the run that first rejected or ignored the key with this code.
     #[schema(format = DateTime)]
     pub since: String,
-    /// That run.
+    /// The run that first rejected or ignored the key with this code.
     pub run_id: &'a str,
 }
 
@@ -127,10 +129,10 @@ impl<'a> From<&'a ExcludedSource> for RejectDocument<'a> {
     }
 }
 
-/// The parameters of `/rejects`, for the description alone.
+/// The parameters of `/rejects`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "they are parsed below; this describes them")]
+#[expect(dead_code, reason = "`RejectsQuery` parses the parameters; this describes them")]
 pub struct RejectsParameters {
     /// Only the sources with this code.
     #[param(example = "type")]
@@ -138,47 +140,49 @@ pub struct RejectsParameters {
     /// The maximum number of sources in the response.
     #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
     limit: Option<u16>,
-    /// Where the page begins: from the `Link` header of the page before. Not together with `version`, `as_of`, `min_version` or `wait`.
+    /// The start of the page, from the `Link` header of the previous page. Cannot be combined with `version`, `as_of`, `min_version` or
+    /// `wait`.
     cursor: Option<String>,
 }
 
-/// Which sources are requested.
+/// The query of `/rejects`.
 #[derive(Debug)]
-pub struct RejectsRequest {
+pub(crate) struct RejectsQuery {
     code: Option<String>,
     limit: usize,
     cursor: Option<RejectsCursor>,
-    /// Path and query of the next page, except its cursor.
-    next: String,
+    /// Path and query string of the next page, without its cursor.
+    next_page: String,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check(&[&["code", "limit", CURSOR], TIME_TRAVEL_PARAMETERS].concat())?;
+impl QueryParameters for RejectsQuery {
+    fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+        query.check_with(&["code", "limit", CURSOR], others)?;
         Ok(Self {
-            code: pairs.get("code").map(parse_code).transpose()?,
-            limit: pairs.limit(REJECTS_DEFAULT, REJECTS_MAX, "")?,
-            cursor: pairs.get(CURSOR).map(RejectsCursor::parse).transpose()?,
-            next: format!("{}?{}", parts.uri.path(), pairs.encoded(&[CURSOR])),
+            code: query.get("code").map(parse_code).transpose()?,
+            limit: query.limit(REJECTS_DEFAULT, REJECTS_MAX, "")?,
+            cursor: query.get(CURSOR).map(RejectsCursor::parse).transpose()?,
+            next_page: format!("{path}?{}", query.encoded(&[CURSOR])),
         })
+    }
+
+    fn cursor_version(&self) -> Option<u64> {
+        self.cursor.as_ref().map(|cursor| cursor.version)
     }
 }
 
-/// The code of rejected or ignored sources.
+/// Checks a code of rejected or ignored sources.
 pub fn parse_code(code: &str) -> Result<String, QueryError> {
     let is_known = RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
     let unknown = || QueryError::value("code", "is not a code of a rejected or ignored source");
     is_known.then(|| code.to_owned()).ok_or_else(unknown)
 }
 
-/// The last key of a page, and of which version.
+/// The last key of a page, and the version of the table.
 #[derive(Debug)]
 struct RejectsCursor {
     version: u64,
-    state: String,
+    version_digest: String,
     key: String,
 }
 
@@ -186,80 +190,76 @@ impl RejectsCursor {
     fn new(version: &Version, key: &str) -> Self {
         Self {
             version: version.number(),
-            state: cursor::state(version),
+            version_digest: version_digest(version),
             key: key.to_owned(),
         }
     }
 
     fn parse(value: &str) -> Result<Self, QueryError> {
         let mut parts = value.splitn(3, '~');
-        let (Some(_), Some(state), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(cursor::unknown());
+        let (Some(_), Some(version_digest), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+            return Err(cursor::invalid_cursor());
         };
         Ok(Self {
             version: cursor::version_of(value)?,
-            state: state.to_owned(),
+            version_digest: version_digest.to_owned(),
             key: key.to_owned(),
         })
     }
 
-    /// Whether it is of this very version.
+    /// Whether the cursor belongs to this version.
     fn is_of(&self, version: &Version) -> bool {
-        self.version == version.number() && self.state == cursor::state(version)
+        self.version == version.number() && self.version_digest == version_digest(version)
     }
 }
 
 impl fmt::Display for RejectsCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}~{}~{}", self.version, self.state, self.key)
+        write!(f, "{}~{}~{}", self.version, self.version_digest, self.key)
     }
 }
 
-/// The rejected and ignored sources.
+/// List rejects
 ///
-/// The sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for each. The header
-/// `Link` names the next page, which is of the same version.
+/// Returns the sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for
+/// each. The header `Link` names the next page, which shows the same version.
 #[utoipa::path(
     get,
     path = "/rejects",
     operation_id = "listRejects",
     tag = "data",
-    params(RejectsParameters, MomentParameters),
+    params(RejectsParameters, TimeTravelParameters),
     responses(
+        ReadProblems,
         (status = 200, description = "The sources", body = RejectsDocument, headers(
             ("x-total-count" = u64, description = "The number of listed sources on all pages"),
             ("link" = String, description = "The next page, if there is one"),
         )),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(request: RejectsRequest, reading: Reading) -> Result<Response, Problem> {
-    let snapshot = &reading.snapshot;
+pub(crate) async fn list(TableRead(query, read_at): TableRead<RejectsQuery>) -> Result<Response, Problem> {
+    let snapshot = &read_at.snapshot;
     let version = snapshot.version();
-    if request.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
+    if query.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
         return Err(Problem::CursorGone);
     }
-    let has_code = |open: &&ExcludedSource| request.code.as_deref().is_none_or(|code| open.exclusion.code() == code);
-    let refusals = snapshot.rejects();
-    let total = match request.code {
-        None => refusals.len(),
-        Some(_) => refusals.iter().filter(has_code).count(),
+    let has_code = |open: &&ExcludedSource| query.code.as_deref().is_none_or(|code| open.exclusion.code() == code);
+    let rejects = snapshot.rejects();
+    let total = match query.code {
+        None => rejects.len(),
+        Some(_) => rejects.iter().filter(has_code).count(),
     };
-    let after = request.cursor.as_ref().map(|cursor| cursor.key.as_str());
-    let start = refusals.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
-    let mut rest = refusals.iter().skip(start).filter(has_code);
-    let page: Vec<_> = rest.by_ref().take(request.limit).collect();
-    let next = page.last().filter(|_| rest.next().is_some());
-    let next = next.and_then(|last| next_page(&request.next, &RejectsCursor::new(version, &last.key)));
+    let after = query.cursor.as_ref().map(|cursor| cursor.key.as_str());
+    let start = rejects.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    let mut rest = rejects.iter().skip(start).filter(has_code);
+    let page: Vec<_> = rest.by_ref().take(query.limit).collect();
+    let last = page.last().filter(|_| rest.next().is_some());
+    let next = last.map(|last| next_page(&query.next_page, &RejectsCursor::new(version, &last.key)));
+    let page_headers = PageHeaders {
+        total: to_u64(total),
+        next: next.and_then(|next| link_to_next(&next)),
+    };
     let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
-    let links = Links {
-        total: u64::try_from(total).unwrap_or(u64::MAX),
-        next,
-    };
     let document = RejectsDocument {
         version: version.number(),
         count: rejected + ignored,
@@ -267,12 +267,12 @@ pub async fn list(request: RejectsRequest, reading: Reading) -> Result<Response,
         ignored,
         rejects: page.into_iter().map(RejectDocument::from).collect(),
     };
-    Ok((reading.age(), links, Json(document)).into_response())
+    Ok((read_at.freshness_headers(), page_headers, Json(document)).into_response())
 }
 
-/// The page after the cursor.
-fn next_page(address: &str, cursor: &RejectsCursor) -> Option<HeaderValue> {
-    let separator = if address.ends_with('?') { "" } else { "&" };
+/// The URL of the page after the cursor.
+fn next_page(url: &str, cursor: &RejectsCursor) -> String {
+    let separator = if url.ends_with('?') { "" } else { "&" };
     let cursor: String = form_urlencoded::byte_serialize(cursor.to_string().as_bytes()).collect();
-    pagination::next_page(&format!("{address}{separator}{CURSOR}={cursor}"))
+    format!("{url}{separator}{CURSOR}={cursor}")
 }

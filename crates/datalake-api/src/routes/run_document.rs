@@ -1,4 +1,4 @@
-//! How a run is shown.
+//! A run as a JSON document.
 
 use std::borrow::Cow;
 
@@ -12,71 +12,72 @@ use utoipa::{
 
 use datalake_runs::run::{Run, Trigger};
 
-/// A run and where it stands.
+/// A run.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub struct RunView {
-    /// Names the run in `/runs/{id}`.
+#[schema(as = Run)]
+pub struct RunDocument {
+    /// The ID of the run.
     id: String,
     /// `pending`, `running`, `succeeded`, `failed`, `refused`, `misconfigured` or `stopped`.
     state: &'static str,
-    /// `incremental` or `full`; null where nobody recorded it.
+    /// `incremental` or `full`; null if it is not recorded.
     #[schema(required)]
     mode: Option<&'static str>,
-    /// The blocked run whose deletions it permits; only where this server knows of one.
+    /// The blocked run whose deletions this run permits, if this server knows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = String, required = false)]
     allow_mass_delete_of: Option<RunId>,
-    /// What made it begin: `posted`, `schedule`, `kubectl`, or `first_run` where the server began it, as there was no table; null where
-    /// nobody recorded it.
+    /// What triggered the run: `posted`, `schedule`, `kubectl`, or `first_run` if the server started it because there was no table; null if
+    /// it is not recorded.
     #[schema(required)]
     trigger: Option<&'static str>,
-    /// When it began.
+    /// When the run started.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
-    /// When it ended.
+    /// When the run ended.
     #[schema(required, value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
-    /// Milliseconds between the two; by a monotonic clock where the run told.
+    /// The duration in milliseconds, by a monotonic clock if the run has a report.
     #[schema(required)]
     elapsed_ms: Option<u64>,
-    /// The table's version that it ended on.
+    /// The newest version of the table at the end of the run.
     #[schema(required)]
     version: Option<u64>,
-    /// Whether that version is its own; false where there was nothing to do.
+    /// Whether the run committed this version; false if nothing had changed.
     #[schema(required)]
     committed: Option<bool>,
-    /// What it found and did, once it has left its report.
+    /// The counts of the run, if it has a report.
     #[schema(required, value_type = Option<CountsDocument>)]
     counts: Option<Counts>,
-    /// What it asked of the store, by kind, once it has left its report.
+    /// The requests that the run sent to the store, if it has a report.
     #[schema(required, value_type = Option<RequestsDocument>)]
     requests: Option<Requests>,
-    /// Why it did not succeed; a fixed message where the server has a token and the request does not.
+    /// Why the run did not succeed. If the server has a token, requests without it get a fixed message.
     #[schema(required)]
     error: Option<String>,
-    /// Remarks on sources that were accepted, the first hundred; only where one run is asked for, and only if there are any.
+    /// The first 100 notices about accepted sources, if there are any. Lists of runs omit them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, value_type = Vec<NoticeDocument>)]
     notices: Vec<SourceNotice>,
-    /// Sources that the run read and rejected, likewise.
+    /// The first 100 sources that the run read and rejected, if there are any. Lists of runs omit them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schema(required = false, value_type = Vec<NoticeDocument>)]
     rejects: Vec<SourceNotice>,
-    /// The end of what its process wrote, in whole lines; likewise, and only where this server heard it, and not where the
-    /// server has a token and the request does not.
+    /// The last lines of the run's log, if this server received it. Lists of runs omit it, and so do responses to requests without the
+    /// token if the server has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     log_tail: Option<String>,
 }
 
-/// Describes [`Counts`], which the core writes.
+/// Describes [`Counts`].
 #[derive(Debug)]
 pub struct CountsDocument;
 
 impl PartialSchema for CountsDocument {
     fn schema() -> RefOr<Schema> {
         numbers(
-            "What a run found and did. Sources are counted as objects, users as rows.",
+            "The counts of a run. Sources are counted as objects, users as rows.",
             &Counts::default(),
         )
     }
@@ -88,13 +89,16 @@ impl ToSchema for CountsDocument {
     }
 }
 
-/// Describes [`Requests`], which the core writes.
+/// Describes [`Requests`].
 #[derive(Debug)]
 pub struct RequestsDocument;
 
 impl PartialSchema for RequestsDocument {
     fn schema() -> RefOr<Schema> {
-        numbers("Requests that a run sent to the store, by kind.", &Requests::default())
+        numbers(
+            "The number of requests that a run sent to the store, by kind.",
+            &Requests::default(),
+        )
     }
 }
 
@@ -104,14 +108,14 @@ impl ToSchema for RequestsDocument {
     }
 }
 
-/// The schema of a document of whole numbers. Its names are those that serde writes, so that no number is missing.
+/// The schema of an object of whole numbers. Its properties are those that serde writes, so none is missing.
 fn numbers(description: &str, document: &impl Serialize) -> RefOr<Schema> {
     let number = || {
         let integer = ObjectBuilder::new().schema_type(Type::Integer);
         let integer = integer.format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)));
         integer.minimum(Some(0))
     };
-    let written = serde_json::to_value(document).expect("numbers become JSON in memory");
+    let written = serde_json::to_value(document).expect("numbers can be represented as JSON");
     let names = written.as_object().into_iter().flat_map(|document| document.keys().cloned());
     let document = ObjectBuilder::new().schema_type(Type::Object).description(Some(description));
     names
@@ -119,21 +123,21 @@ fn numbers(description: &str, document: &impl Serialize) -> RefOr<Schema> {
         .into()
 }
 
-/// A source that a run remarked on or rejected.
+/// A source with a notice or a reject.
 #[derive(Debug, ToSchema)]
 #[schema(as = SourceNotice)]
-#[expect(dead_code, reason = "this describes `SourceNotice`, which the core writes")]
+#[expect(dead_code, reason = "this describes `SourceNotice`")]
 pub struct NoticeDocument {
-    /// The source's key.
+    /// The key of the source.
     #[schema(example = "src-data/1000.csv")]
     key: String,
-    /// Why; stable.
+    /// The code of the notice or reject; stable.
     #[schema(example = "trimmed")]
     code: String,
 }
 
-impl RunView {
-    /// The run with its remarks and rejects, which a list of a thousand runs has no room for.
+impl RunDocument {
+    /// The run with its notices, rejects and log, which would make a list of a thousand runs too large.
     pub fn with_notices(run: Run) -> Self {
         let report = run.report.clone();
         Self {
@@ -149,13 +153,13 @@ impl RunView {
         &self.id
     }
 
-    /// The state of the run as a word.
+    /// The name of the run's state.
     pub fn state(&self) -> &str {
         self.state
     }
 }
 
-impl From<Run> for RunView {
+impl From<Run> for RunDocument {
     fn from(run: Run) -> Self {
         let report = run.report.as_deref();
         Self {
@@ -182,7 +186,7 @@ impl From<Run> for RunView {
     }
 }
 
-/// What the launcher's clock says; none while the run is active.
+/// The duration by the clock of the launcher; none while the run is active.
 fn elapsed_ms(run: &Run) -> Option<u64> {
     let elapsed = run.ended_at?.duration_since(run.started_at?);
     u64::try_from(elapsed.as_millis()).ok()

@@ -1,13 +1,13 @@
-//! Details of runs that only a client with the token gets. Why a run failed, and its log, name buckets, endpoints, folders and keys.
+//! Removes the details of runs that only authorized clients get. Error messages and logs name buckets, endpoints, directories and keys.
 
 use datalake_core::report::RunOutcome;
 
 use crate::request::auth::Caller;
 use datalake_runs::run::{Run, RunState};
 
-/// The run as this client may see it. A server without a token shows everything.
+/// The run with the details that the client may see. A server without a token shows all details.
 pub fn for_caller(run: Run, caller: Caller) -> Run {
-    if caller.has_rights() {
+    if caller.is_authorized() {
         return run;
     }
     Run {
@@ -17,13 +17,13 @@ pub fn for_caller(run: Run, caller: Caller) -> Run {
     }
 }
 
-/// Stands for the cause: one message for each state that has one.
+/// The message in place of the error.
 fn message(state: RunState) -> &'static str {
     match state.outcome() {
-        None => "the run is waiting; send the token, or sign in, to see for what",
-        Some(RunOutcome::Refused) => "a guard stopped the run; send the token, or sign in, to see why",
-        Some(RunOutcome::Misconfigured) => "the run cannot work as it is configured; send the token, or sign in, to see why",
+        None => "the run is waiting; send the token, or sign in, to see the reason",
+        Some(RunOutcome::Refused) => "a guard blocked the run; send the token, or sign in, to see the reason",
+        Some(RunOutcome::Misconfigured) => "the run is misconfigured; send the token, or sign in, to see the reason",
         Some(RunOutcome::Stopped) => "the run was stopped; send the token, or sign in, to see the details",
-        Some(RunOutcome::Failed | RunOutcome::Succeeded) => "the run failed; send the token, or sign in, to see why",
+        Some(RunOutcome::Failed | RunOutcome::Succeeded) => "the run failed; send the token, or sign in, to see the reason",
     }
 }

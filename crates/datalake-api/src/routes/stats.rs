@@ -1,4 +1,4 @@
-//! Figures of the same rows that `/data` gives for the same parameters.
+//! `GET /stats`: statistics of the rows that `/data` returns for the same parameters.
 
 use std::sync::Arc;
 
@@ -9,65 +9,68 @@ use axum::{
 };
 use bytes::Bytes;
 use datalake_core::{query::Query, user::Day};
-use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
+use datalake_table::memory::statistics::Statistics;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    limits::scan_pool::scan,
-    problem::{self, Problem, document::ProblemDocument},
+    problem::{
+        Problem,
+        from::precondition_response,
+        responses::{ConditionalResponses, ReadProblems},
+    },
     request::{
-        query_string::Asked,
-        snapshot::{MomentParameters, Reading},
+        data_query::StatsQuery,
+        snapshot::{ReadAt, TimeTravelParameters},
+        table_read::TableRead,
     },
     routes::{
         column_parameters::ConditionsOnColumns,
         parameters::{ConditionParameters, FilterParameters},
     },
     rows::{
-        pagination::Links,
-        response_cache::{Answer, Answers},
+        pagination::PageHeaders,
+        response_cache::{CachedResponse, ResponseCache},
     },
 };
-use datalake_core::error_chain::error_chain;
 
-/// Figures of ages. One born after the day of the question is counted, and is in no figure of ages.
+/// Statistics of users. Users born after the requested day are counted, but have no age.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Statistics)]
 struct StatisticsDocument {
     /// The version of the table.
     version: u64,
-    /// The day on which ages are counted.
+    /// The day on which ages are computed.
     #[schema(format = Date)]
     on: String,
-    /// Users.
+    /// The number of users.
     count: u64,
-    /// Mean of the completed years; null where nobody has an age.
+    /// The mean of the ages in completed years; null if no user has an age.
     #[schema(required)]
     average_age: Option<f64>,
-    /// Completed years of the youngest.
+    /// The lowest age in completed years.
     #[schema(required)]
     min_age: Option<u16>,
-    /// Completed years of the oldest.
+    /// The highest age in completed years.
     #[schema(required)]
     max_age: Option<u16>,
-    /// The middle age, or the mean of the two middle ones.
+    /// The middle age, or the mean of the two middle ages.
     #[schema(required)]
     median_age: Option<f64>,
-    /// Users with a picture.
+    /// The number of users with an image.
     with_image: u64,
-    /// Users without.
+    /// The number of users without an image.
     without_image: u64,
-    /// Each age that somebody has, ascending.
+    /// The number of users by age, in ascending order of age.
     by_age: Vec<AgeCount>,
 }
 
-/// How many users have an age.
+/// The number of users of one age.
 #[derive(Debug, Serialize, ToSchema)]
 struct AgeCount {
-    /// Completed years.
+    /// The age in completed years.
     age: u16,
-    /// Users.
+    /// The number of users.
     count: u64,
 }
 
@@ -88,62 +91,60 @@ impl StatisticsDocument {
     }
 }
 
-/// Statistics of the users that the parameters select.
+/// Get statistics
 ///
-/// The statistics are over the rows that `/data` returns for the same parameters. Statistics of ages are null if no user has an age.
+/// Returns statistics of the users that `/data` returns for the same parameters. The statistics of ages are null if no user has an age.
 #[utoipa::path(
     get,
     path = "/stats",
     operation_id = "showStatistics",
     tag = "data",
-    params(FilterParameters, MomentParameters, ConditionParameters, ConditionsOnColumns),
+    params(FilterParameters, TimeTravelParameters, ConditionParameters, ConditionsOnColumns),
     responses(
-        (status = 200, description = "The figures", body = StatisticsDocument),
-        (status = 304, description = "The client has this answer"),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The version is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 412, description = "`If-Match` wants another answer", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet", body = ProblemDocument, content_type = "application/problem+json"),
+        ReadProblems,
+        ConditionalResponses,
+        (status = 200, description = "The statistics", body = StatisticsDocument),
     )
 )]
-pub(crate) async fn show(asked: Asked, reading: Reading, State(answers): State<Answers>, headers: HeaderMap) -> Result<Response, Problem> {
-    let Asked { question, identity } = asked;
-    let on = reading.day(question.on);
-    // The day is part of the document.
-    let validators = reading.validators(&format!("stats\n{identity}"), Some(on), question.on.is_none());
-    let age = reading.age();
+pub(crate) async fn show(
+    TableRead(StatsQuery { query, identity }, read_at): TableRead<StatsQuery>,
+    State(response_cache): State<ResponseCache>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let on = read_at.day(query.on);
+    // The document contains the day, so the response always depends on it.
+    let validators = read_at.validators(&format!("stats\n{identity}"), Some(on), query.on.is_none());
+    let freshness = read_at.freshness_headers();
     if let Some(precondition) = validators.evaluate_preconditions(&headers) {
-        return Ok((age, problem::from::of_precondition(precondition, &validators)).into_response());
+        return Ok((freshness, precondition_response(precondition, &validators)).into_response());
     }
-    let body = if let Some(answer) = answers.get(validators.etag()) {
-        answer.body
+    let body = if let Some(response) = response_cache.get(validators.etag()) {
+        response.body
     } else {
-        let body = figures(&reading.snapshot, &question, on).await?;
-        let links = Links::default();
-        answers.keep(validators.etag(), &Answer { body: body.clone(), links });
+        let body = statistics(&read_at, &query, on).await?;
+        let response = CachedResponse {
+            body: body.clone(),
+            page_headers: PageHeaders::default(),
+        };
+        response_cache.insert(validators.etag(), &response);
         body
     };
     let content_type = [(header::CONTENT_TYPE, "application/json")];
-    Ok((age, validators.headers(), content_type, body).into_response())
+    Ok((freshness, validators.headers(), content_type, body).into_response())
 }
 
-/// The document as JSON. Conditions on values take a look at every row.
-async fn figures(snapshot: &Arc<Snapshot>, question: &Query, on: Day) -> Result<Bytes, Problem> {
-    let filter = question.filter.clone();
-    let snapshot = Arc::clone(snapshot);
+/// The document as JSON. Conditions on values need a scan of all rows.
+async fn statistics(read_at: &ReadAt, query: &Query, on: Day) -> Result<Bytes, Problem> {
+    let filter = query.filter.clone();
+    let snapshot = Arc::clone(&read_at.snapshot);
     let is_quick = filter.conditions.is_empty();
-    let count = move || {
+    let compute = move || {
         let statistics = snapshot.statistics(&snapshot.select(&filter, on));
         let document = StatisticsDocument::new(snapshot.version().number(), on, statistics);
-        Bytes::from(serde_json::to_vec(&document).expect("texts and numbers become JSON in memory"))
+        Bytes::from(serde_json::to_vec(&document).expect("writing strings and numbers to memory cannot fail"))
     };
     if is_quick {
-        return Ok(count());
+        return Ok(compute());
     }
-    scan(count).await.map_err(|panic| {
-        tracing::error!(error = error_chain(&panic), "rows cannot be counted");
-        Problem::Internal
-    })
+    Ok(read_at.scan_pool.scan(compute).await?)
 }

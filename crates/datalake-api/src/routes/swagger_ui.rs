@@ -1,4 +1,4 @@
-//! `/docs`: Swagger UI over the description of the API. All of it comes out of the executable, and the page may load nothing from elsewhere.
+//! `/docs`: Swagger UI for the OpenAPI description. All files are part of the executable, and the page may load nothing from other servers.
 
 use std::io::Read;
 
@@ -13,16 +13,16 @@ use flate2::read::GzDecoder;
 
 use crate::{
     problem::Problem,
-    request::query_string::{NoParameters, Segment},
+    request::{parameters::NoParameters, path::PathParameter},
     state::ApiState,
 };
 use datalake_http::content_coding::accepts;
 
-/// Swagger UI draws its icons from `data:` addresses, and shows a picture that was answered from a `blob:`; all else comes from files.
+/// Swagger UI loads its icons from `data:` URLs and shows images in responses from `blob:` URLs. Everything else comes from files.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The names do not change with the version: an hour after an upgrade nobody mixes two of them.
+/// The file names do not depend on the version. After an upgrade, browsers mix files of two versions for at most an hour.
 const CACHING: &str = "public, max-age=3600";
 
 const HEADERS: [(HeaderName, &str); 4] = [
@@ -41,7 +41,7 @@ struct File {
 
 enum Content {
     Plain(&'static [u8]),
-    /// As `build.rs` packed it.
+    /// Compressed by `build.rs`.
     Gzip(&'static [u8]),
 }
 
@@ -74,10 +74,10 @@ const FILES: &[File] = &[
     ),
 ];
 
-/// Where the page and its files are.
+/// The paths of the page and its files.
 pub(crate) const PATHS: [&str; 3] = ["/docs", "/docs/", "/docs/{file}"];
 
-/// The page and its files. None of them is part of the description.
+/// The routes of the page and its files, which are not part of the OpenAPI description.
 pub(crate) fn router() -> Router<ApiState> {
     let [bare, page, file] = PATHS;
     Router::new()
@@ -85,7 +85,7 @@ pub(crate) fn router() -> Router<ApiState> {
         .route(page, get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
         .route(
             file,
-            get(async |Segment(name): Segment, _: NoParameters, headers: HeaderMap| show(&name, &headers)),
+            get(async |PathParameter(name): PathParameter, _: NoParameters, headers: HeaderMap| show(&name, &headers)),
         )
 }
 
@@ -101,18 +101,18 @@ fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
             (HEADERS, media_type, encoding, Bytes::from_static(bytes)).into_response()
         }
-        Content::Gzip(bytes) => (HEADERS, media_type, unpacked(bytes)).into_response(),
+        Content::Gzip(bytes) => (HEADERS, media_type, decompress(bytes)).into_response(),
     })
 }
 
-fn unpacked(bytes: &[u8]) -> Vec<u8> {
-    // gzip ends with the length of what was packed: room for all of it at once.
+fn decompress(bytes: &[u8]) -> Vec<u8> {
+    // A gzip file ends with the length of its content.
     let length = bytes
         .last_chunk()
         .and_then(|length| usize::try_from(u32::from_le_bytes(*length)).ok());
-    let mut unpacked = Vec::with_capacity(length.unwrap_or_default());
+    let mut decompressed = Vec::with_capacity(length.unwrap_or_default());
     GzDecoder::new(bytes)
-        .read_to_end(&mut unpacked)
-        .expect("the build compressed it, and memory does not fail");
-    unpacked
+        .read_to_end(&mut decompressed)
+        .expect("the build script compressed it");
+    decompressed
 }

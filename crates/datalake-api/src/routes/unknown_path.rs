@@ -1,4 +1,5 @@
-//! Paths that no route has: a trailing slash leads to the path without it, and anything else is refused with the nearest path.
+//! Paths that match no route: a trailing slash is redirected to the path without it; any other path is a problem that suggests a similar
+//! path.
 
 use std::sync::Arc;
 
@@ -12,10 +13,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 use crate::problem::Problem;
 use datalake_http::{percent_encoding::malformed_encoding, server::request_error::RequestError};
 
-/// What `OPTIONS *` names: the methods that some path takes.
+/// The response to `OPTIONS *`: the methods that some path supports.
 const METHODS: HeaderValue = HeaderValue::from_static("GET,HEAD,POST,DELETE,OPTIONS");
 
-/// What a path may not have as it is, and some that it may.
+/// The characters of a path segment that are percent-encoded.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The templates of all routes, like `/data/{user_id}`.
@@ -29,8 +30,8 @@ impl FromIterator<String> for KnownPaths {
 }
 
 impl KnownPaths {
-    /// The answer to a request of a path that no route has.
-    pub(crate) fn answer(&self, method: &Method, uri: &Uri) -> Response {
+    /// The response to a request for a path that matches no route.
+    pub(crate) fn respond(&self, method: &Method, uri: &Uri) -> Response {
         let path = uri.path();
         if path == "*" && method == Method::OPTIONS {
             return (StatusCode::NO_CONTENT, [(header::ALLOW, METHODS)]).into_response();
@@ -48,10 +49,11 @@ impl KnownPaths {
         .into_response()
     }
 
-    /// Path and query without the slashes at the end of the path. Only of a route's path: what begins with two slashes names a host.
+    /// Path and query without the slashes at the end of the path, if that path has a route. A location that starts with two slashes would
+    /// name a host.
     fn without_slash(&self, uri: &Uri) -> Option<String> {
         let path = uri.path().trim_end_matches('/');
-        if path.len() == uri.path().len() || !self.0.iter().any(|template| is_of(template, path)) {
+        if path.len() == uri.path().len() || !self.0.iter().any(|template| matches_template(template, path)) {
             return None;
         }
         Some(match uri.query() {
@@ -60,9 +62,9 @@ impl KnownPaths {
         })
     }
 
-    /// The path that a slip of the pen is nearest to.
+    /// The path that is most similar, if a typing error can explain the difference.
     fn nearest(&self, path: &str) -> Option<String> {
-        // Slips are counted in what a client reads.
+        // Users type decoded characters.
         let path = percent_decode_str(path).decode_utf8_lossy();
         let near = self.0.iter().filter_map(|template| match is_static(template) {
             true => Some((edits(&path, template)?, template.clone())),
@@ -80,8 +82,8 @@ fn is_static(template: &str) -> bool {
     !template.contains('{')
 }
 
-/// Whether a route takes the path.
-fn is_of(template: &str, path: &str) -> bool {
+/// Whether the template matches the path.
+fn matches_template(template: &str, path: &str) -> bool {
     let (mut of_template, mut of_path) = (template.split('/'), path.split('/'));
     loop {
         match (of_template.next(), of_path.next()) {
@@ -92,7 +94,7 @@ fn is_of(template: &str, path: &str) -> bool {
     }
 }
 
-/// The template with the variable parts of a path of as many segments, and how many slips there are in the other parts.
+/// The template, filled with the variable parts of a path with the same number of segments, and the edit distance of the other parts.
 fn filled(template: &str, path: &str) -> Option<(usize, String)> {
     let known: Vec<_> = template.split('/').skip(1).collect();
     let given: Vec<_> = path.split('/').filter(|segment| !segment.is_empty()).collect();
@@ -137,13 +139,13 @@ mod tests {
     }
 
     #[test]
-    fn slashes_at_the_end() {
+    fn trailing_slashes_are_removed() {
         check_redirect("/data/", Some("/data"));
         check_redirect("/data///?min_age&x=/", Some("/data?min_age&x=/"));
         check_redirect("/data/%31/", Some("/data/%31"));
         check_redirect("/data/1/image/?", Some("/data/1/image?"));
         check_redirect("/nowhere/", None);
-        // These would lead to another host, or around in a circle.
+        // These would redirect to another host, or to themselves.
         check_redirect("//data/", None);
         check_redirect("//evil.example/", None);
         check_redirect("/data//image/", None);
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn slips_of_the_pen() {
+    fn similar_path_is_suggested() {
         check_nearest("/datas", Some("/data"));
         check_nearest("/Data", Some("/data"));
         check_nearest("/DATA/1000", Some("/data/1000"));

@@ -1,4 +1,4 @@
-//! The rows that a question takes: as a page or all of them, in the format that the client likes.
+//! `GET /data`: the rows that a query selects, as a page or all of them, in the format that the client requests.
 
 use std::sync::Arc;
 
@@ -13,54 +13,68 @@ use datalake_core::{
     query::{column::Column, error::QueryError},
     user::Ages,
 };
-use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
-
-use crate::{
-    limits::{
-        scan_pool::scan,
-        sort_budget::{OrderedRows, RowsRoom},
-    },
-    problem::{self, Problem, document::ProblemDocument},
-    request::{
-        query_string::{ESCAPE, RowsAsked},
-        snapshot::{MomentParameters, Reading},
-    },
-    routes::{
-        column_parameters::{ConditionsOnColumns, OrderParameters},
-        parameters::{Binary, ConditionParameters, FilterParameters, RowLines, RowsDocument, ShowingParameters},
-    },
-    rows::{
-        columns::ColumnsText,
-        format::{Format, Shape},
-        pagination::{self, Links, Page},
-        parquet_files::{ParquetFile, ParquetFiles},
-        response_cache::{Answer, Answers},
-        row_query::{ListedRows, Listing, failed},
-        stream::{self, Begun, CHUNK_BYTES, Writer},
-        text::{Notation, RowsText},
-        text_parts::TextIndexes,
-    },
-    state::ApiState,
-};
 use datalake_http::{
     accept::Accept,
     range,
     response_budget::{ResponseBudget, SMALL_RESPONSE_BYTES_MAX},
 };
+use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
-/// The users that the parameters select.
+use crate::{
+    integers::{to_u64, to_usize},
+    limits::{
+        scan_pool::ScanPool,
+        sort_budget::{SortBudget, SortPermit},
+    },
+    problem::{
+        Problem,
+        document::ProblemDocument,
+        from::{internal_error, precondition_response},
+        responses::{ConditionalResponses, ReadProblems},
+    },
+    request::{
+        data_query::{DataQuery, ESCAPE},
+        snapshot::{ReadAt, TimeTravelParameters},
+        table_read::TableRead,
+    },
+    routes::{
+        column_parameters::{ConditionsOnColumns, OrderParameters},
+        parameters::{Binary, ConditionParameters, FilterParameters, PresentationParameters, RowLines, RowsDocument},
+    },
+    rows::{
+        columns::ColumnsText,
+        format::{Format, Shape},
+        pagination::{PageHeaders, RowPage, link_to_next},
+        parquet_files::{ParquetFile, ParquetFiles},
+        response_cache::{CachedResponse, ResponseCache},
+        row_query::{PageOfRows, RowQuery},
+        stream::{self, CHUNK_BYTES, FirstChunk, Writer},
+        text::{Notation, RowsText},
+        text_parts::TextIndexes,
+    },
+    state::ApiState,
+};
+
+/// Writing a Parquet file with so many rows takes a considerable part of a second.
+const ROWS_OF_LARGE_FILE: u64 = 50_000;
+
+/// List users
 ///
-/// Rows are ordered by `user_id` by default. The age is the number of completed calendar years on the day `on`. An empty `min_age` selects the
-/// youngest of the users that match all other filters, an empty `max_age` the oldest, ties included; together they select both. Each column is
-/// a parameter as well, alone or with an operator: `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`. A row is selected if all
-/// conditions hold; a parameter with an operator may be repeated.
+/// Returns the users that match all parameters, ordered by `user_id` by default. `age` is the number of completed calendar years on the day
+/// `on`.
+///
+/// `min_age` without a value selects the youngest of the users that match all other filters, and `max_age` without a value the oldest, ties
+/// included; together they select both. Each column is a parameter as well, alone or with an operator: `last_name=Lee`,
+/// `first_name__contains=an`, `birthts__gte=0`. A parameter with an operator can be repeated.
 #[utoipa::path(
     get,
     path = "/data",
     operation_id = "listRows",
     tag = "data",
-    params(FilterParameters, OrderParameters, ShowingParameters, MomentParameters, ConditionParameters, ConditionsOnColumns),
+    params(FilterParameters, OrderParameters, PresentationParameters, TimeTravelParameters, ConditionParameters, ConditionsOnColumns),
     responses(
+        ReadProblems,
+        ConditionalResponses,
         (status = 200, description = "The users", content(
             (RowsDocument = "application/json"),
             (RowLines = "application/x-ndjson"),
@@ -69,217 +83,226 @@ use datalake_http::{
             (Binary = "application/vnd.apache.arrow.stream"),
         ), headers(
             ("datalake-version" = u64, description = "The version of the table"),
-            ("datalake-version-age" = u64, description = "Seconds since that version was committed"),
-            ("datalake-checked-age" = u64, description = "Seconds since the store last said that nothing is newer"),
-            ("etag" = String, description = "Names these bytes: for `If-None-Match`"),
-            ("link" = String, description = "The next page, where there is one"),
-            ("x-total-count" = u64, description = "Users whom the filters take, on whatever page"),
+            ("datalake-version-age" = u64, description = "Seconds since the version was committed"),
+            ("datalake-checked-age" = u64, description = "Seconds since the store last confirmed that no version is newer"),
+            ("etag" = String, description = "The ETag of the response, for `If-None-Match`"),
+            ("link" = String, description = "The next page, if there is one"),
+            ("x-total-count" = u64, description = "The number of users that match, on all pages"),
         )),
-        (status = 304, description = "The client has this answer"),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 404, description = "There is no such version yet", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 406, description = "There is no format that the client takes", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 410, description = "The version, or the cursor's, is gone", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 412, description = "`If-Match` wants another answer", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or too much is asked at once", body = ProblemDocument, content_type = "application/problem+json"),
+        (status = 406, description = "The client accepts none of the formats", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn list_rows(
-    asked: RowsAsked,
-    reading: Reading,
-    State(kept): State<Kept>,
+    TableRead(data_query, read_at): TableRead<DataQuery>,
+    State(resources): State<RowResources>,
     method: Method,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let format = match asked.format {
+    let format = match data_query.format {
         Some(format) => format,
         None => Format::accepted(&Accept::from_headers(&headers)).ok_or_else(|| Problem::NotAcceptable {
             offered: Format::offered(),
         })?,
     };
-    answer(format, asked, reading, &kept, &method, &headers).await
+    respond(format, data_query, read_at, &resources, &method, &headers).await
 }
 
-/// What is kept of answers, and room for those that hold rows.
-pub(crate) struct Kept {
-    answers: Answers,
-    files: ParquetFiles,
-    indexes: TextIndexes,
-    ordered: OrderedRows,
-    budget: ResponseBudget,
+/// The caches and budgets of responses with rows.
+pub(crate) struct RowResources {
+    response_cache: ResponseCache,
+    parquet_files: ParquetFiles,
+    text_indexes: TextIndexes,
+    scan_pool: ScanPool,
+    sort_budget: SortBudget,
+    response_budget: ResponseBudget,
 }
 
-impl FromRef<ApiState> for Kept {
+impl FromRef<ApiState> for RowResources {
     fn from_ref(state: &ApiState) -> Self {
         Self {
-            answers: FromRef::from_ref(state),
-            files: FromRef::from_ref(state),
-            indexes: FromRef::from_ref(state),
-            ordered: FromRef::from_ref(state),
-            budget: FromRef::from_ref(state),
+            response_cache: FromRef::from_ref(state),
+            parquet_files: FromRef::from_ref(state),
+            text_indexes: FromRef::from_ref(state),
+            scan_pool: FromRef::from_ref(state),
+            sort_budget: FromRef::from_ref(state),
+            response_budget: FromRef::from_ref(state),
         }
     }
 }
 
-/// So many rows take a good part of a second to be made a file.
-const ROWS_OF_LARGE_FILE: u64 = 50_000;
-
-/// What is to be written.
-struct Writing {
-    listing: Listing,
+/// The response with the rows in this format.
+pub(crate) async fn respond(
     format: Format,
-    columns: Box<[Column]>,
-}
-
-/// The rows in a format.
-pub(crate) async fn answer(
-    format: Format,
-    asked: RowsAsked,
-    reading: Reading,
-    kept: &Kept,
+    data_query: DataQuery,
+    read_at: ReadAt,
+    resources: &RowResources,
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    if asked.shape == Shape::Columns && format != Format::Json {
-        return Err(QueryError::value("shape", "columns are laid out in JSON alone").into());
+    if data_query.shape == Shape::Columns && format != Format::Json {
+        return Err(QueryError::value("shape", "columns is available only for JSON; request /data.json, or omit it").into());
     }
-    if asked.escape != Escape::Nothing && format != Format::Csv {
-        return Err(QueryError::value(ESCAPE, "applies to CSV alone; ask for /data.csv, or leave it out").into());
+    if data_query.escape != Escape::Nothing && format != Format::Csv {
+        return Err(QueryError::value(ESCAPE, "applies only to CSV; request /data.csv, or omit it").into());
     }
-    let listing = Listing::new(asked, &reading)?;
-    let question = &listing.asked.question;
-    let columns: Box<[Column]> = question.select.as_deref().unwrap_or(format.columns()).into();
-    let counted_on = question.depends_on_today(&columns).then_some(listing.day);
-    let identity = format!("{}\n{}", format.name(), listing.asked.identity);
-    let validators = reading.validators(&identity, counted_on, listing.is_of_today());
-    let age = reading.age();
+    let row_query = RowQuery::new(data_query, &read_at)?;
+    let query = &row_query.data_query.query;
+    let columns: Box<[Column]> = query.select.as_deref().unwrap_or(format.columns()).into();
+    let computed_on = query.depends_on_today(&columns).then_some(row_query.day);
+    let identity = format!("{}\n{}", format.name(), row_query.data_query.identity);
+    let validators = read_at.validators(&identity, computed_on, row_query.is_today());
+    let freshness = read_at.freshness_headers();
     if let Some(precondition) = validators.evaluate_preconditions(headers) {
-        return Ok((age, problem::from::of_precondition(precondition, &validators)).into_response());
+        return Ok((freshness, precondition_response(precondition, &validators)).into_response());
     }
-    let writing = Writing { listing, format, columns };
-    // Of what has no body there is no part.
+    let encoder = RowEncoder {
+        row_query,
+        format,
+        columns,
+    };
+    // A response to HEAD has no body, so it has no ranges either.
     let range = headers
         .get(header::RANGE)
         .filter(|_| *method == Method::GET && validators.allow_range(headers));
     let response = match format {
         Format::Parquet => {
-            let is_of_all = *method == Method::GET && !headers.contains_key(header::RANGE);
-            let is_large = || writing.listing.counted_rows().is_some_and(|rows| rows > ROWS_OF_LARGE_FILE);
-            if is_of_all && kept.budget.is_exhausted() && is_large() {
+            let is_whole_file = *method == Method::GET && !headers.contains_key(header::RANGE);
+            let is_large = || encoder.row_query.known_count().is_some_and(|rows| rows > ROWS_OF_LARGE_FILE);
+            if is_whole_file && resources.response_budget.is_exhausted() && is_large() {
                 return Err(Problem::ResponseBudgetExhausted);
             }
-            let file = writing.file(validators.etag(), kept).await?;
-            let (bytes, links) = (file.bytes(), file.links().clone());
-            range::range_response(bytes, range, |part| (links, file.body(part)))?
+            let file = encoder.file(validators.etag(), resources).await?;
+            let (bytes, page_headers) = (file.bytes(), file.page_headers().clone());
+            range::range_response(bytes, range, |part| (page_headers, file.body(part)))?
         }
         Format::Csv | Format::Ndjson if range.is_some() || *method == Method::HEAD => {
-            writing.text_part(validators.etag(), kept, range).await?
+            encoder.text_part(validators.etag(), resources, range).await?
         }
         Format::Csv | Format::Ndjson => {
-            let accepts = [(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
-            (accepts, writing.text(validators.etag(), kept).await?).into_response()
+            let accept_ranges = [(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"))];
+            (accept_ranges, encoder.whole(validators.etag(), resources).await?).into_response()
         }
-        Format::Json | Format::Arrow => writing.text(validators.etag(), kept).await?,
+        Format::Json | Format::Arrow => encoder.whole(validators.etag(), resources).await?,
     };
     let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static(format.content_type()))];
-    Ok((age, validators.headers(), content_type, response).into_response())
+    Ok((freshness, validators.headers(), content_type, response).into_response())
 }
 
-impl Writing {
-    async fn text(self, etag: &str, kept: &Kept) -> Result<Response, Problem> {
-        if let Some(Answer { body, links }) = kept.answers.get(etag) {
-            return Ok((links, body).into_response());
+/// Encodes the rows of a query.
+struct RowEncoder {
+    row_query: RowQuery,
+    format: Format,
+    columns: Box<[Column]>,
+}
+
+impl RowEncoder {
+    /// The whole response, from the cache or encoded while it is sent.
+    async fn whole(self, etag: &str, resources: &RowResources) -> Result<Response, Problem> {
+        if let Some(CachedResponse { body, page_headers }) = resources.response_cache.get(etag) {
+            return Ok((page_headers, body).into_response());
         }
-        if kept.budget.is_exhausted() && self.is_surely_large() {
+        if resources.response_budget.is_exhausted() && self.is_surely_large() {
             return Err(Problem::ResponseBudgetExhausted);
         }
-        let ordered = kept.ordered.clone();
-        let Self { listing, format, columns } = self;
-        // A page is made whole, so that it holds nothing but its bytes.
-        let bytes_whole = match listing.asked.question.limit {
-            Some(_) => usize::try_from(SMALL_RESPONSE_BYTES_MAX).unwrap_or(CHUNK_BYTES),
+        let sort_budget = resources.sort_budget.clone();
+        let Self {
+            row_query,
+            format,
+            columns,
+        } = self;
+        // A page is encoded completely, so that it holds nothing but its bytes while it is sent.
+        let first_chunk_bytes = match row_query.data_query.query.limit {
+            Some(_) => to_usize(SMALL_RESPONSE_BYTES_MAX),
             None => CHUNK_BYTES,
         };
-        let begun = listing.work(move |listing| {
-            let (Page { walk, links }, room) = page(&listing, &ordered)?;
-            let begun = writer(&listing, walk, format, &columns).begin(bytes_whole);
-            begun.map(|begun| (begun, links, room)).map_err(|error| failed(&error))
+        let first_chunk = row_query.run(move |row_query| {
+            let (RowPage { rows, headers }, permit) = page(&row_query, &sort_budget)?;
+            let first_chunk = writer(&row_query, rows, format, &columns).first_chunk(first_chunk_bytes);
+            first_chunk
+                .map(|first_chunk| (first_chunk, headers, permit))
+                .map_err(|error| internal_error("cannot encode rows", &error))
         });
-        Ok(match begun.await?? {
-            (Begun::Whole(body), links, _) => {
-                let answer = Answer { body, links };
-                kept.answers.keep(etag, &answer);
-                (answer.links, answer.body).into_response()
+        Ok(match first_chunk.await?? {
+            (FirstChunk::Complete(body), page_headers, _) => {
+                let response = CachedResponse { body, page_headers };
+                resources.response_cache.insert(etag, &response);
+                (response.page_headers, response.body).into_response()
             }
-            (Begun::Part(first, writer), links, room) => (links, stream::body(first, writer, room)).into_response(),
+            (FirstChunk::Partial(first, writer), page_headers, permit) => {
+                let body = stream::body(first, writer, permit, resources.scan_pool.clone());
+                (page_headers, body).into_response()
+            }
         })
     }
 
-    /// The length of the text, and the part of it that is asked for.
-    async fn text_part(self, etag: &str, kept: &Kept, range: Option<&HeaderValue>) -> Result<Response, Problem> {
-        let Self { listing, format, columns } = self;
-        let is_quick = listing.is_quick();
-        let (listing, ordered) = (Arc::new(listing), kept.ordered.clone());
+    /// The requested range of the text; without a range, only its length.
+    async fn text_part(self, etag: &str, resources: &RowResources, range: Option<&HeaderValue>) -> Result<Response, Problem> {
+        let Self {
+            row_query,
+            format,
+            columns,
+        } = self;
+        let is_quick = row_query.is_quick();
+        let (row_query, sort_budget) = (Arc::new(row_query), resources.sort_budget.clone());
         let text = move || {
-            let (Page { walk, links }, room) = page(&listing, &ordered)?;
-            Ok((links, rows_text(&listing, walk, format, &columns), room))
+            let (RowPage { rows, headers }, permit) = page(&row_query, &sort_budget)?;
+            Ok((headers, rows_text(&row_query, rows, format, &columns), permit))
         };
-        let index = kept.indexes.get(etag, text.clone()).await?;
-        let links = index.links.clone();
+        let index = resources.text_indexes.get(etag, text.clone()).await?;
+        let page_headers = index.page_headers.clone();
         if range.is_none() {
-            return Ok(range::range_response(index.bytes(), None, |_| (links, Body::empty()))?);
+            return Ok(range::range_response(index.bytes(), None, |_| (page_headers, Body::empty()))?);
         }
-        let (_, text, room) = match is_quick {
+        let (_, text, permit) = match is_quick {
             true => text()?,
-            false => scan(text).await.map_err(|panic| failed(&panic))??,
+            false => resources.scan_pool.scan(text).await??,
         };
+        let scan_pool = resources.scan_pool.clone();
         Ok(range::range_response(index.bytes(), range, |part| {
-            (links, index.body(text, &part, room))
+            (page_headers, index.body(text, &part, permit, scan_pool))
         })?)
     }
 
-    async fn file(self, etag: &str, kept: &Kept) -> Result<ParquetFile, Problem> {
-        let (ages, ordered) = (Ages::on(self.listing.day), kept.ordered.clone());
+    async fn file(self, etag: &str, resources: &RowResources) -> Result<ParquetFile, Problem> {
+        let (ages, sort_budget) = (Ages::on(self.row_query.day), resources.sort_budget.clone());
         let columns = self.columns.clone();
-        let page = move || page(&self.listing, &ordered);
-        kept.files.get(etag, page, columns, ages).await
+        let page = move || page(&self.row_query, &sort_budget);
+        resources.parquet_files.get(etag, page, columns, ages).await
     }
 
-    /// Whether the answer is a large one whatever the values are.
+    /// Whether the response is large, whatever the values are.
     fn is_surely_large(&self) -> bool {
         let names: usize = self.columns.iter().map(|column| column.name().len()).sum();
-        let row_bytes_min = match (self.format, self.listing.asked.shape) {
+        let row_bytes_min = match (self.format, self.row_query.data_query.shape) {
             (Format::Json, Shape::Rows) | (Format::Ndjson, _) => names,
             (Format::Json, Shape::Columns) | (Format::Csv | Format::Parquet | Format::Arrow, _) => self.columns.len(),
         };
-        let row_bytes_min = u64::try_from(row_bytes_min).unwrap_or(0);
-        let bytes_min = self.listing.counted_rows().map(|rows| rows.saturating_mul(row_bytes_min));
+        let bytes_min = self.row_query.known_count().map(|rows| rows.saturating_mul(to_u64(row_bytes_min)));
         bytes_min.is_some_and(|bytes| bytes > SMALL_RESPONSE_BYTES_MAX)
     }
 }
 
-fn page(listing: &Listing, ordered: &OrderedRows) -> Result<(Page, Option<RowsRoom>), Problem> {
-    let (ListedRows { walk, total, next }, room) = listing.rows_in(ordered)?;
-    let next = next.and_then(|next| pagination::next_page(&next));
-    let links = Links { total, next };
-    Ok((Page { walk, links }, room))
+fn page(row_query: &RowQuery, sort_budget: &SortBudget) -> Result<(RowPage, Option<SortPermit>), Problem> {
+    let (PageOfRows { rows, total, next }, permit) = row_query.rows_with_budget(sort_budget)?;
+    let next = next.and_then(|next| link_to_next(&next));
+    let headers = PageHeaders { total, next };
+    Ok((RowPage { rows, headers }, permit))
 }
 
-fn writer(listing: &Listing, walk: RowCursor, format: Format, columns: &[Column]) -> Writer {
-    let ages = Ages::on(listing.day);
-    match (format, listing.asked.shape) {
-        (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(walk, columns, ages)),
-        (Format::Json | Format::Ndjson | Format::Csv, _) => Writer::Rows(rows_text(listing, walk, format, columns)),
-        (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(walk, columns, ages))),
+fn writer(row_query: &RowQuery, rows: RowCursor, format: Format, columns: &[Column]) -> Writer {
+    let ages = Ages::on(row_query.day);
+    match (format, row_query.data_query.shape) {
+        (Format::Json, Shape::Columns) => Writer::Columns(ColumnsText::new(rows, columns, ages)),
+        (Format::Json | Format::Ndjson | Format::Csv, _) => Writer::Rows(rows_text(row_query, rows, format, columns)),
+        (Format::Arrow | Format::Parquet, _) => Writer::Arrow(Box::new(ArrowStream::new(rows, columns, ages))),
     }
 }
 
-fn rows_text(listing: &Listing, walk: RowCursor, format: Format, columns: &[Column]) -> RowsText {
+fn rows_text(row_query: &RowQuery, rows: RowCursor, format: Format, columns: &[Column]) -> RowsText {
     let notation = match format {
-        Format::Csv => Notation::Csv(listing.asked.escape),
+        Format::Csv => Notation::Csv(row_query.data_query.escape),
         Format::Ndjson => Notation::Ndjson,
         Format::Json | Format::Parquet | Format::Arrow => Notation::Json,
     };
-    RowsText::new(walk, notation, columns, Ages::on(listing.day))
+    RowsText::new(rows, notation, columns, Ages::on(row_query.day))
 }

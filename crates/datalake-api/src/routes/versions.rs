@@ -1,9 +1,8 @@
-//! What changed when, and by which run.
+//! `GET /versions`: the versions of the table.
 
 use axum::{
     Json,
-    extract::{FromRequestParts, State},
-    http::request::Parts,
+    extract::State,
     response::{IntoResponse, Response},
 };
 use datalake_core::report::{Counts, RunId};
@@ -14,32 +13,29 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     limits::requests::StoreReadPermit,
-    problem::{Problem, document::ProblemDocument},
-    request::{
-        query_string::Pairs,
-        snapshot::{NewestParameters, Reading},
-    },
+    problem::{Problem, responses::NewestReadProblems},
+    request::{parameters::Limit, snapshot::NewestVersionParameters, table_read::NewestRead},
     routes::run_document::CountsDocument,
-    snapshots::versions::{PastVersions, RetainedVersions},
+    snapshots::versions::{RetainedVersions, Versions},
 };
 
 /// Two days of hourly runs.
 const VERSIONS_DEFAULT: usize = 50;
 
-/// Each version is an entry to read once, and some 600 bytes of the answer.
+/// Each version needs one read of a log entry, and about 600 bytes of the response.
 pub const VERSIONS_MAX: usize = 1_000;
 
-/// The versions of the table that its log reaches back to.
+/// The versions in the log of the table.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Versions)]
 struct VersionsDocument {
-    /// The newest.
+    /// The newest version.
     newest: u64,
-    /// The oldest that the log reaches back to; of one that was replaced over a week ago the rows may be gone all the same.
+    /// The oldest version in the log. The rows of a version that was superseded more than a week ago may be removed.
     oldest: u64,
-    /// Versions in this answer.
+    /// The number of versions in the response.
     count: usize,
-    /// The newest first.
+    /// The versions, the newest first.
     versions: Vec<VersionDocument>,
 }
 
@@ -47,21 +43,21 @@ struct VersionsDocument {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Version)]
 struct VersionDocument {
-    /// From 0; each commit adds 1.
+    /// The number of the version. The first is 0; each commit adds 1.
     version: u64,
-    /// When it was committed, by the clock of its writer.
+    /// The time of the commit, by the clock of its writer.
     #[schema(value_type = String, format = DateTime, example = "2026-11-24T12:00:00Z")]
     committed_at: Timestamp,
-    /// `run`, `other_engine`, or `unknown` where its entry is gone and only a checkpoint is left.
+    /// The author of the commit: `run`, `other_engine`, or `unknown` if only a checkpoint is left of the version.
     #[schema(example = "run")]
     made_by: &'static str,
-    /// The run that made it; null unless a run did.
+    /// The run that committed the version; null if no run did.
     #[schema(required, value_type = Option<String>, example = "datalake-processor-29384756")]
     run_id: Option<RunId>,
-    /// What was done, in Delta's words; null where the entry does not say.
+    /// The operation in Delta Lake's terms; null if the log entry names none.
     #[schema(required, value_type = Option<String>, example = "MERGE")]
     operation: Option<Box<str>>,
-    /// What the run found and did; `added`, `changed` and `removed` are rows. Null unless a run made the version.
+    /// The counts of the run; `added`, `changed` and `removed` are rows. Null if no run committed the version.
     #[schema(required, value_type = Option<CountsDocument>)]
     counts: Option<Counts>,
 }
@@ -83,58 +79,41 @@ impl From<VersionFacts> for VersionDocument {
     }
 }
 
-/// What `/versions` is asked.
+/// The parameters of `/versions`.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "the limit is parsed below; this describes it")]
+#[expect(dead_code, reason = "`Limit` parses the parameter; this describes it")]
 pub struct VersionsParameters {
     /// The maximum number of versions in the response.
     #[param(minimum = 1, maximum = 1000, default = 50, example = 50)]
     limit: Option<u16>,
 }
 
-/// How many versions are asked for.
-#[derive(Debug)]
-pub struct Limit(pub usize);
-
-impl<S: Send + Sync> FromRequestParts<S> for Limit {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
-        pairs.check_newest(&["limit", "min_version", "wait"])?;
-        Ok(Self(pairs.limit(VERSIONS_DEFAULT, VERSIONS_MAX, "")?))
-    }
-}
-
-/// The versions of the table.
+/// List versions
 ///
-/// The versions, the newest first: when each was committed, by which run, and what that run did.
+/// Returns the versions of the table, the newest first: when each was committed, by which run, and the counts of that run.
 #[utoipa::path(
     get,
     path = "/versions",
     operation_id = "listVersions",
     tag = "data",
-    params(VersionsParameters, NewestParameters),
+    params(VersionsParameters, NewestVersionParameters),
     responses(
+        NewestReadProblems,
         (status = 200, description = "The versions", body = VersionsDocument),
-        (status = 400, description = "A parameter is unknown or malformed", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 409, description = "`min_version` did not come in time", body = ProblemDocument, content_type = "application/problem+json"),
-        (status = 503, description = "There is no table yet, or the store does not answer", body = ProblemDocument, content_type = "application/problem+json"),
     )
 )]
-pub async fn list(
-    Limit(limit): Limit,
-    reading: Reading,
+pub(crate) async fn list(
+    NewestRead(Limit(limit), read_at): NewestRead<Limit<VERSIONS_DEFAULT, VERSIONS_MAX>>,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let RetainedVersions { newest, oldest, facts } = past.retained(limit).await?;
+    let RetainedVersions { newest, oldest, facts } = versions.retained(limit).await?;
     let document = VersionsDocument {
         newest,
         oldest,
         count: facts.len(),
         versions: facts.into_iter().map(VersionDocument::from).collect(),
     };
-    Ok((reading.age(), Json(document)).into_response())
+    Ok((read_at.freshness_headers(), Json(document)).into_response())
 }

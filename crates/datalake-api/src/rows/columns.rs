@@ -1,38 +1,40 @@
-//! Rows by column, as pandas lays them out: `{"user_id":{"0":"1000","1":"1001"},"first_name":{…}}`.
+//! Rows as JSON by column, in the layout of pandas: `{"user_id":{"0":"1000","1":"1001"},"first_name":{…}}`.
 
 use datalake_core::{query::column::Column, user::Ages};
 use datalake_table::memory::row_cursor::RowCursor;
 
 use crate::rows::text::write_value;
 
-/// The text of the rows of a walk, a column after the other: the walk is gone once a column.
+/// Encodes rows column by column. It reads the rows once per column.
 #[derive(Clone, Debug)]
 pub struct ColumnsText {
     start: RowCursor,
     columns: Box<[Column]>,
     ages: Ages,
-    /// The column under way, and where in it.
+    /// The index of the current column.
     column: usize,
-    walk: RowCursor,
+    /// The rows that are left in the current column.
+    rows: RowCursor,
+    /// The number of the next row.
     row: u64,
     is_ended: bool,
 }
 
 impl ColumnsText {
-    /// Writes the rows of the cursor, column by column.
-    pub fn new(walk: RowCursor, columns: &[Column], ages: Ages) -> Self {
+    /// Encodes these rows.
+    pub fn new(rows: RowCursor, columns: &[Column], ages: Ages) -> Self {
         Self {
-            start: walk.clone(),
+            start: rows.clone(),
             columns: columns.into(),
             ages,
             column: 0,
-            walk,
+            rows,
             row: 0,
             is_ended: false,
         }
     }
 
-    /// Appends at least so many bytes, or what is left.
+    /// Appends at least `bytes_min` bytes, or the rest.
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
         let until = text.len() + bytes_min;
         while text.len() < until && !self.is_ended {
@@ -46,7 +48,7 @@ impl ColumnsText {
                 text.extend_from_slice(column.name().as_bytes());
                 text.extend_from_slice(b"\":{");
             }
-            if let Some(row) = self.walk.next_row() {
+            if let Some(row) = self.rows.next_row() {
                 text.extend_from_slice(if self.row == 0 { b"\"" } else { b",\"" });
                 text.extend_from_slice(itoa::Buffer::new().format(self.row).as_bytes());
                 text.extend_from_slice(b"\":");
@@ -56,17 +58,17 @@ impl ColumnsText {
                 text.push(b'}');
                 self.column += 1;
                 self.row = 0;
-                self.walk = self.start.clone();
+                self.rows = self.start.clone();
             }
         }
     }
 
-    /// Whether no row is looked at that is not written.
+    /// Whether every row that is read is written.
     pub fn returns_every_row(&self) -> bool {
-        self.walk.returns_every_row()
+        self.rows.returns_every_row()
     }
 
-    /// Whether all of it has been written.
+    /// Whether the whole text has been written.
     pub fn is_ended(&self) -> bool {
         self.is_ended
     }

@@ -11,9 +11,9 @@ use datalake_http::accept::Accept;
 pub enum Format {
     /// One JSON array of objects.
     Json,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Ndjson,
-    /// `output.csv`: RFC 4180, LF.
+    /// The format of `output.csv`: RFC 4180, with LF line endings.
     Csv,
     /// A Parquet file.
     Parquet,
@@ -21,22 +21,22 @@ pub enum Format {
     Arrow,
 }
 
-/// How JSON is laid out.
+/// The layout of JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ToSchema)]
 #[schema(rename_all = "snake_case")]
 pub enum Shape {
     /// An array of rows.
     #[default]
     Rows,
-    /// An object a column, of values by row number: what pandas' `read_json` takes and `to_json` gives.
+    /// One object per column, with the values by row number: the layout that pandas' `read_json` and `to_json` use.
     Columns,
 }
 
 impl Format {
-    /// The one that the server likes best first.
+    /// All formats, in the server's order of preference.
     pub const ALL: [Self; 5] = [Self::Json, Self::Ndjson, Self::Csv, Self::Parquet, Self::Arrow];
 
-    /// As `format=` and the suffix spell it.
+    /// The name in `format=` and in the suffix of the path.
     pub fn name(self) -> &'static str {
         match self {
             Self::Json => "json",
@@ -66,7 +66,7 @@ impl Format {
         }
     }
 
-    /// The columns where none are selected: `output.csv` has no ages.
+    /// The default columns. A CSV has those of `output.csv`, which has no ages.
     pub fn columns(self) -> &'static [Column] {
         match self {
             Self::Csv => &Column::STORED,
@@ -83,7 +83,7 @@ impl Format {
     /// The format that the client prefers; of several, the first of [`Format::ALL`]. None if the client accepts no format.
     pub fn accepted(accept: &Accept) -> Option<Self> {
         let weight = |format: &Self| accept.weight(format.media_type());
-        // Of equals, `max_by_key` gives the last.
+        // Of equal maxima, `max_by_key` returns the last.
         let best = Self::ALL.into_iter().rev().max_by_key(weight);
         best.filter(|format| weight(format) > 0)
     }

@@ -1,4 +1,4 @@
-//! What an answer says of the rows that are on other pages.
+//! Pages of rows, and the headers about the other pages.
 
 use std::convert::Infallible;
 
@@ -10,30 +10,30 @@ use datalake_table::memory::row_cursor::RowCursor;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
-/// The rows of an answer, and what its headers say of the others.
+/// The rows of a page, and the headers about the other pages.
 #[derive(Debug)]
-pub struct Page {
+pub struct RowPage {
     /// The rows of the page.
-    pub walk: RowCursor,
-    /// The headers about the rows of other pages.
-    pub links: Links,
+    pub rows: RowCursor,
+    /// The headers about the other pages.
+    pub headers: PageHeaders,
 }
 
-/// What headers say of the rows that are not on the page.
+/// The headers about the entries that are on other pages.
 #[derive(Clone, Debug, Default)]
-pub struct Links {
-    /// Rows that the question takes, on whatever page.
+pub struct PageHeaders {
+    /// `X-Total-Count`: the number of entries on all pages.
     pub total: u64,
-    /// `Link` (RFC 8288): where the next page is.
+    /// `Link` (RFC 8288): the next page.
     pub next: Option<HeaderValue>,
 }
 
-/// The link to the next page; none for an address that no header can carry.
-pub fn next_page(address: &str) -> Option<HeaderValue> {
-    HeaderValue::try_from(format!("<{address}>; rel=\"next\"")).ok()
+/// The value of `Link` for the next page; none for a URL that a header cannot contain.
+pub fn link_to_next(url: &str) -> Option<HeaderValue> {
+    HeaderValue::try_from(format!("<{url}>; rel=\"next\"")).ok()
 }
 
-impl IntoResponseParts for Links {
+impl IntoResponseParts for PageHeaders {
     type Error = Infallible;
 
     fn into_response_parts(self, mut response: ResponseParts) -> Result<ResponseParts, Self::Error> {

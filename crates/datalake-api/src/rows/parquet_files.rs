@@ -1,220 +1,221 @@
-//! Parquet files: their readers ask for the end first, and then for parts, so that each is made whole, once, in a nameless file.
+//! Parquet files. Their readers request the end first and then other ranges, so each file is written once, completely, to an unnamed
+//! temporary file.
 
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
     ops::Range,
     os::unix::fs::FileExt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use axum::body::Body;
 use bytes::Bytes;
 use datalake_core::{query::column::Column, user::Ages};
 use datalake_table::memory::export;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
+    integers::{to_u64, to_usize},
     limits::{
-        scan_pool::{apart, scan},
-        sort_budget::RowsRoom,
+        scan_pool::{ScanPool, detached},
+        sort_budget::SortPermit,
     },
-    problem::Problem,
+    problem::{Problem, from::internal_error},
     rows::{
-        pagination::{Links, Page},
+        pagination::{PageHeaders, RowPage},
         stream::CHUNK_BYTES,
     },
 };
-use datalake_core::error_chain::error_chain;
 
-/// Files that are kept for who comes back for another part. Of ten million rows one is some 200 MB on disk.
-const KEPT_MAX: usize = 4;
+/// Cached files, for clients that request several ranges. A file with ten million rows has about 200 MB.
+const FILES_MAX: usize = 4;
 
-/// Of all files together, those that slow readers hold as well: half of the room on disk that the chart gives a pod. A single one may be
-/// larger.
-const ROOM_BYTES: u64 = 1024 * 1024 * 1024;
+/// The size of all files, including those that are evicted but still being sent: half of the disk space that the chart gives a pod. A
+/// single file may be larger.
+const DISK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
-/// Reads of files at once: each takes microseconds where the file is in memory, and a thread of its own where there are more costs more
-/// than the bytes.
+/// Concurrent reads of files. A read takes microseconds if the page cache has the data; more threads would cost more than the reads.
 const READS_MAX: usize = 2;
 
-static READS: Semaphore = Semaphore::const_new(READS_MAX);
-
-/// What room is counted in.
+/// The unit in which disk space is reserved.
 const UNIT_BYTES: u64 = 64 * 1024;
 
-/// The files that were made last. Cheap to clone; all clones share them.
+/// The files that were used last. Cheap to clone; clones share them.
 #[derive(Clone, Debug)]
 pub struct ParquetFiles {
-    /// By the tag of the answer; the one used last is the last. Whoever asks for one that is being made waits for it.
-    kept: Arc<Mutex<Vec<(String, Making)>>>,
-    room: Arc<Semaphore>,
-    /// Units of all the room there is.
-    units: usize,
+    /// By the ETag of the response; the most recently used file is the last. Requests for a file that is being written wait for it.
+    files: Arc<Mutex<Vec<(String, PendingFile)>>>,
+    disk_space: Arc<Semaphore>,
+    /// All units of disk space.
+    units_max: usize,
+    reads: Arc<Semaphore>,
+    scan_pool: ScanPool,
 }
 
-type Making = Arc<OnceCell<ParquetFile>>;
+type PendingFile = Arc<OnceCell<ParquetFile>>;
 
-/// A file without a name: it is gone with its last user.
+/// An unnamed file. The operating system deletes it when the last clone is dropped.
 #[derive(Clone, Debug)]
 pub struct ParquetFile {
     file: Arc<(File, OwnedSemaphorePermit)>,
     bytes: u64,
-    links: Links,
+    page_headers: PageHeaders,
+    reads: Arc<Semaphore>,
 }
 
 impl ParquetFiles {
-    /// No file yet.
-    pub fn new() -> Self {
-        Self::with_room(ROOM_BYTES)
+    /// An empty cache, which writes files in the pool.
+    pub fn new(scan_pool: ScanPool) -> Self {
+        Self::with_disk_space(DISK_BYTES_MAX, scan_pool)
     }
 
-    fn with_room(bytes: u64) -> Self {
-        let units = usize::try_from(bytes / UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+    fn with_disk_space(bytes: u64, scan_pool: ScanPool) -> Self {
+        let units_max = usize::try_from(bytes / UNIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
-            kept: Arc::default(),
-            room: Arc::new(Semaphore::new(units)),
-            units,
+            files: Arc::default(),
+            disk_space: Arc::new(Semaphore::new(units_max)),
+            units_max,
+            reads: Arc::new(Semaphore::new(READS_MAX)),
+            scan_pool,
         }
     }
 
-    /// The file of an answer, made now where there is none. The rows come with the room that they take, if any.
+    /// The file with this ETag. If it is not cached, it is written now.
     pub async fn get(
         &self,
         etag: &str,
-        page: impl FnOnce() -> Result<(Page, Option<RowsRoom>), Problem> + Send + 'static,
+        page: impl FnOnce() -> Result<(RowPage, Option<SortPermit>), Problem> + Send + 'static,
         columns: Box<[Column]>,
         ages: Ages,
     ) -> Result<ParquetFile, Problem> {
-        let making = self.take_up(etag);
-        let file = making.get_or_try_init(|| self.make(page, columns, ages)).await;
+        let pending = self.entry(etag);
+        let file = pending.get_or_try_init(|| self.write(page, columns, ages)).await;
         if file.is_err() {
-            self.kept().retain(|(_, kept)| !Arc::ptr_eq(kept, &making) || kept.initialized());
+            self.files
+                .lock()
+                .retain(|(_, entry)| !Arc::ptr_eq(entry, &pending) || entry.initialized());
         }
         file.cloned()
     }
 
-    /// The file that is kept or being made, or the place of one that is to be made.
-    fn take_up(&self, etag: &str) -> Making {
-        let mut kept = self.kept();
-        let making = match kept.iter().position(|(name, _)| name == etag) {
-            Some(at) => kept.remove(at).1,
+    /// The entry of this ETag, which is added if there is none, and becomes the most recently used one.
+    fn entry(&self, etag: &str) -> PendingFile {
+        let mut files = self.files.lock();
+        let pending = match files.iter().position(|(name, _)| name == etag) {
+            Some(at) => files.remove(at).1,
             None => Arc::default(),
         };
-        kept.push((etag.to_owned(), Arc::clone(&making)));
-        let made = |(_, making): &(String, Making)| making.initialized();
-        let is_over = kept.iter().filter(|kept| made(kept)).count() > KEPT_MAX;
-        let oldest = kept.iter().position(made).filter(|_| is_over);
-        let forgotten = oldest.map(|at| kept.remove(at));
-        // Not under the lock: to free a file takes a while.
-        drop(kept);
-        drop(forgotten);
-        making
+        files.push((etag.to_owned(), Arc::clone(&pending)));
+        let is_written = |(_, entry): &(String, PendingFile)| entry.initialized();
+        let is_over_limit = files.iter().filter(|entry| is_written(entry)).count() > FILES_MAX;
+        let oldest = files.iter().position(is_written).filter(|_| is_over_limit);
+        let evicted = oldest.map(|at| files.remove(at));
+        // Freeing a file takes a while, so it happens outside of the lock.
+        drop(files);
+        drop(evicted);
+        pending
     }
 
-    async fn make(
+    async fn write(
         &self,
-        page: impl FnOnce() -> Result<(Page, Option<RowsRoom>), Problem> + Send + 'static,
+        page: impl FnOnce() -> Result<(RowPage, Option<SortPermit>), Problem> + Send + 'static,
         columns: Box<[Column]>,
         ages: Ages,
     ) -> Result<ParquetFile, Problem> {
         let files = self.clone();
-        let made = scan(move || {
-            let (Page { walk, links }, _rows_room) = page()?;
-            let made = tempfile::tempfile().map_err(|error| failed("no file can be made in the folder for temporary ones", &error))?;
-            let mut file = Counted::new(BufWriter::new(made), &files)?;
-            if let Err(error) = export::write_parquet(walk, &columns, ages, &mut file) {
+        let written = self.scan_pool.scan(move || {
+            let (RowPage { rows, headers }, _permit) = page()?;
+            let file = tempfile::tempfile().map_err(|error| internal_error("cannot create temporary file", &error))?;
+            let mut file = BudgetedFile::new(BufWriter::new(file), &files)?;
+            if let Err(error) = export::write_parquet(rows, &columns, ages, &mut file) {
                 let is_full = file.is_full;
                 return Err(if is_full {
                     Problem::ResponseBudgetExhausted
                 } else {
-                    failed("it cannot be written", &error)
+                    internal_error("cannot write Parquet file", &error)
                 });
             }
-            let Counted { inner, room, bytes, .. } = file;
-            let file = inner.into_inner().map_err(|error| failed("it cannot be written", error.error()))?;
-            Ok(ParquetFile {
-                file: Arc::new((file, room)),
-                bytes,
-                links,
-            })
+            file.finish(headers)
+                .map_err(|error| internal_error("cannot write Parquet file", &error))
         });
-        made.await.map_err(|panic| failed("the work broke off", &panic))?
+        written.await?
     }
 
-    /// Lets go of the file that was asked for least lately, of those that are made. Whether there was one.
-    fn let_go_of_one(&self) -> bool {
-        let mut kept = self.kept();
-        let oldest = kept.iter().position(|(_, making)| making.initialized());
-        let forgotten = oldest.map(|at| kept.remove(at));
-        drop(kept);
-        forgotten.is_some()
+    /// Evicts the least recently used file. Returns false if there is none.
+    fn evict_oldest(&self) -> bool {
+        let mut files = self.files.lock();
+        let oldest = files.iter().position(|(_, entry)| entry.initialized());
+        let evicted = oldest.map(|at| files.remove(at));
+        // Freeing a file takes a while, so it happens outside of the lock.
+        drop(files);
+        evicted.is_some()
     }
 
-    fn kept(&self) -> MutexGuard<'_, Vec<(String, Making)>> {
-        // A panic under the lock leaves the list whole.
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The next piece of room, for which files that are kept are let go of.
-    fn more_room(&self) -> Option<OwnedSemaphorePermit> {
+    /// Reserves another unit of disk space, and evicts files for it.
+    fn reserve_unit(&self) -> Option<OwnedSemaphorePermit> {
         loop {
-            if let Ok(unit) = Arc::clone(&self.room).try_acquire_owned() {
+            if let Ok(unit) = Arc::clone(&self.disk_space).try_acquire_owned() {
                 return Some(unit);
             }
-            if !self.let_go_of_one() {
+            if !self.evict_oldest() {
                 return None;
             }
         }
     }
 }
 
-fn failed(what: &'static str, error: &(dyn std::error::Error + 'static)) -> Problem {
-    tracing::error!(reason = what, error = error_chain(error), "a Parquet file cannot be made");
-    Problem::Internal
-}
-
-/// Takes room as bytes are written.
-struct Counted<'a> {
+/// Reserves disk space as bytes are written.
+struct BudgetedFile<'a> {
     inner: BufWriter<File>,
     files: &'a ParquetFiles,
-    room: OwnedSemaphorePermit,
+    reserved: OwnedSemaphorePermit,
     bytes: u64,
-    /// Others hold the room that was needed.
+    /// Whether a write failed because other files use the disk space.
     is_full: bool,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> BudgetedFile<'a> {
     fn new(inner: BufWriter<File>, files: &'a ParquetFiles) -> Result<Self, Problem> {
         Ok(Self {
             inner,
             files,
-            room: files.more_room().ok_or(Problem::ResponseBudgetExhausted)?,
+            reserved: files.reserve_unit().ok_or(Problem::ResponseBudgetExhausted)?,
             bytes: 0,
             is_full: false,
         })
     }
 
-    /// Whether there is room for the bytes that are written: a file that has taken all there is may go on, alone.
-    fn has_room(&mut self) -> bool {
-        let written = usize::try_from(self.bytes / UNIT_BYTES).unwrap_or(usize::MAX);
-        let needed = written.saturating_add(1).min(self.files.units);
-        while self.room.num_permits() < needed {
-            match self.files.more_room() {
-                Some(unit) => self.room.merge(unit),
+    /// Reserves space for the bytes that are written. A file that has reserved all space may exceed it, because no other file exists.
+    fn reserve(&mut self) -> bool {
+        let needed = to_usize(self.bytes / UNIT_BYTES).saturating_add(1).min(self.files.units_max);
+        while self.reserved.num_permits() < needed {
+            match self.files.reserve_unit() {
+                Some(unit) => self.reserved.merge(unit),
                 None => return false,
             }
         }
         true
     }
+
+    fn finish(self, page_headers: PageHeaders) -> io::Result<ParquetFile> {
+        let file = self.inner.into_inner().map_err(io::IntoInnerError::into_error)?;
+        Ok(ParquetFile {
+            file: Arc::new((file, self.reserved)),
+            bytes: self.bytes,
+            page_headers,
+            reads: Arc::clone(&self.files.reads),
+        })
+    }
 }
 
-impl Write for Counted<'_> {
+impl Write for BudgetedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
-        self.bytes += u64::try_from(written).unwrap_or(u64::MAX);
-        if self.has_room() {
+        self.bytes += to_u64(written);
+        if self.reserve() {
             return Ok(written);
         }
         self.is_full = true;
@@ -227,49 +228,49 @@ impl Write for Counted<'_> {
 }
 
 impl ParquetFile {
-    /// Bytes of the file.
+    /// The length of the file in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// What headers say of rows that are not in it.
-    pub fn links(&self) -> &Links {
-        &self.links
+    /// The headers about the other pages.
+    pub fn page_headers(&self) -> &PageHeaders {
+        &self.page_headers
     }
 
-    /// A part of the file as it is taken.
+    /// The body of a range, which is read chunk by chunk.
     pub fn body(self, range: Range<u64>) -> Body {
-        let parts = stream::unfold(range, move |range| {
-            let file = Arc::clone(&self.file);
+        let chunks = stream::unfold(range, move |range| {
+            let (file, reads) = (Arc::clone(&self.file), Arc::clone(&self.reads));
             async move {
                 if range.is_empty() {
                     return None;
                 }
-                let read = apart(async move {
-                    let turn = READS.acquire().await.expect("the semaphore is never closed");
+                let read = detached(async move {
+                    let permit = reads.acquire_owned().await.expect("the semaphore is never closed");
                     let read = tokio::task::spawn_blocking(move || {
-                        let _turn = turn;
+                        let _permit = permit;
                         read(&file.0, &range).map(|bytes| (bytes, range))
                     });
                     read.await.map_err(io::Error::other).flatten()
                 });
                 match read.await.map_err(io::Error::other).flatten() {
                     Ok((bytes, range)) => {
-                        let taken = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                        Some((Ok(bytes), range.start.saturating_add(taken)..range.end))
+                        let rest = range.start.saturating_add(to_u64(bytes.len()))..range.end;
+                        Some((Ok(bytes), rest))
                     }
                     Err(error) => Some((Err(error), 0..0)),
                 }
             }
         });
-        // Compression asks once more after the end.
-        Body::from_stream(futures_util::StreamExt::fuse(parts))
+        // The compression polls once more after the end.
+        Body::from_stream(chunks.fuse())
     }
 }
 
 fn read(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
-    let wanted = usize::try_from(range.end - range.start).unwrap_or(CHUNK_BYTES).min(CHUNK_BYTES);
-    let mut bytes = vec![0; wanted];
+    let length = to_usize(range.end - range.start).min(CHUNK_BYTES);
+    let mut bytes = vec![0; length];
     file.read_exact_at(&mut bytes, range.start)?;
     Ok(bytes.into())
 }
@@ -278,44 +279,37 @@ fn read(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
 mod tests {
     use super::*;
 
-    /// Writes so many units.
+    /// Writes a file of so many units.
     fn write(files: &ParquetFiles, units: usize) -> Option<ParquetFile> {
-        let mut file = Counted::new(BufWriter::new(tempfile::tempfile().unwrap()), files).ok()?;
-        let unit = vec![0; usize::try_from(UNIT_BYTES).unwrap()];
+        let mut file = BudgetedFile::new(BufWriter::new(tempfile::tempfile().unwrap()), files).ok()?;
+        let unit = vec![0; to_usize(UNIT_BYTES)];
         for _ in 0..units {
             file.write_all(&unit).ok()?;
         }
-        let Counted { inner, room, bytes, .. } = file;
-        Some(ParquetFile {
-            file: Arc::new((inner.into_inner().unwrap(), room)),
-            bytes,
-            links: Links::default(),
-        })
+        Some(file.finish(PageHeaders::default()).unwrap())
     }
 
-    async fn keep(files: &ParquetFiles, etag: &str, file: &ParquetFile) {
-        let made = async || Ok::<_, Problem>(file.clone());
-        files.take_up(etag).get_or_try_init(made).await.unwrap();
+    async fn insert(files: &ParquetFiles, etag: &str, file: &ParquetFile) {
+        let file = async || Ok::<_, Problem>(file.clone());
+        files.entry(etag).get_or_try_init(file).await.unwrap();
     }
 
     #[tokio::test]
-    async fn files_share_the_room_on_disk() {
-        let files = ParquetFiles::with_room(10 * UNIT_BYTES);
+    async fn files_share_the_disk_space() {
+        let files = ParquetFiles::with_disk_space(10 * UNIT_BYTES, ScanPool::new());
         let first = write(&files, 5).unwrap();
         assert_eq!(first.bytes(), 5 * UNIT_BYTES);
-        assert!(write(&files, 6).is_none(), "others are read");
-        keep(&files, "first", &first).await;
-        // It is still read, and leaves no room by being forgotten.
-        assert!(write(&files, 6).is_none());
-        assert!(!files.let_go_of_one(), "it was let go of for that");
-        keep(&files, "first", &first).await;
+        assert!(write(&files, 6).is_none(), "the first file is in use");
+        insert(&files, "first", &first).await;
+        assert!(write(&files, 6).is_none(), "an evicted file in use frees no space");
+        assert!(!files.evict_oldest(), "the first file is evicted");
+        insert(&files, "first", &first).await;
         drop(first);
         let second = write(&files, 6).unwrap();
-        assert!(!files.let_go_of_one(), "the first has gone for the second");
+        assert!(!files.evict_oldest(), "the first file was evicted for the second");
         drop(second);
-        // One that is larger than all the room is alone.
         let large = write(&files, 30).unwrap();
-        assert!(write(&files, 1).is_none());
+        assert!(write(&files, 1).is_none(), "a file larger than the disk space is alone");
         drop(large);
         assert!(write(&files, 1).is_some());
     }

@@ -1,61 +1,61 @@
-//! Small answers that were given before, by their tags: a tag names the bytes, so that none can be stale.
+//! A cache of small responses by their ETags. An ETag identifies the bytes, so no entry can be stale.
 
 use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::rows::pagination::Links;
+use crate::{integers::to_u64, rows::pagination::PageHeaders};
 
-/// Bytes of all answers held: hundreds of pages of 100 rows, and little beside the rows themselves.
+/// The size of all entries: hundreds of pages of 100 rows, and little compared with the rows themselves.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What an entry takes besides its body: key, links and the map's own.
+/// The size of an entry without its body: key, headers, and the overhead of the map.
 const ENTRY_BYTES: u64 = 512;
 
-/// A page or figures.
+/// A page of rows, or statistics.
 #[derive(Clone, Debug)]
-pub struct Answer {
-    /// All of it.
+pub struct CachedResponse {
+    /// The whole body.
     pub body: Bytes,
-    /// What its headers say of rows on other pages.
-    pub links: Links,
+    /// The headers about the other pages.
+    pub page_headers: PageHeaders,
 }
 
-/// The answers that were asked for most. Cheap to clone; all clones share them.
+/// The most requested responses. Cheap to clone; clones share the cache.
 #[derive(Clone)]
-pub struct Answers(Arc<Cache<String, Answer, Bodies>>);
+pub struct ResponseCache(Arc<Cache<String, CachedResponse, ByBodySize>>);
 
 #[derive(Clone)]
-struct Bodies;
+struct ByBodySize;
 
-impl Weighter<String, Answer> for Bodies {
-    fn weight(&self, _: &String, answer: &Answer) -> u64 {
-        ENTRY_BYTES + u64::try_from(answer.body.len()).unwrap_or(u64::MAX)
+impl Weighter<String, CachedResponse> for ByBodySize {
+    fn weight(&self, _: &String, response: &CachedResponse) -> u64 {
+        ENTRY_BYTES + to_u64(response.body.len())
     }
 }
 
-impl Answers {
+impl ResponseCache {
     /// An empty cache.
     pub fn new() -> Self {
-        /// For the map's first size alone.
+        /// Only the initial capacity of the map.
         const ENTRIES: usize = 1_000;
-        Self(Arc::new(Cache::with_weighter(ENTRIES, BYTES_MAX, Bodies)))
+        Self(Arc::new(Cache::with_weighter(ENTRIES, BYTES_MAX, ByBodySize)))
     }
 
-    /// The answer of a tag.
-    pub fn get(&self, etag: &str) -> Option<Answer> {
+    /// The response with this ETag.
+    pub fn get(&self, etag: &str) -> Option<CachedResponse> {
         self.0.get(etag)
     }
 
-    /// Keeps an answer, if it is not large.
-    pub fn keep(&self, etag: &str, answer: &Answer) {
-        self.0.insert(etag.to_owned(), answer.clone());
+    /// Caches a response, unless it is large.
+    pub fn insert(&self, etag: &str, response: &CachedResponse) {
+        self.0.insert(etag.to_owned(), response.clone());
     }
 }
 
-impl fmt::Debug for Answers {
+impl fmt::Debug for ResponseCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answers").field("len", &self.0.len()).finish()
+        f.debug_struct("ResponseCache").field("len", &self.0.len()).finish()
     }
 }

@@ -1,4 +1,4 @@
-//! The rows that a question takes of one state of the table, page by page. What is done with them is their reader's affair.
+//! Evaluates a query on one snapshot of the table, page by page.
 
 use std::sync::Arc;
 
@@ -12,141 +12,135 @@ use datalake_table::memory::{
 };
 
 use crate::{
+    integers::to_usize,
     limits::{
-        scan_pool::scan,
-        sort_budget::{OrderedRows, RowsRoom},
+        scan_pool::ScanPool,
+        sort_budget::{SortBudget, SortPermit},
     },
     problem::Problem,
-    request::{cursor::Cursor, query_string::RowsAsked, snapshot::Reading},
+    request::{cursor::Cursor, data_query::DataQuery, snapshot::ReadAt},
 };
-use datalake_core::error_chain::error_chain;
 
-/// Rows that are looked at on the spot: some 100 µs. What may take longer is done where nobody else waits.
-const ROWS_AT_ONCE_MAX: usize = 20_000;
+/// Scanning so many rows takes about 100 µs. More rows are scanned by the scan pool, so that other requests do not wait.
+const ROWS_INLINE_MAX: usize = 20_000;
 
-/// What is asked, and of which rows.
+/// A query, and the snapshot that it reads.
 #[derive(Debug)]
-pub struct Listing {
+pub struct RowQuery {
     /// The version that is read.
     pub snapshot: Arc<Snapshot>,
     /// The parameters of the request.
-    pub asked: RowsAsked,
-    /// The day on which ages are counted.
+    pub data_query: DataQuery,
+    /// The day on which ages are computed.
     pub day: Day,
+    scan_pool: ScanPool,
 }
 
-/// The rows of a page, and what there is beside them.
+/// The rows of a page.
 #[derive(Debug)]
-pub struct ListedRows {
+pub struct PageOfRows {
     /// The rows of the page.
-    pub walk: RowCursor,
-    /// Rows that the question takes, on whatever page.
+    pub rows: RowCursor,
+    /// The number of rows on all pages.
     pub total: u64,
-    /// Path and query of the next page.
+    /// Path and query string of the next page.
     pub next: Option<String>,
 }
 
-impl Listing {
-    /// Refuses a cursor that was given for another state of the table than the one that is read.
-    pub fn new(asked: RowsAsked, reading: &Reading) -> Result<Self, Problem> {
-        let cursor = asked.cursor.as_ref();
-        if cursor.is_some_and(|cursor| !cursor.is_of(reading.snapshot.version())) {
+impl RowQuery {
+    /// Combines a query and a snapshot. Rejects a cursor of another version.
+    pub fn new(data_query: DataQuery, read_at: &ReadAt) -> Result<Self, Problem> {
+        let cursor = data_query.cursor.as_ref();
+        if cursor.is_some_and(|cursor| !cursor.is_of(read_at.snapshot.version())) {
             return Err(Problem::CursorGone);
         }
-        let on = cursor.map(|cursor| cursor.day).or(asked.question.on);
+        let on = cursor.map(|cursor| cursor.day).or(data_query.query.on);
         Ok(Self {
-            snapshot: Arc::clone(&reading.snapshot),
-            day: reading.day(on),
-            asked,
+            snapshot: Arc::clone(&read_at.snapshot),
+            day: read_at.day(on),
+            data_query,
+            scan_pool: read_at.scan_pool.clone(),
         })
     }
 
-    /// Whether the day was left open, and is today.
-    pub fn is_of_today(&self) -> bool {
-        self.asked.cursor.is_none() && self.asked.question.on.is_none()
+    /// Whether the day on which ages are computed is today because the request names none.
+    pub fn is_today(&self) -> bool {
+        self.data_query.cursor.is_none() && self.data_query.query.on.is_none()
     }
 
     /// The rows of a page.
-    pub fn rows(&self) -> ListedRows {
+    pub fn rows(&self) -> PageOfRows {
         let selection = self.selection();
         let total = self.snapshot.count(&selection);
-        self.rows_of(selection, total)
+        self.page(selection, total)
     }
 
-    /// The rows, however many, with the room that they take until the answer ends; refused where others hold too many.
-    pub fn rows_in(&self, room: &OrderedRows) -> Result<(ListedRows, Option<RowsRoom>), Problem> {
-        let question = &self.asked.question;
+    /// The rows of a page of any size, with a permit to keep sorted rows in memory. A problem if other responses use the budget.
+    pub fn rows_with_budget(&self, budget: &SortBudget) -> Result<(PageOfRows, Option<SortPermit>), Problem> {
+        let query = &self.data_query.query;
         let selection = self.selection();
         let total = self.snapshot.count(&selection);
-        let is_bounded = question.limit.is_some() || question.order.is_by_user_id();
-        // Before the rows are put in order.
-        let room = (!is_bounded)
-            .then(|| room.take(usize::try_from(total).unwrap_or(usize::MAX)))
-            .transpose()?;
-        Ok((self.rows_of(selection, total), room))
+        let is_bounded = query.limit.is_some() || query.order.is_by_user_id();
+        // The permit has to exist before the rows are sorted.
+        let permit = (!is_bounded).then(|| budget.acquire(to_usize(total))).transpose()?;
+        Ok((self.page(selection, total), permit))
     }
 
-    fn rows_of(&self, selection: Selection, total: u64) -> ListedRows {
-        let question = &self.asked.question;
-        let limit = question.limit.map(|limit| usize::from(limit.get()));
-        let walk = RowCursor::new(Arc::clone(&self.snapshot), selection, &question.order, self.after(), limit);
-        let last = limit.and_then(|_| walk.last_id_before_next_page());
-        ListedRows {
-            walk,
+    fn page(&self, selection: Selection, total: u64) -> PageOfRows {
+        let query = &self.data_query.query;
+        let limit = query.limit.map(|limit| usize::from(limit.get()));
+        let rows = RowCursor::new(Arc::clone(&self.snapshot), selection, &query.order, self.after(), limit);
+        let last = limit.and_then(|_| rows.last_id_before_next_page());
+        PageOfRows {
+            rows,
             total,
-            next: last.and_then(|last| self.page_behind(&last)),
+            next: last.and_then(|last| self.next_page(&last)),
         }
     }
 
-    /// How many rows the pages before have.
+    /// The number of rows on the previous pages.
     pub fn count_before(&self) -> u64 {
-        let order = &self.asked.question.order;
+        let order = &self.data_query.query.order;
         let count = |after| row_cursor::count_up_to(&self.snapshot, &self.selection(), order, after);
         self.after().map_or(0, count)
     }
 
-    /// Does what looks at rows: on the spot where those are few, else where nobody else waits.
-    pub async fn work<T: Send + 'static>(self, work: impl FnOnce(Self) -> T + Send + 'static) -> Result<T, Problem> {
+    /// Runs work that scans rows: inline if the rows are few, otherwise in the scan pool.
+    pub async fn run<T: Send + 'static>(self, work: impl FnOnce(Self) -> T + Send + 'static) -> Result<T, Problem> {
         if self.is_quick() {
             return Ok(work(self));
         }
-        let done = scan(move || work(self)).await;
-        done.map_err(|panic| failed(&panic))
+        let scan_pool = self.scan_pool.clone();
+        Ok(scan_pool.scan(move || work(self)).await?)
     }
 
-    /// How many rows there will be, where it is known before they are looked at.
-    pub fn counted_rows(&self) -> Option<u64> {
-        let question = &self.asked.question;
-        let is_counted = question.limit.is_none() && question.filter.is_range_of_ids();
-        is_counted.then(|| self.snapshot.count(&self.selection()))
+    /// The number of rows, if it is known without a scan.
+    pub fn known_count(&self) -> Option<u64> {
+        let query = &self.data_query.query;
+        let is_known = query.limit.is_none() && query.filter.is_range_of_ids();
+        is_known.then(|| self.snapshot.count(&self.selection()))
+    }
+
+    /// Whether no long scan is needed: the rows are read in the order of the table, or they are few.
+    pub fn is_quick(&self) -> bool {
+        let query = &self.data_query.query;
+        let is_range = query.filter.is_range_of_ids() && query.order.is_by_user_id();
+        is_range || self.snapshot.len() <= ROWS_INLINE_MAX
     }
 
     fn selection(&self) -> Selection {
-        self.snapshot.select(&self.asked.question.filter, self.day)
+        self.snapshot.select(&self.data_query.query.filter, self.day)
     }
 
-    /// The last row of the page before.
+    /// The last row of the previous page.
     fn after(&self) -> Option<&str> {
-        self.asked.cursor.as_ref().map(|cursor| cursor.user_id.as_str())
+        self.data_query.cursor.as_ref().map(|cursor| cursor.user_id.as_str())
     }
 
-    /// None for an id that no cursor holds: another engine wrote what this product never does.
-    fn page_behind(&self, user_id: &str) -> Option<String> {
+    /// The URL of the page after this row. None for an ID that no cursor can contain, which only another engine can have written.
+    fn next_page(&self, user_id: &str) -> Option<String> {
         let user_id = UserId::parse(user_id).ok()?;
-        let cursor = Cursor::new(self.snapshot.version(), self.day, &self.asked.listing, user_id);
-        Some(self.asked.page_behind(&cursor))
+        let cursor = Cursor::new(self.snapshot.version(), self.day, &self.data_query.list_identity, user_id);
+        Some(self.data_query.next_page(&cursor))
     }
-
-    /// Whether the rows are read in the order of the table, without sorting.
-    pub fn is_quick(&self) -> bool {
-        let question = &self.asked.question;
-        let returns_every_row = question.filter.is_range_of_ids() && question.order.is_by_user_id();
-        returns_every_row || self.snapshot.len() <= ROWS_AT_ONCE_MAX
-    }
-}
-
-/// Rows that cannot be shown for no fault of the client's.
-pub fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
-    tracing::error!(error = error_chain(error), "rows cannot be written");
-    Problem::Internal
 }

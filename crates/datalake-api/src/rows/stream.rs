@@ -1,40 +1,40 @@
-//! Answers that are made as they are taken: memory holds a chunk, whatever the number of rows.
+//! Response bodies that are encoded while they are sent: memory holds one chunk, whatever the number of rows.
 
 use axum::body::Body;
 use bytes::Bytes;
 use datalake_table::{error::TableError, memory::export::ArrowStream};
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 
 use crate::{
-    limits::{scan_pool::scan_apart, sort_budget::RowsRoom},
+    limits::{scan_pool::ScanPool, sort_budget::SortPermit},
     rows::{columns::ColumnsText, text::RowsText},
 };
 
-/// Large enough that a chunk's overhead does not show, small enough that a slow client holds little memory.
+/// Large enough to make the overhead of a chunk negligible, small enough that a slow client occupies little memory.
 pub const CHUNK_BYTES: usize = 32 * 1024;
 
-/// What writes an answer a chunk at a time.
+/// Encodes a response chunk by chunk.
 #[derive(Debug)]
 pub enum Writer {
     /// Row by row.
     Rows(RowsText),
     /// Column by column.
     Columns(ColumnsText),
-    /// Boxed: it holds schemas and buffers, of which the others have none.
+    /// As an Arrow stream. Boxed, because its schemas and buffers are larger than the other variants.
     Arrow(Box<ArrowStream>),
 }
 
-/// The beginning of an answer.
+/// The first chunk of a response.
 #[derive(Debug)]
-pub enum Begun {
-    /// It is all there is.
-    Whole(Bytes),
-    /// There is more.
-    Part(Bytes, Box<Writer>),
+pub enum FirstChunk {
+    /// The whole response.
+    Complete(Bytes),
+    /// The beginning of the response, and the writer of the rest.
+    Partial(Bytes, Box<Writer>),
 }
 
 impl Writer {
-    /// Whether a chunk takes some 50 µs at most: no row is looked at that is not written.
+    /// Whether a chunk takes at most about 50 µs, because every row that is read is written.
     fn is_quick(&self) -> bool {
         match self {
             Self::Rows(rows) => rows.returns_every_row(),
@@ -43,19 +43,19 @@ impl Writer {
         }
     }
 
-    /// As many bytes, or all there are.
-    pub fn begin(mut self, bytes_min: usize) -> Result<Begun, TableError> {
+    /// The first chunk, of at least `bytes_min` bytes or the whole response.
+    pub fn first_chunk(mut self, bytes_min: usize) -> Result<FirstChunk, TableError> {
         let (bytes, is_ended) = self.chunk(bytes_min)?;
         Ok(if is_ended {
-            Begun::Whole(bytes)
+            FirstChunk::Complete(bytes)
         } else {
-            Begun::Part(bytes, Box::new(self))
+            FirstChunk::Partial(bytes, Box::new(self))
         })
     }
 
-    /// The next chunk of at least so many bytes, and whether it is the last.
+    /// The next chunk, of at least `bytes_min` bytes, and whether it is the last.
     fn chunk(&mut self, bytes_min: usize) -> Result<(Bytes, bool), TableError> {
-        // A row is under 3 KiB, escapes aside.
+        // A row has less than 3 KiB, unless much of it is escaped.
         let mut text = Vec::with_capacity(match self {
             Self::Rows(_) | Self::Columns(_) => bytes_min.min(CHUNK_BYTES) + 4 * 1024,
             Self::Arrow(_) => 0,
@@ -80,32 +80,31 @@ impl Writer {
             },
         };
         if text.capacity() > 2 * text.len() {
-            // It may be kept for long: in a cache, or by a client that takes its time.
+            // A cache or a slow client may keep the chunk for a long time.
             text.shrink_to_fit();
         }
         Ok((text.into(), is_ended))
     }
 }
 
-/// What was begun, and the rest as it is asked for. Room that the rows take is held until the end.
-pub fn body(first: Bytes, writer: Box<Writer>, room: Option<RowsRoom>) -> Body {
-    let rest = stream::unfold(Some((writer, room)), async |state| {
-        let (mut writer, room) = state?;
-        let made = if writer.is_quick() {
-            // To hand it to another thread and back would take as long again.
+/// The body with this first chunk and the chunks of the writer. The permit is released at the end.
+pub fn body(first: Bytes, writer: Box<Writer>, permit: Option<SortPermit>, scan_pool: ScanPool) -> Body {
+    let rest = stream::unfold(Some((writer, permit, scan_pool)), async |state| {
+        let (mut writer, permit, scan_pool) = state?;
+        let written = if writer.is_quick() {
+            // Handing it to another thread would take as long.
             Ok((writer.chunk(CHUNK_BYTES), writer))
         } else {
-            // To find the next row may take a scan of millions.
-            let made = scan_apart(move || (writer.chunk(CHUNK_BYTES), writer));
-            made.await
+            // Millions of rows may be scanned before the next match.
+            scan_pool.scan_detached(move || (writer.chunk(CHUNK_BYTES), writer)).await
         };
-        match made {
-            Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some((writer, room)))),
+        match written {
+            Ok((Ok((bytes, is_ended)), writer)) => Some((Ok(bytes), (!is_ended).then_some((writer, permit, scan_pool)))),
             Ok((Err(error), _)) => Some((Err(axum::Error::new(error)), None)),
             Err(panic) => Some((Err(axum::Error::new(panic)), None)),
         }
     });
     let first = stream::once(std::future::ready(Ok(first)));
-    // Compression asks once more after the end.
-    Body::from_stream(futures_util::StreamExt::fuse(futures_util::StreamExt::chain(first, rest)))
+    // The compression polls once more after the end.
+    Body::from_stream(first.chain(rest).fuse())
 }

@@ -1,4 +1,4 @@
-//! Rows as text, a chunk at a time: JSON, NDJSON, CSV.
+//! Encodes rows as JSON, NDJSON or CSV, chunk by chunk.
 
 use datalake_core::{
     keys,
@@ -9,39 +9,39 @@ use datalake_core::{
 };
 use datalake_table::memory::row_cursor::{CursorPosition, RowCursor};
 
-/// How rows become text.
+/// The notation of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Notation {
     /// `[{…},{…}]`
     Json,
-    /// `{…}`, a line each.
+    /// One `{…}` per line.
     Ndjson,
-    /// Lines of RFC 4180 behind a header.
+    /// A header, and one line of RFC 4180 per row.
     Csv(Escape),
 }
 
-/// The text of the rows of a walk, from where it stands.
+/// Encodes rows row by row.
 #[derive(Clone, Debug)]
 pub struct RowsText {
     walk: RowCursor,
     notation: Notation,
     columns: Box<[Column]>,
-    /// What each member begins with in JSON, in the order of the columns.
+    /// The JSON before the value of each column, such as `,"age":`.
     names: Box<[String]>,
     ages: Ages,
-    place: Place,
+    position: Position,
 }
 
-/// Where in the text it stands.
+/// The position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     Start,
     AfterRow,
     End,
 }
 
 impl RowsText {
-    /// Writes the rows of the cursor, row by row.
+    /// Encodes these rows.
     pub fn new(walk: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
         let name = |(index, column): (usize, &Column)| format!("{}\"{column}\":", if index == 0 { "{" } else { "," });
         Self {
@@ -50,27 +50,27 @@ impl RowsText {
             names: columns.iter().enumerate().map(name).collect(),
             columns: columns.into(),
             ages,
-            place: Place::Start,
+            position: Position::Start,
         }
     }
 
-    /// Appends at least so many bytes, or what is left.
+    /// Appends at least `bytes_min` bytes, or the rest.
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
-        if self.place == Place::Start && matches!(self.notation, Notation::Csv(_)) {
+        if self.position == Position::Start && matches!(self.notation, Notation::Csv(_)) {
             write_csv(text, |line| output::push_header(line, &self.columns));
         }
         let until = text.len() + bytes_min;
-        while text.len() < until && self.place != Place::End {
+        while text.len() < until && self.position != Position::End {
             let Some(row) = self.walk.next_row() else {
                 if self.notation == Notation::Json {
-                    text.extend_from_slice(if self.place == Place::Start { b"[]" } else { b"]" });
+                    text.extend_from_slice(if self.position == Position::Start { b"[]" } else { b"]" });
                 }
-                self.place = Place::End;
+                self.position = Position::End;
                 return;
             };
             match self.notation {
                 Notation::Json => {
-                    text.push(if self.place == Place::Start { b'[' } else { b',' });
+                    text.push(if self.position == Position::Start { b'[' } else { b',' });
                     write_object(text, &row, &self.columns, &self.names, self.ages);
                 }
                 Notation::Ndjson => {
@@ -81,29 +81,29 @@ impl RowsText {
                     write_csv(text, |line| output::push_escaped_line(line, &row, &self.columns, self.ages, escape));
                 }
             }
-            self.place = Place::AfterRow;
+            self.position = Position::AfterRow;
         }
     }
 
-    /// Where it is, after a row.
+    /// The position after the last row that was written.
     pub fn mark(&self) -> CursorPosition {
         self.walk.position()
     }
 
-    /// Goes on behind a row of the same text.
-    pub fn move_to(&mut self, mark: CursorPosition) {
+    /// Continues at a position of an equal text.
+    pub fn seek(&mut self, mark: CursorPosition) {
         self.walk.seek(mark);
-        self.place = Place::AfterRow;
+        self.position = Position::AfterRow;
     }
 
-    /// Whether no row is looked at that is not written.
+    /// Whether every row that is read is written.
     pub fn returns_every_row(&self) -> bool {
         self.walk.returns_every_row()
     }
 
-    /// Whether all of it has been written.
+    /// Whether the whole text has been written.
     pub fn is_ended(&self) -> bool {
-        self.place == Place::End
+        self.position == Position::End
     }
 }
 
@@ -113,7 +113,7 @@ fn write_csv(text: &mut Vec<u8>, push: impl FnOnce(&mut String)) {
     text.extend_from_slice(line.as_bytes());
 }
 
-/// `names` are what each member begins with.
+/// `names` are the JSON before the value of each column.
 fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names: &[String], ages: Ages) {
     for (column, name) in columns.iter().zip(names) {
         text.extend_from_slice(name.as_bytes());
@@ -122,7 +122,7 @@ fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names
     text.push(b'}');
 }
 
-/// A row's value in a column as JSON.
+/// Writes the value of a column as JSON.
 pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: Ages) {
     match column {
         Column::UserId => write_text(text, row.user_id),
@@ -146,12 +146,12 @@ fn write_text(text: &mut Vec<u8>, value: &str) {
     write_texts(text, [value]);
 }
 
-/// The parts of one text. Most texts hold nothing that JSON escapes: those are copied as they are.
+/// Writes the parts of one string. Most strings contain nothing that JSON escapes; they are copied unchanged.
 fn write_texts<const PARTS: usize>(text: &mut Vec<u8>, parts: [&str; PARTS]) {
-    // Without an early end, several bytes are looked at at once.
+    // Without an early exit, the compiler vectorizes the loop.
     let escaped = |found: u8, byte: u8| found | u8::from(byte < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\');
     if parts.iter().any(|part| part.bytes().fold(0, escaped) != 0) {
-        serde_json::to_writer(text, &parts.concat()).expect("a text becomes JSON in memory");
+        serde_json::to_writer(text, &parts.concat()).expect("writing a string to memory cannot fail");
         return;
     }
     text.push(b'"');

@@ -1,5 +1,5 @@
-//! Parts of rows as text. Readers that know files ask for the length first, and then for ranges: the text is written once for its length, and
-//! kept are the places of some rows in it, from which a part is written again.
+//! Range requests for rows as text. Clients request the length first, and then ranges. The text is encoded once to find its length, and the
+//! index keeps the positions of some rows, from which any range can be encoded again.
 
 use std::{fmt, io, ops::Range, sync::Arc};
 
@@ -10,34 +10,31 @@ use futures_util::{StreamExt, stream};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
-    limits::{
-        scan_pool::{scan, scan_apart},
-        sort_budget::RowsRoom,
-    },
+    integers::{to_u64, to_usize},
+    limits::{scan_pool::ScanPool, sort_budget::SortPermit},
     problem::Problem,
-    rows::{pagination::Links, stream::CHUNK_BYTES, text::RowsText},
+    rows::{pagination::PageHeaders, stream::CHUNK_BYTES, text::RowsText},
 };
-use datalake_core::error_chain::error_chain;
 
-/// Bytes between two places at first: what is written in vain for a part takes less than a millisecond.
+/// The initial distance between two marks. Encoding so many bytes that a range does not need takes less than a millisecond.
 const SPACING_BYTES: u64 = 256 * 1024;
 
-/// Places of one text, a quarter of a MiB. Of a text with more of them, every other one is let go of: of 10 GiB they are 4 MiB apart.
+/// Marks of one text: a quarter of a MiB. If there are more, every second one is removed; in a text of 10 GiB they are 4 MiB apart.
 const MARKS_MAX: usize = 4_096;
 
-/// Bytes of all places that are kept: those of sixteen of the largest texts.
-const KEPT_BYTES: u64 = 4 * 1024 * 1024;
+/// The size of all indexes: those of sixteen of the largest texts.
+const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What an entry takes beside its places: key, links and the map's own.
+/// The size of an index without its marks: key, headers, and the overhead of the map.
 const ENTRY_BYTES: u64 = 512;
 
-/// The length of a text, and the places of some of its rows.
+/// The length of a text, and the positions of some of its rows.
 #[derive(Debug)]
 pub struct TextIndex {
     bytes: u64,
     marks: Vec<Mark>,
-    /// The headers about the rows of other pages.
-    pub links: Links,
+    /// The headers about the other pages.
+    pub page_headers: PageHeaders,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -46,63 +43,67 @@ struct Mark {
     place: CursorPosition,
 }
 
-/// The indexes that were asked for last, by the ETag of the text: it names the bytes. Cheap to clone; all clones share them.
+/// The indexes that were used last, by the ETag of the text, which identifies its bytes. Cheap to clone; clones share them.
 #[derive(Clone)]
-pub struct TextIndexes(Arc<Cache<String, Arc<TextIndex>, ByMarks>>);
+pub struct TextIndexes {
+    cache: Arc<Cache<String, Arc<TextIndex>, ByMarks>>,
+    scan_pool: ScanPool,
+}
 
 #[derive(Clone)]
 struct ByMarks;
 
 impl Weighter<String, Arc<TextIndex>> for ByMarks {
     fn weight(&self, _: &String, index: &Arc<TextIndex>) -> u64 {
-        let marks = index.marks.len() * size_of::<Mark>();
-        ENTRY_BYTES + u64::try_from(marks).unwrap_or(u64::MAX)
+        ENTRY_BYTES + to_u64(index.marks.len() * size_of::<Mark>())
     }
 }
 
 impl fmt::Debug for TextIndexes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TextIndexes").field("len", &self.0.len()).finish()
+        f.debug_struct("TextIndexes")
+            .field("len", &self.cache.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl TextIndexes {
-    /// No index yet.
-    pub fn new() -> Self {
-        /// For the map's first size alone.
+    /// An empty cache, which encodes texts in the pool.
+    pub fn new(scan_pool: ScanPool) -> Self {
+        /// Only the initial capacity of the map.
         const ENTRIES: usize = 100;
-        Self(Arc::new(Cache::with_weighter(ENTRIES, KEPT_BYTES, ByMarks)))
+        Self {
+            cache: Arc::new(Cache::with_weighter(ENTRIES, CACHE_BYTES, ByMarks)),
+            scan_pool,
+        }
     }
 
-    /// The index of a text, made now where there is none; others that ask for it meanwhile wait.
+    /// The index of a text. If it is not cached, the text is encoded; concurrent requests share the result.
     pub async fn get(
         &self,
         etag: &str,
-        text: impl FnOnce() -> Result<(Links, RowsText, Option<RowsRoom>), Problem> + Send + 'static,
+        text: impl FnOnce() -> Result<(PageHeaders, RowsText, Option<SortPermit>), Problem> + Send + 'static,
     ) -> Result<Arc<TextIndex>, Problem> {
-        let made = async {
-            let made = scan(move || {
-                let (links, text, _rows_room) = text()?;
-                Ok(Arc::new(TextIndex::of(text, links, SPACING_BYTES, MARKS_MAX)))
+        let index = async {
+            let index = self.scan_pool.scan(move || {
+                let (page_headers, text, _permit) = text()?;
+                Ok(Arc::new(TextIndex::of(text, page_headers, SPACING_BYTES, MARKS_MAX)))
             });
-            made.await.map_err(|panic| {
-                tracing::error!(error = error_chain(&panic), "the length of rows as text cannot be found");
-                Problem::Internal
-            })?
+            index.await?
         };
-        self.0.get_or_insert_async(etag, made).await
+        self.cache.get_or_insert_async(etag, index).await
     }
 }
 
 impl TextIndex {
-    /// Writes the text in vain.
-    fn of(mut text: RowsText, links: Links, mut spacing: u64, marks_max: usize) -> Self {
+    /// Encodes the text, and discards its bytes.
+    fn of(mut text: RowsText, page_headers: PageHeaders, mut spacing: u64, marks_max: usize) -> Self {
         let mut marks: Vec<Mark> = Vec::new();
         let (mut bytes, mut chunk) = (0, Vec::with_capacity(CHUNK_BYTES + 4 * 1024));
         while !text.is_ended() {
             chunk.clear();
             text.write(&mut chunk, CHUNK_BYTES);
-            bytes += u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            bytes += to_u64(chunk.len());
             let last = marks.last().map_or(0, |mark| mark.at);
             if bytes - last >= spacing && !text.is_ended() {
                 marks.push(Mark {
@@ -120,78 +121,82 @@ impl TextIndex {
             }
         }
         marks.shrink_to_fit();
-        Self { bytes, marks, links }
+        Self {
+            bytes,
+            marks,
+            page_headers,
+        }
     }
 
-    /// Bytes of the text.
+    /// The length of the text in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// A part of the text as it is taken. `text` is the whole, from its start. Room that the rows take is held until the end.
-    pub fn body(&self, mut text: RowsText, range: &Range<u64>, room: Option<RowsRoom>) -> Body {
+    /// The body of a range. `text` is the whole text, from its start. The permit is released at the end.
+    pub fn body(&self, mut text: RowsText, range: &Range<u64>, permit: Option<SortPermit>, scan_pool: ScanPool) -> Body {
         if range.is_empty() {
             return Body::empty();
         }
         let before = self.marks.partition_point(|mark| mark.at <= range.start);
         let mark = before.checked_sub(1).and_then(|last| self.marks.get(last));
-        let mut skipped = 0;
+        let mut start = 0;
         if let Some(mark) = mark {
-            text.move_to(mark.place);
-            skipped = mark.at;
+            text.seek(mark.place);
+            start = mark.at;
         }
-        let part = Part {
+        let part = TextPart {
             text,
-            skip: range.start - skipped,
+            skip: range.start - start,
             left: range.end - range.start,
         };
-        let pieces = stream::unfold(Some((part, room)), async |state| {
-            let (mut part, room) = state?;
-            let made = if part.text.returns_every_row() {
-                // To hand it to another thread and back would take as long again.
+        let chunks = stream::unfold(Some((part, permit, scan_pool)), async |state| {
+            let (mut part, permit, scan_pool) = state?;
+            let written = if part.text.returns_every_row() {
+                // Handing it to another thread would take as long.
                 Ok((part.next(), part))
             } else {
-                scan_apart(move || (part.next(), part)).await
+                scan_pool.scan_detached(move || (part.next(), part)).await
             };
-            match made {
-                Ok((piece, part)) => {
-                    let rest = (piece.is_ok() && part.left > 0).then_some((part, room));
-                    Some((piece.map_err(axum::Error::new), rest))
+            match written {
+                Ok((chunk, part)) => {
+                    let rest = (chunk.is_ok() && part.left > 0).then_some((part, permit, scan_pool));
+                    Some((chunk.map_err(axum::Error::new), rest))
                 }
                 Err(panic) => Some((Err(axum::Error::new(panic)), None)),
             }
         });
-        Body::from_stream(pieces.fuse())
+        Body::from_stream(chunks.fuse())
     }
 }
 
-/// What is left of a part.
-struct Part {
+/// The rest of a range.
+struct TextPart {
     text: RowsText,
-    /// Bytes before it.
+    /// Bytes of the text before the range.
     skip: u64,
+    /// Bytes of the range.
     left: u64,
 }
 
-impl Part {
-    /// The next bytes of it, at least one.
+impl TextPart {
+    /// The next bytes, at least one.
     fn next(&mut self) -> io::Result<Bytes> {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES + 4 * 1024);
         while !self.text.is_ended() {
             chunk.clear();
             self.text.write(&mut chunk, CHUNK_BYTES);
-            let bytes = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+            let bytes = to_u64(chunk.len());
             if self.skip >= bytes {
                 self.skip -= bytes;
                 continue;
             }
-            let taken = self.left.min(bytes - self.skip);
-            let within = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-            let piece = Bytes::from(chunk).slice(within(self.skip)..within(self.skip + taken));
-            (self.skip, self.left) = (0, self.left - taken);
-            return Ok(piece);
+            let length = self.left.min(bytes - self.skip);
+            let bytes = Bytes::from(chunk).slice(to_usize(self.skip)..to_usize(self.skip + length));
+            (self.skip, self.left) = (0, self.left - length);
+            return Ok(bytes);
         }
-        // The index is that of another text.
+        // The index belongs to another text.
         Err(io::ErrorKind::UnexpectedEof.into())
     }
 }

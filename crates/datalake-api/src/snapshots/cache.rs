@@ -1,8 +1,8 @@
-//! What is held of versions before the newest, and bounds on it.
+//! The cache of earlier versions, and its bounds.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -11,77 +11,85 @@ use datalake_table::{
     memory::snapshot::Snapshot,
 };
 use futures_util::future::{BoxFuture, Shared};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::snapshots::error::PastError;
+use crate::snapshots::error::VersionError;
 
-/// One who walks over pages while a run a minute makes versions comes back within so many of them.
+/// A client that pages through a version requests its next page before so many newer versions are committed, at one run a minute.
 const SNAPSHOTS_MAX: usize = 16;
 
-/// One who walks over pages asks for the next within a few minutes. Later, the version is read from the store again.
+/// A client that pages through a version requests its next page within a few minutes. After that, the version is loaded from the store
+/// again.
 const IDLE_MAX: Duration = Duration::from_mins(5);
 
-/// Versions that are kept hold at most as many rows beside the newest version's as that one has, and of a small table so many: a segment,
-/// some 10 MB.
+/// Cached versions have at most as many rows that are not shared with the newest version as that version has, or this number if the table
+/// is small: one data file, about 10 MB.
 const ROWS_MIN: usize = 128_000;
 
-/// Each load may hold as much as the newest version does.
+/// Each load may use as much memory as the newest version.
 const LOADS_MAX: usize = 2;
 
-/// Rows of one user that are read from segments at once: each read holds a decoded segment, some 60 MB.
+/// Concurrent reads of single rows from data files. Each holds a decoded data file, about 60 MB.
 const ROW_READS_MAX: usize = 2;
 
-/// What is kept of versions before the newest. A [`TableWatch`] owns it, so that a version goes there the moment it is left behind.
+/// The cache of versions before the newest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at
+/// once.
 #[derive(Debug)]
-pub struct PastCache {
+pub struct VersionCache {
     snapshots: Mutex<Snapshots>,
+    /// The permits of loads.
     pub loads: Semaphore,
+    /// The permits of reads of single rows.
     pub row_reads: Semaphore,
-    /// Held by whoever reads entries: two at once would read the same.
-    pub facts: tokio::sync::Mutex<KnownFacts>,
-    /// What `rows_max` takes a small table for.
+    /// The facts of log entries. Readers of entries lock it, because concurrent readers would read the same entries.
+    pub facts: tokio::sync::Mutex<FactsCache>,
     rows_min: usize,
 }
 
+/// The snapshots in memory.
 #[derive(Debug, Default)]
 pub struct Snapshots {
-    /// The one used last at the end.
-    kept: Vec<Kept>,
-    /// All that there are, those that nobody but a reader of a long answer holds as well.
+    /// The most recently used one is the last.
+    cached: Vec<CachedSnapshot>,
+    /// All snapshots that exist, including those that only the reader of a long response still uses.
     alive: Vec<Weak<Snapshot>>,
-    /// What is being read, by the table's id and the number.
+    /// The loads in progress, by table ID and version.
     pub loading: BTreeMap<(String, u64), Loading>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct CachedSnapshot {
     snapshot: Arc<Snapshot>,
     used_at: Instant,
 }
 
-/// A load that whoever asks for the version waits for together.
-pub(crate) type Loading = Shared<BoxFuture<'static, Result<Arc<Snapshot>, PastError>>>;
+/// A load that all requests for the version share.
+pub(crate) type Loading = Shared<BoxFuture<'static, Result<Arc<Snapshot>, VersionError>>>;
 
-/// What entries say never changes, but for a table that is made anew.
+/// The facts of log entries. They never change, unless another table replaces this one.
 #[derive(Debug, Default)]
-pub struct KnownFacts {
+pub struct FactsCache {
     table_id: String,
-    /// The oldest version that the log reached back to when it was listed last.
+    /// The oldest version in the last listing of the log.
     pub first: Option<u64>,
     /// The last listing.
-    pub listed: Option<Listed>,
+    pub listing: Option<LogListing>,
+    /// The facts by version.
     pub by_number: BTreeMap<u64, VersionFacts>,
 }
 
 /// A listing of the log.
 #[derive(Clone, Copy, Debug)]
-pub struct Listed {
-    pub began_at: Instant,
+pub struct LogListing {
+    /// When the request was sent to the store.
+    pub started_at: Instant,
     /// The oldest version.
-    pub reply: Result<Option<u64>, PastError>,
+    pub result: Result<Option<u64>, VersionError>,
 }
 
-impl PastCache {
+impl VersionCache {
+    /// An empty cache.
     pub fn new() -> Self {
         Self::with_rows_min(ROWS_MIN)
     }
@@ -96,106 +104,110 @@ impl PastCache {
         }
     }
 
-    /// Takes a version that was read or has just been left behind.
-    pub fn keep(&self, snapshot: &Arc<Snapshot>, newest: &Snapshot) {
+    /// Adds a version that was loaded or superseded.
+    pub fn insert(&self, snapshot: &Arc<Snapshot>, newest: &Snapshot) {
         let (table_id, number) = (snapshot.version().table_id(), snapshot.version().number());
         {
             let mut snapshots = self.lock();
-            if snapshots.take_up(table_id, number).is_none() {
+            if snapshots.touch(table_id, number).is_none() {
                 snapshots.alive.push(Arc::downgrade(snapshot));
-                snapshots.kept.push(Kept {
+                snapshots.cached.push(CachedSnapshot {
                     snapshot: Arc::clone(snapshot),
                     used_at: Instant::now(),
                 });
             }
         }
-        self.tidy(newest);
+        self.evict(newest);
     }
 
-    /// Lets go of versions that nobody asked for lately, of another table's, and of more than there is room for.
-    pub fn tidy(&self, newest: &Snapshot) {
-        let mut dropped = Vec::new();
+    /// Removes the versions that are idle, those of other tables, and those over the limits.
+    pub fn evict(&self, newest: &Snapshot) {
+        let mut evicted = Vec::new();
         let mut snapshots = self.lock();
         snapshots.alive.retain(|snapshot| snapshot.strong_count() > 0);
-        let stays = |kept: &Kept| kept.used_at.elapsed() < IDLE_MAX && kept.snapshot.version().table_id() == newest.version().table_id();
-        dropped.extend(snapshots.kept.extract_if(.., |kept| !stays(kept)));
-        let is_over = |kept: &[Kept]| {
-            let rows = || Snapshot::rows_not_in(newest, kept.iter().map(|kept| &*kept.snapshot));
-            kept.len() > SNAPSHOTS_MAX || kept.len() > 1 && rows() > self.rows_max(newest)
+        let is_current = |cached: &CachedSnapshot| {
+            cached.used_at.elapsed() < IDLE_MAX && cached.snapshot.version().table_id() == newest.version().table_id()
         };
-        while is_over(&snapshots.kept) {
-            dropped.push(snapshots.kept.remove(0));
+        evicted.extend(snapshots.cached.extract_if(.., |cached| !is_current(cached)));
+        let is_over_limit = |cached: &[CachedSnapshot]| {
+            let rows = || Snapshot::rows_not_in(newest, cached.iter().map(|cached| &*cached.snapshot));
+            cached.len() > SNAPSHOTS_MAX || cached.len() > 1 && rows() > self.rows_max(newest)
+        };
+        while is_over_limit(&snapshots.cached) {
+            evicted.push(snapshots.cached.remove(0));
         }
         drop(snapshots);
-        // Not under the lock: freeing a large version takes a while.
-        drop(dropped);
+        // Freeing a large version takes a while, so it happens outside of the lock.
+        drop(evicted);
     }
 
-    /// Forgets every version, and what entries said.
+    /// Removes all versions and all facts.
     pub async fn clear(&self) {
-        let dropped = std::mem::take(&mut self.lock().kept);
-        // Not under the lock: freeing a large version takes a while.
-        drop(dropped);
-        *self.facts.lock().await = KnownFacts::default();
+        let evicted = std::mem::take(&mut self.lock().cached);
+        // Freeing a large version takes a while, so it happens outside of the lock.
+        drop(evicted);
+        *self.facts.lock().await = FactsCache::default();
     }
 
-    /// Whether readers of long answers hold so much of versions that were left behind, and are not kept any more, that no other should be read.
+    /// Whether readers of long responses hold so many rows of evicted versions that no other version should be loaded.
     pub fn is_full(&self, newest: &Snapshot) -> bool {
-        let held = self.lock().held_by_readers();
-        // Not under the lock: one of them may end here.
-        Snapshot::rows_not_in(newest, held.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
+        let in_use = self.lock().evicted_in_use();
+        // The last reference to a version may be dropped here, so this happens outside of the lock.
+        Snapshot::rows_not_in(newest, in_use.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
     }
 
-    /// Rows of versions that are left behind, which may be in memory beside the newest.
+    /// The maximum number of rows of earlier versions that are not shared with the newest.
     fn rows_max(&self, newest: &Snapshot) -> usize {
         newest.len().max(self.rows_min)
     }
 
-    /// The version held or kept that probably shares most with that of a number.
+    /// The snapshot in memory whose number is nearest: it probably shares most data files with the version of this number.
     pub fn nearest(&self, newest: &Arc<Snapshot>, number: u64) -> Arc<Snapshot> {
         let snapshots = self.lock();
-        let of_table = |kept: &&Kept| kept.snapshot.version().table_id() == newest.version().table_id();
-        let kept = snapshots.kept.iter().filter(of_table).map(|kept| &kept.snapshot);
+        let is_of_table = |cached: &&CachedSnapshot| cached.snapshot.version().table_id() == newest.version().table_id();
+        let cached = snapshots.cached.iter().filter(is_of_table).map(|cached| &cached.snapshot);
         let distance = |snapshot: &&Arc<Snapshot>| snapshot.version().number().abs_diff(number);
         Arc::clone(
-            kept.min_by_key(distance)
-                .filter(|kept| distance(kept) < distance(&newest))
+            cached
+                .min_by_key(distance)
+                .filter(|cached| distance(cached) < distance(&newest))
                 .unwrap_or(newest),
         )
     }
 
+    /// The snapshots, locked.
     pub fn lock(&self) -> MutexGuard<'_, Snapshots> {
-        // A panic under the lock leaves the lists whole.
-        self.snapshots.lock().unwrap_or_else(PoisonError::into_inner)
+        self.snapshots.lock()
     }
 }
 
 impl Snapshots {
-    /// Versions that are in memory and not kept.
-    fn held_by_readers(&mut self) -> Vec<Arc<Snapshot>> {
+    /// The snapshots that are in use and not in the cache.
+    fn evicted_in_use(&mut self) -> Vec<Arc<Snapshot>> {
         self.alive.retain(|snapshot| snapshot.strong_count() > 0);
-        let is_kept = |snapshot: &Arc<Snapshot>| self.kept.iter().any(|kept| Arc::ptr_eq(&kept.snapshot, snapshot));
+        let is_cached = |snapshot: &Arc<Snapshot>| self.cached.iter().any(|cached| Arc::ptr_eq(&cached.snapshot, snapshot));
         self.alive
             .iter()
             .filter_map(Weak::upgrade)
-            .filter(|snapshot| !is_kept(snapshot))
+            .filter(|snapshot| !is_cached(snapshot))
             .collect()
     }
 
-    /// The version if it is kept; it counts as just used.
-    pub fn take_up(&mut self, table_id: &str, number: u64) -> Option<Arc<Snapshot>> {
-        let is_wanted = |kept: &Kept| (kept.snapshot.version().table_id(), kept.snapshot.version().number()) == (table_id, number);
-        let mut found = self.kept.remove(self.kept.iter().position(is_wanted)?);
+    /// The cached version, which becomes the most recently used one.
+    pub fn touch(&mut self, table_id: &str, number: u64) -> Option<Arc<Snapshot>> {
+        let is_requested =
+            |cached: &CachedSnapshot| (cached.snapshot.version().table_id(), cached.snapshot.version().number()) == (table_id, number);
+        let mut found = self.cached.remove(self.cached.iter().position(is_requested)?);
         found.used_at = Instant::now();
         let snapshot = Arc::clone(&found.snapshot);
-        self.kept.push(found);
+        self.cached.push(found);
         Some(snapshot)
     }
 }
 
-impl KnownFacts {
-    /// Forgets all where the newest version is another table's.
-    pub fn begin(&mut self, newest: &Version) {
+impl FactsCache {
+    /// Clears the cache if the newest version belongs to another table.
+    pub fn reset_if_replaced(&mut self, newest: &Version) {
         if self.table_id != newest.table_id() {
             *self = Self {
                 table_id: newest.table_id().to_owned(),
@@ -221,8 +233,8 @@ mod tests {
 
     use super::*;
 
-    /// Another version of ten rows, each with this name.
-    async fn publish(table: &Table, first_name: &str) -> Arc<Snapshot> {
+    /// Commits a version of ten rows, each with this name.
+    async fn commit(table: &Table, first_name: &str) -> Arc<Snapshot> {
         let run_id = RunId::parse("run-1").unwrap();
         let edit = |number: u8| {
             Edit::Put(Row {
@@ -255,22 +267,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_readers_hold_counts_after_it_was_let_go_of() {
+    async fn evicted_versions_in_use_count() {
         let table = Table::new(Arc::new(MemoryBucket::new()));
-        let cache = PastCache::with_rows_min(10);
+        let cache = VersionCache::with_rows_min(10);
         let mut versions = Vec::new();
         for name in ["Ada", "Bea", "Cem", "Dia"] {
-            versions.push(publish(&table, name).await);
+            versions.push(commit(&table, name).await);
         }
         let newest = versions.pop().unwrap();
-        // Each is ten rows beside the newest, and the cache has room for one.
+        // Each version has ten rows that the newest does not share, and the limit is ten rows.
         for version in &versions {
-            cache.keep(version, &newest);
+            cache.insert(version, &newest);
         }
-        assert_eq!(cache.lock().kept.len(), 1);
-        assert!(cache.is_full(&newest), "two readers go on");
+        assert_eq!(cache.lock().cached.len(), 1);
+        assert!(cache.is_full(&newest), "two evicted versions are in use");
         versions.remove(0);
-        assert!(!cache.is_full(&newest), "what is kept does not count");
+        assert!(!cache.is_full(&newest), "cached versions do not count");
         versions.clear();
         assert!(!cache.is_full(&newest));
         assert_eq!(cache.lock().alive.len(), 1);

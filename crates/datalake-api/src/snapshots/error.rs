@@ -2,24 +2,24 @@
 
 /// Why a version cannot be read. One variant for each reaction of the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PastError {
-    /// The store has not answered since this server started.
+pub enum VersionError {
+    /// The table has not been loaded since this server started.
     Unknown,
     /// There is no table yet.
     NoTable,
-    /// There is no such version yet.
+    /// The version does not exist yet.
     NotYet {
         /// The newest version.
         newest: u64,
     },
-    /// The time asked for lies before the table's first version.
+    /// The requested time is before the first version of the table.
     BeforeFirst,
-    /// There was one, and its entry or its files are removed.
+    /// The version existed, but its log entry or its files are removed.
     Gone,
-    /// Too many others are being read.
+    /// Too many other versions are being loaded.
     TooBusy,
-    /// The store does not answer.
+    /// The store does not respond.
     StoreUnavailable,
-    /// The table is not what the log says; the server's log tells more.
+    /// The table contradicts its log; the server's log has the details.
     Damaged,
 }

@@ -1,10 +1,10 @@
-//! Versions before the newest: those just left behind are kept for a while, others are read from the store when somebody asks for them.
+//! Earlier versions of the table. Superseded versions are cached for a while; others are loaded from the store on request.
 //!
-//! What is kept shares its segments with the newest version. Whoever asks for a version that is kept never waits for the store.
+//! Cached versions share data files with the newest version. A request for a cached version never waits for the store.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{query::as_of::VersionSelector, row::Row, user::UserId};
+use datalake_core::{error_chain::error_chain, query::as_of::VersionSelector, row::Row, user::UserId};
 use datalake_store::error::StoreError;
 use datalake_table::{
     delta::{
@@ -21,79 +21,81 @@ use tokio::{
     time::Instant,
 };
 
-use crate::snapshots::error::PastError;
-use crate::snapshots::{
-    cache::{KnownFacts, Listed, Loading, PastCache},
-    watch::{Held, TableWatch},
+use crate::{
+    integers::to_u64,
+    snapshots::{
+        cache::{FactsCache, Loading, LogListing, VersionCache},
+        error::VersionError,
+        watch::{TableState, TableWatch},
+    },
 };
-use datalake_core::error_chain::error_chain;
 
-/// Versions that are loaded or wait for it. Who asks for one more is asked to come back.
+/// Versions that are being loaded or waiting for it. A request for one more is rejected.
 const LOADS_WAITING_MAX: usize = 16;
 
-/// A week of a run a minute has 10,080 versions, of some 300 bytes each.
+/// A week of one run a minute has 10,080 versions. The facts of each take about 300 bytes.
 const FACTS_MAX: usize = 20_000;
 
-/// Versions and what is known of them. Cheap to clone; all clones share what is kept.
+/// The versions of the table. Cheap to clone; clones share the cache.
 #[derive(Clone, Debug)]
-pub struct PastVersions {
+pub struct Versions {
     watch: TableWatch,
 }
 
-/// The versions that the log reaches back to.
+/// The versions in the log of the table.
 #[derive(Debug)]
 pub struct RetainedVersions {
-    /// The newest.
+    /// The newest version.
     pub newest: u64,
-    /// The oldest of them.
+    /// The oldest version.
     pub oldest: u64,
-    /// As many as were asked for, the newest first.
+    /// The requested number of versions, the newest first.
     pub facts: Vec<VersionFacts>,
 }
 
-impl PastVersions {
-    /// Earlier versions of the table that `watch` follows.
+impl Versions {
+    /// The versions of the table that `watch` follows.
     pub fn new(watch: TableWatch) -> Self {
         Self { watch }
     }
 
-    /// The version of a moment, where this one is the newest.
-    pub async fn of(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
-        match moment {
+    /// The selected version, if `newest` is the newest.
+    pub async fn select(&self, selector: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
+        match selector {
             VersionSelector::Newest => Ok(Arc::clone(newest)),
             VersionSelector::Version(number) => self.at(number).await,
             VersionSelector::AsOf(time) => self.as_of(time, now).await,
         }
     }
 
-    /// The version of a moment, if it is in memory. `newest` is the newest.
-    pub fn in_memory(&self, moment: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
+    /// The selected version, if it is in memory and `newest` is the newest.
+    pub fn select_in_memory(&self, selector: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
         let version = newest.version();
-        match moment {
+        match selector {
             VersionSelector::Newest => Some(Arc::clone(newest)),
             VersionSelector::Version(number) if number == version.number() => Some(Arc::clone(newest)),
-            VersionSelector::Version(number) => self.cache().lock().take_up(version.table_id(), number),
+            VersionSelector::Version(number) => self.cache().lock().touch(version.table_id(), number),
             VersionSelector::AsOf(time) => (time >= now && time >= version.committed_at()).then(|| Arc::clone(newest)),
         }
     }
 
-    /// The version `number`: the newest, one that is kept, or one that is read now.
-    pub async fn at(&self, number: u64) -> Result<Arc<Snapshot>, PastError> {
+    /// The version `number`: the newest, a cached one, or one that is loaded now.
+    pub async fn at(&self, number: u64) -> Result<Arc<Snapshot>, VersionError> {
         let newest = self.newest()?;
-        let held = newest.version().number();
-        if number == held {
+        let newest_number = newest.version().number();
+        if number == newest_number {
             return Ok(newest);
         }
-        if number > held {
-            return Err(PastError::NotYet { newest: held });
+        if number > newest_number {
+            return Err(VersionError::NotYet { newest: newest_number });
         }
-        self.kept_or_loading(newest, number)?.await
+        self.cached_or_load(newest, number)?.await
     }
 
     /// The version that was the newest at `time`.
-    pub async fn as_of(&self, time: Timestamp, now: Timestamp) -> Result<Arc<Snapshot>, PastError> {
+    pub async fn as_of(&self, time: Timestamp, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
         let newest = self.newest()?;
-        // What is to come nobody knows: the question is for what is there, which needs no look at the log.
+        // At a time in the future, the newest version is the best answer. It needs no read of the log.
         if time >= now && time >= newest.version().committed_at() {
             return Ok(newest);
         }
@@ -101,198 +103,202 @@ impl PastVersions {
         self.at(number).await
     }
 
-    /// What is known of the newest `limit` versions.
-    pub async fn retained(&self, limit: usize) -> Result<RetainedVersions, PastError> {
+    /// The newest `limit` versions.
+    pub async fn retained(&self, limit: usize) -> Result<RetainedVersions, VersionError> {
         let newest = self.newest()?;
         let newest = newest.version();
         let called_at = Instant::now();
-        let mut known = self.cache().facts.lock().await;
-        let retained = self.list(&mut known, newest, called_at).await?;
-        let many = u64::try_from(limit).unwrap_or(u64::MAX).saturating_sub(1);
-        let numbers = newest.number().saturating_sub(many).max(*retained.start())..=newest.number();
-        let facts = self.learn(&mut known, newest, numbers).await?;
+        let mut cache = self.cache().facts.lock().await;
+        let retained = self.list(&mut cache, newest, called_at).await?;
+        let before = to_u64(limit).saturating_sub(1);
+        let numbers = newest.number().saturating_sub(before).max(*retained.start())..=newest.number();
+        let facts = self.load_facts(&mut cache, newest, numbers).await?;
         Ok(RetainedVersions {
             newest: newest.number(),
-            oldest: known.first.unwrap_or(newest.number()),
+            oldest: cache.first.unwrap_or(newest.number()),
             facts: facts.into_iter().rev().collect(),
         })
     }
 
-    /// What the user's row was, up to `newest`.
-    pub async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, PastError> {
+    /// The history of the user's row, up to the version `newest`.
+    pub async fn history(&self, newest: &Version, user_id: &UserId) -> Result<RowHistory, VersionError> {
         let _permit = acquire(&self.cache().row_reads).await;
         let table = self.watch.table();
-        let history = table.history(newest, user_id).await.map_err(|error| refused(&error))?;
-        match table.still_has(newest).await.map_err(|error| refused(&error))? {
+        let history = table.history(newest, user_id).await.map_err(|error| to_error(&error))?;
+        match table.still_has(newest).await.map_err(|error| to_error(&error))? {
             true => Ok(history),
-            // What was read is of a table that was made anew in the place of the one that is served.
-            false => Err(PastError::Gone),
+            // The entries that were read belong to a table that replaced this one.
+            false => Err(VersionError::Gone),
         }
     }
 
-    /// The user's row at a version, with where its values come from.
-    pub async fn row(&self, version: &Version, user_id: &UserId) -> Result<Option<Row>, PastError> {
+    /// The user's row in a version, with its provenance.
+    pub async fn row(&self, version: &Version, user_id: &UserId) -> Result<Option<Row>, VersionError> {
         let _permit = acquire(&self.cache().row_reads).await;
         let rows = self.watch.table().rows_of(version, std::slice::from_ref(user_id)).await;
-        Ok(rows.map_err(|error| refused(&error))?.remove(user_id))
+        Ok(rows.map_err(|error| to_error(&error))?.remove(user_id))
     }
 
-    fn newest(&self) -> Result<Arc<Snapshot>, PastError> {
-        match &self.watch.state().held {
-            Held::Snapshot(newest) => Ok(Arc::clone(newest)),
-            Held::NoTable => Err(PastError::NoTable),
-            Held::Unknown => Err(PastError::Unknown),
+    fn newest(&self) -> Result<Arc<Snapshot>, VersionError> {
+        match &self.watch.status().state {
+            TableState::Loaded(newest) => Ok(Arc::clone(newest)),
+            TableState::Missing => Err(VersionError::NoTable),
+            TableState::Loading => Err(VersionError::Unknown),
         }
     }
 
-    fn cache(&self) -> &PastCache {
-        self.watch.past()
+    fn cache(&self) -> &VersionCache {
+        self.watch.version_cache()
     }
 
-    /// What waits for the version, without waiting: whoever asks next finds the same load.
-    fn kept_or_loading(&self, newest: Arc<Snapshot>, number: u64) -> Result<Loading, PastError> {
+    /// The cached version, or its load, which later requests share.
+    fn cached_or_load(&self, newest: Arc<Snapshot>, number: u64) -> Result<Loading, VersionError> {
         let is_full = self.cache().is_full(&newest);
         let mut snapshots = self.cache().lock();
         let table_id = newest.version().table_id();
-        if let Some(kept) = snapshots.take_up(table_id, number) {
-            return Ok(std::future::ready(Ok(kept)).boxed().shared());
+        if let Some(cached) = snapshots.touch(table_id, number) {
+            return Ok(std::future::ready(Ok(cached)).boxed().shared());
         }
         let key = (table_id.to_owned(), number);
         if let Some(loading) = snapshots.loading.get(&key) {
             return Ok(loading.clone());
         }
         if snapshots.loading.len() >= LOADS_WAITING_MAX || is_full {
-            return Err(PastError::TooBusy);
+            return Err(VersionError::TooBusy);
         }
         let entry = LoadingEntry {
-            past: self.clone(),
+            versions: self.clone(),
             key: key.clone(),
         };
-        // A task of its own goes on when the client that asked first goes away: others may wait for it. It begins at the first poll, so
-        // not under the lock, which it needs for its end.
+        // The load is a task, so that it continues for the other requests if the first one is cancelled. The task is spawned at the first
+        // poll and not under the lock, which it takes at its end.
         let task = async move {
-            let load = tokio::spawn(async move { entry.past.load(&newest, number).await });
-            load.await.unwrap_or(Err(PastError::Damaged))
+            let load = tokio::spawn(async move { entry.versions.load(&newest, number).await });
+            load.await.unwrap_or(Err(VersionError::Damaged))
         };
         let loading = task.boxed().shared();
         snapshots.loading.insert(key, loading.clone());
         Ok(loading)
     }
 
-    async fn load(&self, newest: &Arc<Snapshot>, number: u64) -> Result<Arc<Snapshot>, PastError> {
+    async fn load(&self, newest: &Arc<Snapshot>, number: u64) -> Result<Arc<Snapshot>, VersionError> {
         let _permit = acquire(&self.cache().loads).await;
-        // Those that were read meanwhile may be with their readers.
+        // Versions that were loaded while this one waited may be in use.
         if self.cache().is_full(newest) {
-            return Err(PastError::TooBusy);
+            return Err(VersionError::TooBusy);
         }
         let table = self.watch.table();
-        let version = table.at(number).await.map_err(|error| refused(&error))?;
-        // A table that was made anew in the place of the one that is served.
+        let version = table.at(number).await.map_err(|error| to_error(&error))?;
+        // Another table replaced this one.
         if version.table_id() != newest.version().table_id() {
-            return Err(PastError::Gone);
+            return Err(VersionError::Gone);
         }
         let nearest = self.cache().nearest(newest, number);
         let snapshot = Snapshot::load(table, version, Some(&nearest)).await;
-        let snapshot = snapshot.map(Arc::new).map_err(|error| refused(&error))?;
-        self.cache().keep(&snapshot, newest);
+        let snapshot = snapshot.map(Arc::new).map_err(|error| to_error(&error))?;
+        self.cache().insert(&snapshot, newest);
         Ok(snapshot)
     }
 
-    async fn number_as_of(&self, newest: &Version, time: Timestamp) -> Result<u64, PastError> {
+    async fn number_as_of(&self, newest: &Version, time: Timestamp) -> Result<u64, VersionError> {
         let called_at = Instant::now();
-        let mut known = self.cache().facts.lock().await;
-        known.begin(newest);
-        let first = match known.first {
+        let mut cache = self.cache().facts.lock().await;
+        cache.reset_if_replaced(newest);
+        let first = match cache.first {
             Some(first) => first,
-            None => *self.list(&mut known, newest, called_at).await?.start(),
+            None => *self.list(&mut cache, newest, called_at).await?.start(),
         };
-        let facts = self.learn(&mut known, newest, first..=newest.number()).await?;
+        let facts = self.load_facts(&mut cache, newest, first..=newest.number()).await?;
         let first = facts.first().map_or(0, |facts| facts.number);
         match committed_by(facts.iter().map(|facts| (facts.number, facts.committed_at)), time) {
             Some(number) => Ok(number),
-            None if first == 0 => Err(PastError::BeforeFirst),
-            None => Err(PastError::Gone),
+            None if first == 0 => Err(VersionError::BeforeFirst),
+            None => Err(VersionError::Gone),
         }
     }
 
-    /// The versions that the log reaches back to, up to the newest in memory. Callers that waited for one listing share the next.
-    async fn list(&self, known: &mut KnownFacts, newest: &Version, called_at: Instant) -> Result<RangeInclusive<u64>, PastError> {
-        known.begin(newest);
-        if let Some(listed) = known.listed.filter(|listed| listed.began_at > called_at) {
-            return listed.reply.map(|first| first.unwrap_or(newest.number())..=newest.number());
+    /// The versions in the log, up to the newest in memory. All callers that waited for one listing share the next.
+    async fn list(&self, cache: &mut FactsCache, newest: &Version, called_at: Instant) -> Result<RangeInclusive<u64>, VersionError> {
+        cache.reset_if_replaced(newest);
+        if let Some(listing) = cache.listing.filter(|listing| listing.started_at > called_at) {
+            return listing.result.map(|first| first.unwrap_or(newest.number())..=newest.number());
         }
-        let began_at = Instant::now();
-        let reply = self.read_first(newest).await;
-        known.listed = Some(Listed { began_at, reply });
-        known.first = reply?;
-        Ok(known.first.unwrap_or(newest.number())..=newest.number())
+        let started_at = Instant::now();
+        let result = self.first_in_log(newest).await;
+        cache.listing = Some(LogListing { started_at, result });
+        cache.first = result?;
+        Ok(cache.first.unwrap_or(newest.number())..=newest.number())
     }
 
-    /// The oldest version in the log.
-    async fn read_first(&self, newest: &Version) -> Result<Option<u64>, PastError> {
-        let retained = self.watch.table().retained().await.map_err(|error| refused(&error))?;
-        // Else the table was removed, or made anew in its place: of the one that is served, nothing is left but what is held.
+    /// The oldest version in the log. None if the table was removed or replaced: then only the newest version in memory is left of it.
+    async fn first_in_log(&self, newest: &Version) -> Result<Option<u64>, VersionError> {
+        let retained = self.watch.table().retained().await.map_err(|error| to_error(&error))?;
         let retained = retained.filter(|retained| retained.contains(&newest.number()));
         Ok(retained.map(|retained| *retained.start()))
     }
 
-    /// What the entries of `numbers` say, ascending; of the newest version alone where the log is another table's by now.
-    async fn learn(&self, known: &mut KnownFacts, newest: &Version, numbers: RangeInclusive<u64>) -> Result<Vec<VersionFacts>, PastError> {
-        known.by_number.insert(newest.number(), newest.facts());
-        let missing: Vec<u64> = numbers.clone().filter(|number| !known.by_number.contains_key(number)).collect();
+    /// The facts of the versions `numbers`, ascending. Only those of the newest version if another table replaced this one.
+    async fn load_facts(
+        &self,
+        cache: &mut FactsCache,
+        newest: &Version,
+        numbers: RangeInclusive<u64>,
+    ) -> Result<Vec<VersionFacts>, VersionError> {
+        cache.by_number.insert(newest.number(), newest.facts());
+        let missing: Vec<u64> = numbers.clone().filter(|number| !cache.by_number.contains_key(number)).collect();
         let table = self.watch.table();
-        let mut read = Vec::new();
+        let mut loaded = Vec::new();
         if !missing.is_empty() {
             let facts: Result<Vec<_>, _> = table.facts(missing).try_collect().await;
-            // An entry may be removed between the listing and the read; then the next question lists anew.
-            read = facts.map_err(|error| match refused(&error) {
-                PastError::Gone => {
-                    known.first = None;
-                    PastError::StoreUnavailable
+            // An entry may be removed between the listing and the read. Then the next request lists the log again.
+            loaded = facts.map_err(|error| match to_error(&error) {
+                VersionError::Gone => {
+                    cache.first = None;
+                    VersionError::StoreUnavailable
                 }
                 error => error,
             })?;
-            if !table.still_has(newest).await.map_err(|error| refused(&error))? {
-                known.first = None;
+            if !table.still_has(newest).await.map_err(|error| to_error(&error))? {
+                cache.first = None;
                 return Ok(vec![newest.facts()]);
             }
         }
-        known.by_number.extend(read.into_iter().map(|facts| (facts.number, facts)));
-        let facts = known.by_number.range(numbers).map(|(_, facts)| facts.clone()).collect();
-        while known.by_number.len() > FACTS_MAX {
-            known.by_number.pop_first();
+        cache.by_number.extend(loaded.into_iter().map(|facts| (facts.number, facts)));
+        let facts = cache.by_number.range(numbers).map(|(_, facts)| facts.clone()).collect();
+        while cache.by_number.len() > FACTS_MAX {
+            cache.by_number.pop_first();
         }
         Ok(facts)
     }
 }
 
-/// Removes the load from those that are waited for, however it ends.
+/// Removes the load from the loads in progress when it ends, even by a panic.
 struct LoadingEntry {
-    past: PastVersions,
+    versions: Versions,
     key: (String, u64),
 }
 
 impl Drop for LoadingEntry {
     fn drop(&mut self) {
-        self.past.cache().lock().loading.remove(&self.key);
+        self.versions.cache().lock().loading.remove(&self.key);
     }
 }
 
 async fn acquire(semaphore: &Semaphore) -> SemaphorePermit<'_> {
-    semaphore.acquire().await.expect("nobody closes it")
+    semaphore.acquire().await.expect("the semaphore is never closed")
 }
 
-/// What a failure to read a version that there once was means.
-fn refused(error: &TableError) -> PastError {
+/// The error of a failed read of a version that existed.
+fn to_error(error: &TableError) -> VersionError {
     match error {
-        TableError::NoSuchVersion { .. } | TableError::Store(StoreError::NotFound { .. }) => PastError::Gone,
+        TableError::NoSuchVersion { .. } | TableError::Store(StoreError::NotFound { .. }) => VersionError::Gone,
         TableError::Store(_) => {
-            tracing::warn!(error = error_chain(error), "a version of the table cannot be read");
-            PastError::StoreUnavailable
+            tracing::warn!(error = error_chain(error), "cannot read version of table");
+            VersionError::StoreUnavailable
         }
         TableError::Corrupt { .. } | TableError::Unsupported { .. } => {
-            tracing::error!(error = error_chain(error), "a version of the table cannot be read");
-            PastError::Damaged
+            tracing::error!(error = error_chain(error), "cannot read version of table");
+            VersionError::Damaged
         }
     }
 }

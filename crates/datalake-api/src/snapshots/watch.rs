@@ -1,9 +1,9 @@
-//! The newest version of the table, held in memory and replaced whole. Readers never wait: neither for the store nor for a load.
+//! Follows the newest version of the table and keeps it in memory. Readers never wait, neither for the store nor for a load.
 
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use datalake_core::error_chain::error_chain;
+use datalake_core::{clock::Clock, error_chain::error_chain};
 use datalake_table::{
     delta::version::{Version, VersionId},
     error::TableError,
@@ -17,56 +17,64 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::snapshots::cache::PastCache;
-use datalake_core::clock::Clock;
+use crate::snapshots::cache::VersionCache;
 
-/// A quarter of the two seconds within which every replica shows a run's result. The rest is for loading what changed, and for a request
-/// that the store has to be asked twice: the store waits up to a second before it tries again.
+/// A quarter of the two seconds within which every replica shows the result of a run. The rest is for loading the changes, and for one
+/// retry of a request to the store, which waits up to a second before it retries.
 const CHECK_PERIOD: Duration = Duration::from_millis(500);
 
-/// A check that takes longer makes the news late.
+/// A check that takes longer delays a new version noticeably.
 const CHECK_SLOW: Duration = Duration::from_secs(1);
 
-/// A process that slept, or lost the store, may find the entries after its version removed; an operator may begin the table anew.
-const RELOAD_PERIOD: Duration = Duration::from_mins(1);
+/// After a suspended process or an outage of the store, the entries that follow the version in memory may be removed. An operator may also
+/// replace the table.
+const FULL_CHECK_PERIOD: Duration = Duration::from_mins(1);
 
-/// Most checks that are left out in a row while the table is damaged, half a minute: each one could read all that is new of it, in vain.
-const CHECKS_LEFT_OUT_MAX: u32 = 60;
+/// Checks that are skipped in a row while the table is damaged: half a minute. Each of them could read much of the table for nothing.
+const SKIPPED_CHECKS_MAX: u32 = 60;
 
-/// What is known of the table.
+/// The table in memory.
 #[derive(Clone, Debug, Default)]
-pub enum Held {
-    /// The store has not answered yet.
+pub enum TableState {
+    /// The store has not responded yet.
     #[default]
-    Unknown,
+    Loading,
     /// There is no table yet.
-    NoTable,
-    /// The newest version that the store has told of.
-    Snapshot(Arc<Snapshot>),
+    Missing,
+    /// The newest version that is known.
+    Loaded(Arc<Snapshot>),
 }
 
-impl Held {
-    /// The identity of the version held, none without one.
+impl TableState {
+    /// The number of the version in memory.
+    fn number(&self) -> Option<u64> {
+        match self {
+            Self::Loading | Self::Missing => None,
+            Self::Loaded(snapshot) => Some(snapshot.version().number()),
+        }
+    }
+
+    /// The identity of the version in memory.
     fn id(&self) -> Option<VersionId> {
         match self {
-            Self::Unknown | Self::NoTable => None,
-            Self::Snapshot(snapshot) => Some(snapshot.version().id()),
+            Self::Loading | Self::Missing => None,
+            Self::Loaded(snapshot) => Some(snapshot.version().id()),
         }
     }
 }
 
-/// What is held, and how far it can be trusted.
+/// The table in memory, and how current it is.
 #[derive(Clone, Debug, Default)]
-pub struct TableState {
-    /// What is known of the table.
-    pub held: Held,
-    /// When the store last said that nothing is newer.
+pub struct TableStatus {
+    /// The table in memory.
+    pub state: TableState,
+    /// When the store last confirmed that nothing is newer.
     pub checked_at: Option<Timestamp>,
-    /// Since when the store, or the table in it, cannot be read; none while it can.
+    /// Since when checks fail, because of the store or of the table in it; none while they succeed.
     pub failing_since: Option<Timestamp>,
 }
 
-/// Follows the table. Cheap to clone; all clones share what is held.
+/// Follows the table. Cheap to clone; clones share the table in memory.
 #[derive(Clone, Debug)]
 pub struct TableWatch {
     shared: Arc<Shared>,
@@ -76,54 +84,54 @@ pub struct TableWatch {
 struct Shared {
     table: Table,
     clock: Clock,
-    state: ArcSwap<TableState>,
-    /// Held by whoever asks the store: two loads at once would only race.
-    asking: Mutex<()>,
-    /// The version held, for those who wait for another.
+    status: ArcSwap<TableStatus>,
+    /// Locked during a check: concurrent checks would load the same version.
+    check: Mutex<()>,
+    /// The number of the version in memory, for requests that wait for another.
     version: watch::Sender<Option<u64>>,
-    past: PastCache,
+    version_cache: VersionCache,
 }
 
-/// How much is asked of the store.
+/// What a check reads from the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Depth {
-    /// Whether the next entry exists.
+enum CheckKind {
+    /// The next log entry.
     NextEntry,
-    /// First whether the entry of the version held is still there.
-    HeldEntry,
+    /// The log entry of the version in memory, which an operator may have removed or replaced, then the next one.
+    Full,
 }
 
-/// What came of asking.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    /// An answer.
-    Answered,
-    /// The store does not answer: that is found out by one small request.
+enum CheckResult {
+    /// The newest version is known.
+    Succeeded,
+    /// The store does not respond. One small request is enough to find this out.
     StoreFailed,
-    /// The table cannot be understood: that may be found out by reading much of it.
+    /// The table cannot be read. To find this out, much of it may have to be read.
     TableFailed,
 }
 
 impl TableWatch {
-    /// Nothing is read before [`TableWatch::follow`] or [`TableWatch::refresh_now`].
+    /// Reads nothing before [`TableWatch::follow`] or [`TableWatch::refresh_now`].
     pub fn new(table: Table, clock: Clock) -> Self {
         let shared = Shared {
             table,
             clock,
-            state: ArcSwap::default(),
-            asking: Mutex::new(()),
+            status: ArcSwap::default(),
+            check: Mutex::new(()),
             version: watch::Sender::new(None),
-            past: PastCache::new(),
+            version_cache: VersionCache::new(),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// What is held now.
-    pub fn state(&self) -> Arc<TableState> {
-        self.shared.state.load_full()
+    /// The current table in memory.
+    pub fn status(&self) -> Arc<TableStatus> {
+        self.shared.status.load_full()
     }
 
-    /// The number of the version held, as it changes; none where there is none.
+    /// The number of the version in memory, as it changes; none without a table.
     pub fn versions(&self) -> watch::Receiver<Option<u64>> {
         self.shared.version.subscribe()
     }
@@ -133,24 +141,24 @@ impl TableWatch {
         &self.shared.table
     }
 
-    /// What is kept of the versions before the one held.
-    pub fn past(&self) -> &PastCache {
-        &self.shared.past
+    /// The earlier versions in memory.
+    pub fn version_cache(&self) -> &VersionCache {
+        &self.shared.version_cache
     }
 
-    /// Asks the store at once, for one who knows that there may be news. A failure shows in [`TableWatch::state`].
+    /// Checks at once, for a caller that expects a new version. A failure is shown by [`TableWatch::status`].
     pub async fn refresh_now(&self) {
-        self.ask(Depth::NextEntry).await;
+        self.check(CheckKind::NextEntry).await;
     }
 
-    /// Follows the table until `shutdown`: asks twice a second, and at once whenever `hints` changes.
+    /// Follows the table until `shutdown`: checks twice a second, and at once whenever `hints` changes.
     pub async fn follow(self, mut hints: watch::Receiver<()>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(CHECK_PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut looked_deep_at = Instant::now();
+        let mut last_full_check = Instant::now();
         let mut hints_are_open = true;
         let mut is_hinted = false;
-        let (mut failures_in_a_row, mut checks_left_out) = (0, 0);
+        let (mut failures_in_a_row, mut checks_to_skip) = (0, 0);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -158,118 +166,120 @@ impl TableWatch {
                 hint = hints.changed(), if hints_are_open => {
                     hints_are_open = hint.is_ok();
                     is_hinted = true;
-                    checks_left_out = 0;
+                    checks_to_skip = 0;
                 }
             }
-            if checks_left_out > 0 {
-                checks_left_out -= 1;
+            if checks_to_skip > 0 {
+                checks_to_skip -= 1;
                 continue;
             }
-            // A run that ended may have continued an earlier version, after a rollback.
-            let depth = if std::mem::take(&mut is_hinted) || looked_deep_at.elapsed() >= RELOAD_PERIOD {
-                looked_deep_at = Instant::now();
-                Depth::HeldEntry
+            // After a rollback, a run that ended may have committed after an earlier version than the one in memory.
+            let kind = if std::mem::take(&mut is_hinted) || last_full_check.elapsed() >= FULL_CHECK_PERIOD {
+                last_full_check = Instant::now();
+                CheckKind::Full
             } else {
-                Depth::NextEntry
+                CheckKind::NextEntry
             };
-            let asked = tokio::select! {
+            let result = tokio::select! {
                 () = shutdown.cancelled() => return,
-                asked = self.ask(depth) => asked,
+                result = self.check(kind) => result,
             };
-            failures_in_a_row = if asked == Asked::TableFailed { failures_in_a_row + 1 } else { 0 };
-            checks_left_out = 2_u32.saturating_pow(failures_in_a_row).saturating_sub(1).min(CHECKS_LEFT_OUT_MAX);
+            failures_in_a_row = if result == CheckResult::TableFailed {
+                failures_in_a_row + 1
+            } else {
+                0
+            };
+            checks_to_skip = 2_u32.saturating_pow(failures_in_a_row).saturating_sub(1).min(SKIPPED_CHECKS_MAX);
         }
     }
 
-    async fn ask(&self, depth: Depth) -> Asked {
-        let _asking = self.shared.asking.lock().await;
-        let (before, begun) = (self.state(), Instant::now());
-        let (asked, after) = match self.newest(&before.held, depth).await {
-            Ok(held) => (Asked::Answered, self.confirmed(held, &before)),
-            Err(error @ TableError::Store(_)) => (Asked::StoreFailed, self.failed(&error, &before)),
-            Err(error) => (Asked::TableFailed, self.failed(&error, &before)),
+    async fn check(&self, kind: CheckKind) -> CheckResult {
+        let _check = self.shared.check.lock().await;
+        let (before, started_at) = (self.status(), Instant::now());
+        let (result, after) = match self.newest(&before.state, kind).await {
+            Ok(state) => (CheckResult::Succeeded, self.confirmed(state, &before)),
+            Err(error @ TableError::Store(_)) => (CheckResult::StoreFailed, self.failed(&error, &before)),
+            Err(error) => (CheckResult::TableFailed, self.failed(&error, &before)),
         };
-        let version = match &after.held {
-            Held::Unknown | Held::NoTable => None,
-            Held::Snapshot(snapshot) => Some(snapshot.version().number()),
-        };
-        if begun.elapsed() > CHECK_SLOW && asked == Asked::Answered {
-            tracing::warn!(elapsed_ms = millis(begun), "the store was slow to tell what is newest");
+        if started_at.elapsed() > CHECK_SLOW && result == CheckResult::Succeeded {
+            tracing::warn!(elapsed_ms = millis(started_at), "table check was slow");
         }
-        self.retain_previous(&before.held, &after.held).await;
-        // After a rollback another version may have the same number.
-        let is_other = after.held.id() != before.held.id();
-        self.shared.state.store(Arc::new(after));
-        self.shared.version.send_if_modified(|known| {
-            *known = version;
-            is_other
+        self.retain_previous(&before.state, &after.state).await;
+        let number = after.state.number();
+        // After a rollback, another version may have the same number.
+        let is_changed = after.state.id() != before.state.id();
+        self.shared.status.store(Arc::new(after));
+        self.shared.version.send_if_modified(|current| {
+            *current = number;
+            is_changed
         });
-        asked
+        result
     }
 
-    /// Keeps the superseded version before the new one is shown, for clients that page through it. After a rollback, and where another table
-    /// took the place of the one that was served, nothing that was known of earlier versions holds.
-    async fn retain_previous(&self, before: &Held, after: &Held) {
-        let Held::Snapshot(newest) = after else { return };
+    /// Caches the superseded version before the new one becomes visible, for clients that page through it. Clears the cache after a
+    /// rollback, and if another table replaced this one.
+    async fn retain_previous(&self, before: &TableState, after: &TableState) {
+        let TableState::Loaded(newest) = after else { return };
+        let cache = &self.shared.version_cache;
         match before {
-            Held::Snapshot(former) if Arc::ptr_eq(former, newest) => self.shared.past.tidy(newest),
-            Held::Snapshot(former) if !newest.version().continues(former.version()) => self.shared.past.clear().await,
-            Held::Snapshot(former) => self.shared.past.keep(former, newest),
-            Held::NoTable | Held::Unknown => self.shared.past.tidy(newest),
+            TableState::Loaded(previous) if Arc::ptr_eq(previous, newest) => cache.evict(newest),
+            TableState::Loaded(previous) if !newest.version().continues(previous.version()) => cache.clear().await,
+            TableState::Loaded(previous) => cache.insert(previous, newest),
+            TableState::Missing | TableState::Loading => cache.evict(newest),
         }
     }
 
-    async fn newest(&self, held: &Held, depth: Depth) -> Result<Held, TableError> {
+    async fn newest(&self, state: &TableState, kind: CheckKind) -> Result<TableState, TableError> {
         let table = &self.shared.table;
-        let Held::Snapshot(snapshot) = held else {
+        let TableState::Loaded(snapshot) = state else {
             return match table.latest().await? {
-                None => Ok(Held::NoTable),
+                None => Ok(TableState::Missing),
                 Some(version) => self.load(version, None).await,
             };
         };
-        let reloaded = match depth {
-            Depth::NextEntry => None,
-            Depth::HeldEntry => table.reload_if_lost(snapshot.version()).await?,
+        let reloaded = match kind {
+            CheckKind::NextEntry => None,
+            CheckKind::Full => table.reload_if_lost(snapshot.version()).await?,
         };
         let newer = match reloaded {
             None => table.newer_than(snapshot.version()).await?,
             reloaded => reloaded,
         };
         match newer {
-            None => Ok(held.clone()),
+            None => Ok(state.clone()),
             Some(version) => self.load(version, Some(snapshot)).await,
         }
     }
 
-    async fn load(&self, version: Version, previous: Option<&Snapshot>) -> Result<Held, TableError> {
-        let begun = Instant::now();
+    async fn load(&self, version: Version, previous: Option<&Snapshot>) -> Result<TableState, TableError> {
+        let started_at = Instant::now();
         let snapshot = Snapshot::load(&self.shared.table, version, previous).await?;
         tracing::info!(
             table.version = snapshot.version().number(),
             rows = snapshot.len(),
-            elapsed_ms = millis(begun),
-            "loaded a version of the table",
+            elapsed_ms = millis(started_at),
+            "table loaded",
         );
-        Ok(Held::Snapshot(Arc::new(snapshot)))
+        Ok(TableState::Loaded(Arc::new(snapshot)))
     }
 
-    fn confirmed(&self, held: Held, before: &TableState) -> TableState {
+    fn confirmed(&self, state: TableState, before: &TableStatus) -> TableStatus {
         if let Some(since) = before.failing_since {
-            tracing::info!(%since, "the table can be read again");
+            tracing::info!(failing_since = %since, "table is readable again");
         }
-        TableState {
-            held,
+        TableStatus {
+            state,
             checked_at: Some(self.shared.clock.now()),
             failing_since: None,
         }
     }
 
-    /// Logs the first of a row of failures: one each time would hide all else.
-    fn failed(&self, error: &TableError, before: &TableState) -> TableState {
+    /// Logs only the first of several failures in a row.
+    fn failed(&self, error: &TableError, before: &TableStatus) -> TableStatus {
         if before.failing_since.is_none() {
-            tracing::error!(error = error_chain(error), "the table cannot be read; what is held is served on");
+            tracing::error!(error = error_chain(error), "cannot read table; serving the last loaded version");
         }
-        TableState {
+        TableStatus {
             failing_since: before.failing_since.or_else(|| Some(self.shared.clock.now())),
             ..before.clone()
         }

@@ -1,9 +1,10 @@
-//! What the server tells of the requests it answers: one line, one count and one span each. Never a path or a query: they name people.
+//! Logs, counts and traces each request.
 
 use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
+use datalake_http::request_id::RequestId;
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -12,14 +13,24 @@ use crate::{
     problem::ProblemKind,
     telemetry::{metrics::Metrics, traces::RequestSpan},
 };
-use datalake_http::request_id::RequestId;
 
-/// Stands for a route in logs and metrics where there is none: paths that somebody made up are without number.
+/// The route of a request whose path matches no route. The path itself would make the number of label values unbounded.
 const NO_ROUTE: &str = "none";
 
-/// Logs, counts and traces a request when its answer begins.
+/// Writes a log line with the same fields at one of two levels, which the macros of `tracing` fix at compile time.
+macro_rules! log_request {
+    ($is_debug:expr, $($field:tt)+) => {
+        if $is_debug {
+            tracing::debug!($($field)+, "request handled");
+        } else {
+            tracing::info!($($field)+, "request handled");
+        }
+    };
+}
+
+/// Logs, counts and traces a request when the head of its response is ready.
 pub async fn observe(metrics: &Metrics, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let begun = Instant::now();
+    let started_at = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(NO_ROUTE, MatchedPath::as_str);
@@ -27,35 +38,19 @@ pub async fn observe(metrics: &Metrics, request: Request, next: impl AsyncFnOnce
     let span = RequestSpan::begin(&method, route, Some(request_id.as_str()), request.headers());
     let mut response = next(request).instrument(span.span().clone()).await;
     request_id.set_header(&mut response);
-    let request_id = request_id.as_str();
-    let (elapsed, status) = (begun.elapsed(), response.status());
+    let (elapsed, status) = (started_at.elapsed(), response.status().as_u16());
     let problem = response.extensions().get::<ProblemKind>();
-    span.end(status.as_u16(), problem.map(|ProblemKind(kind)| *kind));
-    metrics.count_request(route, status.as_u16(), elapsed);
-    let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let (method, status) = (method.as_str(), status.as_u16());
-    let trace_id = span.trace_id();
-    // What probes and scrapers ask each few seconds would hide all else.
-    if is_probe_or_metrics(route) {
-        tracing::debug!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            request.id = request_id,
-            trace.id = trace_id,
-            elapsed_ms,
-            "answered"
-        );
-    } else {
-        tracing::info!(
-            http.method = method,
-            http.route = route,
-            http.status = status,
-            request.id = request_id,
-            trace.id = trace_id,
-            elapsed_ms,
-            "answered"
-        );
-    }
+    span.end(status, problem.map(|ProblemKind(kind)| *kind));
+    metrics.count_request(route, status, elapsed);
+    log_request!(
+        // Probes and scrapes, every few seconds, would drown everything else.
+        is_probe_or_metrics(route),
+        http.method = method.as_str(),
+        http.route = route,
+        http.status = status,
+        request.id = request_id.as_str(),
+        trace.id = span.trace_id(),
+        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+    );
     response
 }

@@ -1,46 +1,48 @@
-//! What the server counts, in the text format of Prometheus. The recorder is this value's own: nothing is global.
+//! The metrics of a server, in the text format of Prometheus. Each [`Metrics`] has a recorder of its own; none is global.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use datalake_core::report::{Counts, RunOutcome, RunReport};
-use jiff::Timestamp;
+use datalake_core::{
+    clock::{Clock, whole_seconds},
+    report::{Counts, RunOutcome, RunReport},
+};
+use datalake_runs::run::Run;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use crate::snapshots::watch::{Held, TableState};
-use datalake_core::clock::{Clock, whole_seconds};
-use datalake_runs::run::{Run, RunState};
+use crate::{
+    freshness::confirmed_at,
+    integers::to_u64,
+    snapshots::watch::{TableState, TableStatus},
+};
 
-/// From an answer out of memory to the longest that a request may take, in seconds.
+/// Seconds: from a response from memory to the longest time that a request may take.
 const DURATION_BUCKETS: [f64; 12] = [0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 30.0, 60.0];
 
-/// What each gauge tells to whoever reads the text. Those of the last run's counts are in [`counts`].
+/// The gauges and their help texts. Those for the counts of the last run are in [`counts`].
 const GAUGES: &[(&str, &str)] = &[
-    (
-        "datalake_table_readable",
-        "1 where the store confirmed the table when it was last asked, else 0",
-    ),
+    ("datalake_table_readable", "1 if the last check of the table succeeded, else 0"),
     (
         "datalake_table_checked_timestamp_seconds",
-        "When the store last confirmed the version held",
+        "Time at which the store last confirmed the version in memory",
     ),
-    ("datalake_table_version", "The version held"),
-    ("datalake_table_rows", "Users in the version held"),
-    ("datalake_table_age_seconds", "Seconds since the commit of the version held"),
+    ("datalake_table_version", "Version of the table in memory"),
+    ("datalake_table_rows", "Users in the version in memory"),
+    ("datalake_table_age_seconds", "Seconds since the version in memory was committed"),
     (
         "datalake_data_age_seconds",
-        "Seconds since the table was last known to be what the sources say: its commit, or the start of a later run that succeeded",
+        "Seconds since the table was last known to reflect the sources: since its commit, or the start of a later successful run",
     ),
-    ("datalake_rejects_open", "Sources that are rejected now"),
-    ("datalake_last_run_succeeded", "1 where the last run that ended succeeded, else 0"),
+    ("datalake_rejects_open", "Sources that are currently rejected"),
+    (
+        "datalake_last_run_succeeded",
+        "1 if the last run succeeded, else 0; stopped runs are not counted",
+    ),
     (
         "datalake_last_run_duration_seconds",
-        "How long the last run took that left a report, by a monotonic clock",
+        "Duration of the last run with a report, by a monotonic clock",
     ),
-    (
-        "datalake_last_run_end_timestamp_seconds",
-        "When the last run ended that left a report",
-    ),
+    ("datalake_last_run_end_timestamp_seconds", "End of the last run with a report"),
 ];
 
 const REQUESTS: &str = "datalake_http_requests_total";
@@ -51,15 +53,15 @@ const REQUEST_DURATION: &str = "datalake_http_request_duration_seconds";
 pub struct Metrics(Arc<PrometheusRecorder>);
 
 impl Metrics {
-    /// A recorder of its own.
+    /// Metrics with a new recorder.
     pub fn new() -> Self {
         let builder = PrometheusBuilder::new().set_buckets(&DURATION_BUCKETS);
-        let recorder = builder.expect("the buckets are a constant that is not empty").build_recorder();
+        let recorder = builder.expect("the constant has buckets").build_recorder();
         with_local_recorder(&recorder, describe);
         Self(Arc::new(recorder))
     }
 
-    /// Counts an answered request. `route` is the template, never the path: paths are as many as users.
+    /// Counts a request. `route` is the template of the path, because the number of paths is unbounded.
     pub fn count_request(&self, route: &str, status: u16, elapsed: Duration) {
         with_local_recorder(&*self.0, || {
             let labels = [("route", route.to_owned()), ("status", status.to_string())];
@@ -68,8 +70,8 @@ impl Metrics {
         });
     }
 
-    /// Everything as text, with the table as it is held now and the newest runs, the newest first.
-    pub fn render(&self, table: &TableState, runs: &[Run], clock: Clock) -> String {
+    /// All metrics as text. `runs` are the newest runs, the newest first.
+    pub fn render(&self, table: &TableStatus, runs: &[Run], clock: Clock) -> String {
         with_local_recorder(&*self.0, || {
             gauge!("datalake_table_readable").set(if table.failing_since.is_none() && table.checked_at.is_some() {
                 1.0
@@ -79,20 +81,20 @@ impl Metrics {
             if let Some(checked_at) = table.checked_at {
                 gauge!("datalake_table_checked_timestamp_seconds").set(checked_at.as_duration().as_secs_f64());
             }
-            if let Held::Snapshot(snapshot) = &table.held {
+            if let TableState::Loaded(snapshot) = &table.state {
                 gauge!("datalake_table_version").set(float(snapshot.version().number()));
-                gauge!("datalake_table_rows").set(float(count(snapshot.len())));
-                gauge!("datalake_rejects_open").set(float(count(snapshot.rejected_count())));
+                gauge!("datalake_table_rows").set(float(to_u64(snapshot.len())));
+                gauge!("datalake_rejects_open").set(float(to_u64(snapshot.rejected_count())));
                 let committed_at = snapshot.version().committed_at();
                 gauge!("datalake_table_age_seconds").set(float(whole_seconds(committed_at, clock.now())));
                 gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at(committed_at, runs), clock.now())));
             }
-            // Whoever stops a run knows of it: that is no failure to wake somebody for.
+            // Stopping a run is intentional, so it must not raise an alert.
             let mut outcomes = runs.iter().filter_map(|run| run.state.outcome());
             if let Some(outcome) = outcomes.find(|outcome| *outcome != RunOutcome::Stopped) {
                 gauge!("datalake_last_run_succeeded").set(if outcome == RunOutcome::Succeeded { 1.0 } else { 0.0 });
             }
-            // A run that was killed leaves none: then the figures stay those of the one before.
+            // A run that was killed has no report. Then the statistics remain those of the run before it.
             if let Some(report) = runs.iter().find_map(|run| run.report.as_deref()) {
                 set_last_run(report);
             }
@@ -100,8 +102,8 @@ impl Metrics {
         self.0.handle().render()
     }
 
-    /// Folds what was recorded since the last time: without it, and without anybody who asks for the text, samples would pile up.
-    pub fn fold(&self) {
+    /// Aggregates the samples since the last call. Without it, samples would accumulate between scrapes.
+    pub fn run_upkeep(&self) {
         self.0.handle().run_upkeep();
     }
 }
@@ -119,14 +121,14 @@ impl fmt::Debug for Metrics {
 }
 
 fn describe() {
-    describe_counter!(REQUESTS, "Requests answered");
-    describe_histogram!(REQUEST_DURATION, "Seconds from a request's head to that of its answer");
+    describe_counter!(REQUESTS, "Requests handled");
+    describe_histogram!(REQUEST_DURATION, "Seconds from the head of a request to the head of its response");
     let described = GAUGES
         .iter()
         .copied()
-        .chain(counts(&Counts::default()).map(|(name, words, _)| (name, words)));
-    for (name, words) in described {
-        describe_gauge!(name, words);
+        .chain(counts(&Counts::default()).map(|(name, help, _)| (name, help)));
+    for (name, help) in described {
+        describe_gauge!(name, help);
     }
 }
 
@@ -138,9 +140,9 @@ fn set_last_run(report: &RunReport) {
     }
 }
 
-/// A gauge for each count of a report, with what it tells.
+/// A gauge with its help text for each count of a report.
 fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
-    // Taken apart, so that a new count is not forgotten here.
+    // Destructured without `..`, so that the compiler reports a missing count.
     let Counts {
         listed,
         csv_listed,
@@ -160,61 +162,46 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
         warnings,
     } = *counts;
     [
-        ("datalake_last_run_listed", "Objects that the last run listed", listed),
-        ("datalake_last_run_csv_listed", "Users' CSVs among them", csv_listed),
-        ("datalake_last_run_images_listed", "Users' images among them", images_listed),
-        ("datalake_last_run_ignored", "Objects among them that are not sources", ignored),
-        ("datalake_last_run_csv_read", "CSVs that the last run read", csv_read),
-        ("datalake_last_run_images_read", "Images that the last run read", images_read),
-        ("datalake_last_run_added", "Rows that the last run added", added),
-        ("datalake_last_run_changed", "Rows that the last run changed", changed),
-        ("datalake_last_run_removed", "Rows that the last run removed", removed),
+        ("datalake_last_run_listed", "Objects listed by the last run", listed),
+        ("datalake_last_run_csv_listed", "CSV sources listed by the last run", csv_listed),
+        ("datalake_last_run_images_listed", "Images listed by the last run", images_listed),
+        (
+            "datalake_last_run_ignored",
+            "Objects ignored by the last run: they are not sources",
+            ignored,
+        ),
+        ("datalake_last_run_csv_read", "CSV sources read by the last run", csv_read),
+        ("datalake_last_run_images_read", "Images read by the last run", images_read),
+        ("datalake_last_run_added", "Rows added by the last run", added),
+        ("datalake_last_run_changed", "Rows changed by the last run", changed),
+        ("datalake_last_run_removed", "Rows removed by the last run", removed),
         ("datalake_last_run_users", "Rows after the last run", users),
-        ("datalake_last_run_images_copied", "Images that the last run copied", images_copied),
+        ("datalake_last_run_images_copied", "Images copied by the last run", images_copied),
         (
             "datalake_last_run_images_removed",
-            "Copied images that the last run removed",
+            "Image copies removed by the last run",
             images_removed,
         ),
         (
             "datalake_last_run_normalized",
-            "Sources that the last run accepted after a documented correction",
+            "Sources accepted by the last run after a documented correction",
             normalized,
         ),
-        (
-            "datalake_last_run_rejected",
-            "Sources that the last run read and rejected",
-            rejected,
-        ),
+        ("datalake_last_run_rejected", "Sources read and rejected by the last run", rejected),
         (
             "datalake_last_run_rejects_open",
-            "Sources rejected after the last run, by whichever run",
+            "Sources rejected after the last run, by any run",
             rejects_open,
         ),
         (
             "datalake_last_run_warnings",
-            "Sources that the last run accepted with a warning",
+            "Sources accepted by the last run with a warning",
             warnings,
         ),
     ]
 }
 
-/// When the table was last known to be what the sources say. A run that had nothing to do makes no version, and shows it all the same.
-pub fn confirmed_at(committed_at: Timestamp, runs: &[Run]) -> Timestamp {
-    last_success(runs).map_or(committed_at, |began| began.max(committed_at))
-}
-
-/// When the newest run began that succeeded.
-fn last_success(runs: &[Run]) -> Option<Timestamp> {
-    let succeeded = |run: &&Run| run.state == RunState::Ended(RunOutcome::Succeeded);
-    runs.iter().filter(succeeded).filter_map(|run| run.started_at).max()
-}
-
-fn count(number: usize) -> u64 {
-    u64::try_from(number).unwrap_or(u64::MAX)
-}
-
-/// Exact for all that is counted here, which is far below 2^53.
+/// Exact below 2^53, which no count here reaches.
 fn float(number: u64) -> f64 {
     Duration::from_secs(number).as_secs_f64()
 }

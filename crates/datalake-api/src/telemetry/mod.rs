@@ -1,4 +1,4 @@
-//! What the server reports about itself: metrics, one log line and one span for each request. Never a path or a query: they name users.
+//! Observability of requests: metrics, one log line and one span each. They contain no paths and no queries, which name users.
 
 pub mod access_log;
 pub mod metrics;

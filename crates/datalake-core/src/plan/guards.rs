@@ -7,7 +7,7 @@ pub struct ListingStats {
     pub listed: u64,
     /// Users known before the run, by a row or by a rejected CSV.
     pub known: u64,
-    /// RecordedUser users whose CSV no longer exists.
+    /// Known users whose CSV no longer exists.
     pub gone: u64,
 }
 

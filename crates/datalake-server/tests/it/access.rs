@@ -43,7 +43,7 @@ async fn browse(lake: &Lake, path: &str, cookie: Option<&str>) -> Answer {
 /// A lake whose reads need the token.
 async fn protected() -> Lake {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new(TOKEN));
+    lake.parts.access = Access::ProtectAll(Token::new(TOKEN));
     lake
 }
 
@@ -255,7 +255,7 @@ async fn a_session_starts_and_stops_runs_from_pages_of_the_server_alone() {
     for is_protected in [true, false] {
         let mut lake = protected().await;
         if !is_protected {
-            lake.parts.access = Access::RunsNeed(Token::new(TOKEN));
+            lake.parts.access = Access::ProtectRuns(Token::new(TOKEN));
         }
         lake.parts.cors_origins = vec!["https://app.example.com".parse().unwrap()];
         let cookie = cookie(&lake).await;
@@ -390,7 +390,7 @@ impl RunsThatFail {
         let launcher = ProcessLauncher::new(command, run_fixture::new_run_id, Clock::new(run_fixture::now));
         let mut changes = launcher.changes();
         let mut parts = run_fixture::parts(Arc::new(MemoryBucket::new()), Arc::new(launcher));
-        parts.access = Access::RunsNeed(Token::new(TOKEN));
+        parts.access = Access::ProtectRuns(Token::new(TOKEN));
         let table = parts.table.clone();
         let router = serve::router(parts);
         table.refresh_now().await;

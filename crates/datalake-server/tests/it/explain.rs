@@ -76,23 +76,23 @@ async fn valid_user_is_explained() {
         explained,
         json!({
             "user_id": "7", "version": 0, "row": stored("7", "Name", BIRTH_1, true), "run_id": "run-0",
-            "summary": "the row is that of the CSV with the tag csv; the run run-0 changed it last",
+            "summary": "the row was read from the CSV with the ETag csv; run run-0 changed it last",
             "csv": object("7.csv", "csv"), "image": object("7.png", "png"), "values": null, "rejects": [],
-            "picture": {"state": "linked", "reason": "the picture with the tag png passed all checks, and is copied"},
+            "image_status": {"state": "linked", "reason": "the image with the ETag png passed all checks and is copied"},
         })
     );
 }
 
-async fn check_explained(edits: Vec<Edit>, refusals: &[ExcludedSource], picture: &str, words: &[&str], meanwhile: &[&str]) {
+async fn check_explained(edits: Vec<Edit>, refusals: &[ExcludedSource], image_state: &str, parts: &[&str], served: &[&str]) {
     let answer = explain(edits, refusals, "7").await;
     let explained = answer.json();
-    assert_eq!(explained["picture"]["state"], picture, "{}", answer.body);
-    for words in words {
-        assert!(answer.body.contains(words), "{words} in {}", answer.body);
+    assert_eq!(explained["image_status"]["state"], image_state, "{}", answer.body);
+    for part in parts {
+        assert!(answer.body.contains(part), "{part} in {}", answer.body);
     }
     let rejects = explained["rejects"].as_array().unwrap();
-    let found: Vec<_> = rejects.iter().map(|reject| reject["meanwhile"].as_str().unwrap()).collect();
-    assert_eq!(found, meanwhile);
+    let found: Vec<_> = rejects.iter().map(|reject| reject["served"].as_str().unwrap()).collect();
+    assert_eq!(found, served);
     assert!(rejects.iter().all(|reject| reject["user_id"] == "7"), "{}", answer.body);
     assert_eq!(explained["row"].is_null(), explained["csv"].is_null());
 }
@@ -109,7 +109,7 @@ async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
             "differs from 7.png only in case",
             "rename it to 7.png",
         ],
-        &["the object is passed over"],
+        &["the object is ignored"],
     )
     .await;
     check_explained(
@@ -117,7 +117,7 @@ async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
         &[ignored("src-data/7.jpg")],
         "missing",
         &["an image that is not a PNG", "convert the image to PNG and store it as 7.png"],
-        &["the object is passed over"],
+        &["the object is ignored"],
     )
     .await;
     check_explained(
@@ -125,7 +125,7 @@ async fn a_name_that_is_close_to_that_of_a_source_is_explained() {
         &[ignored("src-data/7.xlsx")],
         "missing",
         &["there is no row: the name", "export the user's row as CSV and store it as 7.csv"],
-        &["the object is passed over"],
+        &["the object is ignored"],
     )
     .await;
 }
@@ -147,7 +147,7 @@ async fn missing_sources_are_explained() {
         &[bad_png()],
         "rejected",
         &["src-data/7.png is rejected (image_damaged)", "something is wrong"],
-        &["no picture"],
+        &["no image"],
     )
     .await;
     check_explained(
@@ -155,20 +155,13 @@ async fn missing_sources_are_explained() {
         &[bad_csv(), bad_png()],
         "linked",
         &[
-            "src-data/7.CSV is rejected as it is now (quote)",
-            "the copy of its last good state stays",
+            "src-data/7.CSV is rejected (quote); the row of the last valid CSV, with the ETag csv, is kept",
+            "the copy of the last valid image, with the ETag png, is kept",
         ],
-        &["the row of the last good CSV", "the last good picture"],
+        &["the row of the last valid CSV", "the last valid image"],
     )
     .await;
-    check_explained(
-        with,
-        &[shadowed()],
-        "linked",
-        &["passed all checks"],
-        &["the object is passed over"],
-    )
-    .await;
+    check_explained(with, &[shadowed()], "linked", &["passed all checks"], &["the object is ignored"]).await;
     check_explained(
         vec![],
         &[bad_csv()],
@@ -189,7 +182,7 @@ async fn missing_sources_are_explained() {
         vec![],
         &[with_valid_image],
         "unused",
-        &["src-data/7.png is linked as soon as the user has a row"],
+        &["src-data/7.png will be linked when the user has a row"],
         &["no row"],
     )
     .await;
@@ -198,15 +191,15 @@ async fn missing_sources_are_explained() {
         &[bad_csv(), bad_png()],
         "rejected",
         &["there is no row: src-data/7.CSV"],
-        &["no row", "no picture"],
+        &["no row", "no image"],
     )
     .await;
     check_explained(
         vec![],
         &[orphan()],
         "unused",
-        &["there is a picture, but no src-data/7.csv"],
-        &["the object is passed over"],
+        &["there is an image, but no src-data/7.csv"],
+        &["the object is ignored"],
     )
     .await;
     assert_problem(&explain(vec![], &[other()], "7").await, 404, "no-such-user");
@@ -220,7 +213,7 @@ async fn row_of_an_earlier_version_is_explained() {
     assert_eq!(explained.header("datalake-version"), "3");
     let explained = explained.json();
     assert_eq!((&explained["run_id"], &explained["version"]), (&json!("run-1"), &json!(3)));
-    assert_eq!(explained["picture"]["state"], "missing");
+    assert_eq!(explained["image_status"]["state"], "missing");
     check_problem(&lake, "/data/2/explain?version=4", 404, "no-such-user").await;
     check_problem(&lake, "/data/9/explain?version=1", 404, "no-such-user").await;
     assert_eq!(lake.get("/data/9/explain?version=2").await.status, StatusCode::OK);

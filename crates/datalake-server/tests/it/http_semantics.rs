@@ -147,8 +147,8 @@ async fn ask_first(lake: &Lake, origin: &str) -> Answer {
 #[tokio::test]
 async fn preflight_lists_allowed_headers() {
     let mut lake = shared().await;
-    // The preflight has no token; the page sends it with the request.
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    // A browser asks without the token that the page then sends.
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
     let answer = ask_first(&lake, ORIGIN).await;
     assert_eq!(answer.status, StatusCode::NO_CONTENT);
     assert_eq!(answer.header("access-control-allow-origin"), ORIGIN);

@@ -324,7 +324,7 @@ async fn operations_say_whether_they_may_need_a_token() {
     let description = Description::of(&lake).await;
     // With or without a token: a server has one of the two.
     assert_eq!(description.0["security"], serde_json::json!([{}, { "token": [] }]));
-    lake.parts.access = Access::AllNeeds(Token::new("secret"));
+    lake.parts.access = Access::ProtectAll(Token::new("secret"));
     let router = lake.router();
     for operation in description.operations() {
         let status = status(&router, request(&operation, &[])).await;

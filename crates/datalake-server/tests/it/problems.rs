@@ -68,8 +68,8 @@ async fn missing_resources_return_404() {
     check_missing(&lake, "/data/01", "no-such-user").await;
     check_missing(&lake, "/data/A", "no-such-user").await;
     check_missing(&lake, "/data/..%2Fsecret", "no-such-user").await;
-    check_missing(&lake, "/data/unknown/image", "no-such-user").await;
-    check_missing(&lake, "/data/1/image", "no-picture").await;
+    check_missing(&lake, "/data/nobody/image", "no-such-user").await;
+    check_missing(&lake, "/data/1/image", "no-image").await;
     check_missing(&lake, "/runs/nothing", "no-such-run").await;
     check_missing(&lake, "/runs/%20", "no-such-run").await;
     check_missing(&lake, "/nothing", "no-such-path").await;
@@ -234,8 +234,8 @@ async fn status_of_post(lake: &Lake, authorization: Option<&str>) -> Answer {
 async fn token_protects_runs_only_by_default() {
     let mut lake = Lake::of_users().await;
     check_document(&status_of_post(&lake, None).await, "/data", 501, "not-launching");
-    lake.parts.access = Access::RunsNeed(Token::new("right"));
-    let (none, not_ours) = ("no token was sent", "the token that was sent is not this server's");
+    lake.parts.access = Access::ProtectRuns(Token::new("right"));
+    let (none, not_ours) = ("no token; ", "invalid token; ");
     for (wrong, what) in [
         (None, none),
         (Some("Bearer wrong"), not_ours),
@@ -259,7 +259,7 @@ async fn token_protects_runs_only_by_default() {
 #[tokio::test]
 async fn protected_reads_require_the_token() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
+    lake.parts.access = Access::ProtectAll(Token::new("right").with_hint("kubectl get secret mine"));
     for path in [
         "/",
         "/data",

@@ -49,10 +49,10 @@ async fn reads_continue_while_the_store_is_down() {
     let lake = Lake::of_users().await;
     lake.set_down(true);
     lake.watch.refresh_now().await;
-    let since = lake.watch.state().failing_since;
+    let since = lake.watch.status().failing_since;
     assert!(since.is_some());
     lake.watch.refresh_now().await;
-    assert_eq!(lake.watch.state().failing_since, since);
+    assert_eq!(lake.watch.status().failing_since, since);
     let answer = lake.get("/data").await;
     assert_eq!(answer.json().as_array().map(Vec::len), Some(USERS.len()));
     assert_eq!(answer.header("datalake-version"), "0");
@@ -61,7 +61,7 @@ async fn reads_continue_while_the_store_is_down() {
     assert_eq!(lake.get("/runs").await.status, StatusCode::OK);
     lake.set_down(false);
     lake.watch.refresh_now().await;
-    assert_eq!(lake.watch.state().failing_since, None);
+    assert_eq!(lake.watch.status().failing_since, None);
     assert!(lake.get("/metrics").await.body.contains("datalake_table_readable 1"));
 }
 
@@ -173,7 +173,7 @@ async fn access_log_has_request_and_trace_ids() {
     let answered: Vec<Value> = lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
-        .filter(|line: &Value| line["message"] == "answered")
+        .filter(|line: &Value| line["message"] == "request handled")
         .collect();
     let [read, unknown] = &answered[..] else {
         panic!("two lines: {lines}");

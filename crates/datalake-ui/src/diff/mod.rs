@@ -19,7 +19,7 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{query_string::Pairs, snapshot::Reading, version_reads::PastReads},
+    request::{query_string::QueryString, snapshot::ReadAt, version_reader::VersionReader},
     routes::changes::Span,
 };
 
@@ -36,7 +36,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionPair {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         let Span { since, until } = Span::parse(&pairs)?;
         Ok(match until {
             Some(until) if until < since => Self {
@@ -52,20 +52,20 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionPair {
 pub(crate) async fn show(
     context: PageContext,
     VersionPair { since, until }: VersionPair,
-    reading: Reading,
-    past: PastReads,
+    read_at: ReadAt,
+    versions: VersionReader,
 ) -> Result<Response, Problem> {
-    let (latest, now) = (&reading.snapshot, reading.now());
+    let (latest, now) = (&read_at.snapshot, read_at.now());
     let after = match until {
-        Some(until) => past.at(until, latest, now).await?,
+        Some(until) => versions.at(until, latest, now).await?,
         None => Arc::clone(latest),
     };
-    let before = past.at(since, latest, now).await?;
+    let before = versions.at(since, latest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
-    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX, &read_at.scan_pool).await?;
     let title = format!("Versions {} and {}", since.number, until.number);
     let api = table::api_address(since.number, until.number);
     let frame = context.frame(View::Changes, &title).api(api);
     let main = view::markup(&title, &since, &until, &changes, context.now);
-    Ok((reading.of(after).age(), HtmlPage(frame.page(&main))).into_response())
+    Ok((read_at.with_snapshot(after).freshness_headers(), HtmlPage(frame.page(&main))).into_response())
 }

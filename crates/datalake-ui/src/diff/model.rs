@@ -3,7 +3,7 @@
 use datalake_core::{row::RowView, user::BirthTimestamp};
 use datalake_table::memory::difference::Difference;
 
-use datalake_api::{limits::scan_pool::scan, problem::Problem};
+use datalake_api::{limits::scan_pool::ScanPool, problem::Problem};
 
 /// The maximum size of all names on a page. The first row is always shown.
 const NAME_BYTES_MAX: usize = 16_000;
@@ -34,8 +34,8 @@ pub(crate) struct Changes {
 
 impl Changes {
     /// At most `rows_max` rows. There may be millions of equal rows in between, so the comparison runs in the scan pool.
-    pub(crate) async fn first_of(difference: Difference, rows_max: usize) -> Result<Self, Problem> {
-        let changes = scan(move || Self::collect(difference, rows_max));
+    pub(crate) async fn first_of(difference: Difference, rows_max: usize, scan_pool: &ScanPool) -> Result<Self, Problem> {
+        let changes = scan_pool.scan(move || Self::collect(difference, rows_max));
         changes.await.map_err(|_| Problem::Internal)
     }
 

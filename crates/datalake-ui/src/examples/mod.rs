@@ -8,13 +8,13 @@ use crate::{
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, links},
 };
 use datalake_api::{
-    request::query_string::NoParameters,
+    request::parameters::NoParameters,
     routes::examples::{self, Example},
 };
 
 /// The page.
 pub(crate) async fn show(context: PageContext, _: NoParameters) -> Response {
-    let further = examples::further(&context.lake.table.held);
+    let further = examples::further(&context.lake.table.state);
     let frame = context
         .frame(View::Examples, "Examples")
         .api(ApiAddress::new("/"))

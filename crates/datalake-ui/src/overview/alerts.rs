@@ -12,7 +12,7 @@ use crate::{
         status::{LakeStatus, Staleness},
     },
 };
-use datalake_api::snapshots::watch::Held;
+use datalake_api::snapshots::watch::TableState;
 use datalake_runs::run::Run;
 
 /// A condition that the operator should know about.
@@ -47,10 +47,10 @@ fn alerts(status: &LakeStatus) -> Vec<Alert<'_>> {
         since,
         checked_at: table.checked_at,
     });
-    let of_table = match &table.held {
-        Held::Unknown => Some(Alert::NotLoaded),
-        Held::NoTable => Some(Alert::NoTable(status.runs.iter().find(|run| run.state.is_active()))),
-        Held::Snapshot(_) => status
+    let of_table = match &table.state {
+        TableState::Loading => Some(Alert::NotLoaded),
+        TableState::Missing => Some(Alert::NoTable(status.runs.iter().find(|run| run.state.is_active()))),
+        TableState::Loaded(_) => status
             .data_age()
             .zip(status.staleness())
             .map(|(age, staleness)| Alert::Stale(age, staleness)),

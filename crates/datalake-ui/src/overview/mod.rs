@@ -22,7 +22,7 @@ use crate::{
     overview::statistics::LakeStatistics,
     page::{context::PageContext, html_page::HtmlPage, layout::View, links, status::LakeStatus},
 };
-use datalake_api::snapshots::watch::Held;
+use datalake_api::snapshots::watch::TableState;
 use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};
 
 /// The overview as a response to `/`.
@@ -62,9 +62,9 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
         lake, now, run_permission, ..
     } = context;
     let now = *now;
-    let statistics = match &lake.table.held {
-        Held::Snapshot(snapshot) => Some(LakeStatistics::of(snapshot, Day::of(now))),
-        Held::NoTable | Held::Unknown => None,
+    let statistics = match &lake.table.state {
+        TableState::Loaded(snapshot) => Some(LakeStatistics::of(snapshot, Day::of(now))),
+        TableState::Missing | TableState::Loading => None,
     };
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))

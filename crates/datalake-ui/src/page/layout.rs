@@ -1,10 +1,10 @@
 //! The frame around every view: document head, navigation, and a footer with the API request for the same data.
 //!
 //! ```text
-//! async fn show(context: PageContext, reading: Reading) -> Result<Response, Problem> {
+//! async fn show(context: PageContext, read_at: ReadAt) -> Result<Response, Problem> {
 //!     let frame = context.frame(View::Rejects, "Rejects");               // the API address follows from the page's; `.api(…)` sets another
 //!     let main = rejects(&snapshot, context.now);                        // pure: plain data -> Markup; starts with `components::heading`
-//!     Ok((reading.age(), HtmlPage(frame.page(&main))).into_response())   // `problem.rs` renders a Problem as a page
+//!     Ok((read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response())   // `problem.rs` renders a Problem as a page
 //! }
 //! ```
 //!

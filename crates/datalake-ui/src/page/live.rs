@@ -12,7 +12,7 @@ use axum::{
 use tokio::time::Instant;
 
 use crate::page::status::{LakeState, LakeStatus};
-use datalake_api::{limits::requests::WaitPermit, problem::Problem, request::query_string::Pairs, snapshots::watch::TableWatch};
+use datalake_api::{limits::requests::WaitPermit, problem::Problem, request::query_string::QueryString, snapshots::watch::TableWatch};
 use datalake_core::clock::Clock;
 use datalake_runs::runs::Runs;
 
@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ShownState {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&["state"])?;
         Ok(Self(pairs.get("state").unwrap_or_default().to_owned()))
     }

@@ -19,13 +19,8 @@ use crate::{
     },
 };
 use datalake_api::{
-    problem::{Problem, Refusal},
-    request::{
-        auth::Access,
-        body,
-        query_string::{NoParameters, Pairs},
-        session,
-    },
+    problem::{Problem, UnauthorizedReason},
+    request::{auth::Access, body, parameters::NoParameters, query_string::QueryString, session},
 };
 use datalake_core::clock::Clock;
 use datalake_http::{cross_site::SEC_FETCH_SITE, forwarded::is_https};
@@ -102,7 +97,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ReturnTo {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&[RETURN_TO])?;
         Ok(Self(ReturnAddress::or_overview(pairs.get(RETURN_TO).unwrap_or_default())))
     }
@@ -113,7 +108,7 @@ pub(crate) async fn show(ReturnTo(return_to): ReturnTo, State(access): State<Acc
     match access.token() {
         None => Redirect::to(return_to.as_str()).into_response(),
         Some(token) => {
-            let refusal = token.refusal(Refusal::NoToken);
+            let refusal = token.unauthorized(UnauthorizedReason::NoToken);
             let detail = refusal.detail();
             let page = SignIn {
                 origin: &request_url::origin(request.headers(), request.uri()),
@@ -171,11 +166,11 @@ pub(crate) async fn submit(State(access): State<Access>, State(clock): State<Clo
     let Some(token) = access.token() else {
         return Redirect::to(return_to.as_str()).into_response();
     };
-    if token.is(submitted.as_bytes()) {
+    if token.matches(submitted.as_bytes()) {
         let cookie = [(header::SET_COOKIE, token.begin_session(clock.now(), is_https))];
         return (cookie, Redirect::to(return_to.as_str())).into_response();
     }
-    let refusal = token.refusal(Refusal::NoToken);
+    let refusal = token.unauthorized(UnauthorizedReason::NoToken);
     let detail = refusal.detail();
     let page = SignIn {
         origin: &origin,

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use datalake_api::{
-    request::cursor,
-    snapshots::watch::{Held, TableState, TableWatch},
-    telemetry::metrics,
+    digest, freshness,
+    snapshots::watch::{TableState, TableStatus, TableWatch},
 };
 use datalake_runs::{
     run::Run,
@@ -28,7 +27,7 @@ const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 /// What is in memory about the lake.
 #[derive(Clone, Debug)]
 pub(crate) struct LakeStatus {
-    pub(crate) table: Arc<TableState>,
+    pub(crate) table: Arc<TableStatus>,
     /// The latest first.
     pub(crate) runs: Vec<Run>,
     /// The last scheduled time at least one hour ago; none without a known schedule.
@@ -58,7 +57,7 @@ pub(crate) struct LakeState {
 impl LakeStatus {
     pub(crate) async fn load(table: &TableWatch, runs: &Runs, now: Timestamp) -> Self {
         Self {
-            table: table.state(),
+            table: table.status(),
             runs: runs.newest_cached(RUNS_POLLED).await,
             last_scheduled: runs.previous_scheduled(now.saturating_sub(RUN_DURATION_MAX).unwrap_or(now)).await,
             now,
@@ -66,15 +65,15 @@ impl LakeStatus {
     }
 
     fn version(&self) -> Option<&Version> {
-        match &self.table.held {
-            Held::Snapshot(snapshot) => Some(snapshot.version()),
-            Held::NoTable | Held::Unknown => None,
+        match &self.table.state {
+            TableState::Loaded(snapshot) => Some(snapshot.version()),
+            TableState::Missing | TableState::Loading => None,
         }
     }
 
     /// When a run last confirmed that the table matches the sources; none without a table.
     pub(crate) fn confirmed_at(&self) -> Option<Timestamp> {
-        Some(metrics::confirmed_at(self.version()?.committed_at(), &self.runs))
+        Some(freshness::confirmed_at(self.version()?.committed_at(), &self.runs))
     }
 
     /// The time since [`LakeStatus::confirmed_at`].
@@ -93,9 +92,9 @@ impl LakeStatus {
 
     /// The state of everything that pages show.
     pub(crate) fn state(&self) -> LakeState {
-        let table = match (&self.table.held, self.version()) {
-            (_, Some(version)) => cursor::state(version),
-            (Held::Unknown, None) => "unknown".to_owned(),
+        let table = match (&self.table.state, self.version()) {
+            (_, Some(version)) => digest::version_digest(version),
+            (TableState::Loading, None) => "unknown".to_owned(),
             (_, None) => "none".to_owned(),
         };
         // A run's report arrives after the end of the run.
@@ -109,7 +108,7 @@ impl LakeStatus {
         let version = self.version().map(Version::number);
         let prefix = version.map_or("none".to_owned(), |version| version.to_string());
         LakeState {
-            id: format!("{prefix}-{}", cursor::digest(&text)),
+            id: format!("{prefix}-{}", digest::text_digest(&text)),
             version,
             observed_at: self.now,
         }

@@ -9,12 +9,12 @@ use crate::{
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
     rejects::model::RejectsRequest,
 };
-use datalake_api::request::snapshot::Reading;
+use datalake_api::request::snapshot::ReadAt;
 
 /// The page of one version.
-pub(crate) async fn show(context: PageContext, request: RejectsRequest, reading: Reading) -> Response {
+pub(crate) async fn show(context: PageContext, request: RejectsRequest, read_at: ReadAt) -> Response {
     let api = ApiAddress::new(request.address("/rejects", request.code.as_deref(), None));
     let frame = context.frame(View::Rejects, "Rejects").api(api);
-    let main = view::markup(&reading.snapshot, &request, context.now);
-    (reading.age(), HtmlPage(frame.page(&main))).into_response()
+    let main = view::markup(&read_at.snapshot, &request, context.now);
+    (read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response()
 }

@@ -9,7 +9,7 @@ use datalake_core::{
 };
 
 use crate::page::{links, query::Query};
-use datalake_api::{problem::Problem, request::query_string::Pairs, routes::rejects::parse_code};
+use datalake_api::{problem::Problem, request::query_string::QueryString, routes::rejects::parse_code};
 
 /// The maximum number of rejects on a page, so that the page with its assets stays below 80 KB.
 const PAGE_SIZE: usize = 30;
@@ -31,7 +31,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&[&["code", "after"], TIME_TRAVEL_PARAMETERS].concat())?;
         let code = pairs.get("code").filter(|code| !code.is_empty()).map(parse_code).transpose()?;
         let time_travel = pairs.iter().filter(|(name, _)| TIME_TRAVEL_PARAMETERS.contains(name));

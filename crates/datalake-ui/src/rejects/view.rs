@@ -16,7 +16,7 @@ use crate::{
     page::links,
     rejects::model::{RejectsPage, RejectsRequest, count_by_code, paginate},
 };
-use datalake_api::routes::explain::meanwhile;
+use datalake_api::routes::explain;
 
 /// How many bytes of a name are shown.
 const NAME_BYTES_MAX: usize = 100;
@@ -154,7 +154,7 @@ fn reason_sentence(message: &str) -> String {
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
     let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
-    let what = meanwhile(open, row);
+    let what = explain::served(open, row);
     html! {
         @match (row, &open.user_id) {
             (Some(row), _) => {

@@ -19,11 +19,11 @@ use crate::{
     run::model::RunChanges,
 };
 use datalake_api::{
-    limits::requests::StoreReadPermit,
+    limits::{requests::StoreReadPermit, scan_pool::ScanPool},
     problem::Problem,
-    request::query_string::{NoParameters, Segment},
+    request::{parameters::NoParameters, path::PathParameter},
     routes::run_redaction,
-    snapshots::{error::PastError, versions::PastVersions},
+    snapshots::{error::VersionError, versions::Versions},
 };
 use datalake_runs::runs::Runs;
 
@@ -33,11 +33,12 @@ const CHANGES_MAX: usize = 30;
 /// The page of a run.
 pub(crate) async fn show(
     context: PageContext,
-    Segment(run_id): Segment,
+    PathParameter(run_id): PathParameter,
     _: NoParameters,
     _: StoreReadPermit,
     State(history): State<Runs>,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
+    State(scan_pool): State<ScanPool>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let deadline = context.deadline();
@@ -47,7 +48,7 @@ pub(crate) async fn show(
         Err(_) => { context.lake.runs.iter().find(|run| run.run_id == run_id).cloned() }.ok_or(Problem::StoreUnavailable)?,
     };
     let changes = match &run.report {
-        Some(report) => changes_by_deadline(&past, report, deadline).await?,
+        Some(report) => changes_by_deadline(&versions, &scan_pool, report, deadline).await?,
         None => RunChanges::None,
     };
     let run = run_redaction::for_caller(run, context.caller);
@@ -58,19 +59,24 @@ pub(crate) async fn show(
     Ok(HtmlPage(frame.page(&main)).into_response())
 }
 
-/// Versions that have to be read from the store may take longer than a page waits. Reading continues, so that a later request finds them.
-async fn changes_by_deadline(past: &PastVersions, report: &RunReport, deadline: Instant) -> Result<RunChanges, Problem> {
-    match tokio::time::timeout_at(deadline, changes(past, report)).await {
+/// Versions that have to be read from the store may take longer than a page waits. The read continues, so that a later request finds them.
+async fn changes_by_deadline(
+    versions: &Versions,
+    scan_pool: &ScanPool,
+    report: &RunReport,
+    deadline: Instant,
+) -> Result<RunChanges, Problem> {
+    match tokio::time::timeout_at(deadline, changes(versions, scan_pool, report)).await {
         Ok(changes) => changes,
         Err(_) => Ok(RunChanges::Loading),
     }
 }
 
-async fn changes(past: &PastVersions, report: &RunReport) -> Result<RunChanges, Problem> {
+async fn changes(versions: &Versions, scan_pool: &ScanPool, report: &RunReport) -> Result<RunChanges, Problem> {
     let Some(until) = report.version.filter(|_| report.committed == Some(true)) else {
         return Ok(RunChanges::None);
     };
-    let after = match past.at(until).await {
+    let after = match versions.at(until).await {
         Ok(after) => after,
         Err(error) => return Ok(unavailable(&error)),
     };
@@ -81,18 +87,18 @@ async fn changes(past: &PastVersions, report: &RunReport) -> Result<RunChanges, 
     let Some(since) = until.checked_sub(1) else {
         return Ok(RunChanges::FirstVersion { rows: after.len() });
     };
-    let before = match past.at(since).await {
+    let before = match versions.at(since).await {
         Ok(before) => before,
         Err(error) => return Ok(unavailable(&error)),
     };
-    let changes = Changes::first_of(Difference::between(&before, &after), CHANGES_MAX).await?;
+    let changes = Changes::first_of(Difference::between(&before, &after), CHANGES_MAX, scan_pool).await?;
     Ok(RunChanges::Between { since, until, changes })
 }
 
 /// The rest of the page does not need the versions, so a failure to read them is not an error of the page.
-fn unavailable(error: &PastError) -> RunChanges {
+fn unavailable(error: &VersionError) -> RunChanges {
     match error {
-        PastError::Gone | PastError::BeforeFirst | PastError::NotYet { .. } | PastError::NoTable => RunChanges::Expired,
-        PastError::Unknown | PastError::TooBusy | PastError::StoreUnavailable | PastError::Damaged => RunChanges::Loading,
+        VersionError::Gone | VersionError::BeforeFirst | VersionError::NotYet { .. } | VersionError::NoTable => RunChanges::Expired,
+        VersionError::Unknown | VersionError::TooBusy | VersionError::StoreUnavailable | VersionError::Damaged => RunChanges::Loading,
     }
 }

@@ -4,7 +4,7 @@ use axum::{extract::FromRequestParts, http::request::Parts};
 use datalake_core::report::RunId;
 
 use crate::page::page_size;
-use datalake_api::{problem::Problem, request::query_string::Pairs};
+use datalake_api::{problem::Problem, request::query_string::QueryString};
 use datalake_runs::run::Run;
 
 /// The parsed request.
@@ -18,7 +18,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RunsRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check(&["limit", "after"])?;
         let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
         Ok(Self {

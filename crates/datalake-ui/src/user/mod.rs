@@ -22,31 +22,27 @@ use crate::{
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{
-        query_string::{AskedOfRow, AskedUser},
-        snapshot::Reading,
-    },
+    request::{data_query::UserQuery, path::PathUserId, snapshot::ReadAt, table_read::TableRead},
     routes::{
         explain::Explanation,
-        history::{HistoryDocument, gather as load_history},
+        history::{HistoryDocument, load as load_history},
     },
-    snapshots::{versions::PastVersions, watch::Held},
+    snapshots::{versions::Versions, watch::TableState},
 };
 
 /// The page. A user without a row, but with a rejected source or a history, has a page with the API's status for the row.
 pub(crate) async fn show(
     context: PageContext,
-    AskedUser(user_id): AskedUser,
-    AskedOfRow { question, .. }: AskedOfRow,
-    reading: Reading,
+    PathUserId(user_id): PathUserId,
+    TableRead(UserQuery { query, .. }, read_at): TableRead<UserQuery>,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let (explanation, history) = load(&context, &user_id, &reading, &past).await;
-    let day = reading.day(question.on);
-    let version = reading.snapshot.version().number();
+    let (explanation, history) = load(&context, &user_id, &read_at, &versions).await;
+    let day = read_at.day(query.on);
+    let version = read_at.snapshot.version().number();
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
-    let row = reading.snapshot.row(user_id.as_str()).map(|row| UserRow {
+    let row = read_at.snapshot.row(user_id.as_str()).map(|row| UserRow {
         first_name: row.first_name.to_owned(),
         last_name: row.last_name.to_owned(),
         birth: row.birth,
@@ -72,8 +68,8 @@ pub(crate) async fn show(
     let title = user.title();
     let page = HtmlPage(context.frame(View::User, &title).page(&view::markup(&user)));
     Ok(match has_row {
-        true => (reading.age(), page).into_response(),
-        false => (Problem::NoSuchUser.status(), reading.age(), page).into_response(),
+        true => (read_at.freshness_headers(), page).into_response(),
+        false => (Problem::NoSuchUser.status(), read_at.freshness_headers(), page).into_response(),
     })
 }
 
@@ -82,16 +78,16 @@ pub(crate) async fn show(
 async fn load(
     context: &PageContext,
     user_id: &UserId,
-    reading: &Reading,
-    past: &PastVersions,
+    read_at: &ReadAt,
+    versions: &Versions,
 ) -> (Result<Explanation, Problem>, Result<RowHistory, Problem>) {
-    let latest = match &context.lake.table.held {
-        Held::Snapshot(latest) => latest,
-        Held::NoTable | Held::Unknown => &reading.snapshot,
+    let latest = match &context.lake.table.state {
+        TableState::Loaded(latest) => latest,
+        TableState::Missing | TableState::Loading => &read_at.snapshot,
     };
     let deadline = context.deadline();
-    let explanation = timeout_at(deadline, Explanation::gather(user_id.clone(), &reading.snapshot, past));
-    let history = timeout_at(deadline, load_history(user_id, latest.version(), past));
+    let explanation = timeout_at(deadline, Explanation::load(user_id.clone(), &read_at.snapshot, versions));
+    let history = timeout_at(deadline, load_history(user_id, latest.version(), versions));
     let (explanation, history) = tokio::join!(explanation, history);
     (
         explanation.unwrap_or(Err(Problem::StoreUnavailable)),

@@ -20,7 +20,7 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
                     h2 #rejects-title { "Currently rejected" }
                     a.small href=(user.time_travel.without(&["on"]).address(links::REJECTS)) { "All rejects" }
                 }
-                @for OpenRejectDocument { reject, meanwhile } in rejects {
+                @for OpenRejectDocument { reject, served } in rejects {
                     div.reject data-key=(reject.key) data-code=(reject.code) {
                         p.wrap { span.badge.warning { (reject.code) } " " code { (reject.key) } (position(reject)) }
                         p.wrap { (components::prose(&reject.message)) }
@@ -29,7 +29,7 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
                         }
                         p.small.muted {
                             "First " (reject.kind) " " (time(&reject.since, user.now)) " by run " (run::link(reject.run_id)) ". "
-                            @if reject.kind == "rejected" { "Still served: " span data-served { (meanwhile) } "." } @else { "No row is affected." }
+                            @if reject.kind == "rejected" { "Still served: " span data-served { (served) } "." } @else { "No row is affected." }
                         }
                     }
                 }

@@ -58,7 +58,7 @@ fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
                 div {
                     (portrait(row, user))
                     @if let Ok(explanation) = &user.explanation {
-                        p.small.muted.wrap #image-reason data-state=(explanation.picture.state) { (components::prose(&explanation.picture.reason)) }
+                        p.small.muted.wrap #image-reason data-state=(explanation.image_status.state) { (components::prose(&explanation.image_status.reason)) }
                     }
                 }
                 dl.properties {

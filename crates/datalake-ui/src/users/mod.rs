@@ -22,32 +22,32 @@ use crate::{
         request::{LIMIT, RequestError, UsersRequest},
     },
 };
-use datalake_api::{problem::Problem, request::snapshot::Reading, rows::row_query::Listing};
+use datalake_api::{problem::Problem, request::snapshot::ReadAt, rows::row_query::RowQuery};
 
 /// The page. An invalid parameter is shown next to its field, which keeps its value.
 pub(crate) async fn show(
     context: PageContext,
     request: Result<UsersRequest, RequestError>,
-    reading: Result<Reading, Problem>,
+    read_at: Result<ReadAt, Problem>,
 ) -> Result<Response, Problem> {
     let UsersRequest { rows, view_mode, query } = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
         Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
     };
-    let reading = match reading {
-        Ok(reading) => reading,
+    let read_at = match read_at {
+        Ok(read_at) => read_at,
         Err(problem) => return invalid_filter::page(&context, problem),
     };
-    let limit = rows.question.limit.map_or(LIMIT, NonZeroU16::get);
+    let limit = rows.query.limit.map_or(LIMIT, NonZeroU16::get);
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
-    let listing = Listing::new(rows, &reading)?;
-    let version = listing.snapshot.version().number();
+    let row_query = RowQuery::new(rows, &read_at)?;
+    let version = row_query.snapshot.version().number();
     // A version that the request waited for is later than the one in the context.
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
-    let users = listing
-        .work(move |listing| UsersPage::of(&listing, view_mode, &query, latest))
+    let users = row_query
+        .run(move |row_query| UsersPage::of(&row_query, view_mode, &query, latest))
         .await?;
     let frame = context.frame(View::Users, "Users").api(ApiAddress::new(api));
-    Ok((reading.age(), HtmlPage(frame.page(&view::markup(&users)))).into_response())
+    Ok((read_at.freshness_headers(), HtmlPage(frame.page(&view::markup(&users)))).into_response())
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use datalake_api::{
     request::cursor::CURSOR,
-    rows::row_query::{ListedRows, Listing},
+    rows::row_query::{PageOfRows, RowQuery},
 };
 
 /// A user on the page.
@@ -55,17 +55,17 @@ pub(crate) struct UsersPage {
 }
 
 impl UsersPage {
-    pub(crate) fn of(listing: &Listing, view_mode: ViewMode, query: &Query, latest: u64) -> Self {
-        let question = &listing.asked.question;
-        let version = listing.snapshot.version().number();
-        let is_first = listing.asked.cursor.is_none();
+    pub(crate) fn of(row_query: &RowQuery, view_mode: ViewMode, query: &Query, latest: u64) -> Self {
+        let question = &row_query.data_query.query;
+        let version = row_query.snapshot.version().number();
+        let is_first = row_query.data_query.cursor.is_none();
         // A cursor contains its version. Links without the cursor have to name it.
         let pinned = (!is_first && version != latest).then(|| version.to_string());
         let first_page = query.without(&[CURSOR]);
-        let ages = Ages::on(listing.day);
-        let ListedRows { mut walk, total, next } = listing.rows();
+        let ages = Ages::on(row_query.day);
+        let PageOfRows { mut rows, total, next } = row_query.rows();
         let mut users = Vec::new();
-        while let Some(row) = walk.next_row() {
+        while let Some(row) = rows.next_row() {
             users.push(ListedUser {
                 user_id: row.user_id.to_owned(),
                 first_name: row.first_name.to_owned(),
@@ -82,7 +82,7 @@ impl UsersPage {
         Self {
             users,
             total,
-            before: listing.count_before(),
+            before: row_query.count_before(),
             next: next.map(|next| next + view),
             view_mode,
             columns: question.select.clone(),
@@ -92,11 +92,11 @@ impl UsersPage {
                 None => first_page,
             },
             current_query: query.clone(),
-            day: listing.day,
+            day: row_query.day,
             version,
             latest,
             is_first,
-            is_empty_lake: listing.snapshot.is_empty(),
+            is_empty_lake: row_query.snapshot.is_empty(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::query_string::{Pairs, RowsAsked},
+    request::{data_query::DataQuery, query_string::QueryString},
 };
 
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
@@ -48,7 +48,7 @@ impl ViewMode {
 
 /// A valid request.
 pub(crate) struct UsersRequest {
-    pub(crate) rows: RowsAsked,
+    pub(crate) rows: DataQuery,
     pub(crate) view_mode: ViewMode,
     /// The parameters as the client sent them.
     pub(crate) query: Query,
@@ -80,15 +80,15 @@ impl<S: Send + Sync> FromRequestParts<S> for UsersRequest {
     type Rejection = RequestError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RequestError> {
-        let pairs = Pairs::of(parts)?;
+        let pairs = QueryString::of(parts)?;
         if pairs.get(FORM).is_some() {
             let address = form_query::to_api_query(pairs.iter()).address(links::USERS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
         pairs.check_once(&[VIEW])?;
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
-        let mut rows = RowsAsked::parse(&pairs.without(&[VIEW]), links::USERS)?;
-        rows.question.limit = Some(limit(rows.question.limit)?);
+        let mut rows = DataQuery::parse(&pairs.without(&[VIEW]), links::USERS)?;
+        rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(Self {
             rows,
             view_mode,

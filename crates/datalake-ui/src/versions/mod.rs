@@ -13,9 +13,9 @@ use crate::page::{api_address::ApiAddress, context::PageContext, html_page::Html
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{query_string::Pairs, snapshot::Reading},
+    request::{query_string::QueryString, snapshot::ReadAt},
     routes::versions::VERSIONS_MAX,
-    snapshots::versions::PastVersions,
+    snapshots::versions::Versions,
 };
 
 /// The parsed request.
@@ -29,7 +29,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionsRequest {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let pairs = Pairs::from_request_parts(parts, state).await?;
+        let pairs = QueryString::from_request_parts(parts, state).await?;
         pairs.check_newest(&["limit", "before", "min_version", "wait"])?;
         let number = |text: &str| {
             text.parse()
@@ -46,16 +46,16 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionsRequest {
 pub(crate) async fn show(
     context: PageContext,
     request: VersionsRequest,
-    reading: Reading,
+    read_at: ReadAt,
     _: StoreReadPermit,
-    State(past): State<PastVersions>,
+    State(versions): State<Versions>,
 ) -> Result<Response, Problem> {
-    let latest = reading.snapshot.version().number();
+    let latest = read_at.snapshot.version().number();
     let skipped = request.before.map_or(0, |before| latest.saturating_add(1).saturating_sub(before));
     let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
     // The API has no parameter `before`.
     let count = skipped.saturating_add(request.limit).min(VERSIONS_MAX);
-    let mut retained = past.retained(count).await?;
+    let mut retained = versions.retained(count).await?;
     retained
         .facts
         .retain(|facts| request.before.is_none_or(|before| facts.number < before));
@@ -63,5 +63,5 @@ pub(crate) async fn show(
     let frame = frame.api(ApiAddress::new(format!("/versions?limit={count}")));
     let is_first = request.before.is_none();
     let main = view::markup(&retained, request.limit, is_first, context.now);
-    Ok((reading.age(), HtmlPage(frame.page(&main))).into_response())
+    Ok((read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response())
 }

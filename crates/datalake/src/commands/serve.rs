@@ -115,9 +115,9 @@ fn access(args: &AccessArgs) -> anyhow::Result<Access> {
         None => token,
     };
     Ok(if args.protect_reads {
-        Access::AllNeeds(token)
+        Access::ProtectAll(token)
     } else {
-        Access::RunsNeed(token)
+        Access::ProtectRuns(token)
     })
 }
 
@@ -211,10 +211,10 @@ fn warn_of_open_access(access: &Access) {
         Access::Open => tracing::warn!(
             "every client that reaches this address can read all rows and start runs; set --token-file, or listen on 127.0.0.1"
         ),
-        Access::RunsNeed(_) => {
+        Access::ProtectRuns(_) => {
             tracing::warn!("every client that reaches this address can read all rows; set --protect-reads, or listen on 127.0.0.1");
         }
-        Access::AllNeeds(_) => {}
+        Access::ProtectAll(_) => {}
     }
 }
 

@@ -316,7 +316,10 @@ impl Release {
         ] {
             if let Ok(output) = self.kubectl_command(arguments).output() {
                 let text = String::from_utf8_lossy(&output.stdout);
-                let lines: Vec<_> = text.lines().filter(|line| !line.contains(r#""message":"answered""#)).collect();
+                let lines: Vec<_> = text
+                    .lines()
+                    .filter(|line| !line.contains(r#""message":"request handled""#))
+                    .collect();
                 let shown = &lines[lines.len().saturating_sub(lines_max)..];
                 eprintln!("{}\n{}", shown.join("\n"), stderr(&output));
             }

@@ -94,7 +94,7 @@ async fn problem_pages_are_refreshed() {
 #[tokio::test]
 async fn sign_in_page_is_not_refreshed() {
     let mut lake = Lake::empty();
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
     let answer = browse(&lake, "/page/users").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert!(!checked(&answer).has("[data-live]"));

@@ -162,7 +162,7 @@ async fn start_button_has_the_curl_command() {
 #[tokio::test]
 async fn start_button_asks_for_a_required_token() {
     let mut lake = Lake::launching(|_| Arc::new(launcher()));
-    lake.parts.access = Access::RunsNeed(Token::new("right"));
+    lake.parts.access = Access::ProtectRuns(Token::new("right"));
     let answer = browse(&lake, "/").await;
     assert!(!answer.body.contains("right\""), "the page does not contain the token");
     let page = checked(&answer);

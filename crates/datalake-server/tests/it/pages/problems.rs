@@ -43,7 +43,7 @@ async fn problems_of_the_api_are_documents_for_browsers_too() {
 #[tokio::test]
 async fn browser_without_the_token_gets_the_sign_in_page() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right").with_hint("kubectl get secret mine"));
+    lake.parts.access = Access::ProtectAll(Token::new("right").with_hint("kubectl get secret mine"));
     for path in ["/", "/page/users", "/data"] {
         let answer = browse(&lake, path).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
@@ -64,7 +64,7 @@ async fn browser_without_the_token_gets_the_sign_in_page() {
 #[tokio::test]
 async fn other_clients_without_the_token_get_a_document() {
     let mut lake = Lake::of_users().await;
-    lake.parts.access = Access::AllNeeds(Token::new("right"));
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
     assert_eq!(browse(&lake, "/page/live?state=x").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(lake.get("/data").await.header("content-type"), "application/problem+json");
 }

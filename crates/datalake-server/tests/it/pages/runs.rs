@@ -204,7 +204,7 @@ fn launching(script: &str, dir: &Path) -> (Lake, ProcessLauncher) {
     };
     let launcher = ProcessLauncher::new(command, || run_id("new-run"), Clock::new(now));
     let mut lake = Lake::launching(|_| Arc::new(launcher.clone()));
-    lake.parts.access = Access::RunsNeed(Token::new("secret"));
+    lake.parts.access = Access::ProtectRuns(Token::new("secret"));
     (lake, launcher)
 }
 

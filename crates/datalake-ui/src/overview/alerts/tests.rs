@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use datalake_api::snapshots::watch::TableState;
+use datalake_api::snapshots::watch::{TableState, TableStatus};
 use datalake_core::report::RunId;
 use datalake_runs::run::RunState;
 
@@ -27,9 +27,9 @@ fn run(state: RunState) -> Run {
 
 /// The banners for a table state and the states of runs, the latest first.
 #[track_caller]
-fn check(held: Held, is_failing: bool, states: &[RunState], expected: &[&str]) {
-    let table = TableState {
-        held,
+fn check(state: TableState, is_failing: bool, states: &[RunState], expected: &[&str]) {
+    let table = TableStatus {
+        state,
         checked_at: Some(at(5)),
         failing_since: is_failing.then(|| at(6)),
     };
@@ -51,28 +51,28 @@ fn check(held: Held, is_failing: bool, states: &[RunState], expected: &[&str]) {
 
 #[test]
 fn store_that_was_never_read_has_one_banner() {
-    check(Held::Unknown, false, &[], &["not-loaded"]);
-    check(Held::Unknown, true, &[], &["not-loaded"]);
+    check(TableState::Loading, false, &[], &["not-loaded"]);
+    check(TableState::Loading, true, &[], &["not-loaded"]);
 }
 
 #[test]
 fn lake_without_a_table_has_a_banner() {
-    check(Held::NoTable, false, &[], &["no-table"]);
-    check(Held::NoTable, true, &[], &["store-unreachable", "no-table"]);
-    check(Held::NoTable, false, &[RunState::Pending], &["no-table"]);
+    check(TableState::Missing, false, &[], &["no-table"]);
+    check(TableState::Missing, true, &[], &["store-unreachable", "no-table"]);
+    check(TableState::Missing, false, &[RunState::Pending], &["no-table"]);
 }
 
 #[test]
 fn last_completed_run_that_failed_has_a_banner() {
     use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
     use RunState::{Ended, Running};
-    check(Held::NoTable, false, &[Ended(Failed)], &["no-table", "failed"]);
-    check(Held::NoTable, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
+    check(TableState::Missing, false, &[Ended(Failed)], &["no-table", "failed"]);
+    check(TableState::Missing, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
     check(
-        Held::NoTable,
+        TableState::Missing,
         false,
         &[Ended(Stopped), Ended(Misconfigured)],
         &["no-table", "misconfigured"],
     );
-    check(Held::NoTable, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
+    check(TableState::Missing, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
 }

@@ -1,0 +1,58 @@
+//! The parameters of a route, parsed from its query string.
+
+use axum::{extract::FromRequestParts, http::request::Parts};
+use datalake_core::query::error::QueryError;
+
+use crate::{problem::Problem, request::query_string::QueryString};
+
+/// What a route takes from the query string.
+pub trait QueryParameters: Sized {
+    /// Parses the query string of a request for `path`. `others` are names that the extractor parses itself; any other unknown name is an
+    /// error.
+    fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError>;
+
+    /// The version of the table that a cursor in the query string is bound to.
+    fn cursor_version(&self) -> Option<u64> {
+        None
+    }
+}
+
+/// No parameters.
+#[derive(Debug)]
+pub struct NoParameters;
+
+impl QueryParameters for NoParameters {
+    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+        query.check(others)?;
+        Ok(Self)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = QueryString::of(parts)?;
+        Ok(Self::parse(&query, parts.uri.path(), &[])?)
+    }
+}
+
+/// The number of entries in a list, from 1 to `MAX`.
+#[derive(Debug)]
+pub struct Limit<const DEFAULT: usize, const MAX: usize>(pub usize);
+
+impl<const DEFAULT: usize, const MAX: usize> QueryParameters for Limit<DEFAULT, MAX> {
+    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+        query.check_with(&["limit"], others)?;
+        Ok(Self(query.limit(DEFAULT, MAX, "")?))
+    }
+}
+
+impl<S: Send + Sync, const DEFAULT: usize, const MAX: usize> FromRequestParts<S> for Limit<DEFAULT, MAX> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let query = QueryString::of(parts)?;
+        Ok(Self::parse(&query, parts.uri.path(), &[])?)
+    }
+}
