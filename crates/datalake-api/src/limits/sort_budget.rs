@@ -32,7 +32,7 @@ impl SortBudget {
         Self(Arc::new(Semaphore::new(rows)))
     }
 
-    /// A permit to sort so many rows; a problem if other responses use the budget.
+    /// A permit to sort this number of rows; a problem if other responses use the budget.
     pub fn acquire(&self, rows: usize) -> Result<SortPermit, Problem> {
         let rows = u32::try_from(rows).unwrap_or(u32::MAX).min(ROWS_PER_RESPONSE_MAX);
         let permit = Arc::clone(&self.0).try_acquire_many_owned(rows);

@@ -83,7 +83,7 @@ fn with_user((href, title): (&str, &'static str), user_id: &str) -> Example {
 
 /// The user of the sample sources, or the first user with an image, or the first user.
 fn example_user(snapshot: &Snapshot) -> Option<String> {
-    /// If images are common, one of so many users has one.
+    /// If images are common, one of the first hundred users has one.
     const USERS_MAX: usize = 100;
     if snapshot.row(USER_ID).is_some() {
         return Some(USER_ID.to_owned());

@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 
 use crate::{problem::Problem, request::body};
 
-/// Values in messages are truncated to so many characters.
+/// Values in messages are truncated to this number of characters.
 const EXCERPT_MAX: usize = 80;
 
 /// What the run does. All fields are optional; an empty body, `{}` and `null` select the defaults.

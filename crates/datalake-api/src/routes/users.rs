@@ -55,7 +55,7 @@ use crate::{
     state::ApiState,
 };
 
-/// Writing a Parquet file with so many rows takes a considerable part of a second.
+/// Writing a Parquet file with this number of rows takes a considerable part of a second.
 const ROWS_OF_LARGE_FILE: u64 = 50_000;
 
 /// List users
@@ -210,7 +210,7 @@ impl RowEncoder {
             format,
             columns,
         } = self;
-        // A page is encoded completely, so that it holds nothing but its bytes while it is sent.
+        // A page is encoded completely, so that it holds only its bytes while it is sent.
         let first_chunk_bytes = match row_query.data_query.query.limit {
             Some(_) => to_usize(SMALL_RESPONSE_BYTES_MAX),
             None => CHUNK_BYTES,

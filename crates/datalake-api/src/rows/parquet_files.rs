@@ -279,7 +279,7 @@ fn read(file: &File, range: &Range<u64>) -> io::Result<Bytes> {
 mod tests {
     use super::*;
 
-    /// Writes a file of so many units.
+    /// Writes a file of this number of units.
     fn write(files: &ParquetFiles, units: usize) -> Option<ParquetFile> {
         let mut file = BudgetedFile::new(BufWriter::new(tempfile::tempfile().unwrap()), files).ok()?;
         let unit = vec![0; to_usize(UNIT_BYTES)];

@@ -21,7 +21,7 @@ use crate::{
     request::{cursor::Cursor, data_query::DataQuery, snapshot::ReadAt},
 };
 
-/// Scanning so many rows takes about 100 µs. More rows are scanned by the scan pool, so that other requests do not wait.
+/// Scanning this number of rows takes about 100 µs. More rows are scanned by the scan pool, so that other requests do not wait.
 const ROWS_INLINE_MAX: usize = 20_000;
 
 /// A query, and the snapshot that it reads.

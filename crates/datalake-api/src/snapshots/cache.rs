@@ -16,7 +16,7 @@ use tokio::{sync::Semaphore, time::Instant};
 
 use crate::snapshots::error::VersionError;
 
-/// A client that pages through a version requests its next page before so many newer versions are committed, at one run a minute.
+/// A client that pages through a version requests its next page before this number of newer versions is committed, at one run a minute.
 const SNAPSHOTS_MAX: usize = 16;
 
 /// A client that pages through a version requests its next page within a few minutes. After that, the version is loaded from the store

@@ -126,7 +126,7 @@ pub async fn serve(http_listener: HttpListener, router: Router, shutdown: Cancel
     let _all = connection_permits.acquire_many(limits.max).await;
 }
 
-/// Accepts the next connection. Retries after failures, because a server that returned would serve nothing any more.
+/// Accepts the next connection. Retries after failures, because a server that returned would serve no further connection.
 async fn accept(listener: &TcpListener, health: &ListenerHealth) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {

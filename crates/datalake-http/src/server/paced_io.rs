@@ -308,7 +308,7 @@ mod tests {
         reading.await.unwrap().unwrap();
     }
 
-    /// The remaining seconds of 30 after writes of so many bytes, each stalled for so many seconds.
+    /// The remaining seconds of 30 after writes of these bytes, each stalled for these seconds.
     #[track_caller]
     fn check_remaining(writes: &[(usize, u64)], expected: u64) {
         let mut pace = WritePace::new(Duration::from_secs(30));

@@ -199,7 +199,7 @@ impl Lake {
         lake.bucket
             .put(
                 &keys::image("1000"),
-                "a picture".into(),
+                "an image".into(),
                 PutMode::Create,
                 &std::collections::BTreeMap::new(),
             )

@@ -85,7 +85,7 @@ async fn watched_jobs_are_cached_past_their_end() {
     };
     let failed = json!({ "failed": 1, "startTime": "2026-11-24T11:00:01Z",
         "conditions": [{ "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded", "lastTransitionTime": "2026-11-24T11:01:00Z" }] });
-    let terminated = json!({ "terminated": { "exitCode": 1, "message": "{\"error\":\"its last words\"}" } });
+    let terminated = json!({ "terminated": { "exitCode": 1, "message": "{\"error\":\"its failure\"}" } });
     let container = json!({ "name": "processor", "image": "x", "imageID": "", "ready": false, "restartCount": 0, "state": terminated });
     let pod = json!({
         "metadata": { "name": "a-x", "labels": { "batch.kubernetes.io/job-name": "a" } },
@@ -118,7 +118,7 @@ async fn watched_jobs_are_cached_past_their_end() {
     }
     let run = launcher.find(&a).await.unwrap();
     assert_eq!(run.state, RunState::Ended(RunOutcome::Failed));
-    assert!(run.error.unwrap().contains("its last words"));
+    assert!(run.error.unwrap().contains("its failure"));
     assert_eq!(run.ended_at, Some("2026-11-24T11:01:00Z".parse().unwrap()));
     shutdown.cancel();
     following.await.unwrap();

@@ -68,7 +68,7 @@ async fn missing_resources_return_404() {
     check_missing(&lake, "/data/01", "no-such-user").await;
     check_missing(&lake, "/data/A", "no-such-user").await;
     check_missing(&lake, "/data/..%2Fsecret", "no-such-user").await;
-    check_missing(&lake, "/data/nobody/image", "no-such-user").await;
+    check_missing(&lake, "/data/unknown/image", "no-such-user").await;
     check_missing(&lake, "/data/1/image", "no-image").await;
     check_missing(&lake, "/runs/nothing", "no-such-run").await;
     check_missing(&lake, "/runs/%20", "no-such-run").await;

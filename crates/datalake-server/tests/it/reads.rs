@@ -120,7 +120,7 @@ async fn statistics() {
 async fn images() {
     let lake = Lake::of_users().await;
     let picture = lake.get("/data/1000/image").await;
-    assert_eq!((picture.status, picture.body.as_str()), (StatusCode::OK, "a picture"));
+    assert_eq!((picture.status, picture.body.as_str()), (StatusCode::OK, "an image"));
     assert_eq!(picture.header("content-type"), "image/png");
     assert_eq!(picture.header("x-content-type-options"), "nosniff");
     // The row links an image that a newer version, not loaded yet, has removed.

@@ -59,8 +59,8 @@ async fn exit_status_of_the_child_is_the_outcome_of_the_run() {
 
 #[tokio::test]
 async fn child_gets_mode_and_run_id() {
-    let fixture = Fixture::new("echo $DATALAKE_RUN_ID $# $2 > $1/told");
-    let told = || fs::read_to_string(fixture.dir.path().join("told")).unwrap();
+    let fixture = Fixture::new("echo $DATALAKE_RUN_ID $# $2 > $1/arguments");
+    let arguments = || fs::read_to_string(fixture.dir.path().join("arguments")).unwrap();
     let run_id = fixture.launcher.run_id_of(&IdempotencyKey::parse("k").unwrap());
     let request = Request::post("/data")
         .header("idempotency-key", "k")
@@ -68,9 +68,9 @@ async fn child_gets_mode_and_run_id() {
         .header("content-type", "application/json");
     let answer = fixture.send(request, r#"{"mode":"full"}"#).await;
     assert_eq!((&answer.body["state"], &answer.body["mode"]), (&json!("succeeded"), &json!("full")));
-    assert_eq!(told(), format!("{run_id} 2 --full\n"));
+    assert_eq!(arguments(), format!("{run_id} 2 --full\n"));
     let answer = fixture.post(&[("prefer", "wait=60")]).await;
-    assert_eq!(told(), format!("{} 1\n", answer.body["id"].as_str().unwrap()));
+    assert_eq!(arguments(), format!("{} 1\n", answer.body["id"].as_str().unwrap()));
 }
 
 /// A child may have read the sources as soon as it is spawned.
@@ -161,7 +161,7 @@ fn blocked(run_id: &str, deletions: Option<u64>) -> RunReport {
 
 #[tokio::test]
 async fn deletions_of_a_blocked_run_are_permitted() {
-    let fixture = Fixture::new("echo $2 $3 > $1/told; echo started >> $1/children");
+    let fixture = Fixture::new("echo $2 $3 > $1/arguments; echo started >> $1/children");
     fixture.put_report(&blocked("blocked", Some(11))).await;
     fixture.put_report(&blocked("rejected", None)).await;
     fixture.put_report(&report("well", 2)).await;
@@ -173,8 +173,8 @@ async fn deletions_of_a_blocked_run_are_permitted() {
         (&run.body["state"], &run.body["allow_mass_delete_of"]),
         (&json!("succeeded"), &json!("blocked"))
     );
-    let told = fs::read_to_string(fixture.dir.path().join("told")).unwrap();
-    assert_eq!(told, "--allow-mass-delete-of blocked\n");
+    let arguments = fs::read_to_string(fixture.dir.path().join("arguments")).unwrap();
+    assert_eq!(arguments, "--allow-mass-delete-of blocked\n");
     for run_id in ["rejected", "well", "unknown"] {
         let refused = fixture
             .post_json(None, &json!({ "allow_mass_delete_of": run_id }).to_string())

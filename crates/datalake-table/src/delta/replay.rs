@@ -328,7 +328,7 @@ mod tests {
         check(&|m| set(m, "delta.columnMapping.mode", "name"), "column mapping");
         check(&|m| set(m, "delta.appendOnly", "true"), "append-only");
         check(&|m| m.format.provider = "orc".into(), "orc");
-        check(&|m| set(m, "datalake.format", "2"), "datalake.format is 2");
+        check(&|m| set(m, "datalake.format", "3"), "datalake.format is 3");
         check(&|m| set(m, "datalake.format", "x"), "datalake.format is x");
         check(
             &|m| m.schema_string = m.schema_string.replace("first_name", "forename"),

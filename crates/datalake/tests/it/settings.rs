@@ -217,7 +217,7 @@ fn invalid_trusted_certificates_are_rejected() {
             &[(name, "/nowhere/ca.pem")],
             &[name, "/nowhere/ca.pem", "cannot be read", "PEM"],
         );
-        check_s3("process", &[(name, &empty)], &[name, "holds no certificate", "PEM"]);
+        check_s3("process", &[(name, &empty)], &[name, "contains no certificate", "PEM"]);
         check_s3("process", &[(name, &damaged)], &[name, "invalid certificate", "PEM"]);
         check_s3("process", &[(name, dir.path().to_str().unwrap())], &[name, "is a folder", "PEM"]);
     }

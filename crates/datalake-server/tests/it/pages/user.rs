@@ -28,7 +28,7 @@ async fn user_has_row_image_and_history() {
     user.check_link("/page/runs/run-2");
     assert_eq!(user.attributes("#history tr", "data-change"), ["update", "insert"]);
     assert_eq!(user.texts("#history ins"), ["Beatrice"]);
-    assert_eq!(lake.get(user.attribute("main img", "src")).await.body, "a picture");
+    assert_eq!(lake.get(user.attribute("main img", "src")).await.body, "an image");
 }
 
 #[tokio::test]
