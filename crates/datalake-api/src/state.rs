@@ -13,7 +13,7 @@ use crate::{
         sort_budget::SortBudget,
     },
     request::auth::Access,
-    rows::{parquet_files::ParquetFiles, response_cache::ResponseCache, text_parts::TextIndexes},
+    rows::{parquet_files::ParquetFiles, response_cache::ResponseCache, text_index::TextIndexes},
     snapshots::{versions::Versions, watch::TableWatch},
     telemetry::metrics::Metrics,
 };

@@ -9,10 +9,11 @@ mod header;
 mod rejects;
 mod rows;
 
+pub use self::header::IMAGE_PIXELS_MAX;
 use self::{
     chunk::{Chunk, name},
     decoder::Decoder,
-    header::Header,
+    header::{Header, SIGNATURE},
     rejects::{apple_png, changed, damaged, without_signature},
 };
 use crate::{
@@ -22,11 +23,6 @@ use crate::{
 
 /// Largest image that is read. A passport photo at 600 dpi is under 2 MiB; four times that is enough.
 pub const IMAGE_BYTES_MAX: u64 = 8 * 1024 * 1024;
-
-/// Most pixels that an image may have: a viewer that decodes 64 megapixels needs 256 MB.
-pub const IMAGE_PIXELS_MAX: u64 = 64_000_000;
-
-const SIGNATURE: &[u8; 8] = b"\x89PNG\r\n\x1a\n";
 
 /// A valid image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

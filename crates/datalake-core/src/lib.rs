@@ -7,12 +7,12 @@
 pub mod calendar;
 pub mod clock;
 pub mod count;
+pub mod csv;
 pub mod error_chain;
-mod format;
+mod file_format;
 pub mod image;
 pub mod keys;
 pub mod nearest;
-pub mod output;
 pub mod plan;
 pub mod query;
 pub mod reject;

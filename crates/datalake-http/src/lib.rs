@@ -6,7 +6,7 @@
 
 pub mod accept;
 pub mod allowed_hosts;
-pub mod clients;
+pub mod client_limits;
 pub mod conditional;
 pub mod content_coding;
 pub mod cors;

@@ -19,7 +19,7 @@ use hyper::body::{Frame, SizeHint};
 use tokio::sync::Semaphore;
 use tokio_util::sync::PollSemaphore;
 
-use crate::clients::{Client, Permit, Resource, ResourceLimit};
+use crate::client_limits::{Client, Permit, Resource, ResourceLimit};
 
 /// The budget for all responses: a fourth of the memory limit of the API in the chart.
 const BUDGET_KIB: u32 = 128 * 1024;

@@ -10,8 +10,8 @@ use datalake_table::{
 
 use crate::{
     error::RunError,
-    finish, healing,
-    healing::Finding,
+    finish,
+    lost_objects::{self, Finding},
     options::cancellable,
     prepare::{self, Prepared},
     run_state::{RunContext, RunState},
@@ -142,7 +142,7 @@ async fn pause_before_retry(context: &RunContext<'_>, number: u32) -> Result<(),
 /// version without the lost objects. Otherwise returns the failure.
 async fn start_over_or_fail(context: &RunContext<'_>, state: &mut RunState<'_>, failure: RunError) -> Result<Attempt, RunError> {
     let Some(base) = &state.base else { return Err(failure) };
-    let found = healing::find_lost(&context.table, base, &failure, context.options.recheck_after).await?;
+    let found = lost_objects::find_lost(&context.table, base, &failure, context.options.recheck_after).await?;
     let lost = match found {
         Finding::Nothing => return Err(failure),
         Finding::Superseded => return Ok(Attempt::StartOver),

@@ -9,9 +9,9 @@ use datalake_core::{
 use datalake_table::{delta::version::Version, table::Table};
 
 use crate::{
-    changes::{self, Scope},
     error::RunError,
     options::{Lake, RunOptions, cancellable},
+    source_changes::{self, Scope},
 };
 
 /// The plan of a run, derived from the listing.
@@ -60,7 +60,7 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         reread: &BTreeSet::new(),
         run_at: (options.clock)(),
     };
-    let found = changes::find(&table, scope, progress).await?;
+    let found = source_changes::find(&table, scope, progress).await?;
     let label = |change: &SourceChange| match change {
         SourceChange::Unchanged => None,
         SourceChange::Read(_) => Some("read"),

@@ -13,13 +13,13 @@ use datalake_store::simulation::{self, Bug};
 use datalake_table::delta::version::Version;
 
 use crate::{
-    changes::{self, Changes, Scope},
     error::RunError,
     guards,
     read::UserRead,
     read_summary::ReadSummary,
     rejects::Rejects,
     run_state::{RunContext, RunState},
+    source_changes::{self, Changes, Scope},
 };
 
 /// The changed sources, and the rows that they change.
@@ -54,7 +54,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         csv_listed,
         images_listed,
         rederived,
-    } = changes::find(&context.table, scope, progress).await?;
+    } = source_changes::find(&context.table, scope, progress).await?;
     let lost_rows = base.as_ref().map_or(0, |base| base.lost().row_count());
     let lost_and_gone = lost_rows.saturating_sub(rederived);
     let repaired = base.as_ref().and_then(|base| repaired(base, lost_and_gone));

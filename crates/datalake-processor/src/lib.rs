@@ -5,15 +5,14 @@
 
 mod apply;
 mod attempts;
-mod changes;
 pub mod dry_run;
 pub mod error;
 mod finish;
 mod guards;
-mod healing;
 mod image_budget;
 mod images;
 mod ingest;
+mod lost_objects;
 pub mod options;
 mod output;
 mod prepare;
@@ -25,6 +24,7 @@ mod rejects;
 pub mod repair;
 pub mod run;
 mod run_state;
+mod source_changes;
 mod store_check;
 mod unique;
 mod vacuum;

@@ -6,7 +6,7 @@ use datalake_core::{
     plan::{DeletionGuard, RejectRatio},
     report::{RunId, RunMode},
 };
-use datalake_store::{bucket::Bucket, counter::RequestCounter};
+use datalake_store::{bucket::Bucket, request_counter::RequestCounter};
 use datalake_table::settings::TableSettings;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;

@@ -1,7 +1,7 @@
 //! `output.csv` of a version: every row, sorted by user ID.
 
 use datalake_core::{
-    output,
+    csv,
     query::column::Column,
     user::{Ages, Day},
 };
@@ -16,11 +16,11 @@ pub(crate) async fn render(table: &Table, version: &Version) -> Result<Vec<u8>, 
     let mut text = String::with_capacity(capacity);
     // No column of the file depends on the day.
     let ages = Ages::on(Day::FIRST);
-    output::push_header(&mut text, &Column::STORED);
+    csv::push_header(&mut text, &Column::STORED);
     let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
-            output::push_line(&mut text, &row, &Column::STORED, ages);
+            csv::push_line(&mut text, &row, &Column::STORED, ages);
         }
     }
     Ok(text.into_bytes())

@@ -24,9 +24,9 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    changes::source_object,
     image_budget::ImageBudget,
     options::{OnProgress, Progress},
+    source_changes::source_object,
 };
 
 /// Requests in flight. The store's latency limits the reading of small objects; more than 64 requests were not faster in measurements.

@@ -3,8 +3,9 @@
 use std::{cell::RefCell, collections::HashMap, rc::Rc, sync::Arc};
 
 use datalake_core::{
+    csv,
     error_chain::error_chain,
-    keys, output,
+    keys,
     query::column::Column,
     reject::Exclusion,
     user::{Ages, Day},
@@ -118,11 +119,11 @@ fn load_uncached(store: &MemoryBucket) -> Load {
 pub(crate) async fn output_of(table: &Table, version: &Version) -> Result<String, TableError> {
     let mut text = String::new();
     let ages = Ages::on(Day::FIRST);
-    output::push_header(&mut text, &Column::STORED);
+    csv::push_header(&mut text, &Column::STORED);
     let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
-            output::push_line(&mut text, &row, &Column::STORED, ages);
+            csv::push_line(&mut text, &row, &Column::STORED, ages);
         }
     }
     Ok(text)

@@ -5,7 +5,8 @@ use std::{io, path::Path, sync::Arc};
 use datalake_core::keys;
 
 use crate::{
-    bucket::Bucket, counter::RequestCounter, error::StoreError, folder::FolderBucket, lake_url::LakeUrl, open_options::OpenOptions, s3,
+    bucket::Bucket, error::StoreError, folder::FolderBucket, lake_url::LakeUrl, open_options::OpenOptions, request_counter::RequestCounter,
+    s3,
 };
 
 /// A lake that was opened.

@@ -7,7 +7,6 @@
 pub mod bucket;
 #[cfg(feature = "testing")]
 pub mod contract;
-pub mod counter;
 pub mod endpoint;
 pub mod error;
 #[cfg(feature = "testing")]
@@ -19,6 +18,7 @@ pub mod lake_url;
 pub mod masking;
 pub mod memory;
 pub mod open_options;
+pub mod request_counter;
 pub mod s3;
 pub mod simulation;
 pub mod single_writer;

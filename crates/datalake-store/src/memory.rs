@@ -18,8 +18,8 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     bucket::{Bucket, Etag, FENCE_LIFETIME, Fenced, Head, Metadata, Object, ObjectKind, ObjectMeta, PutMode, STAGED_AGE_MAX, slice},
-    counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
+    request_counter::{PAGE_OBJECTS, RequestCounter},
 };
 
 /// The clock's start, 2026-11-24T00:00:00Z: an arbitrary time that tests use as the present.

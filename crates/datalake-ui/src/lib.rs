@@ -36,7 +36,7 @@ fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
         ("/page/users/{user_id}", get(user::show)),
         ("/page/assets/{name}", get(assets::show)),
         (links::REJECTS, get(rejects::show)),
-        (links::RUNS, get(runs::show)),
+        (links::RUNS_PAGE, get(runs::show)),
         ("/page/runs/{run_id}", get(run::show)),
         (links::SIGN_IN, get(sign_in::show).post(sign_in::submit)),
         (links::SIGN_OUT, post(sign_in::sign_out)),

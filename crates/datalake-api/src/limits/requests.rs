@@ -14,7 +14,7 @@ use crate::{
     problem::Problem,
 };
 use datalake_http::{
-    clients::{Permit, RequestClient, Resource, ResourceLimit},
+    client_limits::{Permit, RequestClient, Resource, ResourceLimit},
     response_budget::ResponseBudget,
 };
 

@@ -1,7 +1,7 @@
 //! The queries of `/data`, `/stats` and `/data/{user_id}`.
 
 use datalake_core::{
-    output::Escape,
+    csv::Escape,
     query::{Query, Scope, as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
 };
 

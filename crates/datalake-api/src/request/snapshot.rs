@@ -15,7 +15,7 @@ use datalake_core::{
     },
     user::Day,
 };
-use datalake_http::{clients::RequestClient, conditional::Validators};
+use datalake_http::{client_limits::RequestClient, conditional::Validators};
 use datalake_runs::runs::Runs;
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::{Timestamp, tz::TimeZone};

@@ -14,7 +14,7 @@ use crate::{
     limits::requests::StoreReadLimit,
     snapshots::{error::VersionError, versions::Versions},
 };
-use datalake_http::clients::RequestClient;
+use datalake_http::client_limits::RequestClient;
 
 /// The versions of the table for one client. Only a version that is not in memory takes a permit.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ mod format_suffix;
 pub mod health;
 pub mod history;
 mod openapi;
-mod options;
 mod parameters;
 pub mod rejects;
 mod row_document;
@@ -20,6 +19,7 @@ mod start_body;
 mod stats;
 mod swagger_ui;
 mod unknown_path;
+mod unsupported_method;
 mod user;
 mod users;
 pub mod versions;
@@ -56,7 +56,7 @@ pub fn router(index: OpenApiRouter<ApiState>, pages: Router<ApiState>, page_path
     api.merge(swagger_ui::router())
         .merge(pages)
         .fallback(async move |method: Method, uri: Uri| known.respond(&method, &uri))
-        .method_not_allowed_fallback(options::respond)
+        .method_not_allowed_fallback(unsupported_method::respond)
 }
 
 fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{clock::Clock, report::RunId};
-use datalake_http::{clients::RequestClient, prefer};
+use datalake_http::{client_limits::RequestClient, prefer};
 use datalake_runs::{
     idempotency::IdempotencyKey,
     run::{Run, RunParameters, Trigger},

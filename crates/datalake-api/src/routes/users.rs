@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
-    output::Escape,
+    csv::Escape,
     query::{column::Column, error::QueryError},
     user::Ages,
 };
@@ -50,7 +50,7 @@ use crate::{
         row_query::{PageOfRows, RowQuery},
         stream::{self, CHUNK_BYTES, FirstChunk, Writer},
         text::{Notation, RowsText},
-        text_parts::TextIndexes,
+        text_index::TextIndexes,
     },
     state::ApiState,
 };

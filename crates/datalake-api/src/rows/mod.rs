@@ -8,4 +8,4 @@ pub mod response_cache;
 pub mod row_query;
 pub mod stream;
 pub mod text;
-pub mod text_parts;
+pub mod text_index;

@@ -1,8 +1,8 @@
 //! Encodes rows as JSON, NDJSON or CSV, chunk by chunk.
 
 use datalake_core::{
+    csv::{self, Escape},
     keys,
-    output::{self, Escape},
     query::column::Column,
     row::RowView,
     user::{Age, Ages},
@@ -57,7 +57,7 @@ impl RowsText {
     /// Appends at least `bytes_min` bytes, or the rest.
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
         if self.position == Position::Start && matches!(self.notation, Notation::Csv(_)) {
-            write_csv(text, |line| output::push_header(line, &self.columns));
+            write_csv(text, |line| csv::push_header(line, &self.columns));
         }
         let until = text.len() + bytes_min;
         while text.len() < until && self.position != Position::End {
@@ -78,7 +78,7 @@ impl RowsText {
                     text.push(b'\n');
                 }
                 Notation::Csv(escape) => {
-                    write_csv(text, |line| output::push_escaped_line(line, &row, &self.columns, self.ages, escape));
+                    write_csv(text, |line| csv::push_escaped_line(line, &row, &self.columns, self.ages, escape));
                 }
             }
             self.position = Position::AfterRow;

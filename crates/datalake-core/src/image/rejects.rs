@@ -1,8 +1,8 @@
 //! The rejects of invalid images.
 
-use super::SIGNATURE;
+use super::header::SIGNATURE;
 use crate::{
-    format,
+    file_format,
     reject::{Reason, Reject, RejectCode, excerpt},
 };
 
@@ -30,7 +30,7 @@ pub(super) fn without_signature(bytes: &[u8]) -> Reject {
     if translated.iter().any(|beginning| bytes.starts_with(beginning)) {
         return changed(TRANSLATED, 0);
     }
-    let (found, remedy) = match format::recognize(bytes) {
+    let (found, remedy) = match file_format::recognize(bytes) {
         Some(format) => (format!("the file is {}", format.name), format.png_remedy()),
         None if bytes.iter().all(|byte| *byte == 0) => ("the file has only NUL bytes".to_owned(), "upload the image again"),
         None => (

@@ -1,7 +1,7 @@
 //! The text of a source, and rejects at positions of it.
 
 use crate::{
-    format,
+    file_format,
     reject::{Position, Reason, Reject, RejectCode, excerpt},
     text::quoted,
 };
@@ -20,7 +20,7 @@ impl<'a> Source<'a> {
         const BOM: &str = "\u{feff}";
         const EXPECTED: &str = "a CSV in UTF-8";
         let undecoded = Source { text: "", skipped: 0 };
-        if let Some(format) = format::recognize(bytes) {
+        if let Some(format) = file_format::recognize(bytes) {
             let reason = Reason::new(format!("the file is {}", format.name), EXPECTED, format.csv_remedy());
             return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
         }

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use tower::ServiceExt;
 
 use super::*;
-use crate::clients::{Clients, RequestClient};
+use crate::client_limits::{Clients, RequestClient};
 
 /// A budget of `kib` in addition to the part for tiny responses.
 fn budget(kib: u32) -> ResponseBudget {

@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    clients::{Clients, Resource},
+    client_limits::{Clients, Resource},
     server::{
         activity::ActivityTimeouts,
         connection::{self, ConnectionTimeouts},

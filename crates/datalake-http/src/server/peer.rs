@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use axum::http::HeaderMap;
 
 use crate::{
-    clients::{Client, Clients, RequestClient},
+    client_limits::{Client, Clients, RequestClient},
     trusted_proxies::TrustedProxies,
 };
 

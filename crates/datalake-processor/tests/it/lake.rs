@@ -20,9 +20,9 @@ use datalake_processor::{
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
-    counter::RequestCounter,
     faults::{Fate, Faulty, Operation, OperationKind},
     memory::{EtagInput, MemoryBucket},
+    request_counter::RequestCounter,
 };
 use datalake_table::table::Table;
 use futures_util::{FutureExt, TryStreamExt};

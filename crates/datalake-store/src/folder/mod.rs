@@ -23,7 +23,6 @@ use futures_util::{
 
 use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode, clip},
-    counter::{PAGE_OBJECTS, RequestCounter},
     error::StoreError,
     folder::{
         errors::store_error,
@@ -33,6 +32,7 @@ use crate::{
         staging::Fence,
     },
     key_text::key_text,
+    request_counter::{PAGE_OBJECTS, RequestCounter},
 };
 
 /// A store in a folder. Clones share its files.

@@ -18,7 +18,7 @@ use aws_sdk_s3::{
 use parking_lot::Mutex;
 
 use super::{bucket_client::BucketClient, request::Request, retry::Signed};
-use crate::counter::RequestCounter;
+use crate::request_counter::RequestCounter;
 
 /// Counts the attempts of one request, for the lake's counter and for errors, and marks responses to attempts whose signature was outdated.
 #[derive(Clone, Debug)]

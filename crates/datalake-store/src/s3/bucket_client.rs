@@ -12,7 +12,7 @@ use aws_sdk_s3::Client;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{client::Connection, fence::Fence};
-use crate::counter::RequestCounter;
+use crate::request_counter::RequestCounter;
 
 /// The SDK's client with the bucket, the prefix of the lake's keys and the counter. Clones are cheap and share all state.
 #[derive(Clone, Debug)]

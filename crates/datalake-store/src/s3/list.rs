@@ -19,9 +19,9 @@ use super::{
 };
 use crate::{
     bucket::{ObjectKind, ObjectMeta},
-    counter::PAGE_OBJECTS,
     error::StoreError,
     key_text::key_text,
+    request_counter::PAGE_OBJECTS,
 };
 
 /// The state of a listing.

@@ -3,7 +3,7 @@
 mod attempts;
 mod bucket_client;
 mod client;
-mod create;
+mod create_bucket;
 mod environment;
 mod errors;
 mod fence;
@@ -31,14 +31,14 @@ use futures_util::stream::BoxStream;
 use jiff::Timestamp;
 
 use self::bucket_client::BucketClient;
-pub use self::create::create_bucket;
 #[cfg(feature = "testing")]
 use self::fence::Fence;
+pub use crate::s3::create_bucket::create_bucket;
 use crate::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
-    counter::RequestCounter,
     error::StoreError,
     open_options::OpenOptions,
+    request_counter::RequestCounter,
 };
 
 /// A lake in a bucket, or under a prefix of one.
@@ -82,7 +82,7 @@ impl S3Bucket {
     /// Creates the bucket as [`create_bucket`] does.
     #[cfg(feature = "testing")]
     pub async fn create(&self) -> Result<(), StoreError> {
-        create::create(&self.0).await
+        create_bucket::create(&self.0).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kinds of requests to S3: how errors name them, the permissions that they need, and how they are counted.
 
 use super::bucket_client::BucketClient;
-use crate::counter::RequestCounter;
+use crate::request_counter::RequestCounter;
 
 /// A request and its object.
 #[derive(Clone, Debug)]

@@ -17,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 use datalake_store::{
     bucket::{Bucket, FENCE_LIFETIME, Metadata, PutMode},
     contract,
-    counter::RequestCounter,
     error::StoreError,
+    request_counter::RequestCounter,
     s3::S3Bucket,
 };
 use futures_util::TryStreamExt;

@@ -9,8 +9,8 @@ use aws_smithy_runtime_api::client::{http::HttpConnectorFuture, result::Connecto
 use bytes::Bytes;
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata, PutMode},
-    counter::RequestCounter,
     error::StoreError,
+    request_counter::RequestCounter,
     s3::S3Bucket,
 };
 

@@ -7,8 +7,8 @@ use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
 use datalake_store::{
     bucket::{Bucket, Etag, PutMode},
-    counter::RequestCounter,
     error::StoreError,
+    request_counter::RequestCounter,
     s3::S3Bucket,
 };
 use futures_util::stream;

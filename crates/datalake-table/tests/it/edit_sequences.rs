@@ -167,7 +167,7 @@ async fn table_that_was_created_again_is_detected() {
 async fn newer_than_takes_one_request_without_a_newer_version() {
     let bucket = MemoryBucket::new();
     let version = commit(&table(&bucket), None, vec![put("1", 1)]).await;
-    let requests = Arc::new(datalake_store::counter::RequestCounter::default());
+    let requests = Arc::new(datalake_store::request_counter::RequestCounter::default());
     let counted = MemoryBucket::with_counter(Arc::clone(&requests));
     assert!(table(&counted).newer_than(&version).await.unwrap().is_none());
     let requests = requests.snapshot();

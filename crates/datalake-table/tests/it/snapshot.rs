@@ -10,7 +10,7 @@ use datalake_core::{
     row::{Row, RowView},
     user::{Day, UserId, age_on},
 };
-use datalake_store::{counter::RequestCounter, memory::MemoryBucket};
+use datalake_store::{memory::MemoryBucket, request_counter::RequestCounter};
 use datalake_table::{delta::rows::Edit, error::TableError, memory::snapshot::Snapshot, table::Table};
 use jiff::civil::date;
 use proptest::prelude::*;

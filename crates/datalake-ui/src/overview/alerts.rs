@@ -98,7 +98,7 @@ fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -
                 Staleness::RunMissed(scheduled) => { "a run was scheduled for " (format::absolute_time(scheduled)) ". " },
                 Staleness::IntervalExceeded => "the expected interval is 1 hour. ",
             }
-            "Check " a href=(links::RUNS) { "recent runs" } " and whether the schedule is still active"
+            "Check " a href=(links::RUNS_PAGE) { "recent runs" } " and whether the schedule is still active"
             @match permission {
                 RunPermission::Open | RunPermission::NeedsToken | RunPermission::SignedIn => ", or start a run now.",
                 RunPermission::NotOffered => ".",

@@ -99,7 +99,7 @@ fn recent_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
     let last = runs.iter().find(|run| !run.state.is_active());
     html! {
         section.card aria-labelledby="runs" {
-            header { h2 #runs { "Runs" } a.small href=(links::RUNS) { "All runs" } }
+            header { h2 #runs { "Runs" } a.small href=(links::RUNS_PAGE) { "All runs" } }
             dl.properties {
                 @if !active.is_empty() {
                     dt { "Active" }

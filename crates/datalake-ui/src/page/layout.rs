@@ -84,7 +84,7 @@ impl View {
 const NAVIGATION: [(View, &str, &str); 6] = [
     (View::Overview, links::OVERVIEW, "Overview"),
     (View::Users, links::USERS, "Users"),
-    (View::Runs, links::RUNS, "Runs"),
+    (View::Runs, links::RUNS_PAGE, "Runs"),
     (View::Rejects, links::REJECTS, "Rejects"),
     (View::Versions, links::VERSIONS, "Versions"),
     (View::Examples, links::EXAMPLES, "Examples"),

@@ -6,7 +6,7 @@ use crate::page::query::Query;
 
 pub(crate) const OVERVIEW: &str = "/";
 pub(crate) const USERS: &str = "/page/users";
-pub(crate) const RUNS: &str = "/page/runs";
+pub(crate) const RUNS_PAGE: &str = "/page/runs";
 pub(crate) const REJECTS: &str = "/page/rejects";
 pub(crate) const VERSIONS: &str = "/page/versions";
 pub(crate) const CHANGES: &str = "/page/changes";
@@ -35,7 +35,7 @@ pub(crate) fn user_at(user_id: &str, query: &Query) -> String {
 
 /// A run's page. Run IDs need no encoding.
 pub(crate) fn run(run_id: impl std::fmt::Display) -> String {
-    format!("{RUNS}/{run_id}")
+    format!("{RUNS_PAGE}/{run_id}")
 }
 
 /// The comparison of two versions.

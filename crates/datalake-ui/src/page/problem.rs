@@ -151,7 +151,7 @@ impl Client {
         let path = self.address.split('?').next().unwrap_or_default();
         match path.strip_prefix("/page/")?.split('/').next()? {
             "users" => Some((links::USERS, "All users")),
-            "runs" => Some((links::RUNS, "All runs")),
+            "runs" => Some((links::RUNS_PAGE, "All runs")),
             "rejects" => Some((links::REJECTS, "Current rejects")),
             "versions" | "changes" => Some((links::VERSIONS, "All versions")),
             _ => None,

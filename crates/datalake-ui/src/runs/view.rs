@@ -72,11 +72,11 @@ impl RunsView<'_> {
         let last = runs.last().filter(|_| has_more);
         Pager {
             range: html! { @if !runs.is_empty() { (number(before + 1)) "–" (number(before + runs.len())) ", latest first" } },
-            first: (before > 0).then(|| (format!("{}{}", links::RUNS, limit_parameter('?', self.limit)), "Latest runs")),
+            first: (before > 0).then(|| (format!("{}{}", links::RUNS_PAGE, limit_parameter('?', self.limit)), "Latest runs")),
             next: last.map(|last| {
                 let after = links::encode_segment(last.run_id.as_str());
                 (
-                    format!("{}?after={after}{}", links::RUNS, limit_parameter('&', self.limit)),
+                    format!("{}?after={after}{}", links::RUNS_PAGE, limit_parameter('&', self.limit)),
                     "Older runs",
                 )
             }),

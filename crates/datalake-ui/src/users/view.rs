@@ -1,5 +1,6 @@
 //! Renders the users page.
 
+use datalake_core::keys;
 use maud::{Markup, html};
 
 use crate::{
@@ -79,7 +80,7 @@ fn empty_state(page: &UsersPage) -> Markup {
     html! {
         div.card.empty {
             @if page.is_empty_lake {
-                p { "No users yet. Add " code { "{user_id}.csv" } " files to " code { "src-data/" } "; they appear after the next run." }
+                p { "No users yet. Add " code { "{user_id}.csv" } " files to " code { (keys::SOURCES) } "; they appear after the next run." }
             } @else {
                 p { "No users match these filters." }
                 p { a.button href=(filter_labels::cleared(&page.query).address(links::USERS)) { "Clear filters" } }

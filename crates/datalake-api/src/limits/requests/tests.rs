@@ -11,7 +11,7 @@ use axum::{
 use tower::ServiceExt;
 
 use super::*;
-use datalake_http::clients::Clients;
+use datalake_http::client_limits::Clients;
 
 fn limits(requests_max: u32, response_time_max: Duration) -> RequestLimits {
     RequestLimits {

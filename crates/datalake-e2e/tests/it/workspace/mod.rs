@@ -232,7 +232,7 @@ fn keys_are_formatted_in_one_place() {
         "{LOG}",
         "{INGEST}",
     ];
-    check_owner("datalake-core/src/keys.rs", |line| {
+    check_owner("datalake-core/src/keys", |line| {
         // Attributes contain examples for the OpenAPI description.
         !line.trim_start().starts_with("#[") && prefixes.iter().any(|prefix| line.contains(prefix))
     });

@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 use super::*;
 use crate::{
-    clients::{Clients, RequestClient, yield_to_ready_tasks},
+    client_limits::{Clients, RequestClient, yield_to_ready_tasks},
     response_budget::ResponseBudget,
     server::peer::ClientResolver,
     trusted_proxies::TrustedProxies,
