@@ -133,7 +133,7 @@ impl<'a> ImageSync<'a> {
         for key in others.expired {
             bucket.delete(&key, None).await?;
         }
-        let lost = self.add_lost(lost);
+        let lost = self.add_lost(&lost);
         if lost.is_empty() {
             self.intents.clear(bucket).await?;
         }
@@ -150,13 +150,13 @@ impl<'a> ImageSync<'a> {
         Ok(Recovered {
             differing: differing.len(),
             removed,
-            lost: self.add_lost(lost),
+            lost: self.add_lost(&lost),
         })
     }
 
     /// Returns the users that are lost for the first time. The source of the others was already read again in this run: its next change is for the
     /// next run.
-    fn add_lost(&mut self, found: BTreeSet<UserId>) -> BTreeSet<UserId> {
+    fn add_lost(&mut self, found: &BTreeSet<UserId>) -> BTreeSet<UserId> {
         let added: BTreeSet<UserId> = found.difference(&self.lost).cloned().collect();
         self.lost.extend(added.iter().cloned());
         added
