@@ -95,6 +95,12 @@ macro_rules! limits_of_routes {
             #[derive(Clone, Debug)]
             pub struct $limit(ResourceLimit);
 
+            impl Default for $limit {
+                fn default() -> Self {
+                    Self::new()
+                }
+            }
+
             impl $limit {
                 /// The limit, with all permits free.
                 pub fn new() -> Self {

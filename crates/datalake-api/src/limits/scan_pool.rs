@@ -14,6 +14,12 @@ const SCANS_MAX: usize = 2;
 #[derive(Clone, Debug)]
 pub struct ScanPool(Arc<Semaphore>);
 
+impl Default for ScanPool {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ScanPool {
     /// A pool whose slots are all free.
     pub fn new() -> Self {

@@ -25,6 +25,12 @@ pub struct SortPermit {
     _rows: OwnedSemaphorePermit,
 }
 
+impl Default for SortBudget {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl SortBudget {
     /// The whole budget.
     pub fn new() -> Self {

@@ -37,6 +37,7 @@ impl QueryString {
     }
 
     /// A copy without the parameters of these names.
+    #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
         let kept = self.0.iter().filter(|(name, _)| !names.contains(&name.as_str()));
         Self(kept.cloned().collect())

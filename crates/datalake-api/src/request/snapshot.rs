@@ -176,6 +176,7 @@ impl ReadAt {
     }
 
     /// A copy for another version, selected at the same time.
+    #[must_use]
     pub fn with_snapshot(&self, snapshot: Arc<Snapshot>) -> Self {
         Self { snapshot, ..self.clone() }
     }

@@ -35,6 +35,12 @@ impl Weighter<String, CachedResponse> for ByBodySize {
     }
 }
 
+impl Default for ResponseCache {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl ResponseCache {
     /// An empty cache.
     pub fn new() -> Self {

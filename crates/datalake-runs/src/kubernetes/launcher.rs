@@ -153,7 +153,7 @@ impl RunLauncher for KubernetesLauncher {
         if present.iter().filter(may_run).count() >= ACTIVE_RUNS_MAX {
             return Err(LaunchError::TooManyRuns);
         }
-        self.start(&request, &cron_job, &present).await
+        Box::pin(self.start(&request, &cron_job, &present)).await
     }
 
     fn run_id_of(&self, key: &IdempotencyKey) -> RunId {

@@ -78,13 +78,11 @@ pub(super) fn pod_failure_message(pod: &Pod) -> Option<String> {
         return Some(join_message("the pod was removed".to_owned(), disruption.message.as_deref()));
     }
     let failed = terminated(pod).into_iter().find(|terminated| terminated.exit_code != 0);
-    Some(match failed {
-        Some(terminated) => exit_message(terminated),
-        None => {
-            let message = pod.status.as_ref().and_then(|status| status.message.as_deref());
-            join_message("the pod failed".to_owned(), message)
-        }
-    })
+    let pod_failure = || {
+        let message = pod.status.as_ref().and_then(|status| status.message.as_deref());
+        join_message("the pod failed".to_owned(), message)
+    };
+    Some(failed.map_or_else(pod_failure, exit_message))
 }
 
 /// The end of the log of the pod's process, as far as Kubernetes keeps it.

@@ -111,7 +111,7 @@ fn signed(size: u64) -> i64 {
 fn stats(rows: &[Row]) -> Stats {
     let births = || rows.iter().map(|row| row.record.birth.as_ms());
     let without_image = rows.iter().filter(|row| row.image.is_none()).count();
-    let nulls = |is_image_column| if is_image_column { json!(without_image) } else { json!(0) };
+    let nulls = |is_of_image| if is_of_image { json!(without_image) } else { json!(0) };
     Stats {
         num_records: u64::try_from(rows.len()).ok(),
         min_values: Bounds {
@@ -124,7 +124,7 @@ fn stats(rows: &[Row]) -> Stats {
         },
         null_count: COLUMNS
             .iter()
-            .map(|column| (column.name.to_owned(), nulls(column.is_image_column)))
+            .map(|column| (column.name.to_owned(), nulls(column.is_of_image)))
             .collect(),
     }
 }

@@ -67,14 +67,14 @@ pub(crate) struct Column {
     pub(crate) name: &'static str,
     pub(crate) kind: ColumnType,
     /// Whether rows without an image have a null.
-    pub(crate) is_image_column: bool,
+    pub(crate) is_of_image: bool,
 }
 
 const fn column(name: &'static str, kind: ColumnType) -> Column {
     Column {
         name,
         kind,
-        is_image_column: false,
+        is_of_image: false,
     }
 }
 
@@ -82,7 +82,7 @@ const fn image_column(name: &'static str, kind: ColumnType) -> Column {
     Column {
         name,
         kind,
-        is_image_column: true,
+        is_of_image: true,
     }
 }
 
