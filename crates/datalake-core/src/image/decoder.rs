@@ -58,7 +58,7 @@ impl Decoder {
             (b"IHDR", _) => return Err("there is a second chunk IHDR".to_owned()),
             (b"PLTE", _) => self.check_palette(chunk.content)?,
             (b"IDAT", Stage::AfterData) => return Err("the chunks IDAT are not consecutive".to_owned()),
-            (b"IDAT", _) if self.header.colour == PALETTE && !self.has_palette => {
+            (b"IDAT", _) if self.header.color == PALETTE && !self.has_palette => {
                 return Err("the image refers to a palette, and there is no chunk PLTE before the image data".to_owned());
             }
             (b"IDAT", _) => self.stage = Stage::Data,
@@ -79,16 +79,16 @@ impl Decoder {
     }
 
     fn check_palette(&mut self, content: &[u8]) -> Result<(), String> {
-        let entries_max = match self.header.colour {
+        let entries_max = match self.header.color {
             PALETTE => 1 << self.header.depth,
             _ => 256,
         };
         let found = match (self.stage, content.len()) {
             _ if self.has_palette => "there is a second chunk PLTE".to_owned(),
             (Stage::AfterData, _) => "the chunk PLTE follows the image data".to_owned(),
-            _ if matches!(self.header.colour, 0 | 4) => "there is a chunk PLTE in an image of grey levels".to_owned(),
-            (_, length) if length == 0 || length % 3 != 0 => format!("the chunk PLTE has {length} bytes, which are not colours of 3 bytes"),
-            (_, length) if length / 3 > entries_max => format!("the chunk PLTE has {} colours, and at most {entries_max} fit", length / 3),
+            _ if matches!(self.header.color, 0 | 4) => "there is a chunk PLTE in an image of grey levels".to_owned(),
+            (_, length) if length == 0 || length % 3 != 0 => format!("the chunk PLTE has {length} bytes, which are not colors of 3 bytes"),
+            (_, length) if length / 3 > entries_max => format!("the chunk PLTE has {} colors, and at most {entries_max} fit", length / 3),
             _ => {
                 self.has_palette = true;
                 return Ok(());

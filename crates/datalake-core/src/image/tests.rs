@@ -82,15 +82,15 @@ fn bits_of(depth: BitDepth) -> u8 {
 }
 
 /// An image as an encoder writes it.
-fn encoded(width: u32, height: u32, colour: ColorType, depth: BitDepth) -> Vec<u8> {
+fn encoded(width: u32, height: u32, color: ColorType, depth: BitDepth) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes, width, height);
-    encoder.set_color(colour);
+    encoder.set_color(color);
     encoder.set_depth(depth);
-    if colour == ColorType::Indexed {
+    if color == ColorType::Indexed {
         encoder.set_palette(vec![7; 3 << bits_of(depth)]);
     }
-    let bits = usize::try_from(width).unwrap() * colour.samples() * usize::from(bits_of(depth));
+    let bits = usize::try_from(width).unwrap() * color.samples() * usize::from(bits_of(depth));
     let row_bytes = bits.div_ceil(8);
     let pixels = (0..row_bytes * usize::try_from(height).unwrap()).map(|at| u8::try_from(at * 7 % 251).unwrap());
     let mut writer = encoder.write_header().unwrap();
@@ -130,9 +130,9 @@ fn every_pixel_format_is_valid(#[values(1, 3, 8, 33)] side: u32) {
         (ColorType::GrayscaleAlpha, &[Eight, Sixteen]),
         (ColorType::Rgba, &[Eight, Sixteen]),
     ];
-    for (colour, depths) in formats {
+    for (color, depths) in formats {
         for depth in depths {
-            check_valid(&encoded(side, 2 * side, colour, *depth));
+            check_valid(&encoded(side, 2 * side, color, *depth));
         }
     }
 }
@@ -325,14 +325,14 @@ const UPLOAD: &str = "upload the image again";
 #[case::no_height(file(&[header(4, 0, GREY), end()]), "declares 4 × 0 pixels", EXPORT)]
 #[case::impossible_width(file(&[header(1 << 31, 1, GREY), end()]), "declares 2,147,483,648 × 1 pixels", EXPORT)]
 #[case::impossible_depth(file(&[header(4, 4, [3, 2, 0, 0, 0]), end()]), "bit depth 3", EXPORT)]
-#[case::impossible_depth_of_a_palette(file(&[header(4, 4, [16, 3, 0, 0, 0]), end()]), "bit depth 16, colour type 3", EXPORT)]
-#[case::impossible_colour(file(&[header(4, 4, [8, 5, 0, 0, 0]), end()]), "colour type 5", EXPORT)]
+#[case::impossible_depth_of_a_palette(file(&[header(4, 4, [16, 3, 0, 0, 0]), end()]), "bit depth 16, color type 3", EXPORT)]
+#[case::impossible_color(file(&[header(4, 4, [8, 5, 0, 0, 0]), end()]), "color type 5", EXPORT)]
 #[case::unknown_interlace(file(&[header(4, 4, [8, 0, 0, 0, 2]), end()]), "interlace 2", EXPORT)]
 #[case::unknown_compression(file(&[header(4, 4, [8, 0, 1, 0, 0]), end()]), "compression 1", EXPORT)]
 #[case::no_palette(with_chunks(INDEXED, &[]), "no chunk PLTE before the image data", EXPORT)]
 #[case::empty_palette(with_chunks(INDEXED, &[chunk(*b"PLTE", b"")]), "the chunk PLTE has 0 bytes", EXPORT)]
-#[case::partial_colour(with_chunks(INDEXED, &[chunk(*b"PLTE", &[0; 4])]), "the chunk PLTE has 4 bytes", EXPORT)]
-#[case::large_palette(with_chunks(INDEXED, &[chunk(*b"PLTE", &[0; 15])]), "has 5 colours, and at most 4 fit", EXPORT)]
+#[case::partial_color(with_chunks(INDEXED, &[chunk(*b"PLTE", &[0; 4])]), "the chunk PLTE has 4 bytes", EXPORT)]
+#[case::large_palette(with_chunks(INDEXED, &[chunk(*b"PLTE", &[0; 15])]), "has 5 colors, and at most 4 fit", EXPORT)]
 #[case::two_palettes(with_chunks(INDEXED, &[chunk(*b"PLTE", &[0; 3]), chunk(*b"PLTE", &[0; 3])]), "a second chunk PLTE", EXPORT)]
 #[case::palette_of_grey(with_chunks(GREY, &[chunk(*b"PLTE", &[0; 3])]), "PLTE in an image of grey levels", EXPORT)]
 #[case::late_palette(

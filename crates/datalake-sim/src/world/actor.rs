@@ -1,4 +1,4 @@
-//! The behaviour of actors: runs of the processor, readers, and the data owner.
+//! The behavior of actors: runs of the processor, readers, and the data owner.
 
 use std::{cell::Cell, rc::Rc, sync::Arc};
 

@@ -76,7 +76,7 @@ pub(crate) fn columns(columns: &[Option<Column>]) -> Markup {
 }
 
 /// A column whose left edge is at `left` percent.
-fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labelled: bool) -> Markup {
+fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labeled: bool) -> Markup {
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let under = PLOT_TOP + PLOT_HEIGHT + 16;
     html! {
@@ -89,7 +89,7 @@ fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labelled: bool
         }
         @if column.is_marked {
             text.mark x=(percent(left + width / 2.0)) y=(under) { "×" }
-        } @else if is_labelled && !column.label.is_empty() {
+        } @else if is_labeled && !column.label.is_empty() {
             text x=(percent(left + width / 2.0)) y=(under) { (column.label) }
         }
     }
