@@ -1,5 +1,4 @@
-//! Conversions between lengths in memory and lengths in bytes or rows, which lints do not allow as casts. On 64-bit platforms they are
-//! exact; elsewhere they saturate.
+//! Integer conversions. Lints forbid casts. On 64-bit platforms the conversions are exact; elsewhere they saturate.
 
 pub(crate) fn to_u64(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)

@@ -17,7 +17,7 @@ pub(crate) struct RowChanges {
     pub(crate) edits: Vec<Edit>,
     /// Whether a reader can see a difference. If not, nothing is committed.
     pub(crate) is_visible: bool,
-    /// Users whose row links another image, another version of the same image's source, or an image no longer.
+    /// Users whose linked image was added or replaced, has a new version, or was unlinked.
     pub(crate) image_updates: Vec<UserId>,
     /// Rows that link other bytes than before.
     pub(crate) images_linked: u64,

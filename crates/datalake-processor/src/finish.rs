@@ -1,4 +1,4 @@
-//! What a run does after its commit, or if there was nothing to commit.
+//! The steps after the commit, which also run if there was nothing to commit.
 
 use std::collections::BTreeSet;
 

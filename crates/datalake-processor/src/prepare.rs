@@ -1,4 +1,4 @@
-//! Everything that a run does before its commit: nothing that a reader can reach is changed.
+//! The steps before the commit. They change nothing that a reader can see.
 
 use datalake_core::{reject::ExcludedSource, report::Counts};
 use datalake_table::delta::{stage::Staged, version::Version};

@@ -138,8 +138,8 @@ fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRej
     }
 }
 
-/// The version of a source that was read last: that of the reject, because a row is kept if its source is rejected later. None if the source has to
-/// be read again.
+/// The last version of a source that was read: the rejected version if there is one, otherwise the version of the row. None if the source has to be
+/// read again.
 fn recorded_version(row: Option<(Box<str>, u64)>, reject: Option<ExcludedSource>, run_at: Timestamp) -> Option<SourceVersion> {
     let Some(open) = reject else {
         return row.map(|(etag, size)| SourceVersion { key: None, etag, size });

@@ -40,7 +40,7 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
     /// The runs that the launcher knows, in any order: the active ones, and the ended ones that it remembers.
     async fn runs(&self) -> Vec<Run>;
 
-    /// The run with the ID, also if another replica has just started it.
+    /// Returns the run with this ID, even if another replica has just started it.
     async fn find(&self, run_id: &RunId) -> Option<Run> {
         self.runs().await.into_iter().find(|run| run.run_id == *run_id)
     }

@@ -48,7 +48,7 @@ pub struct RunCommand {
     pub grace_period: Duration,
 }
 
-/// The last scheduled time that is not after the given one; none if there is none.
+/// The last scheduled time at or before the given time, if any.
 pub type PreviousScheduled = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
 
 /// Starts runs as child processes. Cheap to clone; all clones share the runs.

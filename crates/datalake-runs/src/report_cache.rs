@@ -1,4 +1,5 @@
-//! The reports of runs in the lake: listed, read, parsed and cached. It never writes to the lake, and does not know launchers.
+//! The reports of runs in the lake: listed, read, parsed and cached. This module never writes to the lake and does not
+//! depend on launchers.
 
 use std::{
     cmp::Reverse,

@@ -21,13 +21,13 @@ use crate::{
     run::{Run, RunParameters, Trigger},
 };
 
-/// Runs in one response at most.
+/// The maximum number of runs in a response.
 pub const RUNS_MAX: usize = REPORTS_MAX;
 
 /// Runs that polling reads: two days of hourly ones. If none of them succeeded, the age of the table is enough for alerts.
 pub const RUNS_POLLED: usize = 50;
 
-/// A run that another server or an operator started is known only by its report, which one listing finds.
+/// How often reports are listed if the launcher shows no change. A run that another server or an operator started is only known from its report.
 const POLL_PERIOD: Duration = Duration::from_secs(30);
 
 /// The report of a run appears shortly after the launcher shows its end. One poll also covers many changes at once.
@@ -312,8 +312,8 @@ impl Runs {
     }
 }
 
-/// The run of a report with what only the launcher knows. If the report and the launcher describe different processes with the same run ID, the
-/// later one is returned: an earlier attempt, or a process of another replica.
+/// Merges the run from a report with the details that only the launcher has. If the report and the launcher describe different processes with the
+/// same run ID, the later one is returned: an earlier attempt, or a process of another replica.
 fn merge(reported: Option<Run>, launched: Option<Run>) -> Option<Run> {
     let (Some(reported), Some(launched)) = (&reported, &launched) else {
         return reported.or(launched);

@@ -1,5 +1,5 @@
-//! The layers around every route. Each is a function of the request and the next layer, so that all of them are two futures: tower layers are
-//! allocated, moved and cloned for every request, and cost more than most responses.
+//! The layers around every route. Each layer is a function, so that all layers compile to two futures. tower layers would be allocated, moved and
+//! cloned for every request.
 
 use axum::{
     extract::{Request, State},
@@ -26,14 +26,14 @@ use datalake_http::{
 };
 use datalake_ui::page::problem::show_problems;
 
-/// The state of the layers outside of the compression.
+/// The state of the layers outside the compression layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Outside {
     pub(crate) metrics: Metrics,
     pub(crate) cors: Cors,
 }
 
-/// The state of the layers inside of the compression.
+/// The state of the layers inside the compression layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Inside {
     pub(crate) limits: RequestLimits,
@@ -43,7 +43,7 @@ pub(crate) struct Inside {
     pub(crate) cors: Cors,
 }
 
-/// The layers outside of the compression. The last line is the outermost layer.
+/// The layers outside the compression layer. The last line is the outermost layer.
 pub(crate) async fn outside(State(state): State<Outside>, request: Request, next: Next) -> Response {
     let next = async |request| next.run(request).await;
     let next = async |request| pace_body(request, next).await;
@@ -54,7 +54,7 @@ pub(crate) async fn outside(State(state): State<Outside>, request: Request, next
     observe(&state.metrics, request, next).await
 }
 
-/// The layers inside of the compression. The last line is the outermost layer.
+/// The layers inside the compression layer. The last line is the outermost layer.
 pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: Next) -> Response {
     let next = async |request| next.run(request).await;
     let next = async |request| protect_reads(&state.access, state.clock, datalake_ui::is_public, request, next).await;

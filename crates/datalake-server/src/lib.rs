@@ -1,7 +1,7 @@
-//! The server: the API and the web UI with one router with its layers, and its life on a listener.
+//! Combines the API and the web UI in one router with its layers, and serves it until shutdown.
 //!
-//! It owns composition and lifecycle: which layers surround which routes, the admin listener, the first run of a lake, graceful shutdown. It has no
-//! route of its own but `/`, and never decides what a resource is.
+//! This crate owns composition and lifecycle: which layers surround which routes, the admin listener, the first run of a lake, graceful shutdown.
+//! On the API listener, its only own route is `/`. It does not define resources.
 
 mod admin;
 mod bootstrap;

@@ -1,4 +1,4 @@
-//! The router with its layers, and its life on a listener.
+//! Combines the API and the web UI in one router with its layers, and serves it until shutdown.
 
 use std::time::Duration;
 
@@ -85,8 +85,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
 
 /// Serves until `shutdown`, then completes requests in flight for at most 20 seconds.
 ///
-/// It polls the table twice a second, and whenever `hints` changes, as the launcher's do when a run ends. While there is no table, it starts the first
-/// run.
+/// It polls the table twice a second, and when `hints` changes, for example when a run ends. While there is no table, it starts the first run.
 pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // Background tasks end after the last response.
     let background = shutdown.child_token();

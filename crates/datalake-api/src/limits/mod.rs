@@ -1,4 +1,4 @@
-//! Limits of what requests may use at the same time: handlers, waits, reads of the store, processors for scans, memory for sorting.
+//! Limits on concurrent use of resources: handlers, waits, store reads, CPU for scans, and memory for sorting.
 
 pub mod requests;
 pub mod scan_pool;

@@ -18,7 +18,8 @@ use datalake_http::{
     response_budget::ResponseBudget,
 };
 
-/// The longest wait that a client may request is a minute. A request that takes longer than that, plus the retries of the store, hangs.
+/// The longest wait that a client may request is a minute. A request that takes longer than that wait plus the store's retries is considered
+/// hung.
 const RESPONSE_TIME_MAX: Duration = Duration::from_secs(90);
 
 /// A request in flight uses a few KiB of memory.

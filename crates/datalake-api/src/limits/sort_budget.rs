@@ -1,4 +1,4 @@
-//! The budget for responses that are not ordered by `user_id`: each keeps the numbers of its rows in memory until it ends.
+//! The memory budget for responses that are not ordered by `user_id`. Each such response keeps its row numbers in memory until it ends.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::problem::Problem;
 /// Row numbers of all such responses together: 2 MB.
 const ROWS_MAX: u32 = 500_000;
 
-/// What one response takes from the budget at most. A response with more rows is not refused, and leaves budget for smaller ones.
+/// The maximum share of one response. A larger response takes only this share, which leaves budget for smaller ones.
 const ROWS_PER_RESPONSE_MAX: u32 = 400_000;
 
 const _: () = assert!(ROW_NUMBER_BYTES == 4, "ROWS_MAX is derived from it");

@@ -37,7 +37,7 @@ pub enum Problem {
         /// The media types and the names of the formats.
         offered: String,
     },
-    /// The client accepts none of the content codings, and not the identity either.
+    /// The client accepts no supported content coding, not even `identity`.
     NoContentCoding,
     /// The version that the cursor is bound to has expired, or belongs to another table.
     CursorGone,
@@ -74,7 +74,7 @@ pub enum Problem {
     },
     /// The request is not authorized.
     Unauthorized {
-        /// Why.
+        /// Why the request is not authorized.
         reason: UnauthorizedReason,
         /// How to get the token, if the operator configured a hint.
         hint: Option<Arc<str>>,
@@ -127,12 +127,12 @@ pub enum Problem {
     ShuttingDown,
     /// The run could not be started.
     LaunchFailed {
-        /// Why, and what to do.
+        /// Why the run could not be started, and what to do.
         reason: String,
     },
     /// The run could not be stopped.
     StopFailed {
-        /// Why, and what to do.
+        /// Why the run could not be stopped, and what to do.
         reason: String,
     },
     /// The maximum number of runs is active, and the request can join none of them.
@@ -142,12 +142,12 @@ pub enum Problem {
     },
     /// The idempotency key was used for another request.
     KeyReused {
-        /// For which, and what to do.
+        /// For which request the key was used, and what to do.
         reason: String,
     },
     /// The run that the request refers to has no blocked deletions.
     NothingBlocked {
-        /// Why, and what to do.
+        /// Why there are no blocked deletions, and what to do.
         reason: String,
         /// Whether the run is active and may still be blocked.
         is_active: bool,
@@ -180,7 +180,7 @@ pub enum UnauthorizedReason {
     OtherOrigin,
 }
 
-/// Whether a response with this status asks for a token, which a browser does not send by itself.
+/// Whether a response with this status requires a token, which a browser does not send by itself.
 pub fn is_unauthorized(status: u16) -> bool {
     status == StatusCode::UNAUTHORIZED
 }

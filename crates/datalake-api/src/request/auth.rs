@@ -83,7 +83,7 @@ impl Token {
         self.keys.swap(Arc::new(keys)).digest != digest
     }
 
-    /// Adds a hint to the 401 responses that says how to get the token.
+    /// Adds a hint to the 401 responses that explains how to get the token.
     #[must_use]
     pub fn with_hint(self, hint: &str) -> Self {
         Self {

@@ -98,8 +98,8 @@ pub struct ReadAt {
 }
 
 impl ReadAt {
-    /// Selects the snapshot of a request, and waits for it if the parameters say so. `cursor_version` is the version that a cursor is bound
-    /// to.
+    /// Selects the snapshot of a request, and waits for it if the parameters specify a wait. `cursor_version` is the version that a cursor is
+    /// bound to.
     pub(crate) async fn select(
         parts: &mut Parts,
         state: &ApiState,
@@ -155,7 +155,7 @@ impl ReadAt {
     }
 
     /// The validators of a response. `identity` identifies the query and the format. `day` is the day on which ages are computed, if the
-    /// response depends on it; `is_today` says that the query does not name a day.
+    /// response depends on it; `is_today` is true if the query has no `on` parameter.
     pub fn validators(&self, identity: &str, day: Option<Day>, is_today: bool) -> Validators {
         let version = self.snapshot.version();
         let computed_on = day.map(|day| day.number().to_string()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! `GET /data/{user_id}/explain`: where a user's values come from, and why there are none.
+//! `GET /data/{user_id}/explain`: where a user's values come from, and why a user has no row.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct ExplanationDocument<'a> {
     pub user_id: &'a str,
     /// The version of the table.
     pub version: u64,
-    /// Why the row is as it is, or why there is none, in one sentence.
+    /// The reason for the state of the row, or for its absence, in one sentence.
     pub summary: String,
     /// The row; null if there is none.
     #[schema(required)]

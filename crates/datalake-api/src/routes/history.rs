@@ -122,7 +122,7 @@ impl<'a> StateDocument<'a> {
 /// Get a user's history
 ///
 /// Returns the states of the user's row, the newest first, each with the version, the time and the run that introduced it. The history goes
-/// back as far as the log and the files of the table; `ends` says why it goes back no further.
+/// back as far as the log and the files of the table; `ends` indicates why it goes back no further.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/history",

@@ -268,7 +268,7 @@ pub async fn show_run(
 
 /// Stop a run
 ///
-/// Asks an active run to stop. Uncommitted work is discarded; the next run does it again.
+/// Requests that an active run stop. Uncommitted work is discarded; the next run does it again.
 #[utoipa::path(
     delete,
     path = "/runs/{run_id}",

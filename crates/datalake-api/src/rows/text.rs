@@ -23,7 +23,7 @@ pub enum Notation {
 /// Encodes rows row by row.
 #[derive(Clone, Debug)]
 pub struct RowsText {
-    walk: RowCursor,
+    cursor: RowCursor,
     notation: Notation,
     columns: Box<[Column]>,
     /// The JSON before the value of each column, such as `,"age":`.
@@ -42,10 +42,10 @@ enum Position {
 
 impl RowsText {
     /// Encodes these rows.
-    pub fn new(walk: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
+    pub fn new(cursor: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
         let name = |(index, column): (usize, &Column)| format!("{}\"{column}\":", if index == 0 { "{" } else { "," });
         Self {
-            walk,
+            cursor,
             notation,
             names: columns.iter().enumerate().map(name).collect(),
             columns: columns.into(),
@@ -61,7 +61,7 @@ impl RowsText {
         }
         let until = text.len() + bytes_min;
         while text.len() < until && self.position != Position::End {
-            let Some(row) = self.walk.next_row() else {
+            let Some(row) = self.cursor.next_row() else {
                 if self.notation == Notation::Json {
                     text.extend_from_slice(if self.position == Position::Start { b"[]" } else { b"]" });
                 }
@@ -87,18 +87,18 @@ impl RowsText {
 
     /// The position after the last row that was written.
     pub fn mark(&self) -> CursorPosition {
-        self.walk.position()
+        self.cursor.position()
     }
 
     /// Continues at a position of an equal text.
     pub fn seek(&mut self, mark: CursorPosition) {
-        self.walk.seek(mark);
+        self.cursor.seek(mark);
         self.position = Position::AfterRow;
     }
 
     /// Whether every row that is read is written.
     pub fn returns_every_row(&self) -> bool {
-        self.walk.returns_every_row()
+        self.cursor.returns_every_row()
     }
 
     /// Whether the whole text has been written.

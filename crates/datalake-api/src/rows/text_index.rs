@@ -16,13 +16,13 @@ use crate::{
     rows::{pagination::PageHeaders, stream::CHUNK_BYTES, text::RowsText},
 };
 
-/// The initial distance between two marks. Encoding so many bytes that a range does not need takes less than a millisecond.
+/// The initial distance between two marks. Encoding this many unneeded bytes takes less than a millisecond.
 const SPACING_BYTES: u64 = 256 * 1024;
 
 /// Marks of one text: a quarter of a MiB. If there are more, every second one is removed; in a text of 10 GiB they are 4 MiB apart.
 const MARKS_MAX: usize = 4_096;
 
-/// The size of all indexes: those of sixteen of the largest texts.
+/// The maximum size of all indexes together: enough for about sixteen of the largest texts.
 const CACHE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The size of an index without its marks: key, headers, and the overhead of the map.

@@ -1,4 +1,4 @@
-//! Follows the newest version of the table and keeps it in memory. Readers never wait, neither for the store nor for a load.
+//! Follows the newest version of the table and keeps it in memory. Readers never wait for the store or for a load.
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,7 +30,7 @@ const CHECK_SLOW: Duration = Duration::from_secs(1);
 /// replace the table.
 const FULL_CHECK_PERIOD: Duration = Duration::from_mins(1);
 
-/// Checks that are skipped in a row while the table is damaged: half a minute. Each of them could read much of the table for nothing.
+/// Checks that are skipped in a row while the table is damaged: half a minute. Each could read much of the table without success.
 const SKIPPED_CHECKS_MAX: u32 = 60;
 
 /// The table in memory.

@@ -1,4 +1,5 @@
-//! The metrics of a server, in the text format of Prometheus. Each [`Metrics`] has a recorder of its own; none is global.
+//! The metrics of a server, in the text format of Prometheus. Each [`Metrics`] has its own recorder. There is no
+//! global recorder.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -11,7 +11,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-/// The target of all exported spans, and of nothing else. Logs exclude it.
+/// The target that only exported spans use. Logs exclude it.
 pub const TARGET: &str = "datalake_spans";
 
 /// The span of a request, which is a part of the trace that its caller names.
@@ -63,7 +63,7 @@ impl RequestSpan {
         }
     }
 
-    /// The ID of the trace, in 32 hexadecimal digits; none if neither the caller nor this server traces.
+    /// The ID of the trace, in 32 hexadecimal digits. None if tracing is off for both the caller and this server.
     pub fn trace_id(&self) -> Option<String> {
         let own = (!self.span.is_disabled()).then(|| trace_id(&self.span.context())).flatten();
         own.or_else(|| trace_id(&self.parent)).map(|id| id.to_string())

@@ -40,7 +40,8 @@ pub struct OutOfOrder {
 pub struct SourceGrouper {
     /// By the last key that the user's sources can have.
     pending: BTreeMap<String, PendingUser>,
-    /// The last source. Ignored objects may come in any order: a name that is not text has no position among those that are.
+    /// The key of the last source, to detect a listing that is out of order. Ignored objects are not checked, because names that are not UTF-8
+    /// have no defined order.
     previous: Option<Box<str>>,
 }
 

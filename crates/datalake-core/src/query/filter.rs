@@ -69,7 +69,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Whether the birth and image of a row match. Without conditions, nothing else decides.
+    /// Whether the birth and image of a row match. Without conditions on columns, this alone decides whether the
+    /// row matches.
     pub fn matches_birth(&self, birth: Day, has_image: bool) -> bool {
         let by_birth = match &self.births {
             Births::Any => true,
@@ -88,7 +89,7 @@ impl Selection {
         self.matches_birth(row.birth.day(), row.has_image) && self.matches_values(row)
     }
 
-    /// The lower bound of the user IDs of matching rows; none if there is none.
+    /// The lower bound of the user IDs of matching rows, if any.
     pub fn least_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let least =
@@ -96,7 +97,7 @@ impl Selection {
         least.map(|(_, user_id)| user_id).max()
     }
 
-    /// The upper bound of the user IDs of matching rows; none if there is none.
+    /// The upper bound of the user IDs of matching rows, if any.
     pub fn greatest_user_id(&self) -> Option<&str> {
         let bounds = self.conditions.iter().filter_map(Condition::on_user_id);
         let greatest =

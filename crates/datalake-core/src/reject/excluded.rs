@@ -40,7 +40,7 @@ pub struct ExcludedSource {
     pub etag: Box<str>,
     /// Its size in bytes.
     pub size: u64,
-    /// Why.
+    /// Why the object is excluded.
     pub exclusion: Exclusion,
     /// The first run that excluded this key with this code.
     pub run_id: RunId,

@@ -1,3 +1,5 @@
+//! Tests of the limits per client and for all clients together.
+
 use std::pin::pin;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of validators and preconditions.
+
 use axum::response::IntoResponse;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of compression, `Accept-Encoding` and weak ETags.
+
 use axum::{
     Router,
     body::Body,

@@ -1,3 +1,5 @@
+//! Tests of the response budget and the pacing of large responses.
+
 use std::{convert::Infallible, net::Ipv4Addr, time::Duration};
 
 use axum::{

@@ -1,5 +1,4 @@
-//! The requests in flight of one connection, and the time of its last progress, from which `connection.rs` regularly derives whether a timeout has
-//! expired.
+//! The requests in flight of a connection and the time of its last progress. `connection.rs` checks them regularly for expired timeouts.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +27,7 @@ pub(crate) struct ActivityTimeouts {
     pub(crate) keep_alive: Duration,
     /// From one frame of a response to the next.
     pub(crate) response_stall: Duration,
-    /// The same after the client has shut down its sending side. It may have disconnected.
+    /// From one frame of a response to the next, after the client has shut down its sending side. The client may have disconnected.
     pub(crate) response_stall_after_half_close: Duration,
 }
 

@@ -120,7 +120,7 @@ pub async fn serve(http_listener: HttpListener, router: Router, shutdown: Cancel
             drop((client_permit, permit));
         });
     }
-    // The kernel now refuses connections, and clients connect to another replica.
+    // The kernel now rejects connections, and clients connect to another replica.
     drop(listener);
     // All permits are available when the last connection is closed.
     let _all = connection_permits.acquire_many(limits.max).await;

@@ -24,7 +24,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// A malformed request. `reason` says what is wrong, and the remedy.
+    /// A malformed request. `reason` contains the cause and the remedy.
     pub fn malformed(reason: impl Into<String>) -> Self {
         Self::Malformed { reason: reason.into() }
     }

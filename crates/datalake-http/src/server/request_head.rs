@@ -8,7 +8,7 @@ use httparse::{EMPTY_HEADER, Error, Header, Status};
 
 use crate::server::request_error::RequestError;
 
-/// The limit of hyper.
+/// The maximum number of headers that hyper accepts.
 pub(crate) const HEADERS_MAX: usize = 100;
 
 /// The length of a request's body.
@@ -16,7 +16,7 @@ pub(crate) const HEADERS_MAX: usize = 100;
 pub(crate) enum Framing {
     /// This number of bytes. 0 if the request has no body.
     ContentLength(u64),
-    /// Chunks, whose end only hyper finds.
+    /// Chunks. hyper finds their end.
     Chunked,
 }
 

@@ -1,5 +1,5 @@
-//! The requests in the byte stream of a connection. hyper gets one checked head after the other, each with its body. In place of a rejected head it
-//! gets a generated one, and nothing after that.
+//! Splits the byte stream of a connection into requests. hyper receives one checked head at a time, each followed by its body. A rejected head is
+//! replaced with a generated one, and hyper receives no bytes after it.
 
 use crate::server::{
     request_error::RequestError,

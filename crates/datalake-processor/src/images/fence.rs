@@ -1,4 +1,4 @@
-//! Writes that expire, for as long as a run needs them.
+//! A fence that is renewed when it expires, so that a run can write for as long as it needs.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! Which run a request joins while runs are active: one that provably starts to read after the request arrived.
 //!
 //! The proof is a consistent read. Either the Job is absent from a list taken on arrival; or a list taken after the arrival shows no pod of the Job
-//! that is bound to a node, and the Job, read after that list, is active and has counted no pod. The watch, states and times are no proof, because
+//! that is bound to a node, and the Job, read after that list, is active and has counted no pod. The watch, states and times prove nothing, because
 //! they may be outdated.
 
 use std::{collections::BTreeSet, sync::Arc};

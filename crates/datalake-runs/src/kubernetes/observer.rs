@@ -104,7 +104,7 @@ impl RunObserver {
         Arc::clone(&cached.runs)
     }
 
-    /// The run with the ID, also if another replica has just created its Job.
+    /// Returns the run with this ID, even if another replica has just created its Job.
     pub(super) async fn find(&self, run_id: &RunId) -> Option<Run> {
         if let Some(run) = self.find_known(run_id).await {
             return Some(run);

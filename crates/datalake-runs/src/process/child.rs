@@ -16,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::failure_message::failure_message;
 
-/// Bytes at the end of a child's log in which its error is searched: a chain of causes, not a whole log.
+/// The number of bytes at the end of a child's log that are searched for the error. It fits a chain of causes.
 const ERROR_BYTES_MAX: usize = 2_000;
 
 /// Bytes of a child's log that are kept: about forty lines, and under a megabyte for all runs that are remembered.
 const LOG_TAIL_BYTES_MAX: usize = 8_000;
 
-/// A process that the child started may keep its standard error open after the child's end. The rest of the log is not awaited longer than this.
+/// A process that the child started may keep its standard error open after the child's end. The launcher
+/// waits for the rest of the log for at most this time.
 const LOG_END_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The end of a child process.

@@ -87,7 +87,7 @@ impl KnownRuns {
         }
     }
 
-    /// Moves an active run to the ended ones; `end` makes the ended run of it.
+    /// Moves an active run to the ended runs. `end` converts it.
     pub(super) fn end(&mut self, run_id: &RunId, end: impl FnOnce(Run) -> Run) {
         let Some(index) = self.active.iter().position(|active| active.run.run_id == *run_id) else {
             return;

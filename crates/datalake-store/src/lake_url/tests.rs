@@ -1,3 +1,5 @@
+//! Tests of lake URLs: parsing, formatting and rejected texts.
+
 use super::*;
 
 #[track_caller]

@@ -45,7 +45,7 @@ async fn exists(client: &BucketClient) -> Result<bool, StoreError> {
     let request = client.sdk.head_bucket().bucket(&*client.bucket);
     match request.customize().interceptor(attempts.clone()).send().await {
         Ok(_) => Ok(true),
-        // Whatever the code: a response to HEAD has no body that distinguishes a missing bucket.
+        // The code is not checked, because a HEAD response has no body that could identify a missing bucket.
         Err(error) if error.raw_response().is_some_and(|response| response.status().as_u16() == 404) => Ok(false),
         Err(error) => Err(classify(client, &attempts, error).into()),
     }

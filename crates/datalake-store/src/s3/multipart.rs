@@ -43,7 +43,7 @@ pub(super) async fn put(client: &BucketClient, put: &PutRequest<'_>) -> Result<E
         .upload_id()
         .ok_or_else(|| Failure::Final(unexpected(client, put.key, "a multipart upload has no ID")))?;
     let uploaded = upload(client, put, id).await;
-    // A condition that does not hold leaves the parts as well. If the upload is gone, so are its parts.
+    // If the condition fails, the parts remain. If the upload no longer exists, neither do its parts.
     if matches!(uploaded, Err(Failure::Undecided(_) | Failure::Expired(_) | Failure::Final(_))) {
         abort(client, put.key, id).await;
     }

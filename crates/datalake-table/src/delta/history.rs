@@ -65,7 +65,7 @@ pub struct RowHistory {
     pub reach: Reach,
 }
 
-/// The versions of the log in ascending order, without a gap. Not empty.
+/// The versions of the log in ascending order, without a gap. The list is not empty.
 #[derive(Debug)]
 struct UserVersions {
     versions: Vec<UserVersion>,

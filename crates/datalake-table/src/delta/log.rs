@@ -1,4 +1,4 @@
-//! The objects of the log: entries, checkpoints, and which of them there are.
+//! The objects of the log, entries and checkpoints, and the listing of them.
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 

@@ -27,7 +27,7 @@ const REWRITES_IN_FLIGHT: usize = 2;
 /// More small data files are merged even if no edit affects them, because readers need a request for each.
 const SMALL_FILES_MAX: usize = 16;
 
-/// Data files that are written and not committed. If it is dropped, the vacuum removes the files, which no entry names.
+/// Data files that are written but not committed. If this value is dropped, the vacuum removes the files, because no log entry names them.
 #[derive(Debug)]
 pub struct Staged {
     /// The version to which the edits were applied.

@@ -7,9 +7,9 @@ use maud::{Markup, html};
 pub(crate) struct Pager {
     /// Which rows the page shows.
     pub(crate) range: Markup,
-    /// To the first page; none on the first page.
+    /// The link to the first page. None on the first page.
     pub(crate) first: Option<(String, &'static str)>,
-    /// To the next page; none on the last page.
+    /// The link to the next page. None on the last page.
     pub(crate) next: Option<(String, &'static str)>,
 }
 

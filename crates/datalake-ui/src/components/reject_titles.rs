@@ -3,14 +3,14 @@
 use datalake_core::reject::{Exclusion, IgnoreCode, Notice, RejectCode};
 
 /// The title of a rejected or ignored source.
-pub(crate) fn title(refusal: &Exclusion) -> &'static str {
-    match refusal {
+pub(crate) fn title(exclusion: &Exclusion) -> &'static str {
+    match exclusion {
         Exclusion::Rejected(reject) => reject_title(reject.code),
         Exclusion::Ignored(code) => ignored_title(*code),
     }
 }
 
-/// The title of a code as it is written in reports and URLs; an unknown code itself.
+/// The title of a code in reports and URLs. An unknown code is returned unchanged.
 pub(crate) fn title_of_code(code: &str) -> &str {
     let rejected = RejectCode::parse(code).map(reject_title);
     let ignored = || IgnoreCode::parse(code).map(ignored_title);

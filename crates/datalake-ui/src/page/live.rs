@@ -1,6 +1,6 @@
 //! Long polling for live updates: an open page sends the ID of the state that it shows, and gets the current one as soon as it differs.
 //!
-//! A wait that times out is answered with 200 and the same ID, not with an error, because browsers log each failed request to the console.
+//! A wait that times out returns 200 and the same ID, because browsers log failed requests to the console.
 
 use std::time::Duration;
 

@@ -134,7 +134,7 @@ impl Client {
         }
     }
 
-    /// The same request without its cursor; none if it has no cursor.
+    /// The address of this request without its cursor. None if it has no cursor.
     fn first_page(&self) -> Option<String> {
         let (path, query) = self.address.split_once('?')?;
         let is_cursor = |pair: &&str| pair.split('=').next() == Some(CURSOR);

@@ -108,15 +108,15 @@ pub(crate) async fn show(ReturnTo(return_to): ReturnTo, State(access): State<Acc
     match access.token() {
         None => Redirect::to(return_to.as_str()).into_response(),
         Some(token) => {
-            let refusal = token.unauthorized(UnauthorizedReason::NoToken);
-            let detail = refusal.detail();
+            let problem = token.unauthorized(UnauthorizedReason::NoToken);
+            let detail = problem.detail();
             let page = SignIn {
                 origin: &request_url::origin(request.headers(), request.uri()),
                 return_to,
                 is_token_invalid: false,
                 is_from_other_site: false,
                 detail: &detail,
-                status: refusal.status().as_u16(),
+                status: problem.status().as_u16(),
             };
             HtmlPage(page.page()).into_response()
         }
@@ -170,22 +170,22 @@ pub(crate) async fn submit(State(access): State<Access>, State(clock): State<Clo
         let cookie = [(header::SET_COOKIE, token.begin_session(clock.now(), is_https))];
         return (cookie, Redirect::to(return_to.as_str())).into_response();
     }
-    let refusal = token.unauthorized(UnauthorizedReason::NoToken);
-    let detail = refusal.detail();
+    let problem = token.unauthorized(UnauthorizedReason::NoToken);
+    let detail = problem.detail();
     let page = SignIn {
         origin: &origin,
         return_to,
         is_token_invalid: true,
         is_from_other_site: false,
         detail: &detail,
-        status: refusal.status().as_u16(),
+        status: problem.status().as_u16(),
     };
     let challenge = [(header::WWW_AUTHENTICATE, "Bearer"), (header::CACHE_CONTROL, "no-store")];
-    let mut response = (refusal.status(), HtmlPage(page.page())).into_response();
+    let mut response = (problem.status(), HtmlPage(page.page())).into_response();
     for (name, value) in challenge {
         response.headers_mut().insert(name, header::HeaderValue::from_static(value));
     }
-    response.extensions_mut().insert(refusal.observed());
+    response.extensions_mut().insert(problem.observed());
     response
 }
 

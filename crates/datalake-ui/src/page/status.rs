@@ -21,7 +21,7 @@ const DATA_AGE_MAX: SignedDuration = SignedDuration::from_hours(2);
 /// A scheduled run that has not confirmed the data after this time counts as missed.
 const RUN_DURATION_MAX: SignedDuration = SignedDuration::from_hours(1);
 
-/// How much clocks may differ: a run that started this much before its scheduled time still counts as that run.
+/// The maximum clock skew. A run that starts up to this long before its scheduled time counts as the scheduled run.
 const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is in memory about the lake.

@@ -68,9 +68,9 @@ pub(crate) struct RejectsPage<'a> {
 }
 
 /// Selects a page of the excluded sources, which are in the order of their keys. `after` may be a key that no longer exists.
-pub(crate) fn paginate<'a>(refusals: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
+pub(crate) fn paginate<'a>(rejects: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
     let has_code = |open: &&ExcludedSource| code.is_none_or(|code| open.exclusion.code() == code);
-    let matching: Vec<_> = refusals.iter().filter(has_code).collect();
+    let matching: Vec<_> = rejects.iter().filter(has_code).collect();
     let before = matching.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
     let mut bytes = 0;
     let rest = matching.iter().skip(before).take(PAGE_SIZE).copied().enumerate();
@@ -95,10 +95,10 @@ fn text_bytes(open: &ExcludedSource) -> usize {
 }
 
 /// The number of sources with each code, in descending order.
-pub(crate) fn count_by_code(refusals: &[ExcludedSource]) -> Vec<(&'static str, usize)> {
+pub(crate) fn count_by_code(rejects: &[ExcludedSource]) -> Vec<(&'static str, usize)> {
     let mut counts = BTreeMap::new();
-    for open in refusals {
-        *counts.entry(open.exclusion.code()).or_insert(0) += 1;
+    for reject in rejects {
+        *counts.entry(reject.exclusion.code()).or_insert(0) += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

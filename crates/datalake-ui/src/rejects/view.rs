@@ -25,18 +25,18 @@ const NAME_BYTES_MAX: usize = 100;
 const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
 
 pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let refusals = snapshot.rejects();
+    let rejects = snapshot.rejects();
     let version = snapshot.version().number();
     let subtitle = html! {
         "Files that could not be imported in version " (version) ". Other users are unaffected; fix the file and the next run imports it."
     };
     html! {
         (components::heading("Rejects", &subtitle, &html! {}))
-        @if refusals.is_empty() {
+        @if rejects.is_empty() {
             section.card.empty #no-rejects { p { "No rejected files. Every source was imported." } }
         } @else {
             (totals(snapshot))
-            (code_filter(refusals, request))
+            (code_filter(rejects, request))
             (list(snapshot, request, now))
         }
     }
@@ -56,7 +56,7 @@ fn totals(snapshot: &Snapshot) -> Markup {
 }
 
 /// A link for each code, with the number of its sources.
-fn code_filter(refusals: &[ExcludedSource], request: &RejectsRequest) -> Markup {
+fn code_filter(rejects: &[ExcludedSource], request: &RejectsRequest) -> Markup {
     let link = |code: Option<&str>, label: &str, count: usize| {
         let is_current = (request.code.as_deref() == code).then_some("true");
         html! {
@@ -68,8 +68,8 @@ fn code_filter(refusals: &[ExcludedSource], request: &RejectsRequest) -> Markup 
     html! {
         nav aria-label="Reasons" {
             div.actions #codes {
-                (link(None, "All reasons", refusals.len()))
-                @for (code, count) in count_by_code(refusals) {
+                (link(None, "All reasons", rejects.len()))
+                @for (code, count) in count_by_code(rejects) {
                     (link(Some(code), reject_titles::title_of_code(code), count))
                 }
             }

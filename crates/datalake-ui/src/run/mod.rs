@@ -36,13 +36,13 @@ pub(crate) async fn show(
     PathParameter(run_id): PathParameter,
     _: NoParameters,
     _: StoreReadPermit,
-    State(history): State<Runs>,
+    State(runs): State<Runs>,
     State(versions): State<Versions>,
     State(scan_pool): State<ScanPool>,
 ) -> Result<Response, Problem> {
     let run_id = RunId::parse(&run_id).map_err(|_| Problem::NoSuchRun)?;
     let deadline = context.deadline();
-    let run = match tokio::time::timeout_at(deadline, history.find(&run_id)).await {
+    let run = match tokio::time::timeout_at(deadline, runs.find(&run_id)).await {
         Ok(found) => found.map_err(|_| Problem::StoreUnavailable)?.ok_or(Problem::NoSuchRun)?,
         // After a timeout, the run may still be one of those in memory.
         Err(_) => { context.lake.runs.iter().find(|run| run.run_id == run_id).cloned() }.ok_or(Problem::StoreUnavailable)?,

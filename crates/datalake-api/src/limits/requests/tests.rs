@@ -1,3 +1,5 @@
+//! Tests of the request limits: overload, slow requests, and the share of one client.
+
 use std::net::Ipv4Addr;
 
 use axum::{

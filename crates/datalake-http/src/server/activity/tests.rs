@@ -1,3 +1,5 @@
+//! Tests of the timeout that applies to each step of a connection.
+
 use super::*;
 
 const EXPIRED: ActivityTimeouts = ActivityTimeouts {

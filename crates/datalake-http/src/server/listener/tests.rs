@@ -1,3 +1,5 @@
+//! Tests of the connection limits and of the accept errors that are ignored.
+
 use axum::routing::get;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

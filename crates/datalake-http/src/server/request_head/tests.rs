@@ -1,3 +1,5 @@
+//! Tests of the checks of request lines and headers.
+
 use proptest::prelude::*;
 
 use super::*;

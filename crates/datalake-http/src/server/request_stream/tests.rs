@@ -1,3 +1,5 @@
+//! Tests of the bytes that hyper receives for valid and rejected requests.
+
 use super::*;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";

@@ -1,3 +1,5 @@
+//! Tests of file system errors: cause, remedy and whether they are retried.
+
 use datalake_core::keys;
 
 use super::*;

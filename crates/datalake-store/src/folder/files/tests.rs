@@ -1,3 +1,5 @@
+//! Tests of the probe for hard links.
+
 use super::*;
 
 #[test]

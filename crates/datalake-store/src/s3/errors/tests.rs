@@ -1,3 +1,5 @@
+//! Tests of the classification of credentials errors.
+
 use super::*;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Tests of the checkpoint and the entries that a load reads.
+
 use super::*;
 
 /// The checkpoint and the entries to read. None if there is no table.

@@ -1,3 +1,5 @@
+//! Tests of the versions that a listing of the log makes loadable.
+
 use super::*;
 
 #[track_caller]

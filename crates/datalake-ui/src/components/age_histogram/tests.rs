@@ -1,3 +1,5 @@
+//! Tests of the bars of the age histogram.
+
 use super::*;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Tests of the scale and the stacks of a chart.
+
 use super::*;
 
 #[track_caller]

@@ -1,3 +1,5 @@
+//! Tests of formatted numbers, sentences, durations and times.
+
 use super::*;
 
 #[test]

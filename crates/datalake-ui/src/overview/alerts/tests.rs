@@ -1,3 +1,5 @@
+//! Tests of which banners the overview shows.
+
 use std::sync::Arc;
 
 use datalake_api::snapshots::watch::{TableState, TableStatus};

@@ -1,3 +1,5 @@
+//! Tests of the pages, counts and addresses of rejects.
+
 use datalake_core::{
     reject::{Reason, Reject, RejectCode},
     report::RunId,
@@ -29,8 +31,8 @@ fn rejects(count: usize) -> Vec<ExcludedSource> {
 /// `expected`: rejects before the page, on the page, and in total, and the first key.
 #[track_caller]
 fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize, Option<&str>)) {
-    let refusals = rejects(1_000);
-    let page = paginate(&refusals, code, after);
+    let rejects = rejects(1_000);
+    let page = paginate(&rejects, code, after);
     let first = page.entries.first().map(|open| &*open.key);
     assert_eq!(
         (page.before, page.entries.len(), page.total, first),
@@ -62,8 +64,8 @@ fn pages_are_filtered_by_code() {
 #[test]
 fn long_texts_make_short_pages() {
     let long = |number: usize| open(&format!("{number:01000}"), RejectCode::Empty);
-    let refusals: Vec<_> = (0..20).map(long).collect();
-    let first = paginate(&refusals, None, None);
+    let rejects: Vec<_> = (0..20).map(long).collect();
+    let first = paginate(&rejects, None, None);
     assert_eq!((first.entries.len(), first.total), (7, 20));
 }
 

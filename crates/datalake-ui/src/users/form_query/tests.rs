@@ -1,3 +1,5 @@
+//! Tests of the conversion of form fields to API parameters.
+
 use url::form_urlencoded;
 
 use super::*;
