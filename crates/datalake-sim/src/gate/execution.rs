@@ -9,7 +9,7 @@ use datalake_store::error::StoreError;
 use futures_util::FutureExt;
 
 use super::{
-    Operation,
+    operation::Operation,
     queue::{Queue, SharedQueue, lock},
     reply::Reply,
 };

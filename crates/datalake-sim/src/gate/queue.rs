@@ -7,7 +7,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::{CompletedOperation, Operation};
+use super::{execution::CompletedOperation, operation::Operation};
 use crate::fault::Fault;
 
 /// Executes an operation with a fault.

@@ -76,38 +76,20 @@ pub(super) fn content_part(etag: &Etag) -> &str {
     &etag.as_str()[..end.unwrap_or(etag.as_str().len())]
 }
 
-#[cfg(unix)]
 const CONTENT_PARTS: usize = 3;
 
-#[cfg(unix)]
 fn content_name(file: &FileMetadata) -> String {
     use std::os::unix::fs::MetadataExt;
     format!("{:x}-{:x}-{:x}.{:x}", file.ino(), file.size(), file.mtime(), file.mtime_nsec())
 }
 
-#[cfg(unix)]
 fn change_name(file: &FileMetadata) -> String {
     use std::os::unix::fs::MetadataExt;
     format!("{:x}.{:x}", file.ctime(), file.ctime_nsec())
 }
 
-#[cfg(not(unix))]
-const CONTENT_PARTS: usize = 2;
-
-#[cfg(not(unix))]
-fn content_name(file: &FileMetadata) -> String {
-    format!("{:x}-{:x}", file.len(), modified(file).as_nanosecond())
-}
-
-#[cfg(not(unix))]
-fn change_name(_: &FileMetadata) -> String {
-    // This system has no change time.
-    String::new()
-}
-
 /// Whether the file's owner may still be writing it in place: it was written in the last seconds, and was not renamed or linked since, as a
 /// file is that is written under another name. False if the clocks of this machine and of the file system differ.
-#[cfg(unix)]
 pub(super) fn may_be_written(file: &FileMetadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     /// A copy that has not written for so long has ended.
@@ -115,11 +97,6 @@ pub(super) fn may_be_written(file: &FileMetadata) -> bool {
     let was_written_last = (file.mtime(), file.mtime_nsec()) == (file.ctime(), file.ctime_nsec());
     let age = file.modified().ok().and_then(|time| time.elapsed().ok());
     was_written_last && age.is_some_and(|age| age < YOUNG)
-}
-
-#[cfg(not(unix))]
-pub(super) fn may_be_written(_: &FileMetadata) -> bool {
-    false
 }
 
 fn modified(file: &FileMetadata) -> Timestamp {
@@ -141,7 +118,7 @@ pub(super) fn make_unique(file: &File, id: Uuid) -> io::Result<()> {
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::new(since_epoch.as_secs(), whole_milliseconds_ns + within))
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use std::fs;
 

@@ -212,22 +212,12 @@ fn is_source(key: &str) -> bool {
 }
 
 /// The device and the inode. The real path would take a call for each of its parts, of which an unusual folder can have thousands.
-#[cfg(unix)]
 type FolderId = (u64, u64);
 
-#[cfg(unix)]
 fn folder_id(path: &Path) -> io::Result<Option<FolderId>> {
     use std::os::unix::fs::MetadataExt;
     let folder = unless_gone(fs::metadata(path))?;
     Ok(folder.map(|folder| (folder.dev(), folder.ino())))
-}
-
-#[cfg(not(unix))]
-type FolderId = PathBuf;
-
-#[cfg(not(unix))]
-fn folder_id(path: &Path) -> io::Result<Option<FolderId>> {
-    unless_gone(fs::canonicalize(path))
 }
 
 /// None for an entry that was removed during the walk, and for a dangling link: neither is an object, and neither stops the listing.

@@ -115,7 +115,6 @@ fn other_kinds_of_addresses_are_rejected_with_the_lake_url() {
     check_rejected("./a\tb", "control character");
 }
 
-#[cfg(unix)]
 #[test]
 fn windows_paths_are_rejected() {
     for path in [r"C:\lake", "C:/lake", "c:lake", r"\\server\lake", r".\lake", r"..\lake"] {

@@ -130,7 +130,6 @@ async fn two_handles_update_the_same_store() {
 }
 
 /// `rsync -a`, `tar -x` and `cp -p` can write a file with the inode, size and modification time of the file before.
-#[cfg(unix)]
 #[tokio::test]
 async fn source_replaced_with_equal_size_and_time_has_another_etag() {
     use std::os::unix::fs::MetadataExt;

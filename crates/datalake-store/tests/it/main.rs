@@ -7,7 +7,6 @@
 
 mod folder;
 mod folder_fences;
-#[cfg(unix)]
 mod folder_names;
 mod memory;
 mod s3;

@@ -73,15 +73,17 @@ fn files(src: &Path) -> BTreeMap<Module, String> {
 
 /// A file's text without comments and without the tests, which come last.
 fn code(text: &str) -> String {
-    let code = text.split("\n#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    let tests = Regex::new(r"(?s)\n#\[cfg\(test\)\]\n(#\[[^\n]*\n)*mod tests.*").unwrap();
+    let code = tests.replace(text, "");
     let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// The paths into the own crate that the code names, in `use` declarations and elsewhere.
+/// The paths into the own crate that the code names, in `use` declarations and elsewhere. A re-export is no import: its module only gives a name.
 fn paths(code: &str) -> Vec<Module> {
-    let declaration = Regex::new(r"(?s)\buse\s+((?:crate|super|self)\b[^;]*);").unwrap();
-    let mut found: Vec<Module> = declaration.captures_iter(code).flat_map(|captures| expand(&captures[1])).collect();
+    let declaration = Regex::new(r"(?s)(pub(?:\([a-z]+\))?\s+)?\buse\s+((?:crate|super|self)\b[^;]*);").unwrap();
+    let imports = declaration.captures_iter(code).filter(|captures| captures.get(1).is_none());
+    let mut found: Vec<Module> = imports.flat_map(|captures| expand(&captures[2])).collect();
     let rest = declaration.replace_all(code, "");
     let inline = Regex::new(r"\b(?:crate|super)(?:::\w+)+").unwrap();
     let segments = |path: &str| path.split("::").map(str::to_owned).collect();
