@@ -1,7 +1,7 @@
 //! The web UI: HTML pages that show what the API returns. The server renders them completely; they work without JavaScript.
 //!
 //! This crate owns the pages (one folder for each view), their components and their assets. A handler extracts a
-//! [`page::context::PageContext`] and the data of its view; a pure function renders them; [`page::layout::Frame`] adds the rest of the page.
+//! [`page::context::PageContext`] and the data of its view; a pure function renders them; `page::layout::Frame` adds the rest of the page.
 //! It must never decide domain rules, read the store except through the API's types, or use inline styles and scripts, which the
 //! content security policy blocks.
 

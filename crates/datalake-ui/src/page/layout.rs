@@ -16,15 +16,15 @@
 //! | `card`, `card > header` | a box; its title with a link or a legend on the right |
 //! | `columns` | boxes side by side if there is enough space |
 //! | `dl.statistics > div.statistic` (`dt`, `dd.value`, `dd.note`) | the most important numbers |
-//! | `banner`, `success`, `warning`, `error` | a message: [`components::banner`](crate::components::banner) |
-//! | `badge`, `success`, `warning`, `error`, `active` | a state: [`components::run::badge`](crate::components::run::badge) |
-//! | `scroll` | a wide table: [`components::scroll`](crate::components::scroll); cells `number`, `name`, `wrap`, `nowrap` |
+//! | `banner`, `success`, `warning`, `error` | a message: `components::banner` |
+//! | `badge`, `success`, `warning`, `error`, `active` | a state: `components::run::badge` |
+//! | `scroll` | a wide table: `components::scroll`; cells `number`, `name`, `wrap`, `nowrap` |
 //! | `thumb`, `portrait` | an image in a row, and of one user |
 //! | `ul.gallery > li > a` (`img` or `.no-image`, `.caption`) | images side by side |
 //! | `form.filters > .field` (`label`, control, `.hint`, `.hint.error`), `.choices` | a form of filters; a line of radio buttons and checkboxes |
 //! | `button`, `a.button`, `.primary`, `.actions`, `.pager` | buttons; a line of them; links to the previous and the next page |
 //! | `dl.properties` | names and values of one object |
-//! | `curl` | a shell command: [`components::curl`](crate::components::curl) |
+//! | `curl` | a shell command: `components::curl` |
 //! | `excerpt` with `mark`, `pre.log`, `ins`, `del` | bytes of a source, a log, added and removed text |
 //! | `svg.chart` (`grid`, `axis`, `hit`; `with`, `without`, `added`, `changed`, `removed`, `rejected`), `ul.legend` | charts: `chart.rs` |
 //! | `empty` | a card without content, and why |
