@@ -21,7 +21,7 @@ pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
         @if changes.rows.is_empty() {
             p.muted #no-changes { "No row differs." }
         } @else {
-            (components::scroll("Changed rows", &rows(&changes.rows, since, until)))
+            (components::scroll("Table of changed rows", &rows(&changes.rows, since, until)))
         }
         @if changes.has_more {
             p #more-changes { "The first " (changes.rows.len()) " rows by user ID are shown. " a href=(api.as_str()) { "All rows as NDJSON" } "." }

@@ -43,7 +43,7 @@ pub(crate) fn markup(runs: &[Run]) -> Markup {
                 }
                 details #changes-table {
                     summary { "Show as table" }
-                    (components::scroll("Changes by recent runs", &table(&completed)))
+                    (components::scroll("Table of changes by recent runs", &table(&completed)))
                 }
             }
         }
