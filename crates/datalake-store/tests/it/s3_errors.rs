@@ -69,14 +69,14 @@ async fn denials_name_cause_and_remedy() {
             &["bucket lake does not exist at http://in-process", "datalake init"],
         ),
     ];
-    for (response, words) in cases {
+    for (response, parts) in cases {
         let (bucket, request_count) = canned(vec![response]);
         let result = put(&bucket, PutMode::Replace).await;
         let Err(error @ StoreError::Denied { .. }) = result else {
-            panic!("{words:?}: {result:?}")
+            panic!("{parts:?}: {result:?}")
         };
-        for word in words {
-            assert!(error.to_string().contains(word), "{word}: {error}");
+        for part in parts {
+            assert!(error.to_string().contains(part), "{part}: {error}");
         }
         assert_eq!(request_count.load(Ordering::SeqCst), 1, "retrying does not help: {error}");
     }
@@ -139,11 +139,11 @@ async fn failures_name_the_request_the_store_and_the_cause() {
             &["no response from the store at http://in-process: too slow"],
         ),
     ];
-    for (response, words) in cases {
+    for (response, parts) in cases {
         let (bucket, _) = canned(vec![response]);
         let message = put(&bucket, PutMode::Replace).await.unwrap_err().to_string();
-        for word in words {
-            assert!(message.contains(word), "{word}: {message}");
+        for part in parts {
+            assert!(message.contains(part), "{part}: {message}");
         }
     }
 }
@@ -170,7 +170,7 @@ async fn endpoint_that_is_not_an_s3_server_is_named() {
                 "check that it is the endpoint of an S3 server",
             ];
             assert!(matches!(error, StoreError::Invalid { .. }), "{error:?}");
-            assert!(is_named.iter().all(|word| message.contains(word)), "{message}");
+            assert!(is_named.iter().all(|part| message.contains(part)), "{message}");
         }
         assert_eq!(request_count.load(Ordering::SeqCst), 2, "retrying does not help");
     }
@@ -217,8 +217,8 @@ async fn objects_without_an_etag_are_invalid() {
             let Err(error @ StoreError::Invalid { .. }) = result else {
                 panic!("{result:?}")
             };
-            for word in ["a: ", "empty ETag", "upload the object again"] {
-                assert!(error.to_string().contains(word), "{word}: {error}");
+            for part in ["a: ", "empty ETag", "upload the object again"] {
+                assert!(error.to_string().contains(part), "{part}: {error}");
             }
         }
     }

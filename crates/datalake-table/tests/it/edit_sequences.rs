@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
-use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
+use datalake_table::{settings::TableSettings, table::Table};
 use proptest::prelude::*;
 
-use crate::support::{commit, details, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
+use crate::support::{commit, details, edit_model, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
 
 #[tokio::test]
 async fn lake_without_a_table_has_no_version() {
@@ -146,20 +146,20 @@ async fn table_that_was_created_again_is_detected() {
         bucket.delete(&key, None).await.unwrap();
     }
     assert!(table.reload_if_lost(&current).await.unwrap().is_none(), "there is no table");
-    let anew = commit(&table, None, vec![put("3", 1)]).await;
+    let rebuilt = commit(&table, None, vec![put("3", 1)]).await;
     assert!(table.newer_than(&current).await.unwrap().is_none());
     let found = table.reload_if_lost(&current).await.unwrap().unwrap();
-    assert_eq!((found.number(), found.table_id()), (0, anew.table_id()));
+    assert_eq!((found.number(), found.table_id()), (0, rebuilt.table_id()));
     // Also if the new table has reached the same version number.
-    let anew = commit(&table, Some(&anew), vec![put("4", 1)]).await;
+    let rebuilt = commit(&table, Some(&rebuilt), vec![put("4", 1)]).await;
     assert_eq!(
         table.reload_if_lost(&current).await.unwrap().unwrap().data_files(),
-        anew.data_files()
+        rebuilt.data_files()
     );
     // Also if it has passed the number: the next entry does not follow the current version.
-    let anew = commit(&table, Some(&anew), vec![put("5", 1)]).await;
+    let rebuilt = commit(&table, Some(&rebuilt), vec![put("5", 1)]).await;
     let newest = table.newer_than(&current).await.unwrap().unwrap();
-    assert_eq!((newest.number(), newest.data_files()), (2, anew.data_files()));
+    assert_eq!((newest.number(), newest.data_files()), (2, rebuilt.data_files()));
     assert_eq!(ids(&table, &newest).await, ["3", "4", "5"]);
 }
 
@@ -209,16 +209,7 @@ async fn check_sequence(settings: TableSettings, commits: &[BTreeMap<u8, Option<
             .iter()
             .map(|(user, value)| (id(&user.to_string()), value.map(|value| row(&user.to_string(), value))))
             .collect();
-        for (user_id, row) in &changes {
-            match row {
-                Some(row) => drop(model.insert(user_id.clone(), row.clone())),
-                None => drop(model.remove(user_id)),
-            }
-        }
-        let edits = changes
-            .into_iter()
-            .map(|(user_id, row)| row.map_or(Edit::Remove(user_id), Edit::Put))
-            .collect();
+        let edits = edit_model(&mut model, changes);
         let version = commit(&table, current.as_ref(), edits).await;
         assert_eq!(rows(&table, &version).await, model);
         assert!(

@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, fmt::Write as _, path::Path, sync::Arc, time::D
 
 use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
-use datalake_table::{delta::rows::Edit, settings::TableSettings, table::Table};
+use datalake_table::{settings::TableSettings, table::Table};
 
-use crate::support::{details_at, id, refusal, row, rows, write};
+use crate::support::{details_at, edit_model, id, refusal, row, rows, write};
 
 const VERSIONS: u64 = 45;
 
@@ -67,16 +67,7 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
         if number > 0 {
             changes.insert(id(&(number * 4).to_string()), None);
         }
-        for (user_id, row) in &changes {
-            match row {
-                Some(row) => drop(model.insert(user_id.clone(), row.clone())),
-                None => drop(model.remove(user_id)),
-            }
-        }
-        let edits = changes
-            .into_iter()
-            .map(|(user_id, row)| row.map_or(Edit::Remove(user_id), Edit::Put))
-            .collect();
+        let edits = edit_model(&mut model, changes);
         let staged = table.stage(current.as_ref(), edits).await.unwrap();
         let rejects = [refusal(&format!("src-data/{}.csv", number / 10))];
         let details = details_at(1_700_000_000 + i64::from(value));

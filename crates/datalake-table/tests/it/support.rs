@@ -273,3 +273,17 @@ impl Bucket for FaultyBucket {
         self.inner.identity()
     }
 }
+
+/// Applies changes to a model of the rows, and returns them as edits of a table. A user without a row is removed.
+pub(crate) fn edit_model(model: &mut BTreeMap<UserId, Row>, changes: BTreeMap<UserId, Option<Row>>) -> Vec<Edit> {
+    let edit = |(user_id, row): (UserId, Option<Row>)| {
+        if let Some(row) = row {
+            model.insert(user_id, row.clone());
+            Edit::Put(row)
+        } else {
+            model.remove(&user_id);
+            Edit::Remove(user_id)
+        }
+    };
+    changes.into_iter().map(edit).collect()
+}

@@ -72,11 +72,6 @@ pub(crate) fn counted(count: u64, singular: &str, plural: &str) -> String {
     format!("{} {}", number(count), if count == 1 { singular } else { plural })
 }
 
-/// The number of elements of a collection.
-pub(crate) fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
-}
-
 /// The first `bytes_max` bytes of a text, rounded up to a whole character, with an ellipsis if the text is longer.
 pub(crate) fn truncate(text: &str, bytes_max: usize) -> Cow<'_, str> {
     if text.len() <= bytes_max {

@@ -37,7 +37,7 @@ pub(crate) fn markup(runs: &[Run]) -> Markup {
             } @else {
                 (chart::columns(&columns))
                 p.small.muted {
-                    "Last " (counted(format::count(count), "run", "runs")) " (oldest → latest)"
+                    "Last " (counted(datalake_core::count::count(count), "run", "runs")) " (oldest → latest)"
                     @if let Some(oldest) = oldest { ", since " (format::absolute_time(oldest)) }
                     @if has_failed { " · × = did not succeed" }
                 }

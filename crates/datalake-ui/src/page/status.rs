@@ -125,16 +125,8 @@ mod tests {
     fn state_id(report: Option<&str>, now: &str) -> String {
         let report = report.map(|text| Arc::new(serde_json::from_str::<RunReport>(text).unwrap()));
         let run = Run {
-            run_id: RunId::parse("a").unwrap(),
-            state: RunState::Ended(RunOutcome::Succeeded),
-            mode: None,
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
             report,
+            ..Run::new(RunId::parse("a").unwrap(), RunState::Ended(RunOutcome::Succeeded))
         };
         let status = LakeStatus {
             table: Arc::default(),

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self, Severity,
-        format::{self, counted, milliseconds, number, relative_time, time},
+        format::{counted, milliseconds, number, relative_time, time},
         log_line, run,
     },
     diff::table,
@@ -121,7 +121,7 @@ fn changes_card(changes: &RunChanges) -> Markup {
                 @match changes {
                     RunChanges::None => p.muted data-changes="none" { "No changes: this run did not create a new version." },
                     RunChanges::FirstVersion { rows } => p data-changes="first-version" {
-                        "First version: " a href=(links::users_at_version(0)) { (counted(format::count(*rows), "row", "rows")) } " added."
+                        "First version: " a href=(links::users_at_version(0)) { (counted(datalake_core::count::count(*rows), "row", "rows")) } " added."
                     },
                     RunChanges::Between { since, until, changes } => { div data-changes="between" { (table::table(changes, *since, *until)) } },
                     RunChanges::Expired => p.muted data-changes="expired" {

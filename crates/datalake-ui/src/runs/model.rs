@@ -60,18 +60,7 @@ mod tests {
     use super::*;
 
     fn run(number: usize) -> Run {
-        Run {
-            run_id: RunId::parse(&format!("run-{number}")).unwrap(),
-            state: RunState::Pending,
-            mode: None,
-            parameters: None,
-            trigger: None,
-            started_at: None,
-            ended_at: None,
-            error: None,
-            log_tail: None,
-            report: None,
-        }
+        Run::new(RunId::parse(&format!("run-{number}")).unwrap(), RunState::Pending)
     }
 
     /// A page of 60 runs, of which `run-59` is the latest. `expected`: the first run, later runs, runs on the page, and whether there are more.

@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{self, counted, time, truncate},
+        format::{counted, time, truncate},
         run,
     },
     page::{api_address::ApiAddress, links, query::Query},
@@ -31,7 +31,7 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
             header {
                 h2 #history-title { "History" }
                 @if let Ok(history) = history {
-                    span.small.muted { (counted(format::count(history.count), "state", "states")) ", latest first" }
+                    span.small.muted { (counted(datalake_core::count::count(history.count), "state", "states")) ", latest first" }
                 }
             }
             @match history {

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{self, counted, number},
+        format::{counted, number},
         labels,
         pager::Pager,
     },
@@ -90,7 +90,7 @@ fn empty_state(page: &UsersPage) -> Markup {
 }
 
 fn pager(page: &UsersPage) -> Markup {
-    let shown = format::count(page.users.len());
+    let shown = datalake_core::count::count(page.users.len());
     let (first, last) = (page.before.saturating_add(1), page.before.saturating_add(shown));
     let range = html! {
         span #range data-first=(first) data-last=(last) { (number(first)) "–" (number(last)) " of " (number(page.total)) }

@@ -5,11 +5,11 @@ use datalake_core::keys;
 use super::*;
 
 #[track_caller]
-fn check(kind: impl Into<io::Error>, is_retried: bool, words: &[&str]) {
+fn check(kind: impl Into<io::Error>, is_retried: bool, parts: &[&str]) {
     let error = store_error(keys::OUTPUT, kind.into());
     assert_eq!(matches!(error, StoreError::Unavailable { .. }), is_retried, "{error:?}");
-    for word in words {
-        assert!(error.to_string().contains(word), "{word}: {error}");
+    for part in parts {
+        assert!(error.to_string().contains(part), "{part}: {error}");
     }
 }
 
@@ -39,8 +39,8 @@ fn missing_hard_links_are_reported_with_cause_and_remedy() {
         let error = no_hard_links("a", Path::new("/media/stick"), &kind.into());
         assert!(error.is_not_supported());
         let message = error.to_string();
-        for word in ["hard links", "--single-writer", "/media/stick"] {
-            assert!(message.contains(word), "{word}: {message}");
+        for part in ["hard links", "--single-writer", "/media/stick"] {
+            assert!(message.contains(part), "{part}: {message}");
         }
     }
 }

@@ -14,16 +14,10 @@ fn at(second: i64) -> Timestamp {
 
 fn run(state: RunState) -> Run {
     Run {
-        run_id: RunId::parse("run-1").unwrap(),
-        state,
-        mode: None,
-        parameters: None,
-        trigger: None,
         started_at: Some(at(10)),
         ended_at: Some(at(20)),
         error: Some("<b>error</b>".to_owned()),
-        log_tail: None,
-        report: None,
+        ..Run::new(RunId::parse("run-1").unwrap(), state)
     }
 }
 
