@@ -3,6 +3,8 @@
 mod args;
 mod clock;
 mod commands;
+#[cfg(test)]
+mod configuration_page;
 mod exit;
 mod lake_location;
 mod listen;
