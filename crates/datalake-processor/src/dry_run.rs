@@ -10,7 +10,7 @@ use datalake_table::{delta::version::Version, table::Table};
 
 use crate::{
     error::RunError,
-    options::{Lake, RunOptions, cancellable},
+    options::{Lake, Progress, RunOptions, cancellable},
     source_changes::{self, Scope},
 };
 
@@ -46,13 +46,14 @@ pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunErr
 }
 
 async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
+    let progress = options.progress.as_ref();
+    progress(Progress::Connecting);
     let table = Table::new(Arc::clone(&lake.bucket));
     let base = table.latest().await?;
     let rejects = match &base {
         Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
-    let progress = options.progress.as_ref();
     let scope = Scope {
         base: base.as_ref(),
         rejects: &rejects,
