@@ -3,13 +3,21 @@
 mod args;
 mod clock;
 mod commands;
+mod csv;
+mod document;
 mod exit;
+mod human;
 mod lake_location;
 mod listen;
+mod log_line;
 mod logging;
 mod progress;
+#[cfg(test)]
+mod quoted_commands;
 mod schedule;
+mod screen;
 mod signals;
+mod table;
 mod token_file;
 mod traces;
 mod usage;
