@@ -17,8 +17,8 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS builder
-# `release`, or another profile of Cargo.toml: `dev` builds in half the time.
-ARG PROFILE=release
+# `dist`, or another profile of Cargo.toml: `dev` builds in half the time.
+ARG PROFILE=dist
 COPY --from=planner /build/recipe.json recipe.json
 RUN cargo chef cook --profile "$PROFILE" --package datalake --recipe-path recipe.json
 COPY . .

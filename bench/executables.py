@@ -2,7 +2,7 @@
 """Compares executables of this project, for example before and after a change: processor time and requests per second of the API.
 
     python3 bench/serve.py --only P9                      # creates the rows, if they are not in the cache
-    python3 bench/executables.py before=DIR/datalake after=target/release/datalake
+    python3 bench/executables.py before=DIR/datalake after=target/dist/datalake
 
 Each executable serves the rows of `serve.py`. They are loaded alternately; medians are printed as Markdown, progress goes to the standard error. Processor
 time is comparable on a busy machine, too, requests per second are not.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Attacks a server as one hostile client would, and measures its memory, its probes, and the latency of another client.
 
-    cargo build --release && python3 bench/hostile.py               # about fifteen minutes, and two more to create the lakes
+    cargo build --profile dist && python3 bench/hostile.py               # about fifteen minutes, and two more to create the lakes
     python3 bench/hostile.py --only slow-small waits-1030 --seconds 30
 
 For each attack, the program starts the executable as the image does (without runs, except for `run-flood`), lets a client send 100 requests
@@ -64,13 +64,13 @@ def parsed():
     parser.add_argument("--memory", type=int, default=512, help="the limit in MiB")
     names = list(attacks.ATTACKS)
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="ATTACK", help=", ".join(names))
-    parser.add_argument("--executable", type=pathlib.Path, default=pathlib.Path("target/release/datalake"))
+    parser.add_argument("--executable", type=pathlib.Path, default=pathlib.Path("target/dist/datalake"))
     parser.add_argument("--cache", type=pathlib.Path, default=place.default_cache(), help="default: datalake-bench in $XDG_CACHE_HOME")
     arguments = parser.parse_args()
     if arguments.rows < 1_000:
         parser.error("--rows must be at least 1000")
     if not arguments.executable.is_file():
-        parser.error(f"{arguments.executable} does not exist; run cargo build --release, or pass --executable")
+        parser.error(f"{arguments.executable} does not exist; run cargo build --profile dist, or pass --executable")
     return arguments
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures the effect of slow clients and overload on other clients.
 
-    cargo build --release && python3 bench/overload.py [--users 100000] [--seconds 20] [--executable target/release/datalake] [--lake DIR]
+    cargo build --profile dist && python3 bench/overload.py [--users 100000] [--seconds 20] [--executable target/dist/datalake] [--lake DIR]
 
 Creates a lake in a folder, starts a server for it on the loopback address, and sends small requests at a steady rate: without load, with 1,000
 slow clients (half of them never end a request's head, half read all rows slowly: by ID, by name, and as Parquet), and with ten times as many
@@ -220,7 +220,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--seconds", type=int, default=20, help="of each of the three measurements")
-    parser.add_argument("--executable", default="target/release/datalake")
+    parser.add_argument("--executable", default="target/dist/datalake")
     parser.add_argument("--lake", help="a lake with a table; one is made in a temporary folder by default")
     arguments = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures the effects of the settings of the release profile: a clean build and the speed of its executable for each.
+"""Compares the profiles of Cargo.toml and some of their settings: a clean build and the speed of its executable for each.
 
     apt-get update && apt-get install --no-install-recommends wrk curl
     python3 bench/profiles.py [--only NAME …] [--sources 100000] [--users 100000] [--rounds 3] [--builds DIR]
@@ -29,13 +29,14 @@ import run_folder
 import servers
 import targets
 
-# Arguments of cargo in addition to `build --release`: settings of the profile, and features.
+# A profile of Cargo.toml, settings that replace those of the profile, and features.
 PROFILES = {
-    "as in Cargo.toml": ([], []),
-    "lto = thin": (['lto = "thin"'], []),
-    "codegen-units = 16": (["codegen-units = 16"], []),
-    "opt-level = s": (['opt-level = "s"'], []),
-    "polars with lazy": ([], ["polars/lazy"]),
+    "release": ("release", [], []),
+    "dist": ("dist", [], []),
+    "dist, lto = thin": ("dist", ['lto = "thin"'], []),
+    "dist, codegen-units = 16": ("dist", ["codegen-units = 16"], []),
+    "dist, opt-level = s": ("dist", ['opt-level = "s"'], []),
+    "dist, polars with lazy": ("dist", [], ["polars/lazy"]),
 }
 LOAD_SECONDS = 4
 EXPORTS = 5
@@ -44,22 +45,22 @@ PAGE_ROWS = 100
 
 def build(name, builds):
     """Makes a clean build unless there is a cached one; returns the executable and the processor minutes of the build."""
-    settings, features = PROFILES[name]
+    profile, settings, features = PROFILES[name]
     folder = builds / "".join(letter if letter.isalnum() else "-" for letter in name)
     built, spent = folder / "datalake", folder / "built.json"
     if spent.exists():
         return built, json.loads(spent.read_text())
     shutil.rmtree(folder, ignore_errors=True)
     print(f"building {name}", file=sys.stderr, flush=True)
-    configuration = [part for setting in settings for part in ("--config", f"profile.release.{setting}")]
-    command = ["cargo", "build", "--release", "--locked", "--target-dir", folder / "target", "--package", "datalake", *configuration]
+    configuration = [part for setting in settings for part in ("--config", f"profile.{profile}.{setting}")]
+    command = ["cargo", "build", "--profile", profile, "--locked", "--target-dir", folder / "target", "--package", "datalake", *configuration]
     if features:
         # A feature of a dependency is known only to the package that has it.
         command += ["--package", "datalake-table", "--features", ",".join(features)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(command, check=True, cwd=BENCH.parent)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    shutil.copy(folder / "target" / "release" / "datalake", built)
+    shutil.copy(folder / "target" / profile / "datalake", built)
     shutil.rmtree(folder / "target")
     minutes = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) / 60
     spent.write_text(json.dumps({"minutes": minutes}))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures runs over a local folder: the first run, one without changes, and one with 100 changed sources.
 
-    cargo build --release && python3 bench/run_folder.py [--sources 100000] [--executable target/release/datalake] [--lake DIR]
+    cargo build --profile dist && python3 bench/run_folder.py [--sources 100000] [--executable target/dist/datalake] [--lake DIR]
 
 Prints a Markdown table: seconds of the whole process, requests by kind from the run's report, and peak resident memory of the
 process. Needs only Python's standard library.
@@ -48,7 +48,7 @@ def run(executable, lake):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sources", type=int, default=100_000, help="users; each has a CSV, every tenth an image")
-    parser.add_argument("--executable", default="target/release/datalake")
+    parser.add_argument("--executable", default="target/dist/datalake")
     parser.add_argument("--lake", help="an empty folder; a temporary one by default")
     arguments = parser.parse_args()
     lake = pathlib.Path(arguments.lake or tempfile.mkdtemp(prefix="datalake-bench-"))

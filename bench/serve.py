@@ -2,7 +2,7 @@
 """Compares the API with ROAPI, Datasette, nginx and polars on the same rows: targets P7 to P12, in one run on one machine.
 
     apt-get update && apt-get install --no-install-recommends python3-venv wrk nginx-light curl
-    cargo build --release && python3 bench/serve.py                      # 1,000,000 rows; about six minutes
+    cargo build --profile dist && python3 bench/serve.py                      # 1,000,000 rows; about six minutes
     python3 bench/serve.py --large-rows 10000000                         # also memory and statistics of 10,000,000
     python3 bench/serve.py --only P8 P9 --rows 10000000
 
@@ -37,7 +37,7 @@ def parsed():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--large-rows", type=int, help="a second table, for P8 and P9 only; default: none")
     parser.add_argument("--only", nargs="+", choices=targets.MEASUREMENTS, default=list(targets.MEASUREMENTS), metavar="P7 … P12")
-    parser.add_argument("--executable", type=pathlib.Path, default=pathlib.Path("target/release/datalake"))
+    parser.add_argument("--executable", type=pathlib.Path, default=pathlib.Path("target/dist/datalake"))
     parser.add_argument("--cache", type=pathlib.Path, default=place.default_cache(), help="default: datalake-bench in $XDG_CACHE_HOME")
     parser.add_argument("--rounds", type=int, default=3, help="loads of each server for each request; medians are printed")
     parser.add_argument("--seconds", type=int, default=5, help="of each load")

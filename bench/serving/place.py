@@ -21,7 +21,7 @@ def default_cache():
 def check_programs(executable):
     """Reports missing programs before any measurement."""
     if not executable.is_file():
-        raise SystemExit(f"there is no {executable}: cargo build --release, or --executable")
+        raise SystemExit(f"there is no {executable}: cargo build --profile dist, or --executable")
     # Debian keeps servers where only root's PATH leads.
     os.environ["PATH"] += os.pathsep + "/usr/sbin"
     missing = [package for program, package in DEBIAN_PACKAGES.items() if not shutil.which(program)]

@@ -7,6 +7,7 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_table::{delta::version::Version, table::Table};
+use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use crate::{
     error::RunError,
@@ -40,9 +41,9 @@ pub struct PlannedStep {
     pub image: Option<&'static str>,
 }
 
-/// Lists the sources and compares them with the table, as a run does.
-pub async fn dry_run(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
-    cancellable(&options.cancel, plan(lake, options)).await
+/// Lists the sources and compares them with the table, as a run does. The future is boxed, as that of a run.
+pub fn dry_run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a, Result<DryRun, RunError>> {
+    cancellable(&options.cancel, plan(lake, options)).boxed_local()
 }
 
 async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {

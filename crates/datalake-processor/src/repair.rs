@@ -5,6 +5,7 @@ use std::sync::Arc;
 use datalake_core::report::RunReport;
 use datalake_store::error::StoreError;
 use datalake_table::{error::TableError, table::Table};
+use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use crate::{
     error::RunError,
@@ -28,9 +29,13 @@ pub enum Condition {
     Damaged(TableError),
 }
 
-/// Loads the newest version to determine the condition of the table.
-pub async fn examine(lake: &Lake) -> Result<Condition, RunError> {
-    match Table::new(Arc::clone(&lake.bucket)).latest().await {
+/// Loads the newest version to determine the condition of the table. The future is boxed, as that of a run.
+pub fn examine(lake: &Lake) -> LocalBoxFuture<'_, Result<Condition, RunError>> {
+    condition_of(Table::new(Arc::clone(&lake.bucket))).boxed_local()
+}
+
+async fn condition_of(table: Table) -> Result<Condition, RunError> {
+    match table.latest().await {
         Ok(None) => Ok(Condition::Missing),
         Ok(Some(version)) => Ok(Condition::Loadable {
             version: version.number(),

@@ -14,6 +14,7 @@ use datalake_store::{
     single_writer::SingleWriter,
 };
 use datalake_table::table::Table;
+use futures_util::{FutureExt, future::LocalBoxFuture};
 use tokio::time::Instant;
 
 use crate::{
@@ -24,7 +25,13 @@ use crate::{
 };
 
 /// Runs once and writes the report. Returns the report whether or not the run succeeded; the caller shows the failure.
-pub async fn run(lake: &Lake, options: &RunOptions) -> RunReport {
+///
+/// The future is boxed, so that this crate compiles its code, and not each crate that awaits it.
+pub fn run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a, RunReport> {
+    run_and_report(lake, options).boxed_local()
+}
+
+async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     let start = Instant::now();
     let requests_before = lake.requests.snapshot();
     tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "run started");

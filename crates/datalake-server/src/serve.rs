@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::{Router, extract::FromRef, middleware};
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::{net::TcpListener, sync::watch, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tower::ServiceBuilder;
@@ -86,7 +87,13 @@ fn layered(parts: Parts) -> (Router, ApiState) {
 /// Serves until `shutdown`, then completes requests in flight for at most 20 seconds.
 ///
 /// It polls the table twice a second, and when `hints` changes, for example when a run ends. While there is no table, it starts the first run.
-pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
+///
+/// The future is boxed, so that this crate compiles its code, and not each crate that awaits it.
+pub fn serve(listeners: Listeners, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) -> BoxFuture<'static, ()> {
+    serve_listeners(listeners, parts, hints, shutdown).boxed()
+}
+
+async fn serve_listeners(listeners: Listeners, parts: Parts, hints: watch::Receiver<()>, shutdown: CancellationToken) {
     // Background tasks end after the last response.
     let background = shutdown.child_token();
     parts.runs.set_shutdown(shutdown.clone());
@@ -94,7 +101,7 @@ pub async fn serve(listeners: impl Into<Listeners>, parts: Parts, hints: watch::
     let first_run = bootstrap::ensure_first_run(parts.table.clone(), parts.runs.clone(), parts.clock, background.clone());
     let poll_reports = parts.runs.clone().poll_reports(background.clone());
     let upkeep = upkeep(parts.metrics.clone(), background.clone());
-    let Listeners { api, admin } = listeners.into();
+    let Listeners { api, admin } = listeners;
     let listener_health = ListenerHealth::default();
     let http_listener = HttpListener {
         listener: api,

@@ -3,6 +3,7 @@
 use std::{io, path::Path, sync::Arc};
 
 use datalake_core::keys;
+use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::{
     bucket::Bucket, error::StoreError, folder::FolderBucket, lake_url::LakeUrl, open_options::OpenOptions, request_counter::RequestCounter,
@@ -20,7 +21,13 @@ pub struct OpenLake {
 
 /// Opens a lake. Rejects settings that can never work. Sends no request to the store, so that a missing bucket is reported by the first
 /// operation.
-pub async fn open(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, StoreError> {
+///
+/// The future is boxed, so that this crate compiles the code for the AWS SDK, and not each crate that awaits it.
+pub fn open<'a>(url: &'a LakeUrl, options: &'a OpenOptions) -> BoxFuture<'a, Result<OpenLake, StoreError>> {
+    open_bucket(url, options).boxed()
+}
+
+async fn open_bucket(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, StoreError> {
     let requests = Arc::new(RequestCounter::default());
     let bucket: Arc<dyn Bucket> = match url {
         LakeUrl::Folder(root) => {
@@ -32,8 +39,12 @@ pub async fn open(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, Stor
     Ok(OpenLake { bucket, requests })
 }
 
-/// Creates the bucket or the folder if it does not exist.
-pub async fn create(url: &LakeUrl, options: &OpenOptions) -> Result<(), StoreError> {
+/// Creates the bucket or the folder if it does not exist. The future is boxed, as that of [`open`].
+pub fn create<'a>(url: &'a LakeUrl, options: &'a OpenOptions) -> BoxFuture<'a, Result<(), StoreError>> {
+    create_bucket(url, options).boxed()
+}
+
+async fn create_bucket(url: &LakeUrl, options: &OpenOptions) -> Result<(), StoreError> {
     match url {
         LakeUrl::Folder(root) => {
             require_folders(root).await?;

@@ -22,10 +22,7 @@ use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
 use crate::{
     integers::{to_u64, to_usize},
-    limits::{
-        scan_pool::ScanPool,
-        sort_budget::{SortBudget, SortPermit},
-    },
+    limits::{scan_pool::ScanPool, sort_budget::SortBudget},
     problem::{
         Problem,
         document::ProblemDocument,
@@ -44,10 +41,9 @@ use crate::{
     rows::{
         columns::ColumnsText,
         format::{Format, Shape},
-        pagination::{PageHeaders, RowPage, link_to_next},
         parquet_files::{ParquetFile, ParquetFiles},
         response_cache::{CachedResponse, ResponseCache},
-        row_query::{PageOfRows, RowQuery},
+        row_query::RowQuery,
         stream::{self, CHUNK_BYTES, FirstChunk, Writer},
         text::{Notation, RowsText},
         text_index::TextIndexes,
@@ -216,8 +212,9 @@ impl RowEncoder {
             None => CHUNK_BYTES,
         };
         let first_chunk = row_query.run(move |row_query| {
-            let (RowPage { rows, headers }, permit) = page(&row_query, &sort_budget)?;
-            let first_chunk = writer(&row_query, rows, format, &columns).first_chunk(first_chunk_bytes);
+            let (page, permit) = row_query.page(&sort_budget)?;
+            let headers = page.headers();
+            let first_chunk = writer(&row_query, page.rows, format, &columns).first_chunk(first_chunk_bytes);
             first_chunk
                 .map(|first_chunk| (first_chunk, headers, permit))
                 .map_err(|error| internal_error("cannot encode rows", &error))
@@ -245,8 +242,9 @@ impl RowEncoder {
         let is_quick = row_query.is_quick();
         let (row_query, sort_budget) = (Arc::new(row_query), resources.sort_budget.clone());
         let text = move || {
-            let (RowPage { rows, headers }, permit) = page(&row_query, &sort_budget)?;
-            Ok((headers, rows_text(&row_query, rows, format, &columns), permit))
+            let (page, permit) = row_query.page(&sort_budget)?;
+            let headers = page.headers();
+            Ok((headers, rows_text(&row_query, page.rows, format, &columns), permit))
         };
         let index = resources.text_indexes.get(etag, text.clone()).await?;
         let page_headers = index.page_headers.clone();
@@ -266,7 +264,7 @@ impl RowEncoder {
     async fn file(self, etag: &str, resources: &RowResources) -> Result<ParquetFile, Problem> {
         let (ages, sort_budget) = (Ages::on(self.row_query.day), resources.sort_budget.clone());
         let columns = self.columns.clone();
-        let page = move || page(&self.row_query, &sort_budget);
+        let page = move || self.row_query.page(&sort_budget);
         resources.parquet_files.get(etag, page, columns, ages).await
     }
 
@@ -280,13 +278,6 @@ impl RowEncoder {
         let bytes_min = self.row_query.known_count().map(|rows| rows.saturating_mul(to_u64(row_bytes_min)));
         bytes_min.is_some_and(|bytes| bytes > SMALL_RESPONSE_BYTES_MAX)
     }
-}
-
-fn page(row_query: &RowQuery, sort_budget: &SortBudget) -> Result<(RowPage, Option<SortPermit>), Problem> {
-    let (PageOfRows { rows, total, next }, permit) = row_query.rows_with_budget(sort_budget)?;
-    let next = next.and_then(|next| link_to_next(&next));
-    let headers = PageHeaders { total, next };
-    Ok((RowPage { rows, headers }, permit))
 }
 
 fn writer(row_query: &RowQuery, rows: RowCursor, format: Format, columns: &[Column]) -> Writer {

@@ -1,4 +1,4 @@
-//! Pages of rows, and the headers about the other pages.
+//! The headers about the other pages.
 
 use std::convert::Infallible;
 
@@ -6,18 +6,8 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponseParts, ResponseParts},
 };
-use datalake_table::memory::row_cursor::RowCursor;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
-
-/// The rows of a page, and the headers about the other pages.
-#[derive(Debug)]
-pub struct RowPage {
-    /// The rows of the page.
-    pub rows: RowCursor,
-    /// The headers about the other pages.
-    pub headers: PageHeaders,
-}
 
 /// The headers about the entries that are on other pages.
 #[derive(Clone, Debug, Default)]

@@ -24,10 +24,7 @@ use crate::{
         sort_budget::SortPermit,
     },
     problem::{Problem, from::internal_error},
-    rows::{
-        pagination::{PageHeaders, RowPage},
-        stream::CHUNK_BYTES,
-    },
+    rows::{pagination::PageHeaders, row_query::RowPage, stream::CHUNK_BYTES},
 };
 
 /// Cached files, for clients that request several ranges. A file with ten million rows has about 200 MB.
@@ -127,10 +124,11 @@ impl ParquetFiles {
     ) -> Result<ParquetFile, Problem> {
         let files = self.clone();
         let written = self.scan_pool.scan(move || {
-            let (RowPage { rows, headers }, _permit) = page()?;
+            let (page, _permit) = page()?;
+            let page_headers = page.headers();
             let file = tempfile::tempfile().map_err(|error| internal_error("cannot create temporary file", &error))?;
             let mut file = BudgetedFile::new(BufWriter::new(file), &files)?;
-            if let Err(error) = export::write_parquet(rows, &columns, ages, &mut file) {
+            if let Err(error) = export::write_parquet(page.rows, &columns, ages, &mut file) {
                 let is_full = file.is_full;
                 return Err(if is_full {
                     Problem::ResponseBudgetExhausted
@@ -138,7 +136,7 @@ impl ParquetFiles {
                     internal_error("cannot write Parquet file", &error)
                 });
             }
-            file.finish(headers)
+            file.finish(page_headers)
                 .map_err(|error| internal_error("cannot write Parquet file", &error))
         });
         written.await?

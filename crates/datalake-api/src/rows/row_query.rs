@@ -1,13 +1,13 @@
 //! Evaluates a query on one snapshot of the table, page by page.
 
-use std::sync::Arc;
+use std::{num::NonZeroU16, sync::Arc};
 
 use datalake_core::{
     query::filter::Selection,
     user::{Day, UserId},
 };
 use datalake_table::memory::{
-    row_cursor::{self, RowCursor},
+    row_cursor::{self, Page, RowCursor},
     snapshot::Snapshot,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     },
     problem::Problem,
     request::{cursor::Cursor, data_query::DataQuery, snapshot::ReadAt},
+    rows::pagination::{PageHeaders, link_to_next},
 };
 
 /// Scanning this number of rows takes about 100 µs. More rows are scanned by the scan pool, so that other requests do not wait.
@@ -38,13 +39,23 @@ pub struct RowQuery {
 
 /// The rows of a page.
 #[derive(Debug)]
-pub struct PageOfRows {
+pub struct RowPage {
     /// The rows of the page.
     pub rows: RowCursor,
     /// The number of rows on all pages.
     pub total: u64,
     /// Path and query string of the next page.
     pub next: Option<String>,
+}
+
+impl RowPage {
+    /// The headers about the other pages.
+    pub fn headers(&self) -> PageHeaders {
+        PageHeaders {
+            total: self.total,
+            next: self.next.as_deref().and_then(link_to_next),
+        }
+    }
 }
 
 impl RowQuery {
@@ -68,33 +79,30 @@ impl RowQuery {
         self.data_query.cursor.is_none() && self.data_query.query.on.is_none()
     }
 
-    /// The rows of a page.
-    pub fn rows(&self) -> PageOfRows {
-        let selection = self.selection();
-        let total = self.snapshot.count(&selection);
-        self.page(selection, total)
-    }
-
-    /// The rows of a page of any size, with a permit to keep sorted rows in memory. A problem if other responses use the budget.
-    pub fn rows_with_budget(&self, budget: &SortBudget) -> Result<(PageOfRows, Option<SortPermit>), Problem> {
+    /// The rows of a page, with a permit to keep sorted rows in memory if the query has no limit. A problem if other responses use the budget.
+    pub fn page(&self, budget: &SortBudget) -> Result<(RowPage, Option<SortPermit>), Problem> {
         let query = &self.data_query.query;
-        let selection = self.selection();
-        let total = self.snapshot.count(&selection);
-        let is_bounded = query.limit.is_some() || query.order.is_by_user_id();
+        if let Some(limit) = query.limit {
+            return Ok((self.page_of(limit), None));
+        }
+        let (snapshot, selection) = (Arc::clone(&self.snapshot), self.selection());
+        let total = snapshot.count(&selection);
         // The permit has to exist before the rows are sorted.
-        let permit = (!is_bounded).then(|| budget.acquire(to_usize(total))).transpose()?;
-        Ok((self.page(selection, total), permit))
+        let permit = (!query.order.is_by_user_id())
+            .then(|| budget.acquire(to_usize(total)))
+            .transpose()?;
+        let rows = RowCursor::all(snapshot, selection, &query.order, self.after(), total);
+        Ok((RowPage { rows, total, next: None }, permit))
     }
 
-    fn page(&self, selection: Selection, total: u64) -> PageOfRows {
-        let query = &self.data_query.query;
-        let limit = query.limit.map(|limit| usize::from(limit.get()));
-        let rows = RowCursor::new(Arc::clone(&self.snapshot), selection, &query.order, self.after(), limit);
-        let last = limit.and_then(|_| rows.last_id_before_next_page());
-        PageOfRows {
-            rows,
-            total,
-            next: last.and_then(|last| self.next_page(&last)),
+    /// The rows of a page with at most `limit` rows.
+    pub fn page_of(&self, limit: NonZeroU16) -> RowPage {
+        let (snapshot, order) = (Arc::clone(&self.snapshot), &self.data_query.query.order);
+        let page = Page::new(snapshot, self.selection(), order, self.after(), usize::from(limit.get()));
+        RowPage {
+            rows: page.rows,
+            total: page.total,
+            next: page.last_user_id.and_then(|last| self.next_page(&last)),
         }
     }
 

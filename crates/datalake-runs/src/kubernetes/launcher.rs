@@ -8,6 +8,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use datalake_core::{clock::Clock, report::RunId};
+use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{Client, api::DynamicObject};
@@ -63,8 +64,11 @@ impl fmt::Debug for KubernetesLauncher {
 
 impl KubernetesLauncher {
     /// Connects as the pod's service account, in its namespace; outside of a cluster, as the kubeconfig's user, in its current namespace.
-    pub async fn connect(cron_job: &str, clock: Clock) -> Result<Self, ConnectError> {
-        Ok(Self::new(Client::try_default().await?, cron_job, clock))
+    ///
+    /// The future is boxed, as that of [`KubernetesLauncher::watch_jobs`], so that this crate compiles the code for the types of Kubernetes,
+    /// and not each crate that awaits it.
+    pub fn connect(cron_job: &str, clock: Clock) -> BoxFuture<'_, Result<Self, ConnectError>> {
+        async move { Ok(Self::new(Client::try_default().await?, cron_job, clock)) }.boxed()
     }
 
     /// Uses `client` and its default namespace. Sends no request yet.
@@ -83,8 +87,8 @@ impl KubernetesLauncher {
     }
 
     /// Watches the Jobs until `shutdown`. Without the watch, runs can be started, but their ends are not noticed.
-    pub async fn watch_jobs(&self, shutdown: CancellationToken) {
-        self.shared.observer.watch_jobs(shutdown).await;
+    pub fn watch_jobs(&self, shutdown: CancellationToken) -> BoxFuture<'_, ()> {
+        self.shared.observer.watch_jobs(shutdown).boxed()
     }
 
     /// Creates a Job for the request, or returns the run of a Job that another replica has created for the same request since `present` was

@@ -261,7 +261,7 @@ async fn shutdown_ends_event_streams() {
     let address = listener.local_addr().unwrap();
     let (_hints, hinted) = watch::channel(());
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(serve::serve(listener, stage.parts(), hinted, shutdown.clone()));
+    let serving = tokio::spawn(serve::serve(listener.into(), stage.parts(), hinted, shutdown.clone()));
     let mut client = TcpStream::connect(address).await.unwrap();
     client
         .write_all(format!("GET {PATH} HTTP/1.1\r\nhost: lake\r\n\r\n").as_bytes())

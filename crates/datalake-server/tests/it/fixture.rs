@@ -291,7 +291,7 @@ pub(crate) async fn answer_at_the_end(parts: Parts, request: Request<Body>) -> R
     let token = shutdown.clone();
     let serving = tokio::spawn(async move {
         let (_hints, hinted) = watch::channel(());
-        serve::serve(listener, parts, hinted, token).await;
+        serve::serve(listener.into(), parts, hinted, token).await;
     });
     // Once it responds, the shutdown token is set.
     let mut probe = TcpStream::connect(address).await.unwrap();

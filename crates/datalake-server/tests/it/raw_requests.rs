@@ -29,7 +29,7 @@ impl Served {
         let (parts, token) = (lake.parts.clone(), shutdown.clone());
         let serving = tokio::spawn(async move {
             let (_hints, hinted) = watch::channel(());
-            serve::serve(listener, parts, hinted, token).await;
+            serve::serve(listener.into(), parts, hinted, token).await;
         });
         Self {
             address,

@@ -281,7 +281,7 @@ async fn server_stops_on_shutdown() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (_hints, hinted) = watch::channel(());
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(serve::serve(listener, lake.parts.clone(), hinted, shutdown.clone()));
+    let serving = tokio::spawn(serve::serve(listener.into(), lake.parts.clone(), hinted, shutdown.clone()));
     shutdown.cancel();
     serving.await.unwrap();
 }

@@ -1,22 +1,21 @@
 //! Cursors over the rows of a snapshot, which own their state, so that the body of a response can own a cursor.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
+    count::count,
     query::{filter::Selection, order::Order},
     row::RowView,
 };
 
-use crate::memory::snapshot::{Snapshot, Span};
+use crate::memory::snapshot::{Rows, Snapshot, Span};
 
-/// The rows of a selection in an order, from a row on and up to a limit.
+/// The rows of a selection in an order.
 #[derive(Clone, Debug)]
 pub struct RowCursor {
     snapshot: Arc<Snapshot>,
     selection: Selection,
     source: Source,
-    /// The number of rows that may still be returned.
-    remaining: usize,
 }
 
 /// The source of the rows.
@@ -24,106 +23,88 @@ pub struct RowCursor {
 enum Source {
     /// The rows of the snapshot, by user ID.
     Scan(Span),
-    /// The numbers of sorted rows, from `next` on.
-    Sorted { rows: Arc<Vec<u32>>, next: usize },
+    /// The rows with these numbers, from `next` on.
+    Numbers { numbers: Arc<[u32]>, next: usize },
 }
 
 /// The position of a cursor, from which another cursor over the same rows of the same version can continue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CursorPosition {
-    source: SourcePosition,
-    remaining: usize,
-}
+pub struct CursorPosition(SourcePosition);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum SourcePosition {
     Scan(Span),
-    Sorted(usize),
+    Numbers(usize),
+}
+
+/// A page of the rows of a selection in an order.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The rows of the page.
+    pub rows: RowCursor,
+    /// The number of rows on all pages.
+    pub total: u64,
+    /// The user ID of the page's last row if there is a next page, which starts after that row.
+    pub last_user_id: Option<String>,
 }
 
 impl RowCursor {
+    /// All rows of a selection in an order. `after` is the user ID of the row after which to start; none starts at the first row. `total` is
+    /// the number of rows of the selection.
+    ///
+    /// In the order of the user IDs, rows are read one by one. Any other order reads all rows first, and keeps the number of each:
+    /// [`ROW_NUMBER_BYTES`] per row.
+    pub fn all(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, total: u64) -> Self {
+        if order.is_by_user_id() {
+            let span = snapshot.span_after(&selection, after);
+            return Self::scan(snapshot, selection, span);
+        }
+        // A growing vector would allocate up to twice the memory.
+        let capacity = usize::try_from(total).unwrap_or(usize::MAX).min(snapshot.len());
+        let (_, numbers) = sorted_row_numbers(&snapshot, &selection, order, after, usize::MAX, capacity);
+        Self::numbers(snapshot, selection, numbers)
+    }
+
+    fn scan(snapshot: Arc<Snapshot>, selection: Selection, span: Span) -> Self {
+        Self {
+            snapshot,
+            selection,
+            source: Source::Scan(span),
+        }
+    }
+
+    fn numbers(snapshot: Arc<Snapshot>, selection: Selection, numbers: Vec<u32>) -> Self {
+        Self {
+            snapshot,
+            selection,
+            source: Source::Numbers {
+                numbers: numbers.into(),
+                next: 0,
+            },
+        }
+    }
+
     /// The current position.
     pub fn position(&self) -> CursorPosition {
-        CursorPosition {
-            source: match &self.source {
-                Source::Scan(span) => SourcePosition::Scan(*span),
-                Source::Sorted { next, .. } => SourcePosition::Sorted(*next),
-            },
-            remaining: self.remaining,
-        }
+        CursorPosition(match &self.source {
+            Source::Scan(span) => SourcePosition::Scan(*span),
+            Source::Numbers { next, .. } => SourcePosition::Numbers(*next),
+        })
     }
 
     /// Moves to a position of a cursor over the same rows.
     pub fn seek(&mut self, position: CursorPosition) {
-        self.remaining = position.remaining;
-        match (&mut self.source, position.source) {
+        match (&mut self.source, position.0) {
             (Source::Scan(span), SourcePosition::Scan(to)) => *span = to,
-            (Source::Sorted { next, .. }, SourcePosition::Sorted(to)) => *next = to,
-            (Source::Scan(_), SourcePosition::Sorted(_)) | (Source::Sorted { .. }, SourcePosition::Scan(_)) => {
+            (Source::Numbers { next, .. }, SourcePosition::Numbers(to)) => *next = to,
+            (Source::Scan(_), SourcePosition::Numbers(_)) | (Source::Numbers { .. }, SourcePosition::Scan(_)) => {
                 unreachable!("cursors over the same rows have the same source")
             }
         }
     }
 
-    /// Starts a cursor. `after` is the user ID of the row after which to start; none starts at the first row. `limit` is the maximum number
-    /// of rows; none means all.
-    ///
-    /// In the order of the user IDs, rows are read one by one. Any other order reads all rows first, and keeps the numbers of those to
-    /// return: [`ROW_NUMBER_BYTES`] per row, and while sorting at most twice as many rows as `limit`.
-    pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Self {
-        let source = if order.is_by_user_id() {
-            let span = snapshot.span(&selection);
-            Source::Scan(after.map_or(span, |user_id| span.after(snapshot.after(user_id))))
-        } else {
-            // One more row shows whether there is a next page.
-            let rows = sorted_row_numbers(&snapshot, &selection, order, after, limit.map(|limit| limit.saturating_add(1)));
-            Source::Sorted {
-                rows: Arc::new(rows),
-                next: 0,
-            }
-        };
-        Self {
-            snapshot,
-            selection,
-            source,
-            remaining: limit.unwrap_or(usize::MAX),
-        }
-    }
-
     /// The next row.
     pub fn next_row(&mut self) -> Option<RowView<'_>> {
-        self.remaining = self.remaining.checked_sub(1)?;
-        self.step()
-    }
-
-    /// Whether the cursor returns every row that it reads, so that the next row takes constant time.
-    pub fn returns_every_row(&self) -> bool {
-        match self.source {
-            Source::Scan(_) => self.selection.is_range_of_ids(),
-            Source::Sorted { .. } => true,
-        }
-    }
-
-    /// The user ID of the last row that this cursor will return, if there are rows after it: the next page starts after it.
-    pub fn last_id_before_next_page(&self) -> Option<String> {
-        let mut ahead = self.clone();
-        let mut last = None;
-        while ahead.next_row().is_some() {
-            last = ahead.number();
-        }
-        ahead.step()?;
-        self.snapshot.row_of_number(last?).map(|row| row.user_id.to_owned())
-    }
-
-    /// The number of the row that was returned last.
-    fn number(&self) -> Option<u32> {
-        match &self.source {
-            Source::Scan(span) => Some(self.snapshot.number_of(span.start().before())),
-            Source::Sorted { rows, next } => rows.get(next.checked_sub(1)?).copied(),
-        }
-    }
-
-    fn step(&mut self) -> Option<RowView<'_>> {
         match &mut self.source {
             Source::Scan(span) => {
                 let mut rows = self.snapshot.rows_from(&self.selection, *span);
@@ -131,11 +112,63 @@ impl RowCursor {
                 *span = rows.remaining();
                 row
             }
-            Source::Sorted { rows, next } => {
-                let number = *rows.get(*next)?;
+            Source::Numbers { numbers, next } => {
+                let number = *numbers.get(*next)?;
                 *next += 1;
                 self.snapshot.row_of_number(number)
             }
+        }
+    }
+
+    /// Whether the cursor returns every row that it reads, so that the next row takes constant time.
+    pub fn returns_every_row(&self) -> bool {
+        match self.source {
+            Source::Scan(_) => self.selection.is_range_of_ids(),
+            Source::Numbers { .. } => true,
+        }
+    }
+}
+
+impl Page {
+    /// The first rows of a selection in an order, at most `limit`. `after` is the user ID of the row after which to start; none starts at
+    /// the first row.
+    ///
+    /// A range of user IDs in their order is not read: its pages follow from positions. For other selections and orders, one pass counts the
+    /// rows and collects the numbers of those on the page; it keeps at most twice as many as `limit`.
+    pub fn new(snapshot: Arc<Snapshot>, selection: Selection, order: &Order, after: Option<&str>, limit: usize) -> Self {
+        if order.is_by_user_id() && selection.is_range_of_ids() {
+            return Self::of_range(snapshot, selection, after, limit);
+        }
+        // One more row shows whether there is a next page.
+        let rows_max = limit.saturating_add(1);
+        let (total, mut numbers) = if order.is_by_user_id() {
+            first_row_numbers(&snapshot, &selection, after, rows_max)
+        } else {
+            let capacity = rows_max.saturating_mul(2).min(snapshot.len());
+            sorted_row_numbers(&snapshot, &selection, order, after, rows_max, capacity)
+        };
+        let has_next = numbers.len() > limit;
+        numbers.truncate(limit);
+        let last = numbers.last().filter(|_| has_next);
+        let last_user_id = last
+            .and_then(|last| snapshot.row_of_number(*last))
+            .map(|row| row.user_id.to_owned());
+        Self {
+            rows: RowCursor::numbers(snapshot, selection, numbers),
+            total,
+            last_user_id,
+        }
+    }
+
+    fn of_range(snapshot: Arc<Snapshot>, selection: Selection, after: Option<&str>, limit: usize) -> Self {
+        let remaining = snapshot.span_after(&selection, after);
+        let page = snapshot.first_rows(remaining, limit);
+        let has_next = snapshot.rows_within(&remaining) > limit;
+        let last = snapshot.last_row(page).filter(|_| has_next);
+        Self {
+            total: snapshot.count(&selection),
+            last_user_id: last.map(|row| row.user_id.to_owned()),
+            rows: RowCursor::scan(snapshot, selection, page),
         }
     }
 }
@@ -150,41 +183,70 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
     }
     let last = snapshot.row(user_id);
     let is_up_to = |row: &RowView<'_>| last.is_some_and(|last| order.compare(row, &last, selection.ages).is_le());
-    let rows = snapshot.rows(selection).filter(is_up_to).count();
-    u64::try_from(rows).unwrap_or(u64::MAX)
+    count(snapshot.rows(selection).filter(is_up_to).count())
 }
 
-/// The numbers of the first rows in an order, after a row.
-fn sorted_row_numbers(snapshot: &Snapshot, selection: &Selection, order: &Order, after: Option<&str>, limit: Option<usize>) -> Vec<u32> {
+/// The number of rows of a selection, and the numbers of the first ones after the row of a user, by user ID.
+fn first_row_numbers(snapshot: &Snapshot, selection: &Selection, after: Option<&str>, rows_max: usize) -> (u64, Vec<u32>) {
+    let known_total = snapshot.count_without_scan(selection);
+    let remaining = snapshot.span_after(selection, after);
+    let first = snapshot.number_of(remaining.start());
+    let mut rows = match known_total {
+        Some(_) => snapshot.rows_from(selection, remaining),
+        None => snapshot.rows(selection),
+    };
+    let mut total = 0;
+    let mut numbers = Vec::new();
+    while rows.next().is_some() {
+        total += 1;
+        let number = last_number(snapshot, &rows);
+        if number >= first && numbers.len() < rows_max {
+            numbers.push(number);
+        }
+        if known_total.is_some() && numbers.len() == rows_max {
+            break;
+        }
+    }
+    (known_total.unwrap_or(total), numbers)
+}
+
+/// The number of rows of a selection, and the numbers of the first ones after the row of a user, in an order.
+fn sorted_row_numbers(
+    snapshot: &Snapshot,
+    selection: &Selection,
+    order: &Order,
+    after: Option<&str>,
+    rows_max: usize,
+    capacity: usize,
+) -> (u64, Vec<u32>) {
     let compare = |left: &u32, right: &u32| {
         let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
-        rows.map_or(std::cmp::Ordering::Equal, |(left, right)| {
-            order.compare(&left, &right, selection.ages)
-        })
+        rows.map_or(Ordering::Equal, |(left, right)| order.compare(&left, &right, selection.ages))
     };
     let after = after.and_then(|user_id| snapshot.row(user_id));
     let is_after = |row: &RowView<'_>| after.is_none_or(|after| order.compare(row, &after, selection.ages).is_gt());
-    // A growing vector would allocate up to twice the memory. The count is an upper bound.
-    let capacity = match limit {
-        Some(limit) => limit.saturating_mul(2).min(snapshot.len()),
-        None => usize::try_from(snapshot.count(selection)).unwrap_or(usize::MAX),
-    };
+    let mut total = 0;
     let mut numbers = Vec::with_capacity(capacity);
     let mut rows = snapshot.rows(selection);
     while let Some(row) = rows.next() {
+        total += 1;
         if is_after(&row) {
-            numbers.push(snapshot.number_of(rows.remaining().start().before()));
+            numbers.push(last_number(snapshot, &rows));
         }
         // Only the first half can still be among the first rows.
-        if let Some(limit) = limit.filter(|limit| numbers.len() >= limit.saturating_mul(2)) {
-            numbers.select_nth_unstable_by(limit - 1, compare);
-            numbers.truncate(limit);
+        if numbers.len() >= rows_max.saturating_mul(2) {
+            numbers.select_nth_unstable_by(rows_max - 1, compare);
+            numbers.truncate(rows_max);
         }
     }
     numbers.sort_unstable_by(compare);
-    numbers.truncate(limit.unwrap_or(usize::MAX));
-    numbers.shrink_to_fit();
-    numbers
+    numbers.truncate(rows_max);
+    (total, numbers)
+}
+
+/// The number of the row that was read last.
+fn last_number(snapshot: &Snapshot, rows: &Rows<'_>) -> u32 {
+    snapshot.number_of(rows.remaining().start().before())
 }
 
 /// The bytes per row of a cursor in another order than that of the user IDs, which keeps the number of each row.

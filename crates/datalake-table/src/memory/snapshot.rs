@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
+    count::count,
     query::filter::{Filter, Selection},
     reject::ExcludedSource,
     row::RowView,
@@ -155,22 +156,27 @@ impl Snapshot {
         })
     }
 
-    /// The number of rows of a selection.
+    /// The number of rows of a selection. Scans rows only if the selection has conditions on values.
     pub fn count(&self, selection: &Selection) -> u64 {
+        let counted = self.count_without_scan(selection);
+        counted.unwrap_or_else(|| self.count_within(selection, self.span(selection)))
+    }
+
+    /// The number of rows of a selection, if no scan is needed.
+    pub(crate) fn count_without_scan(&self, selection: &Selection) -> Option<u64> {
         if selection.conditions.is_empty() {
-            return self.births.count_of(selection);
+            return Some(self.births.count_of(selection));
         }
-        self.count_within(selection, self.span(selection))
+        selection.is_range_of_ids().then(|| count(self.rows_within(&self.span(selection))))
     }
 
     /// The number of rows of a selection within a span.
     pub(crate) fn count_within(&self, selection: &Selection, span: Span) -> u64 {
-        let rows = if selection.is_range_of_ids() {
+        count(if selection.is_range_of_ids() {
             self.rows_within(&span)
         } else {
             self.rows_from(selection, span).count()
-        };
-        u64::try_from(rows).unwrap_or(u64::MAX)
+        })
     }
 
     /// The statistics of a selection. Scans rows only if the selection has conditions on values.
@@ -224,8 +230,29 @@ impl Snapshot {
         span
     }
 
+    /// The span of [`Snapshot::span`] after the row of a user; none starts at the first row.
+    pub(crate) fn span_after(&self, selection: &Selection, user_id: Option<&str>) -> Span {
+        let span = self.span(selection);
+        user_id.map_or(span, |user_id| span.after(self.after(user_id)))
+    }
+
+    /// The first rows of a span, at most `limit`.
+    pub(crate) fn first_rows(&self, span: Span, limit: usize) -> Span {
+        if self.rows_within(&span) <= limit {
+            return span;
+        }
+        let start = usize::try_from(self.number_of(span.from)).unwrap_or(usize::MAX);
+        span.up_to(self.position_of(start.saturating_add(limit)))
+    }
+
+    /// The last row of a span.
+    pub(crate) fn last_row(&self, span: Span) -> Option<RowView<'_>> {
+        let last = self.number_of(span.until).checked_sub(1)?;
+        (last >= self.number_of(span.from)).then(|| self.row_of_number(last))?
+    }
+
     /// The number of rows in a span.
-    fn rows_within(&self, span: &Span) -> usize {
+    pub(crate) fn rows_within(&self, span: &Span) -> usize {
         let Span { from, until } = span;
         let Some(parts) = self.parts.get(from.part..until.part) else {
             return 0;
@@ -259,12 +286,14 @@ impl Snapshot {
 
     /// The row with this number.
     pub(crate) fn row_of_number(&self, number: u32) -> Option<RowView<'_>> {
-        let number = usize::try_from(number).ok()?;
-        let part = self.starts.partition_point(|start| *start <= number).checked_sub(1)?;
-        self.row_at(Position {
-            part,
-            index: number - self.starts.get(part)?,
-        })
+        self.row_at(self.position_of(usize::try_from(number).ok()?))
+    }
+
+    /// The position before the row with this number.
+    fn position_of(&self, number: usize) -> Position {
+        let part = self.starts.partition_point(|start| *start <= number).saturating_sub(1);
+        let index = number - self.starts.get(part).copied().unwrap_or_default();
+        Position { part, index }
     }
 
     /// The row after a position, in the same part.

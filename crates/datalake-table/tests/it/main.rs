@@ -11,6 +11,7 @@ mod damaged_objects;
 mod edit_sequences;
 mod engine_fixtures;
 mod other_engines;
+mod pages;
 mod snapshot;
 mod support;
 mod time_travel;

@@ -10,8 +10,6 @@ mod request;
 mod table;
 mod view;
 
-use std::num::NonZeroU16;
-
 use axum::response::{IntoResponse, Response};
 
 use crate::{
@@ -39,7 +37,7 @@ pub(crate) async fn show(
         Ok(read_at) => read_at,
         Err(problem) => return invalid_filter::page(&context, problem),
     };
-    let limit = rows.query.limit.map_or(LIMIT, NonZeroU16::get);
+    let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let row_query = RowQuery::new(rows, &read_at)?;
     let version = row_query.snapshot.version().number();

@@ -8,11 +8,11 @@ use datalake_core::{
 use crate::{
     components::image::ImageState,
     page::{links, query::Query},
-    users::request::ViewMode,
+    users::request::{LIMIT, ViewMode},
 };
 use datalake_api::{
     request::cursor::CURSOR,
-    rows::row_query::{PageOfRows, RowQuery},
+    rows::row_query::{RowPage, RowQuery},
 };
 
 /// A user on the page.
@@ -63,7 +63,7 @@ impl UsersPage {
         let pinned = (!is_first && version != latest).then(|| version.to_string());
         let first_page = query.without(&[CURSOR]);
         let ages = Ages::on(row_query.day);
-        let PageOfRows { mut rows, total, next } = row_query.rows();
+        let RowPage { mut rows, total, next } = row_query.page_of(question.limit.unwrap_or(LIMIT));
         let mut users = Vec::new();
         while let Some(row) = rows.next_row() {
             users.push(ListedUser {

@@ -19,7 +19,7 @@ use datalake_api::{
 };
 
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
-pub(crate) const LIMIT: u16 = 50;
+pub(crate) const LIMIT: NonZeroU16 = NonZeroU16::new(50).expect("it is not zero");
 
 /// How users are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,8 +98,8 @@ impl<S: Send + Sync> FromRequestParts<S> for UsersRequest {
 }
 
 fn limit(requested: Option<NonZeroU16>) -> Result<NonZeroU16, QueryError> {
-    let limit = requested.or(NonZeroU16::new(LIMIT)).unwrap_or(NonZeroU16::MIN);
-    if limit.get() > LIMIT {
+    let limit = requested.unwrap_or(LIMIT);
+    if limit > LIMIT {
         let reason = format!("must be at most {LIMIT} on this page; the API allows up to 10000, and downloads contain all rows");
         return Err(QueryError::value("limit", &reason));
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The page sizes to choose from.
-const LIMITS: [u16; 3] = [10, 25, LIMIT];
+const LIMITS: [u16; 3] = [10, 25, LIMIT.get()];
 
 pub(crate) fn image(state: &FormState<'_>) -> Markup {
     let value = state.value("is_image_exists").to_lowercase();
