@@ -10,6 +10,7 @@ use datalake_table::{
     memory::snapshot::Snapshot,
     table::Table,
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, watch},
@@ -151,8 +152,12 @@ impl TableWatch {
         self.check(CheckKind::NextEntry).await;
     }
 
-    /// Loads the newest version once, for a caller that does not follow the table.
-    pub async fn load(&self) -> Result<(), TableError> {
+    /// Loads the newest version once, for a caller that does not follow the table. The future is boxed, so that this crate compiles its code.
+    pub fn load_newest(&self) -> BoxFuture<'_, Result<(), TableError>> {
+        self.load_once().boxed()
+    }
+
+    async fn load_once(&self) -> Result<(), TableError> {
         let _check = self.shared.check.lock().await;
         let before = self.status();
         let state = self.newest(&before.state, CheckKind::NextEntry).await?;

@@ -104,11 +104,11 @@ pub(super) type Outcome = Result<String, Finding>;
 /// The checks so far.
 pub(super) struct Checks<'a> {
     list: Vec<Check>,
-    on_check: &'a OnCheck,
+    on_check: &'a OnCheck<'a>,
 }
 
 impl<'a> Checks<'a> {
-    pub(super) fn new(on_check: &'a OnCheck) -> Self {
+    pub(super) fn new(on_check: &'a OnCheck<'a>) -> Self {
         Self {
             list: Vec::new(),
             on_check,

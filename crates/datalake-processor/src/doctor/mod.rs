@@ -10,12 +10,14 @@ mod permissions;
 mod probe;
 mod races;
 
+use futures_util::{FutureExt, future::LocalBoxFuture};
+
 pub use self::check::{Check, CheckResult};
 use self::{check::Checks, probe::Probe};
 use crate::options::{Lake, RunOptions};
 
 /// Receives the name of the check that starts.
-pub type OnCheck = dyn Fn(&'static str) + Send + Sync;
+pub type OnCheck<'a> = dyn Fn(&'static str) + Send + Sync + 'a;
 
 /// The checks that need objects that can be written and read.
 const OF_WRITES: [&str; 6] = [
@@ -42,8 +44,13 @@ const AFTER_LIST: [&str; 11] = [
     "drift",
 ];
 
-/// Checks the lake. None if the options cancel the checks. In both cases, the objects that the checks wrote are removed.
-pub async fn examine(lake: &Lake, options: &RunOptions, on_check: &OnCheck) -> Option<Vec<Check>> {
+/// Checks the lake. None if the options cancel the checks. In both cases, the objects that the checks wrote are removed. The future is boxed, as that
+/// of a run.
+pub fn examine<'a>(lake: &'a Lake, options: &'a RunOptions, on_check: &'a OnCheck<'a>) -> LocalBoxFuture<'a, Option<Vec<Check>>> {
+    examine_or_cancel(lake, options, on_check).boxed_local()
+}
+
+async fn examine_or_cancel(lake: &Lake, options: &RunOptions, on_check: &OnCheck<'_>) -> Option<Vec<Check>> {
     let probe = Probe::new(lake.bucket.as_ref());
     let mut checks = Checks::new(on_check);
     let is_complete = tokio::select! {

@@ -73,7 +73,7 @@ impl OpenedLake {
     async fn with_table(args: &LakeArgs) -> anyhow::Result<Self> {
         let bar = Bar::waiting(&format!("reading the table of {}", args.lake));
         let lake = Self::open(args).await?;
-        let loaded = lake.table.load().await;
+        let loaded = lake.table.load_newest().await;
         bar.clear();
         loaded.map_err(RunError::from)?;
         Ok(lake)
