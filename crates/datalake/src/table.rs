@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn last_column_is_wrapped_on_a_terminal() {
-        let narrow = Screen { width: Some(48), ..FILE };
+        let narrow = Screen { width: Some(47), ..FILE };
         assert_eq!(
             example(narrow),
             "KEY             LINES  REASON\n\

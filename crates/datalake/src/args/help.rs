@@ -123,12 +123,15 @@ pub(crate) fn command() -> Command {
             examples(&["datalake demo", "datalake up --lake ./lake", "datalake status --lake ./lake"])
         ));
     let command = command.mut_args(described);
-    EXAMPLES.iter().fold(command, |command, (name, commands)| {
-        command.mut_subcommand(name, |command| {
-            let is_about_runs = matches!(*name, "process" | "repair" | "doctor");
-            let statuses = if is_about_runs { format!("\n\n{STATUSES}") } else { String::new() };
-            command.after_help(format!("{}{statuses}", examples(commands))).mut_args(described)
-        })
+    command.mut_subcommands(|command| {
+        let examples_of = EXAMPLES.iter().find(|(name, _)| *name == command.get_name());
+        let is_about_runs = matches!(command.get_name(), "process" | "repair" | "doctor");
+        let statuses = if is_about_runs { format!("\n\n{STATUSES}") } else { String::new() };
+        let command = command.mut_args(described);
+        match examples_of {
+            Some((_, commands)) => command.after_help(format!("{}{statuses}", examples(commands))),
+            None => command,
+        }
     })
 }
 

@@ -113,7 +113,7 @@ fn invalid_parameters_are_usage_errors() {
     lake.check_error("query", &["minage=3"], 2, "did you mean `min_age`?");
     lake.check_error("query", &["limit=0"], 2, "limit: must be");
     lake.check_error("query", &["format=parquet"], 2, "--output");
-    lake.check_error("query", &["version=7"], 2, "7");
+    lake.check_error("query", &["version=7"], 2, "version");
     lake.check_error("rejects", &["code=nonsense"], 2, "code");
     lake.check_error("runs", &["limit=5&limit=6"], 2, "limit");
     lake.check_error("runs", &["--id", "unknown"], 2, "run");
@@ -230,7 +230,7 @@ fn documents_are_those_of_the_api() {
     let lake = Lake::new();
     let server = crate::terminal::Server::start(lake.0.path());
     for (command, parameters, path) in [
-        ("query", "order=-user_id&on=2026-11-24", "/data?order=-user_id&on=2026-11-24"),
+        ("query", "order=user_id.desc&on=2026-11-24", "/data?order=user_id.desc&on=2026-11-24"),
         ("rejects", "", "/rejects"),
         ("runs", "limit=1", "/runs?limit=1"),
         ("versions", "", "/versions"),
