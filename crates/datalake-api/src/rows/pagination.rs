@@ -1,4 +1,4 @@
-//! The headers about the other pages.
+//! Pages of rows, and the headers about the other pages.
 
 use std::convert::Infallible;
 
@@ -6,8 +6,30 @@ use axum::{
     http::{HeaderName, HeaderValue, header},
     response::{IntoResponseParts, ResponseParts},
 };
+use datalake_table::memory::row_cursor::RowCursor;
 
 const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// The rows of a page.
+#[derive(Debug)]
+pub struct RowPage {
+    /// The rows of the page.
+    pub rows: RowCursor,
+    /// The number of rows on all pages.
+    pub total: u64,
+    /// Path and query string of the next page.
+    pub next: Option<String>,
+}
+
+impl RowPage {
+    /// The headers about the other pages.
+    pub fn headers(&self) -> PageHeaders {
+        PageHeaders {
+            total: self.total,
+            next: self.next.as_deref().and_then(link_to_next),
+        }
+    }
+}
 
 /// The headers about the entries that are on other pages.
 #[derive(Clone, Debug, Default)]

@@ -19,7 +19,7 @@ use crate::{
     },
     problem::Problem,
     request::{cursor::Cursor, data_query::DataQuery, snapshot::ReadAt},
-    rows::pagination::{PageHeaders, link_to_next},
+    rows::pagination::RowPage,
 };
 
 /// Scanning this number of rows takes about 100 µs. More rows are scanned by the scan pool, so that other requests do not wait.
@@ -35,27 +35,6 @@ pub struct RowQuery {
     /// The day on which ages are computed.
     pub day: Day,
     scan_pool: ScanPool,
-}
-
-/// The rows of a page.
-#[derive(Debug)]
-pub struct RowPage {
-    /// The rows of the page.
-    pub rows: RowCursor,
-    /// The number of rows on all pages.
-    pub total: u64,
-    /// Path and query string of the next page.
-    pub next: Option<String>,
-}
-
-impl RowPage {
-    /// The headers about the other pages.
-    pub fn headers(&self) -> PageHeaders {
-        PageHeaders {
-            total: self.total,
-            next: self.next.as_deref().and_then(link_to_next),
-        }
-    }
 }
 
 impl RowQuery {

@@ -12,7 +12,7 @@ use crate::{
 };
 use datalake_api::{
     request::cursor::CURSOR,
-    rows::row_query::{RowPage, RowQuery},
+    rows::{pagination::RowPage, row_query::RowQuery},
 };
 
 /// A user on the page.
