@@ -31,6 +31,14 @@ pub const IMAGES: &str = "processed_data/images/";
 /// The folder of the reports of runs.
 pub const RUNS: &str = "processed_data/runs/";
 
+/// The prefix of the objects that `doctor` writes, reads and removes to check the store.
+pub const PROBES: &str = "processed_data/doctor-";
+
+/// An object of one check of the store. `unique` is a UUID: several checks may run at the same time.
+pub fn probe(unique: &str, name: &str) -> String {
+    format!("{PROBES}{unique}-{name}")
+}
+
 /// The copy of a user's image, and the row's `img_path`.
 pub fn image(user_id: &str) -> String {
     image_parts(user_id).concat()

@@ -21,5 +21,5 @@ pub mod row;
 pub mod source;
 #[cfg(test)]
 mod testing;
-mod text;
+pub mod text;
 pub mod user;

@@ -125,8 +125,16 @@ pub(crate) fn quoted(value: &str) -> String {
     text
 }
 
+/// A text for a terminal. Invisible characters, which include those that control a terminal, are replaced by their code points.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    match text.chars().any(|character| character != ' ' && is_invisible(character)) {
+        true => text.chars().map(escaped).collect::<String>().into(),
+        false => text.into(),
+    }
+}
+
 /// A number with separators between thousands.
-pub(crate) fn grouped(number: u64) -> String {
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -170,6 +178,12 @@ mod tests {
             "U+200B (ZERO WIDTH SPACE), U+0061, U+E000"
         );
         assert_eq!(quoted(&"x".repeat(200)).len(), VALUE_BYTES_MAX + "…\"".len());
+    }
+
+    #[test]
+    fn text_for_a_terminal_has_no_control_characters() {
+        assert_eq!(visible("Ana María"), "Ana María");
+        assert_eq!(visible("\u{1b}[2J\u{202e}x\n"), "<U+001B>[2J<U+202E>x<U+000A>");
     }
 
     #[test]

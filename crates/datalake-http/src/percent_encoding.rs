@@ -12,9 +12,33 @@ pub fn malformed_encoding(text: &str) -> Option<&str> {
     escape.get(..end)
 }
 
+/// Whether a path or a query cannot contain the byte, although some clients send it unencoded.
+pub(crate) fn is_forbidden(byte: u8) -> bool {
+    matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..)
+}
+
+/// Percent-encodes the bytes that a query cannot contain. Percent signs are kept, so that the text may be encoded already.
+pub fn encode_query(text: &str) -> String {
+    let encode = |byte: u8| match is_forbidden(byte) || byte <= b' ' || matches!(byte, b'#' | 0x7f) {
+        true => percent_encoding::percent_encode_byte(byte).to_owned(),
+        false => char::from(byte).to_string(),
+    };
+    text.bytes().map(encode).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn query_of_a_command_line_is_encoded() {
+        assert_eq!(
+            encode_query("last_name=de la Cruz&age>=30#"),
+            "last_name=de%20la%20Cruz&age%3E=30%23"
+        );
+        assert_eq!(encode_query("first_name=\u{17b}aneta"), "first_name=%C5%BBaneta");
+        assert_eq!(encode_query("a=100%25&b=+"), "a=100%25&b=+");
+    }
 
     #[track_caller]
     fn check_encoding(text: &str, expected: Option<&str>) {

@@ -11,7 +11,7 @@ use futures_util::{FutureExt, future::LocalBoxFuture};
 
 use crate::{
     error::RunError,
-    options::{Lake, RunOptions, cancellable},
+    options::{Lake, Progress, RunOptions, cancellable},
     source_changes::{self, Scope},
 };
 
@@ -47,13 +47,14 @@ pub fn dry_run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a
 }
 
 async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
+    let progress = options.progress.as_ref();
+    progress(Progress::Connecting);
     let table = Table::new(Arc::clone(&lake.bucket));
     let base = table.latest().await?;
     let rejects = match &base {
         Some(version) => table.rejects(version).await?,
         None => Vec::new(),
     };
-    let progress = options.progress.as_ref();
     let scope = Scope {
         base: base.as_ref(),
         rejects: &rejects,

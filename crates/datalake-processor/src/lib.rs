@@ -5,6 +5,7 @@
 
 mod apply;
 mod attempts;
+pub mod doctor;
 pub mod dry_run;
 pub mod error;
 mod finish;

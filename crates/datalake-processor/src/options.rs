@@ -28,6 +28,8 @@ pub struct Lake {
 /// The progress of a run, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
+    /// The run has started, and has no response of the store yet.
+    Connecting,
     /// The sources are being listed.
     Listed {
         /// Objects listed.

@@ -148,6 +148,7 @@ impl<'a> Reader<'a> {
     /// cannot be read.
     pub(crate) async fn read_all(&self, changes: Vec<UserChange>, listed: u64, progress: &OnProgress) -> Result<Vec<UserRead>, StoreError> {
         let total = changes.len();
+        progress(Progress::Read { users: 0, total });
         let mut reads = Vec::with_capacity(total);
         let mut outcomes = stream::iter(changes)
             .map(|change| self.read_user(change))

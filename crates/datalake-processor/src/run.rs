@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::{
     attempts,
     error::RunError,
-    options::{Lake, RunOptions, Writers},
+    options::{Lake, Progress, RunOptions, Writers},
     run_state::{RunContext, RunState},
 };
 
@@ -35,6 +35,7 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     let start = Instant::now();
     let requests_before = lake.requests.snapshot();
     tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "run started");
+    (options.progress)(Progress::Connecting);
 
     let bucket: Arc<dyn Bucket> = match options.writers {
         Writers::Many => Arc::clone(&lake.bucket),

@@ -68,6 +68,7 @@ pub(crate) struct Scope<'a> {
 
 /// Lists all objects under `src-data/` once, and returns the differences to the table.
 pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress) -> Result<Changes, RunError> {
+    progress(Progress::Listed { objects: 0 });
     let mut changes = Changes::default();
     let mut listing = Listing {
         objects: table.bucket().list(keys::SOURCES, None),

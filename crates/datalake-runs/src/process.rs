@@ -48,6 +48,9 @@ pub struct RunCommand {
     pub grace_period: Duration,
 }
 
+/// Writes whole lines of the log of a child, which are JSON, to the log of this process.
+pub type WriteLog = fn(&[u8]);
+
 /// The last scheduled time at or before the given time, if any.
 pub type PreviousScheduled = Box<dyn Fn(Timestamp) -> Option<Timestamp> + Send + Sync>;
 
@@ -66,6 +69,7 @@ struct Shared {
     runs: Mutex<KnownRuns>,
     next: Mutex<NextRun>,
     previous: OnceLock<PreviousScheduled>,
+    write_log: OnceLock<WriteLog>,
     changes: watch::Sender<()>,
 }
 
@@ -88,6 +92,7 @@ impl ProcessLauncher {
             runs: Mutex::default(),
             next: Mutex::default(),
             previous: OnceLock::new(),
+            write_log: OnceLock::new(),
             changes: watch::Sender::new(()),
         };
         Self { shared: Arc::new(shared) }
@@ -102,6 +107,11 @@ impl ProcessLauncher {
     /// Sets the function behind [`RunLauncher::previous_scheduled`]. Later calls have no effect.
     pub fn set_schedule(&self, previous: PreviousScheduled) {
         let _already_set = self.shared.previous.set(previous);
+    }
+
+    /// Sets the function that writes the logs of children, which otherwise go to standard error unchanged. Later calls have no effect.
+    pub fn set_log_writer(&self, write_log: WriteLog) {
+        let _already_set = self.shared.write_log.set(write_log);
     }
 
     /// Starts no more runs, stops the active ones, and returns when they have ended. Kills those that outlast the command's grace period.
@@ -195,7 +205,8 @@ impl RunLauncher for ProcessLauncher {
 impl Shared {
     /// Waits for the end of the child and records it.
     async fn observe(self: Arc<Self>, run_id: RunId, mut child: Child, stop: CancellationToken, log: LogTail) {
-        let end = child::wait(&mut child, &stop, self.command.grace_period, &log).await;
+        let write_log = *self.write_log.get_or_init(|| child::write_to_stderr);
+        let end = child::wait(&mut child, &stop, self.command.grace_period, &log, write_log).await;
         tracing::info!(run.id = %run_id, run.outcome = end.outcome.as_str(), process.status = end.status, "run ended");
         self.runs.lock().end(&run_id, |run| Run {
             state: RunState::Ended(end.outcome),

@@ -1,8 +1,11 @@
 //! Command-line arguments. A flag takes precedence over its environment variable, and the variable over the default.
 
+pub(crate) mod help;
+pub(crate) mod read;
+
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::UnknownArgumentValueParser};
 use datalake_core::{plan::RejectRatio, report::RunId};
 use datalake_http::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_processor::options::Writers;
@@ -12,9 +15,10 @@ use datalake_store::{
     open_options::OpenOptions,
 };
 
+use self::read::{DoctorArgs, ReadArgs, RunsArgs, StatusArgs};
 use crate::{listen::ListenAddress, schedule::Schedule};
 
-/// Turns one CSV and one image per user in a bucket into a table, and serves the table over HTTP
+/// Turn per-user CSV and PNG files into a versioned Delta table, and serve it over HTTP
 #[derive(Debug, Parser)]
 #[command(name = "datalake", version, max_term_width = 110)]
 pub(crate) struct Cli {
@@ -23,22 +27,51 @@ pub(crate) struct Cli {
     /// The log level (off, error, warn, info, debug, trace), or a filter like `info,datalake_table=debug`
     #[arg(long, env = "DATALAKE_LOG", global = true, value_name = "FILTER")]
     pub(crate) log: Option<String>,
+    /// Log debug messages as well, regardless of --log
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+    /// Log only errors, regardless of --log
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+impl Cli {
+    /// The filter of the log, from `--verbose`, `--quiet` or `--log`.
+    pub(crate) fn log_filter(&self) -> Option<&str> {
+        match (self.verbose, self.quiet) {
+            (true, _) => Some("info,datalake=debug"),
+            (false, true) => Some("error"),
+            (false, false) => self.log.as_deref(),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Create a lake with 100 sample users in ./demo-lake, process it and serve it
     Demo(DemoArgs),
-    /// Serve the lake, and run the processor now and on a schedule
+    /// Serve the API, and process the lake now and on a schedule
     Up(UpArgs),
-    /// Run the processor once, or on a schedule
-    Process(ProcessArgs),
     /// Serve the API without scheduled runs
     Serve(ServeArgs),
-    /// Create the lake if it does not exist, and upload sources that are missing or different
+    /// Create a lake, and upload new or changed sources
     Init(InitArgs),
+    /// Run the processor once, or on a schedule
+    Process(ProcessArgs),
     /// Rebuild the table from the sources if its log cannot be loaded
     Repair(RepairArgs),
+    /// Show the table, the rejected files and the last run of a lake
+    Status(StatusArgs),
+    /// Show users, with the parameters of GET /data
+    Query(ReadArgs),
+    /// Show rejected and ignored files, with the parameters of GET /rejects
+    Rejects(ReadArgs),
+    /// Show runs, or one run, with the parameters of GET /runs
+    Runs(RunsArgs),
+    /// Show the versions of the table, with the parameters of GET /versions
+    Versions(ReadArgs),
+    /// Check settings, permissions, the store, the table and its drift from the sources
+    Doctor(DoctorArgs),
     /// Check whether the API is ready, for container health checks
     Healthcheck(HealthcheckArgs),
     /// Print the completion script for a shell
@@ -61,7 +94,6 @@ pub(crate) struct LakeArgs {
         long,
         env = "DATALAKE_LAKE",
         value_name = "URL",
-        hide_env_values = true,
         help = "The lake: s3://bucket, s3://bucket/prefix, file:///abs/dir, or the path of a folder"
     )]
     pub(crate) lake: LakeUrl,
@@ -76,7 +108,6 @@ pub(crate) struct S3Args {
         long = "s3-endpoint",
         env = "DATALAKE_S3_ENDPOINT",
         value_name = "URL",
-        hide_env_values = true,
         help = "The URL of the S3 server if it is not AWS, like http://localhost:9000"
     )]
     pub(crate) endpoint: Option<Endpoint>,
@@ -131,6 +162,9 @@ pub(crate) struct ListenArgs {
     /// The address and port on which the API listens, like localhost:8080; :8080 listens on all IPv4 interfaces
     #[arg(long, env = "DATALAKE_LISTEN", value_name = "HOST:PORT", default_value = "127.0.0.1:8080")]
     pub(crate) listen: ListenAddress,
+    /// Suggests the flag above
+    #[arg(long, hide = true, value_parser = UnknownArgumentValueParser::suggest_arg("--listen"))]
+    port: Option<String>,
 }
 
 /// Limits that apply to every run of a lake, regardless of what triggers it.
@@ -197,7 +231,7 @@ pub(crate) struct ProcessArgs {
     /// Print the plan of a run, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Continue even if the CSVs of all known users, or of more than 20 % and more than 10 of them, are gone
+    /// Allow a run that would remove all users, or more than 20 % and more than 10 of them
     #[arg(long)]
     pub(crate) allow_mass_delete: bool,
     /// Allow exactly the removals that this run reported when the guard against mass deletion blocked it

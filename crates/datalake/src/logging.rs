@@ -1,13 +1,17 @@
 //! The log on standard error: text on a terminal, JSON otherwise.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 
 use datalake_api::telemetry::traces;
 use opentelemetry_sdk::trace::SdkTracer;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
-use crate::exit::UsageError;
+use crate::{
+    exit::UsageError,
+    log_line::{HumanFormat, LogLine},
+    progress,
+};
 
 /// The AWS client logs a warning for every failure. The caller of the request logs what the failure means. A later filter in the list overrides this
 /// one.
@@ -59,13 +63,14 @@ pub(crate) fn is_terminal() -> bool {
 /// Starts the log, and the traces if there is a `tracer`. `filter` is the value of `--log`.
 pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<()> {
     // Spans are not logged, and not created if they are not exported.
-    let filter = format!("{ERRORS},{CLIENTS},{}=off,{}", traces::TARGET, checked(filter)?);
-    let filter = EnvFilter::try_new(filter).map_err(|error| UsageError(format!("--log is not a filter: {error}; {FORM}")))?;
-    let lines = fmt::layer().with_writer(io::stderr);
+    let checked = format!("{ERRORS},{CLIENTS},{}=off,{}", traces::TARGET, checked(filter)?);
+    let filter =
+        EnvFilter::try_new(checked).map_err(|error| UsageError(format!("--log has `{filter}`, which is not a filter: {error}; {FORM}")))?;
     let lines: Box<dyn Layer<Registry> + Send + Sync> = if is_terminal() {
-        lines.with_ansi(has_color()).with_target(false).compact().boxed()
+        let format = HumanFormat { has_color: has_color() };
+        fmt::layer().with_writer(|| AboveBars).event_format(format).boxed()
     } else {
-        lines.json().flatten_event(true).boxed()
+        fmt::layer().with_writer(io::stderr).json().flatten_event(true).boxed()
     };
     let log = tracing_subscriber::registry().with(lines.with_filter(filter));
     // `Option::None` as a layer would enable every span.
@@ -80,6 +85,33 @@ pub(crate) fn start(filter: &str, tracer: Option<SdkTracer>) -> anyhow::Result<(
     Ok(())
 }
 
+/// Standard error, without overwriting progress bars.
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        progress::above_bars(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+/// Writes lines of a child process's log, which are JSON: unchanged, or on a terminal in the form of this process's own lines.
+pub(crate) fn write_child_log(lines: &[u8]) {
+    // If standard error is closed, the child continues without.
+    let _may_be_closed = match is_terminal() {
+        false => io::stderr().write_all(lines),
+        true => AboveBars.write_all(human_lines(&String::from_utf8_lossy(lines), has_color()).as_bytes()),
+    };
+}
+
+fn human_lines(lines: &str, has_color: bool) -> String {
+    let human = |line: &str| LogLine::parse(line).map_or_else(|| line.to_owned(), |line| line.text(has_color)) + "\n";
+    lines.lines().map(human).collect()
+}
+
 /// Whether to use colors: <https://no-color.org>.
 #[expect(
     clippy::disallowed_methods,
@@ -92,6 +124,13 @@ pub(crate) fn has_color() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_a_child_that_are_not_json_are_kept() {
+        let json = r#"{"timestamp":"2026-11-24T08:00:00Z","level":"INFO","message":"run started","target":"x"}"#;
+        let lines = format!("{json}\nthread main panicked\n");
+        assert_eq!(human_lines(&lines, false), "08:00:00Z INFO  run started\nthread main panicked\n");
+    }
 
     #[test]
     fn misspelled_level_is_rejected() {

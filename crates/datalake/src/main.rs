@@ -5,13 +5,21 @@ mod clock;
 mod commands;
 #[cfg(test)]
 mod configuration_page;
+mod csv;
+mod document;
 mod exit;
+mod human;
 mod lake_location;
 mod listen;
+mod log_line;
 mod logging;
 mod progress;
+#[cfg(test)]
+mod quoted_commands;
 mod schedule;
+mod screen;
 mod signals;
+mod table;
 mod token_file;
 mod traces;
 mod usage;

@@ -18,18 +18,49 @@ impl FromStr for Schedule {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const FORM: &str = "write five fields (minute, hour, day of month, month, day of week), like \"0 * * * *\" for every hour, or @hourly, \
                             @daily, @weekly, @monthly, @yearly";
-        let fields = text.split_whitespace().count();
-        if fields != 5 && !text.starts_with('@') {
-            return Err(format!("a schedule has five fields, but this one has {fields}; {FORM}"));
+        let fields: Vec<&str> = text.split_whitespace().collect();
+        if fields.len() != 5 && !text.starts_with('@') {
+            let nickname = format!("@{text}");
+            if NICKNAMES.iter().any(|known| known.eq_ignore_ascii_case(&nickname)) {
+                return Err(format!("write {nickname}"));
+            }
+            return Err(format!("a schedule has five fields, but this one has {}; {FORM}", fields.len()));
+        }
+        if let Some(problem) = fields.iter().zip(FIELDS).find_map(|(text, field)| out_of_range(text, field)) {
+            return Err(problem);
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        let cron = parser.parse(text).map_err(|error| format!("{error}; {FORM}"))?;
+        let cron = parser
+            .parse(text)
+            .map_err(|error| format!("{}; {FORM}", error.to_string().trim_end_matches('.')))?;
         // Days and months repeat every 400 years, and the search goes further.
         match cron.find_next_occurrence(&Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC), false) {
             Ok(_) => Ok(Self(cron)),
             Err(_) => Err(format!("no day matches this schedule; {FORM}")),
         }
     }
+}
+
+/// The fields of a schedule in their order, each with the least and the greatest number. 7 is Sunday as well as 0.
+const FIELDS: [(&str, u32, u32); 5] = [
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 7),
+];
+
+/// Schedules with a name.
+const NICKNAMES: [&str; 6] = ["@hourly", "@daily", "@weekly", "@monthly", "@yearly", "@annually"];
+
+/// The problem of a field that contains a number out of its range. Steps, which follow a slash, may have any number.
+fn out_of_range(text: &str, (name, least, greatest): (&str, u32, u32)) -> Option<String> {
+    let ranges = text.split(',').filter_map(|range| range.split('/').next());
+    let mut numbers = ranges
+        .flat_map(|range| range.split('-'))
+        .filter_map(|number| number.parse::<u32>().ok());
+    let wrong = numbers.find(|number| !(least..=greatest).contains(number))?;
+    Some(format!("the {name} must be from {least} to {greatest}, but is {wrong}"))
 }
 
 /// The delay of the retry after a scheduled run failed. It doubles with each failure in a row, and is at most the delay until the next scheduled run:
@@ -106,7 +137,15 @@ mod tests {
     #[test]
     fn invalid_schedule_is_rejected_with_the_correct_form() {
         assert!("hourly please".parse::<Schedule>().unwrap_err().contains("five fields"));
-        assert!("61 * * * *".parse::<Schedule>().is_err());
+        for (text, expected) in [
+            ("61 * * * *", "the minute must be from 0 to 59, but is 61"),
+            ("0 */5 1-32 * *", "the day of month must be from 1 to 31, but is 32"),
+            ("0 0 1 13 *", "the month must be from 1 to 12, but is 13"),
+            ("0 0 * * 1,8", "the day of week must be from 0 to 7, but is 8"),
+            ("hourly", "write @hourly"),
+        ] {
+            assert_eq!(text.parse::<Schedule>().unwrap_err(), expected, "{text}");
+        }
         assert!("".parse::<Schedule>().is_err());
         for (text, word) in [
             ("* * * * * *", "but this one has 6"),

@@ -35,6 +35,7 @@ fn wait_for_two_signals(cancel: &CancellationToken, ready: &mpsc::Sender<anyhow:
         let mut interrupt = signal(SignalKind::interrupt())?;
         ready.send(Ok(()))?;
         next(&mut terminate, &mut interrupt).await;
+        tracing::info!("stopping; a second signal ends the process at once");
         cancel.cancel();
         next(&mut terminate, &mut interrupt).await;
         Ok(())

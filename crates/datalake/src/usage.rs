@@ -7,18 +7,21 @@ use std::{
 };
 
 use clap::{
-    ArgMatches, Command, CommandFactory, Error, FromArgMatches,
+    ArgMatches, Command, Error, FromArgMatches,
     builder::{Resettable, StyledStr},
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
 use datalake_store::masking::{mask, white_space_problem};
 
-use crate::{args::Cli, commands, exit};
+use crate::{
+    args::{Cli, help},
+    commands, exit,
+};
 
 /// The arguments, or the exit status after help, the version or an error was printed.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    let mut command = without_empty_variables(Cli::command());
+    let mut command = without_empty_variables(help::command());
     // The arguments of a command can be formatted only after it is built.
     command.build();
     let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
@@ -128,7 +131,7 @@ fn without_secrets(text: String) -> String {
 
 /// The values of the variables of all arguments.
 fn variables() -> impl Iterator<Item = String> {
-    let command = Cli::command();
+    let command = help::command();
     let commands = std::iter::once(&command).chain(command.get_subcommands());
     let names: Vec<_> = commands
         .flat_map(Command::get_arguments)

@@ -24,7 +24,10 @@ use crate::{
         sort_budget::SortPermit,
     },
     problem::{Problem, from::internal_error},
-    rows::{pagination::PageHeaders, row_query::RowPage, stream::CHUNK_BYTES},
+    rows::{
+        pagination::{PageHeaders, RowPage},
+        stream::CHUNK_BYTES,
+    },
 };
 
 /// Cached files, for clients that request several ranges. A file with ten million rows has about 200 MB.

@@ -10,6 +10,7 @@ use datalake_table::{
     memory::snapshot::Snapshot,
     table::Table,
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use tokio::{
     sync::{Mutex, watch},
@@ -151,6 +152,19 @@ impl TableWatch {
         self.check(CheckKind::NextEntry).await;
     }
 
+    /// Loads the newest version once, for a caller that does not follow the table. The future is boxed, so that this crate compiles its code.
+    pub fn load_newest(&self) -> BoxFuture<'_, Result<(), TableError>> {
+        self.load_once().boxed()
+    }
+
+    async fn load_once(&self) -> Result<(), TableError> {
+        let _check = self.shared.check.lock().await;
+        let before = self.status();
+        let state = self.newest(&before.state, CheckKind::NextEntry).await?;
+        self.publish(&before, self.confirmed(state, &before)).await;
+        Ok(())
+    }
+
     /// Follows the table until `shutdown`: checks twice a second, and at once whenever `hints` changes.
     pub async fn follow(self, mut hints: watch::Receiver<()>, shutdown: CancellationToken) {
         let mut ticks = tokio::time::interval(CHECK_PERIOD);
@@ -204,6 +218,12 @@ impl TableWatch {
         if started_at.elapsed() > CHECK_SLOW && result == CheckResult::Succeeded {
             tracing::warn!(elapsed_ms = millis(started_at), "table check was slow");
         }
+        self.publish(&before, after).await;
+        result
+    }
+
+    /// Makes the result of a check visible.
+    async fn publish(&self, before: &TableStatus, after: TableStatus) {
         self.retain_previous(&before.state, &after.state).await;
         let number = after.state.number();
         // After a rollback, another version may have the same number.
@@ -213,7 +233,6 @@ impl TableWatch {
             *current = number;
             is_changed
         });
-        result
     }
 
     /// Caches the superseded version before the new one becomes visible, for clients that page through it. Clears the cache after a
@@ -277,7 +296,11 @@ impl TableWatch {
     /// Logs only the first of several failures in a row.
     fn failed(&self, error: &TableError, before: &TableStatus) -> TableStatus {
         if before.failing_since.is_none() {
-            tracing::error!(error = error_chain(error), "cannot read table; serving the last loaded version");
+            let error = error_chain(error);
+            match before.state {
+                TableState::Loading | TableState::Missing => tracing::error!(error, "cannot read table; waiting for the lake"),
+                TableState::Loaded(_) => tracing::error!(error, "cannot read table; serving the last loaded version"),
+            }
         }
         TableStatus {
             failing_since: before.failing_since.or_else(|| Some(self.shared.clock.now())),

@@ -6,7 +6,7 @@ use std::{borrow::Cow, net::Ipv6Addr};
 use axum::http::Uri;
 use httparse::{EMPTY_HEADER, Error, Header, Status};
 
-use crate::server::request_error::RequestError;
+use crate::{percent_encoding::is_forbidden, server::request_error::RequestError};
 
 /// The maximum number of headers that hyper accepts.
 pub(crate) const HEADERS_MAX: usize = 100;
@@ -52,7 +52,7 @@ pub(crate) fn encode_target(head: &[u8]) -> Option<Vec<u8>> {
     let target = head.get(start..)?;
     let length = target.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'))?;
     let (target, rest) = target.split_at(length);
-    let needs_encoding = |byte: &u8| matches!(byte, b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'{' | b'|' | b'}' | 0x80..);
+    let needs_encoding = |byte: &u8| is_forbidden(*byte);
     if target.first() != Some(&b'/') || !target.iter().any(needs_encoding) {
         return None;
     }

@@ -41,6 +41,7 @@ pub(crate) async fn copy_new(
     progress: &OnProgress,
 ) -> Result<Vec<ImageUpdate>, StoreError> {
     let total = reads.len();
+    progress(Progress::Copied { users: 0, total });
     let mut updates = Vec::with_capacity(total);
     let (fence, budget) = (Fence::new(bucket), ImageBudget::default());
     let mut copied = stream::iter(reads.iter().zip(states))

@@ -8,6 +8,7 @@
 mod concurrent_edits;
 mod concurrent_runs;
 mod data_file_sizes;
+mod doctor;
 mod edit_sequences;
 mod edits;
 mod faults;

@@ -14,6 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use super::WriteLog;
 use crate::failure_message::failure_message;
 
 /// The number of bytes at the end of a child's log that are searched for the error. It fits a chain of causes.
@@ -21,6 +22,9 @@ const ERROR_BYTES_MAX: usize = 2_000;
 
 /// Bytes of a child's log that are kept: about forty lines, and under a megabyte for all runs that are remembered.
 const LOG_TAIL_BYTES_MAX: usize = 8_000;
+
+/// A line of the log that is longer is written in parts.
+const LINE_BYTES_MAX: usize = 64 * 1024;
 
 /// A process that the child started may keep its standard error open after the child's end. The launcher
 /// waits for the rest of the log for at most this time.
@@ -40,8 +44,17 @@ pub(super) struct ChildEnd {
 pub(super) struct LogTail(Arc<Mutex<Vec<u8>>>);
 
 /// Waits for the end of the child, and collects its log. When `stop` is cancelled, the child gets SIGTERM, and SIGKILL after the grace period.
-pub(super) async fn wait(child: &mut Child, stop: &CancellationToken, grace_period: Duration, log: &LogTail) -> ChildEnd {
-    let copying = child.stderr.take().map(|stderr| tokio::spawn(copy_log(stderr, log.clone())));
+pub(super) async fn wait(
+    child: &mut Child,
+    stop: &CancellationToken,
+    grace_period: Duration,
+    log: &LogTail,
+    write_log: WriteLog,
+) -> ChildEnd {
+    let copying = child
+        .stderr
+        .take()
+        .map(|stderr| tokio::spawn(copy_log(stderr, log.clone(), write_log)));
     let ended = tokio::select! {
         ended = child.wait() => ended,
         () = stop.cancelled() => terminate(child, grace_period).await,
@@ -92,15 +105,29 @@ async fn terminate(child: &mut Child, grace_period: Duration) -> std::io::Result
     child.wait().await
 }
 
-/// Copies the child's standard error to that of this process, and keeps the end of it.
-async fn copy_log(mut stderr: ChildStderr, log: LogTail) {
+/// Copies the child's standard error to the log of this process by whole lines, and keeps the end of it.
+async fn copy_log(mut stderr: ChildStderr, log: LogTail, write_log: WriteLog) {
     let mut buffer = vec![0; 4_096];
+    let mut line = Vec::new();
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
         let bytes = buffer.get(..length).unwrap_or_default();
-        // If this process's standard error is closed, the run continues without.
-        let _ = std::io::stderr().write_all(bytes);
         log.push(bytes);
+        line.extend_from_slice(bytes);
+        let end = line.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
+        let complete = end.or((line.len() > LINE_BYTES_MAX).then_some(line.len()));
+        if let Some(complete) = complete {
+            write_log(line.drain(..complete).as_slice());
+        }
     }
+    if !line.is_empty() {
+        write_log(&line);
+    }
+}
+
+/// The log of this process if no other is set.
+pub(super) fn write_to_stderr(lines: &[u8]) {
+    // If standard error is closed, the run continues without.
+    let _may_be_closed = std::io::stderr().write_all(lines);
 }
 
 impl LogTail {

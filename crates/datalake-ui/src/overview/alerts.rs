@@ -66,7 +66,7 @@ fn banner(alert: &Alert<'_>, permission: RunPermission, now: Timestamp) -> Marku
             Severity::Error,
             "not-loaded",
             "The lake has not been loaded yet",
-            &html! { p { "The store has not responded since this server started. " (CHECK_LOG) } },
+            &html! { p { "The store has not responded since this server started. " (check_log()) } },
         ),
         Alert::NoTable(run) => components::banner(Severity::Info, "no-table", "No table yet", &first_run(*run)),
         Alert::StoreUnreachable { since, checked_at } => components::banner(
@@ -79,7 +79,7 @@ fn banner(alert: &Alert<'_>, permission: RunPermission, now: Timestamp) -> Marku
                     @if let Some(checked_at) = checked_at {
                         "This page still serves the last data confirmed at " (format::time(*checked_at, now)) ". "
                     }
-                    (CHECK_LOG)
+                    (check_log())
                 }
             },
         ),
@@ -88,7 +88,10 @@ fn banner(alert: &Alert<'_>, permission: RunPermission, now: Timestamp) -> Marku
     }
 }
 
-const CHECK_LOG: &str = "See the server log for the cause.";
+/// How to find the cause of a failure to read the lake.
+fn check_log() -> Markup {
+    html! { "See the server log for the cause, or run " code { "datalake doctor --lake URL" } "." }
+}
 
 fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -> Markup {
     html! {

@@ -9,12 +9,12 @@ use std::{
 
 use anyhow::Context;
 use bytes::Bytes;
-use datalake_core::{count::count, keys};
+use datalake_core::{count::count, keys, text::grouped};
 use datalake_store::bucket::{Bucket, Metadata, ObjectKind, PutMode};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::demo;
-use crate::{args::InitArgs, exit::UsageError, lake_location};
+use crate::{args::InitArgs, exit::UsageError, lake_location, progress::Bar};
 
 /// Uploads in flight, and sources in memory.
 const UPLOADS_IN_FLIGHT_MAX: usize = 32;
@@ -28,16 +28,29 @@ pub(crate) async fn init(args: InitArgs) -> anyhow::Result<u8> {
         }
         None => None,
     };
+    let bar = Bar::waiting(&format!("connecting to {}", args.lake.lake));
+    let on_upload = bar.upload_listener();
     super::create(&args.lake).await?;
-    let mut text = format!("the lake is ready: {}\n", args.lake.lake);
+    let url = &args.lake.lake;
+    let mut text = format!("the lake is ready: {url}\n");
     let lake = super::open(&args.lake).await?;
     let uploaded = match (sources, args.samples) {
-        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent).await?),
-        (None, true) => Some(upload_samples(lake.bucket.as_ref()).await?),
+        (Some(sources), _) => Some(upload(lake.bucket.as_ref(), sources, IfPresent::ReplaceIfDifferent, &on_upload).await?),
+        (None, true) => Some(upload_samples(lake.bucket.as_ref(), &on_upload).await?),
         (None, false) => None,
     };
-    if let Some(uploaded) = uploaded {
-        writeln!(text, "{} sources uploaded, {} already there", uploaded.written, uploaded.skipped)?;
+    bar.clear();
+    match uploaded {
+        Some(Uploaded { written, skipped }) => writeln!(
+            text,
+            "{} sources uploaded, {} already there\nnext: `datalake up --lake {url}`, or `datalake process --lake {url}` for one run",
+            grouped(written),
+            grouped(skipped)
+        )?,
+        None => writeln!(
+            text,
+            "next: put {{user_id}}.csv and {{user_id}}.png files under src-data/, then `datalake process --lake {url}`"
+        )?,
     }
     super::print(text.as_bytes())?;
     Ok(0)
@@ -104,20 +117,29 @@ enum IfPresent {
     Keep,
 }
 
+/// Receives the number of sources that are done, and the number of all.
+pub(super) type OnUpload = dyn Fn(u64, u64) + Send + Sync;
+
 /// Uploads the samples that are missing, if the lake has no table. After the first run a sample that the user edited or removed is not uploaded
 /// again.
-pub(crate) async fn upload_samples(bucket: &dyn Bucket) -> anyhow::Result<Uploaded> {
+pub(super) async fn upload_samples(bucket: &dyn Bucket, on_upload: &OnUpload) -> anyhow::Result<Uploaded> {
     let samples = demo::samples();
     if bucket.list(keys::LOG, None).try_next().await?.is_some() {
         let skipped = count(samples.len());
         return Ok(Uploaded { written: 0, skipped });
     }
     let samples = samples.into_iter().map(|(name, bytes)| (name, Origin::Embedded(bytes))).collect();
-    upload(bucket, samples, IfPresent::Keep).await
+    upload(bucket, samples, IfPresent::Keep, on_upload).await
 }
 
 /// Uploads the sources that are missing, and those that are different unless `if_present` keeps them. `sources` are by file name.
-async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_present: IfPresent) -> anyhow::Result<Uploaded> {
+async fn upload(
+    bucket: &dyn Bucket,
+    sources: BTreeMap<String, Origin>,
+    if_present: IfPresent,
+    on_upload: &OnUpload,
+) -> anyhow::Result<Uploaded> {
+    let total = count(sources.len());
     let mut present: BTreeMap<String, u64> = BTreeMap::new();
     let mut listing = bucket.list(keys::SOURCES, None);
     while let Some(object) = listing.try_next().await? {
@@ -126,6 +148,7 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_prese
         }
     }
     let present = &present;
+    on_upload(0, total);
     let mut written = stream::iter(sources)
         .map(|(name, origin)| async move {
             let key = keys::source(&name);
@@ -146,6 +169,7 @@ async fn upload(bucket: &dyn Bucket, sources: BTreeMap<String, Origin>, if_prese
     while let Some(is_written) = written.try_next().await? {
         uploaded.written += u64::from(is_written);
         uploaded.skipped += u64::from(!is_written);
+        on_upload(uploaded.written + uploaded.skipped, total);
     }
     Ok(uploaded)
 }

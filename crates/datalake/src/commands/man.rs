@@ -7,16 +7,16 @@ use std::{
 };
 
 use anyhow::Context;
-use clap::{Command, CommandFactory};
+use clap::Command;
 use clap_mangen::Man;
 use jiff::{Timestamp, tz::TimeZone};
 
-use crate::{args::Cli, clock, exit::UsageError, traces};
+use crate::{args::help, clock, exit::UsageError, traces};
 
 /// Prints the main page, or writes a page for each command to a folder.
 pub(crate) fn man(dir: Option<PathBuf>) -> anyhow::Result<u8> {
     let date = date()?;
-    let mut command = Cli::command().disable_help_subcommand(true);
+    let mut command = help::command().disable_help_subcommand(true);
     command.build();
     match dir {
         None => {

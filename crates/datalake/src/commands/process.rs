@@ -6,8 +6,10 @@ use std::{
 };
 
 use datalake_core::{
+    count::count,
     plan::DeletionGuard,
     report::{RunMode, RunOutcome, RunReport},
+    text::grouped,
 };
 use datalake_processor::{
     dry_run::{DryRun, dry_run},
@@ -18,6 +20,7 @@ use serde_json::json;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::run_report::render_report;
 use crate::{
     args::{self, OutputFormat, ProcessArgs},
     clock, logging,
@@ -25,15 +28,14 @@ use crate::{
     signals, traces,
 };
 
-/// The rejects of a failed run that fit on a screen. The report contains a hundred.
-const REJECTS_SHOWN_MAX: usize = 10;
-
 /// Runs once and returns the exit status of the run, or runs on a schedule until a signal arrives and returns 0.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
+    let url = &args.lake.lake;
+    let connecting = format!("connecting to {url}");
+    let bar = Bar::waiting(&connecting);
     let lake = super::open(&args.lake).await?;
     let cancel = signals::cancelled_by_signals()?;
-    let bar = Bar::new();
-    let options = |run_id| RunOptions {
+    let options = |run_id, bar: &Bar| RunOptions {
         mode: if args.full { RunMode::Full } else { RunMode::Incremental },
         deletion_guard: if args.allow_mass_delete {
             DeletionGuard::Off
@@ -43,22 +45,25 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         allow_mass_delete_of: args.allow_mass_delete_of.clone(),
         reject_ratio_max: args.policy.max_reject_ratio,
         writers: args.policy.writers(),
-        progress: bar.listener(),
+        progress: bar.listener(&url.to_string()),
         cancel: cancel.clone(),
         ..RunOptions::new(run_id, clock::now)
     };
     if args.dry_run {
-        let plan = dry_run(&lake, &options(args::new_run_id(clock::now()))).await;
+        let plan = dry_run(&lake, &options(args::new_run_id(clock::now()), &bar)).await;
         bar.clear();
         let plan = plan?;
         super::print(render_plan(&plan, args.output).as_bytes())?;
         let outcome = plan.blocked_by.map_or(RunOutcome::Succeeded, |_| RunOutcome::Refused);
         return Ok(outcome.exit_status());
     }
-    let mut failures = 0;
+    let (mut failures, mut bar) = (0, bar);
     loop {
         let run_id = args.run_id.clone().unwrap_or_else(|| args::new_run_id(clock::now()));
-        let outcome = run_once(&lake, &options(run_id), &bar, args.output).await?;
+        let report = run_once(&lake, &options(run_id, &bar)).await;
+        bar.clear();
+        super::print(render_report(&report, args.output, url)?.as_bytes())?;
+        let outcome = report.outcome;
         failures = if outcome == RunOutcome::Failed { failures + 1 } else { 0 };
         let Some(delay) = args
             .schedule
@@ -71,22 +76,21 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
             () = cancel.cancelled() => return Ok(0),
             () = tokio::time::sleep(delay) => {}
         }
+        bar = Bar::waiting(&connecting);
     }
 }
 
-async fn run_once(lake: &Lake, options: &RunOptions, bar: &Bar, format: OutputFormat) -> anyhow::Result<RunOutcome> {
+async fn run_once(lake: &Lake, options: &RunOptions) -> RunReport {
     let span = run_span(options);
     let report = run::run(lake, options).instrument(span.clone()).await;
     record(&span, &report);
-    bar.clear();
     // If standard output and standard error are a terminal, the table shows the error.
     if let Some(error) = &report.error
         && !(logging::is_terminal() && io::stdout().is_terminal())
     {
         tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "run failed");
     }
-    super::print(render_report(&report, format)?.as_bytes())?;
-    Ok(report.outcome)
+    report
 }
 
 /// The run's span, a child of the span that started the run.
@@ -139,55 +143,6 @@ fn record(span: &Span, report: &RunReport) {
     }
 }
 
-pub(super) fn render_report(report: &RunReport, format: OutputFormat) -> anyhow::Result<String> {
-    if format == OutputFormat::Json {
-        return Ok(serde_json::to_string(report)? + "\n");
-    }
-    let mut rows = vec![("run", report.run_id.to_string()), ("outcome", report.outcome.as_str().to_owned())];
-    match &report.error {
-        // The counts of a failed run are incomplete.
-        Some(error) => {
-            rows.push(("error", error.clone()));
-            let rejects = report.rejects.iter().take(REJECTS_SHOWN_MAX);
-            rows.extend(rejects.map(|reject| ("rejected", format!("{}: {}", reject.key, reject.code))));
-        }
-        None => rows.extend(result_rows(report)),
-    }
-    rows.push(("duration", format!("{} ms", report.elapsed_ms)));
-    Ok(render_rows(&rows))
-}
-
-fn result_rows(report: &RunReport) -> Vec<(&'static str, String)> {
-    let counts = &report.counts;
-    let version = match report.version {
-        Some(version) => match report.committed {
-            Some(true) => format!("{version} (new)"),
-            Some(false) => format!("{version} (unchanged)"),
-            None => format!("{version} (unknown whether this run committed it)"),
-        },
-        None => "none".to_owned(),
-    };
-    vec![
-        ("version", version),
-        ("sources", format!("{} listed, {} ignored", counts.listed, counts.ignored)),
-        ("read", format!("{} CSVs, {} images", counts.csv_read, counts.images_read)),
-        (
-            "rows",
-            format!("{} added, {} changed, {} removed", counts.added, counts.changed, counts.removed),
-        ),
-        ("users", counts.users.to_string()),
-        ("rejects", format!("{} open, {} in this run", counts.rejects_open, counts.rejected)),
-        ("normalized", format!("{}, {} with a warning", counts.normalized, counts.warnings)),
-    ]
-}
-
-fn render_rows(rows: &[(&str, String)]) -> String {
-    rows.iter().fold(String::new(), |mut text, (name, value)| {
-        writeln!(text, "{name:<11}{value}").expect("writing to a string cannot fail");
-        text
-    })
-}
-
 fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
     match format {
         OutputFormat::Json => {
@@ -219,14 +174,16 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
             for (key, code) in &plan.ignored {
                 writeln!(text, "{key:?}  ignored: {code}").expect("writing to a string cannot fail");
             }
-            let (users, ignored) = (plan.steps.len(), plan.ignored.len());
             writeln!(
                 text,
-                "{} objects listed, {users} users to process, {ignored} objects ignored; nothing was changed",
-                plan.listed
+                "{} objects listed, {} users to process, {} objects ignored; nothing was changed",
+                grouped(plan.listed),
+                grouped(count(plan.steps.len())),
+                grouped(count(plan.ignored.len()))
             )
             .expect("writing to a string cannot fail");
             if let Some(guard) = plan.blocked_by {
+                let guard = guard.to_string().replace(", so nothing was changed", "");
                 writeln!(text, "a guard would block the run: {guard}").expect("writing to a string cannot fail");
             }
             text

@@ -8,7 +8,7 @@ use datalake_processor::{
     repair::{self, Condition},
 };
 
-use super::process::render_report;
+use super::run_report::render_report;
 use crate::{
     args::{self, RepairArgs},
     clock,
@@ -64,18 +64,19 @@ fn is_confirmed() -> anyhow::Result<bool> {
 }
 
 async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
-    let bar = Bar::new();
+    let url = &args.lake.lake;
+    let bar = Bar::waiting(&format!("connecting to {url}"));
     let options = RunOptions {
         mode: RunMode::Full,
         deletion_guard: DeletionGuard::On,
         reject_ratio_max: args.policy.max_reject_ratio,
         writers: args.policy.writers(),
-        progress: bar.listener(),
+        progress: bar.listener(&url.to_string()),
         cancel: signals::cancelled_by_signals()?,
         ..RunOptions::new(args::new_run_id(clock::now()), clock::now)
     };
     let report = repair::rebuild(lake, &options).await?;
     bar.clear();
-    super::print(render_report(&report, args.output)?.as_bytes())?;
+    super::print(render_report(&report, args.output, url)?.as_bytes())?;
     Ok(report.outcome.exit_status())
 }

@@ -1,6 +1,13 @@
 //! `datalake serve`, and what `up` shares with it.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    io::{self, IsTerminal},
+    net::Ipv4Addr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
@@ -34,7 +41,7 @@ use crate::{
     clock,
     exit::{self, UsageError},
     listen::ListenAddress,
-    signals, token_file,
+    logging, signals, token_file,
 };
 
 /// The time between SIGTERM and SIGKILL to the process of a run. A run between its commit and its report needs seconds.
@@ -59,6 +66,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = listen(&args.listen, &args.clients).await?;
+    announce(&listeners, &args.lake)?;
     match args.launcher {
         LauncherKind::None => serve_until(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
@@ -129,7 +137,7 @@ pub(crate) async fn listen(args: &ListenArgs, clients: &ClientArgs) -> anyhow::R
         None => None,
     };
     raise_open_files();
-    tracing::info!(address = %api.local_addr()?, "listening");
+    tracing::info!(address = %api.local_addr()?, url = url_of(&api)?, "listening");
     if let Some(admin) = &admin {
         tracing::info!(address = %admin.local_addr()?, "listening for probes and metrics");
     }
@@ -144,7 +152,41 @@ async fn bind(address: &ListenAddress, flag: &str) -> anyhow::Result<TcpListener
     })?;
     TcpListener::bind(addresses.as_slice())
         .await
-        .map_err(|error| anyhow!("cannot listen on {address}: {error}; choose another address or port with {flag}"))
+        .map_err(|error| bind_error(address, flag, &error))
+}
+
+fn bind_error(address: &ListenAddress, flag: &str, error: &io::Error) -> anyhow::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => anyhow!("cannot listen on {address}: address in use; choose another port with {flag}"),
+        // A retry will not help.
+        io::ErrorKind::PermissionDenied => UsageError(format!(
+            "cannot listen on {address}: permission denied; ports below 1024 need root, choose another port with {flag}"
+        ))
+        .into(),
+        _ => anyhow!("cannot listen on {address}: {error}; choose another address or port with {flag}"),
+    }
+}
+
+/// The URL of the API for clients on this machine.
+fn url_of(listener: &TcpListener) -> io::Result<String> {
+    let address = ListenAddress::Ip(listener.local_addr()?).reachable();
+    Ok(match address {
+        ListenAddress::Ip(address) if address.ip() == Ipv4Addr::LOCALHOST => format!("http://localhost:{}/", address.port()),
+        address => format!("http://{address}/"),
+    })
+}
+
+/// Prints the URL of the API on a terminal. The log has it as well.
+pub(super) fn announce(listeners: &Listeners, lake: &LakeArgs) -> anyhow::Result<()> {
+    if !io::stdout().is_terminal() {
+        return Ok(());
+    }
+    let text = format!(
+        "\n  Web UI and API: {}\n  Lake:           {}\n\n  Press Ctrl-C to stop.\n\n",
+        url_of(&listeners.api)?,
+        lake.lake
+    );
+    super::print(text.as_bytes())
 }
 
 /// Raises the limit of open files to the system's maximum. Shells and service managers set it to 1,024, so that as many slow clients would lock out
@@ -226,11 +268,9 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Opti
         arguments: run_arguments(lake, policy, log),
         grace_period: RUN_GRACE,
     };
-    Ok(ProcessLauncher::new(
-        command,
-        || args::new_run_id(clock::now()),
-        Clock::new(clock::now),
-    ))
+    let launcher = ProcessLauncher::new(command, || args::new_run_id(clock::now()), Clock::new(clock::now));
+    launcher.set_log_writer(logging::write_child_log);
+    Ok(launcher)
 }
 
 fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {

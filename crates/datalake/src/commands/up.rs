@@ -24,6 +24,7 @@ pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = serve::listen(&args.listen, &args.clients).await?;
     let lake = super::open(&args.lake).await?;
+    serve::announce(&listeners, &args.lake)?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
     serve_and_run(listeners, lake, launcher, admission, &args.schedule.schedule, shutdown).await
 }

@@ -19,13 +19,19 @@ fn check(arguments: &[&str], status: i32, words: &[&str]) {
     }
 }
 
-const COMMANDS: [&str; 9] = [
+const COMMANDS: [&str; 15] = [
     "demo",
     "up",
-    "process",
     "serve",
     "init",
+    "process",
     "repair",
+    "status",
+    "query",
+    "rejects",
+    "runs",
+    "versions",
+    "doctor",
     "healthcheck",
     "completions",
     "man",
@@ -51,7 +57,7 @@ fn wrong_usage_of_each_command_is_reported() {
     check(
         &["demo", "--schedule", "61 * * * *"],
         2,
-        &["61 * * * *", "--schedule", "five fields"],
+        &["61 * * * *", "--schedule", "the minute must be from 0 to 59"],
     );
 
     check(&["up"], 2, &["--lake", "Usage"]);

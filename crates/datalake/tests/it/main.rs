@@ -8,13 +8,16 @@
 mod arguments;
 mod commands;
 mod credentials;
+mod doctor;
 mod output;
 mod process;
 mod proxies;
+mod read;
 mod recorder;
 mod s3_lake;
 #[path = "../../../datalake-store/tests/it/s3_server.rs"]
 mod s3_server;
 mod settings;
 mod signals;
+mod terminal;
 mod tls;

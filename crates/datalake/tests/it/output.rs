@@ -15,6 +15,8 @@ fn commands() -> (TempDir, Vec<Vec<String>>) {
     fs::create_dir(dir.path().join("src-data")).unwrap();
     fs::write(dir.path().join("src-data/1.csv"), crate::process::csv("Ada")).unwrap();
     let lake = dir.path().to_str().unwrap();
+    let first = datalake(&["process", "--lake", lake], &[]).output().unwrap();
+    assert!(first.status.success(), "{first:?}");
     let commands = [
         "--help",
         "--version",
@@ -26,6 +28,13 @@ fn commands() -> (TempDir, Vec<Vec<String>>) {
         &format!("process --lake {lake}"),
         &format!("init --lake {lake}"),
         &format!("repair --lake {lake}"),
+        &format!("status --lake {lake}"),
+        &format!("query --lake {lake}"),
+        &format!("query --lake {lake} --output csv"),
+        &format!("rejects --lake {lake} --output json"),
+        &format!("runs --lake {lake}"),
+        &format!("versions --lake {lake}"),
+        &format!("doctor --lake {lake}"),
     ];
     let commands = commands.map(|command| command.split(' ').map(ToOwned::to_owned).collect());
     (dir, commands.into())

@@ -1,0 +1,62 @@
+//! Checks of the table and of its drift from the sources.
+
+use std::sync::Arc;
+
+use datalake_core::{count::count, text::grouped};
+use datalake_table::table::Table;
+use futures_util::TryStreamExt;
+use jiff::Timestamp;
+
+use super::check::{Finding, Outcome};
+use crate::{
+    dry_run::dry_run,
+    error::RunError,
+    options::{Lake, RunOptions},
+};
+
+/// Loads the newest version with all of its rows.
+pub(super) async fn table(lake: &Lake, clock: fn() -> Timestamp) -> Outcome {
+    let table = Table::new(Arc::clone(&lake.bucket));
+    let Some(version) = table.latest().await.map_err(RunError::from)? else {
+        return Err(Finding::warning("there is no table yet", "run `datalake process`"));
+    };
+    let mut rows = 0;
+    let mut parts = table.all_rows(&version);
+    while let Some(part) = parts.try_next().await.map_err(RunError::from)? {
+        rows += count(part.len());
+    }
+    let rejects = table.rejects(&version).await.map_err(RunError::from)?;
+    let minutes = clock().duration_since(version.committed_at()).as_mins();
+    Ok(format!(
+        "version {} can be loaded: {} rows, {} rejected or ignored objects, committed {} min ago",
+        version.number(),
+        grouped(rows),
+        grouped(count(rejects.len())),
+        minutes.max(0)
+    ))
+}
+
+/// Counts the objects whose recorded `ETag` or size differs from the listing.
+pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
+    let plan = dry_run(lake, options).await?;
+    let steps = || plan.steps.iter().flat_map(|step| [step.csv, step.image]).flatten();
+    let (read, gone) = (
+        steps().filter(|action| *action == "read").count(),
+        steps().filter(|action| *action == "gone").count(),
+    );
+    let listed = grouped(plan.listed);
+    match (read, gone) {
+        (0, 0) => Ok(format!("the table recorded each of the {listed} listed objects")),
+        _ => Err(Finding::warning(
+            format!(
+                "of {listed} listed objects, {} differ from those that the table recorded; {} recorded objects are gone",
+                grouped(count(read)),
+                grouped(count(gone))
+            ),
+            match plan.blocked_by {
+                None => "nothing to do: the next run reads them; run `datalake process` to start one now".to_owned(),
+                Some(guard) => format!("a guard would block the next run: {guard}"),
+            },
+        )),
+    }
+}

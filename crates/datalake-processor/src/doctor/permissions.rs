@@ -1,0 +1,69 @@
+//! Checks of what the credentials permit: list, read, write and delete.
+
+use datalake_core::keys;
+use datalake_store::{
+    bucket::{ObjectKind, PutMode},
+    error::StoreError,
+};
+use futures_util::TryStreamExt;
+
+use super::{
+    check::{Finding, Outcome},
+    probe::Probe,
+};
+
+/// The object that shows whether objects can be written and read.
+const WRITTEN: &str = "written";
+
+/// The text of that object.
+const TEXT: &str = "datalake doctor";
+
+/// Lists the first source.
+pub(super) async fn list(probe: &Probe<'_>) -> Outcome {
+    Ok(match first_source(probe).await? {
+        Some(_) => "objects under src-data/ can be listed".to_owned(),
+        None => "src-data/ can be listed, and has no objects".to_owned(),
+    })
+}
+
+/// Writes an object.
+pub(super) async fn write(probe: &Probe<'_>) -> Outcome {
+    probe.put(WRITTEN, TEXT, PutMode::Replace).await?;
+    Ok("objects under processed_data/ can be written".to_owned())
+}
+
+/// Reads the first source if there is one, else the written object.
+pub(super) async fn read(probe: &Probe<'_>) -> Outcome {
+    // A failure to list was reported.
+    let source = first_source(probe).await.ok().flatten();
+    let key = source.unwrap_or_else(|| probe.key(WRITTEN));
+    match probe.bucket.get(&key, None, Some(0..1)).await {
+        Ok(_) if key.starts_with(keys::SOURCES) => Ok("objects under src-data/ can be read".to_owned()),
+        Ok(_) => Ok("objects under processed_data/ can be read".to_owned()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The key of the first source that is not empty.
+async fn first_source(probe: &Probe<'_>) -> Result<Option<String>, StoreError> {
+    let mut objects = probe.bucket.list(keys::SOURCES, None);
+    while let Some(object) = objects.try_next().await? {
+        if object.kind == ObjectKind::Object && object.size > 0 {
+            return Ok(Some(object.key));
+        }
+    }
+    Ok(None)
+}
+
+/// Removes everything that the checks wrote.
+pub(super) async fn delete(probe: &Probe<'_>) -> Outcome {
+    probe.remove().await?;
+    match probe.bucket.head(&probe.key(WRITTEN)).await {
+        Err(StoreError::NotFound { .. }) => Ok("objects under processed_data/ can be deleted".to_owned()),
+        Err(error) => Err(error.into()),
+        Ok(_) => Err(Finding::failed(
+            "an object still exists after its deletion",
+            format!("check retention rules of the bucket, and delete {}", probe.key("*")),
+        )),
+    }
+}

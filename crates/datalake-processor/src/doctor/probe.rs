@@ -1,0 +1,62 @@
+//! The objects that the checks write, and their removal.
+
+use bytes::Bytes;
+use datalake_core::keys;
+use datalake_store::{
+    bucket::{Bucket, Etag, Metadata, ObjectMeta, PutMode},
+    error::StoreError,
+};
+use futures_util::TryStreamExt;
+use jiff::SignedDuration;
+
+use crate::unique::unique;
+
+/// Checks take seconds. Objects that are older were left by a process that was killed.
+const LEFTOVER_AGE_MIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// The objects of the checks of one process.
+pub(super) struct Probe<'a> {
+    pub(super) bucket: &'a dyn Bucket,
+    unique: String,
+}
+
+impl<'a> Probe<'a> {
+    pub(super) fn new(bucket: &'a dyn Bucket) -> Self {
+        Self { bucket, unique: unique() }
+    }
+
+    /// The key of an object with this name.
+    pub(super) fn key(&self, name: &str) -> String {
+        keys::probe(&self.unique, name)
+    }
+
+    /// Writes a small object.
+    pub(super) async fn put(&self, name: &str, text: &str, mode: PutMode) -> Result<Etag, StoreError> {
+        let bytes = Bytes::copy_from_slice(text.as_bytes());
+        self.bucket.put(&self.key(name), bytes, mode, &Metadata::new()).await
+    }
+
+    /// The objects of this process whose names begin with `name`.
+    pub(super) async fn list(&self, name: &str) -> Result<Vec<ObjectMeta>, StoreError> {
+        self.bucket.list(&self.key(name), None).try_collect().await
+    }
+
+    /// Removes all objects of this process, and those that killed processes left.
+    pub(super) async fn remove(&self) -> Result<(), StoreError> {
+        let objects: Vec<ObjectMeta> = self.bucket.list(keys::PROBES, None).try_collect().await?;
+        let own = self.key("");
+        // By the store's clock.
+        let now = objects
+            .iter()
+            .filter(|object| object.key.starts_with(&own))
+            .map(|object| object.modified)
+            .max();
+        let is_leftover = |object: &ObjectMeta| now.is_some_and(|now| now.duration_since(object.modified) > LEFTOVER_AGE_MIN);
+        for object in &objects {
+            if object.key.starts_with(&own) || is_leftover(object) {
+                self.bucket.delete(&object.key, None).await?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,180 @@
+//! The commands that read a lake without a server. They use the routes of the API, so that parameters and documents are the same.
+
+mod query;
+mod rejects;
+mod runs;
+mod status;
+mod versions;
+
+use std::sync::Arc;
+
+use anyhow::{Context, anyhow};
+use datalake_api::{
+    request::auth::Access,
+    snapshots::watch::{TableState, TableWatch},
+    state::Parts,
+    telemetry::metrics::Metrics,
+};
+use datalake_core::{clock::Clock, keys};
+use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
+use datalake_processor::error::RunError;
+use datalake_runs::{disabled::DisabledLauncher, runs::Runs};
+use datalake_server::reader::{LakeReader, ReaderResponse};
+use datalake_store::{bucket::Bucket, lake_url::LakeUrl};
+use datalake_table::table::Table;
+use futures_util::TryStreamExt;
+
+pub(super) use self::{query::query, rejects::rejects, runs::runs, status::status, versions::versions};
+use crate::{
+    args::{LakeArgs, read::DocumentFormat},
+    clock,
+    csv::csv,
+    document::Document,
+    exit::UsageError,
+    progress::Bar,
+};
+
+const JSON: &str = "application/json";
+
+/// The routes of the API over a lake.
+struct OpenedLake {
+    reader: LakeReader,
+    url: LakeUrl,
+    table: TableWatch,
+    bucket: Arc<dyn Bucket>,
+}
+
+impl OpenedLake {
+    /// Opens the lake, without a request to the store.
+    async fn open(args: &LakeArgs) -> anyhow::Result<Self> {
+        let bucket = super::open(args).await?.bucket;
+        let clock = Clock::new(clock::now);
+        let table = TableWatch::new(Table::new(Arc::clone(&bucket)), clock);
+        let parts = Parts {
+            clock,
+            table: table.clone(),
+            runs: Runs::new(Arc::clone(&bucket), Arc::new(DisabledLauncher::new())),
+            bucket: Arc::clone(&bucket),
+            metrics: Metrics::new(),
+            access: Access::Open,
+            cors_origins: Vec::new(),
+            allowed_hosts: AllowedHosts::Any,
+            trusted_proxies: TrustedProxies::default(),
+        };
+        Ok(Self {
+            reader: LakeReader::new(parts),
+            url: args.lake.clone(),
+            table,
+            bucket,
+        })
+    }
+
+    /// Opens the lake and loads its newest version, if there is a table.
+    async fn with_table(args: &LakeArgs) -> anyhow::Result<Self> {
+        let bar = Bar::waiting(&format!("reading the table of {}", args.lake));
+        let lake = Self::open(args).await?;
+        let loaded = lake.table.load_newest().await;
+        bar.clear();
+        loaded.map_err(RunError::from)?;
+        Ok(lake)
+    }
+
+    /// Fails if reports cannot be listed. `/runs` would show those in memory, which are none.
+    async fn require_reports(&self) -> anyhow::Result<()> {
+        self.bucket.list(keys::RUNS, None).try_next().await?;
+        Ok(())
+    }
+
+    fn has_table(&self) -> bool {
+        matches!(self.table.status().state, TableState::Loaded(_))
+    }
+
+    /// The response to a request. A response with a problem is an error.
+    async fn get(&self, path: &str, parameters: &str, accept: &str) -> anyhow::Result<ReaderResponse> {
+        let response = self.reader.get(path, parameters, accept).await;
+        let response = response.map_err(|error| UsageError(format!("invalid parameters `{parameters}`: {error}")))?;
+        match response.status() {
+            200..=299 => Ok(response),
+            status => {
+                let problem = Document::parse(&response.bytes().await?)?;
+                Err(self.error_of(status, &problem))
+            }
+        }
+    }
+
+    /// The document of a request, as text and parsed.
+    async fn document(&self, path: &str, parameters: &str) -> anyhow::Result<Received> {
+        let response = self.get(path, parameters, JSON).await?;
+        let next = next_cursor(response.header("link"));
+        let is_stale = response.header("datalake-runs-stale") == Some("true");
+        let text = String::from_utf8(response.bytes().await?.into()).context("the document of the API is not UTF-8")?;
+        if is_stale {
+            return Err(anyhow!(
+                "cannot read all reports of runs: the store did not respond in time; try again"
+            ));
+        }
+        Ok(Received {
+            document: Document::parse(text.as_bytes())?,
+            text,
+            next,
+        })
+    }
+
+    /// The error for a problem of the API.
+    fn error_of(&self, status: u16, problem: &Document) -> anyhow::Error {
+        let detail = problem.get("detail").text().unwrap_or("the request failed");
+        let is_missing_table = problem.get("type").text().is_some_and(|kind| kind.ends_with(":no-table-yet"));
+        match status {
+            _ if is_missing_table => anyhow!("the lake has no table yet; run `datalake process --lake {}`", self.url),
+            408 | 409 | 425 | 429 => anyhow!("{detail}"),
+            400..=499 => UsageError(detail.to_owned()).into(),
+            _ => anyhow!("{detail}"),
+        }
+    }
+}
+
+/// A document of the API.
+struct Received {
+    document: Document,
+    /// The document as the API sends it.
+    text: String,
+    /// The cursor of the next page.
+    next: Option<String>,
+}
+
+impl Received {
+    /// Prints the document in this format. `rows` is the field with the list of rows.
+    fn print(self, format: DocumentFormat, rows: &str, table: impl FnOnce(&Document, Option<&str>) -> String) -> anyhow::Result<u8> {
+        let text = match format {
+            DocumentFormat::Table => table(&self.document, self.next.as_deref()),
+            DocumentFormat::Json => self.text + "\n",
+            DocumentFormat::Csv => csv(self.document.get(rows).list()),
+        };
+        super::print(text.as_bytes())?;
+        Ok(0)
+    }
+}
+
+/// The cursor in the `Link` header to the next page.
+fn next_cursor(link: Option<&str>) -> Option<String> {
+    let (url, _) = link?.split_once('>')?;
+    let (_, cursor) = url.rsplit_once("cursor=")?;
+    Some(cursor.split('&').next().unwrap_or(cursor).to_owned())
+}
+
+/// The last line of a table that has more pages.
+fn next_page(cursor: Option<&str>) -> String {
+    cursor.map_or(String::new(), |cursor| format!("next page: cursor={cursor}\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cursor_is_found_in_the_link() {
+        let link = "</data?limit=5&cursor=0~abc~1004>; rel=\"next\"";
+        assert_eq!(next_cursor(Some(link)).as_deref(), Some("0~abc~1004"));
+        assert_eq!(next_cursor(None), None);
+    }
+}

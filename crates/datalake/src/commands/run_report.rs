@@ -1,0 +1,129 @@
+//! The report of a run, as JSON or as a table for a terminal.
+
+use datalake_core::{
+    count::count,
+    reject::Notice,
+    report::{RunOutcome, RunReport, SourceNotice},
+    text::grouped,
+};
+use datalake_store::lake_url::LakeUrl;
+
+use crate::{
+    args::OutputFormat,
+    human,
+    screen::{Cell, Screen, Tone},
+    table::fields,
+};
+
+/// The sources or users of a list that fit on a screen. The report contains a hundred.
+const LISTED_MAX: usize = 10;
+
+/// The report of a run on this lake.
+pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeUrl) -> anyhow::Result<String> {
+    match format {
+        OutputFormat::Json => Ok(serde_json::to_string(report)? + "\n"),
+        OutputFormat::Table => Ok(fields(rows(report, lake), Screen::stdout())),
+    }
+}
+
+fn rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
+    let outcome = report.outcome.as_str();
+    let mut rows = vec![
+        ("run", report.run_id.to_string().into()),
+        ("outcome", Cell::new(outcome, Tone::of_state(outcome))),
+    ];
+    match &report.error {
+        // The counts of a failed run are incomplete.
+        Some(error) => {
+            rows.push(("error", Cell::new(error, Tone::Bad)));
+            rows.extend(notices("rejected", &report.rejects, count(report.rejects.len())));
+            rows.extend(blocked_rows(report, lake));
+        }
+        None => rows.extend(result_rows(report)),
+    }
+    rows.push(("duration", human::duration(report.elapsed_ms).into()));
+    if report.outcome == RunOutcome::Succeeded && (report.counts.rejects_open > 0 || report.counts.warnings > 0) {
+        let command = match report.counts.rejects_open {
+            0 => format!("datalake runs --lake {lake} --id {}", report.run_id),
+            _ => format!("datalake rejects --lake {lake}"),
+        };
+        rows.push(("details", command.into()));
+    }
+    rows
+}
+
+fn result_rows(report: &RunReport) -> Vec<(&'static str, Cell)> {
+    let counts = &report.counts;
+    let version = match report.version {
+        Some(version) => match report.committed {
+            Some(true) => format!("{version} (new)"),
+            Some(false) => format!("{version} (unchanged)"),
+            None => format!("{version} (unknown whether this run committed it)"),
+        },
+        None => "none".to_owned(),
+    };
+    let rejects = format!("{} open, {} in this run", grouped(counts.rejects_open), grouped(counts.rejected));
+    let rejects_tone = if counts.rejects_open > 0 { Tone::Warning } else { Tone::Plain };
+    let mut rows = vec![
+        ("version", version.into()),
+        (
+            "sources",
+            format!("{} listed, {} ignored", grouped(counts.listed), grouped(counts.ignored)).into(),
+        ),
+        (
+            "read",
+            format!("{} CSVs, {} images", grouped(counts.csv_read), grouped(counts.images_read)).into(),
+        ),
+        (
+            "rows",
+            format!(
+                "{} added, {} changed, {} removed",
+                grouped(counts.added),
+                grouped(counts.changed),
+                grouped(counts.removed)
+            )
+            .into(),
+        ),
+        ("users", grouped(counts.users).into()),
+        ("rejects", Cell::new(&rejects, rejects_tone)),
+        (
+            "normalized",
+            format!("{}, {} with a warning", grouped(counts.normalized), grouped(counts.warnings)).into(),
+        ),
+    ];
+    let is_warning = |notice: &&SourceNotice| Notice::parse(&notice.code).is_some_and(|notice| !notice.is_normalized());
+    let warnings: Vec<SourceNotice> = report.notices.iter().filter(is_warning).cloned().collect();
+    rows.extend(notices("warning", &warnings, counts.warnings));
+    rows
+}
+
+/// The first sources of a list with their codes, and the number of the others.
+fn notices(name: &'static str, list: &[SourceNotice], total: u64) -> Vec<(&'static str, Cell)> {
+    let shown = list.iter().take(LISTED_MAX);
+    let mut rows: Vec<_> = shown
+        .map(|notice| (name, format!("{}: {}", notice.key, notice.code).into()))
+        .collect();
+    rows.extend(more(name, rows.len(), total));
+    rows
+}
+
+/// The row for the entries of a list that are not shown.
+fn more(name: &'static str, shown: usize, total: u64) -> Option<(&'static str, Cell)> {
+    let more = total.saturating_sub(count(shown));
+    (shown > 0 && more > 0).then(|| (name, Cell::new(&format!("and {} more", grouped(more)), Tone::Faint)))
+}
+
+/// The removals that the guard blocked, and how to allow them.
+fn blocked_rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
+    let Some(blocked) = &report.blocked_deletions else {
+        return Vec::new();
+    };
+    let shown = blocked.users.iter().take(LISTED_MAX);
+    let mut rows: Vec<_> = shown
+        .map(|user_id| ("blocked", Cell::from(format!("removal of user {user_id}"))))
+        .collect();
+    rows.extend(more("blocked", rows.len(), blocked.count));
+    let command = format!("datalake process --lake {lake} --allow-mass-delete-of {}", report.run_id);
+    rows.push(("to allow", command.into()));
+    rows
+}
