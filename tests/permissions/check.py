@@ -1,4 +1,4 @@
-"""Runs the product with only the policies of docs/src/permissions.md, on an S3 server that evaluates them (MinIO).
+"""Runs the product with only the policies of docs/src/security.md, on an S3 server that evaluates them (MinIO).
 
 Usage: check.py ENDPOINT EXECUTABLE. Takes the operator's credentials from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 """
@@ -16,7 +16,7 @@ import uuid
 import boto3
 from botocore.exceptions import ClientError
 
-DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/src/permissions.md"
+DOCUMENT = pathlib.Path(__file__).parents[2] / "docs/src/security.md"
 PORT = 9181
 # All routes that read the store.
 PATHS = [

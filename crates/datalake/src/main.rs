@@ -3,6 +3,8 @@
 mod args;
 mod clock;
 mod commands;
+#[cfg(test)]
+mod configuration_page;
 mod csv;
 mod document;
 mod exit;

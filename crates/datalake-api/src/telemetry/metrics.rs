@@ -206,3 +206,18 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
 fn float(number: u64) -> f64 {
     Duration::from_secs(number).as_secs_f64()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_documented() {
+        const PAGE: &str = include_str!("../../../../docs/src/operations.md");
+        let gauges = GAUGES.iter().map(|(name, _)| *name);
+        let counts = counts(&Counts::default()).map(|(name, ..)| name);
+        for name in gauges.chain(counts).chain([REQUESTS, REQUEST_DURATION]) {
+            assert!(PAGE.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

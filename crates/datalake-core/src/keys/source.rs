@@ -39,7 +39,7 @@ pub struct SourceKey {
 static SOURCE_NAME: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?s)^(.*)\.(csv|CSV|png|PNG)$").expect("the pattern is a constant that the tests compile"));
 
-/// Names of temporary and sidecar files; upper and lower case are equivalent. The documentation lists them (docs/src/input.md).
+/// Names of temporary and sidecar files; upper and lower case are equivalent. The documentation lists them (docs/src/lake-format.md).
 const TEMPORARY_NAMES: &[&str] = &[
     // Metadata of macOS, thumbnails and view settings of file managers.
     r"\._.*",

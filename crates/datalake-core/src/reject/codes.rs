@@ -1,4 +1,4 @@
-//! The stable codes of rejected, ignored and accepted sources. The documentation lists them (docs/src/input.md).
+//! The stable codes of rejected, ignored and accepted sources. The documentation describes each (docs/src/rejects.md).
 
 use std::fmt;
 
@@ -124,28 +124,4 @@ impl Notice {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn codes_round_trip() {
-        for code in RejectCode::ALL {
-            assert_eq!(RejectCode::parse(code.as_str()), Some(*code));
-        }
-        for code in IgnoreCode::ALL {
-            assert_eq!(IgnoreCode::parse(code.as_str()), Some(*code));
-        }
-        assert_eq!(RejectCode::parse("bad_id"), None);
-    }
-
-    #[test]
-    fn every_code_is_documented() {
-        const DOCUMENT: &str = include_str!("../../../../docs/src/input.md");
-        let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
-        let ignored = IgnoreCode::ALL.iter().map(|code| code.as_str());
-        let notices = Notice::ALL.iter().map(|notice| notice.as_str());
-        for code in rejected.chain(ignored).chain(notices) {
-            assert!(DOCUMENT.contains(&format!("`{code}`")), "{code}");
-        }
-    }
-}
+mod tests;

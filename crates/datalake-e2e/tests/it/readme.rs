@@ -1,4 +1,4 @@
-//! The commands of the README have the output of the README.
+//! The commands of the README and of the pages about the API have the output that these show.
 
 use std::{fs, process::Command};
 
@@ -8,11 +8,24 @@ use crate::server::{Server, executable};
 
 const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md"));
 
-/// The commands of the README's console blocks, each with its output.
-fn recipes() -> Vec<(String, String)> {
+/// The pages with console blocks, and the number of their commands.
+const PAGES: [(&str, usize); 3] = [
+    (README, 5),
+    (include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/api.md")), 13),
+    (
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/src/api-clients.md")),
+        1,
+    ),
+];
+
+/// A README is read before anything else, so that it has only what a new reader needs.
+const README_BYTES_MAX: usize = 8 * 1024;
+
+/// The commands of a page's console blocks, each with its output.
+fn recipes(page: &str) -> Vec<(String, String)> {
     let mut recipes: Vec<(String, String)> = Vec::new();
     let mut in_console = false;
-    for line in README.lines() {
+    for line in page.lines() {
         match line.strip_prefix("$ ") {
             _ if line.starts_with("```") => in_console = line == "```console",
             Some(command) if in_console => recipes.push((command.to_owned(), String::new())),
@@ -31,9 +44,16 @@ fn recipes() -> Vec<(String, String)> {
 fn commands_have_the_documented_output() {
     let server = Server::start(TempDir::new().unwrap(), &["demo"]);
     assert!(server.json("/data").is_array());
-    let recipes = recipes();
-    assert!(recipes.len() >= 8, "the README has commands");
-    for (command, expected) in recipes {
+    for (command, expected) in PAGES.into_iter().flat_map(|(page, count)| {
+        let recipes = recipes(page);
+        assert_eq!(
+            recipes.len(),
+            count,
+            "commands of the page that begins with {:?}",
+            page.lines().next()
+        );
+        recipes
+    }) {
         let output = server.shell(&command);
         let printed = String::from_utf8(output.stdout).unwrap();
         assert_eq!(
@@ -53,9 +73,17 @@ fn commands(heading: &str) -> Vec<&'static str> {
     block.lines().collect()
 }
 
+#[test]
+fn readme_is_short_and_sets_everything_up_with_two_commands() {
+    assert!(README.len() <= README_BYTES_MAX, "{} bytes", README.len());
+    for command in ["cargo run --release -- demo", "cargo test --workspace"] {
+        assert_eq!(README.lines().filter(|line| line.trim() == command).count(), 1, "{command}");
+    }
+}
+
 /// Runs the commands in order with a folder of sources. The server keeps running during the others.
 #[test]
-fn commands_of_use_it_succeed() {
+fn commands_of_deployment_succeed() {
     let folder = TempDir::new().unwrap();
     let sources = folder.path().join("my-sources");
     fs::create_dir(&sources).unwrap();
@@ -63,7 +91,7 @@ fn commands_of_use_it_succeed() {
         let path = entry.unwrap().path();
         fs::copy(&path, sources.join(path.file_name().unwrap())).unwrap();
     }
-    let commands = commands("## Use it");
+    let commands = commands("## Deployment");
     let [init, up, dry_run, process] = commands[..] else {
         panic!("{commands:?}");
     };
