@@ -44,6 +44,8 @@ fn files() -> Vec<PathBuf> {
             files.push(path);
         }
     }
+    // These files are tests, whose commands are examples and templates.
+    files.retain(|file| !file.ends_with("quoted_commands.rs") && !file.ends_with("configuration_page.rs"));
     files
 }
 
