@@ -44,6 +44,8 @@ fn files() -> Vec<PathBuf> {
             files.push(path);
         }
     }
+    // These files are tests, whose commands are examples and templates.
+    files.retain(|file| !file.ends_with("quoted_commands.rs") && !file.ends_with("configuration_page.rs"));
     files
 }
 
@@ -150,7 +152,7 @@ fn quoted_commands_exist() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(found > 100, "commands are found: {found}");
+    assert!(found > 50, "commands are found: {found}");
 }
 
 #[test]

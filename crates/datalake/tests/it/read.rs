@@ -230,7 +230,11 @@ fn documents_are_those_of_the_api() {
     let lake = Lake::new();
     let server = crate::terminal::Server::start(lake.0.path());
     for (command, parameters, path) in [
-        ("query", "order=user_id.desc&on=2026-11-24", "/data?order=user_id.desc&on=2026-11-24"),
+        (
+            "query",
+            "order=user_id.desc&on=2026-11-24",
+            "/data?order=user_id.desc&on=2026-11-24",
+        ),
         ("rejects", "", "/rejects"),
         ("runs", "limit=1", "/runs?limit=1"),
         ("versions", "", "/versions"),

@@ -73,7 +73,7 @@ async fn print_table(mut response: ReaderResponse, screen: Screen) -> anyhow::Re
             }
         }
         if printed.is_none() && (is_end || measured.len() >= ROWS_MEASURED) {
-            printed = Some(RowPrinter::new(std::mem::take(&mut measured), screen));
+            printed = Some(RowPrinter::new(&std::mem::take(&mut measured), screen));
         }
         if let Some(printer) = &mut printed
             && print_chunk(std::mem::take(&mut printer.text).as_bytes())? == ControlFlow::Break(())
@@ -126,7 +126,7 @@ struct RowPrinter {
 
 impl RowPrinter {
     /// A table whose columns fit these rows, which are its first.
-    fn new(rows: Vec<Document>, screen: Screen) -> Self {
+    fn new(rows: &[Document], screen: Screen) -> Self {
         let names: Vec<String> = rows
             .first()
             .map(Document::fields)
@@ -187,7 +187,7 @@ mod tests {
             has_color: false,
             width: None,
         };
-        let mut printer = RowPrinter::new(rows, screen);
+        let mut printer = RowPrinter::new(&rows, screen);
         printer.push(&row(r#"{"user_id":"2","age":101}"#));
         assert_eq!(printer.text, "user_id  age\n0001       -\n1         30\n2        101\n");
     }

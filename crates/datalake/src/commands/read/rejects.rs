@@ -23,20 +23,14 @@ pub(in crate::commands) async fn rejects(args: ReadArgs) -> anyhow::Result<u8> {
 fn rejects_table(document: &Document, next: Option<&str>, screen: Screen) -> String {
     let rows: Vec<Vec<Cell>> = document.get("rejects").list().iter().map(row).collect();
     let number = |name: &str| grouped(document.get(name).number().unwrap_or_default());
-    let mut text = match rows.is_empty() {
-        true => String::new(),
-        false => {
-            let columns = ["KEY", "CODE", "KIND", "PLACE", "SINCE (UTC)", "REASON AND REMEDY"];
-            table(columns.map(Column::text).into(), &rows, screen)
-        }
-    };
-    text += &format!(
-        "{} rejected, {} ignored, version {}\n",
-        number("rejected"),
-        number("ignored"),
-        document.get("version")
-    );
-    text + &next_page(next)
+    let mut text = String::new();
+    if !rows.is_empty() {
+        let columns = ["KEY", "CODE", "KIND", "PLACE", "SINCE (UTC)", "REASON AND REMEDY"];
+        text = table(columns.map(Column::text).into(), &rows, screen);
+    }
+    let (rejected, ignored) = (number("rejected"), number("ignored"));
+    let summary = format!("{rejected} rejected, {ignored} ignored, version {}\n", document.get("version"));
+    text + &summary + &next_page(next)
 }
 
 fn row(reject: &Document) -> Vec<Cell> {
