@@ -63,13 +63,15 @@ fn takes_value(arg: &Arg) -> bool {
     matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
 }
 
-/// `--lake URL`, `--full`, or `SHELL`.
+/// `--lake URL`, `-v, --verbose`, or `SHELL`.
 fn flag(arg: &Arg) -> String {
+    let short = arg.get_short().map(|short| format!("-{short}"));
+    let long = arg.get_long().map(|long| format!("--{long}"));
+    let names = short.into_iter().chain(long).collect::<Vec<_>>().join(", ");
     let value = arg.get_value_names().and_then(<[_]>::first).filter(|_| takes_value(arg));
-    match (arg.get_long(), value) {
-        (Some(long), Some(value)) => format!("--{long} {value}"),
-        (Some(long), None) => format!("--{long}"),
-        (None, value) => value.map(ToString::to_string).unwrap_or_default(),
+    match value {
+        Some(value) => format!("{names} {value}").trim_start().to_owned(),
+        None => names,
     }
 }
 
