@@ -93,7 +93,7 @@ pub(crate) fn print(bytes: &[u8]) -> anyhow::Result<()> {
     print_chunk(bytes).map(drop)
 }
 
-/// Prints a part of the data like [`print`]. Breaks if nothing reads standard output.
+/// Prints a part of the data like [`print()`]. Breaks if nothing reads standard output.
 fn print_chunk(bytes: &[u8]) -> anyhow::Result<ControlFlow<()>> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
