@@ -150,8 +150,8 @@ impl<'a> Checks<'a> {
     }
 
     /// Records checks that are not run.
-    pub(super) fn skip_all(&mut self, names: &[&'static str], reason: &str) {
-        self.list.extend(names.iter().map(|name| Check {
+    pub(super) fn skip_all(&mut self, names: impl IntoIterator<Item = &'static str>, reason: &str) {
+        self.list.extend(names.into_iter().map(|name| Check {
             name,
             result: CheckResult::Skipped,
             found: reason.to_owned(),

@@ -29,21 +29,6 @@ const OF_WRITES: [&str; 6] = [
     "clock",
 ];
 
-/// The checks after that of listings.
-const AFTER_LIST: [&str; 11] = [
-    "write",
-    "read",
-    "create if absent",
-    "replace if match",
-    "read after write",
-    "listing order",
-    "copy",
-    "clock",
-    "delete",
-    "table",
-    "drift",
-];
-
 /// Checks the lake. None if the options cancel the checks. In both cases, the objects that the checks wrote are removed. The future is boxed, as that
 /// of a run.
 pub fn examine<'a>(lake: &'a Lake, options: &'a RunOptions, on_check: &'a OnCheck<'a>) -> LocalBoxFuture<'a, Option<Vec<Check>>> {
@@ -67,7 +52,8 @@ async fn examine_or_cancel(lake: &Lake, options: &RunOptions, on_check: &OnCheck
 
 async fn examine_all(lake: &Lake, options: &RunOptions, probe: &Probe<'_>, checks: &mut Checks<'_>) {
     if checks.run("list", permissions::list(probe)).await == CheckResult::Failed && checks.is_transient() {
-        checks.skip_all(&AFTER_LIST, "the store cannot be reached");
+        let after_list = ["write", "read"].into_iter().chain(OF_WRITES).chain(["delete", "table", "drift"]);
+        checks.skip_all(after_list, "the store cannot be reached");
         return;
     }
     let lists = checks.last() == CheckResult::Ok;
@@ -85,22 +71,22 @@ async fn examine_all(lake: &Lake, options: &RunOptions, probe: &Probe<'_>, check
         checks.run("copy", consistency::copy(probe)).await;
         checks.run("clock", consistency::clock(probe, options.clock)).await;
     } else {
-        checks.skip_all(&OF_WRITES, "objects cannot be written and read");
+        checks.skip_all(OF_WRITES, "objects cannot be written and read");
     }
     if writes {
         checks.run("delete", permissions::delete(probe)).await;
     } else {
-        checks.skip_all(&["delete"], "objects cannot be written");
+        checks.skip_all(["delete"], "objects cannot be written");
     }
     if !reads {
-        checks.skip_all(&["table", "drift"], "objects cannot be read");
+        checks.skip_all(["table", "drift"], "objects cannot be read");
         return;
     }
     let has_table = checks.run("table", lake_state::table(lake, options.clock)).await == CheckResult::Ok;
     if !has_table {
-        checks.skip_all(&["drift"], "there is no table that can be read");
+        checks.skip_all(["drift"], "there is no table that can be read");
     } else if !lists {
-        checks.skip_all(&["drift"], "objects cannot be listed");
+        checks.skip_all(["drift"], "objects cannot be listed");
     } else {
         checks.run("drift", lake_state::drift(lake, options)).await;
     }

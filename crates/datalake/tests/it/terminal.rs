@@ -7,7 +7,7 @@ use std::{
     os::fd::OwnedFd,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
 
@@ -193,10 +193,14 @@ fn no_color_is_respected() {
 /// An unreachable store is retried for many seconds.
 #[test]
 fn connecting_is_shown_at_once() {
-    let server = Recorder::new(|_| {
-        std::thread::sleep(Duration::from_secs(30));
+    // A response waits for the lock, which is held until the end of the test.
+    let lock = Arc::new(Mutex::new(()));
+    let held = Arc::clone(&lock);
+    let server = Recorder::new(move |_| {
+        let _ended = held.lock();
         String::new()
     });
+    let _until_the_end = lock.lock().unwrap();
     for (command, expected) in [
         ("process", "connecting to s3://lake"),
         ("init", "connecting to s3://lake"),
