@@ -30,7 +30,7 @@ import polars
 COLUMNS = ["user_id", "first_name", "last_name", "birthts", "img_path", "age"]
 STORED = COLUMNS[:5]
 FIRST_NAMES = ["Ann", "anna", "Bob", "Zoë", "Ögün", "李", "O'Hara", "Lee, Jr", 'the "first"', "=cmd()", "%", "_", "a\\b", "\U0001F600"]
-LAST_NAMES = ["Lee", "LEE", "Fox", "van Dyk", "Straße", "Müller", "x" * 300]
+LAST_NAMES = ["Lee", "LEE", "Fox", "van Dyk", "Straße", "STRASSE", "Müller", "ŻÓŁW", "Οδυσσεύς", "ΟΔΥΣΣΕΎΣ", "x" * 300]
 PICTURE = next(pathlib.Path(__file__).resolve().parents[2].glob("examples/src-data/*.png"))
 DAY_MS = 86_400_000
 
@@ -94,6 +94,18 @@ def random_condition(chance, rows):
     return name, str(value), f"{column} {operators[operator]} ?", [value]
 
 
+def random_search(chance, rows):
+    """The text of a search: parts of IDs and names in any case."""
+    words = [word for user_id, row in rows.items() for text in (user_id, *row[:2]) for word in text.split()] or ["x"]
+    parts = []
+    for _ in range(chance.choice([1, 1, 1, 2, 3])):
+        word = chance.choice(words)
+        start = chance.choice([0, 0, chance.randrange(len(word))])
+        part = word[start : start + chance.randrange(1, 6)]
+        parts.append(chance.choice([part, part.upper(), part.lower(), part.casefold()]))
+    return chance.choice([" ", "  ", "\t"]).join(parts)
+
+
 def random_query(chance, rows):
     """Filters as pairs of a query string, and as SQL with parameters; and the format of the rows."""
     pairs, where, values = [], [], []
@@ -111,6 +123,10 @@ def random_query(chance, rows):
                 years = chance.randrange(0, 120)
                 pairs.append((name, str(years)))
                 where.append(f"age {comparison} {years}")
+    search = None
+    if chance.random() < 0.3:
+        search = random_search(chance, rows)
+        pairs.append(("q", search))
     for _ in range(chance.choice([0, 0, 1, 2])):
         name, text, sql, parameters = random_condition(chance, rows)
         if name in [pair[0] for pair in pairs]:
@@ -124,7 +140,7 @@ def random_query(chance, rows):
         keys = [(column, chance.choice(["", ".asc", ".desc"])) for column in columns]
         order = ",".join(column + direction for column, direction in keys)
     chance.shuffle(pairs)
-    return pairs, where, values, extremes, order, keys
+    return pairs, where, values, extremes, order, keys, search
 
 
 class Oracle:
@@ -136,9 +152,17 @@ class Oracle:
         for user_id, (first_name, last_name, birthts, has_image) in rows.items():
             path = f"processed_data/images/{user_id}.png" if has_image else None
             self.database.execute("INSERT INTO stored VALUES (?, ?, ?, ?, ?)", [user_id, first_name, last_name, birthts, path])
+        # The texts that a search compares. Python folds the case, because DuckDB has only lower and upper case.
+        self.database.execute("CREATE TABLE searched (user_id VARCHAR, text VARCHAR)")
+        for user_id, row in rows.items():
+            for text in (user_id, *row[:2]):
+                self.database.execute("INSERT INTO searched VALUES (?, ?)", [user_id, text.casefold()])
 
-    def rows(self, on, where, values, extremes, keys):
+    def rows(self, on, where, values, extremes, keys, search):
         """The rows that a query matches, as tuples of all columns."""
+        words = search.casefold().split() if search is not None else []
+        every = lambda function: " AND ".join(f"user_id IN (SELECT user_id FROM searched WHERE {function}(text, ?))" for _ in words)
+        where, values = [*where, every("contains")] if words else where, [*values, *words]
         born = "make_date(1970, 1, 1) + CAST(floor(birthts / 86400000.0) AS INTEGER)"
         age = f"""CASE WHEN {born} > DATE '{on}' THEN NULL ELSE year(DATE '{on}') - year({born})
             - CASE WHEN (month(DATE '{on}'), day(DATE '{on}')) < (month({born}), day({born})) THEN 1 ELSE 0 END END"""
@@ -150,6 +174,8 @@ class Oracle:
         else:
             sql = taken
         order = [f"{column} {'DESC' if direction == '.desc' else 'ASC'} NULLS LAST" for column, direction in keys]
+        if words and not keys:
+            order, values = [f"({every('starts_with')}) DESC"], [*values, *words]
         return self.database.execute(f"SELECT * FROM ({sql}) ORDER BY {', '.join([*order, 'user_id'])}", values).fetchall()
 
     def statistics(self, rows):
@@ -231,10 +257,10 @@ def compare(what, found, expected):
 
 def check(server, chance, oracle, rows):
     """Sends one random query in every form."""
-    pairs, where, values, extremes, order, keys = random_query(chance, rows)
+    pairs, where, values, extremes, order, keys, search = random_query(chance, rows)
     on = chance.choice(["2026-11-24", "2024-02-29", "2025-02-28", "2025-03-01", "1990-06-15"])
     pairs.append(("on", on))
-    expected = oracle.rows(on, where, values, extremes, keys)
+    expected = oracle.rows(on, where, values, extremes, keys, search)
     columns = chance.sample(COLUMNS, chance.randrange(1, 7)) if chance.random() < 0.5 else None
     showing = ([("order", order)] if order else []) + ([("select", ",".join(columns))] if columns else [])
     asked = [*pairs, *showing]

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod freshness;
 mod images;
 mod integers;
+pub mod lake_label;
 pub mod limits;
 pub mod probes;
 pub mod problem;

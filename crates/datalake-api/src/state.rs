@@ -7,6 +7,7 @@ use datalake_store::bucket::Bucket;
 
 use crate::{
     images::ImageReader,
+    lake_label::LakeLabel,
     limits::{
         requests::{FollowerLimit, StoreReadLimit, WaitLimit},
         scan_pool::ScanPool,
@@ -32,6 +33,8 @@ pub struct Parts {
     pub runs: Runs,
     /// The lake, from which images are read.
     pub bucket: Arc<dyn Bucket>,
+    /// How pages name the lake.
+    pub lake_label: LakeLabel,
     /// The metrics.
     pub metrics: Metrics,
     /// Which requests need a token.
@@ -66,6 +69,7 @@ macro_rules! parts {
 
 parts! {
     clock: Clock,
+    lake_label: LakeLabel,
     table: TableWatch,
     versions: Versions,
     runs: Runs,
@@ -90,6 +94,7 @@ impl From<Parts> for ApiState {
             table,
             runs,
             bucket,
+            lake_label,
             metrics,
             access,
             cors_origins: _,
@@ -99,6 +104,7 @@ impl From<Parts> for ApiState {
         let scan_pool = ScanPool::new();
         Self(Arc::new(Shared {
             clock,
+            lake_label,
             versions: Versions::new(table.clone()),
             table,
             runs,

@@ -68,7 +68,7 @@ pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column
 }
 
 /// Appends a field, in quotes if RFC 4180 requires them or if it begins or ends with a space, which many parsers would remove.
-fn push_field(text: &mut String, field: &str, escape: Escape) {
+pub fn push_field(text: &mut String, field: &str, escape: Escape) {
     let prefix = escape.prefix(field);
     let needs_quotes = field.contains(['"', ',', '\n', '\r']) || field.starts_with(' ') || field.ends_with(' ');
     if needs_quotes {

@@ -14,6 +14,7 @@ pub mod image;
 pub mod keys;
 pub mod nearest;
 pub mod plan;
+pub mod progress;
 pub mod query;
 pub mod reject;
 pub mod report;

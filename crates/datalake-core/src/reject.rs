@@ -15,7 +15,7 @@ use jiff::Timestamp;
 pub(crate) use self::excerpt::excerpt;
 pub use self::{
     codes::{IgnoreCode, Notice, RejectCode},
-    excluded::{ExcludedSource, Exclusion, ignored_total_if_truncated},
+    excluded::{ExcludedSource, Exclusion, ExclusionKind, ignored_total_if_truncated},
     reason::Reason,
 };
 

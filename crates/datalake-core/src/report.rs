@@ -148,6 +148,8 @@ pub struct Counts {
     pub normalized: u64,
     /// Sources that were read and rejected.
     pub rejected: u64,
+    /// Of these, the sources that were not rejected for the same reason before the run.
+    pub rejected_new: u64,
     /// Sources that are rejected after the run, including those that an earlier run rejected.
     pub rejects_open: u64,
     /// Sources that were accepted with a warning.
@@ -179,6 +181,31 @@ pub struct SourceNotice {
     pub key: String,
     /// A code of [`crate::reject::Notice`] or of [`crate::reject::RejectCode`].
     pub code: String,
+}
+
+/// Where and why a run rejected a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RejectDetail {
+    /// The source's key.
+    pub key: String,
+    /// A code of [`crate::reject::RejectCode`].
+    pub code: String,
+    /// The line of the cause, from 1; none if the source has no lines.
+    pub line: Option<u32>,
+    /// The position in the line, from 1, in bytes.
+    pub column: Option<u32>,
+    /// The position in the source, from 0, in bytes.
+    pub byte_offset: Option<u64>,
+    /// The line around the position.
+    pub excerpt: Option<String>,
+    /// The position in the excerpt, in bytes.
+    pub excerpt_offset: Option<u8>,
+    /// The cause, with its value.
+    pub found: String,
+    /// What was expected instead.
+    pub expected: String,
+    /// What to do about it.
+    pub remedy: String,
 }
 
 /// The users that a run would have removed if the guard had not stopped it.
@@ -239,6 +266,10 @@ pub struct RunReport {
     /// not record them.
     #[serde(default)]
     pub rejects: Vec<SourceNotice>,
+    /// Details of the first sources in `rejects`, at most [`RunReport::REJECT_DETAILS_MAX`], if the run did not succeed: the table then does not
+    /// record them. They contain values of the sources, so only the report in the lake has them, and no log does.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reject_details: Vec<RejectDetail>,
     /// Seconds by which the store's clock is ahead of the run's, if the clocks differ by more than [`RunReport::CLOCK_SKEW_MAX`].
     #[serde(default)]
     pub clock_skew_seconds: Option<i64>,
@@ -259,6 +290,9 @@ pub struct RunReport {
 impl RunReport {
     /// Most notices of a report. 100 notices are about 6 KiB, so a list of runs can read whole reports.
     pub const NOTICES_MAX: usize = 100;
+
+    /// Most details of rejected sources in a report. A detail has less than 1 KiB.
+    pub const REJECT_DETAILS_MAX: usize = 10;
 
     /// Largest difference between clocks without a warning. No decision depends on it.
     pub const CLOCK_SKEW_MAX: SignedDuration = SignedDuration::from_mins(5);

@@ -92,6 +92,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
 
     let summary = ReadSummary::of(&reads);
     (state.report.notices, state.report.rejects) = (summary.notices, summary.rejects);
+    state.report.reject_details = summary.reject_details;
     let rejects = Rejects::after_reading(
         &rejects_before,
         &old_rows,
@@ -105,6 +106,7 @@ pub(crate) async fn ingest(context: &RunContext<'_>, state: &mut RunState<'_>) -
         images_read: summary.images_read,
         normalized: summary.normalized,
         rejected: summary.rejected,
+        rejected_new: rejects.rejected_new(&context.options.run_id),
         warnings: summary.warnings,
         rejects_open: rejects.rejected(),
         ..state.report.counts.clone()

@@ -3,7 +3,7 @@
 use datalake_core::{
     plan::SourceObject,
     reject::Reject,
-    report::{RunReport, SourceNotice},
+    report::{RejectDetail, RunReport, SourceNotice},
 };
 
 use crate::read::{CsvRead, ImageRead, UserRead};
@@ -20,6 +20,8 @@ pub(crate) struct ReadSummary {
     pub(crate) notices: Vec<SourceNotice>,
     /// The first rejected sources, as many as a report contains.
     pub(crate) rejects: Vec<SourceNotice>,
+    /// Details of the first of them.
+    pub(crate) reject_details: Vec<RejectDetail>,
 }
 
 impl ReadSummary {
@@ -64,6 +66,25 @@ impl ReadSummary {
     fn add_reject(&mut self, reject: &Reject, object: &SourceObject) {
         self.rejected += 1;
         push(&mut self.rejects, object, reject.code.as_str());
+        if self.reject_details.len() < RunReport::REJECT_DETAILS_MAX {
+            self.reject_details.push(detail(reject, object));
+        }
+    }
+}
+
+fn detail(reject: &Reject, object: &SourceObject) -> RejectDetail {
+    let position = reject.position;
+    RejectDetail {
+        key: object.key.to_string(),
+        code: reject.code.as_str().to_owned(),
+        line: position.and_then(|position| position.line),
+        column: position.and_then(|position| position.column),
+        byte_offset: position.map(|position| position.byte_offset),
+        excerpt: reject.excerpt.as_deref().map(str::to_owned),
+        excerpt_offset: reject.excerpt_offset,
+        found: reject.reason.found.to_string(),
+        expected: reject.reason.expected.to_string(),
+        remedy: reject.reason.remedy.to_string(),
     }
 }
 

@@ -90,6 +90,15 @@ impl Rejects {
         reject::ignored_total_if_truncated(&self.open, ignored)
     }
 
+    /// The number of sources that this run rejected and that were not rejected with the same code before.
+    pub(crate) fn rejected_new(&self, run_id: &RunId) -> u64 {
+        count(
+            { self.open.iter() }
+                .filter(|open| !open.is_ignored() && open.run_id == *run_id)
+                .count(),
+        )
+    }
+
     /// The number of rejected sources, without ignored objects.
     pub(crate) fn rejected(&self) -> u64 {
         count(self.open.iter().filter(|open| !open.is_ignored()).count())

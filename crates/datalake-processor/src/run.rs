@@ -61,6 +61,8 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     }
     match result {
         Ok(()) => {
+            // The table records the rejects of the run.
+            report.reject_details.clear();
             tracing::info!(run.id = %options.run_id, version = report.version, committed = report.committed, elapsed_ms = report.elapsed_ms, "run succeeded");
         }
         Err(error) => {
@@ -97,6 +99,7 @@ fn new_report(options: &RunOptions) -> RunReport {
         rejects: Vec::new(),
         clock_skew_seconds: None,
         allow_mass_delete_of: options.allow_mass_delete_of.clone(),
+        reject_details: Vec::new(),
         blocked_deletions: None,
         repaired: None,
         error: None,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use datalake_core::report::RunId;
+use datalake_core::{progress::RunProgress, report::RunId};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
@@ -47,6 +47,11 @@ pub trait RunLauncher: fmt::Debug + Send + Sync {
 
     /// Requests the end of an active run. Has no effect on a run that is not active.
     async fn stop(&self, run_id: &RunId) -> Result<(), LaunchError>;
+
+    /// The progress of an active run; none if the launcher does not know it. The channel is closed after the end of the run.
+    fn progress(&self, _run_id: &RunId) -> Option<watch::Receiver<Option<RunProgress>>> {
+        None
+    }
 
     /// Whether the launcher starts runs.
     fn starts_runs(&self) -> bool {

@@ -2,6 +2,7 @@
 
 mod child;
 mod known_runs;
+mod progress_lines;
 
 use std::{
     ffi::OsString,
@@ -13,7 +14,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use datalake_core::{clock::Clock, report::RunId};
+use datalake_core::{
+    clock::Clock,
+    progress::{self, RunProgress},
+    report::RunId,
+};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
@@ -26,7 +31,7 @@ use crate::{
     idempotency::JoinedRun,
     launcher::{ACTIVE_RUNS_MAX, LaunchError, Launched, LogicalTime, NextRun, RunLauncher, RunRequest},
     process::{
-        child::LogTail,
+        child::ChildOutput,
         known_runs::{ActiveRun, KnownRuns},
     },
     run::{Run, RunParameters, RunState},
@@ -148,16 +153,16 @@ impl ProcessLauncher {
         let spawned = LogicalTime::now();
         let child = self.shared.command.spawn(&run.run_id, &parameters)?;
         tracing::info!(run.id = %run.run_id, run.mode = parameters.mode.as_str(), process.id = child.id(), "run started");
-        let (stop, log) = (CancellationToken::new(), LogTail::default());
+        let (stop, output) = (CancellationToken::new(), ChildOutput::default());
         runs.add(ActiveRun {
             run: run.clone(),
             parameters,
             spawned,
             stop: stop.clone(),
-            log: log.clone(),
+            output: output.clone(),
         });
         drop(runs);
-        tokio::spawn(Arc::clone(&self.shared).observe(run.run_id.clone(), child, stop, log));
+        tokio::spawn(Arc::clone(&self.shared).observe(run.run_id.clone(), child, stop, output));
         self.shared.changes.send_replace(());
         Ok(Launched { run, started: true })
     }
@@ -189,6 +194,10 @@ impl RunLauncher for ProcessLauncher {
         Ok(())
     }
 
+    fn progress(&self, run_id: &RunId) -> Option<watch::Receiver<Option<RunProgress>>> {
+        self.shared.runs.lock().progress(run_id)
+    }
+
     async fn next_run(&self) -> NextRun {
         *self.shared.next.lock()
     }
@@ -204,15 +213,15 @@ impl RunLauncher for ProcessLauncher {
 
 impl Shared {
     /// Waits for the end of the child and records it.
-    async fn observe(self: Arc<Self>, run_id: RunId, mut child: Child, stop: CancellationToken, log: LogTail) {
+    async fn observe(self: Arc<Self>, run_id: RunId, mut child: Child, stop: CancellationToken, output: ChildOutput) {
         let write_log = *self.write_log.get_or_init(|| child::write_to_stderr);
-        let end = child::wait(&mut child, &stop, self.command.grace_period, &log, write_log).await;
+        let end = child::wait(&mut child, &stop, self.command.grace_period, &output, write_log).await;
         tracing::info!(run.id = %run_id, run.outcome = end.outcome.as_str(), process.status = end.status, "run ended");
         self.runs.lock().end(&run_id, |run| Run {
             state: RunState::Ended(end.outcome),
             ended_at: Some(self.clock.now()),
             error: end.error,
-            log_tail: log.lines(),
+            log_tail: output.log.lines(),
             ..run
         });
         self.changes.send_replace(());
@@ -230,6 +239,7 @@ impl RunCommand {
         // The report on standard output is also in the lake.
         command
             .env("DATALAKE_RUN_ID", run_id.as_str())
+            .env(progress::VARIABLE, "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null());
         // Ctrl-C signals a whole process group. A child in its own group receives only the SIGTERM of its launcher, not a second signal.

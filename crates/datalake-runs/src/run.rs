@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use datalake_core::report::{RunId, RunMode, RunOutcome, RunReport};
+use datalake_core::{
+    progress::RunProgress,
+    report::{RunId, RunMode, RunOutcome, RunReport},
+};
 use jiff::Timestamp;
 
 /// What is known about a run from its launcher or its report.
@@ -22,6 +25,8 @@ pub struct Run {
     pub started_at: Option<Timestamp>,
     /// When the run ended.
     pub ended_at: Option<Timestamp>,
+    /// How far an active run is; none if its launcher does not know.
+    pub progress: Option<RunProgress>,
     /// Why the run failed, or why it has not started.
     pub error: Option<String>,
     /// The last whole lines of the log of the run's process; none if the launcher has no log.
@@ -41,6 +46,7 @@ impl Run {
             trigger: None,
             started_at: None,
             ended_at: None,
+            progress: None,
             error: None,
             log_tail: None,
             report: None,

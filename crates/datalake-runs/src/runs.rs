@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use datalake_core::report::RunId;
+use datalake_core::{progress::RunProgress, report::RunId};
 use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;
@@ -228,6 +228,26 @@ impl Runs {
         });
         let shutdown = self.shutdown();
         later.take_until(shutdown.cancelled_owned())
+    }
+
+    /// The progress of an active run: the current one and each change, until the end of the run or the server's shutdown. Empty if the launcher
+    /// does not know it.
+    pub fn progress_of(&self, run_id: &RunId) -> impl Stream<Item = RunProgress> + Send + use<> {
+        let mut receiver = self.launcher.progress(run_id);
+        if let Some(receiver) = &mut receiver {
+            receiver.mark_changed();
+        }
+        let changes = stream::unfold(receiver, async |receiver| {
+            let mut receiver = receiver?;
+            loop {
+                receiver.changed().await.ok()?;
+                let progress = *receiver.borrow_and_update();
+                if let Some(progress) = progress {
+                    return Some((progress, Some(receiver)));
+                }
+            }
+        });
+        changes.take_until(self.shutdown().cancelled_owned())
     }
 
     /// The run with the ID, from the launcher's list or the run's report.

@@ -10,6 +10,7 @@ use axum::{
 
 use datalake_api::{
     cache_control::set_cache_control,
+    lake_label::LakeLabel,
     limits::requests::{RequestLimits, limit},
     probes::is_probe_or_metrics,
     problem::{Problem, document::write_documents},
@@ -41,6 +42,7 @@ pub(crate) struct Inside {
     pub(crate) clock: Clock,
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) cors: Cors,
+    pub(crate) lake_label: LakeLabel,
 }
 
 /// The layers outside the compression layer. The last line is the outermost layer.
@@ -60,7 +62,7 @@ pub(crate) async fn inside(State(state): State<Inside>, request: Request, next: 
     let next = async |request| protect_reads(&state.access, state.clock, datalake_ui::is_public, request, next).await;
     let next = async |request| limit(&state.limits, request, next).await;
     let next = async |request| admit(&state, request, next).await;
-    let next = async |request| show_problems(request, next).await;
+    let next = async |request| show_problems(&state.lake_label, request, next).await;
     write_documents(request, next).await
 }
 

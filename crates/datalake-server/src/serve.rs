@@ -62,6 +62,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         cors: cors.clone(),
     };
     let (access, clock, allowed_hosts) = (parts.access.clone(), parts.clock, parts.allowed_hosts.clone());
+    let lake_label = parts.lake_label.clone();
     let state = ApiState::from(parts);
     let inside = Inside {
         limits: RequestLimits::new(FromRef::from_ref(&state)),
@@ -69,6 +70,7 @@ fn layered(parts: Parts) -> (Router, ApiState) {
         clock,
         allowed_hosts,
         cors,
+        lake_label,
     };
     // The first layer is the outermost.
     let layers = ServiceBuilder::new()

@@ -11,6 +11,7 @@ mod diff;
 mod examples;
 pub mod overview;
 pub mod page;
+mod reference;
 mod rejects;
 mod run;
 mod runs;
@@ -25,9 +26,9 @@ use axum::{
 
 use datalake_api::state::ApiState;
 
-use crate::page::{links, sign_in};
+use crate::page::{links, sign_in, theme};
 
-fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
+fn routes() -> [(&'static str, MethodRouter<ApiState>); 16] {
     [
         (links::CHANGES, get(diff::show)),
         (links::EXAMPLES, get(examples::show)),
@@ -35,12 +36,16 @@ fn routes() -> [(&'static str, MethodRouter<ApiState>); 12] {
         (links::USERS, get(users::show)),
         ("/page/users/{user_id}", get(user::show)),
         ("/page/assets/{name}", get(assets::show)),
+        (links::PROBLEM_REFERENCE, get(reference::problems)),
+        (links::REJECT_REFERENCE, get(reference::rejects)),
         (links::REJECTS, get(rejects::show)),
         (links::RUNS_PAGE, get(runs::show)),
         ("/page/runs/{run_id}", get(run::show)),
         (links::SIGN_IN, get(sign_in::show).post(sign_in::submit)),
         (links::SIGN_OUT, post(sign_in::sign_out)),
+        (links::THEME, post(theme::choose)),
         (links::VERSIONS, get(versions::show)),
+        (links::FAVICON, get(assets::show_icon)),
     ]
 }
 
@@ -56,7 +61,7 @@ pub fn paths() -> impl Iterator<Item = &'static str> {
     routes().into_iter().map(|(path, _)| path)
 }
 
-/// Whether a path needs no token even if reads do: the sign-in page with its style and script, which contain no data of the lake.
+/// Whether a path needs no token even if reads do: the sign-in page with its theme, style, script and icon, which contain no data of the lake.
 pub fn is_public(path: &str) -> bool {
-    links::is_sign_in(path) || path.starts_with(links::ASSETS)
+    links::is_sign_in(path) || path == links::THEME || path == links::FAVICON || path.starts_with(links::ASSETS)
 }

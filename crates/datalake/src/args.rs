@@ -202,6 +202,8 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) access: AccessArgs,
     #[command(flatten)]
+    pub(crate) page: PageArgs,
+    #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
 }
 
@@ -217,6 +219,8 @@ pub(crate) struct UpArgs {
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     #[command(flatten)]
     pub(crate) schedule: ScheduleArgs,
 }
@@ -270,6 +274,8 @@ pub(crate) struct ServeArgs {
     pub(crate) clients: ClientArgs,
     #[command(flatten)]
     pub(crate) access: AccessArgs,
+    #[command(flatten)]
+    pub(crate) page: PageArgs,
     /// How POST /data starts a run
     #[arg(long, env = "DATALAKE_LAUNCHER", value_name = "LAUNCHER", default_value = "process")]
     pub(crate) launcher: LauncherKind,
@@ -294,6 +300,14 @@ pub(crate) struct ClientArgs {
                 `X-Forwarded-For`. Repeat the flag, or separate networks by commas"
     )]
     pub(crate) trusted_proxies: Vec<ProxyNetwork>,
+}
+
+/// What pages show.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct PageArgs {
+    /// The title of the lake on all pages, visible to every client; the name of the bucket or folder by default
+    #[arg(long, env = "DATALAKE_TITLE", value_name = "TEXT")]
+    pub(crate) title: Option<String>,
 }
 
 /// Which clients may read data and start runs.

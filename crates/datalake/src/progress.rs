@@ -12,6 +12,8 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, Progre
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use crate::server_progress;
+
 /// The time to the first log line, and between changes of the phase that are logged.
 const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,9 @@ impl Bar {
 
     /// A listener for a run on this lake that starts now.
     pub(crate) fn listener(&self, lake: &str) -> Arc<OnProgress> {
+        if let Some(listener) = server_progress::listener() {
+            return listener;
+        }
         if self.bar.is_hidden() {
             let lines = LogLines::new();
             return Arc::new(move |progress| lines.show(progress));

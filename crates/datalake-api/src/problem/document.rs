@@ -15,10 +15,14 @@ use crate::{
     routes::run_document::RunDocument,
 };
 
+/// The page that explains each kind of problem, under its name.
+pub const REFERENCE: &str = "/docs/problems";
+
 /// A problem (RFC 9457).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ProblemDocument {
-    /// The kind of problem, as a URI; stable.
+    /// The kind of problem, as a URI reference to its explanation; stable.
+    #[schema(format = "uri-reference", example = "/docs/problems#invalid-parameter")]
     #[serde(rename = "type")]
     pub kind: String,
     /// The title of the kind of problem.
@@ -36,7 +40,7 @@ pub struct ProblemDocument {
     /// The invalid parameter.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    parameter: Option<String>,
+    pub parameter: Option<String>,
     /// The most similar known parameter or path.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -63,7 +67,7 @@ impl Problem {
             _ => (None, None, None),
         };
         ProblemDocument {
-            kind: format!("urn:datalake:problem:{name}"),
+            kind: format!("{REFERENCE}#{name}"),
             title,
             status: status.as_u16(),
             detail,

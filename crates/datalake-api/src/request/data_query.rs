@@ -40,12 +40,12 @@ pub struct DataQuery {
     pub identity: String,
     /// Identifies the list that pages are parts of: filters and order.
     pub list_identity: String,
-    /// Path and query string of the next page, without its cursor.
-    next_page: String,
+    /// Path and query string of all pages, without their cursors.
+    page: String,
 }
 
 impl DataQuery {
-    /// Parses the query string. `path` is the path of the next page.
+    /// Parses the query string. `path` is the path of all pages.
     pub fn parse(query_string: &QueryString, path: &str) -> Result<Self, QueryError> {
         query_string.check_once(&PRESENTATION_PARAMETERS)?;
         let is_in_query = |pair: &(&str, &str)| !PRESENTATION_PARAMETERS.contains(&pair.0);
@@ -71,14 +71,14 @@ impl DataQuery {
             // The path is in the link to the next page.
             identity: format!("{path}?{}", query_string.canonical(&[])),
             list_identity,
-            next_page: format!("{path}?{}", query_string.encoded(&[CURSOR])),
+            page: format!("{path}?{}", query_string.encoded(&[CURSOR])),
         })
     }
 
     /// The URL of the page after this cursor, relative to the server.
-    pub fn next_page(&self, cursor: &Cursor) -> String {
-        let separator = if self.next_page.ends_with('?') { "" } else { "&" };
-        format!("{}{separator}{CURSOR}={cursor}", self.next_page)
+    pub fn page_after(&self, cursor: &Cursor) -> String {
+        let separator = if self.page.ends_with('?') { "" } else { "&" };
+        format!("{}{separator}{CURSOR}={cursor}", self.page)
     }
 }
 
@@ -92,7 +92,8 @@ impl QueryParameters for DataQuery {
     }
 }
 
-fn parse_escape(value: &str) -> Result<Escape, QueryError> {
+/// Parses the value of `escape`.
+pub(crate) fn parse_escape(value: &str) -> Result<Escape, QueryError> {
     match value {
         "spreadsheet" => Ok(Escape::Spreadsheet),
         _ => Err(QueryError::value(ESCAPE, "must be spreadsheet, or omitted")),

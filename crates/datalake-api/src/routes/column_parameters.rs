@@ -107,8 +107,8 @@ fn schema(kind: ColumnKind, operator: Operator) -> ObjectBuilder {
     match (kind, operator) {
         (_, Operator::IsNull | Operator::NotNull) => text.pattern(Some(TRUE)),
         (ColumnKind::Text, _) => text,
-        (ColumnKind::Number, Operator::In) => text.pattern(Some(NUMBERS)),
-        (ColumnKind::Number, _) => ObjectBuilder::new()
+        (ColumnKind::Number | ColumnKind::Timestamp, Operator::In) => text.pattern(Some(NUMBERS)),
+        (ColumnKind::Number | ColumnKind::Timestamp, _) => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
     }

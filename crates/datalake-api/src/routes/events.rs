@@ -10,7 +10,7 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use datalake_core::report::RunId;
+use datalake_core::{progress::RunProgress, report::RunId};
 use datalake_runs::{
     run::{Run, RunState},
     runs::Runs,
@@ -22,7 +22,11 @@ use crate::{
     limits::requests::{FollowerPermit, StoreReadPermit},
     problem::{Problem, responses::RunReadProblems},
     request::{auth::Caller, parameters::NoParameters, path::PathParameter},
-    routes::{parameters::RunPath, run_document::RunDocument, run_redaction},
+    routes::{
+        parameters::RunPath,
+        run_document::{ProgressDocument, RunDocument},
+        run_redaction,
+    },
 };
 
 /// Proxies close connections that are idle for a minute, some of them after half a minute.
@@ -67,7 +71,8 @@ impl<S: Send + Sync> FromRequestParts<S> for LastEventId {
 ///
 /// Returns the states of the run as server-sent events, one at once and one for each change. Each event is named `state` and contains the
 /// run as `/runs/{run_id}` shows it; the last one shows the end of the run. The ID of an event is 1 while the run is pending, 2 while it is
-/// running and 3 after it has ended. A client that reconnects with `Last-Event-ID` does not receive that event again. After the last event,
+/// running and 3 after it has ended. While the run is active and this server started its process, events named `progress` contain its phase and
+/// counts; they have no ID. A client that reconnects with `Last-Event-ID` does not receive that event again. After the last event,
 /// the response is a 204, which stops an `EventSource`.
 #[utoipa::path(
     get,
@@ -97,11 +102,12 @@ pub(crate) async fn follow_run(
     if is_known && !run.state.is_active() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    let progress = history.progress_of(&run_id);
     let current = stream::iter((!is_known).then(|| run.clone()));
     let events = current
         .chain(history.changes_of(run))
-        .map(move |run| event(run_redaction::for_caller(run, caller)))
-        .take_until(stream_end(permit));
+        .map(move |run| event(run_redaction::for_caller(run, caller)));
+    let events = stream::select(events, progress.map(progress_event)).take_until(stream_end(permit));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE_PERIOD);
     Ok((HEADERS, Sse::new(events).keep_alive(keep_alive)).into_response())
 }
@@ -118,6 +124,10 @@ fn event(run: Run) -> Result<Event, axum::Error> {
         .id(id)
         .retry(RETRY)
         .json_data(RunDocument::with_notices(run))
+}
+
+fn progress_event(progress: RunProgress) -> Result<Event, axum::Error> {
+    Event::default().event("progress").json_data(ProgressDocument::from(progress))
 }
 
 /// Runs pass through their states in this order. Any replica can compute which events a client has not received.

@@ -209,10 +209,13 @@ fn source_kind(open: &ExcludedSource) -> Option<SourceKind> {
 
 fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> String {
     match (row, rejects.rejected(SourceKind::Csv)) {
-        (Some(row), None) => format!(
-            "the row was read from the CSV with the ETag {}; run {} changed it last",
-            row.csv.etag, row.run_id
-        ),
+        (Some(row), None) => {
+            let [key, _] = keys::csv_sources(user_id);
+            format!(
+                "this row comes from {key} (ETag {}) and was last changed by run {}",
+                row.csv.etag, row.run_id
+            )
+        }
         (Some(row), Some(reject)) => format!(
             "{} is rejected ({}); the row of the last valid CSV, with the ETag {}, is kept; run {} changed it last",
             reject.key,
@@ -244,10 +247,7 @@ fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) 
     let rejected = rejects.rejected(SourceKind::Image);
     let [key, _] = keys::image_sources(user_id);
     let (state, reason) = match (linked, rejected) {
-        (Some(image), None) => (
-            "linked",
-            format!("the image with the ETag {} passed all checks and is copied", image.etag),
-        ),
+        (Some(_), None) => ("linked", "the image is valid".to_owned()),
         (Some(image), Some(reject)) => (
             "linked",
             format!(

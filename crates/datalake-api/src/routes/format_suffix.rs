@@ -59,6 +59,8 @@ pub(crate) fn describe(document: &mut Document) {
 
 fn of_format(mut operation: Operation, format: Format) -> Operation {
     let media_type = format.media_type();
+    // A group of their own, so that they do not separate `/data` from the other paths.
+    operation.tags = Some(vec!["formats".to_owned()]);
     operation.operation_id = Some(format!("listRowsAs{}", capitalized(format.name())));
     operation.summary = Some(format!("List users as {}", label(format)));
     operation.description = Some(format!("Returns the response of `/data?format={}`.", format.name()));

@@ -11,7 +11,8 @@ pub mod history;
 mod openapi;
 mod parameters;
 pub mod rejects;
-mod row_document;
+mod rejects_csv;
+pub mod row_document;
 pub mod run_document;
 pub mod run_redaction;
 pub mod runs;
@@ -69,6 +70,7 @@ fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
         .routes(routes!(explain::show))
         .routes(routes!(stats::show))
         .routes(routes!(rejects::list))
+        .routes(routes!(rejects_csv::export))
         .routes(routes!(versions::list))
         .routes(routes!(changes::list))
         .routes(routes!(runs::start_run))

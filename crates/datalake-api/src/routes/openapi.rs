@@ -41,6 +41,7 @@ use crate::{
     servers((url = "/", description = "This server")),
     tags(
         (name = "data", description = "Users, statistics and history"),
+        (name = "formats", description = "Users in the format of the path, for programs that derive the format from a file name"),
         (name = "runs", description = "Runs, which read the sources and commit new versions"),
         (name = "server", description = "Start page, health and metrics"),
     ),

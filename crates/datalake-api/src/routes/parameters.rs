@@ -29,6 +29,10 @@ pub(crate) struct ConditionParameters {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`Query::parse` parses the parameters; this describes them")]
 pub(crate) struct FilterParameters {
+    /// Words, separated by white space. Each is part of the user ID, the first name or the last name; the case is ignored in every script.
+    /// Without `order`, users whose ID or names begin with the words come first.
+    #[param(pattern = "\\S", example = "lee")]
+    q: Option<String>,
     /// `True` selects users with an image, `False` users without one. The case is ignored.
     #[param(pattern = "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$", example = "True")]
     is_image_exists: Option<String>,
@@ -72,7 +76,7 @@ pub(crate) struct PresentationParameters {
 }
 
 /// Which cells of a CSV are escaped with `'`.
-#[derive(ToSchema)]
+#[derive(Debug, ToSchema)]
 #[schema(as = Escape, rename_all = "snake_case")]
 #[expect(dead_code, reason = "`DataQuery` parses the parameter; this describes it")]
 pub(crate) enum EscapeDocument {

@@ -8,7 +8,7 @@ use axum::{
 };
 use datalake_core::{
     query::error::QueryError,
-    reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
+    reject::{ExcludedSource, Exclusion, ExclusionKind},
     user::UserId,
 };
 use datalake_table::delta::version::Version;
@@ -102,9 +102,9 @@ pub struct RejectDocument<'a> {
 
 impl<'a> From<&'a ExcludedSource> for RejectDocument<'a> {
     fn from(open: &'a ExcludedSource) -> Self {
-        let (kind, reject) = match &open.exclusion {
-            Exclusion::Rejected(reject) => ("rejected", Some(reject)),
-            Exclusion::Ignored(_) => ("ignored", None),
+        let reject = match &open.exclusion {
+            Exclusion::Rejected(reject) => Some(reject),
+            Exclusion::Ignored(_) => None,
         };
         let place = reject.and_then(|reject| reject.position);
         let reason = open.reason().into_owned();
@@ -112,7 +112,7 @@ impl<'a> From<&'a ExcludedSource> for RejectDocument<'a> {
             key: &open.key,
             user_id: open.user_id.as_ref().map(UserId::as_str),
             code: open.exclusion.code(),
-            kind,
+            kind: open.kind().as_str(),
             column_name: reject.and_then(|reject| reject.column_name.as_deref()),
             line: place.and_then(|place| place.line),
             column: place.and_then(|place| place.column),
@@ -137,6 +137,9 @@ pub struct RejectsParameters {
     /// Only the sources with this code.
     #[param(example = "type")]
     code: Option<String>,
+    /// Only rejected sources, or only ignored objects.
+    #[param(pattern = "^(rejected|ignored)$", example = "rejected")]
+    kind: Option<String>,
     /// The maximum number of sources in the response.
     #[param(minimum = 1, maximum = 1000, default = 100, example = 100)]
     limit: Option<u16>,
@@ -145,10 +148,39 @@ pub struct RejectsParameters {
     cursor: Option<String>,
 }
 
+/// Which sources a list of rejects contains.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectFilter {
+    /// Only sources with this code.
+    pub code: Option<String>,
+    /// Only sources of this kind.
+    pub kind: Option<ExclusionKind>,
+}
+
+impl RejectFilter {
+    /// Parses `code` and `kind`.
+    pub fn parse(query: &QueryString) -> Result<Self, QueryError> {
+        Ok(Self {
+            code: query.get("code").map(parse_code).transpose()?,
+            kind: query.get("kind").map(parse_kind).transpose()?,
+        })
+    }
+
+    /// Whether a source is in the list.
+    pub fn matches(&self, source: &ExcludedSource) -> bool {
+        self.kind.is_none_or(|kind| kind == source.kind()) && self.code.as_deref().is_none_or(|code| code == source.exclusion.code())
+    }
+}
+
+fn parse_kind(kind: &str) -> Result<ExclusionKind, QueryError> {
+    let known = ExclusionKind::ALL.into_iter().find(|known| known.as_str() == kind);
+    known.ok_or_else(|| QueryError::value("kind", "must be rejected or ignored"))
+}
+
 /// The query of `/rejects`.
 #[derive(Debug)]
 pub(crate) struct RejectsQuery {
-    code: Option<String>,
+    filter: RejectFilter,
     limit: usize,
     cursor: Option<RejectsCursor>,
     /// Path and query string of the next page, without its cursor.
@@ -157,9 +189,9 @@ pub(crate) struct RejectsQuery {
 
 impl QueryParameters for RejectsQuery {
     fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
-        query.check_with(&["code", "limit", CURSOR], others)?;
+        query.check_with(&["code", "kind", "limit", CURSOR], others)?;
         Ok(Self {
-            code: query.get("code").map(parse_code).transpose()?,
+            filter: RejectFilter::parse(query)?,
             limit: query.limit(REJECTS_DEFAULT, REJECTS_MAX, "")?,
             cursor: query.get(CURSOR).map(RejectsCursor::parse).transpose()?,
             next_page: format!("{path}?{}", query.encoded(&[CURSOR])),
@@ -171,11 +203,9 @@ impl QueryParameters for RejectsQuery {
     }
 }
 
-/// Checks a code of rejected or ignored sources.
-pub fn parse_code(code: &str) -> Result<String, QueryError> {
-    let is_known = RejectCode::parse(code).is_some() || IgnoreCode::parse(code).is_some();
+fn parse_code(code: &str) -> Result<String, QueryError> {
     let unknown = || QueryError::value("code", "is not a code of a rejected or ignored source");
-    is_known.then(|| code.to_owned()).ok_or_else(unknown)
+    ExclusionKind::of_code(code).map(|_| code.to_owned()).ok_or_else(unknown)
 }
 
 /// The last key of a page, and the version of the table.
@@ -243,15 +273,12 @@ pub(crate) async fn list(TableRead(query, read_at): TableRead<RejectsQuery>) -> 
     if query.cursor.as_ref().is_some_and(|cursor| !cursor.is_of(version)) {
         return Err(Problem::CursorGone);
     }
-    let has_code = |open: &&ExcludedSource| query.code.as_deref().is_none_or(|code| open.exclusion.code() == code);
+    let is_listed = |open: &&ExcludedSource| query.filter.matches(open);
     let rejects = snapshot.rejects();
-    let total = match query.code {
-        None => rejects.len(),
-        Some(_) => rejects.iter().filter(has_code).count(),
-    };
+    let total = rejects.iter().filter(is_listed).count();
     let after = query.cursor.as_ref().map(|cursor| cursor.key.as_str());
     let start = rejects.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
-    let mut rest = rejects.iter().skip(start).filter(has_code);
+    let mut rest = rejects.iter().skip(start).filter(is_listed);
     let page: Vec<_> = rest.by_ref().take(query.limit).collect();
     let last = page.last().filter(|_| rest.next().is_some());
     let next = last.map(|last| next_page(&query.next_page, &RejectsCursor::new(version, &last.key)));

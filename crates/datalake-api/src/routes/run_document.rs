@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use datalake_core::report::{Counts, Requests, RunId, RunMode, SourceNotice};
+use datalake_core::{
+    progress::RunProgress,
+    report::{Counts, Requests, RunId, RunMode, SourceNotice},
+};
 use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::{
@@ -40,6 +43,10 @@ pub struct RunDocument {
     /// The duration in milliseconds, by a monotonic clock if the run has a report.
     #[schema(required)]
     elapsed_ms: Option<u64>,
+    /// How far the run is, if it is active and this server started its process.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    progress: Option<ProgressDocument>,
     /// The newest version of the table at the end of the run.
     #[schema(required)]
     version: Option<u64>,
@@ -68,6 +75,33 @@ pub struct RunDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     log_tail: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(as = Progress)]
+pub struct ProgressDocument {
+    /// `listing`, `reading`, `copying`, `committing` or `publishing`.
+    phase: &'static str,
+    /// What the run is doing.
+    #[schema(example = "reading sources")]
+    label: &'static str,
+    /// Objects listed, or users done; 0 in phases that count nothing.
+    done: u64,
+    /// All users of the phase, if their number is known.
+    #[schema(required)]
+    total: Option<u64>,
+}
+
+impl From<RunProgress> for ProgressDocument {
+    fn from(progress: RunProgress) -> Self {
+        Self {
+            phase: progress.phase.as_str(),
+            label: progress.phase.label(),
+            done: progress.done,
+            total: progress.total,
+        }
+    }
 }
 
 /// Describes [`Counts`].
@@ -173,6 +207,7 @@ impl From<Run> for RunDocument {
             started_at: run.started_at,
             ended_at: run.ended_at,
             elapsed_ms: report.map(|report| report.elapsed_ms).or_else(|| elapsed_ms(&run)),
+            progress: run.progress.map(ProgressDocument::from),
             version: report.and_then(|report| report.version),
             committed: report.and_then(|report| report.committed),
             counts: report.map(|report| report.counts.clone()),

@@ -56,6 +56,11 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const FILES: &[File] = &[
     file("", HTML, Content::Plain(include_bytes!("../../assets/docs.html"))),
     file("docs.css", STYLE, Content::Plain(include_bytes!("../../assets/docs.css"))),
+    file(
+        "docs-theme.js",
+        SCRIPT,
+        Content::Plain(include_bytes!("../../assets/docs-theme.js")),
+    ),
     file("docs.js", SCRIPT, Content::Plain(include_bytes!("../../assets/docs.js"))),
     file(
         "favicon-32x32.png",

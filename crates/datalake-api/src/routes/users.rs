@@ -59,7 +59,7 @@ const ROWS_OF_LARGE_FILE: u64 = 50_000;
 /// Returns the users that match all parameters, ordered by `user_id` by default. `age` is the number of completed calendar years on the day
 /// `on`.
 ///
-/// `min_age` without a value selects the youngest of the users that match all other filters, and `max_age` without a value the oldest, ties
+/// `q` searches the user IDs and names. `min_age` without a value selects the youngest of the users that match all other filters, and `max_age` without a value the oldest, ties
 /// included; together they select both. Each column is a parameter as well, alone or with an operator: `last_name=Lee`,
 /// `first_name__contains=an`, `birthts__gte=0`. A parameter with an operator can be repeated.
 #[utoipa::path(

@@ -7,7 +7,7 @@ use datalake_core::{
     user::{Day, UserId},
 };
 use datalake_table::memory::{
-    row_cursor::{self, Page, RowCursor},
+    row_cursor::{self, Page, PreviousPage, RowCursor},
     snapshot::Snapshot,
 };
 
@@ -81,7 +81,7 @@ impl RowQuery {
         RowPage {
             rows: page.rows,
             total: page.total,
-            next: page.last_user_id.and_then(|last| self.next_page(&last)),
+            next: page.last_user_id.and_then(|last| self.page_after(&last)),
         }
     }
 
@@ -90,6 +90,16 @@ impl RowQuery {
         let order = &self.data_query.query.order;
         let count = |after| row_cursor::count_up_to(&self.snapshot, &self.selection(), order, after);
         self.after().map_or(0, count)
+    }
+
+    /// The URL of the previous page; none if this is the first page, or if the previous one is.
+    pub fn previous_page(&self) -> Option<String> {
+        let query = &self.data_query.query;
+        let limit = usize::from(query.limit?.get());
+        match row_cursor::previous_page(&self.snapshot, &self.selection(), &query.order, self.after()?, limit) {
+            PreviousPage::First => None,
+            PreviousPage::After(user_id) => self.page_after(&user_id),
+        }
     }
 
     /// Runs work that scans rows: inline if the rows are few, otherwise in the scan pool.
@@ -124,10 +134,10 @@ impl RowQuery {
         self.data_query.cursor.as_ref().map(|cursor| cursor.user_id.as_str())
     }
 
-    /// The URL of the page after this row. None for an ID that no cursor can contain, which only another engine can have written.
-    fn next_page(&self, user_id: &str) -> Option<String> {
+    /// The URL of the page that starts after this row. None for an ID that no cursor can contain, which only another engine can have written.
+    fn page_after(&self, user_id: &str) -> Option<String> {
         let user_id = UserId::parse(user_id).ok()?;
         let cursor = Cursor::new(self.snapshot.version(), self.day, &self.data_query.list_identity, user_id);
-        Some(self.data_query.next_page(&cursor))
+        Some(self.data_query.page_after(&cursor))
     }
 }

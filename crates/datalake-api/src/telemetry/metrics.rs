@@ -142,7 +142,7 @@ fn set_last_run(report: &RunReport) {
 }
 
 /// A gauge with its help text for each count of a report.
-fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
+fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 17] {
     // Destructured without `..`, so that the compiler reports a missing count.
     let Counts {
         listed,
@@ -159,6 +159,7 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
         images_removed,
         normalized,
         rejected,
+        rejected_new,
         rejects_open,
         warnings,
     } = *counts;
@@ -189,6 +190,11 @@ fn counts(counts: &Counts) -> [(&'static str, &'static str, u64); 16] {
             normalized,
         ),
         ("datalake_last_run_rejected", "Sources read and rejected by the last run", rejected),
+        (
+            "datalake_last_run_rejected_new",
+            "Sources rejected by the last run and not before",
+            rejected_new,
+        ),
         (
             "datalake_last_run_rejects_open",
             "Sources rejected after the last run, by any run",

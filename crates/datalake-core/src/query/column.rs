@@ -26,6 +26,8 @@ pub enum ColumnKind {
     Text,
     /// A signed 64-bit integer.
     Number,
+    /// A time, compared as the number of milliseconds since 1970-01-01 UTC.
+    Timestamp,
 }
 
 impl Column {
@@ -63,7 +65,8 @@ impl Column {
     pub fn kind(self) -> ColumnKind {
         match self {
             Self::UserId | Self::FirstName | Self::LastName | Self::ImgPath => ColumnKind::Text,
-            Self::Birthts | Self::Age => ColumnKind::Number,
+            Self::Birthts => ColumnKind::Timestamp,
+            Self::Age => ColumnKind::Number,
         }
     }
 

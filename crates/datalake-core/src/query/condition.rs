@@ -10,6 +10,7 @@ use crate::{
     query::{
         column::{Column, ColumnKind},
         error::QueryError,
+        search::Search,
     },
     row::RowView,
     user::{Age, Ages},
@@ -146,11 +147,16 @@ enum Test {
     NotNull,
 }
 
-/// A condition on one column.
+/// A condition on a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Condition {
-    column: Column,
-    test: Test,
+pub struct Condition(Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// On the value of one column.
+    Column(Column, Test),
+    /// On the user ID and the names together.
+    Search(Search),
 }
 
 /// A row's value in one column.
@@ -176,14 +182,50 @@ impl Condition {
         };
         let test = match column.kind() {
             ColumnKind::Text => text_test(name, operator, value)?,
-            ColumnKind::Number => number_test(name, operator, value)?,
+            ColumnKind::Number | ColumnKind::Timestamp => number_test(name, operator, value)?,
         };
-        Ok(Some(Self { column, test }))
+        Ok(Some(Self(Kind::Column(column, test))))
+    }
+
+    /// The condition that a row matches a search.
+    pub(crate) fn matching(search: Search) -> Self {
+        Self(Kind::Search(search))
+    }
+
+    /// The search, if the condition is one.
+    pub fn search(&self) -> Option<&Search> {
+        match &self.0 {
+            Kind::Search(search) => Some(search),
+            Kind::Column(..) => None,
+        }
     }
 
     /// Whether a row meets the condition.
     pub fn holds(&self, row: &RowView<'_>, ages: Ages) -> bool {
-        match (&self.test, self.value(row, ages)) {
+        match &self.0 {
+            Kind::Search(search) => search.holds(row),
+            Kind::Column(column, test) => test.holds(Value::of(*column, row, ages)),
+        }
+    }
+
+    /// Whether the result depends on the day on which ages are computed.
+    pub fn depends_on_today(&self) -> bool {
+        matches!(self.0, Kind::Column(Column::Age, _))
+    }
+
+    /// The comparison with a user ID, if the condition is one. Rows are ordered by user ID, so such a condition bounds a range.
+    pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
+        match &self.0 {
+            Kind::Column(Column::UserId, Test::Text(comparison, other)) => Some((*comparison, other)),
+            _ => None,
+        }
+    }
+}
+
+impl Test {
+    /// Whether a value passes the test.
+    fn holds(&self, value: Value<'_>) -> bool {
+        match (self, value) {
             (Test::IsNull, value) => matches!(value, Value::Null),
             (_, Value::Null) => false,
             (Test::NotNull, _) => true,
@@ -196,32 +238,21 @@ impl Condition {
             | (Test::Number(..) | Test::NumberIn(_), Value::Text(_)) => unreachable!("a test is parsed for its column's kind"),
         }
     }
+}
 
-    /// Whether the result depends on the day on which ages are computed.
-    pub fn depends_on_today(&self) -> bool {
-        self.column == Column::Age
-    }
-
-    /// The comparison with a user ID, if the condition is one. Rows are ordered by user ID, so such a condition bounds a range.
-    pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
-        match (&self.column, &self.test) {
-            (Column::UserId, Test::Text(comparison, other)) => Some((*comparison, other)),
-            _ => None,
-        }
-    }
-
-    fn value<'a>(&self, row: &RowView<'a>, ages: Ages) -> Value<'a> {
-        match self.column {
-            Column::UserId => Value::Text(row.user_id.into()),
-            Column::FirstName => Value::Text(row.first_name.into()),
-            Column::LastName => Value::Text(row.last_name.into()),
-            Column::Birthts => Value::Number(row.birth.as_ms()),
-            Column::ImgPath if row.has_image => Value::Text(keys::image(row.user_id).into()),
-            Column::ImgPath => Value::Null,
+impl<'a> Value<'a> {
+    fn of(column: Column, row: &RowView<'a>, ages: Ages) -> Self {
+        match column {
+            Column::UserId => Self::Text(row.user_id.into()),
+            Column::FirstName => Self::Text(row.first_name.into()),
+            Column::LastName => Self::Text(row.last_name.into()),
+            Column::Birthts => Self::Number(row.birth.as_ms()),
+            Column::ImgPath if row.has_image => Self::Text(keys::image(row.user_id).into()),
+            Column::ImgPath => Self::Null,
             Column::Age => ages
                 .of(row.birth.day())
                 .map(Age::years)
-                .map_or(Value::Null, |years| Value::Number(years.into())),
+                .map_or(Self::Null, |years| Self::Number(years.into())),
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod condition;
 pub mod error;
 pub mod filter;
 pub mod order;
+pub mod search;
 
 use std::num::NonZeroU16;
 
@@ -20,6 +21,7 @@ use crate::{
         error::QueryError,
         filter::{AgeBound, Filter, ImageFilter},
         order::Order,
+        search::{SEARCH, Search},
     },
     user::Day,
 };
@@ -58,8 +60,8 @@ impl Scope {
     /// The supported parameters, without conditions on columns.
     pub fn parameters(self) -> &'static [&'static str] {
         match self {
-            Self::Rows => &["is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
-            Self::Stats => &["is_image_exists", "min_age", "max_age", "on"],
+            Self::Rows => &[SEARCH, "is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
+            Self::Stats => &[SEARCH, "is_image_exists", "min_age", "max_age", "on"],
         }
     }
 
@@ -125,11 +127,16 @@ impl Query {
                 return Err(QueryError::value(name, &format!("is one condition more than {CONDITIONS_MAX}")));
             }
         }
+        let search = query.filter.conditions.iter().find_map(Condition::search).cloned();
+        if let Some(search) = search.filter(|_| !seen.contains(&"order")) {
+            query.order = Order::best_match_first(search);
+        }
         Ok(query)
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
         match name {
+            SEARCH => self.filter.conditions.push(Condition::matching(Search::parse(name, value)?)),
             "is_image_exists" => self.filter.image = Some(parse_image(name, value)?),
             "min_age" => self.filter.min_age = Some(parse_age(name, value)?),
             "max_age" => self.filter.max_age = Some(parse_age(name, value)?),
@@ -299,9 +306,21 @@ mod tests {
         assert!(
             error
                 .to_string()
-                .contains("known are is_image_exists, min_age, max_age, on, and columns (user_id"),
+                .contains("known are q, is_image_exists, min_age, max_age, on, and columns (user_id"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn search_without_an_order_has_prefix_matches_first() {
+        let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap();
+        let search = parse(&[("q", "ann")]);
+        assert!(search.order.is_best_match_first() && !search.order.is_by_user_id());
+        assert!(!search.filter.is_range_of_ids());
+        assert!(parse(&[("q", "ann"), ("order", "user_id")]).order.is_by_user_id());
+        assert!(!parse(&[("order", "age"), ("q", "ann")]).order.is_best_match_first());
+        check_rejected(&[("q", " ")], "q", None);
+        check_rejected(&[("q", "a"), ("q", "b")], "q", None);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::cmp::{Ordering, Reverse};
 use crate::{
     keys,
     nearest::nearest,
-    query::{column::Column, error::QueryError},
+    query::{column::Column, error::QueryError, search::Search},
     row::RowView,
     user::{Age, Ages},
 };
@@ -23,7 +23,11 @@ pub enum Direction {
 ///
 /// Rows without a value in a column come last in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Order(Vec<(Column, Direction)>);
+pub struct Order {
+    /// The search whose prefix matches come first, in a search without an order of its own.
+    search: Option<Search>,
+    keys: Vec<(Column, Direction)>,
+}
 
 impl Order {
     /// Parses columns separated by commas, each with an optional suffix `.asc` (the default) or `.desc`.
@@ -51,37 +55,52 @@ impl Order {
         if let Some(at) = keys.iter().position(|(column, _)| *column == Column::UserId) {
             keys.truncate(at + 1);
         }
-        Ok(Self(if keys == [(Column::UserId, Direction::Ascending)] {
-            Vec::new()
-        } else {
-            keys
-        }))
+        if keys == [(Column::UserId, Direction::Ascending)] {
+            keys.clear();
+        }
+        Ok(Self { search: None, keys })
+    }
+
+    /// Prefix matches of a search first, then by `user_id`.
+    pub(crate) fn best_match_first(search: Search) -> Self {
+        Self {
+            search: Some(search),
+            keys: Vec::new(),
+        }
     }
 
     /// The columns by priority; empty for `user_id`, ascending.
     pub fn keys(&self) -> &[(Column, Direction)] {
-        &self.0
+        &self.keys
     }
 
     /// Whether the order is that of the table: `user_id`, ascending.
     pub fn is_by_user_id(&self) -> bool {
-        self.0.is_empty()
+        self.search.is_none() && self.keys.is_empty()
+    }
+
+    /// Whether the prefix matches of a search come first.
+    pub fn is_best_match_first(&self) -> bool {
+        self.search.is_some()
     }
 
     /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: users born after that day have no
     /// age.
     pub fn depends_on_today(&self) -> bool {
-        self.0.iter().any(|(column, _)| *column == Column::Age)
+        self.keys.iter().any(|(column, _)| *column == Column::Age)
     }
 
     /// Compares two rows. Different users are never equal.
     pub fn compare(&self, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
+        let by_search = self.search.as_ref().map_or(Ordering::Equal, |search| {
+            Reverse(search.is_prefix(left)).cmp(&Reverse(search.is_prefix(right)))
+        });
         let by_keys = self
-            .0
+            .keys
             .iter()
             .map(|(column, direction)| by_column(*column, *direction, left, right, ages));
         by_keys
-            .fold(Ordering::Equal, Ordering::then)
+            .fold(by_search, Ordering::then)
             .then_with(|| left.user_id.cmp(right.user_id))
     }
 }

@@ -26,6 +26,34 @@ impl Exclusion {
     }
 }
 
+/// Whether excluded sources are rejected or ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExclusionKind {
+    /// The content is invalid, or cannot be read.
+    Rejected,
+    /// The object is not a source.
+    Ignored,
+}
+
+impl ExclusionKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Rejected, Self::Ignored];
+
+    /// The name in parameters and documents.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rejected => "rejected",
+            Self::Ignored => "ignored",
+        }
+    }
+
+    /// The kind of a code; none for a code that does not exclude a source.
+    pub fn of_code(code: &str) -> Option<Self> {
+        let rejected = RejectCode::parse(code).map(|_| Self::Rejected);
+        rejected.or_else(|| IgnoreCode::parse(code).map(|_| Self::Ignored))
+    }
+}
+
 /// An object under `src-data/` whose content is currently not in the table: a *rejected* source or an *ignored* object.
 ///
 /// "Excluded" is the common term for both. Excluded sources are part of the table's state, so that a run does not read an unchanged rejected
@@ -54,7 +82,15 @@ pub struct ExcludedSource {
 impl ExcludedSource {
     /// Whether the object is ignored.
     pub fn is_ignored(&self) -> bool {
-        matches!(self.exclusion, Exclusion::Ignored(_))
+        self.kind() == ExclusionKind::Ignored
+    }
+
+    /// Whether the object is rejected or ignored.
+    pub fn kind(&self) -> ExclusionKind {
+        match self.exclusion {
+            Exclusion::Rejected(_) => ExclusionKind::Rejected,
+            Exclusion::Ignored(_) => ExclusionKind::Ignored,
+        }
     }
 
     /// The cause, what was expected, and the remedy.

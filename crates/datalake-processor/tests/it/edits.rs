@@ -165,7 +165,8 @@ async fn rejected_change_keeps_the_last_valid_row() {
     lake.put("1.csv", "first_name,last_name,birthts\nAda,Lee,soon\n").await;
     lake.put("1.png", "no image").await;
     let report = lake.run().await;
-    assert_eq!((report.counts.rejected, report.counts.rejects_open), (2, 2));
+    let counts = &report.counts;
+    assert_eq!((counts.rejected, counts.rejected_new, counts.rejects_open), (2, 2, 2));
     assert_eq!(lake.output().await, valid);
     assert_eq!(lake.objects(keys::IMAGES).await.into_values().collect::<Vec<_>>(), [png("a")]);
     assert_eq!(lake.rejects().await, ["1.csv type", "1.png image_not_png"]);
@@ -173,6 +174,8 @@ async fn rejected_change_keeps_the_last_valid_row() {
         lake.run().await.committed == Some(false),
         "an unchanged rejected source is not read again"
     );
+    let full = lake.run_in(RunMode::Full).await.counts;
+    assert_eq!((full.rejected, full.rejected_new), (2, 0), "they were rejected before");
 
     lake.put("1.csv", csv("Ada", "Wolf", 1)).await;
     lake.put("1.png", png("b")).await;

@@ -27,8 +27,16 @@ async fn rejected_images_of_users_without_a_row_are_counted_and_listed() {
         })
         .await;
     assert_eq!((report.outcome, report.counts.rejects_open), (RunOutcome::Refused, 4));
+    let details: Vec<_> = report
+        .reject_details
+        .iter()
+        .map(|detail| (detail.key.as_str(), detail.code.as_str()))
+        .collect();
+    assert_eq!(details[..2], [("src-data/2.csv", "type"), ("src-data/2.png", "image_not_png")]);
+    assert!(report.reject_details[0].excerpt.is_some() && !report.reject_details[0].remedy.is_empty());
 
     let report = lake.run().await;
+    assert_eq!(report.reject_details, [], "the table records them");
     assert_eq!((report.counts.rejected, report.counts.rejects_open), (4, 4));
     assert_eq!(
         lake.rejects().await,

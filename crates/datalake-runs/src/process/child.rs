@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitStatus, sync::Arc, time::Duration};
 
-use datalake_core::report::RunOutcome;
+use datalake_core::{progress::RunProgress, report::RunOutcome};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -11,10 +11,11 @@ use parking_lot::Mutex;
 use tokio::{
     io::AsyncReadExt,
     process::{Child, ChildStderr},
+    sync::watch,
 };
 use tokio_util::sync::CancellationToken;
 
-use super::WriteLog;
+use super::{WriteLog, progress_lines::ProgressLines};
 use crate::failure_message::failure_message;
 
 /// The number of bytes at the end of a child's log that are searched for the error. It fits a chain of causes.
@@ -43,18 +44,26 @@ pub(super) struct ChildEnd {
 #[derive(Clone, Default)]
 pub(super) struct LogTail(Arc<Mutex<Vec<u8>>>);
 
+/// What a child writes to its standard error: its log, and its progress.
+#[derive(Clone, Default)]
+pub(super) struct ChildOutput {
+    pub(super) log: LogTail,
+    /// Closed when the child has ended.
+    pub(super) progress: watch::Sender<Option<RunProgress>>,
+}
+
 /// Waits for the end of the child, and collects its log. When `stop` is cancelled, the child gets SIGTERM, and SIGKILL after the grace period.
 pub(super) async fn wait(
     child: &mut Child,
     stop: &CancellationToken,
     grace_period: Duration,
-    log: &LogTail,
+    output: &ChildOutput,
     write_log: WriteLog,
 ) -> ChildEnd {
     let copying = child
         .stderr
         .take()
-        .map(|stderr| tokio::spawn(copy_log(stderr, log.clone(), write_log)));
+        .map(|stderr| tokio::spawn(copy_log(stderr, output.clone(), write_log)));
     let ended = tokio::select! {
         ended = child.wait() => ended,
         () = stop.cancelled() => terminate(child, grace_period).await,
@@ -68,7 +77,7 @@ pub(super) async fn wait(
         Ok(status) => (outcome(status, stop.is_cancelled()), status.to_string()),
         Err(error) => (RunOutcome::Failed, format!("an unknown status ({error})")),
     };
-    let error = (outcome != RunOutcome::Succeeded).then(|| exit_message(&status, &log.failure_message()));
+    let error = (outcome != RunOutcome::Succeeded).then(|| exit_message(&status, &output.log.failure_message()));
     ChildEnd { outcome, status, error }
 }
 
@@ -105,20 +114,26 @@ async fn terminate(child: &mut Child, grace_period: Duration) -> std::io::Result
     child.wait().await
 }
 
-/// Copies the child's standard error to the log of this process by whole lines, and keeps the end of it.
-async fn copy_log(mut stderr: ChildStderr, log: LogTail, write_log: WriteLog) {
+/// Copies the child's log to the log of this process by whole lines, and keeps the end of it and the last progress.
+async fn copy_log(mut stderr: ChildStderr, output: ChildOutput, write_log: WriteLog) {
     let mut buffer = vec![0; 4_096];
-    let mut line = Vec::new();
+    let (mut line, mut lines) = (Vec::new(), ProgressLines::default());
     while let Ok(length @ 1..) = stderr.read(&mut buffer).await {
-        let bytes = buffer.get(..length).unwrap_or_default();
-        log.push(bytes);
-        line.extend_from_slice(bytes);
+        let (log, progress) = lines.split(buffer.get(..length).unwrap_or_default());
+        if progress.is_some() {
+            output.progress.send_replace(progress);
+        }
+        output.log.push(&log);
+        line.extend_from_slice(&log);
         let end = line.iter().rposition(|byte| *byte == b'\n').map(|end| end + 1);
         let complete = end.or((line.len() > LINE_BYTES_MAX).then_some(line.len()));
         if let Some(complete) = complete {
             write_log(line.drain(..complete).as_slice());
         }
     }
+    let rest = lines.into_rest();
+    output.log.push(&rest);
+    line.extend(rest);
     if !line.is_empty() {
         write_log(&line);
     }

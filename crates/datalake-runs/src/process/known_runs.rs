@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use datalake_core::report::RunId;
+use datalake_core::{progress::RunProgress, report::RunId};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::child::LogTail;
+use super::child::ChildOutput;
 use crate::{
     idempotency::{JoinedKeys, JoinedRun},
     launcher::{LaunchError, LogicalTime, RunRequest},
@@ -33,7 +34,7 @@ pub(super) struct ActiveRun {
     /// Taken before the child was spawned: the run includes every request that arrived earlier.
     pub(super) spawned: LogicalTime,
     pub(super) stop: CancellationToken,
-    pub(super) log: LogTail,
+    pub(super) output: ChildOutput,
 }
 
 impl KnownRuns {
@@ -69,10 +70,17 @@ impl KnownRuns {
     /// The active runs with their logs so far, and the ended ones.
     pub(super) fn all(&self) -> Vec<Run> {
         let active = self.active.iter().map(|active| Run {
-            log_tail: active.log.lines(),
+            log_tail: active.output.log.lines(),
+            progress: *active.output.progress.borrow(),
             ..active.run.clone()
         });
         active.chain(self.ended.iter().cloned()).collect()
+    }
+
+    /// The progress of an active run.
+    pub(super) fn progress(&self, run_id: &RunId) -> Option<watch::Receiver<Option<RunProgress>>> {
+        let active = self.active.iter().find(|active| active.run.run_id == *run_id)?;
+        Some(active.output.progress.subscribe())
     }
 
     /// Adds a run that has started.

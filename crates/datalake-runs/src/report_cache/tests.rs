@@ -24,6 +24,7 @@ fn report(run_id: &str, ended_at: i64) -> Vec<u8> {
         version: None,
         committed: None,
         allow_mass_delete_of: None,
+        reject_details: Vec::new(),
         blocked_deletions: None,
         repaired: None,
         counts: Counts::default(),

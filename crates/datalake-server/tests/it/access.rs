@@ -111,7 +111,7 @@ async fn browsers_get_the_sign_in_page_and_api_clients_a_problem() {
             let problem = send(&lake, Method::GET, path, &[("accept", accept)], "").await;
             assert_eq!(problem.status, StatusCode::UNAUTHORIZED, "{path}");
             assert_eq!(problem.header("content-type"), "application/problem+json", "{path}");
-            assert_eq!(problem.json()["type"], "urn:datalake:problem:unauthorized", "{path}");
+            assert_eq!(problem.json()["type"], "/docs/problems#unauthorized", "{path}");
         }
     }
     let page = browse(&lake, "/page/sign-in?return_to=%2Fpage%2Fruns", None).await;

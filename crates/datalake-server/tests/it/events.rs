@@ -223,7 +223,7 @@ async fn unknown_runs_are_problems() {
         assert_eq!((answer.status(), path), (status, path));
         let body = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
         let problem: Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(problem["type"], format!("urn:datalake:problem:{kind}"), "{path}");
+        assert_eq!(problem["type"], format!("/docs/problems#{kind}"), "{path}");
     }
 }
 

@@ -76,9 +76,9 @@ async fn valid_user_is_explained() {
         explained,
         json!({
             "user_id": "7", "version": 0, "row": stored("7", "Name", BIRTH_1, true), "run_id": "run-0",
-            "summary": "the row was read from the CSV with the ETag csv; run run-0 changed it last",
+            "summary": "this row comes from src-data/7.csv (ETag csv) and was last changed by run run-0",
             "csv": object("7.csv", "csv"), "image": object("7.png", "png"), "values": null, "rejects": [],
-            "image_status": {"state": "linked", "reason": "the image with the ETag png passed all checks and is copied"},
+            "image_status": {"state": "linked", "reason": "the image is valid"},
         })
     );
 }
@@ -161,7 +161,7 @@ async fn missing_sources_are_explained() {
         &["the row of the last valid CSV", "the last valid image"],
     )
     .await;
-    check_explained(with, &[shadowed()], "linked", &["passed all checks"], &["the object is ignored"]).await;
+    check_explained(with, &[shadowed()], "linked", &["the image is valid"], &["the object is ignored"]).await;
     check_explained(
         vec![],
         &[bad_csv()],

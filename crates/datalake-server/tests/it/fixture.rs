@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, Request, StatusCode},
     response::Response,
 };
-use datalake_api::{request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
+use datalake_api::{lake_label::LakeLabel, request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
@@ -274,6 +274,12 @@ pub(crate) fn parts(clock: Clock, table: TableWatch, bucket: Arc<dyn Bucket>, la
         table,
         runs: Runs::new(Arc::clone(&bucket), launcher),
         bucket,
+        lake_label: LakeLabel::new(
+            None,
+            "sample-bucket".to_owned(),
+            "s3://sample-bucket".to_owned(),
+            "--lake s3://sample-bucket".to_owned(),
+        ),
         metrics: Metrics::new(),
         access: Access::Open,
         cors_origins: Vec::new(),

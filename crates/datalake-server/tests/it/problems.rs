@@ -14,7 +14,7 @@ fn check_document(answer: &Answer, path: &str, status: u16, kind: &str) -> Value
     assert_eq!(answer.status.as_u16(), status, "path: {path}, {}", answer.body);
     assert_eq!(answer.header("content-type"), "application/problem+json", "path: {path}");
     let document = answer.json();
-    assert_eq!(document["type"], format!("urn:datalake:problem:{kind}"), "path: {path}");
+    assert_eq!(document["type"], format!("/docs/problems#{kind}"), "path: {path}");
     assert_eq!(document["status"], status, "path: {path}");
     assert_eq!(document["instance"], path.split('?').next().unwrap_or_default());
     assert!(document["title"].is_string() && document["detail"].is_string(), "{document}");

@@ -88,7 +88,7 @@ async fn check_problem(served: &Served, request: &[u8], status: u16, kind: &str,
         assert!(head.contains(header), "{shown:?}: no {header} in {head}");
     }
     let document: Value = serde_json::from_str(&body).unwrap_or_else(|error| panic!("{shown:?}: {error}: {body}"));
-    assert_eq!(document["type"], format!("urn:datalake:problem:{kind}"), "{shown:?}");
+    assert_eq!(document["type"], format!("/docs/problems#{kind}"), "{shown:?}");
     assert_eq!(document["status"], status, "{shown:?}");
     let detail = document["detail"].as_str().unwrap();
     assert!(detail.contains(words), "{shown:?}: {detail}");

@@ -128,7 +128,7 @@ async fn images() {
     lake.set_down(true);
     let unavailable = lake.get("/data/1000/image").await;
     assert_eq!(unavailable.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(unavailable.json()["type"], "urn:datalake:problem:store-unavailable");
+    assert_eq!(unavailable.json()["type"], "/docs/problems#store-unavailable");
     assert_eq!(lake.get("/data/1/image").await.status, StatusCode::NOT_FOUND);
     lake.set_down(false);
     lake.bucket.delete(&keys::image("1000"), None).await.unwrap();

@@ -44,6 +44,21 @@ async fn conditions_on_columns() {
 }
 
 #[tokio::test]
+async fn searches_find_ids_and_names() {
+    let lake = Lake::of_users().await;
+    check(&lake, "q=1", &["1", "1000", "1001", "1002", "1003", "0001"]).await;
+    check(&lake, "q=1&order=user_id", &["0001", "1", "1000", "1001", "1002", "1003"]).await;
+    check(&lake, "q=A", &["0001", "a", "1", "1000", "1001", "1002", "1003"]).await;
+    check(&lake, "q=BEA%20last", &["1000"]).await;
+    check(&lake, "q=last&is_image_exists=False&min_age", &["1"]).await;
+    check(&lake, "q=processed_data", &[]).await;
+    check(&lake, "q=e&order=age.desc&min_age=0", &["1000", "1001"]).await;
+    assert_eq!(lake.get("/data?q=%20").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(lake.get("/data?q=a&q=b").await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(lake.get("/data/1000?q=a").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
 async fn orders() {
     let lake = Lake::of_users().await;
     check(&lake, "order=user_id.desc", &["a", "1003", "1002", "1001", "1000", "1", "0001"]).await;
@@ -187,7 +202,7 @@ async fn cursors_of_other_queries_are_rejected() {
     // A version that does not exist: the table was rebuilt.
     let gone = lake.get(&link.replace("cursor=0~", "cursor=9~")).await;
     assert_eq!(gone.status, StatusCode::GONE, "{}", gone.body);
-    assert_eq!(gone.json()["type"], "urn:datalake:problem:cursor-gone");
+    assert_eq!(gone.json()["type"], "/docs/problems#cursor-gone");
 }
 
 #[tokio::test]

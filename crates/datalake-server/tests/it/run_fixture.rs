@@ -208,6 +208,7 @@ pub(crate) fn report(run_id: &str, hour: i64) -> RunReport {
         version: Some(7),
         committed: Some(true),
         allow_mass_delete_of: None,
+        reject_details: Vec::new(),
         blocked_deletions: None,
         repaired: None,
         counts: Counts {

@@ -90,7 +90,7 @@ async fn request_after_the_spawn_starts_another_run_and_the_fourth_gets_429() {
         (refused.status, &refused.body["type"], &refused.headers["retry-after"]),
         (
             StatusCode::TOO_MANY_REQUESTS,
-            &json!("urn:datalake:problem:too-many-runs"),
+            &json!("/docs/problems#too-many-runs"),
             &"5".parse().unwrap()
         )
     );
@@ -138,7 +138,7 @@ async fn key_with_another_body_returns_422() {
         assert_eq!(again.status, status, "{key} {body}: {}", again.body);
         match status {
             StatusCode::ACCEPTED => assert_eq!(again.body["id"], started.body["id"], "{key} {body}"),
-            _ => assert_eq!(again.body["type"], "urn:datalake:problem:idempotency-key-reused"),
+            _ => assert_eq!(again.body["type"], "/docs/problems#idempotency-key-reused"),
         }
     }
     assert_eq!(fixture.children(), 1);
@@ -181,7 +181,7 @@ async fn deletions_of_a_blocked_run_are_permitted() {
             .await;
         assert_eq!(
             (refused.status, &refused.body["type"]),
-            (StatusCode::UNPROCESSABLE_ENTITY, &json!("urn:datalake:problem:nothing-blocked")),
+            (StatusCode::UNPROCESSABLE_ENTITY, &json!("/docs/problems#nothing-blocked")),
             "{run_id}"
         );
         assert!(refused.body["detail"].as_str().unwrap().contains(run_id), "{}", refused.body);
@@ -198,7 +198,7 @@ async fn deletions_of_an_active_run_are_not_blocked_yet() {
         .await;
     assert_eq!(
         (refused.status, &refused.body["type"]),
-        (StatusCode::CONFLICT, &json!("urn:datalake:problem:run-active"))
+        (StatusCode::CONFLICT, &json!("/docs/problems#run-active"))
     );
     fixture.launcher.shut_down().await;
 }
@@ -215,7 +215,7 @@ async fn key_lookup_without_store_returns_503() {
             (refused.status, &refused.body["type"], &refused.headers["retry-after"]),
             (
                 StatusCode::SERVICE_UNAVAILABLE,
-                &json!("urn:datalake:problem:store-unavailable"),
+                &json!("/docs/problems#store-unavailable"),
                 &"5".parse().unwrap()
             )
         );
@@ -285,7 +285,7 @@ async fn delete_stops_active_runs_only() {
     let late = delete().await;
     assert_eq!(
         (late.status, &late.body["type"]),
-        (StatusCode::CONFLICT, &json!("urn:datalake:problem:run-ended"))
+        (StatusCode::CONFLICT, &json!("/docs/problems#run-ended"))
     );
 
     fixture.put_report(&report("by-another-server", 1)).await;
@@ -381,7 +381,7 @@ async fn malformed_prefer_headers_are_rejected() {
 /// A rejected body, and what the error names.
 async fn check_named(body: &str, words: &[&str]) {
     let answer = Fixture::new(GATED).post_json(None, body).await;
-    assert_eq!(answer.body["type"], "urn:datalake:problem:invalid-body", "{body}");
+    assert_eq!(answer.body["type"], "/docs/problems#invalid-body", "{body}");
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(words.iter().all(|word| detail.contains(word)), "{body}: {detail}");
 }

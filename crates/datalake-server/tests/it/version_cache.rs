@@ -74,13 +74,13 @@ pub(crate) async fn lake_until(last: u64) -> Lake {
 #[track_caller]
 pub(crate) fn assert_problem(answer: &Answer, status: u16, kind: &str) {
     assert_eq!(answer.status.as_u16(), status, "{}", answer.body);
-    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"));
+    assert_eq!(answer.json()["type"], format!("/docs/problems#{kind}"));
 }
 
 pub(crate) async fn check_problem(lake: &Lake, path: &str, status: u16, kind: &str) {
     let answer = lake.get(path).await;
     assert_eq!(answer.status.as_u16(), status, "path: {path}, {}", answer.body);
-    assert_eq!(answer.json()["type"], format!("urn:datalake:problem:{kind}"), "path: {path}");
+    assert_eq!(answer.json()["type"], format!("/docs/problems#{kind}"), "path: {path}");
 }
 
 pub(crate) async fn check_parameter(lake: &Lake, path: &str, parameter: &str) {

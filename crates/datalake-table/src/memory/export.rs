@@ -184,10 +184,10 @@ impl Batch {
 
 impl Values {
     fn none(column: Column) -> Self {
-        match (column.kind(), column) {
-            (ColumnKind::Text, _) => Self::Strings(Vec::new()),
-            (ColumnKind::Number, Column::Age) => Self::Years(Vec::new()),
-            (ColumnKind::Number, _) => Self::Longs(Vec::new()),
+        match column.kind() {
+            ColumnKind::Text => Self::Strings(Vec::new()),
+            ColumnKind::Number => Self::Years(Vec::new()),
+            ColumnKind::Timestamp => Self::Longs(Vec::new()),
         }
     }
 
@@ -208,10 +208,10 @@ impl Values {
 
 fn schema(columns: &[Column]) -> Schema {
     let field = |column: &Column| {
-        let kind = match (column.kind(), column) {
-            (ColumnKind::Text, _) => DataType::String,
-            (ColumnKind::Number, Column::Age) => DataType::Int32,
-            (ColumnKind::Number, _) => DataType::Int64,
+        let kind = match column.kind() {
+            ColumnKind::Text => DataType::String,
+            ColumnKind::Number => DataType::Int32,
+            ColumnKind::Timestamp => DataType::Int64,
         };
         Field::new(column.name().into(), kind)
     };

@@ -186,6 +186,55 @@ pub fn count_up_to(snapshot: &Snapshot, selection: &Selection, order: &Order, us
     count(snapshot.rows(selection).filter(is_up_to).count())
 }
 
+/// The start of the page before the one that starts after the row of `user_id`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PreviousPage {
+    /// The previous page is the first one.
+    First,
+    /// The previous page starts after the row of this user ID.
+    After(String),
+}
+
+/// The previous page of a page that starts after the row of `user_id`, with at most `limit` rows per page.
+///
+/// For a range of user IDs in their order, this is computed from the row's position. Otherwise all rows up to that row are read, and the
+/// numbers of at most twice `limit` rows are in memory.
+pub fn previous_page(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str, limit: usize) -> PreviousPage {
+    let row_number = if order.is_by_user_id() && selection.is_range_of_ids() {
+        let first = snapshot.number_of(snapshot.span(selection).start());
+        let end = snapshot.number_of(snapshot.after(user_id));
+        let page_start = u32::try_from(limit).ok().and_then(|limit| end.checked_sub(limit));
+        page_start.filter(|start| *start > first).map(|start| start - 1)
+    } else {
+        last_row_before(snapshot, selection, order, user_id, limit)
+    };
+    let row = row_number.and_then(|number| snapshot.row_of_number(number));
+    row.map_or(PreviousPage::First, |row| PreviousPage::After(row.user_id.to_owned()))
+}
+
+/// The number of the row that comes `limit` rows before the row of a user in an order.
+fn last_row_before(snapshot: &Snapshot, selection: &Selection, order: &Order, user_id: &str, limit: usize) -> Option<u32> {
+    let last = snapshot.row(user_id)?;
+    let backwards = |left: &u32, right: &u32| {
+        let rows = snapshot.row_of_number(*left).zip(snapshot.row_of_number(*right));
+        rows.map_or(Ordering::Equal, |(left, right)| order.compare(&right, &left, selection.ages))
+    };
+    let mut numbers = Vec::new();
+    let mut rows = snapshot.rows(selection);
+    while let Some(row) = rows.next() {
+        if order.compare(&row, &last, selection.ages).is_le() {
+            numbers.push(last_number(snapshot, &rows));
+        }
+        // Only the last rows can be on the previous page.
+        if numbers.len() > limit.saturating_mul(2) {
+            numbers.select_nth_unstable_by(limit, backwards);
+            numbers.truncate(limit + 1);
+        }
+    }
+    numbers.sort_unstable_by(backwards);
+    numbers.get(limit).copied()
+}
+
 /// The number of rows of a selection, and the numbers of the first ones after the row of a user, by user ID.
 fn first_row_numbers(snapshot: &Snapshot, selection: &Selection, after: Option<&str>, rows_max: usize) -> (u64, Vec<u32>) {
     let known_total = snapshot.count_without_scan(selection);

@@ -144,6 +144,13 @@ impl Snapshot {
         rows.position(user_id).map(|index| rows.row(index))
     }
 
+    /// The users before and after a user ID, whether or not it has a row.
+    pub fn neighbors(&self, user_id: &str) -> [Option<RowView<'_>>; 2] {
+        let [first, end] = [self.not_less(user_id), self.after(user_id)].map(|position| self.number_of(position));
+        let before = first.checked_sub(1).and_then(|number| self.row_of_number(number));
+        [before, self.row_of_number(end)]
+    }
+
     /// Resolves a filter to a selection, including the extreme ages that it requests. Scans rows only if the filter has conditions on
     /// values.
     pub fn select(&self, filter: &Filter, on: Day) -> Selection {

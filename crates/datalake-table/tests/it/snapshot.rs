@@ -11,7 +11,15 @@ use datalake_core::{
     user::{Day, UserId, age_on},
 };
 use datalake_store::{memory::MemoryBucket, request_counter::RequestCounter};
-use datalake_table::{delta::rows::Edit, error::TableError, memory::snapshot::Snapshot, table::Table};
+use datalake_table::{
+    delta::rows::Edit,
+    error::TableError,
+    memory::{
+        row_cursor::{PreviousPage, RowCursor, previous_page},
+        snapshot::Snapshot,
+    },
+    table::Table,
+};
 use jiff::civil::date;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -102,6 +110,56 @@ async fn rows_continue_from_the_remaining_span() {
         pieces.extend(piece);
     }
     assert_eq!(pieces, whole);
+}
+
+#[tokio::test]
+async fn previous_page_starts_one_page_earlier() {
+    let table = table(&MemoryBucket::new());
+    let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), user)).collect()).await;
+    let snapshot = Arc::new(Snapshot::load(&table, version, None).await.unwrap());
+    for pairs in [
+        &[][..],
+        &[("user_id__gt", "13"), ("user_id__lte", "25")],
+        &[("order", "birthts.desc")],
+        &[("q", "2")],
+        &[("is_image_exists", "True"), ("order", "first_name,user_id.desc")],
+    ] {
+        let query = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap();
+        let selection = snapshot.select(&query.filter, on());
+        let total = snapshot.count(&selection);
+        let mut cursor = RowCursor::all(Arc::clone(&snapshot), selection.clone(), &query.order, None, total);
+        let mut ids = Vec::new();
+        while let Some(row) = cursor.next_row() {
+            ids.push(row.user_id.to_owned());
+        }
+        assert!(ids.len() > 5, "{pairs:?}: {ids:?}");
+        for (limit, last) in (1..8).flat_map(|limit| (0..ids.len()).map(move |last| (limit, last))) {
+            let found = previous_page(&snapshot, &selection, &query.order, &ids[last], limit);
+            let expected = match last.checked_sub(limit) {
+                Some(before) => PreviousPage::After(ids[before].clone()),
+                None => PreviousPage::First,
+            };
+            assert_eq!(found, expected, "{pairs:?}, {limit} rows before {}", ids[last]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn neighbors_are_the_users_before_and_after_an_id() {
+    let table = table(&MemoryBucket::new());
+    let version = commit(&table, None, (10..30).map(|user| put(&user.to_string(), 1)).collect()).await;
+    let snapshot = Snapshot::load(&table, version, None).await.unwrap();
+    for (user_id, expected) in [
+        ("10", [None, Some("11")]),
+        ("15", [Some("14"), Some("16")]),
+        ("15x", [Some("15"), Some("16")]),
+        ("29", [Some("28"), None]),
+        ("", [None, Some("10")]),
+        ("~", [Some("29"), None]),
+    ] {
+        let found = snapshot.neighbors(user_id).map(|row| row.map(|row| row.user_id));
+        assert_eq!(found, expected, "{user_id}");
+    }
 }
 
 #[tokio::test]

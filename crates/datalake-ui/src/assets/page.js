@@ -1,13 +1,9 @@
-// Enhances pages that work without it: copy buttons, live updates, and buttons that start, follow and stop a run.
-// It stores nothing in the browser; the token is kept in this page's memory.
+// Enhances pages that work without it: copy buttons and live updates. It stores nothing in the browser.
+// Other scripts add to new content on the event `enhanced`, and request a refresh by the event `refresh`.
 "use strict";
 (() => {
   const main = document.querySelector("main");
   const live = document.getElementById("live");
-  let token = null; // the token that the user entered to start or stop runs
-  let followed = null; // the run that this page follows, as the API returns it, or the error of a request to start one
-  let events = null; // the event source of the followed run
-  let stopping = null; // the ID of the run that this page has stopped
 
   const createElement = (name, text, attributes) => {
     const element = document.createElement(name);
@@ -34,7 +30,15 @@
   };
 
   document.addEventListener("click", async (event) => {
-    const button = event.target.closest("button.copy");
+    const id = event.target.closest("[data-copy]");
+    if (id && getSelection().isCollapsed && await copy(id.dataset.copy)) {
+      const text = id.textContent;
+      if (text !== "Copied") {
+        id.textContent = "Copied";
+        setTimeout(() => { id.textContent = text; }, 1000);
+      }
+    }
+    const button = event.target.closest(".curl > button.copy");
     if (!button) return;
     const isCopied = await copy(button.closest(".curl").querySelector("code").textContent);
     button.focus();
@@ -63,34 +67,13 @@
     }
   };
 
-  // The attribute `disabled` would remove the focus from the button.
-  const setDisabled = (button, isDisabled) => button.setAttribute("aria-disabled", isDisabled);
-  const isDisabled = (button) => button.getAttribute("aria-disabled") === "true";
-
   const enhance = () => {
     for (const code of document.querySelectorAll("code[data-api]")) {
       const command = code.dataset.command || "curl";
       code.textContent = `${command} '${location.origin}${code.dataset.api}'`;
     }
     for (const button of document.querySelectorAll("button.copy")) button.hidden = false;
-    const start = document.getElementById("start-run");
-    if (start) {
-      start.querySelector(".curl").hidden = true;
-      const button = start.querySelector("button[data-start]");
-      button.hidden = false;
-      setDisabled(button, isActive(followed));
-    }
-    const stop = document.getElementById("stop-run");
-    if (stop) {
-      stop.querySelector(".curl").hidden = true;
-      const button = stop.querySelector("button[data-stop]");
-      button.hidden = false;
-      setDisabled(button, stopping === button.dataset.stop);
-      if (isDisabled(button)) stop.querySelector("#stop-state").textContent = "Stopping…";
-    }
-    const active = main.querySelector("[data-follow]")?.dataset;
-    if (active && followed?.id !== active.follow) followRun({ id: active.follow, state: active.state });
-    showRun();
+    document.dispatchEvent(new Event("enhanced"));
     updateTimes();
   };
 
@@ -105,7 +88,7 @@
     return () => withIdentity(wanted, node.tagName)[index];
   };
 
-  const isEdited = (form) => Array.from(form.elements).some((field) =>
+  const isEdited = (form) => !form.hasAttribute("data-applying") && Array.from(form.elements).some((field) =>
     field === document.activeElement && field.matches("input, select, textarea") ||
     "defaultValue" in field && field.type !== "hidden" && field.value !== field.defaultValue ||
     "defaultChecked" in field && field.checked !== field.defaultChecked ||
@@ -140,9 +123,12 @@
     for (const name of ["data-live", "data-version", "data-now"]) {
       if (fresh.hasAttribute(name)) main.setAttribute(name, fresh.getAttribute(name));
     }
+    main.toggleAttribute("data-store", fresh.hasAttribute("data-store"));
     clockOffset = Date.parse(main.dataset.now) - Date.now();
     const [line, freshLine] = [document, page].map((of) => of.querySelector(".foot code"));
     if (line && freshLine) line.dataset.api = freshLine.dataset.api;
+    const [rejects, freshRejects] = [document, page].map((of) => of.getElementById("nav-rejects"));
+    if (rejects && freshRejects) rejects.replaceChildren(...freshRejects.childNodes);
     for (const [locate, form] of forms) locate()?.replaceWith(form);
     for (const [locate, open] of opened) {
       const details = locate();
@@ -160,6 +146,13 @@
     return true;
   };
 
+  // A form has changed the address.
+  document.addEventListener("show-address", () => {
+    refresh().then((isShown) => isShown || location.reload(), () => location.reload());
+  });
+
+  document.addEventListener("refresh", () => refresh().catch(() => {}));
+
   const pause = (milliseconds) => new Promise((resume) => setTimeout(resume, milliseconds));
 
   const showLiveState = (state, text) => {
@@ -168,6 +161,14 @@
     // Screen readers announce each assignment.
     if (live.textContent !== text) live.textContent = text;
   };
+
+  // The server responds. What it shows may still be old.
+  const showConnected = (isFresh) => {
+    if (!isFresh) return showLiveState("stale", "Out of date");
+    if (main.hasAttribute("data-store")) return showLiveState("degraded", "Live · store unreachable");
+    showLiveState("on", "Live");
+  };
+  let lostAt = null; // when the server stopped responding
 
   let polling = null; // aborts the polling of a hidden page
   const poll = async () => {
@@ -181,7 +182,8 @@
         const state = await response.text();
         const isFresh = state === main.dataset.live || await refresh();
         if (own.signal.aborted) return;
-        showLiveState(isFresh ? "on" : "stale", isFresh ? "Live" : "Out of date");
+        lostAt = null;
+        showConnected(isFresh);
         // A client error stays until the state changes. An unavailable server may recover at any time.
         const isClientError = main.dataset.view === "problem" && !main.querySelector("[data-status='503']");
         if (isClientError) main.dataset.live = state;
@@ -189,7 +191,8 @@
         else if (state !== main.dataset.live) await pause(5000);
       } catch {
         if (own.signal.aborted) return;
-        showLiveState("lost", "Connection lost");
+        lostAt ??= new Date();
+        showLiveState("lost", `Connection lost since ${lostAt.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`);
         await pause(3000);
       }
     }
@@ -198,137 +201,16 @@
     const pollWhileVisible = () => {
       polling?.abort();
       if (document.hidden) return;
-      showLiveState("on", "Live");
+      showConnected(true);
       poll();
     };
     document.addEventListener("visibilitychange", pollWhileVisible);
-    addEventListener("pagehide", () => { polling?.abort(); events?.close(); });
+    addEventListener("pagehide", () => polling?.abort());
     // A page from the back/forward cache is out of date and must not keep the token.
     addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
     pollWhileVisible();
   }
   setInterval(updateTimes, 10000);
-
-  // The log of an active run grows without a change of the lake's state. Selected text is kept.
-  setInterval(() => {
-    const isSelecting = !getSelection().isCollapsed;
-    if (main.querySelector("[data-follow]") && !document.hidden && !isSelecting) refresh().catch(() => {});
-  }, 2000);
-
-  // Runs.
-
-  const isActive = (run) => run !== null && (run.state === "pending" || run.state === "running");
-
-  function showRun() {
-    const state = document.getElementById("run-state");
-    if (!state || followed === null) return;
-    if (followed.error) {
-      state.textContent = followed.error;
-      state.dataset.state = "error";
-      return;
-    }
-    state.dataset.state = followed.state;
-    state.dataset.runId = followed.id;
-    const link = createElement("a", followed.id, { href: `/page/runs/${encodeURIComponent(followed.id)}` });
-    const counts = followed.counts;
-    const changes = counts ? `: ${counts.added} added, ${counts.changed} changed, ${counts.removed} removed` : "";
-    const joined = followed.joined ? " (already running)" : "";
-    state.replaceChildren("Run ", link, ` ${followed.state}${changes}${isActive(followed) ? joined : ""}`);
-  }
-
-  const followRun = (run) => {
-    followed = run;
-    enhance();
-    events?.close();
-    if (!isActive(run)) return void refresh();
-    events = new EventSource(`/runs/${encodeURIComponent(run.id)}/events`);
-    events.addEventListener("error", () => {
-      // The browser reconnects by itself, unless the server has rejected the request.
-      if (events.readyState !== EventSource.CLOSED) return;
-      followed = null;
-      enhance();
-      refresh();
-    });
-    events.addEventListener("state", (event) => {
-      followed = { ...JSON.parse(event.data), joined: run.joined };
-      if (isActive(followed)) return enhance();
-      events.close();
-      enhance();
-      refresh();
-    });
-  };
-
-  // Opens the token dialog; null if the user cancels it.
-  const requestToken = (isInvalid) => new Promise((resolve) => {
-    const dialog = document.getElementById("token-dialog");
-    const field = dialog.querySelector("input");
-    dialog.querySelector("[data-invalid-token]").hidden = !isInvalid;
-    field.value = "";
-    dialog.onclose = () => {
-      const entered = dialog.returnValue === "send" ? field.value.trim() : "";
-      field.value = "";
-      resolve(entered || null);
-    };
-    dialog.returnValue = "";
-    dialog.showModal();
-    field.focus();
-  });
-
-  // Sends the request of a button. Returns null if the button is disabled or the user enters no token.
-  const send = async (button, path, options) => {
-    if (isDisabled(button)) return null;
-    const needsToken = button.parentElement.dataset.needsToken !== undefined;
-    if (needsToken && token === null && (token = await requestToken(false)) === null) return null;
-    for (;;) {
-      setDisabled(button, true);
-      const headers = { ...options.headers };
-      if (token !== null) headers.authorization = `Bearer ${token}`;
-      const response = await fetch(path, { ...options, headers });
-      const body = await response.json();
-      if (response.status !== 401) return { body, error: response.ok ? null : `${body.title}: ${body.detail}` };
-      token = await requestToken(token !== null);
-      if (token === null) return null;
-    }
-  };
-
-  const startRun = async (button) => {
-    const headers = { "content-type": "application/json" };
-    const result = await send(button, "/data", { method: "POST", headers, body: JSON.stringify({ mode: button.dataset.start }) });
-    if (result === null) return enhance();
-    if (result.error) {
-      followed = result;
-      return enhance();
-    }
-    const active = Array.from(document.querySelectorAll("[data-active-run]"), (node) => node.dataset.activeRun);
-    followRun({ ...result.body, joined: active.includes(result.body.id) });
-  };
-
-  const stopRun = async (button) => {
-    const id = button.dataset.stop;
-    const result = await send(button, `/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
-    if (result !== null && !result.error) stopping = id;
-    enhance();
-    const state = document.getElementById("stop-state");
-    if (state && result?.error) state.textContent = result.error;
-  };
-
-  document.addEventListener("click", (event) => {
-    const start = event.target.closest("#start-run button[data-start]");
-    const stop = event.target.closest("#stop-run button[data-stop]");
-    const noResponse = "The server did not respond. Try again in a moment.";
-    if (start) {
-      startRun(start).catch(() => {
-        followed = { error: noResponse };
-        enhance();
-      });
-    }
-    if (stop) {
-      stopRun(stop).catch(() => {
-        enhance();
-        document.getElementById("stop-state").textContent = noResponse;
-      });
-    }
-  });
 
   // After a link from another site, the browser sends the session cookie only with a request that this page makes itself.
   if (document.querySelector("#problem[data-reload]")) location.replace(location.pathname + location.search);

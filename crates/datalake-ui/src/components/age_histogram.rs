@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        chart::{self, Column},
+        chart::{self, Axes, Column, Height, Labels},
         format::{counted, number},
     },
     page::links,
@@ -19,6 +19,12 @@ struct Bar {
     with_image: u64,
     without_image: u64,
 }
+
+const AXES: Axes = Axes {
+    unit: "Users by age",
+    labels: Labels::Fitting,
+    height: Height::Full,
+};
 
 /// The histogram, with a table of the same numbers. Both lists contain pairs of age and count in ascending order: of all users, and of the users
 /// with an image.
@@ -34,10 +40,11 @@ pub(crate) fn histogram(all: &[(u16, u64)], with_image: &[(u16, u64)]) -> Markup
             @if bars.is_empty() {
                 p.muted { "No ages to show." }
             } @else {
-                (chart::columns(&columns))
+                (chart::columns(&columns, AXES))
                 details #ages-table {
                     summary { "Show as table" }
                     (components::scroll("Users by age", &table(&bars)))
+                    (chart::downloads())
                 }
             }
         }
@@ -67,7 +74,7 @@ fn column(bar: &Bar) -> Column {
     Column {
         href: bar.href(),
         title: format!("Age {}: {users}, {} with image", bar.range(), number(bar.with_image)),
-        label: bar.min_age.to_string(),
+        label: bar.range(),
         series: vec![("with", bar.with_image), ("without", bar.without_image)],
         is_marked: false,
     }

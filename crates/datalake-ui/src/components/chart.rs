@@ -3,6 +3,8 @@
 //! Widths are percentages and heights are pixels, so that a chart fills the available width while its text keeps its size. The scale is a
 //! separate SVG on the left.
 //!
+//! The script shows the title of a column in a tooltip.
+//!
 //! Charts are hidden from the keyboard and from screen readers, because dozens of columns would be dozens of tab stops. Each chart has a table
 //! with the same numbers and links instead.
 
@@ -17,7 +19,7 @@ const PLOT_TOP: u32 = 12;
 /// The space below the axis for labels, in pixels.
 const PLOT_BOTTOM: u32 = 24;
 /// More columns would be too narrow to see and to tap.
-pub(crate) const COLUMNS_MAX: usize = 30;
+pub(crate) const COLUMNS_MAX: usize = 25;
 /// How many characters fit below the axis on a phone.
 const LABEL_CHARS_MAX: usize = 30;
 /// The minimum height of a value above zero, in pixels, so that it is visible.
@@ -33,27 +35,82 @@ pub(crate) struct Column {
     pub(crate) label: String,
     /// CSS class and value of each series.
     pub(crate) series: Vec<(&'static str, u64)>,
-    /// Whether a mark below the axis replaces the label, for runs that failed.
+    /// Whether there is a mark above the column, for runs that failed.
     pub(crate) is_marked: bool,
 }
 
 impl Column {
+    /// A place without values that has a label.
+    pub(crate) fn label_only(label: String) -> Self {
+        Self {
+            href: String::new(),
+            title: String::new(),
+            label,
+            series: Vec::new(),
+            is_marked: false,
+        }
+    }
+
     fn total(&self) -> u64 {
         self.series.iter().map(|(_, value)| value).sum()
     }
 }
 
+/// How columns are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Axes {
+    /// The title of the vertical axis.
+    pub(crate) unit: &'static str,
+    pub(crate) labels: Labels,
+    pub(crate) height: Height,
+}
+
+/// Which labels are shown below the axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Labels {
+    /// As many as fit, evenly spaced.
+    Fitting,
+    /// All that are not empty.
+    All,
+}
+
+/// How high the tallest column is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Height {
+    Full,
+    /// If one column is much taller than all others, it is cut off, so that the others remain visible.
+    Capped,
+}
+
+/// A column that is this many times taller than the second one is cut off.
+const CAP_RATIO: u64 = 4;
+
+/// The largest total that is drawn to scale.
+fn max_to_scale(columns: &[Option<Column>], height: Height) -> u64 {
+    let mut totals: Vec<u64> = columns.iter().flatten().map(Column::total).collect();
+    totals.sort_unstable_by(|a, b| b.cmp(a));
+    match (totals.as_slice(), height) {
+        ([first, second, ..], Height::Capped) if *second > 0 && *first > second.saturating_mul(CAP_RATIO) => second.saturating_mul(2),
+        ([first, ..], _) => *first,
+        ([], _) => 0,
+    }
+}
+
 /// The chart; none is an empty place.
-pub(crate) fn columns(columns: &[Option<Column>]) -> Markup {
-    let scale = Scale::up_to(columns.iter().flatten().map(Column::total).max().unwrap_or_default());
+pub(crate) fn columns(columns: &[Option<Column>], axes: Axes) -> Markup {
+    let scale = Scale::up_to(max_to_scale(columns, axes.height));
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let width = 100.0 / float(columns.len().max(1));
     let longest = columns.iter().flatten().map(|column| column.label.len()).max().unwrap_or_default();
     let labels_max = (LABEL_CHARS_MAX / longest.max(2)).max(1);
-    let every = columns.len().div_ceil(labels_max).max(1);
+    let every = match axes.labels {
+        Labels::Fitting => columns.len().div_ceil(labels_max).max(1),
+        Labels::All => 1,
+    };
     // Labels are evenly spaced, starting at the first column.
     let first = columns.iter().position(Option::is_some).unwrap_or_default();
     html! {
+        p.axis-title { (axes.unit) }
         div.plot {
             svg.chart.scale width=(scale.label_width()) height=(height) aria-hidden="true" focusable="false" {
                 @for line in scale.lines() {
@@ -79,18 +136,36 @@ pub(crate) fn columns(columns: &[Option<Column>]) -> Markup {
 fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labeled: bool) -> Markup {
     let height = PLOT_TOP + PLOT_HEIGHT + PLOT_BOTTOM;
     let under = PLOT_TOP + PLOT_HEIGHT + 16;
+    let is_cut = column.total() > scale.max();
     html! {
-        a href=(column.href) tabindex="-1" {
-            title { (column.title) }
-            @for (class, y, column_height) in stack(column, scale) {
-                rect class=(class) x=(percent(left + width * 0.1)) width=(percent(width * 0.8)) y=(rounded(y)) height=(rounded(column_height)) {}
+        @if !column.series.is_empty() {
+            a href=(column.href) tabindex="-1" data-mark {
+                title { (column.title) }
+                @for (class, y, column_height) in stack(column, scale) {
+                    rect class=(class) x=(percent(left + width * 0.1)) width=(percent(width * 0.8)) y=(rounded(y)) height=(rounded(column_height)) {}
+                }
+                @if is_cut { rect.break x=(percent(left)) width=(percent(width)) y=(PLOT_TOP + 10) height="5" {} }
+                rect.hit x=(percent(left)) width=(percent(width)) height=(height) {}
             }
-            rect.hit x=(percent(left)) width=(percent(width)) height=(height) {}
+        }
+        @if is_cut {
+            text x=(percent(left + width / 2.0)) y=(PLOT_TOP - 2) { (number(column.total())) }
         }
         @if column.is_marked {
-            text.mark x=(percent(left + width / 2.0)) y=(under) { "×" }
-        } @else if is_labeled && !column.label.is_empty() {
+            text.mark x=(percent(left + width / 2.0)) y=(rounded(scale.y(column.total().min(scale.max())) - 4.0)) { "×" }
+        }
+        @if is_labeled && !column.label.is_empty() {
             text x=(percent(left + width / 2.0)) y=(under) { (column.label) }
+        }
+    }
+}
+
+/// Buttons of the script that save the numbers and the drawing of a chart.
+pub(crate) fn downloads() -> Markup {
+    html! {
+        span.download {
+            button.plain type="button" data-download="csv" { "Download CSV" }
+            button.plain type="button" data-download="svg" { "Download SVG" }
         }
     }
 }
@@ -116,8 +191,13 @@ fn stack(column: &Column, scale: &Scale) -> Vec<(&'static str, f64, f64)> {
         return vec![("idle", top - HEIGHT_MIN, HEIGHT_MIN)];
     }
     let visible = column.series.iter().filter(|(_, value)| *value > 0);
+    let is_cut = column.total() > scale.max();
     let stacked = visible.map(|(class, value)| {
-        let height = scale.height(*value).max(HEIGHT_MIN);
+        let height = match is_cut {
+            true => f64::from(PLOT_HEIGHT) * ratio(*value, column.total()),
+            false => scale.height(*value),
+        };
+        let height = height.max(HEIGHT_MIN);
         top -= height;
         (*class, top, height)
     });
@@ -141,17 +221,22 @@ impl Scale {
         }
     }
 
+    /// The highest grid line.
+    fn max(self) -> u64 {
+        self.step.saturating_mul(self.count)
+    }
+
     fn lines(self) -> impl Iterator<Item = u64> {
         (0..=self.count).map(move |line| line.saturating_mul(self.step))
     }
 
     /// The width of the longest label, in pixels.
     fn label_width(self) -> usize {
-        8 * number(self.step.saturating_mul(self.count)).len()
+        8 * number(self.max()).len()
     }
 
     fn height(self, value: u64) -> f64 {
-        f64::from(PLOT_HEIGHT) * ratio(value, self.step.saturating_mul(self.count))
+        f64::from(PLOT_HEIGHT) * ratio(value, self.max())
     }
 
     fn y(self, value: u64) -> f64 {

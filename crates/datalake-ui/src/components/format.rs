@@ -5,6 +5,28 @@ use std::borrow::Cow;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
+/// The time elapsed since `at`, or the time until then. The title has the absolute time; the script adds the local one.
+pub(crate) fn relative_time(at: Timestamp, now: Timestamp) -> Markup {
+    html! { time datetime=(to_whole_second(at)) title=(utc(at)) data-ago { (ago(now.duration_since(at))) } }
+}
+
+/// A day and a time in UTC, such as `26 Nov, 18:54`, with the year if it is another one.
+pub(crate) fn short_time(at: Timestamp, now: Timestamp) -> String {
+    let is_this_year = at.strftime("%Y").to_string() == now.strftime("%Y").to_string();
+    let format = if is_this_year { "%-d %b, %H:%M" } else { "%-d %b %Y, %H:%M" };
+    at.strftime(format).to_string()
+}
+
+/// A day in UTC, such as `26 Nov`.
+pub(crate) fn short_day(at: Timestamp) -> String {
+    at.strftime("%-d %b").to_string()
+}
+
+/// A time in UTC to the minute.
+pub(crate) fn utc(at: Timestamp) -> String {
+    format!("{} UTC", at.strftime("%Y-%m-%d %H:%M"))
+}
+
 /// A time in UTC to the minute, with the time elapsed since then.
 pub(crate) fn time(at: Timestamp, now: Timestamp) -> Markup {
     html! {
@@ -15,12 +37,7 @@ pub(crate) fn time(at: Timestamp, now: Timestamp) -> Markup {
 
 /// A time in UTC to the minute.
 pub(crate) fn absolute_time(at: Timestamp) -> Markup {
-    html! { time datetime=(to_whole_second(at)) { (at.strftime("%Y-%m-%d %H:%M")) " UTC" } }
-}
-
-/// The time elapsed since `at`. The script updates it.
-pub(crate) fn relative_time(at: Timestamp, now: Timestamp) -> Markup {
-    html! { time datetime=(to_whole_second(at)) data-ago { (ago(now.duration_since(at))) } }
+    html! { time datetime=(to_whole_second(at)) { (utc(at)) } }
 }
 
 /// Recorded times have microseconds, which pages do not show; a list with a hundred times is smaller without them.

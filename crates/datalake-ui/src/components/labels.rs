@@ -1,7 +1,7 @@
-//! Labels of columns and formats.
+//! Labels and types of columns, and labels of formats. No other file of the pages decides by the name of a column.
 
 use datalake_api::rows::format::Format;
-use datalake_core::query::column::Column;
+use datalake_core::query::column::{Column, ColumnKind};
 
 /// The label of a column, as in table headings.
 pub(crate) fn column(column: Column) -> &'static str {
@@ -12,6 +12,30 @@ pub(crate) fn column(column: Column) -> &'static str {
         Column::Birthts => "Born",
         Column::ImgPath => "Image",
         Column::Age => "Age",
+    }
+}
+
+/// What the values of a column are, which decides how views show and filter them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ValueType {
+    /// Identifies the row, and is the name of its file.
+    Id,
+    Text,
+    /// A day, stored as milliseconds since 1970.
+    Day,
+    Number,
+    /// An image, stored as the key of its copy.
+    Image,
+}
+
+/// The type of the values of a column.
+pub(crate) fn value_type(column: Column) -> ValueType {
+    match (column, column.kind()) {
+        (Column::UserId, _) => ValueType::Id,
+        (Column::ImgPath, _) => ValueType::Image,
+        (_, ColumnKind::Text) => ValueType::Text,
+        (_, ColumnKind::Number) => ValueType::Number,
+        (_, ColumnKind::Timestamp) => ValueType::Day,
     }
 }
 

@@ -1,15 +1,21 @@
 //! Components that several views use. They are pure: all their data is passed as arguments.
 
 pub(crate) mod age_histogram;
+pub(crate) mod blocked_removals;
 pub(crate) mod chart;
 pub(crate) mod excerpt;
 pub(crate) mod format;
 pub(crate) mod image;
 pub(crate) mod labels;
+pub(crate) mod line_chart;
 pub(crate) mod log_line;
 pub(crate) mod pager;
+pub(crate) mod phases;
+pub(crate) mod reject_card;
 pub(crate) mod reject_titles;
 pub(crate) mod run;
+pub(crate) mod table;
+pub(crate) mod time_axis;
 
 use maud::{Markup, html};
 
@@ -35,12 +41,27 @@ pub(crate) fn curl(origin: &str, address: &ApiAddress) -> Markup {
     command("curl", origin, address)
 }
 
+/// The API request for a part of a page, which a button opens. `id` distinguishes it from others on the page.
+pub(crate) fn api_request(id: &str, origin: &str, address: &ApiAddress) -> Markup {
+    html! { details.api id=(id) { summary { "API" } (curl(origin, address)) } }
+}
+
 /// A request as a shell command that starts with `curl` and options, which must be quoted for a shell.
 pub(crate) fn command(curl: &str, origin: &str, address: &ApiAddress) -> Markup {
     let api = address.as_str();
     html! {
         div.curl {
             code tabindex="0" data-api=(api) data-command=(curl) { (curl) " '" (origin) (api) "'" }
+            button.copy type="button" hidden { "Copy" }
+        }
+    }
+}
+
+/// A command for a shell, which the script's button copies.
+pub(crate) fn shell(command: &str) -> Markup {
+    html! {
+        div.curl {
+            code tabindex="0" { (command) }
             button.copy type="button" hidden { "Copy" }
         }
     }

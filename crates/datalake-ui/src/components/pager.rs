@@ -9,6 +9,8 @@ pub(crate) struct Pager {
     pub(crate) range: Markup,
     /// The link to the first page. None on the first page.
     pub(crate) first: Option<(String, &'static str)>,
+    /// The link to the previous page, where the list has one. None on the first page.
+    pub(crate) previous: Option<(String, &'static str)>,
     /// The link to the next page. None on the last page.
     pub(crate) next: Option<(String, &'static str)>,
 }
@@ -16,7 +18,7 @@ pub(crate) struct Pager {
 impl Pager {
     /// Whether the list has more than one page.
     pub(crate) fn has_links(&self) -> bool {
-        self.first.is_some() || self.next.is_some()
+        self.first.is_some() || self.previous.is_some() || self.next.is_some()
     }
 
     pub(crate) fn markup(&self) -> Markup {
@@ -25,6 +27,7 @@ impl Pager {
                 span { (self.range) }
                 span.actions {
                     @if let Some((href, label)) = &self.first { a.button #first-page href=(href) { (label) } }
+                    @if let Some((href, label)) = &self.previous { a.button #previous-page rel="prev" href=(href) { (label) } }
                     @if let Some((href, label)) = &self.next { a.button #next-page rel="next" href=(href) { (label) } }
                 }
             }

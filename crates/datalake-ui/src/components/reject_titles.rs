@@ -1,14 +1,6 @@
 //! Titles of reject and notice codes. The API's messages say how to fix each.
 
-use datalake_core::reject::{Exclusion, IgnoreCode, Notice, RejectCode};
-
-/// The title of a rejected or ignored source.
-pub(crate) fn title(exclusion: &Exclusion) -> &'static str {
-    match exclusion {
-        Exclusion::Rejected(reject) => reject_title(reject.code),
-        Exclusion::Ignored(code) => ignored_title(*code),
-    }
-}
+use datalake_core::reject::{IgnoreCode, Notice, RejectCode};
 
 /// The title of a code in reports and URLs. An unknown code is returned unchanged.
 pub(crate) fn title_of_code(code: &str) -> &str {

@@ -1,16 +1,26 @@
 //! How views show a run: its state, trigger and duration, advice after a failure, and buttons to start and stop runs.
 
+use std::borrow::Cow;
+
 use datalake_core::report::{Counts, RunOutcome, RunReport};
+use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components::{command, format::number},
+    components::{
+        command,
+        format::{number, short_time},
+    },
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
 };
 use datalake_runs::run::{Run, RunState, Trigger};
 
 /// A run's state as a badge. Tests read `data-state`.
-pub(crate) fn badge(state: RunState) -> Markup {
+pub(crate) fn badge(run: &Run) -> Markup {
+    if is_waiting_for_sources(run) {
+        return html! { span.badge data-state="waiting" title="The lake has no sources yet" { "waiting" } };
+    }
+    let state = run.state;
     let class = match state {
         RunState::Pending | RunState::Running => "active",
         RunState::Ended(RunOutcome::Succeeded) => "success",
@@ -21,9 +31,49 @@ pub(crate) fn badge(state: RunState) -> Markup {
     html! { span class={ "badge " (class) } data-state=(state.as_str()) { (state.as_str()) } }
 }
 
-/// A link to a run.
+/// A link to a run, with its short ID. The title has the whole ID.
 pub(crate) fn link(run_id: &str) -> Markup {
-    html! { a.wrap href=(links::run(run_id)) { (run_id) } }
+    html! { a.run-id href=(links::run(run_id)) title=(run_id) { (short_id(run_id)) } }
+}
+
+/// The short ID of a run, which a click copies completely.
+pub(crate) fn id(run_id: &str) -> Markup {
+    html! { code.run-id title=(run_id) data-copy=(run_id) { (short_id(run_id)) } }
+}
+
+/// The part of a run ID that distinguishes it from others: generated IDs end with random digits, and those of scheduled Jobs with their time.
+/// Other IDs keep their last characters.
+fn short_id(run_id: &str) -> &str {
+    /// An ID that is not longer is shown completely.
+    const CHARS_MAX: usize = 12;
+    const DIGEST_CHARS: usize = 8;
+    let last = run_id.rsplit_once('-').map_or(run_id, |(_, last)| last);
+    let end = |length: usize| run_id.get(run_id.len().saturating_sub(length)..).unwrap_or(run_id);
+    match last.len() {
+        _ if run_id.len() <= CHARS_MAX => run_id,
+        DIGEST_CHARS..=CHARS_MAX => last,
+        // The ID of a run with an idempotency key ends with a digest.
+        _ if last.len() > CHARS_MAX && last.bytes().all(|byte| byte.is_ascii_hexdigit()) => last.get(..DIGEST_CHARS).unwrap_or(last),
+        _ => end(CHARS_MAX).trim_start_matches(['-', '.', '_']),
+    }
+}
+
+/// The title of a run: when it started, or its ID.
+pub(crate) fn title(run: &Run, now: Timestamp) -> String {
+    match run.started_at {
+        Some(started_at) => format!("Run of {}", short_time(started_at, now)),
+        None => format!("Run {}", short_id(run.run_id.as_str())),
+    }
+}
+
+/// Whether the run found an empty lake: it is waiting for sources, which is no failure.
+pub(crate) fn is_waiting_for_sources(run: &Run) -> bool {
+    let is_refused = run.state == RunState::Ended(RunOutcome::Refused);
+    let report = run.report.as_deref().filter(|_| is_refused);
+    report.is_some_and(|report| {
+        let has_users = report.blocked_deletions.as_ref().is_some_and(|blocked| blocked.known > 0);
+        report.counts.listed == 0 && report.version.is_none() && !has_users
+    })
 }
 
 /// What triggered a run.
@@ -44,13 +94,13 @@ pub(crate) fn elapsed_ms(run: &Run) -> Option<u64> {
     reported.or_else(by_times)
 }
 
-/// What a run changed, such as `3 added, 1 rejected`.
+/// What a run changed, such as `3 added, 1 newly rejected`.
 pub(crate) fn change_summary(counts: &Counts) -> String {
     let counts = [
         (counts.added, "added"),
         (counts.changed, "changed"),
         (counts.removed, "removed"),
-        (counts.rejected, "rejected"),
+        (counts.rejected_new, "newly rejected"),
     ];
     let parts: Vec<String> = counts
         .iter()
@@ -64,10 +114,26 @@ pub(crate) fn change_summary(counts: &Counts) -> String {
     }
 }
 
+/// Why a run failed. The removals that a guard blocked have a card and a command of their own, so their message is short.
+pub(crate) fn error(run: &Run) -> Option<Cow<'_, str>> {
+    let blocked = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref());
+    match blocked.filter(|blocked| blocked.count > 0) {
+        Some(blocked) => Some(Cow::Owned(format!(
+            "{} of {} users would be removed, so nothing was changed",
+            number(blocked.count),
+            number(blocked.known)
+        ))),
+        None => run.error.as_deref().map(Cow::Borrowed),
+    }
+}
+
 /// What a run that failed has changed, and what the user can do.
 pub(crate) fn failure_advice(outcome: RunOutcome, report: Option<&RunReport>) -> &'static str {
     match outcome {
-        RunOutcome::Refused => "Nothing was changed. Retrying will not help: check the sources.",
+        RunOutcome::Refused => match report.and_then(|report| report.blocked_deletions.as_ref()) {
+            Some(_) => "Retrying will not help: restore the sources, or allow the removals.",
+            None => "Retrying will not help: fix the sources.",
+        },
         RunOutcome::Misconfigured => match report.map_or(Some(false), |report| report.committed) {
             Some(false) => "Nothing was changed. Retrying will not help: fix the configuration, the credentials or the table.",
             Some(true) => {
@@ -78,7 +144,10 @@ pub(crate) fn failure_advice(outcome: RunOutcome, report: Option<&RunReport>) ->
                 "It is unknown whether the run committed a version. Retrying will not help: fix the configuration, the credentials or the table."
             }
         },
-        RunOutcome::Stopped => "The next run processes what this run has not committed.",
+        RunOutcome::Stopped => match report.map_or(Some(false), |report| report.committed) {
+            Some(false) => "No changes were made; the next run starts over.",
+            Some(true) | None => "The next run processes what this run has not committed.",
+        },
         RunOutcome::Succeeded | RunOutcome::Failed => {
             "The previous version is still being served. The next run will retry; if it fails too, fix the cause."
         }
@@ -117,5 +186,26 @@ pub(crate) fn stop_button(run: &Run, permission: RunPermission, origin: &str) ->
             (command(curl, origin, &address))
             p #stop-state role="status" {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check_short(run_id: &str, expected: &str) {
+        assert_eq!(short_id(run_id), expected, "{run_id}");
+    }
+
+    #[test]
+    fn run_ids_have_short_forms() {
+        check_short("run-20261126t185439z-8eeebc6a", "8eeebc6a");
+        check_short("run-2e166d6f6e79aec962fb", "2e166d6f");
+        check_short("datalake-processor-29384756", "29384756");
+        check_short("run-1", "run-1");
+        check_short("nightly-2", "nightly-2");
+        check_short("datalake-processor-manual-2", "sor-manual-2");
+        check_short(&"x".repeat(128), "xxxxxxxxxxxx");
     }
 }

@@ -63,7 +63,7 @@ pub(crate) async fn show(
     let before = versions.at(since, latest, now).await?;
     let (since, until) = (before.version().facts(), after.version().facts());
     let changes = Changes::first_of(Difference::between(&before, &after), ROWS_MAX, &read_at.scan_pool).await?;
-    let title = format!("Versions {} and {}", since.number, until.number);
+    let title = format!("Changes from version {} to {}", since.number, until.number);
     let api = table::api_address(since.number, until.number);
     let frame = context.frame(View::Changes, &title).api(api);
     let main = view::markup(&title, &since, &until, &changes, context.now);

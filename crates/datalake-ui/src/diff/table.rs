@@ -5,7 +5,10 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components,
+    components::{
+        self,
+        table::{self, Column, ColumnType},
+    },
     diff::model::{ChangedRow, Changes, RowValues},
     page::{api_address::ApiAddress, links},
 };
@@ -33,20 +36,20 @@ pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
     }
 }
 
+const COLUMNS: [Column; 6] = [
+    Column::new("User", ColumnType::Title),
+    Column::new("Change", ColumnType::Badge),
+    Column::new("First name", ColumnType::Text),
+    Column::new("Last name", ColumnType::Text),
+    Column::new("Born", ColumnType::Word),
+    Column::new("Image", ColumnType::Word),
+];
+
 fn rows(rows: &[ChangedRow], since: u64, until: u64) -> Markup {
     html! {
-        table.changes #changed-rows {
+        table.changes.cards #changed-rows {
             caption.visually-hidden { "Changed rows by user ID" }
-            thead {
-                tr {
-                    th scope="col" { "User" }
-                    th scope="col" { "Change" }
-                    th scope="col" { "First name" }
-                    th scope="col" { "Last name" }
-                    th scope="col" { "Born" }
-                    th scope="col" { "Image" }
-                }
-            }
+            (table::head(&COLUMNS))
             tbody {
                 @for row in rows { (changed_row(row, since, until)) }
             }
@@ -58,23 +61,22 @@ fn changed_row(row: &ChangedRow, since: u64, until: u64) -> Markup {
     let (change, label, class) = match (&row.before, &row.after) {
         (None, _) => ("insert", "added", "success"),
         (Some(_), Some(_)) => ("update", "changed", ""),
-        (Some(_), None) => ("delete", "removed", "error"),
+        (Some(_), None) => ("delete", "removed", "warning"),
     };
     let (before, after) = (row.before.as_ref(), row.after.as_ref());
     // A removed user has a page only in the earlier version.
     let version = if after.is_some() { until } else { since };
-    let name = |name: fn(&RowValues) -> &str| compared(before.map(name), after.map(name));
+    let name = |name: fn(&RowValues) -> &str| html! { bdi.exact { (compared(before.map(name), after.map(name))) } };
     let (birth_before, birth_after) = births(before.map(|row| row.birth), after.map(|row| row.birth));
+    let [user, kind, first_name, last_name, born, image_column] = COLUMNS;
     html! {
         tr data-user-id=(row.user_id) data-change=(change) {
-            th.wrap scope="row" {
-                a href={ (links::user(&row.user_id)) "?version=" (version) } { (row.user_id) }
-            }
-            td { span class={ "badge " (class) } { (label) } }
-            td.name.exact dir="auto" { (name(|row| &row.first_name)) }
-            td.name.exact dir="auto" { (name(|row| &row.last_name)) }
-            td.nowrap { (compared(birth_before.as_deref(), birth_after.as_deref())) }
-            td.nowrap { (compared(before.map(image), after.map(image))) }
+            (user.cell(&html! { a href={ (links::user(&row.user_id)) "?version=" (version) } { (row.user_id) } }))
+            (kind.cell(&html! { span class={ "badge " (class) } { (label) } }))
+            (first_name.cell(&name(|row| &row.first_name)))
+            (last_name.cell(&name(|row| &row.last_name)))
+            (born.cell(&compared(birth_before.as_deref(), birth_after.as_deref())))
+            (image_column.cell(&compared(before.map(image), after.map(image))))
         }
     }
 }

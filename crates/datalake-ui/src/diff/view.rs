@@ -5,13 +5,13 @@ use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, format::time, run},
+    components::{self, format::relative_time, run},
     diff::{model::Changes, table},
     page::links,
 };
 
 pub(crate) fn markup(title: &str, since: &VersionFacts, until: &VersionFacts, changes: &Changes, now: Timestamp) -> Markup {
-    let subtitle = html! { "Comparing version " (since.number) " with version " (until.number) "." };
+    let subtitle = html! { "Rows that differ between the two versions, by user ID." };
     let actions = html! { div.actions { a.button href=(links::VERSIONS) { "All versions" } } };
     let api = table::api_address(since.number, until.number);
     html! {
@@ -34,7 +34,7 @@ pub(crate) fn markup(title: &str, since: &VersionFacts, until: &VersionFacts, ch
         section.card aria-labelledby="changes" data-since=(since.number) data-until=(until.number) {
             header {
                 h2 #changes { "Changed rows" }
-                a.small href=(api.as_str()) { "As NDJSON" }
+                a.small href=(api.as_str()) { "Download NDJSON" }
             }
             (table::table(changes, since.number, until.number))
         }
@@ -54,7 +54,7 @@ fn version(label: &str, facts: &VersionFacts, now: Timestamp) -> Markup {
     html! {
         dt { (label) }
         dd {
-            "Version " (facts.number) ", committed " (time(facts.committed_at, now))
+            "Version " (facts.number) ", committed " (relative_time(facts.committed_at, now))
             @if let Some(run_id) = &facts.run_id { " by run " (run::link(run_id.as_str())) }
         }
     }

@@ -1,8 +1,10 @@
 //! The overview: users, age of the data, recent runs and their changes. All data is in memory; the store is not read.
 
 mod alerts;
+mod first_steps;
 mod recent_changes;
 mod statistics;
+mod trends;
 
 use axum::{
     extract::{FromRef, FromRequestParts},
@@ -68,18 +70,21 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
     };
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))
-        (alerts::banners(lake, *run_permission, now))
+        (alerts::banners(lake, context.known_lake(), *run_permission, now))
         @if let Some(statistics) = &statistics {
             (statistics::markup(statistics, lake, now))
         }
         div.columns {
             (recent_runs(&lake.runs, next, now))
-            (sources(&lake.runs))
+            @if statistics.is_some() { (sources(&lake.runs)) }
         }
         @if let Some(statistics) = &statistics {
             (age_histogram::histogram(&statistics.all.by_age, &statistics.with_image.by_age))
         }
-        (recent_changes::markup(&lake.runs))
+        @if statistics.is_some() {
+            (recent_changes::markup(&lake.runs, now))
+            (trends::markup(&lake.runs, now))
+        }
     }
 }
 
@@ -106,7 +111,7 @@ fn recent_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
                     dd #active-runs {
                         @for run in active {
                             div data-active-run=(run.run_id) {
-                                (run::badge(run.state)) " " (run::link(run.run_id.as_str()))
+                                (run::badge(run)) " " (run::link(run.run_id.as_str()))
                                 @if let Some(started_at) = run.started_at { br; "started " (format::relative_time(started_at, now)) }
                             }
                         }
@@ -131,7 +136,7 @@ fn recent_runs(runs: &[Run], next: NextRun, now: Timestamp) -> Markup {
 
 fn last_run(run: &Run, now: Timestamp) -> Markup {
     html! {
-        (run::badge(run.state)) " " (run::link(run.run_id.as_str()))
+        (run::badge(run)) " " (run::link(run.run_id.as_str()))
         br;
         @if let Some(ended_at) = run.ended_at { "ended " (format::time(ended_at, now)) }
         @if let Some(report) = run.report.as_ref().filter(|_| run.state.outcome() == Some(RunOutcome::Succeeded)) {

@@ -12,17 +12,21 @@ use tokio::time::Instant;
 use crate::page::{
     api_address::ApiAddress,
     layout::{self, Account, Frame, Refresh, View},
+    notice,
+    query::Query,
     request_url,
     return_address::ReturnAddress,
     run_permission::RunPermission,
+    site::Site,
     status::{LakeState, LakeStatus},
 };
 use datalake_api::{
+    lake_label::LakeLabel,
     request::auth::{Access, Caller},
     routes::run_redaction,
-    snapshots::watch::TableWatch,
+    snapshots::watch::{TableState, TableWatch},
 };
-use datalake_core::clock::Clock;
+use datalake_core::{clock::Clock, query::search::SEARCH};
 use datalake_runs::runs::Runs;
 
 /// The request for a page, and the status of the lake from memory. Extracting it never reads the store.
@@ -38,6 +42,8 @@ pub struct PageContext {
     /// The state of the lake that the page shows.
     pub(crate) state: LakeState,
     pub(crate) run_permission: RunPermission,
+    pub(crate) lake_label: LakeLabel,
+    pub(crate) site: Site,
     /// How the client has authenticated.
     pub(crate) caller: Caller,
     started_at: Instant,
@@ -57,16 +63,29 @@ impl PageContext {
         self.state.version
     }
 
+    /// How commands address the lake, for clients that may start runs: others must not learn its address.
+    pub(crate) fn known_lake(&self) -> Option<&LakeLabel> {
+        self.caller.is_authorized().then_some(&self.lake_label)
+    }
+
     /// The frame of a view, with the API request that corresponds to the page's address.
     pub(crate) fn frame<'a>(&'a self, view: View, title: &'a str) -> Frame<'a> {
         Frame {
             view,
             title,
+            site: &self.site,
+            notice: notice::store_unreachable(&self.lake),
+            address: ReturnAddress::or_overview(&self.address),
             api: ApiAddress::of_page(&self.address),
             api_label: layout::API_LABEL,
             curl: "curl",
             origin: &self.origin,
             refresh: Refresh::OnChange(&self.state),
+            rejected_count: match &self.lake.table.state {
+                TableState::Loaded(snapshot) => snapshot.rejected_count(),
+                TableState::Missing | TableState::Loading => 0,
+            },
+            search: Some(Query::of_address(&self.address).get(SEARCH).unwrap_or_default().to_owned()),
             account: match self.caller {
                 // A client that sends the token, for example through a proxy that adds it, does not need to sign in.
                 Caller::Any | Caller::Token => Account::None,
@@ -84,6 +103,7 @@ where
     TableWatch: FromRef<S>,
     Runs: FromRef<S>,
     Access: FromRef<S>,
+    LakeLabel: FromRef<S>,
 {
     type Rejection = Infallible;
 
@@ -94,7 +114,10 @@ where
         let Ok(caller) = Caller::from_request_parts(parts, state).await;
         let mut lake = LakeStatus::load(&TableWatch::from_ref(state), &runs, now).await;
         lake.runs = lake.runs.into_iter().map(|run| run_redaction::for_caller(run, caller)).collect();
+        let lake_label = LakeLabel::from_ref(state);
         Ok(Self {
+            site: Site::of(&lake_label, &parts.headers),
+            lake_label,
             origin: request_url::origin(&parts.headers, &parts.uri),
             address: request_url::path_and_query(&parts.uri),
             now,

@@ -8,6 +8,9 @@
 //! }
 //! ```
 //!
+//! The style is several files: `tokens.css` is the design system (colors, sizes, distances), `page.css` has the classes below, and the others belong to
+//! tables, charts and single views.
+//!
 //! `<main>` is a grid with one column. The script replaces its children when the lake has changed, so a view must not keep state in the page.
 //! A form that the user is editing is kept. Elements that may move between two refreshes, such as `details` and forms, need an `id`.
 //!
@@ -19,6 +22,7 @@
 //! | `banner`, `success`, `warning`, `error` | a message: `components::banner` |
 //! | `badge`, `success`, `warning`, `error`, `active` | a state: `components::run::badge` |
 //! | `scroll` | a wide table: `components::scroll`; cells `number`, `name`, `wrap`, `nowrap` |
+//! | `table.cards` | a table whose rows become cards on phones: `components::table` |
 //! | `thumb`, `portrait` | an image in a row, and of one user |
 //! | `ul.gallery > li > a` (`img` or `.no-image`, `.caption`) | images side by side |
 //! | `form.filters > .field` (`label`, control, `.hint`, `.hint.error`), `.choices` | a form of filters; a line of radio buttons and checkboxes |
@@ -29,11 +33,14 @@
 //! | `svg.chart` (`grid`, `axis`, `hit`; `with`, `without`, `added`, `changed`, `removed`, `rejected`), `ul.legend` | charts: `chart.rs` |
 //! | `empty` | a card without content, and why |
 
+use datalake_core::query::search::SEARCH;
 use maud::{DOCTYPE, Markup, html};
 
 use crate::{
-    assets, components,
-    page::{api_address::ApiAddress, links, return_address::ReturnAddress, status::LakeState},
+    assets,
+    components::{self, format::number},
+    page::{api_address::ApiAddress, links, return_address::ReturnAddress, site::Site, status::LakeState},
+    users::{filter_form, form_query::FORM},
 };
 
 /// The kind of a page.
@@ -48,6 +55,7 @@ pub(crate) enum View {
     Versions,
     Changes,
     Examples,
+    Reference,
     SignIn,
     Problem,
 }
@@ -65,6 +73,7 @@ impl View {
             Self::Versions => "versions",
             Self::Changes => "changes",
             Self::Examples => "examples",
+            Self::Reference => "reference",
             Self::SignIn => "sign-in",
             Self::Problem => "problem",
         }
@@ -81,14 +90,28 @@ impl View {
     }
 }
 
-const NAVIGATION: [(View, &str, &str); 6] = [
-    (View::Overview, links::OVERVIEW, "Overview"),
-    (View::Users, links::USERS, "Users"),
-    (View::Runs, links::RUNS_PAGE, "Runs"),
-    (View::Rejects, links::REJECTS, "Rejects"),
-    (View::Versions, links::VERSIONS, "Versions"),
-    (View::Examples, links::EXAMPLES, "Examples"),
+/// View, address, label, and the key that opens the view after `g`.
+const NAVIGATION: [(View, &str, &str, &str); 5] = [
+    (View::Overview, links::OVERVIEW, "Overview", "o"),
+    (View::Users, links::USERS, "Users", "u"),
+    (View::Runs, links::RUNS_PAGE, "Runs", "r"),
+    (View::Rejects, links::REJECTS, "Rejects", "x"),
+    (View::Versions, links::VERSIONS, "Versions", "v"),
 ];
+
+/// The pages about the API. The keys are those after `g`.
+const API_MENU: [(&str, &str, Option<&str>); 4] = [
+    (links::EXAMPLES, "Examples", Some("e")),
+    ("/docs/", "Documentation", Some("d")),
+    ("/openapi.json", "OpenAPI", None),
+    ("/metrics", "Metrics", None),
+];
+
+/// The keys that are not in the navigation.
+const OTHER_KEYS: [(&str, &str); 2] = [("/", "Search"), ("?", "Keyboard shortcuts")];
+
+/// The version of the product, in the footer.
+const PRODUCT: &str = concat!("datalake ", env!("CARGO_PKG_VERSION"));
 
 /// The label of the API request in the footer.
 pub(crate) const API_LABEL: &str = "Same data via the API:";
@@ -122,6 +145,11 @@ pub(crate) struct Frame<'a> {
     pub(crate) view: View,
     /// The title in the browser's tab.
     pub(crate) title: &'a str,
+    pub(crate) site: &'a Site,
+    /// A banner above the view.
+    pub(crate) notice: Option<Markup>,
+    /// The address of the page. Choosing a theme leads back to it.
+    pub(crate) address: ReturnAddress,
     /// The API request for the same data, if there is one.
     pub(crate) api: Option<ApiAddress>,
     /// The label of that request.
@@ -132,6 +160,10 @@ pub(crate) struct Frame<'a> {
     pub(crate) origin: &'a str,
     pub(crate) refresh: Refresh<'a>,
     pub(crate) account: Account,
+    /// The number of rejected sources, in the navigation.
+    pub(crate) rejected_count: usize,
+    /// The text of the search box; none for a page without one.
+    pub(crate) search: Option<String>,
 }
 
 impl Frame<'_> {
@@ -163,24 +195,45 @@ impl Frame<'_> {
         };
         html! {
             (DOCTYPE)
-            html lang="en" {
+            html lang="en" data-theme=[self.site.theme.attribute()] {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
-                    meta name="color-scheme" content="light dark";
+                    meta name="color-scheme" content=(self.site.theme.color_scheme());
                     meta name="description" content=(DESCRIPTION);
-                    title { (self.title) " · datalake" }
+                    title { (self.title) " · " (self.site.lake_name.as_deref().unwrap_or("datalake")) }
                     link rel="icon" type="image/svg+xml" href=(assets::icon());
                     link rel="stylesheet" href=(assets::style());
                     script src=(assets::script()) defer {}
+                    @if matches!(self.view, View::Overview | View::Runs | View::Run) {
+                        link rel="stylesheet" href=(assets::run_style());
+                        script src=(assets::run_script()) defer {}
+                    }
+                    @match self.view {
+                        View::Overview | View::Runs | View::SignIn => {}
+                        View::Users => { link rel="stylesheet" href=(assets::users_style()); }
+                        _ => { link rel="stylesheet" href=(assets::details_style()); }
+                    }
+                    @if matches!(self.view, View::Users | View::User | View::Run | View::Rejects | View::Problem) {
+                        script src=(assets::view_script()) defer {}
+                    }
+                    @if self.view == View::Overview {
+                        link rel="stylesheet" href=(assets::chart_style());
+                        script src=(assets::chart_script()) defer {}
+                    }
                 }
                 body {
                     a.skip href="#main" { "Skip to main content" }
                     (self.header())
                     main #main tabindex="-1" data-view=(self.view.as_str()) data-live=[state_id]
-                        data-version=[state.and_then(|state| state.version)] data-now=[state.map(|state| state.observed_at)] { (main) }
+                        data-version=[state.and_then(|state| state.version)] data-now=[state.map(|state| state.observed_at)]
+                        data-store=[self.notice.is_some().then_some("unreachable")] {
+                        @if let Some(notice) = &self.notice { (notice) }
+                        (main)
+                    }
                     (self.footer())
                     (token_dialog())
+                    (help_dialog())
                 }
             }
         }
@@ -191,14 +244,35 @@ impl Frame<'_> {
         html! {
             header.top {
                 div {
-                    a.brand href=(links::OVERVIEW) { img src=(assets::icon()) alt="" width="24" height="24"; "datalake" }
+                    a.brand href=(links::OVERVIEW) {
+                        img src=(assets::icon()) alt="" width="24" height="24";
+                        "datalake"
+                        @if let Some(name) = &self.site.lake_name { span.lake title=(name) { " / " bdi { (name) } } }
+                    }
                     nav aria-label="Main" {
                         ul {
-                            @for (view, href, label) in NAVIGATION {
-                                li { a href=(href) aria-current=[(view == current).then_some("page")] { (label) } }
+                            @for (view, href, label, key) in NAVIGATION {
+                                li {
+                                    a id=[(view == View::Rejects).then_some("nav-rejects")] href=(href) data-shortcut=(key)
+                                        aria-current=[(view == current).then_some("page")] {
+                                        (label)
+                                        @if view == View::Rejects && self.rejected_count > 0 { " " span.count { (number(self.rejected_count)) } }
+                                    }
+                                }
+                            }
+                            li {
+                                details.menu #api-menu {
+                                    summary aria-current=[(current == View::Examples).then_some("true")] { "API" }
+                                    ul {
+                                        @for (href, label, key) in API_MENU {
+                                            li { a href=(href) data-shortcut=[key] aria-current=[(self.view == View::Examples && href == links::EXAMPLES).then_some("page")] { (label) } }
+                                        }
+                                    }
+                                }
                             }
                         }
                     }
+                    @if let Some(text) = &self.search { (self.search_box(text)) }
                     span.live #live role="status" hidden {}
                     @match &self.account {
                         Account::None => {}
@@ -210,20 +284,41 @@ impl Frame<'_> {
         }
     }
 
+    /// Searches all users. On the users page, the box is a field of the filter form, so that a search keeps the other filters.
+    fn search_box(&self, text: &str) -> Markup {
+        let is_filter = self.view == View::Users;
+        let input = html! {
+            input #search type="search" name=(SEARCH) value=(text) placeholder="Search users" aria-label="Search users by ID or name"
+                autocomplete="off" spellcheck="false" form=[is_filter.then_some(filter_form::ID)];
+        };
+        html! {
+            @if is_filter {
+                div.search { (input) }
+            } @else {
+                form.search role="search" method="get" action=(links::USERS) {
+                    input type="hidden" name=(FORM) value="search";
+                    (input)
+                }
+            }
+        }
+    }
+
     fn footer(&self) -> Markup {
         html! {
             footer.foot {
                 div {
                     @if let Some(address) = &self.api {
-                        span #api-label { (self.api_label) }
-                        (components::command(self.curl, self.origin, address))
+                        details.api #api-request {
+                            summary { "API" }
+                            span #api-label { (self.api_label) }
+                            (components::command(self.curl, self.origin, address))
+                        }
                     }
-                    ul {
-                        li { a href="/docs/" { "API documentation" } }
-                        li { a href="/openapi.json" { "OpenAPI" } }
-                        li { a href="/metrics" { "Metrics" } }
-                        li { "Times are in UTC. Ages are completed calendar years." }
+                    div.settings {
+                        (self.site.theme.form(&self.address))
+                        button.plain type="button" data-help hidden { "Keyboard shortcuts" }
                     }
+                    p { (PRODUCT) " · Times are in UTC. Ages are completed calendar years." }
                 }
             }
         }
@@ -247,6 +342,24 @@ fn token_dialog() -> Markup {
                     button.primary type="submit" value="send" { "Continue" }
                     button type="submit" value="cancel" formnovalidate { "Cancel" }
                 }
+            }
+        }
+    }
+}
+
+/// The keyboard shortcuts. Only the script opens it.
+fn help_dialog() -> Markup {
+    let go = NAVIGATION.into_iter().map(|(_, _, label, key)| (label, key));
+    let go = go.chain(API_MENU.into_iter().filter_map(|(_, label, key)| Some((label, key?))));
+    html! {
+        dialog #help-dialog aria-labelledby="help-title" {
+            form method="dialog" {
+                h2 #help-title { "Keyboard shortcuts" }
+                dl.keys {
+                    @for (key, label) in OTHER_KEYS { div { dt { kbd { (key) } } dd { (label) } } }
+                    @for (label, key) in go { div { dt { kbd { "g" } " " kbd { (key) } } dd { (label) } } }
+                }
+                div.actions { button type="submit" { "Close" } }
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Paths of pages and images. No other file writes the path of a user's page, a run's page or an image.
 
+use datalake_api::problem::document;
 use url::form_urlencoded;
 
 use crate::page::query::Query;
@@ -13,7 +14,17 @@ pub(crate) const CHANGES: &str = "/page/changes";
 pub(crate) const EXAMPLES: &str = "/page/examples";
 pub(crate) const LIVE: &str = "/page/live";
 pub(crate) const SIGN_IN: &str = "/page/sign-in";
+pub(crate) const THEME: &str = "/page/theme";
 pub(crate) const SIGN_OUT: &str = "/page/sign-out";
+
+/// The reference of reject codes.
+pub(crate) const REJECT_REFERENCE: &str = "/docs/rejects";
+
+/// The reference of problems.
+pub(crate) const PROBLEM_REFERENCE: &str = document::REFERENCE;
+
+/// Browsers request it for documents that are not pages.
+pub(crate) const FAVICON: &str = "/favicon.ico";
 
 /// The prefix of all assets.
 pub(crate) const ASSETS: &str = "/page/assets/";
@@ -36,6 +47,11 @@ pub(crate) fn user_at(user_id: &str, query: &Query) -> String {
 /// A run's page. Run IDs need no encoding.
 pub(crate) fn run(run_id: impl std::fmt::Display) -> String {
     format!("{RUNS_PAGE}/{run_id}")
+}
+
+/// The explanation of a reject code.
+pub(crate) fn reject_code(code: &str) -> String {
+    format!("{REJECT_REFERENCE}#{code}")
 }
 
 /// The comparison of two versions.

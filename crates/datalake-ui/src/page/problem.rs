@@ -14,12 +14,15 @@ use crate::{
         html_page::HtmlPage,
         layout::{self, Account, Frame, Refresh, View},
         links,
+        query::Query,
         request_url::{self, path_and_query},
         return_address::ReturnAddress,
         sign_in::{self, SignIn},
+        site::Site,
     },
 };
 use datalake_api::{
+    lake_label::LakeLabel,
     problem::{
         self, Problem,
         document::{ProblemDocument, replace_body},
@@ -28,9 +31,9 @@ use datalake_api::{
 };
 use datalake_http::accept::Accept;
 
-/// Replaces the body of problems by a page if the client is a browser that opens a page.
-pub async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let Some(client) = Client::of(&request) else {
+/// Replaces the body of problems by a page if the client is a browser that opens a page. `label` names the lake.
+pub async fn show_problems(label: &LakeLabel, request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let Some(client) = Client::of(label, &request) else {
         return next(request).await;
     };
     let instance = request.uri().path().to_owned();
@@ -47,6 +50,9 @@ pub async fn show_problems(request: Request, next: impl AsyncFnOnce(Request) -> 
 /// What decides how a problem is rendered for the client of a request.
 #[derive(Debug)]
 struct Client {
+    site: Site,
+    /// Without the name of the lake, unless the operator has chosen it.
+    public_site: Site,
     origin: String,
     address: String,
     prefers_html: bool,
@@ -55,11 +61,13 @@ struct Client {
 
 impl Client {
     /// None if no problem of the request is rendered as a page.
-    fn of(request: &Request) -> Option<Self> {
+    fn of(label: &LakeLabel, request: &Request) -> Option<Self> {
         let accept = Accept::from_headers(request.headers());
         // A client that accepts all types equally, such as curl, is not a browser.
         let prefers_html = accept.weight("text/html") > accept.weight("application/problem+json");
         (prefers_html || request.uri().path().starts_with("/page/")).then(|| Self {
+            site: Site::of(label, request.headers()),
+            public_site: Site::public(label, request.headers()),
             origin: request_url::origin(request.headers(), request.uri()),
             address: path_and_query(request.uri()),
             is_from_other_site: sign_in::is_from_other_site(request.headers()),
@@ -89,18 +97,24 @@ impl Client {
     fn frame<'a>(&'a self, problem: &'a ProblemDocument) -> Frame<'a> {
         Frame {
             view: View::Problem,
-            title: problem.title,
+            title: page_title(problem),
+            site: &self.site,
+            notice: None,
+            address: ReturnAddress::or_overview(&self.address),
             api: ApiAddress::of_page(&self.address),
             api_label: layout::API_LABEL,
             curl: "curl",
             origin: &self.origin,
             refresh: Refresh::Problem,
+            rejected_count: 0,
+            search: Some(String::new()),
             account: Account::None,
         }
     }
 
     fn sign_in<'a>(&'a self, problem: &'a ProblemDocument) -> SignIn<'a> {
         SignIn {
+            site: &self.public_site,
             origin: &self.origin,
             return_to: ReturnAddress::or_overview(&self.address),
             is_token_invalid: false,
@@ -112,23 +126,27 @@ impl Client {
 
     fn main(&self, problem: &ProblemDocument) -> Markup {
         let subtitle = html! { "Status " (problem.status) };
+        let (path, query) = (self.address.split('?').next().unwrap_or_default(), Query::of_address(&self.address));
+        let is_without_table = kind_name(problem) == "no-table-yet";
         html! {
-            (components::heading(problem.title, &subtitle, &html! {}))
+            (components::heading(page_title(problem), &subtitle, &html! {}))
             section.card #problem data-problem=(problem.kind) data-status=(problem.status) {
-                p.wrap { (components::prose(&problem.detail)) }
-                (suggestion(problem))
-                @if let Some(run) = &problem.run {
-                    p { "Run " a href=(links::run(run.run_id())) { (run.run_id()) } }
+                @match (is_without_table, kind_name(problem)) {
+                    (true, _) => (no_table(problem)),
+                    (_, "no-such-path") if problem.nearest.is_none() => p { "Check the address, or go to the overview." },
+                    _ => (problem_message(problem, path, &query)),
                 }
                 p.actions {
                     @let first_page = self.first_page();
                     @if let Some(first_page) = &first_page {
                         a.button.primary #first-page href=(first_page) { "Back to the first page" }
                     }
-                    @if let Some((href, label)) = self.parent_view() {
+                    // Without a table, the list has the same problem.
+                    @if let Some((href, label)) = self.parent_view().filter(|_| !is_without_table) {
                         a.button.primary[first_page.is_none()] href=(href) { (label) }
                     }
-                    a.button href=(links::OVERVIEW) { "Overview" }
+                    @if !is_without_table || problem.run.is_some() { a.button href=(links::OVERVIEW) { "Overview" } }
+                    a.button href=(problem.kind) { "About this problem" }
                 }
             }
         }
@@ -159,9 +177,64 @@ impl Client {
     }
 }
 
-/// The name that a misspelled parameter or path probably means.
-pub(crate) fn suggestion(problem: &ProblemDocument) -> Markup {
-    html! { @if let Some(nearest) = &problem.nearest { p { "Did you mean " code { (nearest) } "?" } } }
+/// The end of a document's `type`.
+fn kind_name(problem: &ProblemDocument) -> &str {
+    problem.kind.rsplit('#').next().unwrap_or_default()
+}
+
+/// The title of a problem. On a page, a path is the address of a page.
+fn page_title(problem: &ProblemDocument) -> &'static str {
+    match kind_name(problem) {
+        "no-such-path" => "Page not found",
+        "no-table-yet" => "No data yet",
+        _ => problem.title,
+    }
+}
+
+/// Why there is no table, and the one next step.
+fn no_table(problem: &ProblemDocument) -> Markup {
+    html! {
+        @match &problem.run {
+            Some(run) => {
+                p { "The first successful run creates the table. The last run is " (run.state()) "." }
+                p { a.button.primary #last-run href=(links::run(run.run_id())) { "See the last run" } }
+            }
+            None => {
+                p { "The first successful run creates the table. No run has started yet." }
+                p { a.button.primary #set-up href=(links::OVERVIEW) { "Set up this lake" } }
+            }
+        }
+    }
+}
+
+/// The cause of a problem, a link that corrects a misspelled name, and the known names on request.
+pub(crate) fn problem_message(problem: &ProblemDocument, path: &str, query: &Query) -> Markup {
+    let detail = problem.detail.split("; did you mean ").next().unwrap_or_default();
+    let (cause, known) = match detail.split_once("; known are ") {
+        Some((cause, known)) => (cause, Some(known)),
+        None => (detail, None),
+    };
+    let correction = problem.nearest.as_deref().map(|nearest| match &problem.parameter {
+        Some(parameter) => (nearest, query.renamed(parameter, nearest).address(path)),
+        None => (nearest, nearest.to_owned()),
+    });
+    html! {
+        p.wrap {
+            @match (&problem.parameter, known) {
+                (Some(parameter), Some(_)) => { "Unknown parameter " code { (parameter) } "." },
+                _ => (components::prose(cause)),
+            }
+            @if let Some((nearest, href)) = &correction {
+                " Did you mean "
+                // A pattern such as /data/{user_id} is no address.
+                @if href.contains('{') { code { (nearest) } } @else { a #correction href=(href) { code { (nearest) } } }
+                "?"
+            }
+        }
+        @if let Some(known) = known {
+            details #known-names { summary { "Known parameters" } p.wrap { (known) } }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -173,7 +246,8 @@ mod tests {
     #[track_caller]
     fn check(path: &str, accept: &str, status: u16, expected: bool) {
         let request = Request::get(path).header(header::ACCEPT, accept).body(Body::empty()).unwrap();
-        let wants_page = Client::of(&request).is_some_and(|client| client.wants_page(StatusCode::from_u16(status).unwrap()));
+        let wants_page =
+            Client::of(&LakeLabel::default(), &request).is_some_and(|client| client.wants_page(StatusCode::from_u16(status).unwrap()));
         assert_eq!(wants_page, expected, "{path}, Accept: {accept}, {status}");
     }
 
@@ -217,7 +291,11 @@ mod tests {
     #[track_caller]
     fn check_first_page(path: &str, expected: Option<&str>) {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        assert_eq!(Client::of(&request).unwrap().first_page().as_deref(), expected, "{path}");
+        assert_eq!(
+            Client::of(&LakeLabel::default(), &request).unwrap().first_page().as_deref(),
+            expected,
+            "{path}"
+        );
     }
 
     #[test]

@@ -44,6 +44,14 @@ impl Query {
         query
     }
 
+    /// A copy in which a parameter has another name.
+    pub(crate) fn renamed(&self, name: &str, new_name: &str) -> Self {
+        Self::new(
+            self.iter()
+                .map(|(found, value)| (if found == name { new_name } else { found }, value)),
+        )
+    }
+
     /// The pairs that select the version, and the day on which ages are computed.
     pub(crate) fn time_travel(&self) -> Self {
         Self::new(self.iter().filter(|(name, _)| ["on", "version", "as_of"].contains(name)))

@@ -16,9 +16,11 @@ use crate::{
         layout::{self, Account, Frame, Refresh, View},
         links, request_url,
         return_address::{RETURN_TO, ReturnAddress},
+        site::Site,
     },
 };
 use datalake_api::{
+    lake_label::LakeLabel,
     problem::{Problem, UnauthorizedReason},
     request::{auth::Access, body, parameters::NoParameters, query_string::QueryString, session},
 };
@@ -28,6 +30,7 @@ use datalake_http::{cross_site::SEC_FETCH_SITE, forwarded::is_https};
 /// The data of the sign-in page.
 #[derive(Debug)]
 pub(crate) struct SignIn<'a> {
+    pub(crate) site: &'a Site,
     /// Scheme, host and port of the server.
     pub(crate) origin: &'a str,
     pub(crate) return_to: ReturnAddress,
@@ -52,19 +55,24 @@ impl SignIn<'_> {
         let frame = Frame {
             view: View::SignIn,
             title: "Sign in",
+            site: self.site,
+            notice: None,
+            address: self.return_to.clone(),
             api: None,
             api_label: layout::API_LABEL,
             curl: "curl",
             origin: self.origin,
             // Live updates require the token as well.
             refresh: Refresh::Never,
+            rejected_count: 0,
+            search: None,
             account: Account::None,
         };
         frame.page(&self.main())
     }
 
     fn main(&self) -> Markup {
-        let kind = "urn:datalake:problem:unauthorized";
+        let kind = format!("{}#unauthorized", links::PROBLEM_REFERENCE);
         let subtitle = html! { "A token is required to view the pages of this server." };
         html! {
             (components::heading("Sign in", &subtitle, &html! {}))
@@ -104,13 +112,19 @@ impl<S: Send + Sync> FromRequestParts<S> for ReturnTo {
 }
 
 /// The sign-in page; a redirect if the server requires no token.
-pub(crate) async fn show(ReturnTo(return_to): ReturnTo, State(access): State<Access>, request: Request) -> Response {
+pub(crate) async fn show(
+    ReturnTo(return_to): ReturnTo,
+    State(access): State<Access>,
+    State(label): State<LakeLabel>,
+    request: Request,
+) -> Response {
     match access.token() {
         None => Redirect::to(return_to.as_str()).into_response(),
         Some(token) => {
             let problem = token.unauthorized(UnauthorizedReason::NoToken);
             let detail = problem.detail();
             let page = SignIn {
+                site: &Site::public(&label, request.headers()),
                 origin: &request_url::origin(request.headers(), request.uri()),
                 return_to,
                 is_token_invalid: false,
@@ -125,6 +139,7 @@ pub(crate) async fn show(ReturnTo(return_to): ReturnTo, State(access): State<Acc
 
 /// The submitted form.
 pub(crate) struct SignInForm {
+    headers: HeaderMap,
     origin: String,
     is_https: bool,
     token: String,
@@ -148,6 +163,7 @@ impl<S: Send + Sync> FromRequest<S> for SignInForm {
             // A copied token often ends with a line feed.
             token: field("token").unwrap_or_default().trim().to_owned(),
             return_to: ReturnAddress::or_overview(&field(RETURN_TO).unwrap_or_default()),
+            headers: parts.headers,
         })
     }
 }
@@ -156,8 +172,14 @@ impl<S: Send + Sync> FromRequest<S> for SignInForm {
 ///
 /// An invalid token is answered without a delay. A delay would occupy a permit of the request limit without protecting anything: the API does
 /// not delay either, and a token of 16 random characters cannot be guessed.
-pub(crate) async fn submit(State(access): State<Access>, State(clock): State<Clock>, form: SignInForm) -> Response {
+pub(crate) async fn submit(
+    State(access): State<Access>,
+    State(label): State<LakeLabel>,
+    State(clock): State<Clock>,
+    form: SignInForm,
+) -> Response {
     let SignInForm {
+        headers,
         origin,
         is_https,
         token: submitted,
@@ -173,6 +195,7 @@ pub(crate) async fn submit(State(access): State<Access>, State(clock): State<Clo
     let problem = token.unauthorized(UnauthorizedReason::NoToken);
     let detail = problem.detail();
     let page = SignIn {
+        site: &Site::public(&label, &headers),
         origin: &origin,
         return_to,
         is_token_invalid: true,

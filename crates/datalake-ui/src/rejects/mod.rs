@@ -13,7 +13,7 @@ use datalake_api::request::snapshot::ReadAt;
 
 /// The page of one version.
 pub(crate) async fn show(context: PageContext, request: RejectsRequest, read_at: ReadAt) -> Response {
-    let api = ApiAddress::new(request.address("/rejects", request.code.as_deref(), None));
+    let api = ApiAddress::new(request.list().address("/rejects"));
     let frame = context.frame(View::Rejects, "Rejects").api(api);
     let main = view::markup(&read_at.snapshot, &request, context.now);
     (read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response()

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use axum::{extract::FromRequestParts, http::request::Parts};
 use datalake_core::{
     query::as_of::TIME_TRAVEL_PARAMETERS,
-    reject::{ExcludedSource, Exclusion},
+    reject::{ExcludedSource, Exclusion, ExclusionKind},
 };
 
 use crate::page::{links, query::Query};
-use datalake_api::{problem::Problem, request::query_string::QueryString, routes::rejects::parse_code};
+use datalake_api::{problem::Problem, request::query_string::QueryString, routes::rejects::RejectFilter};
 
 /// The maximum number of rejects on a page, so that the page with its assets stays below 80 KB.
-const PAGE_SIZE: usize = 30;
+const PAGE_SIZE: usize = 25;
 
 /// The maximum size of keys, reasons and excerpts on a page. The first reject is always shown.
 const TEXT_BYTES_MAX: usize = 16_000;
@@ -21,6 +21,8 @@ const TEXT_BYTES_MAX: usize = 16_000;
 pub(crate) struct RejectsRequest {
     /// Only rejects with this code.
     pub(crate) code: Option<String>,
+    /// The tab.
+    pub(crate) kind: ExclusionKind,
     /// Only rejects after this key.
     pub(crate) after: Option<String>,
     /// The parameters that select a version. Links keep them.
@@ -32,10 +34,17 @@ impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = QueryString::from_request_parts(parts, state).await?;
-        pairs.check(&[&["code", "after"], TIME_TRAVEL_PARAMETERS].concat())?;
-        let code = pairs.get("code").filter(|code| !code.is_empty()).map(parse_code).transpose()?;
+        pairs.check(&[&["code", "kind", "after"], TIME_TRAVEL_PARAMETERS].concat())?;
+        // A form without JavaScript sends an empty value for "All reasons".
+        let is_unset = pairs.get("code") == Some("");
+        let RejectFilter { code, kind } = match is_unset {
+            true => RejectFilter::parse(&pairs.without(&["code"]))?,
+            false => RejectFilter::parse(&pairs)?,
+        };
+        let of_code = code.as_deref().and_then(ExclusionKind::of_code);
         let time_travel = pairs.iter().filter(|(name, _)| TIME_TRAVEL_PARAMETERS.contains(name));
         Ok(Self {
+            kind: kind.or(of_code).unwrap_or(ExclusionKind::Rejected),
             code,
             after: pairs.get("after").map(str::to_owned),
             time_travel: Query::new(time_travel),
@@ -44,16 +53,28 @@ impl<S: Send + Sync> FromRequestParts<S> for RejectsRequest {
 }
 
 impl RejectsRequest {
-    /// The address of a page of the same version.
-    pub(crate) fn address(&self, path: &str, code: Option<&str>, after: Option<&str>) -> String {
+    /// The parameters of a list of the same version.
+    pub(crate) fn query(&self, kind: ExclusionKind, code: Option<&str>) -> Query {
         let code = code.map(|code| ("code", code));
-        let after = after.map(|after| ("after", after));
-        Query::new(code.into_iter().chain(self.time_travel.iter()).chain(after)).address(path)
+        Query::new([("kind", kind.as_str())].into_iter().chain(code).chain(self.time_travel.iter()))
+    }
+
+    /// The parameters of this list, without the page.
+    pub(crate) fn list(&self) -> Query {
+        self.query(self.kind, self.code.as_deref())
     }
 
     /// A user's page at the same version.
     pub(crate) fn user_href(&self, user_id: &str) -> String {
         links::user_at(user_id, &self.time_travel)
+    }
+
+    /// The rejects in the list.
+    fn filter(&self) -> RejectFilter {
+        RejectFilter {
+            code: self.code.clone(),
+            kind: Some(self.kind),
+        }
     }
 }
 
@@ -67,10 +88,14 @@ pub(crate) struct RejectsPage<'a> {
     pub(crate) total: usize,
 }
 
+/// The page of a request.
+pub(crate) fn page_of<'a>(rejects: &'a [ExcludedSource], request: &RejectsRequest) -> RejectsPage<'a> {
+    paginate(rejects, &request.filter(), request.after.as_deref())
+}
+
 /// Selects a page of the excluded sources, which are in the order of their keys. `after` may be a key that no longer exists.
-pub(crate) fn paginate<'a>(rejects: &'a [ExcludedSource], code: Option<&str>, after: Option<&str>) -> RejectsPage<'a> {
-    let has_code = |open: &&ExcludedSource| code.is_none_or(|code| open.exclusion.code() == code);
-    let matching: Vec<_> = rejects.iter().filter(has_code).collect();
+fn paginate<'a>(rejects: &'a [ExcludedSource], filter: &RejectFilter, after: Option<&str>) -> RejectsPage<'a> {
+    let matching: Vec<_> = rejects.iter().filter(|open| filter.matches(open)).collect();
     let before = matching.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
     let mut bytes = 0;
     let rest = matching.iter().skip(before).take(PAGE_SIZE).copied().enumerate();
@@ -85,19 +110,19 @@ pub(crate) fn paginate<'a>(rejects: &'a [ExcludedSource], code: Option<&str>, af
     }
 }
 
-/// The size of the texts that differ between rejects. The key occurs twice.
+/// The size of the texts that differ between rejects. The key occurs four times.
 fn text_bytes(open: &ExcludedSource) -> usize {
     let excerpt = match &open.exclusion {
         Exclusion::Rejected(reject) => reject.excerpt.as_ref().map_or(0, |excerpt| excerpt.len()),
         Exclusion::Ignored(_) => 0,
     };
-    2 * open.key.len() + open.reason().to_string().len() + excerpt
+    4 * open.key.len() + open.reason().to_string().len() + excerpt
 }
 
-/// The number of sources with each code, in descending order.
-pub(crate) fn count_by_code(rejects: &[ExcludedSource]) -> Vec<(&'static str, usize)> {
+/// The number of sources of a kind with each code, in descending order.
+pub(crate) fn count_by_code(rejects: &[ExcludedSource], kind: ExclusionKind) -> Vec<(&'static str, usize)> {
     let mut counts = BTreeMap::new();
-    for reject in rejects {
+    for reject in rejects.iter().filter(|reject| reject.kind() == kind) {
         *counts.entry(reject.exclusion.code()).or_insert(0) += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();

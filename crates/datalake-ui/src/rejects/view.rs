@@ -1,6 +1,6 @@
 //! Renders the rejects page.
 
-use datalake_core::reject::{ExcludedSource, Exclusion};
+use datalake_core::reject::{ExcludedSource, ExclusionKind};
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -8,85 +8,123 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        excerpt::excerpt,
-        format::{number, relative_time, sentence, truncate},
+        format::{number, relative_time, truncate},
         pager::Pager,
+        reject_card::RejectCard,
         reject_titles, run,
     },
     page::links,
-    rejects::model::{RejectsPage, RejectsRequest, count_by_code, paginate},
+    rejects::model::{RejectsPage, RejectsRequest, count_by_code, page_of},
 };
 use datalake_api::routes::explain;
 
 /// How many bytes of a name are shown.
 const NAME_BYTES_MAX: usize = 100;
 
-/// The columns of a source. A message that begins with one keeps its spelling.
-const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
-
 pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let rejects = snapshot.rejects();
     let version = snapshot.version().number();
     let subtitle = html! {
-        "Files that could not be imported in version " (version) ". Other users are unaffected; fix the file and the next run imports it."
+        "Files that were not imported in version " (version) ". Other users are unaffected; fix the file and the next run imports it."
+    };
+    let export = html! {
+        div.actions {
+            a.button href=(links::REJECT_REFERENCE) { "All reasons explained" }
+            @if !snapshot.rejects().is_empty() {
+                a.button #export href=(request.list().with("escape", "spreadsheet").address("/rejects.csv")) download="rejects.csv" { "Download CSV" }
+            }
+        }
     };
     html! {
-        (components::heading("Rejects", &subtitle, &html! {}))
-        @if rejects.is_empty() {
+        (components::heading("Rejects", &subtitle, &export))
+        @if snapshot.rejects().is_empty() {
             section.card.empty #no-rejects { p { "No rejected files. Every source was imported." } }
         } @else {
-            (totals(snapshot))
-            (code_filter(rejects, request))
+            (tabs(snapshot, request))
+            (reason_filter(snapshot.rejects(), request))
             (list(snapshot, request, now))
         }
     }
 }
 
-/// The number of rejected and ignored sources. The overview and the runs count only the rejected ones.
-fn totals(snapshot: &Snapshot) -> Markup {
+/// The numbers of rejected and ignored sources, as tabs. The overview and the runs count only the rejected ones.
+fn tabs(snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());
     let listed = snapshot.rejects().len() - rejected;
+    let tab = |kind: ExclusionKind, label: &str, count: usize| {
+        let is_current = (request.kind == kind).then_some("page");
+        html! {
+            li {
+                a href=(request.query(kind, None).address(links::REJECTS)) aria-current=[is_current] data-kind=(kind.as_str()) data-count=(count) {
+                    (label) " " span.count { (number(count)) }
+                }
+            }
+        }
+    };
+    let note = match request.kind {
+        ExclusionKind::Rejected => "The content is invalid. The user's last valid row or image is still served.",
+        ExclusionKind::Ignored => {
+            "The object is not a source: its name is not {user_id}.csv or {user_id}.png, or it has no CSV. No user is affected."
+        }
+    };
     html! {
-        p #totals data-rejected=(rejected) data-ignored=(ignored) {
-            (number(rejected)) " rejected (invalid content)"
-            @if ignored > 0 { " · " (number(ignored)) " ignored (not a source; no user is affected)" }
-            @if ignored > listed { ", of which the first " (number(listed)) " are listed" }
+        nav.tabs aria-label="Kinds of rejects" {
+            ul {
+                (tab(ExclusionKind::Rejected, "Rejected", rejected))
+                (tab(ExclusionKind::Ignored, "Ignored", ignored))
+            }
+        }
+        p.muted #totals data-rejected=(rejected) data-ignored=(ignored) {
+            (note)
+            @if request.kind == ExclusionKind::Ignored && ignored > listed { " The first " (number(listed)) " are listed." }
         }
     }
 }
 
-/// A link for each code, with the number of its sources.
-fn code_filter(rejects: &[ExcludedSource], request: &RejectsRequest) -> Markup {
-    let link = |code: Option<&str>, label: &str, count: usize| {
-        let is_current = (request.code.as_deref() == code).then_some("true");
-        html! {
-            a.button href=(request.address(links::REJECTS, code, None)) aria-current=[is_current] data-code=[code] data-count=(count) {
-                (label) " " span.muted { (number(count)) }
-            }
-        }
-    };
+/// A choice of the reason, with the number of its sources. The script applies it on change.
+fn reason_filter(rejects: &[ExcludedSource], request: &RejectsRequest) -> Markup {
+    let counts = count_by_code(rejects, request.kind);
+    let total: usize = counts.iter().map(|(_, count)| count).sum();
+    let selected = request.code.as_deref();
+    // A reason without sources can be requested, too.
+    let absent = selected.filter(|code| counts.iter().all(|(counted, _)| counted != code));
     html! {
-        nav aria-label="Reasons" {
-            div.actions #codes {
-                (link(None, "All reasons", rejects.len()))
-                @for (code, count) in count_by_code(rejects) {
-                    (link(Some(code), reject_titles::title_of_code(code), count))
+        form.filters.reasons #reasons method="get" action=(links::REJECTS) data-apply {
+            input type="hidden" name="kind" value=(request.kind.as_str());
+            @for (name, value) in request.time_travel.iter() { input type="hidden" name=(name) value=(value); }
+            div.field {
+                label for="code" { "Reason" }
+                select #code name="code" {
+                    option value="" data-count=(total) { "All reasons (" (number(total)) ")" }
+                    @for (code, count) in &counts {
+                        option value=(code) selected[selected == Some(code)] data-count=(count) { (reject_titles::title_of_code(code)) " (" (number(count)) ")" }
+                    }
+                    @if let Some(code) = absent { option value=(code) selected data-count="0" { (reject_titles::title_of_code(code)) " (0)" } }
                 }
             }
+            button type="submit" data-submit { "Show" }
         }
     }
 }
 
 fn list(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let page = paginate(snapshot.rejects(), request.code.as_deref(), request.after.as_deref());
+    let page = page_of(snapshot.rejects(), request);
     let pager = pager(&page, request);
     html! {
         @if page.entries.is_empty() {
-            section.card.empty #no-rejects { p { "No rejected files for this reason." } }
+            section.card.empty #no-rejects {
+                p {
+                    @match (request.kind, &request.code) {
+                        (_, Some(_)) => "No files have this reason.",
+                        (ExclusionKind::Rejected, None) => "No rejected files.",
+                        (ExclusionKind::Ignored, None) => "No ignored files.",
+                    }
+                }
+            }
         } @else {
-            section.card aria-label="Rejected files" {
+            section.card aria-labelledby="files" {
+                h2.visually-hidden #files { "Files" }
                 ol.rejects #rejects start=(page.before + 1) data-total=(page.total) {
-                    @for open in &page.entries { (entry(open, snapshot, request, now)) }
+                    @for open in &page.entries { (RejectCard::of(open).item(&note(open, snapshot, request, now))) }
                 }
             }
         }
@@ -97,63 +135,26 @@ fn list(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup
 fn pager(page: &RejectsPage<'_>, request: &RejectsRequest) -> Pager {
     let end = page.before + page.entries.len();
     let last = page.entries.last().filter(|_| end < page.total);
-    let href = |after| request.address(links::REJECTS, request.code.as_deref(), after);
+    let list = request.list();
     Pager {
         range: html! { @if !page.entries.is_empty() { (number(page.before + 1)) "–" (number(end)) " of " (number(page.total)) } },
-        first: (page.before > 0).then(|| (href(None), "First page")),
-        next: last.map(|last| (href(Some(&*last.key)), "Next page")),
+        first: (page.before > 0).then(|| (list.address(links::REJECTS), "First page")),
+        previous: None,
+        next: last.map(|last| (list.with("after", &last.key).address(links::REJECTS), "Next page")),
     }
 }
 
-fn entry(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
-    let reject = match &open.exclusion {
-        Exclusion::Rejected(reject) => Some(reject),
-        Exclusion::Ignored(_) => None,
-    };
-    let reason = open.reason();
-    let kind = match reject {
-        Some(_) => "rejected",
-        None => "ignored",
-    };
+fn note(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
     html! {
-        li data-key=(open.key) data-code=(open.exclusion.code()) {
-            header {
-                h2 { (reject_titles::title(&open.exclusion)) }
-                code.muted { (open.exclusion.code()) }
-            }
-            p.where {
-                code.wrap { bdi { (open.key) } }
-                @if let Some(position) = reject.and_then(|reject| reject.position) {
-                    " "
-                    span.muted {
-                        @if let (Some(line), Some(column)) = (position.line, position.column) { "line " (line) ", column " (column) ", " }
-                        "byte " (number(position.byte_offset))
-                    }
-                }
-            }
-            @if let Some(reject) = reject && let Some(text) = &reject.excerpt { (excerpt(text, reject.excerpt_offset)) }
-            p.wrap { (reason_sentence(&reason.found)) " Expected: " (reason.expected) "." }
-            p.wrap data-remedy { (reason_sentence(&reason.remedy)) }
-            p.small.muted {
-                "First " (kind) " " (relative_time(open.since, now)) " by run " (run::link(open.run_id.as_str())) ". "
-                span data-served { (served(open, snapshot, request)) }
-            }
-        }
-    }
-}
-
-/// A message as a sentence.
-fn reason_sentence(message: &str) -> String {
-    match COLUMNS.iter().any(|column| message.starts_with(column)) {
-        true => format!("{message}."),
-        false => sentence(message),
+        "First " (open.kind().as_str()) " " (relative_time(open.since, now)) " by run " (run::link(open.run_id.as_str())) ". "
+        span data-served { (served(open, snapshot, request)) }
     }
 }
 
 /// What is still served for the user of a rejected source.
 fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) -> Markup {
     let row = open.user_id.as_ref().and_then(|user_id| snapshot.row(user_id.as_str()));
-    let is_rejected = matches!(open.exclusion, Exclusion::Rejected(_));
+    let is_rejected = open.kind() == ExclusionKind::Rejected;
     let what = explain::served(open, row);
     html! {
         @match (row, &open.user_id) {
@@ -165,16 +166,5 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
             (None, Some(user_id)) if is_rejected => { "Still served: " (what) " of user " (user_id) "." },
             _ => "No row is affected.",
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn column_name_keeps_its_spelling() {
-        assert_eq!(reason_sentence("there is a quote"), "There is a quote.");
-        assert_eq!(reason_sentence("birthts is before 1850"), "birthts is before 1850.");
     }
 }

@@ -1,22 +1,25 @@
 //! The page of one run: its state, report, changes and log.
 
+mod issues;
 mod model;
 mod report;
 mod view;
+
+use std::sync::Arc;
 
 use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
 use datalake_core::report::{RunId, RunReport};
-use datalake_table::memory::difference::Difference;
+use datalake_table::memory::{difference::Difference, snapshot::Snapshot};
 use tokio::time::Instant;
 
 use crate::{
     components::run,
     diff::model::Changes,
     page::{context::PageContext, html_page::HtmlPage, layout::View},
-    run::model::RunChanges,
+    run::model::{RunChanges, RunPage},
 };
 use datalake_api::{
     limits::{requests::StoreReadPermit, scan_pool::ScanPool},
@@ -28,7 +31,7 @@ use datalake_api::{
 use datalake_runs::runs::Runs;
 
 /// The maximum number of changed rows on this page. The comparison of versions shows more.
-const CHANGES_MAX: usize = 30;
+const CHANGES_MAX: usize = 20;
 
 /// The page of a run.
 pub(crate) async fn show(
@@ -51,12 +54,32 @@ pub(crate) async fn show(
         Some(report) => changes_by_deadline(&versions, &scan_pool, report, deadline).await?,
         None => RunChanges::None,
     };
+    let recorded = match &run.report {
+        Some(report) => table_by_deadline(&versions, report, deadline).await,
+        None => None,
+    };
     let run = run_redaction::for_caller(run, context.caller);
-    let title = format!("Run {}", run.run_id);
+    let title = run::title(&run, context.now);
+    let page = RunPage {
+        run: &run,
+        title: &title,
+        changes: &changes,
+        recorded: recorded.as_deref(),
+        lake: context.known_lake(),
+        permission: context.run_permission,
+        origin: &context.origin,
+        now: context.now,
+    };
     let frame = context.frame(View::Run, &title);
-    let stop_button = run::stop_button(&run, context.run_permission, &context.origin);
-    let main = view::markup(&run, &changes, &stop_button, context.now);
-    Ok(HtmlPage(frame.page(&main)).into_response())
+    Ok(HtmlPage(frame.page(&view::markup(&page))).into_response())
+}
+
+/// The version at the end of a run that rejected sources: it records their details. None if it is not available in time.
+async fn table_by_deadline(versions: &Versions, report: &RunReport, deadline: Instant) -> Option<Arc<Snapshot>> {
+    let version = report
+        .version
+        .filter(|_| !report.rejects.is_empty() && report.reject_details.is_empty())?;
+    tokio::time::timeout_at(deadline, versions.at(version)).await.ok()?.ok()
 }
 
 /// Versions that have to be read from the store may take longer than a page waits. The read continues, so that a later request finds them.

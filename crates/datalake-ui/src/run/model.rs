@@ -1,6 +1,26 @@
-//! The changes of a run, as far as the page can show them.
+//! The data of the page, as far as it can show them.
 
-use crate::diff::model::Changes;
+use datalake_table::memory::snapshot::Snapshot;
+use jiff::Timestamp;
+
+use crate::{diff::model::Changes, page::run_permission::RunPermission};
+use datalake_api::lake_label::LakeLabel;
+use datalake_runs::run::Run;
+
+/// The data of the page.
+pub(crate) struct RunPage<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) title: &'a str,
+    pub(crate) changes: &'a RunChanges,
+    /// The version at the end of the run, which records the details of rejected sources.
+    pub(crate) recorded: Option<&'a Snapshot>,
+    /// How commands address the lake, for clients that may know it.
+    pub(crate) lake: Option<&'a LakeLabel>,
+    pub(crate) permission: RunPermission,
+    /// Scheme, host and port of the server.
+    pub(crate) origin: &'a str,
+    pub(crate) now: Timestamp,
+}
 
 /// What a run changed in the table.
 #[derive(Debug)]

@@ -1,18 +1,12 @@
 //! Renders the report of a run: statistics, sources with issues, and all counts.
 
-use datalake_core::report::{Requests, RunOutcome, RunReport, SourceNotice};
+use datalake_core::report::{Requests, RunOutcome, RunReport};
 use maud::{Markup, html};
 
 use crate::{
-    components::{
-        format::{counted, milliseconds, number},
-        reject_titles,
-    },
+    components::format::{counted, milliseconds, number},
     page::links,
 };
-
-/// The maximum number of sources in each list. The API returns more.
-const SOURCES_MAX: usize = 20;
 
 pub(crate) fn statistics(report: &RunReport) -> Markup {
     let counts = &report.counts;
@@ -26,9 +20,14 @@ pub(crate) fn statistics(report: &RunReport) -> Markup {
         }
     };
     let read = html! {
-        (counted(counts.csv_read, "CSV file", "CSV files")) " and " (counted(counts.images_read, "image", "images")) " read"
+        @if is_read_known(report) {
+            (counted(counts.csv_read, "CSV file", "CSV files")) " and " (counted(counts.images_read, "image", "images")) " read"
+        }
     };
-    let open = html! { @if is_complete(report) { a href=(links::REJECTS) { (number(counts.rejects_open)) " open" } " after the run" } };
+    let open = html! {
+        @if is_complete(report) { a href=(links::REJECTS) { (number(counts.rejects_open)) " rejected" } " after the run" }
+        @else if counts.rejected > 0 { (number(counts.rejected)) " rejected by the run" }
+    };
     let users = match is_complete(report) {
         true => number(counts.users),
         false => "–".to_owned(),
@@ -40,7 +39,7 @@ pub(crate) fn statistics(report: &RunReport) -> Markup {
             (statistic("changed", "Rows changed", &number(counts.changed), &html! {}))
             (statistic("removed", "Rows removed", &number(counts.removed), &html! {}))
             (statistic("users", "Users", &users, &read))
-            (statistic("rejected", "Sources rejected", &number(counts.rejected), &open))
+            (statistic("rejected-new", "Newly rejected", &number(counts.rejected_new), &open))
             (statistic("elapsed", "Duration", &milliseconds(report.elapsed_ms), &requests))
         }
     }
@@ -49,6 +48,12 @@ pub(crate) fn statistics(report: &RunReport) -> Markup {
 /// Whether the run reached the end, where the totals are counted.
 fn is_complete(report: &RunReport) -> bool {
     report.outcome == RunOutcome::Succeeded
+}
+
+/// Whether the run reached the point at which it counts the sources that it has read.
+fn is_read_known(report: &RunReport) -> bool {
+    let counts = &report.counts;
+    is_complete(report) || counts.csv_read + counts.images_read > 0
 }
 
 fn total(requests: &Requests) -> u64 {
@@ -63,81 +68,40 @@ fn total(requests: &Requests) -> u64 {
     list + get + put + copy + delete + head
 }
 
-/// Sources that the run rejected, or accepted with warnings; nothing if there are none.
-pub(crate) fn sources_with_issues(report: &RunReport) -> Markup {
-    let counts = &report.counts;
-    html! {
-        @if !report.rejects.is_empty() || !report.notices.is_empty() {
-            section.card aria-labelledby="sources" {
-                header { h2 #sources { "Sources with issues" } a.small href=(links::REJECTS) { "Currently rejected" } }
-                @if !report.rejects.is_empty() {
-                    h3 { "Rejected by this run" }
-                    (list("Sources rejected by this run", "run-rejects", &report.rejects, counts.rejected))
-                }
-                @if !report.notices.is_empty() {
-                    h3 { "Accepted with warnings" }
-                    (list("Sources accepted with warnings", "run-notices", &report.notices, counts.normalized + counts.warnings))
-                }
-            }
-        }
-    }
-}
-
-fn list(caption: &str, id: &str, sources: &[SourceNotice], total: u64) -> Markup {
-    let shown = sources.len().min(SOURCES_MAX);
-    let has_all = u64::try_from(shown).is_ok_and(|shown| shown >= total);
-    html! {
-        div.scroll.low role="region" aria-label=(caption) tabindex="0" {
-            table id=(id) {
-                caption.visually-hidden { (caption) }
-                thead { tr { th scope="col" { "Source" } th scope="col" { "Issue" } th scope="col" { "Code" } } }
-                tbody {
-                    @for source in sources.iter().take(shown) {
-                        tr data-key=(source.key) {
-                            th.wrap scope="row" { code { bdi { (source.key) } } }
-                            td { (reject_titles::title_of_code(&source.code)) }
-                            td { code { (source.code) } }
-                        }
-                    }
-                }
-            }
-        }
-        @if !has_all { p.small.muted { "The first " (shown) " of " (number(total)) ". The API returns up to " (RunReport::NOTICES_MAX) "." } }
-    }
-}
-
 /// All counts and store requests.
 pub(crate) fn counts(report: &RunReport) -> Markup {
     let (counts, requests) = (&report.counts, &report.requests);
+    let read = |count: u64| Some(count).filter(|_| is_read_known(report));
     let totals = [
-        ("users", "Rows after the run", counts.users),
-        ("rejects_open", "Rejected after the run", counts.rejects_open),
+        ("users", "Rows after the run", Some(counts.users)),
+        ("rejects_open", "Rejected after the run", Some(counts.rejects_open)),
     ];
     let counts = [
-        ("listed", "Objects listed", counts.listed),
-        ("csv_listed", "CSV files listed", counts.csv_listed),
-        ("images_listed", "Images listed", counts.images_listed),
-        ("ignored", "Ignored files", counts.ignored),
-        ("csv_read", "CSV files read", counts.csv_read),
-        ("images_read", "Images read", counts.images_read),
-        ("normalized", "Normalized", counts.normalized),
-        ("warnings", "Accepted with warnings", counts.warnings),
-        ("rejected", "Rejected by this run", counts.rejected),
-        ("added", "Rows added", counts.added),
-        ("changed", "Rows changed", counts.changed),
-        ("removed", "Rows removed", counts.removed),
-        ("images_copied", "Images copied", counts.images_copied),
-        ("images_removed", "Images deleted", counts.images_removed),
+        ("listed", "Objects listed", Some(counts.listed)),
+        ("csv_listed", "CSV files listed", Some(counts.csv_listed)),
+        ("images_listed", "Images listed", Some(counts.images_listed)),
+        ("ignored", "Ignored files", Some(counts.ignored)),
+        ("csv_read", "CSV files read", read(counts.csv_read)),
+        ("images_read", "Images read", read(counts.images_read)),
+        ("normalized", "Normalized", Some(counts.normalized)),
+        ("warnings", "Accepted with warnings", Some(counts.warnings)),
+        ("rejected", "Rejected by this run", Some(counts.rejected)),
+        ("rejected_new", "Newly rejected", Some(counts.rejected_new)),
+        ("added", "Rows added", Some(counts.added)),
+        ("changed", "Rows changed", Some(counts.changed)),
+        ("removed", "Rows removed", Some(counts.removed)),
+        ("images_copied", "Images copied", Some(counts.images_copied)),
+        ("images_removed", "Images deleted", Some(counts.images_removed)),
     ];
     let totals = totals.into_iter().filter(|_| is_complete(report));
     let counts: Vec<_> = counts.into_iter().chain(totals).collect();
     let requests = [
-        ("list", "LIST requests", requests.list),
-        ("get", "GET requests", requests.get),
-        ("put", "PUT requests", requests.put),
-        ("copy", "COPY requests", requests.copy),
-        ("delete", "DELETE requests", requests.delete),
-        ("head", "HEAD requests", requests.head),
+        ("list", "LIST requests", Some(requests.list)),
+        ("get", "GET requests", Some(requests.get)),
+        ("put", "PUT requests", Some(requests.put)),
+        ("copy", "COPY requests", Some(requests.copy)),
+        ("delete", "DELETE requests", Some(requests.delete)),
+        ("head", "HEAD requests", Some(requests.head)),
     ];
     html! {
         div.columns {
@@ -147,7 +111,7 @@ pub(crate) fn counts(report: &RunReport) -> Markup {
     }
 }
 
-fn count_table(id: &str, title: &str, counts: &[(&str, &str, u64)]) -> Markup {
+fn count_table(id: &str, title: &str, counts: &[(&str, &str, Option<u64>)]) -> Markup {
     html! {
         section.card aria-labelledby={ (id) "-title" } {
             h2 id={ (id) "-title" } { (title) }
@@ -156,7 +120,7 @@ fn count_table(id: &str, title: &str, counts: &[(&str, &str, u64)]) -> Markup {
                 thead.visually-hidden { tr { th scope="col" { "Name" } th scope="col" { "Count" } } }
                 tbody {
                     @for (name, label, count) in counts {
-                        tr data-count=(name) { th scope="row" { (label) } td.number { (number(count)) } }
+                        tr data-count=(name) { th scope="row" { (label) } td.number { (count.map_or_else(|| "–".to_owned(), number)) } }
                     }
                 }
             }

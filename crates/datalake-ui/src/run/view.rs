@@ -6,31 +6,52 @@ use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, Severity,
+        self, Severity, blocked_removals,
         format::{counted, milliseconds, number, relative_time, time},
-        log_line, run,
+        log_line, phases, run,
     },
     diff::table,
     page::links,
-    run::{model::RunChanges, report},
+    run::{
+        issues,
+        model::{RunChanges, RunPage},
+        report,
+    },
 };
 use datalake_runs::run::{Run, RunState};
 
-pub(crate) fn markup(run: &Run, changes: &RunChanges, stop_button: &Markup, now: Timestamp) -> Markup {
+pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
+    let RunPage {
+        run,
+        changes,
+        permission,
+        origin,
+        now,
+        ..
+    } = *page;
+    let stop_button = run::stop_button(run, permission, origin);
+    let blocked = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref());
     let subtitle = html! {
-        (run::badge(run.state)) " "
+        (run::badge(run)) " " (run::id(run.run_id.as_str())) " · "
         @if let Some(mode) = run.mode { (mode_label(mode)) " · " }
-        "triggered by " (run::trigger(run.trigger))
+        @if run.trigger.is_some() { "triggered by " (run::trigger(run.trigger)) } @else { "trigger unknown" }
     };
     html! {
-        (components::heading(run.run_id.as_str(), &subtitle, stop_button))
-        @if let Some(error) = &run.error { (error_banner(run.state, error, run.report.as_deref())) }
+        (components::heading(page.title, &subtitle, &stop_button))
+        @if run::is_waiting_for_sources(run) {
+            (waiting_banner())
+        } @else if let Some(error) = run::error(run) {
+            (error_banner(run.state, &error, run.report.as_deref()))
+        }
+        @if let Some(blocked) = blocked.filter(|blocked| blocked.count > 0) {
+            (blocked_removals::card(&run.run_id, blocked, page.lake, permission, origin))
+        }
         @if run.state.is_active() { (progress(run, now)) }
         @if let Some(report) = &run.report { (report::statistics(report)) }
         @if !run.state.is_active() { (details(run, now)) }
         @if let Some(report) = &run.report {
             (changes_card(changes))
-            (report::sources_with_issues(report))
+            (issues::card(report, page.recorded))
             (report::counts(report))
         }
         @if let Some(text) = &run.log_tail {
@@ -47,6 +68,12 @@ fn mode_label(mode: RunMode) -> &'static str {
         RunMode::Incremental => "Incremental",
         RunMode::Full => "Full",
     }
+}
+
+/// An empty lake is no failure.
+fn waiting_banner() -> Markup {
+    let message = html! { p #run-error { "The lake has no sources yet. A run creates the table after the first upload." } };
+    components::banner(Severity::Info, "waiting", "Waiting for sources", &message)
 }
 
 fn error_banner(state: RunState, error: &str, report: Option<&RunReport>) -> Markup {
@@ -72,7 +99,8 @@ fn progress(run: &Run, now: Timestamp) -> Markup {
                 h2 #progress-title { @if run.state == RunState::Pending { "Queued" } @else { "Running" } }
                 @if let Some(started_at) = run.started_at { span.small.muted { "started " (relative_time(started_at, now)) } }
             }
-            progress aria-label="Run in progress" {}
+            (phases::bar(run.progress))
+            (phases::list(run.progress))
             p.small.muted { "Results appear when the run finishes. Until then readers see the previous version." }
         }
     }
@@ -85,6 +113,7 @@ fn details(run: &Run, now: Timestamp) -> Markup {
         section.card aria-labelledby="details" {
             h2 #details { "Details" }
             dl.properties {
+                dt { "ID" } dd { code.run-id.wrap data-copy=(run.run_id) title="Click to copy" { (run.run_id) } }
                 dt { "Started" } dd { (time(run.started_at)) }
                 dt { "Ended" } dd { (time(run.ended_at)) }
                 @if let Some(elapsed_ms) = run::elapsed_ms(run).filter(|_| report.is_none()) { dt { "Duration" } dd { (milliseconds(elapsed_ms)) } }

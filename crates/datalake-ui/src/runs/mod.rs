@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     components::run,
-    page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
+    page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, notice},
     runs::{
         model::{RunsPage, RunsRequest},
         view::RunsView,
@@ -22,14 +22,16 @@ use datalake_runs::runs::{RUNS_MAX, Runs};
 /// The latest runs, or those after one of them.
 pub(crate) async fn show(context: PageContext, request: RunsRequest, State(runs): State<Runs>) -> Result<Response, Problem> {
     // One run more than the page shows reveals whether there is a next page.
-    let count = if request.after.is_some() { RUNS_MAX } else { request.limit + 1 };
+    let is_first = request.after.is_none() && request.state.is_none();
+    let count = if is_first { request.limit + 1 } else { RUNS_MAX };
     let (newest, completeness) = runs.newest_by(count, context.deadline()).await;
     let newest: Vec<_> = newest
         .into_iter()
+        .filter(|run| request.state.is_none_or(|filter| filter.matches(run.state)))
         .map(|run| run_redaction::for_caller(run, context.caller))
         .collect();
     let page = RunsPage::of(&newest, &request).ok_or(Problem::NoSuchRun)?;
-    // The API has no parameter `after`.
+    // The API has no parameters `after` and `state`.
     let api = ApiAddress::new(format!("/runs?limit={}", page.before + request.limit));
     let frame = context.frame(View::Runs, "Runs").api(api);
     let start_button = run::start_button(context.run_permission, &context.origin);
@@ -37,6 +39,8 @@ pub(crate) async fn show(context: PageContext, request: RunsRequest, State(runs)
         page,
         completeness,
         limit: request.limit,
+        state: request.state,
+        is_store_reported: notice::store_unreachable(&context.lake).is_some(),
         start_button: &start_button,
         next: runs.next_run().await,
         now: context.now,

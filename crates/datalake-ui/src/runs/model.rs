@@ -1,17 +1,61 @@
 //! The request for the runs page, and the runs on one page.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use datalake_core::report::RunId;
+use datalake_core::{
+    query::error::QueryError,
+    report::{RunId, RunOutcome},
+};
 
 use crate::page::page_size;
 use datalake_api::{problem::Problem, request::query_string::QueryString};
-use datalake_runs::run::Run;
+use datalake_runs::run::{Run, RunState};
+
+/// A filter of runs by their state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StateFilter {
+    /// Runs that have not ended.
+    Active,
+    Ended(RunOutcome),
+}
+
+impl StateFilter {
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Active,
+        Self::Ended(RunOutcome::Succeeded),
+        Self::Ended(RunOutcome::Failed),
+        Self::Ended(RunOutcome::Refused),
+        Self::Ended(RunOutcome::Misconfigured),
+        Self::Ended(RunOutcome::Stopped),
+    ];
+
+    /// The value of the parameter.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, QueryError> {
+        let found = Self::ALL.into_iter().find(|filter| filter.as_str() == text);
+        found.ok_or_else(|| QueryError::value("state", "must be active, succeeded, failed, refused, misconfigured or stopped"))
+    }
+
+    pub(crate) fn matches(self, state: RunState) -> bool {
+        match self {
+            Self::Active => state.is_active(),
+            Self::Ended(outcome) => state == RunState::Ended(outcome),
+        }
+    }
+}
 
 /// The parsed request.
 pub(crate) struct RunsRequest {
     pub(crate) limit: usize,
     /// The page starts after this run; without it, at the latest run.
     pub(crate) after: Option<RunId>,
+    /// Only runs in this state.
+    pub(crate) state: Option<StateFilter>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for RunsRequest {
@@ -19,11 +63,12 @@ impl<S: Send + Sync> FromRequestParts<S> for RunsRequest {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = QueryString::from_request_parts(parts, state).await?;
-        pairs.check(&["limit", "after"])?;
+        pairs.check(&["limit", "after", "state"])?;
         let after = pairs.get("after").map(|after| RunId::parse(after).map_err(|_| Problem::NoSuchRun));
         Ok(Self {
             limit: page_size::limit(&pairs)?,
             after: after.transpose()?,
+            state: pairs.get("state").map(StateFilter::parse).transpose()?,
         })
     }
 }
@@ -68,12 +113,24 @@ mod tests {
     fn check(limit: usize, after: Option<&str>, expected: Option<(&str, usize, usize, bool)>) {
         let runs: Vec<_> = (0..60).rev().map(run).collect();
         let after = after.map(|after| RunId::parse(after).unwrap());
-        let page = RunsPage::of(&runs, &RunsRequest { limit, after });
+        let page = RunsPage::of(&runs, &RunsRequest { limit, after, state: None });
         let found = page.as_ref().map(|page| {
             let first = page.runs.first().map_or("", |run| run.run_id.as_str());
             (first, page.before, page.runs.len(), page.has_more)
         });
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn filters_match_their_states() {
+        let states = [RunState::Pending, RunState::Running, RunState::Ended(RunOutcome::Failed)];
+        let matching = |filter: StateFilter| states.map(|state| filter.matches(state));
+        assert_eq!(matching(StateFilter::Active), [true, true, false]);
+        assert_eq!(matching(StateFilter::Ended(RunOutcome::Failed)), [false, false, true]);
+        for filter in StateFilter::ALL {
+            assert_eq!(StateFilter::parse(filter.as_str()).unwrap(), filter);
+        }
+        assert!(StateFilter::parse("done").is_err());
     }
 
     #[test]

@@ -7,12 +7,13 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self, Severity,
-        format::{milliseconds, number, time, truncate},
+        format::{capitalize, milliseconds, number, relative_time, short_day, time, truncate},
         pager::Pager,
         run,
+        table::{self, Column, ColumnType},
     },
-    page::{links, page_size::limit_parameter},
-    runs::model::RunsPage,
+    page::{links, page_size::PAGE_SIZE, query::Query},
+    runs::model::{RunsPage, StateFilter},
 };
 use datalake_runs::{
     launcher::NextRun,
@@ -23,14 +24,26 @@ use datalake_runs::{
 /// How many bytes of an error message the table shows. The run's page shows the whole message.
 const ERROR_BYTES_MAX: usize = 300;
 
-/// The columns of the table, for the cell with the error message.
-const COLUMNS: usize = 9;
+const COLUMNS: [Column; 9] = [
+    Column::new("Started (UTC)", ColumnType::Title),
+    Column::new("State", ColumnType::Badge),
+    Column::new("Run", ColumnType::Badge),
+    Column::new("Trigger", ColumnType::Text),
+    Column::new("Duration", ColumnType::Word),
+    Column::new("Added", ColumnType::Change("+")),
+    Column::new("Changed", ColumnType::Change("~")),
+    Column::new("Removed", ColumnType::Change("−")),
+    Column::new("Newly rejected", ColumnType::Change("!")),
+];
 
 /// The data of the page.
 pub(crate) struct RunsView<'a> {
     pub(crate) page: RunsPage<'a>,
     pub(crate) completeness: Completeness,
     pub(crate) limit: usize,
+    pub(crate) state: Option<StateFilter>,
+    /// Whether the frame already shows that the store is unreachable.
+    pub(crate) is_store_reported: bool,
     pub(crate) start_button: &'a Markup,
     pub(crate) next: NextRun,
     pub(crate) now: Timestamp,
@@ -42,10 +55,17 @@ impl RunsView<'_> {
         let pager = self.pager();
         html! {
             (components::heading("Runs", &self.subtitle(), self.start_button))
-            @if self.completeness == Completeness::StoreUnavailable { (store_unreachable_banner()) }
+            @if self.completeness == Completeness::StoreUnavailable {
+                @if self.is_store_reported { p.muted { (INCOMPLETE) } } @else { (store_unreachable_banner()) }
+            }
+            (self.state_filter())
             @if page.runs.is_empty() {
                 section.card.empty #no-runs {
-                    p { @if page.before == 0 { "No runs yet." } @else { "No older runs." } }
+                    @match self.state {
+                        Some(state) => p { "No " (state.as_str()) " runs." },
+                        None if page.before == 0 => p { "No runs yet." },
+                        None => p { "No older runs." },
+                    }
                 }
             } @else {
                 section.card aria-label="Runs" { (components::scroll("Runs, latest first", &table(page.runs, self.now))) }
@@ -67,81 +87,102 @@ impl RunsView<'_> {
         }
     }
 
+    /// A link for each state.
+    fn state_filter(&self) -> Markup {
+        let link = |state: Option<StateFilter>, label: &str| {
+            html! { a.button href=(self.address(state, None)) aria-current=[(self.state == state).then_some("true")] { (label) } }
+        };
+        html! {
+            nav aria-label="States" {
+                div.actions.states {
+                    (link(None, "All"))
+                    @for state in StateFilter::ALL { (link(Some(state), &capitalize(state.as_str()))) }
+                }
+            }
+        }
+    }
+
+    /// The address of a page of this list.
+    fn address(&self, state: Option<StateFilter>, after: Option<&str>) -> String {
+        let limit = (self.limit != PAGE_SIZE).then(|| self.limit.to_string());
+        let pairs = [
+            state.map(|state| ("state", state.as_str())),
+            after.map(|after| ("after", after)),
+            limit.as_deref().map(|limit| ("limit", limit)),
+        ];
+        Query::new(pairs.into_iter().flatten()).address(links::RUNS_PAGE)
+    }
+
     fn pager(&self) -> Pager {
         let RunsPage { runs, before, has_more } = self.page;
         let last = runs.last().filter(|_| has_more);
         Pager {
             range: html! { @if !runs.is_empty() { (number(before + 1)) "–" (number(before + runs.len())) ", latest first" } },
-            first: (before > 0).then(|| (format!("{}{}", links::RUNS_PAGE, limit_parameter('?', self.limit)), "Latest runs")),
-            next: last.map(|last| {
-                let after = links::encode_segment(last.run_id.as_str());
-                (
-                    format!("{}?after={after}{}", links::RUNS_PAGE, limit_parameter('&', self.limit)),
-                    "Older runs",
-                )
-            }),
+            first: (before > 0).then(|| (self.address(self.state, None), "Latest runs")),
+            previous: None,
+            next: last.map(|last| (self.address(self.state, Some(last.run_id.as_str())), "Older runs")),
         }
     }
 }
 
+const INCOMPLETE: &str =
+    "Showing runs known to this server. Runs that finished while the store was unreachable will appear when it recovers.";
+
 fn store_unreachable_banner() -> Markup {
-    let message = html! {
-        p { "Showing runs known to this server. Runs that finished while the store was unreachable will appear when it recovers." }
-    };
+    let message = html! { p { (INCOMPLETE) } };
     components::banner(Severity::Warning, "store-unreachable", "The store is unreachable", &message)
 }
 
+/// Consecutive runs of the same day have a heading in common.
 fn table(runs: &[Run], now: Timestamp) -> Markup {
+    let days: Vec<Option<String>> = runs.iter().map(|run| run.started_at.map(short_day)).collect();
+    let starts_day = |index: usize| index.checked_sub(1).and_then(|before| days.get(before)) != days.get(index);
     html! {
-        table.runs #runs {
+        table.runs.compact.cards #runs {
             caption.visually-hidden { "Runs, latest first" }
-            thead {
-                tr {
-                    th scope="col" { "Run" }
-                    th scope="col" { "State" }
-                    th scope="col" { "Started" }
-                    th scope="col" { "Trigger" }
-                    th.number scope="col" { "Duration" }
-                    th.number scope="col" { "Added" }
-                    th.number scope="col" { "Changed" }
-                    th.number scope="col" { "Removed" }
-                    th.number scope="col" { "Rejected" }
-                }
-            }
+            (table::head(&COLUMNS))
             tbody {
-                @for run in runs { (row(run, now)) }
+                @for (index, run) in runs.iter().enumerate() {
+                    @if starts_day(index) {
+                        tr.group { th colspan=(COLUMNS.len()) scope="rowgroup" { (days.get(index).and_then(Option::as_deref).unwrap_or("Not started")) } }
+                    }
+                    (row(run, now))
+                }
             }
         }
     }
 }
 
 fn row(run: &Run, now: Timestamp) -> Markup {
+    let [started, state, id, trigger, duration, added, changed, removed, rejected_new] = COLUMNS;
     let counts = run.report.as_ref().map(|report| &report.counts);
-    let counts = counts.map(|counts| [counts.added, counts.changed, counts.removed, counts.rejected]);
+    let counts = counts.map(|counts| [counts.added, counts.changed, counts.removed, counts.rejected_new]);
     let is_active = run.state.is_active();
     html! {
         tr data-run-id=(run.run_id) data-active-run=[is_active.then_some(&run.run_id)] {
-            th.wrap.id scope="row" {
-                a href=(links::run(&run.run_id)) { (run.run_id) }
-            }
-            td { (run::badge(run.state)) }
-            td {
-                @match run.started_at {
-                    Some(started_at) => (time(started_at, now)),
-                    None => span.muted { "not yet" },
+            (started.cell(&html! {
+                a href=(links::run(&run.run_id)) {
+                    @match run.started_at {
+                        Some(started_at) => (started_at.strftime("%H:%M").to_string()),
+                        None => "Not started",
+                    }
                 }
-            }
-            td.trigger.muted[run.trigger.is_none()] data-trigger=[run.trigger.map(Trigger::as_str)] { (run::trigger(run.trigger)) }
-            td.number { (run::elapsed_ms(run).map_or_else(|| "–".to_owned(), milliseconds)) }
-            @match counts {
-                Some(counts) => { @for count in counts { td.number { (number(count)) } } },
-                None => { @for _ in 0..4 { td.number.muted { "–" } } },
+                @if let Some(started_at) = run.started_at { " " span.muted.small { (relative_time(started_at, now)) } }
+            }))
+            (state.cell(&run::badge(run)))
+            (id.cell(&run::id(run.run_id.as_str())))
+            (trigger.cell(&html! {
+                span.muted[run.trigger.is_none()] data-trigger=[run.trigger.map(Trigger::as_str)] { (run::trigger(run.trigger)) }
+            }))
+            (duration.cell(&html! { (run::elapsed_ms(run).map_or_else(|| "–".to_owned(), milliseconds)) }))
+            @for (column, index) in [added, changed, removed, rejected_new].into_iter().zip(0..) {
+                (column.count(counts.and_then(|counts| counts.get(index).copied())))
             }
         }
-        @if let Some(error) = &run.error {
+        @if let Some(error) = run::error(run).filter(|_| !run::is_waiting_for_sources(run)) {
             tr.run-error {
-                td colspan=(COLUMNS) {
-                    p class={ "small " (error_class(run.state)) } data-error { (components::prose(&truncate(error, ERROR_BYTES_MAX))) }
+                td colspan=(COLUMNS.len()) {
+                    p class={ "small " (error_class(run.state)) } data-error { (components::prose(&truncate(&error, ERROR_BYTES_MAX))) }
                 }
             }
         }

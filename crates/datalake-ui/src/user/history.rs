@@ -7,8 +7,9 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{counted, time, truncate},
+        format::{counted, relative_time, truncate},
         run,
+        table::{self, Column, ColumnType},
     },
     page::{api_address::ApiAddress, links, query::Query},
     user::{model::UserPage, provenance::unavailable},
@@ -23,6 +24,17 @@ const STATES_MAX: usize = 30;
 
 /// How many bytes of a name a state shows.
 const NAME_BYTES_MAX: usize = 100;
+
+const COLUMNS: [Column; 8] = [
+    Column::new("Version", ColumnType::Title),
+    Column::new("Change", ColumnType::Badge),
+    Column::new("Committed", ColumnType::Word),
+    Column::new("First name", ColumnType::Text),
+    Column::new("Last name", ColumnType::Text),
+    Column::new("Born", ColumnType::Word),
+    Column::new("Image", ColumnType::Word),
+    Column::new("Run", ColumnType::Word),
+];
 
 pub(crate) fn card(user: &UserPage<'_>) -> Markup {
     let history = &user.history;
@@ -43,7 +55,7 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
                 Err(Problem::NoSuchUser) => p.muted { "No history found for this user." },
                 Err(problem) => (unavailable(problem)),
             }
-            (components::curl(user.origin, &ApiAddress::new(format!("/data/{}/history", user.user_id))))
+            (components::api_request("history-api", user.origin, &ApiAddress::new(format!("/data/{}/history", user.user_id))))
         }
     }
 }
@@ -58,15 +70,9 @@ fn states(history: &HistoryDocument<'_>, time_travel: &Query, now: Timestamp) ->
     components::scroll(
         "History of the row",
         &html! {
-            table {
+            table.cards {
                 caption.visually-hidden { "The states of the row. Differences from the previous state are marked." }
-                thead {
-                    tr {
-                        @for heading in ["Version", "Change", "Committed", "First name", "Last name", "Born", "Image", "Run"] {
-                            th scope="col" { (heading) }
-                        }
-                    }
-                }
+                (table::head(&COLUMNS))
                 tbody {
                     @for (state, older) in history.states.iter().zip(older).take(STATES_MAX) { (row(&href(state.version), state, older, now)) }
                 }
@@ -77,30 +83,33 @@ fn states(history: &HistoryDocument<'_>, time_travel: &Query, now: Timestamp) ->
 
 fn row(href: &str, state: &StateDocument<'_>, older: Option<&StateDocument<'_>>, now: Timestamp) -> Markup {
     let (class, label) = change(state.change);
+    let [version, kind, committed, first_name, last_name, born, image_column, run_column] = COLUMNS;
     html! {
         tr data-version=(state.version) data-change=[state.change] {
-            th scope="row" {
-                @if state.row.is_some() {
-                    a href=(href) { (state.version) }
-                } @else {
-                    (state.version)
-                }
-            }
-            td { span class={ "badge " (class) } { (label) } }
-            td { (time(state.committed_at, now)) }
+            (version.cell(&html! {
+                span.in-card { "Version " }
+                @if state.row.is_some() { a href=(href) { (state.version) } } @else { (state.version) }
+            }))
+            (kind.cell(&html! { span class={ "badge " (class) } { (label) } }))
+            (committed.cell(&relative_time(state.committed_at, now)))
             @match &state.row {
                 Some(row) => {
                     @let previous = older.and_then(|older| older.row.as_ref());
-                    td.name dir="auto" { (marked(row.first_name, previous.map(|row| row.first_name))) }
-                    td.name dir="auto" { (marked(row.last_name, previous.map(|row| row.last_name))) }
-                    td.nowrap { (marked(&birth(row.birthts), previous.map(|row| birth(row.birthts)).as_deref())) }
-                    td { (marked(image(state, older), previous.and(older).map(|older| image(older, None)))) }
+                    (first_name.cell(&name(row.first_name, previous.map(|row| row.first_name))))
+                    (last_name.cell(&name(row.last_name, previous.map(|row| row.last_name))))
+                    (born.cell(&marked(&birth(row.birthts), previous.map(|row| birth(row.birthts)).as_deref())))
+                    (image_column.cell(&marked(image(state, older), previous.and(older).map(|older| image(older, None)))))
                 }
                 None => td.muted colspan="4" { "no row" },
             }
-            td { @if let Some(run_id) = state.run_id { (run::link(run_id)) } @else { span.muted { "another engine" } } }
+            (run_column.cell(&html! { @if let Some(run_id) = state.run_id { (run::link(run_id)) } @else { span.muted { "another engine" } } }))
         }
     }
+}
+
+/// A name in its own direction.
+fn name(name: &str, previous: Option<&str>) -> Markup {
+    html! { bdi { (marked(name, previous)) } }
 }
 
 /// A value, marked if it differs from the previous one.

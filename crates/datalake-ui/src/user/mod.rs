@@ -53,9 +53,11 @@ pub(crate) async fn show(
         return Err(Problem::NoSuchUser);
     }
     let has_row = row.is_some();
+    let neighbors = read_at.snapshot.neighbors(user_id.as_str());
     let user = UserPage {
         user_id: user_id.as_str(),
         row,
+        neighbors: neighbors.map(|neighbor| neighbor.map(|row| row.user_id.to_owned())),
         time_travel: Query::of_address(&context.address).time_travel(),
         day,
         version,

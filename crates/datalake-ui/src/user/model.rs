@@ -9,13 +9,19 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    routes::{explain::ExplanationDocument, history::HistoryDocument},
+    routes::{
+        explain::ExplanationDocument,
+        history::{HistoryDocument, StateDocument},
+        row_document::StoredRowDocument,
+    },
 };
 
 /// The data of the page. The row is in memory; the explanation and the history are read from the store.
 pub(crate) struct UserPage<'a> {
     pub(crate) user_id: &'a str,
     pub(crate) row: Option<UserRow>,
+    /// The users before and after this one.
+    pub(crate) neighbors: [Option<String>; 2],
     /// The day and the version that were requested. Links keep them.
     pub(crate) time_travel: Query,
     /// The day on which the age is computed.
@@ -38,12 +44,32 @@ pub(crate) struct UserRow {
     pub(crate) image: ImageState,
 }
 
+/// How the row of a user was removed.
+#[derive(Debug)]
+pub(crate) struct Removal<'a> {
+    /// The state without a row.
+    pub(crate) state: &'a StateDocument<'a>,
+    /// The last row.
+    pub(crate) last_row: &'a StoredRowDocument<'a>,
+}
+
 impl UserPage<'_> {
     pub(crate) fn title(&self) -> String {
-        match &self.row {
-            Some(row) => format!("{} {}", row.first_name, row.last_name),
-            None => format!("User {}", self.user_id),
+        match (&self.row, self.removal()) {
+            (Some(row), _) => format!("{} {}", row.first_name, row.last_name),
+            (None, Some(Removal { last_row, .. })) => format!("{} {}", last_row.first_name, last_row.last_name),
+            (None, None) => format!("User {}", self.user_id),
         }
+    }
+
+    /// The removal of the row; none if the shown version has a row, or is older than the removal.
+    pub(crate) fn removal(&self) -> Option<Removal<'_>> {
+        let states = &self.history.as_ref().ok()?.states;
+        let state = states
+            .first()
+            .filter(|state| state.row.is_none() && state.version <= self.version)?;
+        let last_row = states.get(1)?.row.as_ref().filter(|_| self.row.is_none())?;
+        Some(Removal { state, last_row })
     }
 
     /// The API request for a subresource of this user at the shown version.

@@ -1,19 +1,32 @@
 //! Where each value of a user's row comes from.
 
+use datalake_core::query::column::Column;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
     components::{
         self,
-        format::{counted, time},
+        format::{counted, relative_time, truncate},
+        labels::{self, ValueType},
+        run,
+        table::{self, ColumnType},
     },
     user::model::UserPage,
 };
 use datalake_api::{
     problem::Problem,
-    routes::explain::{ExplanationDocument, ObjectDocument},
+    routes::explain::{ExplanationDocument, ObjectDocument, ValueDocument},
 };
+
+/// How many bytes of a value the table shows.
+const VALUE_BYTES_MAX: usize = 100;
+
+const COLUMNS: [table::Column; 3] = [
+    table::Column::new("Field", ColumnType::Title),
+    table::Column::new("Read from", ColumnType::Text),
+    table::Column::new("In the table", ColumnType::Text),
+];
 
 pub(crate) fn card(user: &UserPage<'_>) -> Markup {
     html! {
@@ -24,29 +37,81 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
                 Err(Problem::NoSuchUser) => p.muted { "This version has neither a row nor a source of this user." },
                 Err(problem) => (unavailable(problem)),
             }
-            (components::curl(user.origin, &user.api_address("explain")))
+            (components::api_request("explain-api", user.origin, &user.api_address("explain")))
         }
     }
 }
 
 fn details(explanation: &ExplanationDocument<'_>, now: Timestamp) -> Markup {
     html! {
-        p.wrap { (components::prose(&explanation.summary)) }
-        @if !explanation.values.is_empty() {
-            (components::scroll("Columns and how they are derived", &html! {
-                table {
-                    caption.visually-hidden { "Each column of the row, and how its value is derived" }
-                    thead { tr { th scope="col" { "Column" } th scope="col" { "How it is derived" } } }
+        @if explanation.values.is_empty() {
+            p.wrap { (components::prose(&explanation.summary)) }
+        } @else {
+            (components::scroll("Fields and where they come from", &html! {
+                table.cards {
+                    caption.visually-hidden { "Each field of the row, where it was read from, and its value in the table" }
+                    (table::head(&COLUMNS))
                     tbody {
-                        @for value in &explanation.values {
-                            tr data-column=(value.column) { th scope="row" { code { (value.column) } } td { (components::prose(value.rule)) } }
-                        }
+                        @for value in &explanation.values { (field(value, explanation)) }
                     }
                 }
             }))
-            dl.properties.sources {
-                @if let Some(csv) = &explanation.csv { (source("CSV", csv, now)) }
-                @if let Some(image) = &explanation.image { (source("Image", image, now)) }
+            details #provenance-details {
+                summary { "Details" }
+                p.wrap { (components::prose(&explanation.summary)) }
+                dl.properties.sources {
+                    @if let Some(csv) = &explanation.csv { (source("CSV", csv, now)) }
+                    @if let Some(image) = &explanation.image { (source("Image", image, now)) }
+                    @if let Some(run_id) = explanation.run_id { dt { "Run" } dd { (run::id(run_id)) } }
+                }
+            }
+        }
+    }
+}
+
+/// A field. Its rule is the same for all users, so it opens on request.
+fn field(value: &ValueDocument, explanation: &ExplanationDocument<'_>) -> Markup {
+    let column = Column::named(value.column);
+    let label = column.map_or(value.column, labels::column);
+    let [name, origin, stored] = COLUMNS;
+    html! {
+        tr data-column=(value.column) {
+            (name.cell(&html! { (label) }))
+            (origin.cell(&html! {
+                (column.map(|column| read_from(column, explanation)).unwrap_or_default())
+                details.rule id={ "rule-" (value.column) } { summary aria-label={ "Rule of " (label) } { "?" } (components::prose(value.rule)) }
+            }))
+            (stored.cell(&html! { (column.map(|column| in_table(column, explanation)).unwrap_or_default()) }))
+        }
+    }
+}
+
+/// Which part of which source a column is read from.
+fn read_from(column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
+    let key = |object: &Option<ObjectDocument<'_>>| object.as_ref().map(|object| object.key.clone());
+    html! {
+        @match labels::value_type(column) {
+            ValueType::Id => { "name of " code.wrap { (key(&explanation.csv).unwrap_or_default()) } },
+            ValueType::Image => @match key(&explanation.image) {
+                Some(key) => code.wrap { (key) },
+                None => "no image",
+            },
+            ValueType::Text | ValueType::Day | ValueType::Number => { "CSV field " code { (column) } },
+        }
+    }
+}
+
+fn in_table(column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
+    let Some(row) = &explanation.row else { return html! {} };
+    html! {
+        code.wrap {
+            @match column {
+                Column::UserId => (row.user_id),
+                Column::FirstName => (truncate(row.first_name, VALUE_BYTES_MAX)),
+                Column::LastName => (truncate(row.last_name, VALUE_BYTES_MAX)),
+                Column::Birthts => (row.birthts),
+                Column::ImgPath => (row.img_path.as_deref().unwrap_or("null")),
+                Column::Age => {}
             }
         }
     }
@@ -57,7 +122,7 @@ fn source(label: &str, object: &ObjectDocument<'_>, now: Timestamp) -> Markup {
         dt { (label) }
         dd {
             code { (object.key) } ", " (counted(object.size, "byte", "bytes"))
-            ", last modified " (time(object.modified, now)) ", ETag " code.wrap { (object.etag) }
+            ", last modified " (relative_time(object.modified, now)) ", ETag " code.wrap { (object.etag) }
         }
     }
 }

@@ -1,10 +1,13 @@
 //! The rejected sources of a user.
 
+use std::borrow::Cow;
+
+use datalake_core::reject::{Position, Reason};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, excerpt::excerpt, format, run},
+    components::{format, reject_card::RejectCard, run},
     page::links,
     user::model::UserPage,
 };
@@ -20,31 +23,36 @@ pub(crate) fn card(user: &UserPage<'_>) -> Markup {
                     h2 #rejects-title { "Currently rejected" }
                     a.small href=(user.time_travel.without(&["on"]).address(links::REJECTS)) { "All rejects" }
                 }
-                @for OpenRejectDocument { reject, served } in rejects {
-                    div.reject data-key=(reject.key) data-code=(reject.code) {
-                        p.wrap { span.badge.warning { (reject.code) } " " code { (reject.key) } (position(reject)) }
-                        p.wrap { (components::prose(&reject.message)) }
-                        @if let Some(text) = reject.excerpt {
-                            (excerpt(text, reject.excerpt_offset))
-                        }
-                        p.small.muted {
-                            "First " (reject.kind) " " (time(&reject.since, user.now)) " by run " (run::link(reject.run_id)) ". "
-                            @if reject.kind == "rejected" { "Still served: " span data-served { (served) } "." } @else { "No row is affected." }
-                        }
-                    }
+                ol.rejects {
+                    @for reject in rejects { (reject_card(&reject.reject).item(&note(reject, user.now))) }
                 }
             }
         }
     }
 }
 
-fn position(reject: &RejectDocument<'_>) -> Markup {
+fn reject_card<'a>(reject: &'a RejectDocument<'_>) -> RejectCard<'a> {
+    RejectCard {
+        key: reject.key,
+        code: reject.code,
+        position: reject.byte_offset.map(|byte_offset| Position {
+            line: reject.line,
+            column: reject.column,
+            byte_offset,
+        }),
+        excerpt: reject.excerpt,
+        excerpt_offset: reject.excerpt_offset,
+        reason: Some(Cow::Owned(Reason::new(&*reject.found, &*reject.expected, &*reject.remedy))),
+    }
+}
+
+fn note(OpenRejectDocument { reject, served }: &OpenRejectDocument<'_>, now: Timestamp) -> Markup {
     html! {
-        @if let Some(line) = reject.line { ", line " (line) }
-        @if let Some(column) = reject.column { ", column " (column) }
+        "First " (reject.kind) " " (time(&reject.since, now)) " by run " (run::link(reject.run_id)) ". "
+        @if reject.kind == "rejected" { "Still served: " span data-served { (served) } "." } @else { "No row is affected." }
     }
 }
 
 fn time(text: &str, now: Timestamp) -> Markup {
-    text.parse().map_or_else(|_| html! { (text) }, |at| format::time(at, now))
+    text.parse().map_or_else(|_| html! { (text) }, |at| format::relative_time(at, now))
 }

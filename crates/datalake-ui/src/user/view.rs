@@ -1,26 +1,35 @@
 //! Renders a user's page.
 
+use datalake_core::query::column::Column;
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, Severity, format::counted, image::ImageState, run},
+    components::{
+        self, Severity,
+        format::{counted, relative_time, truncate},
+        image::ImageState,
+        labels::{self, ValueType},
+        run,
+    },
     page::links,
     user::{
         history,
-        model::{UserPage, UserRow},
+        model::{Removal, UserPage, UserRow},
         provenance, rejects,
     },
 };
 use datalake_api::{problem::Problem, routes::explain::ExplanationDocument};
+
+/// How many bytes of a name a message shows.
+const NAME_BYTES_MAX: usize = 100;
 
 pub(crate) fn markup(user: &UserPage<'_>) -> Markup {
     let subtitle = html! {
         @if user.row.is_some() { "User " bdi { (user.user_id) } ", version " } @else { "Version " }
         (user.version)
     };
-    let all_users = html! { a.button href=(user.time_travel.address(links::USERS)) { "All users" } };
     html! {
-        (components::heading(&user.title(), &subtitle, &all_users))
+        (components::heading(&user.title(), &subtitle, &navigation(user)))
         (version_banner(user))
         @match &user.row {
             Some(row) => (details(row, user)),
@@ -32,6 +41,19 @@ pub(crate) fn markup(user: &UserPage<'_>) -> Markup {
     }
 }
 
+/// The links to the users before and after this one, by user ID, and to all users.
+fn navigation(user: &UserPage<'_>) -> Markup {
+    let [before, after] = &user.neighbors;
+    let href = |user_id: &String| links::user_at(user_id, &user.time_travel);
+    html! {
+        nav.actions aria-label="Users" {
+            @if let Some(before) = before { a.button #previous-user rel="prev" href=(href(before)) title=(before) { "Previous" } }
+            @if let Some(after) = after { a.button #next-user rel="next" href=(href(after)) title=(after) { "Next" } }
+            a.button href=(user.time_travel.address(links::USERS)) { "All users" }
+        }
+    }
+}
+
 fn version_banner(user: &UserPage<'_>) -> Markup {
     let latest_href = user.time_travel.without(&["version", "as_of"]).address(&links::user(user.user_id));
     html! {
@@ -40,18 +62,37 @@ fn version_banner(user: &UserPage<'_>) -> Markup {
 }
 
 fn no_row_banner(user: &UserPage<'_>) -> Markup {
+    if let Some(removal) = user.removal() {
+        return removal_banner(&removal, user);
+    }
     let problem = Problem::NoSuchUser;
     let message = html! {
         @match &user.explanation {
             Ok(explanation) => p { (components::prose(&explanation.summary)) },
-            Err(_) => p { (components::prose(&problem.detail())) " The history below shows earlier rows." },
+            Err(_) => p { (components::prose(&problem.detail())) " The history below shows other versions of the row." },
         }
     };
     components::banner(Severity::Warning, "no-such-user", problem.title(), &message)
 }
 
+fn removal_banner(removal: &Removal<'_>, user: &UserPage<'_>) -> Markup {
+    let Removal { state, last_row } = removal;
+    let last_version = state.version.saturating_sub(1).to_string();
+    let query = user.time_travel.without(&["as_of"]).with("version", &last_version);
+    let message = html! {
+        p {
+            bdi { (truncate(last_row.first_name, NAME_BYTES_MAX)) " " (truncate(last_row.last_name, NAME_BYTES_MAX)) }
+            " (" bdi { (user.user_id) } ") was removed in version " (state.version) ", " (relative_time(state.committed_at, user.now))
+            @if let Some(run_id) = state.run_id { ", by run " (run::link(run_id)) }
+            "."
+        }
+        @if let Ok(explanation) = &user.explanation { p { (components::prose(&explanation.summary)) } }
+        p { a.button #last-version href=(query.address(&links::user(user.user_id))) { "View the last version" } }
+    };
+    components::banner(Severity::Warning, "no-such-user", "This user was removed", &message)
+}
+
 fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
-    let date = row.birth.day().date();
     html! {
         section.card #row data-user-id=(user.user_id) aria-label="Row" {
             div.user {
@@ -62,22 +103,12 @@ fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
                     }
                 }
                 dl.properties {
-                    dt { "First name" } dd data-column="first_name" { bdi { (row.first_name) } }
-                    dt { "Last name" } dd data-column="last_name" { bdi { (row.last_name) } }
-                    dt { "Born" }
-                    dd data-column="birthts" data-birthts=(row.birth.as_ms()) {
-                        time { (date) } " " span.muted { "(birthts " (row.birth.as_ms()) ")" }
+                    @for column in Column::ALL.into_iter().filter(|column| labels::value_type(*column) != ValueType::Image) {
+                        dt { (labels::column(column)) }
+                        (value(column, row, user))
                     }
-                    dt { "Age" }
-                    dd data-column="age" data-age=[row.age] {
-                        @match row.age {
-                            Some(age) => { (counted(age.into(), "year", "years")) " on " time { (user.day.date()) } }
-                            None => { "Not yet born on " time { (user.day.date()) } }
-                        }
-                    }
-                    dt { "User ID" } dd data-column="user_id" { bdi { (user.user_id) } }
                     @if let Ok(ExplanationDocument { run_id: Some(run_id), .. }) = &user.explanation {
-                        dt { "Last changed by" } dd { (run::link(run_id)) }
+                        dt { "Last changed by" } dd { "run " (run::link(run_id)) }
                     }
                 }
             }
@@ -85,11 +116,33 @@ fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
     }
 }
 
+fn value(column: Column, row: &UserRow, user: &UserPage<'_>) -> Markup {
+    let (birth, date) = (row.birth.as_ms(), row.birth.day().date());
+    html! {
+        @match column {
+            Column::UserId => dd data-column=(column) { bdi { (user.user_id) } },
+            Column::FirstName => dd data-column=(column) { bdi { (row.first_name) } },
+            Column::LastName => dd data-column=(column) { bdi { (row.last_name) } },
+            Column::Birthts => dd data-column=(column) data-birthts=(birth) {
+                time { (date) } " " span.muted { "(birthts " (birth) ")" }
+            },
+            Column::Age => dd data-column=(column) data-age=[row.age] {
+                @match row.age {
+                    Some(age) => { (counted(age.into(), "year", "years")) " on " time { (user.day.date()) } }
+                    None => { "Not yet born on " time { (user.day.date()) } }
+                }
+            },
+            Column::ImgPath => {},
+        }
+    }
+}
+
 fn portrait(row: &UserRow, user: &UserPage<'_>) -> Markup {
     html! {
         @match row.image {
-            ImageState::Available { version } => img.portrait src=(links::image(user.user_id, version)) alt={ "Image of " (user.title()) }
-                width="224" height="224" decoding="async";,
+            ImageState::Available { version } => span.placeholder.large {
+                img.portrait src=(links::image(user.user_id, version)) alt={ "Image of " (user.title()) } width="224" height="224" decoding="async";
+            },
             ImageState::NotKept => div.no-image { "Images are kept for the latest version only." },
             ImageState::None => div.no-image { "No image" },
         }

@@ -1,15 +1,16 @@
 //! Filters and sorting of a query as text, and links that remove them.
 
-use datalake_core::query::column::{Column, ColumnKind};
+use datalake_core::query::{column::Column, search::SEARCH};
 use maud::{Markup, html};
 
 use crate::{
-    components::labels,
+    components::labels::{self, ValueType},
     page::{links, query::Query},
+    users::day_filter,
 };
 
 /// Parameters that select rows, a version or the day of ages. Filters on columns come in addition.
-const FILTERS: [&str; 6] = ["is_image_exists", "min_age", "max_age", "on", "version", "as_of"];
+const FILTERS: [&str; 7] = [SEARCH, "is_image_exists", "min_age", "max_age", "on", "version", "as_of"];
 
 /// The column and the operator of a column filter; none for another parameter.
 pub(crate) fn column_filter(name: &str) -> Option<(Column, &str)> {
@@ -56,6 +57,7 @@ pub(crate) fn active_filters(query: &Query) -> Markup {
 fn filter_label(name: &str, value: &str) -> Option<Markup> {
     let value_text = html! { bdi { (value) } };
     Some(match (name, value) {
+        (SEARCH, _) => html! { "search “" (value_text) "”" },
         ("is_image_exists", _) if value.eq_ignore_ascii_case("true") => html! { "with image" },
         ("is_image_exists", _) => html! { "without image" },
         ("min_age", "") => html! { "youngest only" },
@@ -68,12 +70,15 @@ fn filter_label(name: &str, value: &str) -> Option<Markup> {
         ("order", _) => html! { "sorted by " (order_label(value)) },
         _ => {
             let (column, operator) = column_filter(name)?;
-            let value = match (operator, column.kind()) {
-                ("isnull" | "notnull", _) => html! {},
-                (_, ColumnKind::Number) => html! { " " (value_text) },
-                (_, ColumnKind::Text) => html! { " “" (value_text) "”" },
+            let kind = labels::value_type(column);
+            let day = (kind == ValueType::Day).then(|| day_filter::day_of(operator, value)).flatten();
+            let value = match (operator, kind, day) {
+                ("isnull" | "notnull", ..) => html! {},
+                (_, _, Some(day)) => html! { " " time { (day) } },
+                (_, ValueType::Number | ValueType::Day, None) => html! { " " (value_text) },
+                (_, ValueType::Id | ValueType::Text | ValueType::Image, None) => html! { " “" (value_text) "”" },
             };
-            html! { (labels::column(column)) " " (operator_label(operator)) (value) }
+            html! { (labels::column(column)) " " (operator_label(operator, Some(kind))) (value) }
         }
     })
 }
@@ -91,8 +96,18 @@ fn order_label(order: &str) -> String {
     order.split(',').map(key).collect::<Vec<_>>().join(", then ")
 }
 
-/// An operator as text.
-pub(crate) fn operator_label(operator: &str) -> &str {
+/// An operator as text, for values of a type.
+pub(crate) fn operator_label(operator: &str, kind: Option<ValueType>) -> &str {
+    if kind == Some(ValueType::Day) {
+        match operator {
+            "exact" => return "is on",
+            "gt" => return "is after",
+            "gte" => return "is on or after",
+            "lt" => return "is before",
+            "lte" => return "is on or before",
+            _ => {}
+        }
+    }
     match operator {
         "exact" => "is",
         "not" => "is not",
@@ -127,6 +142,9 @@ mod tests {
         check_label("min_age", "", Some("youngest only"));
         check_label("max_age", "40", Some("aged at most <bdi>40</bdi>"));
         check_label("last_name", "<b>", Some("Last name is “<bdi>&lt;b&gt;</bdi>”"));
+        check_label("q", "<a>", Some("search “<bdi>&lt;a&gt;</bdi>”"));
+        check_label("birthts__gte", "86400000", Some("Born is on or after <time>1970-01-02</time>"));
+        check_label("birthts__gt", "5", Some("Born is after <bdi>5</bdi>"));
         check_label("age__gte", "30", Some("Age is at least <bdi>30</bdi>"));
         check_label("img_path__isnull", "1", Some("Image has no value"));
         check_label("order", "age.desc,last_name.asc", Some("sorted by Age, descending, then Last name"));
@@ -141,7 +159,7 @@ mod tests {
     #[test]
     fn every_operator_has_a_label() {
         let names = Operator::ALL.map(Operator::name).into_iter();
-        let without_label: Vec<_> = names.filter(|operator| operator_label(operator) == *operator).collect();
+        let without_label: Vec<_> = names.filter(|operator| operator_label(operator, None) == *operator).collect();
         assert_eq!(without_label, ["contains"]);
     }
 

@@ -3,9 +3,13 @@
 //! Without JavaScript, a form sends all of its fields, including the empty ones, but an empty `min_age` means "the youngest" to the API. So the
 //! form has fields of its own and the marker [`FORM`]; the server redirects it to the address with the API's parameters.
 
-use datalake_core::query::column::Column;
+use datalake_core::query::{column::Column, search::SEARCH};
 
-use crate::page::query::Query;
+use crate::{
+    components::labels::{self, ValueType},
+    page::query::Query,
+    users::day_filter,
+};
 use datalake_api::request::cursor::CURSOR;
 
 /// The hidden field that marks a submitted form.
@@ -14,12 +18,82 @@ pub(crate) const FORM: &str = "form";
 /// The parameter that selects table or gallery; the only one that `/data` does not have.
 pub(crate) const VIEW: &str = "view";
 
+/// The field that selects which bounds of the age apply: one of [`AgeMode`].
+pub(crate) const AGE_MODE: &str = "age_mode";
+
+/// Which ages the form selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AgeMode {
+    Any,
+    Range,
+    Youngest,
+    Oldest,
+    Extremes,
+    /// The youngest up to a maximum age.
+    YoungestUpTo,
+    /// The oldest from a minimum age on.
+    OldestFrom,
+}
+
+impl AgeMode {
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Any,
+        Self::Range,
+        Self::Youngest,
+        Self::Oldest,
+        Self::Extremes,
+        Self::YoungestUpTo,
+        Self::OldestFrom,
+    ];
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "",
+            Self::Range => "range",
+            Self::Youngest => "youngest",
+            Self::Oldest => "oldest",
+            Self::Extremes => "extremes",
+            Self::YoungestUpTo => "youngest-up-to",
+            Self::OldestFrom => "oldest-from",
+        }
+    }
+
+    /// The mode of a query's parameters.
+    pub(crate) fn of(min_age: Option<&str>, max_age: Option<&str>) -> Self {
+        match (min_age, max_age) {
+            (None, None) => Self::Any,
+            (Some(""), Some("")) => Self::Extremes,
+            (Some(""), None) => Self::Youngest,
+            (None, Some("")) => Self::Oldest,
+            (Some(""), Some(_)) => Self::YoungestUpTo,
+            (Some(_), Some("")) => Self::OldestFrom,
+            _ => Self::Range,
+        }
+    }
+
+    /// The values of `min_age` and `max_age`; none for a parameter without an effect.
+    fn bounds<'a>(self, [min_age, max_age]: [&'a str; 2]) -> [Option<&'a str>; 2] {
+        let filled = |years: &'a str| Some(years).filter(|years| !years.is_empty());
+        match self {
+            Self::Any => [None, None],
+            Self::Range => [filled(min_age), filled(max_age)],
+            Self::Youngest => [Some(""), None],
+            Self::Oldest => [None, Some("")],
+            Self::Extremes => [Some(""), Some("")],
+            Self::YoungestUpTo => [Some(""), filled(max_age)],
+            Self::OldestFrom => [filled(min_age), Some("")],
+        }
+    }
+}
+
 /// The submitted fields, in the order of the resulting parameters.
 #[derive(Default)]
 struct Fields<'a> {
+    search: &'a str,
     image: &'a str,
-    /// For minimum and maximum: the number of years, and whether the checkbox for the extreme is checked.
-    ages: [(&'a str, bool); 2],
+    age_mode: Option<AgeMode>,
+    /// Minimum and maximum, as numbers of years.
+    ages: [&'a str; 2],
     /// Column, operator, value.
     column_filters: Vec<[&'a str; 3]>,
     on: &'a str,
@@ -49,10 +123,13 @@ impl<'a> Fields<'a> {
         match name {
             FORM => {}
             "is_image_exists" => self.image = trimmed,
-            "min_age" => self.ages[0].0 = trimmed,
-            "youngest" => self.ages[0].1 = true,
-            "max_age" => self.ages[1].0 = trimmed,
-            "oldest" => self.ages[1].1 = true,
+            SEARCH => self.search = trimmed,
+            "min_age" => self.ages[0] = trimmed,
+            "max_age" => self.ages[1] = trimmed,
+            AGE_MODE => match AgeMode::ALL.into_iter().find(|mode| mode.as_str() == trimmed) {
+                Some(mode) => self.age_mode = Some(mode),
+                None => self.others.push((name, value)),
+            },
             "column" => self.column_filters.push([trimmed, "", ""]),
             "order_by" => self.order.push([trimmed, ""]),
             "on" => self.on = trimmed,
@@ -78,23 +155,16 @@ impl<'a> Fields<'a> {
                 query.push(name, value);
             }
         };
+        push_filled(SEARCH, self.search);
         push_filled("is_image_exists", self.image);
-        for (name, (years, is_extreme)) in ["min_age", "max_age"].into_iter().zip(self.ages) {
-            match is_extreme {
-                true => query.push(name, ""),
-                false if !years.is_empty() => query.push(name, years),
-                false => {}
+        let bounds = self.age_mode.unwrap_or(AgeMode::Range).bounds(self.ages);
+        for (name, years) in ["min_age", "max_age"].into_iter().zip(bounds) {
+            if let Some(years) = years {
+                query.push(name, years);
             }
         }
-        for [column, operator, value] in self.column_filters.iter().filter(|filter| !filter[0].is_empty()) {
-            let name = match *operator {
-                // A parameter without an operator may occur once.
-                "" | "exact" if query.get(column).is_none() => (*column).to_owned(),
-                "" => format!("{column}__exact"),
-                operator => format!("{column}__{operator}"),
-            };
-            let value = if matches!(*operator, "isnull" | "notnull") { "" } else { value };
-            query.push(&name, value);
+        for filter in self.column_filters.iter().filter(|filter| !filter[0].is_empty()) {
+            push_column_filter(&mut query, *filter);
         }
         let order: Vec<_> = self.order.iter().filter(|key| !key[0].is_empty()).map(order_key).collect();
         let select = match self.select.as_slice() {
@@ -120,6 +190,25 @@ impl<'a> Fields<'a> {
         }
         query
     }
+}
+
+/// Adds a filter on a column. A day becomes the times at which it begins and ends.
+fn push_column_filter(query: &mut Query, [column, operator, value]: [&str; 3]) {
+    let is_day = Column::named(column).is_some_and(|column| labels::value_type(column) == ValueType::Day);
+    if let Some(conditions) = day_filter::conditions(operator, value).filter(|_| is_day) {
+        for (operator, birthts_ms) in conditions {
+            query.push(&format!("{column}__{operator}"), &birthts_ms.to_string());
+        }
+        return;
+    }
+    let name = match operator {
+        // A parameter without an operator may occur once.
+        "" | "exact" if query.get(column).is_none() => column.to_owned(),
+        "" => format!("{column}__exact"),
+        operator => format!("{column}__{operator}"),
+    };
+    let value = if matches!(operator, "isnull" | "notnull") { "" } else { value };
+    query.push(&name, value);
 }
 
 fn order_key([column, direction]: &[&str; 2]) -> String {

@@ -15,15 +15,15 @@ pub(crate) fn gallery(page: &UsersPage) -> Markup {
                 li data-user-id=(user.user_id) {
                     a href=(page.user_href(user)) {
                         @match user.image {
-                            ImageState::Available { version } => img src=(links::image(&user.user_id, version)) alt="Image" loading="lazy";,
+                            ImageState::Available { version } => span.placeholder { img src=(links::image(&user.user_id, version)) alt="" loading="lazy"; },
                             ImageState::NotKept => span.no-image { "Image not kept" },
                             ImageState::None => span.no-image { "No image" },
                         }
                         span.caption {
                             span.names { (name(&user.first_name)) " " (name(&user.last_name)) }
                             span.muted {
-                                bdi { (user.user_id) }
-                                @if let Some(years) = user.age { ", " (years) }
+                                "User " bdi { (user.user_id) }
+                                @if let Some(years) = user.age { " · age " (years) }
                             }
                         }
                     }

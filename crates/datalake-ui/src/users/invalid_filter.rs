@@ -9,7 +9,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::{self, Severity},
-    page::{context::PageContext, html_page::HtmlPage, layout::View, links, problem::suggestion, query::Query},
+    page::{context::PageContext, html_page::HtmlPage, layout::View, links, problem::problem_message, query::Query},
     users::{
         filter_form::{
             self,
@@ -59,11 +59,12 @@ fn validation_error(problem: &Problem, query: &Query) -> Option<ValidationError>
 }
 
 fn main(state: &FormState<'_>, problem: &ProblemDocument) -> Markup {
-    let subtitle = html! { "No results: fix the highlighted filter." };
-    let message = html! {
-        p.wrap { (components::prose(&problem.detail)) }
-        (suggestion(problem))
+    let has_field = state.error.as_ref().is_some_and(|error| filter_form::has_field(&error.parameter));
+    let subtitle = html! {
+        @if has_field { "No results: fix the highlighted filter." } @else { "No results: the address has an invalid filter." }
     };
+    // The form shows the cause next to its field.
+    let message = html! { @if !has_field { (problem_message(problem, links::USERS, state.query)) } };
     html! {
         (components::heading("Users", &subtitle, &html! {}))
         div #problem data-problem=(problem.kind) data-status=(problem.status) {

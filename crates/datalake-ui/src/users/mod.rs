@@ -1,8 +1,9 @@
 //! The users page: filters, sorting, table or gallery, page by page. It accepts the parameters of `/data` and selects rows with the same code.
 
-mod filter_form;
+mod day_filter;
+pub(crate) mod filter_form;
 mod filter_labels;
-mod form_query;
+pub(crate) mod form_query;
 mod gallery;
 mod invalid_filter;
 mod model;

@@ -38,10 +38,16 @@ pub(crate) struct UsersPage {
     pub(crate) before: u64,
     /// The address of the next page; none on the last page.
     pub(crate) next: Option<String>,
+    /// The address of the previous page, unless that is the first one.
+    pub(crate) previous: Option<String>,
+    /// The maximum number of users on a page.
+    pub(crate) limit: u16,
     pub(crate) view_mode: ViewMode,
     /// The selected columns; none for the default.
     pub(crate) columns: Option<Vec<Column>>,
     pub(crate) order: Vec<(Column, Direction)>,
+    /// Whether the rows that match a search best come first.
+    pub(crate) is_best_match_first: bool,
     /// The parameters of the first page.
     pub(crate) query: Query,
     /// The parameters of this page.
@@ -84,9 +90,12 @@ impl UsersPage {
             total,
             before: row_query.count_before(),
             next: next.map(|next| next + view),
+            previous: row_query.previous_page().map(|previous| previous + view),
+            limit: question.limit.unwrap_or(LIMIT).get(),
             view_mode,
             columns: question.select.clone(),
             order: question.order.keys().to_vec(),
+            is_best_match_first: question.order.is_best_match_first(),
             query: match &pinned {
                 Some(version) => first_page.with("version", version),
                 None => first_page,

@@ -21,6 +21,9 @@ use datalake_api::{
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
 pub(crate) const LIMIT: NonZeroU16 = NonZeroU16::new(50).expect("it is not zero");
 
+/// The page sizes to choose from.
+pub(crate) const LIMITS: [u16; 3] = [10, 25, LIMIT.get()];
+
 /// How users are shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum ViewMode {

@@ -1,10 +1,15 @@
 //! The table of users.
 
-use datalake_core::query::{column::Column, order::Direction};
+use datalake_core::query::{column::Column, order::Direction, search::SEARCH};
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, format::truncate, image::ImageState, labels},
+    components::{
+        self,
+        format::truncate,
+        image::ImageState,
+        labels::{self, ValueType},
+    },
     page::links,
     users::model::{ListedUser, UsersPage},
 };
@@ -24,16 +29,11 @@ const NAME_BYTES_MAX: usize = 100;
 
 pub(crate) fn table(page: &UsersPage) -> Markup {
     let columns = page.columns.as_deref().unwrap_or(&COLUMNS);
-    // The cell that is the row's header and links to the user.
-    let header_column = columns
-        .iter()
-        .find(|column| **column == Column::UserId)
-        .or(columns.first())
-        .copied();
+    let header_column = header_column(columns);
     components::scroll(
         "Users",
         &html! {
-            table {
+            table.cards {
                 caption.visually-hidden { "The users on this page. Links in the header sort the table." }
                 thead { tr { @for column in columns { (heading(*column, page)) } } }
                 tbody {
@@ -43,7 +43,7 @@ pub(crate) fn table(page: &UsersPage) -> Markup {
                                 @if Some(*column) == header_column {
                                     th scope="row" class=(class(*column)) { a href=(page.user_href(user)) { (value(*column, user)) } }
                                 } @else {
-                                    td class=(class(*column)) { (value(*column, user)) }
+                                    td class=(class(*column)) data-label=[card_label(*column)] { (value(*column, user)) }
                                 }
                             }
                         }
@@ -54,18 +54,33 @@ pub(crate) fn table(page: &UsersPage) -> Markup {
     )
 }
 
+/// The column whose cells are the headers of the rows and link to the users: the first text, or else the ID, or else the first column.
+fn header_column(columns: &[Column]) -> Option<Column> {
+    let of_type = |kind| columns.iter().find(|column| labels::value_type(**column) == kind);
+    let first_text = of_type(ValueType::Text).or_else(|| of_type(ValueType::Id));
+    first_text.or(columns.first()).copied()
+}
+
+/// The label of a value in a card. Texts, images and days explain themselves.
+fn card_label(column: Column) -> Option<&'static str> {
+    match labels::value_type(column) {
+        ValueType::Text | ValueType::Image | ValueType::Day => None,
+        ValueType::Id | ValueType::Number => Some(labels::column(column)),
+    }
+}
+
 /// The header of a column. Its link sorts by the column, or reverses the sort direction.
 fn heading(column: Column, page: &UsersPage) -> Markup {
     let (sort_column, direction) = page.order.first().copied().unwrap_or((Column::UserId, Direction::Ascending));
-    let direction = (sort_column == column).then_some(direction);
+    let direction = (sort_column == column && !page.is_best_match_first).then_some(direction);
     let sort = direction.map(|direction| match direction {
         Direction::Ascending => "ascending",
         Direction::Descending => "descending",
     });
     let order = match (column, direction) {
         (_, Some(Direction::Ascending)) => Some(format!("{column}.desc")),
-        // The default order.
-        (Column::UserId, _) => None,
+        // The default order. A search has another one.
+        (Column::UserId, _) if page.query.get(SEARCH).is_none() => None,
         _ => Some(column.to_string()),
     };
     let query = match order {
@@ -80,12 +95,12 @@ fn heading(column: Column, page: &UsersPage) -> Markup {
 }
 
 fn class(column: Column) -> &'static str {
-    match column {
-        Column::UserId => "name user-id",
-        Column::FirstName | Column::LastName => "name",
-        Column::Birthts => "nowrap",
-        Column::ImgPath => "image",
-        Column::Age => "number",
+    match labels::value_type(column) {
+        ValueType::Id => "name user-id",
+        ValueType::Text => "name title",
+        ValueType::Day => "nowrap",
+        ValueType::Image => "image",
+        ValueType::Number => "number",
     }
 }
 
@@ -113,7 +128,7 @@ pub(crate) fn name(name: &str) -> Markup {
 fn thumbnail(user: &ListedUser) -> Markup {
     html! {
         @match user.image {
-            ImageState::Available { version } => img.thumb src=(links::image(&user.user_id, version)) alt="Image" loading="lazy";,
+            ImageState::Available { version } => span.placeholder.thumb { img.thumb src=(links::image(&user.user_id, version)) alt="" loading="lazy"; },
             ImageState::NotKept => span.muted.small { "not kept" },
             ImageState::None => span.muted.small { "none" },
         }

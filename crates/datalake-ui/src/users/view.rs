@@ -17,7 +17,7 @@ use crate::{
         form_query::VIEW,
         gallery,
         model::UsersPage,
-        request::ViewMode,
+        request::{LIMITS, ViewMode},
         table,
     },
 };
@@ -92,12 +92,21 @@ fn empty_state(page: &UsersPage) -> Markup {
 fn pager(page: &UsersPage) -> Markup {
     let shown = datalake_core::count::count(page.users.len());
     let (first, last) = (page.before.saturating_add(1), page.before.saturating_add(shown));
+    let size = |limit: u16| {
+        let query = page.query.with("limit", &limit.to_string());
+        html! { a href=(query.address(links::USERS)) aria-current=[(limit == page.limit).then_some("true")] { (limit) } }
+    };
     let range = html! {
         span #range data-first=(first) data-last=(last) { (number(first)) "–" (number(last)) " of " (number(page.total)) }
+        span.sizes #page-sizes { "Users per page:" @for limit in LIMITS { " " (size(limit)) } }
     };
     let pager = Pager {
         range,
         first: (!page.is_first).then(|| (page.query.address(links::USERS), "First page")),
+        previous: (!page.is_first).then(|| {
+            let first = || page.query.address(links::USERS);
+            (page.previous.clone().unwrap_or_else(first), "Previous page")
+        }),
         next: page.next.clone().map(|next| (next, "Next page")),
     };
     html! { @if shown > 0 { (pager.markup()) } }

@@ -8,9 +8,10 @@ use maud::{Markup, html};
 use crate::{
     components::{
         self,
-        format::{number, time},
+        format::relative_time,
         pager::Pager,
         run,
+        table::{self, Column, ColumnType},
     },
     page::{links, page_size::limit_parameter},
 };
@@ -47,6 +48,7 @@ fn pager(retained: &RetainedVersions, limit: usize, is_first: bool) -> Pager {
     Pager {
         range: html! { @if let (Some(first), Some(last)) = (facts.first(), facts.last()) { "Versions " (first.number) "–" (last.number) } },
         first: (!is_first).then(|| (format!("{}{}", links::VERSIONS, limit_parameter('?', limit)), "Latest versions")),
+        previous: None,
         next: last.map(|last| {
             (
                 format!("{}?before={last}{}", links::VERSIONS, limit_parameter('&', limit)),
@@ -56,48 +58,59 @@ fn pager(retained: &RetainedVersions, limit: usize, is_first: bool) -> Pager {
     }
 }
 
+const VERSION: Column = Column::new("Version", ColumnType::Title);
+const COMPARED: [Column; 2] = [Column::new("From", ColumnType::Word), Column::new("To", ColumnType::Word)];
+const FACTS: [Column; 7] = [
+    Column::new("Committed", ColumnType::Word),
+    Column::new("Author", ColumnType::Text),
+    Column::new("Added", ColumnType::Change("+")),
+    Column::new("Changed", ColumnType::Change("~")),
+    Column::new("Removed", ColumnType::Change("−")),
+    Column::new("Users", ColumnType::Number),
+    Column::new("Changes", ColumnType::Word),
+];
+
 /// The first two versions are selected for comparison.
 fn table(facts: &[VersionFacts], oldest: u64, can_compare: bool, now: Timestamp) -> Markup {
+    let compared = if can_compare { &COMPARED[..] } else { &[] };
+    let columns = [&[VERSION], compared, &FACTS].concat();
     html! {
-        table #versions {
+        table.cards #versions {
             caption.visually-hidden { "Versions of the table, latest first" }
-            thead {
-                tr {
-                    th.number scope="col" { "Version" }
-                    @if can_compare {
-                        th scope="col" { "From" }
-                        th scope="col" { "To" }
-                    }
-                    th scope="col" { "Committed" }
-                    th scope="col" { "Author" }
-                    th.number scope="col" { "Added" }
-                    th.number scope="col" { "Changed" }
-                    th.number scope="col" { "Removed" }
-                    th.number scope="col" { "Users" }
-                    th scope="col" { "Changes" }
-                }
-            }
+            (table::head(&columns))
             tbody {
-                @for (index, facts) in facts.iter().enumerate() {
-                    tr data-version=(facts.number) {
-                        th.number scope="row" { a href=(links::users_at_version(facts.number)) { (facts.number) } }
-                        @if can_compare {
-                            td { (radio("since", "From", facts.number, index == 1)) }
-                            td { (radio("until", "To", facts.number, index == 0)) }
-                        }
-                        td { (time(facts.committed_at, now)) }
-                        td.wrap { (author(facts)) }
-                        (counts(facts.counts.as_ref()))
-                        td.nowrap {
-                            @if let Some(previous) = facts.number.checked_sub(1).filter(|previous| *previous >= oldest) {
-                                a href=(links::changes(previous, facts.number)) { span.visually-hidden { "Changes " } (previous) " → " (facts.number) }
-                            } @else {
-                                span.muted { "–" }
-                            }
-                        }
-                    }
-                }
+                @for (index, facts) in facts.iter().enumerate() { (row(facts, index, oldest, can_compare, now)) }
             }
+        }
+    }
+}
+
+fn row(facts: &VersionFacts, index: usize, oldest: u64, can_compare: bool, now: Timestamp) -> Markup {
+    let number = facts.number;
+    let [from, to] = COMPARED;
+    let [committed, author_column, added, changed, removed, users, changes] = FACTS;
+    let count = |of: fn(&Counts) -> u64| facts.counts.as_ref().map(of);
+    let previous = number.checked_sub(1).filter(|previous| *previous >= oldest);
+    html! {
+        tr data-version=(number) {
+            (VERSION.cell(&html! { span.in-card { "Version " } a href=(links::users_at_version(number)) { (number) } }))
+            @if can_compare {
+                (from.cell(&radio("since", "From", number, index == 1)))
+                (to.cell(&radio("until", "To", number, index == 0)))
+            }
+            (committed.cell(&relative_time(facts.committed_at, now)))
+            (author_column.cell(&author(facts)))
+            (added.count(count(|counts| counts.added)))
+            (changed.count(count(|counts| counts.changed)))
+            (removed.count(count(|counts| counts.removed)))
+            (users.count(count(|counts| counts.users)))
+            (changes.cell(&html! {
+                @if let Some(previous) = previous {
+                    a href=(links::changes(previous, number)) { span.visually-hidden { "Changes " } (previous) " → " (number) }
+                } @else {
+                    span.muted { "–" }
+                }
+            }))
         }
     }
 }
@@ -109,23 +122,13 @@ fn radio(name: &str, label: &str, number: u64, is_selected: bool) -> Markup {
 fn author(facts: &VersionFacts) -> Markup {
     html! {
         @match (facts.author, &facts.run_id) {
-            (_, Some(run_id)) => (run::link(run_id.as_str())),
+            (_, Some(run_id)) => { "run " (run::link(run_id.as_str())) },
             (Author::Run, None) => "a run",
             (Author::OtherEngine, None) => {
                 "another engine"
                 @if let Some(operation) = &facts.operation { ": " (operation) }
             },
             (Author::Unknown, None) => span.muted { "unknown (log entry expired)" },
-        }
-    }
-}
-
-fn counts(counts: Option<&Counts>) -> Markup {
-    let counts = counts.map(|counts| [counts.added, counts.changed, counts.removed, counts.users]);
-    html! {
-        @match counts {
-            Some(counts) => { @for count in counts { td.number { (number(count)) } } },
-            None => { @for _ in 0..4 { td.number.muted { "–" } } },
         }
     }
 }

@@ -10,6 +10,7 @@ use include_dir::{Dir, include_dir};
 use super::{init, serve, up};
 use crate::{
     args::{AddressingStyle, DemoArgs, LakeArgs, RunPolicyArgs, S3Args},
+    lake_label::lake_label,
     signals,
 };
 
@@ -50,7 +51,16 @@ pub(crate) async fn demo(args: DemoArgs, log: Option<&str>) -> anyhow::Result<u8
     );
     super::print(text.as_bytes())?;
     let launcher = serve::process_launcher(&lake_args, RunPolicyArgs::default(), log)?;
-    up::serve_and_run(listeners, lake, launcher, admission, &args.schedule.schedule, shutdown).await
+    up::serve_and_run(
+        listeners,
+        lake,
+        lake_label(&lake_args, &args.page),
+        launcher,
+        admission,
+        &args.schedule.schedule,
+        shutdown,
+    )
+    .await
 }
 
 /// The sample sources, by file name.

@@ -21,7 +21,11 @@ const LISTED_MAX: usize = 10;
 /// The report of a run on this lake.
 pub(super) fn render_report(report: &RunReport, format: OutputFormat, lake: &LakeUrl) -> anyhow::Result<String> {
     match format {
-        OutputFormat::Json => Ok(serde_json::to_string(report)? + "\n"),
+        // Standard output often becomes a log, and the details contain values of the sources.
+        OutputFormat::Json => Ok(serde_json::to_string(&RunReport {
+            reject_details: Vec::new(),
+            ..report.clone()
+        })? + "\n"),
         OutputFormat::Table => Ok(fields(rows(report, lake), Screen::stdout())),
     }
 }

@@ -12,6 +12,7 @@ use std::{
 use anyhow::{Context, anyhow};
 use clap::ValueEnum;
 use datalake_api::{
+    lake_label::LakeLabel,
     request::auth::{Access, Token},
     snapshots::watch::TableWatch,
     state::Parts,
@@ -40,6 +41,7 @@ use crate::{
     args::{self, AccessArgs, AddressingStyle, ClientArgs, LakeArgs, LauncherKind, ListenArgs, RunPolicyArgs, ServeArgs},
     clock,
     exit::{self, UsageError},
+    lake_label::lake_label,
     listen::ListenAddress,
     logging, signals, token_file,
 };
@@ -63,15 +65,16 @@ pub(crate) struct Admission {
 /// Serves the API until a signal arrives.
 pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let admission = admission(&args.access, &args.clients)?;
+    let label = lake_label(&args.lake, &args.page);
     let lake = super::open(&args.lake).await?;
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = listen(&args.listen, &args.clients).await?;
     announce(&listeners, &args.lake)?;
     match args.launcher {
-        LauncherKind::None => serve_until(listeners, lake, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
+        LauncherKind::None => serve_until(listeners, lake, label, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
             let launcher = process_launcher(&args.lake, args.policy, log)?;
-            serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+            serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
             launcher.shut_down().await;
         }
         LauncherKind::Kubernetes => {
@@ -81,7 +84,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
                 .map_err(|error| UsageError(format!("cannot use --launcher kubernetes: {}", exit::message(&error.into()))))?;
             let watch = shutdown.child_token();
             let serving = async {
-                serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown).await;
+                serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
                 watch.cancel();
             };
             let ((), ()) = tokio::join!(serving, launcher.watch_jobs(watch.clone()));
@@ -203,6 +206,7 @@ fn raise_open_files() {
 pub(crate) async fn serve_until(
     listeners: Listeners,
     lake: Lake,
+    label: LakeLabel,
     launcher: Arc<dyn RunLauncher>,
     admission: Admission,
     shutdown: CancellationToken,
@@ -219,6 +223,7 @@ pub(crate) async fn serve_until(
         table: TableWatch::new(Table::new(Arc::clone(&lake.bucket)), clock),
         runs: Runs::new(Arc::clone(&lake.bucket), launcher),
         bucket: lake.bucket,
+        lake_label: label,
         metrics: Metrics::new(),
         access: admission.access,
         cors_origins: admission.cors_origins,

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use datalake_api::lake_label::LakeLabel;
 use datalake_core::{
     count::milliseconds,
     report::{RunId, RunOutcome},
@@ -16,30 +17,32 @@ use datalake_server::serve::Listeners;
 use tokio_util::sync::CancellationToken;
 
 use super::serve::{self, Admission};
-use crate::{args::UpArgs, clock, schedule::Schedule, signals};
+use crate::{args::UpArgs, clock, lake_label::lake_label, schedule::Schedule, signals};
 
 /// Serves the lake, and runs the processor now and on the schedule, until a signal arrives.
 pub(crate) async fn up(args: UpArgs, log: Option<&str>) -> anyhow::Result<u8> {
     let admission = serve::admission(&args.access, &args.clients)?;
     let shutdown = signals::cancelled_by_signals()?;
     let listeners = serve::listen(&args.listen, &args.clients).await?;
+    let label = lake_label(&args.lake, &args.page);
     let lake = super::open(&args.lake).await?;
     serve::announce(&listeners, &args.lake)?;
     let launcher = serve::process_launcher(&args.lake, args.policy, log)?;
-    serve_and_run(listeners, lake, launcher, admission, &args.schedule.schedule, shutdown).await
+    serve_and_run(listeners, lake, label, launcher, admission, &args.schedule.schedule, shutdown).await
 }
 
 /// Serves the lake and runs the processor, for `up` and `demo`.
 pub(crate) async fn serve_and_run(
     listeners: Listeners,
     lake: Lake,
+    label: LakeLabel,
     launcher: ProcessLauncher,
     admission: Admission,
     schedule: &Schedule,
     shutdown: CancellationToken,
 ) -> anyhow::Result<u8> {
     let runs = run_on_schedule(&launcher, schedule, shutdown.clone());
-    let serve = serve::serve_until(listeners, lake, Arc::new(launcher.clone()), admission, shutdown.clone());
+    let serve = serve::serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown.clone());
     let ((), ()) = tokio::join!(runs, serve);
     launcher.shut_down().await;
     Ok(0)

@@ -124,6 +124,37 @@ fn token_dialog_is_accessible() {
 }
 
 #[test]
+fn first_steps_and_blocked_removals_are_accessible() {
+    let server = lakes::empty_with_runs();
+    let browser = Browser::open(&server);
+    browser.until("the first run", || {
+        browser.go("/page/runs");
+        (browser.count("#runs [data-state=waiting]") >= 1).then_some(())
+    });
+    check(&browser, &["/", "/page/runs"].map(str::to_owned));
+
+    let server = lakes::samples();
+    for number in 1000..1030 {
+        fs::remove_file(lakes::sources(&server).join(format!("{number}.csv"))).unwrap();
+    }
+    let blocked = lakes::run(&server);
+    let path = format!("/page/runs/{}", blocked["id"].as_str().unwrap());
+    check(&Browser::open(&server), &[path]);
+}
+
+#[test]
+fn rejects_of_a_refused_run_and_the_shortcuts_are_accessible() {
+    let server = lakes::crowded();
+    let run = server.json("/runs?limit=1")["runs"][0]["id"].as_str().unwrap().to_owned();
+    check_after(&Browser::open(&server), &[format!("/page/runs/{run}")], |browser| {
+        browser.run("document.querySelector('#api-menu').open = true");
+    });
+    check_after(&Browser::open(&server), &["/page/runs".to_owned()], |browser| {
+        browser.click("[data-help]");
+    });
+}
+
+#[test]
 fn sign_in_page_is_accessible() {
     let server = lakes::protected();
     let paths = ["/".to_owned(), "/page/sign-in".to_owned()];

@@ -225,6 +225,15 @@ impl Browser {
         self.wait(self.client.perform_actions(keys));
     }
 
+    /// Presses a character key in the focused element, or in the page.
+    #[track_caller]
+    pub(super) fn type_key(&self, value: char) {
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value })
+            .then(KeyAction::Up { value });
+        self.wait(self.client.perform_actions(keys));
+    }
+
     /// The text of the first element of a selector.
     #[track_caller]
     pub(super) fn text(&self, selector: &str) -> String {
@@ -255,6 +264,11 @@ impl Browser {
         self.devtools("Emulation.setScrollbarsHidden", &json!({ "hidden": true }));
         let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": size == Size::PHONE });
         self.devtools("Emulation.setDeviceMetricsOverride", &screen);
+    }
+
+    /// Renders the page as it is printed.
+    pub(super) fn print_media(&self) {
+        self.devtools("Emulation.setEmulatedMedia", &json!({ "media": "print" }));
     }
 
     /// Writes the visible part of the page as a PNG.

@@ -132,6 +132,7 @@ fn users_are_filtered_by_keyboard() {
     let server = lakes::samples();
     let browser = Browser::open(&server);
     browser.go("/page/users");
+    browser.run("document.getElementById('age_mode').value = 'range'");
     browser.fill("[name=min_age]", "40");
     browser.press(Key::Enter);
     browser.until("the address", || browser.address().contains("min_age=40").then_some(()));

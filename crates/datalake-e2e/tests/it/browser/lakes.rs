@@ -208,6 +208,47 @@ pub(super) fn hostile() -> Server {
     server
 }
 
+/// The longest run ID.
+pub(super) fn long_run_id() -> String {
+    format!("run-{}", "x".repeat(124))
+}
+
+/// The lake of [`edited`] with long names and IDs of users, sources and runs, and a run with a long error.
+pub(super) fn crowded() -> Server {
+    let server = edited();
+    for (user_id, first_name, last_name) in HOSTILE {
+        write(&server, &format!("{user_id}.csv"), source(first_name, last_name, "612302400000"));
+    }
+    write(
+        &server,
+        "long.csv",
+        source(&long_name(), "Maria ".repeat(50).trim_end(), "612302400000"),
+    );
+    write(&server, &format!("{}.csv", "not-a-user-".repeat(15)), "nothing");
+    let process = |arguments: &[&str]| {
+        Command::new(executable())
+            .args([&["process", "--lake", "lake"], arguments].concat())
+            .current_dir(server.folder.path())
+            .output()
+            .unwrap()
+            .status
+    };
+    assert!(process(&["--run-id", &long_run_id()]).success());
+    // More rejected sources than allowed.
+    assert_eq!(process(&["--full", "--max-reject-ratio", "0"]).code(), Some(4));
+    assert_eq!(server.json("/runs?limit=1")["runs"][0]["state"], "refused");
+    let count = server.json("/data?limit=1000&min_version=2&wait=30s").as_array().unwrap().len();
+    assert!(count > 100, "{count} users");
+    server
+}
+
+/// An empty lake whose server starts runs.
+pub(super) fn empty_with_runs() -> Server {
+    let folder = TempDir::new().unwrap();
+    fs::create_dir_all(folder.path().join("lake/src-data")).unwrap();
+    Server::start(folder, &["serve", "--lake", "lake"])
+}
+
 /// An empty lake.
 pub(super) fn empty() -> Server {
     let folder = TempDir::new().unwrap();

@@ -51,6 +51,40 @@ fn page_that_cannot_be_refreshed_is_marked_as_out_of_date() {
 }
 
 #[test]
+fn unreachable_store_is_shown_on_every_page() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    let (lake, away) = (server.folder.path().join("lake"), server.folder.path().join("away"));
+    browser.go("/page/users");
+    browser.mark();
+    until_text(&browser, "#live", "Live");
+    std::fs::rename(&lake, &away).unwrap();
+    until_text(&browser, "#live", "store unreachable");
+    assert_eq!(browser.run("return document.getElementById('live').dataset.state"), "degraded");
+    assert_eq!(browser.count("main [data-banner=store-unreachable]"), 1);
+    browser.check_not_reloaded();
+    for path in ["/", "/page/users/1000", "/page/rejects"] {
+        browser.go(path);
+        assert_eq!(browser.count("main [data-banner=store-unreachable]"), 1, "{path}");
+    }
+    std::fs::rename(&away, &lake).unwrap();
+    browser.until("the end", || (browser.count("[data-banner]") == 0).then_some(()));
+    assert_eq!(browser.text("#live"), "Live");
+}
+
+#[test]
+fn lost_server_is_shown_with_the_time() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    until_text(&browser, "#live", "Live");
+    server.terminate();
+    until_text(&browser, "#live", "Connection lost since");
+    let opacity = browser.run("return Number(getComputedStyle(document.querySelector('main')).opacity)");
+    assert!(opacity.as_f64().is_some_and(|opacity| opacity < 1.0), "the content is dimmed");
+}
+
+#[test]
 fn problem_page_is_replaced_once_the_problem_is_resolved() {
     let server = lakes::empty();
     let browser = Browser::open(&server);
@@ -114,6 +148,7 @@ fn update_keeps_input_focus_scroll_position_and_opened_details() {
     let version = browser.run("return document.querySelector('main').dataset.version");
     browser.run("for (const part of document.querySelectorAll('main details')) part.open = true");
     let opened = browser.count("main details[open]");
+    browser.run("document.getElementById('age_mode').value = 'range'");
     browser.fill("[name=min_age]", "3");
     browser.run("document.querySelector('[data-user-id=\"1030\"]').scrollIntoView(); return null");
     let position = browser.run("return scrollY");

@@ -83,6 +83,28 @@ fn bars_link_to_their_users() {
 }
 
 #[test]
+fn trends_and_changes_have_tooltips_and_downloads() {
+    let server = lakes::edited();
+    let browser = Browser::open(&server);
+    browser.go("/");
+    assert_eq!(browser.count(".trend"), 3);
+    for mark in ["#trend-users [data-mark]", "section[aria-labelledby=changes] [data-mark]"] {
+        browser.run(&format!(
+            "document.querySelector('{mark}').dispatchEvent(new PointerEvent('pointerover', {{ bubbles: true, pointerType: 'mouse' }}))"
+        ));
+        let tip = browser.run("const tip = document.querySelector('.tooltip'); return tip.checkVisibility() ? tip.textContent : ''");
+        assert!(tip.as_str().is_some_and(|tip| tip.contains("UTC")), "{mark}: {tip}");
+    }
+    // The browser does not follow the link of the download; the script creates it.
+    browser.run("HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }; return null");
+    browser.run("document.querySelector('#changes-table').open = true");
+    for (format, file) in [("csv", "changes.csv"), ("svg", "changes.svg")] {
+        browser.click(&format!("#changes-table [data-download={format}]"));
+        browser.until(file, || (browser.run("return window.saved ?? null") == file).then_some(()));
+    }
+}
+
+#[test]
 fn failed_run_has_a_banner() {
     let server = lakes::samples();
     let browser = Browser::open(&server);

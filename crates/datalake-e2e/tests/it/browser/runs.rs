@@ -238,6 +238,81 @@ fn button_stops_a_run() {
 }
 
 #[test]
+fn blocked_removals_can_be_allowed_once() {
+    let server = lakes::samples();
+    for number in 1000..1030 {
+        fs::remove_file(lakes::sources(&server).join(format!("{number}.csv"))).unwrap();
+    }
+    let blocked = lakes::run(&server);
+    assert_eq!(blocked["state"], "refused", "{blocked}");
+    let browser = Browser::open(&server);
+    browser.until("the banner", || {
+        browser.go("/");
+        (browser.count("[data-banner=refused] a[href$='#blocked']") == 1).then_some(())
+    });
+    browser.click("[data-banner=refused] a[href$='#blocked']");
+    browser.until("the run", || (browser.count("#blocked") == 1).then_some(()));
+    assert_eq!(browser.run("return document.querySelector('#blocked').dataset.count"), "30");
+    assert_eq!(browser.text("#blocked li a"), "1000");
+    let command = browser.run("return [...document.querySelectorAll('#blocked .curl code')].at(-1).textContent");
+    let id = blocked["id"].as_str().unwrap();
+    assert_eq!(command, format!("datalake process --lake lake --allow-mass-delete-of {id}"));
+    browser.mark();
+    browser.click("#allow-once button[data-allow]");
+    until_state(&browser, "succeeded");
+    let run = latest(&server);
+    assert_eq!(
+        (&run["allow_mass_delete_of"], &run["counts"]["removed"]),
+        (&blocked["id"], &json!(30)),
+        "{run}"
+    );
+    assert_eq!(server.json("/stats")["count"], 70);
+    browser.check_not_reloaded();
+    browser.check_quiet("allowed removals");
+}
+
+#[test]
+fn phases_of_an_active_run_are_updated() {
+    let server = lakes::samples();
+    let suspended = SuspendedRun::start(&server);
+    let browser = Browser::open(&server);
+    browser.go(&format!("/page/runs/{}", suspended.id));
+    browser.mark();
+    for (phase, done) in [("reading", 11_484), ("reading", 20_000), ("copying", 3)] {
+        suspended.write_log(&format!("\u{1e}progress {{\"phase\":\"{phase}\",\"done\":{done},\"total\":50000}}"));
+        browser.until(phase, || {
+            let current = browser.run("return document.querySelector('#phases [aria-current=step]')?.dataset.phase ?? null");
+            let value = browser.run("return document.querySelector('#progress progress').value");
+            (current == phase && value == done).then_some(())
+        });
+    }
+    assert_eq!(browser.text("#phases [data-phase=copying] .count"), "3 of 50,000");
+    assert_eq!(browser.count("#phases [data-state=done]"), 2);
+    assert!(
+        !server.json(&format!("/runs/{}", suspended.id)).to_string().contains("\\u001e"),
+        "the log has no progress"
+    );
+    browser.check_not_reloaded();
+    browser.check_quiet("phases");
+}
+
+#[test]
+fn click_copies_the_whole_run_id() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/runs");
+    let id = latest(&server)["id"].as_str().unwrap().to_owned();
+    let cell = format!("#runs [data-run-id='{id}'] [data-copy]");
+    let shown = browser.text(&cell);
+    assert!(id.contains(&shown) && shown.len() <= 12, "{shown} of {id}");
+    browser.run("document.execCommand = () => { window.copied = getSelection().toString(); return true; }; Object.defineProperty(navigator, 'clipboard', { value: { writeText: async text => { window.copied = text; } } }); return null");
+    browser.click(&cell);
+    browser.until("the ID", || {
+        (browser.run("return window.copied ?? null") == id.as_str()).then_some(())
+    });
+}
+
+#[test]
 fn run_shows_its_report_and_changes() {
     let server = lakes::edited();
     let browser = Browser::open(&server);

@@ -73,6 +73,9 @@ fn every_filter_shows_the_rows_of_the_api() {
         "version=0&order=age",
         "as_of=2100-01-01",
         "min_version=1&wait=1s",
+        "q=an",
+        "q=10&order=age",
+        "q=SUSAN%20lee",
     ];
     for query in queries {
         let day = if query.contains("on=") { "" } else { "&on=2026-11-24" };
@@ -199,9 +202,11 @@ fn invalid_filter_is_kept_and_can_be_corrected() {
              return [field.name, field.closest('.field').contains(hint) && hint.checkVisibility() && hint.textContent.length > 10]",
         );
         assert_eq!(described, serde_json::json!(["min_age", true]));
-        browser.fill("[name=min_age]", "30");
+        browser.run("document.getElementById('min_age').value = '30'");
         browser.click("#user-filters button[type=submit]");
-        browser.until("the response", || browser.address().contains("min_age=30").then_some(()));
+        browser.until("the response", || {
+            (browser.address().contains("min_age=30") && browser.count("#problem") == 0).then_some(())
+        });
         let query = "is_image_exists=True&min_age=30&first_name__contains=an&order=age.desc";
         assert_eq!(browser.attributes(ROWS), api_ids(&server, query));
     }
@@ -247,4 +252,65 @@ fn api_address_and_downloads_return_the_shown_rows() {
             _ => assert!(!download.is_empty(), "{href}"),
         }
     }
+}
+
+#[test]
+fn header_of_the_table_stays_visible_and_has_large_targets() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.emulate(super::harness::Scheme::Light, super::harness::Size::DESK);
+    browser.go("/page/users");
+    let heights = browser.run("return [...document.querySelectorAll('thead a')].map(link => link.getBoundingClientRect().height)");
+    assert!(
+        heights.as_array().unwrap().iter().all(|height| height.as_f64() >= Some(32.0)),
+        "{heights}"
+    );
+    browser.run("scrollTo(0, 900); return null");
+    let top = browser.run("return document.querySelector('thead th').getBoundingClientRect().top");
+    assert_eq!(top.as_f64(), Some(0.0), "the header is at the top of the window");
+    // The whole row is a link to its user.
+    browser.run("scrollTo(0, 0); return null");
+    let target = browser.run(
+        "const cell = document.querySelector('[data-user-id=\"1000\"] td:last-child').getBoundingClientRect();
+         return document.elementFromPoint(cell.left + 2, cell.top + 2).closest('a')?.getAttribute('href') ?? null",
+    );
+    assert_eq!(target, "/page/users/1000");
+}
+
+#[test]
+fn previous_page_shows_the_rows_before() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/users?limit=10&order=age");
+    let mut pages = vec![browser.attributes(ROWS)];
+    for _ in 0..3 {
+        browser.click("#next-page");
+        let last = pages.last().cloned();
+        let rows = browser.until("the next page", || {
+            Some(browser.attributes(ROWS)).filter(|rows| Some(rows) != last.as_ref())
+        });
+        pages.push(rows);
+    }
+    for expected in pages.iter().rev().skip(1) {
+        browser.click("#previous-page");
+        browser.until("the previous page", || (browser.attributes(ROWS) == *expected).then_some(()));
+    }
+    assert_eq!(browser.count("#previous-page"), 0);
+}
+
+#[test]
+fn broken_image_is_replaced_by_a_silhouette() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    std::fs::remove_dir_all(server.folder.path().join("lake/processed_data/images")).unwrap();
+    browser.go("/page/users/1000");
+    browser.until_run(
+        "the mark",
+        "return document.querySelector('.placeholder > img[data-broken]') !== null",
+    );
+    let size = browser.run("const box = document.querySelector('.placeholder').getBoundingClientRect(); return [box.width, box.height]");
+    assert_eq!(size, serde_json::json!([224, 224]));
+    browser.go("/page/users");
+    let text = browser.run("return document.querySelector('[data-user-id=\"1000\"] .image').innerText");
+    assert_eq!(text, "", "no alternative text is cut off");
 }

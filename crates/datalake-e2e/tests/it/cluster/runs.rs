@@ -149,7 +149,7 @@ fn more_than_three(release: &Release, replicas: &[PortForward]) {
     for replica in replicas {
         let rejected = release.post(replica, &full);
         assert_eq!(rejected.status, 429, "{rejected:?}");
-        assert_eq!(rejected.body["type"], "urn:datalake:problem:too-many-runs");
+        assert_eq!(rejected.body["type"], "/docs/problems#too-many-runs");
         // An incremental run joins one of them.
         let joined = release.post(replica, &[]);
         assert_eq!(joined.status, 202, "{joined:?}");

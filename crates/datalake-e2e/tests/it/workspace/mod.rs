@@ -111,13 +111,14 @@ fn crates_depend_only_on_allowed_crates() {
 
 #[test]
 fn libraries_are_used_only_by_their_owners() {
-    let owners: [(&str, &[&str]); 11] = [
+    let owners: [(&str, &[&str]); 12] = [
         ("polars", &["datalake-table"]),
         ("parquet", &["datalake-table"]),
         ("aws-sdk-s3", &["datalake-store"]),
         ("aws-config", &["datalake-store"]),
         ("axum", &["datalake-api", "datalake-http", "datalake-server", "datalake-ui"]),
         ("maud", &["datalake-ui"]),
+        ("pulldown-cmark", &["datalake-ui"]),
         ("utoipa", &["datalake-api", "datalake-server"]),
         ("kube", &["datalake-runs"]),
         ("k8s-openapi", &["datalake-runs"]),

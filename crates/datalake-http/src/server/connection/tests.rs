@@ -317,5 +317,6 @@ async fn pipelined_requests_yield_to_other_tasks() {
     served.await.unwrap();
     let observed = observed.lock().unwrap();
     assert_eq!(observed.len(), 50);
-    assert!(observed.windows(2).all(|pair| pair[0] < pair[1]), "{observed:?}");
+    // The scheduler may poll one task twice in a row, but not three times.
+    assert!(observed.windows(3).all(|three| three[0] < three[2]), "{observed:?}");
 }

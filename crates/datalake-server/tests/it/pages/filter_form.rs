@@ -16,9 +16,9 @@ async fn submitted_form_redirects_to_the_parameters_of_the_api() {
             "form=users&is_image_exists=&min_age=&max_age=&on=&column=&operator=exact&value=&order_by=&direction=asc&limit=50",
             "/page/users?limit=50",
         ),
-        ("form=users&min_age=&youngest=on&max_age=", "/page/users?min_age"),
+        ("form=users&q=lee&age_mode=youngest&min_age=&max_age=", "/page/users?q=lee&min_age"),
         (
-            "form=users&min_age=30&oldest=on&is_image_exists=True",
+            "form=users&min_age=30&age_mode=oldest-from&is_image_exists=True",
             "/page/users?is_image_exists=True&min_age=30&max_age",
         ),
         (
@@ -52,7 +52,7 @@ async fn redirect_cannot_inject_a_header_or_leave_the_server() {
 async fn redirect_leads_to_the_filtered_users() {
     let lake = Lake::of_users().await;
     let answer = lake
-        .get("/page/users?form=users&min_age=&youngest=on&column=last_name&operator=exact&value=Last")
+        .get("/page/users?form=users&min_age=&age_mode=youngest&column=last_name&operator=exact&value=Last")
         .await;
     let users = page(&lake, answer.header("location")).await;
     assert_eq!(users.values("data-user-id"), ["1", "1002"]);
@@ -74,6 +74,7 @@ async fn unchanged_form_returns_to_the_same_page() {
         "on=2020-01-01&limit=7",
         "img_path__isnull&select=age,user_id&limit=50&version=0&view=gallery",
         "limit=50&as_of=2026-11-24T12:00:00Z",
+        "q=Zo%C3%AB+L&min_age&max_age=40&birthts__gte=86400000&birthts__lt=5&limit=50",
     ] {
         let path = format!("/page/users?{query}");
         let submitted = submitted(&page(&lake, &path).await);
@@ -85,7 +86,7 @@ async fn unchanged_form_returns_to_the_same_page() {
 /// What a browser sends if the form is submitted unchanged.
 fn submitted(page: &Document) -> String {
     let mut pairs = Serializer::new(String::new());
-    for control in page.select("#user-filters input, #user-filters select") {
+    for control in page.select("#user-filters input, #user-filters select, [form=user-filters]") {
         let name = control.attr("name").unwrap();
         let value = match (control.value().name(), control.attr("type")) {
             ("select", _) => {
@@ -150,6 +151,36 @@ async fn error_without_a_field_keeps_the_other_values() {
         let answer = lake.get(&format!("/page/users?{}", submitted(&checked(&invalid)))).await;
         assert_eq!(answer.header("location"), kept, "{query}");
     }
+}
+
+#[tokio::test]
+async fn unknown_filter_has_a_link_that_corrects_it() {
+    let lake = Lake::of_users().await;
+    let invalid = checked(&lake.get("/page/users?minage=30&order=age").await);
+    assert_eq!(invalid.link("correction"), Some("/page/users?min_age=30&order=age"));
+    let text = invalid.text("[data-banner=invalid-filter]");
+    assert!(text.contains("Unknown parameter minage. Did you mean min_age?"), "{text}");
+    assert_eq!(text.matches("Did you mean").count(), 1, "{text}");
+    assert!(invalid.text("#known-names").contains("is_image_exists"));
+    // An error with a field is shown there, and only there.
+    let invalid = checked(&lake.get("/page/users?min_age=x").await);
+    assert_eq!(invalid.texts("main").concat().matches("whole number of years").count(), 1);
+}
+
+#[tokio::test]
+async fn days_of_births_are_filters() {
+    let lake = Lake::of_users().await;
+    let answer = lake
+        .get("/page/users?form=users&column=birthts&operator=lte&value=1990-01-01")
+        .await;
+    assert_eq!(answer.header("location"), "/page/users?birthts__lt=631238400000");
+    let users = page(&lake, answer.header("location")).await;
+    assert_eq!(users.attributes(".condition input[type=date]", "value"), ["1990-01-02"]);
+    assert!(
+        users.text("#active-filters").contains("Born is before 1990-01-02"),
+        "{}",
+        users.text("#active-filters")
+    );
 }
 
 #[tokio::test]

@@ -7,6 +7,11 @@ use axum::{
     http::{Request, StatusCode},
 };
 
+use datalake_api::{
+    lake_label::LakeLabel,
+    request::auth::{Access, Token},
+};
+
 use crate::{
     fixture::Lake,
     pages::{BROWSER, browse, checked},
@@ -55,7 +60,8 @@ async fn assets_are_small_immutable_and_load_nothing() {
         .into_iter()
         .filter(|address| address.starts_with("/page/assets/"))
         .collect();
-    assert_eq!(assets.len(), 3, "{assets:?}");
+    // Style, script and icon of all pages; styles and scripts of runs and of charts.
+    assert_eq!(assets.len(), 7, "{assets:?}");
     for asset in assets {
         let answer = lake.get(asset).await;
         assert_eq!(answer.status, StatusCode::OK, "{asset}");
@@ -74,6 +80,85 @@ async fn assets_are_small_immutable_and_load_nothing() {
     }
     assert!(bytes < 80 * 1024, "{bytes} bytes");
     assert_eq!(lake.get("/page/assets/page-000000000000.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn pages_name_the_lake() {
+    let lake = Lake::of_users().await;
+    let page = checked(&browse(&lake, "/").await);
+    assert_eq!(page.text("head > title"), "Overview · sample-bucket");
+    assert_eq!(page.text(".brand .lake"), "/ sample-bucket");
+    let problem = checked(&browse(&lake, "/page/nowhere").await);
+    assert_eq!(problem.text(".brand .lake"), "/ sample-bucket");
+}
+
+#[tokio::test]
+async fn sign_in_page_names_only_the_chosen_title() {
+    let mut lake = Lake::of_users().await;
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
+    for path in ["/", "/page/sign-in", "/page/nowhere"] {
+        let page = checked(&browse(&lake, path).await);
+        assert_eq!(
+            (page.text("title"), page.count(".lake")),
+            ("Sign in · datalake".to_owned(), 0),
+            "{path}"
+        );
+    }
+    lake.parts.lake_label = LakeLabel::new(Some("Sales".to_owned()), "bucket".to_owned(), String::new(), String::new());
+    let page = checked(&browse(&lake, "/").await);
+    assert_eq!(page.text("title"), "Sign in · Sales");
+}
+
+/// Submits the form of the theme, and returns the cookie.
+async fn choose_theme(lake: &Lake, theme: &str) -> String {
+    let request = Request::post("/page/theme").header("content-type", "application/x-www-form-urlencoded");
+    let form = format!("return_to=%2Fpage%2Fruns%3Flimit%3D5&theme={theme}");
+    let answer = lake.send(request.body(form.into()).unwrap()).await;
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (StatusCode::SEE_OTHER, "/page/runs?limit=5"),
+        "{theme}"
+    );
+    answer.header("set-cookie").split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn chosen_theme_is_rendered_without_javascript() {
+    let mut lake = Lake::of_users().await;
+    // Clients that must sign in can choose a theme as well.
+    lake.parts.access = Access::ProtectAll(Token::new("right"));
+    for (theme, attribute) in [("dark", Some("dark")), ("light", Some("light")), ("system", None), ("blue", None)] {
+        let cookie = choose_theme(&lake, theme).await;
+        let request = Request::get("/").header("accept", BROWSER).header("cookie", cookie);
+        let page = checked(&lake.send(request.body(Body::empty()).unwrap()).await);
+        assert_eq!(page.attributes("html", "data-theme").first().copied(), attribute, "{theme}");
+        assert_eq!(page.count("#theme [aria-pressed=true]"), 1, "{theme}");
+    }
+}
+
+#[tokio::test]
+async fn icon_has_an_address_that_browsers_guess() {
+    let answer = Lake::of_users().await.get("/favicon.ico").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "image/svg+xml"));
+}
+
+#[tokio::test]
+async fn unreachable_store_has_a_banner_on_every_page() {
+    let lake = Lake::of_users().await;
+    lake.set_down(true);
+    lake.watch.refresh_now().await;
+    for path in [
+        "/",
+        "/page/users",
+        "/page/users/1000",
+        "/page/runs",
+        "/page/rejects",
+        "/page/examples",
+    ] {
+        let page = checked(&browse(&lake, path).await);
+        assert_eq!(page.values("data-banner"), ["store-unreachable"], "{path}");
+        assert_eq!(page.values("data-store"), ["unreachable"], "{path}");
+    }
 }
 
 #[tokio::test]

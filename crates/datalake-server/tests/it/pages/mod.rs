@@ -72,7 +72,7 @@ async fn check_problem(lake: &Lake, path: &str, status: u16, kind: &str) {
     assert_eq!(answer.status.as_u16(), status, "{path}: {}", answer.body);
     let page = checked(&answer);
     assert_eq!(page.values("data-view"), ["problem"], "{path}");
-    assert_eq!(page.values("data-problem"), [format!("urn:datalake:problem:{kind}")], "{path}");
+    assert_eq!(page.values("data-problem"), [format!("/docs/problems#{kind}")], "{path}");
 }
 
 fn at(text: &str) -> Timestamp {

@@ -114,7 +114,7 @@ async fn error_of_a_failed_run_is_escaped() {
     let error = "<img src=x onerror=alert(1)>";
     load_report(&lake, &report(1, RunOutcome::Failed, 0, Some(error))).await;
     let page = check_banners(&lake, &["no-table", "failed"]).await;
-    assert_eq!(page.text("[data-banner=failed] code"), error);
+    assert_eq!(page.text("[data-banner=failed] [data-error]"), format!("{error}."));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use datalake_core::{
-    reject::{ExcludedSource, Exclusion, Position, Reason, Reject, RejectCode},
+    reject::{ExcludedSource, Exclusion, IgnoreCode, Notice, Position, Reason, Reject, RejectCode},
     user::UserId,
 };
 
@@ -16,13 +16,19 @@ use crate::{
 async fn reject_shows_position_reason_and_effect() {
     let lake = Lake::of_users().await;
     let rejects = page(&lake, "/page/rejects").await;
-    assert_eq!((rejects.values("data-view"), rejects.api()), (vec!["rejects"], "/rejects"));
-    assert_eq!(rejects.values("data-key"), ["src-data/1004.csv", "src-data/notes.txt"]);
+    assert_eq!(
+        (rejects.values("data-view"), rejects.api()),
+        (vec!["rejects"], "/rejects?kind=rejected")
+    );
+    assert_eq!(rejects.attributes("#rejects li", "data-key"), ["src-data/1004.csv"]);
+    rejects.check_link("/page/rejects?kind=ignored");
+    rejects.check_link("/docs/rejects#quote");
+    assert_eq!(rejects.attribute(".where [data-copy]", "data-copy"), "src-data/1004.csv");
     assert_eq!(rejects.text(".excerpt"), "a\"b");
     assert_eq!(rejects.text(".excerpt mark"), "\"");
     let text = rejects.text("[data-key='src-data/1004.csv']");
     assert!(
-        text.contains("line 2, column 5, byte 40") && text.contains("There is a quote."),
+        text.contains("line 2, column 5, byte 40") && text.contains("FoundThere is a quote."),
         "{text}"
     );
     let served = rejects.text("[data-key='src-data/1004.csv'] [data-served]");
@@ -84,7 +90,10 @@ async fn earlier_version_has_its_own_rejects_and_links() {
     assert_eq!(second.values("data-rejected"), ["1"]);
     assert_eq!(second.values("data-ignored"), ["1"]);
     let first = page(&lake, "/page/rejects?version=0").await;
-    assert_eq!((first.values("data-key").len(), first.api()), (2, "/rejects?version=0"));
+    assert_eq!(
+        (first.attributes("#rejects li", "data-key").len(), first.api()),
+        (1, "/rejects?kind=rejected&version=0")
+    );
 }
 
 #[tokio::test]
@@ -125,22 +134,33 @@ async fn many_rejects_have_pages() {
         let answer = lake.get(&path).await;
         assert!(answer.body.len() < 80 * 1024, "{path}: {} bytes", answer.body.len());
         let rejects = checked(&answer);
-        keys.extend(rejects.values("data-key").into_iter().map(str::to_owned));
+        keys.extend(rejects.attributes("#rejects li", "data-key").into_iter().map(str::to_owned));
         pages += 1;
         next = rejects.link("next-page").map(str::to_owned);
     }
-    assert_eq!((pages, keys.len()), (334, 10_000));
+    assert_eq!((pages, keys.len()), (400, 10_000));
 }
 
 #[tokio::test]
 async fn rejects_are_counted_and_filtered_by_code() {
     let lake = lake_with_many_rejects().await;
     let all = page(&lake, "/page/rejects").await;
-    assert_eq!(all.attributes("#codes a", "data-count"), ["10000", "7500", "2500"]);
+    assert_eq!(all.attributes("#code option", "data-count"), ["10000", "7500", "2500"]);
+    assert_eq!(all.attributes(".tabs a", "data-count"), ["10000", "0"]);
     let empty = page(&lake, "/page/rejects?code=empty").await;
-    assert_eq!(empty.attributes("#rejects li", "data-code"), ["empty"; 30]);
+    assert_eq!(empty.attributes("#rejects li", "data-code"), ["empty"; 25]);
     assert_eq!(empty.values("data-total"), ["2500"]);
-    assert_eq!(empty.api(), "/rejects?code=empty");
+    assert_eq!(empty.api(), "/rejects?kind=rejected&code=empty");
+    assert_eq!(empty.attributes("#code option[selected]", "value"), ["empty"]);
+    // A reason without sources is selected, too.
+    let absent = page(&lake, "/page/rejects?code=nested").await;
+    assert_eq!(absent.attributes("#code option[selected]", "data-count"), ["0"]);
+    assert_eq!(absent.attributes(".tabs a[aria-current]", "data-kind"), ["ignored"]);
+    // Without JavaScript, the form sends an empty value for all reasons.
+    assert_eq!(
+        page(&lake, "/page/rejects?kind=rejected&code=").await.values("data-total"),
+        ["10000"]
+    );
     assert!(page(&lake, "/page/rejects?after=z").await.has("#no-rejects"));
 }
 
@@ -148,5 +168,44 @@ async fn rejects_are_counted_and_filtered_by_code() {
 async fn invalid_requests_for_rejects_are_problems() {
     let lake = Lake::of_users().await;
     check_problem(&lake, "/page/rejects?code=none", 400, "invalid-parameter").await;
+    check_problem(&lake, "/page/rejects?kind=both", 400, "invalid-parameter").await;
     check_problem(&lake, "/page/rejects?after=a&after=b", 400, "invalid-parameter").await;
+}
+
+#[tokio::test]
+async fn ignored_objects_have_a_tab_of_their_own() {
+    let lake = Lake::of_users().await;
+    let ignored = page(&lake, "/page/rejects?kind=ignored").await;
+    assert_eq!(ignored.attributes("#rejects li", "data-key"), ["src-data/notes.txt"]);
+    assert_eq!(ignored.api(), "/rejects?kind=ignored");
+    let of_api = lake.get(ignored.api()).await.json();
+    assert_eq!(of_api["rejects"][0]["key"], "src-data/notes.txt");
+    assert_eq!(of_api["rejects"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn export_contains_the_listed_rejects() {
+    let lake = lake_with_many_rejects().await;
+    let rejects = page(&lake, "/page/rejects?code=empty").await;
+    let export = lake.get(rejects.link("export").unwrap()).await;
+    assert_eq!(export.header("content-type"), "text/csv; charset=utf-8");
+    let lines: Vec<_> = export.body.lines().collect();
+    assert_eq!(lines.len(), 1 + 2_500);
+    assert!(lines[0].starts_with("key,user_id,code,kind,"), "{}", lines[0]);
+    assert!(lines[1].starts_with("src-data/00000 &.csv,1004,empty,rejected,"), "{}", lines[1]);
+    assert_eq!(lake.get("/rejects.csv").await.body.lines().count(), 1 + 10_000);
+    assert_eq!(lake.get("/rejects.csv?limit=1").await.status, 400);
+}
+
+#[tokio::test]
+async fn every_code_is_explained() {
+    let lake = Lake::of_users().await;
+    let reference = page(&lake, "/docs/rejects").await;
+    let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
+    let ignored = IgnoreCode::ALL.iter().map(|code| code.as_str());
+    for code in rejected.chain(ignored).chain(Notice::ALL.iter().map(|code| code.as_str())) {
+        assert_eq!(reference.count(&format!("h2[id='{code}']")), 1, "{code}");
+    }
+    assert!(reference.links().iter().all(|link| link.starts_with('/') || link.starts_with('#')));
+    assert_eq!(lake.get("/docs/rejects?x").await.status, 400);
 }

@@ -9,7 +9,7 @@ use axum::{
 use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
     clock::Clock,
-    report::{RunOutcome, RunReport, SourceNotice},
+    report::{BlockedDeletions, RejectDetail, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_runs::{
     launcher::RunLauncher,
@@ -55,7 +55,7 @@ async fn unknown_trigger_is_shown_as_unknown() {
     let lake = lake_with_two_runs().await;
     let runs = page(&lake, "/page/runs").await;
     assert!(!runs.has("[data-trigger]"));
-    assert_eq!(runs.texts("td.trigger"), ["unknown", "unknown"]);
+    assert_eq!(runs.texts("[data-label=Trigger]"), ["unknown", "unknown"]);
 }
 
 #[tokio::test]
@@ -117,11 +117,123 @@ async fn run_shows_its_report() {
     let run = page(&lake, "/page/runs/run-6").await;
     assert_eq!((run.values("data-view"), run.api()), (vec!["run"], "/runs/run-6"));
     assert_eq!(run.text("#statistics [data-count=added]"), "3");
-    assert_eq!(run.values("data-key"), ["src-data/<1>.csv"; 3]);
+    assert_eq!(run.attributes("main [data-key]", "data-key"), ["src-data/<1>.csv"; 3]);
     assert_eq!(run.texts("#run-rejects td code"), ["type", "unknown_code"]);
     let text = run.text("main");
     assert!(text.contains("The first 2 of 3") && text.contains("400 s behind"), "{text}");
     assert!(!run.has("[data-follow], #stop-run"));
+}
+
+fn rejected(key: &str, code: &str) -> SourceNotice {
+    SourceNotice {
+        key: key.to_owned(),
+        code: code.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn rejects_of_a_run_are_shown_as_the_table_records_them() {
+    let lake = Lake::of_users().await;
+    let mut report = report("run-3", 3);
+    report.version = Some(0);
+    report.rejects = vec![rejected("src-data/1004.csv", "quote"), rejected("src-data/1004.csv.old", "quote")];
+    put_report(&lake, &report).await;
+    let run = page(&lake, "/page/runs/run-3").await;
+    assert_eq!(run.attributes("#reject-cards > li", "data-key"), ["src-data/1004.csv"]);
+    assert_eq!(run.text("#reject-cards .excerpt mark"), "\"");
+    assert_eq!(run.text("#reject-cards [data-remedy]"), "Remove it.");
+    assert!(run.text("#reject-cards .where").contains("line 2, column 5"));
+    assert_eq!(run.attributes("#run-rejects tr[data-key]", "data-key"), ["src-data/1004.csv.old"]);
+}
+
+#[tokio::test]
+async fn rejects_of_a_failed_run_are_shown_without_a_table() {
+    let lake = Lake::empty();
+    let detail = RejectDetail {
+        key: "src-data/1.csv".to_owned(),
+        code: "type".to_owned(),
+        line: Some(2),
+        column: Some(9),
+        byte_offset: Some(40),
+        excerpt: Some("Ada,Lee,soon".to_owned()),
+        excerpt_offset: Some(8),
+        found: "birthts is \"soon\"".to_owned(),
+        expected: "a whole number".to_owned(),
+        remedy: "write milliseconds since 1970".to_owned(),
+    };
+    let report = RunReport {
+        outcome: RunOutcome::Refused,
+        version: None,
+        rejects: vec![rejected("src-data/1.csv", "type")],
+        reject_details: vec![detail],
+        error: Some("1 of 1 sources are rejected".to_owned()),
+        ..report("run-1", 1)
+    };
+    put_report(&lake, &report).await;
+    let run = page(&lake, "/page/runs/run-1").await;
+    assert_eq!(run.attributes("#reject-cards > li", "data-code"), ["type"]);
+    assert_eq!(run.text("#reject-cards .excerpt mark"), "soon");
+    assert!(run.text("#reject-cards").contains("birthts is \"soon\"."));
+    assert!(!run.has("#run-rejects"));
+}
+
+#[tokio::test]
+async fn runs_are_filtered_by_state() {
+    let lake = lake_with_two_runs().await;
+    let failed = page(&lake, "/page/runs?state=failed").await;
+    assert_eq!(failed.values("data-run-id"), ["run-2"]);
+    assert_eq!(failed.texts(".states [aria-current]"), ["Failed"]);
+    assert_eq!(page(&lake, "/page/runs?state=stopped").await.text("#no-runs"), "No stopped runs.");
+    check_problem(&lake, "/page/runs?state=done", 400, "invalid-parameter").await;
+}
+
+/// The report of a run that the guard against mass deletion stopped.
+fn blocked(count: u64, known: u64, users: &[&str]) -> RunReport {
+    RunReport {
+        outcome: RunOutcome::Refused,
+        version: None,
+        blocked_deletions: Some(BlockedDeletions {
+            count,
+            known,
+            digest: "0".repeat(64),
+            users: users.iter().map(ToString::to_string).collect(),
+        }),
+        error: Some("2 of 3 known users no longer have a CSV".to_owned()),
+        ..report("run-1", 1)
+    }
+}
+
+#[tokio::test]
+async fn blocked_removals_are_listed_and_can_be_allowed() {
+    let dir = TempDir::new().unwrap();
+    let (lake, _) = launching("true", dir.path());
+    put_report(&lake, &blocked(2, 3, &["1000", "<1001>"])).await;
+    let anonymous = page(&lake, "/page/runs/run-1").await;
+    assert_eq!(anonymous.texts("#blocked li a"), ["1000", "<1001>"]);
+    assert_eq!(anonymous.values("data-allow"), ["run-1"]);
+    assert!(anonymous.has("#allow-once[data-needs-token]"));
+    // Only clients with the token see the address of the lake.
+    assert!(!anonymous.text("#blocked").contains("s3://"));
+    let authorized = checked(&get_with_token(&lake, "/page/runs/run-1").await);
+    let commands = authorized.texts("#blocked code");
+    assert!(
+        commands.contains(&"datalake process --lake s3://sample-bucket --allow-mass-delete-of run-1".to_owned()),
+        "{commands:?}"
+    );
+    assert!(commands[0].contains("{\"allow_mass_delete_of\":\"run-1\"}"), "{commands:?}");
+}
+
+#[tokio::test]
+async fn empty_lake_waits_for_sources() {
+    let lake = Lake::empty();
+    let mut report = blocked(0, 0, &[]);
+    report.counts.listed = 0;
+    put_report(&lake, &report).await;
+    let runs = page(&lake, "/page/runs").await;
+    assert_eq!((runs.values("data-state"), runs.count("[data-error]")), (vec!["waiting"], 0));
+    let run = page(&lake, "/page/runs/run-1").await;
+    assert_eq!(run.values("data-banner"), ["waiting"]);
+    assert!(!run.has("#blocked"));
 }
 
 #[tokio::test]
@@ -219,13 +331,23 @@ async fn active_run_is_followed_and_can_be_stopped() {
     let dir = TempDir::new().unwrap();
     let mkfifo = std::process::Command::new("mkfifo").arg(dir.path().join("gate")).status().unwrap();
     assert!(mkfifo.success());
-    let script = "echo '{\"level\":\"WARN\",\"message\":\"a <message>\",\"rows\":2}' >&2; read _ < $1/gate; echo last line >&2; exit 1";
+    let script = "printf '\\036progress {\"phase\":\"reading\",\"done\":3,\"total\":9}\\n' >&2; echo '{\"level\":\"WARN\",\"message\":\"a <message>\",\"rows\":2}' >&2; read _ < $1/gate; echo last line >&2; exit 1";
     let (lake, launcher) = launching(script, dir.path());
     assert!(page(&lake, "/page/runs").await.has("#start-run[data-needs-token]"));
     let post = Request::post("/data").header("authorization", "Bearer secret");
     assert_eq!(lake.send(post.body(Body::empty()).unwrap()).await.status, StatusCode::ACCEPTED);
 
-    let active = page(&lake, "/page/runs/new-run").await;
+    let active = loop {
+        let active = page(&lake, "/page/runs/new-run").await;
+        // The server reads the child's output concurrently.
+        if active.has("#phases [aria-current]") {
+            break active;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(active.text("#phases [aria-current]"), "Reading sources 3 of 9");
+    let document = lake.get("/runs/new-run").await.json();
+    assert_eq!(document["progress"]["done"], 3, "{document}");
     assert_eq!(active.values("data-follow"), ["new-run"]);
     assert_eq!(active.values("data-stop"), ["new-run"]);
     assert!(active.has("#stop-run[data-needs-token]") && !active.has("[data-changes]"));

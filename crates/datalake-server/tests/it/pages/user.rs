@@ -72,6 +72,12 @@ async fn removed_user_returns_404_with_the_history() {
     let user = checked(&answer);
     assert_eq!(user.values("data-banner"), ["no-such-user"]);
     assert_eq!(user.values("data-change"), ["delete", "insert"]);
+    assert_eq!(user.text("h1"), "Bea Last");
+    let text = user.text("[data-banner=no-such-user]");
+    assert!(text.contains("Bea Last (1000) was removed in version 1"), "{text}");
+    assert_eq!(user.link("last-version"), Some("/page/users/1000?version=0"));
+    // Before the removal, the user was there.
+    assert!(!page(&lake, "/page/users/1000?version=0").await.has("[data-banner=no-such-user]"));
     user.check_link("/page/users/1000?version=0");
     page(&lake, "/page/users/1000?version=0").await;
 }
@@ -96,4 +102,34 @@ async fn unreachable_store_leaves_the_row_from_memory() {
     let unknown = lake.get("/page/users/unknown").await;
     assert_eq!(unknown.status.as_u16(), 404, "{}", unknown.body);
     page(&lake, "/page/users").await;
+}
+
+#[tokio::test]
+async fn neighbors_are_linked_in_the_order_of_the_ids() {
+    let lake = Lake::of_users().await;
+    let user = page(&lake, "/page/users/1000?on=2020-06-01").await;
+    assert_eq!(user.link("previous-user"), Some("/page/users/1?on=2020-06-01"));
+    assert_eq!(user.link("next-user"), Some("/page/users/1001?on=2020-06-01"));
+    let first = page(&lake, "/page/users/0001").await;
+    assert_eq!(
+        (first.link("previous-user"), first.link("next-user")),
+        (None, Some("/page/users/1"))
+    );
+}
+
+#[tokio::test]
+async fn provenance_shows_source_and_value_of_each_field() {
+    let lake = Lake::of_users().await;
+    let user = page(&lake, "/page/users/1000").await;
+    let rows = user.texts("#explanation tbody tr");
+    let [id, first_name, .., image] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    assert!(id.starts_with("Username of src-data/1000.csv"), "{id}");
+    assert!(
+        first_name.contains("CSV field first_name") && first_name.ends_with("Bea"),
+        "{first_name}"
+    );
+    assert!(image.contains("src-data/1000.png"), "{image}");
+    assert_eq!(user.count("#provenance-details"), 1);
 }

@@ -45,6 +45,10 @@ async fn page_shows_the_rows_of_the_api() {
         "last_name=Unknown",
         "user_id=1",
         "select=user_id,age",
+        "q=a",
+        "q=last%201000",
+        "q=E&order=age",
+        "q=unknown",
     ] {
         check(&lake, query).await;
     }
@@ -58,6 +62,7 @@ async fn invalid_requests_have_the_status_of_the_api() {
         ("/page/users?min_age=x", 400, "invalid-parameter"),
         ("/page/users?first_name__like=x", 400, "invalid-parameter"),
         ("/page/users?limit=51", 400, "invalid-parameter"),
+        ("/page/users?q", 400, "invalid-parameter"),
         ("/page/users?view=list", 400, "invalid-parameter"),
         ("/page/users?view=table&view=gallery", 400, "invalid-parameter"),
         ("/page/users?cursor=1", 400, "invalid-parameter"),
@@ -70,7 +75,7 @@ async fn invalid_requests_have_the_status_of_the_api() {
     ] {
         let answer = lake.get(path).await;
         assert_eq!(answer.status.as_u16(), status, "{path}");
-        let kinds = [format!("urn:datalake:problem:{kind}")];
+        let kinds = [format!("/docs/problems#{kind}")];
         assert_eq!(checked(&answer).values("data-problem"), kinds, "{path}");
     }
 }
@@ -93,9 +98,10 @@ async fn pagination_uses_the_cursors_of_the_api() {
         "limit=3&order=age.desc",
         "limit=1&is_image_exists=True",
         "limit=2&first_name__not=Ada&order=first_name",
+        "limit=1&q=a",
     ] {
         let (mut path, mut address) = (format!("/page/users?{query}&view=gallery"), format!("/data?{query}"));
-        let mut before = 0;
+        let (mut before, mut pages): (_, Vec<Vec<String>>) = (0, Vec::new());
         loop {
             let users = page(&lake, &path).await;
             let answer = lake.get(&address).await;
@@ -105,6 +111,16 @@ async fn pagination_uses_the_cursors_of_the_api() {
             assert_eq!(users.attribute("#range", "data-first"), (before + 1).to_string(), "{path}");
             assert_eq!(users.attribute("#range", "data-last"), (before + found.len()).to_string(), "{path}");
             assert_eq!(users.has("#first-page"), before > 0, "{path}");
+            // The previous page shows the rows that this loop has seen before.
+            let previous = users.link("previous-page").map(str::to_owned);
+            match (pages.last(), previous) {
+                (Some(expected), Some(previous)) => {
+                    assert_eq!(page(&lake, &previous).await.values("data-user-id"), *expected, "{path}");
+                }
+                (None, None) => {}
+                (expected, previous) => panic!("{path}: {expected:?}, {previous:?}"),
+            }
+            pages.push(found.iter().map(|user_id| (*user_id).to_owned()).collect());
             before += found.len();
             let next = users.link("next-page").map(str::to_owned);
             let link = answer.headers.get("link").map(|link| link.to_str().unwrap());
@@ -169,6 +185,66 @@ async fn column_headers_sort_and_reverse() {
 }
 
 #[tokio::test]
+async fn search_finds_prefixes_first_and_keeps_filters() {
+    let lake = Lake::of_users().await;
+    lake.commit(vec![
+        put("5", "Żaneta", "1990-01-01", true),
+        put("4", "Sużan", "1990-01-01", true),
+        put("6", "ŻANA", "1990-01-01", false),
+    ])
+    .await;
+    lake.watch.refresh_now().await;
+    let found = page(&lake, "/page/users?q=%C5%BC").await;
+    assert_eq!(found.values("data-user-id"), ["5", "6", "4"]);
+    assert_eq!(found.attributes("thead th", "aria-sort"), [""; 0]);
+    assert_eq!(found.attribute("#search", "value"), "ż");
+    assert_eq!(found.attribute("#search", "form"), "user-filters");
+    found.check_link("/page/users?q=%C5%BC&order=user_id");
+    let sorted = page(&lake, "/page/users?q=%C5%BC&order=user_id").await;
+    assert_eq!(sorted.values("data-user-id"), ["4", "5", "6"]);
+    let filtered = page(&lake, "/page/users?q=%C5%BC&is_image_exists=True").await;
+    assert_eq!(filtered.values("data-user-id"), ["5", "4"]);
+    filtered.check_link("/page/users?is_image_exists=True");
+    // Without JavaScript, an empty search box is sent, too.
+    let empty = lake.get("/page/users?form=search&q=").await;
+    assert_eq!(empty.header("location"), "/page/users");
+    let elsewhere = page(&lake, "/page/rejects").await;
+    assert_eq!(elsewhere.attribute("form.search", "action"), "/page/users");
+}
+
+#[tokio::test]
+async fn page_sizes_keep_the_filters() {
+    let lake = Lake::of_users().await;
+    let users = page(&lake, "/page/users?min_age=0&limit=10").await;
+    let sizes = users.attributes("#page-sizes a", "href");
+    assert_eq!(
+        sizes,
+        ["10", "25", "50"].map(|limit| format!("/page/users?min_age=0&limit={limit}"))
+    );
+    assert_eq!(users.texts("#page-sizes a[aria-current]"), ["10"]);
+}
+
+#[tokio::test]
+async fn first_text_column_links_to_the_user() {
+    let lake = Lake::of_users().await;
+    for (query, column) in [
+        ("", "first_name"),
+        ("?select=last_name,first_name", "last_name"),
+        ("?select=age,user_id", "user_id"),
+        ("?select=age", "age"),
+    ] {
+        let users = page(&lake, &format!("/page/users{query}")).await;
+        let columns = users.attributes("thead th", "data-column");
+        let link = users
+            .select("#user-list tbody tr:first-child > *")
+            .iter()
+            .position(|cell| cell.value().name() == "th");
+        assert_eq!(link.map(|index| columns[index]), Some(column), "{query}");
+        assert!(users.has("#user-list tbody th a[href^='/page/users/']"), "{query}");
+    }
+}
+
+#[tokio::test]
 async fn downloads_contain_the_rows_of_all_pages() {
     let lake = Lake::of_users().await;
     let users = page(&lake, "/page/users?is_image_exists=True&limit=1&view=gallery&order=age").await;
@@ -218,7 +294,7 @@ async fn hostile_names_are_escaped() {
         "/page/users?cursor=%3Cscript%3E",
     ] {
         let page = checked(&lake.get(path).await);
-        assert_eq!(page.count("script"), 1, "{path}");
+        assert_eq!(page.count("script"), page.count("head > script[src]"), "{path}");
         assert!(!page.has("img[onerror]"), "{path}");
     }
     assert_eq!(page(&lake, &query).await.values("data-user-id"), ["90"]);

@@ -29,8 +29,8 @@ fn many_ages_are_grouped() {
     assert_eq!(grouped.iter().map(|bar| bar.users()).sum::<u64>(), 100);
     let fifty: Vec<(u16, u64)> = (0..50).map(|age| (age, 1)).collect();
     assert_eq!(bars(&fifty, &[]).len(), 25);
-    let thirty: Vec<(u16, u64)> = (1..=30).map(|age| (age, 1)).collect();
-    assert_eq!(bars(&thirty, &[]).len(), 30);
+    let most: Vec<(u16, u64)> = (1..=25).map(|age| (age, 1)).collect();
+    assert_eq!(bars(&most, &[]).len(), 25);
     check_all_counted(&fifty);
     check_all_counted(&[(0, 1), (u16::MAX, 1)]);
     check_all_counted(&[(u16::MAX, 2)]);

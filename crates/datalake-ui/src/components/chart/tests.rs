@@ -22,6 +22,12 @@ fn largest_number_does_not_overflow() {
     assert_eq!(Scale::up_to(u64::MAX).lines().next(), Some(0));
 }
 
+const AXES: Axes = Axes {
+    unit: "rows",
+    labels: Labels::Fitting,
+    height: Height::Full,
+};
+
 fn column(series: &[(&'static str, u64)]) -> Column {
     Column {
         href: "/x".to_owned(),
@@ -44,6 +50,33 @@ fn values_are_stacked() {
     check_stack(&[("a", 0), ("b", 0)], 10, &[("idle", 190.0, 2.0)]);
 }
 
+#[track_caller]
+fn check_max(totals: &[u64], height: Height, expected: u64) {
+    let columns: Vec<_> = totals.iter().map(|total| Some(column(&[("a", *total)]))).collect();
+    assert_eq!(max_to_scale(&columns, height), expected, "{totals:?}");
+}
+
+#[test]
+fn much_taller_column_is_cut_off() {
+    check_max(&[50_000, 3, 5], Height::Capped, 10);
+    check_max(&[50_000, 3, 5], Height::Full, 50_000);
+    check_max(&[20, 5], Height::Capped, 20);
+    check_max(&[50_000], Height::Capped, 50_000);
+    check_max(&[50_000, 0], Height::Capped, 50_000);
+    check_max(&[], Height::Capped, 0);
+    check_stack(&[("a", 300), ("b", 100)], 10, &[("a", 57.0, 135.0), ("b", 12.0, 45.0)]);
+    let columns = [Some(column(&[("a", 50_000)])), Some(column(&[("a", 5)]))];
+    let text = super::columns(
+        &columns,
+        Axes {
+            height: Height::Capped,
+            ..AXES
+        },
+    )
+    .into_string();
+    assert!(text.contains(">50,000</text>"), "{text}");
+}
+
 #[test]
 fn small_value_is_visible() {
     check_stack(&[("a", 1)], 1_000_000, &[("a", 190.0, 2.0)]);
@@ -52,7 +85,7 @@ fn small_value_is_visible() {
 #[test]
 fn columns_and_labels_fit_the_width() {
     for count in [0, 1, 2, 24, COLUMNS_MAX] {
-        let text = columns(&vec![Some(column(&[("a", 3), ("b", 4)])); count]).into_string();
+        let text = columns(&vec![Some(column(&[("a", 3), ("b", 4)])); count], AXES).into_string();
         let ends = text.split("<rect class=\"hit\" x=\"").skip(1).map(|rest| {
             let mut numbers = rest.split('%').map(|part| part.rsplit('"').next().unwrap().parse::<f64>().unwrap());
             numbers.next().unwrap() + numbers.next().unwrap()
@@ -76,6 +109,6 @@ fn hostile_text_is_escaped() {
         label: "<script>".to_owned(),
         ..column(&[("a", 1)])
     };
-    let text = columns(&[None, Some(hostile)]).into_string();
+    let text = columns(&[None, Some(hostile)], AXES).into_string();
     assert!(!text.contains("<script"), "{text}");
 }

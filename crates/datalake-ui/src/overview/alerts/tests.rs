@@ -35,7 +35,7 @@ fn check(state: TableState, is_failing: bool, states: &[RunState], expected: &[&
         last_scheduled: None,
         now: at(30),
     };
-    let rendered = banners(&status, RunPermission::Open, at(30)).into_string();
+    let rendered = banners(&status, None, RunPermission::Open, at(30)).into_string();
     let names: Vec<&str> = rendered
         .split("data-banner=\"")
         .skip(1)
@@ -54,7 +54,7 @@ fn store_that_was_never_read_has_one_banner() {
 #[test]
 fn lake_without_a_table_has_a_banner() {
     check(TableState::Missing, false, &[], &["no-table"]);
-    check(TableState::Missing, true, &[], &["store-unreachable", "no-table"]);
+    check(TableState::Missing, true, &[], &["no-table"]);
     check(TableState::Missing, false, &[RunState::Pending], &["no-table"]);
 }
 

@@ -32,7 +32,11 @@ fn rejects(count: usize) -> Vec<ExcludedSource> {
 #[track_caller]
 fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize, Option<&str>)) {
     let rejects = rejects(1_000);
-    let page = paginate(&rejects, code, after);
+    let filter = RejectFilter {
+        code: code.map(str::to_owned),
+        kind: Some(ExclusionKind::Rejected),
+    };
+    let page = paginate(&rejects, &filter, after);
     let first = page.entries.first().map(|open| &*open.key);
     assert_eq!(
         (page.before, page.entries.len(), page.total, first),
@@ -43,21 +47,21 @@ fn check(code: Option<&str>, after: Option<&str>, expected: (usize, usize, usize
 
 #[test]
 fn pages_start_after_a_key() {
-    check(None, None, (0, 30, 1_000, Some("000000")));
-    check(None, Some("000099"), (100, 30, 1_000, Some("000100")));
+    check(None, None, (0, 25, 1_000, Some("000000")));
+    check(None, Some("000099"), (100, 25, 1_000, Some("000100")));
     check(None, Some("000979"), (980, 20, 1_000, Some("000980")));
     check(None, Some("000999"), (1_000, 0, 1_000, None));
 }
 
 #[test]
 fn page_after_a_missing_key_starts_at_the_next_one() {
-    check(None, Some("0000995"), (100, 30, 1_000, Some("000100")));
+    check(None, Some("0000995"), (100, 25, 1_000, Some("000100")));
 }
 
 #[test]
 fn pages_are_filtered_by_code() {
-    check(Some("quote"), None, (0, 30, 333, Some("000002")));
-    check(Some("quote"), Some("000299"), (100, 30, 333, Some("000302")));
+    check(Some("quote"), None, (0, 25, 333, Some("000002")));
+    check(Some("quote"), Some("000299"), (100, 25, 333, Some("000302")));
     check(Some("nested"), None, (0, 0, 0, None));
 }
 
@@ -65,48 +69,42 @@ fn pages_are_filtered_by_code() {
 fn long_texts_make_short_pages() {
     let long = |number: usize| open(&format!("{number:01000}"), RejectCode::Empty);
     let rejects: Vec<_> = (0..20).map(long).collect();
-    let first = paginate(&rejects, None, None);
-    assert_eq!((first.entries.len(), first.total), (7, 20));
+    let first = paginate(&rejects, &RejectFilter::default(), None);
+    assert_eq!((first.entries.len(), first.total), (3, 20));
 }
 
 #[test]
 fn longest_text_has_a_page() {
     let longest = [open(&"k".repeat(20_000), RejectCode::Empty)];
-    assert_eq!(paginate(&longest, None, None).entries.len(), 1);
+    assert_eq!(paginate(&longest, &RejectFilter::default(), None).entries.len(), 1);
 }
 
 #[test]
 fn codes_are_counted() {
-    assert_eq!(count_by_code(&rejects(1_000)), [("empty", 667), ("quote", 333)]);
-    assert_eq!(count_by_code(&[]), []);
+    let rejects = rejects(1_000);
+    assert_eq!(count_by_code(&rejects, ExclusionKind::Rejected), [("empty", 667), ("quote", 333)]);
+    assert_eq!(count_by_code(&rejects, ExclusionKind::Ignored), []);
 }
 
 fn request(time_travel: &[(&str, &str)]) -> RejectsRequest {
     RejectsRequest {
-        code: None,
+        code: Some("quote".to_owned()),
+        kind: ExclusionKind::Rejected,
         after: None,
         time_travel: Query::new(time_travel.iter().copied()),
     }
 }
 
 #[test]
-fn addresses_of_the_latest_version() {
+fn addresses_keep_kind_reason_and_version() {
     let latest = request(&[]);
-    assert_eq!(latest.address("/page/rejects", None, None), "/page/rejects");
+    assert_eq!(latest.list().address("/rejects"), "/rejects?kind=rejected&code=quote");
     assert_eq!(
-        latest.address("/page/rejects", Some("quote"), Some("a&b é")),
-        "/page/rejects?code=quote&after=a%26b+%C3%A9"
+        latest.query(ExclusionKind::Ignored, None).address("/rejects"),
+        "/rejects?kind=ignored"
     );
     assert_eq!(latest.user_href("1"), "/page/users/1");
-}
-
-#[test]
-fn addresses_keep_the_version() {
     let earlier = request(&[("version", "3")]);
-    assert_eq!(earlier.address("/rejects", None, None), "/rejects?version=3");
-    assert_eq!(
-        earlier.address("/page/rejects", Some("quote"), Some("x")),
-        "/page/rejects?code=quote&version=3&after=x"
-    );
+    assert_eq!(earlier.list().address("/rejects"), "/rejects?kind=rejected&code=quote&version=3");
     assert_eq!(earlier.user_href("1"), "/page/users/1?version=3");
 }

@@ -7,12 +7,10 @@ use crate::{
     components::labels,
     users::{
         filter_form::state::{FormState, invalid_option, number_input_type},
-        request::LIMIT,
+        form_query::{AGE_MODE, AgeMode},
+        request::{LIMIT, LIMITS},
     },
 };
-
-/// The page sizes to choose from.
-const LIMITS: [u16; 3] = [10, 25, LIMIT.get()];
 
 pub(crate) fn image(state: &FormState<'_>) -> Markup {
     let value = state.value("is_image_exists").to_lowercase();
@@ -32,18 +30,43 @@ pub(crate) fn image(state: &FormState<'_>) -> Markup {
     }
 }
 
-/// A bound of the age. The checkbox requests the extreme instead, for which the API's parameter has no value.
-pub(crate) fn age(state: &FormState<'_>, name: &str, label: &str, extreme: &str, extreme_label: &str) -> Markup {
-    let parameter = state.query.get(name);
-    let value = parameter.unwrap_or_default();
+/// The age: a choice of the bounds, and their numbers of years. The style hides a number that the choice does not use.
+pub(crate) fn age(state: &FormState<'_>) -> Markup {
+    let mode = AgeMode::of(state.query.get("min_age"), state.query.get("max_age"));
     html! {
-        div.field {
-            label for=(name) { (label) }
-            input id=(name) type=(number_input_type(value)) name=(name) value=(value) min="0" max="65535" step="1" inputmode="numeric"
-                aria-invalid=[state.aria_invalid(name)] aria-describedby=[state.aria_describedby(name)];
-            label.choice { input type="checkbox" name=(extreme) id=(extreme) checked[parameter == Some("")]; (extreme_label) }
-            (state.error_hint(name))
+        div.field.age {
+            label for=(AGE_MODE) { "Age" }
+            div.controls {
+                select id=(AGE_MODE) name=(AGE_MODE) {
+                    @for option in AgeMode::ALL { option value=(option.as_str()) selected[option == mode] { (age_mode_label(option)) } }
+                }
+                (years(state, "min_age", "Minimum age", "min"))
+                (years(state, "max_age", "Maximum age", "max"))
+            }
+            (state.error_hint("min_age"))
+            (state.error_hint("max_age"))
         }
+    }
+}
+
+fn years(state: &FormState<'_>, name: &str, label: &str, placeholder: &str) -> Markup {
+    let value = state.value(name);
+    html! {
+        input id=(name) type=(number_input_type(value)) name=(name) value=(value) min="0" max="65535" step="1" inputmode="numeric"
+            aria-label=(label) placeholder=(placeholder)
+            aria-invalid=[state.aria_invalid(name)] aria-describedby=[state.aria_describedby(name)];
+    }
+}
+
+fn age_mode_label(mode: AgeMode) -> &'static str {
+    match mode {
+        AgeMode::Any => "Any age",
+        AgeMode::Range => "Range",
+        AgeMode::Youngest => "Youngest",
+        AgeMode::Oldest => "Oldest",
+        AgeMode::Extremes => "Youngest and oldest",
+        AgeMode::YoungestUpTo => "Youngest up to maximum",
+        AgeMode::OldestFrom => "Oldest from minimum",
     }
 }
 

@@ -5,7 +5,7 @@ use url::form_urlencoded;
 use super::*;
 
 /// The fields of an unchanged form.
-const UNCHANGED: &str = "form=users&is_image_exists=&min_age=&max_age=&on=&column=&operator=exact&value=&order_by=&direction=asc\
+const UNCHANGED: &str = "form=users&q=&is_image_exists=&age_mode=&min_age=&max_age=&on=&column=&operator=exact&value=&order_by=&direction=asc\
                          &select=user_id&select=first_name&select=last_name&select=birthts&select=img_path&select=age&limit=50\
                          &version=&as_of=";
 
@@ -33,9 +33,7 @@ fn form_fields_become_api_parameters() {
         "form=users&is_image_exists=True&min_age=&max_age=+40+&limit=20",
         "?is_image_exists=True&max_age=40&limit=20",
     );
-    check("form=users&min_age=&youngest=on&max_age=", "?min_age");
-    check("form=users&min_age=30&max_age=&oldest=on", "?min_age=30&max_age");
-    check("form=users&min_age=30&youngest=on&oldest=on", "?min_age&max_age");
+    check("form=users&q=+Zo%C3%AB+&min_age=", "?q=Zo%C3%AB");
     check("form=users&on=2020-01-01&view=gallery", "?on=2020-01-01&view=gallery");
     check("form=users&view=table", "");
     check("form=users&version=3&as_of=", "?version=3");
@@ -44,6 +42,43 @@ fn form_fields_become_api_parameters() {
     check(
         "form=users&order_by=age&direction=desc&order_by=last_name&direction=asc&order_by=&direction=desc",
         "?order=age.desc,last_name",
+    );
+}
+
+#[test]
+fn age_mode_selects_the_bounds() {
+    let check = |mode: &str, expected: &str| check(&format!("form=users&age_mode={mode}&min_age=30&max_age=40"), expected);
+    check("", "");
+    check("range", "?min_age=30&max_age=40");
+    check("youngest", "?min_age");
+    check("oldest", "?max_age");
+    check("extremes", "?min_age&max_age");
+    check("youngest-up-to", "?min_age&max_age=40");
+    check("oldest-from", "?min_age=30&max_age");
+    check("tallest", "?min_age=30&max_age=40&age_mode=tallest");
+}
+
+#[test]
+fn mode_of_the_bounds_selects_them_again() {
+    let values = [None, Some(""), Some("30"), Some("x")];
+    for (min_age, max_age) in values.into_iter().flat_map(|min_age| values.map(|max_age| (min_age, max_age))) {
+        let fields = [min_age.unwrap_or_default(), max_age.unwrap_or_default()];
+        assert_eq!(AgeMode::of(min_age, max_age).bounds(fields), [min_age, max_age]);
+    }
+}
+
+#[test]
+fn days_of_times_become_milliseconds() {
+    check("form=users&column=birthts&operator=gte&value=1970-01-02", "?birthts__gte=86400000");
+    check(
+        "form=users&column=birthts&operator=exact&value=1970-01-01",
+        "?birthts__gte=0&birthts__lt=86400000",
+    );
+    check("form=users&column=birthts&operator=gte&value=5", "?birthts__gte=5");
+    // Only a time has days.
+    check(
+        "form=users&column=first_name&operator=exact&value=1970-01-01",
+        "?first_name=1970-01-01",
     );
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
 use datalake_api::{
+    lake_label::LakeLabel,
     request::auth::Access,
     snapshots::watch::{TableState, TableWatch},
     state::Parts,
@@ -55,6 +56,7 @@ impl OpenedLake {
             table: table.clone(),
             runs: Runs::new(Arc::clone(&bucket), Arc::new(DisabledLauncher::new())),
             bucket: Arc::clone(&bucket),
+            lake_label: LakeLabel::default(),
             metrics: Metrics::new(),
             access: Access::Open,
             cors_origins: Vec::new(),

@@ -1,0 +1,138 @@
+//! Text search: `q=ann lee` matches the rows whose user ID or names contain every word. Case is ignored by the full case folding of Unicode, so
+//! that `STRASSE` matches `Straße`.
+
+use std::borrow::Cow;
+
+use unicase::UniCase;
+
+use crate::{
+    query::{column::Column, error::QueryError},
+    row::RowView,
+};
+
+/// The name of the parameter.
+pub const SEARCH: &str = "q";
+
+/// Most words of a search: each is compared with every row.
+const WORDS_MAX: usize = 8;
+
+/// The words of a search. Invariant: at least one word, and each is folded and not empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search(Box<[Box<str>]>);
+
+impl Search {
+    /// The columns whose texts are searched.
+    pub const COLUMNS: [Column; 3] = [Column::UserId, Column::FirstName, Column::LastName];
+
+    /// Parses words that are separated by white space.
+    pub(crate) fn parse(name: &str, value: &str) -> Result<Self, QueryError> {
+        let words: Box<[Box<str>]> = value.split_whitespace().map(|word| fold(word).into()).collect();
+        match words.len() {
+            0 => Err(QueryError::value(name, "must contain a word; omit it for all rows")),
+            1..=WORDS_MAX => Ok(Self(words)),
+            _ => Err(QueryError::value(name, &format!("must have at most {WORDS_MAX} words"))),
+        }
+    }
+
+    /// Whether each word is part of the user ID or of a name.
+    pub(crate) fn holds(&self, row: &RowView<'_>) -> bool {
+        self.every_word(row, contains)
+    }
+
+    /// Whether each word is the beginning of the user ID or of a name. Such rows come first.
+    pub(crate) fn is_prefix(&self, row: &RowView<'_>) -> bool {
+        self.every_word(row, starts_with)
+    }
+
+    fn every_word(&self, row: &RowView<'_>, is_in: fn(&str, &str) -> bool) -> bool {
+        let texts = [row.user_id, row.first_name, row.last_name].map(fold_unless_ascii);
+        self.0.iter().all(|word| texts.iter().any(|text| is_in(text, word)))
+    }
+}
+
+fn fold(text: &str) -> String {
+    UniCase::unicode(text).to_folded_case()
+}
+
+/// ASCII is compared without a copy, because most texts are ASCII and a search compares every row.
+fn fold_unless_ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(fold(text))
+    }
+}
+
+/// `text` is folded or ASCII, and `word` is folded.
+fn contains(text: &str, word: &str) -> bool {
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    text.windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}
+
+fn starts_with(text: &str, word: &str) -> bool {
+    let start = text.as_bytes().get(..word.len());
+    start.is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::BirthTimestamp;
+
+    fn row<'a>(user_id: &'a str, first_name: &'a str, last_name: &'a str) -> RowView<'a> {
+        RowView {
+            user_id,
+            first_name,
+            last_name,
+            birth: BirthTimestamp::from_ms(0).unwrap(),
+            has_image: false,
+        }
+    }
+
+    /// Checks whether a search matches a row, and whether the match is a prefix.
+    #[track_caller]
+    fn check(query: &str, row: &RowView<'_>, expected: (bool, bool)) {
+        let search = Search::parse(SEARCH, query).unwrap();
+        assert_eq!((search.holds(row), search.is_prefix(row)), expected, "{query:?} in {row:?}");
+    }
+
+    #[test]
+    fn every_word_is_part_of_a_text() {
+        let user = row("u-1000", "Anna Maria", "van Dyk");
+        for query in ["u-1", "U-1000", "ann", "anna  maria", "dyk anna", "1000 van", " ANNA\t"] {
+            let search = Search::parse(SEARCH, query).unwrap();
+            assert!(search.holds(&user), "{query:?}");
+        }
+        for query in ["bob", "anna bob", "annamaria", "u-1000x", "processed_data"] {
+            check(query, &user, (false, false));
+        }
+    }
+
+    #[test]
+    fn case_is_folded_in_every_script() {
+        check("żaneta", &row("1", "Żaneta", "x"), (true, true));
+        check("STRASSE", &row("1", "x", "Straße"), (true, true));
+        check("straß", &row("1", "x", "STRASSE"), (true, true));
+        check("ὀδυσσεύς", &row("1", "ὈΔΥΣΣΕΎΣ", "x"), (true, true));
+        check("иванова", &row("1", "Анна", "ИВАНОВА"), (true, true));
+        check("\u{212a}elvin", &row("1", "Kelvin", "x"), (true, true));
+        check("zoe", &row("1", "Zoë", "x"), (false, false));
+        check("oë", &row("1", "ZOË", "x"), (true, false));
+    }
+
+    #[test]
+    fn prefix_needs_every_word_at_a_beginning() {
+        check("ann lee", &row("1", "Anna", "Leeds"), (true, true));
+        check("ann eds", &row("1", "Anna", "Leeds"), (true, false));
+        check("lee", &row("1", "Ashlee", "x"), (true, false));
+    }
+
+    #[test]
+    fn search_without_a_word_or_with_too_many_is_rejected() {
+        for query in ["", " \t\u{3000}", &"a ".repeat(WORDS_MAX + 1)] {
+            let error = Search::parse(SEARCH, query).unwrap_err();
+            assert_eq!(error.parameter, SEARCH, "{query:?}");
+        }
+        assert!(Search::parse(SEARCH, &"a ".repeat(WORDS_MAX)).is_ok());
+    }
+}

@@ -1,0 +1,84 @@
+//! The phases of an active run, with the counts of the current one.
+
+use datalake_core::progress::{Phase, RunProgress};
+use maud::{Markup, html};
+
+use crate::components::format::{capitalize, number};
+
+/// The list; the script updates it. Without progress, the server does not know the phase.
+pub(crate) fn list(progress: Option<RunProgress>) -> Markup {
+    html! {
+        ol.phases #phases {
+            @for phase in Phase::ALL {
+                @let state = state(phase, progress);
+                @let current = progress.filter(|progress| progress.phase == phase);
+                li data-phase=(phase.as_str()) data-state=(state) aria-current=[current.map(|_| "step")] {
+                    (capitalize(phase.label())) " "
+                    span.count { @if let Some(progress) = current { (count(progress)) } }
+                }
+            }
+        }
+    }
+}
+
+/// The bar: its length is known only in phases that count users.
+pub(crate) fn bar(progress: Option<RunProgress>) -> Markup {
+    let counted = progress.and_then(|progress| Some((progress.done, progress.total.filter(|total| *total > 0)?)));
+    html! {
+        @match counted {
+            Some((done, total)) => progress aria-label="Progress of the phase" max=(total) value=(done) {},
+            None => progress aria-label="Run in progress" {},
+        }
+    }
+}
+
+fn state(phase: Phase, progress: Option<RunProgress>) -> &'static str {
+    match progress {
+        Some(progress) if progress.phase == phase => "active",
+        Some(progress) if progress.phase > phase => "done",
+        Some(_) | None => "waiting",
+    }
+}
+
+fn count(progress: RunProgress) -> String {
+    match (progress.done, progress.total) {
+        (done, Some(total)) if total > 0 => format!("{} of {}", number(done), number(total)),
+        (0, _) => String::new(),
+        (done, _) => number(done),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_before_the_current_one_are_done() {
+        let progress = RunProgress {
+            phase: Phase::Copying,
+            done: 1_234,
+            total: Some(50_000),
+        };
+        let text = list(Some(progress)).into_string();
+        let states: Vec<_> = text
+            .split("data-state=\"")
+            .skip(1)
+            .map(|rest| rest.split('"').next().unwrap())
+            .collect();
+        assert_eq!(states, ["done", "done", "active", "waiting", "waiting"]);
+        assert!(text.contains("<span class=\"count\">1,234 of 50,000</span>"), "{text}");
+        assert_eq!(list(None).into_string().matches("waiting").count(), 5);
+    }
+
+    #[test]
+    fn bar_has_a_length_if_the_total_is_known() {
+        let progress = |total| RunProgress {
+            phase: Phase::Reading,
+            done: 3,
+            total,
+        };
+        assert!(bar(Some(progress(Some(9)))).into_string().contains("max=\"9\" value=\"3\""));
+        assert!(!bar(Some(progress(Some(0)))).into_string().contains("max="));
+        assert!(!bar(None).into_string().contains("value="));
+    }
+}

@@ -1,0 +1,119 @@
+//! A rejected or ignored source: its title, location, excerpt, and how to fix it.
+
+use std::borrow::Cow;
+
+use datalake_core::reject::{ExcludedSource, Exclusion, Position, Reason};
+use maud::{Markup, html};
+
+use crate::{
+    components::{
+        excerpt::excerpt,
+        format::{number, sentence},
+        reject_titles,
+    },
+    page::links,
+};
+
+/// The columns of a source. A message that begins with one keeps its spelling.
+const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
+
+/// The data of a card. Reports of runs contain less than the table: then the missing parts are not shown.
+#[derive(Debug)]
+pub(crate) struct RejectCard<'a> {
+    pub(crate) key: &'a str,
+    pub(crate) code: &'a str,
+    pub(crate) position: Option<Position>,
+    pub(crate) excerpt: Option<&'a str>,
+    /// The position of the cause in the excerpt, in bytes.
+    pub(crate) excerpt_offset: Option<u8>,
+    pub(crate) reason: Option<Cow<'a, Reason>>,
+}
+
+impl<'a> RejectCard<'a> {
+    /// The card of a source that the table excludes.
+    pub(crate) fn of(source: &'a ExcludedSource) -> Self {
+        let reject = match &source.exclusion {
+            Exclusion::Rejected(reject) => Some(reject),
+            Exclusion::Ignored(_) => None,
+        };
+        Self {
+            key: &source.key,
+            code: source.exclusion.code(),
+            position: reject.and_then(|reject| reject.position),
+            excerpt: reject.and_then(|reject| reject.excerpt.as_deref()),
+            excerpt_offset: reject.and_then(|reject| reject.excerpt_offset),
+            reason: Some(source.reason()),
+        }
+    }
+
+    /// An item of `ol.rejects`. `note` follows the advice; it may be empty.
+    pub(crate) fn item(&self, note: &Markup) -> Markup {
+        html! {
+            li data-key=(self.key) data-code=(self.code) {
+                header {
+                    h3 { (reject_titles::title_of_code(self.code)) }
+                    a href=(links::reject_code(self.code)) { code { (self.code) } }
+                }
+                p.where {
+                    code.wrap { bdi { (self.key) } }
+                    button.copy type="button" data-copy=(self.key) aria-label={ "Copy path " (self.key) } hidden { "Copy path" }
+                    @if let Some(position) = self.position { span.muted { (place(position)) } }
+                }
+                @if let Some(text) = self.excerpt { (excerpt(self.code, text, self.excerpt_offset)) }
+                @if let Some(reason) = &self.reason {
+                    dl.properties {
+                        dt { "Found" } dd { (reason_sentence(&reason.found)) }
+                        dt { "Expected" } dd { (reason_sentence(&reason.expected)) }
+                        dt { "Fix" } dd data-remedy { (reason_sentence(&reason.remedy)) }
+                    }
+                }
+                @if !note.0.is_empty() { p.small.muted { (note) } }
+            }
+        }
+    }
+}
+
+fn place(position: Position) -> String {
+    let byte = format!("byte {}", number(position.byte_offset));
+    match (position.line, position.column) {
+        (Some(line), Some(column)) => format!("line {line}, column {column}, {byte}"),
+        _ => byte,
+    }
+}
+
+/// A message as a sentence.
+fn reason_sentence(message: &str) -> String {
+    match COLUMNS.iter().any(|column| message.starts_with(column)) {
+        true => format!("{message}."),
+        false => sentence(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn column_name_keeps_its_spelling() {
+        assert_eq!(reason_sentence("there is a quote"), "There is a quote.");
+        assert_eq!(reason_sentence("birthts is before 1850"), "birthts is before 1850.");
+    }
+
+    #[test]
+    fn card_without_details_has_title_and_key() {
+        let card = RejectCard {
+            key: "src-data/<1>.csv",
+            code: "quote",
+            position: None,
+            excerpt: None,
+            excerpt_offset: None,
+            reason: None,
+        };
+        let text = card.item(&html! {}).into_string();
+        assert!(
+            text.contains("Misplaced quote") && text.contains("src-data/&lt;1&gt;.csv"),
+            "{text}"
+        );
+        assert!(!text.contains("data-remedy") && !text.contains("class=\"excerpt\""), "{text}");
+    }
+}

@@ -1,0 +1,32 @@
+//! What all pages of a server have in common: the name of the lake, and the theme that the user has chosen.
+
+use axum::http::HeaderMap;
+
+use crate::page::theme::Theme;
+use datalake_api::lake_label::LakeLabel;
+
+/// The name of the lake and the theme.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Site {
+    /// None if the client must not see it.
+    pub(crate) lake_name: Option<String>,
+    pub(crate) theme: Theme,
+}
+
+impl Site {
+    /// For a client that may read the lake.
+    pub(crate) fn of(label: &LakeLabel, headers: &HeaderMap) -> Self {
+        Self {
+            lake_name: label.name().map(str::to_owned),
+            theme: Theme::from_headers(headers),
+        }
+    }
+
+    /// For a client that has not signed in: the name of a bucket or folder is internal.
+    pub(crate) fn public(label: &LakeLabel, headers: &HeaderMap) -> Self {
+        Self {
+            lake_name: label.public_name().map(str::to_owned),
+            theme: Theme::from_headers(headers),
+        }
+    }
+}
