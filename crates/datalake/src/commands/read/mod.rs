@@ -125,7 +125,7 @@ impl OpenedLake {
     /// The error for a problem of the API.
     fn error_of(&self, status: u16, problem: &Document) -> anyhow::Error {
         let detail = problem.get("detail").text().unwrap_or("the request failed");
-        let is_missing_table = problem.get("type").text().is_some_and(|kind| kind.ends_with(":no-table-yet"));
+        let is_missing_table = problem.get("type").text().is_some_and(|kind| kind.ends_with("#no-table-yet"));
         match status {
             _ if is_missing_table => anyhow!("the lake has no table yet; run `datalake process --lake {}`", self.url),
             408 | 409 | 425 | 429 => anyhow!("{detail}"),
