@@ -63,6 +63,10 @@ fn button_starts_a_run_and_follows_it() {
         browser.attributes("data-run-id").contains(&id.to_owned()).then_some(())
     });
     browser.check_not_reloaded();
+    let message = browser.text("#run-state");
+    assert!(message.starts_with("Run: Succeeded, 0 added, 1 changed, 0 removed"), "{message}");
+    browser.click("#run-state .close");
+    assert_eq!(browser.text("#run-state"), "");
     check_nothing_stored(&browser);
     browser.check_quiet("a run");
 }
