@@ -244,7 +244,7 @@
     else return;
     event.preventDefault();
   });
-  if (location.hash === "#start-run") document.querySelector("#start-run button[data-start]")?.focus();
-
   enhance();
+  // No element has this ID: a browser that scrolls to an element without focus would remove the focus.
+  if (location.hash === "#start") document.querySelector("#start-run button[data-start]")?.focus();
 })();

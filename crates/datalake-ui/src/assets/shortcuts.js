@@ -34,7 +34,7 @@
       case "r":
         // The script of runs handles it on pages that have runs.
         if (document.dispatchEvent(new Event("run-shortcut", { cancelable: true }))) {
-          location.assign(document.querySelector(".top [data-shortcut=r]").href + "#start-run");
+          location.assign(document.querySelector(".top [data-shortcut=r]").href + "#start");
         }
         return;
       case "/": {

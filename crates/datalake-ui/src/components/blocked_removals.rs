@@ -49,6 +49,8 @@ impl BlockedRemovals<'_> {
                     }
                 }
                 (self.users())
+                // It still shows the result after the run with the permission has succeeded.
+                @if self.permission != RunPermission::NotOffered { p #run-state role="status" {} }
                 @if self.succeeded.is_none() {
                     @if self.permission != RunPermission::NotOffered { (self.allow_button()) }
                     @if let Some(lake) = self.lake.filter(|lake| !lake.arguments().is_empty()) {
@@ -102,7 +104,6 @@ impl BlockedRemovals<'_> {
             div #allow-once data-needs-token[permission == RunPermission::NeedsToken] {
                 button.primary type="button" data-allow=(run_id) hidden { "Allow once" }
                 (components::command(&curl, self.origin, &ApiAddress::new("/data")))
-                p #run-state role="status" {}
             }
         }
     }

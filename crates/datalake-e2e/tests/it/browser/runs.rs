@@ -257,7 +257,7 @@ fn blocked_removals_can_be_allowed_once() {
     browser.click("[data-banner=refused] a[href$='#blocked']");
     browser.until("the run", || (browser.count("#blocked") == 1).then_some(()));
     assert_eq!(browser.run("return document.querySelector('#blocked').dataset.count"), "30");
-    assert_eq!(browser.text("#blocked li a"), "1000");
+    assert_eq!(browser.text("#blocked li a"), "Susan Lee (1000)");
     let command = browser.run("return [...document.querySelectorAll('#blocked .curl code')].at(-1).textContent");
     let id = blocked["id"].as_str().unwrap();
     assert_eq!(command, format!("datalake process --lake lake --allow-mass-delete-of {id}"));

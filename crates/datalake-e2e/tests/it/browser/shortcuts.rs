@@ -83,7 +83,7 @@ fn r_starts_a_run_or_leads_to_the_button() {
         "the button",
         "return document.activeElement.matches('#start-run button[data-start]')",
     );
-    assert_eq!(browser.address(), "/page/runs#start-run");
+    assert_eq!(browser.address(), "/page/runs#start");
     browser.go("/");
     browser.type_key('r');
     browser.until_run(
