@@ -19,3 +19,4 @@ pub mod rows;
 pub mod snapshots;
 pub mod state;
 pub mod telemetry;
+pub mod theme;

@@ -35,6 +35,7 @@ impl Asset {
     fn new(extension: &str, media_type: &'static str, text: &str) -> Self {
         let text = match extension {
             "css" => minify_style(text),
+            "js" => minify_script(text),
             _ => minify(text),
         };
         let digest = Sha256::digest(&text);
@@ -59,7 +60,34 @@ fn minify(text: &str) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Removes the white space around the punctuation of a style. Strings stay as they are.
+/// Removes the white space around the operators of a script. Lines with templates, regular expressions or escapes stay as they are, and strings
+/// within the other lines.
+fn minify_script(text: &str) -> String {
+    const SHORTER: [(&str, &str); 14] = [
+        (" = ", "="),
+        (" => ", "=>"),
+        (" === ", "==="),
+        (" !== ", "!=="),
+        (" && ", "&&"),
+        (" || ", "||"),
+        (" ? ", "?"),
+        (" : ", ":"),
+        (", ", ","),
+        (": ", ":"),
+        (") {", "){"),
+        ("if (", "if("),
+        ("{ ", "{"),
+        (" }", "}"),
+    ];
+    let text = minify(text);
+    let lines = text.lines().map(|line| match line.contains(['`', '/', '\\', '\'']) {
+        true => line.to_owned(),
+        false => replace_outside_strings(line, &SHORTER),
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Removes the white space around the punctuation of a style, and shortens the names of its variables. Strings stay as they are.
 fn minify_style(text: &str) -> String {
     const SHORTER: [(&str, &str); 8] = [
         ("\n", ""),
@@ -71,12 +99,41 @@ fn minify_style(text: &str) -> String {
         (": ", ":"),
         (", ", ","),
     ];
-    let compact = |part: &str| SHORTER.iter().fold(part.to_owned(), |text, (from, to)| text.replace(from, to));
-    let parts = minify(text);
-    let parts = parts.split('"').enumerate();
+    shorten_variables(&replace_outside_strings(&minify(text), &SHORTER))
+}
+
+fn replace_outside_strings(text: &str, replacements: &[(&str, &str)]) -> String {
+    let compact = |part: &str| { replacements.iter() }.fold(part.to_owned(), |text, (from, to)| text.replace(from, to));
+    let parts = text.split('"').enumerate();
     let parts = parts.map(|(index, part)| if index % 2 == 0 { compact(part) } else { part.to_owned() });
     parts.collect::<Vec<_>>().join("\"")
 }
+
+/// The name of a variable at the start of a text, without its hyphens, and the rest.
+fn split_name(text: &str) -> (&str, &str) {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || character == '-';
+    text.split_at(text.find(|character| !is_part(character)).unwrap_or(text.len()))
+}
+
+/// Replaces the names of the design system's variables by numbers. Names that one file uses alone stay.
+fn shorten_variables(text: &str) -> String {
+    let shorten = |(index, part): (usize, &str)| {
+        let (name, after) = split_name(part);
+        match VARIABLES.iter().position(|variable| *variable == name) {
+            Some(number) if index > 0 => format!("{number:x}{after}"),
+            _ => part.to_owned(),
+        }
+    };
+    let parts: Vec<_> = text.split("--").enumerate().map(shorten).collect();
+    parts.join("--")
+}
+
+/// The names of the design system's variables.
+static VARIABLES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let lines = include_str!("assets/tokens.css").lines();
+    let declared = lines.filter_map(|line| line.trim().strip_prefix("--"));
+    declared.map(|declaration| split_name(declaration).0).collect()
+});
 
 /// One style for all pages: the design system first, because the other files use its values.
 const STYLES: &str = concat!(
@@ -86,15 +143,18 @@ const STYLES: &str = concat!(
     include_str!("assets/frame.css"),
 );
 
+const USERS_STYLES: &str = concat!(include_str!("assets/images.css"), include_str!("assets/users.css"));
+const DETAILS_STYLES: &str = concat!(include_str!("assets/images.css"), include_str!("assets/details.css"));
+
 /// One script for all pages. Each file is a function of its own.
 const SCRIPTS: &str = concat!(include_str!("assets/page.js"), include_str!("assets/shortcuts.js"),);
 
 static STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", STYLES));
 static SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", SCRIPTS));
 /// Only the list of users loads this.
-static USERS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/users.css")));
+static USERS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", USERS_STYLES));
 /// Only pages that show details load this: single users, rejects, versions, a run.
-static DETAILS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", include_str!("assets/details.css")));
+static DETAILS_STYLE: LazyLock<Asset> = LazyLock::new(|| Asset::new("css", "text/css; charset=utf-8", DETAILS_STYLES));
 /// Only pages with forms, images or paths to copy load this.
 static VIEW_SCRIPT: LazyLock<Asset> = LazyLock::new(|| Asset::new("js", "text/javascript; charset=utf-8", include_str!("assets/views.js")));
 /// Only pages that start, follow or stop runs load these two.
@@ -203,6 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn variables_of_the_design_system_have_short_names() {
+        assert_eq!(VARIABLES.first(), Some(&"ground"));
+        assert_eq!(
+            minify_style(":root { --ground: #fff; }\na { color: var(--ground); margin: var(--own) 0 var(--surface); }"),
+            ":root{--0:#fff}a{color:var(--0);margin:var(--own) 0 var(--1)}"
+        );
+        assert_eq!(minify_style("a { color: red; }"), "a{color:red}");
+    }
+
+    #[test]
+    fn scripts_are_compact_and_keep_their_strings() {
+        let script = "  const a = (b) => {\n  if (b === \"x = y, z\") f({ b, c: 1 });\n  g(`a = b`);\n  return h / 2, 3;";
+        let expected = "const a=(b)=>{\nif(b===\"x = y, z\") f({b,c:1});\ng(`a = b`);\nreturn h / 2, 3;";
+        assert_eq!(minify_script(script), expected);
+    }
+
+    #[test]
     fn script_has_no_multiline_template_literals() {
         // Removing indentation would change their content.
         let scripts = [
@@ -213,5 +290,41 @@ mod tests {
         ];
         let scripts = scripts.concat();
         assert!(scripts.lines().all(|line| line.matches('`').count() % 2 == 0));
+    }
+
+    /// The declarations of all styles except those of the design system.
+    fn declarations() -> Vec<(&'static str, &'static str)> {
+        let styles = [
+            include_str!("assets/page.css"),
+            include_str!("assets/tables.css"),
+            include_str!("assets/frame.css"),
+            include_str!("assets/images.css"),
+            include_str!("assets/users.css"),
+            include_str!("assets/details.css"),
+            include_str!("assets/runs.css"),
+            include_str!("assets/charts.css"),
+        ];
+        let blocks = styles
+            .into_iter()
+            .flat_map(|style| style.split('}'))
+            .filter_map(|rule| rule.rsplit_once('{'));
+        let declarations = blocks.flat_map(|(_, block)| block.split(';'));
+        let pairs = declarations.filter_map(|declaration| declaration.split_once(':'));
+        pairs.map(|(name, value)| (name.trim(), value.trim())).collect()
+    }
+
+    #[test]
+    fn sizes_of_text_and_colors_are_values_of_the_design_system() {
+        let found = declarations();
+        assert!(found.len() > 500, "{}", found.len());
+        let literal: Vec<_> = found
+            .into_iter()
+            .filter(|(name, value)| {
+                let is_size = *name == "font-size" && !value.starts_with("var(--");
+                let is_color = value.contains('#') || value.contains("rgb") || value.contains("hsl");
+                is_size || is_color
+            })
+            .collect();
+        assert_eq!(literal, [], "use a variable of tokens.css");
     }
 }

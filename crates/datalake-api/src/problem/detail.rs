@@ -56,7 +56,7 @@ impl Problem {
             Self::NoSuchUser => "the table has no user with this ID; IDs are case-sensitive".to_owned(),
             Self::NoImage => "this user has no valid image; see /data/{user_id}/explain".to_owned(),
             Self::NoSuchVersion { newest } => {
-                format!("the newest version is {newest}; use min_version and wait to wait for a later one")
+                format!("the latest version is {newest}; use min_version and wait to wait for a later one")
             }
             Self::BeforeFirstVersion => "the first version of the table was committed after this time; see /versions".to_owned(),
             Self::VersionGone => {
@@ -64,7 +64,7 @@ impl Problem {
                     .to_owned()
             }
             Self::VersionNotReached { requested, newest } => {
-                format!("version {requested} was not committed in time, the newest is {newest}; retry, or wait longer (at most 60s)")
+                format!("version {requested} was not committed in time, the latest is {newest}; retry, or wait longer (at most 60s)")
             }
             Self::RunEnded => "only an active run can be stopped; see the report of this run".to_owned(),
             Self::NoSuchRun => "no run has this ID; see /runs".to_owned(),

@@ -33,7 +33,7 @@ pub struct ProblemDocument {
     pub detail: String,
     /// The requested path.
     instance: String,
-    /// The newest version of the table, if it is older than requested.
+    /// The latest version of the table, if it is older than requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     newest_version: Option<u64>,
@@ -45,7 +45,7 @@ pub struct ProblemDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub nearest: Option<String>,
-    /// The newest run, if there is no table yet.
+    /// The latest run, if there is no table yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub run: Option<Box<RunDocument>>,

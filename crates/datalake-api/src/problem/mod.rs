@@ -94,7 +94,7 @@ pub enum Problem {
     NoImage,
     /// The version does not exist yet.
     NoSuchVersion {
-        /// The newest version.
+        /// The latest version.
         newest: u64,
     },
     /// The requested time is before the first version of the table.
@@ -105,7 +105,7 @@ pub enum Problem {
     VersionNotReached {
         /// The requested version.
         requested: u64,
-        /// The newest version.
+        /// The latest version.
         newest: u64,
     },
     /// Neither a report nor the launcher knows the run.
@@ -114,7 +114,7 @@ pub enum Problem {
     RunEnded,
     /// There is no table yet.
     NoTable {
-        /// The newest run, which may create it.
+        /// The latest run, which may create it.
         run: Option<Box<RunDocument>>,
     },
     /// The table has not been loaded since this server started.

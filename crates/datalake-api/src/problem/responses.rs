@@ -25,7 +25,7 @@ pub(crate) enum ReadProblems {
     Unavailable(ProblemDocument),
 }
 
-/// The errors of requests that read only the newest version of the table.
+/// The errors of requests that read only the latest version of the table.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "this describes responses that `Problem` makes")]
 pub(crate) enum NewestReadProblems {

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod body;
+pub mod cookies;
 pub mod cursor;
 pub mod data_query;
 pub mod parameters;

@@ -66,7 +66,7 @@ impl QueryString {
         Ok(())
     }
 
-    /// Checks the names like [`QueryString::check`], for a response that shows only the newest version.
+    /// Checks the names like [`QueryString::check`], for a response that shows only the latest version.
     pub fn check_newest(&self, known: &[&'static str]) -> Result<(), QueryError> {
         self.check_newest_only()?;
         self.check(known)
@@ -77,7 +77,7 @@ impl QueryString {
         match self.iter().find(|(name, _)| matches!(*name, "version" | "as_of")) {
             Some((name, _)) => Err(QueryError::value(
                 name,
-                "not available here: the response shows only the newest version",
+                "not available here: the response shows only the latest version",
             )),
             None => Ok(()),
         }

@@ -3,11 +3,13 @@
 
 use std::fmt;
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::{SignedDuration, Timestamp};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+
+use crate::request::cookies;
 
 /// A working day. A browser that is left open overnight has to sign in again.
 const SESSION_MAX: SignedDuration = SignedDuration::from_hours(12);
@@ -41,13 +43,7 @@ impl SessionKey {
 
     /// Whether the request has the cookie of a session that has not expired.
     pub fn is_active(&self, headers: &HeaderMap, now: Timestamp) -> bool {
-        let headers = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let cookies = headers
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
-        // Cookies of other paths or domains may have the same name.
-        let mut values = cookies.filter_map(|(name, value)| (name == NAME).then_some(value));
-        values.any(|value| self.verify(value, now))
+        cookies::values(headers, NAME).any(|value| self.verify(value, now))
     }
 
     fn verify(&self, value: &str, now: Timestamp) -> bool {
@@ -86,6 +82,8 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     fn at(second: i64) -> Timestamp {

@@ -1,4 +1,4 @@
-//! The snapshot that a request reads. A request selects it once: the newest version, or another one by its parameters.
+//! The snapshot that a request reads. A request selects it once: the latest version, or another one by its parameters.
 
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ use crate::{
 const VERSION: HeaderName = HeaderName::from_static("datalake-version");
 /// Seconds since the version was committed.
 const VERSION_AGE: HeaderName = HeaderName::from_static("datalake-version-age");
-/// Seconds since the store last confirmed that no version is newer than the newest in memory.
+/// Seconds since the store last confirmed that no version is newer than the latest in memory.
 const CHECKED_AGE: HeaderName = HeaderName::from_static("datalake-checked-age");
 
 /// The parameters of reads that can select any version.
@@ -56,14 +56,14 @@ pub struct TimeTravelParameters {
     /// kept for a week after it is superseded.
     #[param(example = 0)]
     version: Option<u64>,
-    /// Reads the newest version that was committed at or before this time: an RFC 3339 timestamp, or a day, which means its end (UTC).
+    /// Reads the latest version that was committed at or before this time: an RFC 3339 timestamp, or a day, which means its end (UTC).
     /// Cannot be combined with `version`. It does not change the day `on`, on which ages are computed.
     #[param(
         pattern = "^[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}:[0-9]{2}(\\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2}))?$",
         example = "2026-11-24T12:00:00Z"
     )]
     as_of: Option<String>,
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// The oldest version that the response may show. The response shows the latest version, or is a 409 if that is older. Cannot be
     /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
@@ -72,12 +72,12 @@ pub struct TimeTravelParameters {
     wait: Option<String>,
 }
 
-/// The parameters of reads that show only the newest version.
+/// The parameters of reads that show only the latest version.
 #[derive(Debug, IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "`TimeTravel::parse` parses the parameters; this describes them")]
 pub struct NewestVersionParameters {
-    /// The oldest version that the response may show. The response shows the newest version, or is a 409 if that is older. Cannot be
+    /// The oldest version that the response may show. The response shows the latest version, or is a 409 if that is older. Cannot be
     /// combined with `version` or `as_of`.
     #[param(example = 0)]
     min_version: Option<u64>,
@@ -210,7 +210,7 @@ fn cursor_problem(error: VersionError) -> Problem {
     }
 }
 
-/// Waits until the newest version in memory is at least the requested one. Without a table it returns at the timeout, and the caller
+/// Waits until the latest version in memory is at least the requested one. Without a table it returns at the timeout, and the caller
 /// reports why there is none.
 async fn wait_for_version(
     watch: &TableWatch,

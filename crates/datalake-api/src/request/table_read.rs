@@ -24,7 +24,7 @@ impl<Q: QueryParameters + Send> FromRequestParts<ApiState> for TableRead<Q> {
     }
 }
 
-/// A request that can read only the newest version of the table, and may wait for it.
+/// A request that can read only the latest version of the table, and may wait for it.
 #[derive(Debug)]
 pub struct NewestRead<Q>(pub Q, pub ReadAt);
 

@@ -25,7 +25,7 @@ pub struct VersionReader {
 }
 
 impl VersionReader {
-    /// The selected version, if `newest` is the newest.
+    /// The selected version, if `newest` is the latest.
     pub async fn select(&self, selector: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
         if let Some(snapshot) = self.versions.select_in_memory(selector, newest, now) {
             return Ok(snapshot);
@@ -34,7 +34,7 @@ impl VersionReader {
         self.versions.select(selector, newest, now).await
     }
 
-    /// The version `number`, if `newest` is the newest.
+    /// The version `number`, if `newest` is the latest.
     pub async fn at(&self, number: u64, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
         self.select(VersionSelector::Version(number), newest, now).await
     }

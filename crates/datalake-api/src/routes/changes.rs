@@ -94,7 +94,7 @@ pub struct ChangesParameters {
     /// The earlier version.
     #[param(example = 0)]
     since: u64,
-    /// The later version, not less than `since`; the newest by default.
+    /// The later version, not less than `since`; the latest by default.
     #[param(example = 0)]
     until: Option<u64>,
 }
@@ -104,7 +104,7 @@ pub struct ChangesParameters {
 pub struct Span {
     /// The version `since`.
     pub since: u64,
-    /// The version `until`; the newest if none.
+    /// The version `until`; the latest if none.
     pub until: Option<u64>,
 }
 
@@ -161,7 +161,7 @@ pub(crate) async fn list(
         None => Arc::clone(newest),
     };
     let before = versions.at(since, newest, now).await?;
-    // A version may have been committed since the newest one was selected.
+    // A version may have been committed since the latest one was selected.
     if before.version().number() > after.version().number() {
         return Err(Problem::NoSuchVersion {
             newest: after.version().number(),

@@ -1,4 +1,4 @@
-//! Example requests, which the index lists and a page shows with their responses.
+//! Example requests, which the index lists and a page links to.
 
 use datalake_core::{query::filter::Filter, user::Day};
 use datalake_table::memory::snapshot::Snapshot;
@@ -51,10 +51,10 @@ const FURTHER: &[(&str, &str)] = &[
     ("/data/{user_id}/history", "row history by version"),
     ("/data/{user_id}/explain", "provenance of a row"),
     ("/rejects", "rejected and ignored sources, with reasons"),
-    ("/versions", "versions of the table, the newest first"),
+    ("/versions", "versions of the table, latest first"),
     ("/data?version=0", "all users in the first version"),
     ("/changes?since=0", "changes since the first version"),
-    ("/runs", "runs, the newest first"),
+    ("/runs", "runs, latest first"),
     ("/openapi.json", "OpenAPI description"),
     ("/metrics", "metrics of this server"),
 ];

@@ -217,7 +217,7 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
             )
         }
         (Some(row), Some(reject)) => format!(
-            "{} is rejected ({}); the row of the last valid CSV, with the ETag {}, is kept; run {} changed it last",
+            "{} is rejected ({}); the row of the last valid CSV (ETag {}) is kept, and was last changed by run {}",
             reject.key,
             reject.exclusion.code(),
             row.csv.etag,
@@ -251,7 +251,7 @@ fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) 
         (Some(image), Some(reject)) => (
             "linked",
             format!(
-                "{} is rejected ({}); the copy of the last valid image, with the ETag {}, is kept",
+                "{} is rejected ({}); the copy of the last valid image (ETag {}) is kept",
                 reject.key,
                 reject.exclusion.code(),
                 image.etag

@@ -39,7 +39,7 @@ pub struct HistoryDocument<'a> {
     pub ends: &'static str,
     /// The number of states in the response.
     pub count: usize,
-    /// The states, the newest first.
+    /// The states, latest first.
     pub states: Vec<StateDocument<'a>>,
 }
 
@@ -70,7 +70,7 @@ pub struct StateDocument<'a> {
 }
 
 impl<'a> HistoryDocument<'a> {
-    /// The document with the states of the user, the newest first.
+    /// The document with the states of the user, latest first.
     pub fn new(user_id: &'a UserId, history: &'a RowHistory) -> Self {
         let complete = history.reach == Reach::Whole;
         let older = history.states.iter().skip(1).map(Some).chain([None]);
@@ -121,7 +121,7 @@ impl<'a> StateDocument<'a> {
 
 /// Get a user's history
 ///
-/// Returns the states of the user's row, the newest first, each with the version, the time and the run that introduced it. The history goes
+/// Returns the states of the user's row, latest first, each with the version, the time and the run that introduced it. The history goes
 /// back as far as the log and the files of the table; `ends` indicates why it goes back no further.
 #[utoipa::path(
     get,

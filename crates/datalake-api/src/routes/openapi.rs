@@ -42,7 +42,7 @@ use crate::{
     tags(
         (name = "data", description = "Users, statistics and history"),
         (name = "formats", description = "Users in the format of the path, for programs that derive the format from a file name"),
-        (name = "runs", description = "Runs, which read the sources and commit new versions"),
+        (name = "runs", description = "Start, follow and stop runs"),
         (name = "server", description = "Start page, health and metrics"),
     ),
     components(schemas(Format, Shape, EscapeDocument, ProblemDocument)),

@@ -251,7 +251,7 @@ impl fmt::Display for RejectsCursor {
 
 /// List rejects
 ///
-/// Returns the sources that are rejected or ignored at a version of the table, the newest by default, with the reason and the remedy for
+/// Returns the sources that are rejected or ignored at a version of the table, the latest by default, with the reason and the remedy for
 /// each. The header `Link` names the next page, which shows the same version.
 #[utoipa::path(
     get,

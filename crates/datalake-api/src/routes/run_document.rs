@@ -47,7 +47,7 @@ pub struct RunDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     progress: Option<ProgressDocument>,
-    /// The newest version of the table at the end of the run.
+    /// The latest version of the table at the end of the run.
     #[schema(required)]
     version: Option<u64>,
     /// Whether the run committed this version; false if nothing had changed.

@@ -57,7 +57,7 @@ const RUNS_STALE: HeaderName = HeaderName::from_static("datalake-runs-stale");
 pub struct RunsDocument {
     /// The number of runs in the response.
     count: usize,
-    /// The runs, the newest first.
+    /// The runs, latest first.
     runs: Vec<RunDocument>,
 }
 
@@ -209,7 +209,7 @@ pub struct RunsParameters {
 
 /// List runs
 ///
-/// Returns the newest runs, the newest first, regardless of how they were started.
+/// Returns the latest runs, latest first, regardless of how they were started.
 #[utoipa::path(
     get,
     path = "/runs",

@@ -4,6 +4,7 @@ use std::io::Read;
 
 use axum::{
     Router,
+    extract::State,
     http::{HeaderMap, HeaderName, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
@@ -12,9 +13,11 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 
 use crate::{
+    lake_label::LakeLabel,
     problem::Problem,
     request::{parameters::NoParameters, path::PathParameter},
     state::ApiState,
+    theme::Theme,
 };
 use datalake_http::content_coding::accepts;
 
@@ -25,12 +28,17 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 /// The file names do not depend on the version. After an upgrade, browsers mix files of two versions for at most an hour.
 const CACHING: &str = "public, max-age=3600";
 
-const HEADERS: [(HeaderName, &str); 4] = [
+const HEADERS: [(HeaderName, &str); 2] = [
     (header::CONTENT_SECURITY_POLICY, POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::CACHE_CONTROL, CACHING),
-    (header::VARY, "accept-encoding"),
 ];
+
+const FILE_HEADERS: [(HeaderName, &str); 2] = [(header::CACHE_CONTROL, CACHING), (header::VARY, "accept-encoding")];
+
+/// The page has the name of the lake, and the theme of the user.
+const PAGE_HEADERS: [(HeaderName, &str); 2] = [(header::CONTENT_TYPE, HTML), (header::CACHE_CONTROL, "private, no-cache")];
+
+const PAGE: &str = include_str!("../../assets/docs.html");
 
 /// A file of the page.
 struct File {
@@ -54,7 +62,6 @@ const STYLE: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 const FILES: &[File] = &[
-    file("", HTML, Content::Plain(include_bytes!("../../assets/docs.html"))),
     file("docs.css", STYLE, Content::Plain(include_bytes!("../../assets/docs.css"))),
     file(
         "docs-theme.js",
@@ -87,11 +94,30 @@ pub(crate) fn router() -> Router<ApiState> {
     let [bare, page, file] = PATHS;
     Router::new()
         .route(bare, get(async |_: NoParameters| Redirect::temporary(page)))
-        .route(page, get(async |_: NoParameters, headers: HeaderMap| show("", &headers)))
+        .route(
+            page,
+            get(async |_: NoParameters, State(label): State<LakeLabel>, headers: HeaderMap| {
+                (HEADERS, PAGE_HEADERS, render(&label, Theme::from_headers(&headers)))
+            }),
+        )
         .route(
             file,
             get(async |PathParameter(name): PathParameter, _: NoParameters, headers: HeaderMap| show(&name, &headers)),
         )
+}
+
+/// The page in a theme.
+fn render(label: &LakeLabel, theme: Theme) -> String {
+    let attribute = theme.attribute().map(|name| format!(" data-theme=\"{name}\""));
+    let lake = escape(label.name().unwrap_or("datalake"));
+    PAGE.replace("{{theme}}", &attribute.unwrap_or_default())
+        .replace("{{color_scheme}}", theme.color_scheme())
+        .replace("{{lake}}", &lake)
+}
+
+/// Escapes text for the content of an element.
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
 fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
@@ -101,12 +127,12 @@ fn show(name: &str, headers: &HeaderMap) -> Result<Response, Problem> {
         .ok_or(Problem::NoSuchPath { nearest: None })?;
     let media_type = [(header::CONTENT_TYPE, file.media_type)];
     Ok(match file.content {
-        Content::Plain(bytes) => (HEADERS, media_type, Bytes::from_static(bytes)).into_response(),
+        Content::Plain(bytes) => (HEADERS, FILE_HEADERS, media_type, Bytes::from_static(bytes)).into_response(),
         Content::Gzip(bytes) if accepts(headers, "gzip") => {
             let encoding = [(header::CONTENT_ENCODING, "gzip")];
-            (HEADERS, media_type, encoding, Bytes::from_static(bytes)).into_response()
+            (HEADERS, FILE_HEADERS, media_type, encoding, Bytes::from_static(bytes)).into_response()
         }
-        Content::Gzip(bytes) => (HEADERS, media_type, decompress(bytes)).into_response(),
+        Content::Gzip(bytes) => (HEADERS, FILE_HEADERS, media_type, decompress(bytes)).into_response(),
     })
 }
 
@@ -120,4 +146,29 @@ fn decompress(bytes: &[u8]) -> Vec<u8> {
         .read_to_end(&mut decompressed)
         .expect("the build script compressed it");
     decompressed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn page_has_the_name_of_the_lake_and_the_theme() {
+        let label = LakeLabel::new(Some("Sales <b>".into()), String::new(), String::new(), String::new());
+        let dark = render(&label, Theme::Dark);
+        assert!(dark.contains("<html lang=\"en\" data-theme=\"dark\">"), "{dark}");
+        assert!(
+            dark.contains("<title>API · Sales &lt;b&gt;</title>") && !dark.contains("<b>"),
+            "{dark}"
+        );
+        let system = render(&LakeLabel::default(), Theme::System);
+        assert!(
+            system.contains("<html lang=\"en\">") && system.contains("content=\"light dark\""),
+            "{system}"
+        );
+        assert!(
+            system.contains("<title>API · datalake</title>") && !system.contains("{{"),
+            "{system}"
+        );
+    }
 }

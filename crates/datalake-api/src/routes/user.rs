@@ -75,7 +75,7 @@ pub(crate) async fn show_row(
 
 /// Get a user's image
 ///
-/// Returns the image that the newest version of the table links. Images of earlier versions are not kept.
+/// Returns the image that the latest version of the table links. Images of earlier versions are not kept.
 #[utoipa::path(
     get,
     path = "/data/{user_id}/image",

@@ -29,13 +29,13 @@ pub const VERSIONS_MAX: usize = 1_000;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Versions)]
 struct VersionsDocument {
-    /// The newest version.
+    /// The latest version.
     newest: u64,
     /// The oldest version in the log. The rows of a version that was superseded more than a week ago may be removed.
     oldest: u64,
     /// The number of versions in the response.
     count: usize,
-    /// The versions, the newest first.
+    /// The versions, latest first.
     versions: Vec<VersionDocument>,
 }
 
@@ -91,7 +91,7 @@ pub struct VersionsParameters {
 
 /// List versions
 ///
-/// Returns the versions of the table, the newest first: when each was committed, by which run, and the counts of that run.
+/// Returns the versions of the table, latest first: when each was committed, by which run, and the counts of that run.
 #[utoipa::path(
     get,
     path = "/versions",

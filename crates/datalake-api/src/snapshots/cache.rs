@@ -23,17 +23,17 @@ const SNAPSHOTS_MAX: usize = 16;
 /// again.
 const IDLE_MAX: Duration = Duration::from_mins(5);
 
-/// Cached versions have at most as many rows that are not shared with the newest version as that version has, or this number if the table
+/// Cached versions have at most as many rows that are not shared with the latest version as that version has, or this number if the table
 /// is small: one data file, about 10 MB.
 const ROWS_MIN: usize = 128_000;
 
-/// Each load may use as much memory as the newest version.
+/// Each load may use as much memory as the latest version.
 const LOADS_MAX: usize = 2;
 
 /// Concurrent reads of single rows from data files. Each holds a decoded data file, about 60 MB.
 const ROW_READS_MAX: usize = 2;
 
-/// The cache of versions before the newest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at
+/// The cache of versions before the latest. A [`crate::snapshots::watch::TableWatch`] owns it, so that a superseded version is cached at
 /// once.
 #[derive(Debug)]
 pub struct VersionCache {
@@ -156,7 +156,7 @@ impl VersionCache {
         Snapshot::rows_not_in(newest, in_use.iter().map(|snapshot| &**snapshot)) > self.rows_max(newest)
     }
 
-    /// The maximum number of rows of earlier versions that are not shared with the newest.
+    /// The maximum number of rows of earlier versions that are not shared with the latest.
     fn rows_max(&self, newest: &Snapshot) -> usize {
         newest.len().max(self.rows_min)
     }
@@ -206,7 +206,7 @@ impl Snapshots {
 }
 
 impl FactsCache {
-    /// Clears the cache if the newest version belongs to another table.
+    /// Clears the cache if the latest version belongs to another table.
     pub fn reset_if_replaced(&mut self, newest: &Version) {
         if self.table_id != newest.table_id() {
             *self = Self {
@@ -275,7 +275,7 @@ mod tests {
             versions.push(commit(&table, name).await);
         }
         let newest = versions.pop().unwrap();
-        // Each version has ten rows that the newest does not share, and the limit is ten rows.
+        // Each version has ten rows that the latest does not share, and the limit is ten rows.
         for version in &versions {
             cache.insert(version, &newest);
         }

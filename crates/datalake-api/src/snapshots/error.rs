@@ -9,7 +9,7 @@ pub enum VersionError {
     NoTable,
     /// The version does not exist yet.
     NotYet {
-        /// The newest version.
+        /// The latest version.
         newest: u64,
     },
     /// The requested time is before the first version of the table.

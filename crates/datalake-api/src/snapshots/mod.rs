@@ -1,4 +1,4 @@
-//! Versions of the table in memory: the newest, which a watch keeps current, and earlier ones, which are loaded on request.
+//! Versions of the table in memory: the latest, which a watch keeps current, and earlier ones, which are loaded on request.
 
 mod cache;
 pub mod error;

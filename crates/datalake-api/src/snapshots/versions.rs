@@ -1,6 +1,6 @@
 //! Earlier versions of the table. Superseded versions are cached for a while; others are loaded from the store on request.
 //!
-//! Cached versions share data files with the newest version. A request for a cached version never waits for the store.
+//! Cached versions share data files with the latest version. A request for a cached version never waits for the store.
 
 use std::{ops::RangeInclusive, sync::Arc};
 
@@ -45,11 +45,11 @@ pub struct Versions {
 /// The versions in the log of the table.
 #[derive(Debug)]
 pub struct RetainedVersions {
-    /// The newest version.
+    /// The latest version.
     pub newest: u64,
     /// The oldest version.
     pub oldest: u64,
-    /// The requested number of versions, the newest first.
+    /// The requested number of versions, latest first.
     pub facts: Vec<VersionFacts>,
 }
 
@@ -59,7 +59,7 @@ impl Versions {
         Self { watch }
     }
 
-    /// The selected version, if `newest` is the newest.
+    /// The selected version, if `newest` is the latest.
     pub async fn select(&self, selector: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
         match selector {
             VersionSelector::Newest => Ok(Arc::clone(newest)),
@@ -68,7 +68,7 @@ impl Versions {
         }
     }
 
-    /// The selected version, if it is in memory and `newest` is the newest.
+    /// The selected version, if it is in memory and `newest` is the latest.
     pub fn select_in_memory(&self, selector: VersionSelector, newest: &Arc<Snapshot>, now: Timestamp) -> Option<Arc<Snapshot>> {
         let version = newest.version();
         match selector {
@@ -79,7 +79,7 @@ impl Versions {
         }
     }
 
-    /// The version `number`: the newest, a cached one, or one that is loaded now.
+    /// The version `number`: the latest, a cached one, or one that is loaded now.
     pub async fn at(&self, number: u64) -> Result<Arc<Snapshot>, VersionError> {
         let newest = self.newest()?;
         let newest_number = newest.version().number();
@@ -92,10 +92,10 @@ impl Versions {
         self.cached_or_load(newest, number)?.await
     }
 
-    /// The version that was the newest at `time`.
+    /// The version that was the latest at `time`.
     pub async fn as_of(&self, time: Timestamp, now: Timestamp) -> Result<Arc<Snapshot>, VersionError> {
         let newest = self.newest()?;
-        // At a time in the future, the newest version is the best answer. It needs no read of the log.
+        // At a time in the future, the latest version is the best answer. It needs no read of the log.
         if time >= now && time >= newest.version().committed_at() {
             return Ok(newest);
         }
@@ -103,7 +103,7 @@ impl Versions {
         self.at(number).await
     }
 
-    /// The newest `limit` versions.
+    /// The latest `limit` versions.
     pub async fn retained(&self, limit: usize) -> Result<RetainedVersions, VersionError> {
         let newest = self.newest()?;
         let newest = newest.version();
@@ -217,7 +217,7 @@ impl Versions {
         }
     }
 
-    /// The versions in the log, up to the newest in memory. All callers that waited for one listing share the next.
+    /// The versions in the log, up to the latest in memory. All callers that waited for one listing share the next.
     async fn list(&self, cache: &mut FactsCache, newest: &Version, called_at: Instant) -> Result<RangeInclusive<u64>, VersionError> {
         cache.reset_if_replaced(newest);
         if let Some(listing) = cache.listing.filter(|listing| listing.started_at > called_at) {
@@ -230,14 +230,14 @@ impl Versions {
         Ok(cache.first.unwrap_or(newest.number())..=newest.number())
     }
 
-    /// The oldest version in the log. None if the table was removed or replaced: then only the newest version in memory is left of it.
+    /// The oldest version in the log. None if the table was removed or replaced: then only the latest version in memory is left of it.
     async fn first_in_log(&self, newest: &Version) -> Result<Option<u64>, VersionError> {
         let retained = self.watch.table().retained().await.map_err(|error| to_error(&error))?;
         let retained = retained.filter(|retained| retained.contains(&newest.number()));
         Ok(retained.map(|retained| *retained.start()))
     }
 
-    /// The facts of the versions `numbers`, ascending. Only those of the newest version if another table replaced this one.
+    /// The facts of the versions `numbers`, ascending. Only those of the latest version if another table replaced this one.
     async fn load_facts(
         &self,
         cache: &mut FactsCache,

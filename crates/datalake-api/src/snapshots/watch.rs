@@ -1,4 +1,4 @@
-//! Follows the newest version of the table and keeps it in memory. Readers never wait for the store or for a load.
+//! Follows the latest version of the table and keeps it in memory. Readers never wait for the store or for a load.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,7 +42,7 @@ pub enum TableState {
     Loading,
     /// There is no table yet.
     Missing,
-    /// The newest version that is known.
+    /// The latest version that is known.
     Loaded(Arc<Snapshot>),
 }
 
@@ -105,7 +105,7 @@ enum CheckKind {
 /// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CheckResult {
-    /// The newest version is known.
+    /// The latest version is known.
     Succeeded,
     /// The store does not respond. One small request is enough to find this out.
     StoreFailed,
@@ -152,7 +152,7 @@ impl TableWatch {
         self.check(CheckKind::NextEntry).await;
     }
 
-    /// Loads the newest version once, for a caller that does not follow the table. The future is boxed, so that this crate compiles its code.
+    /// Loads the latest version once, for a caller that does not follow the table. The future is boxed, so that this crate compiles its code.
     pub fn load_newest(&self) -> BoxFuture<'_, Result<(), TableError>> {
         self.load_once().boxed()
     }

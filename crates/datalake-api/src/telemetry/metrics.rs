@@ -71,7 +71,7 @@ impl Metrics {
         });
     }
 
-    /// All metrics as text. `runs` are the newest runs, the newest first.
+    /// All metrics as text. `runs` are the latest runs, latest first.
     pub fn render(&self, table: &TableStatus, runs: &[Run], clock: Clock) -> String {
         with_local_recorder(&*self.0, || {
             gauge!("datalake_table_readable").set(if table.failing_since.is_none() && table.checked_at.is_some() {

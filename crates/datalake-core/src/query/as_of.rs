@@ -9,12 +9,12 @@ use crate::{calendar::parse_time, query::error::QueryError};
 /// The version of the table that a request selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum VersionSelector {
-    /// The newest version.
+    /// The latest version.
     #[default]
     Newest,
     /// The version with this number.
     Version(u64),
-    /// The newest version that was committed at this time or before.
+    /// The latest version that was committed at this time or before.
     AsOf(Timestamp),
 }
 
@@ -27,7 +27,7 @@ pub struct MinVersion {
     pub wait: Duration,
 }
 
-/// The parsed time travel parameters. The default is the newest version without waiting.
+/// The parsed time travel parameters. The default is the latest version without waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TimeTravel {
     /// `version` or `as_of`
@@ -72,7 +72,7 @@ impl TimeTravel {
             (Some(_), _) if selector != VersionSelector::Newest => {
                 return Err(QueryError::value(
                     "min_version",
-                    "applies to the newest version only; omit version and as_of",
+                    "applies to the latest version only; omit version and as_of",
                 ));
             }
             (Some(value), wait) => Some(MinVersion {

@@ -109,10 +109,10 @@ fn exit_message(terminated: &ContainerStateTerminated) -> String {
         (reason @ ("ContainerCannotRun" | "StartError" | "DeadlineExceeded"), _) => {
             join_message(format!("cannot run the container ({reason})"), message)
         }
-        (_, status @ (1 | 2 | 4)) if error.is_empty() => format!("the process ended with exit status {status} and without a log"),
+        (_, status @ (1 | 2 | 4)) if error.is_empty() => format!("process exited with status {status} and no output"),
         // The state of the run already has the meaning of these statuses.
         (_, 1 | 2 | 4) => error,
-        (_, status) => join_message(format!("the process ended with exit status {status}"), Some(&error)),
+        (_, status) => join_message(format!("process exited with status {status}"), Some(&error)),
     }
 }
 

@@ -95,9 +95,13 @@ fn outcome(status: ExitStatus, was_stopped: bool) -> RunOutcome {
 }
 
 fn exit_message(status: &str, message: &str) -> String {
+    let end = match status.strip_prefix("exit status: ") {
+        Some(status) => format!("process exited with status {status}"),
+        None => format!("process ended with {}", status.replacen(": ", " ", 1)),
+    };
     match message {
-        "" => format!("the process ended with {status} and without a log"),
-        _ => format!("the process ended with {status}: {message}"),
+        "" => format!("{end} and no output"),
+        _ => format!("{end}: {message}"),
     }
 }
 
@@ -177,11 +181,11 @@ mod tests {
     fn exit_message_has_status_and_error() {
         assert_eq!(
             exit_message("exit status: 1", "no bucket"),
-            "the process ended with exit status: 1: no bucket"
+            "process exited with status 1: no bucket"
         );
         assert_eq!(
             exit_message("signal: 9 (SIGKILL)", ""),
-            "the process ended with signal: 9 (SIGKILL) and without a log"
+            "process ended with signal 9 (SIGKILL) and no output"
         );
     }
 

@@ -155,8 +155,8 @@ async fn missing_sources_are_explained() {
         &[bad_csv(), bad_png()],
         "linked",
         &[
-            "src-data/7.CSV is rejected (quote); the row of the last valid CSV, with the ETag csv, is kept",
-            "the copy of the last valid image, with the ETag png, is kept",
+            "src-data/7.CSV is rejected (quote); the row of the last valid CSV (ETag csv) is kept",
+            "the copy of the last valid image (ETag png) is kept",
         ],
         &["the row of the last valid CSV", "the last valid image"],
     )

@@ -227,7 +227,7 @@ async fn replicas_share_one_job() {
     assert_ne!(third.launch(full()).await.unwrap().run.run_id, first.run.run_id);
 }
 
-/// Times have a resolution of a second: an older Job may look like the newest, and the name of its successor is in use.
+/// Times have a resolution of a second: an older Job may look like the latest, and the name of its successor is in use.
 #[tokio::test]
 async fn names_in_use_are_skipped() {
     let (launcher, shared) = launcher(Namespace {

@@ -54,7 +54,7 @@ async fn exit_status_of_the_child_is_the_outcome_of_the_run() {
     check_end("exit 2", "misconfigured", &["2"]).await;
     check_end("exit 4", "refused", &["4"]).await;
     check_end("exit 3", "failed", &["3"]).await;
-    check_end("kill -9 $$", "failed", &["signal: 9"]).await;
+    check_end("kill -9 $$", "failed", &["signal 9"]).await;
 }
 
 #[tokio::test]
@@ -308,7 +308,7 @@ async fn stopped_run_is_not_failed_and_unresponsive_child_is_killed() {
     fixture.launcher.shut_down().await;
     let ended = fixture.get(run.headers["location"].to_str().unwrap()).await;
     assert_eq!(ended.body["state"], json!("stopped"));
-    assert!(ended.body["error"].as_str().unwrap().contains("signal: 15"), "{}", ended.body);
+    assert!(ended.body["error"].as_str().unwrap().contains("signal 15"), "{}", ended.body);
 
     let deaf = Fixture::new("trap '' TERM; echo > $1/ready; read _ < $1/gate");
     let run = deaf.post(&[]).await;
@@ -316,7 +316,7 @@ async fn stopped_run_is_not_failed_and_unresponsive_child_is_killed() {
     deaf.launcher.shut_down().await;
     let ended = deaf.get(run.headers["location"].to_str().unwrap()).await;
     assert_eq!(ended.body["state"], json!("stopped"));
-    assert!(ended.body["error"].as_str().unwrap().contains("signal: 9"), "{}", ended.body);
+    assert!(ended.body["error"].as_str().unwrap().contains("signal 9"), "{}", ended.body);
     assert_eq!(deaf.post(&[]).await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 

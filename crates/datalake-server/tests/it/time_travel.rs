@@ -1,4 +1,4 @@
-//! Time travel: versions other than the newest.
+//! Time travel: versions other than the latest.
 
 use std::time::Duration;
 
@@ -379,7 +379,7 @@ async fn versions_are_listed() {
     check_parameter(&lake, "/versions?limits=1", "limits").await;
 }
 
-/// The operator removes the newest versions, and another history continues under the same table ID and with the same numbers.
+/// The operator removes the latest versions, and another history continues under the same table ID and with the same numbers.
 #[tokio::test(start_paused = true)]
 async fn rolled_back_versions_are_not_served() {
     let lake = lake_until(3).await;

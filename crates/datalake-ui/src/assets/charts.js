@@ -56,17 +56,44 @@
     return /[",\n]/.test(text) ? `"${text.replaceAll("\"", "\"\"")}"` : text;
   }).join(",")).join("\r\n") + "\r\n";
   const STYLES = ["fill", "fill-opacity", "stroke", "stroke-width", "font-size", "font-weight", "font-family", "text-anchor"];
-  const svg = (chart) => {
-    const copy = chart.cloneNode(true);
-    const originals = chart.querySelectorAll("*");
-    copy.querySelectorAll("*").forEach((element, index) => {
+  const element = (name, attributes, text) => {
+    const created = document.createElementNS("http://www.w3.org/2000/svg", name);
+    for (const [key, value] of Object.entries(attributes)) created.setAttribute(key, value);
+    if (text !== undefined) created.textContent = text;
+    return created;
+  };
+  // A copy of a drawing with its styles as attributes.
+  const styled = (drawing, attributes) => {
+    const copy = drawing.cloneNode(true);
+    const originals = drawing.querySelectorAll("*");
+    copy.querySelectorAll("*").forEach((part, index) => {
       const style = getComputedStyle(originals[index]);
-      for (const name of STYLES) element.setAttribute(name, style.getPropertyValue(name));
+      for (const name of STYLES) part.setAttribute(name, style.getPropertyValue(name));
     });
-    const { width, height } = chart.getBoundingClientRect();
-    copy.setAttribute("width", width);
-    copy.setAttribute("height", height);
-    return new XMLSerializer().serializeToString(copy);
+    for (const [key, value] of Object.entries(attributes)) copy.setAttribute(key, value);
+    return copy;
+  };
+  // The chart of a card with its title, legend, unit and scale.
+  const svg = (card) => {
+    const [scale, chart] = card.querySelectorAll("svg.chart");
+    const [left, right] = [scale, chart].map((part) => part.getBoundingClientRect());
+    const { color, fontFamily } = getComputedStyle(card);
+    const [TOP, GAP] = [64, 8];
+    const [width, height] = [left.width + GAP + right.width, TOP + right.height];
+    const image = element("svg", { width, height, viewBox: `0 0 ${width} ${height}`, fill: color, "font-family": fontFamily, "font-size": 12 });
+    image.append(element("rect", { width, height, fill: getComputedStyle(card).backgroundColor }));
+    image.append(element("text", { y: 16, "font-size": 16, "font-weight": 600 }, card.querySelector("h2").textContent));
+    let x = 0;
+    for (const item of card.querySelectorAll(".legend li")) {
+      const label = item.textContent.trim();
+      const fill = getComputedStyle(item.querySelector("rect")).fill;
+      image.append(element("rect", { x, y: 26, width: 10, height: 10, rx: 2, fill }), element("text", { x: x + 14, y: 35 }, label));
+      x += 30 + 7 * label.length;
+    }
+    image.append(element("text", { y: 54 }, card.querySelector(".axis-title").textContent));
+    image.append(styled(scale, { y: TOP, width: left.width, height: left.height, overflow: "visible" }));
+    image.append(styled(chart, { x: left.width + GAP, y: TOP, width: right.width, height: right.height }));
+    return new XMLSerializer().serializeToString(image);
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("button[data-download]");
@@ -74,6 +101,6 @@
     const card = button.closest("section");
     const name = card.getAttribute("aria-labelledby");
     if (button.dataset.download === "csv") save(`${name}.csv`, "text/csv", csv(card.querySelector("details table")));
-    else save(`${name}.svg`, "image/svg+xml", svg(card.querySelector("svg.chart:not(.scale)")));
+    else save(`${name}.svg`, "image/svg+xml", svg(card));
   });
 })();

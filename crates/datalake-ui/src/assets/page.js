@@ -58,7 +58,7 @@
   // The server's clock minus the client's, which may be wrong.
   let clockOffset = Date.parse(main.dataset.now) - Date.now();
   const updateTimes = () => {
-    for (const element of document.querySelectorAll("[data-ago]")) {
+    for (const element of document.querySelectorAll("[data-ago]:not([data-is-local])")) {
       // Either a `time` element, or text in parentheses after one.
       const isTime = element.matches("time");
       const at = Date.parse((isTime ? element : element.previousElementSibling).dateTime);

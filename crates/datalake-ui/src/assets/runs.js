@@ -6,6 +6,17 @@
   let events = null; // the event source of the followed run
   let stopping = null; // the ID of the run that this page has stopped
 
+  // Labels of states, the same as `state_label` in run.rs.
+  const LABELS = {
+    pending: "Queued",
+    running: "Running",
+    succeeded: "Succeeded",
+    failed: "Failed",
+    refused: "Blocked",
+    misconfigured: "Invalid configuration",
+    stopped: "Stopped",
+  };
+
   const refresh = () => document.dispatchEvent(new Event("refresh"));
 
   // The attribute `disabled` would remove the focus from the button.
@@ -50,32 +61,58 @@
 
   const isActive = (run) => run !== null && (run.state === "pending" || run.state === "running");
 
+  // A message about a run is shown until the user closes it, or until some seconds after a success.
+  const SUCCESS_MS = 8000;
+  let closed = null; // the run or error whose message is closed
+  let closing = null; // the run whose message will be closed
+  const closeMessage = (run) => {
+    closed = run;
+    const state = document.getElementById("run-state");
+    if (state && sameRun(followed, run)) state.replaceChildren();
+  };
+  const sameRun = (run, other) => run === other || run?.id !== undefined && run.id === other?.id;
   function showRun() {
     const state = document.getElementById("run-state");
-    if (!state || followed === null) return;
-    if (followed.error) {
-      state.textContent = followed.error;
-      state.dataset.state = "error";
-      return;
+    if (!state || followed === null || sameRun(followed, closed)) return;
+    const run = followed;
+    const close = document.createElement("button");
+    Object.assign(close, { type: "button", className: "close", textContent: "×", onclick: () => closeMessage(run) });
+    close.setAttribute("aria-label", "Close");
+    const text = document.createElement("span");
+    state.dataset.state = run.error ? "error" : run.state;
+    if (run.error) {
+      text.append(...prose(run.error));
+    } else {
+      state.dataset.runId = run.id;
+      const link = document.createElement("a");
+      [link.textContent, link.href, link.title] = ["Run", runPage(run.id), run.id];
+      text.append(link, `: ${LABELS[run.state] ?? run.state}${isActive(run) ? showProgress() : showChanges(run.counts)}`);
     }
-    state.dataset.state = followed.state;
-    state.dataset.runId = followed.id;
-    const link = document.createElement("a");
-    [link.textContent, link.href, link.title] = ["Run", `/page/runs/${encodeURIComponent(followed.id)}`, followed.id];
-    state.replaceChildren(link, ` ${followed.state}${isActive(followed) ? showProgress() : showChanges(followed.counts)}`);
+    state.replaceChildren(text, close);
+    if (run.state !== "succeeded" || sameRun(run, closing)) return;
+    closing = run;
+    setTimeout(closeMessage, SUCCESS_MS, run);
   }
+  const runPage = (id) => `/page/runs/${encodeURIComponent(id)}`;
+
+  // Text between backticks is code, as in components::prose. An unpaired backtick is part of the text.
+  const prose = (message) => {
+    const parts = message.split("\x60");
+    if (parts.length % 2 === 0) return [message];
+    return parts.map((part, index) => index % 2 === 0 ? part : Object.assign(document.createElement("code"), { textContent: part }));
+  };
 
   // Formats numbers the same as `number` in format.rs.
   const number = (count) => count.toLocaleString("en");
   function showChanges(counts) {
-    if (!counts) return "";
+    if (!counts || followed.state !== "succeeded") return "";
     const rejected = counts.rejected_new > 0 ? `, ${number(counts.rejected_new)} newly rejected` : "";
-    return `: ${number(counts.added)} added, ${number(counts.changed)} changed, ${number(counts.removed)} removed${rejected}`;
+    return `, ${number(counts.added)} added, ${number(counts.changed)} changed, ${number(counts.removed)} removed${rejected}`;
   }
   function showProgress() {
     const { progress } = followed;
     if (!progress) return followed.joined ? " (already running)" : "";
-    return `: ${progress.label}${progress.total ? `, ${number(progress.done)} of ${number(progress.total)}` : ""}`;
+    return `, ${progress.label}${progress.total ? `, ${number(progress.done)} of ${number(progress.total)}` : ""}`;
   }
 
   const followRun = (run) => {
@@ -158,6 +195,7 @@
   };
 
   const startRun = async (button) => {
+    closed = null;
     const headers = { "content-type": "application/json" };
     const body = button.dataset.allow ? { allow_mass_delete_of: button.dataset.allow } : { mode: button.dataset.start };
     const result = await send(button, "/data", { method: "POST", headers, body: JSON.stringify(body) });
@@ -176,7 +214,7 @@
     if (result !== null && !result.error) stopping = id;
     enhance();
     const state = document.getElementById("stop-state");
-    if (state && result?.error) state.textContent = result.error;
+    if (state && result?.error) state.replaceChildren(...prose(result.error));
   };
 
   document.addEventListener("click", (event) => {
@@ -197,5 +235,16 @@
     }
   });
 
+  // The shortcut `r` starts a run, or goes to the active one. On other pages it leads to the button.
+  document.addEventListener("run-shortcut", (event) => {
+    const active = isActive(followed) ? followed.id : document.querySelector("[data-active-run]")?.dataset.activeRun;
+    const button = document.querySelector("#start-run button[data-start]");
+    if (active) location.assign(runPage(active));
+    else if (button) button.click();
+    else return;
+    event.preventDefault();
+  });
   enhance();
+  // No element has this ID: a browser that scrolls to an element without focus would remove the focus.
+  if (location.hash === "#start") document.querySelector("#start-run button[data-start]")?.focus();
 })();

@@ -1,4 +1,4 @@
-// Keyboard shortcuts, and the local time in the titles of times.
+// Keyboard shortcuts, and local times.
 (() => {
   const help = document.getElementById("help-dialog");
   const isEditing = (element) => element.matches("input:not([type=checkbox], [type=radio]), select, textarea, [contenteditable]");
@@ -31,6 +31,12 @@
       case "?":
         event.preventDefault();
         return openHelp();
+      case "r":
+        // The script of runs handles it on pages that have runs.
+        if (document.dispatchEvent(new Event("run-shortcut", { cancelable: true }))) {
+          location.assign(document.querySelector(".top [data-shortcut=r]").href + "#start");
+        }
+        return;
       case "/": {
         event.preventDefault();
         const field = Array.from(document.querySelectorAll("input[type=search]")).find((input) => input.checkVisibility());
@@ -56,8 +62,22 @@
     menu.querySelector("summary").focus();
   });
 
-  // Times are in UTC; a pointer on one shows the local time as well.
+  // Times are in UTC; a pointer on one shows the local time as well. A button in the footer replaces all of them by local times.
   const local = new Intl.DateTimeFormat(undefined, { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" });
+  document.getElementById("local-times").hidden = false;
+  const showLocalTimes = () => {
+    for (const time of document.querySelectorAll("time[datetime]:not([data-is-local])")) {
+      // page.js keeps relative times current, unless they are local.
+      time.toggleAttribute("data-is-local", true);
+      time.textContent = local.format(new Date(time.dateTime));
+    }
+  };
+  if (document.documentElement.dataset.times) {
+    const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+    document.getElementById("time-zone").textContent = `Times are in ${zone}, those of charts and logs in UTC.`;
+    document.addEventListener("enhanced", showLocalTimes);
+    showLocalTimes();
+  }
   addEventListener("pointerover", (event) => {
     const time = event.target.closest?.("time[datetime]");
     if (!time || time.dataset.local) return;

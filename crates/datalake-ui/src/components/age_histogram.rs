@@ -44,8 +44,8 @@ pub(crate) fn histogram(all: &[(u16, u64)], with_image: &[(u16, u64)]) -> Markup
                 details #ages-table {
                     summary { "Show as table" }
                     (components::scroll("Users by age", &table(&bars)))
-                    (chart::downloads())
                 }
+                (chart::downloads())
             }
         }
     }

@@ -1,12 +1,14 @@
 //! The removals that the guard against mass deletion blocked, and how to allow them once.
 
 use datalake_core::report::{BlockedDeletions, RunId};
+use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
 
 use crate::{
     components::{
         self,
-        format::{counted, number},
+        format::{counted, number, truncate},
+        run,
     },
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
 };
@@ -15,49 +17,94 @@ use datalake_api::lake_label::LakeLabel;
 /// How many users the card shows. The report contains a hundred.
 const USERS_MAX: usize = 60;
 
-/// The card of a blocked run. `lake` is the address of the lake for clients that may know it.
-pub(crate) fn card(
-    run_id: &RunId,
-    blocked: &BlockedDeletions,
-    lake: Option<&LakeLabel>,
-    permission: RunPermission,
-    origin: &str,
-) -> Markup {
-    let shown = blocked.users.len().min(USERS_MAX);
-    let more = blocked.count.saturating_sub(datalake_core::count::count(shown));
-    html! {
-        section.card #blocked aria-labelledby="blocked-title" data-count=(blocked.count) {
-            header { h2 #blocked-title { "Blocked removals" } }
-            p {
-                "The CSV files of " (counted(blocked.count, "user", "users")) " no longer exist. Restore the files, or allow exactly these removals."
-            }
-            ul.user-ids tabindex="0" aria-label="Users that would be removed" {
-                @for user_id in blocked.users.iter().take(shown) {
-                    li { a href=(links::user(user_id)) { bdi { (user_id) } } }
+/// How many bytes of a name the card shows.
+const NAME_BYTES_MAX: usize = 40;
+
+/// The removals of a blocked run.
+pub(crate) struct BlockedRemovals<'a> {
+    pub(crate) run_id: &'a RunId,
+    pub(crate) blocked: &'a BlockedDeletions,
+    /// The latest version, which has the names of the users.
+    pub(crate) latest: Option<&'a Snapshot>,
+    /// A later run that succeeded, so that the permission has no use.
+    pub(crate) succeeded: Option<&'a RunId>,
+    /// The address of the lake, for clients that may know it.
+    pub(crate) lake: Option<&'a LakeLabel>,
+    pub(crate) permission: RunPermission,
+    /// Scheme, host and port of the server.
+    pub(crate) origin: &'a str,
+}
+
+impl BlockedRemovals<'_> {
+    pub(crate) fn card(&self) -> Markup {
+        let blocked = self.blocked;
+        html! {
+            section.card #blocked aria-labelledby="blocked-title" data-count=(blocked.count) {
+                header { h2 #blocked-title { "Blocked removals" } }
+                p {
+                    "The CSV files of " (counted(blocked.count, "user", "users")) " did not exist. "
+                    @match self.succeeded {
+                        Some(later) => { span #obsolete { "Run " (run::link(later.as_str())) " has succeeded since then, so that nothing is blocked now." } },
+                        None => "Restore the files, or allow exactly these removals.",
+                    }
                 }
-                @if more > 0 { li.muted { "and " (number(more)) " more" } }
-            }
-            @if permission != RunPermission::NotOffered { (allow_button(run_id, permission, origin)) }
-            @if let Some(lake) = lake.filter(|lake| !lake.arguments().is_empty()) {
-                p.small.muted { "On the command line:" }
-                (components::shell(&format!("datalake process {} --allow-mass-delete-of {run_id}", lake.arguments())))
+                (self.users())
+                // It still shows the result after the run with the permission has succeeded.
+                @if self.permission != RunPermission::NotOffered { p #run-state role="status" {} }
+                @if self.succeeded.is_none() {
+                    @if self.permission != RunPermission::NotOffered { (self.allow_button()) }
+                    @if let Some(lake) = self.lake.filter(|lake| !lake.arguments().is_empty()) {
+                        p.small.muted { "On the command line:" }
+                        (components::shell(&format!("datalake process {} --allow-mass-delete-of {}", lake.arguments(), self.run_id)))
+                    }
+                }
             }
         }
     }
-}
 
-/// A button that starts a run with the permission; without JavaScript the curl command.
-fn allow_button(run_id: &RunId, permission: RunPermission, origin: &str) -> Markup {
-    let token = match permission {
-        RunPermission::Open | RunPermission::NotOffered => "",
-        RunPermission::NeedsToken | RunPermission::SignedIn => " -H \"Authorization: Bearer $TOKEN\"",
-    };
-    let curl = format!("curl{token} -H 'Content-Type: application/json' -d '{{\"allow_mass_delete_of\":\"{run_id}\"}}'");
-    html! {
-        div #allow-once data-needs-token[permission == RunPermission::NeedsToken] {
-            button.primary type="button" data-allow=(run_id) hidden { "Allow once" }
-            (components::command(&curl, origin, &ApiAddress::new("/data")))
-            p #run-state role="status" {}
+    /// The first users with their names, and a link to the IDs that the report has in addition.
+    fn users(&self) -> Markup {
+        let users = &self.blocked.users;
+        let shown = users.len().min(USERS_MAX);
+        let more = self.blocked.count.saturating_sub(datalake_core::count::count(shown));
+        html! {
+            ul.user-ids aria-label="Users that would be removed" {
+                @for user_id in users.iter().take(shown) {
+                    li {
+                        a href=(links::user(user_id)) {
+                            @match self.latest.and_then(|latest| latest.row(user_id)) {
+                                Some(row) => {
+                                    bdi { (truncate(row.first_name, NAME_BYTES_MAX)) " " (truncate(row.last_name, NAME_BYTES_MAX)) }
+                                    " (" bdi { (user_id) } ")"
+                                },
+                                None => bdi { (user_id) },
+                            }
+                        }
+                    }
+                }
+            }
+            @if more > 0 {
+                p #more-blocked {
+                    "and " (number(more)) " more. "
+                    @if users.len() > shown { a href={ "/runs/" (self.run_id) } { "The report has the first " (users.len()) " IDs" } "." }
+                }
+            }
+        }
+    }
+
+    /// A button that starts a run with the permission; without JavaScript the curl command.
+    fn allow_button(&self) -> Markup {
+        let Self { run_id, permission, .. } = *self;
+        let token = match permission {
+            RunPermission::Open | RunPermission::NotOffered => "",
+            RunPermission::NeedsToken | RunPermission::SignedIn => " -H \"Authorization: Bearer $TOKEN\"",
+        };
+        let curl = format!("curl{token} -H 'Content-Type: application/json' -d '{{\"allow_mass_delete_of\":\"{run_id}\"}}'");
+        html! {
+            div #allow-once data-needs-token[permission == RunPermission::NeedsToken] {
+                button.primary type="button" data-allow=(run_id) hidden { "Allow once" }
+                (components::command(&curl, self.origin, &ApiAddress::new("/data")))
+            }
         }
     }
 }

@@ -163,7 +163,7 @@ fn draw(column: &Column, scale: &Scale, left: f64, width: f64, is_labeled: bool)
 /// Buttons of the script that save the numbers and the drawing of a chart.
 pub(crate) fn downloads() -> Markup {
     html! {
-        span.download {
+        p.download {
             button.plain type="button" data-download="csv" { "Download CSV" }
             button.plain type="button" data-download="svg" { "Download SVG" }
         }

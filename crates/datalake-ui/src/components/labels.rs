@@ -1,10 +1,11 @@
-//! Labels and types of columns, and labels of formats. No other file of the pages decides by the name of a column.
+//! Labels and types of columns, and labels of formats. Pages decide by types. Only this file and `row.rs`, which reads the values of a row, and the
+//! tables that compare two rows, of a history and of two versions, name columns.
 
 use datalake_api::rows::format::Format;
 use datalake_core::query::column::{Column, ColumnKind};
 
 /// The label of a column, as in table headings.
-pub(crate) fn column(column: Column) -> &'static str {
+pub(crate) const fn column(column: Column) -> &'static str {
     match column {
         Column::UserId => "User",
         Column::FirstName => "First name",

@@ -44,6 +44,19 @@ pub(crate) fn chart(id: &str, title: &str, points: &[Point], format: impl Fn(u64
     }
 }
 
+/// A line without axes; nothing if there are fewer than two points. A chart shows the values.
+pub(crate) fn sparkline(title: &str, points: &[Point]) -> Markup {
+    let values = || points.iter().map(|point| point.value);
+    let (min, max) = (values().min().unwrap_or_default(), values().max().unwrap_or_default());
+    html! {
+        @if points.len() > 1 {
+            svg.line.spark viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } preserveAspectRatio="none" role="img" aria-label=(title) {
+                polyline points=(line(points, min, max)) {}
+            }
+        }
+    }
+}
+
 fn line(points: &[Point], min: u64, max: u64) -> String {
     let pairs: Vec<_> = positions(points, min, max).map(|(x, y)| format!("{x},{y}")).collect();
     pairs.join(" ")
@@ -96,6 +109,13 @@ mod tests {
         check(&[(0, 100), (10, 101)], 100, 101, "0,92 1000,8");
         check(&[(7, 3)], 3, 3, "500,50");
         check(&[(0, u64::MAX), (1, 0)], 0, u64::MAX, "0,8 1000,92");
+    }
+
+    #[test]
+    fn sparkline_needs_two_points() {
+        assert_eq!(sparkline("Users", &points(&[(0, 1)])).into_string(), "");
+        let text = sparkline("Users", &points(&[(0, 0), (10, 10)])).into_string();
+        assert!(text.contains("points=\"0,92 1000,8\""), "{text}");
     }
 
     #[test]

@@ -9,7 +9,7 @@ pub(crate) struct Pager {
     pub(crate) range: Markup,
     /// The link to the first page. None on the first page.
     pub(crate) first: Option<(String, &'static str)>,
-    /// The link to the previous page, where the list has one. None on the first page.
+    /// The link to the previous page. None on the first page.
     pub(crate) previous: Option<(String, &'static str)>,
     /// The link to the next page. None on the last page.
     pub(crate) next: Option<(String, &'static str)>,

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use datalake_core::reject::{ExcludedSource, Exclusion, Position, Reason};
+use datalake_core::{
+    query::column::Column,
+    reject::{ExcludedSource, Exclusion, Position, Reason},
+};
 use maud::{Markup, html};
 
 use crate::{
@@ -13,9 +16,6 @@ use crate::{
     },
     page::links,
 };
-
-/// The columns of a source. A message that begins with one keeps its spelling.
-const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
 
 /// The data of a card. Reports of runs contain less than the table: then the missing parts are not shown.
 #[derive(Debug)]
@@ -81,9 +81,10 @@ fn place(position: Position) -> String {
     }
 }
 
-/// A message as a sentence.
+/// A message as a sentence. A name of a column at its beginning keeps its spelling.
 fn reason_sentence(message: &str) -> String {
-    match COLUMNS.iter().any(|column| message.starts_with(column)) {
+    let first_word = message.split_whitespace().next().unwrap_or_default();
+    match Column::named(first_word).is_some() {
         true => format!("{message}."),
         false => sentence(message),
     }

@@ -51,7 +51,7 @@ fn ignored_title(code: IgnoreCode) -> &'static str {
 
 fn notice_title(notice: Notice) -> &'static str {
     match notice {
-        Notice::RepeatedRow => "Repeated row, imported once",
+        Notice::RepeatedRow => "Repeated row, accepted once",
         Notice::Trimmed => "White space or zero-width characters around a value, removed",
         Notice::NumberFormat => "Plus sign or fraction of zero in a number, removed",
         Notice::MaybeSeconds => "Born near 1970: birthts may be in seconds",

@@ -15,10 +15,40 @@ use crate::{
 };
 use datalake_runs::run::{Run, RunState, Trigger};
 
+/// All states. The API returns their codes, and pages show their labels.
+const STATES: [RunState; 7] = [
+    RunState::Pending,
+    RunState::Running,
+    RunState::Ended(RunOutcome::Succeeded),
+    RunState::Ended(RunOutcome::Failed),
+    RunState::Ended(RunOutcome::Refused),
+    RunState::Ended(RunOutcome::Misconfigured),
+    RunState::Ended(RunOutcome::Stopped),
+];
+
+/// A state as pages show it. The script of runs has the same labels.
+pub(crate) fn state_label(state: RunState) -> &'static str {
+    match state {
+        RunState::Pending => "Queued",
+        RunState::Running => "Running",
+        RunState::Ended(RunOutcome::Succeeded) => "Succeeded",
+        RunState::Ended(RunOutcome::Failed) => "Failed",
+        RunState::Ended(RunOutcome::Refused) => "Blocked",
+        RunState::Ended(RunOutcome::Misconfigured) => "Invalid configuration",
+        RunState::Ended(RunOutcome::Stopped) => "Stopped",
+    }
+}
+
+/// The label of a state's code. An unknown code is returned unchanged.
+pub(crate) fn label_of_code(code: &str) -> &str {
+    let state = STATES.into_iter().find(|state| state.as_str() == code);
+    state.map_or(code, |state| state_label(state))
+}
+
 /// A run's state as a badge. Tests read `data-state`.
 pub(crate) fn badge(run: &Run) -> Markup {
     if is_waiting_for_sources(run) {
-        return html! { span.badge data-state="waiting" title="The lake has no sources yet" { "waiting" } };
+        return html! { span.badge data-state="waiting" title="The lake has no sources yet" { "Waiting" } };
     }
     let state = run.state;
     let class = match state {
@@ -28,7 +58,7 @@ pub(crate) fn badge(run: &Run) -> Markup {
         RunState::Ended(RunOutcome::Refused) => "warning",
         RunState::Ended(RunOutcome::Stopped) => "",
     };
-    html! { span class={ "badge " (class) } data-state=(state.as_str()) { (state.as_str()) } }
+    html! { span class={ "badge " (class) } data-state=(state.as_str()) { (state_label(state)) } }
 }
 
 /// A link to a run, with its short ID. The title has the whole ID.
@@ -196,6 +226,17 @@ mod tests {
     #[track_caller]
     fn check_short(run_id: &str, expected: &str) {
         assert_eq!(short_id(run_id), expected, "{run_id}");
+    }
+
+    #[test]
+    fn script_has_the_label_of_each_state() {
+        let script = include_str!("../assets/runs.js");
+        for state in STATES {
+            let entry = format!("{}: \"{}\"", state.as_str(), state_label(state));
+            assert!(script.contains(&entry), "{entry}");
+            assert_eq!(label_of_code(state.as_str()), state_label(state));
+        }
+        assert_eq!(label_of_code("other"), "other");
     }
 
     #[test]

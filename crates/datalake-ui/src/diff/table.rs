@@ -1,12 +1,12 @@
 //! The table of changed rows, with the values before and after.
 
-use datalake_core::user::BirthTimestamp;
+use datalake_core::{query::column, user::BirthTimestamp};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
     components::{
-        self,
+        self, labels,
         table::{self, Column, ColumnType},
     },
     diff::model::{ChangedRow, Changes, RowValues},
@@ -37,17 +37,17 @@ pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
 }
 
 const COLUMNS: [Column; 6] = [
-    Column::new("User", ColumnType::Title),
+    Column::new(labels::column(column::Column::UserId), ColumnType::Title),
     Column::new("Change", ColumnType::Badge),
-    Column::new("First name", ColumnType::Text),
-    Column::new("Last name", ColumnType::Text),
-    Column::new("Born", ColumnType::Word),
-    Column::new("Image", ColumnType::Word),
+    Column::new(labels::column(column::Column::FirstName), ColumnType::Text),
+    Column::new(labels::column(column::Column::LastName), ColumnType::Text),
+    Column::new(labels::column(column::Column::Birthts), ColumnType::Word),
+    Column::new(labels::column(column::Column::ImgPath), ColumnType::Word),
 ];
 
 fn rows(rows: &[ChangedRow], since: u64, until: u64) -> Markup {
     html! {
-        table.changes.cards #changed-rows {
+        table.changes.cards.long #changed-rows {
             caption.visually-hidden { "Changed rows by user ID" }
             (table::head(&COLUMNS))
             tbody {

@@ -22,12 +22,22 @@ use datalake_runs::run::Run;
 enum Alert<'a> {
     /// The store has not been read since this server started.
     NotLoaded,
-    /// No run has succeeded yet. The active run, if there is one.
+    /// There is no table, and no sources are known: the first steps. The active run, if there is one.
+    NoSources(Option<&'a Run>),
+    /// There is no table yet, although the last completed run found sources. The active run, if there is one.
     NoTable(Option<&'a Run>),
     /// No run has confirmed the data for too long.
     Stale(SignedDuration, Staleness),
     /// The last completed run did not succeed.
-    RunFailed(&'a Run, RunOutcome),
+    RunFailed(&'a Run, RunOutcome, Table),
+}
+
+/// Whether there is a table whose rows are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Table {
+    Loaded,
+    /// There is none, or it has not been loaded.
+    Unknown,
 }
 
 /// The banners, the most severe first; none if there is nothing to report. All pages show that the store is unreachable. `lake` is the address
@@ -43,16 +53,30 @@ fn alerts(status: &LakeStatus) -> Vec<Alert<'_>> {
     // A run that was stopped is no surprise to the user who stopped it.
     let last = { completed }.find(|(_, outcome)| *outcome != RunOutcome::Stopped);
     let failed = last.filter(|(run, outcome)| *outcome != RunOutcome::Succeeded && !run::is_waiting_for_sources(run));
+    let active = || status.runs.iter().find(|run| run.state.is_active());
     let of_table = match &status.table.state {
         TableState::Loading => Some(Alert::NotLoaded),
-        TableState::Missing => Some(Alert::NoTable(status.runs.iter().find(|run| run.state.is_active()))),
+        // The failure is why there is no table.
+        TableState::Missing if failed.is_some() => None,
+        TableState::Missing if has_sources(&status.runs) => Some(Alert::NoTable(active())),
+        TableState::Missing => Some(Alert::NoSources(active())),
         TableState::Loaded(_) => status
             .data_age()
             .zip(status.staleness())
             .map(|(age, staleness)| Alert::Stale(age, staleness)),
     };
-    let failed = failed.map(|(run, outcome)| Alert::RunFailed(run, outcome));
+    let table = match &status.table.state {
+        TableState::Loaded(_) => Table::Loaded,
+        TableState::Missing | TableState::Loading => Table::Unknown,
+    };
+    let failed = failed.map(|(run, outcome)| Alert::RunFailed(run, outcome, table));
     of_table.into_iter().chain(failed).collect()
+}
+
+/// Whether the last report lists sources.
+fn has_sources(runs: &[Run]) -> bool {
+    let report = runs.iter().find_map(|run| run.report.as_deref());
+    report.is_some_and(|report| report.counts.csv_listed > 0)
 }
 
 fn banner(alert: &Alert<'_>, lake: Option<&LakeLabel>, permission: RunPermission, now: Timestamp) -> Markup {
@@ -61,12 +85,23 @@ fn banner(alert: &Alert<'_>, lake: Option<&LakeLabel>, permission: RunPermission
             Severity::Error,
             "not-loaded",
             "The lake has not been loaded yet",
-            &html! { p { "The store has not responded since this server started. " (check_log()) } },
+            &html! { p { "The store has not responded since this server started." } (check_log(lake)) },
         ),
-        Alert::NoTable(active) => first_steps::card(lake, *active, permission),
+        Alert::NoSources(active) => first_steps::card(lake, *active, permission),
+        Alert::NoTable(active) => no_table(*active),
         Alert::Stale(age, staleness) => components::banner(Severity::Error, "stale", "Data is stale", &stale(*age, *staleness, permission)),
-        Alert::RunFailed(run, outcome) => failed(run, *outcome, now),
+        Alert::RunFailed(run, outcome, table) => failed(run, *outcome, *table, now),
     }
+}
+
+fn no_table(active: Option<&Run>) -> Markup {
+    let message = html! {
+        p {
+            "The lake has sources. The first successful run creates the table."
+            @if let Some(run) = active { " Run " (run::link(run.run_id.as_str())) ": " (run::badge(run)) }
+        }
+    };
+    components::banner(Severity::Info, "no-table", "No data yet", &message)
 }
 
 fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -> Markup {
@@ -86,7 +121,7 @@ fn stale(age: SignedDuration, staleness: Staleness, permission: RunPermission) -
     }
 }
 
-fn failed(run: &Run, outcome: RunOutcome, now: Timestamp) -> Markup {
+fn failed(run: &Run, outcome: RunOutcome, table: Table, now: Timestamp) -> Markup {
     let (severity, title) = match outcome {
         RunOutcome::Refused => (Severity::Warning, "The last run was blocked by a safety check"),
         RunOutcome::Misconfigured => (Severity::Error, "The last run had an invalid configuration"),
@@ -96,7 +131,11 @@ fn failed(run: &Run, outcome: RunOutcome, now: Timestamp) -> Markup {
         p {
             "Run " (run::link(run.run_id.as_str()))
             @if let Some(ended_at) = run.ended_at { ", ended " (format::time(ended_at, now)) }
-            ". " (run::failure_advice(outcome, run.report.as_deref()))
+            ". "
+            @match (outcome, table) {
+                (RunOutcome::Failed, Table::Unknown) => "There is no data yet. The next run will retry; if it fails too, fix the cause.",
+                _ => (run::failure_advice(outcome, run.report.as_deref())),
+            }
         }
         @if let Some(blocked) = run.report.as_deref().and_then(|report| report.blocked_deletions.as_ref()).filter(|blocked| blocked.count > 0) {
             p.actions { a.button href={ (links::run(&run.run_id)) "#blocked" } { "Review " (format::counted(blocked.count, "removal", "removals")) } }

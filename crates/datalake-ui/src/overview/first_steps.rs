@@ -1,4 +1,4 @@
-//! The first steps with a lake that has no table yet. An empty lake is waiting for sources; it has not failed.
+//! The first steps with a lake that has neither a table nor sources. An empty lake is waiting for sources; it has not failed.
 
 use datalake_core::keys;
 use maud::{Markup, html};
@@ -21,12 +21,12 @@ pub(super) fn card(lake: Option<&LakeLabel>, active: Option<&Run>, permission: R
         |lake| format!("{}/{}", lake.address().trim_end_matches('/'), keys::SOURCES),
     );
     html! {
-        section.card #first-steps aria-labelledby="first-steps-title" data-banner="no-table" {
+        section.card #first-steps aria-labelledby="first-steps-title" data-banner="no-sources" {
             header {
                 h2 #first-steps-title { "No users yet" }
                 @match active {
-                    Some(run) => span.small { (run::link(run.run_id.as_str())) " is " (run::badge(run)) },
-                    None => span.badge { "waiting for sources" },
+                    Some(run) => span.small { "Run " (run::link(run.run_id.as_str())) ": " (run::badge(run)) },
+                    None => span.badge { "Waiting for sources" },
                 }
             }
             ol.steps {
@@ -48,7 +48,7 @@ pub(super) fn card(lake: Option<&LakeLabel>, active: Option<&Run>, permission: R
                         "A run reads the sources and creates the table. "
                         @match permission {
                             RunPermission::NotOffered => "This server starts no runs: run the processor.",
-                            _ => "This server starts one by itself within 10 minutes; the button above starts one now.",
+                            _ => "This server starts a run automatically within 10 minutes. To start one now, use the button above.",
                         }
                     }
                     @if let (RunPermission::NotOffered, Some(lake)) = (permission, lake) {

@@ -21,7 +21,7 @@ use crate::{
         format::{self, counted, number},
         run,
     },
-    overview::statistics::LakeStatistics,
+    overview::{statistics::LakeStatistics, trends::Trends},
     page::{context::PageContext, html_page::HtmlPage, layout::View, links, status::LakeStatus},
 };
 use datalake_api::snapshots::watch::TableState;
@@ -68,11 +68,12 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
         TableState::Loaded(snapshot) => Some(LakeStatistics::of(snapshot, Day::of(now))),
         TableState::Missing | TableState::Loading => None,
     };
+    let trends = Trends::of(&lake.runs);
     html! {
         (components::heading("Overview", &subtitle(lake, now), start_button))
         (alerts::banners(lake, context.known_lake(), *run_permission, now))
         @if let Some(statistics) = &statistics {
-            (statistics::markup(statistics, lake, now))
+            (statistics::markup(statistics, &trends, lake, now))
         }
         div.columns {
             (recent_runs(&lake.runs, next, now))
@@ -83,7 +84,7 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
         }
         @if statistics.is_some() {
             (recent_changes::markup(&lake.runs, now))
-            (trends::markup(&lake.runs, now))
+            (trends.markup(now))
         }
     }
 }

@@ -50,8 +50,8 @@ pub(super) fn markup(runs: &[Run], now: Timestamp) -> Markup {
                     details #changes-table {
                         summary { "Show as table" }
                         (components::scroll("Table of changes by recent runs", &table(&completed, now)))
-                        (chart::downloads())
                     }
+                    (chart::downloads())
                 },
             }
         }
@@ -112,7 +112,7 @@ fn column(latest: &Run, runs: &[&Run], start: &str, label: String) -> chart::Col
             "{} UTC: {}",
             start,
             if has_failed(run) {
-                run.state.as_str().to_owned()
+                run::state_label(run.state).to_owned()
             } else {
                 parts.join(", ")
             }

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::format::{number, relative_time},
+    overview::trends::Trends,
     page::{links, status::LakeStatus},
 };
 
@@ -44,7 +45,7 @@ impl LakeStatistics {
     }
 }
 
-pub(crate) fn markup(statistics: &LakeStatistics, lake: &LakeStatus, now: Timestamp) -> Markup {
+pub(super) fn markup(statistics: &LakeStatistics, trends: &Trends, lake: &LakeStatus, now: Timestamp) -> Markup {
     let LakeStatistics { all, .. } = statistics;
     let average = all.average_age.map_or("–".to_owned(), |years| format!("{years:.1}"));
     let share =
@@ -56,6 +57,7 @@ pub(crate) fn markup(statistics: &LakeStatistics, lake: &LakeStatus, now: Timest
                 @if let (Some(min), Some(max)) = (all.min_age, all.max_age) {
                     (filtered("min_age", &html! { "youngest " (min) })) ", " (filtered("max_age", &html! { "oldest " (max) }))
                 }
+                (trends.users_sparkline())
             }))
             (statistic("with-image", "With image", &filtered("is_image_exists=True", &html! { (number(all.with_image)) }), &share(all.with_image)))
             (statistic("without-image", "Without image", &filtered("is_image_exists=False", &html! { (number(all.without_image)) }), &share(all.without_image)))
@@ -68,6 +70,7 @@ pub(crate) fn markup(statistics: &LakeStatistics, lake: &LakeStatus, now: Timest
             (statistic("rejects-open", "Rejected sources", &html! { a href=(links::REJECTS) { (number(statistics.rejected)) } }, &html! {
                 @if statistics.rejected > 0 { "last valid rows still served" } @else { "all sources accepted" }
                 @if statistics.ignored > 0 { " · " (number(statistics.ignored)) " ignored" }
+                (trends.rejects_sparkline())
             }))
         }
     }

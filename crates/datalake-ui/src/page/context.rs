@@ -74,7 +74,7 @@ impl PageContext {
             view,
             title,
             site: &self.site,
-            notice: notice::store_unreachable(&self.lake),
+            notice: notice::store_unreachable(&self.lake, self.known_lake()),
             address: ReturnAddress::or_overview(&self.address),
             api: ApiAddress::of_page(&self.address),
             api_label: layout::API_LABEL,

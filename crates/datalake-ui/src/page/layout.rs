@@ -39,7 +39,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::{
     assets,
     components::{self, format::number},
-    page::{api_address::ApiAddress, links, return_address::ReturnAddress, site::Site, status::LakeState},
+    page::{api_address::ApiAddress, links, return_address::ReturnAddress, site::Site, status::LakeState, theme},
     users::{filter_form, form_query::FORM},
 };
 
@@ -79,6 +79,11 @@ impl View {
         }
     }
 
+    /// Whether the page starts, follows or stops runs.
+    fn has_runs(self) -> bool {
+        matches!(self, Self::Overview | Self::Runs | Self::Run)
+    }
+
     /// The navigation entry that is highlighted for the view.
     fn navigation_entry(self) -> Self {
         match self {
@@ -108,7 +113,11 @@ const API_MENU: [(&str, &str, Option<&str>); 4] = [
 ];
 
 /// The keys that are not in the navigation.
-const OTHER_KEYS: [(&str, &str); 2] = [("/", "Search"), ("?", "Keyboard shortcuts")];
+const OTHER_KEYS: [(&str, &str); 3] = [
+    ("/", "Search"),
+    ("r", "Start a run, or show the active run"),
+    ("?", "Keyboard shortcuts"),
+];
 
 /// The version of the product, in the footer.
 const PRODUCT: &str = concat!("datalake ", env!("CARGO_PKG_VERSION"));
@@ -195,7 +204,7 @@ impl Frame<'_> {
         };
         html! {
             (DOCTYPE)
-            html lang="en" data-theme=[self.site.theme.attribute()] {
+            html lang="en" data-theme=[self.site.theme.attribute()] data-times=[self.site.time_zone.attribute()] {
                 head {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
@@ -205,7 +214,7 @@ impl Frame<'_> {
                     link rel="icon" type="image/svg+xml" href=(assets::icon());
                     link rel="stylesheet" href=(assets::style());
                     script src=(assets::script()) defer {}
-                    @if matches!(self.view, View::Overview | View::Runs | View::Run) {
+                    @if self.view.has_runs() {
                         link rel="stylesheet" href=(assets::run_style());
                         script src=(assets::run_script()) defer {}
                     }
@@ -232,7 +241,7 @@ impl Frame<'_> {
                         (main)
                     }
                     (self.footer())
-                    (token_dialog())
+                    @if self.view.has_runs() { (token_dialog()) }
                     (help_dialog())
                 }
             }
@@ -315,10 +324,10 @@ impl Frame<'_> {
                         }
                     }
                     div.settings {
-                        (self.site.theme.form(&self.address))
+                        (theme::form(self.site, &self.address))
                         button.plain type="button" data-help hidden { "Keyboard shortcuts" }
                     }
-                    p { (PRODUCT) " · Times are in UTC. Ages are completed calendar years." }
+                    p { (PRODUCT) " · " span #time-zone { "Times are in UTC." } " Ages are completed calendar years." }
                 }
             }
         }

@@ -17,3 +17,4 @@ pub(crate) mod sign_in;
 pub(crate) mod site;
 pub(crate) mod status;
 pub(crate) mod theme;
+pub(crate) mod time_zone;

@@ -8,7 +8,7 @@ use axum::{
 use maud::{Markup, html};
 
 use crate::{
-    components,
+    components::{self, run},
     page::{
         api_address::ApiAddress,
         html_page::HtmlPage,
@@ -196,7 +196,7 @@ fn no_table(problem: &ProblemDocument) -> Markup {
     html! {
         @match &problem.run {
             Some(run) => {
-                p { "The first successful run creates the table. The last run is " (run.state()) "." }
+                p { "The first successful run creates the table. State of the last run: " (run::label_of_code(run.state())) "." }
                 p { a.button.primary #last-run href=(links::run(run.run_id())) { "See the last run" } }
             }
             None => {
@@ -210,10 +210,7 @@ fn no_table(problem: &ProblemDocument) -> Markup {
 /// The cause of a problem, a link that corrects a misspelled name, and the known names on request.
 pub(crate) fn problem_message(problem: &ProblemDocument, path: &str, query: &Query) -> Markup {
     let detail = problem.detail.split("; did you mean ").next().unwrap_or_default();
-    let (cause, known) = match detail.split_once("; known are ") {
-        Some((cause, known)) => (cause, Some(known)),
-        None => (detail, None),
-    };
+    let (cause, known) = components::cause_and_known(detail);
     let correction = problem.nearest.as_deref().map(|nearest| match &problem.parameter {
         Some(parameter) => (nearest, query.renamed(parameter, nearest).address(path)),
         None => (nearest, nearest.to_owned()),

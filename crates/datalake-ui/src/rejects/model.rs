@@ -86,6 +86,8 @@ pub(crate) struct RejectsPage<'a> {
     pub(crate) entries: Vec<&'a ExcludedSource>,
     /// The number of rejects on all pages.
     pub(crate) total: usize,
+    /// The previous page starts after this key; none if it is the first page.
+    pub(crate) previous: Option<&'a str>,
 }
 
 /// The page of a request.
@@ -97,17 +99,26 @@ pub(crate) fn page_of<'a>(rejects: &'a [ExcludedSource], request: &RejectsReques
 fn paginate<'a>(rejects: &'a [ExcludedSource], filter: &RejectFilter, after: Option<&str>) -> RejectsPage<'a> {
     let matching: Vec<_> = rejects.iter().filter(|open| filter.matches(open)).collect();
     let before = matching.partition_point(|open| after.is_some_and(|after| &*open.key <= after));
+    let entries = fitting(matching.iter().skip(before).copied());
+    let on_previous = fitting(matching.iter().take(before).rev().copied()).len();
+    let last_before_previous = before.checked_sub(on_previous + 1).and_then(|index| matching.get(index));
+    RejectsPage {
+        before,
+        entries,
+        total: matching.len(),
+        previous: last_before_previous.map(|open| &*open.key),
+    }
+}
+
+/// The first of some rejects that fit on a page.
+fn fitting<'a>(rejects: impl Iterator<Item = &'a ExcludedSource>) -> Vec<&'a ExcludedSource> {
     let mut bytes = 0;
-    let rest = matching.iter().skip(before).take(PAGE_SIZE).copied().enumerate();
-    let fitting = rest.take_while(|(index, open)| {
+    let rejects = rejects.take(PAGE_SIZE).enumerate();
+    let fitting = rejects.take_while(|(index, open)| {
         bytes += text_bytes(open);
         *index == 0 || bytes <= TEXT_BYTES_MAX
     });
-    RejectsPage {
-        before,
-        entries: fitting.map(|(_, open)| open).collect(),
-        total: matching.len(),
-    }
+    fitting.map(|(_, open)| open).collect()
 }
 
 /// The size of the texts that differ between rejects. The key occurs four times.

@@ -24,7 +24,7 @@ const NAME_BYTES_MAX: usize = 100;
 pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timestamp) -> Markup {
     let version = snapshot.version().number();
     let subtitle = html! {
-        "Files that were not imported in version " (version) ". Other users are unaffected; fix the file and the next run imports it."
+        "Files that are not part of version " (version) ". Other users are unaffected. The next run accepts a file that is fixed."
     };
     let export = html! {
         div.actions {
@@ -37,7 +37,7 @@ pub(crate) fn markup(snapshot: &Snapshot, request: &RejectsRequest, now: Timesta
     html! {
         (components::heading("Rejects", &subtitle, &export))
         @if snapshot.rejects().is_empty() {
-            section.card.empty #no-rejects { p { "No rejected files. Every source was imported." } }
+            section.card.empty #no-rejects { p { "No rejected files. Every source was accepted." } }
         } @else {
             (tabs(snapshot, request))
             (reason_filter(snapshot.rejects(), request))
@@ -139,7 +139,13 @@ fn pager(page: &RejectsPage<'_>, request: &RejectsRequest) -> Pager {
     Pager {
         range: html! { @if !page.entries.is_empty() { (number(page.before + 1)) "–" (number(end)) " of " (number(page.total)) } },
         first: (page.before > 0).then(|| (list.address(links::REJECTS), "First page")),
-        previous: None,
+        previous: (page.before > 0).then(|| {
+            let previous = match page.previous {
+                Some(after) => list.with("after", after),
+                None => list.clone(),
+            };
+            (previous.address(links::REJECTS), "Previous page")
+        }),
         next: last.map(|last| (list.with("after", &last.key).address(links::REJECTS), "Next page")),
     }
 }
@@ -159,7 +165,7 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
     html! {
         @match (row, &open.user_id) {
             (Some(row), _) => {
-                @if is_rejected { "Still served: " (what) " of " } @else { "This file is not imported; other files provide the row of " }
+                @if is_rejected { "Still served: " (what) " of " } @else { "This file is not accepted; other files provide the row of " }
                 a href=(request.user_href(row.user_id)) { bdi { (truncate(row.first_name, NAME_BYTES_MAX)) " " (truncate(row.last_name, NAME_BYTES_MAX)) } }
                 " (" (row.user_id) ")."
             },

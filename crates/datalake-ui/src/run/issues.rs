@@ -92,7 +92,7 @@ fn list(caption: &str, id: &str, sources: &[SourceNotice], total: u64) -> Markup
     let shown = sources.len().min(SOURCES_MAX);
     let has_all = u64::try_from(shown).is_ok_and(|shown| shown >= total);
     html! {
-        div.scroll.low role="region" aria-label=(caption) tabindex="0" {
+        div.scroll role="region" aria-label=(caption) tabindex="0" {
             table id=(id) {
                 caption.visually-hidden { (caption) }
                 thead { tr { th scope="col" { "Source" } th scope="col" { "Issue" } th scope="col" { "Code" } } }

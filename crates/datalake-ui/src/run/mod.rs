@@ -26,7 +26,7 @@ use datalake_api::{
     problem::Problem,
     request::{parameters::NoParameters, path::PathParameter},
     routes::run_redaction,
-    snapshots::{error::VersionError, versions::Versions},
+    snapshots::{error::VersionError, versions::Versions, watch::TableState},
 };
 use datalake_runs::runs::Runs;
 
@@ -65,6 +65,11 @@ pub(crate) async fn show(
         title: &title,
         changes: &changes,
         recorded: recorded.as_deref(),
+        latest: match &context.lake.table.state {
+            TableState::Loaded(latest) => Some(latest),
+            TableState::Missing | TableState::Loading => None,
+        },
+        succeeded: model::succeeded_after(&run, &context.lake.runs),
         lake: context.known_lake(),
         permission: context.run_permission,
         origin: &context.origin,

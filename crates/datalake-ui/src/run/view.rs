@@ -6,7 +6,8 @@ use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, Severity, blocked_removals,
+        self, Severity,
+        blocked_removals::BlockedRemovals,
         format::{counted, milliseconds, number, relative_time, time},
         log_line, phases, run,
     },
@@ -44,7 +45,16 @@ pub(crate) fn markup(page: &RunPage<'_>) -> Markup {
             (error_banner(run.state, &error, run.report.as_deref()))
         }
         @if let Some(blocked) = blocked.filter(|blocked| blocked.count > 0) {
-            (blocked_removals::card(&run.run_id, blocked, page.lake, permission, origin))
+            @let removals = BlockedRemovals {
+                run_id: &run.run_id,
+                blocked,
+                latest: page.latest,
+                succeeded: page.succeeded,
+                lake: page.lake,
+                permission,
+                origin,
+            };
+            (removals.card())
         }
         @if run.state.is_active() { (progress(run, now)) }
         @if let Some(report) = &run.report { (report::statistics(report)) }
@@ -80,9 +90,9 @@ fn error_banner(state: RunState, error: &str, report: Option<&RunReport>) -> Mar
     let (severity, title) = match state.outcome() {
         None => (Severity::Info, "Waiting for"),
         Some(RunOutcome::Refused) => (Severity::Warning, "Blocked by a safety check"),
-        Some(RunOutcome::Misconfigured) => (Severity::Error, "Invalid configuration"),
-        Some(RunOutcome::Stopped) => (Severity::Info, "Stopped"),
-        Some(RunOutcome::Succeeded | RunOutcome::Failed) => (Severity::Error, "Failed"),
+        Some(RunOutcome::Misconfigured) => (Severity::Error, run::state_label(state)),
+        Some(RunOutcome::Stopped) => (Severity::Info, run::state_label(state)),
+        Some(RunOutcome::Succeeded | RunOutcome::Failed) => (Severity::Error, run::state_label(RunState::Ended(RunOutcome::Failed))),
     };
     let message = html! {
         p.wrap #run-error { (components::prose(error)) }
@@ -96,7 +106,7 @@ fn progress(run: &Run, now: Timestamp) -> Markup {
     html! {
         section.card #progress aria-labelledby="progress-title" data-follow=(run.run_id) data-active-run=(run.run_id) data-state=(run.state.as_str()) {
             header {
-                h2 #progress-title { @if run.state == RunState::Pending { "Queued" } @else { "Running" } }
+                h2 #progress-title { (run::state_label(run.state)) }
                 @if let Some(started_at) = run.started_at { span.small.muted { "started " (relative_time(started_at, now)) } }
             }
             (phases::bar(run.progress))

@@ -10,7 +10,7 @@ use axum::{
 
 use crate::{
     components::run,
-    page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View, notice},
+    page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
     runs::{
         model::{RunsPage, RunsRequest},
         view::RunsView,
@@ -40,7 +40,6 @@ pub(crate) async fn show(context: PageContext, request: RunsRequest, State(runs)
         completeness,
         limit: request.limit,
         state: request.state,
-        is_store_reported: notice::store_unreachable(&context.lake).is_some(),
         start_button: &start_button,
         next: runs.next_run().await,
         now: context.now,

@@ -6,7 +6,7 @@ use datalake_core::{
     report::{RunId, RunOutcome},
 };
 
-use crate::page::page_size;
+use crate::{components::run::state_label, page::page_size};
 use datalake_api::{problem::Problem, request::query_string::QueryString};
 use datalake_runs::run::{Run, RunState};
 
@@ -33,6 +33,13 @@ impl StateFilter {
         match self {
             Self::Active => "active",
             Self::Ended(outcome) => outcome.as_str(),
+        }
+    }
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Active => "Active",
+            Self::Ended(outcome) => state_label(RunState::Ended(outcome)),
         }
     }
 
@@ -79,6 +86,8 @@ pub(crate) struct RunsPage<'a> {
     pub(crate) runs: &'a [Run],
     /// The number of later runs.
     pub(crate) before: usize,
+    /// The previous page starts after this run; none if it starts at the latest run.
+    pub(crate) previous: Option<&'a RunId>,
     pub(crate) has_more: bool,
 }
 
@@ -93,6 +102,7 @@ impl<'a> RunsPage<'a> {
         Some(Self {
             runs: rest.get(..request.limit).unwrap_or(rest),
             before,
+            previous: { before.checked_sub(request.limit + 1) }.and_then(|index| Some(&runs.get(index)?.run_id)),
             has_more: rest.len() > request.limit,
         })
     }
@@ -144,6 +154,26 @@ mod tests {
         check(25, Some("run-35"), Some(("run-34", 25, 25, true)));
         check(25, Some("run-25"), Some(("run-24", 35, 25, false)));
         check(25, Some("run-0"), Some(("", 60, 0, false)));
+    }
+
+    #[track_caller]
+    fn check_previous(after: &str, expected: Option<&str>) {
+        let runs: Vec<_> = (0..60).rev().map(run).collect();
+        let request = RunsRequest {
+            limit: 25,
+            after: RunId::parse(after).ok(),
+            state: None,
+        };
+        let previous = RunsPage::of(&runs, &request).unwrap().previous;
+        assert_eq!(previous.map(RunId::as_str), expected, "{after}");
+    }
+
+    #[test]
+    fn previous_page_ends_before_the_page() {
+        check_previous("run-35", None);
+        check_previous("run-34", Some("run-59"));
+        check_previous("run-10", Some("run-35"));
+        check_previous("run-50", None);
     }
 
     #[test]

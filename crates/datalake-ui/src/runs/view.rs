@@ -1,13 +1,13 @@
 //! Renders the runs page.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::report::{RunId, RunOutcome};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
 use crate::{
     components::{
-        self, Severity,
-        format::{capitalize, milliseconds, number, relative_time, short_day, time, truncate},
+        self,
+        format::{milliseconds, number, relative_time, short_day, time, truncate},
         pager::Pager,
         run,
         table::{self, Column, ColumnType},
@@ -42,8 +42,6 @@ pub(crate) struct RunsView<'a> {
     pub(crate) completeness: Completeness,
     pub(crate) limit: usize,
     pub(crate) state: Option<StateFilter>,
-    /// Whether the frame already shows that the store is unreachable.
-    pub(crate) is_store_reported: bool,
     pub(crate) start_button: &'a Markup,
     pub(crate) next: NextRun,
     pub(crate) now: Timestamp,
@@ -55,14 +53,12 @@ impl RunsView<'_> {
         let pager = self.pager();
         html! {
             (components::heading("Runs", &self.subtitle(), self.start_button))
-            @if self.completeness == Completeness::StoreUnavailable {
-                @if self.is_store_reported { p.muted { (INCOMPLETE) } } @else { (store_unreachable_banner()) }
-            }
+            @if self.completeness == Completeness::StoreUnavailable { p.muted #incomplete-runs { (INCOMPLETE) } }
             (self.state_filter())
             @if page.runs.is_empty() {
                 section.card.empty #no-runs {
                     @match self.state {
-                        Some(state) => p { "No " (state.as_str()) " runs." },
+                        Some(_) => p { "No runs in this state." },
                         None if page.before == 0 => p { "No runs yet." },
                         None => p { "No older runs." },
                     }
@@ -96,7 +92,7 @@ impl RunsView<'_> {
             nav aria-label="States" {
                 div.actions.states {
                     (link(None, "All"))
-                    @for state in StateFilter::ALL { (link(Some(state), &capitalize(state.as_str()))) }
+                    @for state in StateFilter::ALL { (link(Some(state), state.label())) }
                 }
             }
         }
@@ -114,31 +110,31 @@ impl RunsView<'_> {
     }
 
     fn pager(&self) -> Pager {
-        let RunsPage { runs, before, has_more } = self.page;
+        let RunsPage {
+            runs,
+            before,
+            previous,
+            has_more,
+        } = self.page;
         let last = runs.last().filter(|_| has_more);
         Pager {
             range: html! { @if !runs.is_empty() { (number(before + 1)) "–" (number(before + runs.len())) ", latest first" } },
             first: (before > 0).then(|| (self.address(self.state, None), "Latest runs")),
-            previous: None,
+            previous: (before > 0).then(|| (self.address(self.state, previous.map(RunId::as_str)), "Newer runs")),
             next: last.map(|last| (self.address(self.state, Some(last.run_id.as_str())), "Older runs")),
         }
     }
 }
 
-const INCOMPLETE: &str =
-    "Showing runs known to this server. Runs that finished while the store was unreachable will appear when it recovers.";
-
-fn store_unreachable_banner() -> Markup {
-    let message = html! { p { (INCOMPLETE) } };
-    components::banner(Severity::Warning, "store-unreachable", "The store is unreachable", &message)
-}
+/// What an unreachable store means for the list. The frame shows that the store is unreachable.
+const INCOMPLETE: &str = "Runs may be missing: those that finished while the store was unreachable will appear when it recovers.";
 
 /// Consecutive runs of the same day have a heading in common.
 fn table(runs: &[Run], now: Timestamp) -> Markup {
     let days: Vec<Option<String>> = runs.iter().map(|run| run.started_at.map(short_day)).collect();
     let starts_day = |index: usize| index.checked_sub(1).and_then(|before| days.get(before)) != days.get(index);
     html! {
-        table.runs.compact.cards #runs {
+        table.runs.compact.cards.long #runs {
             caption.visually-hidden { "Runs, latest first" }
             (table::head(&COLUMNS))
             tbody {

@@ -1,6 +1,6 @@
 //! The history of a user's row, version by version.
 
-use datalake_core::user::BirthTimestamp;
+use datalake_core::{query::column, user::BirthTimestamp};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -8,7 +8,7 @@ use crate::{
     components::{
         self,
         format::{counted, relative_time, truncate},
-        run,
+        labels, run,
         table::{self, Column, ColumnType},
     },
     page::{api_address::ApiAddress, links, query::Query},
@@ -29,10 +29,10 @@ const COLUMNS: [Column; 8] = [
     Column::new("Version", ColumnType::Title),
     Column::new("Change", ColumnType::Badge),
     Column::new("Committed", ColumnType::Word),
-    Column::new("First name", ColumnType::Text),
-    Column::new("Last name", ColumnType::Text),
-    Column::new("Born", ColumnType::Word),
-    Column::new("Image", ColumnType::Word),
+    Column::new(labels::column(column::Column::FirstName), ColumnType::Text),
+    Column::new(labels::column(column::Column::LastName), ColumnType::Text),
+    Column::new(labels::column(column::Column::Birthts), ColumnType::Word),
+    Column::new(labels::column(column::Column::ImgPath), ColumnType::Word),
     Column::new("Run", ColumnType::Word),
 ];
 

@@ -15,9 +15,9 @@ use datalake_table::delta::history::RowHistory;
 use tokio::time::timeout_at;
 
 use crate::{
-    components::image::ImageState,
+    components::row::Row,
     page::{context::PageContext, html_page::HtmlPage, layout::View, query::Query},
-    user::model::{UserPage, UserRow},
+    user::model::UserPage,
 };
 use datalake_api::{
     limits::requests::StoreReadPermit,
@@ -42,12 +42,9 @@ pub(crate) async fn show(
     let day = read_at.day(query.on);
     let version = read_at.snapshot.version().number();
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
-    let row = read_at.snapshot.row(user_id.as_str()).map(|row| UserRow {
-        first_name: row.first_name.to_owned(),
-        last_name: row.last_name.to_owned(),
-        birth: row.birth,
-        age: age_on(row.birth.day(), day).map(Age::years),
-        image: ImageState::of(row.has_image, version, latest),
+    let row = read_at.snapshot.row(user_id.as_str()).map(|row| {
+        let age = age_on(row.birth.day(), day).map(Age::years);
+        Row::of(row, age, version, latest)
     });
     if let (None, Err(Problem::NoSuchUser), Err(Problem::NoSuchUser)) = (&row, &explanation, &history) {
         return Err(Problem::NoSuchUser);

@@ -1,10 +1,10 @@
 //! The view model of a user's page.
 
-use datalake_core::user::{BirthTimestamp, Day};
+use datalake_core::user::Day;
 use jiff::Timestamp;
 
 use crate::{
-    components::image::ImageState,
+    components::row::Row,
     page::{api_address::ApiAddress, query::Query},
 };
 use datalake_api::{
@@ -19,7 +19,8 @@ use datalake_api::{
 /// The data of the page. The row is in memory; the explanation and the history are read from the store.
 pub(crate) struct UserPage<'a> {
     pub(crate) user_id: &'a str,
-    pub(crate) row: Option<UserRow>,
+    /// The row at the shown version.
+    pub(crate) row: Option<Row>,
     /// The users before and after this one.
     pub(crate) neighbors: [Option<String>; 2],
     /// The day and the version that were requested. Links keep them.
@@ -32,16 +33,6 @@ pub(crate) struct UserPage<'a> {
     pub(crate) history: Result<HistoryDocument<'a>, &'a Problem>,
     pub(crate) origin: &'a str,
     pub(crate) now: Timestamp,
-}
-
-/// The row at the shown version.
-#[derive(Debug)]
-pub(crate) struct UserRow {
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
-    pub(crate) birth: BirthTimestamp,
-    pub(crate) age: Option<u16>,
-    pub(crate) image: ImageState,
 }
 
 /// How the row of a user was removed.

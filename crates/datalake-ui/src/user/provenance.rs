@@ -81,7 +81,7 @@ fn field(value: &ValueDocument, explanation: &ExplanationDocument<'_>) -> Markup
                 (column.map(|column| read_from(column, explanation)).unwrap_or_default())
                 details.rule id={ "rule-" (value.column) } { summary aria-label={ "Rule of " (label) } { "?" } (components::prose(value.rule)) }
             }))
-            (stored.cell(&html! { (column.map(|column| in_table(column, explanation)).unwrap_or_default()) }))
+            (stored.cell(&html! { @if let Some(text) = in_table(value.column, explanation) { code.wrap { (truncate(&text, VALUE_BYTES_MAX)) } } }))
         }
     }
 }
@@ -101,20 +101,13 @@ fn read_from(column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
     }
 }
 
-fn in_table(column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
-    let Some(row) = &explanation.row else { return html! {} };
-    html! {
-        code.wrap {
-            @match column {
-                Column::UserId => (row.user_id),
-                Column::FirstName => (truncate(row.first_name, VALUE_BYTES_MAX)),
-                Column::LastName => (truncate(row.last_name, VALUE_BYTES_MAX)),
-                Column::Birthts => (row.birthts),
-                Column::ImgPath => (row.img_path.as_deref().unwrap_or("null")),
-                Column::Age => {}
-            }
-        }
-    }
+/// The value of a column as the API returns it.
+fn in_table(column: &str, explanation: &ExplanationDocument<'_>) -> Option<String> {
+    let row = serde_json::to_value(explanation.row.as_ref()?).ok()?;
+    Some(match row.get(column)? {
+        serde_json::Value::String(text) => text.clone(),
+        value => value.to_string(),
+    })
 }
 
 fn source(label: &str, object: &ObjectDocument<'_>, now: Timestamp) -> Markup {
@@ -129,5 +122,5 @@ fn source(label: &str, object: &ObjectDocument<'_>, now: Timestamp) -> Markup {
 
 /// Replaces data that the store cannot provide now.
 pub(crate) fn unavailable(problem: &Problem) -> Markup {
-    html! { p.muted data-unavailable { (problem.title()) ": " (problem.detail()) "." } }
+    html! { p.muted data-unavailable { (problem.title()) ": " (components::prose(&problem.detail())) } }
 }

@@ -9,12 +9,13 @@ use crate::{
         format::{counted, relative_time, truncate},
         image::ImageState,
         labels::{self, ValueType},
+        row::{Row, Value},
         run,
     },
     page::links,
     user::{
         history,
-        model::{Removal, UserPage, UserRow},
+        model::{Removal, UserPage},
         provenance, rejects,
     },
 };
@@ -92,7 +93,7 @@ fn removal_banner(removal: &Removal<'_>, user: &UserPage<'_>) -> Markup {
     components::banner(Severity::Warning, "no-such-user", "This user was removed", &message)
 }
 
-fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
+fn details(row: &Row, user: &UserPage<'_>) -> Markup {
     html! {
         section.card #row data-user-id=(user.user_id) aria-label="Row" {
             div.user {
@@ -116,28 +117,25 @@ fn details(row: &UserRow, user: &UserPage<'_>) -> Markup {
     }
 }
 
-fn value(column: Column, row: &UserRow, user: &UserPage<'_>) -> Markup {
-    let (birth, date) = (row.birth.as_ms(), row.birth.day().date());
+fn value(column: Column, row: &Row, user: &UserPage<'_>) -> Markup {
     html! {
-        @match column {
-            Column::UserId => dd data-column=(column) { bdi { (user.user_id) } },
-            Column::FirstName => dd data-column=(column) { bdi { (row.first_name) } },
-            Column::LastName => dd data-column=(column) { bdi { (row.last_name) } },
-            Column::Birthts => dd data-column=(column) data-birthts=(birth) {
-                time { (date) } " " span.muted { "(birthts " (birth) ")" }
+        @match row.value(column) {
+            Value::Id(text) | Value::Text(text) => dd data-column=(column) { bdi { (text) } },
+            Value::Day(birth) => dd data-column=(column) data-birthts=(birth.as_ms()) {
+                time { (birth.day().date()) } " " span.muted { "(" (column) " " (birth.as_ms()) ")" }
             },
-            Column::Age => dd data-column=(column) data-age=[row.age] {
-                @match row.age {
+            Value::Age(age) => dd data-column=(column) data-age=[age] {
+                @match age {
                     Some(age) => { (counted(age.into(), "year", "years")) " on " time { (user.day.date()) } }
                     None => { "Not yet born on " time { (user.day.date()) } }
                 }
             },
-            Column::ImgPath => {},
+            Value::Image(_) => {},
         }
     }
 }
 
-fn portrait(row: &UserRow, user: &UserPage<'_>) -> Markup {
+fn portrait(row: &Row, user: &UserPage<'_>) -> Markup {
     html! {
         @match row.image {
             ImageState::Available { version } => span.placeholder.large {

@@ -9,8 +9,11 @@ use crate::{
     users::day_filter,
 };
 
-/// Parameters that select rows, a version or the day of ages. Filters on columns come in addition.
-const FILTERS: [&str; 7] = [SEARCH, "is_image_exists", "min_age", "max_age", "on", "version", "as_of"];
+/// Parameters that select rows. Filters on columns come in addition.
+const ROW_FILTERS: [&str; 4] = [SEARCH, "is_image_exists", "min_age", "max_age"];
+
+/// Parameters that select the version and the day of ages.
+const TIME_TRAVEL: [&str; 3] = ["on", "version", "as_of"];
 
 /// The column and the operator of a column filter; none for another parameter.
 pub(crate) fn column_filter(name: &str) -> Option<(Column, &str)> {
@@ -18,18 +21,19 @@ pub(crate) fn column_filter(name: &str) -> Option<(Column, &str)> {
     Some((Column::named(column)?, operator))
 }
 
-fn is_filter(name: &str) -> bool {
-    FILTERS.contains(&name) || column_filter(name).is_some()
+fn is_row_filter(name: &str) -> bool {
+    ROW_FILTERS.contains(&name) || column_filter(name).is_some()
 }
 
-/// Whether the query selects other rows than all current ones.
+/// Whether the query selects other rows than all of its version.
 pub(crate) fn has_filters(query: &Query) -> bool {
-    query.iter().any(|(name, _)| is_filter(name))
+    query.iter().any(|(name, _)| is_row_filter(name))
 }
 
-/// The query without filters and sorting.
+/// The query without filters and sorting, for the latest version.
 pub(crate) fn cleared(query: &Query) -> Query {
-    Query::new(query.iter().filter(|(name, _)| !is_filter(name) && *name != "order"))
+    let is_kept = |name: &str| !is_row_filter(name) && !TIME_TRAVEL.contains(&name) && name != "order";
+    Query::new(query.iter().filter(|(name, _)| is_kept(name)))
 }
 
 /// The active filters and the sorting, each as a link that removes it.
@@ -48,6 +52,18 @@ pub(crate) fn active_filters(query: &Query) -> Markup {
                         }
                     }
                 }
+            }
+        }
+    }
+}
+
+/// The active filters and the sorting as text, for paper.
+pub(crate) fn as_text(query: &Query) -> Markup {
+    let labels: Vec<_> = query.iter().filter_map(|(name, value)| filter_label(name, value)).collect();
+    html! {
+        @if !labels.is_empty() {
+            p.in-print #printed-filters {
+                "Filters: " @for (index, label) in labels.iter().enumerate() { @if index > 0 { ", " } (label) }
             }
         }
     }
@@ -157,6 +173,17 @@ mod tests {
     }
 
     #[test]
+    fn printed_filters_are_text() {
+        let text = |pairs| as_text(&Query::new(pairs)).into_string();
+        let printed = text([("min_age", "30"), ("limit", "10"), ("version", "2")]);
+        assert!(
+            printed.contains("Filters: aged at least <bdi>30</bdi>, version <bdi>2</bdi>"),
+            "{printed}"
+        );
+        assert_eq!(text([("limit", "10"), ("select", "age"), ("view", "gallery")]), "");
+    }
+
+    #[test]
     fn every_operator_has_a_label() {
         let names = Operator::ALL.map(Operator::name).into_iter();
         let without_label: Vec<_> = names.filter(|operator| operator_label(operator, None) == *operator).collect();
@@ -176,5 +203,12 @@ mod tests {
         let cleared = cleared(&query);
         assert_eq!(cleared.address(""), "?limit=10&view=gallery");
         assert!(!has_filters(&cleared));
+    }
+
+    #[test]
+    fn version_and_day_are_no_filters() {
+        let query = Query::new([("version", "0"), ("as_of", "2026-11-24"), ("on", "2026-11-24")]);
+        assert!(!has_filters(&query));
+        assert_eq!(cleared(&query), Query::default());
     }
 }

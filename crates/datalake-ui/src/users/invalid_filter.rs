@@ -4,17 +4,21 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use datalake_core::user::Day;
+use datalake_core::{query::error::QueryError, user::Day};
 use maud::{Markup, html};
 
 use crate::{
-    components::{self, Severity},
+    components::{
+        self, Severity,
+        labels::{self, ValueType},
+    },
     page::{context::PageContext, html_page::HtmlPage, layout::View, links, problem::problem_message, query::Query},
     users::{
         filter_form::{
             self,
             state::{FormState, ValidationError},
         },
+        filter_labels::column_filter,
         form_query::VIEW,
         request::ViewMode,
     },
@@ -35,6 +39,7 @@ pub(crate) fn page(context: &PageContext, problem: Problem) -> Result<Response, 
         query: &query.without(&[CURSOR]),
         day: Day::of(context.now),
         latest: context.latest_version(),
+        facets: None,
         error: Some(error),
     };
     let status = problem.status();
@@ -48,7 +53,7 @@ fn validation_error(problem: &Problem, query: &Query) -> Option<ValidationError>
     let (parameter, message) = match problem {
         // Users do not type cursors.
         Problem::Parameter(error) if error.parameter == CURSOR => return None,
-        Problem::Parameter(error) => (error.parameter.clone(), error.reason.clone()),
+        Problem::Parameter(error) => (error.parameter.clone(), reason(error)),
         Problem::NoSuchVersion { .. } | Problem::BeforeFirstVersion | Problem::VersionGone => {
             let parameter = ["version", "as_of"].into_iter().find(|name| query.get(name).is_some())?;
             (parameter.to_owned(), problem.detail())
@@ -56,6 +61,15 @@ fn validation_error(problem: &Problem, query: &Query) -> Option<ValidationError>
         _ => return None,
     };
     Some(ValidationError { parameter, message })
+}
+
+/// Why the value of a parameter is invalid. Users enter days where the API has milliseconds.
+fn reason(error: &QueryError) -> String {
+    let is_day = column_filter(&error.parameter).is_some_and(|(column, _)| labels::value_type(column) == ValueType::Day);
+    match is_day && error.reason.starts_with("must be a whole number") {
+        true => "enter a date such as 1990-01-01, or milliseconds since 1970-01-01 UTC".to_owned(),
+        false => error.reason.clone(),
+    }
 }
 
 fn main(state: &FormState<'_>, problem: &ProblemDocument) -> Markup {
@@ -76,8 +90,6 @@ fn main(state: &FormState<'_>, problem: &ProblemDocument) -> Markup {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::query::error::QueryError;
-
     use super::*;
 
     #[track_caller]
@@ -93,6 +105,14 @@ mod tests {
         check(&problem, "/p?min_age=x", Some("min_age"));
         check(&Problem::NoSuchVersion { newest: 1 }, "/p?version=9", Some("version"));
         check(&Problem::BeforeFirstVersion, "/p?min_age&as_of=1999-01-01", Some("as_of"));
+    }
+
+    #[test]
+    fn text_for_a_day_asks_for_a_date() {
+        let error = QueryError::value("birthts__gte", "must be a whole number between -2^63 and 2^63 - 1");
+        assert!(reason(&error).starts_with("enter a date such as 1990-01-01"));
+        let age = QueryError::value("age", "must be a whole number between -2^63 and 2^63 - 1");
+        assert_eq!(reason(&age), age.reason);
     }
 
     #[test]

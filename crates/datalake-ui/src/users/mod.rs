@@ -1,6 +1,7 @@
 //! The users page: filters, sorting, table or gallery, page by page. It accepts the parameters of `/data` and selects rows with the same code.
 
 mod day_filter;
+mod facets;
 pub(crate) mod filter_form;
 mod filter_labels;
 pub(crate) mod form_query;

@@ -2,36 +2,27 @@
 
 use datalake_core::{
     query::{column::Column, order::Direction},
-    user::{Age, Ages, BirthTimestamp, Day},
+    user::{Age, Ages, Day},
 };
 
 use crate::{
-    components::image::ImageState,
+    components::row::Row,
     page::{links, query::Query},
-    users::request::{LIMIT, ViewMode},
+    users::{
+        facets::Facets,
+        request::{LIMIT, ViewMode},
+    },
 };
 use datalake_api::{
     request::cursor::CURSOR,
     rows::{pagination::RowPage, row_query::RowQuery},
 };
 
-/// A user on the page.
-#[derive(Clone, Debug)]
-pub(crate) struct ListedUser {
-    pub(crate) user_id: String,
-    pub(crate) first_name: String,
-    pub(crate) last_name: String,
-    pub(crate) birth: BirthTimestamp,
-    /// None if the user was born after [`UsersPage::day`].
-    pub(crate) age: Option<u16>,
-    pub(crate) image: ImageState,
-}
-
 /// The data of the page.
 #[derive(Debug)]
 pub(crate) struct UsersPage {
     /// The users on this page.
-    pub(crate) users: Vec<ListedUser>,
+    pub(crate) users: Vec<Row>,
     /// The number of users on all pages.
     pub(crate) total: u64,
     /// The number of users on the pages before this one.
@@ -58,6 +49,7 @@ pub(crate) struct UsersPage {
     pub(crate) latest: u64,
     pub(crate) is_first: bool,
     pub(crate) is_empty_lake: bool,
+    pub(crate) facets: Option<Facets>,
 }
 
 impl UsersPage {
@@ -72,14 +64,8 @@ impl UsersPage {
         let RowPage { mut rows, total, next } = row_query.page_of(question.limit.unwrap_or(LIMIT));
         let mut users = Vec::new();
         while let Some(row) = rows.next_row() {
-            users.push(ListedUser {
-                user_id: row.user_id.to_owned(),
-                first_name: row.first_name.to_owned(),
-                last_name: row.last_name.to_owned(),
-                birth: row.birth,
-                age: ages.of(row.birth.day()).map(Age::years),
-                image: ImageState::of(row.has_image, version, latest),
-            });
+            let age = ages.of(row.birth.day()).map(Age::years);
+            users.push(Row::of(row, age, version, latest));
         }
         let view = match view_mode {
             ViewMode::Table => "",
@@ -106,11 +92,12 @@ impl UsersPage {
             latest,
             is_first,
             is_empty_lake: row_query.snapshot.is_empty(),
+            facets: Facets::of(row_query),
         }
     }
 
     /// A user's page with the same day and version.
-    pub(crate) fn user_href(&self, user: &ListedUser) -> String {
+    pub(crate) fn user_href(&self, user: &Row) -> String {
         links::user_at(&user.user_id, &self.query)
     }
 }

@@ -9,9 +9,10 @@ use crate::{
         format::truncate,
         image::ImageState,
         labels::{self, ValueType},
+        row::{Row, Value},
     },
     page::links,
-    users::model::{ListedUser, UsersPage},
+    users::model::UsersPage,
 };
 
 /// The default columns, with the image first.
@@ -104,18 +105,15 @@ fn class(column: Column) -> &'static str {
     }
 }
 
-fn value(column: Column, user: &ListedUser) -> Markup {
+fn value(column: Column, user: &Row) -> Markup {
     html! {
-        @match column {
-            Column::UserId => bdi { (user.user_id) },
-            Column::FirstName => (name(&user.first_name)),
-            Column::LastName => (name(&user.last_name)),
-            Column::Birthts => time data-birthts=(user.birth.as_ms()) { (user.birth.day().date()) },
-            Column::ImgPath => (thumbnail(user)),
-            Column::Age => @match user.age {
-                Some(years) => (years),
-                None => span.muted title="Not yet born on the day on which ages are computed" { "–" },
-            },
+        @match user.value(column) {
+            Value::Id(id) => bdi { (id) },
+            Value::Text(text) => (name(text)),
+            Value::Day(birth) => time data-birthts=(birth.as_ms()) { (birth.day().date()) },
+            Value::Image(image) => (thumbnail(image, &user.user_id)),
+            Value::Age(Some(years)) => (years),
+            Value::Age(None) => span.muted title="Not yet born on the day on which ages are computed" { "–" },
         }
     }
 }
@@ -125,10 +123,10 @@ pub(crate) fn name(name: &str) -> Markup {
     html! { bdi { (truncate(name, NAME_BYTES_MAX)) } }
 }
 
-fn thumbnail(user: &ListedUser) -> Markup {
+fn thumbnail(image: ImageState, user_id: &str) -> Markup {
     html! {
-        @match user.image {
-            ImageState::Available { version } => span.placeholder.thumb { img.thumb src=(links::image(&user.user_id, version)) alt="" loading="lazy"; },
+        @match image {
+            ImageState::Available { version } => span.placeholder.thumb { img.thumb src=(links::image(user_id, version)) alt="" loading="lazy"; },
             ImageState::NotKept => span.muted.small { "not kept" },
             ImageState::None => span.muted.small { "none" },
         }

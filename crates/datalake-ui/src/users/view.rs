@@ -32,12 +32,14 @@ pub(crate) fn markup(page: &UsersPage) -> Markup {
     };
     html! {
         (components::heading("Users", &subtitle, &view_modes(page)))
+        (filter_labels::as_text(&page.query))
         (version_banner(page))
         (filter_form::form(&FormState {
             query: &page.query,
             view_mode: page.view_mode,
             day: page.day,
             latest: Some(page.latest),
+            facets: page.facets.as_ref(),
             error: None,
         }))
         section #user-list data-total=(page.total) data-view-mode=(page.view_mode.as_str()) aria-label="Users on this page" {

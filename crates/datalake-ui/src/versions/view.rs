@@ -1,6 +1,6 @@
 //! Renders the versions page.
 
-use datalake_core::report::Counts;
+use datalake_core::{count::count, report::Counts};
 use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};
@@ -48,7 +48,14 @@ fn pager(retained: &RetainedVersions, limit: usize, is_first: bool) -> Pager {
     Pager {
         range: html! { @if let (Some(first), Some(last)) = (facts.first(), facts.last()) { "Versions " (first.number) "–" (last.number) } },
         first: (!is_first).then(|| (format!("{}{}", links::VERSIONS, limit_parameter('?', limit)), "Latest versions")),
-        previous: None,
+        previous: facts.first().filter(|_| !is_first).map(|first| {
+            let before = first.number.saturating_add(count(limit)).saturating_add(1);
+            let address = match before > retained.newest {
+                true => format!("{}{}", links::VERSIONS, limit_parameter('?', limit)),
+                false => format!("{}?before={before}{}", links::VERSIONS, limit_parameter('&', limit)),
+            };
+            (address, "Newer versions")
+        }),
         next: last.map(|last| {
             (
                 format!("{}?before={last}{}", links::VERSIONS, limit_parameter('&', limit)),
@@ -75,7 +82,7 @@ fn table(facts: &[VersionFacts], oldest: u64, can_compare: bool, now: Timestamp)
     let compared = if can_compare { &COMPARED[..] } else { &[] };
     let columns = [&[VERSION], compared, &FACTS].concat();
     html! {
-        table.cards #versions {
+        table.cards.long #versions {
             caption.visually-hidden { "Versions of the table, latest first" }
             (table::head(&columns))
             tbody {

@@ -17,7 +17,7 @@ fn empty_lake_shows_the_first_steps_until_there_is_a_user() {
     });
     assert_eq!(browser.count("[data-error], .badge.warning"), 0, "waiting is no failure");
     browser.go("/");
-    assert_eq!(browser.attributes("data-banner"), ["no-table"]);
+    assert_eq!(browser.attributes("data-banner"), ["no-sources"]);
     assert_eq!(browser.count("#first-steps li"), 2);
     let text = browser.text("#first-steps");
     assert!(text.contains("lake/src-data/"), "the folder is named: {text}");

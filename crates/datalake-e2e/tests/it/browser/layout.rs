@@ -8,8 +8,8 @@ use super::{
     views::{self, View},
 };
 
-/// The widths, in CSS pixels: small and common phones, a tablet, a small and a large desktop.
-const WIDTHS: [u32; 5] = [360, 390, 800, 1024, 1440];
+/// The widths, in CSS pixels: small and common phones, a tablet, small and large desktops. From 1,216 pixels on, headers of long tables are sticky.
+const WIDTHS: [u32; 6] = [360, 390, 800, 1024, 1220, 1440];
 
 /// A row that is taller has text that is broken into single characters or into many lines.
 const ROW_HEIGHT_MAX: u32 = 120;
@@ -91,6 +91,34 @@ fn printed_users_start_on_the_first_page() {
 }
 
 #[test]
+fn headers_of_long_tables_stay_visible() {
+    let server = lakes::crowded();
+    let browser = Browser::open(&server);
+    browser.emulate(Scheme::Light, Size { width: 1440, height: 400 });
+    for path in ["/page/users", "/page/runs", "/page/versions", "/page/changes?since=0&until=1"] {
+        browser.go(path);
+        // A box that scrolls to the side would contain the header.
+        let styles = browser.run(
+            "const table = document.querySelector('main table'), header = getComputedStyle(table.tHead.querySelector('th'));
+             return [header.position, getComputedStyle(table.closest('.scroll')).overflowX]",
+        );
+        assert_eq!(styles, json!(["sticky", "visible"]), "{path}");
+    }
+}
+
+/// Paper has no form, so the active filters are text.
+#[test]
+fn printed_users_name_their_filters() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/users?min_age=30");
+    let is_visible = |selector: &str| browser.run(&format!("return document.querySelector('{selector}').checkVisibility()"));
+    assert_eq!(is_visible("#printed-filters"), false);
+    browser.print_media();
+    assert_eq!((is_visible("#printed-filters"), is_visible(".search")), (json!(true), json!(false)));
+}
+
+#[test]
 fn phones_show_each_run_as_a_card() {
     let server = lakes::edited();
     let browser = Browser::open(&server);
@@ -103,7 +131,7 @@ fn phones_show_each_run_as_a_card() {
     ));
     assert!(right.as_f64().is_some_and(|right| right <= 390.0), "{right}");
     let text = browser.run(&format!("return {row}.innerText")).to_string();
-    assert!(text.contains("succeeded"), "{text}");
+    assert!(text.contains("Succeeded"), "{text}");
     let signs = browser.run(&format!(
         "return [...{row}.querySelectorAll('.number')].map(cell => getComputedStyle(cell, '::before').content)"
     ));

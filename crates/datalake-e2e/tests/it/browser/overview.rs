@@ -97,10 +97,17 @@ fn trends_and_changes_have_tooltips_and_downloads() {
     }
     // The browser does not follow the link of the download; the script creates it.
     browser.run("HTMLAnchorElement.prototype.click = function () { window.saved = this.download; }; return null");
-    browser.run("document.querySelector('#changes-table').open = true");
+    browser.run("URL.createObjectURL = blob => { blob.text().then(text => { window.content = text; }); return ''; }; return null");
     for (format, file) in [("csv", "changes.csv"), ("svg", "changes.svg")] {
-        browser.click(&format!("#changes-table [data-download={format}]"));
+        browser.click(&format!("section[aria-labelledby=changes] [data-download={format}]"));
         browser.until(file, || (browser.run("return window.saved ?? null") == file).then_some(()));
+    }
+    // The image has the title, the legend, the unit and the scale of the chart.
+    browser.until_run("the image", "return window.content?.startsWith('<svg') ?? false");
+    let image = browser.run("return new DOMParser().parseFromString(window.content, 'image/svg+xml').documentElement.textContent");
+    let image = image.as_str().unwrap();
+    for text in ["Changes by recent runs", "newly rejected", "added", "removed"] {
+        assert!(image.contains(text), "{text}: {image}");
     }
 }
 

@@ -63,6 +63,10 @@ fn button_starts_a_run_and_follows_it() {
         browser.attributes("data-run-id").contains(&id.to_owned()).then_some(())
     });
     browser.check_not_reloaded();
+    let message = browser.text("#run-state");
+    assert!(message.starts_with("Run: Succeeded, 0 added, 1 changed, 0 removed"), "{message}");
+    browser.click("#run-state .close");
+    assert_eq!(browser.text("#run-state"), "");
     check_nothing_stored(&browser);
     browser.check_quiet("a run");
 }
@@ -253,7 +257,7 @@ fn blocked_removals_can_be_allowed_once() {
     browser.click("[data-banner=refused] a[href$='#blocked']");
     browser.until("the run", || (browser.count("#blocked") == 1).then_some(()));
     assert_eq!(browser.run("return document.querySelector('#blocked').dataset.count"), "30");
-    assert_eq!(browser.text("#blocked li a"), "1000");
+    assert_eq!(browser.text("#blocked li a"), "Susan Lee (1000)");
     let command = browser.run("return [...document.querySelectorAll('#blocked .curl code')].at(-1).textContent");
     let id = blocked["id"].as_str().unwrap();
     assert_eq!(command, format!("datalake process --lake lake --allow-mass-delete-of {id}"));

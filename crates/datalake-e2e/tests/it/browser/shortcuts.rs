@@ -50,7 +50,7 @@ fn question_mark_shows_all_shortcuts() {
     browser.type_key('?');
     browser.until_run("the dialog", "return document.querySelector('#help-dialog[open]') !== null");
     let keys = browser.run("return [...document.querySelectorAll('#help-dialog dt')].map(term => term.textContent.trim())");
-    for key in ["/", "?", "g o", "g u", "g r", "g x", "g v", "g e", "g d"] {
+    for key in ["/", "?", "r", "g o", "g u", "g r", "g x", "g v", "g e", "g d"] {
         assert!(keys.as_array().unwrap().contains(&json!(key)), "{key}: {keys}");
     }
     browser.press(Key::Escape);
@@ -71,6 +71,25 @@ fn slash_leads_to_the_search() {
         browser.until_run(path, "return document.activeElement.type === 'search'");
         assert_eq!(browser.run("return document.activeElement.value"), "", "the slash is not text");
     }
+}
+
+#[test]
+fn r_starts_a_run_or_leads_to_the_button() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    browser.go("/page/users");
+    browser.type_key('r');
+    browser.until_run(
+        "the button",
+        "return document.activeElement.matches('#start-run button[data-start]')",
+    );
+    assert_eq!(browser.address(), "/page/runs#start");
+    browser.go("/");
+    browser.type_key('r');
+    browser.until_run(
+        "the run",
+        "return document.getElementById('run-state').dataset.state === 'succeeded'",
+    );
 }
 
 #[test]
@@ -103,4 +122,28 @@ fn pointer_on_a_time_shows_the_local_time() {
     let title = browser.run("return document.querySelector('main time').title");
     let lines: Vec<_> = title.as_str().unwrap().lines().collect();
     assert!(lines.len() == 2 && lines[0].ends_with("UTC"), "{title}");
+}
+
+#[test]
+fn local_times_replace_those_in_utc_on_all_pages() {
+    let server = lakes::samples();
+    let browser = Browser::open(&server);
+    let text = || browser.run("return document.querySelector('main time[datetime]').textContent");
+    browser.go("/page/runs");
+    assert!(text().as_str().unwrap().ends_with("ago"));
+    browser.click("#local-times");
+    browser.until_run(
+        "local times",
+        "return document.querySelector('#local-times')?.getAttribute('aria-pressed') === 'true'",
+    );
+    for path in ["/page/runs", "/page/versions"] {
+        browser.go(path);
+        browser.until("local times", || (!text().as_str().unwrap().ends_with("ago")).then_some(()));
+    }
+    browser.click("#local-times");
+    browser.until_run(
+        "UTC",
+        "return document.querySelector('#local-times')?.getAttribute('aria-pressed') === 'false'",
+    );
+    assert!(text().as_str().unwrap().ends_with("ago"));
 }

@@ -47,7 +47,7 @@ fn history_shows_each_state_with_its_run() {
     let history = server.json("/data/1000/history");
     let states = history["states"].as_array().unwrap_or_else(|| panic!("{history}"));
     assert_eq!(states.len(), 2);
-    let shown = browser.run("return [...document.querySelectorAll('#history [data-version]')].map(state => [state.dataset.version, state.dataset.change ?? null, state.textContent])");
+    let shown = browser.run("return [...document.querySelectorAll('#history [data-version]')].map(state => [state.dataset.version, state.dataset.change ?? null, state.textContent, state.querySelector('.run-id').title])");
     let shown = shown.as_array().unwrap();
     assert_eq!(shown.len(), states.len());
     for (state, shown) in states.iter().zip(shown) {
@@ -57,7 +57,8 @@ fn history_shows_each_state_with_its_run() {
             "{state}"
         );
         let text = shown[2].as_str().unwrap();
-        for value in [&state["row"]["first_name"], &state["row"]["last_name"], &state["run_id"]] {
+        assert_eq!(shown[3], state["run_id"]);
+        for value in [&state["row"]["first_name"], &state["row"]["last_name"]] {
             assert!(text.contains(value.as_str().unwrap()), "{value}: {text}");
         }
     }

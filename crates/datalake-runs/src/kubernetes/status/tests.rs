@@ -175,7 +175,7 @@ fn ended_run_has_the_message_of_its_failure() {
         json!({ "conditions": [policy(4)] }),
         &[pod(1, &ended(4, "Error", ""))],
         "refused",
-        &["exit status 4"],
+        &["exited with status 4"],
     );
     check(json!({ "conditions": [policy(2)] }), &[], "misconfigured", &["exit code 2"]);
     let exhausted = json!({ "conditions": [condition("Failed", "BackoffLimitExceeded", "")], "failed": 3 });
@@ -202,7 +202,7 @@ fn ended_run_has_the_message_of_its_failure() {
         exhausted.clone(),
         &[pod(1, &ended(3, "Error", "odd"))],
         "failed",
-        &["exit status 3", "odd"],
+        &["exited with status 3", "odd"],
     );
     check(exhausted, &[], "failed", &["the pod no longer exists"]);
     let disruption = json!({ "type": "DisruptionTarget", "status": "True", "message": "node pressure" });

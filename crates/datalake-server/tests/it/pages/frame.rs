@@ -13,7 +13,7 @@ use datalake_api::{
 };
 
 use crate::{
-    fixture::Lake,
+    fixture::{Answer, Lake},
     pages::{BROWSER, browse, checked},
 };
 
@@ -109,15 +109,15 @@ async fn sign_in_page_names_only_the_chosen_title() {
     assert_eq!(page.text("title"), "Sign in · Sales");
 }
 
-/// Submits the form of the theme, and returns the cookie.
-async fn choose_theme(lake: &Lake, theme: &str) -> String {
+/// Submits the form of the theme and the time zone, and returns the cookie.
+async fn choose(lake: &Lake, choice: &str) -> String {
     let request = Request::post("/page/theme").header("content-type", "application/x-www-form-urlencoded");
-    let form = format!("return_to=%2Fpage%2Fruns%3Flimit%3D5&theme={theme}");
+    let form = format!("return_to=%2Fpage%2Fruns%3Flimit%3D5&{choice}");
     let answer = lake.send(request.body(form.into()).unwrap()).await;
     assert_eq!(
         (answer.status, answer.header("location")),
         (StatusCode::SEE_OTHER, "/page/runs?limit=5"),
-        "{theme}"
+        "{choice}"
     );
     answer.header("set-cookie").split(';').next().unwrap().to_owned()
 }
@@ -128,11 +128,36 @@ async fn chosen_theme_is_rendered_without_javascript() {
     // Clients that must sign in can choose a theme as well.
     lake.parts.access = Access::ProtectAll(Token::new("right"));
     for (theme, attribute) in [("dark", Some("dark")), ("light", Some("light")), ("system", None), ("blue", None)] {
-        let cookie = choose_theme(&lake, theme).await;
-        let request = Request::get("/").header("accept", BROWSER).header("cookie", cookie);
-        let page = checked(&lake.send(request.body(Body::empty()).unwrap()).await);
+        let cookie = choose(&lake, &format!("theme={theme}")).await;
+        let page = checked(&get_with_cookie(&lake, "/", &cookie).await);
         assert_eq!(page.attributes("html", "data-theme").first().copied(), attribute, "{theme}");
         assert_eq!(page.count("#theme [aria-pressed=true]"), 1, "{theme}");
+    }
+}
+
+async fn get_with_cookie(lake: &Lake, path: &str, cookie: &str) -> Answer {
+    let request = Request::get(path).header("accept", BROWSER).header("cookie", cookie);
+    lake.send(request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn chosen_theme_is_that_of_the_api_documentation() {
+    let lake = Lake::of_users().await;
+    let cookie = choose(&lake, "theme=dark").await;
+    let docs = get_with_cookie(&lake, "/docs/", &cookie).await;
+    assert!(docs.body.contains("<html lang=\"en\" data-theme=\"dark\">"), "{}", docs.body);
+    assert_eq!(docs.header("cache-control"), "private, no-cache");
+    assert!(!lake.get("/docs/").await.body.contains("data-theme"));
+}
+
+#[tokio::test]
+async fn chosen_time_zone_is_remembered() {
+    let lake = Lake::of_users().await;
+    for (choice, attribute, other) in [("local", Some("local"), "utc"), ("utc", None, "local"), ("moon", None, "local")] {
+        let cookie = choose(&lake, &format!("times={choice}")).await;
+        let page = checked(&get_with_cookie(&lake, "/", &cookie).await);
+        assert_eq!(page.attributes("html", "data-times").first().copied(), attribute, "{choice}");
+        assert_eq!(page.attribute("#local-times", "value"), other, "{choice}");
     }
 }
 

@@ -100,11 +100,11 @@ async fn check_banners(lake: &Lake, expected: &[&str]) -> Document {
 }
 
 #[tokio::test]
-async fn lake_without_a_table_has_a_banner() {
+async fn lake_without_a_table_has_the_first_steps() {
     let lake = Lake::empty();
     check_banners(&lake, &["not-loaded"]).await;
     lake.watch.refresh_now().await;
-    check_banners(&lake, &["no-table"]).await;
+    check_banners(&lake, &["no-sources"]).await;
 }
 
 #[tokio::test]
@@ -113,7 +113,8 @@ async fn error_of_a_failed_run_is_escaped() {
     lake.watch.refresh_now().await;
     let error = "<img src=x onerror=alert(1)>";
     load_report(&lake, &report(1, RunOutcome::Failed, 0, Some(error))).await;
-    let page = check_banners(&lake, &["no-table", "failed"]).await;
+    let page = check_banners(&lake, &["failed"]).await;
+    assert!(page.text("[data-banner=failed]").contains("There is no data yet."));
     assert_eq!(page.text("[data-banner=failed] [data-error]"), format!("{error}."));
 }
 

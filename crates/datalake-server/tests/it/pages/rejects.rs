@@ -104,7 +104,7 @@ async fn version_without_rejects_has_a_message() {
     lake.watch.refresh_now().await;
     assert_eq!(
         page(&lake, "/page/rejects").await.text("#no-rejects"),
-        "No rejected files. Every source was imported."
+        "No rejected files. Every source was accepted."
     );
 }
 

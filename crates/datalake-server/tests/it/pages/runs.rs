@@ -67,6 +67,10 @@ async fn runs_have_pages() {
     // The API's list starts at the latest run.
     assert_eq!((second.values("data-run-id"), second.api()), (vec!["run-1"], "/runs?limit=2"));
     assert_eq!(second.link("first-page"), Some("/page/runs?limit=1"));
+    assert_eq!(
+        (second.link("previous-page"), first.link("previous-page")),
+        (Some("/page/runs?limit=1"), None)
+    );
     assert_eq!(second.link("next-page"), None);
 }
 
@@ -85,7 +89,7 @@ async fn unreachable_store_leaves_the_runs_from_memory() {
     page(&lake, "/page/runs").await;
     lake.set_down(true);
     let runs = page(&lake, "/page/runs").await;
-    assert_eq!(runs.values("data-banner"), ["store-unreachable"]);
+    assert!(runs.has("#incomplete-runs"));
     assert_eq!(runs.values("data-run-id"), ["run-2", "run-1"]);
 }
 
@@ -183,7 +187,10 @@ async fn runs_are_filtered_by_state() {
     let failed = page(&lake, "/page/runs?state=failed").await;
     assert_eq!(failed.values("data-run-id"), ["run-2"]);
     assert_eq!(failed.texts(".states [aria-current]"), ["Failed"]);
-    assert_eq!(page(&lake, "/page/runs?state=stopped").await.text("#no-runs"), "No stopped runs.");
+    assert_eq!(
+        page(&lake, "/page/runs?state=stopped").await.text("#no-runs"),
+        "No runs in this state."
+    );
     check_problem(&lake, "/page/runs?state=done", 400, "invalid-parameter").await;
 }
 
@@ -221,6 +228,42 @@ async fn blocked_removals_are_listed_and_can_be_allowed() {
         "{commands:?}"
     );
     assert!(commands[0].contains("{\"allow_mass_delete_of\":\"run-1\"}"), "{commands:?}");
+}
+
+#[tokio::test]
+async fn blocked_removals_have_names_and_a_link_to_the_rest() {
+    let lake = lake_until(3).await;
+    let names = ["1"].into_iter().map(str::to_owned);
+    let ids: Vec<String> = names.chain((100..199).map(|number| number.to_string())).collect();
+    let users: Vec<&str> = ids.iter().map(String::as_str).collect();
+    put_report(&lake, &blocked(120, 130, &users)).await;
+    let run = page(&lake, "/page/runs/run-1").await;
+    let listed = run.texts("#blocked li a");
+    assert_eq!(
+        (listed.len(), listed[0].ends_with(" (1)"), listed[1].as_str()),
+        (60, true, "100"),
+        "{listed:?}"
+    );
+    assert_eq!(run.text("#more-blocked"), "and 60 more. The report has the first 100 IDs.");
+    run.check_link("/runs/run-1");
+}
+
+#[tokio::test]
+async fn blocked_removals_are_not_offered_after_a_later_success() {
+    let dir = TempDir::new().unwrap();
+    let (lake, _) = launching("true", dir.path());
+    let blocked = blocked(2, 3, &["1000", "1001"]);
+    let later = RunReport {
+        started_at: blocked.ended_at,
+        ..report("run-2", 2)
+    };
+    put_report(&lake, &blocked).await;
+    put_report(&lake, &later).await;
+    lake.get("/runs").await;
+    let run = checked(&get_with_token(&lake, "/page/runs/run-1").await);
+    assert_eq!(run.count("#blocked li"), 2);
+    assert!(run.text("#obsolete").contains("has succeeded since then"));
+    assert!(!run.has("#allow-once, #blocked .curl"));
 }
 
 #[tokio::test]

@@ -193,7 +193,7 @@ async fn pages_of_a_large_lake_are_small() {
 }
 
 #[tokio::test]
-async fn pages_of_a_list_contain_each_entry_once() {
+async fn pages_of_a_list_contain_each_entry_once_in_both_directions() {
     let lake = large_lake().await;
     for (path, attribute, count) in [
         ("/page/runs", "data-run-id", usize::from(VERSIONS)),
@@ -204,11 +204,20 @@ async fn pages_of_a_list_contain_each_entry_once() {
         ("/page/rejects?kind=ignored", "data-key", 41),
     ] {
         let (mut entries, mut address) = (Vec::new(), Some(path.to_owned()));
+        let mut previous: Option<Vec<String>> = None;
         while let Some(path) = address {
-            let page = page(&lake, &path).await;
-            let found = page.attributes(&format!("main [{attribute}]"), attribute);
-            entries.extend(found.into_iter().map(str::to_owned));
-            address = page.link("next-page").map(str::to_owned);
+            let current = page(&lake, &path).await;
+            let entries_of = |page: &Document| -> Vec<String> {
+                let found = page.attributes(&format!("main [{attribute}]"), attribute);
+                found.into_iter().map(str::to_owned).collect()
+            };
+            match (current.link("previous-page"), &previous) {
+                (Some(link), Some(expected)) => assert_eq!(entries_of(&page(&lake, link).await), *expected, "before {path}"),
+                (link, expected) => assert_eq!((link, expected), (None, &None), "{path}"),
+            }
+            entries.extend(entries_of(&current));
+            previous = Some(entries_of(&current));
+            address = current.link("next-page").map(str::to_owned);
         }
         let distinct: BTreeSet<_> = entries.iter().collect();
         assert_eq!((entries.len(), distinct.len()), (count, count), "{path}");

@@ -299,3 +299,31 @@ async fn hostile_names_are_escaped() {
     }
     assert_eq!(page(&lake, &query).await.values("data-user-id"), ["90"]);
 }
+
+#[tokio::test]
+async fn facets_count_the_users_of_further_filters() {
+    let lake = Lake::of_users().await;
+    for query in [
+        "",
+        "is_image_exists=True",
+        "min_age=30",
+        "q=a",
+        "last_name=Last&is_image_exists=False",
+    ] {
+        let users = page(&lake, &format!("/page/users?{query}")).await;
+        let others = |names: &[&str]| {
+            let pairs = query.split('&').filter(|pair| !names.contains(&pair.split('=').next().unwrap()));
+            format!("/stats?{}", pairs.collect::<Vec<_>>().join("&"))
+        };
+        let stats = lake.get(others(&["is_image_exists"]).trim_end_matches('?')).await.json();
+        let labels = users.texts("#is_image_exists option");
+        assert_eq!(labels[1], format!("With image ({})", stats["with_image"]), "{query}");
+        assert_eq!(labels[2], format!("Without image ({})", stats["without_image"]), "{query}");
+        for href in users.attributes("#age-facets a", "href") {
+            let rows = lake.get(&href.replace("/page/users", "/data")).await.json();
+            assert!(!rows.as_array().unwrap().is_empty(), "{href}");
+        }
+    }
+    let all = page(&lake, "/page/users").await;
+    assert!(all.count("#age-facets a") > 1);
+}

@@ -52,23 +52,44 @@ fn store_that_was_never_read_has_one_banner() {
 }
 
 #[test]
-fn lake_without_a_table_has_a_banner() {
-    check(TableState::Missing, false, &[], &["no-table"]);
-    check(TableState::Missing, true, &[], &["no-table"]);
-    check(TableState::Missing, false, &[RunState::Pending], &["no-table"]);
+fn lake_without_a_table_has_the_first_steps() {
+    check(TableState::Missing, false, &[], &["no-sources"]);
+    check(TableState::Missing, true, &[], &["no-sources"]);
+    check(TableState::Missing, false, &[RunState::Pending], &["no-sources"]);
+}
+
+#[test]
+fn lake_with_sources_and_without_a_table_has_no_first_steps() {
+    const REPORT: &str = r#"{"run_id":"a","outcome":"succeeded","mode":"incremental","started_at":"2026-11-24T11:00:00Z",
+        "ended_at":"2026-11-24T11:00:01Z","elapsed_ms":1000,"version":0,"committed":false,"counts":{"csv_listed":1},"requests":{},
+        "notices":[],"rejects":[]}"#;
+    let completed = Run {
+        report: Some(Arc::new(serde_json::from_str(REPORT).unwrap())),
+        ..run(RunState::Ended(RunOutcome::Succeeded))
+    };
+    let status = LakeStatus {
+        table: Arc::new(TableStatus {
+            state: TableState::Missing,
+            ..TableStatus::default()
+        }),
+        runs: vec![run(RunState::Running), completed],
+        last_scheduled: None,
+        now: at(30),
+    };
+    assert!(matches!(alerts(&status).as_slice(), [Alert::NoTable(Some(_))]));
 }
 
 #[test]
 fn last_completed_run_that_failed_has_a_banner() {
     use RunOutcome::{Failed, Misconfigured, Refused, Stopped, Succeeded};
     use RunState::{Ended, Running};
-    check(TableState::Missing, false, &[Ended(Failed)], &["no-table", "failed"]);
-    check(TableState::Missing, false, &[Running, Ended(Refused)], &["no-table", "refused"]);
+    check(TableState::Missing, false, &[Ended(Failed)], &["failed"]);
+    check(TableState::Missing, false, &[Running, Ended(Refused)], &["refused"]);
     check(
         TableState::Missing,
         false,
         &[Ended(Stopped), Ended(Misconfigured)],
-        &["no-table", "misconfigured"],
+        &["misconfigured"],
     );
-    check(TableState::Missing, false, &[Ended(Succeeded), Ended(Failed)], &["no-table"]);
+    check(TableState::Missing, false, &[Ended(Succeeded), Ended(Failed)], &["no-sources"]);
 }

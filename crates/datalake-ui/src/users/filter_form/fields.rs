@@ -4,7 +4,7 @@ use datalake_core::query::column::Column;
 use maud::{Markup, html};
 
 use crate::{
-    components::labels,
+    components::{format::number, labels},
     users::{
         filter_form::state::{FormState, invalid_option, number_input_type},
         form_query::{AGE_MODE, AgeMode},
@@ -14,14 +14,18 @@ use crate::{
 
 pub(crate) fn image(state: &FormState<'_>) -> Markup {
     let value = state.value("is_image_exists").to_lowercase();
-    let options = [("", "With or without"), ("True", "With image"), ("False", "Without image")];
-    let is_invalid = !options.iter().any(|(option, _)| value == option.to_lowercase());
+    let options = [
+        ("", "With or without", None),
+        ("True", "With image", state.facets.map(|facets| facets.with_image)),
+        ("False", "Without image", state.facets.map(|facets| facets.without_image)),
+    ];
+    let is_invalid = !options.iter().any(|(option, ..)| value == option.to_lowercase());
     html! {
         div.field {
             label for="is_image_exists" { "Image" }
             select #is_image_exists name="is_image_exists" aria-invalid=[state.aria_invalid("is_image_exists")] aria-describedby=[state.aria_describedby("is_image_exists")] {
-                @for (option, label) in options {
-                    option value=(option) selected[value == option.to_lowercase()] { (label) }
+                @for (option, label, users) in options {
+                    option value=(option) selected[value == option.to_lowercase()] { (label) @if let Some(users) = users { " (" (number(users)) ")" } }
                 }
                 (invalid_option(is_invalid.then(|| state.value("is_image_exists"))))
             }

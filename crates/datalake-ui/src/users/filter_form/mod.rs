@@ -44,6 +44,7 @@ pub(crate) fn form(state: &FormState<'_>) -> Markup {
                 (state.error_hint(SEARCH))
                 div.chips.whole {
                     @if state.error.is_none() { (filter_labels::active_filters(query)) }
+                    @if let Some(facets) = state.facets { (facets.ages(query)) }
                     details.chip #add-filter open[has_column_error] {
                         summary { "Add filter" }
                         (column_filters::fieldset(state))

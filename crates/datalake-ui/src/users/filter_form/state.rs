@@ -3,7 +3,11 @@
 use datalake_core::user::Day;
 use maud::{Markup, html};
 
-use crate::{components::format::sentence, page::query::Query, users::request::ViewMode};
+use crate::{
+    components,
+    page::query::Query,
+    users::{facets::Facets, request::ViewMode},
+};
 
 /// The state of the form.
 #[derive(Debug)]
@@ -15,6 +19,8 @@ pub(crate) struct FormState<'a> {
     pub(crate) day: Day,
     /// The latest version; none without a table.
     pub(crate) latest: Option<u64>,
+    /// The numbers of users that further filters would select; none for an invalid request.
+    pub(crate) facets: Option<&'a Facets>,
     pub(crate) error: Option<ValidationError>,
 }
 
@@ -52,7 +58,15 @@ impl FormState<'_> {
 
     /// The validation error next to its field.
     pub(crate) fn error_hint(&self, name: &str) -> Markup {
-        html! { @if let Some(error) = self.error_of(name) { p.hint.error #filter-error { (sentence(&error.message)) } } }
+        html! {
+            @if let Some(error) = self.error_of(name) {
+                @let (cause, known) = components::cause_and_known(&error.message);
+                div.hint.error #filter-error {
+                    p { (components::prose(cause)) }
+                    @if let Some(known) = known { details #known-names { summary { "Known names" } p.wrap { (known) } } }
+                }
+            }
+        }
     }
 }
 
