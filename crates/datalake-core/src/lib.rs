@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod clock;
 pub mod count;
 pub mod csv;
+pub mod dataset;
 pub mod error_chain;
 mod file_format;
 pub mod image;
