@@ -54,6 +54,15 @@ pub struct Dataset {
     missing_values: Box<[Box<str>]>,
 }
 
+/// What an object of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyRole {
+    /// The source of a row.
+    Source,
+    /// A file of a row, by its index in [`Dataset::files`].
+    File(usize),
+}
+
 impl Dataset {
     /// Largest declaration in bytes: 256 columns of 250 bytes.
     pub const BYTES_MAX: usize = 64 * 1024;
@@ -86,6 +95,20 @@ impl Dataset {
     /// The keys of the sources. The placeholders identify a row, and rows are ordered by them.
     pub fn key(&self) -> &KeyPattern {
         &self.key
+    }
+
+    /// The source or the file that a key is of, with the values that identify the row. If the key has several meanings, the source comes first,
+    /// then the files as declared; if it has none, the mismatch is that of the most similar pattern.
+    pub fn match_key<'k>(&self, key: &'k str) -> Result<(KeyRole, KeyMatch<'k>), KeyMismatch> {
+        let files = self.files.iter().enumerate().map(|(index, file)| (KeyRole::File(index), &file.key));
+        let mut nearest = KeyMismatch::OtherFolder;
+        for (role, pattern) in [(KeyRole::Source, &self.key)].into_iter().chain(files) {
+            match pattern.match_key(key) {
+                Ok(found) => return Ok((role, found)),
+                Err(mismatch) => nearest = nearest.max(mismatch),
+            }
+        }
+        Err(nearest)
     }
 
     /// The format of the sources.

@@ -7,6 +7,8 @@
 mod compile;
 mod rule;
 
+use std::cmp::Ordering;
+
 use regex::Regex;
 use regex_syntax::hir::Hir;
 
@@ -18,7 +20,7 @@ pub struct KeyPattern {
     text: Box<str>,
     /// In the order of the source's key, also in the patterns of files.
     placeholders: Box<[Placeholder]>,
-    /// The segments of the path.
+    /// The segments of the path after the folder.
     segments: Box<[Segment]>,
     /// The segments before the first placeholder, with a slash at the end.
     folder: Box<str>,
@@ -67,8 +69,8 @@ pub struct KeyMatch<'k> {
     pub has_upper_extension: bool,
 }
 
-/// Why a key does not match a pattern.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Why a key does not match a pattern, from the least similar to the most similar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyMismatch {
     /// The key is not below the pattern's folder.
     OtherFolder,
@@ -122,7 +124,7 @@ impl KeyPattern {
 
     /// The number of folders above each key.
     pub fn depth(&self) -> usize {
-        self.segments.len() - 1
+        slashes(&self.folder) + self.segments.len() - 1
     }
 
     /// The regular expression that the keys match; the group of each placeholder has its name.
@@ -133,18 +135,18 @@ impl KeyPattern {
     /// The values of a key, or why the key does not match.
     pub fn match_key<'k>(&self, key: &'k str) -> Result<KeyMatch<'k>, KeyMismatch> {
         let rest = key.strip_prefix(&*self.folder).ok_or(KeyMismatch::OtherFolder)?;
-        let slashes = |text: &str| text.bytes().filter(|byte| *byte == b'/').count();
-        let own = self.depth() - slashes(&self.folder);
-        if slashes(rest) != own {
-            return Err(if slashes(rest) > own {
-                KeyMismatch::Nested
-            } else {
-                KeyMismatch::OtherName
-            });
+        match slashes(rest).cmp(&(self.segments.len() - 1)) {
+            Ordering::Greater => return Err(KeyMismatch::Nested),
+            Ordering::Less => return Err(KeyMismatch::OtherName),
+            Ordering::Equal => {}
+        }
+        // Most keys of another pattern have another extension.
+        if !self.segments.last().is_some_and(|segment| segment.end().is_end_of(rest)) {
+            return Err(KeyMismatch::OtherName);
         }
         let mut values = vec![""; self.placeholders.len()];
         let mut has_upper_extension = false;
-        for (segment, text) in self.segments.iter().zip(key.split('/')) {
+        for (segment, text) in self.segments.iter().zip(rest.split('/')) {
             has_upper_extension = segment.split(text, &mut values).ok_or(KeyMismatch::OtherName)?;
         }
         // Paths of URLs cannot contain segments of dots.
@@ -159,7 +161,7 @@ impl KeyPattern {
 
     /// The key of a row; none if no key has these values.
     pub fn key(&self, values: &[&str]) -> Option<String> {
-        let mut key = String::new();
+        let mut key = String::from(&*self.folder);
         for (index, segment) in self.segments.iter().enumerate() {
             if index > 0 {
                 key.push('/');
@@ -181,7 +183,23 @@ impl PartialEq for KeyPattern {
     }
 }
 
+fn slashes(text: &str) -> usize {
+    text.bytes().filter(|byte| *byte == b'/').count()
+}
+
+impl Literal {
+    /// Whether a text ends with the literal, in one of its spellings.
+    fn is_end_of(&self, text: &str) -> bool {
+        text.ends_with(&*self.text) || self.upper.as_deref().is_some_and(|upper| text.ends_with(upper))
+    }
+}
+
 impl Segment {
+    /// The literal at its end.
+    fn end(&self) -> &Literal {
+        self.placeholders.last().map_or(&self.prefix, |last| &last.after)
+    }
+
     /// Sets the values of a segment of a key, and returns whether its end is in upper case; none if the literals are others.
     fn split<'k>(&self, text: &'k str, values: &mut [&'k str]) -> Option<bool> {
         let Some((last, others)) = self.placeholders.split_last() else {

@@ -110,6 +110,18 @@ fn every_key_is_read() {
 }
 
 #[test]
+fn keys_are_those_of_the_source_or_a_file() {
+    let users = Dataset::users();
+    let role = |key| users.match_key(key).map(|(role, _)| role);
+    assert_eq!(role("src-data/1.csv"), Ok(KeyRole::Source));
+    assert_eq!(role("src-data/1.png"), Ok(KeyRole::File(0)));
+    assert_eq!(role("src-data/1 2.png"), Err(KeyMismatch::InvalidValue));
+    assert_eq!(role("src-data/1.jpg"), Err(KeyMismatch::OtherName));
+    assert_eq!(role("src-data/a/1.png"), Err(KeyMismatch::Nested));
+    assert_eq!(role("other/1.png"), Err(KeyMismatch::OtherFolder));
+}
+
+#[test]
 fn little_is_required() {
     let row = dataset("source = { key = \"a/{id}.json\" }");
     assert_eq!((row.title(), row.entity(), row.format()), ("Rows", "row", SourceFormat::Json));

@@ -53,7 +53,7 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     check_literals(&skeleton(text, &parts))?;
     let mut placeholders = defined.map(<[_]>::to_vec).unwrap_or_default();
     let used = placeholders_of(&parts, defined, &mut placeholders)?;
-    let segments = segments(&parts, &used);
+    let mut segments = segments(&parts, &used);
     for (index, place) in placeholders.iter_mut().enumerate() {
         restrict(place, index, &segments, defined.is_some(), &parts)?;
     }
@@ -61,14 +61,15 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).build();
     let regex = regex.map_err(|_| PatternError::new(0, "regular expressions that are too large together", "smaller repetitions"))?;
     let first = segments.iter().position(|segment| !segment.placeholders.is_empty()).unwrap_or(0);
-    let folder = segments[..first]
+    let variable = segments.split_off(first);
+    let folder = segments
         .iter()
         .map(|segment| format!("{}/", segment.prefix.text))
         .collect::<String>();
     Ok(KeyPattern {
         text: text.into(),
         placeholders: placeholders.into(),
-        segments: segments.into(),
+        segments: variable.into(),
         folder: folder.into(),
         regex,
     })
