@@ -61,20 +61,17 @@ pub(super) fn parse(text: &str) -> Result<Dataset, DatasetError> {
             text,
             0,
             "no [source]",
-            "[source] with the key of the sources, like key = \"src-data/{id}.csv\"",
+            "[source] with the key of the sources, like key = 'src-data/{id}.csv'",
         ));
     };
     let source = node.table("[source] with key and format")?;
     source.check_keys("[source]", &["key", "format"])?;
     let Some(key_node) = source.get("key") else {
-        return Err(node.error("[source] without key", "the key of the sources, like key = \"src-data/{id}.csv\""));
+        return Err(node.error("[source] without key", "the key of the sources, like key = 'src-data/{id}.csv'"));
     };
     let key = source_key(key_node)?;
     let format = format(source.get("format"), key_node, &key)?;
-    let compression = match key.as_str().ends_with(".gz") {
-        true => Compression::Gzip,
-        false => Compression::Plain,
-    };
+    let compression = Compression::of_key(key.as_str());
     let csv = match root.get("csv") {
         None => CsvDialect::of_key(key.as_str()),
         Some(node) if format == SourceFormat::Csv => dialect::parse(node, CsvDialect::of_key(key.as_str()))?,
@@ -143,7 +140,7 @@ fn pattern_error(node: &Node<'_>, error: PatternError, placeholders: &[&str]) ->
 }
 
 fn source_key(node: &Node<'_>) -> Result<KeyPattern, DatasetError> {
-    let text = node.string("the key of the sources, like \"src-data/{id}.csv\"")?;
+    let text = node.string("the key of the sources, like 'src-data/{id}.csv'")?;
     let key = KeyPattern::parse(text).map_err(|error| pattern_error(node, error, &[]))?;
     check_not_published(node, &key)?;
     Ok(key)

@@ -48,6 +48,16 @@ pub enum Compression {
     Gzip,
 }
 
+impl Compression {
+    /// The compression that the name of a key means.
+    pub(super) fn of_key(key: &str) -> Self {
+        match key.strip_suffix(".gz") {
+            Some(_) => Self::Gzip,
+            None => Self::Plain,
+        }
+    }
+}
+
 /// The encoding of a CSV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
@@ -122,7 +132,7 @@ pub struct CsvDialect {
 impl CsvDialect {
     /// The dialect without declaration: commas, or tabs for `.tsv`.
     pub(super) fn of_key(key: &str) -> Self {
-        let is_tsv = key.strip_suffix(".gz").unwrap_or(key).ends_with(".tsv");
+        let is_tsv = key.strip_suffix(".gz").unwrap_or(key).strip_suffix(".tsv").is_some();
         Self {
             delimiter: if is_tsv { b'\t' } else { b',' },
             encoding: Encoding::Utf8,

@@ -320,8 +320,12 @@ fn declaration_that_is_too_large_is_rejected() {
     let text = format!("{HEAD}{}", "#".repeat(Dataset::BYTES_MAX));
     let error = Dataset::parse(&text).unwrap_err();
     assert!(error.to_string().contains("at most 65536 bytes"), "{error}");
-    let columns: String = (0..300).map(|index| format!("c{index} = \"string\"\n")).collect();
-    check_invalid(&format!("{HEAD}[columns]\n{columns}"), (258, 1), &["at most 256 columns"]);
+    let columns: Vec<_> = (0..300).map(|index| format!("c{index} = \"string\"")).collect();
+    check_invalid(
+        &format!("{HEAD}[columns]\n{}\n", columns.join("\n")),
+        (258, 1),
+        &["at most 256 columns"],
+    );
 }
 
 /// A column of a declaration, valid or not.
@@ -362,8 +366,8 @@ proptest! {
             "csv.extra_columns = \"reject\"", "files.f = { key = \"f/{id}.png\" }", "derived.d = \"length(c0)\"", "derived.e = \"years(c1)\"", "stats = []",
         ], 0..4),
     ) {
-        let columns: String = columns.iter().enumerate().map(|(index, column)| format!("c{index} = {column}\n")).collect();
-        let text = format!("source.key = {key:?}\n{}\n[columns]\n{columns}", lines.join("\n"));
+        let columns: Vec<_> = columns.iter().enumerate().map(|(index, column)| format!("c{index} = {column}")).collect();
+        let text = format!("source.key = {key:?}\n{}\n[columns]\n{}\n", lines.join("\n"), columns.join("\n"));
         match Dataset::parse(&text) {
             Ok(dataset) => {
                 let canonical = dataset.canonical();

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Checks a value of a type with an order. A time that has no date is outside, too.
-pub(super) fn check(words: &Words, column: &Column, text: &str, value: &Value, run_at: Timestamp) -> Result<(), Box<Invalid>> {
+pub(super) fn check(words: &Words, column: &Column, text: &str, value: &Value, run_at: Timestamp) -> Result<(), Invalid> {
     let constraints = &column.constraints;
     if let Some(minimum) = constraints
         .minimum
@@ -37,13 +37,11 @@ pub(super) fn check(words: &Words, column: &Column, text: &str, value: &Value, r
         Some(Maximum::FromRun(offset)) => check_from_run(words, column, text, value, run_at, *offset)?,
         Some(Maximum::Value(_)) | None => {}
     }
-    match value.day().is_some() || !column.column_type.has_day() {
-        true => Ok(()),
-        false => {
-            let expected = format!("a {} from {} to {}", words.time, Day::FIRST.date(), Day::LAST.date());
-            Err(outside(column, text, value, "outside of the calendar", expected))
-        }
+    if column.column_type.has_day() && value.day().is_none() {
+        let expected = format!("a {} from {} to {}", words.time, Day::FIRST.date(), Day::LAST.date());
+        return Err(outside(column, text, value, "outside of the calendar", expected));
     }
+    Ok(())
 }
 
 fn is_epoch(column: &Column) -> bool {
@@ -67,7 +65,7 @@ fn shown(column: &Column, text: &str, value: &Value) -> String {
     format!("{} is {}{day}", column.name, quoted(text))
 }
 
-fn outside(column: &Column, text: &str, value: &Value, cause: &str, expected: String) -> Box<Invalid> {
+fn outside(column: &Column, text: &str, value: &Value, cause: &str, expected: String) -> Invalid {
     let shown = shown(column, text, value);
     // The day shows the cause.
     let found = match is_epoch(column) {
@@ -94,7 +92,7 @@ fn check_from_run(
     value: &Value,
     run_at: Timestamp,
     offset: SignedDuration,
-) -> Result<(), Box<Invalid>> {
+) -> Result<(), Invalid> {
     let latest = run_at.saturating_add(offset).unwrap_or(Timestamp::MAX);
     let latest = Value::of_instant(column.column_type, latest);
     if latest.and_then(|latest| value.compare(&latest)) != Some(Ordering::Greater) {
@@ -134,8 +132,8 @@ fn begin(value: &Value) -> Option<Timestamp> {
 fn elapsed(duration: SignedDuration) -> String {
     let seconds = duration.as_secs().unsigned_abs();
     let (number, unit) = match seconds {
-        _ if seconds % 3_600 == 0 => (seconds / 3_600, "hour"),
-        _ if seconds % 60 == 0 => (seconds / 60, "minute"),
+        _ if seconds.is_multiple_of(3_600) => (seconds / 3_600, "hour"),
+        _ if seconds.is_multiple_of(60) => (seconds / 60, "minute"),
         _ => (seconds, "second"),
     };
     let plural = if number == 1 { "" } else { "s" };

@@ -7,14 +7,14 @@ use crate::{
     text::{self, code_points},
 };
 
-/// What the numbers of a column are, for the remedies of other texts.
+/// The remedies for texts that are no numbers of a column, by what they are.
 #[derive(Debug)]
-pub(super) struct NumberWords {
-    pub(super) if_empty: &'static str,
-    pub(super) if_text: &'static str,
-    pub(super) if_fraction: &'static str,
-    pub(super) if_beyond: &'static str,
-    pub(super) if_separators: &'static str,
+pub(super) struct NumberRemedies {
+    pub(super) empty: &'static str,
+    pub(super) text: &'static str,
+    pub(super) fraction: &'static str,
+    pub(super) beyond: &'static str,
+    pub(super) separators: &'static str,
 }
 
 /// A number, and whether it was written in an unusual way: with a plus sign, with a fraction of zero, or with a point at one of its ends.
@@ -28,22 +28,22 @@ pub(super) struct Number<T> {
 pub(super) type NotANumber = (Cow<'static, str>, &'static str);
 
 /// Parses a whole number.
-pub(super) fn read_integer(text: &str, dialect: &CsvDialect, words: &NumberWords) -> Result<Number<i64>, NotANumber> {
+pub(super) fn read_integer(text: &str, dialect: &CsvDialect, remedies: &NumberRemedies) -> Result<Number<i64>, NotANumber> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (whole, fraction) = unsigned
         .split_once(dialect.decimal)
         .map_or((unsigned, None), |(whole, fraction)| (whole, Some(fraction)));
     let Some(digits) = ungrouped(whole, dialect).filter(|_| fraction.is_none_or(is_digits)) else {
-        return Err(not_a_number(text, unsigned, words));
+        return Err(not_a_number(text, unsigned, remedies));
     };
     if fraction.is_some_and(|digits| digits.bytes().any(|digit| digit != b'0')) {
-        return Err(("a number with a fraction".into(), words.if_fraction));
+        return Err(("a number with a fraction".into(), remedies.fraction));
     }
     let value = match text.starts_with('-') {
         true => format!("-{digits}").parse(),
         false => digits.parse(),
     };
-    let value = value.map_err(|_| ("a number beyond 64 bits".into(), words.if_beyond))?;
+    let value = value.map_err(|_| ("a number beyond 64 bits".into(), remedies.beyond))?;
     Ok(Number {
         value,
         is_normalized: fraction.is_some() || text.starts_with('+'),
@@ -51,7 +51,7 @@ pub(super) fn read_integer(text: &str, dialect: &CsvDialect, words: &NumberWords
 }
 
 /// Parses a finite number, with or without fraction and exponent.
-pub(super) fn read_number(text: &str, dialect: &CsvDialect, words: &NumberWords) -> Result<Number<f64>, NotANumber> {
+pub(super) fn read_number(text: &str, dialect: &CsvDialect, remedies: &NumberRemedies) -> Result<Number<f64>, NotANumber> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (mantissa, exponent) = unsigned
         .split_once(['e', 'E'])
@@ -66,7 +66,7 @@ pub(super) fn read_number(text: &str, dialect: &CsvDialect, words: &NumberWords)
         (_, Some(fraction)) => ungrouped(whole, dialect).filter(|_| fraction.is_empty() || is_digits(fraction)),
     };
     let Some(digits) = digits.filter(|_| is_exponent) else {
-        return Err(not_a_number(text, unsigned, words));
+        return Err(not_a_number(text, unsigned, remedies));
     };
     let sign = if text.starts_with('-') { "-" } else { "" };
     let plain = format!("{sign}{digits}.{}e{}", fraction.unwrap_or_default(), exponent.unwrap_or("0"));
@@ -76,7 +76,7 @@ pub(super) fn read_number(text: &str, dialect: &CsvDialect, words: &NumberWords)
             value: value + 0.0,
             is_normalized: text.starts_with('+') || whole.is_empty() || fraction == Some(""),
         }),
-        _ => Err(("a number beyond 64 bits".into(), words.if_beyond)),
+        _ => Err(("a number beyond 64 bits".into(), remedies.beyond)),
     }
 }
 
@@ -102,21 +102,21 @@ fn ungrouped<'t>(whole: &'t str, dialect: &CsvDialect) -> Option<Cow<'t, str>> {
 }
 
 /// What a text is instead of a number.
-fn not_a_number(text: &str, unsigned: &str, words: &NumberWords) -> NotANumber {
+fn not_a_number(text: &str, unsigned: &str, remedies: &NumberRemedies) -> NotANumber {
     let is_separator = |character: char| {
         matches!(character, ',' | '.' | '\'' | '_' | '’' | '٬') || (character.is_whitespace() && !matches!(character, '\n' | '\r'))
     };
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, ""));
     match text {
-        "" => ("empty".into(), words.if_empty),
+        "" => ("empty".into(), remedies.empty),
         _ if is_digits(&mantissa.replace(['.', ','], "")) && is_digits(exponent.trim_start_matches(['+', '-'])) => (
             "a number with an exponent".into(),
             "write all digits; in a spreadsheet, format the column as a number without decimals",
         ),
-        _ if is_date(text) => ("a date".into(), words.if_text),
+        _ if is_date(text) => ("a date".into(), remedies.text),
         _ if is_digits(&unsigned.replace(is_separator, "")) => {
             let separators = code_points(unsigned.chars().filter(|character| is_separator(*character)));
-            (format!("a number with separators: {separators}").into(), words.if_separators)
+            (format!("a number with separators: {separators}").into(), remedies.separators)
         }
         _ if text
             .chars()
@@ -130,9 +130,9 @@ fn not_a_number(text: &str, unsigned: &str, words: &NumberWords) -> NotANumber {
         }
         _ if text.chars().any(text::is_invisible) => {
             let characters = code_points(text.chars().filter(|character| text::is_invisible(*character)));
-            (format!("which contains {characters}").into(), words.if_separators)
+            (format!("which contains {characters}").into(), remedies.separators)
         }
-        _ => ("which is not a number".into(), words.if_text),
+        _ => ("which is not a number".into(), remedies.text),
     }
 }
 
@@ -149,12 +149,12 @@ mod tests {
     use super::*;
     use crate::dataset::Dataset;
 
-    const WORDS: NumberWords = NumberWords {
-        if_empty: "empty",
-        if_text: "text",
-        if_fraction: "fraction",
-        if_beyond: "beyond",
-        if_separators: "separators",
+    const REMEDIES: NumberRemedies = NumberRemedies {
+        empty: "empty",
+        text: "text",
+        fraction: "fraction",
+        beyond: "beyond",
+        separators: "separators",
     };
 
     #[track_caller]
@@ -165,7 +165,7 @@ mod tests {
             ..*Dataset::users().csv()
         };
         assert_eq!(
-            read_number(text, &dialect, &WORDS).map_err(|(_, remedy)| remedy),
+            read_number(text, &dialect, &REMEDIES).map_err(|(_, remedy)| remedy),
             expected,
             "{text}"
         );
@@ -201,7 +201,7 @@ mod tests {
         check("1e999", ['.', ','], Err("beyond"));
         check("", ['.', ','], Err("empty"));
         for text in [".", "-", "NaN", "inf", "1e", "e5", "0x10", "1.5.2", "--1"] {
-            assert!(read_number(text, Dataset::users().csv(), &WORDS).is_err(), "{text}");
+            assert!(read_number(text, Dataset::users().csv(), &REMEDIES).is_err(), "{text}");
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
             ..*Dataset::users().csv()
         };
         let read = |text| {
-            read_integer(text, &dialect, &WORDS)
+            read_integer(text, &dialect, &REMEDIES)
                 .map(|number| number.value)
                 .map_err(|(_, remedy)| remedy)
         };

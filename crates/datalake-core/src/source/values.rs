@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     bounds,
     layout::Layout,
-    number::{NotANumber, Number, NumberWords, read_integer, read_number},
+    number::{NotANumber, Number, NumberRemedies, read_integer, read_number},
 };
 use crate::{
     dataset::{Column, ColumnType, Value, instant},
@@ -30,12 +30,12 @@ pub(super) struct Invalid {
 }
 
 impl Invalid {
-    pub(super) fn new(code: RejectCode, reason: Reason) -> Box<Self> {
-        Box::new(Self {
+    pub(super) fn new(code: RejectCode, reason: Reason) -> Self {
+        Self {
             code,
             reason,
             valid_from: None,
-        })
+        }
     }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn parse(
     text: Text<'_>,
     run_at: Timestamp,
     notices: &mut Vec<Notice>,
-) -> Result<Option<Value>, Box<Invalid>> {
+) -> Result<Option<Value>, Invalid> {
     if layout.missing_values.iter().any(|missing| **missing == *text.value) {
         if !column.constraints.is_required {
             return Ok(None);
@@ -90,7 +90,7 @@ fn push(notices: &mut Vec<Notice>, notice: Notice) {
 }
 
 /// The reject of a required value that is missing, in words of the declaration.
-fn missing(layout: &Layout<'_>, column: &Column, text: &str) -> Box<Invalid> {
+fn missing(layout: &Layout<'_>, column: &Column, text: &str) -> Invalid {
     let code = match column.column_type {
         ColumnType::String => RejectCode::ValueEmpty,
         _ => RejectCode::Type,
@@ -117,7 +117,7 @@ pub(super) fn is_forbidden_control(character: char) -> bool {
     character.is_control() && !matches!(character, '\n' | '\r')
 }
 
-fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<'_>) -> Result<Box<str>, Box<Invalid>> {
+fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<'_>) -> Result<Box<str>, Invalid> {
     let (name, noun, constraints) = (&column.name, layout.words.text, &column.constraints);
     if text.chars().all(text::is_invisible) && !text.chars().any(is_forbidden_control) {
         let found = match code_points(raw.chars()) {
@@ -148,7 +148,7 @@ fn string(layout: &Layout<'_>, column: &Column, Text { value: text, raw }: Text<
 }
 
 /// Checks the constraints that only strings have.
-fn check_string(column: &Column, text: &str) -> Result<(), Box<Invalid>> {
+fn check_string(column: &Column, text: &str) -> Result<(), Invalid> {
     let constraints = &column.constraints;
     let is_outside =
         |length: u32| constraints.length_min.is_some_and(|min| length < min) || constraints.length_max.is_some_and(|max| length > max);
@@ -183,7 +183,7 @@ fn check_string(column: &Column, text: &str) -> Result<(), Box<Invalid>> {
     }
 }
 
-fn not_allowed(column: &Column, text: &str) -> Box<Invalid> {
+fn not_allowed(column: &Column, text: &str) -> Invalid {
     let allowed = column.constraints.allowed.as_deref().unwrap_or_default();
     let mut listed: Vec<_> = allowed.iter().take(LISTED_MAX).map(|value| quoted(&value.to_string())).collect();
     if allowed.len() > LISTED_MAX {
@@ -195,7 +195,7 @@ fn not_allowed(column: &Column, text: &str) -> Box<Invalid> {
 }
 
 /// Parses a text as a type that is no string. Returns the value, and whether it was written in an unusual way.
-fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, bool), Box<Invalid>> {
+fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, bool), Invalid> {
     let not_of_type = |(found, remedy): NotANumber| {
         let found = match text {
             "" => format!("{} is empty", column.name),
@@ -203,28 +203,28 @@ fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, boo
         };
         Invalid::new(RejectCode::Type, Reason::new(found, expected(column, layout), remedy))
     };
-    let integer = |words: &NumberWords, of: fn(i64) -> Value| {
-        let number = read_integer(text, layout.dialect, words)?;
+    let integer = |remedies: &NumberRemedies, of: fn(i64) -> Value| {
+        let number = read_integer(text, layout.dialect, remedies)?;
         Ok((of(number.value), number.is_normalized))
     };
     let result = match column.column_type {
         ColumnType::EpochMs => integer(
-            &NumberWords {
-                if_empty: layout.words.write_time,
-                if_text: "convert it to milliseconds since 1970-01-01 UTC",
-                if_fraction: "round it to whole milliseconds",
-                if_beyond: "check the value and its unit, which is milliseconds",
-                if_separators: "write the digits alone",
+            &NumberRemedies {
+                empty: layout.words.write_time,
+                text: "convert it to milliseconds since 1970-01-01 UTC",
+                fraction: "round it to whole milliseconds",
+                beyond: "check the value and its unit, which is milliseconds",
+                separators: "write the digits alone",
             },
             Value::EpochMs,
         ),
         ColumnType::EpochS => integer(
-            &NumberWords {
-                if_empty: layout.words.write_time,
-                if_text: "convert it to seconds since 1970-01-01 UTC",
-                if_fraction: "round it to whole seconds",
-                if_beyond: "check the value and its unit, which is seconds",
-                if_separators: "write the digits alone",
+            &NumberRemedies {
+                empty: layout.words.write_time,
+                text: "convert it to seconds since 1970-01-01 UTC",
+                fraction: "round it to whole seconds",
+                beyond: "check the value and its unit, which is seconds",
+                separators: "write the digits alone",
             },
             Value::EpochS,
         ),
@@ -240,20 +240,20 @@ fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, boo
     result.map_err(not_of_type)
 }
 
-const INTEGER: NumberWords = NumberWords {
-    if_empty: "write the value",
-    if_text: "write a whole number",
-    if_fraction: "round it to a whole number",
-    if_beyond: "check the value",
-    if_separators: "write the digits alone",
+const INTEGER: NumberRemedies = NumberRemedies {
+    empty: "write the value",
+    text: "write a whole number",
+    fraction: "round it to a whole number",
+    beyond: "check the value",
+    separators: "write the digits alone",
 };
 
-const NUMBER: NumberWords = NumberWords {
-    if_empty: "write the value",
-    if_text: "write a number",
-    if_fraction: "write a number",
-    if_beyond: "check the value",
-    if_separators: "write it with the declared decimalChar, and without undeclared separators",
+const NUMBER: NumberRemedies = NumberRemedies {
+    empty: "write the value",
+    text: "write a number",
+    fraction: "write a number",
+    beyond: "check the value",
+    separators: "write it with the declared decimalChar, and without undeclared separators",
 };
 
 /// What a type expects.

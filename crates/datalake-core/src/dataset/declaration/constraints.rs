@@ -115,11 +115,11 @@ fn check_order(table: &Table<'_>, constraints: &Constraints) -> Result<(), Datas
     }
     match (constraints.length_min, constraints.length_max) {
         (Some(min), Some(max)) if min > max => {
-            return contradiction("maxLength", format!("maxLength {max} below minLength {min}"), "at least minLength");
+            contradiction("maxLength", format!("maxLength {max} below minLength {min}"), "at least minLength")
         }
         (Some(min), _) if min > constraints.bytes_max => {
             let found = format!("minLength {min} above the greatest number of bytes, {}", constraints.bytes_max);
-            return contradiction("minLength", found, "at most maxBytes, which is 1000 without declaration");
+            contradiction("minLength", found, "at most maxBytes, which is 1000 without declaration")
         }
         _ => Ok(()),
     }

@@ -54,18 +54,17 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     let mut placeholders = defined.map(<[_]>::to_vec).unwrap_or_default();
     let used = placeholders_of(&parts, defined, &mut placeholders)?;
     let mut segments = segments(&parts, &used);
-    for (index, place) in placeholders.iter_mut().enumerate() {
-        restrict(place, index, &segments, defined.is_some(), &parts)?;
+    for (index, placeholder) in placeholders.iter_mut().enumerate() {
+        restrict(placeholder, index, &segments, defined.is_some(), &parts)?;
     }
     let pattern = regex(&segments, &placeholders);
     let regex = RegexBuilder::new(&pattern).size_limit(REGEX_BYTES_MAX).build();
     let regex = regex.map_err(|_| PatternError::new(0, "regular expressions that are too large together", "smaller repetitions"))?;
     let first = segments.iter().position(|segment| !segment.placeholders.is_empty()).unwrap_or(0);
     let variable = segments.split_off(first);
-    let folder = segments
-        .iter()
-        .map(|segment| format!("{}/", segment.prefix.text))
-        .collect::<String>();
+    let literals = segments.iter().map(|segment| &*segment.prefix.text);
+    // The last slash follows the last literal.
+    let folder = literals.chain([""]).collect::<Vec<_>>().join("/");
     Ok(KeyPattern {
         text: text.into(),
         placeholders: placeholders.into(),
@@ -327,9 +326,9 @@ fn segments(parts: &[Part<'_>], used: &[usize]) -> Vec<Segment> {
 /// The extension of a name: `.csv`, `.json.gz`. Empty if there is none, or if it is not in lower case.
 fn extension(name: &str) -> &str {
     let of = |name: &str| name.rfind('.').map_or(0, |at| name.len() - at);
-    let length = match of(name) {
-        3 if name.ends_with(".gz") => 3 + of(&name[..name.len() - 3]),
-        length => length,
+    let length = match name.strip_suffix(".gz") {
+        Some(name) => 3 + of(name),
+        None => of(name),
     };
     let extension = &name[name.len() - length..];
     let is_lower = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'.';
@@ -355,7 +354,7 @@ fn restrict(
         .flat_map(|segment| segment.placeholders.split_last().map_or(&[][..], |(_, others)| others));
     let next = followed
         .filter(|placeholder| placeholder.index == index)
-        .find_map(|place| place.after.text.chars().next());
+        .find_map(|placeholder| placeholder.after.text.chars().next());
     if let Some(next) = next {
         let rule = rule::without_character(&placeholder.rule, next);
         if is_file && rule != placeholder.rule {
@@ -390,10 +389,10 @@ fn regex(segments: &[Segment], placeholders: &[Placeholder]) -> String {
     let value = |rule: &Hir, name: &Name| format!("(?<{name}>{rule})");
     let segment = |segment: &Segment| {
         let mut text = literal(&segment.prefix);
-        for place in &segment.placeholders {
-            let Placeholder { name, rule } = &placeholders[place.index];
+        for placeholder in &segment.placeholders {
+            let Placeholder { name, rule } = &placeholders[placeholder.index];
             text.push_str(&value(rule, name));
-            text.push_str(&literal(&place.after));
+            text.push_str(&literal(&placeholder.after));
         }
         text
     };
