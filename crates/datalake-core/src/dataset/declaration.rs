@@ -85,7 +85,7 @@ pub(super) fn parse(text: &str) -> Result<Dataset, DatasetError> {
     let columns = columns::parse(root.get("columns"), &key, format, &missing_values, &mut names)?;
     let files = files::parse(root.get("files"), &key, &mut names)?;
     let derived = derived::parse(root.get("derived"), &columns, &files, &mut names)?;
-    names.check(&files)?;
+    names.check(&files, key_node)?;
     let stats = match root.get("stats") {
         None => Dataset::default_stats(&columns, &derived),
         Some(node) => derived::stats(node, &columns, &derived)?,

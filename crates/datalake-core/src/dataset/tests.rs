@@ -213,6 +213,9 @@ fn invalid_line_is_rejected_at_its_position(#[case] line: &str, #[case] position
 #[case::any_folder("source.key = \"{folder}/{id}.csv\"", (1, 14), &["may be below processed_data/"])]
 #[case::csv_of_json("source.key = \"s/{id}.json\"\n[csv]\ndelimiter = \";\"", (2, 1), &["the format of the sources is json"])]
 #[case::column_of_key_only("source = { key = \"s/{id}.x\", format = \"none\" }\ncolumns.ids = \"string\"", (2, 9), &["which is not in the key", "did you mean `id`?"])]
+#[case::placeholder_of_a_bound("source.key = \"s/{min_a}.csv\"\ncolumns.a = \"integer\"", (1, 14), &["the reserved name min_a"])]
+#[case::one_member("source.key = \"s/{id}.json\"\ncolumns.a = \"string\"\ncolumns.b = { type = \"string\", source = \"/a\" }", (3, 9), &["b, which is read from where a is"])]
+#[case::pointer("source.key = \"s/{id}.json\"\ncolumns.b = { type = \"string\", source = \"/a~2\" }", (2, 41), &["~0 for a tilde"])]
 #[case::not_utf_8_like("source.key = \"é\u{301}{id}\" # é\ntitel = 1", (2, 1), &["titel"])]
 fn invalid_source_is_rejected_at_its_position(#[case] text: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
     check_invalid(text, position, parts);
@@ -264,6 +267,7 @@ fn invalid_dialect_is_rejected_at_its_position(#[case] line: &str, #[case] posit
 #[case::enum_is_missing("a = { type = \"string\", enum = [\"\"] }", (3, 32), &["there is no value"])]
 #[case::date_format("a = { type = \"date\", format = \"%d.%m.\" }", (3, 31), &["\"%d.%m.\"", "%d.%m.%Y"])]
 #[case::source("a = { type = \"string\", source = \"\" }", (3, 33), &["the name of a header"])]
+#[case::parameter_of_a_column("max_id = \"string\"", (3, 1), &["the reserved name max_id"])]
 #[case::same_source("a = \"string\"\nb = { type = \"string\", source = \"A\" }", (4, 1), &["b, which is read from where a is"])]
 #[case::source_of_key("id = { type = \"string\", source = \"x\" }", (3, 25), &["in the key"])]
 fn invalid_column_is_rejected_at_its_position(#[case] lines: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
@@ -313,6 +317,25 @@ fn invalid_derived_column_or_statistics_are_rejected_at_their_position(
         position,
         parts,
     );
+}
+
+#[rstest]
+#[case::arrays("x = ", "[", "]")]
+#[case::inline_tables("", "x = { ", "}")]
+#[case::dotted_keys("", "x.", "x = 1")]
+#[case::dotted_headers("[", "x.", "x]")]
+#[case::placeholders("source.key = \"", "{x:(", ")}\"")]
+#[case::groups("source.key = \"s/{x:", "(a", ")}\"")]
+#[case::repetitions("source.key = \"s/{x:a", "{1,9}", "}\"")]
+fn nested_declaration_gets_a_result(#[case] before: &str, #[case] part: &str, #[case] after: &str) {
+    let count = (Dataset::BYTES_MAX - 100) / (part.len() + after.len());
+    for count in [count, 200, 300] {
+        let text = format!("{before}{}{}", part.repeat(count), after.repeat(count));
+        let error = Dataset::parse(&text).expect_err("nothing of it is known");
+        assert!(error.line >= 1 && error.column >= 1, "{error}");
+        let text = format!("{before}{}{after}", part.repeat(count));
+        assert!(Dataset::parse(&text).is_err());
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The section `[columns]`, and the names of all columns.
 
+use std::borrow::Cow;
+
 use super::constraints;
 use crate::{
     dataset::{
@@ -48,8 +50,8 @@ impl<'n> Names<'n> {
         Ok(())
     }
 
-    /// Rejects columns whose names are those of parameters or of columns with the provenance of rows.
-    pub(super) fn check(&self, files: &[FileColumn]) -> Result<(), DatasetError> {
+    /// Rejects columns whose names are those of parameters or of columns with the provenance of rows. `key` is where placeholders are declared.
+    pub(super) fn check(&self, files: &[FileColumn], key: &Node<'_>) -> Result<(), DatasetError> {
         for (name, entry) in &self.names {
             let is_bound = ["min_", "max_"].iter().any(|prefix| {
                 name.strip_prefix(prefix)
@@ -62,13 +64,12 @@ impl<'n> Names<'n> {
                         .iter()
                         .any(|suffix| **name == format!("{file}_{suffix}"))
             };
-            if let Some(entry) = entry
-                && (is_bound || files.iter().any(of_file))
-            {
-                return Err(entry.error(
-                    format!("the reserved name {name}, which follows from another column or file"),
-                    "another name",
-                ));
+            if is_bound || files.iter().any(of_file) {
+                let found = format!("the reserved name {name}, which follows from another column or file");
+                return Err(match entry {
+                    Some(entry) => entry.error(found, "another name"),
+                    None => key.error(found, "another name"),
+                });
             }
         }
         Ok(())
@@ -131,6 +132,7 @@ fn check_source(entry: &Entry<'_>, column: &Column, others: &[Column], format: S
     let is_same = |other: &Column| match (&other.origin, &column.origin) {
         // The names of a header are compared without their case.
         (Origin::Content(other), Origin::Content(own)) if format == SourceFormat::Csv => other.eq_ignore_ascii_case(own),
+        (Origin::Content(other), Origin::Content(own)) => pointer(other) == pointer(own),
         (other, own) => other == own,
     };
     match others.iter().find(|other| is_same(other)) {
@@ -139,6 +141,14 @@ fn check_source(entry: &Entry<'_>, column: &Column, others: &[Column], format: S
             "another source for each column",
         )),
         None => Ok(()),
+    }
+}
+
+/// The JSON pointer of a source: the name of a member is one without its slash.
+fn pointer(source: &str) -> Cow<'_, str> {
+    match source.starts_with('/') {
+        true => source.into(),
+        false => format!("/{}", source.replace('~', "~0").replace('/', "~1")).into(),
     }
 }
 
