@@ -107,7 +107,7 @@ fn record(values: Vec<Option<Value>>) -> Option<UserRecord> {
     })
 }
 
-/// Parses the CSVs of a dataset with buffers that it reuses.
+/// Parses the CSVs of a dataset with buffers that it reuses. The bytes are those after decompression, and the format of the dataset is CSV.
 #[derive(Debug)]
 pub struct RowParser<'d> {
     layout: Layout<'d>,

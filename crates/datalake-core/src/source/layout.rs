@@ -45,7 +45,7 @@ const USERS: Words = Words {
     write_time: "write the birth time",
 };
 
-/// How numbers in keys are written, whatever the dialect of the content is.
+/// How numbers in keys are written. The declared dialect is that of the content.
 const KEYS: CsvDialect = CsvDialect {
     delimiter: b',',
     encoding: Encoding::Utf8,

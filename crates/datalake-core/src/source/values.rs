@@ -39,7 +39,7 @@ impl Invalid {
     }
 }
 
-/// A text in the place of a value.
+/// The text of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Text<'t> {
     /// Without quotes, and without white space around it.
