@@ -14,7 +14,8 @@ pub fn parse_time(name: &str, value: &str) -> Result<Timestamp, QueryError> {
     time(value).map_err(|reason| QueryError::value(name, &reason))
 }
 
-fn day(value: &str) -> Result<Day, String> {
+/// Parses a day as YYYY-MM-DD, or returns the predicate of a message about the value.
+pub(crate) fn day(value: &str) -> Result<Day, String> {
     let Some([year, month, day]) = numbers(value) else {
         return Err("must be a day as YYYY-MM-DD, like 2026-11-24".to_owned());
     };

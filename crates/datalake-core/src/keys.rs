@@ -24,6 +24,8 @@ use crate::{report::RunId, user::UserId};
 
 /// The folder of the sources. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";
+/// The folder of everything that runs write.
+pub const PUBLISHED: &str = "processed_data/";
 /// All users as CSV, sorted by user ID; each version replaces it as a whole.
 pub const OUTPUT: &str = "processed_data/output.csv";
 /// The folder of the copies of linked images.

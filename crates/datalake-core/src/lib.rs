@@ -1,4 +1,4 @@
-//! The rules of the lake as pure functions: users, keys, sources, images, the plan of a run, queries, rejects and reports.
+//! The rules of the lake as pure functions: declarations of datasets, users, keys, sources, images, the plan of a run, queries, rejects and reports.
 //!
 //! Owns what input is valid, which sources changed, what a query means and how keys are named.
 //! Every result depends only on the arguments: time, too, is an argument.
@@ -8,6 +8,7 @@ pub mod calendar;
 pub mod clock;
 pub mod count;
 pub mod csv;
+pub mod dataset;
 pub mod error_chain;
 mod file_format;
 pub mod image;

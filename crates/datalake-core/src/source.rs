@@ -1,41 +1,32 @@
-//! The bytes of one `{user_id}.csv`: a user's record, or a reject with its code, position and reason.
+//! The bytes of one source: the values of a row, or a reject with its code, position and reason.
 //!
-//! The dialect is fixed: RFC 4180, comma, UTF-8, columns by the names in the header. Nothing is detected. The steps are decoding
-//! (`source/decode.rs`), the delimiter of the first line, records and fields, the header, and the values.
+//! The dialect is declared: RFC 4180, with the delimiter, the encoding and the columns of the dataset, found by the names in the header. Nothing
+//! is detected. The steps are decoding (`source/decode.rs`), the delimiter of the first line, records and fields, the header, and the values.
 
+mod bounds;
 mod decode;
 mod delimiter;
+mod field;
 mod header;
+mod key;
+mod layout;
 mod number;
 mod records;
 mod values;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use self::{
-    decode::Source,
-    records::Records,
-    values::{Value, birth, name},
-};
+pub use self::key::KeyParser;
+use self::{decode::Source, field::FieldValue, layout::Layout, records::Records};
 use crate::{
+    dataset::{Dataset, Value},
     reject::{Notice, Reason, Reject, RejectCode},
     text::grouped,
-    user::UserRecord,
+    user::{BirthTimestamp, UserRecord},
 };
 
 /// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and additional columns.
 pub const CSV_BYTES_MAX: u64 = 64 * 1024;
-
-/// Longest name. The longest on record have some 700 letters.
-pub const NAME_BYTES_MAX: usize = 1_000;
-
-/// How far a birth may be after the run: time zones and clocks differ by less.
-pub const FUTURE_MAX: SignedDuration = SignedDuration::from_hours(24);
-
-/// Below this, a value is within 116 days of 1970 in milliseconds, but any birth from 1653 to 2286 in seconds.
-const MAYBE_SECONDS_BELOW: u64 = 10_000_000_000;
-
-const COLUMNS: [&str; 3] = ["first_name", "last_name", "birthts"];
 
 /// What an accepted CSV contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,22 +37,43 @@ pub struct Accepted {
     pub notices: Vec<Notice>,
 }
 
+/// The values of an accepted source of any dataset.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParsedRow {
+    /// The values of the columns in the content, in the order of the declaration; none where there is no value.
+    pub values: Vec<Option<Value>>,
+    /// What was unusual, each notice at most once.
+    pub notices: Vec<Notice>,
+}
+
 /// The reject of a CSV whose listed size is over the limit; such a CSV is never read.
 pub fn too_large(size: u64) -> Option<Reject> {
+    too_large_for("user", size)
+}
+
+fn too_large_for(entity: &str, size: u64) -> Option<Reject> {
     let reason = || {
         Reason::new(
             format!("the file has {} bytes", grouped(size)),
-            format!("at most {} bytes (64 KiB): a header and one user", grouped(CSV_BYTES_MAX)),
-            "store one file per user, and remove what does not belong to the user",
+            format!("at most {} bytes (64 KiB): a header and one {entity}", grouped(CSV_BYTES_MAX)),
+            format!("store one file per {entity}, and remove what does not belong to the {entity}"),
         )
     };
     (size > CSV_BYTES_MAX).then(|| Reject::whole(RejectCode::TooLarge, reason()))
 }
 
-/// Parses CSVs with buffers that it reuses.
-#[derive(Debug, Default)]
+/// Parses the CSVs of users with buffers that it reuses.
+#[derive(Debug)]
 pub struct SourceParser {
-    records: Records,
+    rows: RowParser<'static>,
+}
+
+impl Default for SourceParser {
+    fn default() -> Self {
+        Self {
+            rows: RowParser::new(Dataset::users()),
+        }
+    }
 }
 
 impl SourceParser {
@@ -72,51 +84,100 @@ impl SourceParser {
 
     /// Parses all bytes of a user's CSV. Births are compared with `run_at`, the time of the run.
     pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<Accepted, Reject> {
-        if let Some(reject) = too_large(u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
+        let ParsedRow { values, notices } = self.rows.parse(bytes, run_at)?;
+        let record = record(values).expect("the users have two texts and a time within the calendar");
+        Ok(Accepted { record, notices })
+    }
+}
+
+/// The record of the values of a user.
+fn record(values: Vec<Option<Value>>) -> Option<UserRecord> {
+    let [
+        Some(Value::Text(first_name)),
+        Some(Value::Text(last_name)),
+        Some(Value::EpochMs(birthts_ms)),
+    ] = <[_; 3]>::try_from(values).ok()?
+    else {
+        return None;
+    };
+    Some(UserRecord {
+        first_name,
+        last_name,
+        birth: BirthTimestamp::from_ms(birthts_ms)?,
+    })
+}
+
+/// Parses the CSVs of a dataset with buffers that it reuses. The bytes are those after decompression, and the format of the dataset is CSV.
+#[derive(Debug)]
+pub struct RowParser<'d> {
+    layout: Layout<'d>,
+    records: Records,
+    /// The text of a source whose encoding is not UTF-8.
+    decoded: String,
+}
+
+impl<'d> RowParser<'d> {
+    /// A parser without buffers.
+    pub fn new(dataset: &'d Dataset) -> Self {
+        Self {
+            layout: Layout::new(dataset),
+            records: Records::default(),
+            decoded: String::new(),
+        }
+    }
+
+    /// Parses all bytes of a CSV. Times are compared with `run_at`, the time of the run.
+    pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<ParsedRow, Reject> {
+        let Self { layout, records, decoded } = self;
+        if let Some(reject) = too_large_for(layout.entity, u64::try_from(bytes.len()).unwrap_or(u64::MAX)) {
             return Err(reject);
         }
-        let source = Source::decode(bytes)?;
-        delimiter::check_first_line(&source)?;
-        self.records.read(&source)?;
-        let (records, mut rows) = (&self.records, self.records.indices());
+        let source = Source::decode(bytes, layout.dialect.encoding, decoded)?;
+        delimiter::check_first_line(&source, layout)?;
+        records.read(&source, layout.delimiter.byte)?;
+        let mut rows = records.indices();
         let Some(header) = rows.next() else {
-            return Err(empty(match bytes.len() {
-                0 => "the file has 0 bytes",
-                _ => "the file has only blank lines",
-            }));
+            return Err(empty(
+                layout,
+                match bytes.len() {
+                    0 => "the file has 0 bytes",
+                    _ => "the file has only blank lines",
+                },
+            ));
         };
-        let header = header::Header::read(&source, records, header)?;
+        let header = header::Header::read(&source, layout, records, header)?;
         let mut first: Option<Row<'_>> = None;
         let mut is_repeated = false;
         for row in rows {
             let fields = records.fields(row.clone());
             header.check_width(&source, fields)?;
-            let values = header.positions.map(|position| Value::read(&source, &fields[position]));
+            let positions = header.positions.iter();
+            let values = positions.map(|position| FieldValue::read(&source, &fields[*position])).collect();
             match &first {
-                None => first = Some(Row { values }),
+                None => first = Some(Row { layout, values }),
                 Some(first) => {
-                    first.check_repeated(&source, &Row { values }, records.offset(row), run_at)?;
+                    first.check_repeated(&source, &Row { layout, values }, records.offset(row), run_at)?;
                     is_repeated = true;
                 }
             }
         }
         let Some(row) = first else {
-            return Err(empty("the file has a header and no row"));
+            return Err(empty(layout, "the file has a header and no row"));
         };
         let mut notices = Vec::new();
         if is_repeated {
             notices.push(Notice::RepeatedRow);
         }
-        let record = row.record(&source, run_at, &mut notices)?;
-        Ok(Accepted { record, notices })
+        let values = row.parse(&source, run_at, &mut notices)?;
+        Ok(ParsedRow { values, notices })
     }
 }
 
-fn empty(found: &str) -> Reject {
+fn empty(layout: &Layout<'_>, found: &str) -> Reject {
     let reason = Reason::new(
         found,
-        "the header first_name,last_name,birthts and one row",
-        "add what is missing; remove the file if the user is to be removed",
+        format!("{} and one row", layout.expected_header()),
+        format!("add what is missing; remove the file if the {} is to be removed", layout.entity),
     );
     Reject::whole(RejectCode::Empty, reason)
 }
@@ -124,43 +185,54 @@ fn empty(found: &str) -> Reject {
 /// The values of the declared columns.
 #[derive(Debug)]
 struct Row<'a> {
-    values: [Value<'a>; 3],
+    layout: &'a Layout<'a>,
+    values: Vec<FieldValue<'a>>,
 }
 
 impl Row<'_> {
-    fn record(&self, source: &Source<'_>, run_at: Timestamp, notices: &mut Vec<Notice>) -> Result<UserRecord, Reject> {
-        let [first_name, last_name, birthts] = &self.values;
+    fn parse(&self, source: &Source<'_>, run_at: Timestamp, notices: &mut Vec<Notice>) -> Result<Vec<Option<Value>>, Reject> {
         if self.values.iter().any(|value| value.is_trimmed) {
             notices.push(Notice::Trimmed);
         }
-        Ok(UserRecord {
-            first_name: name(source, first_name, COLUMNS[0])?,
-            last_name: name(source, last_name, COLUMNS[1])?,
-            birth: birth(source, birthts, COLUMNS[2], run_at, notices)?,
-        })
+        let columns = self.layout.columns.iter().zip(&self.values);
+        columns
+            .map(|(column, value)| value.parse(source, self.layout, column, run_at, notices))
+            .collect()
     }
 
     /// Rejects another row whose parsed values differ.
     fn check_repeated(&self, source: &Source<'_>, other: &Self, at: usize, run_at: Timestamp) -> Result<(), Reject> {
-        let texts = |row: &Self| row.values.each_ref().map(|value| value.text.to_string());
-        let (own, others) = (texts(self), texts(other));
-        if own == others {
+        let differs = || {
+            let values = self.values.iter().zip(&other.values);
+            let columns = self.layout.columns.iter().zip(values);
+            columns
+                .filter(|(_, (own, other))| own.text != other.text)
+                .map(|(column, _)| column.header)
+        };
+        if differs().next().is_none() {
             return Ok(());
         }
-        let parse = |row: &Self| row.record(source, run_at, &mut Vec::new()).ok();
+        let parse = |row: &Self| row.parse(source, run_at, &mut Vec::new()).ok();
         if let (Some(own), Some(other)) = (parse(self), parse(other))
             && own == other
         {
             return Ok(());
         }
-        let found = if others.iter().zip(COLUMNS).all(|(text, column)| text.eq_ignore_ascii_case(column)) {
+        let mut texts = other.values.iter().zip(&self.layout.columns);
+        let found = if texts.all(|(value, column)| value.text.eq_ignore_ascii_case(column.header)) {
             "the header is repeated in this line".to_owned()
         } else {
-            let differs = COLUMNS.iter().zip(own.iter().zip(&others)).filter(|(_, (own, other))| own != other);
-            let columns: Vec<_> = differs.map(|(column, _)| *column).collect();
-            format!("this row differs from the first one in {}", columns.join(", "))
+            format!(
+                "this row differs from the first one in {}",
+                differs().collect::<Vec<_>>().join(", ")
+            )
         };
-        let reason = Reason::new(found, "one row: a file contains one user", "keep the row of this user");
+        let entity = self.layout.entity;
+        let reason = Reason::new(
+            found,
+            format!("one row: a file contains one {entity}"),
+            format!("keep the row of this {entity}"),
+        );
         Err(source.reject(RejectCode::MultipleRows, None, at, reason))
     }
 }

@@ -5,7 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::SOURCES;
-use crate::{reject::IgnoreCode, user::UserId};
+use crate::{
+    dataset::{Dataset, KeyMismatch, KeyRole},
+    reject::IgnoreCode,
+    user::UserId,
+};
 
 /// The kinds of sources that a user has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,9 +39,6 @@ pub struct SourceKey {
     /// The case of its extension.
     pub extension_case: ExtensionCase,
 }
-
-static SOURCE_NAME: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?s)^(.*)\.(csv|CSV|png|PNG)$").expect("the pattern is a constant that the tests compile"));
 
 /// Names of temporary and sidecar files; upper and lower case are equivalent. The documentation lists them (docs/src/lake-format.md).
 const TEMPORARY_NAMES: &[&str] = &[
@@ -81,22 +82,31 @@ static TEMPORARY_NAME: LazyLock<Regex> = LazyLock::new(|| {
 /// Parses a key under `src-data/`: it names a user's source, or the object is ignored for the returned reason. The folder marker itself is
 /// neither; the caller skips it.
 pub fn parse_source(key: &str) -> Result<SourceKey, IgnoreCode> {
-    let name = key.strip_prefix(SOURCES).ok_or(IgnoreCode::UnknownKind)?;
-    if name.contains('/') {
-        return Err(IgnoreCode::Nested);
-    }
-    if TEMPORARY_NAME.is_match(name) {
+    let found = match Dataset::users().match_key(key) {
+        Err(KeyMismatch::OtherFolder) => return Err(IgnoreCode::UnknownKind),
+        Err(KeyMismatch::Nested) => return Err(IgnoreCode::Nested),
+        found => found,
+    };
+    if TEMPORARY_NAME.is_match(key.rsplit('/').next().unwrap_or_default()) {
         return Err(IgnoreCode::Temporary);
     }
-    let captures = SOURCE_NAME.captures(name).ok_or(IgnoreCode::UnknownKind)?;
-    let (_, [stem, extension]) = captures.extract();
-    let (kind, extension_case) = match extension {
-        "csv" => (SourceKind::Csv, ExtensionCase::Lower),
-        "CSV" => (SourceKind::Csv, ExtensionCase::Upper),
-        "png" => (SourceKind::Image, ExtensionCase::Lower),
-        _ => (SourceKind::Image, ExtensionCase::Upper),
+    let (role, found) = found.map_err(|mismatch| match mismatch {
+        KeyMismatch::InvalidValue => IgnoreCode::BadId,
+        KeyMismatch::OtherFolder | KeyMismatch::Nested | KeyMismatch::OtherName => IgnoreCode::UnknownKind,
+    })?;
+    let user_id = found
+        .values
+        .first()
+        .and_then(|id| UserId::parse(id).ok())
+        .ok_or(IgnoreCode::BadId)?;
+    let kind = match role {
+        KeyRole::Source => SourceKind::Csv,
+        KeyRole::File(_) => SourceKind::Image,
     };
-    let user_id = UserId::parse(stem).map_err(|_| IgnoreCode::BadId)?;
+    let extension_case = match found.has_upper_extension {
+        true => ExtensionCase::Upper,
+        false => ExtensionCase::Lower,
+    };
     Ok(SourceKey {
         user_id,
         kind,

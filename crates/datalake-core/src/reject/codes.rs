@@ -65,10 +65,12 @@ codes! {
         TooLarge = "too_large",
         /// A value that is not of its column's type.
         Type = "type",
-        /// A birth before 1850.
+        /// A value below the minimum or above the maximum of its column, such as a birth before 1850.
         OutOfRange = "out_of_range",
-        /// A birth over 24 hours after the run.
+        /// A time after the latest one that the run accepts, such as a birth over 24 hours after the run.
         InFuture = "in_future",
+        /// A value that violates another constraint of its column, which the message names, or a column that is not declared.
+        Constraint = "constraint",
         /// A file of another format under the name of a PNG.
         ImageNotPng = "image_not_png",
         /// A PNG that does not decode completely.

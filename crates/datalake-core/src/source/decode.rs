@@ -1,6 +1,7 @@
 //! The text of a source, and rejects at positions of it.
 
 use crate::{
+    dataset::Encoding,
     file_format,
     reject::{Position, Reason, Reject, RejectCode, excerpt},
     text::quoted,
@@ -12,29 +13,52 @@ pub(super) struct Source<'a> {
     pub(super) text: &'a str,
     /// Bytes of the source before the text.
     skipped: usize,
+    /// Whether each character of the text is one byte of the source. Otherwise the text is part of the source.
+    is_single_byte: bool,
 }
 
 impl<'a> Source<'a> {
-    /// Decodes the bytes of a source, and rejects bytes that are not text or are another format.
-    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, Reject> {
+    /// Decodes the bytes of a source, and rejects bytes that are not text or are another format. The text of an encoding other than UTF-8 is
+    /// in the buffer.
+    pub(super) fn decode(bytes: &'a [u8], encoding: Encoding, buffer: &'a mut String) -> Result<Self, Reject> {
         const BOM: &str = "\u{feff}";
-        const EXPECTED: &str = "a CSV in UTF-8";
-        let undecoded = Source { text: "", skipped: 0 };
+        let expected = match encoding {
+            Encoding::Utf8 => "a CSV in UTF-8",
+            Encoding::Windows1252 => "a CSV in windows-1252",
+        };
+        let undecoded = Source {
+            text: "",
+            skipped: 0,
+            is_single_byte: false,
+        };
         if let Some(format) = file_format::recognize(bytes) {
-            let reason = Reason::new(format!("the file is {}", format.name), EXPECTED, format.csv_remedy());
+            let reason = Reason::new(format!("the file is {}", format.name), expected, format.csv_remedy());
             return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
         }
         if !bytes.is_empty() && bytes.iter().all(|byte| *byte == 0) {
-            let reason = Reason::new("the file has only NUL bytes", EXPECTED, "upload the file again");
+            let reason = Reason::new("the file has only NUL bytes", expected, "upload the file again");
             return Err(undecoded.reject_in(bytes, RejectCode::NotCsv, None, 0, reason));
         }
-        if let Some(encoding) = wide_encoding(bytes) {
-            let reason = Reason::new(
-                format!("the file is encoded in {encoding}"),
-                EXPECTED,
-                "store it as UTF-8; in Excel, save as \"CSV UTF-8\"",
-            );
+        let remedy = match encoding {
+            Encoding::Utf8 => "store it as UTF-8; in Excel, save as \"CSV UTF-8\"",
+            Encoding::Windows1252 => "store it as windows-1252, or declare the encoding",
+        };
+        if let Some(name) = wide_encoding(bytes) {
+            let reason = Reason::new(format!("the file is encoded in {name}"), expected, remedy);
             return Err(undecoded.reject_in(bytes, RejectCode::Encoding, None, 0, reason));
+        }
+        if encoding == Encoding::Windows1252 {
+            if bytes.starts_with(BOM.as_bytes()) {
+                let reason = Reason::new("the file begins with the byte order mark of UTF-8", expected, remedy);
+                return Err(undecoded.reject_in(bytes, RejectCode::Encoding, None, 0, reason));
+            }
+            buffer.clear();
+            buffer.extend(bytes.iter().map(|byte| windows_1252(*byte)));
+            return Ok(Self {
+                text: buffer,
+                skipped: 0,
+                is_single_byte: true,
+            });
         }
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let at = error.valid_up_to();
@@ -48,12 +72,13 @@ impl<'a> Source<'a> {
                 ),
                 Some(_) => format!("the byte 0x{byte:02X} is not UTF-8"),
             };
-            let reason = Reason::new(found, EXPECTED, "store it as UTF-8; in Excel, save as \"CSV UTF-8\"");
-            undecoded.reject_in(bytes, RejectCode::Encoding, None, at, reason)
+            undecoded.reject_in(bytes, RejectCode::Encoding, None, at, Reason::new(found, expected, remedy))
         })?;
-        Ok(match text.strip_prefix(BOM) {
-            Some(text) => Self { text, skipped: BOM.len() },
-            None => Self { text, skipped: 0 },
+        let skipped = if text.starts_with(BOM) { BOM.len() } else { 0 };
+        Ok(Self {
+            text: &text[skipped..],
+            skipped,
+            is_single_byte: false,
         })
     }
 
@@ -69,8 +94,13 @@ impl<'a> Source<'a> {
         let ends = |at: usize| before[at] == b'\n' || (before[at] == b'\r' && bytes.get(at + 1) != Some(&b'\n'));
         let number = |count: usize| u32::try_from(count).ok();
         let line = number(1 + (0..before.len()).filter(|at| ends(*at)).count());
-        let column = number(1 + offset - line_start);
-        let byte_offset = u64::try_from(self.skipped + offset).unwrap_or(u64::MAX);
+        // The number of bytes of the source in a part of the text.
+        let width = |range: std::ops::Range<usize>| match self.is_single_byte {
+            true => self.text.get(range).map_or(0, |part| part.chars().count()),
+            false => range.len(),
+        };
+        let column = number(1 + width(line_start..offset));
+        let byte_offset = u64::try_from(self.skipped + width(0..offset)).unwrap_or(u64::MAX);
         let (excerpt, excerpt_offset) = excerpt(bytes, line_start, offset).unzip();
         Reject {
             column_name: column_name.map(Box::from),
@@ -79,6 +109,18 @@ impl<'a> Source<'a> {
             excerpt_offset,
             ..Reject::whole(code, reason)
         }
+    }
+}
+
+/// The character of a byte in windows-1252, as browsers decode it: the five bytes without a character are control characters.
+fn windows_1252(byte: u8) -> char {
+    const FROM_0X80: [char; 32] = [
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•',
+        '–', '—', '\u{2dc}', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+    ];
+    match byte {
+        0x80..=0x9f => FROM_0X80[usize::from(byte - 0x80)],
+        _ => char::from(byte),
     }
 }
 

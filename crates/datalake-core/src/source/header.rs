@@ -1,14 +1,15 @@
 //! The header: the positions of the columns, and the reject if one is missing.
 
-use std::ops::Range;
+use std::{borrow::Cow, ops::Range};
 
 use super::{
-    COLUMNS,
     decode::Source,
     delimiter,
+    layout::Layout,
     records::{Field, Records},
 };
 use crate::{
+    dataset::ExtraColumns,
     reject::{Reason, Reject, RejectCode},
     text::{self, code_point, code_points, quoted},
 };
@@ -22,27 +23,31 @@ const COMPARED_NAMES_MAX: usize = 100;
 const SIMILARITY_MIN: f64 = 0.7;
 
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct Header<'l, 'd> {
+    layout: &'l Layout<'d>,
     /// The positions of the declared columns.
-    pub(super) positions: [usize; 3],
+    pub(super) positions: Vec<usize>,
     width: usize,
 }
 
-impl Header {
+impl<'l, 'd> Header<'l, 'd> {
     /// Finds the columns in the fields of the first record.
-    pub(super) fn read(source: &Source<'_>, records: &Records, header: Range<usize>) -> Result<Self, Reject> {
+    pub(super) fn read(source: &Source<'_>, layout: &'l Layout<'d>, records: &Records, header: Range<usize>) -> Result<Self, Reject> {
         let fields = records.fields(header);
-        let names: Vec<String> = fields.iter().map(|field| name(source, field)).collect();
-        let mut found = [None; 3];
+        let names: Vec<Cow<'_, str>> = fields.iter().map(|field| name(source, field)).collect();
+        let mut found = vec![None; layout.columns.len()];
+        let mut extra = None;
         for (position, name) in names.iter().enumerate() {
-            let Some(column) = COLUMNS.iter().position(|known| name.eq_ignore_ascii_case(known)) else {
+            let Some(index) = layout.columns.iter().position(|column| name.eq_ignore_ascii_case(column.header)) else {
+                extra = extra.or(Some(position));
                 continue;
             };
-            if let Some(first) = found[column].replace(position) {
+            if let Some(first) = found[index].replace(position) {
+                let column = &layout.columns[index];
                 let reason = Reason::new(
                     format!(
                         "the header names {} twice, in columns {} and {}",
-                        COLUMNS[column],
+                        column.header,
                         first + 1,
                         position + 1
                     ),
@@ -50,16 +55,29 @@ impl Header {
                     "remove or rename one of the two",
                 );
                 let at = fields[position].content.start;
-                return Err(source.reject(RejectCode::DuplicateColumn, Some(COLUMNS[column]), at, reason));
+                return Err(source.reject(RejectCode::DuplicateColumn, Some(&column.column.name), at, reason));
             }
         }
-        match found {
-            [Some(first_name), Some(last_name), Some(birthts)] => Ok(Self {
-                positions: [first_name, last_name, birthts],
-                width: fields.len(),
-            }),
-            _ => Err(missing(source, fields, &names, found)),
+        let Some(positions) = found.iter().copied().collect() else {
+            return Err(missing(source, layout, fields, &names, &found));
+        };
+        if let (ExtraColumns::Reject, Some(position)) = (layout.dialect.extra_columns, extra) {
+            let reason = Reason::new(
+                format!(
+                    "the header has the column {}, which violates extra_columns",
+                    quoted(&names[position])
+                ),
+                layout.expected_header(),
+                "remove the column, or declare it",
+            );
+            let at = fields[position].content.start;
+            return Err(source.reject(RejectCode::Constraint, None, at, reason));
         }
+        Ok(Self {
+            layout,
+            positions,
+            width: fields.len(),
+        })
     }
 
     /// Rejects a row with another number of fields than the header has.
@@ -71,19 +89,47 @@ impl Header {
         let first = &row[0];
         let at = first.content.start - usize::from(first.is_quoted);
         let text = source.text.get(first.whole.start..row[found - 1].whole.end).unwrap_or_default();
-        if let (1, Some(delimiter)) = (found, delimiter::of_line(text)) {
-            return Err(source.reject(RejectCode::Delimiter, None, at, delimiter::reason(delimiter)));
+        if let (1, Some(delimiter)) = (found, delimiter::of_line(text, self.layout)) {
+            return Err(source.reject(RejectCode::Delimiter, None, at, delimiter::reason(delimiter, self.layout)));
         }
         let count = |count: usize| match count {
             1 => "1 field".to_owned(),
             _ => format!("{count} fields"),
         };
         let (found, remedy) = match found < expected {
-            true => too_few(text, first, source, &count(found)),
-            false => too_many(text, row, &count(found), expected),
+            true => {
+                let (found, remedy) = too_few(text, first, source, &count(found));
+                (found, remedy.to_owned())
+            }
+            false => self.too_many(text, row, &count(found)),
         };
         let reason = Reason::new(found, format!("{}, as in the header", count(expected)), remedy);
         Err(source.reject(RejectCode::FieldCount, None, at, reason))
+    }
+
+    fn too_many(&self, text: &str, row: &[Field], count: &str) -> (String, String) {
+        let delimiter = &self.layout.delimiter;
+        if row[self.width..].iter().all(|field| field.content.is_empty()) {
+            return (
+                format!("this row has {count}, and those after field {} are empty", self.width),
+                format!("remove the {} at its end", delimiter.plural()),
+            );
+        }
+        let marks = text
+            .chars()
+            .filter(|character| matches!(character, '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\''));
+        let remedy = format!(
+            "quote values that contain a {}: \"Lee{} Jr\"",
+            delimiter.singular(),
+            char::from(delimiter.byte)
+        );
+        match code_points(marks) {
+            marks if marks.is_empty() => (format!("this row has {count}"), remedy),
+            marks => (
+                format!("this row has {count}; it contains {marks}, which do not quote a value"),
+                remedy,
+            ),
+        }
     }
 }
 
@@ -117,89 +163,83 @@ fn too_few(text: &str, first: &Field, source: &Source<'_>, count: &str) -> (Stri
     (format!("this row has {count}"), remedy)
 }
 
-fn too_many(text: &str, row: &[Field], count: &str, expected: usize) -> (String, &'static str) {
-    if row[expected..].iter().all(|field| field.content.is_empty()) {
-        return (
-            format!("this row has {count}, and those after field {expected} are empty"),
-            "remove the commas at its end",
-        );
-    }
-    let marks = text
-        .chars()
-        .filter(|character| matches!(character, '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\''));
-    let remedy = "quote values that contain a comma: \"Lee, Jr\"";
-    match code_points(marks) {
-        marks if marks.is_empty() => (format!("this row has {count}"), remedy),
-        marks => (
-            format!("this row has {count}; it contains {marks}, which do not quote a value"),
-            remedy,
-        ),
-    }
-}
-
 /// A name without spaces around it. Other white space remains, so that messages can name it.
-fn name(source: &Source<'_>, field: &Field) -> String {
+fn name<'a>(source: &Source<'a>, field: &Field) -> Cow<'a, str> {
     let text = match field.is_quoted {
         true => field.content(source),
         false => source.text.get(field.whole.clone()).unwrap_or_default().into(),
     };
-    text.trim_matches(' ').to_owned()
+    match text {
+        Cow::Borrowed(text) => text.trim_matches(' ').into(),
+        Cow::Owned(text) => text.trim_matches(' ').to_owned().into(),
+    }
 }
 
-fn missing(source: &Source<'_>, fields: &[Field], names: &[String], found: [Option<usize>; 3]) -> Reject {
-    const EXPECTED: &str = "the header first_name,last_name,birthts";
+fn missing(source: &Source<'_>, layout: &Layout<'_>, fields: &[Field], names: &[Cow<'_, str>], found: &[Option<usize>]) -> Reject {
+    let expected = layout.expected_header();
     let start = fields[0].content.start - usize::from(fields[0].is_quoted);
-    let is_missing = |column: &usize| found[*column].is_none();
-    let missing: Vec<usize> = (0..COLUMNS.len()).filter(is_missing).collect();
-    let nearest = missing
-        .iter()
-        .find_map(|column| Some((*column, nearest(names, &found, COLUMNS[*column])?)));
+    let missing = || {
+        layout
+            .columns
+            .iter()
+            .zip(found)
+            .filter(|(_, found)| found.is_none())
+            .map(|(column, _)| column)
+    };
+    let nearest = missing().find_map(|column| Some((column, nearest(names, found, column.header)?)));
     // A whole line in quotes, as some programs write it.
     if let ([only], true) = (names, fields[0].is_quoted) {
-        if let Some(delimiter) = delimiter::of_line(only) {
-            return source.reject(RejectCode::Delimiter, None, start, delimiter::reason(delimiter));
+        if let Some(delimiter) = delimiter::of_line(only, layout) {
+            return source.reject(RejectCode::Delimiter, None, start, delimiter::reason(delimiter, layout));
         }
-        if only.split(',').filter(|part| COLUMNS.contains(&part.trim())).count() > 1 {
-            let reason = Reason::new("the whole line is in quotes", EXPECTED, "remove the quotes around each line");
+        let is_column = |part: &&str| layout.columns.iter().any(|column| column.header == part.trim());
+        if only.split(char::from(layout.delimiter.byte)).filter(is_column).count() > 1 {
+            let reason = Reason::new("the whole line is in quotes", expected, "remove the quotes around each line");
             return source.reject(RejectCode::Quote, None, start, reason);
         }
     }
     if let Some((column, position)) = nearest {
-        let (column, name) = (COLUMNS[column], &names[position]);
+        let name = &names[position];
         let is_unexpected = |character: &char| (text::is_invisible(*character) && *character != ' ') || !character.is_ascii();
         let unexpected = match code_points(name.chars().filter(is_unexpected)) {
             characters if characters.is_empty() => String::new(),
             characters => format!(", which contains {characters}"),
         };
-        let found = format!("the header has no column {column}; the nearest is {}{unexpected}", quoted(name));
-        let reason = Reason::new(found, EXPECTED, format!("rename that column to {column}"));
-        return source.reject(RejectCode::MissingColumn, Some(column), fields[position].content.start, reason);
+        let found = format!(
+            "the header has no column {}; the nearest is {}{unexpected}",
+            column.header,
+            quoted(name)
+        );
+        let reason = Reason::new(found, expected, format!("rename that column to {}", column.header));
+        let at = fields[position].content.start;
+        return source.reject(RejectCode::MissingColumn, Some(&column.column.name), at, reason);
     }
-    if found == [None; 3] {
+    if found.iter().all(Option::is_none) {
         let line = source
             .text
             .get(fields[0].whole.start..fields[fields.len() - 1].whole.end)
             .unwrap_or_default();
         let reason = Reason::new(
             format!("the first line, {}, names none of the columns", quoted(line.trim())),
-            EXPECTED,
+            expected,
             "add the header as the first line",
         );
         return source.reject(RejectCode::NoHeader, None, start, reason);
     }
-    let columns: Vec<_> = missing.iter().map(|column| COLUMNS[*column]).collect();
+    let headers: Vec<_> = missing().map(|column| column.header).collect();
     let reason = Reason::new(
-        format!("the header has no column {}", columns.join(" and no column ")),
-        EXPECTED,
-        "add the column, with the user's value in the row",
+        format!("the header has no column {}", headers.join(" and no column ")),
+        expected,
+        format!("add the column, with the {}'s value in the row", layout.entity),
     );
-    source.reject(RejectCode::MissingColumn, Some(columns[0]), start, reason)
+    let first = missing().next().map(|column| column.column.name.as_str());
+    source.reject(RejectCode::MissingColumn, first, start, reason)
 }
 
 /// The position of the name that is most similar to that of a column, among names that are not columns.
-fn nearest(names: &[String], found: &[Option<usize>; 3], column: &str) -> Option<usize> {
+fn nearest(names: &[Cow<'_, str>], found: &[Option<usize>], column: &str) -> Option<usize> {
     let expected = skeleton(column);
-    let is_other = |(position, name): &(usize, &String)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
+    let is_other = |(position, name): &(usize, &Cow<'_, str>)| !found.contains(&Some(*position)) && name.len() <= COMPARED_BYTES_MAX;
     let similarity = |name: &str| strsim::normalized_damerau_levenshtein(&skeleton(name), &expected);
     let others = names.iter().enumerate().take(COMPARED_NAMES_MAX).filter(is_other);
     let near = others

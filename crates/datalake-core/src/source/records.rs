@@ -44,13 +44,13 @@ pub(super) struct Records {
 
 impl Records {
     /// Splits a text. Lines that are blank or contain only delimiters are not records.
-    pub(super) fn read(&mut self, source: &Source<'_>) -> Result<(), Reject> {
+    pub(super) fn read(&mut self, source: &Source<'_>, delimiter: u8) -> Result<(), Reject> {
         self.fields.clear();
         self.records.clear();
         let mut at = 0;
         while at < source.text.len() {
             let first = self.fields.len();
-            at = self.read_record(source, at)?;
+            at = self.read_record(source, delimiter, at)?;
             if self.fields[first..].iter().all(Field::is_empty) {
                 self.fields.truncate(first);
             } else {
@@ -76,14 +76,14 @@ impl Records {
     }
 
     /// Reads one record, and returns the offset after the end of its line.
-    fn read_record(&mut self, source: &Source<'_>, mut at: usize) -> Result<usize, Reject> {
+    fn read_record(&mut self, source: &Source<'_>, delimiter: u8, mut at: usize) -> Result<usize, Reject> {
         let bytes = source.text.as_bytes();
         loop {
-            let field = read_field(source, at)?;
+            let field = read_field(source, delimiter, at)?;
             at = field.whole.end;
             self.fields.push(field);
             match bytes.get(at) {
-                Some(b',') => at += 1,
+                Some(byte) if *byte == delimiter => at += 1,
                 Some(b'\r') if bytes.get(at + 1) == Some(&b'\n') => return Ok(at + 2),
                 Some(_) => return Ok(at + 1),
                 None => return Ok(at),
@@ -92,26 +92,28 @@ impl Records {
     }
 }
 
-fn is_end(byte: u8) -> bool {
-    matches!(byte, b',' | b'\r' | b'\n')
+fn is_end(byte: u8, delimiter: u8) -> bool {
+    byte == delimiter || matches!(byte, b'\r' | b'\n')
 }
 
-/// The length of the white space at the start of a text, and whether any of it is not a space. Line breaks do not count.
-fn blanks(text: &str) -> (usize, bool) {
-    let rest = text.trim_start_matches(|character| text::is_blank(character) && !matches!(character, '\r' | '\n'));
+/// The length of the white space at the start of a text, and whether any of it is not a space. Line breaks and
+/// delimiters do not count.
+fn blanks(text: &str, delimiter: u8) -> (usize, bool) {
+    let is_end = |character: char| u8::try_from(character).is_ok_and(|byte| is_end(byte, delimiter));
+    let rest = text.trim_start_matches(|character| text::is_blank(character) && !is_end(character));
     let length = text.len() - rest.len();
     (length, text.as_bytes()[..length].iter().any(|byte| *byte != b' '))
 }
 
-fn read_field(source: &Source<'_>, start: usize) -> Result<Field, Reject> {
+fn read_field(source: &Source<'_>, delimiter: u8, start: usize) -> Result<Field, Reject> {
     let (text, bytes) = (source.text, source.text.as_bytes());
-    let (length, has_blanks_before) = blanks(&text[start..]);
+    let (length, has_blanks_before) = blanks(&text[start..], delimiter);
     let opening = start + length;
     if bytes.get(opening) == Some(&b'"') {
         let closing = closing_quote(source, opening)?;
-        let (length, has_blanks_after) = blanks(&text[closing + 1..]);
+        let (length, has_blanks_after) = blanks(&text[closing + 1..], delimiter);
         let end = closing + 1 + length;
-        if bytes.get(end).is_some_and(|byte| !is_end(*byte)) {
+        if bytes.get(end).is_some_and(|byte| !is_end(*byte, delimiter)) {
             let found = match bytes.get(closing - 1) {
                 Some(b'\\') => "there is text after a closing quote; the quote before it has a backslash, which does not escape it",
                 _ => "there is text after a closing quote",
@@ -132,7 +134,7 @@ fn read_field(source: &Source<'_>, start: usize) -> Result<Field, Reject> {
     }
     let end = bytes[opening..]
         .iter()
-        .position(|byte| is_end(*byte))
+        .position(|byte| is_end(*byte, delimiter))
         .map_or(text.len(), |length| opening + length);
     let value = text[opening..end].trim_end_matches(text::is_blank);
     let after = &text[opening + value.len()..end];

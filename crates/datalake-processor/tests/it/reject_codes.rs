@@ -123,6 +123,9 @@ codes! { NOTICED by check_noticed:
 /// Codes that this store cannot cause: `unreadable_sources.rs` tests the first two, and only a folder contains objects that are not files.
 const OF_OTHER_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
 
+/// Codes that sources of users cannot cause, because their columns have no such constraint.
+const OF_OTHER_DATASETS: [&str; 1] = ["constraint"];
+
 #[test]
 fn every_code_has_a_test() {
     let rejected = RejectCode::ALL.iter().map(|code| code.as_str());
@@ -130,6 +133,7 @@ fn every_code_has_a_test() {
     let mut tested = REJECTED.to_vec();
     codes.sort_unstable();
     tested.extend(OF_OTHER_STORES);
+    tested.extend(OF_OTHER_DATASETS);
     tested.sort_unstable();
     assert_eq!(tested, codes);
     let mut notices: Vec<_> = Notice::ALL.iter().map(|notice| notice.as_str()).collect();

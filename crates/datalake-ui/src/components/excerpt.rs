@@ -23,6 +23,7 @@ impl Extent {
                 RejectCode::Type
                 | RejectCode::OutOfRange
                 | RejectCode::InFuture
+                | RejectCode::Constraint
                 | RejectCode::ValueEmpty
                 | RejectCode::ValueTooLong
                 | RejectCode::DuplicateColumn,

@@ -29,6 +29,7 @@ fn reject_title(code: RejectCode) -> &'static str {
         RejectCode::Type => "Not a number",
         RejectCode::OutOfRange => "Born before 1850",
         RejectCode::InFuture => "Born in the future",
+        RejectCode::Constraint => "Constraint violated",
         RejectCode::ImageNotPng => "Not a PNG",
         RejectCode::ImageDamaged => "Damaged image",
         RejectCode::ImageTooLarge => "Image too large",

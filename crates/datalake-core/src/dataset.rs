@@ -1,0 +1,176 @@
+//! Declarations of datasets: what a lake contains, as a value of type [`Dataset`].
+//!
+//! A declaration is a TOML text. Parsing checks all of it, so that a [`Dataset`] is consistent: names are unique, patterns compile,
+//! constraints apply to the types of their columns. The users are the default of a lake without declaration. Nothing here reads a source:
+//! `source.rs` does, as a dataset declares it.
+
+mod canonical;
+mod column;
+mod declaration;
+mod derived;
+mod document;
+mod error;
+mod file;
+mod format;
+pub(crate) mod instant;
+mod key_pattern;
+mod name;
+mod regex_error;
+mod value;
+
+use std::sync::LazyLock;
+
+pub use self::{
+    column::{Column, Constraints, Maximum, Origin, Pattern, TEXT_BYTES_MAX},
+    derived::{DerivedColumn, DerivedFunction},
+    error::DatasetError,
+    file::{DECLARED_FILE_BYTES_MAX, FILE_BYTES_MAX, FileColumn, FileType},
+    format::{Compression, CsvDialect, Encoding, ExtraColumns, SourceFormat},
+    key_pattern::{KeyMatch, KeyMismatch, KeyPattern, Placeholder},
+    name::Name,
+    value::{ColumnType, Value},
+};
+
+/// The declaration of the users, the default of a lake.
+const USERS: &str = include_str!("dataset/users.toml");
+
+static USERS_DATASET: LazyLock<Dataset> = LazyLock::new(|| Dataset::parse(USERS).expect("the tests parse the constant"));
+
+/// What a lake contains: the keys, columns and files of its rows, and what is derived from them.
+///
+/// Two datasets are equal if rows of both have the same meaning; comments, white space and defaults that are written out do not matter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    title: Box<str>,
+    entity: Box<str>,
+    key: KeyPattern,
+    format: SourceFormat,
+    compression: Compression,
+    csv: CsvDialect,
+    columns: Box<[Column]>,
+    files: Box<[FileColumn]>,
+    derived: Box<[DerivedColumn]>,
+    stats: Box<[Name]>,
+    missing_values: Box<[Box<str>]>,
+}
+
+/// What an object of a key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum KeyRole {
+    /// The source of a row.
+    Source,
+    /// A file of a row, by its index in [`Dataset::files`].
+    File(usize),
+}
+
+impl Dataset {
+    /// Largest declaration in bytes: 256 columns of 250 bytes.
+    pub const BYTES_MAX: usize = 64 * 1024;
+
+    /// The users: the dataset of a lake without declaration.
+    pub fn users() -> &'static Self {
+        &USERS_DATASET
+    }
+
+    /// Parses a declaration. The error is the first one of the text.
+    pub fn parse(text: &str) -> Result<Self, DatasetError> {
+        declaration::parse(text)
+    }
+
+    /// The canonical text of the declaration: parsing it returns an equal dataset, and equal datasets have the same text.
+    pub fn canonical(&self) -> String {
+        canonical::write(self)
+    }
+
+    /// The name of the rows in the plural, for titles.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What one row is, in the singular: `user`.
+    pub fn entity(&self) -> &str {
+        &self.entity
+    }
+
+    /// The keys of the sources. The placeholders identify a row, and rows are ordered by them.
+    pub fn key(&self) -> &KeyPattern {
+        &self.key
+    }
+
+    /// The source or the file that a key is of, with the values that identify the row. If the key has several meanings, the source comes first,
+    /// then the files as declared; if it has none, the mismatch is that of the most similar pattern.
+    pub fn match_key<'k>(&self, key: &'k str) -> Result<(KeyRole, KeyMatch<'k>), KeyMismatch> {
+        let files = self.files.iter().enumerate().map(|(index, file)| (KeyRole::File(index), &file.key));
+        let mut nearest = KeyMismatch::OtherFolder;
+        for (role, pattern) in [(KeyRole::Source, &self.key)].into_iter().chain(files) {
+            match pattern.match_key(key) {
+                Ok(found) => return Ok((role, found)),
+                Err(mismatch) => nearest = nearest.max(mismatch),
+            }
+        }
+        Err(nearest)
+    }
+
+    /// The format of the sources.
+    pub fn format(&self) -> SourceFormat {
+        self.format
+    }
+
+    /// How sources are compressed.
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// The dialect of the sources; it has a meaning only if they are CSVs.
+    pub fn csv(&self) -> &CsvDialect {
+        &self.csv
+    }
+
+    /// The columns with values of the sources: those of the placeholders, then the others as declared.
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The files of a row, as declared.
+    pub fn files(&self) -> &[FileColumn] {
+        &self.files
+    }
+
+    /// The derived columns, as declared.
+    pub fn derived(&self) -> &[DerivedColumn] {
+        &self.derived
+    }
+
+    /// The columns and derived columns with statistics.
+    pub fn stats(&self) -> &[Name] {
+        &self.stats
+    }
+
+    /// The texts that mean that there is no value.
+    pub fn missing_values(&self) -> &[Box<str>] {
+        &self.missing_values
+    }
+
+    /// The names of all columns in the order of responses: placeholders, columns, files, derived columns.
+    pub fn column_names(&self) -> impl Iterator<Item = &Name> {
+        let columns = self.columns.iter().map(|column| &column.name);
+        let files = self.files.iter().map(|file| &file.column);
+        columns.chain(files).chain(self.derived.iter().map(|derived| &derived.name))
+    }
+
+    /// The columns with statistics if a declaration lists none: numbers, then derived numbers.
+    fn default_stats(columns: &[Column], derived: &[DerivedColumn]) -> Box<[Name]> {
+        let numbers = columns
+            .iter()
+            .filter(|column| column.column_type.is_numeric())
+            .map(|column| &column.name);
+        let derived = derived
+            .iter()
+            .filter(|derived| derived.function.is_numeric())
+            .map(|derived| &derived.name);
+        numbers.chain(derived).cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests;

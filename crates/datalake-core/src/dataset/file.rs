@@ -1,0 +1,115 @@
+//! The files that a row may have beside its source, such as an image.
+
+use super::{key_pattern::KeyPattern, name::Name};
+
+/// Greatest size of a file if a declaration does not state `max_bytes`.
+pub const FILE_BYTES_MAX: u32 = 8 * 1024 * 1024;
+
+/// Greatest `max_bytes`: a run reads a file as a whole, within its budget of memory.
+pub const DECLARED_FILE_BYTES_MAX: u32 = 64 * 1024 * 1024;
+
+/// The files of one name: at most one for each row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FileColumn {
+    /// The name, as in `/data/{…}/{name}` and `is_{name}_exists`.
+    pub name: Name,
+    /// The keys of the files.
+    pub key: KeyPattern,
+    /// The types that are accepted; at least one.
+    pub types: Box<[FileType]>,
+    /// Greatest size in bytes.
+    pub bytes_max: u32,
+    /// The column with the key of the file, or of its copy.
+    pub column: Name,
+    /// The keys of the copies; none if files are not copied.
+    pub copy_to: Option<KeyPattern>,
+}
+
+/// A type of files, recognized by the first bytes. PNG and JPEG images are decoded, too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileType {
+    /// `image/png`
+    Png,
+    /// `image/jpeg`
+    Jpeg,
+    /// `image/gif`
+    Gif,
+    /// `image/webp`
+    WebP,
+    /// `image/tiff`
+    Tiff,
+    /// `image/bmp`
+    Bmp,
+    /// `image/avif`
+    Avif,
+    /// `image/heic`
+    Heic,
+    /// `application/pdf`
+    Pdf,
+    /// `application/zip`
+    Zip,
+    /// `application/gzip`
+    Gzip,
+}
+
+impl FileType {
+    /// Every type.
+    pub const ALL: [Self; 11] = [
+        Self::Png,
+        Self::Jpeg,
+        Self::Gif,
+        Self::WebP,
+        Self::Tiff,
+        Self::Bmp,
+        Self::Avif,
+        Self::Heic,
+        Self::Pdf,
+        Self::Zip,
+        Self::Gzip,
+    ];
+
+    /// The media type in declarations and responses.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Png => "image/png",
+            Self::Jpeg => "image/jpeg",
+            Self::Gif => "image/gif",
+            Self::WebP => "image/webp",
+            Self::Tiff => "image/tiff",
+            Self::Bmp => "image/bmp",
+            Self::Avif => "image/avif",
+            Self::Heic => "image/heic",
+            Self::Pdf => "application/pdf",
+            Self::Zip => "application/zip",
+            Self::Gzip => "application/gzip",
+        }
+    }
+
+    /// The type of a media type.
+    pub fn parse(media_type: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|file_type| file_type.as_str() == media_type)
+    }
+
+    /// The type that an extension usually means, in lower case and without its dot.
+    pub(super) fn of_extension(extension: &str) -> Option<Self> {
+        match extension {
+            "png" => Some(Self::Png),
+            "jpg" | "jpeg" => Some(Self::Jpeg),
+            "gif" => Some(Self::Gif),
+            "webp" => Some(Self::WebP),
+            "tif" | "tiff" => Some(Self::Tiff),
+            "bmp" => Some(Self::Bmp),
+            "avif" => Some(Self::Avif),
+            "heic" => Some(Self::Heic),
+            "pdf" => Some(Self::Pdf),
+            "zip" => Some(Self::Zip),
+            "gz" => Some(Self::Gzip),
+            _ => None,
+        }
+    }
+
+    /// Whether the type is decoded, and not only recognized by its first bytes.
+    pub fn is_decoded(self) -> bool {
+        matches!(self, Self::Png | Self::Jpeg)
+    }
+}

@@ -1,0 +1,438 @@
+//! Declarations: the users, errors with their positions, and the canonical text.
+
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+use crate::user::BirthTimestamp;
+
+#[track_caller]
+fn dataset(text: &str) -> Dataset {
+    Dataset::parse(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
+}
+
+#[test]
+fn users_are_the_default() {
+    let users = Dataset::users();
+    assert_eq!((users.title(), users.entity()), ("Users", "user"));
+    assert_eq!((users.format(), users.compression()), (SourceFormat::Csv, Compression::Plain));
+    let names: Vec<_> = users.column_names().map(Name::as_str).collect();
+    assert_eq!(names, ["user_id", "first_name", "last_name", "birthts", "img_path", "age"]);
+    let [user_id, first_name, _, birthts] = users.columns() else {
+        panic!("{users:?}")
+    };
+    assert_eq!((&user_id.origin, user_id.column_type), (&Origin::Key(0), ColumnType::String));
+    assert_eq!(first_name.constraints, Constraints::default());
+    assert_eq!(birthts.column_type, ColumnType::EpochMs);
+    assert_eq!(birthts.constraints.minimum, Some(Value::EpochMs(BirthTimestamp::EARLIEST.as_ms())));
+    assert_eq!(
+        birthts.constraints.maximum,
+        Some(Maximum::FromRun(jiff::SignedDuration::from_hours(24)))
+    );
+    let [image] = users.files() else { panic!("{users:?}") };
+    assert_eq!(
+        (image.name.as_str(), image.column.as_str(), image.bytes_max),
+        ("image", "img_path", 8 * 1024 * 1024)
+    );
+    assert_eq!(*image.types, [FileType::Png]);
+    assert_eq!(
+        image.copy_to.as_ref().unwrap().key(&["0001"]).as_deref(),
+        Some("processed_data/images/0001.png")
+    );
+    assert_eq!(users.stats().iter().map(Name::as_str).collect::<Vec<_>>(), ["age"]);
+    assert_eq!(users.missing_values(), ["".into()]);
+}
+
+const PLATES: &str = r#"
+title = "Plates"
+entity = "plate"
+missingValues = ["", "NA"]
+stats = ["od600", "note_length"]
+
+[source]
+key = "plates/{experiment}_{plate:P[0-9]{4}}.tsv.gz"
+
+[csv]
+delimiter = ";"
+encoding = "windows-1252"
+decimalChar = ","
+groupChar = "."
+extra_columns = "reject"
+
+[columns]
+experiment = { type = "date", format = "%Y%m%d", maximum = "run+36h" }
+"od600" = { type = "number", minimum = 0, maximum = 4.5, required = false, source = "OD 600" }
+wells = { type = "integer", enum = [96, 384] }
+state = { type = "string", enum = ["new", "done"], maxLength = 4 }
+note = { type = "string", required = false, minLength = 2, maxBytes = 5000, pattern = 'a\d+ "x" é.*' }
+read = { type = "datetime", minimum = 2020-01-01T00:00:00Z, maximum = "run" }
+at = { type = "epoch_s", minimum = "2020-01-01", maximum = "run-90m" }
+day = "date"
+is_valid = "boolean"
+
+[files.report]
+key = "reports/{experiment}/{plate}.pdf"
+
+[files.photo]
+key = "photos/{plate}/{experiment}.jpg"
+types = ["image/jpeg", "image/png"]
+max_bytes = 1_000_000
+copy_to = "processed_data/photos/{experiment}/{plate}.jpg"
+column = "photo_key"
+
+[derived]
+age = "years(read)"
+year = "year(day)"
+note_length = "length(note)"
+has_photo = "has(photo)"
+"#;
+
+#[test]
+fn every_key_is_read() {
+    let plates = dataset(PLATES);
+    let names: Vec<_> = plates.column_names().map(Name::as_str).collect();
+    let expected = "experiment plate od600 wells state note read at day is_valid report_path photo_key age year note_length has_photo";
+    assert_eq!(names.join(" "), expected, "the order is that of the text");
+    let expected = CsvDialect {
+        delimiter: b';',
+        encoding: Encoding::Windows1252,
+        decimal: ',',
+        group: Some('.'),
+        extra_columns: ExtraColumns::Reject,
+    };
+    assert_eq!((plates.csv(), plates.compression()), (&expected, Compression::Gzip));
+    assert_eq!(plates.columns()[2].origin, Origin::Content("OD 600".into()));
+    assert_eq!(plates.files()[0].types.as_ref(), [FileType::Pdf]);
+    let derived: Vec<_> = plates.derived().iter().map(ToString::to_string).collect();
+    assert_eq!(derived, ["years(read)", "year(day)", "length(note)", "has(photo)"]);
+    let key = plates.key().match_key("plates/20261124_P0001.tsv.gz").unwrap();
+    assert_eq!(key.values, ["20261124", "P0001"]);
+}
+
+#[test]
+fn keys_are_those_of_the_source_or_a_file() {
+    let users = Dataset::users();
+    let role = |key| users.match_key(key).map(|(role, _)| role);
+    assert_eq!(role("src-data/1.csv"), Ok(KeyRole::Source));
+    assert_eq!(role("src-data/1.png"), Ok(KeyRole::File(0)));
+    assert_eq!(role("src-data/1 2.png"), Err(KeyMismatch::InvalidValue));
+    assert_eq!(role("src-data/1.jpg"), Err(KeyMismatch::OtherName));
+    assert_eq!(role("src-data/a/1.png"), Err(KeyMismatch::Nested));
+    assert_eq!(role("other/1.png"), Err(KeyMismatch::OtherFolder));
+}
+
+#[test]
+fn little_is_required() {
+    let row = dataset("source = { key = \"a/{id}.json\" }");
+    assert_eq!((row.title(), row.entity(), row.format()), ("Rows", "row", SourceFormat::Json));
+    let photos = dataset("entity = \"photo\"\n[source]\nkey = \"photos/{camera}.jpg\"\nformat = \"none\"\n");
+    assert_eq!((photos.title(), photos.format()), ("Photos", SourceFormat::KeyOnly));
+    assert_eq!(dataset("[source]\nkey = \"a/{id}.tsv\"").csv().delimiter, b'\t');
+}
+
+#[test]
+fn canonical_text_does_not_depend_on_the_spelling() {
+    let users = Dataset::users().canonical();
+    let expected = "title = \"Users\"\nentity = \"user\"\n[source]\nkey = \"src-data/{user_id}.csv\"\n[columns]\nfirst_name = \"string\"\nlast_name = \
+                    \"string\"\nbirthts = { type = \"epoch_ms\", minimum = -3786825600000, maximum = \"run+24h\" }\n[files.image]\nkey = \
+                    \"src-data/{user_id}.png\"\ntypes = [\"image/png\"]\ncolumn = \"img_path\"\ncopy_to = \
+                    \"processed_data/images/{user_id}.png\"\n[derived]\nage = \"years(birthts)\"\n";
+    assert_eq!(users, expected);
+    assert_eq!(&dataset(&users), Dataset::users());
+    let written_out = r#"
+        # The users, with defaults that are written out.
+        derived.age = "years(birthts)"
+        entity = 'user'
+        missingValues = [""]
+        stats = ["age"]
+        title = "\u0055sers"
+        columns.user_id = { type = "string", maxBytes = 1000 }
+        columns.first_name.type = "string"
+        columns.last_name = { type = "string", required = true, source = "last_name" }
+        columns.birthts = { maximum = "run+1d", minimum = 1850-01-01T00:00:00Z, type = "epoch_ms" }
+        [source]
+        format = "csv"
+        key = "src-data/{user_id}.csv"
+        [csv]
+        delimiter = ","
+        decimalChar = "."
+        [files.image]
+        key = "src-data/{user_id}.png"
+        copy_to = "processed_data/images/{user_id}.png"
+        column = "img_path"
+        max_bytes = 0x80_0000
+    "#;
+    assert_eq!(dataset(written_out).canonical(), users);
+    assert_eq!(&dataset(written_out), Dataset::users());
+    let plates = dataset(PLATES);
+    assert_eq!(dataset(&plates.canonical()), plates);
+    assert_ne!(dataset(&PLATES.replace("4.5", "4.6")), plates);
+}
+
+/// A declaration in which one line is replaced, with the position and the texts of its error.
+#[track_caller]
+fn check_invalid(text: &str, position: (u32, u32), parts: &[&str]) {
+    let error = Dataset::parse(text).expect_err(text);
+    let message = error.to_string();
+    for part in parts {
+        assert!(message.contains(part), "{part:?} is not in {message:?}");
+    }
+    assert_eq!((error.line, error.column), position, "{message}");
+    assert!(!error.found.is_empty() && !error.expected.is_empty(), "{message}");
+}
+
+const HEAD: &str = "source.key = \"s/{id}.csv\"\n";
+
+#[rstest]
+#[case::syntax("title = Users", (2, 9), &["string values must be quoted"])]
+#[case::unclosed("title = \"Users", (2, 15), &["expected"])]
+#[case::unknown_key("titel = \"Users\"", (2, 1), &["unknown key \"titel\" in the declaration", "expected one of title,", "did you mean `title`?"])]
+#[case::unknown_section("[colums]\na = \"string\"", (2, 2), &["did you mean `columns`?"])]
+#[case::duplicate_key("entity = \"a\"\nentity = \"b\"", (3, 1), &["duplicate key"])]
+#[case::type_of_title("title = 1", (2, 9), &["an integer", "a text of 1 to 200 bytes"])]
+#[case::empty_title("title = \"\"", (2, 9), &["0 bytes"])]
+#[case::control_character("entity = \"a\\u0007b\"", (2, 10), &["U+0007"])]
+#[case::unknown_format("source.format = \"cvs\"", (2, 17), &["unknown format \"cvs\"", "one of csv, json, none", "did you mean `csv`?"])]
+#[case::missing_values("missingValues = \"NA\"", (2, 17), &["an array of texts"])]
+#[case::missing_value_twice("missingValues = [\"NA\", \"NA\"]", (2, 24), &["\"NA\" again"])]
+#[case::missing_value_with_space("missingValues = [\" \"]", (2, 18), &["white space"])]
+fn invalid_line_is_rejected_at_its_position(#[case] line: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
+    check_invalid(&format!("{HEAD}{line}\n"), position, parts);
+}
+
+#[rstest]
+#[case::nothing("", (1, 1), &["no [source]", "[source] with the key"])]
+#[case::no_key("[source]\nformat = \"csv\"", (1, 1), &["[source] without key"])]
+#[case::source_is_text("source = \"s/{id}.csv\"", (1, 10), &["the string \"s/{id}.csv\"", "[source] with key and format"])]
+#[case::unknown_key("[source]\nkeys = \"s/{id}.csv\"", (2, 1), &["did you mean `key`?"])]
+#[case::adjacent("source.key = \"s/{a}{b}.csv\"", (1, 20), &["a placeholder next to another one"])]
+#[case::regex("source.key = \"s/{a:[z-a]}.csv\"", (1, 21), &["invalid regular expression", "invalid character class range"])]
+#[case::escaped("source.key = \"s\\u002F{a}{b}.csv\"", (1, 14), &["a placeholder next to another one"])]
+#[case::no_format("source.key = \"s/{id}.txt\"", (1, 14), &["the extension .csv, .tsv or .json"])]
+#[case::below_the_table("source.key = \"processed_data/{id}.csv\"", (1, 14), &["runs write below processed_data/"])]
+#[case::any_folder("source.key = \"{folder}/{id}.csv\"", (1, 14), &["may be below processed_data/"])]
+#[case::csv_of_json("source.key = \"s/{id}.json\"\n[csv]\ndelimiter = \";\"", (2, 1), &["the format of the sources is json"])]
+#[case::column_of_key_only("source = { key = \"s/{id}.x\", format = \"none\" }\ncolumns.ids = \"string\"", (2, 9), &["which is not in the key", "did you mean `id`?"])]
+#[case::placeholder_of_a_bound("source.key = \"s/{min_a}.csv\"\ncolumns.a = \"integer\"", (1, 14), &["the reserved name min_a"])]
+#[case::one_member("source.key = \"s/{id}.json\"\ncolumns.a = \"string\"\ncolumns.b = { type = \"string\", source = \"/a\" }", (3, 9), &["b, which is read from where a is"])]
+#[case::pointer("source.key = \"s/{id}.json\"\ncolumns.b = { type = \"string\", source = \"/a~2\" }", (2, 41), &["~0 for a tilde"])]
+#[case::not_utf_8_like("source.key = \"é\u{301}{id}\" # é\ntitel = 1", (2, 1), &["titel"])]
+fn invalid_source_is_rejected_at_its_position(#[case] text: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
+    check_invalid(text, position, parts);
+}
+
+#[rstest]
+#[case::unknown_key("delimeter = \";\"", (3, 1), &["did you mean `delimiter`?"])]
+#[case::long_delimiter("delimiter = \"||\"", (3, 13), &["one ASCII character"])]
+#[case::letter("delimiter = \"a\"", (3, 13), &["one ASCII character"])]
+#[case::encoding("encoding = \"utf8\"", (3, 12), &["did you mean `utf-8`?"])]
+#[case::digit("decimalChar = \"1\"", (3, 15), &["one character"])]
+#[case::same("groupChar = \".\"", (3, 13), &["which is the decimalChar, too"])]
+#[case::extra("extra_columns = \"rejects\"", (3, 17), &["did you mean `reject`?"])]
+fn invalid_dialect_is_rejected_at_its_position(#[case] line: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
+    check_invalid(&format!("{HEAD}[csv]\n{line}\n"), position, parts);
+}
+
+#[rstest]
+#[case::unknown_type("a = \"sting\"", (3, 5), &["the unknown type \"sting\"", "one of the types string, integer", "did you mean `string`?"])]
+#[case::number("a = 1", (3, 5), &["an integer", "one of the types"])]
+#[case::no_type("a = { required = true }", (3, 1), &["the column a without type"])]
+#[case::name("Name = \"string\"", (3, 1), &["the name \"Name\"", "a letter of a-z"])]
+#[case::reserved("limit = \"integer\"", (3, 1), &["the reserved name limit"])]
+#[case::operator("a__gte = \"integer\"", (3, 1), &["operator"])]
+#[case::bound("min_a = \"integer\"\na = \"integer\"", (3, 1), &["the reserved name min_a"])]
+#[case::unknown_constraint("a = { type = \"string\", min_length = 1 }", (3, 24), &["unknown key \"min_length\" in the column a", "did you mean `minLength`?"])]
+#[case::other_constraint("a = { type = \"integer\", minLength = 1 }", (3, 25), &["minLength for a column of the type integer", "one of type, required, minimum, maximum, enum, source"])]
+#[case::key_constraint("id = { type = \"string\", required = false }", (3, 25), &["in the key"])]
+#[case::required("a = { type = \"string\", required = \"no\" }", (3, 35), &["true or false"])]
+#[case::integer_minimum("a = { type = \"integer\", minimum = \"1\" }", (3, 35), &["the string \"1\"", "expected an integer"])]
+#[case::beyond("a = { type = \"integer\", minimum = 99999999999999999999 }", (3, 35), &["beyond 64 bits"])]
+#[case::infinite("a = { type = \"number\", minimum = inf }", (3, 34), &["a number"])]
+#[case::no_day("a = { type = \"date\", minimum = \"2026-02-30\" }", (3, 32), &["2026-02-30", "a day"])]
+#[case::no_time("a = { type = \"datetime\", minimum = \"2026-02-03T12:00\" }", (3, 36), &["a time"])]
+#[case::run_minimum("a = { type = \"epoch_ms\", minimum = \"run\" }", (3, 36), &["relative to the run"])]
+#[case::run_unit("a = { type = \"epoch_ms\", maximum = \"run+24\" }", (3, 36), &["run+24", "the units are s, m, h and d"])]
+#[case::run_of_number("a = { type = \"integer\", maximum = \"run+24h\" }", (3, 35), &["expected an integer"])]
+#[case::order("a = { type = \"integer\", minimum = 2, maximum = 1 }", (3, 48), &["the maximum 1 below the minimum 2"])]
+#[case::order_of_days("a = { type = \"date\", minimum = 2026-01-02, maximum = 2026-01-01 }", (3, 54), &["below the minimum 2026-01-02"])]
+#[case::lengths("a = { type = \"string\", minLength = 2, maxLength = 1 }", (3, 51), &["maxLength 1 below minLength 2"])]
+#[case::bytes("a = { type = \"string\", minLength = 9, maxBytes = 8 }", (3, 36), &["minLength 9 above"])]
+#[case::zero("a = { type = \"string\", maxBytes = 0 }", (3, 35), &["an integer from 1 to 65536"])]
+#[case::pattern("a = { type = \"string\", pattern = \"a(b\" }", (3, 36), &["unclosed group"])]
+#[case::empty_enum("a = { type = \"string\", enum = [] }", (3, 31), &["an empty enum"])]
+#[case::enum_twice("a = { type = \"string\", enum = [\"x\", \"x\"] }", (3, 37), &["\"x\" again"])]
+#[case::enum_of_type("a = { type = \"integer\", enum = [1, \"2\"] }", (3, 36), &["expected an integer"])]
+#[case::enum_below("a = { type = \"integer\", minimum = 2, enum = [3, 1] }", (3, 49), &["\"1\", which is below the minimum"])]
+#[case::enum_without_match("a = { type = \"string\", pattern = \"x\", enum = [\"y\"] }", (3, 47), &["does not match the pattern"])]
+#[case::enum_is_missing("a = { type = \"string\", enum = [\"\"] }", (3, 32), &["there is no value"])]
+#[case::date_format("a = { type = \"date\", format = \"%d.%m.\" }", (3, 31), &["\"%d.%m.\"", "%d.%m.%Y"])]
+#[case::source("a = { type = \"string\", source = \"\" }", (3, 33), &["the name of a header"])]
+#[case::parameter_of_a_column("max_id = \"string\"", (3, 1), &["the reserved name max_id"])]
+#[case::same_source("a = \"string\"\nb = { type = \"string\", source = \"A\" }", (4, 1), &["b, which is read from where a is"])]
+#[case::source_of_key("id = { type = \"string\", source = \"x\" }", (3, 25), &["in the key"])]
+fn invalid_column_is_rejected_at_its_position(#[case] lines: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
+    check_invalid(&format!("{HEAD}[columns]\n{lines}\n"), position, parts);
+}
+
+#[rstest]
+#[case::no_key("types = [\"image/png\"]", (2, 8), &["[files.image] without key"])]
+#[case::unknown_key("keys = \"f/{id}.png\"", (3, 1), &["did you mean `key`?"])]
+#[case::unknown_placeholder("key = \"f/{ids}.png\"", (3, 11), &["the unknown placeholder \"ids\"", "{id}", "did you mean `id`?"])]
+#[case::no_placeholder("key = \"f/x.png\"", (3, 8), &["without the placeholder {id}"])]
+#[case::same_key("key = \"s/{id}.csv\"", (3, 7), &["which is that of other objects"])]
+#[case::published("key = \"processed_data/{id}.png\"", (3, 7), &["processed_data/"])]
+#[case::unknown_type("key = \"f/{id}.png\"\ntypes = [\"image/pgn\"]", (4, 10), &["did you mean `image/png`?"])]
+#[case::no_types("key = \"f/{id}.bin\"", (3, 7), &["without types"])]
+#[case::empty_types("key = \"f/{id}.png\"\ntypes = []", (4, 9), &["no type"])]
+#[case::bytes("key = \"f/{id}.png\"\nmax_bytes = 0", (4, 13), &["an integer from 1 to 67108864"])]
+#[case::column("key = \"f/{id}.png\"\ncolumn = \"id\"", (4, 10), &["the name id again"])]
+#[case::copy_over_sources("key = \"f/{id}.png\"\ncopy_to = \"f/{id}.png\"", (4, 11), &["below processed_data/"])]
+#[case::copy_over_the_table("key = \"f/{id}.png\"\ncopy_to = \"processed_data/users/{id}.png\"", (4, 11), &["a folder of its own"])]
+#[case::copy_without_folder("key = \"f/{id}.png\"\ncopy_to = \"processed_data/{id}/image.png\"", (4, 11), &["a folder of its own"])]
+fn invalid_file_is_rejected_at_its_position(#[case] lines: &str, #[case] position: (u32, u32), #[case] parts: &[&str]) {
+    check_invalid(&format!("{HEAD}[files.image]\n{lines}\n"), position, parts);
+}
+
+#[rstest]
+#[case::text("derived.a = \"birth\"", (4, 13), &["the expression \"birth\"", "years(COLUMN)"])]
+#[case::function("derived.a = \"yaers(birth)\"", (4, 13), &["the unknown function \"yaers\"", "did you mean `years`?"])]
+#[case::column("derived.a = \"years(brith)\"", (4, 20), &["the unknown column \"brith\"", "did you mean `birth`?"])]
+#[case::column_type("derived.a = \"years(name)\"", (4, 20), &["the column name of the type string", "date, datetime, epoch_ms, epoch_s"])]
+#[case::length("derived.a = \"length(birth)\"", (4, 21), &["for length: string"])]
+#[case::file("derived.a = \"has(imgae)\"", (4, 18), &["the unknown file \"imgae\"", "did you mean `image`?"])]
+#[case::name("derived.birth = \"years(birth)\"", (4, 9), &["the name birth again"])]
+#[case::file_parameter("derived.is_image_exists = \"has(image)\"", (4, 9), &["the reserved name is_image_exists"])]
+#[case::provenance("derived.image_size = \"length(name)\"", (4, 9), &["the reserved name image_size"])]
+#[case::stats("stats = [\"name\"]", (4, 10), &["the column name, which has no numbers", "count_of"])]
+#[case::unknown_stats("stats = [\"count_fo\"]", (4, 10), &["the unknown column", "did you mean `count_of`?"])]
+#[case::stats_twice("stats = [\"count_of\", \"count_of\"]", (4, 9), &["at most 1"])]
+fn invalid_derived_column_or_statistics_are_rejected_at_their_position(
+    #[case] line: &str,
+    #[case] position: (u32, u32),
+    #[case] parts: &[&str],
+) {
+    let columns = "columns = { name = \"string\", birth = \"date\", count_of = \"integer\" }";
+    check_invalid(
+        &format!("{HEAD}{columns}\nfiles.image.key = \"f/{{id}}.png\"\n{line}\n"),
+        position,
+        parts,
+    );
+}
+
+#[rstest]
+#[case::arrays("x = ", "[", "]")]
+#[case::inline_tables("", "x = { ", "}")]
+#[case::dotted_keys("", "x.", "x = 1")]
+#[case::dotted_headers("[", "x.", "x]")]
+#[case::placeholders("source.key = \"", "{x:(", ")}\"")]
+#[case::groups("source.key = \"s/{x:", "(a", ")}\"")]
+#[case::repetitions("source.key = \"s/{x:a", "{1,9}", "}\"")]
+fn nested_declaration_gets_a_result(#[case] before: &str, #[case] part: &str, #[case] after: &str) {
+    let count = (Dataset::BYTES_MAX - 100) / (part.len() + after.len());
+    for count in [count, 200, 300] {
+        let text = format!("{before}{}{}", part.repeat(count), after.repeat(count));
+        let error = Dataset::parse(&text).expect_err("nothing of it is known");
+        assert!(error.line >= 1 && error.column >= 1, "{error}");
+        let text = format!("{before}{}{after}", part.repeat(count));
+        assert!(Dataset::parse(&text).is_err());
+    }
+}
+
+#[test]
+fn declaration_that_is_too_large_is_rejected() {
+    let text = format!("{HEAD}{}", "#".repeat(Dataset::BYTES_MAX));
+    let error = Dataset::parse(&text).unwrap_err();
+    assert!(error.to_string().contains("at most 65536 bytes"), "{error}");
+    let columns: Vec<_> = (0..300).map(|index| format!("c{index} = \"string\"")).collect();
+    check_invalid(
+        &format!("{HEAD}[columns]\n{}\n", columns.join("\n")),
+        (258, 1),
+        &["at most 256 columns"],
+    );
+}
+
+/// A column of a declaration, valid or not.
+fn column() -> impl Strategy<Value = String> {
+    let constraint = prop_oneof![
+        Just("required = false".to_owned()),
+        (-5..5_i32).prop_map(|number| format!("minimum = {number}")),
+        (0..9_i32).prop_map(|number| format!("maximum = {number}")),
+        (0..9_i32).prop_map(|number| format!("maximum = {number}.5")),
+        (0..40_i32).prop_map(|number| format!("maximum = \"run+{number}h\"")),
+        (0..40_i32).prop_map(|number| format!("maximum = \"run-{number}s\"")),
+        (1..30_u32).prop_map(|day| format!("minimum = \"2026-02-{day:02}\"")),
+        (1..9_u32).prop_map(|number| format!("minLength = {number}")),
+        (1..9_u32).prop_map(|number| format!("maxLength = {number}")),
+        (1..9_u32).prop_map(|number| format!("maxBytes = {number}000")),
+        "[a-c\\\\.*é\"]{0,4}".prop_map(|text| format!("pattern = {text:?}")),
+        proptest::collection::vec("[a-c ]{0,3}", 0..3).prop_map(|values| format!("enum = {values:?}")),
+        proptest::collection::vec(-3..3_i32, 0..3).prop_map(|values| format!("enum = {values:?}")),
+        Just("format = \"%d.%m.%Y\"".to_owned()),
+        "[A-C/~1 ]{0,4}".prop_map(|text| format!("source = {text:?}")),
+    ];
+    let column_type = proptest::sample::select(ColumnType::ALL.map(ColumnType::as_str).to_vec());
+    (column_type, proptest::collection::vec(constraint, 0..3)).prop_map(|(column_type, mut constraints)| {
+        constraints.dedup_by_key(|constraint| constraint.split(' ').next().unwrap_or_default().to_owned());
+        constraints.insert(0, format!("type = \"{column_type}\""));
+        format!("{{ {} }}", constraints.join(", "))
+    })
+}
+
+proptest! {
+    /// The canonical text of any dataset is that of the dataset that it is parsed as.
+    #[test]
+    fn canonical_text_round_trips(
+        columns in proptest::collection::vec(column(), 0..4),
+        key in proptest::sample::select(vec!["s/{id}.csv", "s/{a}-{b:[0-9]+}.tsv.gz", "s/{id}/{c0}.json", "s/{c1}.csv"]),
+        lines in proptest::sample::subsequence(vec![
+            "title = \"A \\\"title\\\" \\\\ é\"", "entity = 'x y'", "missingValues = [\"NA\"]", "csv.delimiter = \";\"", "csv.groupChar = \" \"",
+            "csv.extra_columns = \"reject\"", "files.f = { key = \"f/{id}.png\" }", "derived.d = \"length(c0)\"", "derived.e = \"years(c1)\"", "stats = []",
+        ], 0..4),
+    ) {
+        let columns: Vec<_> = columns.iter().enumerate().map(|(index, column)| format!("c{index} = {column}")).collect();
+        let text = format!("source.key = {key:?}\n{}\n[columns]\n{}\n", lines.join("\n"), columns.join("\n"));
+        match Dataset::parse(&text) {
+            Ok(dataset) => {
+                let canonical = dataset.canonical();
+                let again = Dataset::parse(&canonical).map_err(|error| TestCaseError::fail(format!("{error}\n{canonical}")))?;
+                prop_assert_eq!(&again, &dataset, "{}", canonical);
+                prop_assert_eq!(again.canonical(), canonical);
+            }
+            Err(error) => check_position(&text, &error)?,
+        }
+    }
+
+    /// Any text is a declaration or an error at a position of the text.
+    #[test]
+    fn any_text_gets_a_result(text in "\\PC{0,40}|([a-c=\\[\\]{}\".,#\n é0-9]|source|key|columns|\"string\"|files|derived|\\{id\\}| = ){0,24}") {
+        if let Err(error) = Dataset::parse(&text) {
+            check_position(&text, &error)?;
+        }
+    }
+
+    /// A changed byte of a valid declaration gives a result.
+    #[test]
+    fn any_changed_byte_gets_a_result(at in 0..PLATES.len(), character in proptest::char::any(), is_removed in proptest::bool::ANY) {
+        prop_assume!(PLATES.is_char_boundary(at) && PLATES.is_char_boundary(at + 1));
+        let inserted = if is_removed { String::new() } else { character.to_string() };
+        let text = format!("{}{inserted}{}", &PLATES[..at], &PLATES[at + 1..]);
+        match Dataset::parse(&text) {
+            Ok(dataset) => prop_assert_eq!(Dataset::parse(&dataset.canonical()), Ok(dataset)),
+            Err(error) => check_position(&text, &error)?,
+        }
+    }
+}
+
+/// Checks that an error is complete, and that its position is one of the text, or its end.
+fn check_position(text: &str, error: &DatasetError) -> Result<(), TestCaseError> {
+    prop_assert!(!error.found.is_empty() && !error.expected.is_empty(), "{:?}", error);
+    let line = text.split('\n').nth(usize::try_from(error.line - 1).unwrap());
+    let length = line.map(|line| line.chars().count());
+    prop_assert!(
+        length.is_some_and(|length| usize::try_from(error.column).unwrap() <= length + 1),
+        "{:?}\n{}",
+        error,
+        text
+    );
+    Ok(())
+}
