@@ -8,7 +8,7 @@ use crate::text::quoted;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Box<str>);
 
-/// Parameters of the API, which a filter by a column of the same name could not be told from.
+/// Parameters of the API, which a filter by a column of the same name could not be distinguished from.
 const PARAMETERS: &[&str] = &[
     "as_of",
     "cursor",

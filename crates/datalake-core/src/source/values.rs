@@ -89,7 +89,7 @@ fn push(notices: &mut Vec<Notice>, notice: Notice) {
     }
 }
 
-/// The reject of a required value that is missing, in words of the declaration.
+/// The reject of a required value that is missing; its texts follow the declaration.
 fn missing(layout: &Layout<'_>, column: &Column, text: &str) -> Invalid {
     let code = match column.column_type {
         ColumnType::String => RejectCode::ValueEmpty,
