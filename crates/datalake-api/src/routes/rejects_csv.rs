@@ -12,7 +12,7 @@ use datalake_core::{
     query::error::QueryError,
 };
 use datalake_table::memory::snapshot::Snapshot;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use utoipa::IntoParams;
 
 use crate::{
@@ -110,7 +110,8 @@ pub(crate) async fn export(TableRead(query, read_at): TableRead<RejectsCsvQuery>
         }
     });
     let content_type = [(header::CONTENT_TYPE, "text/csv; charset=utf-8")];
-    (read_at.freshness_headers(), content_type, Body::from_stream(chunks)).into_response()
+    // The compression polls once more after the end.
+    (read_at.freshness_headers(), content_type, Body::from_stream(chunks.fuse())).into_response()
 }
 
 /// The lines of the sources from `start` on; none after the last source.
