@@ -103,7 +103,10 @@ impl Attempts {
         let key = key(self.number);
         match self.runs.start(Some(&key), RunParameters::default(), Trigger::FirstRun).await {
             Ok(launched) => {
-                tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run started");
+                match launched.started {
+                    true => tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run started"),
+                    false => tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run joined an active run"),
+                }
                 self.is_failing = false;
                 self.run = Some(launched.run);
                 true

@@ -60,7 +60,10 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
         let has_failed = match launcher.launch(request).await {
             Ok(launched) => {
                 let run_id = launched.run.run_id;
-                tracing::info!(run.id = %run_id, started = launched.started, "scheduled run started");
+                match launched.started {
+                    true => tracing::info!(run.id = %run_id, "scheduled run started"),
+                    false => tracing::info!(run.id = %run_id, "scheduled run joined an active run"),
+                }
                 tokio::select! {
                     () = shutdown.cancelled() => return,
                     outcome = outcome_of(launcher, &run_id) => outcome == Some(RunOutcome::Failed),
