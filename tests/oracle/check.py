@@ -161,8 +161,8 @@ class Oracle:
     def rows(self, on, where, values, extremes, keys, search):
         """The rows that a query matches, as tuples of all columns."""
         words = search.casefold().split() if search is not None else []
-        every = lambda function: " AND ".join(f"user_id IN (SELECT user_id FROM searched WHERE {function}(text, ?))" for _ in words)
-        where, values = [*where, every("contains")] if words else where, [*values, *words]
+        all_words = lambda function: " AND ".join(f"user_id IN (SELECT user_id FROM searched WHERE {function}(text, ?))" for _ in words)
+        where, values = [*where, all_words("contains")] if words else where, [*values, *words]
         born = "make_date(1970, 1, 1) + CAST(floor(birthts / 86400000.0) AS INTEGER)"
         age = f"""CASE WHEN {born} > DATE '{on}' THEN NULL ELSE year(DATE '{on}') - year({born})
             - CASE WHEN (month(DATE '{on}'), day(DATE '{on}')) < (month({born}), day({born})) THEN 1 ELSE 0 END END"""
@@ -175,7 +175,7 @@ class Oracle:
             sql = taken
         order = [f"{column} {'DESC' if direction == '.desc' else 'ASC'} NULLS LAST" for column, direction in keys]
         if words and not keys:
-            order, values = [f"({every('starts_with')}) DESC"], [*values, *words]
+            order, values = [f"({all_words('starts_with')}) DESC"], [*values, *words]
         return self.database.execute(f"SELECT * FROM ({sql}) ORDER BY {', '.join([*order, 'user_id'])}", values).fetchall()
 
     def statistics(self, rows):

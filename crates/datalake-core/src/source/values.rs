@@ -194,7 +194,7 @@ fn not_allowed(column: &Column, text: &str) -> Invalid {
     Invalid::new(RejectCode::Constraint, reason)
 }
 
-/// Parses a text as a type that is no string. Returns the value, and whether it was written in an unusual way.
+/// Parses a text as any type except a string. Returns the value, and whether it was written in an unusual way.
 fn typed(layout: &Layout<'_>, column: &Column, text: &str) -> Result<(Value, bool), Invalid> {
     let not_of_type = |(found, remedy): NotANumber| {
         let found = match text {

@@ -55,7 +55,8 @@ fn choice<T>(node: &Node<'_>, kind: &str, names: &[&str], parse: impl Fn(&str) -
 }
 
 fn delimiter(node: &Node<'_>) -> Result<u8, DatasetError> {
-    const EXPECTED: &str = "one ASCII character, like \";\" or \"\\t\", that is no letter, digit, quote, space or line break";
+    const EXPECTED: &str =
+        "one ASCII character, like \";\" or \"\\t\", except a letter, digit, quote, sign, period, underscore, space or line break";
     let text = node.string(EXPECTED)?;
     let is_allowed = |byte: u8| byte == b'\t' || (byte.is_ascii_punctuation() && !matches!(byte, b'"' | b'\'' | b'+' | b'-' | b'.' | b'_'));
     match text.as_bytes() {
@@ -66,7 +67,7 @@ fn delimiter(node: &Node<'_>) -> Result<u8, DatasetError> {
 
 /// A character within numbers.
 fn separator(node: &Node<'_>) -> Result<char, DatasetError> {
-    const EXPECTED: &str = "one character, like \",\", that is no digit, letter, sign, quote or line break";
+    const EXPECTED: &str = "one character, like \",\", except a digit, letter, sign, quote or line break";
     let text = node.string(EXPECTED)?;
     let mut characters = text.chars();
     let is_allowed = |character: char| !character.is_alphanumeric() && !character.is_control() && !matches!(character, '+' | '-' | '"');
