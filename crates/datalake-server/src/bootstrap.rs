@@ -103,10 +103,12 @@ impl Attempts {
         let key = key(self.number);
         match self.runs.start(Some(&key), RunParameters::default(), Trigger::FirstRun).await {
             Ok(launched) => {
-                match launched.started {
-                    true => tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run started"),
-                    false => tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "first run joined an active run"),
-                }
+                let outcome = if launched.started {
+                    "first run started"
+                } else {
+                    "first run joined an active run"
+                };
+                tracing::info!(run.id = %launched.run.run_id, attempt = self.number, "{outcome}");
                 self.is_failing = false;
                 self.run = Some(launched.run);
                 true

@@ -60,9 +60,10 @@ async fn run_on_schedule(launcher: &ProcessLauncher, schedule: &Schedule, shutdo
         let has_failed = match launcher.launch(request).await {
             Ok(launched) => {
                 let run_id = launched.run.run_id;
-                match launched.started {
-                    true => tracing::info!(run.id = %run_id, "scheduled run started"),
-                    false => tracing::info!(run.id = %run_id, "scheduled run joined an active run"),
+                if launched.started {
+                    tracing::info!(run.id = %run_id, "scheduled run started");
+                } else {
+                    tracing::info!(run.id = %run_id, "scheduled run joined an active run");
                 }
                 tokio::select! {
                     () = shutdown.cancelled() => return,
