@@ -6,7 +6,7 @@ use axum::{
     response::Response,
 };
 
-use crate::probes::is_probe_or_metrics;
+use crate::operator_paths::is_probe_or_metrics;
 use datalake_http::conditional::PRIVATE;
 
 /// Probes, metrics, errors and the results of changes are outdated at once.

@@ -1,6 +1,6 @@
 //! How old the data is.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_runs::run::{Run, RunState};
 use jiff::Timestamp;
 

@@ -11,7 +11,7 @@ mod images;
 mod integers;
 pub mod lake_label;
 pub mod limits;
-pub mod probes;
+pub mod operator_paths;
 pub mod problem;
 pub mod request;
 pub mod routes;

@@ -20,7 +20,7 @@ pub use self::{
         store_check, table_file,
     },
 };
-use crate::{report::RunId, user::UserId};
+use crate::{run::RunId, user::UserId};
 
 /// The folder of the sources. Only `init` and `demo` write to it.
 pub const SOURCES: &str = "src-data/";

@@ -4,7 +4,6 @@
 //! Every result depends only on the arguments: time, too, is an argument.
 //! This crate must never do I/O, read a clock or the environment, start threads, or depend on a store, the table format or HTTP.
 
-pub mod calendar;
 pub mod clock;
 pub mod count;
 pub mod csv;
@@ -15,13 +14,13 @@ pub mod image;
 pub mod keys;
 pub mod nearest;
 pub mod plan;
+#[cfg(test)]
+mod processor_time;
 pub mod progress;
 pub mod query;
 pub mod reject;
-pub mod report;
 pub mod row;
+pub mod run;
 pub mod source;
-#[cfg(test)]
-mod testing;
 pub mod text;
 pub mod user;

@@ -12,7 +12,7 @@ pub use self::{
     guards::{DeletionGuard, GuardError, ListingStats, RejectRatio, guard_deletions, guard_rejects},
     order::{KeyOrder, ListingEntry, OutOfOrder, SourceGrouper, compare_key_order},
 };
-use crate::{report::RunMode, row::Provenance, user::UserId};
+use crate::{row::Provenance, run::RunMode, user::UserId};
 
 /// One object of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::{
-    report::RunId,
+    run::RunId,
     user::{BirthTimestamp, UserId, UserRecord},
 };
 

@@ -6,7 +6,7 @@ use axum::{
     http::{HeaderMap, HeaderName, Method, header, uri::Authority},
 };
 
-use crate::{cors::Cors, forwarded::is_https};
+use crate::{client_scheme::is_https, cors::Cors};
 
 /// How the site of the page that sends a request relates to the server's site (Fetch Metadata). `none` means that the user sends it. Browsers send
 /// the header only over HTTPS and to loopback addresses.

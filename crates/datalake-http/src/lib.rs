@@ -7,11 +7,11 @@
 pub mod accept;
 pub mod allowed_hosts;
 pub mod client_limits;
+pub mod client_scheme;
 pub mod conditional;
 pub mod content_coding;
 pub mod cors;
 pub mod cross_site;
-pub mod forwarded;
 pub mod percent_encoding;
 pub mod prefer;
 pub mod range;

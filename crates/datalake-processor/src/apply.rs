@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{report::RunId, row::Row, user::UserId};
-use datalake_table::delta::rows::Edit;
+use datalake_core::{row::Row, run::RunId, user::UserId};
+use datalake_table::delta::edit::Edit;
 
 use crate::{
     images::copy_new::ImageUpdate,

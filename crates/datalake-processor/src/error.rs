@@ -2,7 +2,7 @@
 
 use datalake_core::{
     plan::{GuardError, OutOfOrder},
-    report::{RunId, RunOutcome},
+    run::{RunId, RunOutcome},
 };
 use datalake_store::error::StoreError;
 use datalake_table::error::TableError;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use datalake_core::{report::RunReport, user::UserId};
+use datalake_core::{run::RunReport, user::UserId};
 use datalake_table::delta::version::Version;
 
 use crate::{

@@ -7,8 +7,8 @@ use datalake_core::{
     keys,
     plan::{self, GuardError, ListingStats},
     reject::{ExcludedSource, Exclusion, RejectCode},
-    report::{BlockedDeletions, RunId, RunReport},
     row::Row,
+    run::{BlockedDeletions, RunId, RunReport},
     user::UserId,
 };
 use datalake_store::{

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use datalake_core::{
     count::count,
     plan::{self, ListingStats, SourceChange},
-    report::{Counts, Repaired},
     row::Row,
+    run::{Counts, Repaired},
     user::UserId,
 };
 use datalake_store::simulation::{self, Bug};

@@ -27,5 +27,4 @@ pub mod run;
 mod run_state;
 mod source_changes;
 mod store_check;
-mod unique;
 mod vacuum;

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use datalake_core::{
     plan::{DeletionGuard, RejectRatio},
-    report::{RunId, RunMode},
+    run::{RunId, RunMode},
 };
 use datalake_store::{bucket::Bucket, request_counter::RequestCounter};
 use datalake_table::settings::TableSettings;

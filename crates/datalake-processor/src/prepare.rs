@@ -1,6 +1,6 @@
 //! The steps before the commit. They change nothing that a reader can see.
 
-use datalake_core::{reject::ExcludedSource, report::Counts};
+use datalake_core::{reject::ExcludedSource, run::Counts};
 use datalake_table::delta::{stage::Staged, version::Version};
 
 use crate::{

@@ -3,7 +3,7 @@
 use datalake_core::{
     plan::SourceObject,
     reject::Reject,
-    report::{RejectDetail, RunReport, SourceNotice},
+    run::{RejectDetail, RunReport, SourceNotice},
 };
 
 use crate::read::{CsvRead, ImageRead, UserRead};

@@ -13,7 +13,7 @@ use datalake_core::{
     user::UserId,
 };
 use datalake_table::{
-    delta::{rows::RecordedSources, version::Version},
+    delta::{recorded_sources::RecordedSources, version::Version},
     error::TableError,
     table::Table,
 };

@@ -7,8 +7,8 @@ use datalake_core::{
     keys::{self, SourceKind},
     plan::{SourceObject, SourceVersion},
     reject::{self, ExcludedSource, Exclusion, IgnoreCode, Reject},
-    report::RunId,
     row::Row,
+    run::RunId,
     user::UserId,
 };
 use jiff::Timestamp;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::report::RunReport;
+use datalake_core::run::RunReport;
 use datalake_store::error::StoreError;
 use datalake_table::{error::TableError, table::Table};
 use futures_util::{FutureExt, future::LocalBoxFuture};

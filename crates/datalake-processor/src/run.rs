@@ -6,7 +6,7 @@ use bytes::Bytes;
 use datalake_core::{
     count::milliseconds,
     keys,
-    report::{Counts, Requests, RunOutcome, RunReport},
+    run::{Counts, Requests, RunOutcome, RunReport},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},

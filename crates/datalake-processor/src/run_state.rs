@@ -1,6 +1,6 @@
 //! What the steps of a run share.
 
-use datalake_core::report::{Counts, RunReport};
+use datalake_core::run::{Counts, RunReport};
 use datalake_store::bucket::Bucket;
 use datalake_table::{
     delta::{

@@ -9,7 +9,7 @@ use datalake_core::{
     keys,
     plan::{self, ListingEntry, ListingStats, SourceGrouper, SourceObject, UserChange, UserSources},
     reject::{ExcludedSource, IgnoreCode},
-    report::RunMode,
+    run::RunMode,
     user::UserId,
 };
 use datalake_store::{

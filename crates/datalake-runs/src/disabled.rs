@@ -1,7 +1,7 @@
 //! The launcher of a server that does not start runs.
 
 use async_trait::async_trait;
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 use tokio::sync::watch;
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 use sha2::{Digest, Sha256};
 
 use crate::run::RunParameters;

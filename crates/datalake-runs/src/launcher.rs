@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use datalake_core::{progress::RunProgress, report::RunId};
+use datalake_core::{progress::RunProgress, run::RunId};
 use jiff::Timestamp;
 use tokio::sync::watch;
 

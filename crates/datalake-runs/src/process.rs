@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use datalake_core::{
     clock::Clock,
     progress::{self, RunProgress},
-    report::RunId,
+    run::RunId,
 };
 use jiff::Timestamp;
 use parking_lot::Mutex;

@@ -11,7 +11,7 @@ use std::{
 use datalake_core::{
     error_chain::error_chain,
     keys,
-    report::{RunId, RunReport},
+    run::{RunId, RunReport},
 };
 use datalake_store::{
     bucket::{Bucket, Etag, ObjectMeta},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     progress::RunProgress,
-    report::{RunId, RunMode, RunOutcome, RunReport},
+    run::{RunId, RunMode, RunOutcome, RunReport},
 };
 use jiff::Timestamp;
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use datalake_core::{progress::RunProgress, report::RunId};
+use datalake_core::{progress::RunProgress, run::RunId};
 use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{Stream, StreamExt, stream};
 use jiff::Timestamp;

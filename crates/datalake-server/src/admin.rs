@@ -7,10 +7,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use datalake_api::{
-    probes::{LIVENESS, METRICS, READINESS},
+    operator_paths::{LIVENESS, METRICS, READINESS},
     problem::{Problem, document::write_documents},
     request::parameters::NoParameters,
-    routes::health,
+    routes::{health, metrics},
     state::ApiState,
 };
 use datalake_http::{
@@ -47,7 +47,7 @@ fn router(listener_health: ListenerHealth, state: ApiState) -> Router {
     let health = Router::new().route(LIVENESS, get(alive)).with_state(listener_health);
     let others = Router::new()
         .route(READINESS, get(health::ready))
-        .route(METRICS, get(health::metrics))
+        .route(METRICS, get(metrics::metrics))
         .with_state(state);
     health
         .merge(others)

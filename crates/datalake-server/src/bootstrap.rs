@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
@@ -154,7 +154,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use async_trait::async_trait;
-    use datalake_core::report::RunOutcome;
+    use datalake_core::run::RunOutcome;
     use datalake_store::memory::MemoryBucket;
     use tokio::sync::watch;
 

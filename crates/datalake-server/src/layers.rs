@@ -12,7 +12,7 @@ use datalake_api::{
     cache_control::set_cache_control,
     lake_label::LakeLabel,
     limits::requests::{RequestLimits, limit},
-    probes::is_probe_or_metrics,
+    operator_paths::is_probe_or_metrics,
     problem::{Problem, document::write_documents},
     request::auth::{Access, protect_reads},
     telemetry::{access_log::observe, metrics::Metrics},

@@ -4,14 +4,14 @@
 //! scenarios (`explorer`), the random simulation with faults (`random`), and the check that both find planted bugs (`planted`).
 //! It must never be a dependency of a shipped crate, use a real store, clock or thread, or depend on anything but scenario and seed.
 
+mod bug_hints;
 mod clock;
 pub mod explorer;
 pub mod fault;
 mod fingerprints;
 mod gate;
-mod hints;
 pub mod invariant;
-mod loaded;
+mod loaded_version;
 mod oracle;
 pub mod planted;
 mod quiescence;

@@ -23,7 +23,7 @@ pub(crate) use self::images::{check_copies, check_leftovers};
 use crate::{
     fingerprints::Fingerprints,
     invariant::{Invariant, Violation, violation},
-    loaded::{Loaded, load},
+    loaded_version::{Loaded, load},
     scenario::StoreKind,
 };
 

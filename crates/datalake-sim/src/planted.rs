@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use datalake_store::simulation::Bug;
 
 use crate::{
+    bug_hints::{Hint, hint},
     explorer::Explorer,
-    hints::{Hint, hint},
     invariant::Violation,
     random::simulate,
     scenario::{Scenario, StoreKind},

@@ -6,7 +6,7 @@ use datalake_core::{
     error_chain::error_chain,
     keys::{self, LogKey},
     plan::DeletionGuard,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_processor::{options::Lake, run};
 use datalake_store::{memory::MemoryBucket, simulation::Bug};
@@ -17,7 +17,7 @@ use jiff::SignedDuration;
 use crate::{
     fingerprints::Fingerprints,
     invariant::{Invariant, Violation, violation},
-    loaded::Loaded,
+    loaded_version::Loaded,
     oracle::{ToleratedFaults, check_copies, check_leftovers},
     world::{SETTINGS, World, options},
 };

@@ -6,7 +6,7 @@ mod family;
 
 use std::collections::BTreeMap;
 
-use datalake_core::report::RunMode;
+use datalake_core::run::RunMode;
 use datalake_store::{
     faults::OperationKind,
     memory::{EtagInput, Expiry},

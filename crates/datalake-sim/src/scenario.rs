@@ -5,7 +5,7 @@ mod lake;
 mod pause;
 mod store_kind;
 
-use datalake_core::report::RunMode;
+use datalake_core::run::RunMode;
 use datalake_store::memory::Expiry;
 
 pub(crate) use self::change::{put, remove, salted};

@@ -5,7 +5,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 use url::Url;
 
-use crate::masking::{has_secret, white_space_problem};
+use crate::{masking::has_secret, setting_text::white_space_problem};
 
 /// The location of a lake: `s3://bucket`, `s3://bucket/prefix`, `file:///abs/dir`, or a path.
 #[derive(Clone, Debug, PartialEq, Eq)]

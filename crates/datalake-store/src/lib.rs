@@ -7,7 +7,6 @@
 pub mod bucket;
 #[cfg(feature = "testing")]
 pub mod contract;
-pub mod endpoint;
 pub mod error;
 #[cfg(feature = "testing")]
 pub mod faults;
@@ -20,6 +19,8 @@ pub mod memory;
 pub mod open_options;
 pub mod request_counter;
 pub mod s3;
+pub mod s3_settings;
+pub mod setting_text;
 pub mod simulation;
 pub mod single_writer;
-mod unique;
+pub mod unique;

@@ -1,6 +1,6 @@
 //! The settings that a lake's URL does not contain.
 
-use crate::endpoint::{Addressing, Endpoint, Region};
+use crate::s3_settings::{Addressing, Endpoint, Region};
 
 /// How to reach an S3 server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

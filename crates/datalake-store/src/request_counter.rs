@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use datalake_core::report::Requests;
+use datalake_core::run::Requests;
 
 /// Request counts by kind. On S3, each attempt counts. In a folder or memory, each operation counts, and a listing counts once for each
 /// 1,000 objects or part of them.

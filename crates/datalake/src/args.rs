@@ -6,13 +6,13 @@ pub(crate) mod read;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, builder::UnknownArgumentValueParser};
-use datalake_core::{plan::RejectRatio, report::RunId};
+use datalake_core::{plan::RejectRatio, run::RunId};
 use datalake_http::{allowed_hosts::HostName, cors::Origin, trusted_proxies::ProxyNetwork};
 use datalake_processor::options::Writers;
 use datalake_store::{
-    endpoint::{Addressing, Endpoint, Region},
     lake_url::LakeUrl,
     open_options::OpenOptions,
+    s3_settings::{Addressing, Endpoint, Region},
 };
 
 use self::read::{DoctorArgs, ReadArgs, RunsArgs, StatusArgs};
@@ -417,7 +417,7 @@ fn parse_cron_job(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_run_id(text: &str) -> Result<RunId, datalake_core::report::RunIdError> {
+fn parse_run_id(text: &str) -> Result<RunId, datalake_core::run::RunIdError> {
     RunId::parse(text)
 }
 

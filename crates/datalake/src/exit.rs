@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_processor::error::RunError;
 use datalake_store::{error::StoreError, masking::mask_urls_in};
 

@@ -13,7 +13,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use crate::{clock, document::Document, human};
+use crate::{clock, document::Document, time_format};
 
 /// The fields of a JSON line that the text does not contain as fields.
 const OMITTED: [&str; 6] = ["timestamp", "level", "message", "target", "span", "spans"];
@@ -42,7 +42,7 @@ impl LogLine {
 
     /// The line, without a line break. The error follows the message, and the other fields follow both.
     pub(crate) fn text(&self, has_color: bool) -> String {
-        let time = human::time_of_day(self.time);
+        let time = time_format::time_of_day(self.time);
         let level = &self.level;
         let color = match (has_color, &**level) {
             (false, _) => None,

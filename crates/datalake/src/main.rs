@@ -2,29 +2,27 @@
 
 mod args;
 mod clock;
+mod command_line;
 mod commands;
-#[cfg(test)]
-mod configuration_page;
 mod csv;
 mod document;
 mod exit;
-mod human;
 mod lake_label;
 mod lake_location;
 mod listen;
 mod log_line;
 mod logging;
 mod progress;
-#[cfg(test)]
-mod quoted_commands;
+mod run_progress;
 mod schedule;
 mod screen;
-mod server_progress;
 mod signals;
 mod table;
+#[cfg(test)]
+mod tests;
+mod time_format;
 mod token_file;
 mod traces;
-mod usage;
 
 use std::process::ExitCode;
 
@@ -36,7 +34,7 @@ const BLOCKING_THREADS_MAX: usize = 16;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = match usage::parse() {
+    let cli = match command_line::parse() {
         Ok(cli) => cli,
         Err(status) => return status,
     };

@@ -12,7 +12,7 @@ use indicatif::{HumanDuration, MultiProgress, ProgressBar, ProgressState, Progre
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::server_progress;
+use crate::run_progress;
 
 /// The time to the first log line, and between changes of the phase that are logged.
 const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
@@ -62,7 +62,7 @@ impl Bar {
 
     /// A listener for a run on this lake that starts now.
     pub(crate) fn listener(&self, lake: &str) -> Arc<OnProgress> {
-        if let Some(listener) = server_progress::listener() {
+        if let Some(listener) = run_progress::listener() {
             return listener;
         }
         if self.bar.is_hidden() {

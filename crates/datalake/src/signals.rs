@@ -3,7 +3,7 @@
 use std::{process, sync::mpsc, thread};
 
 use anyhow::Context;
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 

@@ -10,7 +10,7 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    probes::{METRICS, is_probe},
+    operator_paths::{METRICS, is_probe},
     problem::Problem,
 };
 use datalake_http::{

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    probes::is_probe_or_metrics,
+    operator_paths::is_probe_or_metrics,
     problem::{Problem, UnauthorizedReason},
     request::session::SessionKey,
 };

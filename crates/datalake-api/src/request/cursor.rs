@@ -6,8 +6,8 @@
 use std::fmt;
 
 use datalake_core::{
-    calendar,
     query::error::QueryError,
+    query::time,
     user::{Day, UserId},
 };
 use datalake_table::delta::version::Version;
@@ -48,7 +48,7 @@ impl Cursor {
         let mut part = || parts.next().ok_or_else(invalid_cursor);
         let version = part()?.parse().map_err(|_| invalid_cursor())?;
         let (version_digest, day) = (part()?.to_owned(), part()?);
-        let day = calendar::parse_day(CURSOR, day).map_err(|_| invalid_cursor())?;
+        let day = time::parse_day(CURSOR, day).map_err(|_| invalid_cursor())?;
         let list_digest = part()?.to_owned();
         let user_id = UserId::parse(part()?).map_err(|_| invalid_cursor())?;
         match parts.next() {

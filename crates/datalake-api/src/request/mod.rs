@@ -8,7 +8,7 @@ pub mod data_query;
 pub mod parameters;
 pub mod path;
 pub mod query_string;
+pub mod selected_snapshot;
 pub mod session;
-pub mod snapshot;
 pub mod table_read;
 pub mod version_reader;

@@ -43,7 +43,7 @@ impl QueryString {
         Self(kept.cloned().collect())
     }
 
-    /// The parameters except those that select a version, which [`crate::request::snapshot::ReadAt`] parses.
+    /// The parameters except those that select a version, which [`crate::request::selected_snapshot::SelectedSnapshot`] parses.
     pub fn without_time_travel(&self) -> impl Iterator<Item = (&str, &str)> {
         self.iter().filter(|(name, _)| !TIME_TRAVEL_PARAMETERS.contains(name))
     }

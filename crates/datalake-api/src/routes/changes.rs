@@ -22,10 +22,10 @@ use crate::{
     limits::scan_pool::ScanPool,
     problem::{Problem, responses::ReadProblems},
     request::{
-        parameters::QueryParameters, query_string::QueryString, snapshot::NewestVersionParameters, table_read::NewestRead,
+        parameters::QueryParameters, query_string::QueryString, selected_snapshot::NewestVersionParameters, table_read::NewestRead,
         version_reader::VersionReader,
     },
-    routes::{parameters::lines_of, row_document::StoredRowDocument},
+    routes::{openapi_schemas::lines_of, row_document::StoredRowDocument},
 };
 
 /// Large enough to make the overhead of a chunk negligible, small enough that a slow client occupies little memory.

@@ -10,7 +10,7 @@ use axum::{
         sse::{Event, KeepAlive},
     },
 };
-use datalake_core::{progress::RunProgress, report::RunId};
+use datalake_core::{progress::RunProgress, run::RunId};
 use datalake_runs::{
     run::{Run, RunState},
     runs::Runs,
@@ -23,7 +23,7 @@ use crate::{
     problem::{Problem, responses::RunReadProblems},
     request::{auth::Caller, parameters::NoParameters, path::PathParameter},
     routes::{
-        parameters::RunPath,
+        openapi_schemas::RunPath,
         run_document::{ProgressDocument, RunDocument},
         run_redaction,
     },

@@ -10,8 +10,8 @@ use axum::{
 use datalake_core::{
     keys::{self, SourceKind},
     reject::{ExcludedSource, Exclusion, IgnoreCode},
-    report::RunId,
     row::{Provenance, Row, RowView},
+    run::RunId,
     user::UserId,
 };
 use datalake_table::memory::snapshot::Snapshot;
@@ -22,8 +22,8 @@ use utoipa::ToSchema;
 use crate::{
     limits::requests::StoreReadPermit,
     problem::{Problem, responses::ReadProblems},
-    request::{parameters::NoParameters, path::PathUserId, snapshot::TimeTravelParameters, table_read::TableRead},
-    routes::{parameters::UserPath, rejects::RejectDocument, row_document::StoredRowDocument},
+    request::{parameters::NoParameters, path::PathUserId, selected_snapshot::TimeTravelParameters, table_read::TableRead},
+    routes::{openapi_schemas::UserPath, rejects::RejectDocument, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
 

@@ -1,8 +1,7 @@
-//! `/healthz`, `/readyz` and `/metrics`, for operators.
+//! `/healthz` and `/readyz`, for probes.
 
-use axum::{Json, extract::State, http::header, response::IntoResponse};
+use axum::{Json, extract::State};
 use datalake_core::clock::{Clock, whole_seconds};
-use datalake_runs::runs::{RUNS_POLLED, Runs};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -10,7 +9,6 @@ use crate::{
     problem::{Problem, document::ProblemDocument},
     request::parameters::NoParameters,
     snapshots::watch::{TableState, TableWatch},
-    telemetry::metrics::Metrics,
 };
 
 /// The body of a successful liveness probe.
@@ -69,27 +67,4 @@ pub async fn ready(State(table): State<TableWatch>, State(clock): State<Clock>, 
         version,
         checked_age,
     }))
-}
-
-/// Get metrics
-///
-/// Returns the metrics of the server in the text format of Prometheus.
-#[utoipa::path(
-    get,
-    path = "/metrics",
-    operation_id = "metrics",
-    tag = "server",
-    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain"))
-)]
-pub async fn metrics(
-    State(metrics): State<Metrics>,
-    State(table): State<TableWatch>,
-    State(runs): State<Runs>,
-    State(clock): State<Clock>,
-    _: NoParameters,
-) -> impl IntoResponse {
-    // The server polls the reports in the background, so a scrape sends no request to the store.
-    let runs = runs.newest_cached(RUNS_POLLED).await;
-    let text = metrics.render(&table.status(), &runs, clock);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
 }

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::{report::RunId, user::UserId};
+use datalake_core::{run::RunId, user::UserId};
 use datalake_table::delta::{
     history::{Reach, RowHistory, RowState},
     version::Version,
@@ -17,8 +17,8 @@ use utoipa::ToSchema;
 use crate::{
     limits::requests::StoreReadPermit,
     problem::{Problem, responses::ReadProblems},
-    request::{parameters::NoParameters, path::PathUserId, snapshot::NewestVersionParameters, table_read::NewestRead},
-    routes::{parameters::UserPath, row_document::StoredRowDocument},
+    request::{parameters::NoParameters, path::PathUserId, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
+    routes::{openapi_schemas::UserPath, row_document::StoredRowDocument},
     snapshots::versions::Versions,
 };
 

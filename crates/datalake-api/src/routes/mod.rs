@@ -8,8 +8,9 @@ pub mod explain;
 mod format_suffix;
 pub mod health;
 pub mod history;
+pub mod metrics;
 mod openapi;
-mod parameters;
+mod openapi_schemas;
 pub mod rejects;
 mod rejects_csv;
 pub mod row_document;
@@ -79,7 +80,7 @@ fn described(index: OpenApiRouter<ApiState>) -> OpenApiRouter<ApiState> {
         .routes(routes!(events::follow_run))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
-        .routes(routes!(health::metrics))
+        .routes(routes!(metrics::metrics))
 }
 
 fn base() -> Document {

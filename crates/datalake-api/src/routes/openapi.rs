@@ -17,9 +17,9 @@ use utoipa::{
 };
 
 use crate::{
-    probes::is_probe_or_metrics,
+    operator_paths::is_probe_or_metrics,
     problem::document::ProblemDocument,
-    routes::parameters::EscapeDocument,
+    routes::openapi_schemas::EscapeDocument,
     rows::format::{Format, Shape},
 };
 

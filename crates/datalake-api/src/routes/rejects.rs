@@ -24,7 +24,7 @@ use crate::{
         cursor::{self, CURSOR},
         parameters::QueryParameters,
         query_string::QueryString,
-        snapshot::TimeTravelParameters,
+        selected_snapshot::TimeTravelParameters,
         table_read::TableRead,
     },
     rows::pagination::{PageHeaders, link_to_next},

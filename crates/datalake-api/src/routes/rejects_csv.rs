@@ -21,11 +21,11 @@ use crate::{
         data_query::{ESCAPE, parse_escape},
         parameters::QueryParameters,
         query_string::QueryString,
-        snapshot::TimeTravelParameters,
+        selected_snapshot::TimeTravelParameters,
         table_read::TableRead,
     },
     routes::{
-        parameters::EscapeDocument,
+        openapi_schemas::EscapeDocument,
         rejects::{RejectDocument, RejectFilter},
     },
 };

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use datalake_core::{
     progress::RunProgress,
-    report::{Counts, Requests, RunId, RunMode, SourceNotice},
+    run::{Counts, Requests, RunId, RunMode, SourceNotice},
 };
 use jiff::Timestamp;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! Removes the details of runs that only authorized clients get. Error messages and logs name buckets, endpoints, directories and keys.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 
 use crate::request::auth::Caller;
 use datalake_runs::run::{Run, RunState};

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::{clock::Clock, report::RunId};
+use datalake_core::{clock::Clock, run::RunId};
 use datalake_http::{client_limits::RequestClient, prefer};
 use datalake_runs::{
     idempotency::IdempotencyKey,
@@ -32,7 +32,7 @@ use crate::{
         path::PathParameter,
     },
     routes::{
-        parameters::RunPath,
+        openapi_schemas::RunPath,
         run_document::RunDocument,
         run_redaction,
         start_body::{self, StartRun},

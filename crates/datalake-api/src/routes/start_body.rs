@@ -8,7 +8,7 @@ use axum::{
 };
 use datalake_core::{
     nearest::nearest,
-    report::{RunId, RunMode},
+    run::{RunId, RunMode},
 };
 use datalake_runs::run::RunParameters;
 use serde::{

@@ -21,12 +21,12 @@ use crate::{
     },
     request::{
         data_query::StatsQuery,
-        snapshot::{ReadAt, TimeTravelParameters},
+        selected_snapshot::{SelectedSnapshot, TimeTravelParameters},
         table_read::TableRead,
     },
     routes::{
         column_parameters::ConditionsOnColumns,
-        parameters::{ConditionParameters, FilterParameters},
+        openapi_schemas::{ConditionParameters, FilterParameters},
     },
     rows::{
         pagination::PageHeaders,
@@ -134,7 +134,7 @@ pub(crate) async fn show(
 }
 
 /// The document as JSON. Conditions on values need a scan of all rows.
-async fn statistics(read_at: &ReadAt, query: &Query, on: Day) -> Result<Bytes, Problem> {
+async fn statistics(read_at: &SelectedSnapshot, query: &Query, on: Day) -> Result<Bytes, Problem> {
     let filter = query.filter.clone();
     let snapshot = Arc::clone(&read_at.snapshot);
     let is_quick = filter.conditions.is_empty();

@@ -24,11 +24,11 @@ use crate::{
         data_query::UserQuery,
         parameters::NoParameters,
         path::PathParameter,
-        snapshot::{NewestVersionParameters, TimeTravelParameters},
+        selected_snapshot::{NewestVersionParameters, TimeTravelParameters},
         table_read::{NewestRead, TableRead},
     },
     routes::{
-        parameters::{Binary, ConditionParameters, UserPath},
+        openapi_schemas::{Binary, ConditionParameters, UserPath},
         row_document::RowDocument,
     },
 };

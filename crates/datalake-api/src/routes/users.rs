@@ -31,12 +31,12 @@ use crate::{
     },
     request::{
         data_query::{DataQuery, ESCAPE},
-        snapshot::{ReadAt, TimeTravelParameters},
+        selected_snapshot::{SelectedSnapshot, TimeTravelParameters},
         table_read::TableRead,
     },
     routes::{
         column_parameters::{ConditionsOnColumns, OrderParameters},
-        parameters::{Binary, ConditionParameters, FilterParameters, PresentationParameters, RowLines, RowsDocument},
+        openapi_schemas::{Binary, ConditionParameters, FilterParameters, PresentationParameters, RowLines, RowsDocument},
     },
     rows::{
         columns::ColumnsText,
@@ -130,7 +130,7 @@ impl FromRef<ApiState> for RowResources {
 pub(crate) async fn respond(
     format: Format,
     data_query: DataQuery,
-    read_at: ReadAt,
+    read_at: SelectedSnapshot,
     resources: &RowResources,
     method: &Method,
     headers: &HeaderMap,

@@ -5,7 +5,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::report::{Counts, RunId};
+use datalake_core::run::{Counts, RunId};
 use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     limits::requests::StoreReadPermit,
     problem::{Problem, responses::NewestReadProblems},
-    request::{parameters::Limit, snapshot::NewestVersionParameters, table_read::NewestRead},
+    request::{parameters::Limit, selected_snapshot::NewestVersionParameters, table_read::NewestRead},
     routes::run_document::CountsDocument,
     snapshots::versions::{RetainedVersions, Versions},
 };

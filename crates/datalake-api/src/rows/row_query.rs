@@ -18,7 +18,7 @@ use crate::{
         sort_budget::{SortBudget, SortPermit},
     },
     problem::Problem,
-    request::{cursor::Cursor, data_query::DataQuery, snapshot::ReadAt},
+    request::{cursor::Cursor, data_query::DataQuery, selected_snapshot::SelectedSnapshot},
     rows::pagination::RowPage,
 };
 
@@ -39,7 +39,7 @@ pub struct RowQuery {
 
 impl RowQuery {
     /// Combines a query and a snapshot. Rejects a cursor of another version.
-    pub fn new(data_query: DataQuery, read_at: &ReadAt) -> Result<Self, Problem> {
+    pub fn new(data_query: DataQuery, read_at: &SelectedSnapshot) -> Result<Self, Problem> {
         let cursor = data_query.cursor.as_ref();
         if cursor.is_some_and(|cursor| !cursor.is_of(read_at.snapshot.version())) {
             return Err(Problem::CursorGone);

@@ -220,13 +220,13 @@ impl FactsCache {
 #[cfg(test)]
 mod tests {
     use datalake_core::{
-        report::{Counts, RunId, RunMode},
         row::{Provenance, Row},
+        run::{Counts, RunId, RunMode},
         user::{BirthTimestamp, UserId, UserRecord},
     };
     use datalake_store::memory::MemoryBucket;
     use datalake_table::{
-        delta::{commit::CommitDetails, rows::Edit},
+        delta::{commit::CommitDetails, edit::Edit},
         table::Table,
     };
     use jiff::Timestamp;

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use crate::{
-    probes::is_probe_or_metrics,
+    operator_paths::is_probe_or_metrics,
     problem::ProblemKind,
     telemetry::{metrics::Metrics, traces::RequestSpan},
 };

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use datalake_core::{
     clock::{Clock, whole_seconds},
-    report::{Counts, RunOutcome, RunReport},
+    run::{Counts, RunOutcome, RunReport},
 };
 use datalake_runs::run::Run;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram, with_local_recorder};

@@ -2,11 +2,11 @@
 
 use jiff::Timestamp;
 
-use crate::{calendar, user::Day};
+use crate::{query::time, user::Day};
 
 /// A day as `YYYY-MM-DD`.
 pub(crate) fn parse_day(text: &str) -> Option<Day> {
-    calendar::day(text).ok()
+    time::day(text).ok()
 }
 
 /// An instant in the format of RFC 3339, with its offset from UTC.

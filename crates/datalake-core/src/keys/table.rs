@@ -1,6 +1,6 @@
 //! The keys of the Delta table, its log and its ingest state.
 
-use crate::report::RunId;
+use crate::run::RunId;
 
 /// The root of the Delta table.
 pub const TABLE: &str = "processed_data/users/";

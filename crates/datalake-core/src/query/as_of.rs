@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::{calendar::parse_time, query::error::QueryError};
+use crate::query::{error::QueryError, time::parse_time};
 
 /// The version of the table that a request selects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -9,12 +9,13 @@ pub mod error;
 pub mod filter;
 pub mod order;
 pub mod search;
+pub mod time;
 
 use std::num::NonZeroU16;
 
 use crate::{
-    calendar::parse_day,
     nearest::nearest,
+    query::time::parse_day,
     query::{
         column::Column,
         condition::Condition,

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use super::{IgnoreCode, Reason, Reject, RejectCode, ignored};
-use crate::{plan::SourceVersion, report::RunId, user::UserId};
+use crate::{plan::SourceVersion, run::RunId, user::UserId};
 
 /// Why an object is excluded: it is a source that was rejected, or it is not a source and is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::{
-    testing::{LONGEST, fastest},
+    processor_time::{LONGEST, fastest},
     text,
 };
 

@@ -1,6 +1,6 @@
 //! The result of a check.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_store::error::StoreError;
 
 use crate::{doctor::OnCheck, error::RunError};

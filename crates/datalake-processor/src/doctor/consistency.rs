@@ -1,6 +1,6 @@
 //! Checks of what runs assume about reads, listings, copies and the clock of the store.
 
-use datalake_core::report::RunReport;
+use datalake_core::run::RunReport;
 use datalake_store::{
     bucket::{Etag, Metadata, PutMode},
     error::StoreError,

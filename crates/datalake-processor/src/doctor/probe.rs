@@ -5,11 +5,10 @@ use datalake_core::keys;
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata, ObjectMeta, PutMode},
     error::StoreError,
+    unique::unique,
 };
 use futures_util::TryStreamExt;
 use jiff::SignedDuration;
-
-use crate::unique::unique;
 
 /// Checks take seconds. Objects that are older were left by a process that was killed.
 const LEFTOVER_AGE_MIN: SignedDuration = SignedDuration::from_hours(1);
@@ -22,7 +21,10 @@ pub(super) struct Probe<'a> {
 
 impl<'a> Probe<'a> {
     pub(super) fn new(bucket: &'a dyn Bucket) -> Self {
-        Self { bucket, unique: unique() }
+        Self {
+            bucket,
+            unique: unique().to_string(),
+        }
     }
 
     /// The key of an object with this name.

@@ -5,17 +5,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use datalake_core::{keys, report::RunId, user::UserId};
+use datalake_core::{keys, run::RunId, user::UserId};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     error::StoreError,
     simulation::{self, Bug},
+    unique::unique,
 };
 use futures_util::TryStreamExt;
 use jiff::{SignedDuration, Timestamp};
 
 use super::reconcile::UnlinkedCopy;
-use crate::{error::RunError, unique::unique};
+use crate::error::RunError;
 
 /// The run of an older record is dead, or its requests have expired: its links are in the table, and the copies that it unlinked can be removed.
 const INTENT_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
@@ -36,7 +37,7 @@ impl ImageIntents {
         let unique = if simulation::has(Bug::IntentsAreNamedByRun) {
             "run".into()
         } else {
-            unique()
+            unique().to_string()
         };
         Self {
             key: keys::image_intent(run_id, &unique),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use datalake_core::{
-    report::{Counts, RunId},
     row::Row,
+    run::{Counts, RunId},
     user::UserId,
 };
 use datalake_store::{

@@ -2,7 +2,7 @@
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_processor::options::RunOptions;
 use datalake_store::{

@@ -7,7 +7,7 @@ use std::sync::{
 
 use datalake_core::{
     keys,
-    report::{Counts, RunMode, RunOutcome},
+    run::{Counts, RunMode, RunOutcome},
     user::UserId,
 };
 use datalake_store::{
@@ -16,7 +16,7 @@ use datalake_store::{
     memory::{EtagInput, MemoryBucket},
 };
 use datalake_table::{
-    delta::{commit::CommitDetails, rows::Edit},
+    delta::{commit::CommitDetails, edit::Edit},
     table::Table,
 };
 use futures_util::FutureExt;

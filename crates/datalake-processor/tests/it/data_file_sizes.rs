@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{keys, run::RunMode};
 use datalake_processor::options::RunOptions;
 use datalake_store::folder::FolderBucket;
 use datalake_table::settings::TableSettings;

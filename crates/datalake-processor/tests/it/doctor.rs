@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{keys, run::RunMode};
 use datalake_processor::{
     doctor::{Check, CheckResult, examine},
     options::{RunOptions, Writers},

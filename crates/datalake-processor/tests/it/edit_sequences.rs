@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{keys, run::RunMode};
 use datalake_store::memory::EtagInput;
 use proptest::prelude::*;
 

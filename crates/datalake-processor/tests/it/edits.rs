@@ -3,7 +3,7 @@
 use datalake_core::{
     keys,
     plan::GuardError,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_processor::{dry_run::dry_run, options::RunOptions};
 

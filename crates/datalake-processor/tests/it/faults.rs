@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_processor::options::{RunOptions, Writers};
 use datalake_store::{

@@ -2,7 +2,7 @@
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_store::memory::EtagInput;
 use jiff::SignedDuration;

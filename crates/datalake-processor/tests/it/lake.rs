@@ -12,7 +12,7 @@ use bytes::Bytes;
 use datalake_core::{
     keys,
     plan::DeletionGuard,
-    report::{RunId, RunMode, RunOutcome, RunReport},
+    run::{RunId, RunMode, RunOutcome, RunReport},
 };
 use datalake_processor::{
     options::{Lake, RunOptions},

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{keys, run::RunMode};
 use datalake_processor::{options::RunOptions, run};
 use datalake_store::{
     faults::{Fate, Faulty},

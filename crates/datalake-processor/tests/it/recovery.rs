@@ -11,7 +11,7 @@ use std::{
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunOutcome, RunReport},
+    run::{RunMode, RunOutcome, RunReport},
 };
 use datalake_processor::options::RunOptions;
 use datalake_store::{

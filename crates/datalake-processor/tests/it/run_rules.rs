@@ -1,6 +1,6 @@
 //! Input rules about the names of objects, and guards. The tests of `datalake-core` cover the rules about contents.
 
-use datalake_core::{keys, plan::DeletionGuard, report::RunOutcome, user::UserId};
+use datalake_core::{keys, plan::DeletionGuard, run::RunOutcome, user::UserId};
 use datalake_processor::options::RunOptions;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 
@@ -149,7 +149,7 @@ async fn birth_in_the_future_is_read_again_once_it_may_be_valid() {
     let later = lake
         .run_with(&RunOptions {
             clock: a_week_later,
-            ..options(datalake_core::report::RunMode::Incremental)
+            ..options(datalake_core::run::RunMode::Incremental)
         })
         .await;
     assert_eq!((later.outcome, later.counts.added), (RunOutcome::Succeeded, 1));

@@ -7,7 +7,7 @@ use std::sync::{
 
 use datalake_core::{
     keys,
-    report::{RunMode, RunOutcome},
+    run::{RunMode, RunOutcome},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},

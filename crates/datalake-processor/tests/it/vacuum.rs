@@ -1,6 +1,6 @@
 //! The daily vacuum: image copies, staged objects, intents and reports.
 
-use datalake_core::{keys, report::RunMode};
+use datalake_core::{keys, run::RunMode};
 use datalake_processor::options::RunOptions;
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},

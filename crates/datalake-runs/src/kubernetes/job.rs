@@ -1,6 +1,6 @@
 //! The Job of a run, created from the live CronJob's template as `kubectl create job --from=cronjob/NAME` does. Makes no requests.
 
-use datalake_core::report::{RunId, RunMode};
+use datalake_core::run::{RunId, RunMode};
 use k8s_openapi::{
     api::{
         batch::v1::Job,

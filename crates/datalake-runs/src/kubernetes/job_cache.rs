@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::run::{RunId, RunOutcome};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use kube::{api::DynamicObject, runtime::watcher::Event};

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use datalake_core::{error_chain::error_chain, report::RunId};
+use datalake_core::{error_chain::error_chain, run::RunId};
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::DynamicObject;
 use serde_json::json;

@@ -7,7 +7,7 @@
 use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
-use datalake_core::{clock::Clock, report::RunId};
+use datalake_core::{clock::Clock, run::RunId};
 use futures_util::{FutureExt, future::BoxFuture};
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use datalake_core::{clock::Clock, error_chain::error_chain, report::RunId};
+use datalake_core::{clock::Clock, error_chain::error_chain, run::RunId};
 use futures_util::StreamExt;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::DynamicObject;

@@ -1,6 +1,6 @@
 //! The state of a run, derived from its Job and its pods. Makes no requests and remembers nothing.
 
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::run::{RunId, RunOutcome};
 use jiff::Timestamp;
 use k8s_openapi::{
     api::{

@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitStatus, sync::Arc, time::Duration};
 
-use datalake_core::{progress::RunProgress, report::RunOutcome};
+use datalake_core::{progress::RunProgress, run::RunOutcome};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use datalake_core::{progress::RunProgress, report::RunId};
+use datalake_core::{progress::RunProgress, run::RunId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

@@ -1,6 +1,6 @@
 //! Reading, caching and rejecting reports.
 
-use datalake_core::report::{Counts, Requests, RunMode, RunOutcome};
+use datalake_core::run::{Counts, Requests, RunMode, RunOutcome};
 use datalake_store::{
     bucket::{Metadata, PutMode},
     memory::MemoryBucket,

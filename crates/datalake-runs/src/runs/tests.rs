@@ -1,6 +1,6 @@
 //! Merging reports with the launcher's runs, and their order.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 
 use super::*;
 use crate::run::RunState;

@@ -11,7 +11,7 @@ use axum::{
 };
 use datalake_core::{
     keys,
-    report::{RunId, RunMode, RunOutcome},
+    run::{RunId, RunMode, RunOutcome},
 };
 use datalake_runs::{
     launcher::{LaunchError, Launched, RunLauncher, RunRequest},

@@ -5,7 +5,7 @@ use datalake_core::{
     plan::SourceVersion,
     reject::{ExcludedSource, Exclusion, IgnoreCode, RejectCode},
 };
-use datalake_table::delta::rows::Edit;
+use datalake_table::delta::edit::Edit;
 use serde_json::{Value, json};
 
 use crate::{

@@ -19,8 +19,8 @@ use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
-    report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
+    run::{Counts, RunId, RunMode},
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
@@ -32,7 +32,7 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::{
-    delta::{commit::CommitDetails, rows::Edit},
+    delta::{commit::CommitDetails, edit::Edit},
     table::Table,
 };
 use futures_util::{FutureExt, poll};

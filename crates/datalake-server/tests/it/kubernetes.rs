@@ -1,6 +1,6 @@
 //! Runs as Jobs: the requests to Kubernetes for starting, joining and stopping one.
 
-use datalake_core::report::{RunId, RunMode, RunOutcome};
+use datalake_core::run::{RunId, RunMode, RunOutcome};
 use datalake_runs::{
     launcher::{LaunchError, RunLauncher, RunRequest},
     run::{RunParameters, RunState, Trigger},

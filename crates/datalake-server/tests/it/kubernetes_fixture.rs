@@ -6,7 +6,7 @@ use std::{
 };
 
 use datalake_core::clock::Clock;
-use datalake_core::report::{RunId, RunMode};
+use datalake_core::run::{RunId, RunMode};
 use datalake_runs::{
     idempotency::IdempotencyKey,
     kubernetes::launcher::KubernetesLauncher,

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use datalake_core::{
     keys,
-    report::{RunId, RunOutcome},
+    run::{RunId, RunOutcome},
 };
 use datalake_runs::{launcher::RunLauncher, run::RunState, runs::Runs};
 use datalake_store::{

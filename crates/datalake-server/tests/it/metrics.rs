@@ -8,7 +8,7 @@ use axum::{
 };
 use datalake_core::{
     keys,
-    report::{Counts, RunOutcome, RunReport},
+    run::{Counts, RunOutcome, RunReport},
 };
 use datalake_store::bucket::PutMode;
 use serde_json::Value;

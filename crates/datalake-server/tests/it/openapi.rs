@@ -10,7 +10,7 @@ use axum::{
 use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
     query::{column::Column, condition::Operator},
-    report::RunId,
+    run::RunId,
     user::UserId,
 };
 use jiff::civil::Date;

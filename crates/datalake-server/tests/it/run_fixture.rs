@@ -19,7 +19,7 @@ use datalake_api::{snapshots::watch::TableWatch, state::Parts};
 use datalake_core::clock::Clock;
 use datalake_core::{
     keys,
-    report::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
+    run::{Counts, Requests, RunId, RunMode, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_runs::{
     launcher::RunLauncher,

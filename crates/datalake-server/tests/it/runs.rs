@@ -13,7 +13,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, StatusCode},
 };
-use datalake_core::report::{BlockedDeletions, RunId, RunOutcome, RunReport};
+use datalake_core::run::{BlockedDeletions, RunId, RunOutcome, RunReport};
 use datalake_runs::{disabled::DisabledLauncher, idempotency::IdempotencyKey, launcher::RunLauncher, process::RunCommand};
 use datalake_store::memory::MemoryBucket;
 use futures_util::future::join_all;

@@ -10,7 +10,7 @@ use axum::{
     http::{Request, StatusCode},
 };
 use datalake_server::serve;
-use datalake_table::delta::rows::Edit;
+use datalake_table::delta::edit::Edit;
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;

@@ -3,10 +3,10 @@
 use datalake_core::{
     keys,
     reject::{ExcludedSource, Exclusion, Reason, Reject, RejectCode},
-    report::RunId,
+    run::RunId,
     user::UserId,
 };
-use datalake_table::delta::rows::Edit;
+use datalake_table::delta::edit::Edit;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 

@@ -1,6 +1,6 @@
 //! The pauses and the end of an execution, which exploration and replay share, and the replay of schedules.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_store::simulation::Bug;
 
 use crate::{

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Oracle, ToleratedFaults, Write, Writer};
 use crate::{
     invariant::{Invariant, Violation, violation},
-    loaded::Loaded,
+    loaded_version::Loaded,
 };
 
 thread_local! {

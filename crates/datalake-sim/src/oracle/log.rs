@@ -12,7 +12,7 @@ use super::{Oracle, Write};
 use crate::{
     fingerprints::Fingerprints,
     invariant::{Invariant, Violation, violation},
-    loaded::{Loaded, load},
+    loaded_version::{Loaded, load},
 };
 
 impl Oracle {

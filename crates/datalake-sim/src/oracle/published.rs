@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use datalake_core::{
     keys,
-    report::{RunOutcome, RunReport},
+    run::{RunOutcome, RunReport},
 };
 use datalake_store::{
     bucket::Metadata,
@@ -14,7 +14,7 @@ use datalake_store::{
 use super::Oracle;
 use crate::{
     invariant::{Invariant, Violation, violation},
-    loaded::Loaded,
+    loaded_version::Loaded,
 };
 
 impl Oracle {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use datalake_core::{
     error_chain::error_chain,
     plan::DeletionGuard,
-    report::{RunId, RunMode, RunReport},
+    run::{RunId, RunMode, RunReport},
 };
 use datalake_processor::{
     options::{Lake, RunOptions},
@@ -18,7 +18,7 @@ use datalake_store::{
 };
 use datalake_table::{error::TableError, table::Table};
 
-use crate::{clock, loaded::output_of, world::SETTINGS};
+use crate::{clock, loaded_version::output_of, world::SETTINGS};
 
 /// An edit of a source by the data owner.
 #[derive(Clone, Debug, PartialEq, Eq)]

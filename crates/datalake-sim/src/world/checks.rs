@@ -1,6 +1,6 @@
 //! Checks of the result of an actor when it ends.
 
-use datalake_core::{keys, report::RunOutcome};
+use datalake_core::{keys, run::RunOutcome};
 
 use crate::{
     invariant::{Invariant, Violation, violation},

@@ -14,7 +14,7 @@ use std::{
 use datalake_core::{
     error_chain::error_chain,
     keys,
-    report::{RunOutcome, RunReport},
+    run::{RunOutcome, RunReport},
 };
 use datalake_store::bucket::{Bucket, Object};
 use futures_util::FutureExt;

@@ -21,10 +21,10 @@ use super::{
     retry::{ATTEMPTS_MAX, AlsoTransient, BACKOFF_FIRST, BACKOFF_MAX},
 };
 use crate::{
-    endpoint::{Addressing, Endpoint},
     error::StoreError,
     masking::mask,
     open_options::OpenOptions,
+    s3_settings::{Addressing, Endpoint},
 };
 
 /// A store that is up answers the handshake within a second, even from another continent. Five attempts at an address that drops packets

@@ -9,9 +9,10 @@ use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
 use crate::{
-    endpoint::{Endpoint, Region},
     error::StoreError,
-    masking::{mask, white_space_problem},
+    masking::mask,
+    s3_settings::{Endpoint, Region},
+    setting_text::white_space_problem,
 };
 
 /// The variables that are read, and whether a message may show the value.

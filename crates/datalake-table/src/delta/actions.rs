@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::report::{Counts, RunId, RunMode};
+use datalake_core::run::{Counts, RunId, RunMode};
 use serde::{Deserialize, Serialize};
 
 /// A map of strings. Values may be null; in checkpoints of other engines, the whole map may be null.

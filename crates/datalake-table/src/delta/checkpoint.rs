@@ -28,7 +28,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    blocking::{blocking, decode},
+    blocking::blocking,
+    delta::decode::decode,
     delta::{
         actions::{Action, Add, Remove},
         log::{self, CHECKPOINT_BYTES_MAX, find},

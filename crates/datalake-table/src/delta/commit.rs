@@ -9,12 +9,13 @@ use std::sync::Arc;
 use datalake_core::{
     keys,
     reject::{self, ExcludedSource},
-    report::{Counts, RunId, RunMode},
+    run::{Counts, RunId, RunMode},
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, Object, PutMode},
     error::StoreError,
     simulation::{self, Bug},
+    unique::unique,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +30,6 @@ use crate::{
         replay::{self, Replay},
         schema::{self, FORMAT_PROPERTY, RejectsState},
         stage::{Staged, StagedFile},
-        unique_name::unique,
         version::Version,
     },
     digest::Digest,
@@ -288,7 +288,7 @@ fn actions(
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique(), now_ms, &rejects)),
+        None => Some(schema::metadata(unique().to_string(), now_ms, &rejects)),
         Some(base) if base.0.metadata.rejects_state() != rejects || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
             Some(base.0.metadata.with_rejects(&rejects))
         }
@@ -346,7 +346,7 @@ fn commit_info(base: Option<&Version>, staged: &Staged, rejects_path: Option<Str
             mode: details.mode,
             counts: details.counts.clone(),
             rejects: rejects_path,
-            writer_id: unique(),
+            writer_id: unique().to_string(),
             base: base.map(|base| base.digest().to_string()),
         },
     }

@@ -7,8 +7,8 @@ use datalake_store::bucket::{Bucket, Object};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    blocking::decode,
-    delta::{data_file::DataFile, log, parquet_rows, rows::RecordedSources, version::Version},
+    delta::decode::decode,
+    delta::{data_file::DataFile, log, parquet_rows, recorded_sources::RecordedSources, version::Version},
     error::TableError,
     settings::READS_IN_FLIGHT,
 };

@@ -5,12 +5,12 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{keys, report::RunId, row::Row, user::UserId};
+use datalake_core::{keys, row::Row, run::RunId, user::UserId};
 use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
-    blocking::decode,
+    delta::decode::decode,
     delta::{
         actions::Action,
         checkpoint,

@@ -14,7 +14,7 @@ use futures_util::{
 };
 
 use crate::{
-    blocking::decode,
+    delta::decode::decode,
     delta::{
         checkpoint,
         log::{self, CHECKPOINT_BYTES_MAX, ENTRY_BYTES_MAX, Listing, NUMBER_MAX, find_entry, parse_entry},

@@ -5,8 +5,8 @@ use std::io::Cursor;
 use bytes::Bytes;
 use datalake_core::{
     keys,
-    report::RunId,
     row::{Provenance, Row},
+    run::RunId,
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_store::simulation;
@@ -21,7 +21,7 @@ use crate::{
     delta::{
         actions::{Bounds, Stats},
         parquet_writer::parquet_writer,
-        rows::RecordedSources,
+        recorded_sources::RecordedSources,
         schema::{
             BIRTHTS, COLUMNS, CSV_ETAG, CSV_MODIFIED, CSV_SIZE, ColumnType, FIRST_NAME, IMAGE_ETAG, IMAGE_MODIFIED, IMAGE_SIZE, IMG_PATH,
             LAST_NAME, RUN_ID, USER_ID, find_column,

@@ -6,21 +6,20 @@ use datalake_core::{
     keys,
     plan::SourceVersion,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
-    report::RunId,
+    run::RunId,
     user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     simulation,
+    unique::unique,
 };
 use jiff::Timestamp;
 
 use crate::{
-    blocking,
     delta::{
-        log,
+        decode, log,
         parquet_rows::{self, Columns, long_column, string_column, timestamp_column},
-        unique_name::unique,
         version::Version,
     },
     error::TableError,
@@ -58,7 +57,7 @@ pub(crate) async fn read(bucket: &Arc<dyn Bucket>, version: &Version) -> Result<
         return Ok(Vec::new());
     };
     let object = log::get(bucket, &keys::table_file(path), REJECTS_BYTES_MAX).await?;
-    blocking::decode(object, decode).await
+    decode::decode(object, decode).await
 }
 
 /// Writes the rejects unless they are those of `base`, and returns the path of their file. None if there are no rejects.
@@ -77,7 +76,7 @@ pub(crate) async fn write(
         return Ok(Some(path.to_owned()));
     }
     let bytes = encode(rejects)?;
-    let key = keys::rejects_file(&unique(), crc32fast::hash(&bytes));
+    let key = keys::rejects_file(&unique().to_string(), crc32fast::hash(&bytes));
     bucket.put(&key, bytes, PutMode::Create, &Metadata::new()).await?;
     Ok(key.strip_prefix(keys::TABLE).map(str::to_owned))
 }

@@ -3,7 +3,10 @@
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
 use datalake_core::{keys, row::Row};
-use datalake_store::bucket::{Bucket, Metadata, PutMode};
+use datalake_store::{
+    bucket::{Bucket, Metadata, PutMode},
+    unique::unique,
+};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
@@ -12,9 +15,9 @@ use crate::{
     delta::{
         actions::Stats,
         data_file::{self, DataFile},
-        data_file_reader, parquet_rows,
-        rows::Edit,
-        unique_name::unique,
+        data_file_reader,
+        edit::Edit,
+        parquet_rows,
         version::{Version, VersionId},
     },
     error::TableError,
@@ -104,7 +107,7 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
 
 async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
     let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
-    let path = keys::data_file_path(&unique(), crc32fast::hash(&encoded.bytes));
+    let path = keys::data_file_path(&unique().to_string(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket
         .put(&keys::table_file(&path), encoded.bytes, PutMode::Create, &Metadata::new())

@@ -17,7 +17,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    blocking::decode,
+    delta::decode::decode,
     delta::{
         actions::{Action, Metadata, Remove},
         checkpoint,

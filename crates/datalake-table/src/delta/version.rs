@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     keys,
-    report::{Counts, RunId},
+    run::{Counts, RunId},
 };
 use jiff::{SignedDuration, Timestamp};
 

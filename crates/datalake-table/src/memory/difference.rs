@@ -98,15 +98,3 @@ impl Side {
         }
     }
 }
-
-impl Snapshot {
-    /// The number of rows in memory that are in one of `snapshots` but not in `newest`. Shared data files count once.
-    pub fn rows_not_in<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
-        let mut seen: BTreeSet<*const Part> = newest.parts.iter().map(Arc::as_ptr).collect();
-        let parts = snapshots.into_iter().flat_map(|snapshot| &snapshot.parts);
-        parts
-            .filter(|part| seen.insert(Arc::as_ptr(part)))
-            .map(|part| part.rows.len())
-            .sum()
-    }
-}

@@ -6,7 +6,8 @@ use datalake_store::bucket::Bucket;
 use tokio::sync::Semaphore;
 
 use crate::{
-    blocking::{blocking, decode},
+    blocking::blocking,
+    delta::decode::decode,
     delta::{data_file::DataFile, data_file_reader, parquet_rows},
     error::TableError,
     memory::packed_rows::PackedRows,

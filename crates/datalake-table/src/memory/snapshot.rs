@@ -1,6 +1,6 @@
 //! Snapshots: versions of the table in memory, which readers use without requests to the store.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     count::count,
@@ -104,6 +104,16 @@ impl Snapshot {
             parts,
             rejects,
         }
+    }
+
+    /// The number of rows in memory that are in one of `snapshots` but not in `newest`. Shared data files count once.
+    pub fn rows_not_in<'a>(newest: &Self, snapshots: impl IntoIterator<Item = &'a Self>) -> usize {
+        let mut seen: BTreeSet<*const Part> = newest.parts.iter().map(Arc::as_ptr).collect();
+        let parts = snapshots.into_iter().flat_map(|snapshot| &snapshot.parts);
+        parts
+            .filter(|part| seen.insert(Arc::as_ptr(part)))
+            .map(|part| part.rows.len())
+            .sum()
     }
 
     /// The version of the table.

@@ -60,7 +60,7 @@ async fn check(change: &str, keep: impl Fn(&str) -> bool, expected_run: Option<&
     let table = table(&bucket);
     let loaded = table.latest().await.unwrap().unwrap();
     assert_eq!((loaded.number(), loaded.data_files()), (6, version.data_files()), "{change}");
-    assert_eq!(loaded.run_id().map(datalake_core::report::RunId::as_str), expected_run, "{change}");
+    assert_eq!(loaded.run_id().map(datalake_core::run::RunId::as_str), expected_run, "{change}");
     assert_eq!(table.rejects(&loaded).await.unwrap(), [refusal("src-data/x.csv")], "{change}");
     assert_eq!(ids(&table, &loaded).await.len(), 7, "{change}");
 }

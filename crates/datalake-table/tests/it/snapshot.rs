@@ -12,7 +12,7 @@ use datalake_core::{
 };
 use datalake_store::{memory::MemoryBucket, request_counter::RequestCounter};
 use datalake_table::{
-    delta::rows::Edit,
+    delta::edit::Edit,
     error::TableError,
     memory::{
         row_cursor::{PreviousPage, RowCursor, previous_page},

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datalake_core::{
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
-    report::{Counts, RunId, RunMode},
     row::{Provenance, Row},
+    run::{Counts, RunId, RunMode},
     user::{BirthTimestamp, UserId, UserRecord},
 };
 use datalake_store::{
@@ -20,7 +20,7 @@ use datalake_store::{
     memory::MemoryBucket,
 };
 use datalake_table::{
-    delta::{commit::CommitDetails, rows::Edit, version::Version},
+    delta::{commit::CommitDetails, edit::Edit, version::Version},
     settings::TableSettings,
     table::Table,
 };

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
     keys,
-    report::RunId,
     row::{Row, RowView},
+    run::RunId,
     user::UserId,
 };
 use datalake_store::{
@@ -15,8 +15,8 @@ use datalake_store::{
 use datalake_table::{
     delta::{
         commit::CommitDetails,
+        edit::Edit,
         history::{Reach, RowHistory},
-        rows::Edit,
         version::{Author, Version},
     },
     error::TableError,

@@ -1,6 +1,6 @@
 //! The removals that the guard against mass deletion blocked, and how to allow them once.
 
-use datalake_core::report::{BlockedDeletions, RunId};
+use datalake_core::run::{BlockedDeletions, RunId};
 use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};
 

@@ -5,7 +5,7 @@ pub(crate) mod blocked_removals;
 pub(crate) mod chart;
 pub(crate) mod excerpt;
 pub(crate) mod format;
-pub(crate) mod image;
+pub(crate) mod image_state;
 pub(crate) mod labels;
 pub(crate) mod line_chart;
 pub(crate) mod log_line;

@@ -2,7 +2,7 @@
 
 use datalake_core::{query::column::Column, row::RowView, user::BirthTimestamp};
 
-use crate::components::image::ImageState;
+use crate::components::image_state::ImageState;
 
 /// The values of a user.
 #[derive(Clone, Debug)]

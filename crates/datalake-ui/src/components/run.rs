@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use datalake_core::report::{Counts, RunOutcome, RunReport};
+use datalake_core::run::{Counts, RunOutcome, RunReport};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -19,7 +19,7 @@ use crate::{
 };
 use datalake_api::{
     problem::Problem,
-    request::{query_string::QueryString, snapshot::ReadAt, version_reader::VersionReader},
+    request::{query_string::QueryString, selected_snapshot::SelectedSnapshot, version_reader::VersionReader},
     routes::changes::Span,
 };
 
@@ -52,7 +52,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionPair {
 pub(crate) async fn show(
     context: PageContext,
     VersionPair { since, until }: VersionPair,
-    read_at: ReadAt,
+    read_at: SelectedSnapshot,
     versions: VersionReader,
 ) -> Result<Response, Problem> {
     let (latest, now) = (&read_at.snapshot, read_at.now());

@@ -1,6 +1,6 @@
 //! The banners at the top of the overview. Which of them are shown is decided by a pure function.
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use jiff::{SignedDuration, Timestamp};
 use maud::{Markup, html};
 
@@ -8,10 +8,10 @@ use crate::{
     components::{self, Severity, format, run},
     overview::first_steps,
     page::{
+        lake_status::{LakeStatus, Staleness},
         links,
-        notice::check_log,
         run_permission::RunPermission,
-        status::{LakeStatus, Staleness},
+        store_unreachable::check_log,
     },
 };
 use datalake_api::{lake_label::LakeLabel, snapshots::watch::TableState};

@@ -11,7 +11,7 @@ use axum::{
     http::request::Parts,
     response::{IntoResponse, Response},
 };
-use datalake_core::{report::RunOutcome, user::Day};
+use datalake_core::{run::RunOutcome, user::Day};
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -22,7 +22,7 @@ use crate::{
         run,
     },
     overview::{statistics::LakeStatistics, trends::Trends},
-    page::{context::PageContext, html_page::HtmlPage, layout::View, links, status::LakeStatus},
+    page::{context::PageContext, html_page::HtmlPage, lake_status::LakeStatus, layout::View, links},
 };
 use datalake_api::snapshots::watch::TableState;
 use datalake_runs::{launcher::NextRun, run::Run, runs::Runs};

@@ -1,6 +1,6 @@
 //! The chart of changes by recent runs on a time axis, with a table of the same numbers.
 
-use datalake_core::report::{Counts, RunOutcome};
+use datalake_core::run::{Counts, RunOutcome};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -11,7 +11,7 @@ use maud::{Markup, html};
 use crate::{
     components::format::{number, relative_time},
     overview::trends::Trends,
-    page::{links, status::LakeStatus},
+    page::{lake_status::LakeStatus, links},
 };
 
 /// Statistics of the latest version.

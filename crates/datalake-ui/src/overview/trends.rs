@@ -1,6 +1,6 @@
 //! How users, rejected sources and the duration of runs have developed.
 
-use datalake_core::report::{RunOutcome, RunReport};
+use datalake_core::run::{RunOutcome, RunReport};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 
 use crate::page::{
     api_address::ApiAddress,
+    lake_status::{LakeState, LakeStatus},
     layout::{self, Account, Frame, Refresh, View},
-    notice,
     query::Query,
     request_url,
     return_address::ReturnAddress,
     run_permission::RunPermission,
     site::Site,
-    status::{LakeState, LakeStatus},
+    store_unreachable,
 };
 use datalake_api::{
     lake_label::LakeLabel,
@@ -74,7 +74,7 @@ impl PageContext {
             view,
             title,
             site: &self.site,
-            notice: notice::store_unreachable(&self.lake, self.known_lake()),
+            notice: store_unreachable::store_unreachable(&self.lake, self.known_lake()),
             address: ReturnAddress::or_overview(&self.address),
             api: ApiAddress::of_page(&self.address),
             api_label: layout::API_LABEL,

@@ -1,7 +1,7 @@
 //! The frame around every view: document head, navigation, and a footer with the API request for the same data.
 //!
 //! ```text
-//! async fn show(context: PageContext, read_at: ReadAt) -> Result<Response, Problem> {
+//! async fn show(context: PageContext, read_at: SelectedSnapshot) -> Result<Response, Problem> {
 //!     let frame = context.frame(View::Rejects, "Rejects");               // the API address follows from the page's; `.api(…)` sets another
 //!     let main = rejects(&snapshot, context.now);                        // pure: plain data -> Markup; starts with `components::heading`
 //!     Ok((read_at.freshness_headers(), HtmlPage(frame.page(&main))).into_response())   // `problem.rs` renders a Problem as a page
@@ -39,7 +39,7 @@ use maud::{DOCTYPE, Markup, html};
 use crate::{
     assets,
     components::{self, format::number},
-    page::{api_address::ApiAddress, links, return_address::ReturnAddress, site::Site, status::LakeState, theme},
+    page::{api_address::ApiAddress, lake_status::LakeState, links, return_address::ReturnAddress, site::Site, theme},
     users::{filter_form, form_query::FORM},
 };
 

@@ -11,7 +11,7 @@ use axum::{
 };
 use tokio::time::Instant;
 
-use crate::page::status::{LakeState, LakeStatus};
+use crate::page::lake_status::{LakeState, LakeStatus};
 use datalake_api::{limits::requests::WaitPermit, problem::Problem, request::query_string::QueryString, snapshots::watch::TableWatch};
 use datalake_core::clock::Clock;
 use datalake_runs::runs::Runs;

@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, Uri, header, uri::Authority};
 
-use datalake_http::forwarded::is_https;
+use datalake_http::client_scheme::is_https;
 
 /// Used if the `Host` header is missing or invalid.
 const DEFAULT_HOST: &str = "localhost:8080";

@@ -25,7 +25,7 @@ use datalake_api::{
     request::{auth::Access, body, parameters::NoParameters, query_string::QueryString, session},
 };
 use datalake_core::clock::Clock;
-use datalake_http::{cross_site::SEC_FETCH_SITE, forwarded::is_https};
+use datalake_http::{client_scheme::is_https, cross_site::SEC_FETCH_SITE};
 
 /// The data of the sign-in page.
 #[derive(Debug)]

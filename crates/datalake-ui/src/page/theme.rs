@@ -19,7 +19,7 @@ use datalake_api::{
     request::{body, parameters::NoParameters},
     theme::Theme,
 };
-use datalake_http::forwarded::is_https;
+use datalake_http::client_scheme::is_https;
 
 /// The names of the form's buttons.
 const THEME: &str = "theme";

@@ -9,10 +9,10 @@ use crate::{
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
     rejects::model::RejectsRequest,
 };
-use datalake_api::request::snapshot::ReadAt;
+use datalake_api::request::selected_snapshot::SelectedSnapshot;
 
 /// The page of one version.
-pub(crate) async fn show(context: PageContext, request: RejectsRequest, read_at: ReadAt) -> Response {
+pub(crate) async fn show(context: PageContext, request: RejectsRequest, read_at: SelectedSnapshot) -> Response {
     let api = ApiAddress::new(request.list().address("/rejects"));
     let frame = context.frame(View::Rejects, "Rejects").api(api);
     let main = view::markup(&read_at.snapshot, &request, context.now);

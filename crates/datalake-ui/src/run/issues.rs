@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use datalake_core::{
     count::count,
     reject::{Position, Reason},
-    report::{RejectDetail, RunReport, SourceNotice},
+    run::{RejectDetail, RunReport, SourceNotice},
 };
 use datalake_table::memory::snapshot::Snapshot;
 use maud::{Markup, html};

@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::report::{RunId, RunReport};
+use datalake_core::run::{RunId, RunReport};
 use datalake_table::memory::{difference::Difference, snapshot::Snapshot};
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! The data of the page, as far as it can show them.
 
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::run::{RunId, RunOutcome};
 use datalake_table::memory::snapshot::Snapshot;
 use jiff::Timestamp;
 

@@ -1,6 +1,6 @@
 //! Renders the report of a run: statistics, sources with issues, and all counts.
 
-use datalake_core::report::{Requests, RunOutcome, RunReport};
+use datalake_core::run::{Requests, RunOutcome, RunReport};
 use maud::{Markup, html};
 
 use crate::{

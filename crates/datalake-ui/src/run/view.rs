@@ -1,6 +1,6 @@
 //! Renders the page of a run.
 
-use datalake_core::report::{RunMode, RunOutcome, RunReport};
+use datalake_core::run::{RunMode, RunOutcome, RunReport};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

@@ -3,7 +3,7 @@
 use axum::{extract::FromRequestParts, http::request::Parts};
 use datalake_core::{
     query::error::QueryError,
-    report::{RunId, RunOutcome},
+    run::{RunId, RunOutcome},
 };
 
 use crate::{components::run::state_label, page::page_size};

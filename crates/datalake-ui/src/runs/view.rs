@@ -1,6 +1,6 @@
 //! Renders the runs page.
 
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::run::{RunId, RunOutcome};
 use jiff::Timestamp;
 use maud::{Markup, html};
 

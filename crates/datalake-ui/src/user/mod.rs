@@ -22,7 +22,7 @@ use crate::{
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{data_query::UserQuery, path::PathUserId, snapshot::ReadAt, table_read::TableRead},
+    request::{data_query::UserQuery, path::PathUserId, selected_snapshot::SelectedSnapshot, table_read::TableRead},
     routes::{
         explain::Explanation,
         history::{HistoryDocument, load as load_history},
@@ -77,7 +77,7 @@ pub(crate) async fn show(
 async fn load(
     context: &PageContext,
     user_id: &UserId,
-    read_at: &ReadAt,
+    read_at: &SelectedSnapshot,
     versions: &Versions,
 ) -> (Result<Explanation, Problem>, Result<RowHistory, Problem>) {
     let latest = match &context.lake.table.state {

@@ -7,7 +7,7 @@ use crate::{
     components::{
         self, Severity,
         format::{counted, relative_time, truncate},
-        image::ImageState,
+        image_state::ImageState,
         labels::{self, ValueType},
         row::{Row, Value},
         run,

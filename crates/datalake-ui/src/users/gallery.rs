@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::{
-    components::image::ImageState,
+    components::image_state::ImageState,
     page::links,
     users::{model::UsersPage, table::name},
 };

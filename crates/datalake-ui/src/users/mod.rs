@@ -22,13 +22,13 @@ use crate::{
         request::{LIMIT, RequestError, UsersRequest},
     },
 };
-use datalake_api::{problem::Problem, request::snapshot::ReadAt, rows::row_query::RowQuery};
+use datalake_api::{problem::Problem, request::selected_snapshot::SelectedSnapshot, rows::row_query::RowQuery};
 
 /// The page. An invalid parameter is shown next to its field, which keeps its value.
 pub(crate) async fn show(
     context: PageContext,
     request: Result<UsersRequest, RequestError>,
-    read_at: Result<ReadAt, Problem>,
+    read_at: Result<SelectedSnapshot, Problem>,
 ) -> Result<Response, Problem> {
     let UsersRequest { rows, view_mode, query } = match request {
         Ok(request) => request,

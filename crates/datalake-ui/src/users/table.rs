@@ -7,7 +7,7 @@ use crate::{
     components::{
         self,
         format::truncate,
-        image::ImageState,
+        image_state::ImageState,
         labels::{self, ValueType},
         row::{Row, Value},
     },

@@ -13,7 +13,7 @@ use crate::page::{api_address::ApiAddress, context::PageContext, html_page::Html
 use datalake_api::{
     limits::requests::StoreReadPermit,
     problem::Problem,
-    request::{query_string::QueryString, snapshot::ReadAt},
+    request::{query_string::QueryString, selected_snapshot::SelectedSnapshot},
     routes::versions::VERSIONS_MAX,
     snapshots::versions::Versions,
 };
@@ -46,7 +46,7 @@ impl<S: Send + Sync> FromRequestParts<S> for VersionsRequest {
 pub(crate) async fn show(
     context: PageContext,
     request: VersionsRequest,
-    read_at: ReadAt,
+    read_at: SelectedSnapshot,
     _: StoreReadPermit,
     State(versions): State<Versions>,
 ) -> Result<Response, Problem> {

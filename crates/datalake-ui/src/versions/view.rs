@@ -1,6 +1,6 @@
 //! Renders the versions page.
 
-use datalake_core::{count::count, report::Counts};
+use datalake_core::{count::count, run::Counts};
 use datalake_table::delta::version::{Author, VersionFacts};
 use jiff::Timestamp;
 use maud::{Markup, html};

@@ -1,7 +1,7 @@
 //! The arguments of commands that read a lake without a server.
 
 use clap::{Args, ValueEnum, builder::UnknownArgumentValueParser};
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 
 use super::{LakeArgs, parse_run_id, parse_switch};
 

@@ -1,6 +1,6 @@
 //! `datalake doctor`
 
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_processor::{
     doctor::{self, Check, CheckResult},
     options::{RunOptions, Writers},

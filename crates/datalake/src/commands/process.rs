@@ -8,7 +8,7 @@ use std::{
 use datalake_core::{
     count::count,
     plan::DeletionGuard,
-    report::{RunMode, RunOutcome, RunReport},
+    run::{RunMode, RunOutcome, RunReport},
     text::grouped,
 };
 use datalake_processor::{

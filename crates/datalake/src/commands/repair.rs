@@ -2,7 +2,7 @@
 
 use std::io::{self, BufRead, IsTerminal, Write};
 
-use datalake_core::{plan::DeletionGuard, report::RunMode};
+use datalake_core::{plan::DeletionGuard, run::RunMode};
 use datalake_processor::{
     options::{Lake, RunOptions},
     repair::{self, Condition},

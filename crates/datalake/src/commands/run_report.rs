@@ -3,16 +3,16 @@
 use datalake_core::{
     count::count,
     reject::Notice,
-    report::{RunOutcome, RunReport, SourceNotice},
+    run::{RunOutcome, RunReport, SourceNotice},
     text::grouped,
 };
 use datalake_store::lake_url::LakeUrl;
 
 use crate::{
     args::OutputFormat,
-    human,
     screen::{Cell, Screen, Tone},
     table::fields,
+    time_format,
 };
 
 /// The sources or users of a list that fit on a screen. The report contains a hundred.
@@ -45,7 +45,7 @@ fn rows(report: &RunReport, lake: &LakeUrl) -> Vec<(&'static str, Cell)> {
         }
         None => rows.extend(result_rows(report)),
     }
-    rows.push(("duration", human::duration(report.elapsed_ms).into()));
+    rows.push(("duration", time_format::duration(report.elapsed_ms).into()));
     if report.outcome == RunOutcome::Succeeded && (report.counts.rejects_open > 0 || report.counts.warnings > 0) {
         let command = match report.counts.rejects_open {
             0 => format!("datalake runs --lake {lake} --id {}", report.run_id),

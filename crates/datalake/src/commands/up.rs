@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use datalake_api::lake_label::LakeLabel;
 use datalake_core::{
     count::milliseconds,
-    report::{RunId, RunOutcome},
+    run::{RunId, RunOutcome},
 };
 use datalake_processor::options::Lake;
 use datalake_runs::{

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::http::StatusCode;
-use datalake_core::report::{RunId, RunOutcome};
+use datalake_core::run::{RunId, RunOutcome};
 use datalake_runs::{
     idempotency::IdempotencyKey,
     launcher::{LaunchError, Launched, NextRun, RunLauncher, RunRequest},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use datalake_api::request::auth::{Access, Token};
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use tokio::time::Instant;
 
 use crate::{

@@ -23,7 +23,7 @@ use axum::{
 use datalake_core::{
     clock::Clock,
     keys,
-    report::{Counts, RunId, RunOutcome, RunReport},
+    run::{Counts, RunId, RunOutcome, RunReport},
 };
 use datalake_runs::process::{ProcessLauncher, RunCommand};
 use datalake_store::bucket::PutMode;

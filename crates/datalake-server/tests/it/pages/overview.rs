@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use axum::http::StatusCode;
 use datalake_api::request::auth::{Access, Token};
-use datalake_core::report::RunOutcome;
+use datalake_core::run::RunOutcome;
 use datalake_runs::launcher::NextRun;
 
 use crate::{

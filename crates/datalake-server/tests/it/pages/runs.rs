@@ -9,7 +9,7 @@ use axum::{
 use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
     clock::Clock,
-    report::{BlockedDeletions, RejectDetail, RunOutcome, RunReport, SourceNotice},
+    run::{BlockedDeletions, RejectDetail, RunOutcome, RunReport, SourceNotice},
 };
 use datalake_runs::{
     launcher::RunLauncher,

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use datalake_core::{
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
-    report::{Counts, RunOutcome, RunReport, SourceNotice},
+    run::{Counts, RunOutcome, RunReport, SourceNotice},
 };
-use datalake_table::delta::rows::Edit;
+use datalake_table::delta::edit::Edit;
 use jiff::SignedDuration;
 
 use crate::{

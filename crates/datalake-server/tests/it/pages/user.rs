@@ -1,7 +1,7 @@
 //! The page of one user.
 
 use datalake_core::user::UserId;
-use datalake_table::delta::rows::Edit;
+use datalake_table::delta::edit::Edit;
 
 use crate::{
     fixture::{Lake, put, refusals},

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datalake_api::snapshots::watch::{TableState, TableStatus};
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 use datalake_runs::run::RunState;
 
 use super::*;

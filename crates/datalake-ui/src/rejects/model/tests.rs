@@ -2,7 +2,7 @@
 
 use datalake_core::{
     reject::{Reason, Reject, RejectCode},
-    report::RunId,
+    run::RunId,
     user::UserId,
 };
 use jiff::Timestamp;

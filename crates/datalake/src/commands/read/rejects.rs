@@ -6,9 +6,9 @@ use super::{OpenedLake, next_page};
 use crate::{
     args::read::ReadArgs,
     document::Document,
-    human,
     screen::{Cell, Screen, Tone},
     table::{Column, table},
+    time_format,
 };
 
 /// Shows the rejected and ignored sources.
@@ -44,7 +44,7 @@ fn row(reject: &Document) -> Vec<Cell> {
         Cell::new(&field("code"), tone),
         field("kind").into(),
         place(reject),
-        human::time(&field("since")).into(),
+        time_format::time(&field("since")).into(),
         field("message").into(),
     ]
 }

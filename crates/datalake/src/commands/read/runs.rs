@@ -1,16 +1,16 @@
 //! `datalake runs`
 
-use datalake_core::report::RunId;
+use datalake_core::run::RunId;
 
 use super::OpenedLake;
 use crate::{
     args::read::{DocumentFormat, RunsArgs},
     csv::csv,
     document::Document,
-    human,
     progress::Bar,
     screen::{Cell, Screen, Tone},
     table::{Column, fields, table},
+    time_format,
 };
 
 /// Shows runs, or one run with its notices.
@@ -117,11 +117,11 @@ pub(super) fn count(counts: &Document, name: &str) -> Cell {
 }
 
 fn time(time: &Document) -> Cell {
-    time.text().map_or_else(Cell::missing, |time| human::time(time).into())
+    time.text().map_or_else(Cell::missing, |time| time_format::time(time).into())
 }
 
 fn duration(milliseconds: &Document) -> Cell {
     milliseconds
         .number()
-        .map_or_else(Cell::missing, |milliseconds| human::duration(milliseconds).into())
+        .map_or_else(Cell::missing, |milliseconds| time_format::duration(milliseconds).into())
 }

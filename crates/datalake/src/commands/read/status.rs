@@ -9,9 +9,9 @@ use crate::{
     clock,
     csv::csv,
     document::Document,
-    human,
     screen::{Cell, Screen, Tone},
     table::fields,
+    time_format,
 };
 
 /// The last run that succeeded is searched in this number of runs: two days of hourly ones.
@@ -94,8 +94,8 @@ fn table_rows(status: &Document, version: &Document, now: Timestamp) -> Vec<(&'s
             format!(
                 "version {}, committed {} ({} UTC)",
                 version.get("version"),
-                human::ago(&committed_at, now),
-                human::time(&committed_at)
+                time_format::ago(&committed_at, now),
+                time_format::time(&committed_at)
             )
             .into(),
         ),
@@ -127,7 +127,7 @@ fn run_cell(run: &Document, now: Timestamp) -> Cell {
     let counts = run.get("counts");
     let number = |name: &str| grouped(counts.get(name).number().unwrap_or_default());
     let when = run.get("ended_at").text().or(run.get("started_at").text());
-    let when = when.map(|when| human::ago(when, now)).unwrap_or_default();
+    let when = when.map(|when| time_format::ago(when, now)).unwrap_or_default();
     let text = format!(
         "{state} {when}: {} added, {} changed, {} removed ({})",
         number("added"),

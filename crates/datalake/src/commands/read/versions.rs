@@ -4,9 +4,9 @@ use super::{OpenedLake, runs::count};
 use crate::{
     args::read::ReadArgs,
     document::Document,
-    human,
     screen::{Cell, Screen},
     table::{Column, table},
+    time_format,
 };
 
 /// Shows the versions of the table.
@@ -37,7 +37,7 @@ fn row(version: &Document) -> Vec<Cell> {
     };
     vec![
         version.get("version").to_string().into(),
-        human::time(&version.get("committed_at").to_string()).into(),
+        time_format::time(&version.get("committed_at").to_string()).into(),
         count(counts, "users"),
         count(counts, "added"),
         count(counts, "changed"),

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::masking::white_space_problem;
+use crate::setting_text::white_space_problem;
 
 /// The address of an S3 server: `https://s3.example.com`, with or without a port and a path. Invariant: no credentials, query or fragment,
 /// and a path that ends with `/`, so that a bucket's name can follow.

@@ -12,7 +12,7 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
     parser::ValueSource,
 };
-use datalake_store::masking::{mask, white_space_problem};
+use datalake_store::{masking::mask, setting_text::white_space_problem};
 
 use crate::{
     args::{Cli, help},

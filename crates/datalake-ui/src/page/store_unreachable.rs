@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use crate::{
     components::{self, Severity, format},
-    page::status::LakeStatus,
+    page::lake_status::LakeStatus,
 };
 use datalake_api::{lake_label::LakeLabel, snapshots::watch::TableState};
 

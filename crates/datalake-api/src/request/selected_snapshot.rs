@@ -88,7 +88,7 @@ pub struct NewestVersionParameters {
 
 /// The snapshot that a request reads, and the time at which it was selected.
 #[derive(Clone, Debug)]
-pub struct ReadAt {
+pub struct SelectedSnapshot {
     /// The selected version.
     pub snapshot: Arc<Snapshot>,
     /// Runs scans of the snapshot.
@@ -97,7 +97,7 @@ pub struct ReadAt {
     checked_at: Timestamp,
 }
 
-impl ReadAt {
+impl SelectedSnapshot {
     /// Selects the snapshot of a request, and waits for it if the parameters specify a wait. `cursor_version` is the version that a cursor is
     /// bound to.
     pub(crate) async fn select(
@@ -192,7 +192,7 @@ impl ReadAt {
     }
 }
 
-impl FromRequestParts<ApiState> for ReadAt {
+impl FromRequestParts<ApiState> for SelectedSnapshot {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &ApiState) -> Result<Self, Problem> {

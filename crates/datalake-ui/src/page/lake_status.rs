@@ -117,7 +117,7 @@ impl LakeStatus {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::report::{RunId, RunOutcome, RunReport};
+    use datalake_core::run::{RunId, RunOutcome, RunReport};
     use datalake_runs::run::RunState;
 
     use super::*;

@@ -1,0 +1,16 @@
+//! The recorded state of sources.
+
+use datalake_core::user::UserId;
+
+/// The state of a user's sources that the table records, from which a run finds changed sources.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedSources {
+    /// The user.
+    pub user_id: UserId,
+    /// The ETag of the CSV from which the row was read.
+    pub csv_etag: Box<str>,
+    /// The size of the CSV in bytes.
+    pub csv_size: u64,
+    /// The ETag and the size in bytes of the linked image.
+    pub image: Option<(Box<str>, u64)>,
+}

@@ -1,0 +1,4 @@
+//! Tests of the documentation against the command line.
+
+mod configuration_page;
+mod quoted_commands;
