@@ -1,10 +1,12 @@
 //! The CSV format of `output.csv` and of CSV responses: RFC 4180 with LF. The same rows give the same bytes.
 
+use std::fmt::Write as _;
+
 use crate::{
-    keys,
+    dataset::{Dataset, ValueRef},
     query::column::Column,
-    row::RowView,
-    user::{Age, Ages},
+    row::{Cell, RowView},
+    user::Ages,
 };
 
 /// Which fields are escaped.
@@ -28,8 +30,8 @@ impl Escape {
 }
 
 /// Appends the header line.
-pub fn push_header(text: &mut String, columns: &[Column]) {
-    let names: Vec<_> = columns.iter().map(|column| column.name()).collect();
+pub fn push_header(text: &mut String, dataset: &Dataset, columns: &[Column]) {
+    let names: Vec<_> = columns.iter().map(|column| column.name(dataset).as_str()).collect();
     text.push_str(&names.join(","));
     text.push('\n');
 }
@@ -46,18 +48,12 @@ pub fn push_escaped_line(text: &mut String, row: &RowView<'_>, columns: &[Column
         if index > 0 {
             text.push(',');
         }
-        match column {
-            Column::UserId => push_field(text, row.user_id, escape),
-            Column::FirstName => push_field(text, row.first_name, escape),
-            Column::LastName => push_field(text, row.last_name, escape),
-            Column::Birthts => text.push_str(&row.birth.as_ms().to_string()),
-            Column::ImgPath if row.has_image => keys::image_parts(row.user_id).into_iter().for_each(|part| text.push_str(part)),
-            Column::ImgPath => {}
-            Column::Age => {
-                if let Some(age) = ages.of(row.birth.day()) {
-                    text.push_str(&Age::years(age).to_string());
-                }
-            }
+        match row.cell(*column, ages) {
+            Some(Cell::Value(ValueRef::Text(field))) => push_field(text, field, escape),
+            // Neither numbers nor times contain a character that requires quotes.
+            Some(Cell::Value(value)) => write!(text, "{value}").expect("a string takes any text"),
+            Some(Cell::Path(parts)) => parts.into_iter().for_each(|part| text.push_str(part)),
+            None => {}
         }
     }
     // Most parsers skip an empty line.
@@ -87,27 +83,20 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::user::{BirthTimestamp, Day};
+    use crate::{row::test_rows::user, user::Day};
 
     #[track_caller]
     fn check(last_name: &str, has_image: bool, columns: &[Column], expected: &str) {
         let mut text = String::new();
-        let birth = BirthTimestamp::from_ms(-1).unwrap();
-        let row = RowView {
-            user_id: "0001",
-            first_name: "Ada",
-            last_name,
-            birth,
-            has_image,
-        };
+        let row = user("0001", ["Ada", last_name], -1, has_image);
         let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
-        push_line(&mut text, &row, columns, ages);
+        push_line(&mut text, &row.view(Dataset::users()), columns, ages);
         assert_eq!(text, expected);
     }
 
     #[test]
     fn fields_are_quoted_when_required() {
-        let stored = &Column::STORED;
+        let stored = &Column::stored(Dataset::users()).collect::<Vec<_>>();
         check("Lee", false, stored, "0001,Ada,Lee,-1,\n");
         check("Lee", true, stored, "0001,Ada,Lee,-1,processed_data/images/0001.png\n");
         check("Lee, Jr", false, stored, "0001,Ada,\"Lee, Jr\",-1,\n");
@@ -115,22 +104,17 @@ mod tests {
         check("Lee\r\nSmith", false, stored, "0001,Ada,\"Lee\r\nSmith\",-1,\n");
         check(" Lee", false, stored, "0001,Ada,\" Lee\",-1,\n");
         check("=cmd()", false, stored, "0001,Ada,=cmd(),-1,\n");
-        check("Lee", false, &[Column::Age, Column::UserId], "56,0001\n");
-        check("Lee", false, &[Column::ImgPath], "\"\"\n");
+        check("Lee", false, &[Column::Derived(0), Column::KEY], "56,0001\n");
+        check("Lee", false, &[Column::File(0)], "\"\"\n");
     }
 
     #[track_caller]
     fn check_escaped(last_name: &str, expected: &str) {
-        let row = RowView {
-            user_id: "-1",
-            first_name: "@Ada",
-            last_name,
-            birth: BirthTimestamp::from_ms(-1).unwrap(),
-            has_image: false,
-        };
+        let row = user("-1", ["@Ada", last_name], -1, false);
+        let stored: Vec<_> = Column::stored(Dataset::users()).collect();
         let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
         let mut text = String::new();
-        push_escaped_line(&mut text, &row, &Column::STORED, ages, Escape::Spreadsheet);
+        push_escaped_line(&mut text, &row.view(Dataset::users()), &stored, ages, Escape::Spreadsheet);
         assert_eq!(text, format!("'-1,'@Ada,{expected},-1,\n"));
     }
 
@@ -150,7 +134,8 @@ mod tests {
     #[test]
     fn header_contains_the_column_names() {
         let mut text = String::new();
-        push_header(&mut text, &Column::STORED);
+        let stored: Vec<_> = Column::stored(Dataset::users()).collect();
+        push_header(&mut text, Dataset::users(), &stored);
         assert_eq!(text, "user_id,first_name,last_name,birthts,img_path\n");
     }
 }

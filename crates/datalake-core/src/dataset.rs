@@ -18,7 +18,7 @@ mod name;
 mod regex_error;
 mod value;
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 pub use self::{
     column::{Column, Constraints, Maximum, Origin, Pattern, TEXT_BYTES_MAX},
@@ -28,13 +28,13 @@ pub use self::{
     format::{Compression, CsvDialect, Encoding, ExtraColumns, SourceFormat},
     key_pattern::{KeyMatch, KeyMismatch, KeyPattern, Placeholder},
     name::Name,
-    value::{ColumnType, Value},
+    value::{ColumnType, Value, ValueRef},
 };
 
 /// The declaration of the users, the default of a lake.
 const USERS: &str = include_str!("dataset/users.toml");
 
-static USERS_DATASET: LazyLock<Dataset> = LazyLock::new(|| Dataset::parse(USERS).expect("the tests parse the constant"));
+static USERS_DATASET: LazyLock<Arc<Dataset>> = LazyLock::new(|| Arc::new(Dataset::parse(USERS).expect("the tests parse the constant")));
 
 /// What a lake contains: the keys, columns and files of its rows, and what is derived from them.
 ///
@@ -54,6 +54,9 @@ pub struct Dataset {
     missing_values: Box<[Box<str>]>,
 }
 
+// Its numbers are finite, and patterns are compared by their text.
+impl Eq for Dataset {}
+
 /// What an object of a key is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum KeyRole {
@@ -63,6 +66,15 @@ pub enum KeyRole {
     File(usize),
 }
 
+/// A derived column of completed years, and the column of the days from which the years are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CountedYears {
+    /// The index in [`Dataset::derived`].
+    pub derived: usize,
+    /// The index in [`Dataset::columns`].
+    pub day: usize,
+}
+
 impl Dataset {
     /// Largest declaration in bytes: 256 columns of 250 bytes.
     pub const BYTES_MAX: usize = 64 * 1024;
@@ -70,6 +82,11 @@ impl Dataset {
     /// The users: the dataset of a lake without declaration.
     pub fn users() -> &'static Self {
         &USERS_DATASET
+    }
+
+    /// The users, for owners of a dataset.
+    pub fn shared_users() -> Arc<Self> {
+        Arc::clone(&USERS_DATASET)
     }
 
     /// Parses a declaration. The error is the first one of the text.
@@ -139,6 +156,15 @@ impl Dataset {
     /// The derived columns, as declared.
     pub fn derived(&self) -> &[DerivedColumn] {
         &self.derived
+    }
+
+    /// The completed years that readers keep counts of, so that their bounds and statistics need no scan: those of the first derived column.
+    pub fn counted_years(&self) -> Option<CountedYears> {
+        let derived = self.derived.iter().position(|derived| derived.function == DerivedFunction::Years)?;
+        Some(CountedYears {
+            derived,
+            day: self.derived[derived].argument_index,
+        })
     }
 
     /// The columns and derived columns with statistics.

@@ -1,10 +1,14 @@
-//! One row of the table: a user's record and the versions of the sources that it was read from.
+//! One row of the table: its values, and the versions of the objects that they were read from.
+
+use std::fmt;
 
 use jiff::Timestamp;
 
 use crate::{
+    dataset::{Dataset, DerivedFunction, Value, ValueRef},
+    query::column::Column,
     run::RunId,
-    user::{BirthTimestamp, UserId, UserRecord},
+    user::{Age, Ages, Day, UserId},
 };
 
 /// The version of the source object that a value was read from.
@@ -25,39 +29,177 @@ impl Provenance {
     }
 }
 
-/// A row of the table. `img_path` is not a field: it follows from the user ID and from whether an image is linked.
+/// A row of the table. The keys of files are not fields: they follow from the ID and from whether there is a file.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
-    /// The user.
+    /// The value of the placeholder in the key of the source, which identifies the row.
     pub user_id: UserId,
-    /// The values of the last valid CSV.
-    pub record: UserRecord,
-    /// The CSV that `record` was read from.
+    /// The values of the last valid source, in the order of the columns of the content; none where there is no value.
+    pub values: Box<[Option<Value>]>,
+    /// The source that `values` were read from.
     pub csv: Provenance,
-    /// The linked image, which is copied; none if the user has never had a valid one or it was removed.
-    pub image: Option<Provenance>,
+    /// The linked files, in the order of the declaration; none if there has never been a valid one or it was removed.
+    pub files: Box<[Option<Provenance>]>,
     /// The last run that changed the row.
     pub run_id: RunId,
 }
 
 impl Row {
-    /// Whether readers see the same in both rows: the same values, and an image or none in both. Provenance is not compared.
+    /// Whether readers see the same in both rows: the same values, and a file or none in both. Provenance is not compared.
     pub fn is_visibly_equal(&self, other: &Self) -> bool {
-        self.user_id == other.user_id && self.record == other.record && self.image.is_some() == other.image.is_some()
+        let has_files = |row: &Self| row.files.iter().map(Option::is_some).collect::<Vec<_>>();
+        self.user_id == other.user_id && self.values == other.values && has_files(self) == has_files(other)
+    }
+
+    /// The linked file of this index in the declaration.
+    pub fn file(&self, index: usize) -> Option<&Provenance> {
+        self.files.get(index)?.as_ref()
+    }
+
+    /// The values that readers see. `dataset` is the declaration by which the row was read.
+    pub fn view<'a>(&'a self, dataset: &'a Dataset) -> RowView<'a> {
+        RowView::new(self.user_id.as_str(), dataset, self, 0)
     }
 }
 
-/// The values of a row that readers see, borrowed from the packed columns or a row in memory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Rows in memory, from which views read values. Implemented by packed columns, and by a single [`Row`].
+pub trait RowValues: fmt::Debug + Send + Sync {
+    /// The value of a row in a column of the content, by its index in [`Dataset::columns`].
+    fn value(&self, row: usize, column: usize) -> Option<ValueRef<'_>>;
+
+    /// Whether a row has a file, by its index in [`Dataset::files`].
+    fn has_file(&self, row: usize, file: usize) -> bool;
+}
+
+impl RowValues for Row {
+    fn value(&self, _: usize, column: usize) -> Option<ValueRef<'_>> {
+        let value = column.checked_sub(1).and_then(|index| self.values.get(index));
+        value.and_then(Option::as_ref).map(Value::as_ref)
+    }
+
+    fn has_file(&self, _: usize, file: usize) -> bool {
+        self.files.get(file).is_some_and(Option::is_some)
+    }
+}
+
+/// The values of a row that readers see. Nothing is read before it is requested.
+#[derive(Clone, Copy)]
 pub struct RowView<'a> {
-    /// The user.
+    /// The value of the placeholder, which identifies the row.
     pub user_id: &'a str,
-    /// As in the source.
-    pub first_name: &'a str,
-    /// As in the source.
-    pub last_name: &'a str,
-    /// The birth time.
-    pub birth: BirthTimestamp,
-    /// Whether an image is linked; its key is [`crate::keys::image`] of the user ID.
-    pub has_image: bool,
+    dataset: &'a Dataset,
+    rows: &'a dyn RowValues,
+    row: usize,
+}
+
+/// The value of a row in one column.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Cell<'a> {
+    /// A value of the source, or a derived one.
+    Value(ValueRef<'a>),
+    /// The key of a file, in parts, for writers that append a million keys to a buffer.
+    Path([&'a str; 3]),
+}
+
+impl<'a> RowView<'a> {
+    /// The row at an index of rows in memory.
+    pub fn new(user_id: &'a str, dataset: &'a Dataset, rows: &'a dyn RowValues, row: usize) -> Self {
+        Self {
+            user_id,
+            dataset,
+            rows,
+            row,
+        }
+    }
+
+    /// The declaration by which the row was read.
+    pub fn dataset(&self) -> &'a Dataset {
+        self.dataset
+    }
+
+    /// The value of a column, by its index in [`Dataset::columns`].
+    pub fn value(&self, column: usize) -> Option<ValueRef<'a>> {
+        match column {
+            0 => Some(ValueRef::Text(self.user_id)),
+            _ => self.rows.value(self.row, column),
+        }
+    }
+
+    /// Whether the row has a file, by its index in [`Dataset::files`].
+    pub fn has_file(&self, file: usize) -> bool {
+        self.rows.has_file(self.row, file)
+    }
+
+    /// The key of a file or of its copy, in parts; none if the row does not have the file.
+    pub fn path(&self, file: usize) -> Option<[&'a str; 3]> {
+        self.has_file(file).then(|| self.dataset.files()[file].path(self.user_id))
+    }
+
+    /// The value of any column. `ages` has the day of the query.
+    pub fn cell(&self, column: Column, ages: Ages) -> Option<Cell<'a>> {
+        match column {
+            Column::Value(index) => self.value(index).map(Cell::Value),
+            Column::File(index) => self.path(index).map(Cell::Path),
+            Column::Derived(index) => self.derived(index, ages).map(Cell::Value),
+        }
+    }
+
+    fn derived(&self, index: usize, ages: Ages) -> Option<ValueRef<'a>> {
+        let derived = &self.dataset.derived()[index];
+        let argument = derived.argument_index;
+        match derived.function {
+            DerivedFunction::Years => ages.of(self.day(argument)?).map(|age| ValueRef::Integer(Age::years(age).into())),
+            DerivedFunction::Year => Some(ValueRef::Integer(self.day(argument)?.date().year().into())),
+            DerivedFunction::Length => match self.value(argument)? {
+                ValueRef::Text(text) => i64::try_from(text.chars().count()).ok().map(ValueRef::Integer),
+                _ => None,
+            },
+            DerivedFunction::Has => Some(ValueRef::Boolean(self.has_file(argument))),
+        }
+    }
+
+    /// The day of a column of days or instants, by its index in [`Dataset::columns`].
+    pub fn day(&self, column: usize) -> Option<Day> {
+        self.value(column)?.day()
+    }
+}
+
+impl PartialEq for RowView<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let has_equal_value = |column| self.rows.value(self.row, column) == other.rows.value(other.row, column);
+        self.user_id == other.user_id
+            && (1..self.dataset.columns().len()).all(has_equal_value)
+            && (0..self.dataset.files().len()).all(|file| self.has_file(file) == other.has_file(file))
+    }
+}
+
+impl Eq for RowView<'_> {}
+
+/// Omits the values, which must not be logged.
+impl fmt::Debug for RowView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowView").field("user_id", &self.user_id).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod test_rows {
+    use super::*;
+
+    /// The row of a user with two names and a birth time.
+    pub(crate) fn user(user_id: &str, names: [&str; 2], birth_ms: i64, has_image: bool) -> Row {
+        let provenance = Provenance {
+            etag: "tag".into(),
+            size: 1,
+            modified: Timestamp::UNIX_EPOCH,
+        };
+        let [first, last] = names.map(|name| Some(Value::Text(name.into())));
+        Row {
+            user_id: UserId::parse(user_id).expect("the ID is valid"),
+            values: [first, last, Some(Value::EpochMs(birth_ms))].into(),
+            files: [has_image.then(|| provenance.clone())].into(),
+            csv: provenance,
+            run_id: RunId::parse("run-1").expect("the ID is valid"),
+        }
+    }
 }

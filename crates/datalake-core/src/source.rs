@@ -22,23 +22,13 @@ use crate::{
     dataset::{Dataset, Value},
     reject::{Notice, Reason, Reject, RejectCode},
     text::grouped,
-    user::{BirthTimestamp, UserRecord},
 };
 
 /// Largest CSV that is read: two names of 1,000 bytes, a number, a header, and additional columns.
 pub const CSV_BYTES_MAX: u64 = 64 * 1024;
 
-/// What an accepted CSV contains.
+/// The values of an accepted source.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Accepted {
-    /// The user, without the ID, which is part of the key.
-    pub record: UserRecord,
-    /// What was unusual, each notice at most once.
-    pub notices: Vec<Notice>,
-}
-
-/// The values of an accepted source of any dataset.
-#[derive(Clone, Debug, PartialEq)]
 pub struct ParsedRow {
     /// The values of the columns in the content, in the order of the declaration; none where there is no value.
     pub values: Vec<Option<Value>>,
@@ -60,51 +50,6 @@ fn too_large_for(entity: &str, size: u64) -> Option<Reject> {
         )
     };
     (size > CSV_BYTES_MAX).then(|| Reject::whole(RejectCode::TooLarge, reason()))
-}
-
-/// Parses the CSVs of users with buffers that it reuses.
-#[derive(Debug)]
-pub struct SourceParser {
-    rows: RowParser<'static>,
-}
-
-impl Default for SourceParser {
-    fn default() -> Self {
-        Self {
-            rows: RowParser::new(Dataset::users()),
-        }
-    }
-}
-
-impl SourceParser {
-    /// A parser without buffers.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Parses all bytes of a user's CSV. Births are compared with `run_at`, the time of the run.
-    pub fn parse(&mut self, bytes: &[u8], run_at: Timestamp) -> Result<Accepted, Reject> {
-        let ParsedRow { values, notices } = self.rows.parse(bytes, run_at)?;
-        let record = record(values).expect("the users have two texts and a time within the calendar");
-        Ok(Accepted { record, notices })
-    }
-}
-
-/// The record of the values of a user.
-fn record(values: Vec<Option<Value>>) -> Option<UserRecord> {
-    let [
-        Some(Value::Text(first_name)),
-        Some(Value::Text(last_name)),
-        Some(Value::EpochMs(birthts_ms)),
-    ] = <[_; 3]>::try_from(values).ok()?
-    else {
-        return None;
-    };
-    Some(UserRecord {
-        first_name,
-        last_name,
-        birth: BirthTimestamp::from_ms(birthts_ms)?,
-    })
 }
 
 /// Parses the CSVs of a dataset with buffers that it reuses. The bytes are those after decompression, and the format of the dataset is CSV.

@@ -193,17 +193,6 @@ pub fn last_birth_day(age_at_least: u16, on: Day) -> Option<Day> {
     Day::from_date(date)
 }
 
-/// The values of a user's CSV. The user ID is part of the key, not of the CSV.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserRecord {
-    /// 1 to 1,000 bytes of UTF-8, without control characters except CR and LF, which a quoted field may contain.
-    pub first_name: Box<str>,
-    /// 1 to 1,000 bytes of UTF-8, without control characters except CR and LF, which a quoted field may contain.
-    pub last_name: Box<str>,
-    /// The birth time.
-    pub birth: BirthTimestamp,
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;

@@ -42,25 +42,25 @@ pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, imag
 /// The user's row after the run; none if there is no such user.
 fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
     let is_linked = matches!(image, ImageUpdate::Link(_));
-    let (record, csv) = match read.csv {
+    let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
-        CsvRead::Valid { record, object, .. } => (record, object.into_provenance()),
+        CsvRead::Valid { values, object, .. } => (values.into(), object.into_provenance()),
         // The last valid row is kept.
         CsvRead::Same | CsvRead::Rejected { .. } => {
             let old = old?;
-            (old.record.clone(), old.csv.clone())
+            (old.values.clone(), old.csv.clone())
         }
     };
     let image = match image {
-        ImageUpdate::Keep => old.and_then(|old| old.image.clone()),
+        ImageUpdate::Keep => old.and_then(|old| old.files.first().cloned().flatten()),
         ImageUpdate::Unlink => None,
         ImageUpdate::Link(provenance) | ImageUpdate::UpdateEtag(provenance) => Some(provenance),
     };
     let mut row = Row {
         user_id: read.user_id,
-        record,
+        values,
         csv,
-        image,
+        files: [image].into(),
         run_id: run_id.clone(),
     };
     // A row names the last run that changed it, not one that only found its bytes under another ETag.
@@ -75,11 +75,9 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
 
 impl RowChanges {
     fn add(&mut self, old: Option<&Row>, new: Option<Row>, image_is_linked: bool) {
-        let (old_image, new_image) = (
-            old.and_then(|old| old.image.as_ref()),
-            new.as_ref().and_then(|new| new.image.as_ref()),
-        );
-        if old_image != new_image
+        let old_files = old.map(|old| &old.files).filter(|files| files.iter().any(Option::is_some));
+        let new_files = new.as_ref().map(|new| &new.files).filter(|files| files.iter().any(Option::is_some));
+        if old_files != new_files
             && let Some(row) = old.or(new.as_ref())
         {
             self.image_updates.push(row.user_id.clone());

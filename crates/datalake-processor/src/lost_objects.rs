@@ -72,7 +72,7 @@ async fn check(table: &Table, version: &Version, key: &str) -> Result<Lost, RunE
     let data_files: Vec<Option<Arc<DataFile>>> = stream::iter(version.data_files().iter().cloned())
         .map(async |file| {
             let file_key = file.key();
-            let is_lost = is_missing(bucket, &file_key).await? || file_key == key && is_damaged(table, &file).await?;
+            let is_lost = is_missing(bucket, &file_key).await? || file_key == key && is_damaged(table, version, &file).await?;
             Ok::<_, RunError>(is_lost.then_some(file))
         })
         .buffered(CHECKS_IN_FLIGHT)
@@ -106,8 +106,8 @@ async fn is_missing(bucket: &dyn Bucket, key: &str) -> Result<bool, RunError> {
     Ok(!listed)
 }
 
-async fn is_damaged(table: &Table, file: &DataFile) -> Result<bool, RunError> {
-    match table.check_data_file(file).await {
+async fn is_damaged(table: &Table, version: &Version, file: &DataFile) -> Result<bool, RunError> {
+    match table.check_data_file(version, file).await {
         Ok(()) => Ok(false),
         Err(TableError::Corrupt { .. }) => Ok(true),
         Err(TableError::Store(StoreError::NotFound { .. })) => Ok(true),

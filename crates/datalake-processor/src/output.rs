@@ -16,11 +16,13 @@ pub(crate) async fn render(table: &Table, version: &Version) -> Result<Vec<u8>, 
     let mut text = String::with_capacity(capacity);
     // No column of the file depends on the day.
     let ages = Ages::on(Day::FIRST);
-    csv::push_header(&mut text, &Column::STORED);
+    let dataset = version.dataset();
+    let columns: Vec<_> = Column::stored(dataset).collect();
+    csv::push_header(&mut text, dataset, &columns);
     let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
-            csv::push_line(&mut text, &row, &Column::STORED, ages);
+            csv::push_line(&mut text, &row, &columns, ages);
         }
     }
     Ok(text.into_bytes())

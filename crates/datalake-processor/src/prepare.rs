@@ -58,7 +58,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
             if context.options.writers == Writers::Many {
                 store_check::require_create_if_absent(context.bucket()).await?;
             }
-            let staged = context.table.stage(base.as_ref(), changes.edits).await?;
+            let staged = context.table.stage(base.as_ref(), &context.dataset, changes.edits).await?;
             Prepared::Changed {
                 base,
                 staged,

@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use datalake_core::{
     count::count,
+    dataset::{Dataset, Value},
     image,
     plan::{SourceChange, SourceObject, UserChange},
     reject::{Notice, Reject, RejectCode},
     row::Row,
-    source::{self, Accepted, SourceParser},
-    user::{UserId, UserRecord},
+    source::{self, ParsedRow, RowParser},
+    user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Etag, Metadata},
@@ -43,7 +44,7 @@ pub(crate) enum CsvRead {
     /// It was not listed, or was removed before it was read.
     Gone,
     Valid {
-        record: UserRecord,
+        values: Vec<Option<Value>>,
         notices: Vec<Notice>,
         object: SourceObject,
     },
@@ -117,9 +118,10 @@ type OutcomeCache<T> = Mutex<HashMap<(Box<str>, Box<str>), Result<T, Reject>>>;
 /// Reads sources, and caches the outcomes.
 pub(crate) struct Reader<'a> {
     bucket: &'a dyn Bucket,
+    dataset: &'a Dataset,
     run_at: Timestamp,
-    parsers: Mutex<Vec<SourceParser>>,
-    csv_outcomes: OutcomeCache<Accepted>,
+    parsers: Mutex<Vec<RowParser<'a>>>,
+    csv_outcomes: OutcomeCache<ParsedRow>,
     image_outcomes: OutcomeCache<ImageBytes>,
     /// The first error that may have its cause in one source.
     denied: Mutex<Option<StoreError>>,
@@ -127,9 +129,10 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bucket: &'a dyn Bucket, run_at: Timestamp) -> Self {
+    pub(crate) fn new(bucket: &'a dyn Bucket, dataset: &'a Dataset, run_at: Timestamp) -> Self {
         Self {
             bucket,
+            dataset,
             run_at,
             parsers: Mutex::default(),
             csv_outcomes: Mutex::default(),
@@ -184,7 +187,8 @@ impl<'a> Reader<'a> {
     async fn read_csv(&self, object: SourceObject) -> Result<CsvRead, StoreError> {
         let parse = |bytes: Bytes| {
             // Parsers keep their buffers. There is one for each thread that parses at the same time.
-            let mut parser = self.parsers.lock().pop().unwrap_or_default();
+            let parser = self.parsers.lock().pop();
+            let mut parser = parser.unwrap_or_else(|| RowParser::new(self.dataset));
             let parsed = parser.parse(&bytes, self.run_at);
             self.parsers.lock().push(parser);
             std::future::ready(parsed)
@@ -195,7 +199,7 @@ impl<'a> Reader<'a> {
         };
         Ok(match self.read_validated(object, limit, &self.csv_outcomes, parse).await? {
             ReadOutcome::Gone => CsvRead::Gone,
-            ReadOutcome::Valid(object, Accepted { record, notices }) => CsvRead::Valid { record, notices, object },
+            ReadOutcome::Valid(object, ParsedRow { values, notices }) => CsvRead::Valid { values, notices, object },
             ReadOutcome::Rejected(object, reject) => CsvRead::Rejected { reject, object },
             ReadOutcome::KeepsChanging(object) => CsvRead::Rejected {
                 reject: Reject::unstable(READ_ATTEMPTS_MAX),

@@ -122,7 +122,7 @@ impl<'a> RecordedUsers<'a> {
 fn recorded_user(user_id: UserId, row: Option<RecordedSources>, rejects: UserRejects, run_at: Timestamp) -> RecordedUser {
     let has_row = row.is_some();
     let (row_csv, row_image) = match row {
-        Some(row) => (Some((row.csv_etag, row.csv_size)), row.image),
+        Some(row) => (Some((row.csv_etag, row.csv_size)), row.files.first().cloned().flatten()),
         None => (None, None),
     };
     let valid_image = rejects.csv.as_ref().and_then(|open| open.valid_image.clone()).filter(|_| !has_row);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use datalake_core::{
     count::milliseconds,
+    dataset::Dataset,
     keys,
     run::{Counts, Requests, RunOutcome, RunReport},
 };
@@ -44,6 +45,7 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     let context = RunContext {
         options,
         table: Table::with_settings(bucket, options.table),
+        dataset: Dataset::shared_users(),
     };
     let mut state = RunState::new(&context, new_report(options));
     let result = attempts::execute(&context, &mut state).await;

@@ -1,6 +1,11 @@
 //! What the steps of a run share.
 
-use datalake_core::run::{Counts, RunReport};
+use std::sync::Arc;
+
+use datalake_core::{
+    dataset::Dataset,
+    run::{Counts, RunReport},
+};
 use datalake_store::bucket::Bucket;
 use datalake_table::{
     delta::{
@@ -18,6 +23,8 @@ use crate::{images::image_sync::ImageSync, options::RunOptions, read::Reader};
 pub(crate) struct RunContext<'a> {
     pub(crate) options: &'a RunOptions,
     pub(crate) table: Table,
+    /// The declaration of the sources.
+    pub(crate) dataset: Arc<Dataset>,
 }
 
 impl RunContext<'_> {
@@ -46,7 +53,7 @@ pub(crate) struct RunState<'a> {
 impl<'a> RunState<'a> {
     pub(crate) fn new(context: &'a RunContext<'_>, report: RunReport) -> Self {
         Self {
-            reader: Reader::new(context.bucket(), report.started_at),
+            reader: Reader::new(context.bucket(), &context.dataset, report.started_at),
             images: ImageSync::new(&context.table, &report.run_id),
             report,
             base: None,

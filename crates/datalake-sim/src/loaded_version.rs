@@ -87,7 +87,7 @@ fn load_uncached(store: &MemoryBucket) -> Load {
             rows.extend(batch.into_iter().map(|row| LoadedRow {
                 user_id: row.user_id.to_string(),
                 csv: row.csv_etag.into(),
-                image: row.image.map(|(etag, _)| etag.into()),
+                image: row.files.into_iter().next().flatten().map(|(etag, _)| etag.into()),
             }));
         }
         let rejected = table.rejects(&version).await?;
@@ -119,11 +119,13 @@ fn load_uncached(store: &MemoryBucket) -> Load {
 pub(crate) async fn output_of(table: &Table, version: &Version) -> Result<String, TableError> {
     let mut text = String::new();
     let ages = Ages::on(Day::FIRST);
-    csv::push_header(&mut text, &Column::STORED);
+    let dataset = version.dataset();
+    let columns: Vec<_> = Column::stored(dataset).collect();
+    csv::push_header(&mut text, dataset, &columns);
     let mut batches = table.all_rows(version);
     while let Some(rows) = batches.try_next().await? {
         for row in rows.iter() {
-            csv::push_line(&mut text, &row, &Column::STORED, ages);
+            csv::push_line(&mut text, &row, &columns, ages);
         }
     }
     Ok(text)

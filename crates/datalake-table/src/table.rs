@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{reject::ExcludedSource, row::Row, user::UserId};
+use datalake_core::{dataset::Dataset, reject::ExcludedSource, row::Row, user::UserId};
 use datalake_store::bucket::Bucket;
 use futures_util::{
     StreamExt,
@@ -108,8 +108,9 @@ impl Table {
     /// What the table records of every user's sources, in byte order of the user ids. A batch is a cluster of data files.
     pub fn recorded_sources(&self, version: &Version) -> BoxStream<'static, Result<Vec<RecordedSources>, TableError>> {
         let bucket = Arc::clone(&self.bucket);
+        let schema = Arc::clone(&version.0.schema);
         stream::iter(clusters(version))
-            .map(move |cluster| data_file_reader::recorded_sources(Arc::clone(&bucket), cluster))
+            .map(move |cluster| data_file_reader::recorded_sources(Arc::clone(&bucket), Arc::clone(&schema), cluster))
             .buffered(READS_IN_FLIGHT)
             .boxed()
     }
@@ -119,25 +120,25 @@ impl Table {
         data_file_reader::rows_of(&self.bucket, version, user_ids).await
     }
 
-    /// The rows of one data file, with the columns that readers see.
-    pub async fn rows_of_data_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
-        self.loader.load_file(file).await
+    /// The rows of one data file of a version, with the columns that readers see.
+    pub async fn rows_of_data_file(&self, version: &Version, file: &DataFile) -> Result<PackedRows, TableError> {
+        self.loader.load_file(&version.0.schema, file).await
     }
 
     /// All rows of a version, with the columns that readers see, in byte order of the user ids. A batch is a cluster of data files.
     pub fn all_rows(&self, version: &Version) -> BoxStream<'static, Result<PackedRows, TableError>> {
-        let loader = self.loader.clone();
+        let (loader, schema) = (self.loader.clone(), Arc::clone(&version.0.schema));
         stream::iter(clusters(version))
             .then(move |cluster| {
-                let loader = loader.clone();
-                async move { loader.load_cluster(&cluster).await }
+                let (loader, schema) = (loader.clone(), Arc::clone(&schema));
+                async move { loader.load_cluster(&schema, &cluster).await }
             })
             .boxed()
     }
 
-    /// The rows of a cluster of data files, merged.
-    pub(crate) async fn rows_of_cluster(&self, cluster: &[Arc<DataFile>]) -> Result<PackedRows, TableError> {
-        self.loader.load_cluster(cluster).await
+    /// The rows of a cluster of data files of a version, merged.
+    pub(crate) async fn rows_of_cluster(&self, version: &Version, cluster: &[Arc<DataFile>]) -> Result<PackedRows, TableError> {
+        self.loader.load_cluster(&version.0.schema, cluster).await
     }
 
     /// The sources that are rejected or ignored at `version`, by key.
@@ -147,9 +148,10 @@ impl Table {
 
     /// Writes the data files that result from `edits` of `base`. No reader sees them before the commit.
     ///
-    /// `edits` are sorted by user id, with one edit per user.
-    pub async fn stage(&self, base: Option<&Version>, edits: Vec<Edit>) -> Result<Staged, TableError> {
-        stage::stage(&self.bucket, self.settings, base, edits).await
+    /// `edits` are sorted by user id, with one edit per user. If `dataset` is not the declaration of `base`, no row of `base` is kept: the
+    /// edits put every row.
+    pub async fn stage(&self, base: Option<&Version>, dataset: &Arc<Dataset>, edits: Vec<Edit>) -> Result<Staged, TableError> {
+        stage::stage(&self.bucket, self.settings, base, dataset, edits).await
     }
 
     /// Creates the version after `base`. `rejects` are all sources that are now rejected or ignored, sorted by key.
@@ -171,9 +173,9 @@ impl Table {
         commit::is_committed(&self.bucket, attempt).await
     }
 
-    /// Reads a data file completely. Returns the error that its readers get if it is missing or damaged.
-    pub async fn check_data_file(&self, file: &DataFile) -> Result<(), TableError> {
-        data_file_reader::check(&self.bucket, file).await
+    /// Reads a data file of a version completely. Returns the error that its readers get if it is missing or damaged.
+    pub async fn check_data_file(&self, version: &Version, file: &DataFile) -> Result<(), TableError> {
+        data_file_reader::check(&self.bucket, &version.0.schema, file).await
     }
 
     /// Removes log entries, data files and rejects files that are past the table's retention, by the store's clock.

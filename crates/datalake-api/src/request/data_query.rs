@@ -2,6 +2,7 @@
 
 use datalake_core::{
     csv::Escape,
+    dataset::Dataset,
     query::{Query, Scope, as_of::TIME_TRAVEL_PARAMETERS, error::QueryError},
 };
 
@@ -46,11 +47,12 @@ pub struct DataQuery {
 
 impl DataQuery {
     /// Parses the query string. `path` is the path of all pages.
-    pub fn parse(query_string: &QueryString, path: &str) -> Result<Self, QueryError> {
+    pub fn parse(dataset: &Dataset, query_string: &QueryString, path: &str) -> Result<Self, QueryError> {
         query_string.check_once(&PRESENTATION_PARAMETERS)?;
         let is_in_query = |pair: &(&str, &str)| !PRESENTATION_PARAMETERS.contains(&pair.0);
         let others = [&PRESENTATION_PARAMETERS, TIME_TRAVEL_PARAMETERS].concat();
-        let query = Query::parse(query_string.without_time_travel().filter(is_in_query), Scope::Rows, &others)?;
+        let pairs = query_string.without_time_travel().filter(is_in_query);
+        let query = Query::parse(dataset, pairs, Scope::Rows, &others)?;
         let cursor = query_string.get(CURSOR).map(Cursor::parse).transpose()?;
         let list_identity = query_string.canonical(&PAGE_PARAMETERS);
         if let Some(cursor) = &cursor {
@@ -83,8 +85,8 @@ impl DataQuery {
 }
 
 impl QueryParameters for DataQuery {
-    fn parse(query: &QueryString, path: &str, _: &[&'static str]) -> Result<Self, QueryError> {
-        Self::parse(query, path)
+    fn parse(dataset: &Dataset, query: &QueryString, path: &str, _: &[&'static str]) -> Result<Self, QueryError> {
+        Self::parse(dataset, query, path)
     }
 
     fn cursor_version(&self) -> Option<u64> {
@@ -110,9 +112,9 @@ pub struct StatsQuery {
 }
 
 impl QueryParameters for StatsQuery {
-    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(dataset: &Dataset, query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         Ok(Self {
-            query: Query::parse(query.without_time_travel(), Scope::Stats, others)?,
+            query: Query::parse(dataset, query.without_time_travel(), Scope::Stats, others)?,
             identity: query.canonical(&[]),
         })
     }
@@ -128,10 +130,10 @@ pub struct UserQuery {
 }
 
 impl QueryParameters for UserQuery {
-    fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(dataset: &Dataset, query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check_with(&["on"], others)?;
         Ok(Self {
-            query: Query::parse(query.without_time_travel(), Scope::Stats, &[])?,
+            query: Query::parse(dataset, query.without_time_travel(), Scope::Stats, &[])?,
             identity: format!("{path}?{}", query.canonical(&[])),
         })
     }

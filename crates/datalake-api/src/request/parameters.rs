@@ -1,15 +1,15 @@
 //! The parameters of a route, parsed from its query string.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
-use datalake_core::query::error::QueryError;
+use datalake_core::{dataset::Dataset, query::error::QueryError};
 
 use crate::{problem::Problem, request::query_string::QueryString};
 
 /// What a route takes from the query string.
 pub trait QueryParameters: Sized {
-    /// Parses the query string of a request for `path`. `others` are names that the extractor parses itself; any other unknown name is an
-    /// error.
-    fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError>;
+    /// Parses the query string of a request for `path`. `dataset` is the declaration of the rows that are read. `others` are names that the
+    /// extractor parses itself; any other unknown name is an error.
+    fn parse(dataset: &Dataset, query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError>;
 
     /// The version of the table that a cursor in the query string is bound to.
     fn cursor_version(&self) -> Option<u64> {
@@ -22,7 +22,7 @@ pub trait QueryParameters: Sized {
 pub struct NoParameters;
 
 impl QueryParameters for NoParameters {
-    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(_: &Dataset, query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check(others)?;
         Ok(Self)
     }
@@ -33,7 +33,8 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = QueryString::of(parts)?;
-        Ok(Self::parse(&query, parts.uri.path(), &[])?)
+        query.check(&[])?;
+        Ok(Self)
     }
 }
 
@@ -42,7 +43,7 @@ impl<S: Send + Sync> FromRequestParts<S> for NoParameters {
 pub struct Limit<const DEFAULT: usize, const MAX: usize>(pub usize);
 
 impl<const DEFAULT: usize, const MAX: usize> QueryParameters for Limit<DEFAULT, MAX> {
-    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(_: &Dataset, query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check_with(&["limit"], others)?;
         Ok(Self(query.limit(DEFAULT, MAX, "")?))
     }
@@ -53,6 +54,7 @@ impl<S: Send + Sync, const DEFAULT: usize, const MAX: usize> FromRequestParts<S>
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let query = QueryString::of(parts)?;
-        Ok(Self::parse(&query, parts.uri.path(), &[])?)
+        query.check_with(&["limit"], &[])?;
+        Ok(Self(query.limit(DEFAULT, MAX, "")?))
     }
 }

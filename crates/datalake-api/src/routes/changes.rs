@@ -8,7 +8,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use datalake_core::query::{as_of::parse_version, error::QueryError};
+use datalake_core::{
+    dataset::Dataset,
+    query::{as_of::parse_version, error::QueryError},
+};
 use datalake_table::memory::difference::{Change, Difference};
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
@@ -80,8 +83,8 @@ impl<'a> From<Change<'a>> for ChangeDocument<'a> {
                 (Some(_), None) => "delete",
             },
             user_id: after.or(before).map_or("", |row| row.user_id),
-            before: before.map(StoredRowDocument::from),
-            after: after.map(StoredRowDocument::from),
+            before: before.map(StoredRowDocument),
+            after: after.map(StoredRowDocument),
         }
     }
 }
@@ -122,7 +125,7 @@ impl Span {
 }
 
 impl QueryParameters for Span {
-    fn parse(query: &QueryString, _: &str, _: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(_: &Dataset, query: &QueryString, _: &str, _: &[&'static str]) -> Result<Self, QueryError> {
         let span = Self::parse(query)?;
         if span.until.is_some_and(|until| until < span.since) {
             return Err(QueryError::value("until", "must not be less than since"));

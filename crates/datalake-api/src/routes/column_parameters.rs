@@ -4,11 +4,8 @@
 use std::iter;
 
 use datalake_core::{
-    keys,
-    query::{
-        column::{Column, ColumnKind},
-        condition::Operator,
-    },
+    dataset::{ColumnType, Dataset},
+    query::{column::Column, condition::Operator},
 };
 use serde_json::Value;
 use utoipa::{
@@ -31,7 +28,7 @@ pub(crate) struct OrderParameters;
 
 impl IntoParams for OrderParameters {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let column = format!("({})", Column::ALL.map(Column::name).join("|"));
+        let column = format!("({})", names(Dataset::users()).join("|"));
         let key = format!(r"{column}(\.(asc|desc))?");
         let list = |one: &str| {
             ObjectBuilder::new()
@@ -53,24 +50,36 @@ pub(crate) struct ConditionsOnColumns;
 
 impl IntoParams for ConditionsOnColumns {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let dataset = Dataset::users();
         let of_column = |column: Column| {
-            let operators = Operator::ALL.into_iter().filter(move |operator| operator.applies_to(column.kind()));
+            let column_type = column.column_type(dataset);
+            let operators = Operator::ALL.into_iter().filter(move |operator| operator.applies_to(column_type));
             iter::once(None)
                 .chain(operators.map(Some))
-                .map(move |operator| parameter(column, operator))
+                .map(move |operator| parameter(dataset, column, operator))
         };
-        Column::ALL.into_iter().flat_map(of_column).collect()
+        Column::all(dataset).flat_map(of_column).collect()
     }
 }
 
-fn parameter(column: Column, operator: Option<Operator>) -> Parameter {
+fn names(dataset: &Dataset) -> Vec<&str> {
+    Column::all(dataset).map(|column| column.name(dataset).as_str()).collect()
+}
+
+fn parameter(dataset: &Dataset, column: Column, operator: Option<Operator>) -> Parameter {
+    let column_name = column.name(dataset);
     let name = match operator {
-        None => column.name().to_owned(),
-        Some(operator) => format!("{column}__{}", operator.name()),
+        None => column_name.to_string(),
+        Some(operator) => format!("{column_name}__{}", operator.name()),
     };
     let operator = operator.unwrap_or(Operator::Exact);
-    let description = format!("`{column}` {}.", condition(operator));
-    query(&name, &description, schema(column.kind(), operator), example(column, operator))
+    let description = format!("`{column_name}` {}.", condition(operator));
+    query(
+        &name,
+        &description,
+        schema(column.column_type(dataset), operator),
+        example(dataset, column, operator),
+    )
 }
 
 fn query(name: &str, description: &str, schema: impl Into<RefOr<Schema>>, example: impl Into<Value>) -> Parameter {
@@ -102,27 +111,35 @@ fn condition(operator: Operator) -> &'static str {
     }
 }
 
-fn schema(kind: ColumnKind, operator: Operator) -> ObjectBuilder {
+fn schema(column_type: ColumnType, operator: Operator) -> ObjectBuilder {
     let text = ObjectBuilder::new().schema_type(Type::String);
-    match (kind, operator) {
+    match (column_type, operator) {
         (_, Operator::IsNull | Operator::NotNull) => text.pattern(Some(TRUE)),
-        (ColumnKind::Text, _) => text,
-        (ColumnKind::Number | ColumnKind::Timestamp, Operator::In) => text.pattern(Some(NUMBERS)),
-        (ColumnKind::Number | ColumnKind::Timestamp, _) => ObjectBuilder::new()
+        (ColumnType::Integer | ColumnType::EpochMs | ColumnType::EpochS, Operator::In) => text.pattern(Some(NUMBERS)),
+        (ColumnType::Integer | ColumnType::EpochMs | ColumnType::EpochS, _) => ObjectBuilder::new()
             .schema_type(Type::Integer)
             .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64))),
+        (ColumnType::Number, operator) if operator != Operator::In => ObjectBuilder::new().schema_type(Type::Number),
+        (ColumnType::Boolean, operator) if operator != Operator::In => ObjectBuilder::new().schema_type(Type::Boolean),
+        _ => text,
     }
 }
 
-fn example(column: Column, operator: Operator) -> Value {
+fn example(dataset: &Dataset, column: Column, operator: Operator) -> Value {
     let texts = |texts: [&str; 2]| texts.map(Value::from);
-    let values = match column {
-        Column::UserId => texts(["1000", "1001"]),
-        Column::FirstName => texts(["Ann", "Bob"]),
-        Column::LastName => texts(["Lee", "Fox"]),
-        Column::Birthts => [0.into(), 334_540_800_000_i64.into()],
-        Column::ImgPath => ["1000", "1001"].map(|user_id| keys::image(user_id).into()),
-        Column::Age => [30.into(), 40.into()],
+    let ids = ["1000", "1001"];
+    let values = match (column, column.column_type(dataset)) {
+        (Column::KEY, _) => texts(ids),
+        (Column::File(file), _) => ids.map(|id| dataset.files()[file].path(id).concat().into()),
+        (Column::Value(1), ColumnType::String) => texts(["Ann", "Bob"]),
+        (_, ColumnType::String) => texts(["Lee", "Fox"]),
+        (_, ColumnType::EpochMs) => [0.into(), 334_540_800_000_i64.into()],
+        (_, ColumnType::EpochS) => [0.into(), 334_540_800.into()],
+        (_, ColumnType::Integer) => [30.into(), 40.into()],
+        (_, ColumnType::Number) => [1.5.into(), 2.into()],
+        (_, ColumnType::Boolean) => [true.into(), false.into()],
+        (_, ColumnType::Date) => texts(["2026-11-24", "2026-11-25"]),
+        (_, ColumnType::DateTime) => texts(["2026-11-24T12:00:00Z", "2026-11-25T12:00:00Z"]),
     };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match operator {

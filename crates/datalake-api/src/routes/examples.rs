@@ -91,7 +91,7 @@ fn example_user(snapshot: &Snapshot) -> Option<String> {
     let all = snapshot.select(&Filter::default(), Day::FIRST);
     let mut first = None;
     for row in snapshot.rows(&all).take(USERS_MAX) {
-        if row.has_image {
+        if row.has_file(0) {
             return Some(row.user_id.to_owned());
         }
         first.get_or_insert_with(|| row.user_id.to_owned());

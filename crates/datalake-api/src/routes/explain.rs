@@ -151,12 +151,12 @@ impl Explanation {
             reject: RejectDocument::from(*open),
             served: served(open, current),
         });
-        let image = row.and_then(|row| row.image.as_ref());
+        let image = row.and_then(|row| row.file(0));
         ExplanationDocument {
             user_id: user_id.as_str(),
             version: snapshot.version().number(),
             summary: summary(user_id, row, &rejects),
-            row: row.map(StoredRowDocument::from),
+            row: row.map(|row| StoredRowDocument::of(row, snapshot.dataset())),
             run_id: row.map(|row| RunId::as_str(&row.run_id)),
             csv: row.map(|row| ObjectDocument::new(keys::csv_sources(user_id), &row.csv)),
             image: image.map(|image| ObjectDocument::new(keys::image_sources(user_id), image)),
@@ -243,7 +243,7 @@ fn summary(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> St
 }
 
 fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) -> ImageStatusDocument {
-    let linked = row.and_then(|row| row.image.as_ref());
+    let linked = row.and_then(|row| row.file(0));
     let rejected = rejects.rejected(SourceKind::Image);
     let [key, _] = keys::image_sources(user_id);
     let (state, reason) = match (linked, rejected) {
@@ -271,7 +271,7 @@ fn image_status(user_id: &UserId, row: Option<&Row>, rejects: &UserRejects<'_>) 
 
 fn values(row: Option<&Row>) -> Vec<ValueDocument> {
     let Some(row) = row else { return Vec::new() };
-    let img_path = match row.image {
+    let img_path = match row.file(0) {
         Some(_) => "the key of the copy of the user's image, which passed all checks",
         None => "null, because no image is linked; see `image_status`",
     };
@@ -301,7 +301,7 @@ pub fn served(open: &ExcludedSource, row: Option<RowView<'_>>) -> &'static str {
         _ if !is_rejected => "the object is ignored",
         (Some(SourceKind::Csv), Some(_)) => "the row of the last valid CSV",
         (Some(SourceKind::Csv), None) => "no row",
-        (Some(SourceKind::Image), Some(row)) if row.has_image => "the last valid image",
+        (Some(SourceKind::Image), Some(row)) if row.has_file(0) => "the last valid image",
         _ => "no image",
     }
 }

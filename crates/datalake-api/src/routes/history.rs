@@ -112,9 +112,9 @@ impl<'a> StateDocument<'a> {
             committed_at: state.version.committed_at,
             run_id: run_id.map(RunId::as_str),
             change,
-            row: row.map(StoredRowDocument::from),
+            row: row.map(|row| StoredRowDocument::of(row, &state.dataset)),
             csv_etag: row.map(|row| &*row.csv.etag),
-            image_etag: row.and_then(|row| row.image.as_ref()).map(|image| &*image.etag),
+            image_etag: row.and_then(|row| row.file(0)).map(|image| &*image.etag),
         }
     }
 }

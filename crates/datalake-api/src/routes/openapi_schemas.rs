@@ -192,3 +192,73 @@ pub(crate) struct ShownRow {
     /// Completed years on the requested day; null for a user born after it.
     age: Option<u16>,
 }
+
+/// A user's row as a version of the table stores it. It has no age, which depends on a day.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredRow)]
+pub(crate) struct StoredRowSchema {
+    /// The user's ID; a string, even if it looks like a number.
+    #[schema(example = "1000")]
+    user_id: String,
+    /// The user's first name.
+    first_name: String,
+    /// The user's last name.
+    last_name: String,
+    /// The time of birth in milliseconds since 1970-01-01 UTC.
+    #[schema(example = 334_540_800_000_i64)]
+    birthts: i64,
+    /// The key of the user's image in the lake; null without an image.
+    #[schema(required)]
+    img_path: Option<String>,
+}
+
+/// A user's row, with the age on the requested day.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Row)]
+pub(crate) struct RowSchema {
+    #[serde(flatten)]
+    stored: StoredRowSchema,
+    /// Completed years on the requested day; null for a user born after it.
+    #[schema(required)]
+    age: Option<u16>,
+}
+
+/// Statistics of users. Users born after the requested day are counted, but have no age.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Statistics)]
+pub(crate) struct StatisticsSchema {
+    /// The version of the table.
+    version: u64,
+    /// The day on which ages are computed.
+    #[schema(format = Date)]
+    on: String,
+    /// The number of users.
+    count: u64,
+    /// The mean of the ages in completed years; null if no user has an age.
+    #[schema(required)]
+    average_age: Option<f64>,
+    /// The lowest age in completed years.
+    #[schema(required)]
+    min_age: Option<u16>,
+    /// The highest age in completed years.
+    #[schema(required)]
+    max_age: Option<u16>,
+    /// The middle age, or the mean of the two middle ages.
+    #[schema(required)]
+    median_age: Option<f64>,
+    /// The number of users with an image.
+    with_image: u64,
+    /// The number of users without an image.
+    without_image: u64,
+    /// The number of users by age, in ascending order of age.
+    by_age: Vec<AgeCount>,
+}
+
+/// The number of users of one age.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AgeCount {
+    /// The age in completed years.
+    age: u16,
+    /// The number of users.
+    count: u64,
+}

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    dataset::Dataset,
     query::error::QueryError,
     reject::{ExcludedSource, Exclusion, ExclusionKind},
     user::UserId,
@@ -188,7 +189,7 @@ pub(crate) struct RejectsQuery {
 }
 
 impl QueryParameters for RejectsQuery {
-    fn parse(query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(_: &Dataset, query: &QueryString, path: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check_with(&["code", "kind", "limit", CURSOR], others)?;
         Ok(Self {
             filter: RejectFilter::parse(query)?,

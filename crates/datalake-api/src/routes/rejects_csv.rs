@@ -9,6 +9,7 @@ use axum::{
 };
 use datalake_core::{
     csv::{Escape, push_field},
+    dataset::Dataset,
     query::error::QueryError,
 };
 use datalake_table::memory::snapshot::Snapshot;
@@ -75,7 +76,7 @@ pub(crate) struct RejectsCsvParameters {
 }
 
 impl QueryParameters for RejectsCsvQuery {
-    fn parse(query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
+    fn parse(_: &Dataset, query: &QueryString, _: &str, others: &[&'static str]) -> Result<Self, QueryError> {
         query.check_with(&["code", "kind", ESCAPE], others)?;
         Ok(Self {
             filter: RejectFilter::parse(query)?,

@@ -1,72 +1,116 @@
-//! A user's row as a JSON document.
+//! A row as a JSON document.
+
+use std::borrow::Cow;
 
 use datalake_core::{
-    keys,
-    row::{Row, RowView},
-    user::{Age, Day, age_on},
+    dataset::{Dataset, ValueRef},
+    query::column::Column,
+    row::{Cell, Row, RowView},
+    user::{Ages, Day},
 };
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
 
-/// A user's row as a version of the table stores it. It has no age, which depends on a day.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = StoredRow)]
-pub struct StoredRowDocument<'a> {
-    /// The user's ID; a string, even if it looks like a number.
-    #[schema(example = "1000")]
-    pub user_id: &'a str,
-    /// The user's first name.
-    pub first_name: &'a str,
-    /// The user's last name.
-    pub last_name: &'a str,
-    /// The time of birth in milliseconds since 1970-01-01 UTC.
-    #[schema(example = 334_540_800_000_i64)]
-    pub birthts: i64,
-    /// The key of the user's image in the lake; null without an image.
-    #[schema(required)]
-    pub img_path: Option<String>,
-}
+use crate::routes::openapi_schemas::{RowSchema, StoredRowSchema};
 
-impl<'a> From<RowView<'a>> for StoredRowDocument<'a> {
-    fn from(row: RowView<'a>) -> Self {
-        Self {
-            user_id: row.user_id,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            birthts: row.birth.as_ms(),
-            img_path: row.has_image.then(|| keys::image(row.user_id)),
-        }
+/// A row as a version of the table stores it. It has no derived columns, which may depend on a day.
+#[derive(Clone, Copy, Debug)]
+pub struct StoredRowDocument<'a>(pub RowView<'a>);
+
+impl<'a> StoredRowDocument<'a> {
+    /// The document of a row that was read by this declaration.
+    pub fn of(row: &'a Row, dataset: &'a Dataset) -> Self {
+        Self(row.view(dataset))
     }
 }
 
-impl<'a> From<&'a Row> for StoredRowDocument<'a> {
-    fn from(row: &'a Row) -> Self {
-        Self {
-            user_id: row.user_id.as_str(),
-            first_name: &row.record.first_name,
-            last_name: &row.record.last_name,
-            birthts: row.record.birth.as_ms(),
-            img_path: row.image.is_some().then(|| keys::image(row.user_id.as_str())),
-        }
-    }
-}
-
-/// A user's row, with the age on the requested day.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Row)]
+/// A row, with its derived columns on the requested day.
+#[derive(Debug)]
 pub(crate) struct RowDocument<'a> {
-    #[serde(flatten)]
-    stored: StoredRowDocument<'a>,
-    /// Completed years on the requested day; null for a user born after it.
-    #[schema(required)]
-    age: Option<u16>,
+    row: RowView<'a>,
+    ages: Ages,
 }
 
 impl<'a> RowDocument<'a> {
     pub(crate) fn new(row: RowView<'a>, on: Day) -> Self {
-        Self {
-            stored: StoredRowDocument::from(row),
-            age: age_on(row.birth.day(), on).map(Age::years),
+        Self { row, ages: Ages::on(on) }
+    }
+}
+
+impl Serialize for StoredRowDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // No stored column depends on the day.
+        let ages = Ages::on(Day::FIRST);
+        serialize_columns(self.0, Column::stored(self.0.dataset()), ages, serializer)
+    }
+}
+
+impl Serialize for RowDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serialize_columns(self.row, Column::all(self.row.dataset()), self.ages, serializer)
+    }
+}
+
+fn serialize_columns<S: Serializer>(
+    row: RowView<'_>,
+    columns: impl Iterator<Item = Column>,
+    ages: Ages,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let entry = |column: Column| (column.name(row.dataset()).as_str(), CellDocument(row.cell(column, ages)));
+    serializer.collect_map(columns.map(entry))
+}
+
+/// The value of a column. Days and times are strings in the format of RFC 3339.
+struct CellDocument<'a>(Option<Cell<'a>>);
+
+impl Serialize for CellDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            None => serializer.serialize_none(),
+            Some(Cell::Path(parts)) => serializer.serialize_str(&parts.concat()),
+            Some(Cell::Value(value)) => match value {
+                ValueRef::Text(text) => serializer.serialize_str(text),
+                ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number) => serializer.serialize_i64(number),
+                ValueRef::Number(number) => serializer.serialize_f64(number),
+                ValueRef::Boolean(value) => serializer.serialize_bool(value),
+                ValueRef::Date(_) | ValueRef::DateTime(_) => serializer.collect_str(&value),
+            },
         }
+    }
+}
+
+impl PartialSchema for StoredRowDocument<'_> {
+    fn schema() -> RefOr<Schema> {
+        StoredRowSchema::schema()
+    }
+}
+
+impl ToSchema for StoredRowDocument<'_> {
+    fn name() -> Cow<'static, str> {
+        StoredRowSchema::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        StoredRowSchema::schemas(schemas);
+    }
+}
+
+impl PartialSchema for RowDocument<'_> {
+    fn schema() -> RefOr<Schema> {
+        RowSchema::schema()
+    }
+}
+
+impl ToSchema for RowDocument<'_> {
+    fn name() -> Cow<'static, str> {
+        RowSchema::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        RowSchema::schemas(schemas);
     }
 }

@@ -8,10 +8,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use datalake_core::{query::Query, user::Day};
+use datalake_core::{
+    dataset::{Dataset, Value},
+    query::Query,
+    user::Day,
+};
 use datalake_table::memory::statistics::Statistics;
-use serde::Serialize;
-use utoipa::ToSchema;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 
 use crate::{
     problem::{
@@ -26,7 +29,7 @@ use crate::{
     },
     routes::{
         column_parameters::ConditionsOnColumns,
-        openapi_schemas::{ConditionParameters, FilterParameters},
+        openapi_schemas::{ConditionParameters, FilterParameters, StatisticsSchema},
     },
     rows::{
         pagination::PageHeaders,
@@ -34,60 +37,76 @@ use crate::{
     },
 };
 
-/// Statistics of users. Users born after the requested day are counted, but have no age.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = Statistics)]
-struct StatisticsDocument {
-    /// The version of the table.
+/// The statistics of rows: the counts, then the numbers of each column, the counts of each file, and the distributions.
+struct StatisticsDocument<'a> {
+    dataset: &'a Dataset,
     version: u64,
-    /// The day on which ages are computed.
-    #[schema(format = Date)]
-    on: String,
-    /// The number of users.
-    count: u64,
-    /// The mean of the ages in completed years; null if no user has an age.
-    #[schema(required)]
-    average_age: Option<f64>,
-    /// The lowest age in completed years.
-    #[schema(required)]
-    min_age: Option<u16>,
-    /// The highest age in completed years.
-    #[schema(required)]
-    max_age: Option<u16>,
-    /// The middle age, or the mean of the two middle ages.
-    #[schema(required)]
-    median_age: Option<f64>,
-    /// The number of users with an image.
-    with_image: u64,
-    /// The number of users without an image.
-    without_image: u64,
-    /// The number of users by age, in ascending order of age.
-    by_age: Vec<AgeCount>,
+    on: Day,
+    statistics: &'a Statistics,
 }
 
-/// The number of users of one age.
-#[derive(Debug, Serialize, ToSchema)]
-struct AgeCount {
-    /// The age in completed years.
-    age: u16,
-    /// The number of users.
-    count: u64,
-}
-
-impl StatisticsDocument {
-    fn new(version: u64, on: Day, statistics: Statistics) -> Self {
-        Self {
-            version,
-            on: on.date().to_string(),
-            count: statistics.count,
-            average_age: statistics.average_age,
-            min_age: statistics.min_age,
-            max_age: statistics.max_age,
-            median_age: statistics.median_age,
-            with_image: statistics.with_image,
-            without_image: statistics.without_image,
-            by_age: statistics.by_age.into_iter().map(|(age, count)| AgeCount { age, count }).collect(),
+impl Serialize for StatisticsDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Statistics {
+            count,
+            with_files,
+            columns,
+        } = self.statistics;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("version", &self.version)?;
+        map.serialize_entry("on", &self.on.date().to_string())?;
+        map.serialize_entry("count", count)?;
+        let columns = || self.dataset.stats().iter().zip(columns);
+        for (name, column) in columns() {
+            map.serialize_entry(&format!("average_{name}"), &column.average)?;
+            map.serialize_entry(&format!("min_{name}"), &column.least.as_ref().map(NumberDocument))?;
+            map.serialize_entry(&format!("max_{name}"), &column.greatest.as_ref().map(NumberDocument))?;
+            map.serialize_entry(&format!("median_{name}"), &column.median)?;
         }
+        for (file, with_file) in self.dataset.files().iter().zip(with_files) {
+            map.serialize_entry(&format!("with_{}", file.name), with_file)?;
+            map.serialize_entry(&format!("without_{}", file.name), &(count - with_file))?;
+        }
+        for (name, column) in columns() {
+            if let Some(by_value) = &column.by_value {
+                let counts = by_value.iter().map(|(value, count)| ValueCount {
+                    name,
+                    value: *value,
+                    count: *count,
+                });
+                map.serialize_entry(&format!("by_{name}"), &counts.collect::<Vec<_>>())?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// An integer or a float.
+struct NumberDocument<'a>(&'a Value);
+
+impl Serialize for NumberDocument<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Integer(number) => serializer.serialize_i64(*number),
+            Value::Number(number) => serializer.serialize_f64(*number),
+            _ => serializer.serialize_none(),
+        }
+    }
+}
+
+/// The number of rows of one value.
+struct ValueCount<'a> {
+    name: &'a str,
+    value: i64,
+    count: u64,
+}
+
+impl Serialize for ValueCount<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry(self.name, &self.value)?;
+        map.serialize_entry("count", &self.count)?;
+        map.end()
     }
 }
 
@@ -103,7 +122,7 @@ impl StatisticsDocument {
     responses(
         ReadProblems,
         ConditionalResponses,
-        (status = 200, description = "The statistics", body = StatisticsDocument),
+        (status = 200, description = "The statistics", body = StatisticsSchema),
     )
 )]
 pub(crate) async fn show(
@@ -137,10 +156,15 @@ pub(crate) async fn show(
 async fn statistics(read_at: &SelectedSnapshot, query: &Query, on: Day) -> Result<Bytes, Problem> {
     let filter = query.filter.clone();
     let snapshot = Arc::clone(&read_at.snapshot);
-    let is_quick = filter.conditions.is_empty();
+    let is_quick = snapshot.is_counted(&filter);
     let compute = move || {
         let statistics = snapshot.statistics(&snapshot.select(&filter, on));
-        let document = StatisticsDocument::new(snapshot.version().number(), on, statistics);
+        let document = StatisticsDocument {
+            dataset: snapshot.dataset(),
+            version: snapshot.version().number(),
+            on,
+            statistics: &statistics,
+        };
         Bytes::from(serde_json::to_vec(&document).expect("writing strings and numbers to memory cannot fail"))
     };
     if is_quick {

@@ -6,7 +6,6 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
-use datalake_core::keys;
 use datalake_http::conditional::Validators;
 use datalake_store::bucket::ObjectMeta;
 
@@ -100,10 +99,7 @@ pub(crate) async fn show_image(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let row = read_at.snapshot.row(&user_id).ok_or(Problem::NoSuchUser)?;
-    if !row.has_image {
-        return Err(Problem::NoImage);
-    }
-    let key = keys::image(row.user_id);
+    let key = row.path(0).ok_or(Problem::NoImage)?.concat();
     let is_conditional = [header::IF_NONE_MATCH, header::IF_MATCH]
         .iter()
         .any(|name| headers.contains_key(name));

@@ -143,8 +143,12 @@ pub(crate) async fn respond(
     }
     let row_query = RowQuery::new(data_query, &read_at)?;
     let query = &row_query.data_query.query;
-    let columns: Box<[Column]> = query.select.as_deref().unwrap_or(format.columns()).into();
-    let computed_on = query.depends_on_today(&columns).then_some(row_query.day);
+    let dataset = row_query.snapshot.dataset();
+    let columns: Box<[Column]> = match &query.select {
+        Some(columns) => columns.as_slice().into(),
+        None => format.columns(dataset),
+    };
+    let computed_on = query.depends_on_today(dataset, &columns).then_some(row_query.day);
     let identity = format!("{}\n{}", format.name(), row_query.data_query.identity);
     let validators = read_at.validators(&identity, computed_on, row_query.is_today());
     let freshness = read_at.freshness_headers();
@@ -270,7 +274,8 @@ impl RowEncoder {
 
     /// Whether the response is large, whatever the values are.
     fn is_surely_large(&self) -> bool {
-        let names: usize = self.columns.iter().map(|column| column.name().len()).sum();
+        let dataset = self.row_query.snapshot.dataset();
+        let names: usize = self.columns.iter().map(|column| column.name(dataset).len()).sum();
         let row_bytes_min = match (self.format, self.row_query.data_query.shape) {
             (Format::Json, Shape::Rows) | (Format::Ndjson, _) => names,
             (Format::Json, Shape::Columns) | (Format::Csv | Format::Parquet | Format::Arrow, _) => self.columns.len(),

@@ -45,7 +45,8 @@ impl ColumnsText {
             };
             if self.row == 0 {
                 text.extend_from_slice(if self.column == 0 { b"{\"" } else { b",\"" });
-                text.extend_from_slice(column.name().as_bytes());
+                let name = column.name(self.rows.dataset());
+                text.extend_from_slice(name.as_bytes());
                 text.extend_from_slice(b"\":{");
             }
             if let Some(row) = self.rows.next_row() {

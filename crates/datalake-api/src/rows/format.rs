@@ -1,6 +1,9 @@
 //! The formats of rows.
 
-use datalake_core::query::{column::Column, error::QueryError};
+use datalake_core::{
+    dataset::Dataset,
+    query::{column::Column, error::QueryError},
+};
 use utoipa::ToSchema;
 
 use datalake_http::accept::Accept;
@@ -66,11 +69,11 @@ impl Format {
         }
     }
 
-    /// The default columns. A CSV has those of `output.csv`, which has no ages.
-    pub fn columns(self) -> &'static [Column] {
+    /// The default columns. A CSV has those of `output.csv`, which has no derived columns.
+    pub fn columns(self, dataset: &Dataset) -> Box<[Column]> {
         match self {
-            Self::Csv => &Column::STORED,
-            Self::Json | Self::Ndjson | Self::Parquet | Self::Arrow => &Column::ALL,
+            Self::Csv => Column::stored(dataset).collect(),
+            Self::Json | Self::Ndjson | Self::Parquet | Self::Arrow => Column::all(dataset).collect(),
         }
     }
 

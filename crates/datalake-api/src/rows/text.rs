@@ -1,11 +1,13 @@
 //! Encodes rows as JSON, NDJSON or CSV, chunk by chunk.
 
+use std::io::Write as _;
+
 use datalake_core::{
     csv::{self, Escape},
-    keys,
+    dataset::ValueRef,
     query::column::Column,
-    row::RowView,
-    user::{Age, Ages},
+    row::{Cell, RowView},
+    user::Ages,
 };
 use datalake_table::memory::row_cursor::{CursorPosition, RowCursor};
 
@@ -43,11 +45,14 @@ enum Position {
 impl RowsText {
     /// Encodes these rows.
     pub fn new(cursor: RowCursor, notation: Notation, columns: &[Column], ages: Ages) -> Self {
-        let name = |(index, column): (usize, &Column)| format!("{}\"{column}\":", if index == 0 { "{" } else { "," });
+        let name = |(index, column): (usize, &Column)| {
+            let start = if index == 0 { "{" } else { "," };
+            format!("{start}\"{}\":", column.name(cursor.dataset()))
+        };
         Self {
+            names: columns.iter().enumerate().map(name).collect(),
             cursor,
             notation,
-            names: columns.iter().enumerate().map(name).collect(),
             columns: columns.into(),
             ages,
             position: Position::Start,
@@ -57,7 +62,7 @@ impl RowsText {
     /// Appends at least `bytes_min` bytes, or the rest.
     pub fn write(&mut self, text: &mut Vec<u8>, bytes_min: usize) {
         if self.position == Position::Start && matches!(self.notation, Notation::Csv(_)) {
-            write_csv(text, |line| csv::push_header(line, &self.columns));
+            write_csv(text, |line| csv::push_header(line, self.cursor.dataset(), &self.columns));
         }
         let until = text.len() + bytes_min;
         while text.len() < until && self.position != Position::End {
@@ -122,19 +127,20 @@ fn write_object(text: &mut Vec<u8>, row: &RowView<'_>, columns: &[Column], names
     text.push(b'}');
 }
 
-/// Writes the value of a column as JSON.
+/// Writes the value of a column as JSON. Days and times are strings in the format of RFC 3339.
 pub fn write_value(text: &mut Vec<u8>, row: &RowView<'_>, column: Column, ages: Ages) {
-    match column {
-        Column::UserId => write_text(text, row.user_id),
-        Column::FirstName => write_text(text, row.first_name),
-        Column::LastName => write_text(text, row.last_name),
-        Column::Birthts => write_number(text, row.birth.as_ms()),
-        Column::ImgPath if row.has_image => write_texts(text, keys::image_parts(row.user_id)),
-        Column::Age => match ages.of(row.birth.day()).map(Age::years) {
-            Some(years) => write_number(text, years.into()),
-            None => text.extend_from_slice(b"null"),
-        },
-        Column::ImgPath => text.extend_from_slice(b"null"),
+    match row.cell(column, ages) {
+        None => text.extend_from_slice(b"null"),
+        Some(Cell::Path(parts)) => write_texts(text, parts),
+        Some(Cell::Value(ValueRef::Text(value))) => write_text(text, value),
+        Some(Cell::Value(ValueRef::Integer(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number))) => write_number(text, number),
+        Some(Cell::Value(ValueRef::Number(number))) => {
+            serde_json::to_writer(text, &number).expect("writing a number to memory cannot fail");
+        }
+        Some(Cell::Value(ValueRef::Boolean(value))) => text.extend_from_slice(if value { b"true" } else { b"false" }),
+        Some(Cell::Value(value @ (ValueRef::Date(_) | ValueRef::DateTime(_)))) => {
+            write!(text, "\"{value}\"").expect("writing to memory cannot fail");
+        }
     }
 }
 

@@ -220,9 +220,10 @@ impl FactsCache {
 #[cfg(test)]
 mod tests {
     use datalake_core::{
+        dataset::{Dataset, Value},
         row::{Provenance, Row},
         run::{Counts, RunId, RunMode},
-        user::{BirthTimestamp, UserId, UserRecord},
+        user::UserId,
     };
     use datalake_store::memory::MemoryBucket;
     use datalake_table::{
@@ -239,22 +240,24 @@ mod tests {
         let edit = |number: u8| {
             Edit::Put(Row {
                 user_id: UserId::parse(&number.to_string()).unwrap(),
-                record: UserRecord {
-                    first_name: first_name.into(),
-                    last_name: "Last".into(),
-                    birth: BirthTimestamp::from_ms(0).unwrap(),
-                },
+                values: [
+                    Some(Value::Text(first_name.into())),
+                    Some(Value::Text("Last".into())),
+                    Some(Value::EpochMs(0)),
+                ]
+                .into(),
                 csv: Provenance {
                     etag: first_name.into(),
                     size: 1,
                     modified: Timestamp::UNIX_EPOCH,
                 },
-                image: None,
+                files: [None].into(),
                 run_id: run_id.clone(),
             })
         };
         let base = table.latest().await.unwrap();
-        let staged = table.stage(base.as_ref(), (0..10).map(edit).collect()).await.unwrap();
+        let edits = (0..10).map(edit).collect();
+        let staged = table.stage(base.as_ref(), &Dataset::shared_users(), edits).await.unwrap();
         let details = CommitDetails {
             run_id: run_id.clone(),
             mode: RunMode::Incremental,

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use datalake_core::{clock::Clock, error_chain::error_chain};
+use datalake_core::{clock::Clock, dataset::Dataset, error_chain::error_chain};
 use datalake_table::{
     delta::version::{Version, VersionId},
     error::TableError,
@@ -130,6 +130,14 @@ impl TableWatch {
     /// The current table in memory.
     pub fn status(&self) -> Arc<TableStatus> {
         self.shared.status.load_full()
+    }
+
+    /// The declaration of the version in memory; without a table, that of the users.
+    pub fn dataset(&self) -> Arc<Dataset> {
+        match &self.status().state {
+            TableState::Loaded(snapshot) => Arc::clone(snapshot.dataset()),
+            TableState::Missing | TableState::Loading => Dataset::shared_users(),
+        }
     }
 
     /// The number of the version in memory, as it changes; none without a table.

@@ -13,6 +13,8 @@ pub struct DerivedColumn {
     pub function: DerivedFunction,
     /// The column or the file that it is applied to.
     pub argument: Name,
+    /// The index of the argument in the columns of the dataset, or in its files.
+    pub argument_index: usize,
 }
 
 impl fmt::Display for DerivedColumn {

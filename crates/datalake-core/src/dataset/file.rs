@@ -25,6 +25,13 @@ pub struct FileColumn {
     pub copy_to: Option<KeyPattern>,
 }
 
+impl FileColumn {
+    /// The value of the column in a row with the file, in parts: the key of the copy, or that of the file if it is not copied.
+    pub fn path<'a>(&'a self, id: &'a str) -> [&'a str; 3] {
+        self.copy_to.as_ref().unwrap_or(&self.key).key_of_id(id)
+    }
+}
+
 /// A type of files, recognized by the first bytes. PNG and JPEG images are decoded, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FileType {

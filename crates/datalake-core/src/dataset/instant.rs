@@ -9,6 +9,11 @@ pub(crate) fn parse_day(text: &str) -> Option<Day> {
     time::day(text).ok()
 }
 
+/// The first instant of a day in UTC.
+pub(crate) fn begin(day: Day) -> Option<Timestamp> {
+    Timestamp::from_second(i64::from(day.number()) * 24 * 60 * 60).ok()
+}
+
 /// An instant in the format of RFC 3339, with its offset from UTC.
 pub(crate) fn parse_instant(text: &str) -> Option<Timestamp> {
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

@@ -24,6 +24,8 @@ pub struct KeyPattern {
     segments: Box<[Segment]>,
     /// The segments before the first placeholder, with a slash at the end.
     folder: Box<str>,
+    /// The literals before and after the only placeholder; all literals of other patterns.
+    affixes: [Box<str>; 2],
     regex: Regex,
 }
 
@@ -157,6 +159,12 @@ impl KeyPattern {
             values,
             has_upper_extension,
         })
+    }
+
+    /// The key of a row with a valid ID, in parts, if the pattern has one placeholder.
+    pub fn key_of_id<'a>(&'a self, id: &'a str) -> [&'a str; 3] {
+        let [before, after] = &self.affixes;
+        [before, id, after]
     }
 
     /// The key of a row; none if no key has these values.

@@ -1,6 +1,11 @@
 //! The types of columns, and typed values.
 
-use std::{cmp::Ordering, fmt};
+use std::{
+    cmp::Ordering,
+    fmt,
+    hash::{Hash, Hasher},
+    mem,
+};
 
 use jiff::Timestamp;
 
@@ -102,7 +107,59 @@ pub enum Value {
     EpochS(i64),
 }
 
+// Numbers are finite, so that each is equal to itself.
+impl Eq for Value {}
+
+impl Hash for Value {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        mem::discriminant(self).hash(state);
+        match self {
+            Self::Text(text) => text.hash(state),
+            Self::Integer(number) | Self::DateTime(number) | Self::EpochMs(number) | Self::EpochS(number) => number.hash(state),
+            // Equal numbers have equal bits, because none is -0.
+            Self::Number(number) => number.to_bits().hash(state),
+            Self::Boolean(value) => value.hash(state),
+            Self::Date(day) => day.hash(state),
+        }
+    }
+}
+
+/// A value of a column, borrowed from a [`Value`] or from packed columns. `Display` writes it as `output.csv` contains it, without quotes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ValueRef<'a> {
+    /// Of a `string`.
+    Text(&'a str),
+    /// Of an `integer`.
+    Integer(i64),
+    /// Of a `number`; finite, and never -0.
+    Number(f64),
+    /// Of a `boolean`.
+    Boolean(bool),
+    /// Of a `date`.
+    Date(Day),
+    /// Of a `datetime`, in microseconds since 1970-01-01 UTC.
+    DateTime(i64),
+    /// Of an `epoch_ms`, in milliseconds since 1970-01-01 UTC; within the calendar of [`Day`].
+    EpochMs(i64),
+    /// Of an `epoch_s`, in seconds since 1970-01-01 UTC; within the calendar of [`Day`].
+    EpochS(i64),
+}
+
 impl Value {
+    /// The value without ownership of its text.
+    pub fn as_ref(&self) -> ValueRef<'_> {
+        match self {
+            Self::Text(text) => ValueRef::Text(text),
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Number(number) => ValueRef::Number(*number),
+            Self::Boolean(value) => ValueRef::Boolean(*value),
+            Self::Date(day) => ValueRef::Date(*day),
+            Self::DateTime(number) => ValueRef::DateTime(*number),
+            Self::EpochMs(number) => ValueRef::EpochMs(*number),
+            Self::EpochS(number) => ValueRef::EpochS(*number),
+        }
+    }
+
     /// The instant of a timestamp, cut off to the precision of the type; none for types that are no instants.
     pub(crate) fn of_instant(column_type: ColumnType, instant: Timestamp) -> Option<Self> {
         match column_type {
@@ -130,26 +187,52 @@ impl Value {
 
     /// The order of two values of one type; none for values of different types.
     pub fn compare(&self, other: &Self) -> Option<Ordering> {
+        self.as_ref().compare(other.as_ref())
+    }
+
+    /// The UTC day of a date or an instant; none for other values, and for instants outside of the calendar.
+    pub fn day(&self) -> Option<Day> {
+        self.as_ref().day()
+    }
+}
+
+impl ValueRef<'_> {
+    /// The value with its own text.
+    pub fn to_value(self) -> Value {
+        match self {
+            Self::Text(text) => Value::Text(text.into()),
+            Self::Integer(number) => Value::Integer(number),
+            Self::Number(number) => Value::Number(number),
+            Self::Boolean(value) => Value::Boolean(value),
+            Self::Date(day) => Value::Date(day),
+            Self::DateTime(number) => Value::DateTime(number),
+            Self::EpochMs(number) => Value::EpochMs(number),
+            Self::EpochS(number) => Value::EpochS(number),
+        }
+    }
+
+    /// The order of two values of one type; none for values of different types.
+    pub fn compare(self, other: Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Text(own), Self::Text(other)) => Some(own.cmp(other)),
             (Self::Integer(own), Self::Integer(other))
             | (Self::DateTime(own), Self::DateTime(other))
             | (Self::EpochMs(own), Self::EpochMs(other))
-            | (Self::EpochS(own), Self::EpochS(other)) => Some(own.cmp(other)),
-            (Self::Number(own), Self::Number(other)) => Some(own.total_cmp(other)),
-            (Self::Boolean(own), Self::Boolean(other)) => Some(own.cmp(other)),
-            (Self::Date(own), Self::Date(other)) => Some(own.cmp(other)),
+            | (Self::EpochS(own), Self::EpochS(other)) => Some(own.cmp(&other)),
+            (Self::Number(own), Self::Number(other)) => Some(own.total_cmp(&other)),
+            (Self::Boolean(own), Self::Boolean(other)) => Some(own.cmp(&other)),
+            (Self::Date(own), Self::Date(other)) => Some(own.cmp(&other)),
             _ => None,
         }
     }
 
     /// The UTC day of a date or an instant; none for other values, and for instants outside of the calendar.
-    pub fn day(&self) -> Option<Day> {
+    pub fn day(self) -> Option<Day> {
         let of_ms = |ms: i64| BirthTimestamp::from_ms(ms).map(BirthTimestamp::day);
         match self {
-            Self::Date(day) => Some(*day),
+            Self::Date(day) => Some(day),
             Self::DateTime(microseconds) => of_ms(microseconds.div_euclid(1_000)),
-            Self::EpochMs(milliseconds) => of_ms(*milliseconds),
+            Self::EpochMs(milliseconds) => of_ms(milliseconds),
             Self::EpochS(seconds) => of_ms(seconds.checked_mul(1_000)?),
             Self::Text(_) | Self::Integer(_) | Self::Number(_) | Self::Boolean(_) => None,
         }
@@ -157,6 +240,12 @@ impl Value {
 }
 
 impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Display for ValueRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         /// From here on, all digits of a number would be longer than its exponent.
         const EXPONENT_FROM: f64 = 1e16;

@@ -1,83 +1,77 @@
 //! The columns of responses and of `output.csv`, in their order.
 
-use std::fmt;
+use crate::dataset::{ColumnType, Dataset, DerivedFunction, Name};
 
-/// A column of a row.
+/// A column of a row: its position in the declaration of the dataset, which has its name and type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Column {
-    /// The user ID; text, never null.
-    UserId,
-    /// The first name; text, never null.
-    FirstName,
-    /// The last name; text, never null.
-    LastName,
-    /// The birth time in milliseconds since 1970-01-01 UTC; never null.
-    Birthts,
-    /// The key of the image copy; null if no image is linked.
-    ImgPath,
-    /// The age in completed years on the day of the query; null for a birth after it.
-    Age,
-}
-
-/// The type of the values of a column.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ColumnKind {
-    /// Compared by its UTF-8 bytes.
-    Text,
-    /// A signed 64-bit integer.
-    Number,
-    /// A time, compared as the number of milliseconds since 1970-01-01 UTC.
-    Timestamp,
+    /// A value of the key or the content of the source, by its index in [`Dataset::columns`].
+    Value(usize),
+    /// The key of a file or of its copy, by the file's index in [`Dataset::files`]; null without the file.
+    File(usize),
+    /// A value that is computed when it is read, by its index in [`Dataset::derived`].
+    Derived(usize),
 }
 
 impl Column {
+    /// The column that identifies a row; it is the first one.
+    pub const KEY: Self = Self::Value(0);
+
     /// Every column, in order.
-    pub const ALL: [Self; 6] = [
-        Self::UserId,
-        Self::FirstName,
-        Self::LastName,
-        Self::Birthts,
-        Self::ImgPath,
-        Self::Age,
-    ];
+    pub fn all(dataset: &Dataset) -> impl Iterator<Item = Self> + Clone + use<> {
+        Self::stored(dataset).chain((0..dataset.derived().len()).map(Self::Derived))
+    }
 
-    /// The columns of `output.csv`. The age is not stored, because it depends on the day.
-    pub const STORED: [Self; 5] = [Self::UserId, Self::FirstName, Self::LastName, Self::Birthts, Self::ImgPath];
-
-    /// The name in parameters and responses.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::UserId => "user_id",
-            Self::FirstName => "first_name",
-            Self::LastName => "last_name",
-            Self::Birthts => "birthts",
-            Self::ImgPath => "img_path",
-            Self::Age => "age",
-        }
+    /// The columns of `output.csv`. Derived columns are not stored, because they may depend on the day.
+    pub fn stored(dataset: &Dataset) -> impl Iterator<Item = Self> + Clone + use<> {
+        let values = (0..dataset.columns().len()).map(Self::Value);
+        values.chain((0..dataset.files().len()).map(Self::File))
     }
 
     /// The column with this name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|column| column.name() == name)
+    pub fn named(dataset: &Dataset, name: &str) -> Option<Self> {
+        Self::all(dataset).find(|column| **column.name(dataset) == *name)
     }
 
-    /// The type of its values.
-    pub fn kind(self) -> ColumnKind {
+    /// The name in parameters and responses.
+    pub fn name(self, dataset: &Dataset) -> &Name {
         match self {
-            Self::UserId | Self::FirstName | Self::LastName | Self::ImgPath => ColumnKind::Text,
-            Self::Birthts => ColumnKind::Timestamp,
-            Self::Age => ColumnKind::Number,
+            Self::Value(index) => &dataset.columns()[index].name,
+            Self::File(index) => &dataset.files()[index].column,
+            Self::Derived(index) => &dataset.derived()[index].name,
         }
     }
 
-    /// The names of all columns, for messages.
-    pub(crate) fn names() -> String {
-        Self::ALL.map(Self::name).join(", ")
+    /// The type of its values.
+    pub fn column_type(self, dataset: &Dataset) -> ColumnType {
+        match self {
+            Self::Value(index) => dataset.columns()[index].column_type,
+            Self::File(_) => ColumnType::String,
+            Self::Derived(index) => match dataset.derived()[index].function {
+                DerivedFunction::Years | DerivedFunction::Year | DerivedFunction::Length => ColumnType::Integer,
+                DerivedFunction::Has => ColumnType::Boolean,
+            },
+        }
     }
-}
 
-impl fmt::Display for Column {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+    /// Whether its values have a minimum and a maximum.
+    pub fn is_ordered(self, dataset: &Dataset) -> bool {
+        self.column_type(dataset).is_ordered()
+    }
+
+    /// Whether its values are numbers with statistics: integers, floats, and derived numbers.
+    pub fn is_numeric(self, dataset: &Dataset) -> bool {
+        self.column_type(dataset).is_numeric()
+    }
+
+    /// Whether its values depend on the day of the query.
+    pub fn depends_on_today(self, dataset: &Dataset) -> bool {
+        matches!(self, Self::Derived(index) if dataset.derived()[index].function == DerivedFunction::Years)
+    }
+
+    /// The names of all columns, for messages.
+    pub(crate) fn names(dataset: &Dataset) -> String {
+        let names: Vec<_> = Self::all(dataset).map(|column| column.name(dataset).as_str()).collect();
+        names.join(", ")
     }
 }

@@ -1,19 +1,15 @@
-//! Conditions on the value of a column, in the syntax of Datasette: `last_name=Lee`, `first_name__contains=an`, `birthts__gte=0`.
+//! Conditions on the value of a column, in the syntax of Datasette: `city=Oslo`, `city__contains=sl`, `amount__gte=0`.
 //!
-//! A null meets no condition except `isnull`, as in SQL: `img_path__not=x` does not match rows without an image.
+//! A null meets no condition except `isnull`, as in SQL: `city__not=x` does not match rows without a city.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
 use crate::{
-    keys,
+    dataset::{ColumnType, Dataset, ValueRef, instant},
     nearest::nearest,
-    query::{
-        column::{Column, ColumnKind},
-        error::QueryError,
-        search::Search,
-    },
-    row::RowView,
-    user::{Age, Ages},
+    query::{column::Column, error::QueryError, filter::FileFilter, search::Search},
+    row::{Cell, RowView},
+    user::Ages,
 };
 
 /// Most values of one `in`: more would not fit into a request line.
@@ -89,9 +85,9 @@ impl Operator {
     }
 
     /// Whether the operator is supported for columns of this type: numbers have no substrings.
-    pub fn applies_to(self, kind: ColumnKind) -> bool {
+    pub fn applies_to(self, column_type: ColumnType) -> bool {
         match self {
-            Self::Contains | Self::StartsWith | Self::EndsWith => kind == ColumnKind::Text,
+            Self::Contains | Self::StartsWith | Self::EndsWith => column_type == ColumnType::String,
             Self::Exact | Self::Not | Self::Gt | Self::Gte | Self::Lt | Self::Lte | Self::In | Self::IsNull | Self::NotNull => true,
         }
     }
@@ -115,7 +111,7 @@ pub enum Comparison {
 }
 
 impl Comparison {
-    fn holds<T: Ord + ?Sized>(self, value: &T, other: &T) -> bool {
+    fn holds<T: PartialOrd + ?Sized>(self, value: &T, other: &T) -> bool {
         match self {
             Self::Equal => value == other,
             Self::NotEqual => value != other,
@@ -136,55 +132,98 @@ enum Part {
 }
 
 /// The test of a condition, for one column type.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Test {
     Text(Comparison, Box<str>),
     TextIn(BTreeSet<Box<str>>),
     TextPart(Part, Box<str>),
-    Number(Comparison, i64),
-    NumberIn(BTreeSet<i64>),
+    /// Of integers, Booleans, days and instants: each is compared as a number.
+    Integer(Comparison, i64),
+    IntegerIn(BTreeSet<i64>),
+    Number(Comparison, f64),
+    NumberIn(Vec<f64>),
     IsNull,
     NotNull,
 }
 
 /// A condition on a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Condition(Kind);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Kind {
-    /// On the value of one column.
-    Column(Column, Test),
-    /// On the user ID and the names together.
+    /// On the value of one column. `depends_on_today` states whether the value depends on the day of the query.
+    Column {
+        column: Column,
+        depends_on_today: bool,
+        test: Test,
+    },
+    /// Whether there is a file, by its index in the dataset.
+    File(usize, FileFilter),
+    /// On all texts together.
     Search(Search),
 }
 
-/// A row's value in one column.
+/// A row's value in one column, as it is compared.
 enum Value<'a> {
     Null,
     Text(Cow<'a, str>),
-    Number(i64),
+    Integer(i64),
+    Number(f64),
 }
 
 impl Condition {
     /// Parses the condition of a parameter; none if its name does not begin with a column.
-    pub(crate) fn parse(name: &str, value: &str) -> Result<Option<Self>, QueryError> {
+    pub(crate) fn parse(dataset: &Dataset, name: &str, value: &str) -> Result<Option<Self>, QueryError> {
         let (column, operator) = match name.split_once("__") {
             Some((column, operator)) => (column, Some(operator)),
             None => (name, None),
         };
-        let Some(column) = Column::named(column) else {
+        let Some(column) = Column::named(dataset, column) else {
             return Ok(None);
         };
         let operator = match operator {
             None => Operator::Exact,
-            Some(text) => Operator::named(text).ok_or_else(|| unknown_operator(name, column, text))?,
+            Some(text) => Operator::named(text).ok_or_else(|| unknown_operator(name, column.name(dataset), text))?,
         };
-        let test = match column.kind() {
-            ColumnKind::Text => text_test(name, operator, value)?,
-            ColumnKind::Number | ColumnKind::Timestamp => number_test(name, operator, value)?,
+        let test = match column.column_type(dataset) {
+            ColumnType::String => text_test(name, operator, value)?,
+            column_type => number_test(name, operator, value, column_type)?,
         };
-        Ok(Some(Self(Kind::Column(column, test))))
+        Ok(Some(Self::on(dataset, column, test)))
+    }
+
+    /// The condition of a bound of an ordered column, which includes its value. `name` is the parameter.
+    pub(crate) fn bound(dataset: &Dataset, name: &str, column: Column, value: &str, operator: Operator) -> Result<Self, QueryError> {
+        let test = number_test(name, operator, value, column.column_type(dataset))?;
+        Ok(Self::on(dataset, column, test))
+    }
+
+    /// The condition that the value of a column is the least or the greatest of some values. Values that are not ordered are never extreme.
+    pub fn one_of(dataset: &Dataset, column: Column, values: &[ValueRef<'_>]) -> Self {
+        let numbers = values.iter().filter_map(|value| match value {
+            ValueRef::Number(number) => Some(*number),
+            _ => None,
+        });
+        let integers = values.iter().filter_map(|value| integer_of(*value));
+        let test = match column.column_type(dataset) {
+            ColumnType::Number => Test::NumberIn(numbers.collect()),
+            _ => Test::IntegerIn(integers.collect()),
+        };
+        Self::on(dataset, column, test)
+    }
+
+    fn on(dataset: &Dataset, column: Column, test: Test) -> Self {
+        Self(Kind::Column {
+            column,
+            depends_on_today: column.depends_on_today(dataset),
+            test,
+        })
+    }
+
+    /// The condition that a row has a file or has none.
+    pub(crate) fn file(file: usize, filter: FileFilter) -> Self {
+        Self(Kind::File(file, filter))
     }
 
     /// The condition that a row matches a search.
@@ -196,7 +235,7 @@ impl Condition {
     pub fn search(&self) -> Option<&Search> {
         match &self.0 {
             Kind::Search(search) => Some(search),
-            Kind::Column(..) => None,
+            Kind::Column { .. } | Kind::File(..) => None,
         }
     }
 
@@ -204,19 +243,30 @@ impl Condition {
     pub fn holds(&self, row: &RowView<'_>, ages: Ages) -> bool {
         match &self.0 {
             Kind::Search(search) => search.holds(row),
-            Kind::Column(column, test) => test.holds(Value::of(*column, row, ages)),
+            Kind::File(file, filter) => filter.matches(row.has_file(*file)),
+            Kind::Column { column, test, .. } => test.holds(Value::of(*column, row, ages)),
         }
     }
 
-    /// Whether the result depends on the day on which ages are computed.
+    /// Whether the result depends on the day of the query.
     pub fn depends_on_today(&self) -> bool {
-        matches!(self.0, Kind::Column(Column::Age, _))
+        matches!(
+            self.0,
+            Kind::Column {
+                depends_on_today: true,
+                ..
+            }
+        )
     }
 
-    /// The comparison with a user ID, if the condition is one. Rows are ordered by user ID, so such a condition bounds a range.
+    /// The comparison with an ID, if the condition is one. Rows are ordered by their IDs, so such a condition bounds a range.
     pub fn on_user_id(&self) -> Option<(Comparison, &str)> {
         match &self.0 {
-            Kind::Column(Column::UserId, Test::Text(comparison, other)) => Some((*comparison, other)),
+            Kind::Column {
+                column: Column::KEY,
+                test: Test::Text(comparison, other),
+                ..
+            } => Some((*comparison, other)),
             _ => None,
         }
     }
@@ -232,28 +282,34 @@ impl Test {
             (Test::Text(comparison, other), Value::Text(value)) => comparison.holds(&*value, &**other),
             (Test::TextIn(others), Value::Text(value)) => others.contains(&*value),
             (Test::TextPart(part, sought), Value::Text(value)) => part.is_in(value.as_bytes(), sought.as_bytes()),
+            (Test::Integer(comparison, other), Value::Integer(value)) => comparison.holds(&value, other),
+            (Test::IntegerIn(others), Value::Integer(value)) => others.contains(&value),
             (Test::Number(comparison, other), Value::Number(value)) => comparison.holds(&value, other),
             (Test::NumberIn(others), Value::Number(value)) => others.contains(&value),
-            (Test::Text(..) | Test::TextIn(_) | Test::TextPart(..), Value::Number(_))
-            | (Test::Number(..) | Test::NumberIn(_), Value::Text(_)) => unreachable!("a test is parsed for its column's kind"),
+            _ => unreachable!("a test is parsed for the type of its column"),
         }
     }
 }
 
 impl<'a> Value<'a> {
     fn of(column: Column, row: &RowView<'a>, ages: Ages) -> Self {
-        match column {
-            Column::UserId => Self::Text(row.user_id.into()),
-            Column::FirstName => Self::Text(row.first_name.into()),
-            Column::LastName => Self::Text(row.last_name.into()),
-            Column::Birthts => Self::Number(row.birth.as_ms()),
-            Column::ImgPath if row.has_image => Self::Text(keys::image(row.user_id).into()),
-            Column::ImgPath => Self::Null,
-            Column::Age => ages
-                .of(row.birth.day())
-                .map(Age::years)
-                .map_or(Self::Null, |years| Self::Number(years.into())),
+        match row.cell(column, ages) {
+            None => Self::Null,
+            Some(Cell::Path(parts)) => Self::Text(parts.concat().into()),
+            Some(Cell::Value(ValueRef::Text(text))) => Self::Text(text.into()),
+            Some(Cell::Value(ValueRef::Number(number))) => Self::Number(number),
+            Some(Cell::Value(value)) => integer_of(value).map_or(Self::Null, Self::Integer),
         }
+    }
+}
+
+/// The number as which a value that is neither a text nor a float is compared.
+fn integer_of(value: ValueRef<'_>) -> Option<i64> {
+    match value {
+        ValueRef::Integer(number) | ValueRef::DateTime(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number) => Some(number),
+        ValueRef::Boolean(value) => Some(value.into()),
+        ValueRef::Date(day) => Some(day.number().into()),
+        ValueRef::Text(_) | ValueRef::Number(_) => None,
     }
 }
 
@@ -292,31 +348,84 @@ fn text_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryE
     })
 }
 
-fn number_test(name: &str, operator: Operator, value: &str) -> Result<Test, QueryError> {
-    let number = |text: &str| {
-        let invalid = || QueryError::value(name, "must be a whole number between -2^63 and 2^63 - 1");
-        text.trim().parse::<i64>().map_err(|_| invalid())
-    };
-    let compared = |comparison| number(value).map(|number| Test::Number(comparison, number));
-    match operator {
-        Operator::Exact => compared(Comparison::Equal),
-        Operator::Not => compared(Comparison::NotEqual),
-        Operator::Gt => compared(Comparison::Greater),
-        Operator::Gte => compared(Comparison::GreaterOrEqual),
-        Operator::Lt => compared(Comparison::Less),
-        Operator::Lte => compared(Comparison::LessOrEqual),
+fn number_test(name: &str, operator: Operator, value: &str, column_type: ColumnType) -> Result<Test, QueryError> {
+    let comparison = match operator {
+        Operator::Exact => Comparison::Equal,
+        Operator::Not => Comparison::NotEqual,
+        Operator::Gt => Comparison::Greater,
+        Operator::Gte => Comparison::GreaterOrEqual,
+        Operator::Lt => Comparison::Less,
+        Operator::Lte => Comparison::LessOrEqual,
         Operator::In => {
-            let numbers = list(name, value)?;
-            let numbers = numbers.iter().map(|text| number(text)).collect::<Result<_, _>>()?;
-            Ok(Test::NumberIn(numbers))
+            let texts = list(name, value)?;
+            let mut texts = texts.iter().map(|text| text.trim());
+            return match column_type {
+                ColumnType::Number => texts.map(|text| number(name, text)).collect::<Result<_, _>>().map(Test::NumberIn),
+                _ => texts
+                    .try_fold(BTreeSet::new(), |mut numbers, text| {
+                        numbers.insert(integer(name, text, column_type)?);
+                        Ok(numbers)
+                    })
+                    .map(Test::IntegerIn),
+            };
         }
-        Operator::IsNull => null_test(Test::IsNull, name, value),
-        Operator::NotNull => null_test(Test::NotNull, name, value),
-        Operator::Contains | Operator::StartsWith | Operator::EndsWith => Err(QueryError::value(
-            name,
-            "is an operator for texts, and this column has numbers; use gt, gte, lt, lte, in or not",
-        )),
+        Operator::IsNull => return null_test(Test::IsNull, name, value),
+        Operator::NotNull => return null_test(Test::NotNull, name, value),
+        Operator::Contains | Operator::StartsWith | Operator::EndsWith => {
+            let reason = format!(
+                "is an operator for texts, and this column has {}; use gt, gte, lt, lte, in or not",
+                plural(column_type)
+            );
+            return Err(QueryError::value(name, &reason));
+        }
+    };
+    match column_type {
+        ColumnType::Number => number(name, value.trim()).map(|number| Test::Number(comparison, number)),
+        _ => integer(name, value.trim(), column_type).map(|integer| Test::Integer(comparison, integer)),
     }
+}
+
+/// What the values of a type are, for messages.
+fn plural(column_type: ColumnType) -> &'static str {
+    match column_type {
+        ColumnType::String => "texts",
+        ColumnType::Integer | ColumnType::Number | ColumnType::EpochMs | ColumnType::EpochS => "numbers",
+        ColumnType::Boolean => "true and false",
+        ColumnType::Date => "days",
+        ColumnType::DateTime => "times",
+    }
+}
+
+fn number(name: &str, text: &str) -> Result<f64, QueryError> {
+    let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number.ok_or_else(|| QueryError::value(name, "must be a number, like 1.5"))
+}
+
+/// The number as which a text of a type is compared. A day means its begin in a comparison with times.
+fn integer(name: &str, text: &str, column_type: ColumnType) -> Result<i64, QueryError> {
+    let (number, expected) = match column_type {
+        ColumnType::Boolean => {
+            let number = match text.to_ascii_lowercase().as_str() {
+                "true" => Some(1),
+                "false" => Some(0),
+                _ => None,
+            };
+            (number, "must be true or false")
+        }
+        ColumnType::Date => {
+            let day = instant::parse_day(text);
+            (day.map(|day| i64::from(day.number())), "must be a day, like 2026-11-24")
+        }
+        ColumnType::DateTime => {
+            let instant = instant::parse_instant(text).or_else(|| instant::begin(instant::parse_day(text)?));
+            let expected = "must be a time with its offset from UTC, like 2026-11-24T12:00:00Z, or a day, like 2026-11-24";
+            (instant.map(jiff::Timestamp::as_microsecond), expected)
+        }
+        ColumnType::String | ColumnType::Integer | ColumnType::Number | ColumnType::EpochMs | ColumnType::EpochS => {
+            (text.parse().ok(), "must be a whole number between -2^63 and 2^63 - 1")
+        }
+    };
+    number.ok_or_else(|| QueryError::value(name, expected))
 }
 
 fn null_test(test: Test, name: &str, value: &str) -> Result<Test, QueryError> {
@@ -351,7 +460,7 @@ fn list(name: &str, value: &str) -> Result<Vec<String>, QueryError> {
     Ok(values)
 }
 
-fn unknown_operator(name: &str, column: Column, operator: &str) -> QueryError {
+fn unknown_operator(name: &str, column: &str, operator: &str) -> QueryError {
     let known = Operator::ALL.map(Operator::name);
     let nearest = nearest(operator, known);
     QueryError {

@@ -3,80 +3,97 @@
 use std::ops::RangeInclusive;
 
 use crate::{
-    query::condition::{Comparison, Condition},
+    dataset::Dataset,
+    query::{
+        column::Column,
+        condition::{Comparison, Condition},
+    },
     row::RowView,
     user::{Ages, Day, last_birth_day},
 };
 
-/// The value of `min_age` or `max_age`. With and without a value they mean different things, so they are different variants.
+/// A bound of completed years. With and without a value it means different things, so these are different variants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AgeBound {
-    /// Without a value: the minimum (`min_age`) or maximum (`max_age`) age among the rows that match all other filters.
+pub enum YearsBound {
+    /// Without a value: the least or the most years among the rows that match all other filters.
     Extreme,
     /// An inclusive bound in completed years.
     Years(u16),
 }
 
-/// Whether rows have an image.
+/// Whether rows have a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ImageFilter {
-    /// Rows with an image.
+pub enum FileFilter {
+    /// Rows with the file.
     With,
-    /// Rows without an image.
+    /// Rows without the file.
     Without,
 }
 
-impl ImageFilter {
-    /// Whether a row with or without an image matches.
-    pub fn matches(self, has_image: bool) -> bool {
-        has_image == (self == Self::With)
+impl FileFilter {
+    /// Whether a row with or without the file matches.
+    pub fn matches(self, has_file: bool) -> bool {
+        has_file == (self == Self::With)
     }
 }
 
+/// The value of a column that a bound without a value selects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extreme {
+    /// `min_X`
+    Least,
+    /// `max_X`
+    Greatest,
+}
+
 /// A filter as parsed. The default matches every row.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// Completed years and the first file have fields of their own, because readers keep counts of them
+/// ([`crate::dataset::Dataset::counted_years`]). All other filters are conditions.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Filter {
-    /// `is_image_exists`
-    pub image: Option<ImageFilter>,
-    /// `min_age`
-    pub min_age: Option<AgeBound>,
-    /// `max_age`
-    pub max_age: Option<AgeBound>,
+    /// `is_FILE_exists` of the first file.
+    pub file: Option<FileFilter>,
+    /// The least completed years of the column that readers keep counts of.
+    pub years_min: Option<YearsBound>,
+    /// The most completed years of that column.
+    pub years_max: Option<YearsBound>,
+    /// Bounds without a value of other columns: a matching row has one of the extremes of each of these columns.
+    pub extremes: Vec<(Column, Extreme)>,
     /// Conditions on columns; a matching row meets all of them.
     pub conditions: Vec<Condition>,
 }
 
-/// The births that a selection matches.
+/// The days that a selection matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Births {
-    /// Every birth, including those after the day on which ages are computed.
+pub enum Days {
+    /// Every row, including those without a day, and with a day after that of the query.
     Any,
     /// No, one or two ranges of days, in ascending order and disjoint.
-    Days(Vec<RangeInclusive<Day>>),
+    Ranges(Vec<RangeInclusive<Day>>),
 }
 
-/// A filter whose extreme ages are resolved: whether a row matches depends only on its own values.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A filter whose extremes are resolved: whether a row matches depends only on its own values.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Selection {
-    /// Whether rows have an image.
-    pub image: Option<ImageFilter>,
-    /// The days of birth of matching rows.
-    pub births: Births,
+    /// Whether rows have the first file.
+    pub file: Option<FileFilter>,
+    /// The days of matching rows, in the column that completed years are derived from.
+    pub days: Days,
     /// Conditions on columns; a matching row meets all of them.
     pub conditions: Vec<Condition>,
-    /// Ages on the day of the query.
+    /// Completed years on the day of the query.
     pub ages: Ages,
 }
 
 impl Selection {
-    /// Whether the birth and image of a row match. Without conditions on columns, this alone decides whether the
-    /// row matches.
-    pub fn matches_birth(&self, birth: Day, has_image: bool) -> bool {
-        let by_birth = match &self.births {
-            Births::Any => true,
-            Births::Days(ranges) => ranges.iter().any(|range| range.contains(&birth)),
+    /// Whether the day and the first file of a row match. Without conditions on columns, this alone decides whether the row matches.
+    pub fn matches_counted(&self, day: Option<Day>, has_file: bool) -> bool {
+        let by_day = match &self.days {
+            Days::Any => true,
+            Days::Ranges(ranges) => day.is_some_and(|day| ranges.iter().any(|range| range.contains(&day))),
         };
-        by_birth && self.image.is_none_or(|image| image.matches(has_image))
+        by_day && self.file.is_none_or(|file| file.matches(has_file))
     }
 
     /// Whether a row meets all conditions.
@@ -86,7 +103,8 @@ impl Selection {
 
     /// Whether a row matches.
     pub fn matches(&self, row: &RowView<'_>) -> bool {
-        self.matches_birth(row.birth.day(), row.has_image) && self.matches_values(row)
+        let day = row.dataset().counted_years().and_then(|years| row.day(years.day));
+        self.matches_counted(day, row.has_file(0)) && self.matches_values(row)
     }
 
     /// The lower bound of the user IDs of matching rows, if any.
@@ -107,7 +125,7 @@ impl Selection {
 
     /// Whether every row between the lower and the upper bound matches. The rows at the bounds themselves may not match.
     pub fn is_range_of_ids(&self) -> bool {
-        self.image.is_none() && self.births == Births::Any && are_bounds_of_ids(&self.conditions)
+        self.file.is_none() && self.days == Days::Any && are_bounds_of_ids(&self.conditions)
     }
 }
 
@@ -122,61 +140,80 @@ fn are_bounds_of_ids(conditions: &[Condition]) -> bool {
 impl Filter {
     /// Whether the matching rows are a range of user IDs, so that the next one is found without reading others.
     pub fn is_range_of_ids(&self) -> bool {
-        self.image.is_none() && self.min_age.is_none() && self.max_age.is_none() && are_bounds_of_ids(&self.conditions)
+        self.is_uncounted() && self.extremes.is_empty() && are_bounds_of_ids(&self.conditions)
     }
 
-    /// Whether the matching rows depend on the day on which ages are computed.
-    pub(crate) fn depends_on_today(&self) -> bool {
-        self.min_age.is_some() || self.max_age.is_some() || self.conditions.iter().any(Condition::depends_on_today)
+    fn is_uncounted(&self) -> bool {
+        self.file.is_none() && self.years_min.is_none() && self.years_max.is_none()
     }
 
-    /// Converts ages on the day `on` into days of birth.
+    /// Whether the matching rows depend on the day of the query.
+    pub(crate) fn depends_on_today(&self, dataset: &Dataset) -> bool {
+        self.years_min.is_some()
+            || self.years_max.is_some()
+            || self.extremes.iter().any(|(column, _)| column.depends_on_today(dataset))
+            || self.conditions.iter().any(Condition::depends_on_today)
+    }
+
+    /// The filter without its bounds that have no value: extremes are those of the rows that match it.
+    #[must_use]
+    pub fn without_extremes(&self) -> Self {
+        let with_value = |bound: Option<YearsBound>| bound.filter(|bound| *bound != YearsBound::Extreme);
+        Self {
+            years_min: with_value(self.years_min),
+            years_max: with_value(self.years_max),
+            extremes: Vec::new(),
+            ..self.clone()
+        }
+    }
+
+    /// Converts completed years on the day `on` into days, apart from [`Filter::extremes`].
     ///
-    /// `extremes` returns the earliest and the latest day of birth among the rows that match a selection. Users born after `on` have no age
-    /// and match no age parameter.
+    /// `extremes` returns the earliest and the latest day among the rows that match a selection. Rows without a day, or with a day after `on`,
+    /// have no completed years and match no bound of them.
     pub fn resolve(&self, on: Day, extremes: impl FnOnce(&Selection) -> Option<(Day, Day)>) -> Selection {
-        let selection = |births| Selection {
-            image: self.image,
-            births,
+        let selection = |days| Selection {
+            file: self.file,
+            days,
             conditions: self.conditions.clone(),
             ages: Ages::on(on),
         };
-        let (min_age, max_age) = match (self.min_age, self.max_age) {
-            (None, None) => return selection(Births::Any),
+        let (years_min, years_max) = match (self.years_min, self.years_max) {
+            (None, None) => return selection(Days::Any),
             bounds => bounds,
         };
         let years = |bound| match bound {
-            Some(AgeBound::Years(years)) => Some(years),
-            Some(AgeBound::Extreme) | None => None,
+            Some(YearsBound::Years(years)) => Some(years),
+            Some(YearsBound::Extreme) | None => None,
         };
-        let Some(remaining) = birth_days_for_ages(years(min_age).unwrap_or(0), years(max_age), on) else {
-            return selection(Births::Days(Vec::new()));
+        let Some(remaining) = days_for_years(years(years_min).unwrap_or(0), years(years_max), on) else {
+            return selection(Days::Ranges(Vec::new()));
         };
-        let remaining = selection(Births::Days(vec![remaining]));
-        let (youngest, oldest) = (min_age == Some(AgeBound::Extreme), max_age == Some(AgeBound::Extreme));
-        if !youngest && !oldest {
+        let remaining = selection(Days::Ranges(vec![remaining]));
+        let (latest_days, earliest_days) = (years_min == Some(YearsBound::Extreme), years_max == Some(YearsBound::Extreme));
+        if !latest_days && !earliest_days {
             return remaining;
         }
         let Some((earliest, latest)) = extremes(&remaining) else {
-            return selection(Births::Days(Vec::new()));
+            return selection(Days::Ranges(Vec::new()));
         };
-        // All users of the same age in years are tied, regardless of their day of birth.
-        let days_of_same_age = |birth| {
-            let age = remaining.ages.of(birth)?.years();
-            birth_days_for_ages(age, Some(age), on)
+        // All rows with the same years are tied, regardless of their day.
+        let days_of_same_years = |day| {
+            let years = remaining.ages.of(day)?.years();
+            days_for_years(years, Some(years), on)
         };
-        let mut ranges: Vec<_> = [oldest.then_some(earliest), youngest.then_some(latest)]
+        let mut ranges: Vec<_> = [earliest_days.then_some(earliest), latest_days.then_some(latest)]
             .into_iter()
             .flatten()
-            .filter_map(days_of_same_age)
+            .filter_map(days_of_same_years)
             .collect();
         ranges.dedup();
-        selection(Births::Days(ranges))
+        selection(Days::Ranges(ranges))
     }
 }
 
-/// The days of birth of users whose age on a day is from `at_least` to `at_most`; none if there is no such day.
-pub fn birth_days_for_ages(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
+/// The days from which `at_least` to `at_most` years are completed on a day; none if there is no such day.
+pub fn days_for_years(at_least: u16, at_most: Option<u16>, on: Day) -> Option<RangeInclusive<Day>> {
     let last = last_birth_day(at_least, on)?;
     let too_old = at_most
         .and_then(|years| years.checked_add(1))
@@ -194,56 +231,61 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::user::{Age, BirthTimestamp};
+    use crate::{
+        dataset::Dataset,
+        row::{Row, test_rows::user},
+        user::{Age, BirthTimestamp},
+    };
 
-    fn rows_of<'a>(ids: &'a [String], births: &[(i64, bool)]) -> Vec<RowView<'a>> {
-        let row = |(user_id, (day, has_image)): (&'a String, &(i64, bool))| RowView {
-            user_id,
-            first_name: if *has_image { "Ann" } else { "Bob" },
-            last_name: "Lee",
-            birth: BirthTimestamp::from_ms(day * 86_400_000).unwrap(),
-            has_image: *has_image,
+    fn rows_of(births: &[(i64, bool)]) -> Vec<Row> {
+        let row = |(number, (day, has_image)): (usize, &(i64, bool))| {
+            let first_name = if *has_image { "Ann" } else { "Bob" };
+            user(&format!("{number:02}"), [first_name, "Lee"], day * 86_400_000, *has_image)
         };
-        ids.iter().zip(births).map(row).collect()
+        births.iter().enumerate().map(row).collect()
+    }
+
+    fn day_of(row: &RowView<'_>) -> Day {
+        row.day(3).expect("every user has a birth time")
     }
 
     /// A second formulation of the contract: compares the ages of all rows.
     fn matching(filter: &Filter, on: Day, rows: &[RowView<'_>]) -> Vec<bool> {
         let ages = Ages::on(on);
-        let age = |row: &RowView<'_>| ages.of(row.birth.day()).map(Age::years);
+        let age = |row: &RowView<'_>| ages.of(day_of(row)).map(Age::years);
         let by_values = |row: &&RowView<'_>| {
             let years = |bound, holds: fn(u16, u16) -> bool| match bound {
-                Some(AgeBound::Years(years)) => age(row).is_some_and(|age| holds(age, years)),
-                Some(AgeBound::Extreme) => age(row).is_some(),
+                Some(YearsBound::Years(years)) => age(row).is_some_and(|age| holds(age, years)),
+                Some(YearsBound::Extreme) => age(row).is_some(),
                 None => true,
             };
-            filter.image.is_none_or(|image| image.matches(row.has_image))
-                && years(filter.min_age, |age, years| age >= years)
-                && years(filter.max_age, |age, years| age <= years)
+            filter.file.is_none_or(|image| image.matches(row.has_file(0)))
+                && years(filter.years_min, |age, years| age >= years)
+                && years(filter.years_max, |age, years| age <= years)
                 && filter.conditions.iter().all(|condition| condition.holds(row, ages))
         };
         let left: Vec<_> = rows.iter().filter(by_values).filter_map(age).collect();
-        let extreme = |bound, found: Option<u16>| (bound == Some(AgeBound::Extreme)).then_some(found).flatten();
+        let extreme = |bound, found: Option<u16>| (bound == Some(YearsBound::Extreme)).then_some(found).flatten();
         let wanted = [
-            extreme(filter.min_age, left.iter().min().copied()),
-            extreme(filter.max_age, left.iter().max().copied()),
+            extreme(filter.years_min, left.iter().min().copied()),
+            extreme(filter.years_max, left.iter().max().copied()),
         ];
-        let asks_extreme = [filter.min_age, filter.max_age].contains(&Some(AgeBound::Extreme));
+        let asks_extreme = [filter.years_min, filter.years_max].contains(&Some(YearsBound::Extreme));
         rows.iter()
             .map(|row| by_values(&row) && (!asks_extreme || wanted.iter().flatten().any(|years| age(row) == Some(*years))))
             .collect()
     }
 
-    fn bounds() -> impl Strategy<Value = Option<AgeBound>> {
+    fn bounds() -> impl Strategy<Value = Option<YearsBound>> {
         prop_oneof![
             Just(None),
-            Just(Some(AgeBound::Extreme)),
-            (0..120_u16).prop_map(|years| Some(AgeBound::Years(years)))
+            Just(Some(YearsBound::Extreme)),
+            (0..120_u16).prop_map(|years| Some(YearsBound::Years(years)))
         ]
     }
 
     fn conditions() -> impl Strategy<Value = Vec<Condition>> {
-        let condition = |(name, value)| Condition::parse(name, value).unwrap().unwrap();
+        let condition = |(name, value)| Condition::parse(Dataset::users(), name, value).unwrap().unwrap();
         let some = prop::sample::select(vec![
             ("user_id__gte", "05"),
             ("user_id__lt", "20"),
@@ -258,18 +300,18 @@ mod tests {
         #[test]
         fn selection_agrees_with_the_contract(
             births in prop::collection::vec((-45_000..21_000_i64, any::<bool>()), 0..30),
-            image in prop::option::of(prop_oneof![Just(ImageFilter::With), Just(ImageFilter::Without)]),
-            min_age in bounds(),
-            max_age in bounds(),
+            image in prop::option::of(prop_oneof![Just(FileFilter::With), Just(FileFilter::Without)]),
+            years_min in bounds(),
+            years_max in bounds(),
             conditions in conditions(),
             on in -30_000..21_000_i64,
         ) {
             let on = BirthTimestamp::from_ms(on * 86_400_000).unwrap().day();
-            let ids: Vec<_> = (0..births.len()).map(|number| format!("{number:02}")).collect();
-            let rows = rows_of(&ids, &births);
-            let filter = Filter { image, min_age, max_age, conditions };
+            let rows = rows_of(&births);
+            let rows: Vec<_> = rows.iter().map(|row| row.view(Dataset::users())).collect();
+            let filter = Filter { file: image, years_min, years_max, conditions, ..Filter::default() };
             let selection = filter.resolve(on, |left| {
-                let days: Vec<_> = rows.iter().filter(|row| left.matches(row)).map(|row| row.birth.day()).collect();
+                let days: Vec<_> = rows.iter().filter(|row| left.matches(row)).map(day_of).collect();
                 Some((*days.iter().min()?, *days.iter().max()?))
             });
             let selected: Vec<_> = rows.iter().map(|row| selection.matches(row)).collect();
@@ -297,7 +339,7 @@ mod tests {
             ("user_id__lte", "y"),
             ("user_id__not", "z"),
         ];
-        let conditions = conditions.map(|(name, value)| Condition::parse(name, value).unwrap().unwrap());
+        let conditions = conditions.map(|(name, value)| Condition::parse(Dataset::users(), name, value).unwrap().unwrap());
         let filter = Filter {
             conditions: conditions.into(),
             ..Filter::default()

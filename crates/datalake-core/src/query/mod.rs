@@ -14,13 +14,14 @@ pub mod time;
 use std::num::NonZeroU16;
 
 use crate::{
+    dataset::Dataset,
     nearest::nearest,
     query::time::parse_day,
     query::{
         column::Column,
-        condition::Condition,
+        condition::{Condition, Operator},
         error::QueryError,
-        filter::{AgeBound, Filter, ImageFilter},
+        filter::{Extreme, FileFilter, Filter, YearsBound},
         order::Order,
         search::{SEARCH, Search},
     },
@@ -34,11 +35,11 @@ const LIMIT_MAX: u16 = 10_000;
 const CONDITIONS_MAX: usize = 32;
 
 /// A query for rows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Query {
     /// The rows.
     pub filter: Filter,
-    /// The day on which ages are computed; none means today.
+    /// The day on which completed years are computed; none means today.
     pub on: Option<Day>,
     /// The columns, in this order; none means the default columns of the format.
     pub select: Option<Vec<Column>>,
@@ -58,19 +59,25 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The supported parameters, without conditions on columns.
-    pub fn parameters(self) -> &'static [&'static str] {
-        match self {
-            Self::Rows => &[SEARCH, "is_image_exists", "min_age", "max_age", "on", "select", "order", "limit"],
-            Self::Stats => &[SEARCH, "is_image_exists", "min_age", "max_age", "on"],
-        }
+    /// The supported parameters, without conditions on columns. Bounds exist for every ordered column; those of numbers are listed.
+    pub fn parameters(self, dataset: &Dataset) -> Vec<String> {
+        let files = dataset.files().iter().map(|file| format!("is_{}_exists", file.name));
+        let is_listed = |column: &Column| column.is_ordered(dataset) && column.is_numeric(dataset);
+        let columns = Column::all(dataset).filter(is_listed).map(|column| column.name(dataset));
+        let bounds = columns.flat_map(|name| [format!("min_{name}"), format!("max_{name}")]);
+        let others = match self {
+            Self::Rows => ["on", "select", "order", "limit"].as_slice(),
+            Self::Stats => &["on"],
+        };
+        let others = others.iter().copied().map(str::to_owned);
+        [SEARCH.to_owned()].into_iter().chain(files).chain(bounds).chain(others).collect()
     }
 
     /// The parameter that a comparison with an operator sign means: `age>=30` is parsed as the name `age>`, and `age>30` as a name without value.
-    fn by_sign(name: &str) -> Option<String> {
+    fn by_sign(dataset: &Dataset, name: &str) -> Option<String> {
         let at = name.find(['<', '>', '!'])?;
         let (column, sign) = name.split_at(at);
-        let column = Column::named(column)?;
+        let column = Column::named(dataset, column)?.name(dataset);
         let operator = match sign {
             ">" => "gte",
             "<" => "lte",
@@ -83,23 +90,26 @@ impl Scope {
     }
 
     /// The error for an unknown name. `others` are further parameters of the route.
-    fn unknown(self, name: &str, others: &[&str]) -> QueryError {
-        let fixed = self.parameters().iter().chain(others).copied();
+    fn unknown(self, dataset: &Dataset, name: &str, others: &[&str]) -> QueryError {
+        let parameters = self.parameters(dataset);
+        let fixed = parameters.iter().map(String::as_str).chain(others.iter().copied());
         let (column, operator) = name
             .split_once("__")
             .map_or((name, None), |(column, operator)| (column, Some(operator)));
-        let columns = Column::ALL.map(Column::name);
+        let columns = Column::all(dataset).map(|column| column.name(dataset).as_str());
         let nearest = match operator {
-            None => Self::by_sign(name).or_else(|| nearest(name, fixed.clone().chain(columns)).map(str::to_owned)),
+            None => Self::by_sign(dataset, name).or_else(|| nearest(name, fixed.clone().chain(columns)).map(str::to_owned)),
             Some(operator) => nearest(column, columns).map(|column| format!("{column}__{operator}")),
         };
         let known: Vec<_> = fixed.collect();
+        let example = Column::stored(dataset).filter(|column| column.is_ordered(dataset)).last();
         QueryError {
             parameter: name.to_owned(),
             reason: format!(
-                "unknown parameter; known are {}, and columns ({}) with or without an operator, like birthts__gte",
+                "unknown parameter; known are {}, and columns ({}) with or without an operator, like {}__gte",
                 known.join(", "),
-                Column::names()
+                Column::names(dataset),
+                example.unwrap_or(Column::KEY).name(dataset)
             ),
             nearest,
         }
@@ -109,7 +119,12 @@ impl Scope {
 impl Query {
     /// Parses the decoded pairs of a query string. A repeated name is an error, except that conditions with an operator can be repeated, and all
     /// of them must hold. `others` are further parameters of the route, for messages.
-    pub fn parse<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>, scope: Scope, others: &[&str]) -> Result<Self, QueryError> {
+    pub fn parse<'a>(
+        dataset: &Dataset,
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        scope: Scope,
+        others: &[&str],
+    ) -> Result<Self, QueryError> {
         let mut query = Self::default();
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in pairs {
@@ -117,12 +132,11 @@ impl Query {
                 return Err(QueryError::value(name, "given more than once"));
             }
             seen.push(name);
-            if scope.parameters().contains(&name) {
-                query.set(name, value)?;
-            } else if let Some(condition) = Condition::parse(name, value)? {
+            let is_known = query.set(dataset, scope, name, value)?;
+            if !is_known {
+                let condition = Condition::parse(dataset, name, value)?;
+                let condition = condition.ok_or_else(|| scope.unknown(dataset, name, others))?;
                 query.filter.conditions.push(condition);
-            } else {
-                return Err(scope.unknown(name, others));
             }
             if query.filter.conditions.len() > CONDITIONS_MAX {
                 return Err(QueryError::value(name, &format!("is one condition more than {CONDITIONS_MAX}")));
@@ -135,49 +149,90 @@ impl Query {
         Ok(query)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> Result<(), QueryError> {
-        match name {
-            SEARCH => self.filter.conditions.push(Condition::matching(Search::parse(name, value)?)),
-            "is_image_exists" => self.filter.image = Some(parse_image(name, value)?),
-            "min_age" => self.filter.min_age = Some(parse_age(name, value)?),
-            "max_age" => self.filter.max_age = Some(parse_age(name, value)?),
-            "on" => self.on = Some(parse_day(name, value)?),
-            "select" => self.select = Some(parse_select(name, value)?),
-            "order" => self.order = Order::parse(name, value)?,
-            _ => self.limit = Some(parse_limit(name, value)?),
+    /// Sets a parameter that is not the name of a column. Returns false for other names.
+    fn set(&mut self, dataset: &Dataset, scope: Scope, name: &str, value: &str) -> Result<bool, QueryError> {
+        match (name, scope) {
+            (SEARCH, _) => {
+                let search = Search::parse(dataset, name, value)?;
+                self.filter.conditions.push(Condition::matching(search));
+            }
+            ("on", _) => self.on = Some(parse_day(name, value)?),
+            ("select", Scope::Rows) => self.select = Some(parse_select(dataset, name, value)?),
+            ("order", Scope::Rows) => self.order = Order::parse(dataset, name, value)?,
+            ("limit", Scope::Rows) => self.limit = Some(parse_limit(name, value)?),
+            _ => return Ok(self.set_file(dataset, name, value)? || self.set_bound(dataset, name, value)?),
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Whether a response with these columns depends on the day on which ages are computed.
-    pub fn depends_on_today(&self, shown: &[Column]) -> bool {
-        shown.contains(&Column::Age) || self.filter.depends_on_today() || self.order.depends_on_today()
+    fn set_file(&mut self, dataset: &Dataset, name: &str, value: &str) -> Result<bool, QueryError> {
+        let file_name = name.strip_prefix("is_").and_then(|name| name.strip_suffix("_exists"));
+        let is_named = |file_name: &str| dataset.files().iter().position(|file| *file.name == *file_name);
+        let Some(file) = file_name.and_then(is_named) else {
+            return Ok(false);
+        };
+        let filter = parse_file(name, value)?;
+        match file {
+            0 => self.filter.file = Some(filter),
+            _ => self.filter.conditions.push(Condition::file(file, filter)),
+        }
+        Ok(true)
+    }
+
+    fn set_bound(&mut self, dataset: &Dataset, name: &str, value: &str) -> Result<bool, QueryError> {
+        let parts = name.split_at_checked("min_".len());
+        let (extreme, operator, column) = match parts {
+            Some(("min_", column)) => (Extreme::Least, Operator::Gte, column),
+            Some(("max_", column)) => (Extreme::Greatest, Operator::Lte, column),
+            _ => return Ok(false),
+        };
+        let column = Column::named(dataset, column).filter(|column| column.is_ordered(dataset));
+        let Some(column) = column else { return Ok(false) };
+        let is_counted = dataset
+            .counted_years()
+            .is_some_and(|years| column == Column::Derived(years.derived));
+        let filter = &mut self.filter;
+        match (value, extreme) {
+            (_, Extreme::Least) if is_counted => filter.years_min = Some(parse_years(name, value)?),
+            (_, Extreme::Greatest) if is_counted => filter.years_max = Some(parse_years(name, value)?),
+            ("", _) => filter.extremes.push((column, extreme)),
+            _ => filter.conditions.push(Condition::bound(dataset, name, column, value, operator)?),
+        }
+        Ok(true)
+    }
+
+    /// Whether a response with these columns depends on the day of the query.
+    pub fn depends_on_today(&self, dataset: &Dataset, shown: &[Column]) -> bool {
+        shown.iter().any(|column| column.depends_on_today(dataset))
+            || self.filter.depends_on_today(dataset)
+            || self.order.depends_on_today()
     }
 }
 
-fn parse_image(name: &str, value: &str) -> Result<ImageFilter, QueryError> {
+fn parse_file(name: &str, value: &str) -> Result<FileFilter, QueryError> {
     match value.to_ascii_lowercase().as_str() {
-        "true" => Ok(ImageFilter::With),
-        "false" => Ok(ImageFilter::Without),
+        "true" => Ok(FileFilter::With),
+        "false" => Ok(FileFilter::Without),
         _ => Err(QueryError::value(name, "must be True or False")),
     }
 }
 
-fn parse_age(name: &str, value: &str) -> Result<AgeBound, QueryError> {
+fn parse_years(name: &str, value: &str) -> Result<YearsBound, QueryError> {
     let invalid = || QueryError::value(name, "must be a whole number of years from 0 to 65535, or have no value");
     match value {
-        "" => Ok(AgeBound::Extreme),
-        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(AgeBound::Years).map_err(|_| invalid()),
+        "" => Ok(YearsBound::Extreme),
+        _ if value.bytes().all(|byte| byte.is_ascii_digit()) => value.parse().map(YearsBound::Years).map_err(|_| invalid()),
         _ => Err(invalid()),
     }
 }
 
-fn parse_select(name: &str, value: &str) -> Result<Vec<Column>, QueryError> {
+fn parse_select(dataset: &Dataset, name: &str, value: &str) -> Result<Vec<Column>, QueryError> {
     let mut columns = Vec::new();
     for column in value.split(',') {
-        let column = order::column_of(name, column)?;
+        let column = order::column_of(dataset, name, column)?;
         if columns.contains(&column) {
-            return Err(QueryError::value(name, &format!("names {column} more than once")));
+            let reason = format!("names {} more than once", column.name(dataset));
+            return Err(QueryError::value(name, &reason));
         }
         columns.push(column);
     }
@@ -201,7 +256,7 @@ mod tests {
     #[track_caller]
     fn check_parse(pairs: &[(&str, &str)], expected: Query) {
         assert_eq!(
-            Query::parse(pairs.iter().copied(), Scope::Rows, &[]),
+            Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[]),
             Ok(expected),
             "pairs: {pairs:?}"
         );
@@ -209,7 +264,7 @@ mod tests {
 
     #[track_caller]
     fn check_rejected(pairs: &[(&str, &str)], parameter: &str, nearest: Option<&str>) {
-        let error = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be an error");
+        let error = Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[]).expect_err("must be an error");
         assert_eq!(
             (error.parameter.as_str(), error.nearest.as_deref()),
             (parameter, nearest),
@@ -227,28 +282,28 @@ mod tests {
         check_parse(
             &[("is_image_exists", "True")],
             filter(Filter {
-                image: Some(ImageFilter::With),
+                file: Some(FileFilter::With),
                 ..Filter::default()
             }),
         );
         check_parse(
             &[("is_image_exists", "fALSE")],
             filter(Filter {
-                image: Some(ImageFilter::Without),
+                file: Some(FileFilter::Without),
                 ..Filter::default()
             }),
         );
         check_parse(
             &[("min_age", "")],
             filter(Filter {
-                min_age: Some(AgeBound::Extreme),
+                years_min: Some(YearsBound::Extreme),
                 ..Filter::default()
             }),
         );
         check_parse(
             &[("max_age", "007")],
             filter(Filter {
-                max_age: Some(AgeBound::Years(7)),
+                years_max: Some(YearsBound::Years(7)),
                 ..Filter::default()
             }),
         );
@@ -278,7 +333,7 @@ mod tests {
 
         let limit = NonZeroU16::new(100);
         check_parse(&[("limit", "100")], Query { limit, ..Query::default() });
-        let select = Some(vec![Column::Age, Column::UserId]);
+        let select = Some(vec![Column::Derived(0), Column::KEY]);
         check_parse(
             &[("select", "age,user_id")],
             Query {
@@ -298,7 +353,7 @@ mod tests {
 
     #[test]
     fn repeated_conditions_must_all_hold() {
-        let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(pairs.iter().copied(), Scope::Stats, &[]);
+        let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Stats, &[]);
         let query = parse(&[("first_name__not", "A"), ("first_name__not", "B"), ("last_name", "C")]).unwrap();
         assert_eq!(query.filter.conditions.len(), 3);
         let too_many = [("first_name__not", "A"); CONDITIONS_MAX + 1];
@@ -314,7 +369,8 @@ mod tests {
 
     #[test]
     fn search_without_an_order_has_prefix_matches_first() {
-        let parse = |pairs: &[(&'static str, &'static str)]| Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap();
+        let parse =
+            |pairs: &[(&'static str, &'static str)]| Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[]).unwrap();
         let search = parse(&[("q", "ann")]);
         assert!(search.order.is_best_match_first() && !search.order.is_by_user_id());
         assert!(!search.filter.is_range_of_ids());
@@ -327,14 +383,16 @@ mod tests {
     #[test]
     fn query_depends_on_today_if_it_uses_ages() {
         let depends = |pairs: &[(&'static str, &'static str)], shown: &[Column]| {
-            Query::parse(pairs.iter().copied(), Scope::Rows, &[])
+            Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[])
                 .unwrap()
-                .depends_on_today(shown)
+                .depends_on_today(Dataset::users(), shown)
         };
-        assert!(depends(&[], &Column::ALL));
-        assert!(!depends(&[("last_name", "Lee"), ("order", "birthts")], &Column::STORED));
-        assert!(depends(&[("min_age", "")], &Column::STORED));
-        assert!(depends(&[("age__isnull", "")], &Column::STORED));
-        assert!(depends(&[("order", "age")], &Column::STORED));
+        let all: Vec<_> = Column::all(Dataset::users()).collect();
+        let stored: Vec<_> = Column::stored(Dataset::users()).collect();
+        assert!(depends(&[], &all));
+        assert!(!depends(&[("last_name", "Lee"), ("order", "birthts")], &stored));
+        assert!(depends(&[("min_age", "")], &stored));
+        assert!(depends(&[("age__isnull", "")], &stored));
+        assert!(depends(&[("order", "age")], &stored));
     }
 }

@@ -1,13 +1,13 @@
-//! The order of rows: `order=age.desc,last_name`.
+//! The order of rows: `order=amount.desc,city`.
 
 use std::cmp::{Ordering, Reverse};
 
 use crate::{
-    keys,
+    dataset::Dataset,
     nearest::nearest,
     query::{column::Column, error::QueryError, search::Search},
-    row::RowView,
-    user::{Age, Ages},
+    row::{Cell, RowView},
+    user::Ages,
 };
 
 /// The direction of a column in an order.
@@ -19,7 +19,7 @@ pub enum Direction {
     Descending,
 }
 
-/// The order of rows. The default is `user_id`, ascending by its bytes, which also breaks ties.
+/// The order of rows. The default is that of the IDs, ascending by their bytes, which also breaks ties.
 ///
 /// Rows without a value in a column come last in both directions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,45 +27,50 @@ pub struct Order {
     /// The search whose prefix matches come first, in a search without an order of its own.
     search: Option<Search>,
     keys: Vec<(Column, Direction)>,
+    /// Whether a column of the order depends on the day of the query.
+    depends_on_today: bool,
 }
 
 impl Order {
     /// Parses columns separated by commas, each with an optional suffix `.asc` (the default) or `.desc`.
-    pub(crate) fn parse(name: &str, value: &str) -> Result<Self, QueryError> {
+    pub(crate) fn parse(dataset: &Dataset, name: &str, value: &str) -> Result<Self, QueryError> {
         let mut keys: Vec<(Column, Direction)> = Vec::new();
         for key in value.split(',') {
             let (column, direction) = key.split_once('.').unwrap_or((key, "asc"));
-            let column = column_of(name, column)?;
+            let column = column_of(dataset, name, column)?;
             let direction = match direction {
                 "asc" => Direction::Ascending,
                 "desc" => Direction::Descending,
                 _ => {
-                    return Err(QueryError::value(
-                        name,
-                        "the suffix of a column must be .asc or .desc, like age.desc",
-                    ));
+                    let example = Column::all(dataset).last().unwrap_or(Column::KEY).name(dataset);
+                    let reason = format!("the suffix of a column must be .asc or .desc, like {example}.desc");
+                    return Err(QueryError::value(name, &reason));
                 }
             };
             if keys.iter().any(|(earlier, _)| *earlier == column) {
-                return Err(QueryError::value(name, &format!("names {column} more than once")));
+                return Err(QueryError::value(name, &format!("names {} more than once", column.name(dataset))));
             }
             keys.push((column, direction));
         }
-        // User IDs are unique, so columns after them have no effect.
-        if let Some(at) = keys.iter().position(|(column, _)| *column == Column::UserId) {
+        // IDs are unique, so columns after them have no effect.
+        if let Some(at) = keys.iter().position(|(column, _)| *column == Column::KEY) {
             keys.truncate(at + 1);
         }
-        if keys == [(Column::UserId, Direction::Ascending)] {
+        if keys == [(Column::KEY, Direction::Ascending)] {
             keys.clear();
         }
-        Ok(Self { search: None, keys })
+        Ok(Self {
+            search: None,
+            depends_on_today: keys.iter().any(|(column, _)| column.depends_on_today(dataset)),
+            keys,
+        })
     }
 
     /// Prefix matches of a search first, then by `user_id`.
     pub(crate) fn best_match_first(search: Search) -> Self {
         Self {
             search: Some(search),
-            keys: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -87,7 +92,7 @@ impl Order {
     /// Whether the order depends on the day on which ages are computed. Births in reverse are not equivalent: users born after that day have no
     /// age.
     pub fn depends_on_today(&self) -> bool {
-        self.keys.iter().any(|(column, _)| *column == Column::Age)
+        self.depends_on_today
     }
 
     /// Compares two rows. Different users are never equal.
@@ -106,41 +111,41 @@ impl Order {
 }
 
 /// The column with this name; `name` is the name of the parameter, for the error.
-pub(crate) fn column_of(name: &str, column: &str) -> Result<Column, QueryError> {
-    Column::named(column).ok_or_else(|| {
-        let nearest = nearest(column, Column::ALL.map(Column::name));
+pub(crate) fn column_of(dataset: &Dataset, name: &str, column: &str) -> Result<Column, QueryError> {
+    Column::named(dataset, column).ok_or_else(|| {
+        let nearest = nearest(column, Column::all(dataset).map(|column| column.name(dataset).as_str()));
         QueryError {
             parameter: name.to_owned(),
-            reason: format!("there is no column {column:?}; known are {}", Column::names()),
+            reason: format!("there is no column {column:?}; known are {}", Column::names(dataset)),
             nearest: nearest.map(str::to_owned),
         }
     })
 }
 
+/// Compares the values of one column. Rows without a value come last in both directions.
 fn by_column(column: Column, direction: Direction, left: &RowView<'_>, right: &RowView<'_>, ages: Ages) -> Ordering {
-    let age = |row: &RowView<'_>| ages.of(row.birth.day()).map(Age::years);
-    let path = |row: &RowView<'_>| row.has_image.then(|| keys::image(row.user_id));
-    match column {
-        Column::UserId => directed(direction, left.user_id, right.user_id),
-        Column::FirstName => directed(direction, left.first_name, right.first_name),
-        Column::LastName => directed(direction, left.last_name, right.last_name),
-        Column::Birthts => directed(direction, left.birth, right.birth),
-        Column::ImgPath => nulls_last(direction, path(left), path(right)),
-        Column::Age => nulls_last(direction, age(left), age(right)),
-    }
-}
-
-fn directed<T: Ord>(direction: Direction, left: T, right: T) -> Ordering {
-    match direction {
-        Direction::Ascending => left.cmp(&right),
-        Direction::Descending => Reverse(left).cmp(&Reverse(right)),
-    }
-}
-
-fn nulls_last<T: Ord>(direction: Direction, left: Option<T>, right: Option<T>) -> Ordering {
-    match (left, right) {
-        (Some(left), Some(right)) => directed(direction, left, right),
+    match (left.cell(column, ages), right.cell(column, ages)) {
+        (Some(left), Some(right)) => directed(direction, compare(left, right)),
         (left, right) => left.is_none().cmp(&right.is_none()),
+    }
+}
+
+/// Compares two values of one column.
+fn compare(left: Cell<'_>, right: Cell<'_>) -> Ordering {
+    match (left, right) {
+        (Cell::Value(left), Cell::Value(right)) => left.compare(right).unwrap_or(Ordering::Equal),
+        (Cell::Path(left), Cell::Path(right)) => {
+            let bytes = |parts: [&'_ str; 3]| parts.map(str::as_bytes).concat();
+            bytes(left).cmp(&bytes(right))
+        }
+        (Cell::Value(_), Cell::Path(_)) | (Cell::Path(_), Cell::Value(_)) => Ordering::Equal,
+    }
+}
+
+fn directed(direction: Direction, order: Ordering) -> Ordering {
+    match direction {
+        Direction::Ascending => order,
+        Direction::Descending => order.reverse(),
     }
 }
 
@@ -149,32 +154,27 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::user::{BirthTimestamp, Day};
+    use crate::{row::test_rows::user, user::Day};
 
     #[track_caller]
     fn check(order: &str, expected: &str) {
-        let row = |user_id, first_name, years: i64, has_image| RowView {
-            user_id,
-            first_name,
-            last_name: "Lee",
-            birth: BirthTimestamp::from_ms(years * 31_557_600_000).unwrap(),
-            has_image,
-        };
-        let mut rows = [
+        let row = |user_id, first_name, years: i64, has_image| user(user_id, [first_name, "Lee"], years * 31_557_600_000, has_image);
+        let rows = [
             row("a", "Zoë", 20, true),
             row("b", "Ann", 10, false),
             row("c", "Ann", 10, true),
             row("d", "Bo", 90, true),
         ];
+        let mut rows = rows.each_ref().map(|row| row.view(Dataset::users()));
         let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
-        let order = Order::parse("order", order).unwrap();
+        let order = Order::parse(Dataset::users(), "order", order).unwrap();
         rows.sort_by(|left, right| order.compare(left, right, ages));
         assert_eq!(rows.map(|row| row.user_id).concat(), expected, "order={order:?}");
     }
 
     #[track_caller]
     fn check_rejected(order: &str, nearest: Option<&str>) {
-        let error = Order::parse("order", order).unwrap_err();
+        let error = Order::parse(Dataset::users(), "order", order).unwrap_err();
         assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), ("order", nearest), "{error}");
     }
 
@@ -190,7 +190,7 @@ mod tests {
         check("age.desc", "bcad"); // in both directions.
         check("img_path.desc", "dcab");
         check("last_name,age.desc,first_name.asc", "bcad");
-        assert!(Order::parse("order", "user_id.asc").unwrap().is_by_user_id());
+        assert!(Order::parse(Dataset::users(), "order", "user_id.asc").unwrap().is_by_user_id());
         check_rejected("", None);
         check_rejected("ages", Some("age"));
         check_rejected("age.down", None);

@@ -1,11 +1,12 @@
-//! Text search: `q=ann lee` matches the rows whose user ID or names contain every word. Case is ignored by the full case folding of Unicode, so
-//! that `STRASSE` matches `Straße`.
+//! Text search: `q=ann lee` matches the rows whose texts, including the ID, contain every word. Case is ignored by the full case folding of
+//! Unicode, so that `STRASSE` matches `Straße`.
 
 use std::borrow::Cow;
 
 use unicase::UniCase;
 
 use crate::{
+    dataset::{ColumnType, Dataset, ValueRef},
     query::{column::Column, error::QueryError},
     row::RowView,
 };
@@ -18,35 +19,56 @@ const WORDS_MAX: usize = 8;
 
 /// The words of a search. Invariant: at least one word, and each is folded and not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Search(Box<[Box<str>]>);
+pub struct Search {
+    words: Box<[Box<str>]>,
+    /// The columns of texts, by their indices in the dataset.
+    columns: Box<[usize]>,
+}
 
 impl Search {
     /// The columns whose texts are searched.
-    pub const COLUMNS: [Column; 3] = [Column::UserId, Column::FirstName, Column::LastName];
+    pub fn columns(dataset: &Dataset) -> impl Iterator<Item = Column> {
+        Self::indices(dataset).map(Column::Value)
+    }
+
+    fn indices(dataset: &Dataset) -> impl Iterator<Item = usize> {
+        let columns = dataset.columns().iter().enumerate();
+        columns
+            .filter(|(_, column)| column.column_type == ColumnType::String)
+            .map(|(index, _)| index)
+    }
 
     /// Parses words that are separated by white space.
-    pub(crate) fn parse(name: &str, value: &str) -> Result<Self, QueryError> {
+    pub(crate) fn parse(dataset: &Dataset, name: &str, value: &str) -> Result<Self, QueryError> {
         let words: Box<[Box<str>]> = value.split_whitespace().map(|word| fold(word).into()).collect();
         match words.len() {
             0 => Err(QueryError::value(name, "must contain a word; omit it for all rows")),
-            1..=WORDS_MAX => Ok(Self(words)),
+            1..=WORDS_MAX => Ok(Self {
+                words,
+                columns: Self::indices(dataset).collect(),
+            }),
             _ => Err(QueryError::value(name, &format!("must have at most {WORDS_MAX} words"))),
         }
     }
 
-    /// Whether each word is part of the user ID or of a name.
+    /// Whether each word is part of a text.
     pub(crate) fn holds(&self, row: &RowView<'_>) -> bool {
         self.every_word(row, contains)
     }
 
-    /// Whether each word is the beginning of the user ID or of a name. Such rows come first.
+    /// Whether each word is the beginning of a text. Such rows come first.
     pub(crate) fn is_prefix(&self, row: &RowView<'_>) -> bool {
         self.every_word(row, starts_with)
     }
 
     fn every_word(&self, row: &RowView<'_>, is_in: fn(&str, &str) -> bool) -> bool {
-        let texts = [row.user_id, row.first_name, row.last_name].map(fold_unless_ascii);
-        self.0.iter().all(|word| texts.iter().any(|text| is_in(text, word)))
+        let is_in_column = |word: &str, column: usize| match row.value(column) {
+            Some(ValueRef::Text(text)) => is_in(&fold_unless_ascii(text), word),
+            _ => false,
+        };
+        self.words
+            .iter()
+            .all(|word| self.columns.iter().any(|column| is_in_column(word, *column)))
     }
 }
 
@@ -77,31 +99,26 @@ fn starts_with(text: &str, word: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::user::BirthTimestamp;
+    use crate::row::{Row, test_rows::user};
 
-    fn row<'a>(user_id: &'a str, first_name: &'a str, last_name: &'a str) -> RowView<'a> {
-        RowView {
-            user_id,
-            first_name,
-            last_name,
-            birth: BirthTimestamp::from_ms(0).unwrap(),
-            has_image: false,
-        }
+    fn row(user_id: &str, first_name: &str, last_name: &str) -> Row {
+        user(user_id, [first_name, last_name], 0, false)
     }
 
     /// Checks whether a search matches a row, and whether the match is a prefix.
     #[track_caller]
-    fn check(query: &str, row: &RowView<'_>, expected: (bool, bool)) {
-        let search = Search::parse(SEARCH, query).unwrap();
-        assert_eq!((search.holds(row), search.is_prefix(row)), expected, "{query:?} in {row:?}");
+    fn check(query: &str, row: &Row, expected: (bool, bool)) {
+        let search = Search::parse(Dataset::users(), SEARCH, query).unwrap();
+        let view = row.view(Dataset::users());
+        assert_eq!((search.holds(&view), search.is_prefix(&view)), expected, "{query:?} in {row:?}");
     }
 
     #[test]
     fn every_word_is_part_of_a_text() {
         let user = row("u-1000", "Anna Maria", "van Dyk");
         for query in ["u-1", "U-1000", "ann", "anna  maria", "dyk anna", "1000 van", " ANNA\t"] {
-            let search = Search::parse(SEARCH, query).unwrap();
-            assert!(search.holds(&user), "{query:?}");
+            let search = Search::parse(Dataset::users(), SEARCH, query).unwrap();
+            assert!(search.holds(&user.view(Dataset::users())), "{query:?}");
         }
         for query in ["bob", "anna bob", "annamaria", "u-1000x", "processed_data"] {
             check(query, &user, (false, false));
@@ -130,9 +147,9 @@ mod tests {
     #[test]
     fn search_without_a_word_or_with_too_many_is_rejected() {
         for query in ["", " \t\u{3000}", &"a ".repeat(WORDS_MAX + 1)] {
-            let error = Search::parse(SEARCH, query).unwrap_err();
+            let error = Search::parse(Dataset::users(), SEARCH, query).unwrap_err();
             assert_eq!(error.parameter, SEARCH, "{query:?}");
         }
-        assert!(Search::parse(SEARCH, &"a ".repeat(WORDS_MAX)).is_ok());
+        assert!(Search::parse(Dataset::users(), SEARCH, &"a ".repeat(WORDS_MAX)).is_ok());
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn find_all(
 }
 
 async fn find(reader: &Reader<'_>, old_rows: &BTreeMap<UserId, Row>, read: &UserRead) -> Result<CopyState, StoreError> {
-    let linked = old_rows.get(&read.user_id).and_then(|row| row.image.as_ref());
+    let linked = old_rows.get(&read.user_id).and_then(|row| row.file(0));
     let (image, object) = match &read.image {
         ImageRead::Same => return Ok(CopyState::Unchanged),
         ImageRead::Gone => return Ok(CopyState::Unlinked),
@@ -74,7 +74,7 @@ pub(crate) fn users_with_changes<'a>(
     reads: &'a [UserRead],
     states: &'a [CopyState],
 ) -> impl Iterator<Item = UserId> + 'a {
-    let has_image = move |user_id: &UserId| old_rows.get(user_id).is_some_and(|row| row.image.is_some());
+    let has_image = move |user_id: &UserId| old_rows.get(user_id).is_some_and(|row| row.file(0).is_some());
     let is_changed = move |(read, state): &(&UserRead, &CopyState)| match state {
         CopyState::New | CopyState::Replaced | CopyState::Stale => true,
         CopyState::Unlinked => has_image(&read.user_id),

@@ -143,7 +143,7 @@ async fn reconcile_user(
     row: Option<&Row>,
     unlinked: UnlinkedCopy,
 ) -> Result<Outcome, StoreError> {
-    match (row.and_then(|row| row.image.as_ref()), unlinked) {
+    match (row.and_then(|row| row.file(0)), unlinked) {
         (Some(image), _) => {
             if copies::has_copy(bucket, user_id, image).await? || copies::restore(bucket, budget, user_id, image).await? {
                 return Ok(Outcome::Reconciled);

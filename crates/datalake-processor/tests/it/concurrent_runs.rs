@@ -29,7 +29,10 @@ async fn remove_three(bucket: MemoryBucket) {
     let table = Table::new(Arc::new(bucket));
     let base = table.latest().await.unwrap();
     let edits = vec![Edit::Remove(UserId::parse("3").unwrap())];
-    let staged = table.stage(base.as_ref(), edits).await.unwrap();
+    let staged = table
+        .stage(base.as_ref(), &datalake_core::dataset::Dataset::shared_users(), edits)
+        .await
+        .unwrap();
     let details = CommitDetails {
         run_id: run_id(),
         mode: RunMode::Incremental,

@@ -177,15 +177,10 @@ impl TestLake {
         };
         let mut rows = Vec::new();
         for file in version.data_files() {
-            for row in table.rows_of_data_file(file).await.unwrap().iter() {
-                let image = if row.has_image { keys::image(row.user_id) } else { String::new() };
-                rows.push(format!(
-                    "{},{},{},{},{image}",
-                    row.user_id,
-                    row.first_name,
-                    row.last_name,
-                    row.birth.as_ms()
-                ));
+            for row in table.rows_of_data_file(&version, file).await.unwrap().iter() {
+                let image = row.path(0).map(|parts| parts.concat()).unwrap_or_default();
+                let values = [0, 1, 2, 3].map(|column| row.value(column).unwrap().to_string());
+                rows.push(format!("{},{image}", values.join(",")));
             }
         }
         rows

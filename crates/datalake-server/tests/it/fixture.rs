@@ -17,11 +17,12 @@ use axum::{
 use datalake_api::{lake_label::LakeLabel, request::auth::Access, snapshots::watch::TableWatch, state::Parts, telemetry::metrics::Metrics};
 use datalake_core::clock::Clock;
 use datalake_core::{
+    dataset::{Dataset, Value as ColumnValue},
     keys,
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     row::{Provenance, Row},
     run::{Counts, RunId, RunMode},
-    user::{BirthTimestamp, UserId, UserRecord},
+    user::UserId,
 };
 use datalake_http::{allowed_hosts::AllowedHosts, trusted_proxies::TrustedProxies};
 use datalake_runs::{disabled::DisabledLauncher, launcher::RunLauncher, runs::Runs};
@@ -76,13 +77,14 @@ pub(crate) fn put(user_id: &str, first_name: &str, birth: &str, has_image: bool)
     let birth = birth.to_zoned(TimeZone::UTC).unwrap().timestamp().as_millisecond();
     Edit::Put(Row {
         user_id: UserId::parse(user_id).unwrap(),
-        record: UserRecord {
-            first_name: first_name.into(),
-            last_name: "Last".into(),
-            birth: BirthTimestamp::from_ms(birth).unwrap(),
-        },
+        values: [
+            Some(ColumnValue::Text(first_name.into())),
+            Some(ColumnValue::Text("Last".into())),
+            Some(ColumnValue::EpochMs(birth)),
+        ]
+        .into(),
         csv: source("csv"),
-        image: has_image.then(|| source("png")),
+        files: [has_image.then(|| source("png"))].into(),
         run_id: run_id(),
     })
 }
@@ -225,7 +227,11 @@ impl Lake {
         });
         self.memory.advance_to(at);
         let base = self.table.latest().await.unwrap();
-        let staged = self.table.stage(base.as_ref(), edits.collect()).await.unwrap();
+        let staged = self
+            .table
+            .stage(base.as_ref(), &Dataset::shared_users(), edits.collect())
+            .await
+            .unwrap();
         let details = CommitDetails {
             run_id,
             mode: RunMode::Incremental,

@@ -9,6 +9,7 @@ use axum::{
 };
 use datalake_api::request::auth::{Access, Token};
 use datalake_core::{
+    dataset::Dataset,
     query::{column::Column, condition::Operator},
     run::RunId,
     user::UserId,
@@ -150,7 +151,8 @@ async fn the_declared_parameters_are_those_that_the_server_accepts() {
             examples.entry(name.to_owned()).or_default().insert(example);
         }
     }
-    for column in Column::ALL {
+    for column in Column::all(Dataset::users()) {
+        let column = column.name(Dataset::users());
         for operator in Operator::ALL {
             let values = ["1", "a", ""].map(str::to_owned);
             examples.entry(format!("{column}__{}", operator.name())).or_default().extend(values);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use datalake_core::run::{Counts, RunId, RunMode};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A map of strings. Values may be null; in checkpoints of other engines, the whole map may be null.
 pub(crate) type TextMap = BTreeMap<String, Option<String>>;
@@ -128,14 +128,28 @@ pub(crate) struct Stats {
     pub(crate) null_count: BTreeMap<String, serde_json::Value>,
 }
 
-/// Bounds of the columns that are used for data skipping.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Bounds {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) user_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) birthts: Option<i64>,
+/// Bounds of the columns that are used for data skipping, by name, in the order of the table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Bounds(pub(crate) Vec<(String, serde_json::Value)>);
+
+impl Bounds {
+    /// The bound of a column of strings.
+    pub(crate) fn text(&self, column: &str) -> Option<&str> {
+        self.0.iter().find(|(name, _)| name == column)?.1.as_str()
+    }
+}
+
+impl Serialize for Bounds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Bounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bounds = serde_json::Map::deserialize(deserializer)?;
+        Ok(Self(bounds.into_iter().collect()))
+    }
 }
 
 /// The `commitInfo` of this product. The protocol does not define its fields, so that those of other engines are read as JSON: see

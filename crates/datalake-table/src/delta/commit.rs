@@ -288,9 +288,13 @@ fn actions(
 ) -> Result<Vec<Action>, serde_json::Error> {
     let now_ms = details.committed_at.as_millisecond();
     let metadata = match base {
-        None => Some(schema::metadata(unique().to_string(), now_ms, &rejects)),
-        Some(base) if base.0.metadata.rejects_state() != rejects || base.0.metadata.configured(FORMAT_PROPERTY).is_none() => {
-            Some(base.0.metadata.with_rejects(&rejects))
+        None => Some(schema::metadata(unique().to_string(), now_ms, &staged.schema, &rejects)),
+        Some(base)
+            if base.0.metadata.rejects_state() != rejects
+                || !staged.schema.is_of(&base.0.metadata)
+                || base.0.metadata.configured(FORMAT_PROPERTY).is_none() =>
+        {
+            Some(base.0.metadata.with(&staged.schema, &rejects))
         }
         Some(_) => None,
     };

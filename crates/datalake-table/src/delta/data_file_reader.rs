@@ -8,7 +8,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     delta::decode::decode,
-    delta::{data_file::DataFile, log, parquet_rows, recorded_sources::RecordedSources, version::Version},
+    delta::{data_file::DataFile, log, parquet_rows, recorded_sources::RecordedSources, schema::TableSchema, version::Version},
     error::TableError,
     settings::READS_IN_FLIGHT,
 };
@@ -24,33 +24,48 @@ pub(crate) async fn read(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<Ob
 }
 
 /// Reads a file completely. Returns the error that its readers get if it is missing or damaged.
-pub(crate) async fn check(bucket: &Arc<dyn Bucket>, file: &DataFile) -> Result<(), TableError> {
+pub(crate) async fn check(bucket: &Arc<dyn Bucket>, schema: &Arc<TableSchema>, file: &DataFile) -> Result<(), TableError> {
     let object = read(bucket, file).await?;
-    decode(object, parquet_rows::rows).await.map(drop)
+    decode_rows(schema, object).await.map(drop)
 }
 
 /// The recorded sources in a cluster, by user ID.
-pub(crate) async fn recorded_sources(bucket: Arc<dyn Bucket>, cluster: Vec<Arc<DataFile>>) -> Result<Vec<RecordedSources>, TableError> {
+pub(crate) async fn recorded_sources(
+    bucket: Arc<dyn Bucket>,
+    schema: Arc<TableSchema>,
+    cluster: Vec<Arc<DataFile>>,
+) -> Result<Vec<RecordedSources>, TableError> {
     let mut batches = Vec::new();
     for file in &cluster {
         let object = read(&bucket, file).await?;
-        batches.push(decode(object, parquet_rows::recorded_sources).await?);
+        let schema = Arc::clone(&schema);
+        batches.push(decode(object, move |key, bytes| parquet_rows::recorded_sources(&schema, key, bytes)).await?);
     }
-    ordered(&cluster, batches, |row| &row.user_id)
+    ordered(&schema, &cluster, batches, |row| &row.user_id)
 }
 
 /// All rows of a cluster, by user ID.
-pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
+pub(crate) async fn rows(bucket: &Arc<dyn Bucket>, schema: &Arc<TableSchema>, cluster: &[Arc<DataFile>]) -> Result<Vec<Row>, TableError> {
     let mut batches = Vec::new();
     for file in cluster {
         let object = read(bucket, file).await?;
-        batches.push(decode(object, parquet_rows::rows).await?);
+        batches.push(decode_rows(schema, object).await?);
     }
-    ordered(cluster, batches, |row| &row.user_id)
+    ordered(schema, cluster, batches, |row| &row.user_id)
+}
+
+async fn decode_rows(schema: &Arc<TableSchema>, object: Object) -> Result<Vec<Row>, TableError> {
+    let schema = Arc::clone(schema);
+    decode(object, move |key, bytes| parquet_rows::rows(&schema, key, bytes)).await
 }
 
 /// The rows of one cluster by user ID. Other engines may write rows in any order. Two rows of one user are an error.
-fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -> &UserId) -> Result<Vec<T>, TableError> {
+fn ordered<T>(
+    schema: &TableSchema,
+    cluster: &[Arc<DataFile>],
+    batches: Vec<Vec<T>>,
+    id: impl Fn(&T) -> &UserId,
+) -> Result<Vec<T>, TableError> {
     let mut rows: Vec<T> = batches.into_iter().flatten().collect();
     if !rows.is_sorted_by(|a, b| id(a) < id(b)) {
         rows.sort_by(|a, b| id(a).cmp(id(b)));
@@ -58,7 +73,10 @@ fn ordered<T>(cluster: &[Arc<DataFile>], batches: Vec<Vec<T>>, id: impl Fn(&T) -
             let key = cluster.first().map(|file| file.key()).unwrap_or_default();
             return Err(TableError::corrupt(
                 key,
-                "column user_id contains a user twice, in this file or in overlapping files",
+                format!(
+                    "column {} contains a value twice, in this file or in overlapping files",
+                    schema.id()
+                ),
             ));
         }
     }
@@ -73,7 +91,7 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
     let data_files: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
     let mut batches = stream::iter(data_files)
         .map(|file| async move {
-            let rows = rows(bucket, std::slice::from_ref(&file)).await?;
+            let rows = rows(bucket, &version.0.schema, std::slice::from_ref(&file)).await?;
             let found = rows
                 .into_iter()
                 .filter(|row| user_ids.binary_search(&row.user_id).is_ok())
@@ -87,7 +105,11 @@ pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_id
             if let Some(other) = found.insert(row.user_id.clone(), row) {
                 return Err(TableError::corrupt(
                     file.key(),
-                    format!("column user_id contains user {}, who also has a row in another file", other.user_id),
+                    format!(
+                        "column {} contains {}, which also has a row in another file",
+                        version.0.schema.id(),
+                        other.user_id
+                    ),
                 ));
             }
         }

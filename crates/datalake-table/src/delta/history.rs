@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{keys, row::Row, run::RunId, user::UserId};
+use datalake_core::{dataset::Dataset, keys, row::Row, run::RunId, user::UserId};
 use datalake_store::{bucket::Bucket, error::StoreError};
 use futures_util::{StreamExt, TryStreamExt, stream};
 
@@ -18,6 +18,7 @@ use crate::{
         load,
         log::{self, Listing},
         parquet_rows, replay,
+        schema::TableSchema,
         version::{Author, VersionFacts},
     },
     error::TableError,
@@ -39,6 +40,8 @@ pub struct RowState {
     pub version: VersionFacts,
     /// The row. None if the user had no row.
     pub row: Option<Row>,
+    /// The declaration by which the row was read.
+    pub dataset: Arc<Dataset>,
 }
 
 /// Why a history does not go back further.
@@ -77,7 +80,14 @@ struct UserVersions {
 #[derive(Debug)]
 struct UserVersion {
     facts: VersionFacts,
-    /// The paths of the files that may contain the row.
+    candidates: Candidates,
+}
+
+/// The files of a version that may contain one row.
+#[derive(Clone, Debug)]
+struct Candidates {
+    schema: Arc<TableSchema>,
+    /// Their paths.
     files: Arc<BTreeSet<String>>,
 }
 
@@ -95,11 +105,11 @@ async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, use
         let Some(step) = end.checked_sub(1).and_then(|at| versions.get(at)) else {
             break user_versions.reach;
         };
-        reads += step.files.len();
+        reads += step.candidates.files.len();
         if reads > FILE_READS_MAX && end < versions.len() {
             break Reach::Bound;
         }
-        let row = match row_in(bucket, &step.files, user_id).await {
+        let row = match row_in(bucket, &step.candidates, user_id).await {
             Err(TableError::Store(StoreError::NotFound { .. })) if end < versions.len() => break Reach::FilesGone,
             row => row?,
         };
@@ -107,9 +117,10 @@ async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, use
         let state = RowState {
             version: versions[end].facts.clone(),
             row,
+            dataset: Arc::clone(step.candidates.schema.dataset()),
         };
         match states.last_mut() {
-            Some(last) if is_same_state(last.row.as_ref(), state.row.as_ref()) => *last = state,
+            Some(last) if last.dataset == state.dataset && is_same_state(last.row.as_ref(), state.row.as_ref()) => *last = state,
             _ => states.push(state),
         }
     };
@@ -122,10 +133,10 @@ async fn read_states(bucket: &Arc<dyn Bucket>, user_versions: &UserVersions, use
 /// The index of the first version that is known without a read to have the same row as the last: those with the same files, and those since
 /// the run that changed the row last, back to a version of another engine, which may have changed the row without recording it.
 fn first_with_same_row(versions: &[UserVersion], changed_by: Option<&RunId>) -> usize {
-    let last = versions.last().map(|step| &step.files);
+    let last = versions.last().map(|step| &step.candidates.files);
     let first = versions
         .iter()
-        .rposition(|step| Some(&step.files) != last)
+        .rposition(|step| Some(&step.candidates.files) != last)
         .map_or(0, |other| other + 1);
     let Some(changed_by) = changed_by else { return first };
     for (index, step) in versions.iter().enumerate().take(first + 1).rev() {
@@ -147,12 +158,12 @@ fn is_same_state(a: Option<&Row>, b: Option<&Row>) -> bool {
     }
 }
 
-async fn row_in(bucket: &Arc<dyn Bucket>, files: &BTreeSet<String>, user_id: &UserId) -> Result<Option<Row>, TableError> {
-    for path in files {
+async fn row_in(bucket: &Arc<dyn Bucket>, candidates: &Candidates, user_id: &UserId) -> Result<Option<Row>, TableError> {
+    for path in &*candidates.files {
         let object = bucket.get(&keys::table_file(path), None, None).await?;
-        let wanted = user_id.clone();
+        let (wanted, schema) = (user_id.clone(), Arc::clone(&candidates.schema));
         let found = decode(object, move |key, bytes| {
-            let rows = parquet_rows::rows(key, bytes)?;
+            let rows = parquet_rows::rows(&schema, key, bytes)?;
             Ok(rows.into_iter().find(|row| row.user_id == wanted))
         });
         if let Some(row) = found.await? {
@@ -169,16 +180,19 @@ async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) 
         .filter(|loadable| loadable.contains(&newest))
         .ok_or(TableError::NoSuchVersion { version: newest })?;
     let (first, reach) = first_version(&listing, &loadable, newest);
-    let mut files = Arc::new(BTreeSet::new());
+    let mut candidates = Candidates {
+        schema: Arc::new(TableSchema::of(Dataset::shared_users())),
+        files: Arc::default(),
+    };
     let mut versions = Vec::new();
     if first > 0 || !listing.entries.contains(&0) {
         let object = log::get(bucket, &keys::checkpoint(first), log::CHECKPOINT_BYTES_MAX).await?;
         let key = object.meta.key.clone();
         let actions = decode(object, checkpoint::decode_actions).await?;
-        apply_actions(&mut files, &key, &actions, user_id)?;
+        candidates.apply(&key, &actions, user_id)?;
         versions.push(UserVersion {
             facts: load::facts_of(bucket, first).await?,
-            files: Arc::clone(&files),
+            candidates: candidates.clone(),
         });
     }
     let rest = versions.last().map_or(first, |step| step.facts.number + 1)..=newest;
@@ -190,11 +204,11 @@ async fn user_versions(bucket: &Arc<dyn Bucket>, newest: u64, user_id: &UserId) 
         .buffered(ENTRIES_IN_FLIGHT);
     while let Some((number, object)) = entries.try_next().await? {
         let actions = log::parse_entry(&object)?;
-        apply_actions(&mut files, &object.meta.key, &actions, user_id)?;
+        candidates.apply(&object.meta.key, &actions, user_id)?;
         let commit = replay::commit_facts(&actions, object.meta.modified);
         versions.push(UserVersion {
             facts: VersionFacts::new(number, &commit),
-            files: Arc::clone(&files),
+            candidates: candidates.clone(),
         });
     }
     drop(entries);
@@ -212,25 +226,31 @@ fn first_version(listing: &Listing, loadable: &RangeInclusive<u64>, newest: u64)
     }
 }
 
-/// Applies actions to the set of files that may contain the user's row.
-fn apply_actions(files: &mut Arc<BTreeSet<String>>, key: &str, actions: &[Action], user_id: &UserId) -> Result<(), TableError> {
-    for action in actions {
-        if let Some(remove) = &action.remove {
-            let path = percent_decoded(&remove.path);
-            if files.contains(&path) {
-                Arc::make_mut(files).remove(&path);
+impl Candidates {
+    /// Applies the actions of a checkpoint or of the next entry.
+    fn apply(&mut self, key: &str, actions: &[Action], user_id: &UserId) -> Result<(), TableError> {
+        let metadata = actions.iter().rev().find_map(|action| action.meta_data.as_ref());
+        if let Some(metadata) = metadata.filter(|metadata| !self.schema.is_of(metadata)) {
+            self.schema = Arc::new(TableSchema::of_metadata(metadata)?);
+        }
+        for action in actions {
+            if let Some(remove) = &action.remove {
+                let path = percent_decoded(&remove.path);
+                if self.files.contains(&path) {
+                    Arc::make_mut(&mut self.files).remove(&path);
+                }
+            }
+            if let Some(add) = &action.add {
+                replay::check_add(key, add)?;
+                // A file without statistics may contain any row.
+                let may_hold = replay::bounds(add, self.schema.id())
+                    .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
+                let path = percent_decoded(&add.path);
+                if may_hold && !self.files.contains(&path) {
+                    Arc::make_mut(&mut self.files).insert(path);
+                }
             }
         }
-        if let Some(add) = &action.add {
-            replay::check_add(key, add)?;
-            // A file without statistics may contain any user.
-            let may_hold = replay::bounds(add)
-                .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
-            let path = percent_decoded(&add.path);
-            if may_hold && !files.contains(&path) {
-                Arc::make_mut(files).insert(path);
-            }
-        }
+        Ok(())
     }
-    Ok(())
 }

@@ -261,7 +261,8 @@ async fn load_planned(bucket: &Arc<dyn Bucket>, listing: &Listing, plan: &LoadPl
 async fn finish(bucket: &Arc<dyn Bucket>, mut replay: Replay, number: u64, digest: Digest) -> Result<Version, TableError> {
     for path in replay.files_without_stats() {
         let object = bucket.get(&keys::table_file(&path), None, None).await?;
-        let stats = decode(object, parquet_rows::stats_of_file).await?;
+        let Some(schema) = replay.schema().cloned() else { break };
+        let stats = decode(object, move |key, bytes| parquet_rows::stats_of_file(&schema, key, bytes)).await?;
         replay.set_file_stats(&path, &stats);
     }
     replay.finish(number, digest).map(|state: State| Version(Arc::new(state)))

@@ -20,6 +20,7 @@ pub mod edit;
 pub mod history;
 pub mod load;
 pub(crate) mod log;
+pub(crate) mod parquet_columns;
 pub(crate) mod parquet_rows;
 pub(crate) mod parquet_writer;
 pub mod recorded_sources;

@@ -2,6 +2,9 @@
 
 use datalake_core::user::UserId;
 
+/// The ETag and the size in bytes of an object.
+pub type ObjectVersion = (Box<str>, u64);
+
 /// The state of a user's sources that the table records, from which a run finds changed sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedSources {
@@ -11,6 +14,6 @@ pub struct RecordedSources {
     pub csv_etag: Box<str>,
     /// The size of the CSV in bytes.
     pub csv_size: u64,
-    /// The ETag and the size in bytes of the linked image.
-    pub image: Option<(Box<str>, u64)>,
+    /// The ETag and the size in bytes of each linked file, in the order of the declaration.
+    pub files: Box<[Option<ObjectVersion>]>,
 }

@@ -19,7 +19,8 @@ use jiff::Timestamp;
 use crate::{
     delta::{
         decode, log,
-        parquet_rows::{self, Columns, long_column, string_column, timestamp_column},
+        parquet_columns::{self, Columns, Wanted, long_column, string_column, timestamp_column},
+        schema::ColumnType,
         version::Version,
     },
     error::TableError,
@@ -117,6 +118,16 @@ const COLUMNS: [&str; 20] = [
     IMAGE_SIZE,
 ];
 
+/// Files of earlier formats do not have all columns, which then contain only nulls.
+fn wanted(name: &str) -> Wanted<'_> {
+    let kind = match name {
+        SIZE | LINE | COLUMN | BYTE_OFFSET | EXCERPT_OFFSET | IMAGE_SIZE => ColumnType::Long,
+        VALID_FROM | SINCE => ColumnType::Timestamp,
+        _ => ColumnType::String,
+    };
+    (name, Some(kind))
+}
+
 fn encode(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     simulation::memoize("rejects_file::encode", rejects, || encode_now(rejects))
 }
@@ -134,7 +145,7 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
     let places = || details.iter().map(|reject| reject.as_ref().and_then(|reject| reject.position));
     let reasons = || details.iter().map(|reject| reject.as_ref().map(|reject| &reject.reason));
     let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-    parquet_rows::write(vec![
+    parquet_columns::write(vec![
         string_column(KEY, rejects.iter().map(|refusal| Some(&*refusal.key))),
         string_column(USER_ID, rejects.iter().map(|refusal| refusal.user_id.as_ref().map(UserId::as_str))),
         string_column(ETAG, rejects.iter().map(|refusal| Some(&*refusal.etag))),
@@ -165,7 +176,7 @@ fn encode_now(rejects: &[ExcludedSource]) -> Result<bytes::Bytes, TableError> {
 }
 
 fn decode(key: &str, bytes: bytes::Bytes) -> Result<Vec<ExcludedSource>, TableError> {
-    let frame = parquet_rows::read(key, bytes, &COLUMNS)?;
+    let frame = parquet_columns::read(key, bytes, &COLUMNS.map(wanted))?;
     let columns = Columns { key, frame: &frame };
     let rejects = (0..frame.height()).map(|row| decode_row(columns, row));
     rejects.filter_map(Result::transpose).collect()

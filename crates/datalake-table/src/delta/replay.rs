@@ -10,7 +10,7 @@ use crate::{
     delta::{
         actions::{Action, Add, Metadata, OwnInfo, Protocol, Remove, Stats, Transaction},
         data_file::{DataFile, percent_decoded},
-        schema,
+        schema::{self, TableSchema},
         version::{Author, CommitFacts, Lost, State},
     },
     digest::Digest,
@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct Replay {
     protocol: Option<Protocol>,
     metadata: Option<Metadata>,
+    /// The columns that `metadata` declares.
+    schema: Option<Arc<TableSchema>>,
     /// The object with the last protocol or metadata.
     declared_in: String,
     /// By decoded path, because a path can be encoded in different ways.
@@ -44,6 +46,7 @@ impl Replay {
         Self {
             protocol: Some(state.protocol.clone()),
             metadata: Some(state.metadata.clone()),
+            schema: Some(Arc::clone(&state.schema)),
             declared_in: String::new(),
             files: state
                 .data_files
@@ -71,6 +74,9 @@ impl Replay {
             key.clone_into(&mut self.declared_in);
         }
         if let Some(metadata) = action.meta_data {
+            if !self.schema.as_ref().is_some_and(|schema| schema.is_of(&metadata)) {
+                self.schema = Some(Arc::new(TableSchema::of_metadata(&metadata)?));
+            }
             self.metadata = Some(metadata);
             key.clone_into(&mut self.declared_in);
         }
@@ -96,10 +102,16 @@ impl Replay {
         self.commit = Some(facts);
     }
 
+    /// The columns of the table. None before the metadata.
+    pub(crate) fn schema(&self) -> Option<&Arc<TableSchema>> {
+        self.schema.as_ref()
+    }
+
     /// The files without row counts or bounds in their statistics, which have to be read.
     pub(crate) fn files_without_stats(&self) -> Vec<String> {
+        let id = self.schema.as_ref().map_or("", |schema| schema.id());
         let needy = |(path, file): (&String, &File)| match file {
-            File::Added(add) if bounds(add).is_none() => Some(path.clone()),
+            File::Added(add) if bounds(add, id).is_none() => Some(path.clone()),
             File::Added(_) | File::Known(_) => None,
         };
         self.files.iter().filter_map(needy).collect()
@@ -117,10 +129,11 @@ impl Replay {
         let missing = |what: &str| TableError::corrupt(keys::log_entry(number), format!("neither it nor an earlier entry contains {what}"));
         let protocol = self.protocol.ok_or_else(|| missing("a protocol"))?;
         let metadata = self.metadata.ok_or_else(|| missing("metaData"))?;
-        schema::check_supported(&protocol, &metadata).map_err(|error| error.in_object(&self.declared_in))?;
+        let schema = self.schema.ok_or_else(|| missing("metaData"))?;
+        schema::check_supported(&protocol, &metadata, &schema).map_err(|error| error.in_object(&self.declared_in))?;
         let file = |(path, file): (String, File)| match file {
             File::Known(file) => Ok(file),
-            File::Added(add) => data_file(&path, add).map(Arc::new),
+            File::Added(add) => data_file(&path, add, schema.id()).map(Arc::new),
         };
         let mut data_files = self.files.into_iter().map(file).collect::<Result<Vec<_>, _>>()?;
         data_files.sort_by(|a, b| a.compare(b));
@@ -140,6 +153,7 @@ impl Replay {
             commit,
             protocol,
             metadata,
+            schema,
             data_files,
             tombstones: self.tombstones,
             transactions: self.transactions,
@@ -195,11 +209,11 @@ pub(crate) fn check_add(key: &str, add: &Add) -> Result<(), TableError> {
     Ok(())
 }
 
-/// The number of rows and the bounds of the user IDs, if the statistics contain them.
-pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
+/// The number of rows and the bounds of the IDs, which are in the column `id`, if the statistics contain them.
+pub(crate) fn bounds(add: &Add, id: &str) -> Option<(u64, Box<str>, Box<str>)> {
     let stats: Stats = serde_json::from_str(add.stats.as_deref()?).ok()?;
     let rows = stats.num_records?;
-    match (stats.min_values.user_id, stats.max_values.user_id) {
+    match (stats.min_values.text(id), stats.max_values.text(id)) {
         (Some(least), Some(greatest)) => Some((rows, least.into(), greatest.into())),
         // An empty file has no bounds.
         (None, None) if rows == 0 => Some((0, Box::default(), Box::default())),
@@ -207,9 +221,9 @@ pub(crate) fn bounds(add: &Add) -> Option<(u64, Box<str>, Box<str>)> {
     }
 }
 
-fn data_file(path: &str, add: Add) -> Result<DataFile, TableError> {
+fn data_file(path: &str, add: Add, id: &str) -> Result<DataFile, TableError> {
     let damaged = |reason: &str| TableError::corrupt(keys::table_file(path), reason);
-    let (rows, min_user_id, max_user_id) = bounds(&add).ok_or_else(|| damaged("its rows could not be counted"))?;
+    let (rows, min_user_id, max_user_id) = bounds(&add, id).ok_or_else(|| damaged("its rows could not be counted"))?;
     let size = u64::try_from(add.size).map_err(|_| damaged("its size in the log is negative"))?;
     Ok(DataFile {
         path: add.path.as_str().into(),
@@ -223,11 +237,17 @@ fn data_file(path: &str, add: Add) -> Result<DataFile, TableError> {
 
 #[cfg(test)]
 mod tests {
+    use datalake_core::dataset::Dataset;
+
     use super::*;
+
+    fn users() -> TableSchema {
+        TableSchema::of(Dataset::shared_users())
+    }
 
     fn replayed(lines: &[&str]) -> Result<State, TableError> {
         let mut replay = Replay::default();
-        let metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
+        let metadata = schema::metadata("id".into(), 0, &users(), &schema::RejectsState::default());
         let begin = Action {
             protocol: Some(schema::protocol()),
             meta_data: Some(metadata),
@@ -311,11 +331,13 @@ mod tests {
 
     #[test]
     fn unsupported_metadata_is_rejected() {
-        let base = schema::metadata("id".into(), 0, &schema::RejectsState::default());
+        let base = schema::metadata("id".into(), 0, &users(), &schema::RejectsState::default());
         let check = |change: &dyn Fn(&mut Metadata), expected: &str| {
             let mut metadata = base.clone();
             change(&mut metadata);
-            let error = schema::check_supported(&schema::protocol(), &metadata).unwrap_err().to_string();
+            let error = schema::check_supported(&schema::protocol(), &metadata, &users())
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(expected), "{error}");
         };
         let set = |metadata: &mut Metadata, name: &str, value: &str| {
@@ -358,6 +380,6 @@ mod tests {
             },
             "column city of another engine",
         );
-        assert!(schema::check_supported(&schema::protocol(), &base).is_ok());
+        assert!(schema::check_supported(&schema::protocol(), &base, &users()).is_ok());
     }
 }

@@ -90,7 +90,12 @@ mod tests {
 
     #[test]
     fn retention_is_configured_but_at_least_two_days() {
-        let mut metadata = schema::metadata("id".into(), 0, &schema::RejectsState::default());
+        let mut metadata = schema::metadata(
+            "id".into(),
+            0,
+            &schema::TableSchema::of(datalake_core::dataset::Dataset::shared_users()),
+            &schema::RejectsState::default(),
+        );
         let mut check = |value: Option<&str>, days: (i64, i64)| {
             for property in [DELETED_FILE_RETENTION_PROPERTY, LOG_RETENTION_PROPERTY] {
                 let configuration = metadata.configuration.get_or_insert_default();

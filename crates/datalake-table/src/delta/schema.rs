@@ -1,7 +1,8 @@
 //! The columns of the table in the log and in Parquet files.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
+use datalake_core::dataset::{self, Dataset};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -9,19 +10,6 @@ use crate::{
     delta::actions::{Format, Metadata, Protocol, TextMap},
     error::TableError,
 };
-
-pub(crate) const USER_ID: &str = "user_id";
-pub(crate) const FIRST_NAME: &str = "first_name";
-pub(crate) const LAST_NAME: &str = "last_name";
-pub(crate) const BIRTHTS: &str = "birthts";
-pub(crate) const IMG_PATH: &str = "img_path";
-pub(crate) const CSV_ETAG: &str = "csv_etag";
-pub(crate) const CSV_SIZE: &str = "csv_size";
-pub(crate) const CSV_MODIFIED: &str = "csv_modified";
-pub(crate) const IMAGE_ETAG: &str = "image_etag";
-pub(crate) const IMAGE_SIZE: &str = "image_size";
-pub(crate) const IMAGE_MODIFIED: &str = "image_modified";
-pub(crate) const RUN_ID: &str = "run_id";
 
 /// The property with the path of the rejects file, relative to the table's root. Missing if there are no rejects.
 ///
@@ -36,6 +24,9 @@ const IGNORED_PROPERTY: &str = "datalake.ignored";
 /// image intents. Tables without it have format 0, whose entries record no base digest.
 pub(crate) const FORMAT_PROPERTY: &str = "datalake.format";
 
+/// The property with the declaration of the dataset, in canonical form. Without it, the table contains users.
+const DATASET_PROPERTY: &str = "datalake.dataset";
+
 /// The format that this program writes, and the newest format that it reads.
 pub(crate) const FORMAT: u64 = 2;
 
@@ -47,65 +38,200 @@ pub(crate) const LOG_RETENTION_PROPERTY: &str = "delta.logRetentionDuration";
 
 /// The property with the columns whose bounds are recorded for each file. Without it, delta-rs (1.6) treats a missing bound of any column
 /// as a bound that excludes all values, and `to_pyarrow_table(filters=…)` finds nothing.
-const STATISTICS_COLUMNS: (&str, &str) = ("delta.dataSkippingStatsColumns", "user_id,birthts");
+const STATISTICS_COLUMNS: &str = "delta.dataSkippingStatsColumns";
 
 /// The types of columns, with their names in the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ColumnType {
     /// UTF-8.
     String,
     /// Signed 64-bit integers.
     Long,
+    /// 64-bit floats.
+    Double,
+    /// True or false.
+    Boolean,
+    /// Days.
+    Date,
     /// Microseconds in UTC.
     Timestamp,
 }
 
+impl ColumnType {
+    /// The type in the table of the values of a dataset's column.
+    pub(crate) fn of(column_type: dataset::ColumnType) -> Self {
+        match column_type {
+            dataset::ColumnType::String => Self::String,
+            dataset::ColumnType::Integer | dataset::ColumnType::EpochMs | dataset::ColumnType::EpochS => Self::Long,
+            dataset::ColumnType::Number => Self::Double,
+            dataset::ColumnType::Boolean => Self::Boolean,
+            dataset::ColumnType::Date => Self::Date,
+            dataset::ColumnType::DateTime => Self::Timestamp,
+        }
+    }
+}
+
 /// A column of the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Column {
-    pub(crate) name: &'static str,
+    pub(crate) name: Box<str>,
     pub(crate) kind: ColumnType,
-    /// Whether rows without an image have a null.
-    pub(crate) is_of_image: bool,
 }
 
-const fn column(name: &'static str, kind: ColumnType) -> Column {
-    Column {
-        name,
-        kind,
-        is_of_image: false,
+/// The columns with the provenance of one object.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObjectColumns<'a> {
+    pub(crate) etag: &'a str,
+    pub(crate) size: &'a str,
+    pub(crate) modified: &'a str,
+}
+
+/// The columns of the table of a dataset, in the order of the files: those of `output.csv`, the provenance of the source and of each file, and
+/// the run that changed the row last.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TableSchema {
+    dataset: Arc<Dataset>,
+    columns: Box<[Column]>,
+    /// As in `metaData`.
+    text: Box<str>,
+    /// The canonical declaration. None for the users, which a table without declaration contains.
+    declaration: Option<Box<str>>,
+}
+
+impl TableSchema {
+    /// The columns of a dataset.
+    pub(crate) fn of(dataset: Arc<Dataset>) -> Self {
+        let column = |name: &str, kind| Column { name: name.into(), kind };
+        let object = |name: &str| {
+            [
+                column(&format!("{name}_etag"), ColumnType::String),
+                column(&format!("{name}_size"), ColumnType::Long),
+                column(&format!("{name}_modified"), ColumnType::Timestamp),
+            ]
+        };
+        let values = dataset.columns().iter();
+        let values = values.map(|value| column(&value.name, ColumnType::of(value.column_type)));
+        let paths = dataset.files().iter().map(|file| column(&file.column, ColumnType::String));
+        let objects = [object(SOURCE)]
+            .into_iter()
+            .chain(dataset.files().iter().map(|file| object(&file.name)));
+        let columns: Box<[Column]> = values
+            .chain(paths)
+            .chain(objects.flatten())
+            .chain([column(RUN_ID, ColumnType::String)])
+            .collect();
+        let field =
+            |(index, column): (usize, &Column)| json!({"name": column.name, "type": column.kind, "nullable": index != 0, "metadata": {}});
+        let fields: Vec<_> = columns.iter().enumerate().map(field).collect();
+        let is_declared = dataset != Dataset::shared_users();
+        Self {
+            text: json!({"type": "struct", "fields": fields}).to_string().into(),
+            declaration: is_declared.then(|| dataset.canonical().into()),
+            columns,
+            dataset,
+        }
+    }
+
+    /// The columns that the metadata of a version declares.
+    pub(crate) fn of_metadata(metadata: &Metadata) -> Result<Self, TableError> {
+        let Some(text) = metadata.configured(DATASET_PROPERTY) else {
+            return Ok(Self::of(Dataset::shared_users()));
+        };
+        let dataset = Dataset::parse(text)
+            .map_err(|error| TableError::unsupported(format!("a declaration that cannot be parsed ({error}); update datalake")))?;
+        Ok(Self::of(Arc::new(dataset)))
+    }
+
+    /// Whether the metadata of a version declares these columns.
+    pub(crate) fn is_of(&self, metadata: &Metadata) -> bool {
+        metadata.configured(DATASET_PROPERTY) == self.declaration.as_deref()
+    }
+
+    /// The declaration of the rows.
+    pub(crate) fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
+    }
+
+    /// The text of `metaData.schemaString`, which identifies the columns.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// All columns.
+    pub(crate) fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+
+    /// The columns that readers see: values and the keys of files.
+    pub(crate) fn shown(&self) -> &[Column] {
+        &self.columns[..self.dataset.columns().len() + self.dataset.files().len()]
+    }
+
+    /// The name of the column that identifies a row.
+    pub(crate) fn id(&self) -> &str {
+        self.value(0)
+    }
+
+    /// The name of a column of values.
+    pub(crate) fn value(&self, index: usize) -> &str {
+        &self.columns[index].name
+    }
+
+    /// The name of the column with the keys of a file.
+    pub(crate) fn path(&self, file: usize) -> &str {
+        &self.columns[self.dataset.columns().len() + file].name
+    }
+
+    /// The columns with the provenance of the source.
+    pub(crate) fn source(&self) -> ObjectColumns<'_> {
+        self.object(0)
+    }
+
+    /// The columns with the provenance of a file.
+    pub(crate) fn file(&self, file: usize) -> ObjectColumns<'_> {
+        self.object(file + 1)
+    }
+
+    fn object(&self, index: usize) -> ObjectColumns<'_> {
+        let first = self.shown().len() + 3 * index;
+        ObjectColumns {
+            etag: &self.columns[first].name,
+            size: &self.columns[first + 1].name,
+            modified: &self.columns[first + 2].name,
+        }
+    }
+
+    /// The column with this name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| *column.name == *name)
+    }
+
+    /// The columns whose bounds each data file records, by their indices in the dataset: the ID, and values that are ordered. Bounds of times
+    /// would have to be rounded to milliseconds.
+    pub(crate) fn bounded(&self) -> impl Iterator<Item = usize> {
+        let columns = self.dataset.columns().iter().enumerate();
+        let has_bounds = |kind: dataset::ColumnType| kind.is_ordered() && kind != dataset::ColumnType::DateTime;
+        columns
+            .filter(move |(index, column)| *index == 0 || has_bounds(column.column_type))
+            .map(|(index, _)| index)
+    }
+
+    fn configure(&self, configuration: &mut TextMap) {
+        let bounded: Vec<_> = self.bounded().map(|index| self.value(index)).collect();
+        configuration.insert(STATISTICS_COLUMNS.to_owned(), Some(bounded.join(",")));
+        match &self.declaration {
+            Some(declaration) => drop(configuration.insert(DATASET_PROPERTY.to_owned(), Some(declaration.to_string()))),
+            None => drop(configuration.remove(DATASET_PROPERTY)),
+        }
     }
 }
 
-const fn image_column(name: &'static str, kind: ColumnType) -> Column {
-    Column {
-        name,
-        kind,
-        is_of_image: true,
-    }
-}
+/// The prefix of the columns with the provenance of the source.
+const SOURCE: &str = "csv";
 
-/// All columns, in the order of the files.
-pub(crate) const COLUMNS: [Column; 12] = [
-    column(USER_ID, ColumnType::String),
-    column(FIRST_NAME, ColumnType::String),
-    column(LAST_NAME, ColumnType::String),
-    column(BIRTHTS, ColumnType::Long),
-    image_column(IMG_PATH, ColumnType::String),
-    column(CSV_ETAG, ColumnType::String),
-    column(CSV_SIZE, ColumnType::Long),
-    column(CSV_MODIFIED, ColumnType::Timestamp),
-    image_column(IMAGE_ETAG, ColumnType::String),
-    image_column(IMAGE_SIZE, ColumnType::Long),
-    image_column(IMAGE_MODIFIED, ColumnType::Timestamp),
-    column(RUN_ID, ColumnType::String),
-];
-
-/// The column with this name.
-pub(crate) fn find_column(name: &str) -> Option<&'static Column> {
-    COLUMNS.iter().find(|column| column.name == name)
-}
+/// The column with the run that changed the row last.
+pub(crate) const RUN_ID: &str = "run_id";
 
 /// The protocol that the table declares.
 pub(crate) fn protocol() -> Protocol {
@@ -118,7 +244,7 @@ pub(crate) fn protocol() -> Protocol {
 }
 
 /// The metadata of a new table.
-pub(crate) fn metadata(id: String, created_ms: i64, rejects: &RejectsState) -> Metadata {
+pub(crate) fn metadata(id: String, created_ms: i64, schema: &TableSchema, rejects: &RejectsState) -> Metadata {
     // Other engines clean up as well, and should keep what this product's cleanup keeps.
     let kept = [LOG_RETENTION_PROPERTY, DELETED_FILE_RETENTION_PROPERTY];
     let mut configuration: TextMap = kept
@@ -126,7 +252,7 @@ pub(crate) fn metadata(id: String, created_ms: i64, rejects: &RejectsState) -> M
         .map(|name| (name.to_owned(), Some("interval 7 days".to_owned())))
         .collect();
     configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
-    configuration.insert(STATISTICS_COLUMNS.0.to_owned(), Some(STATISTICS_COLUMNS.1.to_owned()));
+    schema.configure(&mut configuration);
     rejects.configure(&mut configuration);
     Metadata {
         id,
@@ -136,16 +262,11 @@ pub(crate) fn metadata(id: String, created_ms: i64, rejects: &RejectsState) -> M
             provider: "parquet".to_owned(),
             options: Some(BTreeMap::new()),
         },
-        schema_string: schema_string(),
+        schema_string: schema.text().to_owned(),
         partition_columns: Some(Vec::new()),
         configuration: Some(configuration),
         created_time: Some(created_ms),
     }
-}
-
-fn schema_string() -> String {
-    let field = |column: &Column| json!({"name": column.name, "type": column.kind, "nullable": column.name != USER_ID, "metadata": {}});
-    json!({"type": "struct", "fields": COLUMNS.iter().map(field).collect::<Vec<_>>()}).to_string()
 }
 
 /// What the metadata records about the rejects of a version.
@@ -187,11 +308,18 @@ impl Metadata {
         }
     }
 
-    /// The metadata of the same table with these rejects, in the current format.
-    pub(crate) fn with_rejects(&self, rejects: &RejectsState) -> Self {
+    /// The metadata of the same table with these columns and rejects, in the current format.
+    pub(crate) fn with(&self, schema: &TableSchema, rejects: &RejectsState) -> Self {
         let mut changed = self.clone();
+        let is_other = !schema.is_of(self);
+        if is_other {
+            schema.text().clone_into(&mut changed.schema_string);
+        }
         let configuration = changed.configuration.get_or_insert_default();
         configuration.insert(FORMAT_PROPERTY.to_owned(), Some(FORMAT.to_string()));
+        if is_other {
+            schema.configure(configuration);
+        }
         rejects.configure(configuration);
         changed
     }
@@ -203,7 +331,7 @@ impl Metadata {
 
 /// Fails for tables that use unsupported parts of the protocol. Reading them would give wrong rows, and writing would break guarantees on
 /// which other engines rely.
-pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Result<(), TableError> {
+pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata, own: &TableSchema) -> Result<(), TableError> {
     let (reader, writer) = (protocol.min_reader_version, protocol.min_writer_version);
     if reader > 1 || writer > 2 {
         let features = [protocol.reader_features.as_deref(), protocol.writer_features.as_deref()];
@@ -240,7 +368,7 @@ pub(crate) fn check_supported(protocol: &Protocol, metadata: &Metadata) -> Resul
         ));
     }
     check_format(metadata)?;
-    check_columns(&metadata.schema_string)
+    check_columns(&metadata.schema_string, own)
 }
 
 fn check_format(metadata: &Metadata) -> Result<(), TableError> {
@@ -271,14 +399,14 @@ fn require_optional(name: &str, field: &Value) -> Result<(), TableError> {
     }
 }
 
-fn check_columns(schema_string: &str) -> Result<(), TableError> {
+fn check_columns(schema_string: &str, own: &TableSchema) -> Result<(), TableError> {
     let unreadable = || TableError::unsupported("a schema that is not a struct");
     let schema: Value = serde_json::from_str(schema_string).map_err(|_| unreadable())?;
     let fields = schema.get("fields").and_then(Value::as_array).ok_or_else(unreadable)?;
-    let mut missing: Vec<&str> = COLUMNS.iter().map(|column| column.name).collect();
+    let mut missing: Vec<&str> = own.columns().iter().map(|column| &*column.name).collect();
     for field in fields {
         let name = field.get("name").and_then(Value::as_str).ok_or_else(unreadable)?;
-        let Some(column) = find_column(name) else {
+        let Some(column) = own.find(name) else {
             require_optional(name, field)?;
             continue;
         };

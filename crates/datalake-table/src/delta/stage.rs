@@ -2,7 +2,7 @@
 
 use std::{cmp::Ordering, ops::Range, sync::Arc};
 
-use datalake_core::{keys, row::Row};
+use datalake_core::{dataset::Dataset, keys, row::Row};
 use datalake_store::{
     bucket::{Bucket, Metadata, PutMode},
     unique::unique,
@@ -18,6 +18,7 @@ use crate::{
         data_file_reader,
         edit::Edit,
         parquet_rows,
+        schema::TableSchema,
         version::{Version, VersionId},
     },
     error::TableError,
@@ -37,6 +38,8 @@ pub struct Staged {
     pub(crate) base: Option<VersionId>,
     /// The time of the store's clock before the first data file was written.
     pub(crate) since: Timestamp,
+    /// The columns of the added data files.
+    pub(crate) schema: Arc<TableSchema>,
     pub(crate) added: Vec<StagedFile>,
     pub(crate) removed: Vec<Arc<DataFile>>,
 }
@@ -66,20 +69,30 @@ pub(crate) async fn stage(
     bucket: &Arc<dyn Bucket>,
     settings: TableSettings,
     base: Option<&Version>,
+    dataset: &Arc<Dataset>,
     edits: Vec<Edit>,
 ) -> Result<Staged, TableError> {
     let since = bucket.fenced().await?.store_time;
-    let data_files = base.map(Version::data_files).unwrap_or_default();
+    // The rows of another declaration are never converted: the edits contain every row of the new one.
+    let same = base.filter(|base| base.dataset() == dataset);
+    let replaced = base.filter(|_| same.is_none()).map(Version::data_files).unwrap_or_default();
+    let schema = match same {
+        Some(base) => Arc::clone(&base.0.schema),
+        None => Arc::new(TableSchema::of(Arc::clone(dataset))),
+    };
+    let data_files = same.map(Version::data_files).unwrap_or_default();
     let groups = groups(data_files, edits, settings.data_file_rows_max);
     let mut rewrites = stream::iter(groups)
-        .map(|group| rewrite(bucket, settings.data_file_rows_max, group))
+        .map(|group| rewrite(bucket, &schema, settings.data_file_rows_max, group))
         .buffered(REWRITES_IN_FLIGHT);
     let mut staged = Staged {
         base: base.map(Version::id),
         since,
+        schema: Arc::clone(&schema),
         added: Vec::new(),
         removed: base.map(|base| base.lost().data_files.clone()).unwrap_or_default(),
     };
+    staged.removed.extend_from_slice(replaced);
     while let Some((added, removed)) = rewrites.try_next().await? {
         staged.added.extend(added);
         staged.removed.extend(removed);
@@ -88,8 +101,13 @@ pub(crate) async fn stage(
 }
 
 /// Rewrites a group with its edits. Writes nothing if the edits have no effect and no data files are merged.
-async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Result<(Vec<StagedFile>, Vec<Arc<DataFile>>), TableError> {
-    let rows = data_file_reader::rows(bucket, &group.data_files).await?;
+async fn rewrite(
+    bucket: &Arc<dyn Bucket>,
+    schema: &Arc<TableSchema>,
+    rows_max: usize,
+    group: Group,
+) -> Result<(Vec<StagedFile>, Vec<Arc<DataFile>>), TableError> {
+    let rows = data_file_reader::rows(bucket, schema, &group.data_files).await?;
     // Small consecutive data files, or overlapping data files of another engine.
     let is_merged = group.data_files.len() > 1;
     let Group { data_files, edits } = group;
@@ -98,15 +116,15 @@ async fn rewrite(bucket: &Arc<dyn Bucket>, rows_max: usize, group: Group) -> Res
         return Ok((Vec::new(), Vec::new()));
     }
     let added = stream::iter(split(rows, rows_max))
-        .map(|rows| write(bucket, rows))
+        .map(|rows| write(bucket, Arc::clone(schema), rows))
         .buffered(REWRITES_IN_FLIGHT)
         .try_collect()
         .await?;
     Ok((added, data_files))
 }
 
-async fn write(bucket: &Arc<dyn Bucket>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
-    let encoded = blocking(move || parquet_rows::encode(&rows)).await?;
+async fn write(bucket: &Arc<dyn Bucket>, schema: Arc<TableSchema>, rows: Vec<Row>) -> Result<StagedFile, TableError> {
+    let encoded = blocking(move || parquet_rows::encode(&schema, &rows)).await?;
     let path = keys::data_file_path(&unique().to_string(), crc32fast::hash(&encoded.bytes));
     let size = u64::try_from(encoded.bytes.len()).unwrap_or(u64::MAX);
     bucket

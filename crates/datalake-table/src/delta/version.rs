@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
+    dataset::Dataset,
     keys,
     run::{Counts, RunId},
 };
@@ -12,6 +13,7 @@ use crate::{
     delta::{
         actions::{Metadata, Protocol, Remove, Transaction},
         data_file::DataFile,
+        schema::TableSchema,
     },
     digest::Digest,
 };
@@ -29,6 +31,8 @@ pub(crate) struct State {
     pub(crate) commit: CommitFacts,
     pub(crate) protocol: Protocol,
     pub(crate) metadata: Metadata,
+    /// The columns that the metadata declares.
+    pub(crate) schema: Arc<TableSchema>,
     /// Sorted by [`DataFile::compare`].
     pub(crate) data_files: Vec<Arc<DataFile>>,
     /// By path. Tombstones past the retention may be missing.
@@ -148,6 +152,11 @@ impl Version {
     /// What the log entry of the version records.
     pub fn facts(&self) -> VersionFacts {
         VersionFacts::new(self.0.number, &self.0.commit)
+    }
+
+    /// The declaration by which the version was made, and by which it is read.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        self.0.schema.dataset()
     }
 
     /// The version number, from 0. Each commit adds 1.

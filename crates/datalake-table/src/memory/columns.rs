@@ -137,39 +137,31 @@ impl DictColumn {
     }
 }
 
-/// Timestamps in milliseconds, stored as seconds after the earliest if that is exact.
-pub(crate) enum TimestampColumn {
-    Seconds { first: i64, after: Box<[u32]> },
-    Milliseconds(Box<[i64]>),
+/// Integers, stored as multiples of a unit after the least one if that is exact.
+pub(crate) enum IntegerColumn {
+    Offsets { first: i64, unit: i64, after: Box<[u32]> },
+    Plain(Box<[i64]>),
 }
 
-impl TimestampColumn {
-    const SECOND: i64 = 1_000;
-
-    pub(crate) fn pack(times: Vec<i64>) -> Self {
-        let first = times.iter().copied().min().unwrap_or_default();
-        let after = |time: &i64| {
-            let elapsed = time.checked_sub(first).filter(|elapsed| elapsed % Self::SECOND == 0)?;
-            u32::try_from(elapsed / Self::SECOND).ok()
+impl IntegerColumn {
+    /// Packs integers in their order. `unit` divides the distances of most values: instants are mostly whole seconds.
+    pub(crate) fn pack(numbers: Vec<i64>, unit: i64) -> Self {
+        let first = numbers.iter().copied().min().unwrap_or_default();
+        let after = |number: &i64| {
+            let distance = number.checked_sub(first).filter(|distance| distance % unit == 0)?;
+            u32::try_from(distance / unit).ok()
         };
-        match times.iter().map(after).collect() {
-            Some(after) => Self::Seconds { first, after },
-            None => Self::Milliseconds(times.into()),
+        match numbers.iter().map(after).collect() {
+            Some(after) => Self::Offsets { first, unit, after },
+            None => Self::Plain(numbers.into()),
         }
     }
 
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Seconds { after, .. } => after.len(),
-            Self::Milliseconds(times) => times.len(),
-        }
-    }
-
-    /// The timestamp at `index`, which is less than [`TimestampColumn::len`].
+    /// The integer at `index`, which is less than the number of rows.
     pub(crate) fn get(&self, index: usize) -> i64 {
         match self {
-            Self::Seconds { first, after } => first + i64::from(after[index]) * Self::SECOND,
-            Self::Milliseconds(times) => times[index],
+            Self::Offsets { first, unit, after } => first + i64::from(after[index]) * unit,
+            Self::Plain(numbers) => numbers[index],
         }
     }
 }
@@ -212,21 +204,22 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_timestamps(times: &[i64], in_seconds: bool) {
-        let packed = TimestampColumn::pack(times.to_vec());
-        assert_eq!(matches!(packed, TimestampColumn::Seconds { .. }), in_seconds, "{times:?}");
-        assert_eq!((0..packed.len()).map(|index| packed.get(index)).collect::<Vec<_>>(), times);
+    fn check_integers(numbers: &[i64], is_packed: bool) {
+        let packed = IntegerColumn::pack(numbers.to_vec(), 1_000);
+        assert_eq!(matches!(packed, IntegerColumn::Offsets { .. }), is_packed, "{numbers:?}");
+        let unpacked = (0..numbers.len()).map(|index| packed.get(index));
+        assert_eq!(unpacked.collect::<Vec<_>>(), numbers);
     }
 
     #[test]
-    fn whole_seconds_are_stored_as_seconds() {
-        check_timestamps(&[], true);
-        check_timestamps(&[-1], true);
-        check_timestamps(&[-1_001, 999], true);
-        check_timestamps(&[-1_001, 998], false);
-        check_timestamps(&[0, 4_294_967_295_000], true);
-        check_timestamps(&[0, 4_294_967_296_000], false);
-        check_timestamps(&[i64::MIN, i64::MAX], false);
+    fn multiples_of_the_unit_are_stored_as_offsets() {
+        check_integers(&[], true);
+        check_integers(&[-1], true);
+        check_integers(&[-1_001, 999], true);
+        check_integers(&[-1_001, 998], false);
+        check_integers(&[0, 4_294_967_295_000], true);
+        check_integers(&[0, 4_294_967_296_000], false);
+        check_integers(&[i64::MIN, i64::MAX], false);
     }
 
     #[test]

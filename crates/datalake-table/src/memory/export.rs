@@ -6,13 +6,16 @@ use std::{
 };
 
 use datalake_core::{
-    keys,
-    query::column::{Column, ColumnKind},
-    row::RowView,
-    user::{Age, Ages},
+    dataset::{ColumnType, Dataset, ValueRef},
+    query::column::Column,
+    row::{Cell, RowView},
+    user::{Ages, Day},
 };
 use parking_lot::Mutex;
-use polars::prelude::{Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, PolarsError, Schema, SchemaExt};
+use polars::prelude::{
+    Column as PolarsColumn, CompatLevel, DataFrame, DataType, Field, Int32Chunked, Int64Chunked, IntoColumn, PolarsError, Schema,
+    SchemaExt, TimeUnit, TimeZone,
+};
 use polars_arrow::io::ipc::write::{StreamWriter, WriteOptions};
 
 use crate::{delta::parquet_writer::parquet_writer, error::TableError, memory::row_cursor::RowCursor};
@@ -26,7 +29,7 @@ const BATCH_ROWS: usize = 8_192;
 
 /// Writes the rows of a cursor as one Parquet file. Equal rows give equal bytes.
 pub fn write_parquet(mut cursor: RowCursor, columns: &[Column], ages: Ages, file: impl Write) -> Result<(), TableError> {
-    let schema = schema(columns);
+    let schema = schema(cursor.dataset(), columns);
     let mut writer = parquet_writer(file, &schema).batched(&schema).map_err(failed)?;
     let mut is_first = true;
     loop {
@@ -85,7 +88,9 @@ impl ArrowStream {
     fn advance(&mut self) -> Result<(), PolarsError> {
         if self.next_part == Part::Schema {
             self.next_part = Part::Rows;
-            return self.writer.start(&schema(&self.columns).to_arrow(CompatLevel::oldest()), None);
+            return self
+                .writer
+                .start(&schema(self.cursor.dataset(), &self.columns).to_arrow(CompatLevel::oldest()), None);
         }
         let batch = Batch::take(&mut self.cursor, &self.columns, self.ages, BATCH_ROWS);
         if batch.height == 0 {
@@ -139,25 +144,32 @@ impl Write for SharedBuffer {
 /// The values of one column of a batch.
 enum Values {
     Strings(Vec<Option<String>>),
-    Longs(Vec<i64>),
-    Years(Vec<Option<i32>>),
+    Longs(Vec<Option<i64>>),
+    /// Derived integers.
+    Ints(Vec<Option<i32>>),
+    Doubles(Vec<Option<f64>>),
+    Booleans(Vec<Option<bool>>),
+    Days(Vec<Option<i32>>),
+    Times(Vec<Option<i64>>),
 }
 
 /// A batch of rows, by column.
 struct Batch {
-    columns: Vec<(Column, Values)>,
+    columns: Vec<(Column, String, Values)>,
     height: usize,
 }
 
 impl Batch {
     fn take(cursor: &mut RowCursor, columns: &[Column], ages: Ages, rows_max: usize) -> Self {
+        let dataset = cursor.dataset();
+        let empty = |column: &Column| (*column, column.name(dataset).to_string(), Values::none(dataset, *column));
         let mut batch = Self {
-            columns: columns.iter().map(|column| (*column, Values::none(*column))).collect(),
+            columns: columns.iter().map(empty).collect(),
             height: 0,
         };
         while batch.height < rows_max {
             let Some(row) = cursor.next_row() else { break };
-            for (column, values) in &mut batch.columns {
+            for (column, _, values) in &mut batch.columns {
                 values.push(*column, &row, ages);
             }
             batch.height += 1;
@@ -170,12 +182,25 @@ impl Batch {
     }
 
     fn into_frame(self) -> Result<DataFrame, PolarsError> {
-        let column = |(column, values): (Column, Values)| {
-            let name = column.name().into();
+        let column = |(_, name, values): (Column, String, Values)| {
+            let name = name.into();
             match values {
                 Values::Strings(strings) => PolarsColumn::new(name, strings),
                 Values::Longs(longs) => PolarsColumn::new(name, longs),
-                Values::Years(years) => PolarsColumn::new(name, years),
+                Values::Ints(ints) => PolarsColumn::new(name, ints),
+                Values::Doubles(doubles) => PolarsColumn::new(name, doubles),
+                Values::Booleans(booleans) => PolarsColumn::new(name, booleans),
+                Values::Days(days) => {
+                    let days: Int32Chunked = days.into_iter().collect();
+                    days.into_date().into_column().with_name(name)
+                }
+                Values::Times(times) => {
+                    let times: Int64Chunked = times.into_iter().collect();
+                    times
+                        .into_datetime(TimeUnit::Microseconds, Some(TimeZone::UTC))
+                        .into_column()
+                        .with_name(name)
+                }
             }
         };
         DataFrame::new(self.height, self.columns.into_iter().map(column).collect())
@@ -183,37 +208,62 @@ impl Batch {
 }
 
 impl Values {
-    fn none(column: Column) -> Self {
-        match column.kind() {
-            ColumnKind::Text => Self::Strings(Vec::new()),
-            ColumnKind::Number => Self::Years(Vec::new()),
-            ColumnKind::Timestamp => Self::Longs(Vec::new()),
+    fn none(dataset: &Dataset, column: Column) -> Self {
+        match (column, column.column_type(dataset)) {
+            (_, ColumnType::String) => Self::Strings(Vec::new()),
+            (Column::Derived(_), ColumnType::Integer) => Self::Ints(Vec::new()),
+            (_, ColumnType::Integer | ColumnType::EpochMs | ColumnType::EpochS) => Self::Longs(Vec::new()),
+            (_, ColumnType::Number) => Self::Doubles(Vec::new()),
+            (_, ColumnType::Boolean) => Self::Booleans(Vec::new()),
+            (_, ColumnType::Date) => Self::Days(Vec::new()),
+            (_, ColumnType::DateTime) => Self::Times(Vec::new()),
         }
     }
 
     fn push(&mut self, column: Column, row: &RowView<'_>, ages: Ages) {
+        let cell = row.cell(column, ages);
+        let integer = || match cell {
+            Some(Cell::Value(
+                ValueRef::Integer(number) | ValueRef::DateTime(number) | ValueRef::EpochMs(number) | ValueRef::EpochS(number),
+            )) => Some(number),
+            _ => None,
+        };
         match self {
-            Self::Strings(strings) => strings.push(match column {
-                Column::UserId => Some(row.user_id.to_owned()),
-                Column::FirstName => Some(row.first_name.to_owned()),
-                Column::LastName => Some(row.last_name.to_owned()),
-                Column::ImgPath => row.has_image.then(|| keys::image(row.user_id)),
-                Column::Birthts | Column::Age => None,
+            Self::Strings(strings) => strings.push(match cell {
+                Some(Cell::Value(ValueRef::Text(text))) => Some(text.to_owned()),
+                Some(Cell::Path(parts)) => Some(parts.concat()),
+                _ => None,
             }),
-            Self::Longs(longs) => longs.push(row.birth.as_ms()),
-            Self::Years(years) => years.push(ages.of(row.birth.day()).map(|age| i32::from(Age::years(age)))),
+            Self::Longs(longs) | Self::Times(longs) => longs.push(integer()),
+            Self::Ints(ints) => ints.push(integer().and_then(|number| i32::try_from(number).ok())),
+            Self::Doubles(doubles) => doubles.push(match cell {
+                Some(Cell::Value(ValueRef::Number(number))) => Some(number),
+                _ => None,
+            }),
+            Self::Booleans(booleans) => booleans.push(match cell {
+                Some(Cell::Value(ValueRef::Boolean(value))) => Some(value),
+                _ => None,
+            }),
+            Self::Days(days) => days.push(match cell {
+                Some(Cell::Value(ValueRef::Date(day))) => Some(Day::number(day)),
+                _ => None,
+            }),
         }
     }
 }
 
-fn schema(columns: &[Column]) -> Schema {
+fn schema(dataset: &Dataset, columns: &[Column]) -> Schema {
     let field = |column: &Column| {
-        let kind = match column.kind() {
-            ColumnKind::Text => DataType::String,
-            ColumnKind::Number => DataType::Int32,
-            ColumnKind::Timestamp => DataType::Int64,
+        let data_type = match Values::none(dataset, *column) {
+            Values::Strings(_) => DataType::String,
+            Values::Longs(_) => DataType::Int64,
+            Values::Ints(_) => DataType::Int32,
+            Values::Doubles(_) => DataType::Float64,
+            Values::Booleans(_) => DataType::Boolean,
+            Values::Days(_) => DataType::Date,
+            Values::Times(_) => DataType::Datetime(TimeUnit::Microseconds, Some(TimeZone::UTC)),
         };
-        Field::new(column.name().into(), kind)
+        Field::new(column.name(dataset).as_str().into(), data_type)
     };
     columns.iter().map(field).collect()
 }

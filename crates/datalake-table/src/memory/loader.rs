@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use crate::{
     blocking::blocking,
     delta::decode::decode,
-    delta::{data_file::DataFile, data_file_reader, parquet_rows},
+    delta::{data_file::DataFile, data_file_reader, parquet_rows, schema::TableSchema},
     error::TableError,
     memory::packed_rows::PackedRows,
 };
@@ -32,20 +32,21 @@ impl RowLoader {
     }
 
     /// The rows of one data file.
-    pub(crate) async fn load_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
+    pub(crate) async fn load_file(&self, schema: &Arc<TableSchema>, file: &DataFile) -> Result<PackedRows, TableError> {
         let object = data_file_reader::read(&self.bucket, file).await?;
         let _permit = self.decode_permits.acquire().await.expect("the semaphore is never closed");
-        decode(object, |key, bytes| {
-            PackedRows::from_frame(&parquet_rows::display_columns(key, bytes)?, key)
+        let schema = Arc::clone(schema);
+        decode(object, move |key, bytes| {
+            PackedRows::from_frame(&schema, &parquet_rows::display_columns(&schema, key, bytes)?, key)
         })
         .await
     }
 
     /// The rows of a cluster of overlapping data files, merged by user id.
-    pub(crate) async fn load_cluster(&self, cluster: &[Arc<DataFile>]) -> Result<PackedRows, TableError> {
+    pub(crate) async fn load_cluster(&self, schema: &Arc<TableSchema>, cluster: &[Arc<DataFile>]) -> Result<PackedRows, TableError> {
         let mut parts = Vec::with_capacity(cluster.len());
         for file in cluster {
-            parts.push(self.load_file(file).await?);
+            parts.push(self.load_file(schema, file).await?);
         }
         match <[PackedRows; 1]>::try_from(parts) {
             Ok([rows]) => Ok(rows),

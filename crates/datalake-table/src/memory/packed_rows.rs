@@ -1,81 +1,100 @@
 //! The rows of a data file in the form that readers keep in memory.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-use datalake_core::{row::RowView, user::BirthTimestamp};
+use datalake_core::{
+    dataset::{Dataset, ValueRef},
+    row::{RowValues, RowView},
+    user::Day,
+};
 use polars::prelude::DataFrame;
 
 use crate::{
-    delta::{
-        parquet_rows::Columns,
-        schema::{BIRTHTS, FIRST_NAME, IMG_PATH, LAST_NAME, USER_ID},
-    },
+    delta::{parquet_columns::Columns, schema::TableSchema},
     error::TableError,
-    memory::columns::{BitColumn, DictColumn, StringColumn, TimestampColumn},
+    memory::{
+        columns::{BitColumn, StringColumn},
+        packed_values::PackedValues,
+    },
 };
 
-/// The rows of one data file, or of several that overlap, in byte order of the user IDs, one row per user. Contains only the columns that
-/// readers see.
+/// The rows of one data file, or of several that overlap, in byte order of the IDs, one row per ID. Contains only the columns that readers see.
 pub struct PackedRows {
-    user_ids: StringColumn,
-    first_names: DictColumn,
-    last_names: DictColumn,
-    births: TimestampColumn,
-    images: BitColumn,
+    dataset: Arc<Dataset>,
+    ids: StringColumn,
+    len: usize,
+    /// The columns after that of the ID.
+    values: Box<[PackedValues]>,
+    /// Whether each row has each file.
+    files: Box<[BitColumn]>,
+    /// The column from whose days completed years are counted, by its index in `values`.
+    day_column: Option<usize>,
 }
 
 impl PackedRows {
-    /// Packs the five columns that readers see. `key` is the file of the rows, for errors.
+    /// Packs the columns that readers see. `key` is the file of the rows, for errors.
     ///
-    /// [`TableError::Corrupt`] if a value is missing, the user IDs are not ascending, or a birth timestamp is outside the calendar. This
-    /// product never writes such rows.
-    pub(crate) fn from_frame(frame: &DataFrame, key: &str) -> Result<Self, TableError> {
+    /// [`TableError::Corrupt`] if a required value is missing, the IDs are not ascending, or a time is outside the calendar. This product never
+    /// writes such rows.
+    pub(crate) fn from_frame(schema: &TableSchema, frame: &DataFrame, key: &str) -> Result<Self, TableError> {
         let columns = Columns { key, frame };
-        let dictionary = |name| DictColumn::collect(key, columns.all_strings(name)?);
-        let user_ids = StringColumn::collect(key, columns.all_strings(USER_ID)?)?;
-        if !(1..frame.height()).all(|row| user_ids.get(row - 1) < user_ids.get(row)) {
-            return Err(columns.invalid(USER_ID, "contains user IDs that are not ascending and unique"));
+        let ids = StringColumn::collect(key, columns.all_strings(schema.id())?)?;
+        if !(1..frame.height()).all(|row| ids.get(row - 1) < ids.get(row)) {
+            return Err(columns.invalid(schema.id(), "contains IDs that are not ascending and unique"));
         }
-        let birth = |birthts_ms: Result<i64, TableError>| {
-            let birth =
-                BirthTimestamp::from_ms(birthts_ms?).ok_or_else(|| columns.invalid(BIRTHTS, "contains a time outside the calendar"))?;
-            Ok::<_, TableError>(birth.as_ms())
-        };
-        Ok(Self {
-            first_names: dictionary(FIRST_NAME)?,
-            last_names: dictionary(LAST_NAME)?,
-            births: TimestampColumn::pack(columns.all_longs(BIRTHTS)?.map(birth).collect::<Result<_, _>>()?),
-            images: columns.strings(IMG_PATH)?.iter().map(|path| path.is_some()).collect(),
-            user_ids,
-        })
+        let dataset = schema.dataset();
+        let values = dataset.columns().iter().enumerate().skip(1).map(|(index, column)| {
+            let values = columns.values(schema.value(index), column)?;
+            PackedValues::collect(key, column.column_type, values.iter())
+        });
+        let files = (0..dataset.files().len()).map(|file| {
+            let paths = columns.strings(schema.path(file))?;
+            Ok(paths.iter().map(|path| path.is_some()).collect())
+        });
+        let (values, files) = (values.collect::<Result<_, _>>()?, files.collect::<Result<_, TableError>>()?);
+        Ok(Self::new(Arc::clone(dataset), ids, frame.height(), values, files))
     }
 
-    /// Merges the rows of overlapping data files. `key` is one of the files, for errors.
+    fn new(dataset: Arc<Dataset>, ids: StringColumn, len: usize, values: Box<[PackedValues]>, files: Box<[BitColumn]>) -> Self {
+        Self {
+            day_column: dataset.counted_years().and_then(|years| years.day.checked_sub(1)),
+            dataset,
+            ids,
+            len,
+            values,
+            files,
+        }
+    }
+
+    /// Merges the rows of overlapping data files of one table. `key` is one of the files, for errors.
     pub(crate) fn merge(parts: &[Self], key: &str) -> Result<Self, TableError> {
         let mut rows: Vec<RowView<'_>> = parts.iter().flat_map(Self::iter).collect();
         rows.sort_unstable_by_key(|row| row.user_id);
+        let dataset = parts.first().map_or_else(Dataset::shared_users, |part| Arc::clone(&part.dataset));
         if !rows.is_sorted_by(|left, right| left.user_id < right.user_id) {
+            let id = &dataset.columns()[0].name;
             return Err(TableError::corrupt(
                 key,
-                format!("column {USER_ID} contains a user who also has a row in an overlapping file"),
+                format!("column {id} contains a value that also has a row in an overlapping file"),
             ));
         }
-        Self::from_rows(&rows, key)
+        let ids = StringColumn::collect(key, rows.iter().map(|row| Ok(row.user_id)))?;
+        let columns = dataset.columns().iter().enumerate().skip(1);
+        let values =
+            columns.map(|(index, column)| PackedValues::collect(key, column.column_type, rows.iter().map(|row| Ok(row.value(index)))));
+        let values = values.collect::<Result<_, _>>()?;
+        let files = (0..dataset.files().len()).map(|file| rows.iter().map(|row| row.has_file(file)).collect());
+        Ok(Self::new(Arc::clone(&dataset), ids, rows.len(), values, files.collect()))
     }
 
-    pub(crate) fn from_rows(rows: &[RowView<'_>], key: &str) -> Result<Self, TableError> {
-        Ok(Self {
-            user_ids: StringColumn::collect(key, rows.iter().map(|row| Ok(row.user_id)))?,
-            first_names: DictColumn::collect(key, rows.iter().map(|row| Ok(row.first_name)))?,
-            last_names: DictColumn::collect(key, rows.iter().map(|row| Ok(row.last_name)))?,
-            births: TimestampColumn::pack(rows.iter().map(|row| row.birth.as_ms()).collect()),
-            images: rows.iter().map(|row| row.has_image).collect(),
-        })
+    /// The declaration by which the rows are read.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        &self.dataset
     }
 
     /// The number of rows.
     pub fn len(&self) -> usize {
-        self.births.len()
+        self.len
     }
 
     /// Whether there are no rows.
@@ -85,22 +104,14 @@ impl PackedRows {
 
     /// The row at `index`, which is less than [`PackedRows::len`].
     pub fn row(&self, index: usize) -> RowView<'_> {
-        RowView {
-            user_id: self.user_ids.get(index),
-            first_name: self.first_names.get(index),
-            last_name: self.last_names.get(index),
-            birth: self.birth(index),
-            has_image: self.images.get(index),
-        }
+        RowView::new(self.ids.get(index), &self.dataset, self, index)
     }
 
-    /// The birth timestamp of the user at `index`, and whether an image is linked, which is all that most selections need.
-    pub(crate) fn birth_and_image(&self, index: usize) -> (BirthTimestamp, bool) {
-        (self.birth(index), self.images.get(index))
-    }
-
-    fn birth(&self, index: usize) -> BirthTimestamp {
-        BirthTimestamp::from_ms(self.births.get(index)).expect("it was packed from a valid birth timestamp")
+    /// The day from which completed years are counted, and whether the row at `index` has the first file, which is all that most selections
+    /// need.
+    pub(crate) fn counted(&self, index: usize) -> (Option<Day>, bool) {
+        let day = self.day_column.and_then(|column| self.values[column].get(index)?.day());
+        (day, self.has_file(index, 0))
     }
 
     /// All rows, by user ID.
@@ -111,12 +122,12 @@ impl PackedRows {
     /// The index of the user's row.
     pub fn position(&self, user_id: &str) -> Option<usize> {
         let after = self.first_not_less(user_id);
-        (after < self.len() && self.user_ids.get(after) == user_id).then_some(after)
+        (after < self.len() && self.ids.get(after) == user_id).then_some(after)
     }
 
     /// The largest user ID. None if there are no rows.
     pub(crate) fn last_user_id(&self) -> Option<&str> {
-        self.len().checked_sub(1).map(|last| self.user_ids.get(last))
+        self.len().checked_sub(1).map(|last| self.ids.get(last))
     }
 
     /// The index of the first row whose user ID is not less than `user_id`.
@@ -124,13 +135,23 @@ impl PackedRows {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
-            if self.user_ids.get(middle) < user_id {
+            if self.ids.get(middle) < user_id {
                 low = middle + 1;
             } else {
                 high = middle;
             }
         }
         low
+    }
+}
+
+impl RowValues for PackedRows {
+    fn value(&self, row: usize, column: usize) -> Option<ValueRef<'_>> {
+        self.values.get(column.checked_sub(1)?)?.get(row)
+    }
+
+    fn has_file(&self, row: usize, file: usize) -> bool {
+        self.files.get(file).is_some_and(|files| files.get(row))
     }
 }
 
@@ -143,30 +164,33 @@ impl fmt::Debug for PackedRows {
 
 #[cfg(test)]
 mod tests {
-    use datalake_core::keys;
     use polars::prelude::{Column, DataFrame};
     use proptest::prelude::*;
 
     use super::*;
-    use crate::delta::parquet_rows;
+    use crate::delta::parquet_columns::{long_column, string_column};
+
+    fn schema() -> TableSchema {
+        TableSchema::of(Dataset::shared_users())
+    }
 
     type Case<'a> = (Option<&'a str>, Option<&'a str>, Option<i64>, bool);
 
     fn made(cases: &[Case<'_>]) -> DataFrame {
-        let path = |case: &Case<'_>| case.3.then(|| keys::image(case.0.unwrap_or_default()));
+        let path = |case: &Case<'_>| case.3.then_some("an image");
         DataFrame::new_infer_height(vec![
-            parquet_rows::string_column(USER_ID, cases.iter().map(|case| case.0)),
-            parquet_rows::string_column(FIRST_NAME, cases.iter().map(|case| case.1)),
-            parquet_rows::string_column(LAST_NAME, cases.iter().map(|_| Some("Last"))),
-            parquet_rows::long_column(BIRTHTS, cases.iter().map(|case| case.2)),
-            Column::new(IMG_PATH.into(), cases.iter().map(path).collect::<Vec<_>>()),
+            string_column("user_id", cases.iter().map(|case| case.0)),
+            string_column("first_name", cases.iter().map(|case| case.1)),
+            string_column("last_name", cases.iter().map(|_| Some("Last"))),
+            long_column("birthts", cases.iter().map(|case| case.2)),
+            Column::new("img_path".into(), cases.iter().map(path).collect::<Vec<_>>()),
         ])
         .unwrap()
     }
 
     #[track_caller]
     fn check_rejected(cases: &[Case<'_>], message: &str) {
-        let error = PackedRows::from_frame(&made(cases), "the-key")
+        let error = PackedRows::from_frame(&schema(), &made(cases), "the-key")
             .expect_err("the columns are invalid")
             .to_string();
         assert!(error.contains(message) && error.contains("the-key"), "{error}");
@@ -191,7 +215,7 @@ mod tests {
     #[test]
     fn overlapping_rows_are_merged() {
         let row = |user_id| (Some(user_id), Some("A"), Some(0), false);
-        let packed = |cases: &[Case<'_>]| PackedRows::from_frame(&made(cases), "key").unwrap();
+        let packed = |cases: &[Case<'_>]| PackedRows::from_frame(&schema(), &made(cases), "key").unwrap();
         let merged = PackedRows::merge(&[packed(&[row("1"), row("3")]), packed(&[row("2")])], "key").unwrap();
         assert_eq!(merged.iter().map(|row| row.user_id).collect::<Vec<_>>(), ["1", "2", "3"]);
         assert!(PackedRows::merge(&[packed(&[row("1")]), packed(&[row("1")])], "key").is_err());
@@ -202,12 +226,12 @@ mod tests {
         fn rows_are_returned_unchanged(rows in prop::collection::btree_map("[a-z0-9]{1,4}", (".{1,5}", -1_000..1_000_i64, any::<bool>()), 0..200)) {
             let cases: Vec<Case<'_>> =
                 rows.iter().map(|(id, (name, day, image))| (Some(id.as_str()), Some(name.as_str()), Some(day * 86_400_000), *image)).collect();
-            let file = PackedRows::from_frame(&made(&cases), "key").unwrap();
+            let file = PackedRows::from_frame(&schema(), &made(&cases), "key").unwrap();
             prop_assert_eq!(file.len(), rows.len());
             for (row, (user_id, (name, day, has_image))) in file.iter().zip(&rows) {
-                let birth = BirthTimestamp::from_ms(day * 86_400_000).unwrap();
-                let expected = RowView { user_id, first_name: name, last_name: "Last", birth, has_image: *has_image };
-                prop_assert_eq!(row, expected);
+                let values = [ValueRef::Text(user_id), ValueRef::Text(name), ValueRef::Text("Last"), ValueRef::EpochMs(day * 86_400_000)];
+                prop_assert_eq!([0, 1, 2, 3].map(|column| row.value(column)), values.map(Some));
+                prop_assert_eq!(row.has_file(0), *has_image);
                 prop_assert_eq!(file.position(user_id).map(|index| file.row(index)), Some(row));
             }
             prop_assert_eq!(file.position("~"), None);

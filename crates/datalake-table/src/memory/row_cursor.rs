@@ -4,6 +4,7 @@ use std::{cmp::Ordering, sync::Arc};
 
 use datalake_core::{
     count::count,
+    dataset::Dataset,
     query::{filter::Selection, order::Order},
     row::RowView,
 };
@@ -82,6 +83,11 @@ impl RowCursor {
                 next: 0,
             },
         }
+    }
+
+    /// The declaration of the rows.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        self.snapshot.dataset()
     }
 
     /// The current position.

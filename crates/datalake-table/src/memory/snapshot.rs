@@ -4,9 +4,14 @@ use std::{cmp::Ordering, collections::BTreeSet, sync::Arc};
 
 use datalake_core::{
     count::count,
-    query::filter::{Filter, Selection},
+    dataset::Dataset,
+    query::{
+        column::Column,
+        condition::Condition,
+        filter::{Extreme, Filter, Selection},
+    },
     reject::ExcludedSource,
-    row::RowView,
+    row::{Cell, RowView},
     user::Day,
 };
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -18,10 +23,7 @@ use crate::{
         version::Version,
     },
     error::TableError,
-    memory::{
-        packed_rows::PackedRows,
-        statistics::{BirthCounts, Statistics},
-    },
+    memory::{day_counts::DayCounts, packed_rows::PackedRows, statistics::Statistics},
     settings::READS_IN_FLIGHT,
     table::Table,
 };
@@ -33,7 +35,7 @@ pub struct Snapshot {
     /// By user ID. The ranges do not overlap, and no part is empty.
     pub(crate) parts: Vec<Arc<Part>>,
     rejects: Vec<ExcludedSource>,
-    births: BirthCounts,
+    days: DayCounts,
     row_count: usize,
     /// For each part, the number of rows in the parts before it.
     starts: Vec<usize>,
@@ -45,18 +47,17 @@ pub(crate) struct Part {
     /// The paths of the data files. Files are immutable, so that equal paths mean equal rows.
     pub(crate) paths: Vec<Box<str>>,
     pub(crate) rows: PackedRows,
-    births: BirthCounts,
+    days: DayCounts,
 }
 
 impl Part {
     fn new(paths: Vec<Box<str>>, rows: PackedRows) -> Self {
-        let births = (0..rows.len()).map(|index| rows.birth_and_image(index));
-        let births = BirthCounts::count(births.map(|(birth, has_image)| (birth.day(), has_image)));
-        Self { paths, rows, births }
+        let days = DayCounts::count((0..rows.len()).map(|index| rows.counted(index)));
+        Self { paths, rows, days }
     }
 
-    async fn load(table: &Table, cluster: &[Arc<DataFile>]) -> Result<Self, TableError> {
-        let rows = table.rows_of_cluster(cluster).await?;
+    async fn load(table: &Table, version: &Version, cluster: &[Arc<DataFile>]) -> Result<Self, TableError> {
+        let rows = table.rows_of_cluster(version, cluster).await?;
         let paths = paths(cluster);
         Ok(blocking(move || Self::new(paths, rows)).await)
     }
@@ -80,10 +81,11 @@ impl Snapshot {
             .map(|cluster| (cluster.to_vec(), reusable(cluster)))
             .collect();
         let parts: Vec<Arc<Part>> = stream::iter(clusters)
-            .map(|(cluster, reused)| async move {
+            .map(|(cluster, reused)| (cluster, reused, version.clone()))
+            .map(|(cluster, reused, version)| async move {
                 match reused {
                     Some(part) => Ok(part),
-                    None => Part::load(table, &cluster).await.map(Arc::new),
+                    None => Part::load(table, &version, &cluster).await.map(Arc::new),
                 }
             })
             .buffered(READS_IN_FLIGHT)
@@ -97,7 +99,7 @@ impl Snapshot {
         // Other engines may write empty files, which have no position in the order of the parts.
         parts.retain(|part| !part.rows.is_empty());
         Self {
-            births: BirthCounts::merge(parts.iter().map(|part| &part.births)),
+            days: DayCounts::merge(parts.iter().map(|part| &part.days)),
             row_count: parts.iter().map(|part| part.rows.len()).sum(),
             starts: starts(&parts),
             version,
@@ -119,6 +121,11 @@ impl Snapshot {
     /// The version of the table.
     pub fn version(&self) -> &Version {
         &self.version
+    }
+
+    /// The declaration of the rows.
+    pub fn dataset(&self) -> &Arc<Dataset> {
+        self.version.dataset()
     }
 
     /// The number of rows.
@@ -161,16 +168,48 @@ impl Snapshot {
         [before, self.row_of_number(end)]
     }
 
-    /// Resolves a filter to a selection, including the extreme ages that it requests. Scans rows only if the filter has conditions on
-    /// values.
+    /// Resolves a filter to a selection, including the extremes that it requests. Scans rows only if the filter has conditions on values, or
+    /// requests extremes of which no counts are kept.
     pub fn select(&self, filter: &Filter, on: Day) -> Selection {
+        let mut selection = self.select_counted(filter, on);
+        if !filter.extremes.is_empty() {
+            let others = self.select_counted(&filter.without_extremes(), on);
+            selection.conditions.extend(self.conditions_of_extremes(filter, &others));
+        }
+        selection
+    }
+
+    fn select_counted(&self, filter: &Filter, on: Day) -> Selection {
         filter.resolve(on, |left| {
             if left.conditions.is_empty() {
-                self.births.extremes(left)
+                self.days.extremes(left)
             } else {
                 self.scan(left).extremes(left)
             }
         })
+    }
+
+    /// The conditions that rows have one of the requested extremes of each column, among the rows of `others`.
+    fn conditions_of_extremes(&self, filter: &Filter, others: &Selection) -> Vec<Condition> {
+        let mut columns: Vec<Column> = filter.extremes.iter().map(|(column, _)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
+        let extreme_of = |column: Column, extreme: Extreme| {
+            let values = self.rows(others).filter_map(|row| match row.cell(column, others.ages)? {
+                Cell::Value(value) => Some(value),
+                Cell::Path(_) => None,
+            });
+            values.reduce(|found, value| match (extreme, value.compare(found)) {
+                (Extreme::Least, Some(Ordering::Less)) | (Extreme::Greatest, Some(Ordering::Greater)) => value,
+                _ => found,
+            })
+        };
+        let condition = |column: Column| {
+            let extremes = filter.extremes.iter().filter(|(of, _)| *of == column);
+            let values: Vec<_> = extremes.filter_map(|(_, extreme)| extreme_of(column, *extreme)).collect();
+            Condition::one_of(self.dataset(), column, &values)
+        };
+        columns.into_iter().map(condition).collect()
     }
 
     /// The number of rows of a selection. Scans rows only if the selection has conditions on values.
@@ -182,7 +221,7 @@ impl Snapshot {
     /// The number of rows of a selection, if no scan is needed.
     pub(crate) fn count_without_scan(&self, selection: &Selection) -> Option<u64> {
         if selection.conditions.is_empty() {
-            return Some(self.births.count_of(selection));
+            return Some(self.days.count_of(selection));
         }
         selection.is_range_of_ids().then(|| count(self.rows_within(&self.span(selection))))
     }
@@ -196,18 +235,30 @@ impl Snapshot {
         })
     }
 
-    /// The statistics of a selection. Scans rows only if the selection has conditions on values.
+    /// The statistics of a selection. Scans rows if the selection has conditions on values, or if the dataset has statistics of which no counts
+    /// are kept.
     pub fn statistics(&self, selection: &Selection) -> Statistics {
-        if selection.conditions.is_empty() {
-            self.births.statistics(selection)
-        } else {
-            self.scan(selection).statistics(selection)
-        }
+        let counts = selection.conditions.is_empty().then(|| {
+            let counts = || self.days.counts_of(selection);
+            Statistics::of_counts(self.dataset(), &counts)
+        });
+        counts
+            .flatten()
+            .unwrap_or_else(|| Statistics::scan(self.dataset(), self.rows(selection), selection.ages))
     }
 
-    /// The birth counts of a selection, from a scan of its rows.
-    fn scan(&self, selection: &Selection) -> BirthCounts {
-        BirthCounts::count(self.rows(selection).map(|row| (row.birth.day(), row.has_image)))
+    /// Whether the statistics of a selection need no scan of its rows.
+    pub fn is_counted(&self, filter: &Filter) -> bool {
+        filter.conditions.is_empty() && filter.extremes.is_empty() && Statistics::is_counted(self.dataset())
+    }
+
+    /// The counts of a selection, from a scan of its rows.
+    fn scan(&self, selection: &Selection) -> DayCounts {
+        let day_column = self.dataset().counted_years().map(|years| years.day);
+        let counted = self
+            .rows(selection)
+            .map(|row| (day_column.and_then(|column| row.day(column)), row.has_file(0)));
+        DayCounts::count(counted)
     }
 
     /// The rows of a selection, by user ID.
@@ -407,8 +458,8 @@ impl<'a> Iterator for Rows<'a> {
             while from.index < end {
                 let index = from.index;
                 from.index += 1;
-                let (birth, has_image) = rows.birth_and_image(index);
-                if !self.selection.matches_birth(birth.day(), has_image) {
+                let (day, has_file) = rows.counted(index);
+                if !self.selection.matches_counted(day, has_file) {
                     continue;
                 }
                 let row = rows.row(index);

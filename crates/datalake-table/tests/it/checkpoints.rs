@@ -14,14 +14,17 @@ use datalake_store::{
 use datalake_table::{delta::version::Version, error::CommitError, table::Table};
 use futures_util::FutureExt;
 
-use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, write};
+use crate::support::{SMALL, commit, details, ids, keys as keys_under, put, read, refusal, table, users, write};
 
 /// Creates versions 0 to `last`, each with another user, and with the same rejects.
 async fn filled(bucket: &MemoryBucket, last: u64) -> Version {
     let table = table(bucket);
     let mut current: Option<Version> = None;
     for number in 0..=last {
-        let staged = table.stage(current.as_ref(), vec![put(&number.to_string(), 1)]).await.unwrap();
+        let staged = table
+            .stage(current.as_ref(), &users(), vec![put(&number.to_string(), 1)])
+            .await
+            .unwrap();
         current = Some(
             table
                 .commit(current.as_ref(), staged, &[refusal("src-data/x.csv")], &details())
@@ -166,7 +169,7 @@ async fn version_that_was_replaced_during_a_load_is_rejected_as_base() {
     let faulty = Faulty::with_hook(Arc::new(bucket.clone()), |_| Fate::Pass, hook);
     let slow = Table::with_settings(Arc::new(faulty), SMALL);
     let loaded = slow.latest().await.unwrap().unwrap();
-    let staged = slow.stage(Some(&loaded), vec![put("b", 2)]).await.unwrap();
+    let staged = slow.stage(Some(&loaded), &users(), vec![put("b", 2)]).await.unwrap();
     let error = slow.commit(Some(&loaded), staged, &[], &details()).await.unwrap_err();
     assert!(matches!(error, CommitError::Conflict { version: 4 }), "{error}");
     assert_eq!(ids(&slow, &table(&bucket).latest().await.unwrap().unwrap()).await.len(), 4);

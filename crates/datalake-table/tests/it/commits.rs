@@ -6,7 +6,7 @@ use datalake_store::memory::MemoryBucket;
 use datalake_table::{error::CommitError, table::Table};
 use serde_json::Value;
 
-use crate::support::{Fault, FaultyBucket, SMALL, commit, details, ids, put, read, refusal, table};
+use crate::support::{Fault, FaultyBucket, SMALL, commit, details, ids, put, read, refusal, table, users};
 
 #[tokio::test]
 async fn one_of_two_writers_succeeds() {
@@ -14,8 +14,8 @@ async fn one_of_two_writers_succeeds() {
     let (one, other) = (table(&bucket), table(&bucket));
     let base = commit(&one, None, vec![put("1", 1)]).await;
     let (mine, theirs) = (
-        one.stage(Some(&base), vec![put("2", 2)]).await.unwrap(),
-        other.stage(Some(&base), vec![put("3", 3)]).await.unwrap(),
+        one.stage(Some(&base), &users(), vec![put("2", 2)]).await.unwrap(),
+        other.stage(Some(&base), &users(), vec![put("3", 3)]).await.unwrap(),
     );
     let details = details();
     let (mine, theirs) = tokio::join!(
@@ -40,7 +40,7 @@ async fn late_first_commit_is_a_conflict() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     commit(&table, None, vec![put("1", 1)]).await;
-    let late = table.stage(None, vec![put("2", 2)]).await.unwrap();
+    let late = table.stage(None, &users(), vec![put("2", 2)]).await.unwrap();
     let lost = table.commit(None, late, &[], &details()).await;
     assert!(matches!(lost, Err(CommitError::Conflict { version: 0 })), "{lost:?}");
 }
@@ -49,7 +49,7 @@ async fn late_first_commit_is_a_conflict() {
 async fn files_staged_for_another_base_are_a_conflict() {
     let table = table(&MemoryBucket::new());
     let first = commit(&table, None, vec![put("1", 1)]).await;
-    let staged = table.stage(Some(&first), vec![put("2", 2)]).await.unwrap();
+    let staged = table.stage(Some(&first), &users(), vec![put("2", 2)]).await.unwrap();
     let second = commit(&table, Some(&first), vec![put("3", 3)]).await;
     let lost = table.commit(Some(&second), staged, &[], &details()).await;
     assert!(matches!(lost, Err(CommitError::Conflict { version: 2 })), "{lost:?}");
@@ -59,7 +59,7 @@ async fn check(faults: &[Fault], expected: Result<&[&str], &str>) {
     let bucket = MemoryBucket::new();
     let base = commit(&table(&bucket), None, vec![put("1", 1)]).await;
     let table = Table::with_settings(Arc::new(FaultyBucket::new(bucket, faults)), SMALL);
-    let staged = table.stage(Some(&base), vec![put("2", 2)]).await.unwrap();
+    let staged = table.stage(Some(&base), &users(), vec![put("2", 2)]).await.unwrap();
     match (table.commit(Some(&base), staged, &[], &details()).await, expected) {
         (Ok(version), Ok(expected)) => {
             assert_eq!(ids(&table, &version).await, expected, "faults: {faults:?}");
@@ -101,12 +101,12 @@ async fn entries_match_the_snapshots() {
     let bucket = MemoryBucket::new();
     let table = table(&bucket);
     let first = commit(&table, None, vec![put("1", 1), put("2", 3)]).await;
-    let staged = table.stage(Some(&first), vec![put("2", 2)]).await.unwrap();
+    let staged = table.stage(Some(&first), &users(), vec![put("2", 2)]).await.unwrap();
     let second = table
         .commit(Some(&first), staged, &[refusal("src-data/1.csv")], &details())
         .await
         .unwrap();
-    let staged = table.stage(Some(&second), vec![]).await.unwrap();
+    let staged = table.stage(Some(&second), &users(), vec![]).await.unwrap();
     table
         .commit(Some(&second), staged, &[refusal("src-data/1.csv")], &details())
         .await

@@ -7,7 +7,7 @@ use datalake_core::keys;
 use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use futures_util::FutureExt;
 
-use crate::support::{details, put, read, refusal, table, write};
+use crate::support::{details, put, read, refusal, table, users, write};
 
 /// The number of damaged forms of an object that are read.
 const FORMS: usize = 2_000;
@@ -42,7 +42,7 @@ async fn check(key: &str) {
     let mut version = None;
     for number in 0..5 {
         let staged = of_bucket
-            .stage(version.as_ref(), vec![put(&number.to_string(), number)])
+            .stage(version.as_ref(), &users(), vec![put(&number.to_string(), number)])
             .await
             .unwrap();
         let rejects = [refusal("src-data/x.csv")];
@@ -69,8 +69,8 @@ async fn check(key: &str) {
         let all = async {
             let version = of_bucket.latest().await?.expect("there is a table");
             for file in version.data_files() {
-                of_bucket.rows_of_data_file(file).await?;
-                of_bucket.check_data_file(file).await?;
+                of_bucket.rows_of_data_file(&version, file).await?;
+                of_bucket.check_data_file(&version, file).await?;
             }
             of_bucket.rejects(&version).await.map(drop)
         };

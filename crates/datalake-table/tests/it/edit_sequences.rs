@@ -7,7 +7,7 @@ use datalake_store::{bucket::Bucket, memory::MemoryBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 use proptest::prelude::*;
 
-use crate::support::{commit, details, edit_model, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, write};
+use crate::support::{commit, details, edit_model, id, ids, ignored, keys, put, read, refusal, remove, row, rows, table, users, write};
 
 #[tokio::test]
 async fn lake_without_a_table_has_no_version() {
@@ -80,12 +80,12 @@ async fn only_edited_data_files_are_rewritten() {
 #[tokio::test]
 async fn edits_without_effect_stage_nothing() {
     let table = table(&MemoryBucket::new());
-    assert!(table.stage(None, vec![]).await.unwrap().is_empty());
-    assert!(table.stage(None, vec![remove("1")]).await.unwrap().is_empty());
+    assert!(table.stage(None, &users(), vec![]).await.unwrap().is_empty());
+    assert!(table.stage(None, &users(), vec![remove("1")]).await.unwrap().is_empty());
     let version = commit(&table, None, vec![put("1", 1), put("3", 3)]).await;
     assert!(
         table
-            .stage(Some(&version), vec![remove("0"), remove("2"), remove("4")])
+            .stage(Some(&version), &users(), vec![remove("0"), remove("2"), remove("4")])
             .await
             .unwrap()
             .is_empty()
@@ -111,7 +111,7 @@ async fn rejects_belong_to_a_version() {
     let mut version = None;
     let mut files = Vec::new();
     for rejects in [&open[..], &open, &open[1..], &[]] {
-        let staged = table.stage(version.as_ref(), vec![]).await.unwrap();
+        let staged = table.stage(version.as_ref(), &users(), vec![]).await.unwrap();
         let next = table.commit(version.as_ref(), staged, rejects, &details()).await.unwrap();
         assert_eq!(table.rejects(&next).await.unwrap(), rejects);
         assert_eq!(table.rejects(&table.latest().await.unwrap().unwrap()).await.unwrap(), rejects);

@@ -8,7 +8,7 @@ use datalake_core::{keys, row::Row, user::UserId};
 use datalake_store::{bucket::Bucket, folder::FolderBucket};
 use datalake_table::{settings::TableSettings, table::Table};
 
-use crate::support::{details_at, edit_model, id, refusal, row, rows, write};
+use crate::support::{details_at, edit_model, id, refusal, row, rows, users, write};
 
 const VERSIONS: u64 = 45;
 
@@ -16,12 +16,9 @@ fn csv(rows: &BTreeMap<UserId, Row>) -> String {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let mut csv = "user_id,first_name,last_name,birthts,img_path\n".to_owned();
     for row in rows.values() {
-        let image = row.image.as_ref().map(|_| keys::image(row.user_id.as_str())).unwrap_or_default();
-        let (first, last, birth) = (
-            quoted(&row.record.first_name),
-            quoted(&row.record.last_name),
-            row.record.birth.as_ms(),
-        );
+        let image = row.file(0).map(|_| keys::image(row.user_id.as_str())).unwrap_or_default();
+        let [first, last, birth] = [0, 1, 2].map(|index| row.values[index].as_ref().unwrap().to_string());
+        let (first, last) = (quoted(&first), quoted(&last));
         writeln!(csv, "{},{first},{last},{birth},{image}", row.user_id).unwrap();
     }
     csv
@@ -59,8 +56,8 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
             age(root);
         }
         let value = u8::try_from(number).unwrap();
-        let users = if number == 0 { 0..200 } else { number * 7..number * 7 + 5 };
-        let mut changes: BTreeMap<UserId, Option<Row>> = users
+        let changed = if number == 0 { 0..200 } else { number * 7..number * 7 + 5 };
+        let mut changes: BTreeMap<UserId, Option<Row>> = changed
             .map(|user| user.to_string())
             .map(|user| (id(&user), Some(row(&user, value))))
             .collect();
@@ -68,7 +65,7 @@ async fn filled(root: &Path, aged: Option<u64>) -> Table {
             changes.insert(id(&(number * 4).to_string()), None);
         }
         let edits = edit_model(&mut model, changes);
-        let staged = table.stage(current.as_ref(), edits).await.unwrap();
+        let staged = table.stage(current.as_ref(), &users(), edits).await.unwrap();
         let rejects = [refusal(&format!("src-data/{}.csv", number / 10))];
         let details = details_at(1_700_000_000 + i64::from(value));
         current = Some(table.commit(current.as_ref(), staged, &rejects, &details).await.unwrap());

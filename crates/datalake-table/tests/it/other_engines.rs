@@ -6,7 +6,7 @@ use datalake_table::{delta::version::Version, error::TableError};
 use futures_util::TryStreamExt;
 use serde_json::{Value, json};
 
-use crate::support::{commit, details, ids, put, read, refusal, remove, row, rows, table, write};
+use crate::support::{commit, details, ids, put, read, refusal, remove, row, rows, table, users, write};
 
 async fn append(bucket: &MemoryBucket, number: u64, actions: &[Value]) {
     let lines: Vec<String> = actions.iter().map(Value::to_string).collect();
@@ -42,7 +42,7 @@ async fn compaction_by_another_engine_is_read() {
         let bucket = MemoryBucket::new();
         let table = table(&bucket);
         let staged = table
-            .stage(None, ["1", "2", "3", "4", "5"].map(|id| put(id, 7)).to_vec())
+            .stage(None, &users(), ["1", "2", "3", "4", "5"].map(|id| put(id, 7)).to_vec())
             .await
             .unwrap();
         let base = table.commit(None, staged, &[refusal("src-data/9.csv")], &details()).await.unwrap();
@@ -80,7 +80,7 @@ async fn overlapping_data_files_are_read_in_order_and_rewritten() {
         .collect();
     assert_eq!(shown, ["1", "3", "5", "7"], "readers see merged rows");
     // A run that changes another user's row rewrites them as well.
-    let elsewhere = table.stage(Some(&mixed), vec![remove("9")]).await.unwrap();
+    let elsewhere = table.stage(Some(&mixed), &users(), vec![remove("9")]).await.unwrap();
     assert!(!elsewhere.is_empty());
     let apart = commit(&table, Some(&mixed), vec![put("4", 4)]).await;
     assert_eq!(ids(&table, &apart).await, ["1", "3", "4", "5", "7"]);
@@ -101,7 +101,7 @@ async fn two_rows_of_a_user_are_corrupt() {
     let mixed = table.newer_than(&base).await.unwrap().unwrap();
     let known = table.recorded_sources(&mixed).try_collect::<Vec<_>>().await.unwrap_err();
     assert!(
-        matches!(&known, TableError::Corrupt { reason, .. } if reason.contains("a user twice")),
+        matches!(&known, TableError::Corrupt { reason, .. } if reason.contains("a value twice")),
         "{known}"
     );
     let found = table
@@ -112,7 +112,7 @@ async fn two_rows_of_a_user_are_corrupt() {
         matches!(&found, TableError::Corrupt { reason, .. } if reason.contains("column user_id")),
         "{found}"
     );
-    assert!(table.stage(Some(&mixed), vec![put("5", 2)]).await.is_err());
+    assert!(table.stage(Some(&mixed), &users(), vec![put("5", 2)]).await.is_err());
 }
 
 #[track_caller]
@@ -209,7 +209,7 @@ async fn columns_of_another_engine_are_preserved() {
     let next = commit(&table, Some(&altered), vec![put("2", 2), put("3", 3)]).await;
     assert_eq!(ids(&table, &next).await, ["1", "2", "3"]);
     // A change of the rejects also changes the metadata.
-    let staged = table.stage(Some(&next), Vec::new()).await.unwrap();
+    let staged = table.stage(Some(&next), &users(), Vec::new()).await.unwrap();
     let last = table
         .commit(Some(&next), staged, &[refusal("src-data/9.csv")], &details())
         .await

@@ -34,7 +34,7 @@ const ORDERS: [&str; 4] = ["user_id", "user_id.desc", "first_name.desc", "age.de
 
 fn query(filter: &[(&'static str, &'static str)], order: &'static str) -> Query {
     let pairs = filter.iter().copied().chain([("order", order)]);
-    Query::parse(pairs, Scope::Rows, &[]).unwrap()
+    Query::parse(datalake_core::dataset::Dataset::users(), pairs, Scope::Rows, &[]).unwrap()
 }
 
 fn ids(mut rows: RowCursor) -> Vec<String> {

@@ -3,9 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use datalake_core::{
+    dataset::{Dataset, Value as Years},
     query::{
         Query, Scope,
-        filter::{AgeBound, Filter, ImageFilter},
+        filter::{FileFilter, Filter, YearsBound},
     },
     row::{Row, RowView},
     user::{Day, UserId, age_on},
@@ -24,7 +25,7 @@ use jiff::civil::date;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{commit, details, id, ignored, put, read, refusal, remove, row, table, write};
+use crate::support::{commit, details, id, ignored, put, read, refusal, remove, row, table, users, write};
 
 fn on() -> Day {
     Day::from_date(date(2026, 11, 24)).unwrap()
@@ -37,13 +38,7 @@ fn ids(snapshot: &Snapshot, filter: &Filter) -> Vec<String> {
 
 fn assert_shows(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>) {
     fn view(row: &Row) -> RowView<'_> {
-        RowView {
-            user_id: row.user_id.as_str(),
-            first_name: &row.record.first_name,
-            last_name: &row.record.last_name,
-            birth: row.record.birth,
-            has_image: row.image.is_some(),
-        }
+        row.view(Dataset::users())
     }
     let all = snapshot.select(&Filter::default(), on());
     let rows: Vec<_> = snapshot.rows(&all).collect();
@@ -60,8 +55,9 @@ async fn only_new_data_files_are_read() {
     let counter = Arc::new(RequestCounter::default());
     let bucket = MemoryBucket::with_counter(Arc::clone(&counter));
     let table = table(&bucket);
-    let users: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
-    let first = commit(&table, None, users).await;
+    let first_name = |snapshot: &Snapshot| snapshot.row("10").unwrap().value(1).unwrap().to_string();
+    let edits: Vec<_> = (10..26).map(|user| put(&user.to_string(), 1)).collect();
+    let first = commit(&table, None, edits).await;
     assert!(first.data_files().len() > 3, "{} data files", first.data_files().len());
     let before = counter.snapshot().get;
     let current = Snapshot::load(&table, first.clone(), None).await.unwrap();
@@ -71,16 +67,16 @@ async fn only_new_data_files_are_read() {
     let before = counter.snapshot().get;
     let next = Snapshot::load(&table, second, Some(&current)).await.unwrap();
     assert_eq!(counter.snapshot().get - before, 1);
-    assert_eq!(next.row("10").unwrap().first_name, "Zoë 2");
+    assert_eq!(first_name(&next), "Zoë 2");
     // The older snapshot is unchanged.
-    assert_eq!(current.row("10").unwrap().first_name, "Zoë 1");
+    assert_eq!(first_name(&current), "Zoë 1");
 }
 
 #[tokio::test]
 async fn rejects_are_part_of_a_snapshot() {
     let table = table(&MemoryBucket::new());
     let rejects = [refusal("src-data/1.csv"), ignored("src-data/notes.txt")];
-    let staged = table.stage(None, vec![put("1", 1)]).await.unwrap();
+    let staged = table.stage(None, &users(), vec![put("1", 1)]).await.unwrap();
     let version = table.commit(None, staged, &rejects, &details()).await.unwrap();
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
     assert_eq!(snapshot.rejects(), rejects);
@@ -93,7 +89,7 @@ async fn rows_continue_from_the_remaining_span() {
     let snapshot = Snapshot::load(&table, version, None).await.unwrap();
     let selection = snapshot.select(
         &Filter {
-            image: Some(ImageFilter::With),
+            file: Some(FileFilter::With),
             ..Filter::default()
         },
         on(),
@@ -124,7 +120,7 @@ async fn previous_page_starts_one_page_earlier() {
         &[("q", "2")],
         &[("is_image_exists", "True"), ("order", "first_name,user_id.desc")],
     ] {
-        let query = Query::parse(pairs.iter().copied(), Scope::Rows, &[]).unwrap();
+        let query = Query::parse(Dataset::users(), pairs.iter().copied(), Scope::Rows, &[]).unwrap();
         let selection = snapshot.select(&query.filter, on());
         let total = snapshot.count(&selection);
         let mut cursor = RowCursor::all(Arc::clone(&snapshot), selection.clone(), &query.order, None, total);
@@ -182,7 +178,7 @@ async fn ranges_of_user_ids_are_counted_without_reading_rows() {
     .collect::<Vec<_>>();
     for first in &bounds {
         for second in bounds.iter().filter(|second| first.0 != second.0 || first.0.contains("__")) {
-            let question = Query::parse([*first, *second], Scope::Rows, &[]).unwrap();
+            let question = Query::parse(Dataset::users(), [*first, *second], Scope::Rows, &[]).unwrap();
             let selection = snapshot.select(&question.filter, on());
             let holds = |id: &&String| [first, second].into_iter().all(|(name, value)| meets(id, name, value));
             let expected: Vec<_> = all.iter().filter(holds).collect();
@@ -284,7 +280,7 @@ proptest! {
                 let version = commit(&table, base.as_ref(), edits).await;
                 let snapshot = Snapshot::load(&table, version.clone(), current.as_ref()).await.unwrap();
                 assert_shows(&snapshot, &model);
-                for image in [None, Some(ImageFilter::With), Some(ImageFilter::Without)] {
+                for image in [None, Some(FileFilter::With), Some(FileFilter::Without)] {
                     assert_extremes(&snapshot, &model, image);
                 }
                 (base, current) = (Some(version), Some(snapshot));
@@ -293,11 +289,11 @@ proptest! {
     }
 }
 
-fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Option<ImageFilter>) {
-    let age = |row: &Row| age_on(row.record.birth.day(), on()).map(datalake_core::user::Age::years);
+fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Option<FileFilter>) {
+    let age = |row: &Row| age_on(row.values[2].as_ref()?.day()?, on()).map(datalake_core::user::Age::years);
     let left: Vec<&Row> = model
         .values()
-        .filter(|row| image.is_none_or(|image| image.matches(row.image.is_some())))
+        .filter(|row| image.is_none_or(|image| image.matches(row.file(0).is_some())))
         .collect();
     let youngest = left.iter().filter_map(|row| age(row)).min();
     let oldest = left.iter().filter_map(|row| age(row)).max();
@@ -306,15 +302,15 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
         taken.map(|row| row.user_id.to_string()).collect()
     };
     let filter = Filter {
-        image,
+        file: image,
         ..Filter::default()
     };
-    let extreme = Some(AgeBound::Extreme);
+    let extreme = Some(YearsBound::Extreme);
     assert_eq!(
         ids(
             snapshot,
             &Filter {
-                min_age: extreme,
+                years_min: extreme,
                 ..filter.clone()
             }
         ),
@@ -324,7 +320,7 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
         ids(
             snapshot,
             &Filter {
-                max_age: extreme,
+                years_max: extreme,
                 ..filter.clone()
             }
         ),
@@ -332,7 +328,11 @@ fn assert_extremes(snapshot: &Snapshot, model: &BTreeMap<UserId, Row>, image: Op
     );
     let figures = snapshot.statistics(&snapshot.select(&filter, on()));
     assert_eq!(
-        (figures.count, figures.min_age, figures.max_age),
-        (u64::try_from(left.len()).unwrap(), youngest, oldest)
+        (figures.count, &figures.columns[0].least, &figures.columns[0].greatest),
+        (
+            u64::try_from(left.len()).unwrap(),
+            &youngest.map(|years| Years::Integer(years.into())),
+            &oldest.map(|years| Years::Integer(years.into()))
+        )
     );
 }

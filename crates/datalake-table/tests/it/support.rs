@@ -9,10 +9,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use datalake_core::{
+    dataset::{Dataset, Value},
     reject::{ExcludedSource, Exclusion, IgnoreCode, Position, Reason, Reject, RejectCode},
     row::{Provenance, Row},
     run::{Counts, RunId, RunMode},
-    user::{BirthTimestamp, UserId, UserRecord},
+    user::UserId,
 };
 use datalake_store::{
     bucket::{Bucket, Etag, Fenced, Head, Metadata, Object, ObjectMeta, PutMode},
@@ -33,6 +34,10 @@ pub(crate) const SMALL: TableSettings = TableSettings {
     commits_per_checkpoint: 3,
 };
 
+pub(crate) fn users() -> Arc<Dataset> {
+    Dataset::shared_users()
+}
+
 pub(crate) fn id(text: &str) -> UserId {
     UserId::parse(text).unwrap()
 }
@@ -46,13 +51,14 @@ pub(crate) fn row(user_id: &str, value: u8) -> Row {
     };
     Row {
         user_id: id(user_id),
-        record: UserRecord {
-            first_name: format!("Zoë {value}").into(),
-            last_name: format!("O\"Neil, {value}").into(),
-            birth: BirthTimestamp::from_ms(i64::from(value) * 86_400_000_123 - 100_000_000_000).unwrap(),
-        },
+        values: [
+            Some(Value::Text(format!("Zoë {value}").into())),
+            Some(Value::Text(format!("O\"Neil, {value}").into())),
+            Some(Value::EpochMs(i64::from(value) * 86_400_000_123 - 100_000_000_000)),
+        ]
+        .into(),
         csv: provenance("csv"),
-        image: (!value.is_multiple_of(3)).then(|| provenance("png")),
+        files: [(!value.is_multiple_of(3)).then(|| provenance("png"))].into(),
         run_id: RunId::parse(&format!("run-{value}")).unwrap(),
     }
 }
@@ -126,7 +132,7 @@ pub(crate) fn table(bucket: &MemoryBucket) -> Table {
 }
 
 pub(crate) async fn commit(table: &Table, base: Option<&Version>, edits: Vec<Edit>) -> Version {
-    let staged = table.stage(base, edits).await.unwrap();
+    let staged = table.stage(base, &users(), edits).await.unwrap();
     table.commit(base, staged, &[], &details()).await.unwrap()
 }
 
@@ -152,7 +158,9 @@ pub(crate) async fn rows(table: &Table, version: &Version) -> BTreeMap<UserId, R
             (&known.user_id, &known.csv_etag, known.csv_size),
             (&row.user_id, &row.csv.etag, row.csv.size)
         );
-        assert_eq!(known.image, row.image.as_ref().map(|image| (image.etag.clone(), image.size)));
+        let files = row.files.iter();
+        let files: Vec<_> = files.map(|file| file.as_ref().map(|file| (file.etag.clone(), file.size))).collect();
+        assert_eq!(*known.files, *files);
     }
     rows
 }

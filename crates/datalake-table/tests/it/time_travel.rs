@@ -28,7 +28,7 @@ use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{details_at, id, keys as keys_under, read, row, rows, table, write};
+use crate::support::{details_at, id, keys as keys_under, read, row, rows, table, users, write};
 
 /// Commits changes of a separate run for each version, whose ID is in the rows.
 async fn commit_at(table: &Table, current: Option<&Version>, changes: &[(&str, Option<u8>)], second: i64) -> Version {
@@ -40,7 +40,7 @@ async fn commit_at(table: &Table, current: Option<&Version>, changes: &[(&str, O
         }),
         None => Edit::Remove(id(user)),
     });
-    let staged = table.stage(current, edits.collect()).await.unwrap();
+    let staged = table.stage(current, &users(), edits.collect()).await.unwrap();
     let details = CommitDetails {
         run_id,
         ..details_at(EPOCH.as_second() + second)
@@ -70,7 +70,10 @@ async fn foreign(bucket: &MemoryBucket, current: &Version, edit: impl Fn(&mut Ro
     rows.iter_mut().for_each(&edit);
     let elsewhere = MemoryBucket::new();
     let other = Table::new(Arc::new(elsewhere.clone()));
-    let staged = other.stage(None, rows.into_iter().map(Edit::Put).collect()).await.unwrap();
+    let staged = other
+        .stage(None, &users(), rows.into_iter().map(Edit::Put).collect())
+        .await
+        .unwrap();
     let other = other.commit(None, staged, &[], &details_at(0)).await.unwrap();
     let number = current.number() + 1;
     let mut lines = vec![json!({"commitInfo": {"timestamp": (EPOCH.as_second() + 3_600) * 1_000, "operation": "UPDATE"}})];
@@ -232,11 +235,15 @@ async fn history_finds_changes_of_another_engine() {
     let table = table(&bucket);
     let first = filled(&bucket, &[&[("1", Some(1))], &[("2", Some(1))]]).await;
     let compacted = foreign(&bucket, &first, |_| {}).await;
-    let edited = foreign(&bucket, &compacted, |row| row.record.first_name = "Edited".into()).await;
+    let edited = foreign(&bucket, &compacted, |row| {
+        row.values[0] = Some(datalake_core::dataset::Value::Text("Edited".into()));
+    })
+    .await;
     let newest = commit_at(&table, Some(&edited), &[("2", Some(2))], 0).await;
     let history = table.history(&newest, &id("1")).await.unwrap();
     check(&history, &[(3, Some("run-0")), (0, Some("run-0"))], 0, Reach::Whole);
-    assert_eq!(&*history.states[0].row.as_ref().unwrap().record.first_name, "Edited");
+    let row = history.states[0].row.as_ref().unwrap();
+    assert_eq!(row.values[0].as_ref().unwrap().to_string(), "Edited");
     assert_eq!(history.states[0].version.author, Author::OtherEngine);
 }
 
@@ -284,13 +291,7 @@ fn changes() -> impl Strategy<Value = BTreeMap<u8, Option<u8>>> {
 }
 
 fn view(row: &Row) -> RowView<'_> {
-    RowView {
-        user_id: row.user_id.as_str(),
-        first_name: &row.record.first_name,
-        last_name: &row.record.last_name,
-        birth: row.record.birth,
-        has_image: row.image.is_some(),
-    }
+    row.view(datalake_core::dataset::Dataset::users())
 }
 
 type Model = BTreeMap<UserId, Row>;

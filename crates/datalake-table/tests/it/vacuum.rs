@@ -12,7 +12,7 @@ use datalake_table::{
 };
 use jiff::Timestamp;
 
-use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, write};
+use crate::support::{details, ids, keys as keys_under, put, read, refusal, rows, table, users, write};
 
 const DAY: i64 = 24 * 60 * 60;
 
@@ -28,7 +28,7 @@ async fn commit_at(bucket: &MemoryBucket, current: Option<&Version>, value: u8, 
 async fn commit_with(bucket: &MemoryBucket, current: Option<&Version>, value: u8, rejected: &[ExcludedSource], second: i64) -> Version {
     bucket.advance_to(at(second));
     let table = table(bucket);
-    let staged = table.stage(current, vec![put("1", value)]).await.unwrap();
+    let staged = table.stage(current, &users(), vec![put("1", value)]).await.unwrap();
     table.commit(current, staged, rejected, &details()).await.unwrap()
 }
 

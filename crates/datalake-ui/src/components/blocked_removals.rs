@@ -8,6 +8,7 @@ use crate::{
     components::{
         self,
         format::{counted, number, truncate},
+        row::text,
         run,
     },
     page::{api_address::ApiAddress, links, run_permission::RunPermission},
@@ -74,7 +75,7 @@ impl BlockedRemovals<'_> {
                         a href=(links::user(user_id)) {
                             @match self.latest.and_then(|latest| latest.row(user_id)) {
                                 Some(row) => {
-                                    bdi { (truncate(row.first_name, NAME_BYTES_MAX)) " " (truncate(row.last_name, NAME_BYTES_MAX)) }
+                                    bdi { (truncate(text(row, 1), NAME_BYTES_MAX)) " " (truncate(text(row, 2), NAME_BYTES_MAX)) }
                                     " (" bdi { (user_id) } ")"
                                 },
                                 None => bdi { (user_id) },

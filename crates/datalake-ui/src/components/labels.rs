@@ -2,18 +2,42 @@
 //! tables that compare two rows, of a history and of two versions, name columns.
 
 use datalake_api::rows::format::Format;
-use datalake_core::query::column::{Column, ColumnKind};
+use datalake_core::{
+    dataset::{ColumnType, Dataset},
+    query::column::Column,
+};
+
+/// The columns of the users.
+pub(crate) const USER_ID: Column = Column::KEY;
+pub(crate) const FIRST_NAME: Column = Column::Value(1);
+pub(crate) const LAST_NAME: Column = Column::Value(2);
+pub(crate) const BIRTHTS: Column = Column::Value(3);
+pub(crate) const IMG_PATH: Column = Column::File(0);
+pub(crate) const AGE: Column = Column::Derived(0);
+
+/// Every column, in the order of responses.
+pub(crate) const ALL: [Column; 6] = [USER_ID, FIRST_NAME, LAST_NAME, BIRTHTS, IMG_PATH, AGE];
 
 /// The label of a column, as in table headings.
 pub(crate) const fn column(column: Column) -> &'static str {
     match column {
-        Column::UserId => "User",
-        Column::FirstName => "First name",
-        Column::LastName => "Last name",
-        Column::Birthts => "Born",
-        Column::ImgPath => "Image",
-        Column::Age => "Age",
+        Column::Value(0) => "User",
+        Column::Value(1) => "First name",
+        Column::Value(2) => "Last name",
+        Column::Value(_) => "Born",
+        Column::File(_) => "Image",
+        Column::Derived(_) => "Age",
     }
+}
+
+/// The name of a column in parameters.
+pub(crate) fn name(column: Column) -> &'static str {
+    column.name(Dataset::users())
+}
+
+/// The column with this name.
+pub(crate) fn named(name: &str) -> Option<Column> {
+    Column::named(Dataset::users(), name)
 }
 
 /// What the values of a column are, which decides how views show and filter them.
@@ -31,12 +55,12 @@ pub(crate) enum ValueType {
 
 /// The type of the values of a column.
 pub(crate) fn value_type(column: Column) -> ValueType {
-    match (column, column.kind()) {
-        (Column::UserId, _) => ValueType::Id,
-        (Column::ImgPath, _) => ValueType::Image,
-        (_, ColumnKind::Text) => ValueType::Text,
-        (_, ColumnKind::Number) => ValueType::Number,
-        (_, ColumnKind::Timestamp) => ValueType::Day,
+    match (column, column.column_type(Dataset::users())) {
+        (USER_ID, _) => ValueType::Id,
+        (Column::File(_), _) => ValueType::Image,
+        (_, ColumnType::String) => ValueType::Text,
+        (_, ColumnType::EpochMs) => ValueType::Day,
+        _ => ValueType::Number,
     }
 }
 

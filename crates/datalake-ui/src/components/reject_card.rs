@@ -2,17 +2,14 @@
 
 use std::borrow::Cow;
 
-use datalake_core::{
-    query::column::Column,
-    reject::{ExcludedSource, Exclusion, Position, Reason},
-};
+use datalake_core::reject::{ExcludedSource, Exclusion, Position, Reason};
 use maud::{Markup, html};
 
 use crate::{
     components::{
         excerpt::excerpt,
         format::{number, sentence},
-        reject_titles,
+        labels, reject_titles,
     },
     page::links,
 };
@@ -84,7 +81,7 @@ fn place(position: Position) -> String {
 /// A message as a sentence. A name of a column at its beginning keeps its spelling.
 fn reason_sentence(message: &str) -> String {
     let first_word = message.split_whitespace().next().unwrap_or_default();
-    match Column::named(first_word).is_some() {
+    match labels::named(first_word).is_some() {
         true => format!("{message}."),
         false => sentence(message),
     }

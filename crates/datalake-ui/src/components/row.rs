@@ -1,8 +1,30 @@
 //! A row of the table, whose values pages render by their type.
 
-use datalake_core::{query::column::Column, row::RowView, user::BirthTimestamp};
+use datalake_core::{
+    dataset::ValueRef,
+    query::column::Column,
+    row::RowView,
+    user::{Age, Ages, BirthTimestamp},
+};
 
 use crate::components::image_state::ImageState;
+
+/// A text of a user.
+pub(crate) fn text(view: RowView<'_>, column: usize) -> &str {
+    match view.value(column) {
+        Some(ValueRef::Text(text)) => text,
+        _ => "",
+    }
+}
+
+/// The birth time of a user.
+pub(crate) fn birth(view: RowView<'_>) -> BirthTimestamp {
+    let birth = match view.value(3) {
+        Some(ValueRef::EpochMs(milliseconds)) => BirthTimestamp::from_ms(milliseconds),
+        _ => None,
+    };
+    birth.unwrap_or(BirthTimestamp::EARLIEST)
+}
 
 /// The values of a user.
 #[derive(Clone, Debug)]
@@ -30,26 +52,27 @@ pub(crate) enum Value<'a> {
 
 impl Row {
     /// The row `view` of `version`, with the age on the requested day.
-    pub(crate) fn of(view: RowView<'_>, age: Option<u16>, version: u64, latest: u64) -> Self {
+    pub(crate) fn of(view: RowView<'_>, ages: Ages, version: u64, latest: u64) -> Self {
+        let birth = birth(view);
         Self {
             user_id: view.user_id.to_owned(),
-            first_name: view.first_name.to_owned(),
-            last_name: view.last_name.to_owned(),
-            birth: view.birth,
-            age,
-            image: ImageState::of(view.has_image, version, latest),
+            first_name: text(view, 1).to_owned(),
+            last_name: text(view, 2).to_owned(),
+            birth,
+            age: ages.of(birth.day()).map(Age::years),
+            image: ImageState::of(view.has_file(0), version, latest),
         }
     }
 
     /// The value of a column.
     pub(crate) fn value(&self, column: Column) -> Value<'_> {
         match column {
-            Column::UserId => Value::Id(&self.user_id),
-            Column::FirstName => Value::Text(&self.first_name),
-            Column::LastName => Value::Text(&self.last_name),
-            Column::Birthts => Value::Day(self.birth),
-            Column::Age => Value::Age(self.age),
-            Column::ImgPath => Value::Image(self.image),
+            Column::Value(0) => Value::Id(&self.user_id),
+            Column::Value(1) => Value::Text(&self.first_name),
+            Column::Value(2) => Value::Text(&self.last_name),
+            Column::Value(_) => Value::Day(self.birth),
+            Column::Derived(_) => Value::Age(self.age),
+            Column::File(_) => Value::Image(self.image),
         }
     }
 }

@@ -3,6 +3,7 @@
 use datalake_core::{row::RowView, user::BirthTimestamp};
 use datalake_table::memory::difference::Difference;
 
+use crate::components::row;
 use datalake_api::{limits::scan_pool::ScanPool, problem::Problem};
 
 /// The maximum size of all names on a page. The first row is always shown.
@@ -68,10 +69,10 @@ impl ChangedRow {
 impl From<RowView<'_>> for RowValues {
     fn from(row: RowView<'_>) -> Self {
         Self {
-            first_name: row.first_name.to_owned(),
-            last_name: row.last_name.to_owned(),
-            birth: row.birth,
-            has_image: row.has_image,
+            first_name: row::text(row, 1).to_owned(),
+            last_name: row::text(row, 2).to_owned(),
+            birth: row::birth(row),
+            has_image: row.has_file(0),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The table of changed rows, with the values before and after.
 
-use datalake_core::{query::column, user::BirthTimestamp};
+use datalake_core::user::BirthTimestamp;
 use jiff::Timestamp;
 use maud::{Markup, html};
 
@@ -37,12 +37,12 @@ pub(crate) fn table(changes: &Changes, since: u64, until: u64) -> Markup {
 }
 
 const COLUMNS: [Column; 6] = [
-    Column::new(labels::column(column::Column::UserId), ColumnType::Title),
+    Column::new(labels::column(labels::USER_ID), ColumnType::Title),
     Column::new("Change", ColumnType::Badge),
-    Column::new(labels::column(column::Column::FirstName), ColumnType::Text),
-    Column::new(labels::column(column::Column::LastName), ColumnType::Text),
-    Column::new(labels::column(column::Column::Birthts), ColumnType::Word),
-    Column::new(labels::column(column::Column::ImgPath), ColumnType::Word),
+    Column::new(labels::column(labels::FIRST_NAME), ColumnType::Text),
+    Column::new(labels::column(labels::LAST_NAME), ColumnType::Text),
+    Column::new(labels::column(labels::BIRTHTS), ColumnType::Word),
+    Column::new(labels::column(labels::IMG_PATH), ColumnType::Word),
 ];
 
 fn rows(rows: &[ChangedRow], since: u64, until: u64) -> Markup {

@@ -80,7 +80,7 @@ fn overview(context: &PageContext, next: NextRun, start_button: &Markup) -> Mark
             @if statistics.is_some() { (sources(&lake.runs)) }
         }
         @if let Some(statistics) = &statistics {
-            (age_histogram::histogram(&statistics.all.by_age, &statistics.with_image.by_age))
+            (age_histogram::histogram(&statistics::by_age(&statistics.all), &statistics::by_age(&statistics.with_image)))
         }
         @if statistics.is_some() {
             (recent_changes::markup(&lake.runs, now))

@@ -1,7 +1,8 @@
 //! The statistics at the top of the overview.
 
 use datalake_core::{
-    query::filter::{Filter, ImageFilter},
+    dataset::Value,
+    query::filter::{FileFilter, Filter},
     user::Day,
 };
 use datalake_table::memory::{snapshot::Snapshot, statistics::Statistics};
@@ -27,42 +28,54 @@ pub(crate) struct LakeStatistics {
 impl LakeStatistics {
     /// Computed from sums per day of birth, so the time does not depend on the number of rows.
     pub(crate) fn of(snapshot: &Snapshot, on: Day) -> Self {
-        let statistics = |image| {
-            let filter = Filter {
-                image,
-                ..Filter::default()
-            };
+        let statistics = |file| {
+            let filter = Filter { file, ..Filter::default() };
             snapshot.statistics(&snapshot.select(&filter, on))
         };
         Self {
             version: snapshot.version().number(),
             committed_at: snapshot.version().committed_at(),
             all: statistics(None),
-            with_image: statistics(Some(ImageFilter::With)),
+            with_image: statistics(Some(FileFilter::With)),
             rejected: snapshot.rejected_count(),
             ignored: snapshot.ignored_count(),
         }
     }
 }
 
+/// The number of users of each age, ascending.
+pub(super) fn by_age(statistics: &Statistics) -> Vec<(u16, u64)> {
+    let by_years = statistics
+        .columns
+        .first()
+        .and_then(|ages| ages.by_value.as_deref())
+        .unwrap_or_default();
+    by_years
+        .iter()
+        .filter_map(|(years, users)| Some((u16::try_from(*years).ok()?, *users)))
+        .collect()
+}
+
 pub(super) fn markup(statistics: &LakeStatistics, trends: &Trends, lake: &LakeStatus, now: Timestamp) -> Markup {
     let LakeStatistics { all, .. } = statistics;
-    let average = all.average_age.map_or("–".to_owned(), |years| format!("{years:.1}"));
+    let ages = all.columns.first().cloned().unwrap_or_default();
+    let (with_image, average) = (all.with_files.iter().sum(), ages.average);
+    let average = average.map_or("–".to_owned(), |years| format!("{years:.1}"));
     let share =
         |part: u64| html! { @if let Some(percent) = (part * 200 + all.count).checked_div(all.count * 2) { (percent) "% of users" } };
     let filtered = |filter: &str, label: &Markup| html! { a href={ (links::USERS) "?" (filter) } { (label) } };
     html! {
         dl.statistics {
             (statistic("users", "Users", &html! { a href=(links::USERS) { (number(all.count)) } }, &html! {
-                @if let (Some(min), Some(max)) = (all.min_age, all.max_age) {
+                @if let (Some(Value::Integer(min)), Some(Value::Integer(max))) = (ages.least, ages.greatest) {
                     (filtered("min_age", &html! { "youngest " (min) })) ", " (filtered("max_age", &html! { "oldest " (max) }))
                 }
                 (trends.users_sparkline())
             }))
-            (statistic("with-image", "With image", &filtered("is_image_exists=True", &html! { (number(all.with_image)) }), &share(all.with_image)))
-            (statistic("without-image", "Without image", &filtered("is_image_exists=False", &html! { (number(all.without_image)) }), &share(all.without_image)))
+            (statistic("with-image", "With image", &filtered("is_image_exists=True", &html! { (number(with_image)) }), &share(with_image)))
+            (statistic("without-image", "Without image", &filtered("is_image_exists=False", &html! { (number(all.count - with_image)) }), &share(all.count - with_image)))
             (statistic("average-age", "Average age", &html! { (average) }, &html! {
-                @if let Some(median) = all.median_age { "median " (median) " years" }
+                @if let Some(median) = ages.median { "median " (median) " years" }
             }))
             (statistic("data-age", "Last verified", &html! { (relative_time(lake.confirmed_at().unwrap_or(statistics.committed_at), now)) }, &html! {
                 a href=(links::VERSIONS) { "version " (statistics.version) } ", published " (relative_time(statistics.committed_at, now))

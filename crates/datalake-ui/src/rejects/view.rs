@@ -11,7 +11,9 @@ use crate::{
         format::{number, relative_time, truncate},
         pager::Pager,
         reject_card::RejectCard,
-        reject_titles, run,
+        reject_titles,
+        row::text,
+        run,
     },
     page::links,
     rejects::model::{RejectsPage, RejectsRequest, count_by_code, page_of},
@@ -166,7 +168,7 @@ fn served(open: &ExcludedSource, snapshot: &Snapshot, request: &RejectsRequest) 
         @match (row, &open.user_id) {
             (Some(row), _) => {
                 @if is_rejected { "Still served: " (what) " of " } @else { "This file is not accepted; other files provide the row of " }
-                a href=(request.user_href(row.user_id)) { bdi { (truncate(row.first_name, NAME_BYTES_MAX)) " " (truncate(row.last_name, NAME_BYTES_MAX)) } }
+                a href=(request.user_href(row.user_id)) { bdi { (truncate(text(row, 1), NAME_BYTES_MAX)) " " (truncate(text(row, 2), NAME_BYTES_MAX)) } }
                 " (" (row.user_id) ")."
             },
             (None, Some(user_id)) if is_rejected => { "Still served: " (what) " of user " (user_id) "." },

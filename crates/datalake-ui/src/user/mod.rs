@@ -10,7 +10,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use datalake_core::user::{Age, UserId, age_on};
+use datalake_core::user::{Ages, UserId};
 use datalake_table::delta::history::RowHistory;
 use tokio::time::timeout_at;
 
@@ -42,10 +42,10 @@ pub(crate) async fn show(
     let day = read_at.day(query.on);
     let version = read_at.snapshot.version().number();
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));
-    let row = read_at.snapshot.row(user_id.as_str()).map(|row| {
-        let age = age_on(row.birth.day(), day).map(Age::years);
-        Row::of(row, age, version, latest)
-    });
+    let row = read_at
+        .snapshot
+        .row(user_id.as_str())
+        .map(|row| Row::of(row, Ages::on(day), version, latest));
     if let (None, Err(Problem::NoSuchUser), Err(Problem::NoSuchUser)) = (&row, &explanation, &history) {
         return Err(Problem::NoSuchUser);
     }

@@ -4,7 +4,7 @@ use datalake_core::user::Day;
 use jiff::Timestamp;
 
 use crate::{
-    components::row::Row,
+    components::row::{Row, text},
     page::{api_address::ApiAddress, query::Query},
 };
 use datalake_api::{
@@ -48,7 +48,7 @@ impl UserPage<'_> {
     pub(crate) fn title(&self) -> String {
         match (&self.row, self.removal()) {
             (Some(row), _) => format!("{} {}", row.first_name, row.last_name),
-            (None, Some(Removal { last_row, .. })) => format!("{} {}", last_row.first_name, last_row.last_name),
+            (None, Some(Removal { last_row, .. })) => format!("{} {}", text(last_row.0, 1), text(last_row.0, 2)),
             (None, None) => format!("User {}", self.user_id),
         }
     }

@@ -71,7 +71,7 @@ fn details(explanation: &ExplanationDocument<'_>, now: Timestamp) -> Markup {
 
 /// A field. Its rule is the same for all users, so it opens on request.
 fn field(value: &ValueDocument, explanation: &ExplanationDocument<'_>) -> Markup {
-    let column = Column::named(value.column);
+    let column = labels::named(value.column);
     let label = column.map_or(value.column, labels::column);
     let [name, origin, stored] = COLUMNS;
     html! {
@@ -96,7 +96,7 @@ fn read_from(column: Column, explanation: &ExplanationDocument<'_>) -> Markup {
                 Some(key) => code.wrap { (key) },
                 None => "no image",
             },
-            ValueType::Text | ValueType::Day | ValueType::Number => { "CSV field " code { (column) } },
+            ValueType::Text | ValueType::Day | ValueType::Number => { "CSV field " code { (labels::name(column)) } },
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::{
         format::{counted, relative_time, truncate},
         image_state::ImageState,
         labels::{self, ValueType},
-        row::{Row, Value},
+        row::{Row, Value, text},
         run,
     },
     page::links,
@@ -82,7 +82,7 @@ fn removal_banner(removal: &Removal<'_>, user: &UserPage<'_>) -> Markup {
     let query = user.time_travel.without(&["as_of"]).with("version", &last_version);
     let message = html! {
         p {
-            bdi { (truncate(last_row.first_name, NAME_BYTES_MAX)) " " (truncate(last_row.last_name, NAME_BYTES_MAX)) }
+            bdi { (truncate(text(last_row.0, 1), NAME_BYTES_MAX)) " " (truncate(text(last_row.0, 2), NAME_BYTES_MAX)) }
             " (" bdi { (user.user_id) } ") was removed in version " (state.version) ", " (relative_time(state.committed_at, user.now))
             @if let Some(run_id) = state.run_id { ", by run " (run::link(run_id)) }
             "."
@@ -104,7 +104,7 @@ fn details(row: &Row, user: &UserPage<'_>) -> Markup {
                     }
                 }
                 dl.properties {
-                    @for column in Column::ALL.into_iter().filter(|column| labels::value_type(*column) != ValueType::Image) {
+                    @for column in labels::ALL.into_iter().filter(|column| labels::value_type(*column) != ValueType::Image) {
                         dt { (labels::column(column)) }
                         (value(column, row, user))
                     }
@@ -120,11 +120,11 @@ fn details(row: &Row, user: &UserPage<'_>) -> Markup {
 fn value(column: Column, row: &Row, user: &UserPage<'_>) -> Markup {
     html! {
         @match row.value(column) {
-            Value::Id(text) | Value::Text(text) => dd data-column=(column) { bdi { (text) } },
-            Value::Day(birth) => dd data-column=(column) data-birthts=(birth.as_ms()) {
-                time { (birth.day().date()) } " " span.muted { "(" (column) " " (birth.as_ms()) ")" }
+            Value::Id(text) | Value::Text(text) => dd data-column=(labels::name(column)) { bdi { (text) } },
+            Value::Day(birth) => dd data-column=(labels::name(column)) data-birthts=(birth.as_ms()) {
+                time { (birth.day().date()) } " " span.muted { "(" (labels::name(column)) " " (birth.as_ms()) ")" }
             },
-            Value::Age(age) => dd data-column=(column) data-age=[age] {
+            Value::Age(age) => dd data-column=(labels::name(column)) data-age=[age] {
                 @match age {
                     Some(age) => { (counted(age.into(), "year", "years")) " on " time { (user.day.date()) } }
                     None => { "Not yet born on " time { (user.day.date()) } }

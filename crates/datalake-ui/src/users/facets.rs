@@ -35,22 +35,27 @@ impl Facets {
         }
         let statistics = |filter: &Filter| snapshot.statistics(&snapshot.select(filter, row_query.day));
         let any_image = statistics(&Filter {
-            image: None,
+            file: None,
             ..filter.clone()
         });
         let any_age = statistics(&Filter {
-            min_age: None,
-            max_age: None,
+            years_min: None,
+            years_max: None,
             ..filter.clone()
         });
-        let decades = ranges(&any_age.by_age, 10);
+        let by_years = any_age
+            .columns
+            .first()
+            .and_then(|years| years.by_value.as_deref())
+            .unwrap_or_default();
+        let decades = ranges(by_years, 10);
         let (years, ages) = match decades.len() {
             ..=RANGES_MAX => (10, decades),
-            _ => (20, ranges(&any_age.by_age, 20)),
+            _ => (20, ranges(by_years, 20)),
         };
         Some(Self {
-            with_image: any_image.with_image,
-            without_image: any_image.without_image,
+            with_image: any_image.with_files.iter().sum(),
+            without_image: any_image.count - any_image.with_files.iter().sum::<u64>(),
             years,
             ages,
         })
@@ -80,9 +85,10 @@ impl Facets {
 }
 
 /// The ages in ranges, by ascending age.
-fn ranges(by_age: &[(u16, u64)], years: u16) -> Vec<(u16, u64)> {
+fn ranges(by_age: &[(i64, u64)], years: u16) -> Vec<(u16, u64)> {
     let mut ranges: Vec<(u16, u64)> = Vec::new();
     for (age, users) in by_age {
+        let age = u16::try_from(*age).unwrap_or(u16::MAX);
         let from = age / years * years;
         match ranges.last_mut() {
             Some((last, sum)) if *last == from => *sum += users,

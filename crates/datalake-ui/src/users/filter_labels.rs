@@ -18,7 +18,7 @@ const TIME_TRAVEL: [&str; 3] = ["on", "version", "as_of"];
 /// The column and the operator of a column filter; none for another parameter.
 pub(crate) fn column_filter(name: &str) -> Option<(Column, &str)> {
     let (column, operator) = name.split_once("__").unwrap_or((name, "exact"));
-    Some((Column::named(column)?, operator))
+    Some((labels::named(column)?, operator))
 }
 
 fn is_row_filter(name: &str) -> bool {
@@ -102,7 +102,7 @@ fn filter_label(name: &str, value: &str) -> Option<Markup> {
 fn order_label(order: &str) -> String {
     let key = |key: &str| {
         let (column, direction) = key.split_once('.').unwrap_or((key, ""));
-        let column = match Column::named(column) {
+        let column = match labels::named(column) {
             Some(named) => labels::column(named),
             None => column,
         };

@@ -3,7 +3,7 @@
 //! Without JavaScript, a form sends all of its fields, including the empty ones, but an empty `min_age` means "the youngest" to the API. So the
 //! form has fields of its own and the marker [`FORM`]; the server redirects it to the address with the API's parameters.
 
-use datalake_core::query::{column::Column, search::SEARCH};
+use datalake_core::query::search::SEARCH;
 
 use crate::{
     components::labels::{self, ValueType},
@@ -168,7 +168,7 @@ impl<'a> Fields<'a> {
         }
         let order: Vec<_> = self.order.iter().filter(|key| !key[0].is_empty()).map(order_key).collect();
         let select = match self.select.as_slice() {
-            select if *select == Column::ALL.map(Column::name) => String::new(),
+            select if *select == labels::ALL.map(labels::name) => String::new(),
             select => select.join(","),
         };
         let view = if self.view == "table" { "" } else { self.view };
@@ -194,7 +194,7 @@ impl<'a> Fields<'a> {
 
 /// Adds a filter on a column. A day becomes the times at which it begins and ends.
 fn push_column_filter(query: &mut Query, [column, operator, value]: [&str; 3]) {
-    let is_day = Column::named(column).is_some_and(|column| labels::value_type(column) == ValueType::Day);
+    let is_day = labels::named(column).is_some_and(|column| labels::value_type(column) == ValueType::Day);
     if let Some(conditions) = day_filter::conditions(operator, value).filter(|_| is_day) {
         for (operator, birthts_ms) in conditions {
             query.push(&format!("{column}__{operator}"), &birthts_ms.to_string());

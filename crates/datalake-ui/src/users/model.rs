@@ -2,7 +2,7 @@
 
 use datalake_core::{
     query::{column::Column, order::Direction},
-    user::{Age, Ages, Day},
+    user::{Ages, Day},
 };
 
 use crate::{
@@ -64,8 +64,7 @@ impl UsersPage {
         let RowPage { mut rows, total, next } = row_query.page_of(question.limit.unwrap_or(LIMIT));
         let mut users = Vec::new();
         while let Some(row) = rows.next_row() {
-            let age = ages.of(row.birth.day()).map(Age::years);
-            users.push(Row::of(row, age, version, latest));
+            users.push(Row::of(row, ages, version, latest));
         }
         let view = match view_mode {
             ViewMode::Table => "",

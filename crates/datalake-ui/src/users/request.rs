@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use axum::{
-    extract::FromRequestParts,
+    extract::{FromRef, FromRequestParts},
     http::request::Parts,
     response::{IntoResponse, Redirect, Response},
 };
@@ -16,6 +16,7 @@ use crate::{
 use datalake_api::{
     problem::Problem,
     request::{data_query::DataQuery, query_string::QueryString},
+    snapshots::watch::TableWatch,
 };
 
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
@@ -79,10 +80,13 @@ impl IntoResponse for RequestError {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for UsersRequest {
+impl<S: Send + Sync> FromRequestParts<S> for UsersRequest
+where
+    TableWatch: FromRef<S>,
+{
     type Rejection = RequestError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, RequestError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestError> {
         let pairs = QueryString::of(parts)?;
         if pairs.get(FORM).is_some() {
             let address = form_query::to_api_query(pairs.iter()).address(links::USERS);
@@ -90,7 +94,7 @@ impl<S: Send + Sync> FromRequestParts<S> for UsersRequest {
         }
         pairs.check_once(&[VIEW])?;
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
-        let mut rows = DataQuery::parse(&pairs.without(&[VIEW]), links::USERS)?;
+        let mut rows = DataQuery::parse(&TableWatch::from_ref(state).dataset(), &pairs.without(&[VIEW]), links::USERS)?;
         rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(Self {
             rows,

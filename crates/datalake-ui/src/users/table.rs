@@ -17,12 +17,12 @@ use crate::{
 
 /// The default columns, with the image first.
 const COLUMNS: [Column; 6] = [
-    Column::ImgPath,
-    Column::UserId,
-    Column::FirstName,
-    Column::LastName,
-    Column::Birthts,
-    Column::Age,
+    labels::IMG_PATH,
+    labels::USER_ID,
+    labels::FIRST_NAME,
+    labels::LAST_NAME,
+    labels::BIRTHTS,
+    labels::AGE,
 ];
 
 /// How many bytes of a name a list shows. The user's page shows the whole name.
@@ -72,24 +72,24 @@ fn card_label(column: Column) -> Option<&'static str> {
 
 /// The header of a column. Its link sorts by the column, or reverses the sort direction.
 fn heading(column: Column, page: &UsersPage) -> Markup {
-    let (sort_column, direction) = page.order.first().copied().unwrap_or((Column::UserId, Direction::Ascending));
+    let (sort_column, direction) = page.order.first().copied().unwrap_or((labels::USER_ID, Direction::Ascending));
     let direction = (sort_column == column && !page.is_best_match_first).then_some(direction);
     let sort = direction.map(|direction| match direction {
         Direction::Ascending => "ascending",
         Direction::Descending => "descending",
     });
     let order = match (column, direction) {
-        (_, Some(Direction::Ascending)) => Some(format!("{column}.desc")),
+        (_, Some(Direction::Ascending)) => Some(format!("{}.desc", labels::name(column))),
         // The default order. A search has another one.
-        (Column::UserId, _) if page.query.get(SEARCH).is_none() => None,
-        _ => Some(column.to_string()),
+        (labels::USER_ID, _) if page.query.get(SEARCH).is_none() => None,
+        _ => Some(labels::name(column).to_owned()),
     };
     let query = match order {
         Some(order) => page.query.with("order", &order),
         None => page.query.without(&["order"]),
     };
     html! {
-        th scope="col" class=(class(column)) aria-sort=[sort] data-column=(column) {
+        th scope="col" class=(class(column)) aria-sort=[sort] data-column=(labels::name(column)) {
             a href=(query.address(links::USERS)) { (labels::column(column)) }
         }
     }

@@ -1,17 +1,16 @@
 //! Constants of a column's type: minima, maxima and allowed values.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 
 use crate::{
     dataset::{
         column::Maximum,
         document::Node,
         error::DatasetError,
-        instant::{parse_day, parse_instant},
+        instant::{begin, parse_day, parse_instant},
         value::{ColumnType, Value},
     },
     text::quoted,
-    user::Day,
 };
 
 /// What a constant of a type looks like.
@@ -61,11 +60,6 @@ pub(super) fn constant(node: &Node<'_>, column_type: ColumnType) -> Result<Value
     };
     let value = value.filter(|value| value.day().is_some());
     value.ok_or_else(|| node.error(format!("the text {}", quoted(&text)), expected))
-}
-
-/// The first instant of a day in UTC.
-fn begin(day: Day) -> Option<Timestamp> {
-    Timestamp::from_second(i64::from(day.number()) * 24 * 60 * 60).ok()
 }
 
 /// Parses a minimum.

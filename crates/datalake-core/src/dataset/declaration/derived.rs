@@ -55,10 +55,15 @@ fn expression(entry: &Entry<'_>, name: Name, columns: &[Column], files: &[FileCo
             [] => "a file, and no [files.NAME] is declared".to_owned(),
             names => format!("one of the files {}", names.join(", ")),
         };
-        let file = files.iter().find(|file| *file.name == *argument);
+        let file = files.iter().position(|file| *file.name == *argument);
         let unknown = || at_argument(format!("the unknown file {}", quoted(argument)), expected).with_nearest(argument, names);
-        let argument = file.map(|file| file.name.clone()).ok_or_else(unknown)?;
-        return Ok(DerivedColumn { name, function, argument });
+        let argument_index = file.ok_or_else(unknown)?;
+        return Ok(DerivedColumn {
+            name,
+            function,
+            argument: files[argument_index].name.clone(),
+            argument_index,
+        });
     }
     let is_accepted = |column_type: ColumnType| match function {
         DerivedFunction::Years | DerivedFunction::Year => column_type.has_day(),
@@ -67,7 +72,8 @@ fn expression(entry: &Entry<'_>, name: Name, columns: &[Column], files: &[FileCo
     let accepted = ColumnType::ALL.into_iter().filter(|column_type| is_accepted(*column_type));
     let accepted = accepted.map(ColumnType::as_str).collect::<Vec<_>>().join(", ");
     let names = columns.iter().map(|column| column.name.as_str());
-    let Some(column) = columns.iter().find(|column| *column.name == *argument) else {
+    let position = columns.iter().position(|column| *column.name == *argument);
+    let Some((argument_index, column)) = position.map(|index| (index, &columns[index])) else {
         let found = format!("the unknown column {}", quoted(argument));
         let expected = format!("one of the columns {}", names.clone().collect::<Vec<_>>().join(", "));
         return Err(at_argument(found, expected).with_nearest(argument, names));
@@ -83,6 +89,7 @@ fn expression(entry: &Entry<'_>, name: Name, columns: &[Column], files: &[FileCo
         name,
         function,
         argument: column.name.clone(),
+        argument_index,
     })
 }
 

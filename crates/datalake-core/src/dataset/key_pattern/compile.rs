@@ -66,11 +66,25 @@ pub(super) fn compile(text: &str, defined: Option<&[Placeholder]>) -> Result<Key
     // The last slash follows the last literal.
     let folder = literals.chain([""]).collect::<Vec<_>>().join("/");
     Ok(KeyPattern {
+        affixes: affixes(&parts),
         text: text.into(),
         placeholders: placeholders.into(),
         segments: variable.into(),
         folder: folder.into(),
         regex,
+    })
+}
+
+/// The literals before and after the first placeholder.
+fn affixes(parts: &[Part<'_>]) -> [Box<str>; 2] {
+    let first = parts.iter().position(|part| matches!(part, Part::Placeholder { .. }));
+    let (before, after) = parts.split_at(first.unwrap_or(parts.len()));
+    [before, after].map(|parts| {
+        let literals = parts.iter().map(|part| match part {
+            Part::Literal { text, .. } => *text,
+            Part::Placeholder { .. } => "",
+        });
+        literals.collect::<String>().into()
     })
 }
 

@@ -3,16 +3,13 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::user::{BirthTimestamp, Day};
+use crate::{
+    row::{Row, test_rows::user},
+    user::Day,
+};
 
-fn rows() -> [RowView<'static>; 3] {
-    let row = |user_id, first_name, birthts_ms, has_image| RowView {
-        user_id,
-        first_name,
-        last_name: "O'Hara, Jr",
-        birth: BirthTimestamp::from_ms(birthts_ms).unwrap(),
-        has_image,
-    };
+fn rows() -> [Row; 3] {
+    let row = |user_id, first_name, birthts_ms, has_image| user(user_id, [first_name, "O'Hara, Jr"], birthts_ms, has_image);
     [
         row("1", "Anna", 0, true),
         row("2", "anton", -1, false),
@@ -24,18 +21,20 @@ fn rows() -> [RowView<'static>; 3] {
 #[track_caller]
 fn check(name: &str, value: &str, expected: &[&str]) {
     let ages = Ages::on(Day::from_date(date(2026, 11, 24)).unwrap());
-    let condition = Condition::parse(name, value).unwrap().expect("the name begins with a column");
+    let condition = Condition::parse(Dataset::users(), name, value)
+        .unwrap()
+        .expect("the name begins with a column");
     let matching: Vec<_> = rows()
         .iter()
-        .filter(|row| condition.holds(row, ages))
-        .map(|row| row.user_id)
+        .filter(|row| condition.holds(&row.view(Dataset::users()), ages))
+        .map(|row| row.user_id.to_string())
         .collect();
     assert_eq!(matching, expected, "{name}={value}");
 }
 
 #[track_caller]
 fn check_rejected(name: &str, value: &str, nearest: Option<&str>) {
-    let error = Condition::parse(name, value).unwrap_err();
+    let error = Condition::parse(Dataset::users(), name, value).unwrap_err();
     assert_eq!((error.parameter.as_str(), error.nearest.as_deref()), (name, nearest), "{error}");
 }
 
@@ -70,19 +69,23 @@ fn conditions_match_rows() {
 
 #[test]
 fn operator_is_parsed_for_columns_that_support_it() {
-    for column in Column::ALL {
+    for column in Column::all(Dataset::users()) {
         for operator in Operator::ALL {
             assert_eq!(Operator::named(operator.name()), Some(operator));
-            let name = format!("{column}__{}", operator.name());
-            let parses = ["1", "text"].map(|value| Condition::parse(&name, value).is_ok());
-            assert_eq!(parses.contains(&true), operator.applies_to(column.kind()), "{name}");
+            let name = format!("{}__{}", column.name(Dataset::users()), operator.name());
+            let parses = ["1", "text"].map(|value| Condition::parse(Dataset::users(), &name, value).is_ok());
+            assert_eq!(
+                parses.contains(&true),
+                operator.applies_to(column.column_type(Dataset::users())),
+                "{name}"
+            );
         }
     }
 }
 
 #[test]
 fn invalid_conditions_are_rejected() {
-    assert_eq!(Condition::parse("firstname", "x"), Ok(None));
+    assert_eq!(Condition::parse(Dataset::users(), "firstname", "x"), Ok(None));
     check_rejected("first_name__containing", "x", Some("first_name__contains"));
     check_rejected("first_name__", "x", None);
     check_rejected("first_name__frobnicate_all", "x", None);

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use regex::{Captures, Regex};
 
 use super::*;
-use crate::{keys::parse_source, source::SourceParser};
+use crate::{dataset::Dataset, keys::parse_source, source::RowParser};
 
 const PAGE: &str = include_str!("../../../../../docs/src/rejects.md");
 
@@ -98,7 +98,7 @@ fn csv_examples_have_their_code() {
     for (code, text) in sections() {
         let Some(example) = example(text, "csv") else { continue };
         count += 1;
-        let found: Vec<_> = match SourceParser::new().parse(&bytes(example), run_at) {
+        let found: Vec<_> = match RowParser::new(Dataset::users()).parse(&bytes(example), run_at) {
             Ok(accepted) => accepted.notices.iter().map(|notice| notice.as_str()).collect(),
             Err(reject) => vec![reject.code.as_str()],
         };

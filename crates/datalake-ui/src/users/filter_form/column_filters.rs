@@ -61,8 +61,8 @@ fn line_of_fields(state: &FormState<'_>, line: &Line<'_>, number: usize) -> Mark
         div.condition data-draft[column.is_none()] {
             select name="column" aria-label={ "Column of filter " (number) } {
                 option value="" { @if column.is_none() { "Choose a column" } @else { "Remove this filter" } }
-                @for option in Column::ALL {
-                    option value=(option) selected[Some(option) == column] data-type=(type_name(labels::value_type(option))) { (labels::column(option)) }
+                @for option in labels::ALL {
+                    option value=(labels::name(option)) selected[Some(option) == column] data-type=(type_name(labels::value_type(option))) { (labels::column(option)) }
                 }
             }
             select name="operator" aria-label={ "Operator of filter " (number) } {

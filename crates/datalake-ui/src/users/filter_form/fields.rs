@@ -1,6 +1,5 @@
 //! The fields of the filter form, except column filters.
 
-use datalake_core::query::column::Column;
 use maud::{Markup, html};
 
 use crate::{
@@ -85,10 +84,10 @@ pub(crate) fn order(state: &FormState<'_>) -> Markup {
                 div.condition {
                     select name="order_by" aria-label={ "Sort column " (number) } {
                         option value="" { @if index == 0 { "by user" } @else { "then by user" } }
-                        @for option in Column::ALL {
-                            option value=(option) selected[option.name() == column] { (labels::column(option)) }
+                        @for option in labels::ALL {
+                            option value=(labels::name(option)) selected[labels::name(option) == column] { (labels::column(option)) }
                         }
-                        (invalid_option((!column.is_empty() && Column::named(column).is_none()).then_some(column)))
+                        (invalid_option((!column.is_empty() && labels::named(column).is_none()).then_some(column)))
                     }
                     select name="direction" aria-label={ "Sort direction " (number) } {
                         option value="asc" { "ascending" }
@@ -107,9 +106,9 @@ pub(crate) fn columns(state: &FormState<'_>) -> Markup {
     let requested = state.value("select").split(',').filter(|name| !name.is_empty());
     let mut selected: Vec<&str> = requested.collect();
     if selected.is_empty() {
-        selected = Column::ALL.map(Column::name).to_vec();
+        selected = labels::ALL.map(labels::name).to_vec();
     }
-    let others = { Column::ALL.map(Column::name).into_iter() }.filter(|column| !selected.contains(column));
+    let others = { labels::ALL.map(labels::name).into_iter() }.filter(|column| !selected.contains(column));
     let columns: Vec<&str> = selected.iter().copied().chain(others).collect();
     html! {
         fieldset {
@@ -118,7 +117,7 @@ pub(crate) fn columns(state: &FormState<'_>) -> Markup {
                 @for column in columns {
                     label {
                         input type="checkbox" name="select" value=(column) checked[selected.contains(&column)];
-                        @match Column::named(column) { Some(named) => (labels::column(named)), None => (column) }
+                        @match labels::named(column) { Some(named) => (labels::column(named)), None => (column) }
                     }
                 }
             }
