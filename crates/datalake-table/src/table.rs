@@ -119,11 +119,6 @@ impl Table {
         data_file_reader::rows_of(&self.bucket, version, user_ids).await
     }
 
-    /// The rows of one data file, with the columns that readers see.
-    pub async fn rows_of_data_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
-        self.loader.load_file(file).await
-    }
-
     /// All rows of a version, with the columns that readers see, in byte order of the user ids. A batch is a cluster of data files.
     pub fn all_rows(&self, version: &Version) -> BoxStream<'static, Result<PackedRows, TableError>> {
         let loader = self.loader.clone();

@@ -176,8 +176,9 @@ impl TestLake {
             return Vec::new();
         };
         let mut rows = Vec::new();
-        for file in version.data_files() {
-            for row in table.rows_of_data_file(file).await.unwrap().iter() {
+        let mut batches = table.all_rows(&version);
+        while let Some(batch) = batches.try_next().await.unwrap() {
+            for row in batch.iter() {
                 let image = if row.has_image { keys::image(row.user_id) } else { String::new() };
                 rows.push(format!(
                     "{},{},{},{},{image}",

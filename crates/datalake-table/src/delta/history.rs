@@ -224,10 +224,10 @@ fn apply_actions(files: &mut Arc<BTreeSet<String>>, key: &str, actions: &[Action
         if let Some(add) = &action.add {
             replay::check_add(key, add)?;
             // A file without statistics may contain any user.
-            let may_hold = replay::bounds(add)
+            let may_contain = replay::bounds(add)
                 .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
             let path = percent_decoded(&add.path);
-            if may_hold && !files.contains(&path) {
+            if may_contain && !files.contains(&path) {
                 Arc::make_mut(files).insert(path);
             }
         }

@@ -32,7 +32,7 @@ impl RowLoader {
     }
 
     /// The rows of one data file.
-    pub(crate) async fn load_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
+    async fn load_file(&self, file: &DataFile) -> Result<PackedRows, TableError> {
         let object = data_file_reader::read(&self.bucket, file).await?;
         let _permit = self.decode_permits.acquire().await.expect("the semaphore is never closed");
         decode(object, |key, bytes| {
