@@ -3,8 +3,7 @@
 use datalake_table::delta::version::Version;
 use sha2::{Digest, Sha256};
 
-/// The first 64 bits of the SHA-256 in hexadecimal. A collision only gives two texts the same name; an attacker gains nothing from
-/// one.
+/// The first 64 bits of the SHA-256 in hexadecimal digits.
 pub fn text_digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let number = digest.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));

@@ -35,13 +35,32 @@ pub struct DryRun {
 pub struct PlannedStep {
     /// The user.
     pub user_id: UserId,
-    /// `read` or `gone`; none if the CSV has not changed.
-    pub csv: Option<&'static str>,
-    /// `read` or `gone`; none if the image has not changed.
-    pub image: Option<&'static str>,
+    /// None if the CSV has not changed.
+    pub csv: Option<PlannedAction>,
+    /// None if the image has not changed.
+    pub image: Option<PlannedAction>,
 }
 
-/// Lists the sources and compares them with the table, as a run does. The future is boxed, as that of a run.
+/// What a run would do with one object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlannedAction {
+    /// The object is new or has changed.
+    Read,
+    /// The object is gone, so that its content is removed from the row.
+    Remove,
+}
+
+impl PlannedAction {
+    /// The name in the output of the executable.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// Lists the sources and compares them with the table, as a run does.
 pub fn dry_run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a, Result<DryRun, RunError>> {
     cancellable(&options.cancel, plan(lake, options)).boxed_local()
 }
@@ -63,15 +82,15 @@ async fn plan(lake: &Lake, options: &RunOptions) -> Result<DryRun, RunError> {
         run_at: (options.clock)(),
     };
     let found = source_changes::find(&table, scope, progress).await?;
-    let label = |change: &SourceChange| match change {
+    let action = |change: &SourceChange| match change {
         SourceChange::Unchanged => None,
-        SourceChange::Read(_) => Some("read"),
-        SourceChange::Removed => Some("gone"),
+        SourceChange::Read(_) => Some(PlannedAction::Read),
+        SourceChange::Removed => Some(PlannedAction::Remove),
     };
     let steps = found.users.iter().map(|change| PlannedStep {
         user_id: change.user_id.clone(),
-        csv: label(&change.csv),
-        image: label(&change.image),
+        csv: action(&change.csv),
+        image: action(&change.image),
     });
     Ok(DryRun {
         version: base.as_ref().map(Version::number),

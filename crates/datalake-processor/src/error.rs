@@ -79,22 +79,4 @@ impl RunError {
             Self::Stopped => RunOutcome::Stopped,
         }
     }
-
-    /// The error and its causes in one line, for a report. The message of a [`StoreError`] contains its cause.
-    pub fn message(&self) -> String {
-        let mut message = self.to_string();
-        if matches!(self, Self::Store(_) | Self::Table(TableError::Store(_))) {
-            return message;
-        }
-        let mut source = std::error::Error::source(self);
-        while let Some(error) = source {
-            if error.is::<StoreError>() {
-                return format!("{message}: {error}");
-            }
-            message.push_str(": ");
-            message.push_str(&error.to_string());
-            source = error.source();
-        }
-        message
-    }
 }

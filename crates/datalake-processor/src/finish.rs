@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use datalake_core::{run::RunReport, user::UserId};
+use datalake_core::{error_chain::error_chain, run::RunReport, user::UserId};
 use datalake_table::delta::version::Version;
 
 use crate::{
@@ -29,7 +29,7 @@ pub(crate) async fn finish(context: &RunContext<'_>, state: &mut RunState<'_>, v
     match vacuum::vacuum_daily(&context.table, &newest, &mut state.images, now).await {
         Ok(lost_images) => Ok(lost_images),
         Err(error) => {
-            tracing::warn!(run.id = %context.options.run_id, error = error.message(), "vacuum failed; the next run tries again");
+            tracing::warn!(run.id = %context.options.run_id, error = error_chain(&error), "vacuum failed; the next run tries again");
             Ok(BTreeSet::new())
         }
     }

@@ -29,7 +29,7 @@ pub enum Condition {
     Damaged(TableError),
 }
 
-/// Loads the newest version to determine the condition of the table. The future is boxed, as that of a run.
+/// Loads the newest version to determine the condition of the table. The future is boxed, so that this crate compiles its code.
 pub fn examine(lake: &Lake) -> LocalBoxFuture<'_, Result<Condition, RunError>> {
     condition_of(Table::new(Arc::clone(&lake.bucket))).boxed_local()
 }

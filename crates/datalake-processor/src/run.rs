@@ -6,6 +6,7 @@ use bytes::Bytes;
 use datalake_core::{
     count::milliseconds,
     dataset::Dataset,
+    error_chain::error_chain,
     keys,
     run::{Counts, Requests, RunOutcome, RunReport},
 };
@@ -20,7 +21,6 @@ use tokio::time::Instant;
 
 use crate::{
     attempts,
-    error::RunError,
     options::{Lake, Progress, RunOptions, Writers},
     run_state::{RunContext, RunState},
 };
@@ -35,7 +35,7 @@ pub fn run<'a>(lake: &'a Lake, options: &'a RunOptions) -> LocalBoxFuture<'a, Ru
 async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
     let start = Instant::now();
     let requests_before = lake.requests.snapshot();
-    tracing::info!(run.id = %options.run_id, mode = options.mode.as_str(), "run started");
+    tracing::info!(run.id = %options.run_id, run.mode = options.mode.as_str(), "run started");
     (options.progress)(Progress::Connecting);
 
     let bucket: Arc<dyn Bucket> = match options.writers {
@@ -71,14 +71,14 @@ async fn run_and_report(lake: &Lake, options: &RunOptions) -> RunReport {
             report.outcome = error.outcome();
             report.error = Some(match (report.committed, report.version) {
                 (Some(true), Some(version)) => {
-                    format!("the run failed after it committed version {version}: {}", error.message())
+                    format!("the run failed after it committed version {version}: {}", error_chain(&error))
                 }
-                _ => error.message(),
+                _ => error_chain(&error),
             });
         }
     }
     if let Err(error) = write_report(lake.bucket.as_ref(), &report).await {
-        tracing::warn!(run.id = %options.run_id, error = %RunError::from(error).message(), "cannot write run report");
+        tracing::warn!(run.id = %options.run_id, error = error_chain(&error), "cannot write run report");
     }
     report
 }

@@ -115,7 +115,7 @@ pub(crate) async fn find(table: &Table, scope: Scope<'_>, progress: &OnProgress)
 
 /// Whether the user's row may have been in a data file that is lost.
 fn may_be_lost(base: Option<&Version>, user_id: &UserId) -> bool {
-    base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_hold(user_id.as_str())))
+    base.is_some_and(|base| base.lost().data_files.iter().any(|file| file.may_contain(user_id.as_str())))
 }
 
 struct Listing<'a> {

@@ -197,7 +197,7 @@ async fn with_timeout<T>(key: &str, request: impl Future<Output = Result<T, Stor
             key: key.to_owned(),
             reason: format!("the store did not respond within {} s", STORE_WAIT_MAX.as_secs()),
             attempts: 1,
-            source: None,
+            cause: None,
         })
     })
 }

@@ -53,6 +53,14 @@ impl Run {
         }
     }
 
+    /// The duration in milliseconds: that of the report, which uses a monotonic clock, or else the difference of the times. None while the run
+    /// is active.
+    pub fn elapsed_ms(&self) -> Option<u64> {
+        let of_report = self.report.as_ref().map(|report| report.elapsed_ms);
+        let by_times = || u64::try_from(self.ended_at?.duration_since(self.started_at?).as_millis()).ok();
+        of_report.or_else(by_times)
+    }
+
     /// Whether the run is known to have been started with other parameters.
     pub(crate) fn differs_from(&self, requested: &RunParameters) -> bool {
         match &self.parameters {

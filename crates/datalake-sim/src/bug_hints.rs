@@ -2,7 +2,7 @@
 
 use datalake_store::simulation::Bug;
 
-use crate::scenario::StoreKind;
+use crate::store_kind::StoreKind;
 
 /// A seed or scenario that finds a bug.
 #[derive(Clone, Copy, Debug)]

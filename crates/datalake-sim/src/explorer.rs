@@ -31,8 +31,9 @@ use crate::{
     gate::Operation,
     invariant::{Invariant, Violation},
     quiescence,
-    scenario::{Pause, Scenario, StoreKind},
+    scenario::{Pause, Scenario},
     schedule::Schedule,
+    store_kind::StoreKind,
     world::{ActorId, NextStep, Role, SimRuntime, World},
 };
 

@@ -1,11 +1,9 @@
 //! Faults of the store: what can happen to a released operation.
 
-use std::{
-    fmt,
-    sync::{Mutex, PoisonError},
-};
+use std::fmt;
 
 use futures_util::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
 
 /// What happens to a released operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl DelayedWrite {
 
     /// Executes the write.
     pub(crate) fn deliver(self) {
-        let request = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let request = self.0.into_inner();
         request.now_or_never().expect("the in-memory store responds at once");
     }
 }

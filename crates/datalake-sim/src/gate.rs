@@ -22,7 +22,7 @@ use futures_util::{
 pub(crate) use self::operation::Operation;
 pub(crate) use self::{
     execution::CompletedOperation,
-    queue::{SharedQueue, lock, release},
+    queue::{SharedQueue, release},
 };
 use self::{execution::Request, queue::Release, reply::Reply};
 use crate::fault::Fault;
@@ -73,16 +73,16 @@ impl GatedBucket {
         T: Reply + Send + 'static,
         F: Future<Output = Result<T, StoreError>> + Send + 'static,
     {
-        let reply = Arc::new(std::sync::Mutex::new(None));
+        let reply = Arc::new(parking_lot::Mutex::new(None));
         let request = Request::new(operation.clone(), work, &self.queue);
         let slot = Arc::clone(&reply);
         let work = Box::new(move |fault| {
             let (result, completed) = request.execute(fault);
-            *lock(&slot) = Some((result, fault));
+            *slot.lock() = Some((result, fault));
             completed
         });
         Release::new(&self.queue, operation.clone(), work).await;
-        let (result, fault) = lock(&reply).take().expect("a released operation has been executed");
+        let (result, fault) = reply.lock().take().expect("a released operation has been executed");
         if fault == Fault::Delay {
             let completion = Operation {
                 is_completion: true,

@@ -19,4 +19,5 @@ pub mod random;
 pub mod scenario;
 pub mod schedule;
 mod sources;
+pub mod store_kind;
 pub mod world;

@@ -24,7 +24,7 @@ use crate::{
     fingerprints::Fingerprints,
     invariant::{Invariant, Violation, violation},
     loaded_version::{Loaded, load},
-    scenario::StoreKind,
+    store_kind::StoreKind,
 };
 
 /// Faults by which the store breaks its contract on purpose. Invariants that depend on the contract are then not checked.

@@ -9,7 +9,8 @@ use crate::{
     explorer::Explorer,
     invariant::Violation,
     random::simulate,
-    scenario::{Scenario, StoreKind},
+    scenario::Scenario,
+    store_kind::StoreKind,
     world::SimRuntime,
 };
 

@@ -22,8 +22,9 @@ use crate::{
     invariant::Violation,
     oracle::ToleratedFaults,
     quiescence,
-    scenario::{StoreKind, put, remove, salted},
+    scenario::{put, remove, salted},
     sources::{broken_csv, broken_png, csv, png},
+    store_kind::StoreKind,
     world::{ActorId, Edit, Event, NextStep, Role, SimRuntime, World},
 };
 

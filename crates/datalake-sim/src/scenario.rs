@@ -3,7 +3,6 @@
 mod change;
 mod lake;
 mod pause;
-mod store_kind;
 
 use datalake_core::run::RunMode;
 use datalake_store::memory::Expiry;
@@ -13,10 +12,10 @@ use self::pause::pauses;
 pub use self::{
     change::Change,
     pause::{DuringPause, Pause, PauseLength},
-    store_kind::StoreKind,
 };
 use crate::{
     sources::{broken_png, csv, png},
+    store_kind::StoreKind,
     world::Role,
 };
 

@@ -5,7 +5,8 @@ use std::{fmt, str::FromStr};
 use crate::{
     explorer::pause_actor,
     invariant::{Invariant, Violation, violation},
-    scenario::{Pause, Scenario, StoreKind},
+    scenario::{Pause, Scenario},
+    store_kind::StoreKind,
     world::{Event, NextStep, World},
 };
 

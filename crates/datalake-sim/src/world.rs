@@ -34,13 +34,7 @@ pub use self::{
     event::{Event, NextStep},
     runtime::SimRuntime,
 };
-use crate::{
-    fault::DelayedWrite,
-    fingerprints::Fingerprints,
-    gate::{SharedQueue, lock},
-    oracle::Oracle,
-    scenario::StoreKind,
-};
+use crate::{fault::DelayedWrite, fingerprints::Fingerprints, gate::SharedQueue, oracle::Oracle, store_kind::StoreKind};
 
 /// Small data files and frequent checkpoints: three users need two data files, and every second commit writes a checkpoint and cleans up.
 pub const SETTINGS: TableSettings = TableSettings {
@@ -181,7 +175,7 @@ impl World {
         if actor.future.is_none() {
             return NextStep::Ended;
         }
-        match lock(&actor.queue).head() {
+        match actor.queue.lock().head() {
             Some(operation) => NextStep::Operation(operation.clone()),
             None => NextStep::Timer,
         }

@@ -1,6 +1,7 @@
 //! The errors of stores.
 
-/// Why an operation on a store failed, with one variant for each reaction of the caller.
+/// Why an operation on a store failed, with one variant for each reaction of the caller. The message contains the cause, so that
+/// [`std::error::Error::source`] returns none.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is no object under the key.
@@ -29,7 +30,7 @@ pub enum StoreError {
         /// What was denied, for which object, and what to do.
         reason: String,
         /// The store's own error.
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The store could not be reached, did not respond in time, or failed, after retries. A write may have taken effect.
     #[error("{reason}{}", after(*attempts))]
@@ -41,7 +42,7 @@ pub enum StoreError {
         /// The number of attempts.
         attempts: u32,
         /// The last failure.
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The request can never succeed: a range after the end, a key that the store cannot contain, a lake URL that is not valid.
     #[error("{}{reason}", prefix(key))]
@@ -67,7 +68,7 @@ fn prefix(key: &str) -> String {
     }
 }
 
-/// The source of a [`StoreError::Denied`] for an operation that the store does not support: a condition that it does not know, or a hard
+/// The cause of a [`StoreError::Denied`] for an operation that the store does not support: a condition that it does not know, or a hard
 /// link.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -79,12 +80,12 @@ impl StoreError {
         Self::Denied {
             key: key.to_owned(),
             reason,
-            source: Some(Box::new(NotSupported(response))),
+            cause: Some(Box::new(NotSupported(response))),
         }
     }
 
     /// Whether the store does not support the operation for any client, so that the caller may try another one.
     pub fn is_not_supported(&self) -> bool {
-        matches!(self, Self::Denied { source: Some(source), .. } if source.is::<NotSupported>())
+        matches!(self, Self::Denied { cause: Some(cause), .. } if cause.is::<NotSupported>())
     }
 }

@@ -133,7 +133,7 @@ impl Faulty {
             Fate::Deny => Err(StoreError::Denied {
                 key: key.to_owned(),
                 reason: "the store denies access (KMS.DisabledException)".to_owned(),
-                source: None,
+                cause: None,
             }),
             Fate::HaltBefore => {
                 self.halted.store(true, Ordering::SeqCst);
@@ -160,7 +160,7 @@ fn unavailable(key: &str) -> StoreError {
         key: key.to_owned(),
         reason: "the store does not respond".to_owned(),
         attempts: 1,
-        source: None,
+        cause: None,
     }
 }
 

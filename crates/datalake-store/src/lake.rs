@@ -39,7 +39,7 @@ async fn open_bucket(url: &LakeUrl, options: &OpenOptions) -> Result<OpenLake, S
     Ok(OpenLake { bucket, requests })
 }
 
-/// Creates the bucket or the folder if it does not exist. The future is boxed, as that of [`open`].
+/// Creates the bucket or the folder if it does not exist. The future is boxed, so that this crate compiles the code for the AWS SDK.
 pub fn create<'a>(url: &'a LakeUrl, options: &'a OpenOptions) -> BoxFuture<'a, Result<(), StoreError>> {
     create_bucket(url, options).boxed()
 }

@@ -1,7 +1,8 @@
 //! Access to storage: the trait [`bucket::Bucket`], and its implementations for a folder, S3 and memory.
 //!
-//! This crate owns paths, ETags, conditions, retries, credentials and the errors of stores. It is the only crate that uses the AWS SDK.
-//! Keys are strings to it: it must never interpret the content of an object, choose what to write, or decide whether a run may continue.
+//! This crate owns paths, ETags, conditions, retries, credentials and the errors of stores, and the hooks by which simulations determine names,
+//! time and planted bugs. It is the only crate that uses the AWS SDK.
+//! It must never interpret the content of an object, choose what to write, or decide whether a run may continue.
 //! It must never follow a link out of a lake, or write credentials to a log or an error.
 
 pub mod bucket;

@@ -1,4 +1,4 @@
-//! A store in memory, for tests and temporary lakes.
+//! A store in memory, for tests and simulations.
 
 use std::{
     collections::BTreeMap,

@@ -120,11 +120,6 @@ impl Table {
         data_file_reader::rows_of(&self.bucket, version, user_ids).await
     }
 
-    /// The rows of one data file of a version, with the columns that readers see.
-    pub async fn rows_of_data_file(&self, version: &Version, file: &DataFile) -> Result<PackedRows, TableError> {
-        self.loader.load_file(&version.0.schema, file).await
-    }
-
     /// All rows of a version, with the columns that readers see, in byte order of the user ids. A batch is a cluster of data files.
     pub fn all_rows(&self, version: &Version) -> BoxStream<'static, Result<PackedRows, TableError>> {
         let (loader, schema) = (self.loader.clone(), Arc::clone(&version.0.schema));

@@ -1,5 +1,7 @@
 //! Documents as CSV: RFC 4180 with LF, as in CSV responses of the API.
 
+use datalake_core::csv::{Escape, push_field};
+
 use crate::document::Document;
 
 /// The documents as rows. Columns are the fields of all documents in their order; the fields of an inner object have its name as a prefix. Lists are
@@ -38,16 +40,14 @@ fn flat(document: &Document) -> Vec<(String, String)> {
 }
 
 fn line<'a>(fields: impl Iterator<Item = &'a str>) -> String {
-    let fields: Vec<_> = fields.map(quoted).collect();
-    fields.join(",") + "\n"
-}
-
-fn quoted(field: &str) -> String {
-    let needs_quotes = field.contains(['"', ',', '\n', '\r']) || field.starts_with(' ') || field.ends_with(' ');
-    match needs_quotes {
-        true => format!("\"{}\"", field.replace('"', "\"\"")),
-        false => field.to_owned(),
+    let mut line = String::new();
+    for (index, field) in fields.enumerate() {
+        if index > 0 {
+            line.push(',');
+        }
+        push_field(&mut line, field, Escape::Nothing);
     }
+    line + "\n"
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{io::Write, process::ExitCode};
 
-use datalake_core::run::RunOutcome;
+use datalake_core::{error_chain::error_chain, run::RunOutcome};
 use datalake_processor::error::RunError;
 use datalake_store::{error::StoreError, masking::mask_urls_in};
 
@@ -34,13 +34,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 
 /// The error and its causes in one line. Credentials in URLs are masked, because a library may include a URL.
 pub(crate) fn message(error: &anyhow::Error) -> String {
-    if let Some(error) = error.downcast_ref::<RunError>() {
-        return mask_urls_in(&error.message());
-    }
-    // The message of a `StoreError` contains its cause.
-    let end = error.chain().position(<dyn std::error::Error + 'static>::is::<StoreError>);
-    let causes = error.chain().take(end.map_or(usize::MAX, |end| end + 1));
-    mask_urls_in(&causes.map(ToString::to_string).collect::<Vec<_>>().join(": "))
+    mask_urls_in(&error_chain(&**error))
 }
 
 /// Invalid arguments or configuration. Retrying will not help.
@@ -92,7 +86,7 @@ mod tests {
             StoreError::Denied {
                 key: String::new(),
                 reason: "no".to_owned(),
-                source: None,
+                cause: None,
             },
             2,
         );
@@ -101,7 +95,7 @@ mod tests {
                 key: String::new(),
                 reason: "no".to_owned(),
                 attempts: 3,
-                source: None,
+                cause: None,
             },
             1,
         );

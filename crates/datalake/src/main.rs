@@ -1,4 +1,4 @@
-//! The executable: arguments, wiring, exit status. The libraries implement the commands.
+//! The executable: arguments, output of commands, progress, logs, exit status. The other crates contain the run, the table and the servers.
 
 mod args;
 mod clock;

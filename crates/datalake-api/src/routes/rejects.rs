@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    count::count,
     dataset::Dataset,
     query::error::QueryError,
     reject::{ExcludedSource, Exclusion, ExclusionKind},
@@ -19,7 +20,6 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     digest::version_digest,
-    integers::to_u64,
     problem::{Problem, responses::ReadProblems},
     request::{
         cursor::{self, CURSOR},
@@ -284,7 +284,7 @@ pub(crate) async fn list(TableRead(query, read_at): TableRead<RejectsQuery>) -> 
     let last = page.last().filter(|_| rest.next().is_some());
     let next = last.map(|last| next_page(&query.next_page, &RejectsCursor::new(version, &last.key)));
     let page_headers = PageHeaders {
-        total: to_u64(total),
+        total: count(total),
         next: next.and_then(|next| link_to_next(&next)),
     };
     let (rejected, ignored) = (snapshot.rejected_count(), snapshot.ignored_count());

@@ -206,7 +206,7 @@ impl From<Run> for RunDocument {
             trigger: run.trigger.map(Trigger::as_str),
             started_at: run.started_at,
             ended_at: run.ended_at,
-            elapsed_ms: report.map(|report| report.elapsed_ms).or_else(|| elapsed_ms(&run)),
+            elapsed_ms: run.elapsed_ms(),
             progress: run.progress.map(ProgressDocument::from),
             version: report.and_then(|report| report.version),
             committed: report.and_then(|report| report.committed),
@@ -219,10 +219,4 @@ impl From<Run> for RunDocument {
             error: run.error,
         }
     }
-}
-
-/// The duration by the clock of the launcher; none while the run is active.
-fn elapsed_ms(run: &Run) -> Option<u64> {
-    let elapsed = run.ended_at?.duration_since(run.started_at?);
-    u64::try_from(elapsed.as_millis()).ok()
 }

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use datalake_core::{
+    count::count,
     csv::Escape,
     query::{column::Column, error::QueryError},
     user::Ages,
@@ -21,7 +22,7 @@ use datalake_http::{
 use datalake_table::memory::{export::ArrowStream, row_cursor::RowCursor};
 
 use crate::{
-    integers::{to_u64, to_usize},
+    integers::to_usize,
     limits::{scan_pool::ScanPool, sort_budget::SortBudget},
     problem::{
         Problem,
@@ -280,7 +281,7 @@ impl RowEncoder {
             (Format::Json, Shape::Rows) | (Format::Ndjson, _) => names,
             (Format::Json, Shape::Columns) | (Format::Csv | Format::Parquet | Format::Arrow, _) => self.columns.len(),
         };
-        let bytes_min = self.row_query.known_count().map(|rows| rows.saturating_mul(to_u64(row_bytes_min)));
+        let bytes_min = self.row_query.known_count().map(|rows| rows.saturating_mul(count(row_bytes_min)));
         bytes_min.is_some_and(|bytes| bytes > SMALL_RESPONSE_BYTES_MAX)
     }
 }

@@ -11,14 +11,14 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use datalake_core::{query::column::Column, user::Ages};
+use datalake_core::{count::count, query::column::Column, user::Ages};
 use datalake_table::memory::export;
 use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 
 use crate::{
-    integers::{to_u64, to_usize},
+    integers::to_usize,
     limits::{
         scan_pool::{ScanPool, detached},
         sort_budget::SortPermit,
@@ -215,7 +215,7 @@ impl<'a> BudgetedFile<'a> {
 impl Write for BudgetedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(bytes)?;
-        self.bytes += to_u64(written);
+        self.bytes += count(written);
         if self.reserve() {
             return Ok(written);
         }
@@ -257,7 +257,7 @@ impl ParquetFile {
                 });
                 match read.await.map_err(io::Error::other).flatten() {
                     Ok((bytes, range)) => {
-                        let rest = range.start.saturating_add(to_u64(bytes.len()))..range.end;
+                        let rest = range.start.saturating_add(count(bytes.len()))..range.end;
                         Some((Ok(bytes), rest))
                     }
                     Err(error) => Some((Err(error), 0..0)),

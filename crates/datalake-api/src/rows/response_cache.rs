@@ -5,7 +5,8 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 
-use crate::{integers::to_u64, rows::pagination::PageHeaders};
+use crate::rows::pagination::PageHeaders;
+use datalake_core::count::count;
 
 /// The size of all entries: hundreds of pages of 100 rows, and little compared with the rows themselves.
 const BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -31,7 +32,7 @@ struct ByBodySize;
 
 impl Weighter<String, CachedResponse> for ByBodySize {
     fn weight(&self, _: &String, response: &CachedResponse) -> u64 {
-        ENTRY_BYTES + to_u64(response.body.len())
+        ENTRY_BYTES + count(response.body.len())
     }
 }
 

@@ -10,11 +10,12 @@ use futures_util::{StreamExt, stream};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
-    integers::{to_u64, to_usize},
+    integers::to_usize,
     limits::{scan_pool::ScanPool, sort_budget::SortPermit},
     problem::Problem,
     rows::{pagination::PageHeaders, stream::CHUNK_BYTES, text::RowsText},
 };
+use datalake_core::count::count;
 
 /// The initial distance between two marks. Encoding this many unneeded bytes takes less than a millisecond.
 const SPACING_BYTES: u64 = 256 * 1024;
@@ -55,7 +56,7 @@ struct ByMarks;
 
 impl Weighter<String, Arc<TextIndex>> for ByMarks {
     fn weight(&self, _: &String, index: &Arc<TextIndex>) -> u64 {
-        ENTRY_BYTES + to_u64(index.marks.len() * size_of::<Mark>())
+        ENTRY_BYTES + count(index.marks.len() * size_of::<Mark>())
     }
 }
 
@@ -103,7 +104,7 @@ impl TextIndex {
         while !text.is_ended() {
             chunk.clear();
             text.write(&mut chunk, CHUNK_BYTES);
-            bytes += to_u64(chunk.len());
+            bytes += count(chunk.len());
             let last = marks.last().map_or(0, |mark| mark.at);
             if bytes - last >= spacing && !text.is_ended() {
                 marks.push(Mark {
@@ -186,7 +187,7 @@ impl TextPart {
         while !self.text.is_ended() {
             chunk.clear();
             self.text.write(&mut chunk, CHUNK_BYTES);
-            let bytes = to_u64(chunk.len());
+            let bytes = count(chunk.len());
             if self.skip >= bytes {
                 self.skip -= bytes;
                 continue;

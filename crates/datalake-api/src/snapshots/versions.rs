@@ -4,7 +4,7 @@
 
 use std::{ops::RangeInclusive, sync::Arc};
 
-use datalake_core::{error_chain::error_chain, query::as_of::VersionSelector, row::Row, user::UserId};
+use datalake_core::{count::count, error_chain::error_chain, query::as_of::VersionSelector, row::Row, user::UserId};
 use datalake_store::error::StoreError;
 use datalake_table::{
     delta::{
@@ -21,13 +21,10 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{
-    integers::to_u64,
-    snapshots::{
-        cache::{FactsCache, Loading, LogListing, VersionCache},
-        error::VersionError,
-        watch::{TableState, TableWatch},
-    },
+use crate::snapshots::{
+    cache::{FactsCache, Loading, LogListing, VersionCache},
+    error::VersionError,
+    watch::{TableState, TableWatch},
 };
 
 /// Versions that are being loaded or waiting for it. A request for one more is rejected.
@@ -110,7 +107,7 @@ impl Versions {
         let called_at = Instant::now();
         let mut cache = self.cache().facts.lock().await;
         let retained = self.list(&mut cache, newest, called_at).await?;
-        let before = to_u64(limit).saturating_sub(1);
+        let before = count(limit).saturating_sub(1);
         let numbers = newest.number().saturating_sub(before).max(*retained.start())..=newest.number();
         let facts = self.load_facts(&mut cache, newest, numbers).await?;
         Ok(RetainedVersions {

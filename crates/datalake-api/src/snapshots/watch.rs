@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use datalake_core::{clock::Clock, dataset::Dataset, error_chain::error_chain};
+use datalake_core::{clock::Clock, count::milliseconds, dataset::Dataset, error_chain::error_chain};
 use datalake_table::{
     delta::version::{Version, VersionId},
     error::TableError,
@@ -224,7 +224,7 @@ impl TableWatch {
             Err(error) => (CheckResult::TableFailed, self.failed(&error, &before)),
         };
         if started_at.elapsed() > CHECK_SLOW && result == CheckResult::Succeeded {
-            tracing::warn!(elapsed_ms = millis(started_at), "table check was slow");
+            tracing::warn!(elapsed_ms = milliseconds(started_at.elapsed()), "table check was slow");
         }
         self.publish(&before, after).await;
         result
@@ -284,7 +284,7 @@ impl TableWatch {
         tracing::info!(
             table.version = snapshot.version().number(),
             rows = snapshot.len(),
-            elapsed_ms = millis(started_at),
+            elapsed_ms = milliseconds(started_at.elapsed()),
             "table loaded",
         );
         Ok(TableState::Loaded(Arc::new(snapshot)))
@@ -315,8 +315,4 @@ impl TableWatch {
             ..before.clone()
         }
     }
-}
-
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }

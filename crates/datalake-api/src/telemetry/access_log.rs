@@ -4,6 +4,7 @@ use axum::{
     extract::{MatchedPath, Request},
     response::Response,
 };
+use datalake_core::count::milliseconds;
 use datalake_http::request_id::RequestId;
 use tokio::time::Instant;
 use tracing::Instrument;
@@ -50,7 +51,7 @@ pub async fn observe(metrics: &Metrics, request: Request, next: impl AsyncFnOnce
         http.status = status,
         request.id = request_id.as_str(),
         trace.id = span.trace_id(),
-        elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        elapsed_ms = milliseconds(elapsed)
     );
     response
 }

@@ -5,6 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use datalake_core::{
     clock::{Clock, whole_seconds},
+    count::count,
     run::{Counts, RunOutcome, RunReport},
 };
 use datalake_runs::run::Run;
@@ -13,7 +14,6 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use crate::{
     freshness::confirmed_at,
-    integers::to_u64,
     snapshots::watch::{TableState, TableStatus},
 };
 
@@ -84,8 +84,8 @@ impl Metrics {
             }
             if let TableState::Loaded(snapshot) = &table.state {
                 gauge!("datalake_table_version").set(float(snapshot.version().number()));
-                gauge!("datalake_table_rows").set(float(to_u64(snapshot.len())));
-                gauge!("datalake_rejects_open").set(float(to_u64(snapshot.rejected_count())));
+                gauge!("datalake_table_rows").set(float(count(snapshot.len())));
+                gauge!("datalake_rejects_open").set(float(count(snapshot.rejected_count())));
                 let committed_at = snapshot.version().committed_at();
                 gauge!("datalake_table_age_seconds").set(float(whole_seconds(committed_at, clock.now())));
                 gauge!("datalake_data_age_seconds").set(float(whole_seconds(confirmed_at(committed_at, runs), clock.now())));

@@ -1,6 +1,6 @@
 //! The result of a check.
 
-use datalake_core::run::RunOutcome;
+use datalake_core::{error_chain::error_chain, run::RunOutcome};
 use datalake_store::error::StoreError;
 
 use crate::{doctor::OnCheck, error::RunError};
@@ -94,7 +94,7 @@ impl From<StoreError> for Finding {
 
 impl From<RunError> for Finding {
     fn from(error: RunError) -> Self {
-        Self::of_message(&error.message(), error.outcome() == RunOutcome::Failed)
+        Self::of_message(&error_chain(&error), error.outcome() == RunOutcome::Failed)
     }
 }
 

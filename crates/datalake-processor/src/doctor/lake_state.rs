@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::check::{Finding, Outcome};
 use crate::{
-    dry_run::dry_run,
+    dry_run::{PlannedAction, dry_run},
     error::RunError,
     options::{Lake, RunOptions},
 };
@@ -40,10 +40,8 @@ pub(super) async fn table(lake: &Lake, clock: fn() -> Timestamp) -> Outcome {
 pub(super) async fn drift(lake: &Lake, options: &RunOptions) -> Outcome {
     let plan = dry_run(lake, options).await?;
     let steps = || plan.steps.iter().flat_map(|step| [step.csv, step.image]).flatten();
-    let (read, gone) = (
-        steps().filter(|action| *action == "read").count(),
-        steps().filter(|action| *action == "gone").count(),
-    );
+    let number = |wanted| steps().filter(|action| *action == wanted).count();
+    let (read, gone) = (number(PlannedAction::Read), number(PlannedAction::Remove));
     let listed = grouped(plan.listed);
     match (read, gone) {
         (0, 0) => Ok(format!("the table recorded each of the {listed} listed objects")),

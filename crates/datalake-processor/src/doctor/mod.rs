@@ -29,8 +29,8 @@ const OF_WRITES: [&str; 6] = [
     "clock",
 ];
 
-/// Checks the lake. None if the options cancel the checks. In both cases, the objects that the checks wrote are removed. The future is boxed, as that
-/// of a run.
+/// Checks the lake. None if the options cancel the checks. In both cases, the objects that the checks wrote are removed. The future is
+/// boxed, so that this crate compiles its code.
 pub fn examine<'a>(lake: &'a Lake, options: &'a RunOptions, on_check: &'a OnCheck<'a>) -> LocalBoxFuture<'a, Option<Vec<Check>>> {
     examine_or_cancel(lake, options, on_check).boxed_local()
 }

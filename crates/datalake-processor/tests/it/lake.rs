@@ -176,8 +176,9 @@ impl TestLake {
             return Vec::new();
         };
         let mut rows = Vec::new();
-        for file in version.data_files() {
-            for row in table.rows_of_data_file(&version, file).await.unwrap().iter() {
+        let mut batches = table.all_rows(&version);
+        while let Some(batch) = batches.try_next().await.unwrap() {
+            for row in batch.iter() {
                 let image = row.path(0).map(|parts| parts.concat()).unwrap_or_default();
                 let values = [0, 1, 2, 3].map(|column| row.value(column).unwrap().to_string());
                 rows.push(format!("{},{image}", values.join(",")));

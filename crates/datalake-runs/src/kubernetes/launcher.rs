@@ -65,8 +65,7 @@ impl fmt::Debug for KubernetesLauncher {
 impl KubernetesLauncher {
     /// Connects as the pod's service account, in its namespace; outside of a cluster, as the kubeconfig's user, in its current namespace.
     ///
-    /// The future is boxed, as that of [`KubernetesLauncher::watch_jobs`], so that this crate compiles the code for the types of Kubernetes,
-    /// and not each crate that awaits it.
+    /// The future is boxed, so that this crate compiles the code for the types of Kubernetes, and not each crate that awaits it.
     pub fn connect(cron_job: &str, clock: Clock) -> BoxFuture<'_, Result<Self, ConnectError>> {
         async move { Ok(Self::new(Client::try_default().await?, cron_job, clock)) }.boxed()
     }

@@ -2,15 +2,16 @@
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Weak},
 };
 
 use datalake_store::error::StoreError;
 use futures_util::FutureExt;
+use parking_lot::Mutex;
 
 use super::{
     operation::Operation,
-    queue::{Queue, SharedQueue, lock},
+    queue::{Queue, SharedQueue},
     reply::Reply,
 };
 use crate::fault::{DelayedWrite, Fault};
@@ -77,7 +78,7 @@ impl<W> Request<W> {
                 key: key.to_owned(),
                 reason: "no space left on device".to_owned(),
                 attempts: 1,
-                source: None,
+                cause: None,
             }),
             Fault::Duplicate => {
                 delayed = Some(DelayedWrite::new((self.work)().map(drop)));
@@ -90,7 +91,7 @@ impl<W> Request<W> {
             Fault::ShortBody => self.run().and_then(T::truncated),
             Fault::StaleListing(_) => {
                 let queue = self.queue.upgrade();
-                let hidden = queue.map(|queue| std::mem::take(&mut lock(&queue).hidden));
+                let hidden = queue.map(|queue| std::mem::take(&mut queue.lock().hidden));
                 self.run().map(|reply| reply.without(&hidden.unwrap_or_default()))
             }
         };
@@ -129,7 +130,7 @@ pub(super) fn unavailable(key: &str) -> StoreError {
         key: key.to_owned(),
         reason: "the store does not respond".to_owned(),
         attempts: 1,
-        source: None,
+        cause: None,
     }
 }
 

@@ -3,9 +3,11 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
+
+use parking_lot::Mutex;
 
 use super::{execution::CompletedOperation, operation::Operation};
 use crate::fault::Fault;
@@ -32,10 +34,6 @@ struct PendingOperation {
 /// A queue that the bucket and the scheduler share. Both are on one thread; the lock is needed because buckets are `Sync`.
 pub(crate) type SharedQueue = Arc<Mutex<Queue>>;
 
-pub(crate) fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Queue {
     /// The operation that is released next: the oldest one.
     pub(crate) fn head(&self) -> Option<&Operation> {
@@ -45,7 +43,7 @@ impl Queue {
 
 /// Executes the first operation of the queue. Its actor receives the result when it is polled next.
 pub(crate) fn release(queue: &SharedQueue, fault: Fault) -> Option<CompletedOperation> {
-    let first = lock(queue).pending.pop_front()?;
+    let first = queue.lock().pending.pop_front()?;
     let completed = (first.work)(fault);
     first.waker.wake();
     Some(completed)
@@ -73,7 +71,7 @@ impl Future for Release<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let request = self.request.take();
-        let mut queue = lock(self.queue);
+        let mut queue = self.queue.lock();
         if let Some((operation, work)) = request {
             queue.next_id += 1;
             let id = queue.next_id;
@@ -100,7 +98,7 @@ impl Future for Release<'_> {
 impl Drop for Release<'_> {
     fn drop(&mut self) {
         // A cancelled operation is removed. Its captured values are dropped after the lock is released.
-        let mut queue = lock(self.queue);
+        let mut queue = self.queue.lock();
         let index = queue.pending.iter().position(|pending| pending.id == self.id);
         let pending = index.and_then(|index| queue.pending.remove(index));
         drop(queue);

@@ -7,10 +7,11 @@ use jiff::SignedDuration;
 use crate::{
     invariant::Violation,
     scenario::{
-        DuringPause, Expectation, InitialState, Pause, PauseLength, Scenario, StoreKind,
+        DuringPause, Expectation, InitialState, Pause, PauseLength, Scenario,
         change::{put, remove},
     },
     sources::{broken_csv, csv, png},
+    store_kind::StoreKind,
     world::{Edit, SimRuntime, World},
 };
 

@@ -25,7 +25,7 @@ use crate::{
     clock,
     fault::{Fault, StaleListing},
     fingerprints::Fingerprints,
-    gate::{GatedBucket, SharedQueue, lock, release},
+    gate::{GatedBucket, SharedQueue, release},
     invariant::{Invariant, Violation, violation},
     oracle::{Write, Writer},
 };
@@ -95,10 +95,11 @@ impl World {
         self.steps += 1;
         self.has_faults |= fault != Fault::None;
         if let Fault::StaleListing(StaleListing { missing }) = fault {
-            lock(&self.actors[actor].queue).hidden = self.written.iter().rev().take(missing).cloned().collect();
+            self.actors[actor].queue.lock().hidden = self.written.iter().rev().take(missing).cloned().collect();
         }
         let queue = Arc::clone(&self.actors[actor].queue);
-        let written = lock(&queue)
+        let written = queue
+            .lock()
             .head()
             .filter(|operation| operation.is_write())
             .map(|operation| operation.key.clone());

@@ -2,8 +2,9 @@
 
 use datalake_sim::{
     explorer::{Explorer, SearchResult, replay},
-    scenario::{Scenario, StoreKind},
+    scenario::Scenario,
     schedule::Schedule,
+    store_kind::StoreKind,
     world::SimRuntime,
 };
 use datalake_store::simulation::Bug;

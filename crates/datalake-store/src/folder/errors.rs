@@ -17,25 +17,25 @@ pub(super) fn store_error(key: &str, error: io::Error) -> StoreError {
         _ if error.raw_os_error().is_some_and(|code| OF_ONE_FILE.contains(&code)) => StoreError::Denied {
             reason: format!("cannot access {key}: {error}; check the disk and its file system"),
             key,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         },
         io::ErrorKind::NotFound | io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => StoreError::NotFound { key },
         io::ErrorKind::AlreadyExists => StoreError::Conflict { key },
         io::ErrorKind::PermissionDenied => StoreError::Denied {
             reason: format!("cannot access {key}: {error}; check the owner and the mode of the file and its folders"),
             key,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         },
         io::ErrorKind::ReadOnlyFilesystem => StoreError::Denied {
             reason: format!("cannot write {key}: {error}; mount the folder of the lake with write access"),
             key,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         },
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => StoreError::Unavailable {
             reason: format!("cannot write {key}: {error}; free space on the file system of the lake's folder"),
             key,
             attempts: 1,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         },
         io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => StoreError::Invalid {
             key,
@@ -45,7 +45,7 @@ pub(super) fn store_error(key: &str, error: io::Error) -> StoreError {
             reason: format!("cannot access {key}: {error}"),
             key,
             attempts: 1,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         },
     }
 }

@@ -94,7 +94,7 @@ impl Files {
         Err(StoreError::Denied {
             key: key.to_owned(),
             reason,
-            source: None,
+            cause: None,
         })
     }
 
@@ -105,22 +105,22 @@ impl Files {
             StoreError::Denied {
                 key,
                 reason,
-                source: Some(source),
-            } if source.is::<io::Error>() => StoreError::Denied {
+                cause: Some(cause),
+            } if cause.is::<io::Error>() => StoreError::Denied {
                 key,
                 reason: format!("{reason} (lake {folder})"),
-                source: Some(source),
+                cause: Some(cause),
             },
             StoreError::Unavailable {
                 key,
                 reason,
                 attempts,
-                source: Some(source),
-            } if source.is::<io::Error>() => StoreError::Unavailable {
+                cause: Some(cause),
+            } if cause.is::<io::Error>() => StoreError::Unavailable {
                 key,
                 reason: format!("{reason} (lake {folder})"),
                 attempts,
-                source: Some(source),
+                cause: Some(cause),
             },
             error => error,
         }
@@ -151,7 +151,7 @@ impl Files {
                 reason: format!("cannot write {key}: the folder {} was removed", self.root.display()),
                 key,
                 attempts: 1,
-                source: None,
+                cause: None,
             },
             error => error,
         };

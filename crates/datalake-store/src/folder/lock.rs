@@ -50,7 +50,7 @@ pub(super) fn lock(root: &Path, key: &str) -> Result<File, StoreError> {
                     path.display()
                 ),
                 attempts: 1,
-                source: None,
+                cause: None,
             });
         }
         if !is_logged && start.elapsed() > LOCK_WAIT_USUAL {

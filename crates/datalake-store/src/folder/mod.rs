@@ -212,7 +212,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError
             key: String::new(),
             reason: "the process is shutting down".to_owned(),
             attempts: 1,
-            source: Some(Box::new(error)),
+            cause: Some(Box::new(error)),
         })
     })
 }

@@ -80,6 +80,6 @@ pub(super) fn read_stable(
         key: key.to_owned(),
         reason: format!("cannot read {key}: the file changes while it is read"),
         attempts: READ_ATTEMPTS_MAX,
-        source: None,
+        cause: None,
     })
 }

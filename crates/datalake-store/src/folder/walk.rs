@@ -131,8 +131,8 @@ impl Walk<'_> {
             let key = format!("{}{}", folder.key, key_text(name.as_encoded_bytes()));
             let folder_key = format!("{key}/");
             let may_be_object = self.is_listed(&key);
-            let may_hold_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);
-            if !may_be_object && !may_hold_objects {
+            let may_contain_objects = folder_key.starts_with(self.prefix) || self.prefix.starts_with(&folder_key);
+            if !may_be_object && !may_contain_objects {
                 continue;
             }
             match self.classify(&entry)? {

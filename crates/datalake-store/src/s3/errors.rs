@@ -51,7 +51,7 @@ where
     }
     if let Some(failure) = tls::failure(&error) {
         let reason = format!("cannot {}: {}: {}", request.describe(client), client.endpoint, tls::reason(failure));
-        return Failure::Final(StoreError::Denied { key, reason, source: None });
+        return Failure::Final(StoreError::Denied { key, reason, cause: None });
     }
     if let Some(cause) = denial(client, status, code.as_deref(), message).or_else(|| missing_credentials(&error)) {
         let reason = match cause {
@@ -65,7 +65,7 @@ where
         return Failure::Final(StoreError::Denied {
             key,
             reason,
-            source: Some(source(error)),
+            cause: Some(source(error)),
         });
     }
     if let Some(what) = describe_page(&error) {
@@ -268,7 +268,7 @@ where
         key: attempts.request().key().to_owned(),
         reason,
         attempts: attempts.made(),
-        source: Some(source(error)),
+        cause: Some(source(error)),
     }
 }
 

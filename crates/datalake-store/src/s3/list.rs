@@ -109,7 +109,7 @@ async fn fetch(
         StoreError::NotFound { key } => StoreError::Denied {
             key,
             reason: client.missing_bucket(),
-            source: None,
+            cause: None,
         },
         error => error,
     })

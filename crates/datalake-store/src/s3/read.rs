@@ -55,7 +55,7 @@ pub(super) async fn get(
                         client.endpoint
                     ),
                     attempts: attempt,
-                    source: Some(source),
+                    cause: Some(source),
                 });
             }
             Received::Truncated(_) => back_off(client.backoff_first, attempt).await,

@@ -45,7 +45,7 @@ async fn retries_end_after_five_attempts() {
                 error,
                 StoreError::Unavailable {
                     attempts: 5,
-                    source: Some(_),
+                    cause: Some(_),
                     ..
                 }
             ),

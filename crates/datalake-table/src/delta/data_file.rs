@@ -30,7 +30,7 @@ impl DataFile {
     }
 
     /// Whether the file can contain a row with this user ID.
-    pub fn may_hold(&self, user_id: &str) -> bool {
+    pub fn may_contain(&self, user_id: &str) -> bool {
         *self.min_user_id <= *user_id && *user_id <= *self.max_user_id
     }
 

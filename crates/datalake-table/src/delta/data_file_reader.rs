@@ -86,7 +86,7 @@ fn ordered<T>(
 pub(crate) async fn rows_of(bucket: &Arc<dyn Bucket>, version: &Version, user_ids: &[UserId]) -> Result<BTreeMap<UserId, Row>, TableError> {
     let wanted = |file: &&Arc<DataFile>| {
         let first = user_ids.partition_point(|user_id| user_id.as_str() < &*file.min_user_id);
-        user_ids.get(first).is_some_and(|user_id| file.may_hold(user_id.as_str()))
+        user_ids.get(first).is_some_and(|user_id| file.may_contain(user_id.as_str()))
     };
     let data_files: Vec<_> = version.data_files().iter().filter(wanted).cloned().collect();
     let mut batches = stream::iter(data_files)

@@ -243,10 +243,10 @@ impl Candidates {
             if let Some(add) = &action.add {
                 replay::check_add(key, add)?;
                 // A file without statistics may contain any row.
-                let may_hold = replay::bounds(add, self.schema.id())
+                let may_contain = replay::bounds(add, self.schema.id())
                     .is_none_or(|(rows, least, greatest)| rows > 0 && *least <= *user_id.as_str() && *user_id.as_str() <= *greatest);
                 let path = percent_decoded(&add.path);
-                if may_hold && !self.files.contains(&path) {
+                if may_contain && !self.files.contains(&path) {
                     Arc::make_mut(&mut self.files).insert(path);
                 }
             }

@@ -163,7 +163,7 @@ fn groups(data_files: &[Arc<DataFile>], edits: Vec<Edit>, rows_max: usize) -> Ve
         let own: Vec<Edit> = rest.drain(..end).collect();
         let affects = |edit: &Edit| match edit {
             Edit::Put(_) => true,
-            Edit::Remove(user_id) => cluster.iter().any(|file| file.may_hold(user_id.as_str())),
+            Edit::Remove(user_id) => cluster.iter().any(|file| file.may_contain(user_id.as_str())),
         };
         let puts = own.iter().filter(|edit| matches!(edit, Edit::Put(_))).count();
         let rows: u64 = cluster.iter().map(|file| file.rows).sum();

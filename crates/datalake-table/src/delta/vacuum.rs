@@ -287,7 +287,7 @@ async fn clean_log(bucket: &Arc<dyn Bucket>, fenced: &Fenced, newest: &Version, 
             Err(StoreError::Conflict { .. } | StoreError::Expired { .. }) => break,
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
-                tracing::warn!(error, key = object.key, "cannot remove log entry; the next vacuum tries again");
+                tracing::warn!(error, object.key = %object.key, "cannot remove log entry; the next vacuum tries again");
                 break;
             }
         }

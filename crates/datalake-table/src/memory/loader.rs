@@ -32,7 +32,7 @@ impl RowLoader {
     }
 
     /// The rows of one data file.
-    pub(crate) async fn load_file(&self, schema: &Arc<TableSchema>, file: &DataFile) -> Result<PackedRows, TableError> {
+    async fn load_file(&self, schema: &Arc<TableSchema>, file: &DataFile) -> Result<PackedRows, TableError> {
         let object = data_file_reader::read(&self.bucket, file).await?;
         let _permit = self.decode_permits.acquire().await.expect("the semaphore is never closed");
         let schema = Arc::clone(schema);

@@ -227,7 +227,7 @@ impl Bucket for FaultyBucket {
             key: key.to_owned(),
             reason: "the store does not respond".to_owned(),
             attempts: 3,
-            source: None,
+            cause: None,
         };
         match fault {
             None => self.inner.put(key, bytes, mode, metadata).await,

@@ -117,13 +117,6 @@ pub(crate) fn trigger(trigger: Option<Trigger>) -> &'static str {
     }
 }
 
-/// The duration of a run: that of its report, which uses a monotonic clock, or else the difference of its times. None while it is active.
-pub(crate) fn elapsed_ms(run: &Run) -> Option<u64> {
-    let reported = run.report.as_ref().map(|report| report.elapsed_ms);
-    let by_times = || u64::try_from(run.ended_at?.duration_since(run.started_at?).as_millis()).ok();
-    reported.or_else(by_times)
-}
-
 /// What a run changed, such as `3 added, 1 newly rejected`.
 pub(crate) fn change_summary(counts: &Counts) -> String {
     let counts = [

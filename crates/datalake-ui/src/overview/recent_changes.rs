@@ -154,7 +154,7 @@ fn table(runs: &[&Run], now: Timestamp) -> Markup {
                         }
                         td { (complete.map_or_else(|| "–".to_owned(), |report| number(report.counts.users))) }
                         td { (complete.map_or_else(|| "–".to_owned(), |report| number(report.counts.rejects_open))) }
-                        td { (run::elapsed_ms(run).map_or_else(|| "–".to_owned(), milliseconds)) }
+                        td { (run.elapsed_ms().map_or_else(|| "–".to_owned(), milliseconds)) }
                     }
                 }
             }

@@ -126,7 +126,7 @@ fn details(run: &Run, now: Timestamp) -> Markup {
                 dt { "ID" } dd { code.run-id.wrap data-copy=(run.run_id) title="Click to copy" { (run.run_id) } }
                 dt { "Started" } dd { (time(run.started_at)) }
                 dt { "Ended" } dd { (time(run.ended_at)) }
-                @if let Some(elapsed_ms) = run::elapsed_ms(run).filter(|_| report.is_none()) { dt { "Duration" } dd { (milliseconds(elapsed_ms)) } }
+                @if let Some(elapsed_ms) = run.elapsed_ms().filter(|_| report.is_none()) { dt { "Duration" } dd { (milliseconds(elapsed_ms)) } }
                 @if let Some(version) = report.and_then(|report| report.version) {
                     dt { "Version" }
                     dd {

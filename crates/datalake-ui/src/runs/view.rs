@@ -170,7 +170,7 @@ fn row(run: &Run, now: Timestamp) -> Markup {
             (trigger.cell(&html! {
                 span.muted[run.trigger.is_none()] data-trigger=[run.trigger.map(Trigger::as_str)] { (run::trigger(run.trigger)) }
             }))
-            (duration.cell(&html! { (run::elapsed_ms(run).map_or_else(|| "–".to_owned(), milliseconds)) }))
+            (duration.cell(&html! { (run.elapsed_ms().map_or_else(|| "–".to_owned(), milliseconds)) }))
             @for (column, index) in [added, changed, removed, rejected_new].into_iter().zip(0..) {
                 (column.count(counts.and_then(|counts| counts.get(index).copied())))
             }

@@ -12,7 +12,7 @@ use datalake_core::{
     text::grouped,
 };
 use datalake_processor::{
-    dry_run::{DryRun, dry_run},
+    dry_run::{DryRun, PlannedAction, dry_run},
     options::{Lake, RunOptions},
     run,
 };
@@ -88,7 +88,7 @@ async fn run_once(lake: &Lake, options: &RunOptions) -> RunReport {
     if let Some(error) = &report.error
         && !(logging::is_terminal() && io::stdout().is_terminal())
     {
-        tracing::error!(run.id = %report.run_id, outcome = report.outcome.as_str(), error, "run failed");
+        tracing::error!(run.id = %report.run_id, run.outcome = report.outcome.as_str(), error, "run failed");
     }
     report
 }
@@ -149,7 +149,7 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
             let steps: Vec<_> = plan
                 .steps
                 .iter()
-                .map(|step| json!({ "user_id": step.user_id.as_str(), "csv": step.csv, "image": step.image }))
+                .map(|step| json!({ "user_id": step.user_id.as_str(), "csv": step.csv.map(PlannedAction::as_str), "image": step.image.map(PlannedAction::as_str) }))
                 .collect();
             let ignored: Vec<_> = plan.ignored.iter().map(|(key, code)| json!({ "key": key, "code": code })).collect();
             let plan = json!({
@@ -165,8 +165,8 @@ fn render_plan(plan: &DryRun, format: OutputFormat) -> String {
             let mut text = String::new();
             for step in &plan.steps {
                 let steps = [
-                    step.csv.map(|action| format!("CSV {action}")),
-                    step.image.map(|action| format!("image {action}")),
+                    step.csv.map(|action| format!("{} CSV", action.as_str())),
+                    step.image.map(|action| format!("{} image", action.as_str())),
                 ];
                 let steps = steps.into_iter().flatten().collect::<Vec<_>>().join(", ");
                 writeln!(text, "{}  {steps}", step.user_id).expect("writing to a string cannot fail");

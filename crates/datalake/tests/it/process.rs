@@ -115,8 +115,8 @@ fn dry_run_prints_the_plan_and_writes_nothing() {
     let before = lake.files();
     let plan = lake.process(&["--dry-run"], 0);
     for text in [
-        "0  CSV read\n",
-        "1  CSV read, image read\n",
+        "0  read CSV\n",
+        "1  read CSV, read image\n",
         "\"src-data/notes.txt\"  ignored: unknown_kind\n",
         "nothing was changed\n",
     ] {
@@ -140,8 +140,8 @@ fn dry_run_prints_the_plan_and_writes_nothing() {
     let before = lake.files();
     let plan = lake.process_json(&["--dry-run"], 0);
     assert_eq!(plan["version"], 0);
-    assert_eq!(plan["steps"], json!([{ "user_id": "0", "csv": "gone", "image": "gone" }]));
-    assert!(lake.process(&["--dry-run", "--full"], 0).contains("1  CSV read, image read\n"));
+    assert_eq!(plan["steps"], json!([{ "user_id": "0", "csv": "remove", "image": "remove" }]));
+    assert!(lake.process(&["--dry-run", "--full"], 0).contains("1  read CSV, read image\n"));
     assert_eq!(lake.files(), before, "nothing is written");
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use datalake_sim::{
     explorer::{Counts, Explorer, SearchResult},
-    scenario::{Scenario, StoreKind},
+    scenario::Scenario,
+    store_kind::StoreKind,
     world::SimRuntime,
 };
 
