@@ -12,7 +12,7 @@ mod request;
 mod table;
 mod view;
 
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::{
     page::{api_address::ApiAddress, context::PageContext, html_page::HtmlPage, layout::View},
@@ -30,7 +30,12 @@ pub(crate) async fn show(
     request: Result<UsersRequest, RequestError>,
     read_at: Result<SelectedSnapshot, Problem>,
 ) -> Result<Response, Problem> {
-    let UsersRequest { rows, view_mode, query } = match request {
+    let UsersRequest {
+        rows,
+        view_mode,
+        page_number,
+        query,
+    } = match request {
         Ok(request) => request,
         Err(RequestError::Redirect(redirect)) => return Ok(redirect.into_response()),
         Err(RequestError::Invalid(error)) => return invalid_filter::page(&context, Problem::Parameter(error)),
@@ -42,6 +47,10 @@ pub(crate) async fn show(
     let limit = rows.query.limit.unwrap_or(LIMIT).get();
     let api = query.without(&[VIEW]).with("limit", &limit.to_string()).address("/data");
     let row_query = RowQuery::new(rows, &read_at)?;
+    if let Some(number) = page_number {
+        let address = row_query.run(move |row_query| model::address_of_page(&row_query, number, view_mode, &query));
+        return Ok(Redirect::to(&address.await?).into_response());
+    }
     let version = row_query.snapshot.version().number();
     // A version that the request waited for is later than the one in the context.
     let latest = context.latest_version().map_or(version, |latest| latest.max(version));

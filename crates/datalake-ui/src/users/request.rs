@@ -22,6 +22,12 @@ use datalake_api::{
 /// The default and maximum number of users on a page. A row takes about 0.5 KiB, so that a page stays below 80 KB.
 pub(crate) const LIMIT: NonZeroU16 = NonZeroU16::new(50).expect("it is not zero");
 
+/// The parameter with the number of the page to go to.
+pub(crate) const PAGE: &str = "page";
+
+/// The parameter with the query string of the list whose page is requested.
+pub(crate) const PAGE_OF: &str = "of";
+
 /// The page sizes to choose from.
 pub(crate) const LIMITS: [u16; 3] = [10, 25, LIMIT.get()];
 
@@ -54,7 +60,9 @@ impl ViewMode {
 pub(crate) struct UsersRequest {
     pub(crate) rows: DataQuery,
     pub(crate) view_mode: ViewMode,
-    /// The parameters as the client sent them.
+    /// The number of the page to go to, from 1.
+    pub(crate) page_number: Option<u64>,
+    /// The parameters as the client sent them, without the number of the page.
     pub(crate) query: Query,
 }
 
@@ -92,16 +100,27 @@ where
             let address = form_query::to_api_query(pairs.iter()).address(links::USERS);
             return Err(RequestError::Redirect(Redirect::to(&address)));
         }
-        pairs.check_once(&[VIEW])?;
+        if let Some(list) = pairs.get(PAGE_OF) {
+            let list = Query::of_address(&format!("?{list}")).with(PAGE, pairs.get(PAGE).unwrap_or_default());
+            return Err(RequestError::Redirect(Redirect::to(&list.address(links::USERS))));
+        }
+        pairs.check_once(&[VIEW, PAGE])?;
         let view_mode = pairs.get(VIEW).map(ViewMode::parse).transpose()?.unwrap_or_default();
-        let mut rows = DataQuery::parse(&TableWatch::from_ref(state).dataset(), &pairs.without(&[VIEW]), links::USERS)?;
+        let page_number = pairs.get(PAGE).map(page_number).transpose()?;
+        let mut rows = DataQuery::parse(&TableWatch::from_ref(state).dataset(), &pairs.without(&[VIEW, PAGE]), links::USERS)?;
         rows.query.limit = Some(limit(rows.query.limit)?);
         Ok(Self {
             rows,
             view_mode,
-            query: Query::new(pairs.iter()),
+            page_number,
+            query: Query::new(pairs.iter()).without(&[PAGE]),
         })
     }
+}
+
+fn page_number(text: &str) -> Result<u64, QueryError> {
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.ok_or_else(|| QueryError::value(PAGE, "must be the number of a page, from 1"))
 }
 
 fn limit(requested: Option<NonZeroU16>) -> Result<NonZeroU16, QueryError> {
