@@ -55,7 +55,7 @@ pub(crate) fn with_complete_commands(message: &str, arguments: &str) -> String {
     for (index, part) in parts.enumerate() {
         text.push('`');
         match subcommand_without_lake(part).filter(|_| index % 2 == 0) {
-            Some((command, rest)) => text.push_str(&format!("{command} {arguments}{rest}")),
+            Some((command, rest)) => text.extend([command, " ", arguments, rest]),
             None => text.push_str(part),
         }
     }

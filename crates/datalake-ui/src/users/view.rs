@@ -96,9 +96,8 @@ fn pager(page: &UsersPage) -> Markup {
     let (first, last) = (page.before.saturating_add(1), page.before.saturating_add(shown));
     let size = |limit: u16| {
         let query = page.query.with("limit", &limit.to_string());
-        match limit == page.limit {
-            true => html! { b aria-current="true" { (limit) } },
-            false => html! { a href=(query.address(links::USERS)) { (limit) } },
+        html! {
+            @if limit == page.limit { b aria-current="true" { (limit) } } @else { a href=(query.address(links::USERS)) { (limit) } }
         }
     };
     let range = html! {
@@ -123,11 +122,10 @@ fn jump(page: &UsersPage) -> Markup {
     let (current, last) = page.numbers();
     html! {
         @if last > 2 {
-            // The address without a parameter for each filter keeps the page small.
             form.jump {
-                input type="hidden" name=(PAGE_OF) value=(page.query.address("").trim_start_matches('?'));
                 label { "Page " input type="number" name=(PAGE) min="1" max=(last) value=(current); }
-                button { "Go" }
+                // One parameter instead of one for each filter keeps the page small.
+                button name=(PAGE_OF) value=(page.query.address("").trim_start_matches('?')) { "Go" }
             }
         }
     }

@@ -31,13 +31,14 @@ fn rejects_table(document: &Document, next: Option<&str>, screen: Screen) -> Str
     }
     let (rejected, ignored) = (number("rejected"), number("ignored"));
     let summary = format!("{rejected} rejected, {ignored} ignored, version {}\n", document.get("version"));
-    if !rows.is_empty() {
-        text.push_str(&format!(
+    let reference = match rows.is_empty() {
+        true => String::new(),
+        false => format!(
             "each code with its cause and fix: {} (a server: /docs/rejects)\n",
             documentation::REJECTS
-        ));
-    }
-    text + &summary + &next_page(next)
+        ),
+    };
+    text + &reference + &summary + &next_page(next)
 }
 
 fn row(reject: &Document) -> Vec<Cell> {
