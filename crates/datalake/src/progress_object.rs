@@ -55,7 +55,7 @@ impl ProgressObject {
         self.ended.cancel();
         let has_written = self.writing.await.unwrap_or_default();
         if has_written && let Err(error) = self.bucket.delete(&self.key, None).await {
-            tracing::warn!(source.key = self.key, error = %error, "cannot remove the progress of the run");
+            tracing::warn!(object.key = self.key, error = %error, "cannot remove the progress of the run");
         }
     }
 }
@@ -77,7 +77,7 @@ async fn write(bucket: Arc<dyn Bucket>, key: String, progress: watch::Receiver<O
             .put(&key, progress.to_json().into(), PutMode::Replace, &Metadata::new())
             .await;
         if let Err(error) = put {
-            tracing::debug!(source.key = key, error = %error, "cannot write the progress of the run");
+            tracing::debug!(object.key = key, error = %error, "cannot write the progress of the run");
         }
     }
 }

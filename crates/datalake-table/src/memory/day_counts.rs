@@ -175,8 +175,8 @@ impl DayCounts {
     /// Appends the completed years of the rows within a range of days, the most first. Takes one lookup per year, whatever the number of rows.
     fn count_years(&self, selection: &Selection, range: &Range<usize>, by_years: &mut Vec<(i64, u64)>) {
         let on = selection.ages.day();
-        let begun = range.start..self.days.partition_point(|(day, _)| *day <= on).min(range.end);
-        let Some((earliest, latest)) = self.extremes_within(selection.file, &begun) else {
+        let past = range.start..self.days.partition_point(|(day, _)| *day <= on).min(range.end);
+        let Some((earliest, latest)) = self.extremes_within(selection.file, &past) else {
             return;
         };
         let years = |day| selection.ages.of(day).map(Age::years);
@@ -188,7 +188,7 @@ impl DayCounts {
                 continue;
             };
             let counted = self.range(&days);
-            let counted = counted.start.max(begun.start)..counted.end.min(begun.end);
+            let counted = counted.start.max(past.start)..counted.end.min(past.end);
             let rows = self.sum(&counted).only(selection.file).all();
             if rows > 0 {
                 by_years.push((years.into(), rows));
