@@ -26,15 +26,22 @@ pub(crate) struct RowChanges {
     pub(crate) removed: u64,
 }
 
-/// Makes the new row of each user that was read. `images` are in the order of `reads`.
-pub(crate) fn apply(old_rows: &BTreeMap<UserId, Row>, reads: Vec<UserRead>, images: Vec<ImageUpdate>, run_id: &RunId) -> RowChanges {
+/// Makes the new row of each user that was read. `images` are in the order of `reads`. If the old rows have another declaration (`is_other`), they
+/// only count: every new row is put.
+pub(crate) fn apply(
+    old_rows: &BTreeMap<UserId, Row>,
+    is_other: bool,
+    reads: Vec<UserRead>,
+    images: Vec<ImageUpdate>,
+    run_id: &RunId,
+) -> RowChanges {
     let mut changes = RowChanges::default();
     for (read, image) in reads.into_iter().zip(images) {
         let old = old_rows.get(&read.user_id);
         let is_linked = matches!(image, ImageUpdate::Link(_));
         changes.images_linked += u64::from(is_linked);
-        let new = new_row(old, read, image, run_id);
-        changes.add(old, new, is_linked);
+        let new = new_row(old.filter(|_| !is_other), read, image, run_id);
+        changes.add(old, new, is_linked || is_other);
     }
     changes
 }
@@ -74,7 +81,7 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
 }
 
 impl RowChanges {
-    fn add(&mut self, old: Option<&Row>, new: Option<Row>, image_is_linked: bool) {
+    fn add(&mut self, old: Option<&Row>, new: Option<Row>, is_changed: bool) {
         let old_files = old.map(|old| &old.files).filter(|files| files.iter().any(Option::is_some));
         let new_files = new.as_ref().map(|new| &new.files).filter(|files| files.iter().any(Option::is_some));
         if old_files != new_files
@@ -95,11 +102,11 @@ impl RowChanges {
                 self.edits.push(Edit::Remove(old.user_id.clone()));
             }
             (Some(old), Some(new)) => {
-                if !old.is_visibly_equal(&new) || image_is_linked {
+                if !old.is_visibly_equal(&new) || is_changed {
                     self.changed += 1;
                     self.is_visible = true;
                 }
-                if *old != new {
+                if *old != new || is_changed {
                     self.edits.push(Edit::Put(new));
                 }
             }

@@ -170,6 +170,12 @@ pub(crate) async fn list(
             newest: after.version().number(),
         });
     }
+    if before.dataset() != after.dataset() {
+        return Err(Problem::DatasetChanged {
+            since: before.version().number(),
+            until: after.version().number(),
+        });
+    }
     let difference = Difference::between(&before, &after);
     let headers = [(header::CONTENT_TYPE, "application/x-ndjson")];
     let body = Body::from_stream(lines(difference, read_at.scan_pool.clone()));

@@ -23,13 +23,14 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::run_report::render_report;
 use crate::{
     args::{self, OutputFormat, ProcessArgs},
-    clock, logging,
+    clock, dataset_file, logging,
     progress::Bar,
     signals, traces,
 };
 
 /// Runs once and returns the exit status of the run, or runs on a schedule until a signal arrives and returns 0.
 pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
+    let dataset = dataset_file::dataset(args.policy.dataset.as_deref())?;
     let url = &args.lake.lake;
     let connecting = format!("connecting to {url}");
     let bar = Bar::waiting(&connecting);
@@ -44,6 +45,7 @@ pub(crate) async fn process(args: ProcessArgs) -> anyhow::Result<u8> {
         },
         allow_mass_delete_of: args.allow_mass_delete_of.clone(),
         reject_ratio_max: args.policy.max_reject_ratio,
+        dataset: dataset.clone(),
         writers: args.policy.writers(),
         progress: bar.listener(&url.to_string()),
         cancel: cancel.clone(),

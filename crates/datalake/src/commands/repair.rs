@@ -11,7 +11,7 @@ use datalake_processor::{
 use super::run_report::render_report;
 use crate::{
     args::{self, RepairArgs},
-    clock,
+    clock, dataset_file,
     exit::{self, UsageError},
     progress::Bar,
     signals,
@@ -70,6 +70,7 @@ async fn rebuild(lake: &Lake, args: &RepairArgs) -> anyhow::Result<u8> {
         mode: RunMode::Full,
         deletion_guard: DeletionGuard::On,
         reject_ratio_max: args.policy.max_reject_ratio,
+        dataset: dataset_file::dataset(args.policy.dataset.as_deref())?,
         writers: args.policy.writers(),
         progress: bar.listener(&url.to_string()),
         cancel: signals::cancelled_by_signals()?,

@@ -73,7 +73,7 @@ pub(crate) async fn serve(args: ServeArgs, log: Option<&str>) -> anyhow::Result<
     match args.launcher {
         LauncherKind::None => serve_until(listeners, lake, label, Arc::new(DisabledLauncher::new()), admission, shutdown).await,
         LauncherKind::Process => {
-            let launcher = process_launcher(&args.lake, args.policy, log)?;
+            let launcher = process_launcher(&args.lake, &args.policy, log)?;
             serve_until(listeners, lake, label, Arc::new(launcher.clone()), admission, shutdown).await;
             launcher.shut_down().await;
         }
@@ -266,7 +266,7 @@ fn warn_of_open_access(access: &Access) {
 }
 
 /// Starts this executable for each run, with the arguments that a Job would have. `log` is the value of `--log`.
-pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
+pub(crate) fn process_launcher(lake: &LakeArgs, policy: &RunPolicyArgs, log: Option<&str>) -> anyhow::Result<ProcessLauncher> {
     let program = std::env::current_exe().context("cannot start runs: the path of this executable is unknown")?;
     let command = RunCommand {
         program,
@@ -278,7 +278,7 @@ pub(crate) fn process_launcher(lake: &LakeArgs, policy: RunPolicyArgs, log: Opti
     Ok(launcher)
 }
 
-fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {
+fn run_arguments(lake: &LakeArgs, policy: &RunPolicyArgs, log: Option<&str>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = ["process", "--lake", &lake.lake.to_string(), "--output", "json"]
         .map(OsString::from)
         .into();
@@ -298,6 +298,9 @@ fn run_arguments(lake: &LakeArgs, policy: RunPolicyArgs, log: Option<&str>) -> V
         }
     }
     arguments.extend(["--max-reject-ratio".into(), policy.max_reject_ratio.to_string().into()]);
+    if let Some(dataset) = &policy.dataset {
+        arguments.extend(["--dataset".into(), dataset.into()]);
+    }
     if policy.single_writer {
         arguments.push("--single-writer".into());
     }
@@ -316,7 +319,7 @@ mod tests {
     fn check(arguments: &[&str], expected: &[&str]) {
         let cli = Cli::try_parse_from(["datalake", "up"].iter().chain(arguments)).unwrap();
         let Command::Up(up) = cli.command else { panic!("{cli:?}") };
-        let passed = run_arguments(&up.lake, up.policy, cli.log.as_deref());
+        let passed = run_arguments(&up.lake, &up.policy, cli.log.as_deref());
         assert_eq!(passed, expected.iter().map(OsString::from).collect::<Vec<_>>());
         let parsed = Cli::try_parse_from([OsString::from("datalake")].into_iter().chain(passed)).unwrap();
         let Command::Process(process) = parsed.command else {
@@ -351,6 +354,8 @@ mod tests {
                 "virtual",
                 "--max-reject-ratio",
                 "1",
+                "--dataset",
+                "orders.toml",
                 "--single-writer",
                 "--log",
                 "debug",
@@ -371,6 +376,8 @@ mod tests {
                 "debug",
                 "--max-reject-ratio",
                 "1",
+                "--dataset",
+                "orders.toml",
                 "--single-writer",
             ],
         );
