@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use datalake_core::{row::Row, run::RunId, user::UserId};
+use datalake_core::{dataset::Dataset, row::Row, run::RunId, user::UserId};
 use datalake_table::delta::edit::Edit;
 
 use crate::{
@@ -26,9 +26,10 @@ pub(crate) struct RowChanges {
     pub(crate) removed: u64,
 }
 
-/// Makes the new row of each user that was read. `images` are in the order of `reads`. If the old rows have another declaration (`is_other`), they
+/// Makes the new row of `dataset` for each user that was read. `images` are in the order of `reads`. If the old rows have another declaration (`is_other`), they
 /// only count: every new row is put.
 pub(crate) fn apply(
+    dataset: &Dataset,
     old_rows: &BTreeMap<UserId, Row>,
     is_other: bool,
     reads: Vec<UserRead>,
@@ -40,14 +41,14 @@ pub(crate) fn apply(
         let old = old_rows.get(&read.user_id);
         let is_linked = matches!(image, ImageUpdate::Link(_));
         changes.images_linked += u64::from(is_linked);
-        let new = new_row(old.filter(|_| !is_other), read, image, run_id);
+        let new = new_row(dataset, old.filter(|_| !is_other), read, image, run_id);
         changes.add(old, new, is_linked || is_other);
     }
     changes
 }
 
 /// The user's row after the run; none if there is no such user.
-fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
+fn new_row(dataset: &Dataset, old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId) -> Option<Row> {
     let is_linked = matches!(image, ImageUpdate::Link(_));
     let (values, csv) = match read.csv {
         CsvRead::Gone => return None,
@@ -67,7 +68,8 @@ fn new_row(old: Option<&Row>, read: UserRead, image: ImageUpdate, run_id: &RunId
         user_id: read.user_id,
         values,
         csv,
-        files: [image].into(),
+        // There is at most one: `Dataset::check_supported`.
+        files: dataset.files().iter().map(|_| image.clone()).collect(),
         run_id: run_id.clone(),
     };
     // A row names the last run that changed it, not one that only found its bytes under another ETag.

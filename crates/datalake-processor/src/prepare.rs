@@ -43,7 +43,7 @@ pub(crate) async fn prepare(context: &RunContext<'_>, state: &mut RunState<'_>) 
         .images
         .prepare(&state.reader, base.as_ref(), kept_rows, &reads, progress)
         .await?;
-    let changes = apply::apply(&old_rows, is_other, reads, updates, &context.options.run_id);
+    let changes = apply::apply(&context.dataset, &old_rows, is_other, reads, updates, &context.options.run_id);
     let has_lost = base.as_ref().is_some_and(|base| !base.lost().is_empty());
     let ignored_changed = base.as_ref().and_then(Version::ignored) != rejects.ignored_beyond(state.report.counts.ignored);
     let is_visible = changes.is_visible || rejects.is_visible || ignored_changed || has_lost || is_other;

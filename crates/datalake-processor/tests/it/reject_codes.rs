@@ -120,8 +120,8 @@ codes! { NOTICED by check_noticed:
 /// Codes that this store cannot cause: `unreadable_sources.rs` tests the first two, and only a folder contains objects that are not files.
 const OF_OTHER_STORES: [&str; 3] = ["unreadable", "unstable", "not_a_file"];
 
-/// Codes that sources of users cannot cause, because their columns have no such constraint.
-const OF_OTHER_DATASETS: [&str; 1] = ["constraint"];
+/// Codes that sources of users cannot cause, because their columns have no such constraint and their files are PNGs.
+const OF_OTHER_DATASETS: [&str; 3] = ["constraint", "file_type", "file_too_large"];
 
 #[test]
 fn every_code_has_a_test() {

@@ -22,6 +22,6 @@ mod tests {
             ("note__isnull", ""),
             ("state", " "),
         ];
-        assert_eq!(to_api_query(pairs).address("/x"), "/x?max_total=5&note__isnull=");
+        assert_eq!(to_api_query(pairs).address("/x"), "/x?max_total=5&note__isnull");
     }
 }
